@@ -1,0 +1,405 @@
+"""connect(): one WebSocket to the feed, messages out, commands in.
+
+Thin on purpose: one connection that ends when it ends. Staying connected is somebody
+else's work.
+
+What keeps the secret secret: the credentials travel in a header that this module makes
+itself, not in a URL; the WebSocket library logs through an adapter that masks them; and
+what goes wrong in a handshake is turned into an error of this package outside the
+``except`` block, so that no frame of the library, which holds the header, hangs on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import ssl as tls
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.client import connect as websocket_connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    ConnectionClosedOK,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+)
+
+from .endpoint import (
+    USER_FILTERS,
+    Basic,
+    Server,
+    Ticket,
+    basic_header,
+    check_transport,
+    request_target,
+    secret_forms,
+)
+from .exceptions import (
+    AuthenticationError,
+    BasixError,
+    CertificateError,
+    ConnectFailed,
+    ConnectionLimitReached,
+    ConnectionLost,
+    ConnectionReplaced,
+    HandshakeError,
+    UsageError,
+    printable,
+)
+from .messages import SystemMsg
+from .parser import MessageParser
+from .terms import DEFAULT_LIMITS, MAX_FRAME_BYTES
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from websockets.asyncio.client import ClientConnection
+
+    from .messages import Message
+    from .terms import Limits
+
+Credentials = Basic | Ticket | Callable[[str], Awaitable[Basic | Ticket]]
+"""Who connects: a value, or an async function from the request target to one."""
+
+_MASK = "[secret]"
+
+_ENDINGS: dict[str, type[BasixError]] = {
+    "connection_limit_reached": ConnectionLimitReached,
+    "connection_replaced": ConnectionReplaced,
+}
+
+
+class Connection:
+    """An open connection: an async iterator of messages, and the way for commands.
+
+    Iteration ends when the connection is closed properly. It raises
+    :class:`ConnectionLost` when it broke, and :class:`ConnectionLimitReached` or
+    :class:`ConnectionReplaced` after the message that says so has been delivered. A frame
+    that can't be read raises :class:`DecodeError` or :class:`ProtocolError` and leaves the
+    connection open: iterating on reads the next one.
+    """
+
+    def __init__(
+        self, websocket: ClientConnection, parser: MessageParser, name: str, mask: Mask
+    ) -> None:
+        self._websocket = websocket
+        self._parser = parser
+        self._name = name
+        self._mask = mask
+        self._ending: BasixError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._name} {self._websocket.state.name}>"
+
+    def __aiter__(self) -> Connection:
+        return self
+
+    async def __anext__(self) -> Message:
+        if self._ending is not None:
+            raise self._ending
+        lost = None
+        try:
+            frame = await self._websocket.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
+        except ConnectionClosed as error:
+            lost = self._lost(error)
+        if lost is not None:
+            raise lost
+        # A str is refused by parse(), with an error that says so.
+        message = self._parser.parse(frame)  # type: ignore[arg-type]
+        if type(message) is SystemMsg and message.text in _ENDINGS:
+            self._ending = _ENDINGS[message.text]()
+        return message
+
+    async def send(self, command: Mapping[str, Any]) -> None:
+        """Send a command as a JSON text frame, ``{"cmd": …}`` (PROTOCOL, live client).
+
+        The PBX does not reply; what a command does shows in later messages. Raises
+        :class:`UsageError` for what is no JSON, :class:`ConnectionLost` when the connection
+        is closed.
+        """
+        try:
+            text = json.dumps(command, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"a command is a JSON object: {error}") from None
+        lost = None
+        try:
+            await self._websocket.send(text)
+        except ConnectionClosed as error:
+            lost = self._lost(error)
+        if lost is not None:
+            raise lost
+
+    async def close(self) -> None:
+        """Close the connection; again is harmless. Iteration ends after what has arrived."""
+        await self._websocket.close()
+
+    def _lost(self, error: ConnectionClosed) -> ConnectionLost:
+        close = error.rcvd or error.sent  # ours says why where the peer's did not come
+        if close is None:
+            return ConnectionLost(1006)
+        return ConnectionLost(close.code, printable(self._mask(close.reason)))
+
+
+class connect:  # noqa: N801 - called like the function that it stands for
+    """``async with connect(…) as cti``: connect, and close at the end of the block.
+
+    ``server`` is ``host``, ``host:port`` or ``wss://host:port``. Who connects is
+    ``domain`` and ``token``, or ``credentials``: a :class:`Basic` or :class:`Ticket`, or an
+    async function that is given the request target (path and query, what a ticket is bound
+    to) and returns one, called for each attempt. A session's cookie goes into
+    ``additional_headers`` instead of any of them.
+
+    ``app_name`` names the application; the PBX allows two connections for each and user.
+    ``full_events`` asks for every channel of the PBX, otherwise one of the ``user_…``
+    filters names whose. ``force`` makes room at the limit by closing the oldest connection.
+    ``base_url`` and ``limits`` are :class:`MessageParser`'s.
+
+    TLS is verified; ``ssl`` takes a context for a private CA. Plain ``ws://`` is for this
+    machine alone unless ``allow_insecure``. No proxy is used unless ``proxy`` names one
+    (``http://host:port``), redirects are refused, compression is off. Times are in
+    seconds, ``max_size`` in bytes.
+
+    Entering raises :class:`UsageError` for what can't work, :class:`AuthenticationError`
+    for a refused login, :class:`HandshakeError` for any other answer,
+    :class:`CertificateError` and :class:`ConnectFailed` when there was none, and whatever
+    the ``credentials`` function raises.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        app_name: str,
+        domain: str | None = None,
+        token: str | None = None,
+        credentials: Credentials | None = None,
+        full_events: bool = False,
+        force: bool = False,
+        user_id: int | str | None = None,
+        user_name: str | None = None,
+        user_label: str | None = None,
+        user_extension: str | None = None,
+        user_did: str | None = None,
+        user_email: str | None = None,
+        base_url: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        ssl: tls.SSLContext | None = None,
+        additional_headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        proxy: str | None = None,
+        allow_insecure: bool = False,
+        open_timeout: float | None = 10,
+        close_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        max_size: int | None = MAX_FRAME_BYTES,
+    ) -> None:
+        self._server = Server.parse(server)
+        filters = (user_id, user_name, user_label, user_extension, user_did, user_email)
+        self._full_events = full_events
+        self._target = request_target(
+            app_name,
+            full_events=full_events,
+            force=force,
+            user_filter=dict(zip(USER_FILTERS, filters, strict=True)),
+        )
+        self._app_name = app_name
+        self._headers = _checked_headers(additional_headers)
+        self._credentials = _checked_credentials(domain, token, credentials)
+        if self._credentials is not None and "authorization" in map(str.lower, self._headers):
+            raise UsageError("an Authorization header beside credentials: drop one")
+        self._check_value(self._credentials)
+        if self._credentials is not None or self._headers:
+            check_transport(self._server, proxy=proxy, allow_insecure=allow_insecure)
+        _check_tls(self._server, ssl, allow_insecure=allow_insecure)
+        self._options: dict[str, Any] = {
+            "proxy": proxy,
+            "open_timeout": open_timeout,
+            "close_timeout": close_timeout,
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "max_size": max_size,
+            "compression": None,
+        }
+        if self._server.is_secure:
+            self._options["ssl"] = ssl or tls.create_default_context()
+        self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
+        self._connection: Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"<connect {self._name}>"
+
+    @property
+    def _name(self) -> str:
+        return f"{self._server} app_name={printable(self._app_name, 60)!r}"
+
+    async def __aenter__(self) -> Connection:
+        if self._connection is not None:
+            raise UsageError("this connect() is in use already: make another one")
+        opened = await self._open()
+        if isinstance(opened, BaseException):
+            raise opened  # here, where no local variable and no context holds the secret
+        self._connection = opened
+        return opened
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _open(self) -> Connection | BaseException:
+        """Make one attempt; what went wrong is returned."""
+        credentials = self._credentials
+        if callable(credentials):
+            credentials = await credentials(self._target)
+            if not isinstance(credentials, Basic | Ticket):
+                return UsageError(
+                    "the credentials function returns Basic(…) or Ticket(…), "
+                    f"not {type(credentials).__name__}"
+                )
+            self._check_value(credentials)
+        headers = dict(self._headers)
+        secrets = tuple(headers.values())
+        if credentials is not None:
+            headers["Authorization"] = basic_header(credentials)
+            secrets += secret_forms(credentials)
+        mask = Mask(secrets)
+        try:
+            websocket = await _Connect(
+                f"{self._server}{self._target}",
+                additional_headers=headers,
+                logger=_MaskingLogger(logging.getLogger("websockets.client"), mask),
+                **self._options,
+            )
+        except asyncio.CancelledError as error:
+            return error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - whatever it is must not carry the header out
+            return self._explain(error, mask)
+        if websocket.request is not None:
+            for name in headers:  # no longer needed, and readable in there
+                del websocket.request.headers[name]
+        parser = MessageParser(**self._parser_options)
+        return Connection(websocket, parser, self._name, mask)
+
+    def _check_value(self, credentials: object) -> None:
+        if isinstance(credentials, Ticket) and self._full_events:
+            raise UsageError("a ticket can't have full_events: use a domain and token")
+
+    def _explain(self, error: Exception, mask: Mask) -> BasixError:
+        """The error of this package for an exception out of the handshake."""
+        text = printable(mask(str(error)))
+        match error:
+            case InvalidStatus(response=response):
+                status = response.status_code
+                body = (response.body or b"").decode(errors="replace").strip()
+                cls = AuthenticationError if status in {401, 403} else HandshakeError
+                retry_after = response.headers.get("Retry-After")
+                return cls(
+                    status,
+                    printable(mask(body)) or None,
+                    None if retry_after is None else printable(mask(retry_after), 60),
+                )
+            case tls.SSLCertVerificationError():
+                return CertificateError(f"the certificate: {error.verify_message}")
+            case tls.SSLError():
+                return ConnectFailed(f"TLS: {text}")
+            case TimeoutError():
+                return ConnectFailed(f"no answer within {self._options['open_timeout']} s")
+            case socket.gaierror():
+                return ConnectFailed(f"{self._server.host} has no address: {text}")
+            case OSError():
+                return ConnectFailed(text)
+            case InvalidProxy():  # its text holds the proxy's URL, and that a password
+                return UsageError("the proxy is no valid URL: use http://host:port")
+            case InvalidHandshake():
+                return ConnectFailed(f"the handshake: {text}")
+        return ConnectFailed(f"{type(error).__name__}: {text}")
+
+
+class Mask:
+    """Takes secrets out of texts."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def __repr__(self) -> str:
+        return "<Mask>"
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, _MASK)
+        return text
+
+
+class _MaskingLogger(logging.LoggerAdapter[logging.Logger]):
+    """What the WebSocket library logs to, which at DEBUG is every header it sends."""
+
+    def __init__(self, logger: logging.Logger, mask: Mask) -> None:
+        super().__init__(logger, {})
+        self._mask = mask
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if self.isEnabledFor(level):
+            masked = [self._mask(arg) if isinstance(arg, str) else arg for arg in args]
+            self.logger.log(level, self._mask(str(msg)), *masked, exc_info=kwargs.get("exc_info"))
+
+
+class _Connect(websocket_connect):
+    """Refuses redirects: they would carry the credentials to wherever a server points."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def _checked_headers(
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] | None,
+) -> dict[str, str]:
+    checked = dict(headers or {})
+    for name, value in checked.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise UsageError("additional_headers are pairs of str")
+        if any(char in text for text in (name, value) for char in "\r\n\0"):
+            raise UsageError("additional_headers must not contain line breaks")
+    return checked
+
+
+def _checked_credentials(
+    domain: str | None, token: str | None, credentials: Credentials | None
+) -> Credentials | None:
+    if credentials is None:
+        if domain is None and token is None:
+            return None
+        if domain is None or token is None:
+            raise UsageError("domain and token go together")
+        return Basic(domain, token)
+    if domain is not None or token is not None:
+        raise UsageError("give either domain and token or credentials, not both")
+    if not isinstance(credentials, Basic | Ticket) and not callable(credentials):
+        raise UsageError(
+            f"credentials are Basic(…), Ticket(…) or an async function, "
+            f"not {type(credentials).__name__}"
+        )
+    return credentials
+
+
+def _check_tls(server: Server, context: tls.SSLContext | None, *, allow_insecure: bool) -> None:
+    if context is None:
+        return
+    if not server.is_secure:
+        raise UsageError("ssl= goes with wss://, and the server is ws://")
+    verifies = context.verify_mode is tls.CERT_REQUIRED and context.check_hostname
+    if not verifies and not allow_insecure:
+        raise UsageError(
+            "the ssl context does not verify the server: load its CA with "
+            "ssl.create_default_context(cafile=…), or pass allow_insecure=True"
+        )

@@ -1,0 +1,114 @@
+"""Frozen attrs instances, made quickly by generated functions.
+
+A frozen class's own ``__init__`` sets each field through ``object.__setattr__``, which for
+the 24 fields of a channel takes half as long as decoding its frame. Here the fields are
+set while the instance still belongs to a subclass that may be written to; then it becomes
+what it is: a fifth of the time. Validators and converters of the class do not run.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+
+@cache
+def constructor(cls: type[T], read_list: Callable[[list[Any]], Any] | None = None) -> Callable[..., T]:
+    """A function that makes a ``cls`` of all its fields, positional, in their order.
+
+    With ``read_list``, a field given a list holds what that makes of it.
+    """
+    names = [attribute.name for attribute in attrs.fields(cls)]  # type: ignore[arg-type]
+    value = "{0}" if read_list is None else "{0} if _type({0}) is not _list else _read_list({0})"
+    return _generate(
+        cls,
+        parameters=", ".join(names),
+        unpack=[],
+        values={name: value.format(name) for name in names},
+        namespace={"_read_list": read_list},
+    )
+
+
+def record_constructor(
+    cls: type[T],
+    size: int,
+    *,
+    positions: Mapping[str, int],
+    readers: Mapping[str, Callable[[Any], Any]],
+    read_list: Callable[[list[Any]], Any],
+    computed: Mapping[str, Callable[[tuple[Any, ...]], Any]],
+) -> Callable[[tuple[Any, ...]], T]:
+    """A function that makes a ``cls`` of a record, a tuple of about ``size`` parts.
+
+    Parts missing at the end are ``None``, surplus ones are ignored.
+
+    A field in ``computed`` holds what its function makes of the record; one in
+    ``positions`` holds that part of it: what its reader makes of it, or, without a reader,
+    the part itself, or what ``read_list`` makes of a list. Readers never see ``None``. All
+    other fields are ``None``.
+    """
+    values = {}
+    namespace: dict[str, Any] = {"_read_list": read_list}
+    for attribute in attrs.fields(cls):  # type: ignore[arg-type]
+        name = attribute.name
+        part = f"_{positions.get(name)}"
+        if name in computed:
+            namespace[f"_compute_{name}"] = computed[name]
+            values[name] = f"_compute_{name}(_record)"
+        elif name not in positions:
+            values[name] = "None"
+        elif name in readers:
+            namespace[f"_read_{name}"] = readers[name]
+            values[name] = f"None if {part} is None else _read_{name}({part})"
+        else:
+            values[name] = f"{part} if _type({part}) is not _list else _read_list({part})"
+    # Without a size check for each record: a wrong size shows itself.
+    parts = "".join(f"_{position}, " for position in range(size)) or "[]"
+    unpack = [
+        "try:",
+        f"    {parts} = _record",
+        "except ValueError:",
+        f"    _record = (_record + (None,) * {size})[:{size}]",
+        f"    {parts} = _record",
+    ]
+    return _generate(
+        cls, parameters="_record", unpack=unpack, values=values, namespace=namespace
+    )
+
+
+def _generate(
+    cls: type[T],
+    *,
+    parameters: str,
+    unpack: list[str],
+    values: Mapping[str, str],
+    namespace: dict[str, Any],
+) -> Callable[..., T]:
+    # Both, or Python falls back to looking the method up at every assignment.
+    writable = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    namespace |= {
+        "_new": object.__new__,
+        "_draft": type(f"{cls.__name__}Draft", (cls,), {"__slots__": (), **writable}),
+        "_cls": cls,
+        "_type": type,  # a field may be called so
+        "_list": list,
+    }
+    source = [
+        f"def make({parameters}):",
+        *unpack,
+        "_self = _new(_draft)",
+        *(f"_self.{name} = {value}" for name, value in values.items()),
+        "_self.__class__ = _cls",
+        "return _self",
+    ]
+    # Nothing of a peer's is in there: a class's own field names, and numbers.
+    exec("\n    ".join(source), namespace)  # noqa: S102
+    make: Callable[..., T] = namespace["make"]
+    return make

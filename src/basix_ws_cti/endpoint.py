@@ -1,0 +1,226 @@
+"""Where the feed is and who asks for it: server, request target, credentials, URL.
+
+Pure text work (PROTOCOL, connecting); nothing here opens anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from attrs import field, frozen
+
+from .exceptions import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FEED_PATH = "/basix/api/ws_cti"
+
+USER_FILTERS = (
+    "user_id",
+    "user_name",
+    "user_label",
+    "user_extension",
+    "user_did",
+    "user_email",
+)
+
+
+@frozen
+class Basic:
+    """A domain and its API token, sent as HTTP Basic credentials."""
+
+    domain: str
+    token: str = field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.domain or not self.token:
+            raise UsageError("domain and token must not be empty")
+        if ":" in self.domain:
+            raise UsageError("a domain has no colon: HTTP Basic ends the name there")
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Name and password."""
+        return self.domain, self.token
+
+
+@frozen
+class Ticket:
+    """A ticket from ``gen_ws_ticket``: good for one connection, for seconds."""
+
+    ticket: str = field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.ticket:
+            raise UsageError("the ticket must not be empty")
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Name and password."""
+        return "ws_ticket", self.ticket
+
+
+def basic_header(credentials: Basic | Ticket) -> str:
+    """The value of the Authorization header (RFC 7617, in UTF-8)."""
+    return "Basic " + base64.b64encode(":".join(credentials.pair).encode()).decode()
+
+
+def secret_forms(credentials: Basic | Ticket) -> tuple[str, ...]:
+    """All the forms in which the secret may turn up in a text, the longest first."""
+    secret = credentials.pair[1]
+    forms = {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        base64.b64encode(secret.encode()).decode(),
+        basic_header(credentials).removeprefix("Basic "),
+    }
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+@frozen
+class Server:
+    """A server's address, checked: ``ws`` or ``wss``, host and port."""
+
+    scheme: str
+    host: str
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Server:
+        """Read ``host``, ``host:port``, ``wss://host:port`` or ``ws://host:port``.
+
+        Raises :class:`UsageError` for anything else; its text never repeats the input,
+        which may hold a token.
+        """
+        try:
+            parts = urlsplit(text if "://" in text else f"wss://{text}")
+            port = parts.port
+        except ValueError:
+            raise UsageError("the server is no valid address: use host, host:port or wss://host:port") from None
+        if "@" in parts.netloc:
+            raise UsageError("the server holds credentials: pass domain= and token= instead")
+        if parts.scheme not in {"ws", "wss"}:
+            raise UsageError("the server's scheme must be wss (or ws, to this machine)")
+        host = parts.hostname or ""
+        if not host or any(char.isspace() or not char.isprintable() for char in text):
+            raise UsageError("the server has no host: use host, host:port or wss://host:port")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise UsageError(f"the server is a host alone: {FEED_PATH} is added to it")
+        return cls(parts.scheme, host, port)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS protects what is sent."""
+        return self.scheme == "wss"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is this machine by its very name."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as they stand in a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}"
+
+
+def request_target(
+    app_name: str,
+    *,
+    full_events: bool = False,
+    force: bool = False,
+    user_filter: Mapping[str, str | int | None],
+) -> str:
+    """Path and query of the feed, percent-encoded (PROTOCOL, connecting).
+
+    Raises :class:`UsageError` for an empty app_name, for more than one user filter, and for
+    one beside ``full_events``, which would make the PBX ignore it.
+    """
+    if not app_name:
+        raise UsageError("app_name must not be empty: the PBX counts connections by it")
+    query: dict[str, str | int] = {"app_name": app_name}
+    if full_events:
+        query["full_events"] = "true"
+    if force:  # the reference says one, the API page the other
+        query["force"] = query["forced"] = "true"
+    filters = {name: value for name, value in user_filter.items() if value is not None}
+    if len(filters) > 1:
+        raise UsageError(f"one user filter at a time, not {' and '.join(sorted(filters))}")
+    if filters and full_events:
+        raise UsageError(f"{next(iter(filters))} means nothing with full_events=True: drop one")
+    query |= filters
+    pairs = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
+    return f"{FEED_PATH}?{pairs}"
+
+
+def check_transport(server: Server, *, proxy: str | None = None, allow_insecure: bool) -> None:
+    """Raise :class:`UsageError` where credentials would cross a network in the clear.
+
+    Plain ``ws://`` is for the loopback interface; a proxy is no part of it.
+    """
+    if server.is_secure or allow_insecure or (server.is_loopback and proxy is None):
+        return
+    raise UsageError(
+        f"credentials would cross the network unencrypted to {server}: use wss://, "
+        "or pass allow_insecure=True if that is what you want"
+    )
+
+
+def feed_url(
+    server: str,
+    *,
+    domain: str,
+    token: str,
+    app_name: str,
+    full_events: bool = False,
+    force: bool = False,
+    user_id: int | str | None = None,
+    user_name: str | None = None,
+    user_label: str | None = None,
+    user_extension: str | None = None,
+    user_did: str | None = None,
+    user_email: str | None = None,
+    allow_insecure: bool = False,
+) -> str:
+    """The feed's URL with the credentials in it, for a WebSocket library of your own.
+
+    ``wss://DOMAIN:TOKEN@SERVER/basix/api/ws_cti?app_name=…``, everything percent-encoded.
+    It holds the token: do not show or log it. ``server`` is ``host``, ``host:port`` or
+    ``wss://host:port``. ``full_events`` asks for every channel of the PBX; otherwise one
+    of the ``user_…`` names whose are wanted. ``force`` makes room at the connection limit
+    by closing the oldest.
+
+    Raises :class:`UsageError` for arguments that can't work, and for ``ws://`` to another
+    machine without ``allow_insecure``.
+    """
+    address = Server.parse(server)
+    check_transport(address, allow_insecure=allow_insecure)
+    user, password = Basic(domain, token).pair
+    target = request_target(
+        app_name,
+        full_events=full_events,
+        force=force,
+        user_filter=dict(
+            zip(
+                USER_FILTERS,
+                (user_id, user_name, user_label, user_extension, user_did, user_email),
+                strict=True,
+            )
+        ),
+    )
+    userinfo = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return f"{address.scheme}://{userinfo}@{address.netloc}{target}"

@@ -1,0 +1,257 @@
+"""MessageParser: frame -> message -> callbacks.
+
+The port of the reference library's ``message_parser``, and the one thing everything else
+is built upon. It does no I/O: frames come from whoever owns the socket.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .drafts import constructor
+from .exceptions import ProtocolError, UsageError, printable
+from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
+from .records import record_reader
+from .terms import DEFAULT_LIMITS, as_text, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .elements import Element
+    from .messages import Message
+    from .terms import Limits
+
+# A peer that announces kinds without end; the feed has nine.
+MAX_KINDS = 1000
+
+# Names of unknown messages that are logged, each once.
+MAX_LOGGED_NAMES = 100
+
+_CALLBACKS = ("on_initial_info", "on_info_event", "on_system_msg", "on_msg")
+
+_logger = logging.getLogger(__name__)
+
+
+class MessageParser:
+    """Reads the frames of one connection, in their order.
+
+    Either an object with methods of these names, or keywords:
+
+    - ``on_initial_info(element_name, elements)``: all elements of a kind, a dict by key;
+    - ``on_info_event(element_name, element, event_name)``: one changed;
+    - ``on_system_msg(text)``, ``on_msg(text)``.
+
+    What is ``None``, or a method the object has not got, is not called. With ``base_url``
+    (``"https://xyz.com"``) relative avatars become URLs under it. ``limits`` bound what a
+    frame may ask for.
+
+    Field specs belong to the connection: use a new parser for a new connection. Raises
+    :class:`UsageError` for callbacks that can't work: not callable, a coroutine function
+    (nobody would await it), an object with none of the methods, or both forms at once.
+    """
+
+    def __init__(
+        self,
+        handler: object | None = None,
+        *,
+        on_initial_info: Callable[[str, dict[int | str, Element]], object] | None = None,
+        on_info_event: Callable[[str, Element, str], object] | None = None,
+        on_system_msg: Callable[[str], object] | None = None,
+        on_msg: Callable[[str], object] | None = None,
+        base_url: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        given = (on_initial_info, on_info_event, on_system_msg, on_msg)
+        if handler is not None:
+            if any(callback is not None for callback in given):
+                raise UsageError("give either an object with the callbacks or keywords, not both")
+            given = tuple(getattr(handler, name, None) for name in _CALLBACKS)  # type: ignore[assignment]
+            if not any(callback is not None for callback in given):
+                raise UsageError(
+                    f"a {type(handler).__name__} has none of the methods {', '.join(_CALLBACKS)}"
+                )
+        for name, callback in zip(_CALLBACKS, given, strict=True):
+            _check_callback(name, callback)
+        self._on_initial_info, self._on_info_event, self._on_system_msg, self._on_msg = given
+        self._base_url = base_url or None
+        self._limits = limits
+        self._specs: dict[str, FieldSpec] = {}
+        self._readers: dict[str, Callable[[tuple[Any, ...]], Element]] = {}
+        self._logged: set[str] = set()
+
+    def handle_message(self, frame: bytes | bytearray | memoryview) -> None:
+        """Read one frame and call back.
+
+        Raises what :meth:`parse` raises; whatever a callback raises passes through
+        unchanged. After any of them the next frame is read as if this one had not come.
+        """
+        message = self.parse(frame)
+        if type(message) is InfoEvent:
+            if self._on_info_event is not None:
+                self._on_info_event(message.element_name, message.element, message.event_name)
+        elif type(message) is InitialInfo:
+            if self._on_initial_info is not None:
+                self._on_initial_info(message.element_name, message.elements)
+        elif type(message) is SystemMsg:
+            if self._on_system_msg is not None:
+                self._on_system_msg(message.text)
+        elif type(message) is Msg and self._on_msg is not None:
+            self._on_msg(message.text)
+
+    def parse(self, frame: bytes | bytearray | memoryview) -> Message:
+        """Read one frame, without callbacks.
+
+        Raises :class:`DecodeError` for bytes that are no term, and :class:`ProtocolError`
+        for a text frame (a ``str``), a term that is no message, an event or initial_info
+        before its field_spec, a record that is no tuple.
+        """
+        if type(frame) is str:
+            raise ProtocolError("a text frame; the feed sends binary ones only")
+        term = decode(frame, self._limits)
+        if type(term) is not tuple or not term or type(term[0]) is not str:
+            raise ProtocolError(f"{_describe(term)} is no message: that is a tuple led by its name")
+        read = _READERS.get(term[0])
+        if read is None:
+            self._log_unknown(term[0])
+            return UnknownMessage(term[0], term)
+        return read(self, term)
+
+    def _info_event(self, term: tuple[Any, ...]) -> InfoEvent:
+        _, kind, record, event_name = term if len(term) == 4 else self._sized(term, 4)
+        reader = self._readers.get(kind) if type(kind) is str else None
+        if reader is None:
+            reader = self._reader(kind, "info_event")
+        if type(record) is not tuple:
+            raise ProtocolError(f"a record is a tuple, not {_describe(record)}", kind, "info_event")
+        if type(event_name) is not str:
+            raise ProtocolError(
+                f"an event's name is text, not {_describe(event_name)}", kind, "info_event"
+            )
+        return _make_info_event(kind, reader(record), event_name)
+
+    def _initial_info(self, term: tuple[Any, ...]) -> InitialInfo:
+        _, kind, records = self._sized(term, 3)
+        reader = self._reader(kind, "initial_info")
+        if records is None:  # {bert,nil}
+            records = []
+        if type(records) is not list:
+            raise ProtocolError(
+                f"the records are a list, not {_describe(records)}", kind, "initial_info"
+            )
+        elements: dict[int | str, Element] = {}
+        keyless: list[tuple[int, Element]] = []
+        for position, record in enumerate(records):
+            if type(record) is not tuple:
+                raise ProtocolError(
+                    f"a record is a tuple, not {_describe(record)}",
+                    kind,
+                    f"initial_info record {position}",
+                )
+            element = reader(record)
+            key = element.key
+            if key is None:
+                keyless.append((position, element))
+            else:
+                elements[key] = element
+        free = 0
+        for position, element in keyless:
+            free = max(free, position)
+            while free in elements:  # somebody's id: nobody is to be lost
+                free += 1
+            elements[free] = element
+        return InitialInfo(kind, elements)
+
+    def _field_spec(self, term: tuple[Any, ...]) -> FieldSpec:
+        _, kind, names = self._sized(term, 3)
+        if type(kind) is not str:
+            raise ProtocolError(f"a kind is text, not {_describe(kind)}", None, "field_spec")
+        if names is None:  # {bert,nil}
+            names = []
+        if type(names) is not list:
+            raise ProtocolError(
+                f"the field names are a list, not {_describe(names)}", kind, "field_spec"
+            )
+        texts = [as_text(name) for name in names]
+        fields = tuple(text for text in texts if text)
+        if len(fields) != len(texts):
+            position = next(at for at, text in enumerate(texts) if not text)
+            raise ProtocolError(
+                f"field name {position} is text, not {_describe(names[position])}",
+                kind,
+                "field_spec",
+            )
+        if kind not in self._specs and len(self._specs) >= MAX_KINDS:
+            raise ProtocolError(f"more than {MAX_KINDS} kinds on one connection", None, "field_spec")
+        spec = FieldSpec(kind, fields)
+        self._specs[kind] = spec
+        self._readers.pop(kind, None)
+        return spec
+
+    def _system_msg(self, term: tuple[Any, ...]) -> SystemMsg:
+        return SystemMsg(self._msg_text(term))
+
+    def _msg(self, term: tuple[Any, ...]) -> Msg:
+        return Msg(self._msg_text(term))
+
+    def _msg_text(self, term: tuple[Any, ...]) -> str:
+        text = as_text(term[1]) if len(term) > 1 else None
+        if text is None:
+            what = _describe(term[1]) if len(term) > 1 else "missing"
+            raise ProtocolError(f"the message is text, not {what}", None, term[0])
+        return text
+
+    def _sized(self, term: tuple[Any, ...], size: int) -> tuple[Any, ...]:
+        """The message, which has ``size`` parts; more are ignored."""
+        if len(term) < size:
+            raise ProtocolError(f"{len(term)} parts of {size}", None, term[0])
+        return term[:size]
+
+    def _reader(self, kind: Any, name: str) -> Callable[[tuple[Any, ...]], Element]:
+        """The reader of a kind's records; it is made when the first of them comes."""
+        if type(kind) is not str:
+            raise ProtocolError(f"a kind is text, not {_describe(kind)}", None, name)
+        reader = self._readers.get(kind)
+        if reader is None:
+            spec = self._specs.get(kind)
+            if spec is None:
+                raise ProtocolError("no field_spec has come for this kind", kind, name)
+            reader = self._readers[kind] = record_reader(spec, self._base_url)
+        return reader
+
+    def _log_unknown(self, name: str) -> None:
+        if name not in self._logged and len(self._logged) < MAX_LOGGED_NAMES:
+            self._logged.add(name)
+            _logger.warning("unknown message %s: passed on as UnknownMessage", printable(name, 60))
+
+
+_make_info_event = constructor(InfoEvent)
+
+_READERS: dict[str, Callable[[MessageParser, tuple[Any, ...]], Message]] = {
+    "info_event": MessageParser._info_event,
+    "initial_info": MessageParser._initial_info,
+    "field_spec": MessageParser._field_spec,
+    "system_msg": MessageParser._system_msg,
+    "msg": MessageParser._msg,
+}
+
+
+def _check_callback(name: str, callback: object) -> None:
+    if callback is None:
+        return
+    if not callable(callback):
+        raise UsageError(f"{name} is not callable but a {type(callback).__name__}")
+    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
+        getattr(callback, "__call__", None)  # noqa: B004 - the method itself is looked at
+    ):
+        raise UsageError(f"{name} is a coroutine function, and a parser does not await")
+
+
+def _describe(value: Any) -> str:
+    """What a term is, without what it says: an error's text holds no one's data."""
+    if value is None:
+        return "no value"
+    if type(value) in {tuple, list, dict}:
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"

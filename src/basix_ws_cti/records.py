@@ -1,0 +1,337 @@
+"""A record tuple + its field spec -> an element (PROTOCOL, "From terms to values").
+
+Nothing here raises for what a PBX may send: a value without the expected shape is kept as
+it is.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .drafts import constructor, record_constructor
+from .elements import (
+    _NOTHING,
+    Channel,
+    Domain,
+    EndUser,
+    EndUsers,
+    Extra,
+    Group,
+    GroupMember,
+    OtherElement,
+    OtherInfo,
+    ParkedChannel,
+    QueuedChannel,
+    Target,
+    Terminal,
+    User,
+    WaitingChannel,
+    _AnyChannel,
+)
+from .states import (
+    Bridged,
+    Calling,
+    CallingSipTermination,
+    CheckingVoicemail,
+    Conference,
+    Eavesdrop,
+    Ivr,
+    OtherState,
+    Park,
+    Ringing,
+    SystemOperation,
+    Voicemail,
+    XmlIvr,
+)
+from .terms import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .elements import Element
+    from .messages import FieldSpec
+
+# A text that lists people without end; longer lists stay raw. The PBX lists a few.
+MAX_LISTED_END_USERS = 1000
+
+# Readers kept for specs met before, on this connection or an earlier one: making one takes
+# as long as reading twenty records.
+MAX_READERS = 64
+
+_ELEMENTS: dict[str, type[Any]] = {
+    cls.element_name: cls
+    for cls in (
+        Channel,
+        WaitingChannel,
+        QueuedChannel,
+        ParkedChannel,
+        User,
+        Group,
+        GroupMember,
+        Terminal,
+        Domain,
+    )
+}
+
+_MANY = "_MANY_:"
+
+# Runs of escapes. Led by a literal, which the engine finds several times faster.
+_ESCAPES = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
+
+
+@lru_cache(maxsize=MAX_READERS)
+def record_reader(
+    spec: FieldSpec, base_url: str | None = None
+) -> Callable[[tuple[Any, ...]], Element]:
+    """A function that turns a record, as ``spec`` describes them, into its element.
+
+    A shorter record leaves the missing fields out, a longer one's surplus is ignored.
+    ``base_url`` is where relative avatars live; ``None`` leaves avatars as they are sent.
+    """
+    kind = spec.element_name
+    cls = _ELEMENTS.get(kind, OtherElement)
+    own = {attribute.name for attribute in attrs.fields(cls)} - {"extra", "element_name"}
+    # A name that comes twice counts where it comes last.
+    positions = {name: at for at, name in enumerate(spec.fields)}
+    readers = _field_readers(cls, base_url)
+    unknown = [
+        (name, at, readers.get(name, _plain))
+        for name, at in positions.items()
+        if name not in own
+    ]
+    computed: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+        "extra": (lambda record: _extra(unknown, record)) if unknown else lambda _: _NOTHING
+    }
+    if cls is OtherElement:
+        computed["element_name"] = lambda _: kind
+    if cls is User and base_url is not None:
+        read = _avatar_reader(base_url, "users", "user")
+        at = positions.get("avatar")
+        computed["avatar"] = lambda record: read(None if at is None else record[at])
+    return record_constructor(
+        cls,
+        len(spec.fields),
+        positions={name: at for name, at in positions.items() if name in own},
+        readers=readers,
+        read_list=_scalar,
+        computed=computed,
+    )
+
+
+def _extra(
+    unknown: list[tuple[str, int, Callable[[Any], Any]]], record: tuple[Any, ...]
+) -> Extra:
+    values = {}
+    for name, at, read in unknown:
+        value = record[at]
+        values[name] = None if value is None else read(value)
+    return Extra(values)
+
+
+def _plain(value: Any) -> Any:
+    """A value whose meaning is not known: the empty list is no value."""
+    return None if type(value) is list and not value else value
+
+
+def _field_readers(element: type[Any], base_url: str | None) -> dict[str, Callable[[Any], Any]]:
+    """The structured fields of a class, and how each is read."""
+    avatar = _avatar_reader(base_url, "end_users", "end_user") if base_url else None
+    other_info = partial(_other_info, avatar)
+    if not issubclass(element, _AnyChannel):
+        return {"other_info": other_info}
+    return {
+        "state": _state,
+        "target": _target,
+        "end_user": partial(_end_users, avatar),
+        "other_info": other_info,
+        "origination": _origination,
+        "tags": _tags,
+    }
+
+
+def _scalar(value: Any) -> Any:
+    """A part of a structure: an empty list is no value, a list of characters is text."""
+    if type(value) is not list:
+        return value
+    if not value:
+        return None
+    text = as_text(value)
+    return value if text is None else text
+
+
+_make_calling = constructor(Calling, _scalar)
+_make_other_info = constructor(OtherInfo, _scalar)
+_make_end_users = constructor(EndUsers)
+_make_end_user = constructor(EndUser)
+
+
+def _calling(value: tuple[Any, ...]) -> Calling:
+    if len(value) != 5:
+        value = (value + (None,) * 3)[:5]
+    ts, _, location, target_type, data = value
+    user_id = group_type = group_id = queue_id = address = None
+    if type(data) is tuple and data:
+        if target_type == "group":
+            group_type, group_id, _, _, queue_id = (data + (None,) * 4)[:5]
+            if group_type != "ring":
+                queue_id = None
+        elif target_type == "user":
+            user_id = data[0]
+        elif target_type == "pstn":
+            address = data[0]
+        elif target_type == "bridged_endpoint":
+            user, host = (data + (None,))[:2]
+            address = f"{user}@{host}" if type(user) is type(host) is str else None
+    return _make_calling(
+        ts, location, target_type, user_id, group_type, group_id, queue_id, address, data
+    )
+
+
+def _tuple_reader(cls: type[Any], *parts: str | None) -> Callable[[tuple[Any, ...]], Any]:
+    """A function that makes a ``cls`` of a tuple whose parts are its fields of those names."""
+    return record_constructor(
+        cls,
+        len(parts),
+        positions={name: at for at, name in enumerate(parts) if name is not None},
+        readers={},
+        read_list=_scalar,
+        computed={},
+    )
+
+
+_read_target = _tuple_reader(Target, "type", "id", "name", "address")
+
+_STATES: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+    Calling.name: _calling,
+    **{
+        cls.name: _tuple_reader(cls, "ts", None, *cls.PARTS)
+        for cls in (
+            CallingSipTermination,
+            Ringing,
+            Bridged,
+            Voicemail,
+            CheckingVoicemail,
+            Ivr,
+            XmlIvr,
+            SystemOperation,
+            Conference,
+            Park,
+            Eavesdrop,
+        )
+    },
+}
+
+
+def _state(value: Any) -> Any:
+    if type(value) is not tuple or len(value) < 2:
+        return _scalar(value) or None
+    ts = value[0]
+    name = value[1]
+    if type(name) is not str or not (type(ts) is int or ts is None):
+        return value
+    read = _STATES.get(name)
+    return OtherState(ts=ts, name=name, data=value[2:]) if read is None else read(value)
+
+
+def _target(value: Any) -> Any:
+    if type(value) is not tuple or len(value) < 4:
+        return _scalar(value) or None
+    return _read_target(value)
+
+
+def _other_info(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
+    if type(value) is not tuple or not value:
+        return _scalar(value) or None
+    if len(value) != 8:
+        value = (value + (None,) * 7)[:8]
+    kind, who, direction, location, address, offered, group_id, whoscall = value
+    end_users = None
+    if kind != "user":
+        end_users = None if who is None else _end_users(avatar, who)
+        who = None
+    return _make_other_info(
+        kind, who, end_users, direction, location, address, offered, group_id, whoscall
+    )
+
+
+def _end_users(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
+    text = value if type(value) is str else _scalar(value)
+    if type(text) is not str:
+        return text
+    if text[:1] not in "*_":  # nor empty: the empty text is "in" every text
+        return _make_end_users(1, (_end_user(avatar, text),))
+    if not text.strip("*"):
+        return None
+    if not text.startswith(_MANY):
+        return _make_end_users(1, (_end_user(avatar, text),))
+    count, *people = text[len(_MANY) :].split("|", MAX_LISTED_END_USERS + 1)
+    # isdecimal() alone takes digits of other scripts too, and int() has a limit of its own.
+    if not (count.isascii() and count.isdecimal() and len(count) <= 18):
+        return text
+    if len(people) > MAX_LISTED_END_USERS:
+        return text
+    items = tuple(_end_user(avatar, person) for person in people if person.strip("*"))
+    return _make_end_users(int(count), items)
+
+
+def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
+    """One person, ``id*name*organization*avatar*prefecture``; trailing parts may be missing."""
+    text = text.replace("+", " ")
+    parts: list[Any]
+    if "%" not in text:
+        parts = text.split("*", 5)
+    elif "%2A" in text or "%2a" in text:  # an asterisk that separates nothing
+        parts = [_unquote(part) for part in text.split("*", 5)]
+    else:
+        parts = _unquote(text).split("*", 5)
+    if len(parts) != 5:
+        parts = (parts + [None] * 4)[:5]
+    if avatar is not None:
+        parts[3] = avatar(parts[3])
+    return _make_end_user(*parts)
+
+
+def _origination(value: Any) -> Any:
+    text = value if type(value) is str else _scalar(value)
+    if type(text) is not str:
+        return text
+    if "%" in text:
+        return tuple([_unquote(part) for part in text.split("*")])
+    return tuple(text.split("*")) if text else None
+
+
+def _tags(value: Any) -> Any:
+    text = value if type(value) is str else _scalar(value)
+    if type(text) is not str:
+        return text
+    return tuple(text.split(";")) if text else None
+
+
+def _unquote(text: str) -> str:
+    """Percent-decode; a malformed escape, or escapes that are no UTF-8, stay as written."""
+    return _ESCAPES.sub(_unescape, text)
+
+
+def _unescape(escapes: re.Match[str]) -> str:
+    try:
+        return bytes.fromhex(escapes[0].replace("%", "")).decode()
+    except UnicodeDecodeError:
+        return escapes[0]
+
+
+def _avatar_reader(base_url: str, folder: str, icon: str) -> Callable[[Any], Any]:
+    """How an avatar becomes a URL: absolute as it is, absent the icon, else in its folder."""
+    base = base_url.rstrip("/")
+
+    def read(value: Any) -> Any:
+        if value is None or value == "":
+            return f"{base}/static/icons/{icon}.png"
+        if type(value) is not str or value.startswith(("https:", "http:")):
+            return value
+        return f"{base}/basix/avatars/{folder}/{value}"
+
+    return read

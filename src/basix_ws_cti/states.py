@@ -1,0 +1,188 @@
+"""What a channel is doing: one class per state, to ``match`` on.
+
+Each state has ``name`` and ``ts``, the microseconds since the epoch (UTC) at which the
+channel entered it; ``since`` is the same as an aware datetime. Parts that the PBX left
+out, or sent as no value, are ``None``; scalars are passed through as they were sent.
+
+``PARTS`` says where the parts stand in the state's tuple after ``{Ts, Name, …``
+(PROTOCOL, state); ``None`` marks a position whose meaning is not known.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from attrs import frozen
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(microseconds: Any) -> datetime | None:
+    """Microseconds since the epoch as an aware datetime in UTC.
+
+    ``None`` for ``None``, and for what is no integer or lies outside the years 1 to 9999.
+    """
+    if type(microseconds) is not int:
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None
+
+
+@frozen(kw_only=True)
+class _State:
+    PARTS: ClassVar[tuple[str | None, ...]] = ()
+
+    ts: int | None = None
+
+    @property
+    def since(self) -> datetime | None:
+        """``ts`` as an aware datetime in UTC."""
+        return moment(self.ts)
+
+
+@frozen(kw_only=True)
+class Calling(_State):
+    """Offered to somebody: a user, a group, a number outside, another endpoint.
+
+    Of the fields after ``target_type`` those that apply are set: ``user_id`` for
+    ``"user"``; ``group_type`` and ``group_id`` for ``"group"``, with ``group_queue_id`` if
+    the type is ``"ring"``; ``address`` for ``"pstn"`` and ``"bridged_endpoint"``. ``data``
+    holds the target's description as it was sent, whatever its type.
+    """
+
+    name: ClassVar[str] = "calling"
+    target_location: str | None = None
+    target_type: str | None = None
+    user_id: int | None = None
+    group_type: str | None = None
+    group_id: int | None = None
+    group_queue_id: str | None = None
+    address: str | None = None
+    data: Any = None
+
+
+@frozen(kw_only=True)
+class CallingSipTermination(_State):
+    """Calling a SIP URL."""
+
+    name: ClassVar[str] = "calling_siptermination"
+    PARTS: ClassVar = ("url",)
+    url: str | None = None
+
+
+@frozen(kw_only=True)
+class Ringing(_State):
+    """Ringing."""
+
+    name: ClassVar[str] = "ringing"
+
+
+@frozen(kw_only=True)
+class Bridged(_State):
+    """Connected to another channel: the channel's ``other_uuid``."""
+
+    name: ClassVar[str] = "bridged"
+
+
+@frozen(kw_only=True)
+class Voicemail(_State):
+    """Leaving a message in the voicemail box of a user or group."""
+
+    name: ClassVar[str] = "voicemail"
+    PARTS: ClassVar = ("target_type", "target_id", "target_name")
+    target_type: str | None = None
+    target_id: int | None = None
+    target_name: str | None = None
+
+
+@frozen(kw_only=True)
+class CheckingVoicemail(_State):
+    """Listening to the voicemail box of a user or group."""
+
+    name: ClassVar[str] = "checking_voicemail"
+    PARTS: ClassVar = ("target_name",)
+    target_name: str | None = None
+
+
+@frozen(kw_only=True)
+class Ivr(_State):
+    """In a voice menu."""
+
+    name: ClassVar[str] = "ivr"
+    PARTS: ClassVar = ("ivr_id",)
+    ivr_id: str | int | None = None
+
+
+@frozen(kw_only=True)
+class XmlIvr(_State):
+    """In a voice menu driven by XML."""
+
+    name: ClassVar[str] = "xml_ivr"
+
+
+@frozen(kw_only=True)
+class SystemOperation(_State):
+    """In an operation of the PBX itself."""
+
+    name: ClassVar[str] = "system_operation"
+    PARTS: ClassVar = ("operation",)
+    operation: str | None = None
+
+
+@frozen(kw_only=True)
+class Conference(_State):
+    """In a conference room."""
+
+    name: ClassVar[str] = "conference"
+    PARTS: ClassVar = ("room_id",)
+    room_id: str | int | None = None
+
+
+@frozen(kw_only=True)
+class Park(_State):
+    """Parked on a slot, by whom."""
+
+    name: ClassVar[str] = "park"
+    PARTS: ClassVar = ("slot", None, "parker_id", "parker_name")
+    slot: int | None = None
+    parker_id: int | None = None
+    parker_name: str | None = None
+
+
+@frozen(kw_only=True)
+class Eavesdrop(_State):
+    """Listening in on the channel ``uuid``."""
+
+    name: ClassVar[str] = "eavesdrop"
+    PARTS: ClassVar = ("uuid", "eavesdrop_state")
+    uuid: str | None = None
+    eavesdrop_state: str | None = None
+
+
+@frozen(kw_only=True)
+class OtherState(_State):
+    """A state nobody knows yet: its name, its timestamp, and the rest as it was sent."""
+
+    name: str
+    data: tuple[Any, ...] = ()
+
+
+State = (
+    Calling
+    | CallingSipTermination
+    | Ringing
+    | Bridged
+    | Voicemail
+    | CheckingVoicemail
+    | Ivr
+    | XmlIvr
+    | SystemOperation
+    | Conference
+    | Park
+    | Eavesdrop
+    | OtherState
+)
+"""Any of the states."""
