@@ -110,8 +110,7 @@ class Connection:
             lost = self._lost(error)
         if lost is not None:
             raise lost
-        # A str is refused by parse(), with an error that says so.
-        message = self._parser.parse(frame)  # type: ignore[arg-type]
+        message = self._parser.parse(frame)
         if type(message) is SystemMsg and message.text in _ENDINGS:
             self._ending = _ENDINGS[message.text]()
         return message
@@ -261,13 +260,14 @@ class connect:  # noqa: N801 - called like the function that it stands for
         """Make one attempt; what went wrong is returned."""
         credentials = self._credentials
         if callable(credentials):
-            credentials = await credentials(self._target)
-            if not isinstance(credentials, Basic | Ticket):
+            fresh: object = await credentials(self._target)
+            if not isinstance(fresh, Basic | Ticket):
                 return UsageError(
                     "the credentials function returns Basic(…) or Ticket(…), "
-                    f"not {type(credentials).__name__}"
+                    f"not {type(fresh).__name__}"
                 )
-            self._check_value(credentials)
+            self._check_value(fresh)
+            credentials = fresh
         headers = dict(self._headers)
         secrets = tuple(headers.values())
         if credentials is not None:
@@ -336,6 +336,7 @@ class Mask:
         return "<Mask>"
 
     def __call__(self, text: str) -> str:
+        """``text`` with every secret in it replaced."""
         for secret in self._secrets:
             text = text.replace(secret, _MASK)
         return text

@@ -8,7 +8,6 @@ what it is: a fifth of the time. Validators and converters of the class do not r
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@cache
-def constructor(cls: type[T], read_list: Callable[[list[Any]], Any] | None = None) -> Callable[..., T]:
+def constructor(
+    cls: type[T], read_list: Callable[[list[Any]], Any] | None = None
+) -> Callable[..., T]:
     """A function that makes a ``cls`` of all its fields, positional, in their order.
 
     With ``read_list``, a field given a list holds what that makes of it.
@@ -78,9 +78,7 @@ def record_constructor(
         f"    _record = (_record + (None,) * {size})[:{size}]",
         f"    {parts} = _record",
     ]
-    return _generate(
-        cls, parameters="_record", unpack=unpack, values=values, namespace=namespace
-    )
+    return _generate(cls, parameters="_record", unpack=unpack, values=values, namespace=namespace)
 
 
 def _generate(

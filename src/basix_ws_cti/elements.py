@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn
 import attrs
 from attrs import field, frozen
 
-from .states import Calling, OtherState, State, _State, moment
+from .states import Calling, OtherState, State, moment
 from .terms import Regex
 
 
@@ -28,8 +28,8 @@ class Extra(dict[str, Any]):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("an element's extra fields can't be changed")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -118,8 +118,12 @@ def _as_key(value: Any) -> int | str | None:
 
 
 @frozen(kw_only=True)
-class _Element:
+class Element:
+    """What all elements have."""
+
     KEY: ClassVar[str] = "id"
+
+    element_name: ClassVar[str]
 
     extra: Extra = field(default=_NOTHING)
 
@@ -130,7 +134,7 @@ class _Element:
 
 
 @frozen(kw_only=True)
-class _AnyChannel(_Element):
+class AnyChannel(Element):
     """What all kinds of channel have."""
 
     KEY: ClassVar[str] = "uuid"
@@ -141,7 +145,9 @@ class _AnyChannel(_Element):
 
 
 @frozen(kw_only=True)
-class _FullChannel(_AnyChannel):
+class FullChannel(AnyChannel):
+    """What a channel has, and one that waits on newer servers."""
+
     direction: str | None = None
     peer_location: str | None = None
     calling_name: str | None = None
@@ -187,14 +193,14 @@ class _FullChannel(_AnyChannel):
 
 
 @frozen(kw_only=True)
-class Channel(_FullChannel):
+class Channel(FullChannel):
     """One leg of a call."""
 
     element_name: ClassVar[str] = "channel"
 
 
 @frozen(kw_only=True)
-class WaitingChannel(_FullChannel):
+class WaitingChannel(FullChannel):
     """A channel in a ring queue or on a park slot (newer servers)."""
 
     element_name: ClassVar[str] = "channel_waiting"
@@ -203,7 +209,7 @@ class WaitingChannel(_FullChannel):
 
 
 @frozen(kw_only=True)
-class QueuedChannel(_AnyChannel):
+class QueuedChannel(AnyChannel):
     """A channel in a ring queue (older servers)."""
 
     element_name: ClassVar[str] = "queued_channel"
@@ -212,7 +218,7 @@ class QueuedChannel(_AnyChannel):
 
 
 @frozen(kw_only=True)
-class ParkedChannel(_AnyChannel):
+class ParkedChannel(AnyChannel):
     """A channel on a park slot (older servers)."""
 
     element_name: ClassVar[str] = "parked_channel"
@@ -221,7 +227,7 @@ class ParkedChannel(_AnyChannel):
 
 
 @frozen(kw_only=True)
-class User(_Element):
+class User(Element):
     """A user of the PBX. ``mwi`` counts the new and saved messages in the voicemail box."""
 
     element_name: ClassVar[str] = "user"
@@ -245,7 +251,7 @@ class User(_Element):
 
 
 @frozen(kw_only=True)
-class Group(_Element):
+class Group(Element):
     """A group of users. ``type`` is 0 (ring) or 1 (hunt)."""
 
     element_name: ClassVar[str] = "group"
@@ -263,7 +269,7 @@ class Group(_Element):
 
 
 @frozen(kw_only=True)
-class GroupMember(_Element):
+class GroupMember(Element):
     """A user's membership of a group."""
 
     element_name: ClassVar[str] = "group_member"
@@ -286,7 +292,7 @@ class GroupMember(_Element):
 
 
 @frozen(kw_only=True)
-class Terminal(_Element):
+class Terminal(Element):
     """A SIP terminal. ``registered`` is 0 or 1, or a bool."""
 
     element_name: ClassVar[str] = "terminal"
@@ -300,7 +306,7 @@ class Terminal(_Element):
 
 
 @frozen(kw_only=True)
-class Domain(_Element):
+class Domain(Element):
     """The PBX's domain: one element, kept even when ``removed`` (newer servers)."""
 
     element_name: ClassVar[str] = "domain"
@@ -312,31 +318,16 @@ class Domain(_Element):
 
 
 @frozen(kw_only=True)
-class OtherElement(_Element):
+class OtherElement(Element):
     """An element of a kind that this version does not know; all its fields are ``extra``."""
 
-    element_name: str
+    element_name: str  # type: ignore[misc]  # all the others have it of their class
 
     @property
     def key(self) -> int | str | None:
         """``id``, else ``uuid``, else ``None``."""
         key = _as_key(self.extra.get("id"))
         return _as_key(self.extra.get("uuid")) if key is None else key
-
-
-Element = (
-    Channel
-    | WaitingChannel
-    | QueuedChannel
-    | ParkedChannel
-    | User
-    | Group
-    | GroupMember
-    | Terminal
-    | Domain
-    | OtherElement
-)
-"""Any of the elements."""
 
 
 def to_dict(element: Element) -> dict[str, Any]:
@@ -362,7 +353,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if isinstance(value, _State):
+    if isinstance(value, State):
         return _plain_state(value)
     if isinstance(value, datetime):
         return value.isoformat()
@@ -378,13 +369,12 @@ def _plain(value: Any) -> Any:
     raise AssertionError(f"no element holds a {type(value).__name__}")
 
 
-def _plain_state(state: _State) -> dict[str, Any]:
+def _plain_state(state: State) -> dict[str, Any]:
     # What the reference leaves out stays out: an unknown state's parts, a target's raw data.
     hidden = {"ts", "name", "data"} if isinstance(state, Calling | OtherState) else {"ts"}
     data = {
         attribute.name: _plain(value)
         for attribute in attrs.fields(type(state))
-        if attribute.name not in hidden
-        and (value := getattr(state, attribute.name)) is not None
+        if attribute.name not in hidden and (value := getattr(state, attribute.name)) is not None
     }
-    return {"ts": state.ts, "name": state.name, "data": data}  # type: ignore[attr-defined]
+    return {"ts": state.ts, "name": state.name, "data": data}

@@ -101,7 +101,9 @@ class Server:
             parts = urlsplit(text if "://" in text else f"wss://{text}")
             port = parts.port
         except ValueError:
-            raise UsageError("the server is no valid address: use host, host:port or wss://host:port") from None
+            raise UsageError(
+                "the server is no valid address: use host, host:port or wss://host:port"
+            ) from None
         if "@" in parts.netloc:
             raise UsageError("the server holds credentials: pass domain= and token= instead")
         if parts.scheme not in {"ws", "wss"}:

@@ -159,5 +159,7 @@ class ConnectionReplaced(FeedError):  # noqa: N818
 
 def printable(text: str, limit: int = 256) -> str:
     """A peer's text made fit for a log line: printable characters, at most ``limit``."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1])
+    shown = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1]
+    )
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

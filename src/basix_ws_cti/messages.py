@@ -41,7 +41,7 @@ class InfoEvent:
 
 @frozen
 class SystemMsg:
-    """A word from the PBX: ``connection_limit_reached``, ``connection_replaced``, ``logout``, …"""
+    """A word from the PBX, such as ``connection_replaced`` or ``logout``."""
 
     text: str
 

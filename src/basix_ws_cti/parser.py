@@ -31,6 +31,9 @@ MAX_LOGGED_NAMES = 100
 
 _CALLBACKS = ("on_initial_info", "on_info_event", "on_system_msg", "on_msg")
 
+Frame = bytes | bytearray | memoryview | str
+"""What a WebSocket may hand over; of text frames the feed has none."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -80,8 +83,15 @@ class MessageParser:
         self._specs: dict[str, FieldSpec] = {}
         self._readers: dict[str, Callable[[tuple[Any, ...]], Element]] = {}
         self._logged: set[str] = set()
+        self._read: dict[str, Callable[[tuple[Any, ...]], Message]] = {
+            "info_event": self._info_event,
+            "initial_info": self._initial_info,
+            "field_spec": self._field_spec,
+            "system_msg": self._system_msg,
+            "msg": self._msg,
+        }
 
-    def handle_message(self, frame: bytes | bytearray | memoryview) -> None:
+    def handle_message(self, frame: Frame) -> None:
         """Read one frame and call back.
 
         Raises what :meth:`parse` raises; whatever a callback raises passes through
@@ -100,23 +110,23 @@ class MessageParser:
         elif type(message) is Msg and self._on_msg is not None:
             self._on_msg(message.text)
 
-    def parse(self, frame: bytes | bytearray | memoryview) -> Message:
+    def parse(self, frame: Frame) -> Message:
         """Read one frame, without callbacks.
 
         Raises :class:`DecodeError` for bytes that are no term, and :class:`ProtocolError`
         for a text frame (a ``str``), a term that is no message, an event or initial_info
         before its field_spec, a record that is no tuple.
         """
-        if type(frame) is str:
+        if isinstance(frame, str):
             raise ProtocolError("a text frame; the feed sends binary ones only")
         term = decode(frame, self._limits)
         if type(term) is not tuple or not term or type(term[0]) is not str:
             raise ProtocolError(f"{_describe(term)} is no message: that is a tuple led by its name")
-        read = _READERS.get(term[0])
+        read = self._read.get(term[0])
         if read is None:
             self._log_unknown(term[0])
             return UnknownMessage(term[0], term)
-        return read(self, term)
+        return read(term)
 
     def _info_event(self, term: tuple[Any, ...]) -> InfoEvent:
         _, kind, record, event_name = term if len(term) == 4 else self._sized(term, 4)
@@ -183,7 +193,9 @@ class MessageParser:
                 "field_spec",
             )
         if kind not in self._specs and len(self._specs) >= MAX_KINDS:
-            raise ProtocolError(f"more than {MAX_KINDS} kinds on one connection", None, "field_spec")
+            raise ProtocolError(
+                f"more than {MAX_KINDS} kinds on one connection", None, "field_spec"
+            )
         spec = FieldSpec(kind, fields)
         self._specs[kind] = spec
         self._readers.pop(kind, None)
@@ -227,14 +239,6 @@ class MessageParser:
 
 
 _make_info_event = constructor(InfoEvent)
-
-_READERS: dict[str, Callable[[MessageParser, tuple[Any, ...]], Message]] = {
-    "info_event": MessageParser._info_event,
-    "initial_info": MessageParser._initial_info,
-    "field_spec": MessageParser._field_spec,
-    "system_msg": MessageParser._system_msg,
-    "msg": MessageParser._msg,
-}
 
 
 def _check_callback(name: str, callback: object) -> None:

@@ -15,6 +15,7 @@ import attrs
 from .drafts import constructor, record_constructor
 from .elements import (
     _NOTHING,
+    AnyChannel,
     Channel,
     Domain,
     EndUser,
@@ -30,7 +31,6 @@ from .elements import (
     Terminal,
     User,
     WaitingChannel,
-    _AnyChannel,
 )
 from .states import (
     Bridged,
@@ -99,9 +99,7 @@ def record_reader(
     positions = {name: at for at, name in enumerate(spec.fields)}
     readers = _field_readers(cls, base_url)
     unknown = [
-        (name, at, readers.get(name, _plain))
-        for name, at in positions.items()
-        if name not in own
+        (name, at, readers.get(name, _plain)) for name, at in positions.items() if name not in own
     ]
     computed: dict[str, Callable[[tuple[Any, ...]], Any]] = {
         "extra": (lambda record: _extra(unknown, record)) if unknown else lambda _: _NOTHING
@@ -122,9 +120,7 @@ def record_reader(
     )
 
 
-def _extra(
-    unknown: list[tuple[str, int, Callable[[Any], Any]]], record: tuple[Any, ...]
-) -> Extra:
+def _extra(unknown: list[tuple[str, int, Callable[[Any], Any]]], record: tuple[Any, ...]) -> Extra:
     values = {}
     for name, at, read in unknown:
         value = record[at]
@@ -141,7 +137,7 @@ def _field_readers(element: type[Any], base_url: str | None) -> dict[str, Callab
     """The structured fields of a class, and how each is read."""
     avatar = _avatar_reader(base_url, "end_users", "end_user") if base_url else None
     other_info = partial(_other_info, avatar)
-    if not issubclass(element, _AnyChannel):
+    if not issubclass(element, AnyChannel):
         return {"other_info": other_info}
     return {
         "state": _state,
@@ -184,7 +180,7 @@ def _calling(value: tuple[Any, ...]) -> Calling:
         elif target_type == "pstn":
             address = data[0]
         elif target_type == "bridged_endpoint":
-            user, host = (data + (None,))[:2]
+            user, host = (*data, None)[:2]
             address = f"{user}@{host}" if type(user) is type(host) is str else None
     return _make_calling(
         ts, location, target_type, user_id, group_type, group_id, queue_id, address, data

@@ -32,9 +32,12 @@ def moment(microseconds: Any) -> datetime | None:
 
 
 @frozen(kw_only=True)
-class _State:
+class State:
+    """What all states have."""
+
     PARTS: ClassVar[tuple[str | None, ...]] = ()
 
+    name: ClassVar[str]
     ts: int | None = None
 
     @property
@@ -44,7 +47,7 @@ class _State:
 
 
 @frozen(kw_only=True)
-class Calling(_State):
+class Calling(State):
     """Offered to somebody: a user, a group, a number outside, another endpoint.
 
     Of the fields after ``target_type`` those that apply are set: ``user_id`` for
@@ -65,7 +68,7 @@ class Calling(_State):
 
 
 @frozen(kw_only=True)
-class CallingSipTermination(_State):
+class CallingSipTermination(State):
     """Calling a SIP URL."""
 
     name: ClassVar[str] = "calling_siptermination"
@@ -74,21 +77,21 @@ class CallingSipTermination(_State):
 
 
 @frozen(kw_only=True)
-class Ringing(_State):
+class Ringing(State):
     """Ringing."""
 
     name: ClassVar[str] = "ringing"
 
 
 @frozen(kw_only=True)
-class Bridged(_State):
+class Bridged(State):
     """Connected to another channel: the channel's ``other_uuid``."""
 
     name: ClassVar[str] = "bridged"
 
 
 @frozen(kw_only=True)
-class Voicemail(_State):
+class Voicemail(State):
     """Leaving a message in the voicemail box of a user or group."""
 
     name: ClassVar[str] = "voicemail"
@@ -99,7 +102,7 @@ class Voicemail(_State):
 
 
 @frozen(kw_only=True)
-class CheckingVoicemail(_State):
+class CheckingVoicemail(State):
     """Listening to the voicemail box of a user or group."""
 
     name: ClassVar[str] = "checking_voicemail"
@@ -108,7 +111,7 @@ class CheckingVoicemail(_State):
 
 
 @frozen(kw_only=True)
-class Ivr(_State):
+class Ivr(State):
     """In a voice menu."""
 
     name: ClassVar[str] = "ivr"
@@ -117,14 +120,14 @@ class Ivr(_State):
 
 
 @frozen(kw_only=True)
-class XmlIvr(_State):
+class XmlIvr(State):
     """In a voice menu driven by XML."""
 
     name: ClassVar[str] = "xml_ivr"
 
 
 @frozen(kw_only=True)
-class SystemOperation(_State):
+class SystemOperation(State):
     """In an operation of the PBX itself."""
 
     name: ClassVar[str] = "system_operation"
@@ -133,7 +136,7 @@ class SystemOperation(_State):
 
 
 @frozen(kw_only=True)
-class Conference(_State):
+class Conference(State):
     """In a conference room."""
 
     name: ClassVar[str] = "conference"
@@ -142,7 +145,7 @@ class Conference(_State):
 
 
 @frozen(kw_only=True)
-class Park(_State):
+class Park(State):
     """Parked on a slot, by whom."""
 
     name: ClassVar[str] = "park"
@@ -153,7 +156,7 @@ class Park(_State):
 
 
 @frozen(kw_only=True)
-class Eavesdrop(_State):
+class Eavesdrop(State):
     """Listening in on the channel ``uuid``."""
 
     name: ClassVar[str] = "eavesdrop"
@@ -163,26 +166,8 @@ class Eavesdrop(_State):
 
 
 @frozen(kw_only=True)
-class OtherState(_State):
+class OtherState(State):
     """A state nobody knows yet: its name, its timestamp, and the rest as it was sent."""
 
-    name: str
+    name: str  # type: ignore[misc]  # all the others have it of their class
     data: tuple[Any, ...] = ()
-
-
-State = (
-    Calling
-    | CallingSipTermination
-    | Ringing
-    | Bridged
-    | Voicemail
-    | CheckingVoicemail
-    | Ivr
-    | XmlIvr
-    | SystemOperation
-    | Conference
-    | Park
-    | Eavesdrop
-    | OtherState
-)
-"""Any of the states."""

@@ -132,7 +132,7 @@ def _atom_bytes(tag: int, name: bytes) -> bytes:
 
 # The atom `bert` is a string of its own identity: a text "bert" that leads a tuple is
 # somebody's name, not the mark of a compound.
-_BERT = bytes(b"bert").decode()
+_BERT = b"bert".decode()
 
 _VALUES = {"undefined": None, "true": True, "false": False, "bert": _BERT}
 
@@ -386,7 +386,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     if terms_left < 0:
                         _refuse_terms(pos, limits)
                     if count > size - pos - 5:  # every element has at least one byte
-                        raise IndexError
+                        raise IndexError  # noqa: TRY301 - as the reads do
                     if tag == 105 and not count:
                         items.append(())
                         pos += 5
@@ -419,7 +419,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     pos = end
                 elif tag == 99:  # FLOAT_EXT: 31 bytes of text
                     if pos + 32 > size:
-                        raise IndexError
+                        raise IndexError  # noqa: TRY301 - as the reads do
                     match = _FLOAT_TEXT.match(buf, pos + 1, pos + 32)
                     if match is None:
                         raise DecodeError(pos, "a float's text is not a number ended by NUL")
@@ -436,7 +436,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
             else:  # the innermost container is complete
                 if not stack:
                     if pos > size:
-                        raise IndexError
+                        raise IndexError  # noqa: TRY301 - as the reads do
                     if pos < size:
                         raise DecodeError(pos, f"{size - pos} bytes after the term")
                     return items[0]

@@ -1,0 +1,164 @@
+"""Listen to a PBX and print what happens in it, one line for each event.
+
+Without arguments it starts the built-in simulator and listens to that, for ten seconds or
+as many as ``--seconds`` says. A real PBX it follows until Ctrl-C::
+
+    BASIX_TOKEN=… python examples/listen.py --server bcs.brastel.com --domain acme \
+        --app-name wallboard
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import io
+import itertools
+import os
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from basix_ws_cti import (
+    BasixError,
+    Channel,
+    FieldSpec,
+    InfoEvent,
+    InitialInfo,
+    Msg,
+    SystemMsg,
+    WaitingChannel,
+    connect,
+)
+from basix_ws_cti.states import Bridged, Calling, Ivr, Park, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from basix_ws_cti import Element, Message
+
+
+def describe(message: Message) -> str | None:
+    """One line about a message; ``None`` for those that say nothing to people."""
+    match message:
+        case FieldSpec():
+            return None
+        case InitialInfo(kind, elements):
+            return row("now", kind, f"{len(elements)} of them")
+        case InfoEvent(kind, element, event_name):
+            return row(event_name, kind, who(element), what(element))
+        case SystemMsg(text) | Msg(text):
+            return row("message", "", text)
+        case _:
+            return row("unknown", message.name)
+
+
+def row(*cells: str) -> str:
+    """Cells in columns. Japanese characters are two columns wide."""
+    widths = (8, 16, 44, 0)
+    return " ".join(
+        cell + " " * (width - columns(cell)) for cell, width in zip(cells, widths, strict=False)
+    ).rstrip()
+
+
+def columns(text: str) -> int:
+    """How wide a text is in a terminal."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def who(element: Element) -> str:
+    """Whom an element is about."""
+    if not isinstance(element, Channel | WaitingChannel):
+        return str(getattr(element, "label", None) or getattr(element, "name", None) or element.key)
+    people = getattr(element.end_user, "items", ())
+    caller = next((person.name for person in people if person.name), element.calling_number)
+    return f"{caller} -> {element.called_number}"
+
+
+def what(element: Element) -> str:
+    """What a channel is doing, or how it ended."""
+    if not isinstance(element, Channel | WaitingChannel):
+        return ""
+    if element.hangup is not None:
+        return f"ended: {element.hangup.disposition}, {element.hangup.cause}"
+    match element.state:
+        case Ivr(ivr_id=menu):
+            return f"in the menu {menu}"
+        case Calling(target_type="group", group_id=group_id):
+            return f"calling group {group_id}"
+        case Calling(target_type=target):
+            return f"calling a {target}"
+        case Bridged():
+            other = element.other_info
+            peer = (other.user_id or other.address) if other else element.other_uuid
+            return f"talking with {peer}"
+        case Park(slot=slot, parker_name=parker):
+            return f"parked on {slot} by {parker}"
+        case State() as state:
+            return state.name.replace("_", " ")
+    return ""
+
+
+@contextlib.asynccontextmanager
+async def feed(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
+    """What ``connect`` needs: a real PBX's address, or that of a simulator made for it."""
+    if options.server:
+        yield {
+            "server": options.server,
+            "domain": options.domain,
+            "token": os.environ["BASIX_TOKEN"],
+            "app_name": options.app_name,
+            "full_events": options.full_events,
+        }
+        return
+    from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - a real PBX does without
+
+    async with Simulator(speed=options.speed, seed=options.seed) as simulator:
+        print(f"listening to the simulator at {simulator.url}")
+        yield {**simulator.connect_args, "full_events": True}
+
+
+async def listen(options: argparse.Namespace) -> None:
+    seen = itertools.count(1)
+    with contextlib.suppress(TimeoutError):
+        async with (
+            feed(options) as arguments,
+            asyncio.timeout(options.seconds),
+            connect(**arguments) as cti,
+        ):
+            async for message in cti:
+                line = describe(message)
+                if line is None:
+                    continue
+                print(line, flush=True)
+                if next(seen) == options.events:
+                    return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--server", help="a real PBX: host, host:port or wss://host:port")
+    parser.add_argument("--domain", help="its domain; the token comes from BASIX_TOKEN")
+    parser.add_argument("--app-name", help="the name to connect under")
+    parser.add_argument("--full-events", action="store_true", help="the whole PBX's channels")
+    parser.add_argument("--events", type=int, help="end after that many lines")
+    parser.add_argument("--seconds", type=float, help="end after that time (simulator: 10)")
+    parser.add_argument("--speed", type=float, default=4, help="the simulator's (default 4)")
+    parser.add_argument("--seed", type=int, default=1, help="the simulator's (default 1)")
+    options = parser.parse_args()
+    if options.server and not (options.domain and options.app_name and "BASIX_TOKEN" in os.environ):
+        parser.error("--server goes with --domain, --app-name and the token in BASIX_TOKEN")
+    if not options.server and options.seconds is None:
+        options.seconds = 10
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese
+    try:
+        asyncio.run(listen(options))
+    except KeyboardInterrupt:
+        print()
+    except BasixError as error:
+        sys.exit(f"listen: {error}")
+
+
+if __name__ == "__main__":
+    main()
