@@ -77,9 +77,9 @@ class Connection:
     """An open connection: an async iterator of messages, and the way for commands.
 
     Iteration ends when the connection is closed properly. It raises
-    :class:`ConnectionLost` when it broke, and :class:`ConnectionLimitReached` or
-    :class:`ConnectionReplaced` after the message that says so has been delivered. A frame
-    that can't be read raises :class:`DecodeError` or :class:`ProtocolError` and leaves the
+    ``ConnectionLost`` when it broke, and ``ConnectionLimitReached`` or
+    ``ConnectionReplaced`` after the message that says so has been delivered. A frame
+    that can't be read raises ``DecodeError`` or ``ProtocolError`` and leaves the
     connection open: iterating on reads the next one.
     """
 
@@ -119,7 +119,7 @@ class Connection:
         """Send a command as a JSON text frame, ``{"cmd": …}`` (PROTOCOL, live client).
 
         The PBX does not reply; what a command does shows in later messages. Raises
-        :class:`UsageError` for what is no JSON, :class:`ConnectionLost` when the connection
+        ``UsageError`` for what is no JSON, ``ConnectionLost`` when the connection
         is closed.
         """
         try:
@@ -149,7 +149,7 @@ class connect:  # noqa: N801 - called like the function that it stands for
     """``async with connect(…) as cti``: connect, and close at the end of the block.
 
     ``server`` is ``host``, ``host:port`` or ``wss://host:port``. Who connects is
-    ``domain`` and ``token``, or ``credentials``: a :class:`Basic` or :class:`Ticket`, or an
+    ``domain`` and ``token``, or ``credentials``: a ``Basic`` or ``Ticket``, or an
     async function that is given the request target (path and query, what a ticket is bound
     to) and returns one, called for each attempt. A session's cookie goes into
     ``additional_headers`` instead of any of them.
@@ -157,16 +157,16 @@ class connect:  # noqa: N801 - called like the function that it stands for
     ``app_name`` names the application; the PBX allows two connections for each and user.
     ``full_events`` asks for every channel of the PBX, otherwise one of the ``user_…``
     filters names whose. ``force`` makes room at the limit by closing the oldest connection.
-    ``base_url`` and ``limits`` are :class:`MessageParser`'s.
+    ``base_url`` and ``limits`` are ``MessageParser``'s.
 
     TLS is verified; ``ssl`` takes a context for a private CA. Plain ``ws://`` is for this
     machine alone unless ``allow_insecure``. No proxy is used unless ``proxy`` names one
     (``http://host:port``), redirects are refused, compression is off. Times are in
     seconds, ``max_size`` in bytes.
 
-    Entering raises :class:`UsageError` for what can't work, :class:`AuthenticationError`
-    for a refused login, :class:`HandshakeError` for any other answer,
-    :class:`CertificateError` and :class:`ConnectFailed` when there was none, and whatever
+    Entering raises ``UsageError`` for what can't work, ``AuthenticationError``
+    for a refused login, ``HandshakeError`` for any other answer,
+    ``CertificateError`` and ``ConnectFailed`` when there was none, and whatever
     the ``credentials`` function raises.
     """
 
@@ -285,9 +285,8 @@ class connect:  # noqa: N801 - called like the function that it stands for
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever it is must not carry the header out
             return self._explain(error, mask)
-        if websocket.request is not None:
-            for name in headers:  # no longer needed, and readable in there
-                del websocket.request.headers[name]
+        for name in headers:  # no longer needed, and readable in there
+            del websocket.request.headers[name]  # type: ignore[union-attr]
         parser = MessageParser(**self._parser_options)
         return Connection(websocket, parser, self._name, mask)
 
@@ -351,7 +350,8 @@ class _MaskingLogger(logging.LoggerAdapter[logging.Logger]):
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         if self.isEnabledFor(level):
-            masked = [self._mask(arg) if isinstance(arg, str) else arg for arg in args]
+            # Frames too, as text: a peer may say in one what it was told.
+            masked = [arg if isinstance(arg, int | float) else self._mask(str(arg)) for arg in args]
             self.logger.log(level, self._mask(str(msg)), *masked, exc_info=kwargs.get("exc_info"))
 
 

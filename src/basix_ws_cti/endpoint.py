@@ -94,7 +94,7 @@ class Server:
     def parse(cls, text: str) -> Server:
         """Read ``host``, ``host:port``, ``wss://host:port`` or ``ws://host:port``.
 
-        Raises :class:`UsageError` for anything else; its text never repeats the input,
+        Raises ``UsageError`` for anything else; its text never repeats the input,
         which may hold a token.
         """
         try:
@@ -149,7 +149,7 @@ def request_target(
 ) -> str:
     """Path and query of the feed, percent-encoded (PROTOCOL, connecting).
 
-    Raises :class:`UsageError` for an empty app_name, for more than one user filter, and for
+    Raises ``UsageError`` for an empty app_name, for more than one user filter, and for
     one beside ``full_events``, which would make the PBX ignore it.
     """
     if not app_name:
@@ -170,7 +170,7 @@ def request_target(
 
 
 def check_transport(server: Server, *, proxy: str | None = None, allow_insecure: bool) -> None:
-    """Raise :class:`UsageError` where credentials would cross a network in the clear.
+    """Raise ``UsageError`` where credentials would cross a network in the clear.
 
     Plain ``ws://`` is for the loopback interface; a proxy is no part of it.
     """
@@ -206,7 +206,7 @@ def feed_url(
     of the ``user_…`` names whose are wanted. ``force`` makes room at the connection limit
     by closing the oldest.
 
-    Raises :class:`UsageError` for arguments that can't work, and for ``ws://`` to another
+    Raises ``UsageError`` for arguments that can't work, and for ``ws://`` to another
     machine without ``allow_insecure``.
     """
     address = Server.parse(server)

@@ -51,7 +51,7 @@ class MessageParser:
     frame may ask for.
 
     Field specs belong to the connection: use a new parser for a new connection. Raises
-    :class:`UsageError` for callbacks that can't work: not callable, a coroutine function
+    ``UsageError`` for callbacks that can't work: not callable, a coroutine function
     (nobody would await it), an object with none of the methods, or both forms at once.
     """
 
@@ -94,7 +94,7 @@ class MessageParser:
     def handle_message(self, frame: Frame) -> None:
         """Read one frame and call back.
 
-        Raises what :meth:`parse` raises; whatever a callback raises passes through
+        Raises what ``parse`` raises; whatever a callback raises passes through
         unchanged. After any of them the next frame is read as if this one had not come.
         """
         message = self.parse(frame)
@@ -113,7 +113,7 @@ class MessageParser:
     def parse(self, frame: Frame) -> Message:
         """Read one frame, without callbacks.
 
-        Raises :class:`DecodeError` for bytes that are no term, and :class:`ProtocolError`
+        Raises ``DecodeError`` for bytes that are no term, and ``ProtocolError``
         for a text frame (a ``str``), a term that is no message, an event or initial_info
         before its field_spec, a record that is no tuple.
         """

@@ -1,7 +1,7 @@
 """One frame's bytes -> Python values, strictly and within limits.
 
 A frame is one term in Erlang's external term format ("format" below; the numbers are its
-tags), with the conventions of BERT on top. :func:`decode` reads it:
+tags), with the conventions of BERT on top. ``decode`` reads it:
 
 ============================  =====================================================
 on the wire                   in Python
@@ -19,11 +19,11 @@ maps, 116                     ``dict``
 ``{bert,dict,Pairs}``         ``dict``
 ``{bert,time,Mega,S,Micro}``  ``datetime.datetime``, aware, UTC
 ``{bert,string,Enc,Bin}``     ``str``; Enc is UTF-8 or Latin-1
-``{bert,regex,Src,Options}``  :class:`Regex`: kept, never compiled
+``{bert,regex,Src,Options}``  ``Regex``: kept, never compiled
 a zlib-compressed term, 80    what it inflates to
 ============================  =====================================================
 
-Anything else is a :class:`~basix_ws_cti.exceptions.DecodeError`, whatever the bytes.
+Anything else is a ``DecodeError``, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
     """Read one frame: the version byte 131, then exactly one term (format, section 1).
 
     Returns the value in the table above. A compressed term inflates to exactly the size it
-    declares. Raises :class:`DecodeError` for everything else, an argument that is not bytes
+    declares. Raises ``DecodeError`` for everything else, an argument that is not bytes
     included, and no other exception.
     """
     buf = frame if type(frame) is bytes else _as_bytes(frame, limits)

@@ -1,7 +1,7 @@
 """What happens in the simulated PBX: each scenario is a generator.
 
-It does things to the :class:`Pbx` and yields the seconds until it wants to go on. The
-:class:`Timeline` lets any number of them run at once, in the PBX's own time.
+It does things to the ``Pbx`` and yields the seconds until it wants to go on. The
+``Timeline`` lets any number of them run at once, in the PBX's own time.
 """
 
 from __future__ import annotations

@@ -33,9 +33,10 @@ class Simulator:
     """``async with Simulator() as pbx``: a PBX with calls going on, until the end of the block.
 
     It listens on 127.0.0.1, on a port the system chooses, and lets in who shows ``domain``
-    and ``token`` and names an app_name. ``speed`` is how fast its time passes, ``seed``
-    makes a day repeat itself; with ``calls=False`` nothing happens by itself. ``url`` is
-    the server's address and ``connect_args`` all that :func:`basix_ws_cti.connect` needs,
+    and ``token`` and names an app_name. Its time begins to pass when the first client is
+    there, ``speed`` times as fast as ours; ``seed`` makes a day repeat itself; with
+    ``calls=False`` nothing happens by itself. ``url`` is
+    the server's address and ``connect_args`` all that ``basix_ws_cti.connect`` needs,
     both from the start of the block on.
     """
 
@@ -57,6 +58,7 @@ class Simulator:
         self._domain = domain
         self._token = token
         self._queues: set[asyncio.Queue[bytes]] = set()
+        self._watched = asyncio.Event()
         self._server: Server | None = None
         self._player: asyncio.Task[None] | None = None
 
@@ -114,6 +116,7 @@ class Simulator:
 
     async def _play(self) -> None:
         """Let the world's time pass, ``speed`` times as fast as ours."""
+        await self._watched.wait()
         while (pause := self._timeline.pause) is not None:
             await asyncio.sleep(pause / self.speed)
             self._timeline.step()
@@ -136,6 +139,7 @@ class Simulator:
         for kind in KINDS:
             queue.put_nowait(wire.initial_info(kind, self.pbx.elements[kind].values()))
         self._queues.add(queue)
+        self._watched.set()
         sender = asyncio.create_task(_send(client, queue), name="basix simulator client")
         try:
             async for command in client:

@@ -1,0 +1,121 @@
+"""Frames as a PBX writes them: Python values -> Erlang's external term format.
+
+For the tests alone, and written from the format's description: nothing of the library is
+in here. Tags are those of OTP 26 and later.
+
+====================  ==================================================
+in a test             on the wire
+====================  ==================================================
+``str``, ``bytes``    a binary; text in UTF-8
+``Atom("x")``         an atom
+``Charlist("x")``     a charlist, as Erlang writes it
+``None``              the atom ``undefined``
+``True``, ``False``   the atoms ``true`` and ``false``
+``int``, ``float``    an integer of the shortest form, a float
+``tuple``, ``list``   a tuple, a list; the empty list is nil
+``dict``              a map
+====================  ==================================================
+"""
+
+from __future__ import annotations
+
+import struct
+
+
+class Atom(str):
+    """An atom of this name."""
+
+    __slots__ = ()
+
+
+class Charlist(str):
+    """Text as a list of characters: an Erlang string."""
+
+    __slots__ = ()
+
+
+BERT_NIL = (Atom("bert"), Atom("nil"))
+"""What a BERT encoder makes of the empty list."""
+
+
+def frame(term):
+    """The whole frame: the version byte, then the term."""
+    return b"\x83" + encode(term)
+
+
+def field_spec(kind, *names):
+    """The frame that names the fields of a kind, as the production server sends it."""
+    return frame((Atom("field_spec"), Charlist(kind), [Atom(name) for name in names]))
+
+
+def initial_info(kind, *records):
+    """The frame that holds all elements of a kind."""
+    return frame((Atom("initial_info"), Charlist(kind), list(records)))
+
+
+def info_event(kind, record, event_name="updated"):
+    """The frame that tells of a change."""
+    return frame((Atom("info_event"), Charlist(kind), record, Charlist(event_name)))
+
+
+def encode(term):  # noqa: C901 - one case for each type
+    """One term, without the version byte."""
+    match term:
+        case None:
+            return _atom("undefined")
+        case bool():
+            return _atom("true" if term else "false")
+        case Atom():
+            return _atom(term)
+        case Charlist():
+            return _charlist(term)
+        case str():
+            return encode(term.encode())
+        case bytes():
+            return b"m" + _u32(len(term)) + term
+        case int():
+            return _integer(term)
+        case float():
+            return b"F" + struct.pack(">d", term)
+        case tuple():
+            head = b"h" + bytes([len(term)]) if len(term) < 256 else b"i" + _u32(len(term))
+            return head + _all(term)
+        case []:
+            return b"j"
+        case list():
+            return b"l" + _u32(len(term)) + _all(term) + b"j"
+        case dict():
+            return b"t" + _u32(len(term)) + _all(part for pair in term.items() for part in pair)
+    raise AssertionError(f"no term for a {type(term).__name__}")
+
+
+def _all(terms):
+    return b"".join(encode(term) for term in terms)
+
+
+def _u32(number):
+    return number.to_bytes(4, "big")
+
+
+def _atom(name):
+    raw = name.encode()
+    if len(raw) < 256:
+        return b"w" + bytes([len(raw)]) + raw
+    return b"v" + len(raw).to_bytes(2, "big") + raw
+
+
+def _charlist(text):
+    # A string of bytes has a short form; any other is the list of integers that it is.
+    if text and len(text) < 65536 and all(ord(char) < 256 for char in text):
+        return b"k" + len(text).to_bytes(2, "big") + text.encode("latin-1")
+    return encode([ord(char) for char in text])
+
+
+def _integer(number):
+    if 0 <= number < 256:
+        return b"a" + bytes([number])
+    if -(2**31) <= number < 2**31:
+        return b"b" + number.to_bytes(4, "big", signed=True)
+    size = (abs(number).bit_length() + 7) // 8
+    head = b"n" + bytes([size]) if size < 256 else b"o" + _u32(size)
+    return head + bytes([number < 0]) + abs(number).to_bytes(size, "little")

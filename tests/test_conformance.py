@@ -1,0 +1,207 @@
+"""The conformance sessions: frames written by Erlang, calls as the reference fires them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import frames
+import pytest
+from frames import BERT_NIL, Atom, Charlist
+
+from basix_ws_cti import (
+    FieldSpec,
+    InfoEvent,
+    InitialInfo,
+    MessageParser,
+    Msg,
+    SystemMsg,
+    to_dict,
+)
+
+FILE = Path(__file__).parent / "data" / "conformance.jsonl"
+SESSIONS = {
+    session["session"]: session
+    for session in map(json.loads, FILE.read_text(encoding="utf-8").strip().split("\n"))
+}
+FORMS = (
+    "string/minor1",
+    "string/minor2",
+    "string/compressed2",
+    "atom/minor2",
+    "binary/compressed",
+)
+
+# Their elements have an integer for an id; all others, the channels, have a text.
+KINDS_WITH_IDS = {"user", "group", "group_member", "terminal", "domain"}
+
+every_session = pytest.mark.parametrize("name", SESSIONS)
+every_form = pytest.mark.parametrize("form", FORMS)
+
+
+def plain(element):
+    """The element as the file has it: without the keys that have no value."""
+    return without_none(to_dict(element))
+
+
+def without_none(value):
+    if isinstance(value, dict):
+        return {key: without_none(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [without_none(part) for part in value]
+    return value
+
+
+def plain_all(elements):
+    return {key: plain(element) for key, element in elements.items()}
+
+
+def expected_calls(calls):
+    """The calls of a frame, the elements' keys of the type they have in Python."""
+    for name, *arguments in calls:
+        if name != "on_initial_info":
+            yield [name, *arguments]
+            continue
+        kind, elements = arguments
+        read_key = int if kind in KINDS_WITH_IDS else str
+        yield [name, kind, {read_key(key): value for key, value in elements.items()}]
+
+
+def assert_same(calls, expected):
+    """Assert that they agree to the letter: ``==`` alone takes 1 for true."""
+    assert calls == expected
+    assert json.dumps(calls, sort_keys=True) == json.dumps(expected, sort_keys=True)
+    keys = [{key: type(key) for key in call[2]} for call in calls if call[0] == "on_initial_info"]
+    assert keys == [
+        {key: type(key) for key in call[2]} for call in expected if call[0] == "on_initial_info"
+    ]
+
+
+def wire(session, form):
+    return [bytes.fromhex(text) for text in session["wire"][form]]
+
+
+def run_callbacks(session, form, as_frame=bytes):
+    """The calls that each frame of a session brings about."""
+    calls = []
+    parser = MessageParser(
+        on_initial_info=lambda name, elements: calls.append(
+            ["on_initial_info", name, plain_all(elements)]
+        ),
+        on_info_event=lambda name, element, event: calls.append(
+            ["on_info_event", name, plain(element), event]
+        ),
+        on_system_msg=lambda text: calls.append(["on_system_msg", text]),
+        on_msg=lambda text: calls.append(["on_msg", text]),
+        base_url=session["base_url"],
+    )
+    for frame in wire(session, form):
+        calls.clear()
+        parser.handle_message(as_frame(frame))
+        yield list(calls)
+
+
+def as_calls(message):
+    """The calls that stand for a message."""
+    match message:
+        case FieldSpec():
+            return []
+        case InitialInfo(name, elements):
+            return [["on_initial_info", name, plain_all(elements)]]
+        case InfoEvent(name, element, event_name):
+            return [["on_info_event", name, plain(element), event_name]]
+        case SystemMsg(text):
+            return [["on_system_msg", text]]
+        case Msg(text):
+            return [["on_msg", text]]
+    raise AssertionError(message)
+
+
+def test_the_file_is_whole():
+    """The file has its 25 sessions, each in the five wire forms, a list of calls per frame."""
+    assert len(SESSIONS) == 25
+    for session in SESSIONS.values():
+        assert set(session["wire"]) == set(FORMS)
+        for form in FORMS:
+            assert len(session["wire"][form]) == len(session["calls"]) > 0
+
+
+@every_session
+@every_form
+def test_callbacks(name, form):
+    """Every frame of every session, in every wire form, fires exactly the listed calls."""
+    session = SESSIONS[name]
+    for calls, expected in zip(run_callbacks(session, form), session["calls"], strict=True):
+        assert_same(calls, list(expected_calls(expected)))
+
+
+@every_session
+@every_form
+def test_parse(name, form):
+    """``parse`` gives messages that say just what the calls say, and nothing else."""
+    session = SESSIONS[name]
+    parser = MessageParser(base_url=session["base_url"])
+    for frame, expected in zip(wire(session, form), session["calls"], strict=True):
+        assert_same(as_calls(parser.parse(frame)), list(expected_calls(expected)))
+
+
+@every_form
+@pytest.mark.parametrize("as_frame", [bytearray, memoryview])
+def test_other_bytes(form, as_frame):
+    """A frame may come as a bytearray or a memoryview as well."""
+    session = SESSIONS["end_users_base_url"]
+    given = run_callbacks(session, form, as_frame)
+    for calls, expected in zip(given, session["calls"], strict=True):
+        assert_same(calls, list(expected_calls(expected)))
+
+
+def test_the_messages_of_all_forms_are_equal():
+    """The five wire forms of a session give the same messages, value for value."""
+    for session in SESSIONS.values():
+        messages = []
+        for form in FORMS:
+            parser = MessageParser(base_url=session["base_url"])
+            messages.append([parser.parse(frame) for frame in wire(session, form)])
+        assert all(other == messages[0] for other in messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        (
+            "msg",
+            [
+                frames.frame((Atom("msg"), "hello")),
+                frames.frame((Atom("msg"), "こんにちは")),
+                frames.frame((Atom("msg"), Atom("ping"))),
+            ],
+        ),
+        (
+            "missing_values",
+            [
+                frames.field_spec("user", "id", "name", "email"),
+                frames.info_event("user", (1, "a")),
+            ],
+        ),
+        (
+            "domain_info",
+            [
+                frames.field_spec("domain", "id", "name", "label", "flags"),
+                frames.info_event("domain", (1, "acme", "アクメ", 0)),
+            ],
+        ),
+        (
+            "empty_initial_info",
+            {
+                2: frames.initial_info("channel"),
+                3: frames.frame((Atom("initial_info"), Charlist("channel"), BERT_NIL)),
+            },
+        ),
+    ],
+)
+def test_the_tests_own_encoder_writes_as_erlang_does(name, written):
+    """The frames that the other tests write are byte for byte those of ``term_to_binary``."""
+    given = wire(SESSIONS[name], "string/minor2")
+    pairs = written.items() if isinstance(written, dict) else enumerate(written)
+    for position, frame in pairs:
+        assert frame == given[position]

@@ -1,0 +1,719 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import gc
+import json
+import logging
+import socket
+import ssl
+import traceback
+from http import HTTPStatus
+from urllib.parse import quote
+
+import pytest
+import trustme
+from websockets.asyncio.server import serve
+from websockets.http11 import Response
+
+import basix_ws_cti
+from basix_ws_cti import (
+    AuthenticationError,
+    Basic,
+    CertificateError,
+    ConnectFailed,
+    ConnectionLimitReached,
+    ConnectionLost,
+    ConnectionReplaced,
+    DecodeError,
+    HandshakeError,
+    InitialInfo,
+    Msg,
+    ProtocolError,
+    SystemMsg,
+    Ticket,
+    UsageError,
+    connect,
+)
+from basix_ws_cti.simulator import Simulator
+
+DOMAIN = "acme"
+TOKEN = "cänary:/@ tökén?%41+"
+FORMS = (
+    TOKEN,
+    quote(TOKEN),
+    quote(TOKEN, safe=""),
+    base64.b64encode(TOKEN.encode()).decode(),
+    base64.b64encode(f"{DOMAIN}:{TOKEN}".encode()).decode(),
+    base64.b64encode(f"ws_ticket:{TOKEN}".encode()).decode(),
+)
+HELLO = b"\x83h\x02d\x00\x03msgm\x00\x00\x00\x05hello"
+ARGUMENTS = {"domain": DOMAIN, "token": TOKEN, "app_name": "tests"}
+
+
+@pytest.fixture(autouse=True)
+def no_canary_in_any_log(caplog):
+    """Every test of this file runs with all loggers at DEBUG, and none may show the token."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("websockets", "websockets.client", "asyncio", "basix_ws_cti"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    yield
+    for record in caplog.get_records("call"):
+        if record.name != "websockets.server":  # the other side knows it, of course
+            assert_clean(f"{record.getMessage()} {record.__dict__} {record.exc_text}")
+
+
+def assert_clean(text: str) -> None:
+    assert not [form for form in FORMS if form in text], text
+
+
+def assert_no_secret_hangs_on(error: BaseException) -> None:
+    """Neither the error's text, nor its chain, nor any local of its frames shows the token."""
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert_clean(f"{error} {error!r} {error.args} {error.__dict__}")
+    frames = [
+        summary
+        for summary in traceback.TracebackException.from_exception(error, capture_locals=True).stack
+        if "site-packages/websockets" in summary.filename or "basix_ws_cti/" in summary.filename
+    ]
+    for summary in frames:
+        assert "site-packages/websockets" not in summary.filename
+        assert_clean(str(summary.locals))
+
+
+@contextlib.asynccontextmanager
+async def server(handler=None, *, answer=None, **options):
+    """A bare WebSocket server; ``answer(connection, request)`` may refuse the handshake."""
+
+    async def stay(websocket):
+        await websocket.wait_closed()
+
+    async with serve(
+        handler or stay, "127.0.0.1", 0, process_request=answer, **options
+    ) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield f"ws://127.0.0.1:{port}"
+
+
+def sends(*frames: bytes | str, close: int | None = 1000):
+    async def handler(websocket):
+        for frame in frames:
+            await websocket.send(frame)
+        if close is not None:
+            await websocket.close(close, "that is all")
+
+    return handler
+
+
+async def test_the_feed_arrives_typed():
+    """connect() to a PBX gives its initial picture as typed messages."""
+    async with Simulator(domain=DOMAIN, token=TOKEN, calls=False) as simulator:
+        arguments = simulator.connect_args
+        async with connect(**arguments, base_url="https://xyz.com") as cti:
+            kinds = {}
+            async for message in cti:
+                if isinstance(message, InitialInfo):
+                    kinds[message.element_name] = message.elements
+                if len(kinds) == 6:
+                    break
+    user = kinds["user"][10001002]
+    assert user.label == "佐藤 健"
+    assert user.avatar == "https://xyz.com/static/icons/user.png"
+    assert kinds["channel"] == {}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_login_is_an_authentication_error(status):
+    """401 and 403 are an AuthenticationError with the server's reason, cleaned of our secret."""
+
+    def refuse(connection, request):
+        sent = request.headers["Authorization"]
+        return connection.respond(HTTPStatus(status), f"not you: {sent}\x1b[31m {TOKEN}\n")
+
+    async with server(answer=refuse) as url:
+        with pytest.raises(AuthenticationError) as caught:
+            async with connect(url, **ARGUMENTS):
+                pass
+    error = caught.value
+    assert error.status == status
+    assert error.reason == "not you: Basic [secret]\N{REPLACEMENT CHARACTER}[31m [secret]"
+    assert_no_secret_hangs_on(error)
+
+
+async def test_a_wrong_token_is_refused_by_the_simulator():
+    """The simulator checks domain and token, and says why it refuses."""
+    async with Simulator(domain=DOMAIN, token="another") as simulator:
+        with pytest.raises(AuthenticationError) as caught:
+            async with connect(simulator.url, **ARGUMENTS):
+                pass
+    assert caught.value.status == 401
+    assert_no_secret_hangs_on(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
+async def test_any_other_answer_is_a_handshake_error(status):
+    """Other statuses keep their number and the Retry-After header."""
+
+    def refuse(connection, request):
+        response = connection.respond(HTTPStatus(status), "x" * 1000)
+        response.headers["Retry-After"] = "7"
+        return response
+
+    async with server(answer=refuse) as url:
+        with pytest.raises(HandshakeError) as caught:
+            async with connect(url, **ARGUMENTS):
+                pass
+    error = caught.value
+    assert not isinstance(error, AuthenticationError)
+    assert (error.status, error.retry_after, len(error.reason)) == (status, "7", 256)
+    assert_no_secret_hangs_on(error)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(status):
+    """A redirect is an error: the credentials go to no place but the one that was named."""
+    visitors = []
+
+    def note(connection, request):
+        visitors.append(request.path)
+
+    async with server(answer=note) as elsewhere:
+
+        def redirect(connection, request):
+            response = connection.respond(HTTPStatus(status), "")
+            response.headers["Location"] = f"{elsewhere}/there"
+            return response
+
+        async with server(answer=redirect) as url:
+            with pytest.raises(HandshakeError, match="redirects are not followed") as caught:
+                async with connect(url, **ARGUMENTS):
+                    pass
+    assert visitors == []
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_nobody_there():
+    """A refused connection is a ConnectFailed."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(ConnectFailed) as caught:
+            async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
+                pass
+    assert str(port) in str(caught.value)
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_host_without_an_address():
+    """A name that does not resolve is a ConnectFailed that shows the name."""
+    with pytest.raises(ConnectFailed, match=r"no-such-host\.invalid has no address") as caught:
+        async with connect("no-such-host.invalid", **ARGUMENTS):
+            pass
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_silent_server():
+    """A server that accepts and says nothing is given up after open_timeout."""
+    silence = asyncio.Event()
+
+    async def say_nothing(reader, writer):
+        await silence.wait()
+        writer.close()
+
+    listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    try:
+        with pytest.raises(ConnectFailed, match="no answer within 0.2 s") as caught:
+            async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS, open_timeout=0.2):
+                pass
+    finally:
+        silence.set()
+        listening.close()
+        await listening.wait_closed()
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_server_that_is_none():
+    """What does not speak HTTP is a ConnectFailed."""
+
+    async def babble(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"220 mail ready\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectFailed, match="handshake") as caught:
+            async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
+                pass
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_cancelling_the_handshake():
+    """A connect that is cancelled is over at once, and its traceback shows no secret."""
+    reached = asyncio.Event()
+    silence = asyncio.Event()
+
+    async def say_nothing(reader, writer):
+        reached.set()
+        await silence.wait()
+        writer.close()
+
+    async def attempt():
+        async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
+            pass
+
+    listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    try:
+        task = asyncio.create_task(attempt())
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+    finally:
+        silence.set()
+        listening.close()
+        await listening.wait_closed()
+    assert_clean(
+        "".join(
+            traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+def server_context(authority, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+async def test_a_private_ca_is_given_by_ssl(authority):
+    """With the CA's context the connection stands; the certificate is checked against it."""
+    trusted = ssl.create_default_context()
+    authority.configure_trust(trusted)
+    async with server(sends(HELLO), ssl=server_context(authority, "localhost")) as url:
+        secure = url.replace("ws://127.0.0.1", "wss://localhost")
+        async with connect(secure, **ARGUMENTS, ssl=trusted) as cti:
+            assert [message async for message in cti] == [Msg("hello")]
+
+
+async def test_a_certificate_nobody_vouches_for(authority):
+    """By default the certificate must lead to a known CA."""
+    async with server(ssl=server_context(authority, "localhost")) as url:
+        secure = url.replace("ws://127.0.0.1", "wss://localhost")
+        with pytest.raises(CertificateError, match="certificate") as caught:
+            async with connect(secure, **ARGUMENTS):
+                pass
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_certificate_for_another_host(authority):
+    """The certificate must be that of the host that was named."""
+    trusted = ssl.create_default_context()
+    authority.configure_trust(trusted)
+    async with server(ssl=server_context(authority, "other.example")) as url:
+        secure = url.replace("ws://127.0.0.1", "wss://localhost")
+        with pytest.raises(CertificateError, match="(?i)hostname"):
+            async with connect(secure, **ARGUMENTS, ssl=trusted):
+                pass
+
+
+async def test_tls_against_a_server_without():
+    """TLS spoken to a plain server is a ConnectFailed."""
+    async with server() as url:
+        with pytest.raises(ConnectFailed) as caught:
+            async with connect(url.replace("ws://", "wss://"), **ARGUMENTS):
+                pass
+    assert_no_secret_hangs_on(caught.value)
+
+
+def unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        ({"server": "ws://example.com"}, "unencrypted"),
+        ({"server": "ws://localhost.evil"}, "unencrypted"),
+        ({"server": "ws://127.0.0.1", "proxy": "http://proxy:1"}, "unencrypted"),
+        (
+            {
+                "server": "ws://example.com",
+                "domain": None,
+                "token": None,
+                "additional_headers": {"Cookie": "s=1"},
+            },
+            "unencrypted",
+        ),
+        ({"domain": None}, "go together"),
+        ({"token": None}, "go together"),
+        ({"credentials": Basic("a", "b")}, "not both"),
+        ({"domain": None, "token": None, "credentials": "acme:token"}, "not str"),
+        (
+            {"domain": None, "token": None, "credentials": Ticket("t"), "full_events": True},
+            "full_events",
+        ),
+        ({"additional_headers": {"authorization": "x"}}, "drop one"),
+        ({"additional_headers": {"X": "a\r\nY: b"}}, "line breaks"),
+        ({"additional_headers": {"X": 1}}, "pairs of str"),
+        ({"server": "ws://127.0.0.1", "ssl": ssl.create_default_context()}, "goes with wss"),
+        ({"ssl": unverified()}, "does not verify"),
+        ({"app_name": ""}, "app_name"),
+        ({"user_id": 1, "user_name": "a"}, "one user filter"),
+    ],
+)
+def test_what_can_not_work_is_refused_at_once(arguments, fragment):
+    """Contradictions and leaks are a UsageError before anything is opened."""
+    given = {"server": "host", **ARGUMENTS, **arguments}
+    with pytest.raises(UsageError, match=fragment) as caught:
+        connect(given.pop("server"), **given)
+    assert_clean(str(caught.value))
+    assert isinstance(caught.value, ValueError)
+
+
+def test_insecure_is_possible_when_said():
+    """allow_insecure lets plain ws and an unverified context through."""
+    connect("ws://example.com", **ARGUMENTS, allow_insecure=True)
+    connect("example.com", **ARGUMENTS, ssl=unverified(), allow_insecure=True)
+    connect("ws://example.com", app_name="nobody's secret")
+
+
+async def test_what_the_server_sees():
+    """The request holds the target as documented, the Basic header, and asks no compression."""
+    seen = []
+
+    def note(connection, request):
+        seen.append(request)
+
+    async with (
+        server(answer=note) as url,
+        connect(url, **ARGUMENTS, force=True, user_extension="1001"),
+    ):
+        pass
+    (request,) = seen
+    assert request.path == (
+        "/basix/api/ws_cti?app_name=tests&force=true&forced=true&user_extension=1001"
+    )
+    assert base64.b64decode(request.headers["Authorization"][6:]).decode() == f"{DOMAIN}:{TOKEN}"
+    assert "Sec-WebSocket-Extensions" not in request.headers
+
+
+async def test_credentials_are_fetched_for_every_attempt():
+    """The function is given the exact target each time; what it returns is sent."""
+    asked, seen = [], []
+
+    async def fresh(target):
+        asked.append(target)
+        return Ticket(f"{TOKEN}{len(asked)}")
+
+    def note(connection, request):
+        seen.append((request.path, base64.b64decode(request.headers["Authorization"][6:]).decode()))
+
+    async with server(answer=note) as url:
+        feed = connect(url, credentials=fresh, app_name="a b")
+        for _ in range(2):
+            async with feed:
+                pass
+    assert asked == ["/basix/api/ws_cti?app_name=a%20b"] * 2
+    assert seen == [
+        (asked[0], f"ws_ticket:{TOKEN}1"),
+        (asked[1], f"ws_ticket:{TOKEN}2"),
+    ]
+
+
+async def test_a_credentials_function_that_fails():
+    """Its own exception passes through; a wrong value, or a ticket too much, is a UsageError."""
+
+    async def broken(target):
+        raise LookupError("no vault")
+
+    async def nonsense(target):
+        return TOKEN
+
+    async def ticket(target):
+        return Ticket(TOKEN)
+
+    with pytest.raises(LookupError, match="no vault"):
+        async with connect("host", credentials=broken, app_name="a"):
+            pass
+    with pytest.raises(UsageError, match="not str") as caught:
+        async with connect("host", credentials=nonsense, app_name="a"):
+            pass
+    assert_clean(str(caught.value))
+    with pytest.raises(UsageError, match="full_events"):
+        async with connect("host", credentials=ticket, app_name="a", full_events=True):
+            pass
+
+
+async def test_a_session_cookie_instead(caplog):
+    """A cookie goes out as an additional header, alone, and its value is in no log."""
+    seen = []
+
+    def note(connection, request):
+        seen.append(request.headers)
+
+    async with (
+        server(answer=note) as url,
+        connect(url, app_name="a", additional_headers=[("Cookie", f"session={quote(TOKEN)}")]),
+    ):
+        pass
+    assert seen[0]["Cookie"] == f"session={quote(TOKEN)}"
+    assert "Authorization" not in seen[0]
+    assert "[secret]" in caplog.text
+
+
+async def test_the_headers_are_logged_masked(caplog):
+    """At DEBUG the WebSocket library's own lines are there, with the secret taken out."""
+    async with server() as url, connect(url, **ARGUMENTS) as cti:
+        assert_clean(repr(cti))
+        gc.collect()
+        assert_clean(str([repr(thing) for thing in vars(cti).values()]))
+        request = cti._websocket.request
+        assert "Authorization" not in request.headers
+    ours = [record.getMessage() for record in caplog.records if record.name == "websockets.client"]
+    assert "> Authorization: Basic [secret]" in ours
+    assert any(line.startswith("> GET /basix/api/ws_cti") for line in ours)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("connection_limit_reached", ConnectionLimitReached),
+        ("connection_replaced", ConnectionReplaced),
+    ],
+)
+async def test_the_last_word_is_delivered_first(text, error):
+    """A message that ends the connection is delivered, and then raised as what it means."""
+    frame = b"\x83h\x02d\x00\nsystem_msgd" + len(text).to_bytes(2, "big") + text.encode()
+    async with server(sends(HELLO, frame)) as url, connect(url, **ARGUMENTS) as cti:
+        seen = []
+        with pytest.raises(error):
+            async for message in cti:
+                seen.append(message)
+        with pytest.raises(error):
+            await anext(cti)
+    assert seen == [Msg("hello"), SystemMsg(text)]
+
+
+async def test_a_proper_close_ends_the_iteration():
+    """After a close with 1000 the loop ends by itself, and stays ended."""
+    async with server(sends(HELLO)) as url, connect(url, **ARGUMENTS) as cti:
+        assert [message async for message in cti] == [Msg("hello")]
+        assert [message async for message in cti] == []
+        assert "CLOSED" in repr(cti)
+
+
+async def test_a_close_for_a_reason_is_a_loss():
+    """Any other close code is a ConnectionLost that says it, masked and printable."""
+
+    async def handler(websocket):
+        await websocket.close(1011, f"trouble\a with {TOKEN}")
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(cti)
+    assert caught.value.code == 1011
+    assert caught.value.reason == "trouble\N{REPLACEMENT CHARACTER} with [secret]"
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_broken_link_is_a_loss():
+    """A connection that just breaks is a ConnectionLost with 1006, not a quiet end."""
+
+    async def handler(websocket):
+        await websocket.send(HELLO)
+        websocket.transport.abort()
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        assert await anext(cti) == Msg("hello")
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(cti)
+        assert caught.value.code == 1006
+        with pytest.raises(ConnectionLost):
+            await cti.send({"cmd": "hangup"})
+
+
+async def test_a_bad_frame_does_not_end_the_connection():
+    """Frames that can't be read raise, one by one; the next good one comes as ever."""
+    frames = (b"\x83m\x00", "text", HELLO)
+    async with server(sends(*frames)) as url, connect(url, **ARGUMENTS) as cti:
+        with pytest.raises(DecodeError):
+            await anext(cti)
+        with pytest.raises(ProtocolError, match="text frame"):
+            await anext(cti)
+        assert await anext(cti) == Msg("hello")
+
+
+async def test_a_message_beyond_max_size():
+    """A message larger than max_size ends the connection and says so."""
+    big = b"\x83m" + (2000).to_bytes(4, "big") + bytes(2000)
+    async with (
+        server(sends(big, close=None)) as url,
+        connect(url, **ARGUMENTS, max_size=1000) as cti,
+    ):
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(cti)
+    assert caught.value.code == 1009
+
+
+async def test_a_large_snapshot_fits():
+    """The default max_size has room for an initial_info of many megabytes."""
+    users = 50_000
+    record = b"h\x02b%bm\x00\x00\x00\x64" + b"x" * 100
+    frames = [
+        b"\x83h\x03d\x00\nfield_speck\x00\x04userl\x00\x00\x00\x02d\x00\x02idd\x00\x04namej",
+        b"\x83h\x03d\x00\x0cinitial_infok\x00\x04userl"
+        + users.to_bytes(4, "big")
+        + b"".join(record.replace(b"%b", n.to_bytes(4, "big")) for n in range(users))
+        + b"j",
+    ]
+    async with server(sends(*frames)) as url, connect(url, **ARGUMENTS) as cti:
+        await anext(cti)
+        snapshot = await anext(cti)
+    assert len(snapshot.elements) == users
+
+
+async def test_commands_are_json_text():
+    """A command arrives as one JSON text frame; what is no JSON is a UsageError."""
+    arrived = asyncio.Queue()
+
+    async def handler(websocket):
+        async for frame in websocket:
+            arrived.put_nowait(frame)
+
+    command = {"cmd": "hangup", "uuid": "あ"}
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        await cti.send(command)
+        frame = await arrived.get()
+        for nonsense in ({"cmd": object()}, {"cmd": float("nan")}):
+            with pytest.raises(UsageError, match="JSON"):
+                await cti.send(nonsense)
+        await cti.close()
+        await cti.close()
+        with pytest.raises(ConnectionLost):
+            await cti.send(command)
+    assert isinstance(frame, str)
+    assert json.loads(frame) == command
+
+
+async def test_no_proxy_from_the_environment(monkeypatch):
+    """Proxies that the environment names are not used: the token goes where it was sent."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:1")
+    async with server(sends(HELLO)) as url, connect(url, **ARGUMENTS) as cti:
+        assert await anext(cti) == Msg("hello")
+
+
+async def test_a_proxy_that_is_named(authority):
+    """A named proxy is asked to CONNECT, and is shown no credentials."""
+    heard = []
+
+    async def relay(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        heard.append(head)
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectFailed) as caught:
+            async with connect("host", **ARGUMENTS, proxy=f"http://127.0.0.1:{port}"):
+                pass
+    assert heard[0].startswith(b"CONNECT host:443 ")
+    assert b"uthorization" not in heard[0]
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_proxy_that_is_none():
+    """A proxy URL that can't be read is a UsageError that does not repeat its password."""
+    with pytest.raises(UsageError, match="proxy") as caught:
+        async with connect("host", **ARGUMENTS, proxy=f"gopher://u:{quote(TOKEN, safe='')}@p"):
+            pass
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_one_block_at_a_time():
+    """The same connect() can be entered again after its block, not within it."""
+    async with server() as url:
+        feed = connect(url, **ARGUMENTS)
+        async with feed:
+            with pytest.raises(UsageError, match="in use"):
+                await feed.__aenter__()
+        async with feed:
+            pass
+    assert repr(feed) == f"<connect {url} app_name='tests'>"
+
+
+async def test_leaving_early_closes_the_connection():
+    """An exception in the block closes the connection on its way out."""
+    closed = asyncio.Event()
+
+    async def handler(websocket):
+        await websocket.wait_closed()
+        closed.set()
+
+    async with server(handler) as url:
+        with pytest.raises(KeyError):
+            async with connect(url, **ARGUMENTS):
+                raise KeyError
+        await asyncio.wait_for(closed.wait(), 5)
+
+
+async def test_a_timeout_around_a_read_loses_nothing():
+    """A read that is timed out leaves the next message for the next read."""
+    go = asyncio.Event()
+
+    async def handler(websocket):
+        await go.wait()
+        await websocket.send(HELLO)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await anext(cti)
+        go.set()
+        assert await anext(cti) == Msg("hello")
+
+
+async def test_an_unknown_failure_is_still_ours(monkeypatch):
+    """Whatever else the WebSocket library raises becomes a ConnectFailed, masked."""
+
+    class Broken:
+        def __init__(self, *args, **kwargs):
+            raise RuntimeError(f"odd: {TOKEN}")
+
+    monkeypatch.setattr(basix_ws_cti.connection, "_Connect", Broken)
+    with pytest.raises(ConnectFailed, match=r"RuntimeError: odd: \[secret\]") as caught:
+        async with connect("host", **ARGUMENTS):
+            pass
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_response_without_a_body():
+    """An answer without a body has no reason."""
+
+    def refuse(connection, request):
+        response = connection.respond(HTTPStatus.BAD_GATEWAY, "")
+        return Response(response.status_code, response.reason_phrase, response.headers)
+
+    async with server(answer=refuse) as url:
+        with pytest.raises(HandshakeError) as caught:
+            async with connect(url, **ARGUMENTS):
+                pass
+    assert caught.value.reason is None
