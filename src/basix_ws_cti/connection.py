@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import (
+    ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedOK,
     InvalidHandshake,
@@ -80,7 +81,8 @@ class Connection:
     ``ConnectionLost`` when it broke, and ``ConnectionLimitReached`` or
     ``ConnectionReplaced`` after the message that says so has been delivered. A frame
     that can't be read raises ``DecodeError`` or ``ProtocolError`` and leaves the
-    connection open: iterating on reads the next one.
+    connection open: iterating on reads the next one. Two loops at once over one connection
+    are a ``UsageError``.
     """
 
     def __init__(
@@ -106,6 +108,8 @@ class Connection:
             frame = await self._websocket.recv()
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
+        except ConcurrencyError:
+            raise UsageError("one loop at a time can read a connection") from None
         except ConnectionClosed as error:
             lost = self._lost(error)
         if lost is not None:

@@ -49,7 +49,7 @@ def record_constructor(
 
     Parts missing at the end are ``None``, surplus ones are ignored.
 
-    A field in ``computed`` holds what its function makes of the record; one in
+    A field in ``computed`` holds what its function makes of the record as it is; one in
     ``positions`` holds that part of it: what its reader makes of it, or, without a reader,
     the part itself, or what ``read_list`` makes of a list. Readers never see ``None``. All
     other fields are ``None``.
@@ -75,8 +75,7 @@ def record_constructor(
         "try:",
         f"    {parts} = _record",
         "except ValueError:",
-        f"    _record = (_record + (None,) * {size})[:{size}]",
-        f"    {parts} = _record",
+        f"    {parts} = (_record + (None,) * {size})[:{size}]",
     ]
     return _generate(cls, parameters="_record", unpack=unpack, values=values, namespace=namespace)
 

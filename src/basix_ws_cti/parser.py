@@ -150,8 +150,7 @@ class MessageParser:
             raise ProtocolError(
                 f"the records are a list, not {_describe(records)}", kind, "initial_info"
             )
-        elements: dict[int | str, Element] = {}
-        keyless: list[tuple[int, Element]] = []
+        elements = []
         for position, record in enumerate(records):
             if type(record) is not tuple:
                 raise ProtocolError(
@@ -159,19 +158,9 @@ class MessageParser:
                     kind,
                     f"initial_info record {position}",
                 )
-            element = reader(record)
-            key = element.key
-            if key is None:
-                keyless.append((position, element))
-            else:
-                elements[key] = element
-        free = 0
-        for position, element in keyless:
-            free = max(free, position)
-            while free in elements:  # somebody's id: nobody is to be lost
-                free += 1
-            elements[free] = element
-        return InitialInfo(kind, elements)
+            elements.append(reader(record))
+        keys = [element.key for element in elements]
+        return InitialInfo(kind, dict(zip(_all_keyed(keys), elements, strict=True)))
 
     def _field_spec(self, term: tuple[Any, ...]) -> FieldSpec:
         _, kind, names = self._sized(term, 3)
@@ -208,10 +197,10 @@ class MessageParser:
         return Msg(self._msg_text(term))
 
     def _msg_text(self, term: tuple[Any, ...]) -> str:
-        text = as_text(term[1]) if len(term) > 1 else None
+        _, value = self._sized(term, 2)
+        text = "" if value is None else as_text(value)  # {bert,nil} is the empty charlist
         if text is None:
-            what = _describe(term[1]) if len(term) > 1 else "missing"
-            raise ProtocolError(f"the message is text, not {what}", None, term[0])
+            raise ProtocolError(f"the message is text, not {_describe(value)}", None, term[0])
         return text
 
     def _sized(self, term: tuple[Any, ...], size: int) -> tuple[Any, ...]:
@@ -239,6 +228,26 @@ class MessageParser:
 
 
 _make_info_event = constructor(InfoEvent)
+
+
+def _all_keyed(keys: list[int | str | None]) -> list[int | str]:
+    """The keys, each ``None`` among them replaced by its position.
+
+    Or by the next number that is nobody's: no element is to be lost.
+    """
+    taken = set(keys)
+    free = 0
+    filled: list[int | str] = []
+    for position, key in enumerate(keys):
+        if key is None:
+            free = max(free, position)
+            while free in taken:
+                free += 1
+            filled.append(free)
+            free += 1
+        else:
+            filled.append(key)
+    return filled
 
 
 def _check_callback(name: str, callback: object) -> None:

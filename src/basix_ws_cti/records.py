@@ -90,7 +90,7 @@ def record_reader(
     """A function that turns a record, as ``spec`` describes them, into its element.
 
     A shorter record leaves the missing fields out, a longer one's surplus is ignored.
-    ``base_url`` is where relative avatars live; ``None`` leaves avatars as they are sent.
+    ``base_url`` is where relative avatars live; without one, avatars stay as they are sent.
     """
     kind = spec.element_name
     cls = _ELEMENTS.get(kind, OtherElement)
@@ -106,10 +106,12 @@ def record_reader(
     }
     if cls is OtherElement:
         computed["element_name"] = lambda _: kind
-    if cls is User and base_url is not None:
+    if cls is User and base_url:
         read = _avatar_reader(base_url, "users", "user")
         at = positions.get("avatar")
-        computed["avatar"] = lambda record: read(None if at is None else record[at])
+        computed["avatar"] = lambda record: read(
+            None if at is None or at >= len(record) else _scalar(record[at])
+        )
     return record_constructor(
         cls,
         len(spec.fields),
@@ -121,10 +123,12 @@ def record_reader(
 
 
 def _extra(unknown: list[tuple[str, int, Callable[[Any], Any]]], record: tuple[Any, ...]) -> Extra:
+    """The fields that the class does not know, and the record reaches."""
     values = {}
     for name, at, read in unknown:
-        value = record[at]
-        values[name] = None if value is None else read(value)
+        if at < len(record):
+            value = record[at]
+            values[name] = None if value is None else read(value)
     return Extra(values)
 
 
@@ -165,6 +169,12 @@ _make_end_users = constructor(EndUsers)
 _make_end_user = constructor(EndUser)
 
 
+def _unshaped(value: Any) -> Any:
+    """A structured field of another shape: an empty text is no value, all else stays raw."""
+    value = _scalar(value)
+    return None if value == "" else value
+
+
 def _calling(value: tuple[Any, ...]) -> Calling:
     if len(value) != 5:
         value = (value + (None,) * 3)[:5]
@@ -180,7 +190,7 @@ def _calling(value: tuple[Any, ...]) -> Calling:
         elif target_type == "pstn":
             address = data[0]
         elif target_type == "bridged_endpoint":
-            user, host = (*data, None)[:2]
+            user, host = map(_scalar, (*data, None)[:2])
             address = f"{user}@{host}" if type(user) is type(host) is str else None
     return _make_calling(
         ts, location, target_type, user_id, group_type, group_id, queue_id, address, data
@@ -224,7 +234,7 @@ _STATES: dict[str, Callable[[tuple[Any, ...]], Any]] = {
 
 def _state(value: Any) -> Any:
     if type(value) is not tuple or len(value) < 2:
-        return _scalar(value) or None
+        return _unshaped(value)
     ts = value[0]
     name = value[1]
     if type(name) is not str or not (type(ts) is int or ts is None):
@@ -235,13 +245,13 @@ def _state(value: Any) -> Any:
 
 def _target(value: Any) -> Any:
     if type(value) is not tuple or len(value) < 4:
-        return _scalar(value) or None
+        return _unshaped(value)
     return _read_target(value)
 
 
 def _other_info(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
     if type(value) is not tuple or not value:
-        return _scalar(value) or None
+        return _unshaped(value)
     if len(value) != 8:
         value = (value + (None,) * 7)[:8]
     kind, who, direction, location, address, offered, group_id, whoscall = value

@@ -108,8 +108,11 @@ _FOREIGN_TAGS = {
 
 _read_u16 = struct.Struct(">H").unpack_from
 _read_u32 = struct.Struct(">I").unpack_from
-_read_i32 = struct.Struct(">i").unpack_from
-_read_f64 = struct.Struct(">d").unpack_from
+# Given the position of a tag, these skip it and read what follows.
+_u32_after_tag = struct.Struct(">xI").unpack_from
+_i32_after_tag = struct.Struct(">xi").unpack_from
+_f64_after_tag = struct.Struct(">xd").unpack_from
+_integer = int.from_bytes
 
 # Format section FLOAT_EXT: 31 bytes of text as printed with "%.20e", ended by NUL. What
 # Erlang accepts there, no less (a comma) and no more (no spaces, no "inf", no "1_0").
@@ -312,15 +315,14 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                             _refuse_terms(pos, limits)
                 elif tag == 109:  # BINARY_EXT: Len:32
                     begin = pos + 5
-                    end = begin + _read_u32(buf, pos + 1)[0]
+                    pos = begin + _u32_after_tag(buf, pos)[0]
                     try:
-                        items.append(buf[begin:end].decode())
+                        items.append(buf[begin:pos].decode())
                     except UnicodeDecodeError:
-                        items.append(buf[begin:end].decode("latin-1"))
+                        items.append(buf[begin:pos].decode("latin-1"))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
                             _refuse_terms(pos, limits)
-                    pos = end
                 elif tag == 104:  # SMALL_TUPLE_EXT: Arity:8
                     count = buf[pos + 1]
                     if count:
@@ -334,7 +336,10 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         break
                     items.append(())
                     pos += 2
-                elif tag == 119 or tag == 115:  # noqa: PLR1714 - faster than `in`; SMALL_ATOM…: Len:8SMALL_ATOM…
+                elif tag == 98:  # INTEGER_EXT: signed, 32 bit
+                    items.append(_i32_after_tag(buf, pos)[0])
+                    pos += 5
+                elif tag == 119:  # SMALL_ATOM_UTF8_EXT: Len:8
                     end = pos + 2 + buf[pos + 1]
                     try:
                         items.append(atoms[buf[pos:end]])
@@ -345,29 +350,24 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         terms_left -= _NEW_ATOM_COST
                         if terms_left < 0:
                             _refuse_terms(pos, limits)
-                elif tag == 98:  # INTEGER_EXT: signed, 32 bit
-                    items.append(_read_i32(buf, pos + 1)[0])
-                    pos += 5
                 elif tag == 110:  # SMALL_BIG_EXT: N:8, Sign:8, little-endian magnitude
                     count = buf[pos + 1]
                     if count > max_big:
                         _refuse_big(pos, count, limits)
                     begin = pos + 3
-                    end = begin + count
-                    value = int.from_bytes(buf[begin:end], "little")
-                    items.append(-value if buf[pos + 2] else value)
-                    pos = end
+                    pos = begin + count
+                    value = _integer(buf[begin:pos], "little")
+                    items.append(-value if buf[begin - 1] else value)
                 elif tag == 107:  # STRING_EXT: Len:16, a charlist of bytes
                     begin = pos + 3
-                    end = begin + (buf[pos + 1] << 8 | buf[pos + 2])
+                    pos = begin + (buf[pos + 1] << 8 | buf[pos + 2])
                     try:
-                        items.append(buf[begin:end].decode())
+                        items.append(buf[begin:pos].decode())
                     except UnicodeDecodeError:
-                        items.append(buf[begin:end].decode("latin-1"))
+                        items.append(buf[begin:pos].decode("latin-1"))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
                             _refuse_terms(pos, limits)
-                    pos = end
                 elif tag == 97:  # SMALL_INTEGER_EXT
                     items.append(buf[pos + 1])
                     pos += 2
@@ -378,7 +378,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     if terms_left < 0:
                         _refuse_terms(pos, limits)
                 elif tag in {108, 105, 116}:  # LIST_EXT, LARGE_TUPLE_EXT, MAP_EXT: Count:32
-                    (count,) = _read_u32(buf, pos + 1)
+                    (count,) = _u32_after_tag(buf, pos)
                     if tag == 116:
                         count *= 2
                         terms_left -= _MAP_COST
@@ -399,24 +399,23 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     pos += 5
                     break
                 elif tag == 70:  # NEW_FLOAT_EXT: IEEE 754, big-endian
-                    (value,) = _read_f64(buf, pos + 1)
+                    (value,) = _f64_after_tag(buf, pos)
                     items.append(_finite(value, pos))
                     pos += 9
-                elif tag == 118:  # ATOM_UTF8_EXT: Len:16
+                elif tag == 118 or tag == 115:  # noqa: PLR1714 - ATOM_UTF8_EXT, SMALL_ATOM_EXT
                     value, pos = _atom(buf, pos)
                     items.append(value)
                     terms_left -= _NEW_ATOM_COST
                     if terms_left < 0:
                         _refuse_terms(pos, limits)
                 elif tag == 111:  # LARGE_BIG_EXT: N:32, Sign:8, little-endian magnitude
-                    (count,) = _read_u32(buf, pos + 1)
+                    (count,) = _u32_after_tag(buf, pos)
                     if count > max_big:
                         _refuse_big(pos, count, limits)
                     begin = pos + 6
-                    end = begin + count
-                    value = int.from_bytes(buf[begin:end], "little")
-                    items.append(-value if buf[pos + 5] else value)
-                    pos = end
+                    pos = begin + count
+                    value = _integer(buf[begin:pos], "little")
+                    items.append(-value if buf[begin - 1] else value)
                 elif tag == 99:  # FLOAT_EXT: 31 bytes of text
                     if pos + 32 > size:
                         raise IndexError  # noqa: TRY301 - as the reads do
@@ -551,7 +550,7 @@ def _declared_text(buf: bytes, start: int, pos: int, encoding: str) -> str:
 def _plain_text(buf: bytes, pos: int, start: int) -> bytes:
     """The whole encoding, header included, of the binary or charlist at ``pos``."""
     if buf[pos] == 109:
-        return buf[pos : pos + 5 + _read_u32(buf, pos + 1)[0]]
+        return buf[pos : pos + 5 + _u32_after_tag(buf, pos)[0]]
     if buf[pos] == 107:
         return buf[pos : pos + 3 + _read_u16(buf, pos + 1)[0]]
     raise DecodeError(start, "a bert string whose text is neither a binary nor a charlist")
