@@ -16,7 +16,7 @@ lists, 106 108                ``list``
 maps, 116                     ``dict``
 ``{bert,nil}``                ``None``
 ``{bert,true|false}``         ``bool``
-``{bert,dict,Pairs}``         ``dict``
+``{bert,dict,Pairs}``         ``dict``; Pairs is a list, or ``{bert,nil}``
 ``{bert,time,Mega,S,Micro}``  ``datetime.datetime``, aware, UTC
 ``{bert,string,Enc,Bin}``     ``str``; Enc is UTF-8 or Latin-1
 ``{bert,regex,Src,Options}``  ``Regex``: kept, never compiled
@@ -226,7 +226,10 @@ def as_text(value: Any) -> str | None:
 def _as_bytes(frame: Any, limits: Limits) -> bytes:
     if not isinstance(frame, bytes | bytearray | memoryview):
         raise DecodeError(0, f"a frame is bytes, not {type(frame).__name__}")
-    size = memoryview(frame).nbytes
+    try:
+        size = memoryview(frame).nbytes
+    except ValueError:
+        raise DecodeError(0, "a memoryview that has been released") from None
     if size > limits.frame_bytes:  # before it is copied
         _refuse_size(size, limits)
     return bytes(frame)
@@ -322,7 +325,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         items.append(buf[begin:pos].decode("latin-1"))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
-                            _refuse_terms(pos, limits)
+                            _refuse_terms(begin, limits)
                 elif tag == 104:  # SMALL_TUPLE_EXT: Arity:8
                     count = buf[pos + 1]
                     if count:
@@ -339,7 +342,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                 elif tag == 98:  # INTEGER_EXT: signed, 32 bit
                     items.append(_i32_after_tag(buf, pos)[0])
                     pos += 5
-                elif tag == 119:  # SMALL_ATOM_UTF8_EXT: Len:8
+                elif tag == 119 or tag == 115:  # noqa: PLR1714 - SMALL_ATOM_UTF8_EXT, SMALL_ATOM_EXT
                     end = pos + 2 + buf[pos + 1]
                     try:
                         items.append(atoms[buf[pos:end]])
@@ -367,7 +370,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         items.append(buf[begin:pos].decode("latin-1"))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
-                            _refuse_terms(pos, limits)
+                            _refuse_terms(begin, limits)
                 elif tag == 97:  # SMALL_INTEGER_EXT
                     items.append(buf[pos + 1])
                     pos += 2
@@ -402,12 +405,17 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     (value,) = _f64_after_tag(buf, pos)
                     items.append(_finite(value, pos))
                     pos += 9
-                elif tag == 118 or tag == 115:  # noqa: PLR1714 - ATOM_UTF8_EXT, SMALL_ATOM_EXT
-                    value, pos = _atom(buf, pos)
-                    items.append(value)
-                    terms_left -= _NEW_ATOM_COST
-                    if terms_left < 0:
-                        _refuse_terms(pos, limits)
+                elif tag == 118:  # ATOM_UTF8_EXT: Len:16
+                    end = pos + 3 + _read_u16(buf, pos + 1)[0]
+                    try:
+                        items.append(atoms[buf[pos:end]])
+                        pos = end
+                    except KeyError:
+                        value, pos = _atom(buf, pos)
+                        items.append(value)
+                        terms_left -= _NEW_ATOM_COST
+                        if terms_left < 0:
+                            _refuse_terms(pos, limits)
                 elif tag == 111:  # LARGE_BIG_EXT: N:32, Sign:8, little-endian magnitude
                     (count,) = _u32_after_tag(buf, pos)
                     if count > max_big:
@@ -514,7 +522,8 @@ def _compound(buf: bytes, start: int, term: tuple[Any, ...], limits: Limits) -> 
         raise DecodeError(start, "a bert compound without a name")
     name, pos = _atom(buf, pos)
     match (name, *term[2:]):
-        case ["dict", list() | None as pairs]:
+        # No pairs at all may be written as {bert,nil}; the atom undefined is something else.
+        case ["dict", list() | None as pairs] if pairs is not None or buf[pos] in {104, 105}:
             pairs = pairs or []
             if not all(type(pair) is tuple and len(pair) == 2 for pair in pairs):
                 raise DecodeError(start, "a bert dict holds something other than pairs")

@@ -6,7 +6,8 @@
 %%
 %%     prints COUNT random terms, the same ones for the same SEED, a line each:
 %%     FRAME in hex, a tab, the term's normal form. MODE is `small` or `full`; `full` has
-%%     large terms now and then.
+%%     large terms now and then. (The order of pairs in a map of over 32 is Erlang's own,
+%%     and may differ from run to run.)
 %%
 %%   escript terms.escript verdicts
 %%
@@ -72,7 +73,7 @@ frame(Term, 4) -> term_to_binary(Term, [{minor_version, 2}, {compressed, 9}]).
 %% Erlang compresses only what gets smaller by it, so a term to be compressed is repeated.
 %% The number is bounded: decode has a limit on how many terms a byte may stand for.
 wrapped(Term, Form) when Form >= 3 ->
-    Copies = max(2, min(40, 2000 div erlang:external_size(Term))),
+    Copies = max(2, min(20, 1000 div erlang:external_size(Term))),
     lists:duplicate(Copies, Term);
 wrapped(Term, _) ->
     Term.
@@ -145,6 +146,7 @@ edge_terms() ->
             #{undefined => 1, true => 2, <<"true">> => 3, <<"undefined">> => 4},
             {bert, nil}, {bert, true}, {bert, false}, {bert, dict, []},
             {bert, dict, [{name, <<"x">>}, {"age", 8}, {1, 1.5}]},
+            {bert, dict, {bert, nil}},
             {bert, dict, [{{bert, nil}, {bert, nil}}, {{bert, true}, {bert, dict, []}}]},
             {bert, time, 0, 0, 0}, {bert, time, 1255, 295581, 446228},
             {bert, time, -62135, -596800, 0}, {bert, time, 253402, 300799, 999999},
@@ -237,7 +239,7 @@ few() -> pick([0, 1, 1, 2, 2, 3, 4, 5, 7]).
 repeat(N, F) -> [F() || _ <- lists:seq(1, N)].
 
 random_term() ->
-    case {get(mode), below(400)} of
+    case {get(mode), below(1500)} of
         {small, _} -> term(3);
         {full, 0} -> {large, large(), term(1)};
         {full, _} -> term(4)
@@ -254,7 +256,7 @@ term(Depth) ->
         {12, fun() -> compound(Depth) end},
         {3, fun() -> not_a_compound(Depth) end},
         {2, fun() -> deep() end},
-        {case get(mode) of small -> 0; full -> 1 end, fun() -> wide() end}
+        {case get(mode) of full when Depth >= 3 -> 1; _ -> 0 end, fun() -> wide() end}
     ]).
 
 leaf() ->
@@ -366,7 +368,7 @@ tuple(Depth) ->
 
 deep() ->
     Around = pick([
-        fun(T) -> {T} end,
+        fun(bert) -> {x}; (T) -> {T} end,
         fun(T) -> [T] end,
         fun(T) -> {x, T} end,
         fun(T) -> #{key => T} end,
@@ -441,7 +443,8 @@ compound(Depth) ->
         {2, fun() -> {bert, nil} end},
         {2, fun() -> {bert, true} end},
         {2, fun() -> {bert, false} end},
-        {4, fun() -> {bert, dict, pairs(few(), Depth)} end},
+        %% {bert, Value} is no pair of a dict but a compound
+        {4, fun() -> {bert, dict, [P || {K, _} = P <- pairs(few(), Depth), K =/= bert]} end},
         {3, fun time/0},
         {2, fun() -> {bert, string, pick(['UTF-8', utf8, 'utf-8', <<"UTF_8">>, "utf8"]),
             text(utf8())} end},
