@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import struct
 
+from hypothesis import strategies as st
+
 
 class Atom(str):
     """An atom of this name."""
@@ -119,3 +121,32 @@ def _integer(number):
     size = (abs(number).bit_length() + 7) // 8
     head = b"n" + bytes([size]) if size < 256 else b"o" + _u32(size)
     return head + bytes([number < 0]) + abs(number).to_bytes(size, "little")
+
+
+def any_term():
+    """Any term at all, of those that a feed may hold: a strategy for hypothesis."""
+    text = st.text(max_size=8)
+    scalars = (
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.integers(-(2**70), 2**70)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | text
+        | st.binary(max_size=8)
+        | text.map(Charlist)
+        | st.sampled_from(["undefined", "true", "user", "group", "calling", "ring"]).map(Atom)
+        | st.sampled_from(["", "*", "_MANY_:2|1*a|*", "%E6%9D%B1*%2A+", BERT_NIL])
+        | st.just((Atom("bert"), Atom("time"), 1546, 839040, 24071))
+        | st.just((Atom("bert"), Atom("regex"), "^a", []))
+    )
+    keys = text | st.integers() | st.booleans() | st.none()
+    return st.recursive(
+        scalars,
+        lambda terms: (
+            st.lists(terms, max_size=6)
+            | st.lists(terms, max_size=9).map(tuple)
+            | st.dictionaries(keys, terms, max_size=4)
+        ),
+        max_leaves=12,
+    )

@@ -674,6 +674,24 @@ async def test_leaving_early_closes_the_connection():
         await asyncio.wait_for(closed.wait(), 5)
 
 
+async def test_one_loop_reads_at_a_time():
+    """A second reader is told so; the first one goes on."""
+    go = asyncio.Event()
+
+    async def handler(websocket):
+        await go.wait()
+        await websocket.send(HELLO)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        first = asyncio.ensure_future(anext(cti))
+        await asyncio.sleep(0)
+        with pytest.raises(UsageError, match="one loop at a time"):
+            await anext(cti)
+        go.set()
+        assert await first == Msg("hello")
+
+
 async def test_a_timeout_around_a_read_loses_nothing():
     """A read that is timed out leaves the next message for the next read."""
     go = asyncio.Event()

@@ -1,0 +1,615 @@
+"""The elements: their fields and keys, that they can't change, and to_dict."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import attrs
+import pytest
+
+from basix_ws_cti import elements
+from basix_ws_cti.elements import (
+    AnyChannel,
+    Channel,
+    Domain,
+    Element,
+    EndUser,
+    EndUsers,
+    Extra,
+    FullChannel,
+    Group,
+    GroupMember,
+    Hangup,
+    OtherElement,
+    OtherInfo,
+    ParkedChannel,
+    QueuedChannel,
+    Target,
+    Terminal,
+    User,
+    WaitingChannel,
+    to_dict,
+)
+from basix_ws_cti.messages import FieldSpec
+from basix_ws_cti.records import record_reader
+from basix_ws_cti.states import Bridged, Calling, OtherState, Park
+from basix_ws_cti.terms import Regex
+
+CHANNEL_FIELDS = {
+    "uuid",
+    "direction",
+    "peer_location",
+    "calling_name",
+    "calling_number",
+    "called_number",
+    "offer_timestamp",
+    "answer_timestamp",
+    "hangup_timestamp",
+    "other_uuid",
+    "user_id",
+    "state",
+    "group_id",
+    "target",
+    "origination",
+    "end_user",
+    "tags",
+    "last_bridged_user_id",
+    "last_event",
+    "last_event_data",
+    "other_info",
+    "call_id",
+}
+OLD_CHANNEL_FIELDS = {"uuid", "state", "peer_number", "end_user"}
+
+# Every kind: its name on the wire, and the fields that it is known to have.
+KINDS = {
+    Channel: ("channel", CHANNEL_FIELDS),
+    WaitingChannel: ("channel_waiting", CHANNEL_FIELDS | {"whoscall"}),
+    QueuedChannel: ("queued_channel", OLD_CHANNEL_FIELDS),
+    ParkedChannel: ("parked_channel", OLD_CHANNEL_FIELDS),
+    User: (
+        "user",
+        {
+            "id",
+            "name",
+            "fwd_always_status",
+            "do_not_disturb_status",
+            "language",
+            "main_extension",
+            "presence",
+            "role",
+            "park_group",
+            "mwi_target",
+            "flags",
+            "followme",
+            "email",
+            "avatar",
+            "label",
+            "mwi",
+        },
+    ),
+    Group: (
+        "group",
+        {
+            "id",
+            "name",
+            "type",
+            "language",
+            "main_extension",
+            "queue",
+            "label",
+            "flags",
+            "check_login_status",
+            "mwi",
+        },
+    ),
+    GroupMember: (
+        "group_member",
+        {"id", "group_id", "user_id", "priority", "login_status", "role"},
+    ),
+    Terminal: ("terminal", {"id", "name", "assoc_user_id", "type", "user_agent", "registered"}),
+    Domain: ("domain", {"id", "name", "label", "flags"}),
+}
+CHANNELS = {Channel, WaitingChannel, QueuedChannel, ParkedChannel}
+
+every_kind = pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
+every_full_channel = pytest.mark.parametrize("cls", [Channel, WaitingChannel])
+
+TS = 1546839040024071
+AT = datetime(2019, 1, 7, 5, 30, 40, 24071, tzinfo=UTC)
+TOO_LATE = 2**62
+
+PARTS = [
+    EndUser(id="1"),
+    EndUsers(count=1, items=(EndUser(id="1"),)),
+    Target(type="user"),
+    OtherInfo(type="user"),
+    Hangup("recv_bye"),
+]
+
+
+def example(cls, **extra):
+    """An element of the class with all that can be in it."""
+    key = {"uuid": "u"} if cls in CHANNELS else {"id": 1}
+    if cls in CHANNELS:
+        key |= {"state": Park(ts=1, slot=901), "end_user": EndUsers(count=1)}
+    return cls(**key, extra=Extra(extra))
+
+
+def test_every_kind_is_known_here():
+    """The module's classes of elements are the nine kinds, OtherElement, and their bases."""
+    classes = {
+        value
+        for value in vars(elements).values()
+        if isinstance(value, type) and issubclass(value, Element)
+    }
+    assert classes == {*KINDS, OtherElement, Element, AnyChannel, FullChannel}
+
+
+@every_kind
+def test_names_and_fields(cls):
+    """A class has its kind's name and known fields, all None if absent, and ``extra``."""
+    name, fields = KINDS[cls]
+    assert cls.element_name == cls().element_name == name
+    assert {attribute.name for attribute in attrs.fields(cls)} == fields | {"extra"}
+    assert attrs.asdict(cls(), recurse=False) == dict.fromkeys(fields) | {"extra": {}}
+
+
+@every_kind
+def test_keywords_alone(cls):
+    """An element is made with keywords: the order of its fields is nobody's to rely on."""
+    with pytest.raises(TypeError):
+        cls("u")
+
+
+# Keys
+
+
+@every_kind
+def test_key(cls):
+    """The key is ``uuid`` for the channels, ``id`` for all others; None where there is none."""
+    field = "uuid" if cls in CHANNELS else "id"
+    assert field == cls.KEY
+    assert cls(**{field: 7}).key == 7
+    assert type(cls(**{field: 7}).key) is int
+    assert cls(**{field: "7"}).key == "7"
+    assert cls().key is None
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63, 2**64 - 1, -(2**63)])
+def test_integers_that_are_keys(number):
+    """An integer of 64 bits, signed or not, is a key."""
+    assert User(id=number).key == number
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 2**61 - 1 << 64, 10**300])
+def test_integers_beyond_64_bits(number):
+    """An integer beyond 64 bits is no key: such ones can be made to share a hash."""
+    assert User(id=number).key is None
+    assert User(id=number).id == number
+
+
+@pytest.mark.parametrize("value", [None, True, False, 1.0, (1,), [1], {"a": 1}, AT])
+def test_what_is_no_key(value):
+    """Only text and integers are keys: no bool, though it equals one, and nothing unhashable."""
+    assert User(id=value).key is None
+    assert Channel(uuid=value).key is None
+    assert GroupMember(id=value).key is None
+    assert OtherElement(element_name="x", extra=Extra(id=value, uuid=value)).key is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        ({"id": 5, "user_id": 1, "group_id": 2}, 5),
+        ({"id": 0, "user_id": 1, "group_id": 2}, 0),
+        ({"id": "5", "user_id": 1, "group_id": 2}, "5"),
+        ({"user_id": 1, "group_id": 2}, "1:2"),
+        ({"id": 2**64, "user_id": 1, "group_id": 2}, "1:2"),
+        ({"user_id": "a", "group_id": "b"}, "a:b"),
+        ({"user_id": 0, "group_id": 0}, "0:0"),
+        ({"user_id": 1}, None),
+        ({"group_id": 2}, None),
+        ({"user_id": 1, "group_id": (2,)}, None),
+        ({"user_id": 2**64, "group_id": 2}, None),
+        ({}, None),
+    ],
+)
+def test_key_of_a_group_member(fields, key):
+    """A group_member's key is its id, else ``USER_ID:GROUP_ID``, else there is none."""
+    assert GroupMember(**fields).key == key
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        ({"id": 5, "uuid": "u"}, 5),
+        ({"id": 0, "uuid": "u"}, 0),
+        ({"uuid": "u"}, "u"),
+        ({"id": None, "uuid": "u"}, "u"),
+        ({"id": 2**64, "uuid": "u"}, "u"),
+        ({"id": True, "uuid": 3}, 3),
+        ({"name": "a"}, None),
+        ({}, None),
+    ],
+)
+def test_key_of_an_unknown_kind(fields, key):
+    """A kind nobody has heard of has ``id`` for a key, else ``uuid``, else none."""
+    assert OtherElement(element_name="robot", extra=Extra(fields)).key == key
+
+
+def test_an_unknown_kind_has_its_name():
+    """An element of an unknown kind says which, and is equal only to one of that kind."""
+    robot = OtherElement(element_name="robot", extra=Extra(id=1))
+    assert robot.element_name == "robot"
+    assert robot == OtherElement(element_name="robot", extra=Extra(id=1))
+    assert robot != OtherElement(element_name="drone", extra=Extra(id=1))
+    with pytest.raises(TypeError):
+        OtherElement(extra=Extra(id=1))
+
+
+# What can't change
+
+
+@every_kind
+def test_frozen(cls):
+    """An element's fields can't be set or deleted, and nothing can be added."""
+    element = example(cls, more=1)
+    for name in ("extra", cls.KEY, "more"):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(element, name, 2)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        delattr(element, cls.KEY)
+    assert element == example(cls, more=1)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: type(part).__name__)
+def test_parts_are_frozen(part):
+    """What an element is made of can't be changed either, and can be hashed and pickled."""
+    for attribute in attrs.fields(type(part)):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(part, attribute.name, None)
+    assert hash(part) == hash(copy.deepcopy(part))
+    assert pickle.loads(pickle.dumps(part)) == part
+
+
+# How each method of a dict that changes it would be called.
+MUTATIONS = {
+    "__setitem__": lambda extra: extra.__setitem__("a", 2),
+    "__delitem__": lambda extra: extra.__delitem__("a"),
+    "__ior__": lambda extra: extra.__ior__({"a": 2}),
+    "clear": lambda extra: extra.clear(),
+    "pop": lambda extra: extra.pop("a"),
+    "popitem": lambda extra: extra.popitem(),
+    "setdefault": lambda extra: extra.setdefault("b", 2),
+    "update": lambda extra: extra.update(a=2),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_extra_refuses(name):
+    """The extra fields refuse every way to change them, and stay as they were."""
+    extra = Extra(a=1)
+    with pytest.raises(TypeError, match="an element's extra fields can't be changed"):
+        MUTATIONS[name](extra)
+    assert extra == {"a": 1}
+
+
+def test_extra_refuses_each_way():
+    """No method of a dict that changes it has been forgotten here."""
+    changing = set(dir(dict)) - set(dir(MappingProxyType)) - {"fromkeys"}
+    assert changing | {"__ior__"} == set(MUTATIONS)
+
+
+def test_extra_by_statements():
+    """Statements that would change the extra fields of an element are refused as well."""
+    user = User(extra=Extra(a=1))
+    extra = user.extra
+    with pytest.raises(TypeError):
+        user.extra["a"] = 2
+    with pytest.raises(TypeError):
+        del user.extra["a"]
+    with pytest.raises(TypeError):
+        extra |= {"a": 2}
+    with pytest.raises(AttributeError):
+        extra.more = 1
+    assert user.extra == {"a": 1}
+
+
+def test_extra_reads_as_a_dict():
+    """The extra fields read as the dict they are, and a changed copy is a plain dict."""
+    extra = Extra(a=1, b=None)
+    assert extra == {"a": 1, "b": None}
+    assert (extra["a"], extra.get("c"), "b" in extra, list(extra)) == (1, None, True, ["a", "b"])
+    changed = extra | {"c": 3}
+    changed["d"] = 4
+    assert changed == {"a": 1, "b": None, "c": 3, "d": 4}
+    assert type(extra.copy()) is dict
+
+
+@pytest.mark.parametrize(
+    "again", [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy]
+)
+def test_extra_copied(again):
+    """A copy of the extra fields is as unchangeable as they are."""
+    extra = Extra(a=[1], b={"c": (2,)})
+    assert again(extra) == extra
+    assert type(again(extra)) is Extra
+
+
+def test_extra_hash():
+    """Extra fields hash by what they hold, in whatever order, if all of it can be hashed."""
+    assert hash(Extra(a=1, b=2)) == hash(Extra(b=2, a=1))
+    assert Extra(a=1, b=2) == Extra(b=2, a=1)
+    with pytest.raises(TypeError):
+        hash(Extra(a=[1]))
+
+
+@every_kind
+def test_hash(cls):
+    """Elements whose values can be hashed can be, equal ones alike; others can't."""
+    assert hash(example(cls, a=1)) == hash(example(cls, a=1))
+    assert len({example(cls), example(cls), example(cls, a=1)}) == 2
+    with pytest.raises(TypeError):
+        hash(example(cls, a=[1]))
+    with pytest.raises(TypeError):
+        hash(example(cls, a={"b": 1}))
+
+
+@every_kind
+def test_equality(cls):
+    """Elements are equal when kind and all fields are, the extra ones included."""
+    assert example(cls, a=1) == example(cls, a=1)
+    assert example(cls, a=1) != example(cls, a=2)
+    assert example(cls) != example(cls, a=1)
+    assert cls() != (Group if cls is User else User)()
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@every_kind
+def test_pickle(cls, protocol):
+    """An element that was pickled comes back equal, of its class, extra fields and all."""
+    element = example(cls, a=[1], b=Regex("x", []))
+    again = pickle.loads(pickle.dumps(element, protocol))
+    assert again == element
+    assert type(again) is cls
+    assert type(again.extra) is Extra
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+@every_kind
+def test_copy(cls, again):
+    """A copied element is equal, of its class, and as unchangeable."""
+    element = example(cls, a=[1])
+    assert again(element) == element
+    assert type(again(element)) is cls
+    assert type(again(element).extra) is Extra
+
+
+def test_pickle_of_an_unknown_kind():
+    """An element of an unknown kind keeps its name through pickling and copying."""
+    robot = OtherElement(element_name="robot", extra=Extra(id=1, a=[1]))
+    assert pickle.loads(pickle.dumps(robot)) == copy.copy(robot) == copy.deepcopy(robot) == robot
+
+
+@every_kind
+def test_read_from_a_record(cls):
+    """An element that was read is what its class makes: equal, hashed alike, the same class."""
+    spec = FieldSpec(cls.element_name, (cls.KEY, "news"))
+    element = record_reader(spec)((1, "n"))
+    usual = cls(**{cls.KEY: 1}, extra=Extra(news="n"))
+    assert element == usual
+    assert hash(element) == hash(usual)
+    assert repr(element) == repr(usual)
+    assert type(element) is cls
+    assert type(element.extra) is Extra
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        element.extra = None
+    for again in (pickle.loads(pickle.dumps(element)), copy.copy(element), copy.deepcopy(element)):
+        assert again == usual
+        assert type(again) is cls
+
+
+# Moments and the end of a leg
+
+
+@every_full_channel
+@pytest.mark.parametrize(
+    ("field", "moment"),
+    [
+        ("offer_timestamp", "offered_at"),
+        ("answer_timestamp", "answered_at"),
+        ("hangup_timestamp", "hung_up_at"),
+    ],
+)
+def test_moments_of_a_channel(cls, field, moment):
+    """Each timestamp is there as an aware datetime in UTC, if it is one."""
+    assert getattr(cls(**{field: TS}), moment) == AT
+    assert getattr(cls(**{field: TS}), moment).tzinfo is UTC
+    for nothing in (None, TOO_LATE, -TOO_LATE, 10**300, str(TS), 1.5, True, (TS,)):
+        assert getattr(cls(**{field: nothing}), moment) is None
+
+
+def test_moment_of_other_info():
+    """The other channel's offer is a moment too, or not yet."""
+    assert OtherInfo(offer_timestamp=TS).offered_at == AT
+    assert OtherInfo().offered_at is None
+    assert OtherInfo(offer_timestamp=TOO_LATE).offered_at is None
+
+
+@every_full_channel
+@pytest.mark.parametrize(
+    ("data", "hangup"),
+    [
+        ("recv_cancel,ORIGINATOR_CANCEL", Hangup("recv_cancel", "ORIGINATOR_CANCEL")),
+        ("send_bye,ALLOTTED_TIMEOUT", Hangup("send_bye", "ALLOTTED_TIMEOUT")),
+        ("recv_bye", Hangup("recv_bye", None)),
+        ("recv_bye,", Hangup("recv_bye", None)),
+        ("vanished,SOMEHOW,AGAIN", Hangup("vanished", "SOMEHOW,AGAIN")),
+        (",NORMAL_CLEARING", None),
+        ("", None),
+        (None, None),
+        (("recv_bye", "NORMAL_CLEARING"), None),
+        (17, None),
+    ],
+)
+def test_hangup(cls, data, hangup):
+    """The end of a leg is taken apart once it has come, as far as the PBX said how."""
+    assert cls(last_event="CHANNEL_HANGUP", last_event_data=data).hangup == hangup
+
+
+@every_full_channel
+@pytest.mark.parametrize("event", [None, "CHANNEL_ANSWER", "STATE_CHANGE", "", 1])
+def test_no_hangup(cls, event):
+    """What came with another event says nothing of an end."""
+    assert cls(last_event=event, last_event_data="recv_bye,NORMAL_CLEARING").hangup is None
+
+
+# to_dict
+
+
+@every_kind
+def test_to_dict_has_every_field(cls):
+    """Every known field has its key, None where there is no value; ``extra`` has none."""
+    assert to_dict(cls()) == dict.fromkeys(KINDS[cls][1])
+
+
+@every_kind
+def test_to_dict_extra(cls):
+    """Extra fields stand beside the known ones, which come first and win."""
+    element = example(cls, news="n", **{cls.KEY: "other"})
+    assert to_dict(element)["news"] == "n"
+    assert to_dict(element)[cls.KEY] == getattr(element, cls.KEY)
+
+
+def test_to_dict_of_an_unknown_kind():
+    """An unknown kind's fields are all there, even those called as ours are."""
+    fields = {"id": 1, "element_name": "e", "extra": "x", "key": "k"}
+    assert to_dict(OtherElement(element_name="robot", extra=Extra(fields))) == fields
+
+
+def test_to_dict_of_a_whole_channel():
+    """A channel becomes plain values in the reference's shape, and JSON as it stands."""
+    person = EndUser(id="1", name="Taro", avatar="a.png")
+    channel = Channel(
+        uuid="u",
+        state=Park(ts=TS, slot=901, parker_id=1, parker_name="user1"),
+        end_user=EndUsers(count=2, items=(person,)),
+        target=Target(type="user", id=1, name="user1"),
+        origination=("call_user", "1"),
+        tags=("auto_answer",),
+        other_info=OtherInfo(type="end_user", end_user=EndUsers(count=1, items=(person,))),
+    )
+    plain_person = {
+        "id": "1",
+        "name": "Taro",
+        "organization": None,
+        "avatar": "a.png",
+        "prefecture": None,
+    }
+    expected = dict.fromkeys(CHANNEL_FIELDS) | {
+        "uuid": "u",
+        "state": {
+            "ts": TS,
+            "name": "park",
+            "data": {"slot": 901, "parker_id": 1, "parker_name": "user1"},
+        },
+        "end_user": {"count": 2, "items": [plain_person]},
+        "target": {"type": "user", "id": 1, "name": "user1", "address": None},
+        "origination": ["call_user", "1"],
+        "tags": ["auto_answer"],
+        "other_info": {
+            "type": "end_user",
+            "user_id": None,
+            "end_user": {"count": 1, "items": [plain_person]},
+            "direction": None,
+            "peer_location": None,
+            "address": None,
+            "offer_timestamp": None,
+            "group_id": None,
+            "whoscall": None,
+        },
+    }
+    assert to_dict(channel) == expected
+    assert json.loads(json.dumps(to_dict(channel))) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "plain"),
+    [
+        (Bridged(ts=1), {"ts": 1, "name": "bridged", "data": {}}),
+        (Bridged(), {"ts": None, "name": "bridged", "data": {}}),
+        (Park(ts=1, slot=901), {"ts": 1, "name": "park", "data": {"slot": 901}}),
+        # The raw description has no place in the reference's shape: its parts are there.
+        (
+            Calling(ts=1, target_location="int", target_type="user", user_id=5, data=(5, "x")),
+            {
+                "ts": 1,
+                "name": "calling",
+                "data": {"target_location": "int", "target_type": "user", "user_id": 5},
+            },
+        ),
+        (
+            OtherState(ts=1, name="dancing", data=("tango", 2)),
+            {"ts": 1, "name": "dancing", "data": {}},
+        ),
+        (
+            Park(ts=1, slot=(1, [2]), parker_id=AT),
+            {
+                "ts": 1,
+                "name": "park",
+                "data": {"slot": [1, [2]], "parker_id": "2019-01-07T05:30:40.024071+00:00"},
+            },
+        ),
+    ],
+)
+def test_to_dict_of_a_state(state, plain):
+    """A state is its timestamp, its name and, as data, the parts that apply."""
+    assert to_dict(ParkedChannel(state=state))["state"] == plain
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        (None, None),
+        ("text", "text"),
+        (True, True),
+        (7, 7),
+        (2**200, 2**200),
+        (1.5, 1.5),
+        ((), []),
+        ((1, ("a", [2, ()])), [1, ["a", [2, []]]]),
+        ([(1, "a"), [None]], [[1, "a"], [None]]),
+        ({}, {}),
+        ({"a": (1, {"b": [()]})}, {"a": [1, {"b": [[]]}]}),
+        ({1: "a", "b": (2,)}, [[1, "a"], ["b", [2]]]),
+        ({None: {True: 1.5}, 2.5: ()}, [[None, [[True, 1.5]]], [2.5, []]]),
+        (AT, "2019-01-07T05:30:40.024071+00:00"),
+        (Regex("^a", ["caseless"]), {"source": "^a", "options": ["caseless"]}),
+        (Regex("^a", (AT,)), {"source": "^a", "options": ["2019-01-07T05:30:40.024071+00:00"]}),
+    ],
+)
+def test_to_dict_of_raw_values(raw, plain):
+    """Whatever a PBX may send becomes plain, in a known field, a structured or an extra one."""
+    channel = to_dict(Channel(calling_name=raw, tags=raw, extra=Extra(news=raw)))
+    assert channel["calling_name"] == channel["tags"] == channel["news"] == plain
+    assert json.loads(json.dumps(channel))["news"] == plain
+
+
+def test_to_dict_leaves_the_element_alone():
+    """What comes out is the caller's own: changing it changes no element."""
+    user = User(id=1, extra=Extra(a=[1], b={"c": 2}))
+    plain = to_dict(user)
+    plain["a"].append(2)
+    plain["b"]["d"] = 3
+    assert user == User(id=1, extra=Extra(a=[1], b={"c": 2}))
+
+
+def test_to_dict_of_what_can_not_be():
+    """What no frame decodes to is a bug of ours, and said so."""
+    with pytest.raises(AssertionError, match="no element holds a object"):
+        to_dict(User(extra=Extra(a=object())))

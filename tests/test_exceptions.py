@@ -1,0 +1,225 @@
+"""The exceptions: their texts, their parts, their tree."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+
+import pytest
+
+import basix_ws_cti
+from basix_ws_cti import exceptions
+from basix_ws_cti.exceptions import (
+    AuthenticationError,
+    BasixError,
+    CertificateError,
+    ConnectFailed,
+    ConnectionLimitReached,
+    ConnectionLost,
+    ConnectionReplaced,
+    DecodeError,
+    FeedError,
+    HandshakeError,
+    ProtocolError,
+    UsageError,
+    printable,
+)
+
+HTTP = "the server answered the handshake with HTTP"
+REDIRECT = " (redirects are not followed: name the final server)"
+LOST = "the connection was lost (close code"
+LIMIT = (
+    "the PBX already has as many connections for this user and app_name as it allows: "
+    "close one, use another app_name, or pass force=True to replace the oldest"
+)
+REPLACED = "another connection with the same app_name and force=True took this one's place"
+
+# The exception, its text, its parts.
+TABLE = [
+    (BasixError("what is wrong"), "what is wrong", {}),
+    (UsageError("what to change"), "what to change", {}),
+    (
+        DecodeError(7, "unknown tag 1"),
+        "byte 7: unknown tag 1",
+        {"offset": 7, "reason": "unknown tag 1", "inflated": False},
+    ),
+    (
+        DecodeError(0, "unknown tag 1", inflated=True),
+        "byte 0 of the inflated term: unknown tag 1",
+        {"offset": 0, "reason": "unknown tag 1", "inflated": True},
+    ),
+    (
+        ProtocolError("no tuple"),
+        "no tuple",
+        {"problem": "no tuple", "element_name": None, "field": None},
+    ),
+    (
+        ProtocolError("no tuple", "user"),
+        "user: no tuple",
+        {"problem": "no tuple", "element_name": "user", "field": None},
+    ),
+    (
+        ProtocolError("no text", "user", "label"),
+        "user, label: no text",
+        {"problem": "no text", "element_name": "user", "field": "label"},
+    ),
+    (
+        ProtocolError("no text", field="label"),
+        "label: no text",
+        {"problem": "no text", "element_name": None, "field": "label"},
+    ),
+    (  # both names may come from the peer
+        ProtocolError("unknown", "x\n" * 60, "\x1b[31m"),
+        "x\ufffd" * 29 + "x…, \ufffd[31m: unknown",
+        {"problem": "unknown", "element_name": "x\n" * 60, "field": "\x1b[31m"},
+    ),
+    (FeedError("what happened"), "what happened", {}),
+    (ConnectFailed("no such host"), "cannot connect: no such host", {"reason": "no such host"}),
+    (
+        CertificateError("self-signed certificate"),
+        "cannot connect: self-signed certificate",
+        {"reason": "self-signed certificate"},
+    ),
+    (
+        HandshakeError(503),
+        f"{HTTP} 503",
+        {"status": 503, "reason": None, "retry_after": None},
+    ),
+    (
+        HandshakeError(503, "busy", "120"),
+        f"{HTTP} 503: busy",
+        {"status": 503, "reason": "busy", "retry_after": "120"},
+    ),
+    (HandshakeError(503, ""), f"{HTTP} 503", {"status": 503, "reason": "", "retry_after": None}),
+    (HandshakeError(299), f"{HTTP} 299", {"status": 299}),
+    (HandshakeError(300), f"{HTTP} 300{REDIRECT}", {"status": 300}),
+    (HandshakeError(302, "moved"), f"{HTTP} 302{REDIRECT}: moved", {"reason": "moved"}),
+    (HandshakeError(399), f"{HTTP} 399{REDIRECT}", {"status": 399}),
+    (HandshakeError(400), f"{HTTP} 400", {"status": 400}),
+    (
+        AuthenticationError(401),
+        "the server refused the login with HTTP 401",
+        {"status": 401, "reason": None, "retry_after": None},
+    ),
+    (
+        AuthenticationError(403, "no such user", "5"),
+        "the server refused the login with HTTP 403: no such user",
+        {"status": 403, "reason": "no such user", "retry_after": "5"},
+    ),
+    (ConnectionLost(1006), f"{LOST} 1006)", {"code": 1006, "reason": ""}),
+    (ConnectionLost(1011, "oops"), f"{LOST} 1011): oops", {"code": 1011, "reason": "oops"}),
+    (ConnectionLimitReached(), LIMIT, {}),
+    (ConnectionReplaced(), REPLACED, {}),
+]
+IDS = [f"{number} {type(error).__name__}" for number, (error, *_) in enumerate(TABLE)]
+
+
+def classes():
+    """Every exception class that the module defines."""
+    return [
+        value
+        for value in vars(exceptions).values()
+        if inspect.isclass(value) and value.__module__ == exceptions.__name__
+    ]
+
+
+@pytest.mark.parametrize(("error", "text", "parts"), TABLE, ids=IDS)
+def test_text_and_parts(error, text, parts):
+    """Every exception says what the table says and keeps its parts as attributes."""
+    assert str(error) == text
+    for name, value in parts.items():
+        kept = getattr(error, name)
+        assert kept == value
+        assert type(kept) is type(value)
+
+
+@pytest.mark.parametrize("error", [error for error, *_ in TABLE], ids=IDS)
+def test_copies(error):
+    """Every exception comes out of pickling and copying as it went in."""
+    error.note = ["what a caller pinned to it"]
+    copies = [copy.copy(error), copy.deepcopy(error)]
+    copies += [
+        pickle.loads(pickle.dumps(error, protocol))
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    ]
+    for twin in copies:
+        assert twin is not error
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert repr(twin) == repr(error)
+        assert twin.args == error.args
+        assert vars(twin) == vars(error)
+
+
+def test_table_is_complete():
+    """No exception of the module is missing from the table above."""
+    assert {type(error) for error, *_ in TABLE} == set(classes())
+
+
+def drawn_tree():
+    """The tree in the module's docstring: each name and the name it is drawn under."""
+    line = re.compile(r"    (?P<trunk>[ │├└─]*)(?P<name>[A-Z]\w+)(?: \(also a (?P<also>\w+)\))?")
+    parents = {}
+    above = []
+    for text in exceptions.__doc__.splitlines():
+        match = line.match(text)
+        if match is None:
+            continue
+        level, rest = divmod(len(match["trunk"]), 4)
+        assert rest == 0, text
+        bases = above[level - 1 : level]
+        assert len(bases) == (level > 0), text
+        above[level:] = [match["name"]]
+        parents[match["name"]] = bases + ([match["also"]] if match["also"] else [])
+    return parents
+
+
+def test_tree():
+    """The tree drawn in the module's docstring is the tree of the classes."""
+    real = {cls.__name__: [base.__name__ for base in cls.__bases__] for cls in classes()}
+    assert real.pop("BasixError") == ["Exception"]
+    drawn = drawn_tree()
+    assert drawn.pop("BasixError") == []
+    assert drawn == real
+
+
+def test_public():
+    """Every exception can be had from the package itself."""
+    for cls in classes():
+        assert getattr(basix_ws_cti, cls.__name__) is cls
+        assert cls.__name__ in basix_ws_cti.__all__
+
+
+def test_usage_error_is_a_value_error():
+    """A caller who knows only ValueError catches a UsageError too."""
+    with pytest.raises(ValueError, match="what to change"):
+        raise UsageError("what to change")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("", 5, ""),
+        ("abc", 5, "abc"),
+        ("abcde", 5, "abcde"),
+        ("abcdef", 5, "abcd…"),
+        ("abcdef", 1, "…"),
+        ("a\nb", 5, "a\ufffdb"),
+        ("a\0\x1b\x7f\u202e", 5, "a" + "\ufffd" * 4),  # NUL, escape, delete, right-to-left
+        ("a\ud800", 5, "a\ufffd"),  # half a surrogate pair can't be written to a log
+        ("山田 ü", 5, "山田 ü"),
+        ("\n" * 6, 5, "\ufffd" * 4 + "…"),
+    ],
+)
+def test_printable(text, limit, shown):
+    """A peer's text is shown in printable characters, and cut where it is too long."""
+    assert printable(text, limit) == shown
+
+
+def test_printable_by_default():
+    """Without a limit of its own a text is cut to 256 characters."""
+    assert printable("x" * 256) == "x" * 256
+    assert printable("x" * 257) == "x" * 255 + "…"
+    assert printable("x" * 10_000_000) == "x" * 255 + "…"

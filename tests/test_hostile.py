@@ -1,0 +1,168 @@
+"""What hostile frames of a megabyte cost: never more memory than a fixed amount.
+
+Sizes and counts only. ``python tests/hostile.py`` prints the times.
+"""
+
+from __future__ import annotations
+
+import os
+
+import hostile
+import pytest
+
+from basix_ws_cti import terms
+from basix_ws_cti.exceptions import DecodeError
+from basix_ws_cti.terms import Limits, decode
+
+NIGHTLY = "BASIX_NIGHTLY" in os.environ
+
+FAMILIES = {**hostile.FAMILIES, **(hostile.MORE_FAMILIES if NIGHTLY else {})}
+
+# Of many small objects: to trace a megabyte of each takes minutes in all, so that a run which
+# is not nightly takes an eighth of a megabyte and of the memory.
+HEAVY = {
+    "empty tuples",
+    "one-tuples",
+    "one-tuples of nil",
+    "nested one-tuples",
+    "lists of one",
+    "empty lists, LIST_EXT 0",
+    "one-pair maps",
+    "maps with nil values",
+    "empty maps",
+    "3-byte atoms, 100, all different",
+    "3-byte atoms, 119, all different",
+    "invalid UTF-8 binaries",
+    "invalid UTF-8 charlists",
+    "bert nils",
+    "bert times",
+    "bert dicts",
+    "bigs of 8 bytes",
+    "floats, 70",
+    "floats, 99",
+    "small integers",
+    "colliding keys, maps of 128",
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_atom_cache(monkeypatch):
+    """Every test starts with no atom remembered and leaves none behind."""
+    monkeypatch.setattr(terms, "_atoms", {})
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_memory(name):
+    """A hostile frame is a value or a DecodeError, and takes under 32 MiB for each MiB it has."""
+    size = hostile.MIB // 8 if name in HEAVY and not NIGHTLY else hostile.MIB
+    frame = FAMILIES[name](size)
+    # The term repeated may be too long to fill the frame to the last byte.
+    assert size - 66_000 < len(frame) <= size
+    peak, verdict = hostile.measure_memory(frame)
+    assert verdict
+    assert peak < 32 * size
+    assert len(terms._atoms) <= terms.MAX_REMEMBERED_ATOMS
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="BASIX_NIGHTLY is not set")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_memory_compressed(name):
+    """The same frame, compressed, takes no more, what it inflates to included."""
+    frame = hostile.compressed(FAMILIES[name])(hostile.MIB)
+    peak, verdict = hostile.measure_memory(frame)
+    assert verdict
+    assert peak < 32 * hostile.MIB
+
+
+# The families that a megabyte of is over some limit.
+REFUSED = {
+    "nils": "(terms_per_byte)",
+    "one-tuples": "(terms_per_byte)",
+    "nested one-tuples": "(terms_per_byte)",
+    "empty lists, LIST_EXT 0": "(terms_per_byte)",
+    "one-pair maps": "(terms_per_byte)",
+    "empty maps": "(terms_per_byte)",
+    "3-byte atoms, 100, all different": "(terms_per_byte)",
+    "3-byte atoms, 119, all different": "(terms_per_byte)",
+    "invalid UTF-8 binaries": "(terms_per_byte)",
+    "invalid UTF-8 charlists": "(terms_per_byte)",
+    "bert times": "(terms_per_byte)",
+    "bert dicts": "(terms_per_byte)",
+    "deep tuples": "(depth)",
+    "deep lists": "(depth)",
+    "binary of 4 GiB": "the frame ends before its term does",
+    "list of 2**32-1": "(terms)",
+    "large tuple of 2**32-1": "(terms)",
+    "map of 2**32-1": "(terms)",
+    "big of 4 GiB": "(big_integer_bytes)",
+    "one big integer": "(big_integer_bytes)",
+    "colliding keys, one map": "(numeric_keys)",
+}
+ACCEPTED = {
+    "small integers": 524_284,
+    "floats, 70": 116_507,
+    "floats, 99": 32_767,
+    "bigs of 8 bytes": 95_324,
+    "bert nils": 80_659,
+}
+
+
+@pytest.mark.parametrize(("name", "reason"), REFUSED.items(), ids=REFUSED)
+def test_refused(name, reason):
+    """What costs more than its bytes let expect is refused, by the limit meant for it."""
+    with pytest.raises(DecodeError) as caught:
+        decode(hostile.FAMILIES[name](hostile.MIB))
+    assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize(("name", "count"), ACCEPTED.items(), ids=ACCEPTED)
+def test_accepted(name, count):
+    """A megabyte of what the feed itself is made of is no attack."""
+    assert len(decode(hostile.FAMILIES[name](hostile.MIB))) == count
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deep tuples",
+        "deep lists",
+        "list of 2**32-1",
+        "large tuple of 2**32-1",
+        "map of 2**32-1",
+        "big of 4 GiB",
+        "one big integer",
+    ],
+)
+def test_refused_at_once(name):
+    """What a head gives away is refused at the head: a megabyte takes no memory to speak of."""
+    peak, _ = hostile.measure_memory(hostile.FAMILIES[name](hostile.MIB))
+    assert peak < 64 * 1024
+
+
+@pytest.mark.parametrize("name", FAMILIES if NIGHTLY else ["lists of one", "empty maps"])
+def test_memory_grows_no_faster_than_the_frame(name):
+    """Twice the frame takes at most twice the memory, and what any frame takes."""
+    build = FAMILIES[name]
+    half, _ = hostile.measure_memory(build(hostile.MIB // 16))
+    whole, _ = hostile.measure_memory(build(hostile.MIB // 8))
+    # A list grows in steps of an eighth.
+    assert whole <= 2 * half * 9 / 8 + 256 * 1024
+
+
+def test_one_big_integer_if_allowed():
+    """An integer of 1 MB is read in linear memory by a caller who asks for it."""
+    frame = hostile.big_integer(hostile.MIB)
+    assert decode(frame, Limits(big_integer_bytes=hostile.MIB)).bit_length() == 8 * len(frame) - 56
+
+
+def test_colliding_keys_collide():
+    """The keys meant to share a hash do, or the families above would show nothing."""
+    (mapping, *_) = decode(hostile.colliding_maps(4096))
+    assert len(mapping) == 128
+    assert {hash(key) for key in mapping} == {0}
+
+
+def test_different_atoms_are_different():
+    """The atoms meant to be all different are."""
+    names = decode(hostile.different(b"w\3")(4096))
+    assert len(names) == len(set(names)) > 800

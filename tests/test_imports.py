@@ -1,0 +1,269 @@
+"""Who may import what, what an import costs, and the public names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from frames import field_spec, info_event
+
+import basix_ws_cti
+from basix_ws_cti import exceptions
+
+ROOT = Path(basix_ws_cti.__file__).parent
+
+# Nobody pays for these who only parses frames.
+HEAVY = ("asyncio", "websockets", "bert", "erlastic")
+
+STDLIB = sys.stdlib_module_names - {"asyncio"}
+
+# Clocks: the modules, and the calls of datetime that read one.
+CLOCKS = {"time", "sched", "timeit"}
+CLOCK_CALLS = {"now", "utcnow", "today"}
+
+# Every module of the package, and what it is: see the tests of each group.
+FOUNDATION = {"exceptions", "states", "terms"}
+CORE = {"drafts", "elements", "messages", "records", "parser", "endpoint"}
+CONNECTOR = {"connection"}
+SIMULATOR = {
+    "simulator",
+    "simulator.pbx",
+    "simulator.scenarios",
+    "simulator.server",
+    "simulator.wire",
+}
+PACKAGE = {""}  # __init__ itself
+
+
+def module_names():
+    """The package's modules, the package itself being the empty name."""
+    prefix = "basix_ws_cti."
+    found = pkgutil.walk_packages([str(ROOT)], prefix)
+    return {"", *(module.name.removeprefix(prefix) for module in found)}
+
+
+def source(name):
+    path = ROOT.joinpath(*name.split(".")) if name else ROOT
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def tree(name):
+    return ast.parse(source(name).read_text(encoding="utf-8"))
+
+
+def executed(node):
+    """All nodes that may run: what stands under ``if TYPE_CHECKING`` never does."""
+    yield node
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        children = node.orelse
+    else:
+        children = ast.iter_child_nodes(node)
+    for child in children:
+        yield from executed(child)
+
+
+def imports(name, text=None):
+    """The full names of all that a module imports, in functions as well.
+
+    Of ``from a import b`` that is ``a.b``, which may be a module or a name in one.
+    """
+    package = ["basix_ws_cti", *filter(None, name.split("."))]
+    if source(name).name != "__init__.py":
+        package.pop()
+    for node in executed(tree(name) if text is None else ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            base += [node.module] if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def outside(name):
+    """The top-level names of all that a module imports from elsewhere."""
+    return {full.split(".")[0] for full in imports(name)} - {"basix_ws_cti"}
+
+
+def inside(name):
+    """The modules of the package that a module imports, as the table has them."""
+    known = module_names()
+    found = set()
+    for full in imports(name):
+        if full.split(".")[0] == "basix_ws_cti":
+            path = full.removeprefix("basix_ws_cti").removeprefix(".")
+            while path not in known:  # a name in a module: the module it is in
+                path = path.rpartition(".")[0]
+            found.add(path)
+    return found
+
+
+def test_every_module_is_in_the_table():
+    """The groups below name every module of the package, each once."""
+    groups = [FOUNDATION, CORE, CONNECTOR, SIMULATOR, PACKAGE]
+    assert module_names() == set().union(*groups)
+    assert sum(map(len, groups)) == len(module_names())
+
+
+def test_imports_are_found():
+    """Imports are found where they are, relative ones by the place of their module."""
+    text = """
+from __future__ import annotations
+import os.path, sys as system
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import asyncio
+    from .connection import connect
+else:
+    import json
+def function():
+    from .. import parser
+    from .pbx import Pbx
+    import websockets.client
+class Name:
+    from . import wire
+"""
+    assert set(imports("simulator.server", text)) == {
+        "__future__.annotations",
+        "os.path",
+        "sys",
+        "typing.TYPE_CHECKING",
+        "json",
+        "basix_ws_cti.parser",
+        "basix_ws_cti.simulator.pbx.Pbx",
+        "websockets.client",
+        "basix_ws_cti.simulator.wire",
+    }
+    assert set(imports("simulator", "from . import pbx\nfrom .. import terms")) == {
+        "basix_ws_cti.simulator.pbx",
+        "basix_ws_cti.terms",
+    }
+    assert set(imports("", "from .parser import MessageParser")) == {
+        "basix_ws_cti.parser.MessageParser"
+    }
+    assert {"connection", "parser", "elements"} <= inside("")
+    assert inside("simulator") == {"simulator.server"}
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDATION))
+def test_foundation(name):
+    """Exceptions, states and terms need the standard library, attrs and each other alone."""
+    assert outside(name) <= STDLIB | {"attrs"}
+    assert inside(name) <= FOUNDATION
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE))
+def test_core(name):
+    """The core does no I/O and reads no clock."""
+    assert outside(name) <= STDLIB | {"attrs"}
+    assert outside(name).isdisjoint({*HEAVY, *CLOCKS, "socket", "ssl", "selectors", "http"})
+    called = {node.attr for node in executed(tree(name)) if isinstance(node, ast.Attribute)}
+    assert called.isdisjoint(CLOCK_CALLS)
+    assert inside(name) <= FOUNDATION | CORE
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | CONNECTOR | PACKAGE))
+def test_the_encoder_is_the_simulator_s(name):
+    """Nothing outside the simulator imports the bert package, or the simulator."""
+    assert outside(name).isdisjoint({"bert", "erlastic"})
+    assert inside(name).isdisjoint(SIMULATOR)
+
+
+@pytest.mark.parametrize("name", sorted(SIMULATOR))
+def test_simulator(name):
+    """The simulator shares nothing with the code that it tests."""
+    assert inside(name) <= SIMULATOR
+
+
+@pytest.mark.parametrize("name", sorted(module_names()))
+def test_no_hidden_imports(name):
+    """Imports are import statements: those made by a call would not be seen here."""
+    names = {node.id for node in executed(tree(name)) if isinstance(node, ast.Name)}
+    assert names.isdisjoint({"__import__", "importlib", "import_module"})
+    assert "importlib" not in outside(name)
+
+
+def test_only_the_package_loads_the_connector():
+    """The connector is imported by the package alone, and there inside a function."""
+    assert [name for name in sorted(module_names()) if "connection" in inside(name)] == [""]
+    top = [node for node in tree("").body if isinstance(node, ast.ImportFrom)]
+    assert all("connection" not in {node.module, *names(node)} for node in top)
+
+
+def names(node):
+    return {alias.name for alias in node.names}
+
+
+def run(code):
+    """What a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_import_loads_nothing_heavy():
+    """Importing the package, and parsing, loads neither asyncio, websockets nor bert."""
+    loaded = f"print(*[name for name in {HEAVY!r} if name in sys.modules], 'end')"
+    written = [field_spec("user", "id"), info_event("user", (1,))]
+    code = f"""
+import sys
+import basix_ws_cti
+{loaded}
+parser = basix_ws_cti.MessageParser(on_info_event=lambda *given: print(given[1].id))
+for frame in {written!r}:
+    parser.handle_message(frame)
+{loaded}
+connect = basix_ws_cti.connect
+print("asyncio" in sys.modules, "websockets" in sys.modules, callable(connect))
+"""
+    assert run(code) == ["end", "1", "end", "True", "True", "True"]
+
+
+@pytest.mark.parametrize("name", ["connect", "Connection"])
+def test_the_connector_s_names(name):
+    """The connector's names are the package's, whether by attribute or by import."""
+    connection = importlib.import_module("basix_ws_cti.connection")
+    assert getattr(basix_ws_cti, name) is getattr(connection, name)
+    assert run(f"from basix_ws_cti import {name}; print({name}.__name__)") == [name]
+
+
+@pytest.mark.parametrize("name", ["nothing", "Connect", "asyncio", "__path", ""])
+def test_unknown_names(name):
+    """Any other name is an AttributeError, as of every module."""
+    with pytest.raises(AttributeError) as caught:
+        getattr(basix_ws_cti, name)
+    assert str(caught.value) == f"module 'basix_ws_cti' has no attribute {name!r}"
+    assert not hasattr(basix_ws_cti, name)
+
+
+def test_public_names():
+    """``__all__`` is sorted, names everything once, and all of it is there."""
+    assert basix_ws_cti.__all__ == sorted(set(basix_ws_cti.__all__))
+    for name in basix_ws_cti.__all__:
+        assert getattr(basix_ws_cti, name) is not None
+
+
+def test_star_import():
+    """A star import gives all public names."""
+    code = "from basix_ws_cti import *\nimport basix_ws_cti\n"
+    code += "print(set(basix_ws_cti.__all__) <= set(dir()))"
+    assert run(code) == ["True"]
+
+
+def test_every_exception_is_public():
+    """Every exception class of the package is among its public names."""
+    classes = {
+        name
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type) and issubclass(value, Exception) and not name.startswith("_")
+    }
+    assert "BasixError" in classes
+    assert classes <= set(basix_ws_cti.__all__)
+    for name in classes:
+        assert getattr(basix_ws_cti, name) is getattr(exceptions, name)
