@@ -50,6 +50,7 @@ def test_a_server_is_a_host_or_a_base_url(text, shown):
         ("wss://host#s3cret", "host alone"),
         ("ho st", "no host"),
         ("host\r\nX: y", "no"),
+        (None, "is a str, not NoneType"),
     ],
 )
 def test_a_bad_server_is_refused_without_being_repeated(text, fragment):

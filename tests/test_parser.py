@@ -1063,3 +1063,14 @@ def test_a_whole_session():
         ("on_info_event", "channel", Channel(uuid="u"), "removed"),
         ("on_system_msg", "connection_replaced"),
     ]
+
+
+def test_names_beyond_latin_1():
+    """A kind, a field and an event's name may be charlists that go out as lists of numbers."""
+    kind, field, name = ([ord(char) for char in text] for text in ("部署", "名前", "変更"))
+    made = parser(frame((Atom("field_spec"), kind, [Atom("id"), field])))
+    told = made.parse(frame((Atom("info_event"), kind, (1, "x"), name)))
+    assert (told.element_name, told.event_name) == ("部署", "変更")
+    assert told.element.extra == {"id": 1, "名前": "x"}
+    listed = made.parse(frame((Atom("initial_info"), kind, [(1, "x")])))
+    assert listed.element_name == "部署"

@@ -672,7 +672,9 @@ def test_percent_encoding(written, meant):
 def test_an_encoded_asterisk_separates_nothing():
     """An asterisk that belongs to a name is encoded, and stays in it."""
     assert end_user("1*Sir%2ALot*%2A%2A*%2a") == one("1", "Sir*Lot", "**", "*")
-    assert end_user("%2A") == one("*")
+    for asterisk in ("%2A", "%2a"):
+        assert end_user(asterisk) == one("*")
+        assert end_user(f"1*Sir{asterisk}Lot*{asterisk}") == one("1", "Sir*Lot", "*")
 
 
 def test_an_encoded_bar_separates_nobody():
@@ -757,6 +759,7 @@ def test_many_are_limited():
     """A list of more people than anyone would send stays as it is; up to there it is read."""
     everybody = "|".join(str(number) for number in range(MAX_LISTED_END_USERS))
     most = f"_MANY_:5|{everybody}"
+    assert MAX_LISTED_END_USERS == 1000
     assert len(end_user(most).items) == MAX_LISTED_END_USERS
     assert end_user(f"{most}|one more") == f"{most}|one more"
     assert end_user(f"{most}|") == f"{most}|"

@@ -1201,9 +1201,9 @@ USER_VALUE = (
 )
 # The leanest there is: texts of one character, numbers of one byte.
 LEAN_USER = b"h\x10a\1" + b"k\0\1u" + b"a\0" * 7 + b"w\x09undefined" * 3 + b"k\0\1x" * 4
-# A call's record is for the most part undefined.
+# The call of the protocol's own example: for the most part undefined.
 CHANNEL = (
-    b"h\x16m\0\0\0\x245714495a-b8a1-4fff-8420-78648863ecd1m\0\0\0\7inboundd\0\x08external"
+    b"h\x16m\0\0\0\x245714495a-b8a1-4fff-8420-78648863ecd1d\0\7inboundd\0\x08external"
     b"m\0\0\0\x0a0312341234m\0\0\0\x0a0312341234m\0\0\0\x0810001111n\7\0\7\x5e\x81\x87\xd7\x7e\5"
     + b"d\0\x09undefined"
     * 4
@@ -1215,7 +1215,7 @@ CHANNEL = (
 )
 # The same atoms in the other three tags.
 RETAGGED = {100: b"d\0%c", 115: b"s%c", 118: b"v\0%c", 119: b"w%c"}
-NAMES = (b"undefined", b"external", b"calling", b"int", b"group", b"ring")
+NAMES = (b"undefined", b"inbound", b"external", b"calling", b"int", b"group", b"ring")
 
 
 def retagged(record, tag):

@@ -97,6 +97,8 @@ class Server:
         Raises ``UsageError`` for anything else; its text never repeats the input,
         which may hold a token.
         """
+        if not isinstance(text, str):
+            raise UsageError(f"the server is a str, not {type(text).__name__}")
         try:
             parts = urlsplit(text if "://" in text else f"wss://{text}")
             port = parts.port

@@ -132,18 +132,16 @@ class MessageParser:
         _, kind, record, event_name = term if len(term) == 4 else self._sized(term, 4)
         reader = self._readers.get(kind) if type(kind) is str else None
         if reader is None:
-            reader = self._reader(kind, "info_event")
+            kind, reader = self._reader(kind, "info_event")
         if type(record) is not tuple:
             raise ProtocolError(f"a record is a tuple, not {_describe(record)}", kind, "info_event")
         if type(event_name) is not str:
-            raise ProtocolError(
-                f"an event's name is text, not {_describe(event_name)}", kind, "info_event"
-            )
+            event_name = _name(event_name, "an event's name", kind, "info_event")
         return _make_info_event(kind, reader(record), event_name)
 
     def _initial_info(self, term: tuple[Any, ...]) -> InitialInfo:
         _, kind, records = self._sized(term, 3)
-        reader = self._reader(kind, "initial_info")
+        kind, reader = self._reader(kind, "initial_info")
         if records is None:  # {bert,nil}
             records = []
         if type(records) is not list:
@@ -164,8 +162,7 @@ class MessageParser:
 
     def _field_spec(self, term: tuple[Any, ...]) -> FieldSpec:
         _, kind, names = self._sized(term, 3)
-        if type(kind) is not str:
-            raise ProtocolError(f"a kind is text, not {_describe(kind)}", None, "field_spec")
+        kind = _name(kind, "a kind", None, "field_spec")
         if names is None:  # {bert,nil}
             names = []
         if type(names) is not list:
@@ -209,17 +206,16 @@ class MessageParser:
             raise ProtocolError(f"{len(term)} parts of {size}", None, term[0])
         return term[:size]
 
-    def _reader(self, kind: Any, name: str) -> Callable[[tuple[Any, ...]], Element]:
-        """The reader of a kind's records; it is made when the first of them comes."""
-        if type(kind) is not str:
-            raise ProtocolError(f"a kind is text, not {_describe(kind)}", None, name)
+    def _reader(self, kind: Any, message: str) -> tuple[str, Callable[[tuple[Any, ...]], Element]]:
+        """A kind as text, and the reader of its records, made when the first of them comes."""
+        kind = _name(kind, "a kind", None, message)
         reader = self._readers.get(kind)
         if reader is None:
             spec = self._specs.get(kind)
             if spec is None:
-                raise ProtocolError("no field_spec has come for this kind", kind, name)
+                raise ProtocolError("no field_spec has come for this kind", kind, message)
             reader = self._readers[kind] = record_reader(spec, self._base_url)
-        return reader
+        return kind, reader
 
     def _log_unknown(self, name: str) -> None:
         if name not in self._logged and len(self._logged) < MAX_LOGGED_NAMES:
@@ -259,6 +255,14 @@ def _check_callback(name: str, callback: object) -> None:
         getattr(callback, "__call__", None)  # noqa: B004 - the method itself is looked at
     ):
         raise UsageError(f"{name} is a coroutine function, and a parser does not await")
+
+
+def _name(value: Any, what: str, kind: str | None, message: str) -> str:
+    """A name as text, whichever way it was sent."""
+    text = as_text(value)
+    if text is None or value == []:
+        raise ProtocolError(f"{what} is text, not {_describe(value)}", kind, message)
+    return text
 
 
 def _describe(value: Any) -> str:
