@@ -475,6 +475,28 @@ async def test_a_session_cookie_instead(caplog):
     assert "[secret]" in caplog.text
 
 
+async def test_a_cookie_that_is_echoed():
+    """A server that repeats a cookie's value alone finds it masked, and no dump shows it."""
+    cookie = "canary-cookie-value"
+
+    def refuse(connection, request):
+        return connection.respond(HTTPStatus.UNAUTHORIZED, f"expired: {cookie}")
+
+    async with server(answer=refuse) as url:
+        feed = connect(
+            url, app_name="a", additional_headers={"Cookie": f"theme=dark; session={cookie}"}
+        )
+        assert cookie not in str(vars(feed))
+        with pytest.raises(AuthenticationError, match=r"expired: \[secret\]") as caught:
+            await feed.__aenter__()
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    inside = [summary for summary in report.stack if "basix_ws_cti/" in summary.filename]
+    assert inside
+    assert cookie not in "".join(str(summary.locals) for summary in inside)
+    proxied = connect("host", app_name="a", proxy=f"http://u:{cookie}@proxy:1")
+    assert cookie not in str(vars(proxied))
+
+
 async def test_the_headers_are_logged_masked(caplog):
     """At DEBUG the WebSocket library's own lines are there, with the secret taken out."""
     async with server() as url, connect(url, **ARGUMENTS) as cti:

@@ -434,8 +434,8 @@ STATES = [
         ),
     ),
     (
-        (Atom("calling"), Atom("ext"), Atom("satellite"), (7, "b")),
-        Calling(target_location="ext", target_type="satellite", data=(7, "b")),
+        (Atom("calling"), Atom("ext"), Atom("satellite"), ("a", "b")),
+        Calling(target_location="ext", target_type="satellite", data=("a", "b")),
     ),
 ]
 every_state = pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import logging
 import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import (
@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 Credentials = Basic | Ticket | Callable[[str], Awaitable[Basic | Ticket]]
 """Who connects: a value, or an async function from the request target to one."""
+
+T = TypeVar("T")
 
 _MASK = "[secret]"
 
@@ -220,15 +222,15 @@ class connect:  # noqa: N801 - called like the function that it stands for
         if self._credentials is not None or self._headers:
             check_transport(self._server, proxy=proxy, allow_insecure=allow_insecure)
         _check_tls(self._server, ssl, allow_insecure=allow_insecure)
-        self._options: dict[str, Any] = {
-            "proxy": proxy,
-            "open_timeout": open_timeout,
-            "close_timeout": close_timeout,
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "max_size": max_size,
-            "compression": None,
-        }
+        self._options: _Veiled[Any] = _Veiled(
+            proxy=proxy,
+            open_timeout=open_timeout,
+            close_timeout=close_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            max_size=max_size,
+            compression=None,
+        )
         if self._server.is_secure:
             self._options["ssl"] = ssl or tls.create_default_context()
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
@@ -273,7 +275,7 @@ class connect:  # noqa: N801 - called like the function that it stands for
             self._check_value(fresh)
             credentials = fresh
         headers = dict(self._headers)
-        secrets = tuple(headers.values())
+        secrets = _header_secrets(headers)
         if credentials is not None:
             headers["Authorization"] = basic_header(credentials)
             secrets += secret_forms(credentials)
@@ -329,6 +331,13 @@ class connect:  # noqa: N801 - called like the function that it stands for
         return ConnectFailed(f"{type(error).__name__}: {text}")
 
 
+class _Veiled(dict[str, T]):
+    """A dict whose repr shows its keys alone: a cookie's or a proxy's password is in there."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self)}>"
+
+
 class Mask:
     """Takes secrets out of texts."""
 
@@ -368,14 +377,23 @@ class _Connect(websocket_connect):
 
 def _checked_headers(
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None,
-) -> dict[str, str]:
-    checked = dict(headers or {})
+) -> _Veiled[str]:
+    checked = _Veiled(headers or {})
     for name, value in checked.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise UsageError("additional_headers are pairs of str")
         if any(char in text for text in (name, value) for char in "\r\n\0"):
             raise UsageError("additional_headers must not contain line breaks")
     return checked
+
+
+def _header_secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What of the headers is to be masked: their values, and the values of cookies in them."""
+    cookies = [
+        pair.partition("=")[2].strip() for value in headers.values() for pair in value.split(";")
+    ]
+    # What is shorter is no secret, and would blot out half of an error's text.
+    return (*headers.values(), *(value for value in cookies if len(value) >= 8))
 
 
 def _checked_credentials(
