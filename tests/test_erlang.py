@@ -43,7 +43,7 @@ needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no es
 @pytest.fixture(autouse=True)
 def _fresh_atoms(monkeypatch):
     """Keep the atoms met here out of the memory that other tests share."""
-    monkeypatch.setattr(terms, "_atoms", {})
+    monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
 
 
 # What decode has to give

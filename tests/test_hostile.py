@@ -48,7 +48,7 @@ HEAVY = {
 @pytest.fixture(autouse=True)
 def _own_atom_cache(monkeypatch):
     """Every test starts with no atom remembered and leaves none behind."""
-    monkeypatch.setattr(terms, "_atoms", {})
+    monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -318,7 +318,7 @@ class connect:  # noqa: N801 - called like the function that it stands for
                 return CertificateError(f"the certificate: {error.verify_message}")
             case tls.SSLError():
                 return ConnectFailed(f"TLS: {text}")
-            case TimeoutError():
+            case TimeoutError(errno=None):  # with a number it is the system's own
                 return ConnectFailed(f"no answer within {self._options['open_timeout']} s")
             case socket.gaierror():
                 return ConnectFailed(f"{self._server.host} has no address: {text}")

@@ -68,7 +68,8 @@ MAX_BIG_INTEGER_BYTES = 1024
 MAX_NUMERIC_KEYS = 128
 
 # Atoms met are remembered, undecoded bytes -> value, up to this many, process-wide: a feed
-# uses a few dozen, and a peer that makes them up must not fill the memory.
+# uses a few dozen, and a peer that makes them up must not fill the memory. Those of
+# _VALUES are known from the start, so that nobody can crowd them out.
 MAX_REMEMBERED_ATOMS = 1024
 
 # What a term counts beyond one, from measured time and memory: a plain term takes 0.1 µs.
@@ -139,7 +140,10 @@ _BERT = b"bert".decode()
 
 _VALUES = {"undefined": None, "true": True, "false": False, "bert": _BERT}
 
-_atoms: dict[bytes, str | bool | None] = {}
+_KNOWN_ATOMS = {
+    _atom_bytes(tag, name.encode()): value for tag in _ATOM_TAGS for name, value in _VALUES.items()
+}
+_atoms: dict[bytes, str | bool | None] = dict(_KNOWN_ATOMS)
 
 # The compounds without arguments, in all their encodings: the feed may hold one in any field.
 _CONSTANTS: dict[bytes, bool | None] = {
@@ -189,10 +193,10 @@ def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
     declares. Raises ``DecodeError`` for everything else, an argument that is not bytes
     included, and no other exception.
     """
-    buf = frame if type(frame) is bytes else _as_bytes(frame, limits)
-    if not 2 <= len(buf) <= limits.frame_bytes or buf[0] != _VERSION:
-        _refuse_frame(buf, limits)
     try:
+        buf = frame if type(frame) is bytes else _as_bytes(frame, limits)
+        if not 2 <= len(buf) <= limits.frame_bytes or buf[0] != _VERSION:
+            _refuse_frame(buf, limits)
         if buf[1] != _COMPRESSED:
             return _read(buf, 1, limits)
         inflated = _inflate(buf, limits)
