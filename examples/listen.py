@@ -22,10 +22,14 @@ from typing import TYPE_CHECKING, Any
 from basix_ws_cti import (
     BasixError,
     Channel,
+    DecodeError,
+    EndUsers,
     FieldSpec,
     InfoEvent,
     InitialInfo,
     Msg,
+    OtherInfo,
+    ProtocolError,
     SystemMsg,
     WaitingChannel,
     connect,
@@ -56,6 +60,8 @@ def describe(message: Message) -> str | None:
 def row(*cells: str) -> str:
     """Cells in columns. Japanese characters are two columns wide."""
     widths = (8, 16, 44, 0)
+    # Nobody outside is to write on our terminal with control characters in a name.
+    cells = tuple("".join(c if c.isprintable() else "?" for c in cell) for cell in cells)
     return " ".join(
         cell + " " * (width - columns(cell)) for cell, width in zip(cells, widths, strict=False)
     ).rstrip()
@@ -70,7 +76,7 @@ def who(element: Element) -> str:
     """Whom an element is about."""
     if not isinstance(element, Channel | WaitingChannel):
         return str(getattr(element, "label", None) or getattr(element, "name", None) or element.key)
-    people = getattr(element.end_user, "items", ())
+    people = element.end_user.items if isinstance(element.end_user, EndUsers) else ()
     caller = next((person.name for person in people if person.name), element.calling_number)
     return f"{caller} -> {element.called_number}"
 
@@ -90,8 +96,8 @@ def what(element: Element) -> str:
             return f"calling a {target}"
         case Bridged():
             other = element.other_info
-            peer = (other.user_id or other.address) if other else element.other_uuid
-            return f"talking with {peer}"
+            known = (other.user_id or other.address) if isinstance(other, OtherInfo) else None
+            return f"talking with {known or element.other_uuid}"
         case Park(slot=slot, parker_name=parker):
             return f"parked on {slot} by {parker}"
         case State() as state:
@@ -126,7 +132,14 @@ async def listen(options: argparse.Namespace) -> None:
             asyncio.timeout(options.seconds),
             connect(**arguments) as cti,
         ):
-            async for message in cti:
+            while True:
+                try:
+                    message = await anext(cti)
+                except StopAsyncIteration:
+                    return
+                except (DecodeError, ProtocolError) as error:
+                    print(f"listen: a frame that can't be read: {error}", file=sys.stderr)
+                    continue
                 line = describe(message)
                 if line is None:
                     continue
@@ -156,6 +169,8 @@ def main() -> None:
         asyncio.run(listen(options))
     except KeyboardInterrupt:
         print()
+    except BrokenPipeError:  # as with `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BasixError as error:
         sys.exit(f"listen: {error}")
 

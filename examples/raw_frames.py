@@ -51,15 +51,21 @@ def simulated_feed() -> Iterator[str]:
     ready = threading.Event()
 
     async def simulate() -> None:
-        async with Simulator(speed=20) as simulator:
-            stop = asyncio.Event()
-            started.append((feed_url(**simulator.connect_args), asyncio.get_running_loop(), stop))
+        try:
+            async with Simulator(speed=20) as simulator:
+                stop = asyncio.Event()
+                url = feed_url(**simulator.connect_args)
+                started.append((url, asyncio.get_running_loop(), stop))
+                ready.set()
+                await stop.wait()
+        finally:
             ready.set()
-            await stop.wait()
 
     thread = threading.Thread(target=asyncio.run, args=(simulate(),))
     thread.start()
     ready.wait()
+    if not started:
+        raise RuntimeError("the simulator did not start: see above")
     url, loop, stop = started[0]
     try:
         yield url

@@ -757,3 +757,122 @@ async def test_a_response_without_a_body():
             async with connect(url, **ARGUMENTS):
                 pass
     assert caught.value.reason is None
+
+
+async def test_leaving_with_messages_unread():
+    """Leaving the block does not wait for messages that nobody reads."""
+
+    async def handler(websocket):
+        for _ in range(200):
+            await websocket.send(HELLO)
+        await websocket.wait_closed()
+
+    async with server(handler) as url:
+        async with asyncio.timeout(5):  # half of the close time-out that it would take
+            async with connect(url, **ARGUMENTS) as cti:
+                await anext(cti)
+        assert [message async for message in cti] == []
+    assert not [task for task in asyncio.all_tasks() if "basix" in task.get_name()]
+
+
+async def test_a_ticket_for_an_international_host(monkeypatch):
+    """The target that credentials are made for is the one that is sent, whatever the host."""
+    seen, asked = [], []
+
+    async def fresh(target):
+        asked.append(target)
+        return Ticket(TOKEN)
+
+    def note(connection, request):
+        seen.append(request.path)
+
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **named: resolve("127.0.0.1", *rest, **named)
+    )
+    async with server(answer=note) as url:
+        there = url.replace("127.0.0.1", "例え.jp")
+        async with connect(
+            there, credentials=fresh, app_name="a b", user_label="太郎", allow_insecure=True
+        ):
+            pass
+    assert seen == asked
+    assert "%2520" not in seen[0]
+
+
+async def test_headers_of_one_name():
+    """Headers may be repeated, in any case; all of them are sent."""
+    seen = []
+
+    def note(connection, request):
+        seen.extend(request.headers.get_all("X-A"))
+
+    pairs = [("X-A", "1"), ("x-a", "2")]
+    async with server(answer=note) as url, connect(url, **ARGUMENTS, additional_headers=pairs):
+        pass
+    assert seen == ["1", "2"]
+
+
+async def test_a_command_that_would_break_the_connection():
+    """Half a surrogate pair, endless nesting and what is no object are refused, not sent."""
+    nested: list = []
+    nested.append(nested)
+    async with server(sends(HELLO, close=None)) as url, connect(url, **ARGUMENTS) as cti:
+        for nonsense in ({"cmd": "\ud800"}, {"cmd": nested}, [1], "hangup", None):
+            with pytest.raises(UsageError, match="JSON object"):
+                await cti.send(nonsense)
+        assert await anext(cti) == Msg("hello")
+
+
+async def test_echoed_frames_are_logged_by_their_size(caplog):
+    """At DEBUG a frame is its kind and length: a token that comes back in one is not shown."""
+    frame = b"\x83h\x02d\x00\x03msgm" + len(TOKEN.encode()).to_bytes(4, "big") + TOKEN.encode()
+    async with server(sends(frame)) as url, connect(url, **ARGUMENTS) as cti:
+        assert await anext(cti) == Msg(TOKEN)
+    lines = [record.getMessage() for record in caplog.records if record.name == "websockets.client"]
+    assert f"< BINARY [{len(frame)} bytes]" in lines
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"token": "canary\udcff"},
+        {"token": 5},
+        {"domain": b"acme"},
+        {"app_name": "a\ud800"},
+        {"app_name": b"a"},
+        {"user_name": "\ud800"},
+        {"ssl": True},
+        {"additional_headers": "Cookie: a"},
+        {"additional_headers": 5},
+    ],
+)
+def test_wrong_types_and_half_characters(arguments):
+    """What is no text that can be sent is a UsageError that does not show it."""
+    with pytest.raises(UsageError) as caught:
+        connect("host", **{**ARGUMENTS, **arguments})
+    assert "canary" not in str(caught.value)
+
+
+async def test_an_option_of_the_wrong_type():
+    """An option that the WebSocket library can't take is a UsageError, not a failure to retry."""
+    async with server() as url:
+        with pytest.raises(UsageError, match="can't work"):
+            async with connect(url, **ARGUMENTS, open_timeout="5"):
+                pass
+
+
+async def test_two_entries_at_once():
+    """Of two tasks that enter the same connect(), one is told no, and nothing is left open."""
+    async with server() as url:
+        feed = connect(url, **ARGUMENTS)
+        results = await asyncio.gather(feed.__aenter__(), feed.__aenter__(), return_exceptions=True)
+        assert [type(result).__name__ for result in results] == ["Connection", "UsageError"]
+        await feed.__aexit__(None, None, None)
+
+
+async def test_a_short_header_is_no_secret():
+    """A header's short value does not blot out an error's text."""
+    with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
+        async with connect("ws://127.0.0.1:1", **ARGUMENTS, additional_headers={"X-Tenant": "1"}):
+            pass

@@ -60,7 +60,8 @@ def test_memory(name):
     assert size - 66_000 < len(frame) <= size
     peak, verdict = hostile.measure_memory(frame)
     assert verdict
-    assert peak < 32 * size
+    # What every frame may spend for nothing weighs more in a small one.
+    assert peak < (32 if size == hostile.MIB else 10) * hostile.MIB
     assert len(terms._atoms) <= terms.MAX_REMEMBERED_ATOMS
 
 
@@ -79,7 +80,6 @@ REFUSED = {
     "nils": "(terms_per_byte)",
     "one-tuples": "(terms_per_byte)",
     "nested one-tuples": "(terms_per_byte)",
-    "empty lists, LIST_EXT 0": "(terms_per_byte)",
     "one-pair maps": "(terms_per_byte)",
     "empty maps": "(terms_per_byte)",
     "3-byte atoms, 100, all different": "(terms_per_byte)",

@@ -59,8 +59,11 @@ def tree(name):
 def executed(node):
     """All nodes that may run: what stands under ``if TYPE_CHECKING`` never does."""
     yield node
-    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+    test = ast.unparse(node.test) if isinstance(node, ast.If) else ""
+    if test == "TYPE_CHECKING":
         children = node.orelse
+    elif test == "not TYPE_CHECKING":
+        children = node.body
     else:
         children = ast.iter_child_nodes(node)
     for child in children:

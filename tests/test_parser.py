@@ -1074,3 +1074,26 @@ def test_names_beyond_latin_1():
     assert told.element.extra == {"id": 1, "名前": "x"}
     listed = made.parse(frame((Atom("initial_info"), kind, [(1, "x")])))
     assert listed.element_name == "部署"
+
+
+def test_max_fields():
+    """A field_spec may name 256 fields, and not one more."""
+    names = [f"f{n}" for n in range(257)]
+    made = parser(field_spec("user", *names[:256]))
+    with pytest.raises(ProtocolError, match="more than 256 fields"):
+        made.parse(field_spec("user", *names))
+    assert len(made.parse(info_event("user", ("x",) * 300)).element.extra) == 256
+
+
+@pytest.mark.parametrize("options", [{"base_url": 5}, {"base_url": b"https://x"}, {"limits": None}])
+def test_options_of_the_wrong_type(options):
+    """Options are looked at when they are given, not when the first record comes."""
+    with pytest.raises(UsageError):
+        MessageParser(**options)
+
+
+def test_a_snapshot_of_empty_lists():
+    """A thousand channels whose missing fields are empty lists are no hostile frame."""
+    names = ["uuid", *(f"f{n}" for n in range(21))]
+    elements = initial("channel", names, *((str(n), *([] for _ in range(21))) for n in range(1000)))
+    assert len(elements) == 1000

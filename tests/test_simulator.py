@@ -320,3 +320,32 @@ async def test_japanese_credentials():
     """A token may hold any character, colons and slashes too."""
     async with Simulator(token="ひみつ:/@") as simulator, connect(**simulator.connect_args) as cti:
         await anext(cti)
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
+def test_a_speed_that_is_none(speed):
+    """A speed at which time would stand still, or run away, is refused."""
+    with pytest.raises(ValueError, match="positive number"):
+        Simulator(speed=speed)
+
+
+async def test_running_once():
+    """A simulator that runs can't be started again."""
+    async with Simulator(calls=False) as simulator:
+        with pytest.raises(RuntimeError, match="running already"):
+            await simulator.__aenter__()
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody():
+    """The simulator ends in about a second, whatever its clients do."""
+    async with asyncio.timeout(6):  # the client's own close would take ten
+        async with Simulator(speed=500) as simulator:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(simulator.url[-5:]))
+            head = "GET /basix/api/ws_cti?app_name=a HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+            head += "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            head += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            head += "".join(f"{k}: {v}\r\n" for k, v in header("demo", "simulated").items())
+            writer.write(f"{head}\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.3)
+        writer.close()

@@ -820,7 +820,7 @@ COSTS = {
     "large tuple, empty": (b"i\0\0\0\0", 6),
     "list": (b"l\0\0\0\3a\1a\1a\1j", 3 + 6),
     "list, empty, the long way": (b"l\0\0\0\0j", 6),
-    "nil": (b"j", 3),
+    "nil": (b"j", 2),
     "map": (b"t\0\0\0\1a\1a\1", 2 + 6 + 20),
     "new atom 100": (b"d\0\1a", 16),
     "new atom 115": (b"s\1a", 16),
@@ -894,13 +894,13 @@ def test_max_terms():
     )
 
 
-@pytest.mark.parametrize(("per_byte", "most"), [(1, 3333), (2, 5004)])
+@pytest.mark.parametrize(("per_byte", "most"), [(1, 150_000), (2, 300_008)])
 def test_terms_per_byte(per_byte, most):
-    """A frame may spend 10,000 terms and ``terms_per_byte`` for each of its bytes."""
-    # A list of n nils counts n + 6 + 3n; it has n + 7 bytes.
+    """A frame may spend 300,000 terms and ``terms_per_byte`` for each of its bytes."""
+    # A list of n nils counts n + 6 + 2n; it has n + 7 bytes.
     limits = Limits(terms_per_byte=per_byte)
-    assert 4 * most + 6 <= 10_000 + per_byte * (most + 7)
-    assert 4 * (most + 1) + 6 > 10_000 + per_byte * (most + 8)
+    assert 3 * most + 6 <= 300_000 + per_byte * (most + 7)
+    assert 3 * (most + 1) + 6 > 300_000 + per_byte * (most + 8)
     assert decode(list_of(b"j", most), limits) == [[]] * most
     assert f"{per_byte} a byte (terms_per_byte)" in refusal(list_of(b"j", most + 1), limits).reason
 
@@ -908,8 +908,8 @@ def test_terms_per_byte(per_byte, most):
 def test_terms_per_byte_of_inflated():
     """In a compressed frame the bytes that count are the inflated ones."""
     # Without the version byte: n + 6 bytes.
-    assert decode(packed(b"l" + u32(3333) + b"j" * 3334)) == [[]] * 3333
-    error = refusal(packed(b"l" + u32(3334) + b"j" * 3335))
+    assert decode(packed(b"l" + u32(150_000) + b"j" * 150_001)) == [[]] * 150_000
+    error = refusal(packed(b"l" + u32(150_001) + b"j" * 150_002))
     assert "(terms_per_byte)" in error.reason
     assert error.inflated
 

@@ -102,9 +102,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:  # and not imported above: the connector's
-        from . import connection  # noqa: PLC0415
+if not TYPE_CHECKING:  # to a type checker it would say that any name is there
 
-        return getattr(connection, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in __all__:  # and not imported above: the connector's
+            from . import connection  # noqa: PLC0415
+
+            return getattr(connection, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

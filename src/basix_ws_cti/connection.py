@@ -12,13 +12,15 @@ what goes wrong in a handshake is turned into an error of this package outside t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from attrs import field, frozen
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import (
     ConcurrencyError,
@@ -28,6 +30,7 @@ from websockets.exceptions import (
     InvalidProxy,
     InvalidStatus,
 )
+from websockets.frames import Frame
 
 from .endpoint import (
     USER_FILTERS,
@@ -128,10 +131,13 @@ class Connection:
         ``UsageError`` for what is no JSON, ``ConnectionLost`` when the connection
         is closed.
         """
+        if not isinstance(command, Mapping):
+            raise UsageError(f"a command is a JSON object, not {type(command).__name__}")
         try:
-            text = json.dumps(command, ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"a command is a JSON object: {error}") from None
+            text = json.dumps(dict(command), ensure_ascii=False, allow_nan=False)
+            text.encode()  # half a surrogate pair would break the connection
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(f"a command is a JSON object: {type(error).__name__}") from None
         lost = None
         try:
             await self._websocket.send(text)
@@ -141,8 +147,18 @@ class Connection:
             raise lost
 
     async def close(self) -> None:
-        """Close the connection; again is harmless. Iteration ends after what has arrived."""
-        await self._websocket.close()
+        """Close the connection; again is harmless. What has not been read is discarded."""
+        # Unread messages would keep the peer's own close from being seen, until the time-out.
+        discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")
+        try:
+            await self._websocket.close()
+        finally:
+            discarding.cancel()
+
+    async def _discard(self) -> None:
+        with contextlib.suppress(ConnectionClosed, ConcurrencyError):
+            while True:
+                await self._websocket.recv()
 
     def _lost(self, error: ConnectionClosed) -> ConnectionLost:
         close = error.rcvd or error.sent  # ours says why where the peer's did not come
@@ -216,25 +232,29 @@ class connect:  # noqa: N801 - called like the function that it stands for
         self._app_name = app_name
         self._headers = _checked_headers(additional_headers)
         self._credentials = _checked_credentials(domain, token, credentials)
-        if self._credentials is not None and "authorization" in map(str.lower, self._headers):
+        names = {name.lower() for name, _ in self._headers.value}
+        if self._credentials is not None and "authorization" in names:
             raise UsageError("an Authorization header beside credentials: drop one")
         self._check_value(self._credentials)
-        if self._credentials is not None or self._headers:
+        if self._credentials is not None or names:
             check_transport(self._server, proxy=proxy, allow_insecure=allow_insecure)
         _check_tls(self._server, ssl, allow_insecure=allow_insecure)
-        self._options: _Veiled[Any] = _Veiled(
-            proxy=proxy,
-            open_timeout=open_timeout,
-            close_timeout=close_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            max_size=max_size,
-            compression=None,
-        )
+        self._open_timeout = open_timeout
+        options: dict[str, Any] = {
+            "proxy": proxy,
+            "open_timeout": open_timeout,
+            "close_timeout": close_timeout,
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "max_size": max_size,
+            "compression": None,
+        }
         if self._server.is_secure:
-            self._options["ssl"] = ssl or tls.create_default_context()
+            options["ssl"] = ssl or tls.create_default_context()
+        self._options = _Veiled(options)
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
         self._connection: Connection | None = None
+        self._entered = False
 
     def __repr__(self) -> str:
         return f"<connect {self._name}>"
@@ -244,9 +264,14 @@ class connect:  # noqa: N801 - called like the function that it stands for
         return f"{self._server} app_name={printable(self._app_name, 60)!r}"
 
     async def __aenter__(self) -> Connection:
-        if self._connection is not None:
+        if self._entered:
             raise UsageError("this connect() is in use already: make another one")
-        opened = await self._open()
+        self._entered = True
+        opened: Connection | BaseException | None = None
+        try:
+            opened = await self._open()
+        finally:
+            self._entered = isinstance(opened, Connection)
         if isinstance(opened, BaseException):
             raise opened  # here, where no local variable and no context holds the secret
         self._connection = opened
@@ -259,6 +284,7 @@ class connect:  # noqa: N801 - called like the function that it stands for
         traceback: TracebackType | None,
     ) -> None:
         connection, self._connection = self._connection, None
+        self._entered = False
         if connection is not None:
             await connection.close()
 
@@ -274,10 +300,10 @@ class connect:  # noqa: N801 - called like the function that it stands for
                 )
             self._check_value(fresh)
             credentials = fresh
-        headers = dict(self._headers)
+        headers = list(self._headers.value)
         secrets = _header_secrets(headers)
         if credentials is not None:
-            headers["Authorization"] = basic_header(credentials)
+            headers.append(("Authorization", basic_header(credentials)))
             secrets += secret_forms(credentials)
         mask = Mask(secrets)
         try:
@@ -285,13 +311,14 @@ class connect:  # noqa: N801 - called like the function that it stands for
                 f"{self._server}{self._target}",
                 additional_headers=headers,
                 logger=_MaskingLogger(logging.getLogger("websockets.client"), mask),
-                **self._options,
+                **self._options.value,
             )
         except asyncio.CancelledError as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever it is must not carry the header out
             return self._explain(error, mask)
-        for name in headers:  # no longer needed, and readable in there
+        for name in {name.lower() for name, _ in headers}:
+            # No longer needed, and readable in there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
         parser = MessageParser(**self._parser_options)
         return Connection(websocket, parser, self._name, mask)
@@ -319,23 +346,26 @@ class connect:  # noqa: N801 - called like the function that it stands for
             case tls.SSLError():
                 return ConnectFailed(f"TLS: {text}")
             case TimeoutError(errno=None):  # with a number it is the system's own
-                return ConnectFailed(f"no answer within {self._options['open_timeout']} s")
+                return ConnectFailed(f"no answer within {self._open_timeout} s")
             case socket.gaierror():
-                return ConnectFailed(f"{self._server.host} has no address: {text}")
+                host = "the proxy" if self._options.value["proxy"] else self._server.host
+                return ConnectFailed(f"{host} has no address: {text}")
             case OSError():
                 return ConnectFailed(text)
             case InvalidProxy():  # its text holds the proxy's URL, and that a password
                 return UsageError("the proxy is no valid URL: use http://host:port")
             case InvalidHandshake():
                 return ConnectFailed(f"the handshake: {text}")
+            case TypeError() | ValueError() | ImportError():
+                return UsageError(f"an argument that can't work: {text}")
         return ConnectFailed(f"{type(error).__name__}: {text}")
 
 
-class _Veiled(dict[str, T]):
-    """A dict whose repr shows its keys alone: a cookie's or a proxy's password is in there."""
+@frozen
+class _Veiled(Generic[T]):
+    """A value that no repr shows: a cookie's or a proxy's password is in there."""
 
-    def __repr__(self) -> str:
-        return f"<{', '.join(self)}>"
+    value: T = field(repr=False)
 
 
 class Mask:
@@ -363,9 +393,14 @@ class _MaskingLogger(logging.LoggerAdapter[logging.Logger]):
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         if self.isEnabledFor(level):
-            # Frames too, as text: a peer may say in one what it was told.
-            masked = [arg if isinstance(arg, int | float) else self._mask(str(arg)) for arg in args]
+            masked = [self._shown(arg) for arg in args]
             self.logger.log(level, self._mask(str(msg)), *masked, exc_info=kwargs.get("exc_info"))
+
+    def _shown(self, arg: object) -> object:
+        if isinstance(arg, Frame):
+            # Not its contents, which come cut and escaped: no secret could be found in them.
+            return f"{arg.opcode.name} [{len(arg.data)} bytes]"
+        return arg if isinstance(arg, int | float) else self._mask(str(arg))
 
 
 class _Connect(websocket_connect):
@@ -377,23 +412,26 @@ class _Connect(websocket_connect):
 
 def _checked_headers(
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None,
-) -> _Veiled[str]:
-    checked = _Veiled(headers or {})
-    for name, value in checked.items():
+) -> _Veiled[list[tuple[str, str]]]:
+    try:
+        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        checked = [(name, value) for name, value in pairs]
+    except (TypeError, ValueError):
+        raise UsageError("additional_headers are a mapping, or pairs of str") from None
+    for name, value in checked:
         if not (isinstance(name, str) and isinstance(value, str)):
             raise UsageError("additional_headers are pairs of str")
         if any(char in text for text in (name, value) for char in "\r\n\0"):
             raise UsageError("additional_headers must not contain line breaks")
-    return checked
+    return _Veiled(checked)
 
 
-def _header_secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+def _header_secrets(headers: list[tuple[str, str]]) -> tuple[str, ...]:
     """What of the headers is to be masked: their values, and the values of cookies in them."""
-    cookies = [
-        pair.partition("=")[2].strip() for value in headers.values() for pair in value.split(";")
-    ]
+    values = [value for _, value in headers]
+    cookies = [pair.partition("=")[2].strip() for value in values for pair in value.split(";")]
     # What is shorter is no secret, and would blot out half of an error's text.
-    return (*headers.values(), *(value for value in cookies if len(value) >= 8))
+    return tuple(value for value in (*values, *cookies) if len(value) >= 8)
 
 
 def _checked_credentials(
@@ -418,6 +456,8 @@ def _checked_credentials(
 def _check_tls(server: Server, context: tls.SSLContext | None, *, allow_insecure: bool) -> None:
     if context is None:
         return
+    if not isinstance(context, tls.SSLContext):
+        raise UsageError(f"ssl is an SSLContext, not {type(context).__name__}")
     if not server.is_secure:
         raise UsageError("ssl= goes with wss://, and the server is ws://")
     verifies = context.verify_mode is tls.CERT_REQUIRED and context.check_hostname

@@ -75,7 +75,7 @@ def record_constructor(
         "try:",
         f"    {parts} = _record",
         "except ValueError:",
-        f"    {parts} = (_record + (None,) * {size})[:{size}]",
+        f"    {parts} = (_record[:{size}] + (None,) * ({size} - len(_record)))",
     ]
     return _generate(cls, parameters="_record", unpack=unpack, values=values, namespace=namespace)
 

@@ -111,7 +111,7 @@ def _as_key(value: Any) -> int | str | None:
     """``value`` if it can be an element's key: text, or an integer of 64 bits."""
     if type(value) is str:
         return value
-    # Larger ones are no ids, and can be made to share a hash: a dict of them is quadratic.
+    # Larger ones are no ids, and can be made to share one hash.
     if type(value) is int and -(2**63) <= value < 2**64:
         return value
     return None

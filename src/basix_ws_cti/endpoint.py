@@ -6,9 +6,12 @@ Pure text work (PROTOCOL, connecting); nothing here opens anything.
 from __future__ import annotations
 
 import base64
+import html
 import ipaddress
+import json
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from attrs import field, frozen
 
@@ -37,6 +40,8 @@ class Basic:
     token: str = field(repr=False)
 
     def __attrs_post_init__(self) -> None:
+        _check_text("domain", self.domain)
+        _check_text("token", self.token)
         if not self.domain or not self.token:
             raise UsageError("domain and token must not be empty")
         if ":" in self.domain:
@@ -55,6 +60,7 @@ class Ticket:
     ticket: str = field(repr=False)
 
     def __attrs_post_init__(self) -> None:
+        _check_text("ticket", self.ticket)
         if not self.ticket:
             raise UsageError("the ticket must not be empty")
 
@@ -62,6 +68,14 @@ class Ticket:
     def pair(self) -> tuple[str, str]:
         """Name and password."""
         return "ws_ticket", self.ticket
+
+
+def _check_text(name: str, value: object) -> None:
+    """Raise ``UsageError`` for what is no text that UTF-8 can carry, without showing it."""
+    if not isinstance(value, str):
+        raise UsageError(f"{name} is a str, not {type(value).__name__}")
+    if any(0xD800 <= ord(char) < 0xE000 for char in value):
+        raise UsageError(f"{name} holds half a surrogate pair, which is no character")
 
 
 def basic_header(credentials: Basic | Ticket) -> str:
@@ -72,12 +86,20 @@ def basic_header(credentials: Basic | Ticket) -> str:
 def secret_forms(credentials: Basic | Ticket) -> tuple[str, ...]:
     """All the forms in which the secret may turn up in a text, the longest first."""
     secret = credentials.pair[1]
-    forms = {
-        secret,
-        quote(secret, safe=""),
-        quote(secret),
+    encoded = {
         base64.b64encode(secret.encode()).decode(),
         basic_header(credentials).removeprefix("Basic "),
+    }
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    forms = {
+        secret,
+        html.escape(secret),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        *quoted,
+        *(re.sub("%..", lambda escape: escape[0].lower(), text) for text in quoted),
+        *encoded,
+        *(text.rstrip("=") for text in encoded),
     }
     return tuple(sorted(forms, key=len, reverse=True))
 
@@ -115,6 +137,14 @@ class Server:
             raise UsageError("the server has no host: use host, host:port or wss://host:port")
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise UsageError(f"the server is a host alone: {FEED_PATH} is added to it")
+        if port == 0:
+            raise UsageError("the server's port is 0, which nobody listens on")
+        if not host.isascii():
+            # Here, or the WebSocket library quotes the request target a second time.
+            try:
+                host = host.encode("idna").decode()
+            except UnicodeError:
+                raise UsageError("the server's host is no valid international name") from None
         return cls(parts.scheme, host, port)
 
     @property
@@ -154,6 +184,7 @@ def request_target(
     Raises ``UsageError`` for an empty app_name, for more than one user filter, and for
     one beside ``full_events``, which would make the PBX ignore it.
     """
+    _check_text("app_name", app_name)
     if not app_name:
         raise UsageError("app_name must not be empty: the PBX counts connections by it")
     query: dict[str, str | int] = {"app_name": app_name}
@@ -166,6 +197,8 @@ def request_target(
         raise UsageError(f"one user filter at a time, not {' and '.join(sorted(filters))}")
     if filters and full_events:
         raise UsageError(f"{next(iter(filters))} means nothing with full_events=True: drop one")
+    for name, value in filters.items():
+        _check_text(name, str(value))
     query |= filters
     pairs = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
     return f"{FEED_PATH}?{pairs}"

@@ -14,17 +14,20 @@ from .drafts import constructor
 from .exceptions import ProtocolError, UsageError, printable
 from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
 from .records import record_reader
-from .terms import DEFAULT_LIMITS, as_text, decode
+from .terms import DEFAULT_LIMITS, Limits, as_text, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .elements import Element
     from .messages import Message
-    from .terms import Limits
 
 # A peer that announces kinds without end; the feed has nine.
 MAX_KINDS = 1000
+
+# A field_spec so long that every empty record takes a thousand fields to fill. The longest
+# known has 23.
+MAX_FIELDS = 256
 
 # Names of unknown messages that are logged, each once.
 MAX_LOGGED_NAMES = 100
@@ -78,6 +81,10 @@ class MessageParser:
         for name, callback in zip(_CALLBACKS, given, strict=True):
             _check_callback(name, callback)
         self._on_initial_info, self._on_info_event, self._on_system_msg, self._on_msg = given
+        if not (base_url is None or isinstance(base_url, str)):
+            raise UsageError(f"base_url is a str, not {type(base_url).__name__}")
+        if not isinstance(limits, Limits):
+            raise UsageError(f"limits is a Limits(…), not {type(limits).__name__}")
         self._base_url = base_url or None
         self._limits = limits
         self._specs: dict[str, FieldSpec] = {}
@@ -169,6 +176,8 @@ class MessageParser:
             raise ProtocolError(
                 f"the field names are a list, not {_describe(names)}", kind, "field_spec"
             )
+        if len(names) > MAX_FIELDS:
+            raise ProtocolError(f"more than {MAX_FIELDS} fields", kind, "field_spec")
         texts = [as_text(name) for name in names]
         fields = tuple(text for text in texts if text)
         if len(fields) != len(texts):

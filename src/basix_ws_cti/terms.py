@@ -74,14 +74,14 @@ MAX_REMEMBERED_ATOMS = 1024
 
 # What a term counts beyond one, from measured time and memory: a plain term takes 0.1 µs.
 _CONTAINER_COST = 6
-_EMPTY_LIST_COST = 3  # one byte on the wire, 56 in memory
+_EMPTY_LIST_COST = 2  # one byte on the wire, 64 in memory
 _MAP_COST = 20  # 5 bytes on the wire, 232 in memory
 _COMPOUND_COST = 50
 _NEW_ATOM_COST = 16
 _LATIN1_COST = 10  # finding out that it is not UTF-8
 
 # What every frame may spend, however small.
-_FREE_TERMS = 10_000
+_FREE_TERMS = 300_000
 
 _VERSION = 131
 _COMPRESSED = 80
@@ -456,6 +456,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     if value[0] is _BERT:
                         try:
                             value = _CONSTANTS[buf[start:pos]]
+                            terms_left += _CONTAINER_COST  # it is none
                         except KeyError:
                             value = _compound(buf, start, value, limits)
                             terms_left -= _COMPOUND_COST
