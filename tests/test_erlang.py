@@ -771,7 +771,7 @@ def beyond_limits():
         map_of(*[(small(n), X) for n in numbers]),
         m_(*[(["i", str(n)], A_X) for n in numbers]),
     )
-    yield "20,000 empty lists", list_of(*[NIL] * 20_000), l_(*[["nil"]] * 20_000)
+    yield "200,000 empty lists", list_of(*[NIL] * 200_000), l_(*[["nil"]] * 200_000)
 
 
 def lists_of_bytes():

@@ -311,6 +311,8 @@ def test_a_position_that_is_somebody_s_id():
     assert users[2].name == "a"
     assert users[3].name == "d"
     assert len(users) == 4
+    assert list(initial("user", ("id",), (None,), (0,))) == [1, 0]
+    assert list(initial("user", ("id",), (None,), (None,), (0,))) == [1, 2, 0]
 
 
 def test_nobody_is_lost_to_many_collisions():
