@@ -894,13 +894,13 @@ def test_max_terms():
     )
 
 
-@pytest.mark.parametrize(("per_byte", "most"), [(1, 150_000), (2, 300_008)])
+@pytest.mark.parametrize(("per_byte", "most"), [(1, 50_000), (2, 100_008)])
 def test_terms_per_byte(per_byte, most):
-    """A frame may spend 300,000 terms and ``terms_per_byte`` for each of its bytes."""
+    """A frame may spend 100,000 terms and ``terms_per_byte`` for each of its bytes."""
     # A list of n nils counts n + 6 + 2n; it has n + 7 bytes.
     limits = Limits(terms_per_byte=per_byte)
-    assert 3 * most + 6 <= 300_000 + per_byte * (most + 7)
-    assert 3 * (most + 1) + 6 > 300_000 + per_byte * (most + 8)
+    assert 3 * most + 6 <= 100_000 + per_byte * (most + 7)
+    assert 3 * (most + 1) + 6 > 100_000 + per_byte * (most + 8)
     assert decode(list_of(b"j", most), limits) == [[]] * most
     assert f"{per_byte} a byte (terms_per_byte)" in refusal(list_of(b"j", most + 1), limits).reason
 
@@ -908,8 +908,8 @@ def test_terms_per_byte(per_byte, most):
 def test_terms_per_byte_of_inflated():
     """In a compressed frame the bytes that count are the inflated ones."""
     # Without the version byte: n + 6 bytes.
-    assert decode(packed(b"l" + u32(150_000) + b"j" * 150_001)) == [[]] * 150_000
-    error = refusal(packed(b"l" + u32(150_001) + b"j" * 150_002))
+    assert decode(packed(b"l" + u32(50_000) + b"j" * 50_001)) == [[]] * 50_000
+    error = refusal(packed(b"l" + u32(50_001) + b"j" * 50_002))
     assert "(terms_per_byte)" in error.reason
     assert error.inflated
 

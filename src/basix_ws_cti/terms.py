@@ -81,7 +81,7 @@ _NEW_ATOM_COST = 16
 _LATIN1_COST = 10  # finding out that it is not UTF-8
 
 # What every frame may spend, however small.
-_FREE_TERMS = 300_000
+_FREE_TERMS = 100_000
 
 _VERSION = 131
 _COMPRESSED = 80
