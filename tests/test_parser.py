@@ -1082,16 +1082,25 @@ def test_max_fields():
     """A field_spec may name 256 fields, and not one more."""
     names = [f"f{n}" for n in range(257)]
     made = parser(field_spec("user", *names[:256]))
-    with pytest.raises(ProtocolError, match="more than 256 fields"):
+    with pytest.raises(ProtocolError) as caught:
         made.parse(field_spec("user", *names))
+    assert str(caught.value) == "user, field_spec: more than 256 fields"
     assert len(made.parse(info_event("user", ("x",) * 300)).element.extra) == 256
 
 
-@pytest.mark.parametrize("options", [{"base_url": 5}, {"base_url": b"https://x"}, {"limits": None}])
-def test_options_of_the_wrong_type(options):
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"base_url": 5}, "base_url is a str, not int"),
+        ({"base_url": b"https://x"}, "base_url is a str, not bytes"),
+        ({"limits": None}, "limits is a Limits(…), not NoneType"),
+    ],
+)
+def test_options_of_the_wrong_type(options, text):
     """Options are looked at when they are given, not when the first record comes."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         MessageParser(**options)
+    assert str(caught.value) == text
 
 
 def test_a_snapshot_of_empty_lists():
