@@ -126,12 +126,10 @@ def test_feed_url_encodes_everything():
 
 def test_full_events_is_a_parameter():
     """full_events asks for every channel, and stands in the target only when wanted."""
-    assert request_target("a", full_events=True, user_filter={}) == (
+    assert request_target("a", full_events=True) == (
         "/basix/api/ws_cti?app_name=a&full_events=true"
     )
-    assert request_target("a", user_filter={"user_id": 0}) == (
-        "/basix/api/ws_cti?app_name=a&user_id=0"
-    )
+    assert request_target("a", user_id=0) == ("/basix/api/ws_cti?app_name=a&user_id=0")
 
 
 @pytest.mark.parametrize(

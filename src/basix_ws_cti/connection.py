@@ -33,7 +33,6 @@ from websockets.exceptions import (
 from websockets.frames import Frame
 
 from .endpoint import (
-    USER_FILTERS,
     Basic,
     Server,
     Ticket,
@@ -221,13 +220,17 @@ class connect:  # noqa: N801 - called like the function that it stands for
         max_size: int | None = MAX_FRAME_BYTES,
     ) -> None:
         self._server = Server.parse(server)
-        filters = (user_id, user_name, user_label, user_extension, user_did, user_email)
         self._full_events = full_events
         self._target = request_target(
             app_name,
             full_events=full_events,
             force=force,
-            user_filter=dict(zip(USER_FILTERS, filters, strict=True)),
+            user_id=user_id,
+            user_name=user_name,
+            user_label=user_label,
+            user_extension=user_extension,
+            user_did=user_did,
+            user_email=user_email,
         )
         self._app_name = app_name
         self._headers = _checked_headers(additional_headers)

@@ -10,26 +10,13 @@ import html
 import ipaddress
 import json
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlsplit
 
 from attrs import field, frozen
 
 from .exceptions import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 FEED_PATH = "/basix/api/ws_cti"
-
-USER_FILTERS = (
-    "user_id",
-    "user_name",
-    "user_label",
-    "user_extension",
-    "user_did",
-    "user_email",
-)
 
 
 @frozen
@@ -177,12 +164,13 @@ def request_target(
     *,
     full_events: bool = False,
     force: bool = False,
-    user_filter: Mapping[str, str | int | None],
+    **user_filter: str | int | None,
 ) -> str:
     """Path and query of the feed, percent-encoded (PROTOCOL, connecting).
 
-    Raises ``UsageError`` for an empty app_name, for more than one user filter, and for
-    one beside ``full_events``, which would make the PBX ignore it.
+    ``user_filter`` are the ``user_…`` parameters; those that are ``None`` are left out.
+    Raises ``UsageError`` for an empty app_name, for more than one user filter, and for one
+    beside ``full_events``, which would make the PBX ignore it.
     """
     _check_text("app_name", app_name)
     if not app_name:
@@ -251,13 +239,12 @@ def feed_url(
         app_name,
         full_events=full_events,
         force=force,
-        user_filter=dict(
-            zip(
-                USER_FILTERS,
-                (user_id, user_name, user_label, user_extension, user_did, user_email),
-                strict=True,
-            )
-        ),
+        user_id=user_id,
+        user_name=user_name,
+        user_label=user_label,
+        user_extension=user_extension,
+        user_did=user_did,
+        user_email=user_email,
     )
     userinfo = f"{quote(user, safe='')}:{quote(password, safe='')}"
     return f"{address.scheme}://{userinfo}@{address.netloc}{target}"

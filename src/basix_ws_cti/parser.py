@@ -149,14 +149,8 @@ class MessageParser:
     def _initial_info(self, term: tuple[Any, ...]) -> InitialInfo:
         _, kind, records = self._sized(term, 3)
         kind, reader = self._reader(kind, "initial_info")
-        if records is None:  # {bert,nil}
-            records = []
-        if type(records) is not list:
-            raise ProtocolError(
-                f"the records are a list, not {_describe(records)}", kind, "initial_info"
-            )
         elements = []
-        for position, record in enumerate(records):
+        for position, record in enumerate(_list(records, "the records", kind, "initial_info")):
             if type(record) is not tuple:
                 raise ProtocolError(
                     f"a record is a tuple, not {_describe(record)}",
@@ -170,28 +164,22 @@ class MessageParser:
     def _field_spec(self, term: tuple[Any, ...]) -> FieldSpec:
         _, kind, names = self._sized(term, 3)
         kind = _name(kind, "a kind", None, "field_spec")
-        if names is None:  # {bert,nil}
-            names = []
-        if type(names) is not list:
-            raise ProtocolError(
-                f"the field names are a list, not {_describe(names)}", kind, "field_spec"
-            )
+        names = _list(names, "the field names", kind, "field_spec")
         if len(names) > MAX_FIELDS:
             raise ProtocolError(f"more than {MAX_FIELDS} fields", kind, "field_spec")
-        texts = [as_text(name) for name in names]
-        fields = tuple(text for text in texts if text)
-        if len(fields) != len(texts):
-            position = next(at for at, text in enumerate(texts) if not text)
-            raise ProtocolError(
-                f"field name {position} is text, not {_describe(names[position])}",
-                kind,
-                "field_spec",
-            )
+        fields = []
+        for position, name in enumerate(names):
+            text = as_text(name)
+            if not text:
+                raise ProtocolError(
+                    f"field name {position} is text, not {_describe(name)}", kind, "field_spec"
+                )
+            fields.append(text)
         if kind not in self._specs and len(self._specs) >= MAX_KINDS:
             raise ProtocolError(
                 f"more than {MAX_KINDS} kinds on one connection", None, "field_spec"
             )
-        spec = FieldSpec(kind, fields)
+        spec = FieldSpec(kind, tuple(fields))
         self._specs[kind] = spec
         self._readers.pop(kind, None)
         return spec
@@ -272,6 +260,15 @@ def _name(value: Any, what: str, kind: str | None, message: str) -> str:
     if text is None or value == []:
         raise ProtocolError(f"{what} is text, not {_describe(value)}", kind, message)
     return text
+
+
+def _list(value: Any, what: str, kind: str, message: str) -> list[Any]:
+    """A list; an empty one may come as ``{bert,nil}``."""
+    if value is None:
+        return []
+    if type(value) is not list:
+        raise ProtocolError(f"{what} are a list, not {_describe(value)}", kind, message)
+    return value
 
 
 def _describe(value: Any) -> str:

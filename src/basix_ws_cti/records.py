@@ -268,12 +268,16 @@ def _end_users(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
     text = value if type(value) is str else _scalar(value)
     if type(text) is not str:
         return text
-    if text[:1] not in "*_":  # nor empty: the empty text is "in" every text
-        return _make_end_users(1, (_end_user(avatar, text),))
-    if not text.strip("*"):
-        return None
-    if not text.startswith(_MANY):
-        return _make_end_users(1, (_end_user(avatar, text),))
+    if text[:1] in "*_":  # or empty: the empty text is "in" every text
+        if not text.strip("*"):
+            return None
+        if text.startswith(_MANY):
+            return _many_end_users(avatar, text)
+    return _make_end_users(1, (_end_user(avatar, text),))
+
+
+def _many_end_users(avatar: Callable[[Any], Any] | None, text: str) -> Any:
+    """Several people, ``_MANY_:N|one|two|…``: N of them, of whom some are listed."""
     count, *people = text[len(_MANY) :].split("|", MAX_LISTED_END_USERS + 1)
     # isdecimal() alone takes digits of other scripts too, and int() has a limit of its own.
     if not (count.isascii() and count.isdecimal() and len(count) <= 18):

@@ -288,8 +288,9 @@ def _inflate(frame: bytes, limits: Limits) -> bytes:
 def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, PLR0915
     """Read the one term at ``pos``, which must end where ``buf`` ends.
 
-    One flat loop, on purpose: a call for each term would take half as long again, and a
-    recursion could be driven into the interpreter's limit. ``left`` counts the elements
+    One flat loop, with the same few lines at each of the atoms' tags and of the texts', on
+    purpose: a call for each term would take half as long again, and a recursion could be
+    driven into the interpreter's limit. ``left`` counts the elements
     still due in the innermost container, ``items`` collects them; a container met on the
     way suspends both on ``stack``. The tags are tried in the order of how often the feed
     uses them.

@@ -14,9 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import basic_auth, serve
 from websockets.exceptions import ConnectionClosed
 
-from . import wire
+from . import scenarios, wire
 from .pbx import KINDS, Pbx
-from .scenarios import GROUP, STAFF, Timeline, calls
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,9 +36,8 @@ class Simulator:
     It listens on 127.0.0.1, on a port the system chooses, and lets in who shows ``domain``
     and ``token`` and names an app_name. Its time begins to pass when the first client is
     there, ``speed`` times as fast as ours; ``seed`` makes a day repeat itself; with
-    ``calls=False`` nothing happens by itself. ``url`` is
-    the server's address and ``connect_args`` all that ``basix_ws_cti.connect`` needs,
-    both from the start of the block on.
+    ``calls=False`` nothing happens by itself. ``url`` is the server's address and
+    ``connect_args`` all that ``basix_ws_cti.connect`` needs, both inside the block alone.
     """
 
     def __init__(
@@ -55,12 +53,13 @@ class Simulator:
             raise ValueError(f"speed is a positive number, not {speed}")
         self.pbx = Pbx(seed)
         self.speed = speed
-        self._group = self.pbx.staff(STAFF, GROUP)
-        self._timeline = Timeline(self.pbx)
+        group = self.pbx.staff(scenarios.STAFF, scenarios.GROUP)
+        self._timeline = scenarios.Timeline(self.pbx)
         if calls:
-            self._start_calls()
+            self._timeline.start(scenarios.calls(self.pbx, self._timeline, group))
         self._domain = domain
         self._token = token
+        self._authenticate = basic_auth("Basix", check_credentials=self._knows)
         self._queues: set[asyncio.Queue[bytes]] = set()
         self._watched = asyncio.Event()
         self._server: Server | None = None
@@ -68,9 +67,6 @@ class Simulator:
 
     def __repr__(self) -> str:
         return f"<Simulator {self.url if self._server else 'not started'}>"
-
-    def _start_calls(self) -> None:
-        self._timeline.start(calls(self.pbx, self._timeline, self._group))
 
     @property
     def url(self) -> str:
@@ -93,7 +89,6 @@ class Simulator:
         if self._server is not None:
             raise RuntimeError("this simulator is running already: make another one")
         self.pbx.listeners.append(self._tell)
-        self._authenticate = basic_auth("Basix", check_credentials=self._knows)
         self._server = await serve(
             self._serve_client,
             "127.0.0.1",
