@@ -1,11 +1,28 @@
 """A PBX to talk to: a simulated Basix feed on the loopback interface.
 
-Three rooms, one above the other: ``pbx`` is the model, a world with its own clock and no
-I/O; ``scenarios`` is what happens in it; ``wire`` puts it into frames, through the ``bert``
-package. ``server`` lets clients in. Nothing is shared with the parser: what reads the
-simulator's frames is tested against somebody else's writing.
+``model`` and ``pbx`` are a world with its own clock and no I/O; ``scenarios`` is what
+happens in it, and ``timeline`` when; ``commands`` is what clients may ask of it. ``wire``
+puts it into frames, through the ``bert`` package. ``server`` lets clients in, as ``access``
+allows, each with its ``feed`` through a ``pipe``; ``faults`` is what can go wrong. Nothing
+is shared with the parser: what reads the simulator's frames is tested against somebody
+else's writing.
 """
 
+from . import faults
+from .access import RefusedError
+from .feed import Feed
+from .model import Person
+from .pbx import NotPossibleError, Pbx
 from .server import Simulator
+from .sessions import frames
 
-__all__ = ["Simulator"]
+__all__ = [
+    "Feed",
+    "NotPossibleError",
+    "Pbx",
+    "Person",
+    "RefusedError",
+    "Simulator",
+    "faults",
+    "frames",
+]

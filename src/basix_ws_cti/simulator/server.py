@@ -4,40 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
+import functools
 import logging
 import math
+import ssl
+import threading
+import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from websockets.asyncio.server import basic_auth, serve
 from websockets.exceptions import ConnectionClosed
 
-from . import scenarios, wire
-from .pbx import KINDS, Pbx
+from . import scenarios
+from .access import Keys, RefusedError, read_target
+from .certificates import make_contexts
+from .commands import read_command
+from .control import Control, in_the_loop
+from .faults import DelayHandshake, DieInSnapshot, EventFirst, Refuse
+from .feed import Feed, PipedConnection
+from .pbx import SECOND, NotPossibleError, Pbx
+from .sessions import opening
+from .timeline import Timeline
+from .wire import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
 
-    from .pbx import Element
-
-FEED_PATH = "/basix/api/ws_cti"
+    from .api import Api
+    from .faults import Fault
+    from .pbx import Key, Picture
 
 _logger = logging.getLogger(__name__)
 
+R = TypeVar("R")
 
-class Simulator:
-    """``async with Simulator() as pbx``: a PBX with calls going on, until the end of the block.
+# Scenarios' steps that are made in one go, when time has run ahead of them.
+_STEPS_AT_ONCE = 50
 
-    It listens on 127.0.0.1, on a port the system chooses, and lets in who shows ``domain``
-    and ``token`` and names an app_name. Its time begins to pass when the first client is
-    there, ``speed`` times as fast as ours; ``seed`` makes a day repeat itself; with
-    ``calls=False`` nothing happens by itself. ``url`` is the server's address and
-    ``connect_args`` all that ``basix_ws_cti.connect`` needs, both inside the block alone.
+
+class Simulator(Control):
+    """A PBX with calls going on, for as long as the block.
+
+    ``async with Simulator() as pbx`` runs in the event loop that is there, ``with
+    Simulator() as pbx`` in a thread of its own; either way its methods can be called from
+    any thread. It listens on 127.0.0.1, at ``port`` or one that the system chooses, and lets
+    in who shows ``domain`` and ``token``, or a ticket, and names an app_name.
+
+    Its time begins to pass when the first client is there, ``speed`` times as fast as ours.
+    ``seed`` makes a day repeat itself; ``rate`` things begin in a minute of its time; with
+    ``calls=False`` nothing happens by itself, and nobody answers what rings. It has
+    ``users`` users, or is the ``pbx`` that is given. On the wire, ``otp`` 25 or 26 says how
+    atoms are written, ``compressed`` lets frames be compressed, ``specs_first`` puts all
+    field_specs before the first initial_info, and ``older`` is a server that knows queued
+    and parked channels apart, and no domain. ``tls=True`` makes a certificate, and an
+    ``SSLContext`` brings one. ``api=True`` opens the HTTP API at ``api_url``.
+    ``max_connections`` is what each user and app_name may have; ``ticket_lifetime`` is in
+    seconds. ``faults`` are pairs of seconds after the start, and what goes wrong then.
+
+    A parameter out of its range is a ``ValueError``, ``tls=True`` without the ``trustme``
+    package an ``ImportError``, a port that is taken an ``OSError``.
     """
 
     def __init__(
@@ -45,59 +75,194 @@ class Simulator:
         *,
         domain: str = "demo",
         token: str = "simulated",  # noqa: S107 - opens nothing but this
+        port: int = 0,
         speed: float = 1,
         seed: int = 0,
+        rate: float = 9,
         calls: bool = True,
+        users: int = len(scenarios.STAFF),
+        pbx: Pbx | None = None,
+        otp: int = 25,
+        compressed: bool = False,
+        specs_first: bool = True,
+        older: bool = False,
+        tls: bool | ssl.SSLContext = False,
+        api: bool = False,
+        max_connections: int = 2,
+        ticket_lifetime: float = 10,
+        faults: Iterable[tuple[float, Fault]] = (),
     ) -> None:
-        if not 0 < speed < math.inf:
-            raise ValueError(f"speed is a positive number, not {speed}")
-        self.pbx = Pbx(seed)
+        for name, value in (("speed", speed), ("rate", rate)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} is a positive number, not {value}")
+        if users < 1:
+            raise ValueError(f"a PBX has at least one user, not {users}")
+        if pbx is None:
+            pbx = Pbx(seed, older=older)
+            scenarios.company(pbx, users)
+        self.writer = Writer(otp=otp, compressed=compressed)
         self.speed = speed
-        group = self.pbx.staff(scenarios.STAFF, scenarios.GROUP)
-        self._timeline = scenarios.Timeline(self.pbx)
-        if calls:
-            self._timeline.start(scenarios.calls(self.pbx, self._timeline, group))
-        self._domain = domain
-        self._token = token
-        self._authenticate = basic_auth("Basix", check_credentials=self._knows)
-        self._queues: set[asyncio.Queue[bytes]] = set()
-        self._watched = asyncio.Event()
+        self.linger = 0.0
+        self._rate = rate
+        self._lively = calls
+        self._settle(pbx)
+        self._specs_first = specs_first
+        self._keys = Keys(domain, token, time.monotonic, ticket_lifetime)
+        self._port = port
+        self._tls = tls
+        self._client_context: ssl.SSLContext | None = None
+        self._wants_api = api
+        self._api: Api | None = None
+        self._max_connections = max_connections
+        self._schedule = [*faults]
+        self._feeds: dict[Feed, None] = {}  # in the order of their coming
+        self._ghosts: list[tuple[str, str, float]] = []  # dead, but counted until then
+        self._ambushes: list[list[Any]] = []  # faults, and how often they will strike
         self._server: Server | None = None
-        self._player: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self._stop: asyncio.Event | None = None
 
     def __repr__(self) -> str:
-        return f"<Simulator {self.url if self._server else 'not started'}>"
+        return f"<Simulator {self.url if self._server else 'not running'}>"
+
+    # -- where it is ------------------------------------------------------------------
 
     @property
     def url(self) -> str:
-        """The address to connect to, ``ws://127.0.0.1:PORT``."""
-        if self._server is None:
-            raise RuntimeError("the simulator has an address inside its async with block only")
-        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        """The address to connect to, ``ws://127.0.0.1:PORT``, or ``wss://`` with TLS."""
+        self._must_run()
+        return f"{'wss' if self._tls else 'ws'}://127.0.0.1:{self._port}"
+
+    @property
+    def api_url(self) -> str:
+        """The address of the HTTP API, ``http://127.0.0.1:PORT``, or ``https://`` with TLS."""
+        if self._api is None:
+            raise RuntimeError("the simulator has an HTTP API with api=True, inside its block only")
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._api.port}"
 
     @property
     def connect_args(self) -> dict[str, Any]:
-        """Keyword arguments for ``connect``, and for ``feed_url``."""
-        return {
+        """Keyword arguments for ``connect`` (and, without TLS, for ``feed_url``)."""
+        args: dict[str, Any] = {
             "server": self.url,
-            "domain": self._domain,
-            "token": self._token,
+            "domain": self._keys.domain,
+            "token": self._keys.token,
             "app_name": "simulator",
         }
+        if self._client_context is not None:
+            args["ssl"] = self._client_context
+        return args
+
+    @property
+    def connections(self) -> tuple[Feed, ...]:
+        """The connections there are, the oldest first."""
+        return tuple(self._feeds)
+
+    # -- what goes wrong, and what is said ----------------------------------------------
+
+    @in_the_loop
+    def inject(self, fault: Fault, *, after: float = 0, to: Feed | None = None) -> None:
+        """Let a fault happen, now or in ``after`` seconds, to one connection or to all."""
+        if after:
+            self._start(self._inject_later(fault, after, to), "basix simulator fault")
+        else:
+            fault.strike(self, self.connections if to is None else (to,))
+
+    @in_the_loop
+    def ambush(self, fault: Fault, times: int) -> None:
+        """Let a fault lie in wait for the next clients."""
+        self._ambushes.append([fault, times])
+
+    @in_the_loop
+    def restart(self, pbx: Pbx | None = None, *, down_for: float = 0) -> None:
+        """End every connection, be away for ``down_for`` seconds, and come back.
+
+        As another PBX, or as the same without its channels. The address stays.
+        """
+        for feed in self._feeds:
+            feed.pipe.drop()
+        self._feeds.clear()  # what happens from now on is of the next life
+        self._ghosts.clear()
+        if pbx is None:
+            self.pbx.lose_channels()
+        else:
+            self._leave()
+            self._settle(pbx)
+            self._enter()
+        if down_for and self._server is not None:
+            self._start(self._be_away(down_for), "basix simulator restart")
+
+    @in_the_loop
+    def change_fields(self, kind: str, fields: tuple[str, ...]) -> None:
+        """Send a kind's fields in another order from now on, and say so."""
+        if sorted(fields) != sorted(self.writer.fields[kind]):
+            raise ValueError(f"these are not the fields of {kind}")
+        self.writer.fields[kind] = fields
+        self._broadcast(self.writer.field_spec(kind))
+
+    @in_the_loop
+    def system_msg(self, text: str) -> None:
+        """Say something to every client, as the PBX: ``logout``, for one."""
+        self._broadcast(self.writer.system_msg(text))
+
+    @in_the_loop
+    def msg(self, text: str) -> None:
+        """Say something to every client, as a person."""
+        self._broadcast(self.writer.msg(text))
+
+    @in_the_loop
+    def ticket(self, target: str) -> str:
+        """A ticket for one connection to a request target; ``RefusedError`` if there is none."""
+        return self._keys.issue(target)
+
+    @in_the_loop
+    def call_user(self, user_id: int, destination: str) -> str:
+        """What the API's ``call_user`` does; the uuid of the user's channel, which is answered."""
+        user = self.pbx.users.get(user_id)
+        if user is None:
+            raise NotPossibleError(f"there is no user {user_id}")
+        return self.originate(user.main_extension, destination)
+
+    def knows(self, domain: str, token: str) -> bool:
+        """Whether these are the domain and its token."""
+        return self._keys.open(domain, token)
+
+    # -- running ----------------------------------------------------------------------
+
+    def act(self, action: Callable[[], R]) -> R:
+        """Do something at this moment of the PBX's time, in the event loop's thread."""
+        pause = self.timeline.pause
+        behind = self._behind()
+        self.pbx.now += round((behind if pause is None else max(0, min(behind, pause))) * SECOND)
+        now = self.pbx.now
+        try:
+            return action()
+        finally:
+            self._start_of_time += self.pbx.now - now  # what was skipped need not pass again
+            self._changed.set()
 
     async def __aenter__(self) -> Self:
         if self._server is not None:
             raise RuntimeError("this simulator is running already: make another one")
-        self.pbx.listeners.append(self._tell)
-        self._server = await serve(
-            self._serve_client,
-            "127.0.0.1",
-            0,
-            process_request=self._admit,
-            compression=None,
-            close_timeout=1,  # a client that does not read holds up nobody's exit
-        )
-        self._player = asyncio.create_task(self._play(), name="basix simulator")
+        self.loop = asyncio.get_running_loop()
+        self.thread_id = threading.get_ident()
+        self._changed = asyncio.Event()
+        self._began: float | None = None
+        context = self._tls if isinstance(self._tls, ssl.SSLContext) else None
+        if self._tls is True:
+            context, self._client_context = make_contexts()
+        self._context = context
+        await self._listen()
+        if self._wants_api:
+            from .api import Api  # noqa: PLC0415 - brings in an HTTP server
+
+            self._api = Api(self, context)
+        self._enter()
+        self._start(self._play(), "basix simulator")
+        for after, fault in self._schedule:
+            self._start(self._inject_later(fault, after, None), "basix simulator fault")
         return self
 
     async def __aexit__(
@@ -106,66 +271,276 @@ class Simulator:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.pbx.listeners.remove(self._tell)
-        if self._player is not None:
-            self._player.cancel()
+        self._leave()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._api is not None:
+            await asyncio.to_thread(self._api.close)
+            self._api = None
         if self._server is not None:
             server, self._server = self._server, None
             server.close()
             await server.wait_closed()
-        if self._player is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._player  # an error in the world does not pass unnoticed
+        self.loop = self.thread_id = None
+        if self._failed is not None:
+            raise self._failed  # an error in the world does not pass unnoticed
 
-    def _knows(self, domain: str, token: str) -> bool:
-        # Encoded: compare_digest() takes no other text than ASCII.
-        known = (self._domain.encode(), self._token.encode())
-        return all(map(hmac.compare_digest, known, (domain.encode(), token.encode())))
+    def __enter__(self) -> Self:
+        if self._thread is not None:
+            raise RuntimeError("this simulator is running already: make another one")
+        ready = threading.Event()
+        self._thread_error: BaseException | None = None
+
+        async def live() -> None:
+            async with self:
+                self._stop = asyncio.Event()
+                ready.set()
+                await self._stop.wait()
+
+        def run() -> None:
+            try:
+                asyncio.run(live())
+            except BaseException as error:  # noqa: BLE001 - raised where the block is
+                self._thread_error = error
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=run, name="basix simulator", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if self._stop is None:
+            self.__exit__(None, None, None)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._thread is None:
+            return
+        if self._stop is not None and self.loop is not None:
+            self.loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._thread = self._stop = None
+        if self._thread_error is not None:
+            raise self._thread_error
+
+    def _must_run(self) -> None:
+        if self.loop is None:
+            raise RuntimeError("the simulator has an address inside its with block only")
+
+    def _start(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failed = self._failed or task.exception()
+            _logger.error("the simulated PBX goes no further", exc_info=task.exception())
+
+    async def _listen(self) -> None:
+        self._server = await serve(
+            self._serve,
+            "127.0.0.1",
+            self._port,
+            process_request=self._admit,
+            create_connection=PipedConnection,
+            compression=None,
+            ssl=self._context,
+            ping_interval=None,  # a client that is silent is its own business
+            open_timeout=None,  # so that a delayed handshake is delayed
+            close_timeout=1,  # a client that does not read holds up nobody's exit
+        )
+        self._port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def _be_away(self, seconds: float) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            await asyncio.sleep(seconds)
+            await self._listen()
+
+    async def _inject_later(self, fault: Fault, after: float, to: Feed | None) -> None:
+        await asyncio.sleep(after)
+        self.inject(fault, to=to)
+
+    # -- its world --------------------------------------------------------------------
+
+    def _settle(self, pbx: Pbx) -> None:
+        """Become this PBX."""
+        self.pbx = pbx
+        self.timeline = Timeline(pbx)
+        if self._lively:
+            self.timeline.start(scenarios.day(pbx, self.timeline, self._rate))
+
+    def _enter(self) -> None:
+        self.pbx.listeners.append(self._tell)
+        self._start_of_time = self.pbx.now
+        if self._began is not None:
+            self._began = time.monotonic()
+
+    def _leave(self) -> None:
+        self.pbx.listeners.remove(self._tell)
+
+    def _behind(self) -> float:
+        """Seconds of the PBX's time by which its clock is behind ours."""
+        if self._began is None:
+            return 0
+        passed = (time.monotonic() - self._began) * self.speed
+        return max(0, passed - (self.pbx.now - self._start_of_time) / SECOND)
 
     async def _play(self) -> None:
         """Let the world's time pass, ``speed`` times as fast as ours."""
-        await self._watched.wait()
-        while (pause := self._timeline.pause) is not None:
-            await asyncio.sleep(pause / self.speed)
-            self._timeline.step()
+        while True:
+            self._changed.clear()
+            steps = 0
+            while (pause := self.timeline.pause) is not None and pause <= self._behind():
+                self.timeline.step()
+                steps += 1
+                if steps % _STEPS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            wait = None
+            if pause is not None and self._began is not None:
+                wait = max(0, pause - self._behind()) / self.speed
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait)
+
+    def _tell(self, kind: str, _: Key, picture: Picture, event_name: str) -> None:
+        if not self._feeds:
+            return
+        frame = self.writer.info_event(kind, self.writer.record(kind, picture), event_name)
+        for feed in self._feeds:
+            if kind != "channel" or feed.user_id in {None, picture["user_id"]}:
+                feed.send([frame])
+                feed.last_event = frame
+
+    def _broadcast(self, frame: bytes) -> None:
+        for feed in self._feeds:
+            feed.send([frame])
+
+    # -- its clients ------------------------------------------------------------------
+
+    def _spring(self, *sorts: type[Fault]) -> Any:
+        """The fault of these sorts that has lain in wait the longest, if there is one."""
+        for ambush in self._ambushes:
+            if isinstance(ambush[0], sorts):
+                ambush[1] -= 1
+                if not ambush[1]:
+                    self._ambushes.remove(ambush)
+                return ambush[0]
+        return None
 
     async def _admit(self, client: ServerConnection, request: Request) -> Response | None:
         """Answer the handshake, ``None`` meaning yes (PROTOCOL, connecting)."""
-        target = urlsplit(request.path)
-        if target.path != FEED_PATH:
-            return client.respond(HTTPStatus.NOT_FOUND, "there is no feed here\n")
-        if not any(parse_qs(target.query).get("app_name", ())):
-            return client.respond(HTTPStatus.BAD_REQUEST, "app_name is missing\n")
-        return await self._authenticate(client, request)
-
-    async def _serve_client(self, client: ServerConnection) -> None:
-        # In one go, before anything can happen in the world: the picture is of one moment,
-        # and every later event follows it, once.
-        queue: asyncio.Queue[bytes] = asyncio.Queue()
-        for kind in KINDS:
-            queue.put_nowait(wire.field_spec(kind))
-        for kind in KINDS:
-            queue.put_nowait(wire.initial_info(kind, self.pbx.elements[kind].values()))
-        self._queues.add(queue)
-        self._watched.set()
-        sender = asyncio.create_task(_send(client, queue), name="basix simulator client")
+        delay = self._spring(DelayHandshake)
+        if delay is not None:
+            await asyncio.sleep(delay.seconds)
+        refusal = self._spring(Refuse)
+        if refusal is not None:
+            return _refuse(client, refusal)
         try:
-            async for command in client:
-                _logger.info("a command of %d characters is ignored", len(command))
+            wish = read_target(request.path, self.pbx)
+        except RefusedError as error:
+            return client.respond(error.status, f"{error.reason}\n")
+        opens = functools.partial(self._keys.open, target=request.path)
+        response = await basic_auth("Basix", check_credentials=opens)(client, request)
+        if response is None:
+            cast("PipedConnection", client).wish = wish
+        return response
+
+    async def _serve(self, client: ServerConnection) -> None:
+        client = cast("PipedConnection", client)
+        wish = client.wish
+        identity = self._keys.domain if wish.user_id is None else f"user {wish.user_id}"
+        feed = Feed(client, wish, identity)
+        sender = asyncio.create_task(feed.run(), name="basix simulator client")
+        try:
+            if self._make_room(feed):
+                self._show(feed)
+                _logger.info("a client connected as %s", _shown(feed.app_name))
+            await self._listen_to(feed)
+        finally:
+            self._feeds.pop(feed, None)
+            await asyncio.wait([sender], timeout=0)
+            sender.cancel()
+            if client.close_code == 1006 and self.linger:
+                until = time.monotonic() + self.linger
+                self._ghosts.append((feed.identity, feed.app_name, until))
+            _logger.info(
+                "a client of %s is gone, after %d frames", _shown(feed.app_name), feed.frames_sent
+            )
+
+    def _make_room(self, feed: Feed) -> bool:
+        """Hold the limit for each user and app_name; whether there is a place for this one."""
+        now = time.monotonic()
+        self._ghosts = [ghost for ghost in self._ghosts if ghost[2] > now]
+        me = (feed.identity, feed.app_name)
+        ghosts = [ghost for ghost in self._ghosts if ghost[:2] == me]
+        rivals = [one for one in self._feeds if (one.identity, one.app_name) == me]
+        surplus = len(ghosts) + len(rivals) + 1 - self._max_connections
+        if surplus <= 0:
+            return True
+        if not feed.wish.force:
+            _logger.info("a client of %s is one too many", _shown(feed.app_name))
+            feed.finish(self.writer.system_msg("connection_limit_reached"))
+            return False
+        for ghost in ghosts[:surplus]:
+            self._ghosts.remove(ghost)
+        for oldest in rivals[: max(0, surplus - len(ghosts))]:
+            del self._feeds[oldest]
+            oldest.finish(self.writer.system_msg("connection_replaced"))
+        return True
+
+    def _show(self, feed: Feed) -> None:
+        """What there is; and let every later event follow it, once.
+
+        In one go, before anything can happen in the world: the picture is of one moment.
+        """
+        fault = self._spring(DieInSnapshot, EventFirst)
+        snapshot = self.pbx.snapshot(feed.user_id)
+        if isinstance(fault, DieInSnapshot):
+            feed.die_after(fault.frames)
+        elif isinstance(fault, EventFirst):
+            kind, picture = next((k, p) for k, e in snapshot.items() for p in e.values())
+            record = self.writer.record(kind, picture)
+            feed.send([self.writer.info_event(kind, record, "updated")])
+        feed.send(opening(self.writer, snapshot, specs_first=self._specs_first))
+        self._feeds[feed] = None
+        if self._began is None:
+            self._began = time.monotonic()
+            self._changed.set()
+
+    async def _listen_to(self, feed: Feed) -> None:
+        try:
+            async for text in feed.client:
+                try:
+                    self._command(text)
+                except NotPossibleError as error:
+                    _logger.info("a command is ignored: %s", error)
         except ConnectionClosed:
             pass  # as clients do
-        finally:
-            self._queues.discard(queue)
-            sender.cancel()
 
-    def _tell(self, kind: str, element: Element, event_name: str) -> None:
-        if self._queues:
-            frame = wire.info_event(kind, element, event_name)
-            for queue in self._queues:
-                queue.put_nowait(frame)
+    @in_the_loop
+    def _command(self, text: str | bytes) -> None:
+        self.timeline.begin(read_command(self.pbx, text, lively=self._lively))
 
 
-async def _send(client: ServerConnection, queue: asyncio.Queue[bytes]) -> None:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await client.send(await queue.get())
+def _refuse(client: ServerConnection, fault: Refuse) -> Response:
+    response = client.respond(fault.status, f"{fault.status.phrase}, on demand\n")
+    if fault.status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Basic realm="Basix", charset="UTF-8"'
+    if fault.retry_after is not None:
+        response.headers["Retry-After"] = str(fault.retry_after)
+    if fault.location is not None:
+        response.headers["Location"] = fault.location
+    return response
+
+
+def _shown(text: str) -> str:
+    """A client's own text, fit for a log."""
+    return ascii(text[:64])

@@ -1,4 +1,4 @@
-"""The simulated PBX's frames: its elements as records, written by the ``bert`` package.
+"""The simulated PBX's frames: pictures of elements as records, written by the ``bert`` package.
 
 Faithful to what the production server sends: kinds and event names are charlists, field
 names and enumerations atoms, texts binaries in UTF-8, the empty list ``{bert,nil}``.
@@ -6,250 +6,184 @@ names and enumerations atoms, texts binaries in UTF-8, the empty list ``{bert,ni
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 from bert import Atom, BERTEncoder
 from erlastic import ErlangTermEncoder
 
-from .pbx import Channel, Group, GroupMember, Person, Terminal, User
+from .model import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .pbx import Element, State
+    from .pbx import Picture
 
 _UNDEFINED = Atom("undefined")
 
-_CHANNEL_FIELDS = (
-    "uuid",
-    "direction",
-    "peer_location",
-    "calling_name",
-    "calling_number",
-    "called_number",
-    "offer_timestamp",
-    "answer_timestamp",
-    "hangup_timestamp",
-    "other_uuid",
-    "user_id",
-    "state",
-    "group_id",
-    "target",
-    "origination",
-    "end_user",
-    "tags",
-    "last_bridged_user_id",
-    "last_event",
-    "last_event_data",
-    "other_info",
-    "call_id",
-)
+# Fields, and parts of structured ones, whose values are atoms; other texts are binaries.
+_ATOMS = frozenset({"direction", "peer_location", "type", "target_type", "target_location"})
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "channel": _CHANNEL_FIELDS,
-    "channel_waiting": (*_CHANNEL_FIELDS, "whoscall"),
-    "user": (
-        "id",
-        "name",
-        "fwd_always_status",
-        "do_not_disturb_status",
-        "language",
-        "main_extension",
-        "presence",
-        "role",
-        "park_group",
-        "mwi_target",
-        "flags",
-        "followme",
-        "email",
-        "avatar",
-        "label",
-        "mwi",
-    ),
-    "group": (
-        "id",
-        "name",
-        "type",
-        "language",
-        "main_extension",
-        "queue",
-        "label",
-        "flags",
-        "check_login_status",
-        "mwi",
-    ),
-    "group_member": ("id", "group_id", "user_id", "priority", "login_status", "role"),
-    "terminal": ("id", "name", "assoc_user_id", "type", "user_agent", "registered"),
+# Where a state's parts stand after {Ts, Name, … (PROTOCOL, state); None: nobody knows what.
+_STATE_PARTS: dict[str, tuple[str | None, ...]] = {
+    "voicemail": ("target_type", "target_id", "target_name"),
+    "checking_voicemail": ("target_name",),
+    "calling_siptermination": ("url",),
+    "ivr": ("ivr_id",),
+    "system_operation": ("operation",),
+    "conference": ("room_id",),
+    "park": ("slot", None, "parker_id", "parker_name"),
+    "eavesdrop": ("uuid", "eavesdrop_state"),
 }
 
 
 class Charlist(bytes):
     """Text that goes out as an Erlang string: STRING_EXT (format, section 9)."""
 
+    __slots__ = ()
+
+
+class Written(bytes):
+    """A term that is written already."""
+
+    __slots__ = ()
+
 
 class _TermEncoder(ErlangTermEncoder):  # type: ignore[misc]
+    """erlastic's, with charlists, terms written before, and OTP 26's atoms."""
+
+    def __init__(self, otp: int) -> None:
+        super().__init__()
+        self._utf8_atoms = otp >= 26
+
     def encode_part(self, obj: Any) -> Any:
+        if isinstance(obj, Written):
+            return [obj]
         if isinstance(obj, Charlist):
             return [b"k", len(obj).to_bytes(2, "big"), obj]
+        if self._utf8_atoms and isinstance(obj, Atom):
+            text = obj.encode()
+            return [b"w", len(text).to_bytes(1, "big"), text]  # SMALL_ATOM_UTF8_EXT
         return super().encode_part(obj)
 
 
-_encoder = BERTEncoder()
-_encoder.erlang_encoder = _TermEncoder()
+class Writer:
+    """Writes frames as a server on that OTP release does, compressed if that is shorter."""
+
+    def __init__(self, *, otp: int = 25, compressed: bool = False) -> None:
+        if otp not in {25, 26}:
+            raise ValueError(f"otp is 25 (atoms in Latin-1) or 26 (in UTF-8), not {otp!r}")
+        self.compressed = compressed
+        self.fields = dict(FIELDS)  # the order in which each kind's are sent
+        self._encoder = BERTEncoder()
+        self._encoder.erlang_encoder = _TermEncoder(otp)
+
+    def field_spec(self, kind: str) -> bytes:
+        """The frame that names the fields of a kind."""
+        names = [Atom(name) for name in self.fields[kind]]
+        return self.message("field_spec", charlist(kind), names)
+
+    def initial_info(self, kind: str, records: Iterable[Any]) -> bytes:
+        """The frame that holds all elements of a kind; the records as ``record()`` writes them."""
+        return self.message("initial_info", charlist(kind), list(records) or None)
+
+    def info_event(self, kind: str, record: Any, event_name: str) -> bytes:
+        """The frame that tells of a change."""
+        return self.message("info_event", charlist(kind), record, charlist(event_name))
+
+    def system_msg(self, text: str) -> bytes:
+        """The frame that carries a word from the PBX itself."""
+        return self.message("system_msg", Atom(text))
+
+    def msg(self, text: str) -> bytes:
+        """The frame that carries a word to the user."""
+        return self.message("msg", text.encode())
+
+    def message(self, name: str, *rest: Any) -> bytes:
+        """A frame of any sort; ``None`` becomes ``{bert,nil}``, bytes become a binary."""
+        frame: bytes = self._encoder.encode((Atom(name), *rest))
+        if self.compressed:
+            term = frame[1:]
+            packed = b"\x83P" + len(term).to_bytes(4, "big") + zlib.compress(term)
+            return min(frame, packed, key=len)
+        return frame
+
+    def record(self, kind: str, picture: Picture) -> Written:
+        """A picture as a record, which many frames can hold."""
+        values = tuple(_field(name, picture[name]) for name in self.fields[kind])
+        return Written(self._encoder.encode(values)[1:])
 
 
-def field_spec(kind: str) -> bytes:
-    """The frame that names the fields of a kind."""
-    return _frame("field_spec", kind, [Atom(name) for name in FIELDS[kind]])
+def charlist(text: str) -> Charlist:
+    """Text as the PBX sends the names of kinds and events."""
+    return Charlist(text.encode())
 
 
-def initial_info(kind: str, elements: Iterable[Element]) -> bytes:
-    """The frame that holds all elements of a kind."""
-    records = [_record(kind, element) for element in elements]
-    return _frame("initial_info", kind, records or None)  # None becomes {bert,nil}
+def _field(name: str, value: Any) -> Any:
+    match name, value:
+        case _, None:
+            return _UNDEFINED
+        case "state", _:
+            return _state(value)
+        case "target", _:
+            return tuple(_term(part, value[part]) for part in ("type", "id", "name", "address"))
+        case "end_user", _:
+            return _end_user(value).encode()
+        case "other_info", _:
+            return _other_info(value)
+        case "origination", _:
+            return "*".join(quote(part) for part in value).encode()
+        case "tags", _:
+            return ";".join(value).encode()
+        case "type", int():
+            return value
+    return _term(name, value)
 
 
-def info_event(kind: str, element: Element, event_name: str) -> bytes:
-    """The frame that tells of a change."""
-    return _frame("info_event", kind, _record(kind, element), Charlist(event_name.encode()))
-
-
-def system_msg(text: str) -> bytes:
-    """The frame that carries a word from the PBX itself."""
-    return bytes(_encoder.encode((Atom("system_msg"), Atom(text))))
-
-
-def _frame(name: str, kind: str, *rest: Any) -> bytes:
-    return bytes(_encoder.encode((Atom(name), Charlist(kind.encode()), *rest)))
-
-
-def _record(kind: str, element: Element) -> tuple[Any, ...]:
-    values = _values(element)
-    return tuple(_UNDEFINED if values.get(name) is None else values[name] for name in FIELDS[kind])
-
-
-def _values(element: Element) -> dict[str, Any]:
-    """The fields of an element as terms; what is missing or ``None`` is ``undefined``."""
-    match element:
-        case Channel():
-            return _channel(element)
-        case User():
-            return {
-                "id": element.id,
-                "name": _text(element.name),
-                "fwd_always_status": 0,
-                "do_not_disturb_status": 0,
-                "language": 0,
-                "main_extension": _text(element.extension),
-                "presence": element.presence,
-                "role": 0,
-                "park_group": element.park_group,
-                "flags": 0,
-                "email": _text(f"{element.name}@example.com"),
-                "label": _text(element.label),
-                "mwi": b"",
-            }
-        case Group():
-            return {
-                "id": element.id,
-                "name": _text(element.name),
-                "type": 0,
-                "language": 0,
-                "main_extension": _text(element.extension),
-                "queue": 1,
-                "label": _text(element.label),
-                "flags": 0,
-                "check_login_status": 0,
-                "mwi": b"",
-            }
-        case GroupMember():
-            return {
-                "id": element.id,
-                "group_id": element.group_id,
-                "user_id": element.user_id,
-                "priority": 0,
-                "login_status": 0,
-                "role": 0,
-            }
-        case Terminal():
-            return {
-                "id": element.id,
-                "name": _text(element.name),
-                "assoc_user_id": element.user_id,
-                "type": 0,
-                "user_agent": _text(element.user_agent),
-                "registered": int(element.registered),
-            }
-
-
-def _channel(channel: Channel) -> dict[str, Any]:
-    group = channel.group
-    return {
-        "uuid": _text(channel.uuid),
-        "direction": Atom(channel.direction),
-        "peer_location": Atom(channel.peer_location),
-        "calling_name": _text(channel.calling_name),
-        "calling_number": _text(channel.calling_number),
-        "called_number": _text(channel.called_number),
-        "offer_timestamp": channel.offer_timestamp,
-        "answer_timestamp": channel.answer_timestamp,
-        "hangup_timestamp": channel.hangup_timestamp,
-        "other_uuid": _text(channel.other.uuid) if channel.other else None,
-        "user_id": channel.user.id if channel.user else None,
-        "state": _state(channel.state),
-        "group_id": group.id if group else None,
-        "target": (Atom("group"), group.id, _text(group.name), _text(channel.did))
-        if group and channel.did
-        else None,
-        "end_user": _end_user(channel.person),
-        "last_event": _text(channel.last_event),
-        "last_event_data": _text(channel.last_event_data),
-        "other_info": _other_info(channel.other) if channel.other else None,
-        "call_id": _text(channel.call_id),
-    }
-
-
-def _state(state: State) -> tuple[Any, ...]:
-    parts = state.parts
-    if state.name == "calling":
-        location, target_type, (group_type, *rest) = parts
-        data = (Atom(group_type), *(_scalar(part) for part in rest))
-        return (state.ts, Atom("calling"), Atom(location), Atom(target_type), data)
-    return (state.ts, Atom(state.name), *(_scalar(part) for part in parts))
-
-
-def _other_info(other: Channel) -> tuple[Any, ...]:
-    who: Any
-    if other.user is not None:
-        kind, who = Atom("user"), other.user.id
-    else:
-        kind, who = Atom("end_user"), _end_user(other.person)
-    return (
-        kind,
-        _scalar(who),
-        Atom(other.direction),
-        Atom(other.peer_location),
-        _text(other.address),
-        other.offer_timestamp,
-        other.group.id if other.group else _UNDEFINED,
-        _UNDEFINED,
-    )
-
-
-def _end_user(person: Person | None) -> bytes | None:
-    if person is None or not person.id:
-        return None
-    parts = (person.id, person.name, person.organization, person.avatar, person.prefecture)
-    return "*".join(quote_plus(part) for part in parts).encode()
-
-
-def _text(value: str | None) -> bytes | None:
-    """A binary: to the encoder, bytes are text and str would be a ``{bert,string,…}``."""
-    return None if value is None else value.encode()
-
-
-def _scalar(value: Any) -> Any:
+def _term(name: str, value: Any) -> Any:
+    """A scalar: text is a binary, or an atom where the PBX has one."""
     if value is None:
         return _UNDEFINED
-    return value.encode() if isinstance(value, str) else value
+    if isinstance(value, str):
+        # To the encoder bytes are a binary; it would make {bert,string,…} of a str.
+        return Atom(value) if name in _ATOMS else value.encode()
+    return value
+
+
+def _state(state: Picture) -> tuple[Any, ...]:
+    data = state["data"]
+    head = (state["ts"], Atom(state["name"]))
+    if state["name"] == "calling":
+        where = (_term(name, data[name]) for name in ("target_location", "target_type"))
+        return (*head, *where, _called(data))
+    parts = _STATE_PARTS.get(state["name"], ()) if data else ()
+    return (*head, *(_term(name, data.get(name)) if name else _UNDEFINED for name in parts))
+
+
+def _called(data: Picture) -> tuple[Any, ...]:
+    """The last part of ``calling``: whom, by the sort of target."""
+    match data["target_type"]:
+        case "user":
+            return (data["user_id"],)
+        case "group":
+            queue = _term("group_queue_id", data.get("group_queue_id"))
+            return (Atom(data["group_type"]), data["group_id"], _UNDEFINED, _UNDEFINED, queue)
+        case "bridged_endpoint":
+            user, _, host = data["address"].partition("@")
+            return (user.encode(), host.encode())
+    return (data["address"].encode(),)
+
+
+def _other_info(info: Picture) -> tuple[Any, ...]:
+    person = info["end_user"]
+    who = _term("user_id", info["user_id"]) if person is None else _end_user(person).encode()
+    rest = ("direction", "peer_location", "address", "offer_timestamp", "group_id", "whoscall")
+    return (Atom(info["type"]), who, *(_term(name, info[name]) for name in rest))
+
+
+def _end_user(found: Picture) -> str:
+    people = ["*".join(quote_plus(part) for part in item.values()) for item in found["items"]]
+    if found["count"] == 1:
+        return people[0]
+    return f"_MANY_:{found['count']}|{'|'.join(people)}"
