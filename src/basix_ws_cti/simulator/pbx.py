@@ -10,6 +10,7 @@ What the protocol leaves open is decided here, and listed in docs/simulator.md.
 from __future__ import annotations
 
 import random
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -365,8 +366,8 @@ class Pbx:
     def free_slot(self, user: User) -> int:
         """A park slot of the user's own three, or a shared one, on which nobody stands."""
         first = _PARK_SLOTS.start + 3 * user.park_group % len(_PARK_SLOTS)
-        taken: set[int] = {leg.state.data["slot"] for leg in self.parked()}
-        for slot in (*range(first, first + 3), *_SHARED_SLOTS):
+        taken = {leg.state.data["slot"] for leg in self.parked()}
+        for slot in chain(range(first, first + 3), _SHARED_SLOTS):
             if slot not in taken:
                 return slot
         raise NotPossibleError(f"all park slots of {user.name} are taken")
