@@ -7,10 +7,8 @@ of its own. It prints twenty events and ends.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import threading
 from typing import TYPE_CHECKING
 
 from websockets.sync.client import connect
@@ -47,31 +45,8 @@ def simulated_feed() -> Iterator[str]:
     """The URL of a simulator that runs in a thread for as long as the block."""
     from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - a real PBX does without
 
-    started: list[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = []
-    ready = threading.Event()
-
-    async def simulate() -> None:
-        try:
-            async with Simulator(speed=20) as simulator:
-                stop = asyncio.Event()
-                url = feed_url(**simulator.connect_args)
-                started.append((url, asyncio.get_running_loop(), stop))
-                ready.set()
-                await stop.wait()
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=asyncio.run, args=(simulate(),))
-    thread.start()
-    ready.wait()
-    if not started:
-        raise RuntimeError("the simulator did not start: see above")
-    url, loop, stop = started[0]
-    try:
-        yield url
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
+    with Simulator(speed=20) as pbx:
+        yield feed_url(**pbx.connect_args)
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def test_listen_shows_calls_and_ends_by_itself():
     assert "now      user             5 of them" in lines
     for text in ("in the menu main_menu", "calling group", "talking with", "ended: recv_bye"):
         assert any(text in line for line in lines), text
-    assert "山田 太郎 -> 0501234567" in done.stdout
+    assert "伊藤 さくら -> 0501234567" in done.stdout
 
 
 def test_listen_ends_after_so_many_events():
@@ -133,6 +133,21 @@ def test_raw_frames_needs_no_asyncio():
     lines = done.stdout.splitlines()
     assert "user: 5 now" in lines
     assert lines[-1].startswith("20 channel")
+
+
+def test_the_test_of_a_pop_up_passes():
+    """The example of a user's own test passes, with nothing but the plugin and pytest-asyncio."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("--rootdir", str(EXAMPLES), "-c", os.devnull, str(EXAMPLES / "test_screen_pop.py")),
+        ],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_every_example_is_run_here():

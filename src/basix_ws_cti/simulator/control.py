@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .model import Channel
-    from .pbx import Key, Pbx, Picture
+    from .pbx import Pbx
     from .timeline import Timeline
 
 P = ParamSpec("P")
@@ -193,7 +193,7 @@ class Control:
         self.timeline.advance(seconds)
 
     @in_the_loop
-    def snapshot(self, user_id: int | None = None) -> dict[str, dict[Key, Picture]]:
+    def snapshot(self, user_id: int | None = None) -> dict[str, dict[int | str, dict[str, Any]]]:
         """What a correct client must hold now: plain dicts by kind and key, as by ``to_dict``.
 
         With ``user_id``, a client that asked for the channels of this user alone.

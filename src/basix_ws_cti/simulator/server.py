@@ -115,6 +115,7 @@ class Simulator(Control):
         self._api: Api | None = None
         self._max_connections = max_connections
         self._schedule = [*faults]
+        self._records: dict[tuple[str, Key], bytes] = {}  # as they were sent last
         self._feeds: dict[Feed, None] = {}  # in the order of their coming
         self._ghosts: list[tuple[str, str, float]] = []  # dead, but counted until then
         self._ambushes: list[list[Any]] = []  # faults, and how often they will strike
@@ -200,6 +201,7 @@ class Simulator(Control):
         if sorted(fields) != sorted(self.writer.fields[kind]):
             raise ValueError(f"these are not the fields of {kind}")
         self.writer.fields[kind] = fields
+        self._records.clear()
         self._broadcast(self.writer.field_spec(kind))
 
     @in_the_loop
@@ -379,6 +381,7 @@ class Simulator(Control):
             self.timeline.start(scenarios.day(pbx, self.timeline, self._rate))
 
     def _enter(self) -> None:
+        self._records.clear()
         self.pbx.listeners.append(self._tell)
         self._start_of_time = self.pbx.now
         if self._began is not None:
@@ -399,25 +402,36 @@ class Simulator(Control):
         while True:
             self._changed.clear()
             steps = 0
-            while (pause := self.timeline.pause) is not None and pause <= self._behind():
+            pause = self.timeline.pause if self._began is not None else None
+            while pause is not None and pause <= self._behind():
                 self.timeline.step()
+                pause = self.timeline.pause
                 steps += 1
                 if steps % _STEPS_AT_ONCE == 0:
                     await asyncio.sleep(0)
-            wait = None
-            if pause is not None and self._began is not None:
-                wait = max(0, pause - self._behind()) / self.speed
+            wait = None if pause is None else max(0, pause - self._behind()) / self.speed
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait)
 
-    def _tell(self, kind: str, _: Key, picture: Picture, event_name: str) -> None:
+    def _tell(self, kind: str, key: Key, picture: Picture, event_name: str) -> None:
+        self._records.pop((kind, key), None)
         if not self._feeds:
             return
-        frame = self.writer.info_event(kind, self.writer.record(kind, picture), event_name)
+        record = self._record(kind, key, picture)
+        if event_name == "removed":
+            del self._records[kind, key]
+        frame = self.writer.info_event(kind, record, event_name)
         for feed in self._feeds:
             if kind != "channel" or feed.user_id in {None, picture["user_id"]}:
                 feed.send([frame])
                 feed.last_event = frame
+
+    def _record(self, kind: str, key: Key, picture: Picture) -> bytes:
+        """An element's record, which every client gets that comes before it changes."""
+        written = self._records.get((kind, key))
+        if written is None:
+            written = self._records[kind, key] = self.writer.record(kind, picture)
+        return written
 
     def _broadcast(self, frame: bytes) -> None:
         for feed in self._feeds:
@@ -502,14 +516,17 @@ class Simulator(Control):
         In one go, before anything can happen in the world: the picture is of one moment.
         """
         fault = self._spring(DieInSnapshot, EventFirst)
-        snapshot = self.pbx.snapshot(feed.user_id)
+        records = {
+            kind: [self._record(kind, key, picture) for key, picture in elements.items()]
+            for kind, elements in self.pbx.snapshot(feed.user_id).items()
+        }
         if isinstance(fault, DieInSnapshot):
             feed.die_after(fault.frames)
         elif isinstance(fault, EventFirst):
-            kind, picture = next((k, p) for k, e in snapshot.items() for p in e.values())
-            record = self.writer.record(kind, picture)
-            feed.send([self.writer.info_event(kind, record, "updated")])
-        feed.send(opening(self.writer, snapshot, specs_first=self._specs_first))
+            kind = next((kind for kind, written in records.items() if written), None)
+            if kind is not None:
+                feed.send([self.writer.info_event(kind, records[kind][0], "updated")])
+        feed.send(opening(self.writer, records, specs_first=self._specs_first))
         self._feeds[feed] = None
         if self._began is None:
             self._began = time.monotonic()

@@ -32,7 +32,11 @@ def frames(
         raise ValueError(f"there is no story {story!r}, but these: {known}")
     pbx, writer = Pbx(seed, older=older), Writer(otp=otp, compressed=compressed)
     scenarios.company(pbx, users)
-    seen = opening(writer, pbx.snapshot())
+    snapshot = pbx.snapshot()
+    seen = opening(
+        writer,
+        {kind: [writer.record(kind, one) for one in snapshot[kind].values()] for kind in snapshot},
+    )
 
     def see(kind: str, _: Key, picture: Picture, event_name: str) -> None:
         seen.append(writer.info_event(kind, writer.record(kind, picture), event_name))
@@ -46,17 +50,14 @@ def frames(
 
 
 def opening(
-    writer: Writer, snapshot: dict[str, dict[Key, Picture]], *, specs_first: bool = True
+    writer: Writer, records: dict[str, list[bytes]], *, specs_first: bool = True
 ) -> list[bytes]:
-    """What a connection begins with: field_specs and initial_infos.
+    """What a connection begins with: field_specs and initial_infos, of the records by kind.
 
     All field_specs come first, or each just before the initial_info of its kind.
     """
-    specs = [writer.field_spec(kind) for kind in snapshot]
-    infos = [
-        writer.initial_info(kind, [writer.record(kind, picture) for picture in elements.values()])
-        for kind, elements in snapshot.items()
-    ]
+    specs = [writer.field_spec(kind) for kind in records]
+    infos = [writer.initial_info(kind, written) for kind, written in records.items()]
     if specs_first:
         return specs + infos
     return [frame for pair in zip(specs, infos, strict=True) for frame in pair]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from websockets.sync.client import connect as websocket_connect
+
+from basix_ws_cti import InfoEvent, InitialInfo, MessageParser, connect, feed_url
+from basix_ws_cti.states import Ringing
+
+pytest_plugins = ["pytester"]
+
+
+def test_a_plain_test_has_a_pbx(basix_pbx):
+    """Without asyncio: the PBX runs in a thread, and a blocking client reads what it says."""
+    parser = MessageParser()
+    with websocket_connect(feed_url(**basix_pbx.connect_args), proxy=None) as websocket:
+        kinds = []
+        while len(kinds) < len(basix_pbx.snapshot()):
+            message = parser.parse(websocket.recv(timeout=10))
+            if isinstance(message, InitialInfo):
+                kinds.append(message.element_name)
+        assert kinds == list(basix_pbx.snapshot())
+        uuid = basix_pbx.call("0312341234", to="1001")
+        rung = parser.parse(websocket.recv(timeout=10))
+        assert isinstance(rung, InfoEvent)
+        assert rung.element.uuid == uuid
+
+
+async def test_an_asyncio_test_has_a_pbx(basix_pbx):
+    """In an event loop: the PBX is in another thread, and its methods can be called at once."""
+    async with connect(**basix_pbx.connect_args) as cti:
+        basix_pbx.call("0312341234", to="1001")
+        async for message in cti:
+            match message:
+                case InfoEvent("channel", leg, "added") if isinstance(leg.state, Ringing):
+                    assert leg.other_info.end_user.items[0].name == "山田 太郎"
+                    break
+
+
+def test_nothing_happens_by_itself(basix_pbx):
+    """The fixture's PBX has users, and no calls but the test's own."""
+    basix_pbx.advance(3600)
+    assert basix_pbx.snapshot()["channel"] == {}
+    assert len(basix_pbx.snapshot()["user"]) == 5
+
+
+@pytest.mark.basix_pbx(users=12, older=True, token="another")
+def test_the_marker_gives_parameters(basix_pbx):
+    """What the marker says is what the simulator is made with."""
+    assert len(basix_pbx.snapshot()["user"]) == 12
+    assert "queued_channel" in basix_pbx.snapshot()
+    assert basix_pbx.connect_args["token"] == "another"
+
+
+def test_each_test_has_its_own(basix_pbx):
+    """The fixture is made anew for each test: a call of an earlier one is not there."""
+    assert basix_pbx.snapshot()["channel"] == {}
+    basix_pbx.call()
+
+
+test_each_test_has_its_own_again = test_each_test_has_its_own
+
+
+def test_frames_are_sessions(basix_frames):
+    """Sessions as bytes, the same for the same arguments, and others for others."""
+    frames = basix_frames("parked", seed=3)
+    parser = MessageParser()
+    messages = [parser.parse(frame) for frame in frames]
+    states = {
+        m.element.state.name
+        for m in messages
+        if isinstance(m, InfoEvent) and m.element_name == "channel"
+    }
+    assert {"ivr", "calling", "bridged", "park"} <= states
+    assert basix_frames("parked", seed=3) == frames
+    assert basix_frames("parked", seed=4) != frames
+    with pytest.raises(ValueError, match="there is no story 'nothing', but these: inbound_call"):
+        basix_frames("nothing")
+
+
+def test_the_plugin_is_there_without_a_word(pytester):
+    """pytest finds fixtures and marker by itself, and the PBX's thread ends with the test."""
+    pytester.makepyfile(
+        """
+        import sys
+        import threading
+        import pytest
+
+        def test_not_loaded():
+            assert "basix_ws_cti.pytest_plugin" in sys.modules
+            assert "basix_ws_cti.simulator" not in sys.modules
+
+        @pytest.mark.basix_pbx(otp=26)
+        def test_one(basix_pbx, basix_frames):
+            assert basix_pbx.url.startswith("ws://127.0.0.1:")
+            assert basix_frames()
+            assert "basix simulator" in {thread.name for thread in threading.enumerate()}
+
+        def test_gone():
+            assert "basix simulator" not in {thread.name for thread in threading.enumerate()}
+        """
+    )
+    result = pytester.runpytest_subprocess("--strict-markers", "-p", "no:randomly")
+    result.assert_outcomes(passed=3)
+    listed = pytester.runpytest_subprocess("--fixtures", "--markers")
+    listed.stdout.fnmatch_lines(["@pytest.mark.basix_pbx*"])
+
+
+def test_no_thread_is_left():
+    """After the tests above, no simulator's thread is alive."""
+    assert not [thread for thread in threading.enumerate() if "basix" in thread.name]
