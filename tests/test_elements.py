@@ -193,9 +193,9 @@ def test_integers_beyond_64_bits(number):
     assert User(id=number).id == number
 
 
-@pytest.mark.parametrize("value", [None, True, False, 1.0, (1,), [1], {"a": 1}, AT])
+@pytest.mark.parametrize("value", [None, True, False, 1.0, (1,), [1], {"a": 1}, AT, ""])
 def test_what_is_no_key(value):
-    """Only text and integers are keys: no bool, though it equals one, and nothing unhashable."""
+    """Only text and integers are keys: no empty text, no bool, and nothing unhashable."""
     assert User(id=value).key is None
     assert Channel(uuid=value).key is None
     assert GroupMember(id=value).key is None

@@ -295,7 +295,9 @@ def test_keyless_elements_in_their_place():
     assert [user.name for user in users.values()] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("key", [2**64, -(2**63) - 1, 2**4000, True, 1.0, (1,), [1.5], {"a": 1}])
+@pytest.mark.parametrize(
+    "key", [2**64, -(2**63) - 1, 2**4000, True, 1.0, (1,), [1.5], {"a": 1}, ""]
+)
 def test_keys_that_are_none(key):
     """An id beyond 64 bits, or of a type that no id has, is as none: the position counts."""
     users = initial("user", ("id",), (50,), (key,))
@@ -998,12 +1000,18 @@ class Later:
     async def of_nobody(*given):
         pass
 
+    @staticmethod
+    async def one_by_one(*given):
+        yield given
+
 
 LATER = {
     "function": Later.of_nobody,
     "method": Later().method,
     "class method": Later.of_the_class,
     "partial": functools.partial(Later.of_nobody, 1),
+    "partial of an object": functools.partial(functools.partial(Later(), 1), 2),
+    "generator": Later.one_by_one,
     "object": Later(),
     "library": asyncio.sleep,
 }

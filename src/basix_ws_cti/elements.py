@@ -108,9 +108,9 @@ class Hangup:
 
 
 def _as_key(value: Any) -> int | str | None:
-    """``value`` if it can be an element's key: text, or an integer of 64 bits."""
+    """``value`` if it can be an element's key: a text with something in it, or 64 bits."""
     if type(value) is str:
-        return value
+        return value or None
     # Larger ones are no ids, and can be made to share one hash.
     if type(value) is int and -(2**63) <= value < 2**64:
         return value

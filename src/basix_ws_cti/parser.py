@@ -6,6 +6,7 @@ is built upon. It does no I/O: frames come from whoever owns the socket.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
@@ -248,10 +249,11 @@ def _check_callback(name: str, callback: object) -> None:
         return
     if not callable(callback):
         raise UsageError(f"{name} is not callable but a {type(callback).__name__}")
-    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
-        getattr(callback, "__call__", None)  # noqa: B004 - the method itself is looked at
-    ):
-        raise UsageError(f"{name} is a coroutine function, and a parser does not await")
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    for function in (callback, getattr(callback, "__call__", None)):  # noqa: B004 - the method
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise UsageError(f"{name} is a coroutine function, and a parser does not await")
 
 
 def _name(value: Any, what: str, kind: str | None, message: str) -> str:
