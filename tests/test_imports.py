@@ -28,7 +28,7 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
-CORE = {"drafts", "elements", "messages", "records", "parser", "endpoint"}
+CORE = {"drafts", "elements", "messages", "records", "parser", "endpoint", "numbering", "mirror"}
 CONNECTOR = {"connection"}
 SIMULATOR = {
     "simulator",

@@ -51,16 +51,20 @@ from .messages import (
     SystemMsg,
     UnknownMessage,
 )
+from .mirror import Added, Change, Changed, Mirror, Removed
 from .parser import MessageParser
 
 if TYPE_CHECKING:
     from .connection import Connection, connect
 
 __all__ = [
+    "Added",
     "AuthenticationError",
     "Basic",
     "BasixError",
     "CertificateError",
+    "Change",
+    "Changed",
     "Channel",
     "ConnectFailed",
     "Connection",
@@ -82,12 +86,14 @@ __all__ = [
     "InitialInfo",
     "Message",
     "MessageParser",
+    "Mirror",
     "Msg",
     "OtherElement",
     "OtherInfo",
     "ParkedChannel",
     "ProtocolError",
     "QueuedChannel",
+    "Removed",
     "SystemMsg",
     "Target",
     "Terminal",

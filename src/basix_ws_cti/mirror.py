@@ -1,0 +1,321 @@
+"""The live picture of the PBX: messages in, changes out.
+
+Pure: no I/O, no clock. The picture is of the elements as they were sent; elements can't
+change, so what a holder has of one stays as it was.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+from attrs import frozen
+
+from .elements import AnyChannel, Channel
+from .messages import InfoEvent, InitialInfo
+from .numbering import plain_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .elements import (
+        Domain,
+        Element,
+        Group,
+        GroupMember,
+        ParkedChannel,
+        QueuedChannel,
+        Terminal,
+        User,
+        WaitingChannel,
+    )
+    from .messages import Message
+
+
+# Channels that are gone and remembered, lest a late update bring one back. A PBX that ends a
+# hundred calls in a second would have to be late by minutes.
+MAX_GONE = 20_000
+
+
+@frozen
+class Added:
+    """An element is there. ``synthetic``: no event said so, a comparison of pictures did."""
+
+    element_name: str
+    element: Element
+    synthetic: bool = False
+
+    @property
+    def key(self) -> int | str | None:
+        """The element's key."""
+        return self.element.key
+
+
+@frozen
+class Changed:
+    """An element is another now than it was: ``old``, and what it is, ``element``."""
+
+    element_name: str
+    element: Element
+    old: Element
+    synthetic: bool = False
+
+    @property
+    def key(self) -> int | str | None:
+        """The element's key."""
+        return self.element.key
+
+    @property
+    def fields(self) -> dict[str, tuple[Any, Any]]:
+        """The fields that differ, by name: old value and new one. ``extra`` fields too."""
+        names = [a.name for a in attrs.fields(type(self.element)) if a.name != "extra"]
+        pairs = {name: (getattr(self.old, name), getattr(self.element, name)) for name in names}
+        before, now = self.old.extra, self.element.extra
+        for name in {**before, **now}:
+            pairs.setdefault(name, (before.get(name), now.get(name)))
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+@frozen
+class Removed:
+    """An element is gone: as the PBX described it last, a channel with how it ended."""
+
+    element_name: str
+    element: Element
+    synthetic: bool = False
+
+    @property
+    def key(self) -> int | str | None:
+        """The element's key."""
+        return self.element.key
+
+
+Change = Added | Changed | Removed
+"""Any of the changes."""
+
+
+class Mirror:
+    """What the PBX holds, as far as its messages tell.
+
+    The mappings are read-only and live: they show what is there when they are looked at.
+    ``country_code`` is that of national telephone numbers, for ``channels_by_number``.
+    """
+
+    def __init__(self, *, country_code: str = "81") -> None:
+        self._country_code = country_code
+        self._stores: dict[str, dict[int | str, Element]] = {}
+        self._views: dict[str, MappingProxyType[int | str, Element]] = {}
+        # Channels that ended, and whether it was by hanging up: then no event revives them.
+        self._gone: dict[int | str, bool] = {}
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{len(store)} {kind}" for kind, store in self._stores.items() if store)
+        return f"<Mirror {held or 'empty'}>"
+
+    # -- what there is ----------------------------------------------------------------
+
+    def __getitem__(self, element_name: str) -> Mapping[int | str, Element]:
+        """The elements of any kind by key; none, for a kind that has not been heard of."""
+        self._store(element_name)
+        return self._views[element_name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The kinds that have been heard of."""
+        return iter(tuple(kind for kind, store in self._stores.items() if store))
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """Legs of calls, by uuid."""
+        return cast("Mapping[str, Channel]", self["channel"])
+
+    @property
+    def waiting_channels(self) -> Mapping[str, WaitingChannel]:
+        """Legs in ring queues and on park slots, by uuid (newer servers)."""
+        return cast("Mapping[str, WaitingChannel]", self["channel_waiting"])
+
+    @property
+    def queued_channels(self) -> Mapping[str, QueuedChannel]:
+        """Legs in ring queues, by uuid (older servers)."""
+        return cast("Mapping[str, QueuedChannel]", self["queued_channel"])
+
+    @property
+    def parked_channels(self) -> Mapping[str, ParkedChannel]:
+        """Legs on park slots, by uuid (older servers)."""
+        return cast("Mapping[str, ParkedChannel]", self["parked_channel"])
+
+    @property
+    def users(self) -> Mapping[int, User]:
+        """Users, by id."""
+        return cast("Mapping[int, User]", self["user"])
+
+    @property
+    def groups(self) -> Mapping[int, Group]:
+        """Groups, by id."""
+        return cast("Mapping[int, Group]", self["group"])
+
+    @property
+    def group_members(self) -> Mapping[int | str, GroupMember]:
+        """Memberships, by id, or ``"USER_ID:GROUP_ID"`` where the PBX sends none."""
+        return cast("Mapping[int | str, GroupMember]", self["group_member"])
+
+    @property
+    def terminals(self) -> Mapping[int, Terminal]:
+        """SIP terminals, by id."""
+        return cast("Mapping[int, Terminal]", self["terminal"])
+
+    @property
+    def domain(self) -> Domain | None:
+        """The PBX's domain; ``None``: it has not been sent (older servers)."""
+        return cast("Domain | None", next(iter(self["domain"].values()), None))
+
+    # -- looking things up ------------------------------------------------------------
+
+    def channels_of_user(self, user_id: int) -> list[Channel]:
+        """A user's legs."""
+        return [leg for leg in self.channels.values() if leg.user_id == user_id]
+
+    def channels_of_group(self, group_id: int) -> list[Channel]:
+        """The legs that a group owns: callers in its queue, and its members' telephones."""
+        return [leg for leg in self.channels.values() if leg.group_id == group_id]
+
+    def channels_by_number(self, number: str) -> list[Channel]:
+        """The legs that call or are called by a number, however it is written.
+
+        See ``numbering``: withheld numbers and markers match nothing.
+        """
+        wanted = plain_number(number, self._country_code)
+        if wanted is None:
+            return []
+        return [
+            leg
+            for leg in self.channels.values()
+            if wanted
+            in {
+                plain_number(leg.calling_number, self._country_code),
+                plain_number(leg.called_number, self._country_code),
+            }
+        ]
+
+    def other_leg(self, channel: Channel) -> Channel | None:
+        """The channel at the other end; ``None``: there is none, or it is gone."""
+        return None if channel.other_uuid is None else self.channels.get(channel.other_uuid)
+
+    def members_of_group(self, group_id: int) -> list[User]:
+        """The users in a group, as far as they are known, in the order of their joining."""
+        ids = [m.user_id for m in self.group_members.values() if m.group_id == group_id]
+        return [self.users[one] for one in ids if one is not None and one in self.users]
+
+    def groups_of_user(self, user_id: int) -> list[Group]:
+        """The groups that a user is in, as far as they are known."""
+        ids = [m.group_id for m in self.group_members.values() if m.user_id == user_id]
+        return [self.groups[one] for one in ids if one is not None and one in self.groups]
+
+    def terminals_of_user(self, user_id: int) -> list[Terminal]:
+        """A user's terminals."""
+        return [one for one in self.terminals.values() if one.assoc_user_id == user_id]
+
+    def user_by_extension(self, extension: str) -> User | None:
+        """The user with a main extension."""
+        return next((u for u in self.users.values() if u.main_extension == extension), None)
+
+    # -- keeping it true --------------------------------------------------------------
+
+    def apply(self, message: Message) -> list[Change]:
+        """Take in a message, and say what it changed.
+
+        An ``initial_info`` replaces all there is of its kind: what differs are synthetic
+        changes. A channel is gone when it is hung up or ``removed``, whichever comes first,
+        and that is one ``Removed``. After a hang-up nothing brings it back; after a
+        ``removed``, only ``added`` does. The domain stays, even when ``removed``. An event
+        about an element without a key can't be kept, and changes nothing.
+        """
+        if isinstance(message, InfoEvent):
+            return self._event(message.element_name, message.element, message.event_name)
+        if isinstance(message, InitialInfo):
+            new = {
+                key: element
+                for key, element in message.elements.items()
+                if not _is_hung_up(element)
+            }
+            if message.element_name == "channel":
+                for key in new:
+                    self._gone.pop(key, None)
+            return self._replace(message.element_name, new)
+        return []
+
+    def become(self, other: Mirror) -> list[Change]:
+        """Show what ``other`` shows, and say what differs; all of it is synthetic."""
+        changes = []
+        for kind in {**self._stores, **other._stores}:
+            changes += self._replace(kind, dict(other._store(kind)))
+        self._gone = dict(other._gone)
+        return changes
+
+    def _store(self, kind: str) -> dict[int | str, Element]:
+        store = self._stores.get(kind)
+        if store is None:
+            store = self._stores[kind] = {}
+            self._views[kind] = MappingProxyType(store)
+        return store
+
+    def _event(self, kind: str, element: Element, event_name: str) -> list[Change]:
+        key = element.key
+        if key is None:
+            return []
+        store = self._store(kind)
+        removed = event_name == "removed" and kind != "domain"
+        if isinstance(element, AnyChannel):
+            ended = self._has_ended(kind, key, element, event_name)
+            if ended is None:
+                return []
+            removed = ended
+        old = store.get(key)
+        if removed:
+            store.pop(key, None)
+            return [] if old is None else [Removed(kind, element)]
+        if old == element:
+            return []
+        store[key] = element
+        return [Added(kind, element) if old is None else Changed(kind, element, old)]
+
+    def _has_ended(
+        self, kind: str, key: int | str, element: AnyChannel, event_name: str
+    ) -> bool | None:
+        """Whether a channel is gone with this event; ``None``: it was gone before."""
+        hung_up = _is_hung_up(element)
+        removed = event_name == "removed"
+        gone = self._gone.get(key)
+        if kind == "channel":
+            if gone or (gone is False and event_name != "added"):
+                return None
+            if hung_up or removed:
+                if len(self._gone) >= MAX_GONE:
+                    del self._gone[next(iter(self._gone))]
+                self._gone[key] = hung_up
+            else:
+                self._gone.pop(key, None)
+        elif gone and not (hung_up or removed):
+            return None  # it does not wait any more
+        return hung_up or removed
+
+    def _replace(self, kind: str, new: dict[int | str, Element]) -> list[Change]:
+        store = self._store(kind)
+        changes: list[Change] = [
+            Removed(kind, element, synthetic=True)
+            for key, element in store.items()
+            if key not in new
+        ]
+        for key, element in new.items():
+            old = store.get(key)
+            if old is None:
+                changes.append(Added(kind, element, synthetic=True))
+            elif old != element:
+                changes.append(Changed(kind, element, old, synthetic=True))
+        store.clear()
+        store.update(new)
+        return changes
+
+
+def _is_hung_up(element: Element) -> bool:
+    return getattr(element, "last_event", None) == "CHANNEL_HANGUP"
