@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import time
 
@@ -70,9 +71,11 @@ async def send_all(clients: int, events: int) -> tuple[float, float]:
         pbx.msg("first")
         assert await process.stdout.readline() == READY
         wall, cpu = time.perf_counter(), time.process_time()
-        for _ in range(0, events, 1000):
-            pbx.inject(faults.Flood(1000))
-            await asyncio.sleep(0)
+        seen = itertools.count(1)
+        told = asyncio.Event()
+        pbx.pbx.listeners.append(lambda *_: next(seen) == events and told.set())
+        pbx.inject(faults.Flood(events))
+        await told.wait()
         pbx.msg("last")
         assert await process.stdout.readline() == DONE
         figures = time.perf_counter() - wall, time.process_time() - cpu

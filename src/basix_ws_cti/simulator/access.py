@@ -9,7 +9,7 @@ import hmac
 import secrets
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from attrs import define, field, frozen
 
@@ -53,13 +53,21 @@ class Wish:
     force: bool = False
 
 
+def _split(target: str, status: HTTPStatus) -> SplitResult:
+    try:
+        return urlsplit(target)
+    except ValueError:
+        raise RefusedError(status, "the target is no URL") from None
+
+
 def read_target(target: str, pbx: Pbx) -> Wish:
     """What a request target asks for; ``RefusedError`` for one that makes no sense."""
-    parts = urlsplit(target)
+    parts = _split(target, HTTPStatus.NOT_FOUND)
     if parts.path != FEED_PATH:
         raise RefusedError(HTTPStatus.NOT_FOUND, "there is no feed here")
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    if "app_name" not in query:
+    found = parse_qs(parts.query, keep_blank_values=True)
+    query = {name: values[-1] for name, values in found.items()}
+    if not query.get("app_name"):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "app_name is missing")
     user_id = None
     if query.get("full_events") != "true":
@@ -85,14 +93,14 @@ class Keys:
     token: str = field(repr=False)
     clock: Callable[[], float]
     ticket_lifetime: float = 10
-    _tickets: dict[str, tuple[str, float]] = field(factory=dict, init=False, repr=False)
+    _tickets: dict[str, tuple[str | None, float]] = field(factory=dict, init=False, repr=False)
 
     def issue(self, target: str) -> str:
         """A ticket for a request target; ``RefusedError`` if there is none for that."""
-        parts = urlsplit(target)
+        parts = _split(target, HTTPStatus.BAD_REQUEST)
         if parts.path != FEED_PATH:
             raise RefusedError(HTTPStatus.BAD_REQUEST, f"tickets are for {FEED_PATH} alone")
-        if "full_events" in parse_qs(parts.query):
+        if "full_events" in parse_qs(parts.query, keep_blank_values=True):
             raise RefusedError(HTTPStatus.BAD_REQUEST, "a ticket can't have full_events")
         now = self.clock()
         self._tickets = {k: v for k, v in self._tickets.items() if v[1] > now}
@@ -106,9 +114,13 @@ class Keys:
         A ticket that is shown is used up, whether or not it opens anything.
         """
         if name == TICKET_NAME and target is not None:
-            known, expires = self._tickets.pop(secret, ("", 0.0))
+            known, expires = self._tickets.pop(secret, (None, 0.0))
             return known == target and self.clock() < expires
         # Encoded: compare_digest() takes no other text than ASCII.
         pairs = ((self.domain, name), (self.token, secret))
-        fits = [hmac.compare_digest(a.encode(), b.encode()) for a, b in pairs]
+        fits = [hmac.compare_digest(_bytes(one), _bytes(other)) for one, other in pairs]
         return all(fits)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import logging
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,8 +39,7 @@ class Api:
 
     def __init__(self, simulator: Simulator, context: ssl.SSLContext | None) -> None:
         handler = type("_Handler", (_Handler,), {"simulator": simulator})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         if context is not None:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
@@ -57,7 +58,32 @@ class Api:
         """End it. Blocks for a moment: not for the event loop's thread."""
         self._server.shutdown()
         self._thread.join()
+        self._server.hang_up()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Waits for its threads when it closes, and knows how to make them end."""
+
+    daemon_threads = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._sockets: set[Any] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._sockets.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._sockets.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End all connections: nobody waits for a client that says nothing."""
+        for request in tuple(self._sockets):
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -121,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args: Any) -> None:
-        # Not its arguments: a request line is the client's to fill.
-        _logger.debug("an API request was answered with %s", args[2] if len(args) > 2 else "?")
+    def log_request(self, code: object = "-", _: object = "-") -> None:
+        _logger.debug("an API request was answered with %s", code)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: what the base class would say holds the client's own text."""

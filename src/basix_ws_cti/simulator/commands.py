@@ -26,6 +26,7 @@ def read_command(pbx: Pbx, text: str | bytes, *, lively: bool) -> Scenario:
         raise NotPossibleError("a command is a text frame")
     try:
         command = json.loads(text)
+        json.dumps(command, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         raise NotPossibleError("a command is JSON") from None
     name = command.get("cmd") if isinstance(command, dict) else None

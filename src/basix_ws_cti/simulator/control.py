@@ -123,6 +123,8 @@ class Control:
     def pick_up(self, uuid: str, by: str) -> str:
         """A user answers for another, whose telephone rings as the channel ``uuid``."""
         ringing = self.pbx.channel(uuid)
+        if ringing.rings_for is None:
+            raise NotPossibleError(f"the channel {uuid!r} does not ring")
         leg = self.pbx.receive(self._user(by), f"pickup_uuid.{uuid}")
         self.pbx.enter(leg, "system_operation", operation="pickup")
         self.pbx.pick_up(leg, self.pbx.channel(ringing.rings_for or ""))
@@ -163,11 +165,11 @@ class Control:
     @in_the_loop
     def hire(self, label: str, group: str | None = None) -> str:
         """A new user, in the group with that extension or in none; their extension."""
+        found = None if group is None else self._find(group)
+        if isinstance(found, User):
+            raise NotPossibleError(f"{group!r} is a user's extension")
         user = self.pbx.hire(label)
-        if group is not None:
-            found = self._find(group)
-            if not isinstance(found, Group):
-                raise NotPossibleError(f"{group!r} is a user's extension")
+        if found is not None:
             self.pbx.join(user, found)
         return user.main_extension
 

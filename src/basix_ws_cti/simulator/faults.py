@@ -6,8 +6,9 @@ named. Those of a handshake lie in wait for the next ``times`` clients.
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, validators
 
@@ -22,7 +23,40 @@ if TYPE_CHECKING:
     from .pbx import Pbx
     from .server import Simulator
 
-_positive = validators.gt(0)
+
+def _number(at_least: float) -> Any:
+    """A validator: a finite number, ``ValueError`` for anything else."""
+
+    def check(_: object, attribute: Any, value: object) -> None:
+        if not (isinstance(value, int | float) and at_least <= value < math.inf):
+            raise ValueError(f"{attribute.name} is a number from {at_least:g}, not {value!r}")
+
+    return check
+
+
+def _count(at_least: int) -> Any:
+    """A validator: a whole number, ``ValueError`` for anything else."""
+
+    def check(_: object, attribute: Any, value: object) -> None:
+        if not (isinstance(value, int) and value >= at_least):
+            raise ValueError(f"{attribute.name} is a whole number from {at_least}, not {value!r}")
+
+    return check
+
+
+def _check_status(_: object, __: object, value: HTTPStatus) -> None:
+    if value < 300:
+        raise ValueError(f"a refusal has a status from 300, not {value}")
+
+
+def _check_header(_: object, attribute: Any, value: str | None) -> None:
+    if value is not None and not (value.isascii() and value.isprintable()):
+        raise ValueError(f"{attribute.name} is printable ASCII, not {value!r}")
+
+
+def _check_frame(_: object, __: object, value: object) -> None:
+    if not isinstance(value, bytes | str):
+        raise ValueError(f"a frame is bytes or str, not {type(value).__name__}")  # noqa: TRY004
 
 
 @frozen
@@ -77,7 +111,7 @@ class Silence(Fault):
 class Stall(Fault):
     """Nothing comes for so many seconds, and then all of it."""
 
-    seconds: float = field(validator=_positive)
+    seconds: float = field(validator=_number(0.001))
 
     def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
@@ -88,7 +122,7 @@ class Stall(Fault):
 class Split(Fault):
     """All that is sent from now on comes in pieces of ``size`` bytes; 0: no longer."""
 
-    size: int = field(default=1, validator=validators.ge(0))
+    size: int = field(default=1, validator=_count(0))
 
     def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
@@ -99,7 +133,7 @@ class Split(Fault):
 class Coalesce(Fault):
     """All that is sent from now on comes together, every so many seconds; 0: no longer."""
 
-    seconds: float = field(default=0.1, validator=validators.ge(0))
+    seconds: float = field(default=0.1, validator=_number(0))
 
     def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
@@ -116,10 +150,12 @@ class Refuse(Fault):
     ``retry_after`` goes out as that header; ``location`` is where a redirect points.
     """
 
-    status: HTTPStatus = field(default=HTTPStatus.SERVICE_UNAVAILABLE, converter=HTTPStatus)
-    retry_after: float | None = None
-    location: str | None = None
-    times: int = field(default=1, validator=_positive)
+    status: HTTPStatus = field(
+        default=HTTPStatus.SERVICE_UNAVAILABLE, converter=HTTPStatus, validator=_check_status
+    )
+    retry_after: int | None = field(default=None, validator=validators.optional(_count(0)))
+    location: str | None = field(default=None, validator=_check_header)
+    times: int = field(default=1, validator=_count(1))
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
@@ -129,8 +165,8 @@ class Refuse(Fault):
 class DelayHandshake(Fault):
     """The next clients wait so many seconds for an answer."""
 
-    seconds: float = field(validator=_positive)
-    times: int = field(default=1, validator=_positive)
+    seconds: float = field(validator=_number(0.001))
+    times: int = field(default=1, validator=_count(1))
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
@@ -140,8 +176,8 @@ class DelayHandshake(Fault):
 class DieInSnapshot(Fault):
     """The next clients' connections break after so many frames."""
 
-    frames: int = field(default=8, validator=validators.ge(0))
-    times: int = field(default=1, validator=_positive)
+    frames: int = field(default=8, validator=_count(0))
+    times: int = field(default=1, validator=_count(1))
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
@@ -151,7 +187,7 @@ class DieInSnapshot(Fault):
 class EventFirst(Fault):
     """The next clients get an event before any field_spec."""
 
-    times: int = field(default=1, validator=_positive)
+    times: int = field(default=1, validator=_count(1))
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
@@ -164,7 +200,7 @@ class EventFirst(Fault):
 class Say(Fault):
     """A frame of your own: bytes, or str for a text frame. By default, bytes that mean nothing."""
 
-    frame: bytes | str = b"\x83h\x03d\x00\x07garbage"
+    frame: bytes | str = field(default=b"\x83h\x03d\x00\x07garbage", validator=_check_frame)
 
     def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
@@ -175,20 +211,31 @@ class Say(Fault):
 class Truncate(Fault):
     """The last event that was sent, once more, cut off in the middle."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            if feed.last_event is not None:
-                feed.send([feed.last_event[: len(feed.last_event) // 2]])
+            frame = _last_event(simulator, feed)
+            if frame is not None:
+                feed.send([frame[: len(frame) // 2]])
 
 
 @frozen
 class Repeat(Fault):
     """The last event that was sent, once more."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            if feed.last_event is not None:
-                feed.send([feed.last_event])
+            frame = _last_event(simulator, feed)
+            if frame is not None:
+                feed.send([frame])
+
+
+def _last_event(simulator: Simulator, feed: Feed) -> bytes | None:
+    """The frame of the last event that was sent, in today's order of fields."""
+    if feed.last_event is None:
+        return None
+    kind, picture, event_name = feed.last_event
+    writer = simulator.writer
+    return writer.info_event(kind, writer.record(kind, picture), event_name)
 
 
 @frozen
@@ -216,6 +263,8 @@ class ChangeSpec(Fault):
     kind: str = "channel"
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+        if self.kind not in simulator.pbx.kinds:
+            raise ValueError(f"this PBX has no kind {self.kind!r}")
         first, *rest = simulator.writer.fields[self.kind]
         simulator.change_fields(self.kind, (*rest, first))
 
@@ -256,10 +305,10 @@ class UnspecifiedKind(Fault):
 class Linger(Fault):
     """A connection that broke counts towards the limit for so many seconds more; 0: no longer."""
 
-    seconds: float = field(validator=validators.ge(0))
+    seconds: float = field(validator=_number(0))
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
-        simulator.linger = self.seconds
+        simulator.set_linger(self.seconds)
 
 
 @frozen
@@ -269,7 +318,7 @@ class Restart(Fault):
     With ``pbx``, as another one; otherwise as itself, but without its channels.
     """
 
-    down_for: float = field(default=0, validator=validators.ge(0))
+    down_for: float = field(default=0, validator=_number(0))
     pbx: Pbx | None = None
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
@@ -280,10 +329,7 @@ class Restart(Fault):
 class Flood(Fault):
     """So many events as fast as they go: users' presence."""
 
-    events: int = field(default=10_000, validator=_positive)
+    events: int = field(default=10_000, validator=_count(1))
 
     def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
-        users = list(simulator.pbx.users.values())
-        for number in range(self.events):
-            user = users[number % len(users)]
-            simulator.pbx.edit(user, presence=(user.presence + 1) % 4)
+        simulator.flood(self.events)

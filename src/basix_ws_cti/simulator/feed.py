@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .access import Wish
+    from .pbx import Picture
 
 # Frames that wait for a client that does not read; then it is cut off, lest they fill memory.
 MAX_BACKLOG = 200_000
@@ -44,7 +45,7 @@ class Feed:
         self.wish = wish
         self.identity = identity
         self.frames_sent = 0
-        self.last_event: bytes | None = None
+        self.last_event: tuple[str, Picture, str] | None = None
         self._frames: deque[bytes | str] = deque()
         self._ready = asyncio.Event()
         self._last = False
@@ -74,6 +75,8 @@ class Feed:
             self._frames.extend(frames)
             self._ready.set()
             if len(self._frames) > MAX_BACKLOG:
+                self._frames.clear()
+                self._last = True
                 self.client.transport.abort()
 
     def finish(self, frame: bytes) -> None:

@@ -13,7 +13,7 @@ import random
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, field, fields
 
 from basix_ws_cti.exceptions import BasixError
 
@@ -148,6 +148,7 @@ class Pbx:
 
     def dismiss(self, user: User) -> None:
         """The user leaves: their calls end, and their memberships and telephone go too."""
+        self._there("user", user)
         for leg in self.legs_of(user):
             if leg.uuid in self.channels:
                 self.hang_up(leg, by_peer=False)
@@ -183,11 +184,13 @@ class Pbx:
 
     def leave(self, member: GroupMember) -> None:
         """The membership ends."""
+        self._there("group_member", member)
         del self.members[member.id]
         self._tell("group_member", member.id, member, "removed")
 
     def dissolve(self, group: Group) -> None:
         """The group is no more, and neither are its memberships."""
+        self._there("group", group)
         for member in [one for one in self.members.values() if one.group_id == group.id]:
             self.leave(member)
         del self.groups[group.id]
@@ -196,18 +199,19 @@ class Pbx:
     def edit(self, element: User | Group | GroupMember | Terminal, **changes: Any) -> None:
         """Change fields of an element, named as on the wire."""
         kinds = {User: "user", Group: "group", GroupMember: "group_member", Terminal: "terminal"}
-        unknown = [name for name in changes if not hasattr(element, name)]
+        known = {attribute.name for attribute in fields(type(element))} - {"id"}
+        unknown = [name for name in changes if name not in known]
         if unknown:
-            raise ValueError(f"a {kinds[type(element)]} has no field {unknown[0]}")
+            raise ValueError(f"a {kinds[type(element)]} has no field {unknown[0]} to change")
+        self._there(kinds[type(element)], element)
         for name, value in changes.items():
             setattr(element, name, value)
         self._tell(kinds[type(element)], element.id, element, "updated")
 
     def staff(self, group: Group) -> list[User]:
         """The members of a group, in the order of their joining."""
-        return [
-            self.users[one.user_id] for one in self.members.values() if one.group_id == group.id
-        ]
+        ids = dict.fromkeys(m.user_id for m in self.members.values() if m.group_id == group.id)
+        return [self.users[user_id] for user_id in ids]
 
     def free(self, users: Iterable[User]) -> list[User]:
         """Those of the users who could take a call: not on the phone, and registered."""
@@ -271,7 +275,7 @@ class Pbx:
 
     def ring(self, line: Channel, callee: Person | User) -> Channel:
         """A leg that the PBX offers on behalf of ``line``: a telephone rings."""
-        self._alive(line)
+        self._doing(line, "calling")
         leg = self._leg(
             "outbound",
             callee,
@@ -290,16 +294,21 @@ class Pbx:
         """The channel changes its state; a new one appears with its first."""
         self._alive(channel)
         channel.state = State(self.now, name, data)
+        if name not in {"calling", "park"}:
+            channel.waiting = False
         if channel.uuid in self.channels:
             self._update(channel, "STATE_CHANGE")
         else:
             self.channels[channel.uuid] = channel
             self._tell("channel", channel.uuid, channel, "added")
+            self._place(channel)
 
     def answer(self, channel: Channel) -> None:
         """The leg is answered, by the PBX or by its own peer."""
         self._alive(channel)
         if channel.answer_timestamp is None:
+            if channel.uuid not in self.channels:
+                self.enter(channel, channel.state.name)
             channel.answer_timestamp = self.now
             self._update(channel, "CHANNEL_ANSWER")
 
@@ -425,7 +434,8 @@ class Pbx:
     def join_calls(self, line: Channel, other: Channel) -> None:
         """An announced transfer: who talked to both is off both lines, and they talk."""
         legs = [self.partner(line), self.partner(other)]
-        if None in legs or legs[0] is other:
+        users = {leg.user.id for leg in legs if leg is not None and leg.user is not None}
+        if None in legs or legs[0] is other or legs[0] is legs[1] or len(users) != 1:
             raise NotPossibleError("an announced transfer needs two calls of one user")
         self.bridge(line, other)
         for leg in legs:
@@ -442,7 +452,8 @@ class Pbx:
     def eavesdrop(self, plug: Channel, target: Channel, subcommand: str = "listen") -> None:
         """The user on ``plug`` listens in on another channel."""
         self._alive(target)
-        if plug is target or plug.rings_for or self.partner(plug) is not None:
+        taken = plug.rings_for or plug.waiting or self.ringing_for(plug) or self.partner(plug)
+        if plug is target or taken:
             raise NotPossibleError("listening in needs a channel of its own")
         self.answer(plug)
         self.enter(plug, "eavesdrop", uuid=target.uuid, eavesdrop_state=subcommand)
@@ -483,7 +494,9 @@ class Pbx:
             self._end(leg, "send_cancel")
         if partner is not None:
             self._end(partner, "send_bye", cause)
-        if line is not None and not line.waiting and not self.ringing_for(line):
+        if line is None or line.uuid not in self.channels or line.waiting:
+            return
+        if not self.ringing_for(line):
             self._end(line, _disposition(line, by_peer=False), cause)
 
     def lose_channels(self) -> None:
@@ -532,6 +545,10 @@ class Pbx:
             group_id=None,
         )
 
+    def _there(self, kind: str, element: User | Group | GroupMember | Terminal) -> None:
+        if element.id not in self._told[kind]:
+            raise NotPossibleError(f"the {kind} {element.id} is gone")
+
     def _alive(self, channel: Channel) -> None:
         if channel.hangup_timestamp is not None:
             raise NotPossibleError(f"the channel {channel.uuid} is gone")
@@ -545,7 +562,7 @@ class Pbx:
 
     def _end(self, channel: Channel, disposition: str, cause: str | None = None) -> None:
         """One leg ends: a last update that says how, and it is gone; so is who listened in."""
-        self._alive(channel)
+        self.channel(channel.uuid)
         channel.hangup_timestamp = self.now
         channel.last_event_data = f"{disposition},{cause or _CAUSES[disposition]}"
         channel.waiting = False
@@ -560,6 +577,9 @@ class Pbx:
     def _update(self, channel: Channel, event: str) -> None:
         channel.last_event = event
         self._tell("channel", channel.uuid, channel, "updated")
+        self._place(channel)
+
+    def _place(self, channel: Channel) -> None:
         place = None
         if channel.waiting and not self.older:
             place = "channel_waiting"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import Any
+
+# Bytes held back, at most: a connection that has more to say is cut off.
+MAX_HELD = 1 << 26
 
 
 class Pipe:
     """Stands in front of a connection's transport; all but writing is the transport's own.
 
     It is plain until one of its methods is called. What is held back is written, in order,
-    before the transport closes.
+    before a proper close.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -38,7 +42,9 @@ class Pipe:
             self._transport.write(data)
             return
         self._held += data
-        if self._timer is None:
+        if len(self._held) > MAX_HELD:
+            self._transport.abort()
+        elif self._timer is None:
             self._timer = self._loop.call_later(self._delay or 0, self._release)
 
     def close(self) -> None:
@@ -75,14 +81,18 @@ class Pipe:
         self._silent = True
 
     def drop(self) -> None:
-        """End the TCP connection, without a closing handshake."""
-        self._transport.close()
+        """End the TCP connection, without a closing handshake; what is held back is lost."""
         self.go_silent()
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()  # or it would wait for a peer that does not read
+        else:
+            self._transport.close()
 
     def reset(self) -> None:
-        """End the TCP connection with an RST."""
+        """End the TCP connection with an RST; what is held back is lost."""
         sock = self._transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):  # it is gone already
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def half_close(self) -> None:

@@ -404,7 +404,9 @@ def _a_caller(pbx: Pbx) -> Person:
 
 def _a_group(pbx: Pbx, *, hunt: bool = False) -> Group:
     groups = [group for group in pbx.groups.values() if group.type == int(hunt)]
-    return pbx.random.choice(groups or list(pbx.groups.values()))
+    if not groups:
+        raise NotPossibleError("there is no group that hunts" if hunt else "no group rings")
+    return pbx.random.choice(groups)
 
 
 def _somebody(pbx: Pbx, but: User | None = None) -> User:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from websockets.asyncio.server import basic_auth, serve
 from websockets.exceptions import ConnectionClosed
 
+from basix_ws_cti.exceptions import printable
+
 from . import scenarios
 from .access import Keys, RefusedError, read_target
 from .certificates import make_contexts
 from .commands import read_command
 from .control import Control, in_the_loop
-from .faults import DelayHandshake, DieInSnapshot, EventFirst, Refuse
+from .faults import DelayHandshake, DieInSnapshot, EventFirst, Fault, Refuse
 from .feed import Feed, PipedConnection
 from .pbx import SECOND, NotPossibleError, Pbx
 from .sessions import opening
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from .api import Api
-    from .faults import Fault
     from .pbx import Key, Picture
 
 _logger = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ R = TypeVar("R")
 
 # Scenarios' steps that are made in one go, when time has run ahead of them.
 _STEPS_AT_ONCE = 50
+
+# A flood's events between which those who send them have their turn.
+_EVENTS_AT_ONCE = 500
 
 
 class Simulator(Control):
@@ -100,6 +104,12 @@ class Simulator(Control):
         if pbx is None:
             pbx = Pbx(seed, older=older)
             scenarios.company(pbx, users)
+        self._schedule = [*faults]
+        for pair in self._schedule:
+            if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Fault)):
+                raise ValueError("faults are pairs of seconds and a fault")
+            if not 0 <= pair[0] < math.inf:
+                raise ValueError(f"a fault happens after some seconds, not after {pair[0]}")
         self.writer = Writer(otp=otp, compressed=compressed)
         self.speed = speed
         self.linger = 0.0
@@ -114,9 +124,11 @@ class Simulator(Control):
         self._wants_api = api
         self._api: Api | None = None
         self._max_connections = max_connections
-        self._schedule = [*faults]
         self._records: dict[tuple[str, Key], bytes] = {}  # as they were sent last
         self._feeds: dict[Feed, None] = {}  # in the order of their coming
+        self._life = 0  # how often it was restarted
+        self._away: asyncio.Task[None] | None = None
+        self._delayed: set[ServerConnection] = set()  # they wait for an answer to the handshake
         self._ghosts: list[tuple[str, str, float]] = []  # dead, but counted until then
         self._ambushes: list[list[Any]] = []  # faults, and how often they will strike
         self._server: Server | None = None
@@ -166,15 +178,30 @@ class Simulator(Control):
     @in_the_loop
     def inject(self, fault: Fault, *, after: float = 0, to: Feed | None = None) -> None:
         """Let a fault happen, now or in ``after`` seconds, to one connection or to all."""
+        if not 0 <= after < math.inf:
+            raise ValueError(f"a fault happens now or later, not after {after} s")
         if after:
             self._start(self._inject_later(fault, after, to), "basix simulator fault")
         else:
             fault.strike(self, self.connections if to is None else (to,))
 
     @in_the_loop
+    def set_linger(self, seconds: float) -> None:
+        """Count connections that break for so many seconds more; 0 forgets those of before too."""
+        self.linger = seconds
+        if not seconds:
+            self._ghosts.clear()
+
+    @in_the_loop
     def ambush(self, fault: Fault, times: int) -> None:
         """Let a fault lie in wait for the next clients."""
         self._ambushes.append([fault, times])
+
+    def flood(self, events: int) -> None:
+        """Begin to tell of so many changes of users' presence, as fast as they go."""
+        if not self.pbx.users:
+            raise NotPossibleError("a flood needs a user")
+        self._start(self._flood(events), "basix simulator flood")
 
     @in_the_loop
     def restart(self, pbx: Pbx | None = None, *, down_for: float = 0) -> None:
@@ -182,8 +209,10 @@ class Simulator(Control):
 
         As another PBX, or as the same without its channels. The address stays.
         """
+        self._life += 1
         for feed in self._feeds:
             feed.pipe.drop()
+        self._abort_delayed()
         self._feeds.clear()  # what happens from now on is of the next life
         self._ghosts.clear()
         if pbx is None:
@@ -192,13 +221,17 @@ class Simulator(Control):
             self._leave()
             self._settle(pbx)
             self._enter()
+        self._records.clear()
         if down_for and self._server is not None:
-            self._start(self._be_away(down_for), "basix simulator restart")
+            self._server.server.close()  # at once, while close() below takes a turn of the loop
+            if self._away is not None:
+                self._away.cancel()
+            self._away = self._start(self._be_away(down_for), "basix simulator restart")
 
     @in_the_loop
     def change_fields(self, kind: str, fields: tuple[str, ...]) -> None:
         """Send a kind's fields in another order from now on, and say so."""
-        if sorted(fields) != sorted(self.writer.fields[kind]):
+        if kind not in self.pbx.kinds or sorted(fields) != sorted(self.writer.fields[kind]):
             raise ValueError(f"these are not the fields of {kind}")
         self.writer.fields[kind] = fields
         self._records.clear()
@@ -238,11 +271,12 @@ class Simulator(Control):
         pause = self.timeline.pause
         behind = self._behind()
         self.pbx.now += round((behind if pause is None else max(0, min(behind, pause))) * SECOND)
-        now = self.pbx.now
+        pbx, now = self.pbx, self.pbx.now
         try:
             return action()
         finally:
-            self._start_of_time += self.pbx.now - now  # what was skipped need not pass again
+            if self.pbx is pbx:
+                self._start_of_time += pbx.now - now  # what was skipped need not pass again
             self._changed.set()
 
     async def __aenter__(self) -> Self:
@@ -256,11 +290,16 @@ class Simulator(Control):
         if self._tls is True:
             context, self._client_context = make_contexts()
         self._context = context
-        await self._listen()
-        if self._wants_api:
-            from .api import Api  # noqa: PLC0415 - brings in an HTTP server
+        self._failed = None
+        try:
+            await self._listen()
+            if self._wants_api:
+                from .api import Api  # noqa: PLC0415 - brings in an HTTP server
 
-            self._api = Api(self, context)
+                self._api = Api(self, context)
+        except BaseException:
+            await self._unlisten()
+            raise
         self._enter()
         self._start(self._play(), "basix simulator")
         for after, fault in self._schedule:
@@ -280,11 +319,7 @@ class Simulator(Control):
         if self._api is not None:
             await asyncio.to_thread(self._api.close)
             self._api = None
-        if self._server is not None:
-            server, self._server = self._server, None
-            server.close()
-            await server.wait_closed()
-        self.loop = self.thread_id = None
+        await self._unlisten()
         if self._failed is not None:
             raise self._failed  # an error in the world does not pass unnoticed
 
@@ -334,10 +369,11 @@ class Simulator(Control):
         if self.loop is None:
             raise RuntimeError("the simulator has an address inside its with block only")
 
-    def _start(self, work: Any, name: str) -> None:
-        task = asyncio.create_task(work, name=name)
+    def _start(self, work: Any, name: str) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -360,6 +396,14 @@ class Simulator(Control):
         )
         self._port = next(iter(self._server.sockets)).getsockname()[1]
 
+    async def _unlisten(self) -> None:
+        if self._server is not None:
+            server, self._server = self._server, None
+            self._abort_delayed()
+            server.close()
+            await server.wait_closed()
+        self.loop = self.thread_id = None
+
     async def _be_away(self, seconds: float) -> None:
         if self._server is not None:
             self._server.close()
@@ -367,9 +411,23 @@ class Simulator(Control):
             await asyncio.sleep(seconds)
             await self._listen()
 
+    async def _flood(self, events: int) -> None:
+        for number in range(events):
+            users = list(self.pbx.users.values())
+            if not users:
+                return
+            user = users[number % len(users)]
+            self.pbx.edit(user, presence=(user.presence + 1) % 4)
+            if number % _EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
     async def _inject_later(self, fault: Fault, after: float, to: Feed | None) -> None:
         await asyncio.sleep(after)
         self.inject(fault, to=to)
+
+    def _abort_delayed(self) -> None:
+        for client in self._delayed:
+            client.transport.abort()
 
     # -- its world --------------------------------------------------------------------
 
@@ -410,8 +468,10 @@ class Simulator(Control):
                 if steps % _STEPS_AT_ONCE == 0:
                     await asyncio.sleep(0)
             wait = None if pause is None else max(0, pause - self._behind()) / self.speed
+            # Not wait_for(): before Python 3.12 it loses a cancellation that comes too soon.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
 
     def _tell(self, kind: str, key: Key, picture: Picture, event_name: str) -> None:
         self._records.pop((kind, key), None)
@@ -424,7 +484,7 @@ class Simulator(Control):
         for feed in self._feeds:
             if kind != "channel" or feed.user_id in {None, picture["user_id"]}:
                 feed.send([frame])
-                feed.last_event = frame
+                feed.last_event = (kind, picture, event_name)
 
     def _record(self, kind: str, key: Key, picture: Picture) -> bytes:
         """An element's record, which every client gets that comes before it changes."""
@@ -453,7 +513,11 @@ class Simulator(Control):
         """Answer the handshake, ``None`` meaning yes (PROTOCOL, connecting)."""
         delay = self._spring(DelayHandshake)
         if delay is not None:
-            await asyncio.sleep(delay.seconds)
+            self._delayed.add(client)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay.seconds):
+                    await client.wait_closed()
+            self._delayed.discard(client)
         refusal = self._spring(Refuse)
         if refusal is not None:
             return _refuse(client, refusal)
@@ -472,6 +536,7 @@ class Simulator(Control):
         wish = client.wish
         identity = self._keys.domain if wish.user_id is None else f"user {wish.user_id}"
         feed = Feed(client, wish, identity)
+        life = self._life
         sender = asyncio.create_task(feed.run(), name="basix simulator client")
         try:
             if self._make_room(feed):
@@ -482,7 +547,7 @@ class Simulator(Control):
             self._feeds.pop(feed, None)
             await asyncio.wait([sender], timeout=0)
             sender.cancel()
-            if client.close_code == 1006 and self.linger:
+            if client.close_code == 1006 and self.linger and life == self._life:
                 until = time.monotonic() + self.linger
                 self._ghosts.append((feed.identity, feed.app_name, until))
             _logger.info(
@@ -538,7 +603,7 @@ class Simulator(Control):
                 try:
                     self._command(text)
                 except NotPossibleError as error:
-                    _logger.info("a command is ignored: %s", error)
+                    _logger.info("a command is ignored: %s", printable(str(error)))
         except ConnectionClosed:
             pass  # as clients do
 

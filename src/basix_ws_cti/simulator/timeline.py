@@ -6,6 +6,7 @@ to go on.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from itertools import count
 from typing import TYPE_CHECKING
@@ -42,7 +43,9 @@ class Timeline:
         pbx.listeners.append(self._notice)
 
     def start(self, scenario: Scenario, after: float = 0) -> None:
-        """Let a scenario begin in ``after`` seconds."""
+        """Let a scenario begin in ``after`` seconds; a negative number is a ``ValueError``."""
+        if after < 0:
+            raise ValueError(f"a scenario begins now or later, not after {after} s")
         self._schedule(_Running(scenario), after)
 
     def begin(self, scenario: Scenario) -> None:
@@ -92,5 +95,6 @@ class Timeline:
 def _peter_out(pbx: Pbx, channels: Iterable[Channel]) -> Scenario:
     for channel in channels:
         if channel.uuid in pbx.channels:
-            pbx.hang_up(channel)
+            with contextlib.suppress(NotPossibleError):
+                pbx.hang_up(channel)
             yield pbx.random.uniform(0, 2)

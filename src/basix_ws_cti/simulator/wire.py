@@ -93,7 +93,9 @@ class Writer:
         return self.message("info_event", charlist(kind), record, charlist(event_name))
 
     def system_msg(self, text: str) -> bytes:
-        """The frame that carries a word from the PBX itself."""
+        """The frame that carries a word from the PBX itself: an atom, of at most 255 bytes."""
+        if len(text.encode()) > 255:
+            raise ValueError("a system_msg is an atom, of at most 255 bytes")
         return self.message("system_msg", Atom(text))
 
     def msg(self, text: str) -> bytes:
