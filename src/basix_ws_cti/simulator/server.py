@@ -197,6 +197,7 @@ class Simulator(Control):
         """Let a fault lie in wait for the next clients."""
         self._ambushes.append([fault, times])
 
+    @in_the_loop
     def flood(self, events: int) -> None:
         """Begin to tell of so many changes of users' presence, as fast as they go."""
         if not self.pbx.users:
@@ -286,17 +287,16 @@ class Simulator(Control):
         self.thread_id = threading.get_ident()
         self._changed = asyncio.Event()
         self._began: float | None = None
-        context = self._tls if isinstance(self._tls, ssl.SSLContext) else None
-        if self._tls is True:
-            context, self._client_context = make_contexts()
-        self._context = context
         self._failed = None
         try:
+            self._context = self._tls if isinstance(self._tls, ssl.SSLContext) else None
+            if self._tls is True:
+                self._context, self._client_context = make_contexts()
             await self._listen()
             if self._wants_api:
                 from .api import Api  # noqa: PLC0415 - brings in an HTTP server
 
-                self._api = Api(self, context)
+                self._api = Api(self, self._context)
         except BaseException:
             await self._unlisten()
             raise
