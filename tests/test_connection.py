@@ -118,7 +118,7 @@ async def test_the_feed_arrives_typed():
                     kinds[message.element_name] = message.elements
                 if len(kinds) == 6:
                     break
-    user = kinds["user"][10001002]
+    user = kinds["user"][10001001]
     assert user.label == "佐藤 健"
     assert user.avatar == "https://xyz.com/static/icons/user.png"
     assert kinds["channel"] == {}
