@@ -1,4 +1,4 @@
-"""Listen to a PBX and print what happens in it, one line for each event.
+"""Listen to a PBX and print what happens in it, one line for each event; it stays connected.
 
 Without arguments it starts the built-in simulator and listens to that, for ten seconds or
 as many as ``--seconds`` says. A real PBX it follows until Ctrl-C::
@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import io
 import itertools
+import logging
 import os
 import sys
 import unicodedata
@@ -22,17 +23,16 @@ from typing import TYPE_CHECKING, Any
 from basix_ws_cti import (
     BasixError,
     Channel,
-    DecodeError,
+    Client,
     EndUsers,
     FieldSpec,
     InfoEvent,
     InitialInfo,
+    Lagged,
     Msg,
     OtherInfo,
-    ProtocolError,
     SystemMsg,
     WaitingChannel,
-    connect,
 )
 from basix_ws_cti.states import Bridged, Calling, Ivr, Park, State
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from basix_ws_cti import Element, Message
 
 
-def describe(message: Message) -> str | None:
+def describe(message: Message | Lagged) -> str | None:
     """One line about a message; ``None`` for those that say nothing to people."""
     match message:
         case FieldSpec():
@@ -53,6 +53,8 @@ def describe(message: Message) -> str | None:
             return row(event_name, kind, who(element), what(element))
         case SystemMsg(text) | Msg(text):
             return row("message", "", text)
+        case Lagged(missed):
+            return row("missed", "", f"{missed} messages came too fast")
         case _:
             return row("unknown", message.name)
 
@@ -107,7 +109,7 @@ def what(element: Element) -> str:
 
 @contextlib.asynccontextmanager
 async def feed(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
-    """What ``connect`` needs: a real PBX's address, or that of a simulator made for it."""
+    """What ``Client`` needs: a real PBX's address, or that of a simulator made for it."""
     if options.server:
         yield {
             "server": options.server,
@@ -130,16 +132,10 @@ async def listen(options: argparse.Namespace) -> None:
         async with (
             feed(options) as arguments,
             asyncio.timeout(options.seconds),
-            connect(**arguments) as cti,
+            Client(**arguments) as client,
         ):
-            while True:
-                try:
-                    message = await anext(cti)
-                except StopAsyncIteration:
-                    return
-                except (DecodeError, ProtocolError) as error:
-                    print(f"listen: a frame that can't be read: {error}", file=sys.stderr)
-                    continue
+            client.on_error(lambda error: print(f"listen: {error}", file=sys.stderr))
+            async for message in client.messages():
                 line = describe(message)
                 if line is None:
                     continue
@@ -163,6 +159,8 @@ def main() -> None:
         parser.error("--server goes with --domain, --app-name and the token in BASIX_TOKEN")
     if not options.server and options.seconds is None:
         options.seconds = 10
+    # What goes wrong is printed here: once is enough.
+    logging.getLogger("basix_ws_cti").addHandler(logging.NullHandler())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese
     try:

@@ -28,8 +28,19 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
-CORE = {"drafts", "elements", "messages", "records", "parser", "endpoint", "numbering", "mirror"}
+CORE = {
+    "drafts",
+    "elements",
+    "messages",
+    "records",
+    "parser",
+    "endpoint",
+    "numbering",
+    "mirror",
+    "backoff",
+}
 CONNECTOR = {"connection"}
+LIVE = {"client", "subscriptions"}
 SIMULATOR = {
     "simulator",
     "simulator.__main__",
@@ -131,7 +142,7 @@ def inside(name):
 
 def test_every_module_is_in_the_table():
     """The groups below name every module of the package, each once."""
-    groups = [FOUNDATION, CORE, CONNECTOR, SIMULATOR, PLUGIN, PACKAGE]
+    groups = [FOUNDATION, CORE, CONNECTOR, LIVE, SIMULATOR, PLUGIN, PACKAGE]
     assert module_names() == set().union(*groups)
     assert sum(map(len, groups)) == len(module_names())
 
@@ -196,7 +207,7 @@ def test_core(name):
     assert inside(name) <= FOUNDATION | CORE
 
 
-@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | CONNECTOR | PACKAGE))
+@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | CONNECTOR | LIVE | PACKAGE))
 def test_the_encoder_is_the_simulator_s(name):
     """Nothing outside the simulator imports the bert package, or the simulator."""
     assert outside(name).isdisjoint({"bert", "erlastic"})
@@ -235,10 +246,24 @@ def test_no_hidden_imports(name):
 
 
 def test_only_the_package_loads_the_connector():
-    """The connector is imported by the package alone, and there inside a function."""
-    assert [name for name in sorted(module_names()) if "connection" in inside(name)] == [""]
-    top = [node for node in tree("").body if isinstance(node, ast.ImportFrom)]
-    assert all("connection" not in {node.module, *names(node)} for node in top)
+    """Connector and client are imported by the package alone, and there inside a function."""
+    for module in ("connection", "subscriptions", "client"):
+        importers = {name for name in module_names() if module in inside(name)}
+        assert importers - LIVE == {""}
+        top = [node for node in tree("").body if isinstance(node, ast.ImportFrom)]
+        assert all(module not in {node.module, *names(node)} for node in top)
+
+
+@pytest.mark.parametrize("name", sorted(LIVE))
+def test_the_client_sees_no_bytes(name):
+    """The client deals in messages: it knows neither WebSockets nor terms."""
+    assert outside(name) <= STDLIB | {"attrs", "asyncio"}
+    assert inside(name).isdisjoint({"terms", "records", "parser", "endpoint"})
+
+
+def test_the_connector_knows_no_picture():
+    """The connector is thin: no mirror, no client."""
+    assert inside("connection").isdisjoint({"mirror", "client", "subscriptions", "backoff"})
 
 
 def names(node):

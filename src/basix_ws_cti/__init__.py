@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .backoff import Backoff
 from .elements import (
     Channel,
     Domain,
@@ -32,6 +33,7 @@ from .exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    CommandTimeout,
     ConnectFailed,
     ConnectionLimitReached,
     ConnectionLost,
@@ -39,8 +41,14 @@ from .exceptions import (
     DecodeError,
     FeedError,
     HandshakeError,
+    LoggedOut,
+    NotConnectedError,
+    PictureDoubtful,
     ProtocolError,
+    SubscriberLagged,
+    SyncTimeout,
     UsageError,
+    WaitTimeout,
 )
 from .messages import (
     FieldSpec,
@@ -55,45 +63,64 @@ from .mirror import Added, Change, Changed, Mirror, Removed
 from .parser import MessageParser
 
 if TYPE_CHECKING:
+    from .client import Client, Connecting, Disconnected, Stats, Stopped, Synced, Syncing
     from .connection import Connection, connect
+    from .subscriptions import Gap, Lagged, Subscription
 
 __all__ = [
     "Added",
     "AuthenticationError",
+    "Backoff",
     "Basic",
     "BasixError",
     "CertificateError",
     "Change",
     "Changed",
     "Channel",
+    "Client",
+    "CommandTimeout",
     "ConnectFailed",
+    "Connecting",
     "Connection",
     "ConnectionLimitReached",
     "ConnectionLost",
     "ConnectionReplaced",
     "DecodeError",
+    "Disconnected",
     "Domain",
     "Element",
     "EndUser",
     "EndUsers",
     "FeedError",
     "FieldSpec",
+    "Gap",
     "Group",
     "GroupMember",
     "HandshakeError",
     "Hangup",
     "InfoEvent",
     "InitialInfo",
+    "Lagged",
+    "LoggedOut",
     "Message",
     "MessageParser",
     "Mirror",
     "Msg",
+    "NotConnectedError",
     "OtherElement",
     "OtherInfo",
     "ParkedChannel",
+    "PictureDoubtful",
     "ProtocolError",
     "QueuedChannel",
     "Removed",
+    "Stats",
+    "Stopped",
+    "SubscriberLagged",
+    "Subscription",
+    "SyncTimeout",
+    "Synced",
+    "Syncing",
     "SystemMsg",
     "Target",
     "Terminal",
@@ -101,6 +128,7 @@ __all__ = [
     "UnknownMessage",
     "UsageError",
     "User",
+    "WaitTimeout",
     "WaitingChannel",
     "connect",
     "feed_url",
@@ -111,10 +139,12 @@ __all__ = [
 if not TYPE_CHECKING:  # to a type checker it would say that any name is there
 
     def __getattr__(name: str) -> Any:
-        if name in __all__:  # and not imported above: the connector's
-            from . import connection  # noqa: PLC0415
+        if name in __all__:  # and not imported above: it needs asyncio
+            from . import client, connection, subscriptions  # noqa: PLC0415
 
-            return getattr(connection, name)
+            for module in (connection, subscriptions, client):
+                if hasattr(module, name):
+                    return getattr(module, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

@@ -97,6 +97,8 @@ class Connection:
         self._name = name
         self._mask = mask
         self._ending: BasixError | None = None
+        self.frames_read = 0
+        self.bytes_read = 0
 
     def __repr__(self) -> str:
         return f"<Connection {self._name} {self._websocket.state.name}>"
@@ -118,6 +120,8 @@ class Connection:
             lost = self._lost(error)
         if lost is not None:
             raise lost
+        self.frames_read += 1
+        self.bytes_read += len(frame)
         message = self._parser.parse(frame)
         if type(message) is SystemMsg and message.text in _ENDINGS:
             self._ending = _ENDINGS[message.text]()

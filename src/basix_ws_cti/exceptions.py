@@ -13,7 +13,14 @@
         │   └── AuthenticationError      … with 401 or 403
         ├── ConnectionLost               an open connection ended without a proper close
         ├── ConnectionLimitReached       the PBX allows no further connection for this app_name
-        └── ConnectionReplaced           another connection with ``force`` took this one's place
+        ├── ConnectionReplaced           another connection with ``force`` took this one's place
+        ├── LoggedOut                    the PBX ended the session
+        ├── SyncTimeout                  the PBX did not say in time what there is
+        ├── PictureDoubtful              an event could not be read: the picture is rebuilt
+        ├── NotConnectedError            a command, and no connection to send it on
+        ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
+        ├── WaitTimeout (also a TimeoutError)      what was waited for did not come
+        └── SubscriberLagged             a subscriber was too slow for its queue
 
 Instances keep their parts as attributes and render them in ``__str__``. No text ever
 holds a token, and none quotes the contents of a frame: a frame holds people's names
@@ -155,6 +162,80 @@ class ConnectionReplaced(FeedError):  # noqa: N818
 
     def __str__(self) -> str:
         return "another connection with the same app_name and force=True took this one's place"
+
+
+class LoggedOut(FeedError):  # noqa: N818
+    """The PBX ended the session: ``logout``."""
+
+    def __str__(self) -> str:
+        return "the PBX ended the session: log in again"
+
+
+class SyncTimeout(FeedError):  # noqa: N818
+    """The PBX did not say in time what there is; ``seconds`` is how long it had."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"the PBX did not say within {self.seconds:g} s what there is"
+
+
+class PictureDoubtful(FeedError):  # noqa: N818
+    """A frame could not be read, so the picture may lack an event; ``problem`` is its error."""
+
+    def __init__(self, problem: BasixError) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the picture is rebuilt, since a frame could not be read: {self.problem}"
+
+
+class NotConnectedError(FeedError):
+    """There is no connection to send a command on; it was not sent."""
+
+    def __str__(self) -> str:
+        return "not connected to the PBX: the command was not sent"
+
+
+class CommandTimeout(FeedError, TimeoutError):  # noqa: N818
+    """A command was sent, and its effect was not seen in time: whether it had one is unknown."""
+
+    def __init__(self, command: str, seconds: float) -> None:
+        super().__init__(command, seconds)
+        self.command = command
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return (
+            f"the effect of {self.command} was not seen within {self.seconds:g} s: "
+            "whether it had one is unknown"
+        )
+
+
+class WaitTimeout(FeedError, TimeoutError):  # noqa: N818
+    """What was waited for did not come within ``seconds``."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(what, seconds)
+        self.what = what
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"{self.what} did not come within {self.seconds:g} s"
+
+
+class SubscriberLagged(FeedError):  # noqa: N818
+    """A subscriber with ``policy="fail"`` was too slow: more than ``size`` items waited for it."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"more than {self.size} items waited for a slow subscriber"
 
 
 def printable(text: str, limit: int = 256) -> str:

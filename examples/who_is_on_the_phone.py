@@ -1,0 +1,52 @@
+"""A wallboard in thirty lines: how many are on the phone in each group, and who talks to whom.
+
+With BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN set it watches a real PBX, else the built-in
+simulator. Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import Any
+
+from basix_ws_cti import Client, Mirror
+from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.states import Bridged
+
+
+def board(mirror: Mirror) -> str:
+    lines = []
+    for group in mirror.groups.values():
+        talking = {
+            user.label: leg.other_info.address
+            for user in mirror.members_of_group(group.id or 0)
+            for leg in mirror.channels_of_user(user.id or 0)
+            if isinstance(leg.state, Bridged) and leg.other_info
+        }
+        pairs = ", ".join(f"{user} with {number}" for user, number in talking.items())
+        lines.append(f"{group.label}: {len(talking)} on the phone {pairs}".rstrip())
+    return "\n".join(lines)
+
+
+async def watch(arguments: dict[str, Any]) -> None:
+    shown = ""
+    async with Client(**arguments, full_events=True) as client:
+        async for _ in client.changes():
+            if (now := board(client.mirror)) != shown:
+                print(shown := now, flush=True)
+
+
+async def main() -> None:
+    if "BASIX_SERVER" in os.environ:
+        names = ("server", "domain", "token")
+        real = {name: os.environ[f"BASIX_{name.upper()}"] for name in names}
+        await watch({**real, "app_name": "who_is_on_the_phone"})
+    async with Simulator(speed=5, seed=1) as pbx:
+        await watch(pbx.connect_args)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())

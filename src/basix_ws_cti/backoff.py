@@ -1,0 +1,85 @@
+"""When to try again: how long a client waits between attempts, and when it gives up.
+
+Pure: seconds in, seconds out. docs/client.md has the table of failures.
+"""
+
+from __future__ import annotations
+
+import random
+
+from attrs import Factory, define, field
+
+from .exceptions import (
+    AuthenticationError,
+    CertificateError,
+    ConnectionLimitReached,
+    ConnectionReplaced,
+    HandshakeError,
+    LoggedOut,
+    UsageError,
+)
+
+# A fresh credential that is refused may have died on the way; three in a row have not.
+FRESH_REFUSALS = 3
+
+# A server that asks for more than an hour is not believed.
+MAX_RETRY_AFTER = 3600.0
+
+_TRANSIENT_STATUSES = frozenset({408, 429})  # Request Timeout, Too Many Requests
+
+
+@define
+class Backoff:
+    """Delays that double from ``first`` to ``longest`` seconds, each from its range's upper half.
+
+    The lower bound keeps a server that accepts and closes from being hammered, the chance
+    keeps a thousand clients from coming back in the same second.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    chance: random.Random = Factory(random.Random)
+    _attempts: int = field(default=0, init=False)
+
+    def delay(self, *, at_least: float = 0.0) -> float:
+        """Seconds until the next attempt."""
+        ceiling = min(self.longest, self.first * 2 ** min(self._attempts, 32))
+        self._attempts += 1
+        return max(at_least, self.chance.uniform(ceiling / 2, ceiling))
+
+    def reset(self) -> None:
+        """Begin again with the first delay."""
+        self._attempts = 0
+
+
+def is_final(error: Exception, *, was_synced: bool, fresh_credentials: bool, refusals: int) -> bool:
+    """Whether trying again can't help.
+
+    ``was_synced``: the client had a picture before; ``fresh_credentials``: each attempt has
+    a new one; ``refusals``: logins refused in a row with a 401, this one included.
+    """
+    match error:
+        case UsageError() | CertificateError() | ConnectionReplaced() | LoggedOut():
+            return True
+        case ConnectionLimitReached():
+            # After a picture, it may be our own dead socket that the PBX still counts.
+            return not was_synced
+        case AuthenticationError(status=401):
+            return not fresh_credentials or refusals >= FRESH_REFUSALS
+        case HandshakeError(status=status):
+            return status < 500 and status not in _TRANSIENT_STATUSES
+    return False
+
+
+def wait_at_least(error: BaseException | None, longest: float) -> float:
+    """Seconds that a failure asks for before the next attempt; 0: nothing special."""
+    if isinstance(error, ConnectionLimitReached):
+        return longest
+    if isinstance(error, HandshakeError) and error.retry_after is not None:
+        text = error.retry_after.strip()
+        try:
+            seconds = float(text)
+        except ValueError:
+            return longest  # a date, mostly: no clock is here to read it by
+        return min(MAX_RETRY_AFTER, seconds) if seconds > 0 else 0.0
+    return 0.0

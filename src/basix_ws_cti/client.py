@@ -1,0 +1,867 @@
+"""Client: stays connected to a PBX, keeps its picture, and tells who wants to know.
+
+One task does it all: it connects, reads, and waits between attempts. The picture is built
+aside until it is whole, and then swapped in. Reading never waits for a subscriber.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections import Counter, deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakKeyDictionary
+
+from attrs import field, frozen
+
+from .backoff import Backoff, is_final, wait_at_least
+from .connection import Connection, connect
+from .exceptions import (
+    AuthenticationError,
+    BasixError,
+    CommandTimeout,
+    ConnectFailed,
+    ConnectionLost,
+    DecodeError,
+    LoggedOut,
+    NotConnectedError,
+    PictureDoubtful,
+    ProtocolError,
+    SyncTimeout,
+    UsageError,
+    WaitTimeout,
+)
+from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg
+from .mirror import Added, Changed, Mirror, Removed
+from .states import Park
+from .subscriptions import QUEUE_SIZE, Gap, Lagged, Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from .messages import Message
+    from .mirror import Change
+    from .subscriptions import Policy
+
+_logger = logging.getLogger(__name__)
+
+_Subscribers = WeakKeyDictionary[Subscription[Any], None]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Seconds without a message, once every kind is complete, after which the picture is whole.
+QUIET_TIME = 0.25
+
+# Seconds that the PBX has to say what there is.
+SYNC_TIMEOUT = 60.0
+
+# A picture that lasted so many seconds ends the series of failures before it.
+STEADY_TIME = 30.0
+
+# Rebuilding the picture is prompt so many times in a minute; then it waits as any failure does.
+PROMPT_REBUILDS = 3
+
+# A synchronous callback that takes so many seconds keeps pings from being answered.
+SLOW_CALLBACK = 1.0
+
+# Messages of one burst after which subscribers get their turn: fewer than a queue holds.
+BURST = 256
+
+# Sorts of bad frames that are reported, once each; a peer could make up names without end.
+MAX_REPORTED = 100
+
+# Of the client's own keepalive: a silent peer is found after at most their sum, 11 seconds.
+LIVENESS = {"ping_interval": 5.0, "ping_timeout": 5.0, "close_timeout": 0.5}
+
+
+@frozen
+class Connecting:
+    """Making an attempt; ``attempt`` counts from 1 since the last picture."""
+
+    attempt: int
+
+
+@frozen
+class Syncing:
+    """Connected, and being told what there is."""
+
+
+@frozen
+class Synced:
+    """The picture is whole, and follows every event."""
+
+
+@frozen
+class Disconnected:
+    """Not connected, because of ``reason``; the next attempt is in ``retry_in`` seconds.
+
+    ``None``: that is not known yet, the connection is being closed.
+    """
+
+    reason: Exception
+    retry_in: float | None
+
+
+@frozen
+class Stopped:
+    """The end: ``None``, the block was left; else what can't be helped by trying again."""
+
+    reason: Exception | None
+
+
+State = Connecting | Syncing | Synced | Disconnected | Stopped
+
+
+@frozen(kw_only=True)
+class Stats:
+    """What a client has done so far. ``last_frame_age`` is in seconds, ``None``: none came."""
+
+    frames: int
+    bytes: int
+    messages: dict[str, int]
+    connects: int
+    reconnects: int
+    gaps: int
+    bad_frames: int
+    missed: int
+    last_frame_age: float | None
+
+
+@frozen
+class _Watch:
+    """Somebody waits for a change."""
+
+    fits: Callable[[Change], bool]
+    seen: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Client:
+    """``async with Client(…) as client``: connected to the PBX, for as long as the block.
+
+    ``server`` and the keywords are those of ``connect`` (which raises ``UsageError`` here for
+    what can't work); what it has for ping and close times is shorter, so that a silent peer
+    is found within 15 seconds. Beyond them: ``backoff`` says how long to wait between
+    attempts; ``classify(error, is_final)`` may say otherwise whether an error ends it all;
+    ``quiet_time`` and ``sync_timeout`` are in seconds; ``country_code`` is the mirror's.
+
+    ``mirror`` is the picture: empty before the first one is whole, and the last one that
+    was whole while there is none (``is_synced`` is false then). Entering the block does not
+    wait; leaving it closes the connection within a second.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        backoff: Backoff | None = None,
+        classify: Callable[[Exception, bool], bool] | None = None,
+        quiet_time: float = QUIET_TIME,
+        sync_timeout: float = SYNC_TIMEOUT,
+        country_code: str = "81",
+        **options: Any,
+    ) -> None:
+        options = {**LIVENESS, **options}
+        headers = options.get("additional_headers")
+        if headers is not None and not isinstance(headers, dict):
+            options["additional_headers"] = list(headers)  # to be read for each attempt
+        try:
+            self._name = repr(connect(server, **options)).removeprefix("<connect ").rstrip(">")
+        except TypeError as error:
+            raise UsageError(str(error).replace("connect.__init__()", "Client()")) from None
+        self._connect = _Connector(server, options)
+        self._fresh_credentials = callable(options.get("credentials"))
+        self._backoff = backoff or Backoff()
+        self._classify = classify
+        self._quiet_time = quiet_time
+        self._sync_timeout = sync_timeout
+        self.mirror = Mirror(country_code=country_code)
+        self._state: State = Stopped(None)
+        self._task: asyncio.Task[None] | None = None
+        self._used = False
+        self._connection: Connection | None = None
+        self._aside: Mirror | None = None
+        self._incomplete: set[str] = set()
+        self._complete: set[str] = set()
+        self._quiet: asyncio.TimerHandle | None = None
+        # Weak: a subscription that nobody iterates over any more needs no closing.
+        self._change_subscribers: _Subscribers = WeakKeyDictionary()
+        self._message_subscribers: _Subscribers = WeakKeyDictionary()
+        self._callbacks: dict[str, dict[object, Callable[[Any], None]]] = {
+            name: {} for name in ("change", "state", "error", "message")
+        }
+        self._workers: set[asyncio.Task[None]] = set()
+        self._watches: set[_Watch] = set()
+        self._moved = asyncio.Event()  # set, and replaced, at each change of state or picture
+        self._was_synced = False
+        self._synced_at: float | None = None
+        self._blind_since: datetime | None = None
+        self._blind_because: Exception | None = None
+        self._rebuilds: deque[float] = deque(maxlen=PROMPT_REBUILDS)
+        self._refusals = 0
+        self._attempts = 0
+        self._counts: Counter[str] = Counter()
+        self._sorts: Counter[str] = Counter()
+        self._reported: set[str] = set()
+        self._last_frame: float | None = None
+        self._missed = 0
+        self._taken = 0
+
+    def __repr__(self) -> str:
+        return f"<Client {self._name} {type(self._state).__name__.lower()}>"
+
+    # -- where things stand -----------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """``Connecting``, ``Syncing``, ``Synced``, ``Disconnected`` or ``Stopped``."""
+        return self._state
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the mirror shows what is; false from the first moment of doubt."""
+        return isinstance(self._state, Synced)
+
+    @property
+    def stats(self) -> Stats:
+        """What has been done so far."""
+        frames, size = self._counts["frames"], self._counts["bytes"]
+        if self._connection is not None:
+            frames += self._connection.frames_read
+            size += self._connection.bytes_read
+        age = None
+        if self._last_frame is not None:
+            age = asyncio.get_running_loop().time() - self._last_frame
+        return Stats(
+            frames=frames,
+            bytes=size,
+            messages=dict(self._sorts),
+            connects=self._counts["connects"],
+            reconnects=max(0, self._counts["connects"] - 1),
+            gaps=self._counts["gaps"],
+            bad_frames=self._counts["bad_frames"],
+            missed=self._missed,
+            last_frame_age=age,
+        )
+
+    async def synced(self, timeout: float | None = None) -> Mirror:  # noqa: ASYNC109 - seconds, as everywhere
+        """Wait until the picture is whole, and return it.
+
+        Raises ``WaitTimeout`` after ``timeout`` seconds, and what stopped the client.
+        """
+        await self._until(lambda: self.is_synced, "the whole picture", timeout)
+        return self.mirror
+
+    async def wait_for(
+        self,
+        predicate: Callable[[Mirror], R],
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> R:
+        """Wait until the picture is whole and ``predicate(mirror)`` is true; what it returned.
+
+        It is asked again at each change. Raises ``WaitTimeout`` after ``timeout`` seconds, what
+        stopped the client, and what the predicate raises.
+        """
+        return await self._until(
+            lambda: predicate(self.mirror) if self.is_synced else None,  # type: ignore[arg-type,return-value]
+            "what was waited for",
+            timeout,
+        )
+
+    async def _until(self, ask: Callable[[], R], what: str, seconds: float | None) -> R:
+        result: R
+        timed = asyncio.timeout(seconds)
+        try:
+            async with timed:
+                while not (result := ask()):
+                    self._must_live()
+                    await self._moved.wait()
+        except TimeoutError:
+            if not timed.expired():
+                raise  # the predicate's own
+            raise WaitTimeout(what, seconds or 0) from None
+        return result
+
+    def _must_live(self) -> None:
+        if isinstance(self._state, Stopped):
+            raise self._state.reason or UsageError("the client works inside its block only")
+
+    # -- subscribers ------------------------------------------------------------------
+
+    def changes(
+        self,
+        *,
+        kind: str | None = None,
+        key: int | str | None = None,
+        where: Callable[[Change], bool] | None = None,
+        policy: Policy = "latest",
+        size: int = QUEUE_SIZE,
+    ) -> Subscription[Added | Changed | Removed | Gap]:
+        """``async for change in client.changes()``: what changes from now on.
+
+        Of one kind, of one element, or what ``where`` is true for; a ``Gap`` always. See
+        ``Subscription`` for the policies. Ends with the client: with its error, if it stopped
+        for one. What is there already is in ``mirror``.
+        """
+        wants = None
+        if kind is not None or key is not None or where is not None:
+
+            def wants(item: Change | Gap) -> bool:
+                if isinstance(item, Gap):
+                    return True
+                return (
+                    (kind is None or item.element_name == kind)
+                    and (key is None or item.key == key)
+                    and (where is None or bool(where(item)))
+                )
+
+        return self._subscribe(self._change_subscribers, policy, size, wants)
+
+    def messages(
+        self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
+    ) -> Subscription[Message]:
+        """``async for message in client.messages()``: every message as it comes, from now on."""
+        if policy == "latest":
+            raise UsageError("messages can't be merged: policy is 'drop_oldest' or 'fail'")
+        return self._subscribe(self._message_subscribers, policy, size, None)
+
+    def _subscribe(
+        self,
+        subscribers: _Subscribers,
+        policy: Policy,
+        size: int,
+        wants: Callable[[Any], bool] | None,
+    ) -> Subscription[Any]:
+        def leave(subscription: Subscription[Any]) -> None:
+            subscribers.pop(subscription, None)
+
+        subscription: Subscription[Any] = Subscription(policy, size, wants, leave)
+        if self._used and isinstance(self._state, Stopped):
+            subscription.end(self._state.reason)
+        else:
+            subscribers[subscription] = None
+        return subscription
+
+    def on_change(
+        self,
+        callback: Callable[[Added | Changed | Removed | Gap | Lagged], object],
+        **what: Any,
+    ) -> Callable[[], None]:
+        """Call ``callback(change)``, sync or async, at each change; ``what`` as for ``changes``.
+
+        A synchronous callback is called at once, and keeps the client from reading until it
+        returns. An asynchronous one has a queue of its own, and is awaited for one item after
+        another. Returns a function that ends it.
+        """
+        return self._register("change", callback, lambda: self.changes(**what))
+
+    def on_state(self, callback: Callable[[State], object]) -> Callable[[], None]:
+        """Call ``callback(state)``, sync or async, at each change of state."""
+        return self._register("state", callback, None)
+
+    def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
+        """Call ``callback(error)``, sync or async, for what goes wrong without ending the client.
+
+        That is what a callback raised, a bad frame (once for each sort), a failed attempt.
+        """
+        return self._register("error", callback, None)
+
+    def on_initial_info(
+        self, callback: Callable[[str, dict[Any, Any]], object]
+    ) -> Callable[[], None]:
+        """Call ``callback(element_name, elements)`` as the parser does."""
+        return self._on(InitialInfo, callback, lambda m: (m.element_name, m.elements))
+
+    def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
+        """Call ``callback(element_name, element, event_name)`` as the parser does."""
+        return self._on(InfoEvent, callback, lambda m: (m.element_name, m.element, m.event_name))
+
+    def on_system_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
+        """Call ``callback(text)`` as the parser does."""
+        return self._on(SystemMsg, callback, lambda m: (m.text,))
+
+    def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
+        """Call ``callback(text)`` as the parser does."""
+        return self._on(Msg, callback, lambda m: (m.text,))
+
+    def _on(
+        self,
+        sort: type[T],
+        callback: Callable[..., object],
+        arguments: Callable[[T], tuple[Any, ...]],
+    ) -> Callable[[], None]:
+        if _is_async(callback):
+
+            async def called(message: Any) -> None:
+                if isinstance(message, sort):
+                    await callback(*arguments(message))  # type: ignore[misc]
+
+        else:
+
+            def called(message: Any) -> None:  # type: ignore[misc]
+                if isinstance(message, sort):
+                    callback(*arguments(message))
+
+        called.__qualname__ = _name_of(callback)
+        return self._register("message", called, self.messages)
+
+    def _register(
+        self,
+        event: str,
+        callback: Callable[..., object],
+        subscribe: Callable[[], Subscription[Any]] | None,
+    ) -> Callable[[], None]:
+        if not callable(callback):
+            raise UsageError(f"a callback is callable, not a {type(callback).__name__}")
+        callbacks, token = self._callbacks[event], object()
+        if subscribe is not None:
+            subscription = subscribe()
+        else:
+            subscription = Subscription("drop_oldest", QUEUE_SIZE, None, lambda _: None)
+        if not _is_async(callback):
+            # Told at once: of the subscription, its filter alone is needed.
+            subscription.close()
+            wants = subscription.wants
+
+            def tell(item: Any) -> None:
+                if wants is None or wants(item):
+                    callback(item)
+
+            tell.__qualname__ = _name_of(callback)
+            callbacks[token] = tell
+            return lambda: callbacks.pop(token, None) and None
+        if subscribe is None:
+            callbacks[token] = subscription.offer
+        worker = asyncio.get_running_loop().create_task(
+            self._serve(event, subscription, callback), name="basix_ws_cti callback"
+        )
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+        def end() -> None:
+            callbacks.pop(token, None)
+            subscription.close()
+            worker.cancel()
+
+        return end
+
+    async def _serve(
+        self, event: str, items: Subscription[Any], callback: Callable[..., Any]
+    ) -> None:
+        with contextlib.suppress(Exception):  # what ended the client is told elsewhere
+            async for item in items:
+                if isinstance(item, Lagged):
+                    self._missed += item.missed
+                try:
+                    await callback(item)
+                except (Exception, asyncio.CancelledError) as error:
+                    # A callback's error harms nobody else.
+                    if _is_cancelled(error):
+                        raise
+                    if event != "error":  # or it would go round for ever
+                        self._report(error, callback)
+                if _is_cancelled():
+                    return  # though the callback kept that to itself
+
+    def _call(self, event: str, item: object) -> None:
+        for callback in tuple(self._callbacks[event].values()):
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            try:
+                callback(item)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+                if event != "error":  # or it would go round for ever
+                    self._report(error, callback)
+            if (took := loop.time() - began) > SLOW_CALLBACK:
+                _logger.warning(
+                    "the callback %s for %ss kept the client from reading for %.1f s: "
+                    "make it async",
+                    _name_of(callback),
+                    event,
+                    took,
+                )
+
+    def _report(self, error: BaseException, callback: object = None) -> None:
+        if callback is not None:
+            # Not its text: a user's exception may quote whom the call is from.
+            _logger.error("a callback raised %s", type(error).__name__)
+        self._call("error", error)
+
+    # -- commands ---------------------------------------------------------------------
+
+    async def hangup(self, uuid: str, *, confirm: bool = False, confirm_timeout: float = 5) -> None:
+        """End a channel. With ``confirm``, wait until it is gone.
+
+        Commands raise ``NotConnectedError`` at once when there is no connection, and
+        ``ConnectionLost`` when it breaks under them; none is ever sent twice. After
+        ``confirm_timeout`` seconds without the effect it is a ``CommandTimeout``.
+        """
+        command = {"cmd": "hangup", "uuid": uuid}
+        if not confirm:
+            return await self._send(command)
+        return await self._confirmed(
+            command,
+            lambda change: (
+                isinstance(change, Removed)
+                and (change.element_name, change.key) == ("channel", uuid)
+            ),
+            confirm_timeout,
+        )
+
+    async def park(
+        self,
+        uuid: str,
+        park_timeout: int | None = None,
+        *,
+        confirm: bool = False,
+        confirm_timeout: float = 5,
+    ) -> None:
+        """Park a channel, for ``park_timeout`` seconds. With ``confirm``, wait until it is."""
+        command: dict[str, Any] = {"cmd": "park", "uuid": uuid}
+        if park_timeout is not None:
+            command["timeout"] = park_timeout
+        if not confirm:
+            return await self._send(command)
+        leg = self.mirror.channels.get(uuid)
+        uuids = {uuid, leg.other_uuid if leg is not None else uuid}
+        return await self._confirmed(
+            command,
+            lambda change: (
+                not isinstance(change, Removed)
+                and change.element_name == "channel"
+                and change.key in uuids
+                and isinstance(getattr(change.element, "state", None), Park)
+            ),
+            confirm_timeout,
+        )
+
+    async def transfer(
+        self,
+        uuid: str,
+        *,
+        user_id: int | None = None,
+        user_name: str | None = None,
+        destination: str | None = None,
+    ) -> None:
+        """Send a channel on; it is the *other* leg's uuid that names it."""
+        command = {"user_id": user_id, "user_name": user_name, "destination": destination}
+        given = {name: value for name, value in command.items() if value is not None}
+        if not given:
+            raise UsageError("a transfer goes to a user_id, user_name or destination")
+        await self._send({"cmd": "transfer", "uuid": uuid, **given})
+
+    async def eavesdrop(self, plug_uuid: str, uuid: str, subcommand: str) -> None:
+        """Listen in on a channel, through a media plug of one's own."""
+        await self._send(
+            {
+                "cmd": "eavesdrop",
+                "uuid": plug_uuid,
+                "target_uuid": uuid,
+                "subcommand": subcommand,
+            }
+        )
+
+    async def _send(self, command: dict[str, Any]) -> None:
+        if self._connection is None:
+            raise NotConnectedError
+        await self._connection.send(command)
+
+    async def _confirmed(
+        self, command: dict[str, Any], fits: Callable[[Change], bool], seconds: float
+    ) -> None:
+        watch = _Watch(fits)
+        self._watches.add(watch)
+        timed = asyncio.timeout(seconds)
+        try:
+            async with timed:
+                await self._send(command)
+                await watch.seen
+        except TimeoutError:
+            if not timed.expired():
+                raise
+            raise CommandTimeout(command["cmd"], seconds) from None
+        finally:
+            self._watches.discard(watch)
+
+    # -- running ----------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._used:
+            raise UsageError("this client was used already: make another one")
+        self._used = True
+        self._state = Connecting(1)
+        self._task = asyncio.create_task(self._run(), name="basix_ws_cti client")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        tasks = [task for task in (self._task, *self._workers) if task is not None]
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            self._stop(None)
+
+    async def _run(self) -> None:
+        reason: Exception | None = None
+        try:
+            while True:
+                self._attempts += 1
+                self._enter(Connecting(self._attempts))
+                reason = await self._attempt()
+                delay = self._delay_after(reason)
+                if delay is None:
+                    break
+                self._enter(Disconnected(reason, delay))
+                await asyncio.sleep(delay)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # a defect must not end in silence
+            reason = error
+            _logger.exception("the client has a defect")
+        self._stop(reason)
+
+    def _delay_after(self, reason: Exception) -> float | None:
+        """Seconds until the next attempt; ``None``: there is none."""
+        loop = asyncio.get_running_loop()
+        refused = isinstance(reason, AuthenticationError) and reason.status == 401
+        self._refusals = self._refusals + 1 if refused else 0
+        final = is_final(
+            reason,
+            was_synced=self._was_synced,
+            fresh_credentials=self._fresh_credentials,
+            refusals=self._refusals,
+        )
+        if self._classify is not None:
+            final = self._classify(reason, final)
+        if final:
+            return None
+        if self._synced_at is not None:
+            if loop.time() - self._synced_at >= STEADY_TIME:
+                self._backoff.reset()
+            self._synced_at = None
+        _logger.warning("no feed from %s: %s", self._name, _shown(reason))
+        self._report(reason)
+        if isinstance(reason, PictureDoubtful):
+            now = loop.time()
+            prompt = len(self._rebuilds) < PROMPT_REBUILDS or now - self._rebuilds[0] > 60
+            if prompt:
+                self._rebuilds.append(now)
+                return 0.0
+        return self._backoff.delay(at_least=wait_at_least(reason, self._backoff.longest))
+
+    async def _attempt(self) -> Exception:
+        """Connect and read, until it ends; why it did."""
+        self._aside = Mirror()
+        self._incomplete.clear()
+        self._complete.clear()
+        reason: Exception
+        try:
+            async with self._connect() as connection:
+                self._counts["connects"] += 1
+                self._connection = connection
+                self._enter(Syncing())
+                reason = await self._read(connection)
+        except asyncio.CancelledError as error:
+            if _is_cancelled(error):
+                raise
+            reason = ConnectFailed("the credentials function was cancelled")
+        except Exception as error:  # noqa: BLE001 - credentials functions raise what they like
+            reason = error
+        finally:
+            self._disconnected()
+        return reason
+
+    def _disconnected(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._counts["frames"] += connection.frames_read
+            self._counts["bytes"] += connection.bytes_read
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
+
+    async def _read(self, connection: Connection) -> Exception:
+        loop = asyncio.get_running_loop()
+        timed = asyncio.timeout(self._sync_timeout)
+        self._sync_deadline = timed
+        try:
+            async with timed:
+                while True:
+                    try:
+                        message = await anext(connection)
+                    except (DecodeError, ProtocolError) as error:
+                        self._last_frame = loop.time()
+                        if self._is_doubtful(error):
+                            return self._doubt(PictureDoubtful(error))
+                        continue
+                    self._last_frame = loop.time()
+                    self._sorts[type(message).__name__] += 1
+                    self._taken += 1
+                    if self._taken % BURST == 0:
+                        # What has arrived already is read without a pause, and that can be
+                        # more than fits the queues of subscribers who do keep up.
+                        await asyncio.sleep(0)
+                    self._take(message)
+                    if isinstance(message, SystemMsg) and message.text == "logout":
+                        return self._doubt(LoggedOut())
+        except StopAsyncIteration:
+            return self._doubt(ConnectionLost(1000))
+        except TimeoutError:
+            return SyncTimeout(self._sync_timeout)
+        except BasixError as error:
+            return self._doubt(error)
+        finally:
+            self._wait_for_quiet(wait=False)  # what was not whole by now never will be
+
+    def _doubt(self, reason: Exception) -> Exception:
+        """The picture is not to be trusted from now on."""
+        if self.is_synced:
+            self._blind_since = datetime.now(UTC)
+            self._blind_because = reason
+            self._enter(Disconnected(reason, None))
+        return reason
+
+    def _is_doubtful(self, error: DecodeError | ProtocolError) -> bool:
+        self._counts["bad_frames"] += 1
+        sort = f"{type(error).__name__} {getattr(error, 'problem', None) or error.reason}"  # type: ignore[union-attr]
+        if sort not in self._reported and len(self._reported) < MAX_REPORTED:
+            self._reported.add(sort)
+            _logger.warning("a frame could not be read: %s", error)
+            self._report(error)
+        # A system_msg or msg that is none takes nothing from the picture.
+        return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
+
+    def _take(self, message: Message) -> None:
+        if self._aside is None:
+            self._tell(self.mirror.apply(message))
+        else:
+            self._build(self._aside, message)
+        # After the picture: who is told of a message finds it there.
+        self._call("message", message)
+        for subscriber in tuple(self._message_subscribers):
+            subscriber.offer(message)
+
+    def _build(self, aside: Mirror, message: Message) -> None:
+        """Take a message into the picture that is not whole yet."""
+        match message:
+            case InfoEvent() if self._complete and not self._incomplete:
+                self._is_whole()
+                self._tell(self.mirror.apply(message))
+                return
+            case FieldSpec(kind, _) if kind not in self._complete:
+                self._incomplete.add(kind)
+                self._wait_for_quiet(wait=False)
+            case InitialInfo(kind, _):
+                self._complete.add(kind)
+                self._incomplete.discard(kind)
+                self._wait_for_quiet(wait=not self._incomplete)
+        aside.apply(message)
+
+    def _wait_for_quiet(self, *, wait: bool) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
+        if wait:
+            loop = asyncio.get_running_loop()
+            self._quiet = loop.call_later(self._quiet_time, self._is_whole)
+
+    def _is_whole(self) -> None:
+        """The picture that was built aside is whole: it is the mirror's from now on."""
+        self._wait_for_quiet(wait=False)
+        if self._aside is None or self._sync_deadline.expired():
+            return
+        self._sync_deadline.reschedule(None)
+        changes = self.mirror.become(self._aside)
+        self._aside = None
+        self._synced_at = asyncio.get_running_loop().time()
+        self._was_synced = True
+        self._attempts = 0
+        self._refusals = 0
+        self._state = Synced()
+        gap = None
+        if self._blind_since is not None:
+            gap = Gap(self._blind_since, datetime.now(UTC), self._blind_because)
+            self._blind_since = self._blind_because = None
+            self._counts["gaps"] += 1
+        self._enter(Synced())
+        self._tell(changes, gap)
+
+    def _tell(self, changes: list[Change], gap: Gap | None = None) -> None:
+        items: list[Change | Gap] = [*([gap] if gap is not None else []), *changes]
+        for item in items:
+            for subscriber in tuple(self._change_subscribers):
+                try:
+                    subscriber.offer(item)
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its filter's
+                    self._report(error, subscriber)
+            self._call("change", item)
+        for change in changes if self._watches else ():
+            for watch in tuple(self._watches):
+                if watch.fits(change) and not watch.seen.done():
+                    watch.seen.set_result(None)
+        if items:
+            self._move()
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._move()
+        self._call("state", state)
+
+    def _move(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def _stop(self, reason: Exception | None) -> None:
+        if isinstance(self._state, Stopped):
+            return
+        if reason is not None:
+            _logger.error("the client of %s stops: %s", self._name, _shown(reason))
+        self._enter(Stopped(reason))
+        for subscriber in (*self._change_subscribers, *self._message_subscribers):
+            subscriber.end(reason)
+        self._change_subscribers.clear()
+        self._message_subscribers.clear()
+
+
+@frozen
+class _Connector:
+    """Makes a ``connect`` for each attempt. No repr shows what with: a token is in there."""
+
+    server: str
+    options: dict[str, Any] = field(repr=False)
+
+    def __call__(self) -> connect:
+        return connect(self.server, **self.options)
+
+
+def _is_async(callback: object) -> bool:
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
+        getattr(callback, "__call__", None)  # noqa: B004 - the method itself is looked at
+    )
+
+
+def _is_cancelled(error: BaseException | None = None) -> bool:
+    """Whether this task itself is to end, not something that a user's function waited for."""
+    task = asyncio.current_task()
+    mine = error is None or isinstance(error, asyncio.CancelledError)
+    return mine and task is not None and task.cancelling() > 0
+
+
+def _name_of(callback: object) -> str:
+    return str(getattr(callback, "__qualname__", type(callback).__qualname__))
+
+
+def _shown(reason: Exception) -> str:
+    """An error fit for a log: ours are made for it, of others the name alone."""
+    return str(reason) if isinstance(reason, BasixError) else type(reason).__name__

@@ -1,0 +1,184 @@
+"""Who is told what: subscribers with a bounded queue each, so that a slow one harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+
+from attrs import frozen
+
+from .exceptions import SubscriberLagged, UsageError
+from .mirror import Added, Changed, Removed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from .elements import Element
+
+T = TypeVar("T")
+
+Policy = Literal["latest", "drop_oldest", "fail"]
+
+QUEUE_SIZE = 1024
+
+# A client holds its subscriptions weakly, and asyncio its tasks: a task that waits for one of
+# these is held here, as by anything else that it might wait for.
+_waited_for: set[Subscription[Any]] = set()
+
+
+@frozen
+class Gap:
+    """The client was blind from ``started`` to ``ended`` (aware, UTC), and why.
+
+    What happened meanwhile shows in the synthetic changes that follow, as far as it lasted.
+    """
+
+    started: datetime
+    ended: datetime
+    reason: Exception | None
+
+
+@frozen
+class Lagged:
+    """The subscriber was too slow: exactly ``missed`` items before the next are lost to it."""
+
+    missed: int
+
+
+class Subscription(Generic[T]):
+    """An async iterator over what is offered to it, from now on.
+
+    ``size`` items may wait. Beyond that, ``drop_oldest`` loses the oldest, and says so by a
+    ``Lagged`` in their place; ``fail`` ends the iteration with ``SubscriberLagged``;
+    ``latest`` (changes only) keeps, for each element, the way from what the subscriber knows
+    to what is: none is lost that still matters, and it always ends at the truth.
+
+    Use it in a ``with`` block, or ``close()`` it, or let it be collected.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        size: int,
+        wants: Callable[[T], bool] | None,
+        leave: Callable[[Subscription[T]], None],
+    ) -> None:
+        if policy not in {"latest", "drop_oldest", "fail"}:
+            raise UsageError(f"policy is 'latest', 'drop_oldest' or 'fail', not {policy!r}")
+        if size < 1:
+            raise UsageError(f"a queue holds at least one item, not {size}")
+        self._size = size
+        self._policy = policy
+        self.wants = wants
+        self._leave = leave
+        self._items: deque[T] = deque()
+        self._missed = 0
+        # latest, once more than `size` wait: (kind, key) -> what was known, whether just so
+        # (a Removed says what went, which may be news), what is last said.
+        self._net: dict[tuple[str, int | str | None], tuple[Element | None, bool, T]] = {}
+        self._others = 0
+        self._ready = asyncio.Event()
+        self._ended: list[Exception | None] = []
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait."""
+        return len(self._items) + len(self._net)
+
+    def close(self) -> None:
+        """Take nothing more; the iteration ends."""
+        self._leave(self)
+        self.end(None)
+
+    def end(self, reason: Exception | None) -> None:
+        """End the iteration after what waits: with ``reason``, or just so."""
+        if not self._ended:
+            self._ended.append(reason)
+            self._ready.set()
+
+    def offer(self, item: T) -> None:
+        """Let an item wait, if the subscriber wants it."""
+        if self._ended or (self.wants is not None and not self.wants(item)):
+            return
+        if self._net:
+            self._merge(item)
+        elif len(self._items) < self._size:
+            self._items.append(item)
+        elif self._policy == "latest":
+            waiting, self._items = self._items, deque()
+            for one in (*waiting, item):
+                self._merge(one)
+        elif self._policy == "drop_oldest":
+            self._items.popleft()
+            self._missed += 1
+            self._items.append(item)
+        else:
+            self._items.clear()
+            self._leave(self)
+            self.end(SubscriberLagged(self._size))
+        self._ready.set()
+
+    async def __anext__(self) -> T | Lagged:
+        while True:
+            if self._missed:
+                missed, self._missed = self._missed, 0
+                return Lagged(missed)
+            if self._items:
+                return self._items.popleft()
+            while self._net:
+                key = next(iter(self._net))
+                item = _net_change(*self._net.pop(key))
+                if item is not None:
+                    return item
+            if self._ended:
+                if self._ended[0] is not None:
+                    raise self._ended[0]
+                raise StopAsyncIteration
+            self._ready.clear()
+            _waited_for.add(self)
+            try:
+                await self._ready.wait()
+            finally:
+                _waited_for.discard(self)
+
+    def _merge(self, item: T) -> None:
+        match item:
+            case Added() | Changed() | Removed():
+                place = (item.element_name, item.key)
+                before = None
+                if isinstance(item, Changed):
+                    before = item.old
+                elif isinstance(item, Removed):
+                    before = item.element
+                exact = not isinstance(item, Removed)
+                known, exact, _ = self._net.pop(place, (before, exact, item))
+                if known is not None or not isinstance(item, Removed):  # else: came and went
+                    self._net[place] = (known, exact, item)
+            case _:  # a Gap: as there is nothing to merge it with, it stands for itself
+                self._others += 1
+                self._net[("", self._others)] = (None, True, item)
+
+
+def _net_change(known: Element | None, exact: bool, last: T) -> T | None:  # noqa: FBT001
+    """From what a subscriber knows to what was said last, in one change; ``None``: no way."""
+    match last:
+        case Removed():
+            return None if known is None else last
+        case Added(kind, element, synthetic) | Changed(kind, element, _, synthetic):
+            if known is None:
+                return Added(kind, element, synthetic)  # type: ignore[return-value]
+            if exact and known == element:
+                return None
+            return Changed(kind, element, known, synthetic)  # type: ignore[return-value]
+    return last

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from basix_ws_cti import (
+    AuthenticationError,
+    CertificateError,
+    ConnectFailed,
+    ConnectionLimitReached,
+    ConnectionLost,
+    ConnectionReplaced,
+    DecodeError,
+    HandshakeError,
+    UsageError,
+)
+from basix_ws_cti.backoff import MAX_RETRY_AFTER, Backoff, is_final, wait_at_least
+from basix_ws_cti.exceptions import LoggedOut, PictureDoubtful, SyncTimeout
+
+LAST_WEDNESDAY = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+class Extreme(random.Random):
+    """Chance that always takes the lower, or the upper, end of the range."""
+
+    def __init__(self, *, upper: bool) -> None:
+        super().__init__()
+        self.upper = upper
+
+    def uniform(self, a, b):
+        return b if self.upper else a
+
+
+@given(
+    first=st.floats(0.001, 100),
+    longest=st.floats(0.001, 1000),
+    seed=st.integers(0, 2**32),
+    attempts=st.integers(1, 80),
+)
+def test_each_delay_is_in_the_upper_half_of_its_range(first, longest, seed, attempts):
+    """Delay n lies between half of min(longest, first * 2**n) and the whole of it, for ever."""
+    backoff = Backoff(first, longest, random.Random(seed))
+    for attempt in range(attempts):
+        ceiling = min(longest, first * 2**attempt)
+        assert ceiling / 2 <= backoff.delay() <= ceiling
+
+
+@pytest.mark.parametrize(
+    ("upper", "delays"),
+    [
+        (True, [1, 2, 4, 8, 16, 32, 60, 60, 60]),
+        (False, [0.5, 1, 2, 4, 8, 16, 30, 30, 30]),
+    ],
+)
+def test_delays_double_from_one_second_to_sixty(upper, delays):
+    """The default ranges double from 1 s to 60 s and stay there."""
+    backoff = Backoff(chance=Extreme(upper=upper))
+    assert [backoff.delay() for _ in delays] == delays
+
+
+def test_the_delays_of_two_clients_differ():
+    """Without a chance of one's own, two backoffs do not draw the same delays."""
+    one, other = Backoff(), Backoff()
+    assert [one.delay() for _ in range(8)] != [other.delay() for _ in range(8)]
+
+
+def test_a_delay_is_spread_over_its_range():
+    """The delays of many clients fill the upper half of the range: none of ten parts is empty."""
+    drawn = [Backoff(1, 60, random.Random(seed)).delay() for seed in range(1000)]
+    assert {int((delay - 0.5) * 20) for delay in drawn} >= set(range(10))
+
+
+def test_reset_begins_again():
+    """After a reset the first delay is the first again."""
+    backoff = Backoff(chance=Extreme(upper=True))
+    assert [backoff.delay() for _ in range(3)] == [1, 2, 4]
+    backoff.reset()
+    assert [backoff.delay() for _ in range(3)] == [1, 2, 4]
+
+
+def test_at_least_is_honoured_and_counts():
+    """A delay is never shorter than what was asked for, and such a delay is one of the series."""
+    backoff = Backoff(chance=Extreme(upper=True))
+    assert backoff.delay(at_least=300) == 300
+    assert backoff.delay(at_least=0.1) == 2
+    assert backoff.delay() == 4
+
+
+def test_a_thousand_attempts_later():
+    """A client that has failed for months still waits no longer than the longest delay."""
+    backoff = Backoff(chance=Extreme(upper=True))
+    assert [backoff.delay() for _ in range(5000)][-1] == 60
+
+
+TRANSIENT = [
+    ConnectFailed("no route"),
+    ConnectionLost(1000),
+    ConnectionLost(1006),
+    ConnectionLost(1011, "keepalive ping timeout"),
+    HandshakeError(408),
+    HandshakeError(429, "slow down", "3"),
+    HandshakeError(500),
+    HandshakeError(503),
+    HandshakeError(599),
+    SyncTimeout(60),
+    PictureDoubtful(DecodeError(0, "x")),
+    OSError("the credentials function's own"),
+    RuntimeError("x"),
+]
+FINAL = [
+    UsageError("x"),
+    CertificateError("expired"),
+    ConnectionReplaced(),
+    LoggedOut(),
+    AuthenticationError(403),
+    HandshakeError(200),
+    HandshakeError(301),
+    HandshakeError(302),
+    HandshakeError(400),
+    HandshakeError(404),
+    HandshakeError(410),
+    HandshakeError(499),
+]
+
+
+@pytest.mark.parametrize("error", TRANSIENT, ids=repr)
+@pytest.mark.parametrize("was_synced", [False, True])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_transient(error, was_synced, fresh):
+    """What may pass is tried again, whatever was before."""
+    assert not is_final(error, was_synced=was_synced, fresh_credentials=fresh, refusals=9)
+
+
+@pytest.mark.parametrize("error", FINAL, ids=repr)
+@pytest.mark.parametrize("was_synced", [False, True])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_final(error, was_synced, fresh):
+    """What trying again can't help ends it, whatever was before."""
+    assert is_final(error, was_synced=was_synced, fresh_credentials=fresh, refusals=0)
+
+
+@pytest.mark.parametrize("was_synced", [False, True])
+def test_a_fixed_credential_is_refused_once(was_synced):
+    """A 401 for a credential that is always the same ends it at once."""
+    error = AuthenticationError(401)
+    assert is_final(error, was_synced=was_synced, fresh_credentials=False, refusals=1)
+
+
+@pytest.mark.parametrize(("refusals", "final"), [(1, False), (2, False), (3, True), (4, True)])
+def test_a_fresh_credential_is_refused_three_times(refusals, final):
+    """A 401 for credentials that are new each time ends it at the third in a row."""
+    error = AuthenticationError(401)
+    assert is_final(error, was_synced=True, fresh_credentials=True, refusals=refusals) is final
+
+
+@pytest.mark.parametrize("was_synced", [False, True])
+def test_the_limit_is_final_on_the_first_connect_alone(was_synced):
+    """At the limit a client that had a picture goes on trying; one that never had, does not."""
+    error = ConnectionLimitReached()
+    final = is_final(error, was_synced=was_synced, fresh_credentials=False, refusals=0)
+    assert final is not was_synced
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("0", 0),
+        ("7", 7),
+        (" 7 ", 7),
+        ("2.5", 2.5),
+        ("-5", 0),
+        ("-inf", 0),
+        ("nan", 0),
+        ("3600", 3600),
+        ("86400", MAX_RETRY_AFTER),
+        ("1e400", MAX_RETRY_AFTER),
+        ("inf", MAX_RETRY_AFTER),
+        ("", 60),
+        ("soon", 60),
+        (LAST_WEDNESDAY, 60),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after(header, seconds, status):
+    """Retry-After is seconds up to an hour; a date or nonsense is the longest delay."""
+    assert wait_at_least(HandshakeError(status, "x", header), 60) == seconds
+
+
+@given(st.text(), st.floats(0, 1000))
+def test_any_retry_after_is_a_time_to_wait(header, longest):
+    """Whatever a server writes there, the wait is a number between nothing and an hour."""
+    assert 0 <= wait_at_least(HandshakeError(503, None, header), longest) <= MAX_RETRY_AFTER
+
+
+def test_the_limit_waits_the_longest():
+    """At the limit attempts are slow: the PBX may count our own dead connection for a while."""
+    assert wait_at_least(ConnectionLimitReached(), 60) == 60
+
+
+@pytest.mark.parametrize("error", [None, ConnectionLost(1006), ConnectFailed("x"), OSError()])
+def test_nothing_special_is_asked_for(error):
+    """Other failures ask for no wait of their own."""
+    assert wait_at_least(error, 60) == 0

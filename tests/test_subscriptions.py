@@ -1,0 +1,465 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from basix_ws_cti import Channel, UsageError, User
+from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
+from basix_ws_cti.mirror import Added, Changed, Removed
+from basix_ws_cti.subscriptions import QUEUE_SIZE, Gap, Lagged, Subscription
+
+POLICIES = ("latest", "drop_oldest", "fail")
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+GAP = Gap(NOON, NOON, None)
+
+
+def subscription(policy="latest", size=4, wants=None):
+    left = []
+    made = Subscription(policy, size, wants, left.append)
+    made.left = left
+    return made
+
+
+def user(key, label="a"):
+    return User(id=key, label=label)
+
+
+def added(key, label="a", **more):
+    return Added("user", user(key, label), **more)
+
+
+def changed(key, label, old="a", **more):
+    return Changed("user", user(key, label), user(key, old), **more)
+
+
+def removed(key, label="a", **more):
+    return Removed("user", user(key, label), **more)
+
+
+class Idle:
+    """Stands in for the event that an iterator waits for, where there is no event loop."""
+
+    set = clear = lambda self: None
+
+    def wait(self):
+        return self
+
+    def __await__(self):
+        yield
+
+
+def at_once(items):
+    """What the next step of an iterator gives without waiting; ``None``: it would wait."""
+    items._ready, ready = Idle(), items._ready
+    step = items.__anext__()
+    try:
+        step.send(None)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        step.close()
+        items._ready = ready
+    return None
+
+
+def drain(items):
+    """All that there is without waiting."""
+    return list(iter(lambda: at_once(items), None))
+
+
+def fold(held, item):
+    """Take a change into what a subscriber holds, if that can follow on what it holds."""
+    if isinstance(item, Gap):
+        return
+    place = (item.element_name, item.key)
+    if isinstance(item, Added):
+        assert place not in held, "added twice"
+        held[place] = item.element
+    elif isinstance(item, Changed):
+        assert place in held, "changed what is not there"
+        held[place] = item.element
+    else:
+        assert place in held, "removed what is not there"
+        del held[place]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_fits_comes_as_it_was_offered(policy):
+    """Up to the size of the queue, every policy gives exactly what was offered, in order."""
+    items = [added(1), changed(1, "b"), removed(1, "b"), GAP]
+    one = subscription(policy)
+    for item in items:
+        one.offer(item)
+    assert one.waiting == 4
+    assert drain(one) == items
+    assert one.waiting == 0
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_it_waits_for_what_is_offered(policy):
+    """An iteration with nothing to give waits, and goes on with the next item."""
+    one = subscription(policy)
+    waiting = asyncio.create_task(anext(one))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    one.offer(added(1))
+    assert await waiting == added(1)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_cancelling_the_wait_loses_nothing(policy):
+    """A wait that is cancelled, even at the moment an item comes, leaves the item for the next."""
+    one = subscription(policy)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await anext(one)
+    waiting = asyncio.create_task(anext(one))
+    await asyncio.sleep(0)
+    one.offer(added(1))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    one.offer(added(2))
+    assert drain(one) == [added(1), added(2)]
+
+
+async def test_wait_for_loses_nothing():
+    """However often asyncio.wait_for gives up on it, every item comes once, in order."""
+    one = subscription("drop_oldest", 1000)
+    seen = []
+
+    async def read():
+        while len(seen) < 200:
+            try:
+                seen.append(await asyncio.wait_for(anext(one), 0.0005))
+            except TimeoutError:
+                continue
+
+    reading = asyncio.create_task(read())
+    for number in range(200):
+        one.offer(added(number))
+        await asyncio.sleep(0.0004)
+    await asyncio.wait_for(reading, 10)
+    assert seen == [added(number) for number in range(200)]
+
+
+# -- the ends -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_an_end_comes_after_what_waits(policy):
+    """What waits at the end is given still, then the iteration stops, and stays stopped."""
+    one = subscription(policy)
+    one.offer(added(1))
+    one.end(None)
+    one.offer(added(2))
+    assert [item async for item in one] == [added(1)]
+    assert [item async for item in one] == []
+
+
+async def test_an_end_with_an_error():
+    """An end with an error raises it after what waits, each time; the first end counts."""
+    one, error = subscription(), ConnectionLost(1006)
+    one.offer(added(1))
+    one.end(error)
+    one.end(None)
+    assert await anext(one) == added(1)
+    for _ in range(2):
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(one)
+        assert caught.value is error
+
+
+@pytest.mark.parametrize("ending", [None, ConnectionLost(1006)])
+async def test_an_end_wakes_who_waits(ending):
+    """Who waits when the end comes is told of it."""
+    one = subscription()
+
+    async def read():
+        return [item async for item in one]
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    one.end(ending)
+    (outcome,) = await asyncio.gather(reading, return_exceptions=True)
+    assert outcome == ([] if ending is None else ending)
+
+
+async def test_closing():
+    """A closed subscription leaves its client, takes nothing more, and ends; twice is harmless."""
+    one = subscription()
+    one.offer(added(1))
+    one.close()
+    one.close()
+    one.offer(added(2))
+    assert set(one.left) == {one}
+    assert [item async for item in one] == [added(1)]
+
+
+async def test_the_with_block_closes():
+    """Leaving its with block closes a subscription."""
+    with subscription() as one:
+        assert one.left == []
+        one.offer(added(1))
+        async for item in one:
+            assert item == added(1)
+            break
+    assert one.left == [one]
+    one.offer(added(2))
+    assert [item async for item in one] == []
+
+
+def test_what_is_not_wanted_does_not_wait():
+    """Only what the filter is true for waits, and counts."""
+    one = subscription("drop_oldest", 1, lambda item: item.key == 2)
+    for key in (1, 2, 1, 2, 1):
+        one.offer(added(key))
+    assert drain(one) == [Lagged(1), added(2)]
+
+
+@pytest.mark.parametrize("policy", ["newest", "", None, "LATEST"])
+def test_the_policy_is_one_of_three(policy):
+    """Another policy is a UsageError that names the three."""
+    with pytest.raises(UsageError, match="'latest', 'drop_oldest' or 'fail'"):
+        subscription(policy)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_queue_holds_something(size):
+    """A queue for no item is a UsageError."""
+    with pytest.raises(UsageError, match="at least one"):
+        subscription("latest", size)
+
+
+def test_the_default_size():
+    """The size that the issue names."""
+    assert QUEUE_SIZE == 1024
+
+
+# -- drop_oldest ----------------------------------------------------------------------------
+
+
+def test_drop_oldest():
+    """The oldest are lost beyond the size, and one Lagged in their place says how many."""
+    one = subscription("drop_oldest", 3)
+    for key in range(10):
+        one.offer(added(key))
+    assert one.waiting == 3
+    assert drain(one) == [Lagged(7), added(7), added(8), added(9)]
+    one.offer(added(10))
+    assert drain(one) == [added(10)]
+
+
+@given(size=st.integers(1, 5), steps=st.lists(st.integers(-3, 4), max_size=40))
+def test_drop_oldest_counts_exactly(size, steps):
+    """Each item comes, in order, or is counted by the one Lagged before the next that comes."""
+    one, model, missed = subscription("drop_oldest", size), deque(), 0
+    numbers = itertools.count()
+    for step in steps:
+        for _ in range(step):
+            number = next(numbers)
+            one.offer(added(number))
+            model.append(number)
+            if len(model) > size:
+                model.popleft()
+                missed += 1
+        for _ in range(-step):
+            item = at_once(one)
+            if missed:
+                assert item == Lagged(missed)
+                missed = 0
+            elif model:
+                assert item == added(model.popleft())
+            else:
+                assert item is None
+    rest = [Lagged(missed)] if missed else []
+    assert drain(one) == rest + [added(number) for number in model]
+
+
+# -- fail -------------------------------------------------------------------------------------
+
+
+async def test_fail():
+    """One item too many ends the iteration with SubscriberLagged, and leaves the client."""
+    one = subscription("fail", 2)
+    one.offer(added(1))
+    one.offer(added(2))
+    assert one.left == []
+    one.offer(added(3))
+    assert one.left == [one]
+    one.offer(added(4))
+    assert one.waiting == 0
+    for _ in range(2):
+        with pytest.raises(SubscriberLagged) as caught:
+            await anext(one)
+        assert caught.value.size == 2
+
+
+def test_fail_goes_on_with_who_keeps_up():
+    """Who is never more than the size behind never fails."""
+    one = subscription("fail", 2)
+    for key in range(0, 100, 2):
+        one.offer(added(key))
+        one.offer(added(key + 1))
+        assert drain(one) == [added(key), added(key + 1)]
+
+
+# -- latest -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("items", "net"),
+    [
+        ([added(1), changed(1, "b")], [added(1, "b")]),
+        ([added(1), changed(1, "b"), removed(1, "b")], []),
+        ([added(1), removed(1), added(1, "c")], [added(1, "c")]),
+        ([changed(1, "b"), changed(1, "c", "b")], [changed(1, "c")]),
+        ([changed(1, "b"), changed(1, "a", "b")], []),
+        ([changed(1, "b"), removed(1, "z")], [removed(1, "z")]),
+        ([changed(1, "b"), removed(1, "b"), added(1, "c")], [changed(1, "c")]),
+        ([changed(1, "b"), removed(1, "b"), added(1, "a")], []),
+        ([removed(1), added(1, "b")], [changed(1, "b")]),
+        ([removed(1), added(1, "b"), removed(1, "b")], [removed(1, "b")]),
+        ([added(1), added(2), changed(1, "b")], [added(2), added(1, "b")]),
+        ([added(1), GAP, changed(1, "b", synthetic=True)], [GAP, added(1, "b", synthetic=True)]),
+        ([GAP, GAP], [GAP, GAP]),
+    ],
+)
+def test_latest_says_the_net_change(items, net):
+    """Beyond the size, what waits for an element is one change from the known to the last."""
+    one = subscription("latest", 1)
+    for item in items:
+        one.offer(item)
+    assert drain(one) == net
+
+
+def test_latest_ends_at_the_truth_after_a_removal():
+    """What was removed as another than the subscriber knew, and is back as such, is told.
+
+    The subscriber holds a; it is removed as b and comes back as b: there is news.
+    """
+    one = subscription("latest", 1)
+    one.offer(removed(1, "b"))
+    one.offer(added(1, "b"))
+    (told,) = drain(one)
+    assert isinstance(told, Changed)
+    assert told.element == user(1, "b")
+
+
+def test_latest_of_kinds_with_the_same_key():
+    """Two kinds may use the same keys, and are not mixed up."""
+    one = subscription("latest", 1)
+    terminal = Added("terminal", user(1))
+    one.offer(added(1))
+    one.offer(terminal)
+    one.offer(changed(1, "b"))
+    assert drain(one) == [terminal, added(1, "b")]
+
+
+def test_latest_forgets_what_came_and_went():
+    """For a subscriber that hangs, calls that came and went meanwhile take no memory."""
+    one = subscription("latest", 2)
+    for key in range(500):
+        call = Channel(uuid=str(key))
+        one.offer(Added("channel", call))
+        one.offer(Removed("channel", call))
+    assert one.waiting <= 4
+    assert drain(one) in ([], [Added("channel", Channel(uuid="0")), Removed("channel", call)])
+
+
+def test_latest_is_exact_again_once_drained():
+    """After merged items are drained, what fits the queue comes as offered."""
+    one = subscription("latest", 2)
+    for label in "bcdef":
+        one.offer(changed(1, label))
+    assert drain(one) == [changed(1, "f")]
+    items = [changed(1, "g", "f"), changed(1, "h", "g")]
+    for item in items:
+        one.offer(item)
+    assert drain(one) == items
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
+        st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
+        st.tuples(st.just("remove"), st.integers(1, 3), st.sampled_from("abc")),
+        st.tuples(st.just("gap")),
+        st.tuples(st.just("take"), st.integers(1, 4)),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=400)
+@given(size=st.integers(1, 4), steps=STEPS, known=st.sets(st.integers(1, 3)))
+def test_latest_always_ends_at_the_truth(size, steps, known):
+    """Whatever happens and however slow it is, what a `latest` subscriber folds is the truth."""
+    one = subscription("latest", size)
+    truth = {("user", key): user(key) for key in known}
+    held = dict(truth)
+    told = []
+
+    def take(count):
+        for item in itertools.takewhile(bool, (at_once(one) for _ in range(count))):
+            fold(held, item)
+            told.append(item)
+
+    for step in steps:
+        match step:
+            case ("set", key, label):
+                old, new = truth.get(("user", key)), user(key, label)
+                if old == new:
+                    continue
+                truth["user", key] = new
+                one.offer(Added("user", new) if old is None else Changed("user", new, old))
+            case ("remove", key, label):
+                if truth.pop(("user", key), None):
+                    one.offer(removed(key, label))
+            case ("gap",):
+                one.offer(GAP)
+            case ("take", count):
+                take(count)
+    take(100)
+    assert held == truth
+    assert told.count(GAP) == steps.count(("gap",))
+
+
+@given(
+    size=st.integers(1, 4),
+    steps=st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.integers(0, 3)), max_size=60),
+)
+def test_latest_keeps_the_order_for_each_key(size, steps):
+    """What comes for a key is an ordered part of what was offered for it, and ends with its last.
+
+    Versions only grow here, so that order can be told from the elements alone.
+    """
+    one = subscription("latest", size)
+    truth, seen, numbers = {}, {}, itertools.count(1)
+
+    def take(item):
+        version = int(item.element.label)
+        assert version > seen.get(item.key, 0)
+        assert not isinstance(item, Changed) or item.old != item.element
+        seen[item.key] = version
+
+    for key, remove, takes in steps:
+        old, new = truth.get(key), user(key, str(next(numbers)))
+        if remove and old is not None:
+            del truth[key]
+            one.offer(Removed("user", new))
+        elif not remove:
+            truth[key] = new
+            one.offer(Added("user", new) if old is None else Changed("user", new, old))
+        for item in itertools.takewhile(bool, (at_once(one) for _ in range(takes))):
+            take(item)
+    for item in drain(one):
+        take(item)
+    for key, element in truth.items():
+        assert seen[key] == int(element.label)
