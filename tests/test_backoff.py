@@ -42,6 +42,7 @@ class Extreme(random.Random):
 )
 def test_each_delay_is_in_the_upper_half_of_its_range(first, longest, seed, attempts):
     """Delay n lies between half of min(longest, first * 2**n) and the whole of it, for ever."""
+    longest = max(first, longest)
     backoff = Backoff(first, longest, random.Random(seed))
     for attempt in range(attempts):
         ceiling = min(longest, first * 2**attempt)
@@ -84,8 +85,8 @@ def test_reset_begins_again():
 def test_at_least_is_honoured_and_counts():
     """A delay is never shorter than what was asked for, and such a delay is one of the series."""
     backoff = Backoff(chance=Extreme(upper=True))
-    assert backoff.delay(at_least=300) == 300
-    assert backoff.delay(at_least=0.1) == 2
+    assert backoff.delay(at_least=300) == 301
+    assert backoff.delay(at_least=0.1) == 2.1
     assert backoff.delay() == 4
 
 
@@ -205,3 +206,12 @@ def test_the_limit_waits_the_longest():
 def test_nothing_special_is_asked_for(error):
     """Other failures ask for no wait of their own."""
     assert wait_at_least(error, 60) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "longest"), [(0, 60), (-1, 60), (2, 1), (1, float("inf")), (float("nan"), 60)]
+)
+def test_delays_that_are_none(first, longest):
+    """Delays that would let a server be hammered, or never end, are refused."""
+    with pytest.raises(UsageError, match="delays grow from first to longest"):
+        Backoff(first, longest)

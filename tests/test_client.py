@@ -442,7 +442,7 @@ def test_a_limit_after_a_picture_is_slow(fake):
             pbx.lose()
             await entered(client, Disconnected)
             await client.synced(200)
-            assert 60 <= pbx.attempts[2] - pbx.attempts[1] <= 61
+            assert 60 <= pbx.attempts[2] - pbx.attempts[1] <= 63  # and the draw
 
     run(main())
 
@@ -737,7 +737,7 @@ def test_a_cancellation_that_is_not_the_clients(fake):
 
 
 def test_a_callback_that_keeps_its_cancellation(fake):
-    """Leaving waits for a callback to clean up, and ends though that hides its cancellation."""
+    """Leaving gives a callback a moment to finish, and another to clean up, and then goes."""
 
     async def stubborn(_):
         try:
@@ -753,7 +753,8 @@ def test_a_callback_that_keeps_its_cancellation(fake):
             pbx.set_user(1)
             await asyncio.sleep(1)
             began = now()
-        assert now() - began == pytest.approx(3)
+        assert now() - began == pytest.approx(2 * module.PATIENCE)
+        await asyncio.sleep(3)  # the callback ends by itself
 
     run(main())
 
@@ -932,7 +933,7 @@ async def test_retry_after_over_a_socket(status):
         pbx.inject(faults.Refuse(status, retry_after=77))
         async with make(pbx) as client:
             state = await asyncio.wait_for(entered(client, Disconnected), 10)
-            assert state.retry_in == 77
+            assert 77 < state.retry_in <= 77.1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 301, 302])
@@ -1716,7 +1717,7 @@ async def test_connect_and_kill():
 
     async with Simulator(calls=False, users=2) as pbx:
         before = descriptors(), len(asyncio.all_tasks())
-        async with make(pbx, backoff=Backoff(0, 0), quiet_time=0) as client:
+        async with make(pbx, backoff=Backoff(0.001, 0.001), quiet_time=0) as client:
             for _ in range(2000 if NIGHTLY else 50):
                 await client.synced(10)
                 pbx.inject(next(deaths))
@@ -1767,3 +1768,83 @@ async def test_no_secret_comes_out(caplog, name):
     )
     assert len(text) > 5000
     assert not [form for form in FORMS if form in text]
+
+
+def test_leaving_tells_the_end(fake):
+    """Asynchronous callbacks get what waits for them, the end too, when the block is left."""
+
+    async def main():
+        fake()
+        states = []
+
+        async def note(state):
+            await asyncio.sleep(0.01)
+            states.append(type(state))
+
+        async with Client("fake") as client:
+            client.on_state(note)
+            await client.synced()
+        assert states[-2:] == [Synced, Stopped]
+        assert client.on_state(note)() is None  # too late to be told anything
+
+    run(main())
+
+
+def test_a_callback_that_ends_itself(fake):
+    """An asynchronous callback may unsubscribe itself: it finishes, and is not called again."""
+
+    async def main():
+        pbx = fake()
+        done = []
+        async with Client("fake") as client:
+            await client.synced()
+
+            async def once(change):
+                end()
+                await asyncio.sleep(0.01)
+                done.append(change.key)
+
+            end = client.on_change(once)
+            pbx.set_user(1)
+            pbx.set_user(2)
+            await asyncio.sleep(1)
+        assert len(done) == 1
+
+    run(main())
+
+
+def test_a_confirmation_that_never_comes(fake):
+    """A command that waits for its confirmation when the client ends is told so at once."""
+
+    async def main():
+        fake()
+        async with Client("fake") as client:
+            await client.synced()
+            waiting = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
+            await asyncio.sleep(0.1)
+            began = now()
+        with pytest.raises(NotConnectedError):
+            await waiting
+        assert now() - began < 1
+
+    run(main())
+
+
+def test_figures_outside_the_loop(fake):
+    """The figures can be read after the loop has ended, and count what was missed and waits."""
+    kept = []
+
+    async def main():
+        pbx = fake()
+        async with Client("fake") as client:
+            await client.synced()
+            slow = client.changes(policy="drop_oldest", size=2)
+            for number in range(5):
+                pbx.set_user(number)
+            await asyncio.sleep(1)
+            assert (client.stats.missed, client.stats.lag) == (3, 2)
+            assert slow.waiting == 2
+            kept.append(client)
+
+    run(main())
+    assert kept[0].stats.frames > 0

@@ -5,6 +5,7 @@ Pure: seconds in, seconds out. docs/client.md has the table of failures.
 
 from __future__ import annotations
 
+import math
 import random
 
 from attrs import Factory, define, field
@@ -41,11 +42,20 @@ class Backoff:
     chance: random.Random = Factory(random.Random)
     _attempts: int = field(default=0, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        if not 0 < self.first <= self.longest < math.inf:
+            raise UsageError(
+                f"delays grow from first to longest, which {self.first} and {self.longest} don't"
+            )
+
     def delay(self, *, at_least: float = 0.0) -> float:
-        """Seconds until the next attempt."""
+        """Seconds until the next attempt: so many that were asked for, and the draw on top.
+
+        On top, lest all who were told the same time come back in the same second.
+        """
         ceiling = min(self.longest, self.first * 2 ** min(self._attempts, 32))
         self._attempts += 1
-        return max(at_least, self.chance.uniform(ceiling / 2, ceiling))
+        return at_least + self.chance.uniform(ceiling / 2, ceiling)
 
     def reset(self) -> None:
         """Begin again with the first delay."""

@@ -72,6 +72,9 @@ SLOW_CALLBACK = 1.0
 # Messages of one burst after which subscribers get their turn: fewer than a queue holds.
 BURST = 256
 
+# Seconds that callbacks have at the end, and once more after they were cancelled.
+PATIENCE = 0.2
+
 # Sorts of bad frames that are reported, once each; a peer could make up names without end.
 MAX_REPORTED = 100
 
@@ -119,7 +122,11 @@ State = Connecting | Syncing | Synced | Disconnected | Stopped
 
 @frozen(kw_only=True)
 class Stats:
-    """What a client has done so far. ``last_frame_age`` is in seconds, ``None``: none came."""
+    """What a client has done so far.
+
+    ``missed`` items were lost to slow subscribers, ``lag`` wait for them now.
+    ``last_frame_age`` is in seconds, ``None``: none came.
+    """
 
     frames: int
     bytes: int
@@ -129,6 +136,7 @@ class Stats:
     gaps: int
     bad_frames: int
     missed: int
+    lag: int
     last_frame_age: float | None
 
 
@@ -194,7 +202,9 @@ class Client:
         self._callbacks: dict[str, dict[object, Callable[[Any], None]]] = {
             name: {} for name in ("change", "state", "error", "message")
         }
-        self._workers: set[asyncio.Task[None]] = set()
+        # Those who await asynchronous callbacks, and what they are given.
+        self._workers: dict[asyncio.Task[None], Subscription[Any]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._watches: set[_Watch] = set()
         self._moved = asyncio.Event()  # set, and replaced, at each change of state or picture
         self._was_synced = False
@@ -208,7 +218,6 @@ class Client:
         self._sorts: Counter[str] = Counter()
         self._reported: set[str] = set()
         self._last_frame: float | None = None
-        self._missed = 0
         self._taken = 0
 
     def __repr__(self) -> str:
@@ -234,8 +243,10 @@ class Client:
             frames += self._connection.frames_read
             size += self._connection.bytes_read
         age = None
-        if self._last_frame is not None:
-            age = asyncio.get_running_loop().time() - self._last_frame
+        if self._last_frame is not None and self._loop is not None:
+            age = self._loop.time() - self._last_frame
+        subscribers = {*self._change_subscribers, *self._message_subscribers}
+        subscribers -= {*self._workers.values()}
         return Stats(
             frames=frames,
             bytes=size,
@@ -244,7 +255,8 @@ class Client:
             reconnects=max(0, self._counts["connects"] - 1),
             gaps=self._counts["gaps"],
             bad_frames=self._counts["bad_frames"],
-            missed=self._missed,
+            missed=self._counts["missed"],
+            lag=sum(one.waiting for one in (*subscribers, *self._workers.values())),
             last_frame_age=age,
         )
 
@@ -339,7 +351,7 @@ class Client:
         def leave(subscription: Subscription[Any]) -> None:
             subscribers.pop(subscription, None)
 
-        subscription: Subscription[Any] = Subscription(policy, size, wants, leave)
+        subscription: Subscription[Any] = Subscription(policy, size, wants, leave, self._counts)
         if self._used and isinstance(self._state, Stopped):
             subscription.end(self._state.reason)
         else:
@@ -417,11 +429,15 @@ class Client:
     ) -> Callable[[], None]:
         if not callable(callback):
             raise UsageError(f"a callback is callable, not a {type(callback).__name__}")
+        if self._used and isinstance(self._state, Stopped):
+            return lambda: None  # there will be nothing to tell
         callbacks, token = self._callbacks[event], object()
         if subscribe is not None:
             subscription = subscribe()
         else:
-            subscription = Subscription("drop_oldest", QUEUE_SIZE, None, lambda _: None)
+            subscription = Subscription(
+                "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._counts
+            )
         if not _is_async(callback):
             # Told at once: of the subscription, its filter alone is needed.
             subscription.close()
@@ -439,13 +455,14 @@ class Client:
         worker = asyncio.get_running_loop().create_task(
             self._serve(event, subscription, callback), name="basix_ws_cti callback"
         )
-        self._workers.add(worker)
-        worker.add_done_callback(self._workers.discard)
+        self._workers[worker] = subscription
+        worker.add_done_callback(lambda worker: self._workers.pop(worker, None) and None)
 
         def end() -> None:
             callbacks.pop(token, None)
             subscription.close()
-            worker.cancel()
+            if worker is not asyncio.current_task():  # a callback may end itself
+                worker.cancel()
 
         return end
 
@@ -454,8 +471,6 @@ class Client:
     ) -> None:
         with contextlib.suppress(Exception):  # what ended the client is told elsewhere
             async for item in items:
-                if isinstance(item, Lagged):
-                    self._missed += item.missed
                 try:
                     await callback(item)
                 except (Exception, asyncio.CancelledError) as error:
@@ -593,6 +608,7 @@ class Client:
         if self._used:
             raise UsageError("this client was used already: make another one")
         self._used = True
+        self._loop = asyncio.get_running_loop()
         self._state = Connecting(1)
         self._task = asyncio.create_task(self._run(), name="basix_ws_cti client")
         return self
@@ -603,14 +619,26 @@ class Client:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        tasks = [task for task in (self._task, *self._workers) if task is not None]
-        for task in tasks:
-            task.cancel()
         try:
-            if tasks:
-                await asyncio.wait(tasks)
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
         finally:
             self._stop(None)
+            await self._end_workers()
+
+    async def _end_workers(self) -> None:
+        """Let callbacks finish what they are at, then cancel them, and wait for neither long."""
+        me = asyncio.current_task()  # a callback may leave the block
+        for cancel in (False, True):
+            workers = [worker for worker in self._workers if worker is not me]
+            for worker in workers if cancel else ():
+                worker.cancel()
+            if workers:
+                await asyncio.wait(workers, timeout=PATIENCE)
+        for worker in self._workers:
+            if worker is not me:
+                _logger.warning("a callback does not end though it was cancelled")
 
     async def _run(self) -> None:
         reason: Exception | None = None
@@ -729,6 +757,7 @@ class Client:
         if self.is_synced:
             self._blind_since = datetime.now(UTC)
             self._blind_because = reason
+            self._disconnected()  # no command goes out on it any more
             self._enter(Disconnected(reason, None))
         return reason
 
@@ -832,6 +861,11 @@ class Client:
             subscriber.end(reason)
         self._change_subscribers.clear()
         self._message_subscribers.clear()
+        for subscription in self._workers.values():
+            subscription.end(reason)
+        for watch in self._watches:
+            if not watch.seen.done():
+                watch.seen.set_exception(reason or NotConnectedError())
 
 
 @frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from attrs import frozen
@@ -64,6 +64,7 @@ class Subscription(Generic[T]):
         size: int,
         wants: Callable[[T], bool] | None,
         leave: Callable[[Subscription[T]], None],
+        figures: Counter[str] | None = None,
     ) -> None:
         if policy not in {"latest", "drop_oldest", "fail"}:
             raise UsageError(f"policy is 'latest', 'drop_oldest' or 'fail', not {policy!r}")
@@ -73,6 +74,7 @@ class Subscription(Generic[T]):
         self._policy = policy
         self.wants = wants
         self._leave = leave
+        self._figures = Counter() if figures is None else figures
         self._items: deque[T] = deque()
         self._missed = 0
         # latest, once more than `size` wait: (kind, key) -> what was known, whether just so
@@ -97,8 +99,11 @@ class Subscription(Generic[T]):
         return len(self._items) + len(self._net)
 
     def close(self) -> None:
-        """Take nothing more; the iteration ends."""
+        """Take nothing more, drop what waits; the iteration ends."""
         self._leave(self)
+        self._items.clear()
+        self._net.clear()
+        self._missed = 0
         self.end(None)
 
     def end(self, reason: Exception | None) -> None:
@@ -122,6 +127,7 @@ class Subscription(Generic[T]):
         elif self._policy == "drop_oldest":
             self._items.popleft()
             self._missed += 1
+            self._figures["missed"] += 1
             self._items.append(item)
         else:
             self._items.clear()
