@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import time
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
@@ -1708,27 +1709,89 @@ async def test_several_clients_in_one_loop():
         assert first.stats.gaps == 0
 
 
-async def test_connect_and_kill():
-    """However often connections come and go, no task and no descriptor stays behind."""
+@pytest.fixture
+def quiet_log():
+    """Nothing is logged: pytest keeps what is, which is memory too."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def traced():
+    """Bytes allocated by Python since it was called last."""
+    tracemalloc.start()
+
+    def grown(before=[0]):  # noqa: B006
+        gc.collect()
+        now = tracemalloc.get_traced_memory()[0]
+        before[0], result = now, now - before[0]
+        return result
+
+    yield grown
+    tracemalloc.stop()
+
+
+async def test_connect_and_kill(quiet_log, traced):
+    """However often connections come and go, no task, descriptor or memory stays behind."""
     deaths = itertools.cycle([faults.Drop(), faults.Reset(), faults.HalfClose(), faults.Say()])
+    cycles = 2000 if NIGHTLY else 200
 
     def descriptors():
         return len([*Path("/proc/self/fd").iterdir()])
 
+    async def killed(client):
+        await client.synced(10)
+        pbx.inject(next(deaths))
+        gaps = client.stats.gaps
+        await until(lambda: client.stats.gaps > gaps)
+
+    async def once():
+        async with make(pbx, quiet_time=0) as client:
+            await client.synced(10)
+
     async with Simulator(calls=False, users=2) as pbx:
         before = descriptors(), len(asyncio.all_tasks())
         async with make(pbx, backoff=Backoff(0.001, 0.001), quiet_time=0) as client:
-            for _ in range(2000 if NIGHTLY else 50):
-                await client.synced(10)
-                pbx.inject(next(deaths))
-                gaps = client.stats.gaps
-                await until(lambda gaps=gaps: client.stats.gaps > gaps)
-        for _ in range(2000 if NIGHTLY else 50):
-            async with make(pbx, quiet_time=0) as client:
-                await client.synced(10)
+            for _ in range(cycles // 4):
+                await killed(client)
+                await once()
+            traced()
+            for _ in range(cycles * 3 // 4):
+                await killed(client)
+            for _ in range(cycles * 3 // 4):
+                await once()
+            grown = traced()
+        assert grown < 2**18, f"{grown} bytes more after {cycles * 3 // 4} cycles of each sort"
         await until(lambda: not pbx.connections)
         gc.collect()
         await until(lambda: (descriptors(), len(asyncio.all_tasks())) == before)
+
+
+async def test_a_flood_does_not_fill_memory(quiet_log, traced):
+    """While one callback sleeps and one raises, a flood leaves less than 32 MiB behind."""
+    events = 100_000 if NIGHTLY else 10_000
+    told = itertools.count()
+
+    async def sleeper(_):
+        await asyncio.sleep(60)
+
+    def raiser(_):
+        raise LookupError
+
+    async with Simulator(calls=False, users=50) as pbx, connected(pbx) as client:
+        for policy in ("latest", "drop_oldest"):
+            client.on_change(sleeper, policy=policy)
+        client.on_change(raiser)
+        client.on_info_event(lambda *_: next(told))
+        latest = client.changes()
+        traced()
+        pbx.inject(faults.Flood(events))
+        await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 120)
+        grown = traced()
+        assert next(told) == events
+        assert latest.waiting <= 1024
+        assert grown < 2**25, f"{grown} bytes more"
 
 
 @pytest.mark.parametrize("name", ["token", "credentials"])
