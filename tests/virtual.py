@@ -186,6 +186,9 @@ class Line:
         self.bytes_read += 10
         return item
 
+    async def ping(self):
+        pass
+
     async def send(self, command):
         self.sent.append(command)
 

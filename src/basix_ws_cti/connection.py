@@ -149,6 +149,21 @@ class Connection:
         if lost is not None:
             raise lost
 
+    async def ping(self) -> None:
+        """Ping the PBX, and wait for its pong; ``ConnectionLost`` when the connection is closed."""
+        lost = None
+        try:
+            # Shielded: who gives up waiting leaves the library's own future alone.
+            await asyncio.shield(await self._websocket.ping())
+        except ConnectionClosed as error:
+            lost = self._lost(error)
+        if lost is not None:
+            raise lost
+
+    def abort(self) -> None:
+        """End the TCP connection at once, without a word: whoever reads gets ``ConnectionLost``."""
+        self._websocket.transport.abort()
+
     async def close(self) -> None:
         """Close the connection; again is harmless. What has not been read is discarded."""
         # Unread messages would keep the peer's own close from being seen, until the time-out.
