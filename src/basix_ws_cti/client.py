@@ -225,7 +225,6 @@ class Client:
         self._sorts: Counter[str] = Counter()
         self._reported: set[str] = set()
         self._last_frame: float | None = None
-        self._taken = 0
 
     def __repr__(self) -> str:
         return f"<Client {self._name} {type(self._state).__name__.lower()}>"
@@ -252,8 +251,8 @@ class Client:
         age = None
         if self._last_frame is not None and self._loop is not None:
             age = self._loop.time() - self._last_frame
-        subscribers = {*self._change_subscribers, *self._message_subscribers}
-        subscribers -= {*self._workers.values()}
+        # A callback's subscription is in two places.
+        told = {*self._change_subscribers, *self._message_subscribers, *self._workers.values()}
         return Stats(
             frames=frames,
             bytes=size,
@@ -263,7 +262,7 @@ class Client:
             gaps=self._counts["gaps"],
             bad_frames=self._counts["bad_frames"],
             missed=self._counts["missed"],
-            lag=sum(one.waiting for one in (*subscribers, *self._workers.values())),
+            lag=sum(one.waiting for one in told),
             last_frame_age=age,
         )
 
@@ -727,9 +726,6 @@ class Client:
         if connection is not None:
             self._counts["frames"] += connection.frames_read
             self._counts["bytes"] += connection.bytes_read
-        if self._quiet is not None:
-            self._quiet.cancel()
-            self._quiet = None
 
     async def _watch(self, connection: Connection) -> None:
         """End a connection on which nothing comes, not even the answer to a ping."""
@@ -765,8 +761,7 @@ class Client:
                         continue
                     self._last_frame = loop.time()
                     self._sorts[type(message).__name__] += 1
-                    self._taken += 1
-                    if self._taken % BURST == 0:
+                    if connection.frames_read % BURST == 0:
                         # What has arrived already is read without a pause, and that can be
                         # more than fits the queues of subscribers who do keep up.
                         await asyncio.sleep(0)
@@ -851,7 +846,6 @@ class Client:
         self._was_synced = True
         self._attempts = 0
         self._refusals = 0
-        self._state = Synced()
         gap = None
         if self._blind_since is not None:
             gap = Gap(self._blind_since, datetime.now(UTC), self._blind_because)

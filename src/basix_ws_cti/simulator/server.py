@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from .api import Api
+    from .model import User
     from .pbx import Key, Picture
 
 _logger = logging.getLogger(__name__)
@@ -412,14 +413,15 @@ class Simulator(Control):
             await self._listen()
 
     async def _flood(self, events: int) -> None:
+        users: list[User] = []
         for number in range(events):
-            users = list(self.pbx.users.values())
-            if not users:
-                return
-            user = users[number % len(users)]
-            self.pbx.edit(user, presence=(user.presence + 1) % 4)
             if number % _EVENTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
+                users = list(self.pbx.users.values())  # as they are for the next so many events
+                if not users:
+                    return
+            user = users[number % len(users)]
+            self.pbx.edit(user, presence=(user.presence + 1) % 4)
 
     async def _inject_later(self, fault: Fault, after: float, to: Feed | None) -> None:
         await asyncio.sleep(after)
