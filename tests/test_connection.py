@@ -503,7 +503,7 @@ async def test_the_headers_are_logged_masked(caplog):
         assert_clean(repr(cti))
         gc.collect()
         assert_clean(str([repr(thing) for thing in vars(cti).values()]))
-        request = cti._websocket.request
+        request = cti._socket.request
         assert "Authorization" not in request.headers
     ours = [record.getMessage() for record in caplog.records if record.name == "websockets.client"]
     assert "> Authorization: Basic [secret]" in ours

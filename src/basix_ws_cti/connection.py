@@ -18,7 +18,8 @@ import logging
 import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Required, TypedDict, TypeVar, cast
 
 from attrs import field, frozen
 from websockets.asyncio.client import connect as websocket_connect
@@ -56,11 +57,10 @@ from .exceptions import (
 from .messages import SystemMsg
 from .parser import MessageParser
 from .terms import DEFAULT_LIMITS, MAX_FRAME_BYTES
+from .websocket import FeedSocket
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from websockets.asyncio.client import ClientConnection
 
     from .messages import Message
     from .terms import Limits
@@ -69,6 +69,35 @@ Credentials = Basic | Ticket | Callable[[str], Awaitable[Basic | Ticket]]
 """Who connects: a value, or an async function from the request target to one."""
 
 T = TypeVar("T")
+
+
+class ConnectOptions(TypedDict, total=False):
+    """The keywords of ``connect``, for who passes them on."""
+
+    app_name: Required[str]
+    domain: str | None
+    token: str | None
+    credentials: Credentials | None
+    full_events: bool
+    force: bool
+    user_id: int | str | None
+    user_name: str | None
+    user_label: str | None
+    user_extension: str | None
+    user_did: str | None
+    user_email: str | None
+    base_url: str | None
+    limits: Limits
+    ssl: tls.SSLContext | None
+    additional_headers: Mapping[str, str] | Iterable[tuple[str, str]] | None
+    proxy: str | None
+    allow_insecure: bool
+    open_timeout: float | None
+    close_timeout: float | None
+    ping_interval: float | None
+    ping_timeout: float | None
+    max_size: int | None
+
 
 _MASK = "[secret]"
 
@@ -89,10 +118,8 @@ class Connection:
     are a ``UsageError``.
     """
 
-    def __init__(
-        self, websocket: ClientConnection, parser: MessageParser, name: str, mask: Mask
-    ) -> None:
-        self._websocket = websocket
+    def __init__(self, socket: FeedSocket, parser: MessageParser, name: str, mask: Mask) -> None:
+        self._socket = socket
         self._parser = parser
         self._name = name
         self._mask = mask
@@ -101,7 +128,7 @@ class Connection:
         self.bytes_read = 0
 
     def __repr__(self) -> str:
-        return f"<Connection {self._name} {self._websocket.state.name}>"
+        return f"<Connection {self._name} {self._socket.state.name}>"
 
     def __aiter__(self) -> Connection:
         return self
@@ -111,7 +138,7 @@ class Connection:
             raise self._ending
         lost = None
         try:
-            frame = await self._websocket.recv()
+            frame = await self._socket.receive()
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
         except ConcurrencyError:
@@ -120,6 +147,19 @@ class Connection:
             lost = self._lost(error)
         if lost is not None:
             raise lost
+        return self._read(frame)
+
+    def waiting(self) -> Message | None:
+        """The next message, if it has arrived already; ``None``: iterate to wait for it.
+
+        For who reads in bursts. A frame that can't be read raises what iterating would.
+        """
+        if self._ending is not None:
+            return None
+        frame = self._socket.receive_waiting()
+        return None if frame is None else self._read(frame)
+
+    def _read(self, frame: bytes | str) -> Message:
         self.frames_read += 1
         self.bytes_read += len(frame)
         message = self._parser.parse(frame)
@@ -143,7 +183,7 @@ class Connection:
             raise UsageError(f"a command is a JSON object: {type(error).__name__}") from None
         lost = None
         try:
-            await self._websocket.send(text)
+            await self._socket.send(text)
         except ConnectionClosed as error:
             lost = self._lost(error)
         if lost is not None:
@@ -154,7 +194,7 @@ class Connection:
         lost = None
         try:
             # Shielded: who gives up waiting leaves the library's own future alone.
-            await asyncio.shield(await self._websocket.ping())
+            await asyncio.shield(await self._socket.ping())
         except ConnectionClosed as error:
             lost = self._lost(error)
         if lost is not None:
@@ -162,21 +202,21 @@ class Connection:
 
     def abort(self) -> None:
         """End the TCP connection at once, without a word: whoever reads gets ``ConnectionLost``."""
-        self._websocket.transport.abort()
+        self._socket.transport.abort()
 
     async def close(self) -> None:
         """Close the connection; again is harmless. What has not been read is discarded."""
         # Unread messages would keep the peer's own close from being seen, until the time-out.
         discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")
         try:
-            await self._websocket.close()
+            await self._socket.close()
         finally:
             discarding.cancel()
 
     async def _discard(self) -> None:
         with contextlib.suppress(ConnectionClosed, ConcurrencyError):
             while True:
-                await self._websocket.recv()
+                await self._socket.receive()
 
     def _lost(self, error: ConnectionClosed) -> ConnectionLost:
         close = error.rcvd or error.sent  # ours says why where the peer's did not come
@@ -269,6 +309,7 @@ class connect:  # noqa: N801 - called like the function that it stands for
             "ping_interval": ping_interval,
             "ping_timeout": ping_timeout,
             "max_size": max_size,
+            "create_connection": partial(FeedSocket, max_size=max_size),
             "compression": None,
         }
         if self._server.is_secure:
@@ -343,7 +384,7 @@ class connect:  # noqa: N801 - called like the function that it stands for
             # No longer needed, and readable in there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
         parser = MessageParser(**self._parser_options)
-        return Connection(websocket, parser, self._name, mask)
+        return Connection(cast("FeedSocket", websocket), parser, self._name, mask)
 
     def _check_value(self, credentials: object) -> None:
         if isinstance(credentials, Ticket) and self._full_events:

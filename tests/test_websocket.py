@@ -1,0 +1,384 @@
+"""The feed's own WebSocket, held against the library's: the same bytes, the same messages."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedError
+from websockets.frames import Close, Frame, Opcode
+from websockets.uri import parse_uri
+from websockets.utils import accept_key
+
+from basix_ws_cti.websocket import HIGH_WATER, LOW_WATER, FeedSocket
+
+MAX_SIZE = 70_000
+QUIET = logging.getLogger("test.quiet")
+QUIET.setLevel(logging.CRITICAL)
+
+
+class Transport:
+    """Takes what is written, and counts what is asked of it."""
+
+    def __init__(self):
+        self.written = bytearray()
+        self.paused = False
+        self.pauses = 0
+
+    def write(self, data):
+        self.written += data
+
+    def writelines(self, parts):
+        self.write(b"".join(parts))
+
+    def pause_reading(self):
+        assert not self.paused
+        self.paused = True
+        self.pauses += 1
+
+    def resume_reading(self):
+        assert self.paused
+        self.paused = False
+
+    def can_write_eof(self):
+        return True
+
+    def is_closing(self):
+        return False
+
+    def get_extra_info(self, _):
+        return None
+
+    def nothing(self, *_, **__):
+        pass
+
+    write_eof = close = abort = set_write_buffer_limits = nothing
+
+
+def make(cls, logger=QUIET, **options):
+    protocol = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=MAX_SIZE, logger=logger)
+    connection = cls(protocol, ping_interval=None, close_timeout=0.01, **options)
+    connection.connection_made(Transport())
+    return connection
+
+
+def answer(connection):
+    key = connection.request.headers["Sec-WebSocket-Key"]
+    return (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
+    ).encode()
+
+
+def chunks(data, cuts):
+    """``data`` in pieces of the lengths that ``cuts`` has, over and over."""
+    at = 0
+    for length in itertools.cycle(cuts):
+        if at >= len(data):
+            return
+        yield data[at : at + length]
+        at += length
+
+
+async def run(connection, receive, stream, cuts):
+    """All messages that come of a stream of bytes after the handshake, and how it ended."""
+    shaking = asyncio.create_task(connection.handshake())
+    await asyncio.sleep(0)
+    messages = []
+
+    async def read():
+        with pytest.raises(ConnectionClosed):
+            while True:
+                messages.append(await receive())
+
+    reading = asyncio.create_task(read())
+    connection.transport.written.clear()
+    for chunk in chunks(answer(connection) + stream, cuts):
+        connection.data_received(chunk)
+        await asyncio.sleep(0)
+    connection.eof_received()
+    connection.connection_lost(None)
+    await shaking
+    await reading
+    return messages, connection.close_code, connection.close_reason, connection.transport.written
+
+
+def library(stream, cuts):
+    async def main():
+        connection = make(ClientConnection)
+        return await run(connection, connection.recv, stream, cuts)
+
+    return asyncio.run(main())
+
+
+def ours(stream, cuts):
+    async def main():
+        connection = make(FeedSocket, max_size=MAX_SIZE)
+        return await run(connection, connection.receive, stream, cuts)
+
+    return asyncio.run(main())
+
+
+def frame(opcode, data=b"", *, mask=False, **bits):
+    return Frame(opcode, data, **bits).serialize(mask=mask)
+
+
+def binary(data=b""):
+    return frame(Opcode.BINARY, data)
+
+
+SIZES = st.sampled_from([0, 1, 2, 125, 126, 127, 128, 255, 256, 1000, 65535, 65536, MAX_SIZE])
+GOOD = st.one_of(
+    SIZES.map(lambda size: binary(bytes(range(256)) * (size // 256) + bytes(size % 256))),
+    st.binary(max_size=20).map(binary),
+    st.binary(max_size=125).map(partial(frame, Opcode.PING)),
+    st.binary(max_size=125).map(partial(frame, Opcode.PONG)),
+)
+SPECIMENS = {
+    "empty": binary(),
+    "binary": binary(b"x" * 126),
+    "as long as may be": binary(bytes(MAX_SIZE)),
+    "too long": binary(bytes(MAX_SIZE + 1)),
+    "of a length that nobody has": b"\x82\x7f" + b"\xff" * 8,
+    "ping": frame(Opcode.PING, b"x"),
+    "pong": frame(Opcode.PONG, b"x" * 125),
+    "ping in fragments": b"\x09\x00",
+    "ping that is too long": b"\x89\x7e\x00\x7e",
+    "text": frame(Opcode.TEXT, "é".encode()),
+    "no text": frame(Opcode.TEXT, b"\xff"),
+    "masked": frame(Opcode.BINARY, b"x", mask=True),
+    "masked head": b"\x82\x80",
+    "reserved bit": b"\xc2\x01x",
+    "first": frame(Opcode.BINARY, b"first", fin=False),
+    "middle": frame(Opcode.CONT, b"middle", fin=False),
+    "last": frame(Opcode.CONT, b"last"),
+    "unknown": b"\x83\x00",
+    "close": frame(Opcode.CLOSE),
+    "close with a reason": frame(Opcode.CLOSE, Close(1001, "going away").serialize()),
+    "no close": frame(Opcode.CLOSE, b"\x03"),
+    "half a frame": binary(b"x" * 126)[:20],
+    "half a header": b"\x82\x7e\x00",
+}
+OTHER = st.one_of(GOOD, st.sampled_from([*SPECIMENS.values()]), st.binary(min_size=1, max_size=20))
+CUTS = st.one_of(
+    st.just([1]), st.just([2**20]), st.lists(st.sampled_from([1, 2, 3, 7, 200, 2**16]), min_size=1)
+)
+
+
+@pytest.mark.parametrize("first", SPECIMENS)
+@pytest.mark.usefixtures("no_chance")
+def test_each_sort_of_frame(first):
+    """One frame of each sort after another, whole or in pieces: all as with the library."""
+    for second, cuts in itertools.product(SPECIMENS.values(), ([2**20], [3, 1, 2000])):
+        stream = binary(b"1") + SPECIMENS[first] + second + binary(b"2")
+        assert ours(stream, cuts) == library(stream, cuts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    good=st.lists(GOOD, max_size=6),
+    other=st.lists(OTHER, max_size=4),
+    cuts=CUTS,
+    cut=st.booleans(),
+)
+@pytest.mark.usefixtures("no_chance")
+def test_the_same_as_the_library(good, other, cuts, cut):
+    """Whatever comes, however cut: the same messages, answers and end as with the library."""
+    stream = b"".join(good + other)
+    if cuts == [1]:
+        stream = stream[-3000:] if other else stream[:3000]
+    if cut:
+        stream = stream[:-1]
+    assert ours(stream, cuts) == library(stream, cuts)
+
+
+@pytest.fixture(scope="module")
+def no_chance():
+    """Masks that are no chance: what is answered can be compared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("websockets.frames.secrets.token_bytes", bytes)
+        yield
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+def test_binary_messages_do_not_pass_through_the_library(monkeypatch, size):
+    """Whole binary frames are cut out here, of each layout of a length, and in any pieces."""
+    monkeypatch.setattr(FeedSocket, "recv", None)
+    passed = []
+    monkeypatch.setattr(
+        ClientConnection, "data_received", passing(ClientConnection.data_received, passed)
+    )
+    stream = binary(bytes(size)) * 3
+
+    async def main(cuts):
+        connection = make(FeedSocket, max_size=MAX_SIZE)
+        shaking = asyncio.create_task(connection.handshake())
+        await asyncio.sleep(0)
+        for chunk in chunks(answer(connection) + stream, cuts):
+            connection.data_received(chunk)
+        await shaking
+        messages = [await connection.receive() for _ in range(3)]
+        assert connection.receive_waiting() is None
+        assert b"".join(passed) == answer(connection)
+        return messages
+
+    for cuts in ([1] if size < 1000 else [500], [1000], [2**20]):
+        passed.clear()
+        assert asyncio.run(main(cuts)) == [bytes(size)] * 3
+
+
+def passing(function, passed):
+    def data_received(self, data):
+        passed.append(data)
+        function(self, data)
+
+    return data_received
+
+
+def opened(test):
+    """Run ``test`` with a connection whose handshake is over."""
+
+    async def main():
+        connection = make(FeedSocket, max_size=MAX_SIZE)
+        shaking = asyncio.create_task(connection.handshake())
+        await asyncio.sleep(0)
+        connection.data_received(answer(connection))
+        await shaking
+        await test(connection)
+
+    asyncio.run(main())
+
+
+def test_reading_pauses_while_too_much_waits():
+    """When more waits than the high water mark reading pauses; at the low one it goes on."""
+
+    async def test(connection):
+        transport = connection.transport
+        connection.data_received(binary(b"x") * HIGH_WATER)
+        assert not transport.paused
+        connection.data_received(binary(b"x"))
+        assert transport.paused
+        connection.data_received(binary(b"x") * 5)  # what had arrived
+        assert transport.pauses == 1
+        for waiting in range(HIGH_WATER + 5, LOW_WATER, -1):
+            assert transport.paused, waiting
+            assert connection.receive_waiting() == b"x"
+        assert transport.paused
+        assert connection.receive_waiting() == b"x"
+        assert not transport.paused
+
+    opened(test)
+
+
+def test_the_library_s_own_pause_is_left_alone():
+    """When the library has taken over and holds back itself, it is not undone here."""
+
+    async def test(connection):
+        transport = connection.transport
+        connection.data_received(binary(b"x") * (HIGH_WATER + 1))
+        transport.paused = False  # the library would pause a second time
+        connection.data_received(frame(Opcode.TEXT, b"y") * (HIGH_WATER + 1))
+        assert transport.paused
+        for _ in range(HIGH_WATER + 1):
+            assert await connection.receive() == b"x"
+        assert transport.paused
+        assert [await connection.receive() for _ in range(HIGH_WATER + 1)] == ["y"] * 17
+        assert not transport.paused
+
+    opened(test)
+
+
+def test_two_receive_at_once():
+    """Two that receive at once are refused, and the first gets what comes."""
+
+    async def test(connection):
+        first = asyncio.create_task(connection.receive())
+        await asyncio.sleep(0)
+        with pytest.raises(ConcurrencyError):
+            await connection.receive()
+        connection.data_received(binary(b"x"))
+        assert await first == b"x"
+
+    opened(test)
+
+
+def test_cancelling_loses_nothing():
+    """Who is cancelled while receiving leaves what comes for the next."""
+
+    async def test(connection):
+        first = asyncio.create_task(connection.receive())
+        await asyncio.sleep(0)
+        connection.data_received(binary(b"x"))
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert await connection.receive() == b"x"
+
+    opened(test)
+
+
+def test_what_has_arrived_is_received_after_the_end():
+    """A connection that breaks gives what it brought, then the end, again and again."""
+
+    async def test(connection):
+        connection.data_received(binary(b"x") * 2 + b"\x82\x05ha")
+        connection.connection_lost(ConnectionResetError())
+        assert [await connection.receive() for _ in range(2)] == [b"x"] * 2
+        for _ in range(2):
+            with pytest.raises(ConnectionClosedError):
+                await connection.receive()
+
+    opened(test)
+
+
+def test_a_long_message_is_looked_at_once(monkeypatch):
+    """The pieces of a long message are gathered, and not looked at again with each."""
+    looks = []
+
+    def cut(self, data):
+        looks.append(len(data))
+        return original(self, data)
+
+    original = FeedSocket._cut
+    monkeypatch.setattr(FeedSocket, "_cut", cut)
+
+    async def test(connection):
+        stream = binary(bytes(60_000))
+        for chunk in chunks(stream, [100]):
+            connection.data_received(chunk)
+        assert await connection.receive() == bytes(60_000)
+        assert looks == [100, len(stream)]
+
+    opened(test)
+
+
+def test_each_frame_is_logged_where_that_is_asked_for(caplog):
+    """With the library's log at DEBUG it has every frame, and logs it."""
+    caplog.set_level(logging.DEBUG, logger="test.loud")
+
+    async def main():
+        connection = make(FeedSocket, logging.getLogger("test.loud"), max_size=MAX_SIZE)
+        messages, *_ = await run(connection, connection.receive, binary(b"x") * 2, [2**20])
+        assert messages == [b"x"] * 2
+
+    asyncio.run(main())
+    assert caplog.text.count("< BINARY") == 2
+
+
+def test_no_limit():
+    """Without a limit a message may have any size."""
+
+    async def main():
+        connection = make(FeedSocket, max_size=None)
+        stream = binary(bytes(MAX_SIZE * 2))
+        messages, *_ = await run(connection, connection.receive, stream, [2**20])
+        assert list(map(len, messages)) == [MAX_SIZE * 2]
+
+    asyncio.run(main())
