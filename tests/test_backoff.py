@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from basix_ws_cti import (
 from basix_ws_cti.backoff import MAX_RETRY_AFTER, Backoff, is_final, wait_at_least
 from basix_ws_cti.exceptions import LoggedOut, PictureDoubtful, SyncTimeout
 
-LAST_WEDNESDAY = "Wed, 21 Oct 2015 07:28:00 GMT"
+NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 
 
 class Extreme(random.Random):
@@ -182,30 +183,34 @@ def test_the_limit_is_final_on_the_first_connect_alone(was_synced):
         ("inf", MAX_RETRY_AFTER),
         ("", 60),
         ("soon", 60),
-        (LAST_WEDNESDAY, 60),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 2026 07:29:30 GMT", 90),
+        ("Wed, 21 Oct 2026 07:29:30 -0000", 90),
+        ("Fri, 21 Oct 2033 07:28:00 GMT", MAX_RETRY_AFTER),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", 60),
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after(header, seconds, status):
-    """Retry-After is seconds up to an hour; a date or nonsense is the longest delay."""
-    assert wait_at_least(HandshakeError(status, "x", header), 60) == seconds
+    """Retry-After is seconds, or a date, up to an hour; nonsense is the longest delay."""
+    assert wait_at_least(HandshakeError(status, "x", header), 60, NOW) == seconds
 
 
 @given(st.text(), st.floats(0, 1000))
 def test_any_retry_after_is_a_time_to_wait(header, longest):
     """Whatever a server writes there, the wait is a number between nothing and an hour."""
-    assert 0 <= wait_at_least(HandshakeError(503, None, header), longest) <= MAX_RETRY_AFTER
+    assert 0 <= wait_at_least(HandshakeError(503, None, header), longest, NOW) <= MAX_RETRY_AFTER
 
 
 def test_the_limit_waits_the_longest():
     """At the limit attempts are slow: the PBX may count our own dead connection for a while."""
-    assert wait_at_least(ConnectionLimitReached(), 60) == 60
+    assert wait_at_least(ConnectionLimitReached(), 60, NOW) == 60
 
 
 @pytest.mark.parametrize("error", [None, ConnectionLost(1006), ConnectFailed("x"), OSError()])
 def test_nothing_special_is_asked_for(error):
     """Other failures ask for no wait of their own."""
-    assert wait_at_least(error, 60) == 0
+    assert wait_at_least(error, 60, NOW) == 0
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from basix_ws_cti import (
     SystemMsg,
     UsageError,
     User,
+    callbacks,
     to_dict,
 )
 from basix_ws_cti import client as module
@@ -754,7 +755,7 @@ def test_a_callback_that_keeps_its_cancellation(fake):
             pbx.set_user(1)
             await asyncio.sleep(1)
             began = now()
-        assert now() - began == pytest.approx(2 * module.PATIENCE)
+        assert now() - began == pytest.approx(2 * callbacks.PATIENCE)
         await asyncio.sleep(3)  # the callback ends by itself
 
     run(main())
@@ -1448,7 +1449,7 @@ def test_an_on_error_that_raises(fake):
 
 async def test_a_callback_that_blocks_is_named(monkeypatch, caplog):
     """A sync callback that keeps the loop too long is named in a warning."""
-    monkeypatch.setattr(module, "SLOW_CALLBACK", 0.02)
+    monkeypatch.setattr(callbacks, "SLOW_CALLBACK", 0.02)
 
     def dawdling(_):
         time.sleep(0.03)
@@ -1485,7 +1486,7 @@ async def test_a_subscription_that_is_dropped_is_forgotten():
             break
         client.messages()
         gc.collect()
-        assert len(client._change_subscribers) == len(client._message_subscribers) == 0
+        assert [*client._change_subscribers, *client._message_subscribers] == []
 
 
 async def test_a_reader_that_nobody_holds_goes_on():

@@ -186,6 +186,9 @@ class Line:
         self.bytes_read += 10
         return item
 
+    def waiting(self):
+        return None
+
     async def ping(self):
         pass
 

@@ -61,9 +61,10 @@ from .messages import (
 )
 from .mirror import Added, Change, Changed, Mirror, Removed
 from .parser import MessageParser
+from .status import ClientState, Connecting, Disconnected, Stats, Stopped, Synced, Syncing
 
 if TYPE_CHECKING:
-    from .client import Client, Connecting, Disconnected, Stats, Stopped, Synced, Syncing
+    from .client import Client
     from .connection import Connection, connect
     from .subscriptions import Gap, Lagged, Subscription
 
@@ -78,6 +79,7 @@ __all__ = [
     "Changed",
     "Channel",
     "Client",
+    "ClientState",
     "CommandTimeout",
     "ConnectFailed",
     "Connecting",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import random
+from datetime import UTC
+from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field
 
@@ -19,6 +21,9 @@ from .exceptions import (
     LoggedOut,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # A fresh credential that is refused may have died on the way; three in a row have not.
 FRESH_REFUSALS = 3
@@ -81,15 +86,27 @@ def is_final(error: Exception, *, was_synced: bool, fresh_credentials: bool, ref
     return False
 
 
-def wait_at_least(error: BaseException | None, longest: float) -> float:
-    """Seconds that a failure asks for before the next attempt; 0: nothing special."""
+def wait_at_least(error: BaseException | None, longest: float, now: datetime) -> float:
+    """Seconds that a failure asks for before the next attempt; 0: nothing special.
+
+    ``now``, aware, is what a Retry-After that is a date is told from (RFC 9110, section
+    10.2.3). One that can't be read asks for the longest delay.
+    """
     if isinstance(error, ConnectionLimitReached):
         return longest
-    if isinstance(error, HandshakeError) and error.retry_after is not None:
-        text = error.retry_after.strip()
+    if not isinstance(error, HandshakeError) or error.retry_after is None:
+        return 0.0
+    text = error.retry_after.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare, and slow to load
+
         try:
-            seconds = float(text)
+            date = parsedate_to_datetime(text)
         except ValueError:
-            return longest  # a date, mostly: no clock is here to read it by
-        return min(MAX_RETRY_AFTER, seconds) if seconds > 0 else 0.0
-    return 0.0
+            return longest
+        # A date without a zone is none of HTTP's, which are all GMT.
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        seconds = (date - now).total_seconds()
+    return min(MAX_RETRY_AFTER, seconds) if seconds > 0 else 0.0

@@ -7,18 +7,19 @@ aside until it is whole, and then swapped in. Reading never waits for a subscrib
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
 import logging
 from collections import Counter, deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+import attrs
 from attrs import field, frozen
 
+from . import commands
 from .backoff import Backoff, is_final, wait_at_least
-from .connection import Connection, connect
+from .callables import sort_of_callback
+from .callbacks import Callbacks, is_cancelled, name_of
+from .connection import Connection, ConnectOptions, connect
 from .exceptions import (
     AuthenticationError,
     BasixError,
@@ -37,20 +38,20 @@ from .exceptions import (
 )
 from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg
 from .mirror import Added, Changed, Mirror, Removed
-from .states import Park
-from .subscriptions import QUEUE_SIZE, Gap, Lagged, Subscription
+from .status import Connecting, Disconnected, Stats, Stopped, Synced, Syncing
+from .subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from .commands import Command
     from .messages import Message
     from .mirror import Change
+    from .status import ClientState
     from .subscriptions import Policy
 
 _logger = logging.getLogger(__name__)
-
-_Subscribers = WeakKeyDictionary[Subscription[Any], None]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,78 +68,14 @@ STEADY_TIME = 30.0
 # Rebuilding the picture is prompt so many times in a minute; then it waits as any failure does.
 PROMPT_REBUILDS = 3
 
-# A synchronous callback that takes so many seconds keeps pings from being answered.
-SLOW_CALLBACK = 1.0
-
 # Messages of one burst after which subscribers get their turn: fewer than a queue holds.
 BURST = 256
-
-# Seconds that callbacks have at the end, and once more after they were cancelled.
-PATIENCE = 0.2
 
 # Sorts of bad frames that are reported, once each; a peer could make up names without end.
 MAX_REPORTED = 100
 
 # A silent peer is found after at most two intervals, the time-out and the closing: 13.5 s.
-LIVENESS = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
-
-
-@frozen
-class Connecting:
-    """Making an attempt; ``attempt`` counts from 1 since the last picture."""
-
-    attempt: int
-
-
-@frozen
-class Syncing:
-    """Connected, and being told what there is."""
-
-
-@frozen
-class Synced:
-    """The picture is whole, and follows every event."""
-
-
-@frozen
-class Disconnected:
-    """Not connected, because of ``reason``; the next attempt is in ``retry_in`` seconds.
-
-    ``None``: that is not known yet, the connection is being closed.
-    """
-
-    reason: Exception
-    retry_in: float | None
-
-
-@frozen
-class Stopped:
-    """The end: ``None``, the block was left; else what can't be helped by trying again."""
-
-    reason: Exception | None
-
-
-State = Connecting | Syncing | Synced | Disconnected | Stopped
-
-
-@frozen(kw_only=True)
-class Stats:
-    """What a client has done so far.
-
-    ``missed`` items were lost to slow subscribers, ``lag`` wait for them now.
-    ``last_frame_age`` is in seconds, ``None``: none came.
-    """
-
-    frames: int
-    bytes: int
-    messages: dict[str, int]
-    connects: int
-    reconnects: int
-    gaps: int
-    bad_frames: int
-    missed: int
-    lag: int
-    last_frame_age: float | None
+LIVENESS: dict[str, Any] = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
 
 
 @frozen
@@ -147,6 +84,26 @@ class _Watch:
 
     fits: Callable[[Change], bool]
     seen: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class _Signal:
+    """Wakes all who wait for it; costs nothing while nobody does."""
+
+    def __init__(self) -> None:
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    async def wait(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def give(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class Client:
@@ -172,30 +129,31 @@ class Client:
         quiet_time: float = QUIET_TIME,
         sync_timeout: float = SYNC_TIMEOUT,
         country_code: str = "81",
-        **options: Any,
+        **options: Unpack[ConnectOptions],
     ) -> None:
-        options = {**LIVENESS, **options}
+        given: dict[str, Any] = {**LIVENESS, **options}
         # Ours, not the WebSocket's: under a flood a pong can be late that stands behind what
         # there is to read, and what is read is sign of life enough.
-        self._ping_interval: float | None = options["ping_interval"]
-        self._ping_timeout: float | None = options["ping_timeout"]
+        self._ping_interval: float | None = given["ping_interval"]
+        self._ping_timeout: float | None = given["ping_timeout"]
         self._silent = False
-        options["ping_interval"] = None
-        headers = options.get("additional_headers")
+        given["ping_interval"] = None
+        headers = given.get("additional_headers")
         if headers is not None and not isinstance(headers, dict):
-            options["additional_headers"] = list(headers)  # to be read for each attempt
+            given["additional_headers"] = list(headers)  # to be read for each attempt
         try:
-            self._name = repr(connect(server, **options)).removeprefix("<connect ").rstrip(">")
+            self._name = repr(connect(server, **given)).removeprefix("<connect ").rstrip(">")
         except TypeError as error:
             raise UsageError(str(error).replace("connect.__init__()", "Client()")) from None
-        self._connect = _Connector(server, options)
-        self._fresh_credentials = callable(options.get("credentials"))
-        self._backoff = backoff or Backoff()
+        self._connect = _Connector(server, given)
+        self._fresh_credentials = callable(given.get("credentials"))
+        # A copy: two clients that are given the same one have each its own series.
+        self._backoff = Backoff() if backoff is None else attrs.evolve(backoff)
         self._classify = classify
         self._quiet_time = quiet_time
         self._sync_timeout = sync_timeout
         self.mirror = Mirror(country_code=country_code)
-        self._state: State = Stopped(None)
+        self._state: ClientState = Stopped(None)
         self._task: asyncio.Task[None] | None = None
         self._used = False
         self._connection: Connection | None = None
@@ -203,17 +161,12 @@ class Client:
         self._incomplete: set[str] = set()
         self._complete: set[str] = set()
         self._quiet: asyncio.TimerHandle | None = None
-        # Weak: a subscription that nobody iterates over any more needs no closing.
-        self._change_subscribers: _Subscribers = WeakKeyDictionary()
-        self._message_subscribers: _Subscribers = WeakKeyDictionary()
-        self._callbacks: dict[str, dict[object, Callable[[Any], None]]] = {
-            name: {} for name in ("change", "state", "error", "message")
-        }
-        # Those who await asynchronous callbacks, and what they are given.
-        self._workers: dict[asyncio.Task[None], Subscription[Any]] = {}
+        self._change_subscribers: Subscribers[Any] = Subscribers()
+        self._message_subscribers: Subscribers[Any] = Subscribers()
+        self._callbacks = Callbacks()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watches: set[_Watch] = set()
-        self._moved = asyncio.Event()  # set, and replaced, at each change of state or picture
+        self._moved = _Signal()  # given at each change of state or picture
         self._was_synced = False
         self._synced_at: float | None = None
         self._blind_since: datetime | None = None
@@ -222,7 +175,7 @@ class Client:
         self._refusals = 0
         self._attempts = 0
         self._counts: Counter[str] = Counter()
-        self._sorts: Counter[str] = Counter()
+        self._sorts: Counter[type[Message]] = Counter()
         self._reported: set[str] = set()
         self._last_frame: float | None = None
 
@@ -232,7 +185,7 @@ class Client:
     # -- where things stand -----------------------------------------------------------
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClientState:
         """``Connecting``, ``Syncing``, ``Synced``, ``Disconnected`` or ``Stopped``."""
         return self._state
 
@@ -252,11 +205,11 @@ class Client:
         if self._last_frame is not None and self._loop is not None:
             age = self._loop.time() - self._last_frame
         # A callback's subscription is in two places.
-        told = {*self._change_subscribers, *self._message_subscribers, *self._workers.values()}
+        told = {*self._change_subscribers, *self._message_subscribers, *self._callbacks.queues}
         return Stats(
             frames=frames,
             bytes=size,
-            messages=dict(self._sorts),
+            messages={sort.__name__: count for sort, count in self._sorts.items()},
             connects=self._counts["connects"],
             reconnects=max(0, self._counts["connects"] - 1),
             gaps=self._counts["gaps"],
@@ -349,19 +302,18 @@ class Client:
 
     def _subscribe(
         self,
-        subscribers: _Subscribers,
+        subscribers: Subscribers[Any],
         policy: Policy,
         size: int,
         wants: Callable[[Any], bool] | None,
     ) -> Subscription[Any]:
-        def leave(subscription: Subscription[Any]) -> None:
-            subscribers.pop(subscription, None)
-
-        subscription: Subscription[Any] = Subscription(policy, size, wants, leave, self._counts)
+        subscription: Subscription[Any] = Subscription(
+            policy, size, wants, subscribers.discard, self._counts
+        )
         if self._used and isinstance(self._state, Stopped):
             subscription.end(self._state.reason)
         else:
-            subscribers[subscription] = None
+            subscribers.add(subscription)
         return subscription
 
     def on_change(
@@ -377,16 +329,16 @@ class Client:
         """
         return self._register("change", callback, lambda: self.changes(**what))
 
-    def on_state(self, callback: Callable[[State], object]) -> Callable[[], None]:
+    def on_state(self, callback: Callable[[ClientState], object]) -> Callable[[], None]:
         """Call ``callback(state)``, sync or async, at each change of state."""
-        return self._register("state", callback, None)
+        return self._register("state", callback)
 
     def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
         """Call ``callback(error)``, sync or async, for what goes wrong without ending the client.
 
         That is what a callback raised, a bad frame (once for each sort), a failed attempt.
         """
-        return self._register("error", callback, None)
+        return self._register("error", callback)
 
     def on_initial_info(
         self, callback: Callable[[str, dict[Any, Any]], object]
@@ -412,105 +364,34 @@ class Client:
         callback: Callable[..., object],
         arguments: Callable[[T], tuple[Any, ...]],
     ) -> Callable[[], None]:
-        if _is_async(callback):
+        if sort_of_callback("a callback", callback) == "async":
 
             async def called(message: Any) -> None:
-                if isinstance(message, sort):
-                    await callback(*arguments(message))  # type: ignore[misc]
+                await callback(*arguments(message))  # type: ignore[misc]
 
         else:
 
             def called(message: Any) -> None:  # type: ignore[misc]
-                if isinstance(message, sort):
-                    callback(*arguments(message))
+                callback(*arguments(message))
 
-        called.__qualname__ = _name_of(callback)
-        return self._register("message", called, self.messages)
+        called.__qualname__ = name_of(callback)
+        return self._register(sort.__name__, called)
 
     def _register(
         self,
         event: str,
         callback: Callable[..., object],
-        subscribe: Callable[[], Subscription[Any]] | None,
+        subscribe: Callable[[], Subscription[Any]] | None = None,
     ) -> Callable[[], None]:
-        if not callable(callback):
-            raise UsageError(f"a callback is callable, not a {type(callback).__name__}")
+        sort_of_callback("a callback", callback)
         if self._used and isinstance(self._state, Stopped):
             return lambda: None  # there will be nothing to tell
-        callbacks, token = self._callbacks[event], object()
         if subscribe is not None:
-            subscription = subscribe()
-        else:
-            subscription = Subscription(
-                "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._counts
-            )
-        if not _is_async(callback):
-            # Told at once: of the subscription, its filter alone is needed.
-            subscription.close()
-            wants = subscription.wants
-
-            def tell(item: Any) -> None:
-                if wants is None or wants(item):
-                    callback(item)
-
-            tell.__qualname__ = _name_of(callback)
-            callbacks[token] = tell
-            return lambda: callbacks.pop(token, None) and None
-        if subscribe is None:
-            callbacks[token] = subscription.offer
-        worker = asyncio.get_running_loop().create_task(
-            self._serve(event, subscription, callback), name="basix_ws_cti callback"
+            return self._callbacks.add(event, callback, subscribe(), told_elsewhere=True)
+        queue: Subscription[Any] = Subscription(
+            "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._counts
         )
-        self._workers[worker] = subscription
-        worker.add_done_callback(lambda worker: self._workers.pop(worker, None) and None)
-
-        def end() -> None:
-            callbacks.pop(token, None)
-            subscription.close()
-            if worker is not asyncio.current_task():  # a callback may end itself
-                worker.cancel()
-
-        return end
-
-    async def _serve(
-        self, event: str, items: Subscription[Any], callback: Callable[..., Any]
-    ) -> None:
-        with contextlib.suppress(Exception):  # what ended the client is told elsewhere
-            async for item in items:
-                try:
-                    await callback(item)
-                except (Exception, asyncio.CancelledError) as error:
-                    # A callback's error harms nobody else.
-                    if _is_cancelled(error):
-                        raise
-                    if event != "error":  # or it would go round for ever
-                        self._report(error, callback)
-                if _is_cancelled():
-                    return  # though the callback kept that to itself
-
-    def _call(self, event: str, item: object) -> None:
-        for callback in tuple(self._callbacks[event].values()):
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            try:
-                callback(item)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
-                if event != "error":  # or it would go round for ever
-                    self._report(error, callback)
-            if (took := loop.time() - began) > SLOW_CALLBACK:
-                _logger.warning(
-                    "the callback %s for %ss kept the client from reading for %.1f s: "
-                    "make it async",
-                    _name_of(callback),
-                    event,
-                    took,
-                )
-
-    def _report(self, error: BaseException, callback: object = None) -> None:
-        if callback is not None:
-            # Not its text: a user's exception may quote whom the call is from.
-            _logger.error("a callback raised %s", type(error).__name__)
-        self._call("error", error)
+        return self._callbacks.add(event, callback, queue)
 
     # -- commands ---------------------------------------------------------------------
 
@@ -521,17 +402,7 @@ class Client:
         ``ConnectionLost`` when it breaks under them; none is ever sent twice. After
         ``confirm_timeout`` seconds without the effect it is a ``CommandTimeout``.
         """
-        command = {"cmd": "hangup", "uuid": uuid}
-        if not confirm:
-            return await self._send(command)
-        return await self._confirmed(
-            command,
-            lambda change: (
-                isinstance(change, Removed)
-                and (change.element_name, change.key) == ("channel", uuid)
-            ),
-            confirm_timeout,
-        )
+        await self._send(commands.hangup(uuid), confirm_timeout if confirm else None)
 
     async def park(
         self,
@@ -542,23 +413,9 @@ class Client:
         confirm_timeout: float = 5,
     ) -> None:
         """Park a channel, for ``park_timeout`` seconds. With ``confirm``, wait until it is."""
-        command: dict[str, Any] = {"cmd": "park", "uuid": uuid}
-        if park_timeout is not None:
-            command["timeout"] = park_timeout
-        if not confirm:
-            return await self._send(command)
         leg = self.mirror.channels.get(uuid)
-        uuids = {uuid, leg.other_uuid if leg is not None else uuid}
-        return await self._confirmed(
-            command,
-            lambda change: (
-                not isinstance(change, Removed)
-                and change.element_name == "channel"
-                and change.key in uuids
-                and isinstance(getattr(change.element, "state", None), Park)
-            ),
-            confirm_timeout,
-        )
+        command = commands.park(uuid, park_timeout, None if leg is None else leg.other_uuid)
+        await self._send(command, confirm_timeout if confirm else None)
 
     async def transfer(
         self,
@@ -569,42 +426,31 @@ class Client:
         destination: str | None = None,
     ) -> None:
         """Send a channel on; it is the *other* leg's uuid that names it."""
-        command = {"user_id": user_id, "user_name": user_name, "destination": destination}
-        given = {name: value for name, value in command.items() if value is not None}
-        if not given:
-            raise UsageError("a transfer goes to a user_id, user_name or destination")
-        await self._send({"cmd": "transfer", "uuid": uuid, **given})
+        await self._send(
+            commands.transfer(uuid, user_id=user_id, user_name=user_name, destination=destination)
+        )
 
     async def eavesdrop(self, plug_uuid: str, uuid: str, subcommand: str) -> None:
         """Listen in on a channel, through a media plug of one's own."""
-        await self._send(
-            {
-                "cmd": "eavesdrop",
-                "uuid": plug_uuid,
-                "target_uuid": uuid,
-                "subcommand": subcommand,
-            }
-        )
+        await self._send(commands.eavesdrop(plug_uuid, uuid, subcommand))
 
-    async def _send(self, command: dict[str, Any]) -> None:
+    async def _send(self, command: Command, confirm_timeout: float | None = None) -> None:
         if self._connection is None:
             raise NotConnectedError
-        await self._connection.send(command)
-
-    async def _confirmed(
-        self, command: dict[str, Any], fits: Callable[[Change], bool], seconds: float
-    ) -> None:
-        watch = _Watch(fits)
+        if command.shown_by is None or confirm_timeout is None:
+            await self._connection.send(command.sent)
+            return
+        watch = _Watch(command.shown_by)
         self._watches.add(watch)
-        timed = asyncio.timeout(seconds)
+        timed = asyncio.timeout(confirm_timeout)
         try:
             async with timed:
-                await self._send(command)
+                await self._connection.send(command.sent)
                 await watch.seen
         except TimeoutError:
             if not timed.expired():
                 raise
-            raise CommandTimeout(command["cmd"], seconds) from None
+            raise CommandTimeout(command.name, confirm_timeout) from None
         finally:
             self._watches.discard(watch)
 
@@ -631,20 +477,7 @@ class Client:
                 await asyncio.wait([self._task])
         finally:
             self._stop(None)
-            await self._end_workers()
-
-    async def _end_workers(self) -> None:
-        """Let callbacks finish what they are at, then cancel them, and wait for neither long."""
-        me = asyncio.current_task()  # a callback may leave the block
-        for cancel in (False, True):
-            workers = [worker for worker in self._workers if worker is not me]
-            for worker in workers if cancel else ():
-                worker.cancel()
-            if workers:
-                await asyncio.wait(workers, timeout=PATIENCE)
-        for worker in self._workers:
-            if worker is not me:
-                _logger.warning("a callback does not end though it was cancelled")
+            await self._callbacks.finish()
 
     async def _run(self) -> None:
         reason: Exception | None = None
@@ -685,14 +518,15 @@ class Client:
                 self._backoff.reset()
             self._synced_at = None
         _logger.warning("no feed from %s: %s", self._name, _shown(reason))
-        self._report(reason)
+        self._callbacks.report(reason)
         if isinstance(reason, PictureDoubtful):
             now = loop.time()
             prompt = len(self._rebuilds) < PROMPT_REBUILDS or now - self._rebuilds[0] > 60
             if prompt:
                 self._rebuilds.append(now)
                 return 0.0
-        return self._backoff.delay(at_least=wait_at_least(reason, self._backoff.longest))
+        at_least = wait_at_least(reason, self._backoff.longest, datetime.now(UTC))
+        return self._backoff.delay(at_least=at_least)
 
     async def _attempt(self) -> Exception:
         """Connect and read, until it ends; why it did."""
@@ -712,7 +546,7 @@ class Client:
                 finally:
                     watch.cancel()
         except asyncio.CancelledError as error:
-            if _is_cancelled(error):
+            if is_cancelled(error):
                 raise
             reason = ConnectFailed("the credentials function was cancelled")
         except Exception as error:  # noqa: BLE001 - credentials functions raise what they like
@@ -746,28 +580,11 @@ class Client:
                 return  # who reads is told
 
     async def _read(self, connection: Connection) -> Exception:
-        loop = asyncio.get_running_loop()
         timed = asyncio.timeout(self._sync_timeout)
         self._sync_deadline = timed
         try:
             async with timed:
-                while True:
-                    try:
-                        message = await anext(connection)
-                    except (DecodeError, ProtocolError) as error:
-                        self._last_frame = loop.time()
-                        if self._is_doubtful(error):
-                            return self._doubt(PictureDoubtful(error))
-                        continue
-                    self._last_frame = loop.time()
-                    self._sorts[type(message).__name__] += 1
-                    if connection.frames_read % BURST == 0:
-                        # What has arrived already is read without a pause, and that can be
-                        # more than fits the queues of subscribers who do keep up.
-                        await asyncio.sleep(0)
-                    self._take(message)
-                    if isinstance(message, SystemMsg) and message.text == "logout":
-                        return self._doubt(LoggedOut())
+                return self._doubt(await self._follow(connection))
         except StopAsyncIteration:
             return self._doubt(ConnectionLost(1000))
         except TimeoutError:
@@ -780,6 +597,31 @@ class Client:
             return self._doubt(error)
         finally:
             self._wait_for_quiet(wait=False)  # what was not whole by now never will be
+
+    async def _follow(self, connection: Connection) -> Exception:
+        """Take in what comes until it says that this is the end."""
+        loop = asyncio.get_running_loop()
+        burst = 0
+        while True:
+            burst += 1
+            if burst % BURST == 0:
+                # What has arrived already is read without a pause, and that can be more than
+                # fits the queues of subscribers who do keep up.
+                await asyncio.sleep(0)
+            try:
+                message = connection.waiting()
+                if message is None:
+                    message = await anext(connection)
+            except (DecodeError, ProtocolError) as error:
+                self._last_frame = loop.time()
+                if self._is_doubtful(error):
+                    return PictureDoubtful(error)
+                continue
+            self._last_frame = loop.time()
+            self._sorts[type(message)] += 1
+            self._take(message)
+            if type(message) is SystemMsg and message.text == "logout":
+                return LoggedOut()
 
     def _doubt(self, reason: Exception) -> Exception:
         """The picture is not to be trusted from now on."""
@@ -796,19 +638,18 @@ class Client:
         if sort not in self._reported and len(self._reported) < MAX_REPORTED:
             self._reported.add(sort)
             _logger.warning("a frame could not be read: %s", error)
-            self._report(error)
+            self._callbacks.report(error)
         # A system_msg or msg that is none takes nothing from the picture.
         return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
 
     def _take(self, message: Message) -> None:
-        if self._aside is None:
-            self._tell(self.mirror.apply(message))
-        else:
+        if self._aside is not None:
             self._build(self._aside, message)
+        elif changes := self.mirror.apply(message):
+            self._tell(changes)
         # After the picture: who is told of a message finds it there.
-        self._call("message", message)
-        for subscriber in tuple(self._message_subscribers):
-            subscriber.offer(message)
+        self._callbacks.call(type(message).__name__, message)
+        self._message_subscribers.offer(message, self._callbacks.report)
 
     def _build(self, aside: Mirror, message: Message) -> None:
         """Take a message into the picture that is not whole yet."""
@@ -852,32 +693,21 @@ class Client:
             self._blind_since = self._blind_because = None
             self._counts["gaps"] += 1
         self._enter(Synced())
-        self._tell(changes, gap)
+        self._tell(changes if gap is None else [gap, *changes])
 
-    def _tell(self, changes: list[Change], gap: Gap | None = None) -> None:
-        items: list[Change | Gap] = [*([gap] if gap is not None else []), *changes]
+    def _tell(self, items: Sequence[Change | Gap]) -> None:
         for item in items:
-            for subscriber in tuple(self._change_subscribers):
-                try:
-                    subscriber.offer(item)
-                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its filter's
-                    self._report(error, subscriber)
-            self._call("change", item)
-        for change in changes if self._watches else ():
-            for watch in tuple(self._watches):
-                if watch.fits(change) and not watch.seen.done():
+            self._change_subscribers.offer(item, self._callbacks.report)
+            self._callbacks.call("change", item)
+            for watch in tuple(self._watches) if self._watches else ():
+                if not isinstance(item, Gap) and watch.fits(item) and not watch.seen.done():
                     watch.seen.set_result(None)
-        if items:
-            self._move()
+        self._moved.give()
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: ClientState) -> None:
         self._state = state
-        self._move()
-        self._call("state", state)
-
-    def _move(self) -> None:
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+        self._moved.give()
+        self._callbacks.call("state", state)
 
     def _stop(self, reason: Exception | None) -> None:
         if isinstance(self._state, Stopped):
@@ -885,12 +715,12 @@ class Client:
         if reason is not None:
             _logger.error("the client of %s stops: %s", self._name, _shown(reason))
         self._enter(Stopped(reason))
-        for subscriber in (*self._change_subscribers, *self._message_subscribers):
-            subscriber.end(reason)
-        self._change_subscribers.clear()
-        self._message_subscribers.clear()
-        for subscription in self._workers.values():
-            subscription.end(reason)
+        for subscribers in (self._change_subscribers, self._message_subscribers):
+            for subscription in subscribers:
+                subscription.end(reason)
+                subscribers.discard(subscription)
+        for queue in self._callbacks.queues:
+            queue.end(reason)
         for watch in self._watches:
             if not watch.seen.done():
                 watch.seen.set_exception(reason or NotConnectedError())
@@ -905,23 +735,6 @@ class _Connector:
 
     def __call__(self) -> connect:
         return connect(self.server, **self.options)
-
-
-def _is_async(callback: object) -> bool:
-    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
-        getattr(callback, "__call__", None)  # noqa: B004 - the method itself is looked at
-    )
-
-
-def _is_cancelled(error: BaseException | None = None) -> bool:
-    """Whether this task itself is to end, not something that a user's function waited for."""
-    task = asyncio.current_task()
-    mine = error is None or isinstance(error, asyncio.CancelledError)
-    return mine and task is not None and task.cancelling() > 0
-
-
-def _name_of(callback: object) -> str:
-    return str(getattr(callback, "__qualname__", type(callback).__qualname__))
 
 
 def _shown(reason: Exception) -> str:

@@ -143,6 +143,14 @@ class AnyChannel(Element):
     state: State | Any = None
     end_user: EndUsers | Any = None
 
+    @property
+    def key(self) -> int | str | None:
+        """The uuid; ``None`` if the channel was sent without one, or with an empty one."""
+        uuid = self.uuid
+        if type(uuid) is str and uuid:  # asked at each event: without the general case's detour
+            return uuid
+        return _as_key(uuid)
+
 
 @frozen(kw_only=True)
 class FullChannel(AnyChannel):

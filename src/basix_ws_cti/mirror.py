@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 from attrs import frozen
 
+from .drafts import constructor
 from .elements import AnyChannel, Channel
 from .messages import InfoEvent, InitialInfo
 from .numbering import plain_number
@@ -93,6 +94,10 @@ class Removed:
 
 Change = Added | Changed | Removed
 """Any of the changes."""
+
+_SAID = False  # not synthetic: an event said so
+
+_added, _changed, _removed = constructor(Added), constructor(Changed), constructor(Removed)
 
 
 class Mirror:
@@ -263,7 +268,9 @@ class Mirror:
         key = element.key
         if key is None:
             return []
-        store = self._store(kind)
+        store = self._stores.get(kind)
+        if store is None:
+            store = self._store(kind)
         removed = event_name == "removed" and kind != "domain"
         if isinstance(element, AnyChannel):
             ended = self._has_ended(kind, key, element, event_name)
@@ -273,11 +280,13 @@ class Mirror:
         old = store.get(key)
         if removed:
             store.pop(key, None)
-            return [] if old is None else [Removed(kind, element)]
+            return [] if old is None else [_removed(kind, element, _SAID)]
         if old == element:
             return []
         store[key] = element
-        return [Added(kind, element) if old is None else Changed(kind, element, old)]
+        if old is None:
+            return [_added(kind, element, _SAID)]
+        return [_changed(kind, element, old, _SAID)]
 
     def _has_ended(
         self, kind: str, key: int | str, element: AnyChannel, event_name: str

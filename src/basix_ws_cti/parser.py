@@ -6,11 +6,10 @@ is built upon. It does no I/O: frames come from whoever owns the socket.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+from .callables import sort_of_callback
 from .drafts import constructor
 from .exceptions import ProtocolError, UsageError, printable
 from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
@@ -80,7 +79,8 @@ class MessageParser:
                     f"a {type(handler).__name__} has none of the methods {', '.join(_CALLBACKS)}"
                 )
         for name, callback in zip(_CALLBACKS, given, strict=True):
-            _check_callback(name, callback)
+            if callback is not None and sort_of_callback(name, callback) != "sync":
+                raise UsageError(f"{name} is a coroutine function, and a parser does not await")
         self._on_initial_info, self._on_info_event, self._on_system_msg, self._on_msg = given
         if not (base_url is None or isinstance(base_url, str)):
             raise UsageError(f"base_url is a str, not {type(base_url).__name__}")
@@ -242,18 +242,6 @@ def _all_keyed(keys: list[int | str | None]) -> list[int | str]:
         else:
             filled.append(key)
     return filled
-
-
-def _check_callback(name: str, callback: object) -> None:
-    if callback is None:
-        return
-    if not callable(callback):
-        raise UsageError(f"{name} is not callable but a {type(callback).__name__}")
-    while isinstance(callback, functools.partial):
-        callback = callback.func
-    for function in (callback, getattr(callback, "__call__", None)):  # noqa: B004 - the method
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise UsageError(f"{name} is a coroutine function, and a parser does not await")
 
 
 def _name(value: Any, what: str, kind: str | None, message: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast
+from weakref import ReferenceType, ref
 
 from attrs import frozen
 
@@ -12,7 +13,7 @@ from .exceptions import SubscriberLagged, UsageError
 from .mirror import Added, Changed, Removed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from .elements import Element
@@ -22,6 +23,9 @@ T = TypeVar("T")
 Policy = Literal["latest", "drop_oldest", "fail"]
 
 QUEUE_SIZE = 1024
+
+# A gap's place among what is merged: no kind has an empty name.
+_GAP = ("", None)
 
 # A client holds its subscriptions weakly, and asyncio its tasks: a task that waits for one of
 # these is held here, as by anything else that it might wait for.
@@ -55,6 +59,8 @@ class Subscription(Generic[T]):
     ``latest`` (changes only) keeps, for each element, the way from what the subscriber knows
     to what is: none is lost that still matters, and it always ends at the truth.
 
+    Gaps too are merged then, into one from the first's beginning to the last's end.
+
     Use it in a ``with`` block, or ``close()`` it, or let it be collected.
     """
 
@@ -80,7 +86,6 @@ class Subscription(Generic[T]):
         # latest, once more than `size` wait: (kind, key) -> what was known, whether just so
         # (a Removed says what went, which may be news), what is last said.
         self._net: dict[tuple[str, int | str | None], tuple[Element | None, bool, T]] = {}
-        self._others = 0
         self._ready = asyncio.Event()
         self._ended: list[Exception | None] = []
 
@@ -171,9 +176,48 @@ class Subscription(Generic[T]):
                 known, exact, _ = self._net.pop(place, (before, exact, item))
                 if known is not None or not isinstance(item, Removed):  # else: came and went
                     self._net[place] = (known, exact, item)
-            case _:  # a Gap: as there is nothing to merge it with, it stands for itself
-                self._others += 1
-                self._net[("", self._others)] = (None, True, item)
+            case Gap():
+                waiting = self._net.pop(_GAP, None)
+                if waiting is not None:
+                    started = cast("Gap", waiting[2]).started
+                    item = cast("T", Gap(started, item.ended, item.reason))
+                self._net[_GAP] = (None, True, item)
+
+
+class Subscribers(Generic[T]):
+    """Subscriptions that are all told the same; nobody is kept alive for it.
+
+    A subscription that nobody iterates over any more needs no closing.
+    """
+
+    def __init__(self) -> None:
+        self._references: tuple[ReferenceType[Subscription[T]], ...] = ()
+
+    def __iter__(self) -> Iterator[Subscription[T]]:
+        return iter([one for reference in self._references if (one := reference()) is not None])
+
+    def add(self, subscription: Subscription[T]) -> None:
+        """Tell it from now on."""
+        self._references += (ref(subscription, self._forget),)
+
+    def discard(self, subscription: Subscription[T]) -> None:
+        """Tell it no more; it may have gone already."""
+        for reference in self._references:
+            if reference() is subscription:
+                self._forget(reference)
+
+    def offer(self, item: T, report: Callable[[BaseException, object], None]) -> None:
+        """Offer an item to each; what their filters raise is reported and harms nobody."""
+        for reference in self._references:
+            subscription = reference()
+            if subscription is not None:
+                try:
+                    subscription.offer(item)
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its filter's
+                    report(error, subscription)
+
+    def _forget(self, reference: ReferenceType[Subscription[T]]) -> None:
+        self._references = tuple(one for one in self._references if one is not reference)
 
 
 def _net_change(known: Element | None, exact: bool, last: T) -> T | None:  # noqa: FBT001

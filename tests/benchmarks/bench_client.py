@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import re
 import statistics
 import sys
 import time
@@ -25,19 +27,34 @@ from basix_ws_cti.simulator.scenarios import CALLERS, company
 from basix_ws_cti.simulator.wire import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+
+def ever_new(frames: list[bytes]) -> Iterator[bytes]:
+    """The same events over and over, each time round with other timestamps.
+
+    Or all but the first round would tell a mirror nothing new. A timestamp is an integer of
+    seven bytes, the lowest first.
+    """
+    for number in itertools.count():
+        stamp = bytes([number % 256])
+        for frame in frames:
+            yield re.sub(
+                rb"n\x07\0.", lambda found, s=stamp: found[0][:3] + s, frame, flags=re.DOTALL
+            )
 
 
 async def send_frames(events: int) -> None:
     """Serve one reader after another the same frames, until stdin ends."""
     frames = read_frames()
+    later = [frame for _, frame in zip(range(events), ever_new(frames[SPECS:]), strict=False)]
     end = Writer().msg("end")
 
     async def handle(client: ServerConnection) -> None:
         for frame in frames[:SPECS]:
             await client.send(frame)
-        for number in range(events):
-            await client.send(frames[SPECS + number % (len(frames) - SPECS)])
+        for frame in later:
+            await client.send(frame)
         await client.send(end)
         await client.wait_closed()
 

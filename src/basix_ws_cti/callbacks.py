@@ -1,0 +1,159 @@
+"""Functions that are called back: sync ones at once, async ones by a task of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .callables import sort_of_callback
+from .exceptions import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .subscriptions import Subscription
+
+_logger = logging.getLogger(__name__)
+
+# A synchronous callback that takes so many seconds keeps pings from being answered.
+SLOW_CALLBACK = 1.0
+
+# Seconds that callbacks have at the end, and once more after they were cancelled.
+PATIENCE = 0.2
+
+
+class Callbacks:
+    """What is called at each event; an event has a name and one item to tell.
+
+    Whatever a callback raises is an ``"error"`` event itself, and harms nobody.
+    """
+
+    def __init__(self) -> None:
+        self._callbacks: dict[str, dict[object, Callable[[Any], None]]] = {}
+        # Those who await asynchronous callbacks, and what they are given.
+        self._workers: dict[asyncio.Task[None], Subscription[Any]] = {}
+
+    @property
+    def queues(self) -> Iterable[Subscription[Any]]:
+        """What waits for asynchronous callbacks."""
+        return self._workers.values()
+
+    def add(
+        self,
+        event: str,
+        callback: Callable[..., object],
+        subscription: Subscription[Any],
+        *,
+        told_elsewhere: bool = False,
+    ) -> Callable[[], None]:
+        """Call ``callback(item)`` at an event; returns the function that ends it.
+
+        ``subscription`` is its queue if it is asynchronous, otherwise of that the filter
+        alone is used; ``told_elsewhere``: somebody else offers it the items.
+        """
+        sort = sort_of_callback("a callback", callback)
+        if sort == "generator":
+            raise UsageError("a callback is an async generator, which nobody would iterate over")
+        callbacks, token = self._callbacks.setdefault(event, {}), object()
+        if sort == "sync":
+            subscription.close()
+            callbacks[token] = _filtered(callback, subscription.wants)
+            return lambda: callbacks.pop(token, None) and None
+        if not told_elsewhere:
+            callbacks[token] = subscription.offer
+        worker = asyncio.get_running_loop().create_task(
+            self._serve(event, subscription, callback), name="basix_ws_cti callback"
+        )
+        self._workers[worker] = subscription
+        worker.add_done_callback(lambda worker: self._workers.pop(worker, None) and None)
+
+        def end() -> None:
+            callbacks.pop(token, None)
+            subscription.close()
+            if worker is not asyncio.current_task():  # a callback may end itself
+                worker.cancel()
+
+        return end
+
+    def call(self, event: str, item: object) -> None:
+        """Tell of an event."""
+        callbacks = self._callbacks.get(event)
+        if not callbacks:
+            return
+        loop = asyncio.get_running_loop()
+        for callback in tuple(callbacks.values()):
+            began = loop.time()
+            try:
+                callback(item)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+                if event != "error":  # or it would go round for ever
+                    self.report(error, callback)
+            if (took := loop.time() - began) > SLOW_CALLBACK:
+                _logger.warning(
+                    "the callback %s for %ss kept the client from reading for %.1f s: "
+                    "make it async",
+                    name_of(callback),
+                    event,
+                    took,
+                )
+
+    def report(self, error: BaseException, callback: object = None) -> None:
+        """Tell of an error; ``callback`` is what raised it, if one did."""
+        if callback is not None:
+            # Not its text: a user's exception may quote whom the call is from.
+            _logger.error("a callback raised %s", type(error).__name__)
+        self.call("error", error)
+
+    async def finish(self) -> None:
+        """Let callbacks finish what they are at, then cancel them, and wait for neither long."""
+        me = asyncio.current_task()  # a callback may leave the block
+        for cancel in (False, True):
+            workers = [worker for worker in self._workers if worker is not me]
+            for worker in workers if cancel else ():
+                worker.cancel()
+            if workers:
+                await asyncio.wait(workers, timeout=PATIENCE)
+        for worker in self._workers:
+            if worker is not me:
+                _logger.warning("a callback does not end though it was cancelled")
+
+    async def _serve(
+        self, event: str, items: Subscription[Any], callback: Callable[..., Any]
+    ) -> None:
+        with contextlib.suppress(Exception):  # what ended the client is told elsewhere
+            async for item in items:
+                try:
+                    await callback(item)
+                except (Exception, asyncio.CancelledError) as error:
+                    # A callback's error harms nobody else.
+                    if is_cancelled(error):
+                        raise
+                    if event != "error":  # or it would go round for ever
+                        self.report(error, callback)
+                if is_cancelled():
+                    return  # though the callback kept that to itself
+
+
+def is_cancelled(error: BaseException | None = None) -> bool:
+    """Whether this task itself is to end, not something that a user's function waited for."""
+    task = asyncio.current_task()
+    mine = error is None or isinstance(error, asyncio.CancelledError)
+    return mine and task is not None and task.cancelling() > 0
+
+
+def name_of(callback: object) -> str:
+    """What a function is called in a log line."""
+    return str(getattr(callback, "__qualname__", type(callback).__qualname__))
+
+
+def _filtered(
+    callback: Callable[[Any], object], wants: Callable[[Any], bool] | None
+) -> Callable[[Any], None]:
+    def tell(item: Any) -> None:
+        if wants is None or wants(item):
+            callback(item)
+
+    tell.__qualname__ = name_of(callback)
+    return tell
