@@ -413,8 +413,8 @@ class connect:  # noqa: N801 - called like the function that it stands for
             case socket.gaierror():
                 host = "the proxy" if self._options.value["proxy"] else self._server.host
                 return ConnectFailed(f"{host} has no address: {text}")
-            case OSError():
-                return ConnectFailed(text)
+            case OSError():  # not all of them have a text
+                return ConnectFailed(text or type(error).__name__)
             case InvalidProxy():  # its text holds the proxy's URL, and that a password
                 return UsageError("the proxy is no valid URL: use http://host:port")
             case InvalidHandshake():
