@@ -69,7 +69,7 @@ class Pbx:
 
     ``plan`` says what the next attempts meet, ``always`` what all others do: an exception to
     raise, a dict of a ``Line``'s settings, or a function of no arguments to one of them.
-    ``history`` holds every state of the world there was.
+    ``history`` holds every state of the world there was, ``past`` every line.
     """
 
     def __init__(self, always=None):
@@ -79,6 +79,7 @@ class Pbx:
         self.history = [self.world]
         self.attempts = []
         self.lines = []
+        self.past = []
         self.close_time = 0.0
         self.numbers = itertools.count(1)
 
@@ -108,10 +109,12 @@ class Pbx:
         leg = Channel(uuid=f"u{next(self.numbers)}", last_event="CHANNEL_CREATE")
         self._become("channel", {**self.world["channel"], leg.uuid: leg}, (leg, "added"))
 
-    def hang_up(self):
+    def hang_up(self, uuid=None):
+        """End a call, the oldest if not told which; nothing, if it is over already."""
         legs = dict(self.world["channel"])
-        if legs:
-            ended = attrs.evolve(legs.pop(next(iter(legs))), last_event="CHANNEL_HANGUP")
+        leg = legs.pop(next(iter(legs), None) if uuid is None else uuid, None)
+        if leg is not None:
+            ended = attrs.evolve(leg, last_event="CHANNEL_HANGUP")
             self._become("channel", legs, (ended, "updated"), (ended, "removed"))
 
     def lose(self, error=None, *, cut=False):
@@ -140,16 +143,27 @@ class _Attempt:
         if isinstance(fate, BaseException):
             raise fate
         self.line = Line(pbx.world, **(fate or {}))
+        self.line.start = len(pbx.history) - 1
         pbx.lines.append(self.line)
+        pbx.past.append(self.line)
         return self.line
 
     async def __aexit__(self, *_):
-        await asyncio.sleep(self.pbx.close_time)
-        self.pbx.lines.remove(self.line)
+        try:
+            await asyncio.sleep(self.pbx.close_time)
+        finally:
+            self.pbx.lines.remove(self.line)
 
 
 class Line:
-    """A connection: the picture first, at a pace in seconds a frame; it may end early."""
+    """A connection: the picture first, at a pace in seconds a frame; it may end early.
+
+    ``start`` is the moment in the history that the picture shows, ``read`` what was read of
+    it so far (errors too), ``silent`` since when it says nothing at all.
+    """
+
+    start = 0
+    silent = None
 
     def __init__(self, world, *, pace=0.0, frames=None, ending=None, first=()):
         self.pace = pace
@@ -157,6 +171,7 @@ class Line:
         self.ready = asyncio.Event()
         self.frames_read = self.bytes_read = 0
         self.sent = []
+        self.read = []
         items = [
             *(FieldSpec(kind, ("id",)) for kind in world),
             *(InitialInfo(kind, dict(elements)) for kind, elements in world.items()),
@@ -176,10 +191,11 @@ class Line:
     async def __anext__(self):
         if self.pace is not None:  # else: without a pause while there is something
             await asyncio.sleep(self.pace)
-        while not self.items:
+        while self.silent is not None or not self.items:
             self.ready.clear()
             await self.ready.wait()
         item = self.items.popleft()
+        self.read.append(item)
         if isinstance(item, BaseException):
             raise item
         self.frames_read += 1
@@ -190,7 +206,13 @@ class Line:
         return None
 
     async def ping(self):
-        pass
+        if self.silent is not None:
+            await asyncio.Event().wait()
+
+    def abort(self):
+        self.silent = None
+        self.items = deque([ConnectionLost(1006)])
+        self.ready.set()
 
     async def send(self, command):
         self.sent.append(command)
