@@ -1,0 +1,187 @@
+"""The client on uvloop: what it does over real sockets, it does there."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+
+import pytest
+from test_client import connected, entered, is_true, make, one_schedule, tasks_of_the_client, until
+
+from basix_ws_cti import ConnectionLost, HandshakeError
+from basix_ws_cti.client import Client, Disconnected, Stopped, Synced
+from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, PictureDoubtful
+from basix_ws_cti.simulator import Simulator, faults
+from basix_ws_cti.subscriptions import Gap, Lagged
+
+uvloop = pytest.importorskip("uvloop")
+
+
+def run(coroutine):
+    """Run on uvloop; nothing may go to the loop's exception handler, nor be left."""
+    defects = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, uvloop.Loop)
+        loop.set_exception_handler(lambda _, context: defects.append(context))
+        async with asyncio.timeout(60):
+            await coroutine
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    assert defects == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (faults.Drop(), ConnectionLost),
+        (faults.Reset(), ConnectionLost),
+        (faults.HalfClose(), ConnectionLost),
+        (faults.Silence(), ConnectionLost),
+        (faults.Restart(down_for=0.1), ConnectionLost),
+        (faults.Say(), PictureDoubtful),
+    ],
+    ids=str,
+)
+def test_it_comes_back(ending, reason):
+    """However a connection ends, the client comes back, with a Gap that says why."""
+
+    async def main():
+        async with (
+            Simulator(calls=False) as pbx,
+            connected(pbx, ping_interval=0.1, ping_timeout=0.1) as client,
+        ):
+            changes = client.changes()
+            pbx.inject(ending)
+            gap = await asyncio.wait_for(anext(changes), 10)
+            assert isinstance(gap, Gap)
+            assert isinstance(gap.reason, reason)
+            pbx.call(to="1001")
+            await until(lambda: is_true(client, pbx))
+            assert client.stats.gaps == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_schedule_converges(seed):
+    """After any schedule of the simulator's faults the mirror is pbx.snapshot()."""
+    run(one_schedule(1000 + seed))
+
+
+def test_a_busy_server():
+    """A server that is busy is tried again, until it is not."""
+
+    async def main():
+        async with Simulator(calls=False) as pbx:
+            pbx.inject(faults.Refuse(503, times=2))
+            errors = []
+            async with make(pbx) as client:
+                client.on_error(errors.append)
+                await client.synced(10)
+            assert [type(error) for error in errors] == [HandshakeError] * 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "peer", [None, faults.Silence(), faults.Stall(30), "connecting", "waiting"], ids=str
+)
+def test_leaving_takes_no_longer_than_a_second(peer):
+    """Leaving the block is quick, whatever the peer does, and leaves no task."""
+
+    async def main():
+        async with Simulator(calls=False) as pbx:
+            if peer == "connecting":
+                pbx.inject(faults.DelayHandshake(30))
+            elif peer == "waiting":
+                pbx.inject(faults.Refuse(503, retry_after=60))
+            client = await Client(**pbx.connect_args).__aenter__()
+            if peer in {"connecting", "waiting"}:
+                await asyncio.sleep(0.1)
+            else:
+                await client.synced(10)
+                if peer is not None:
+                    pbx.inject(peer)
+            changes = client.changes()
+            async with asyncio.timeout(5):  # a second is what the docs say; all may be busy
+                await client.__aexit__(None, None, None)
+            assert client.state == Stopped(None)
+            assert [item async for item in changes] == []
+            assert tasks_of_the_client() == []
+
+    run(main())
+
+
+def test_a_cancellation_at_any_moment():
+    """A block that is cancelled, wherever it just is, ends cancelled and leaves no task."""
+
+    async def main():
+        chance = random.Random(4)
+        async with Simulator(calls=False) as pbx:
+
+            async def block():
+                async with make(pbx) as client:
+                    await client.synced()
+                    pbx.inject(faults.Drop())
+                    await client.hangup("nobody", confirm=True, confirm_timeout=60)
+
+            for _ in range(20):
+                task = asyncio.create_task(block())
+                await asyncio.sleep(chance.uniform(0, 0.15))
+                task.cancel()
+                await asyncio.wait([task], timeout=10)
+                assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
+                await until(lambda: not tasks_of_the_client())
+
+    run(main())
+
+
+def test_commands():
+    """Commands have their effect, are confirmed, or else time out."""
+
+    async def main():
+        async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
+            uuid = pbx.call(to="1001")
+            leg = pbx.answer(uuid)
+            await client.wait_for(lambda mirror: leg in mirror.channels, 10)
+            await client.park(uuid, 60, confirm=True)
+            await client.hangup(uuid, confirm=True)
+            assert uuid not in pbx.snapshot()["channel"]
+            with pytest.raises(CommandTimeout):
+                await client.hangup(uuid, confirm=True, confirm_timeout=0.05)
+            pbx.inject(faults.Refuse(503))
+            pbx.inject(faults.Drop())
+            await entered(client, Disconnected)
+            with pytest.raises(NotConnectedError):
+                await client.hangup(uuid)
+
+    run(main())
+
+
+def test_a_flood_harms_nobody():
+    """Under a flood who sleeps is told how much he missed, and who keeps up misses nothing."""
+    events = 2000
+
+    async def main():
+        told = itertools.count()
+
+        async def sleeper(_):
+            await asyncio.sleep(60)
+
+        async with Simulator(calls=False, users=20) as pbx, connected(pbx) as client:
+            client.on_change(sleeper)
+            client.on_change(lambda _: next(told))
+            dropping = client.changes(policy="drop_oldest", size=5)
+            pbx.inject(faults.Flood(events))
+            await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 30)
+            assert next(told) == events
+            assert await anext(dropping) == Lagged(events - 5)
+            assert client.state == Synced()
+            assert is_true(client, pbx)
+
+    run(main())
