@@ -2,16 +2,19 @@
 
 Run it as ``python tests/benchmarks/bench_client.py``. A server in a process of its own sends
 the benchmark's frames; rounds of both readers alternate, and what counts is their ratio.
-Then: what a mirror of 10,000 users and 1,000 channels weighs, against the same as plain dicts.
+Then: what a mirror of 10,000 users and 1,000 channels weighs, against the same as plain dicts,
+each read from the same frames in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import re
 import statistics
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -21,13 +24,15 @@ from bench_parse import SPECS, read_frames
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from basix_ws_cti import Client, MessageParser, Mirror, to_dict
+from basix_ws_cti import Client, InitialInfo, MessageParser, Mirror, to_dict
 from basix_ws_cti.simulator import Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS, company
 from basix_ws_cti.simulator.wire import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from basix_ws_cti.messages import Message
 
 
 def ever_new(frames: list[bytes]) -> Iterator[bytes]:
@@ -124,30 +129,68 @@ async def compare(events: int, rounds: int) -> None:
         )
 
 
-def weigh() -> None:
-    """Bytes of a mirror, and of the same as plain dicts."""
-    pbx, writer, parser = Pbx(), Writer(), MessageParser()
+def snapshot_frames() -> tuple[list[bytes], list[bytes]]:
+    """The field_specs of users and channels, and the initial_infos with them all."""
+    pbx, writer = Pbx(), Writer()
     company(pbx, 10_000)
     for user in list(pbx.users.values())[:500]:
         pbx.connect(pbx.call_user(pbx.receive(CALLERS[0], "0501234567"), user))
     snapshot = pbx.snapshot()
-    frames = []
+    specs, infos = [], []
     for kind in ("user", "channel"):
-        parser.parse(writer.field_spec(kind))
+        specs.append(writer.field_spec(kind))
         records = [writer.record(kind, one) for one in snapshot[kind].values()]
-        frames.append(writer.initial_info(kind, records))
-    tracemalloc.start()
+        infos.append(writer.initial_info(kind, records))
+    return specs, infos
+
+
+def as_mirror(messages: Iterable[Message]) -> Mirror:
+    """What is read, in a mirror."""
     mirror = Mirror()
-    for frame in frames:
-        mirror.apply(parser.parse(frame))
-    elements = tracemalloc.get_traced_memory()[0]
-    plain = {kind: {key: to_dict(one) for key, one in mirror[kind].items()} for kind in mirror}
-    dicts = tracemalloc.get_traced_memory()[0] - elements
-    tracemalloc.stop()
+    for message in messages:
+        mirror.apply(message)
+    return mirror
+
+
+def as_dicts(messages: Iterable[Message]) -> dict[str, dict[Any, dict[str, Any]]]:
+    """What is read, in plain dicts, and nothing else of it."""
+    return {
+        message.element_name: {key: to_dict(one) for key, one in message.elements.items()}
+        for message in messages
+        if isinstance(message, InitialInfo)
+    }
+
+
+def weigh(hold: Callable[[Iterable[Message]], Any]) -> int:
+    """Bytes of what ``hold`` makes of the frames, when all else is gone."""
+    specs, infos = snapshot_frames()
+    parser = MessageParser()
+    for frame in specs:
+        parser.parse(frame)
+    gc.collect()
+    tracemalloc.start()
+    held = hold(parser.parse(frame) for frame in infos)
+    gc.collect()
+    size = tracemalloc.get_traced_memory()[0]
+    if (len(held["user"]), len(held["channel"])) != (10_000, 1_000):
+        raise AssertionError("the world is not of the size that is spoken of")
+    return size
+
+
+def compare_memory() -> None:
+    """Each in a process of its own: neither shares a text with the other."""
+    sizes = {}
+    for what in HOLDERS:
+        command = [sys.executable, __file__, "--weigh", what]
+        sizes[what] = int(subprocess.run(command, check=True, capture_output=True).stdout)
+    mirror, dicts = sizes["mirror"], sizes["dicts"]
     print(
-        f"a mirror of {len(plain['user'])} users and {len(plain['channel'])} channels: "
-        f"{elements / 2**20:.1f} MiB; the dicts of to_dict beside it: {dicts / 2**20:.1f} MiB"
+        f"10,000 users and 1,000 channels: a mirror {mirror / 2**20:.1f} MiB, "
+        f"plain dicts {dicts / 2**20:.1f} MiB, ratio {mirror / dicts:.2f}"
     )
+
+
+HOLDERS = {"mirror": as_mirror, "dicts": as_dicts}
 
 
 def main() -> None:
@@ -155,12 +198,15 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--send", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--weigh", choices=HOLDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.send:
         asyncio.run(send_frames(options.send))
-        return
-    asyncio.run(compare(options.events, options.rounds))
-    weigh()
+    elif options.weigh:
+        print(weigh(HOLDERS[options.weigh]))
+    else:
+        asyncio.run(compare(options.events, options.rounds))
+        compare_memory()
 
 
 if __name__ == "__main__":
