@@ -497,6 +497,7 @@ class ClientMachine(RuleBasedStateMachine):
             await self.client.wait_for(lambda mirror: key in mirror.users, seconds)
         except WaitTimeout:
             assert now() == pytest.approx(began + seconds)
+            assert not (self.client.is_synced and key in self.client.mirror.users)
         except UsageError:
             assert self.is_over()
         else:
