@@ -1,0 +1,38 @@
+"""Callbacks of the client: what becomes of those that can't go on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from virtual import Pbx, run
+
+from basix_ws_cti import client as module
+from basix_ws_cti.client import Client
+from basix_ws_cti.exceptions import SubscriberLagged
+
+
+@pytest.mark.xfail(reason="an asynchronous callback that lags is ended in silence")
+def test_a_callback_that_lags_with_fail(monkeypatch):
+    """An asynchronous callback whose policy is "fail" is not ended without a word to on_error."""
+
+    async def main():
+        pbx, errors = Pbx(), []
+        monkeypatch.setattr(module, "connect", pbx)
+        async with Client("fake") as client:
+            await client.synced()
+            client.on_error(errors.append)
+            told = []
+
+            async def slow(change):
+                told.append(change)
+                await asyncio.sleep(1)
+
+            client.on_change(slow, policy="fail", size=2)
+            for number in range(9):
+                pbx.set_user(number)
+            await asyncio.sleep(30)
+        assert len(told) < 9
+        assert [type(error) for error in errors] == [SubscriberLagged]
+
+    run(main())
