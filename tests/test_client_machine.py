@@ -500,6 +500,7 @@ class ClientMachine(RuleBasedStateMachine):
             assert not (self.client.is_synced and key in self.client.mirror.users)
         except UsageError:
             assert self.is_over()
+            assert self.is_left_early or key not in self.client.mirror.users
         else:
             assert self.client.is_synced
             assert key in self.client.mirror.users
