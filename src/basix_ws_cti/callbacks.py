@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 from .callables import sort_of_callback
-from .exceptions import UsageError
+from .exceptions import SubscriberLagged, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -122,7 +121,7 @@ class Callbacks:
     async def _serve(
         self, event: str, items: Subscription[Any], callback: Callable[..., Any]
     ) -> None:
-        with contextlib.suppress(Exception):  # what ended the client is told elsewhere
+        try:
             async for item in items:
                 try:
                     await callback(item)
@@ -134,6 +133,10 @@ class Callbacks:
                         self.report(error, callback)
                 if is_cancelled():
                     return  # though the callback kept that to itself
+        except SubscriberLagged as error:
+            self.report(error)
+        except Exception:  # noqa: BLE001, S110 - what ended the client is told elsewhere
+            pass
 
 
 def is_cancelled(error: BaseException | None = None) -> bool:
