@@ -46,7 +46,8 @@ class Way:
     def end(self):
         """Say that nothing more comes, and let nothing more arrive."""
         self.is_lost = True
-        self._writer.write_eof()
+        with contextlib.suppress(OSError):  # it is gone already
+            self._writer.write_eof()
 
     async def pass_on(self, chance):
         """Pass on what comes, until its end; whether the link goes on without this way."""
