@@ -11,11 +11,12 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from canaries import STEM, found_in
 
 from basix_ws_cti.simulator import Simulator
 
+TOKEN = f"{STEM}-token"
 EXAMPLES = Path(__file__).parent.parent / "examples"
-TOKEN = "canary-token"
 
 
 def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -114,7 +115,7 @@ async def test_listen_follows_a_pbx_until_ctrl_c():
         process.stderr.close()
     assert (code, errors) == (0, "")
     assert len(lines) >= 15
-    assert TOKEN not in "".join(lines)
+    assert not found_in("".join(lines))
 
 
 async def test_listen_says_in_one_line_what_is_wrong():
@@ -129,7 +130,7 @@ async def test_listen_says_in_one_line_what_is_wrong():
     assert done.returncode == 1
     assert done.stderr.startswith("listen: the server refused the login with HTTP 401")
     assert len(done.stderr.splitlines()) == 1
-    assert TOKEN not in done.stderr
+    assert not found_in(done.stderr)
 
 
 def test_raw_frames_needs_no_asyncio():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
@@ -14,7 +15,8 @@ pytest_plugins = ["pytester"]
 def test_a_plain_test_has_a_pbx(basix_pbx):
     """Without asyncio: the PBX runs in a thread, and a blocking client reads what it says."""
     parser = MessageParser()
-    with websocket_connect(feed_url(**basix_pbx.connect_args), proxy=None) as websocket:
+    url = feed_url(**basix_pbx.connect_args)
+    with websocket_connect(url, proxy=None, logger=logging.getLogger("bare")) as websocket:
         kinds = []
         while len(kinds) < len(basix_pbx.snapshot()):
             message = parser.parse(websocket.recv(timeout=10))

@@ -38,6 +38,7 @@ from .exceptions import (
 )
 from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg
 from .mirror import Added, Changed, Mirror, Removed
+from .secrecy import Secretive, discreet
 from .status import Connecting, Disconnected, Stats, Stopped, Synced, Syncing
 from .subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
 
@@ -106,7 +107,7 @@ class _Signal:
                 waiter.set_result(None)
 
 
-class Client:
+class Client(Secretive):
     """``async with Client(…) as client``: connected to the PBX, for as long as the block.
 
     ``server`` and the keywords are those of ``connect`` (which raises ``UsageError`` here for
@@ -120,6 +121,7 @@ class Client:
     wait; leaving it closes the connection within a second.
     """
 
+    @discreet
     def __init__(
         self,
         server: str,
@@ -727,7 +729,7 @@ class Client:
 
 
 @frozen
-class _Connector:
+class _Connector(Secretive):
     """Makes a ``connect`` for each attempt. No repr shows what with: a token is in there."""
 
     server: str

@@ -54,8 +54,10 @@ from .exceptions import (
     UsageError,
     printable,
 )
+from .logs import PlainLogger
 from .messages import SystemMsg
 from .parser import MessageParser
+from .secrecy import Secretive, discreet
 from .terms import DEFAULT_LIMITS, MAX_FRAME_BYTES
 from .websocket import FeedSocket
 
@@ -107,7 +109,7 @@ _ENDINGS: dict[str, type[BasixError]] = {
 }
 
 
-class Connection:
+class Connection(Secretive):
     """An open connection: an async iterator of messages, and the way for commands.
 
     Iteration ends when the connection is closed properly. It raises
@@ -225,7 +227,7 @@ class Connection:
         return ConnectionLost(close.code, printable(self._mask(close.reason)))
 
 
-class connect:  # noqa: N801 - called like the function that it stands for
+class connect(Secretive):  # noqa: N801 - called like the function that it stands for
     """``async with connect(…) as cti``: connect, and close at the end of the block.
 
     ``server`` is ``host``, ``host:port`` or ``wss://host:port``. Who connects is
@@ -250,6 +252,7 @@ class connect:  # noqa: N801 - called like the function that it stands for
     the ``credentials`` function raises.
     """
 
+    @discreet
     def __init__(
         self,
         server: str,
@@ -425,45 +428,42 @@ class connect:  # noqa: N801 - called like the function that it stands for
 
 
 @frozen
-class _Veiled(Generic[T]):
+class _Veiled(Secretive, Generic[T]):
     """A value that no repr shows: a cookie's or a proxy's password is in there."""
 
     value: T = field(repr=False)
 
 
-class Mask:
+class Mask(Secretive):
     """Takes secrets out of texts."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._secrets = _Veiled(longest_first)
 
     def __repr__(self) -> str:
         return "<Mask>"
 
     def __call__(self, text: str) -> str:
         """``text`` with every secret in it replaced."""
-        for secret in self._secrets:
+        for secret in self._secrets.value:
             text = text.replace(secret, _MASK)
         return text
 
 
-class _MaskingLogger(logging.LoggerAdapter[logging.Logger]):
+class _MaskingLogger(PlainLogger):
     """What the WebSocket library logs to, which at DEBUG is every header it sends."""
 
     def __init__(self, logger: logging.Logger, mask: Mask) -> None:
-        super().__init__(logger, {})
+        super().__init__(logger)
         self._mask = mask
 
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        if self.isEnabledFor(level):
-            masked = [self._shown(arg) for arg in args]
-            self.logger.log(level, self._mask(str(msg)), *masked, exc_info=kwargs.get("exc_info"))
-
-    def _shown(self, arg: object) -> object:
+    def shown(self, arg: object) -> object:
+        """What stands in the line for an argument: no secret, and nothing of a frame."""
         if isinstance(arg, Frame):
             # Not its contents, which come cut and escaped: no secret could be found in them.
             return f"{arg.opcode.name} [{len(arg.data)} bytes]"
-        return arg if isinstance(arg, int | float) else self._mask(str(arg))
+        return arg if isinstance(arg, int | float) else printable(self._mask(str(arg)))
 
 
 class _Connect(websocket_connect):

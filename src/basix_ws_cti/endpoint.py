@@ -10,17 +10,39 @@ import html
 import ipaddress
 import json
 import re
+from typing import Self, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
 from attrs import field, frozen
 
 from .exceptions import UsageError
+from .secrecy import Secretive, discreet
+
+T = TypeVar("T")
 
 FEED_PATH = "/basix/api/ws_cti"
 
 
+def _made_discreetly(cls: type[T]) -> type[T]:
+    cls.__init__ = discreet(cls.__init__)  # type: ignore[method-assign]
+    return cls
+
+
+class _Credentials(Secretive):
+    """As it can't change, a copy of it is itself."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+
+@_made_discreetly
 @frozen
-class Basic:
+class Basic(_Credentials):
     """A domain and its API token, sent as HTTP Basic credentials."""
 
     domain: str
@@ -40,8 +62,9 @@ class Basic:
         return self.domain, self.token
 
 
+@_made_discreetly
 @frozen
-class Ticket:
+class Ticket(_Credentials):
     """A ticket from ``gen_ws_ticket``: good for one connection, for seconds."""
 
     ticket: str = field(repr=False)
@@ -205,6 +228,7 @@ def check_transport(server: Server, *, proxy: str | None = None, allow_insecure:
     )
 
 
+@discreet
 def feed_url(
     server: str,
     *,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from canaries import TOKEN
 from websockets.asyncio.client import connect as websocket_connect
 
 from basix_ws_cti import InfoEvent, InitialInfo, Message, MessageParser, Msg, connect, to_dict
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from basix_ws_cti.simulator import Simulator
 
 FEED = "/basix/api/ws_cti"
+
+# For the WebSocket library by itself, which shows at DEBUG whatever it sends.
+BARE = logging.getLogger("bare")
 
 
 class Picture:
@@ -67,13 +72,13 @@ async def seen(pbx: Simulator, cti: Connection, picture: Picture | None = None) 
     return picture
 
 
-def header(name: str = "demo", secret: str = "simulated") -> dict[str, str]:
+def header(name: str = "demo", secret: str = TOKEN) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"}
 
 
 def bare(pbx: Simulator, query: str = "app_name=a", **more: Any) -> websocket_connect:
     """A WebSocket library's own connection, with a raw query."""
-    options = {"additional_headers": header(), "compression": None, "proxy": None}
+    options = {"additional_headers": header(), "compression": None, "proxy": None, "logger": BARE}
     options |= {"max_queue": None, **more}  # a client that does not read can close all the same
     return websocket_connect(f"{pbx.url}{FEED}?{query}", **options)
 

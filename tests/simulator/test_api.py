@@ -116,7 +116,7 @@ def test_what_is_refused(pbx, path, body, status, reason):
     [
         {},
         header("demo", "wrong"),
-        header("ws_ticket", "simulated"),
+        header("ws_ticket"),
         {"Authorization": "Bearer x"},
         {"Authorization": "Basic %%%"},
         {"Authorization": "Basic /w=="},

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import math
@@ -11,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from clients import BARE, header
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.protocol import State
@@ -45,6 +45,7 @@ def link(pbx: Simulator, **options):
     return websocket_connect(
         feed_url(**args),
         ssl=context,
+        logger=BARE,
         compression=None,
         ping_interval=None,
         open_timeout=open_timeout,
@@ -135,7 +136,7 @@ def request(target: str = "/basix/api/ws_cti?app_name=raw") -> bytes:
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        f"Authorization: Basic {base64.b64encode(b'demo:simulated').decode()}",
+        f"Authorization: {header()['Authorization']}",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
