@@ -17,6 +17,7 @@ from websockets.asyncio.server import basic_auth, serve
 from websockets.exceptions import ConnectionClosed
 
 from basix_ws_cti.exceptions import printable
+from basix_ws_cti.logs import PlainLogger
 
 from . import scenarios
 from .access import Keys, RefusedError, read_target
@@ -390,6 +391,7 @@ class Simulator(Control):
             process_request=self._admit,
             create_connection=PipedConnection,
             compression=None,
+            logger=PlainLogger(logging.getLogger("websockets.server")),
             ssl=self._context,
             ping_interval=None,  # a client that is silent is its own business
             open_timeout=None,  # so that a delayed handshake is delayed
