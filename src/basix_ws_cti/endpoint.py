@@ -22,6 +22,10 @@ T = TypeVar("T")
 
 FEED_PATH = "/basix/api/ws_cti"
 
+# What a name in the DNS is made of. Nothing else may stand in a host: no name that is shown is
+# then one thing to us and another to who looks it up.
+_HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+
 
 def _made_discreetly(cls: type[T]) -> type[T]:
     cls.__init__ = discreet(cls.__init__)  # type: ignore[method-assign]
@@ -114,6 +118,19 @@ def secret_forms(credentials: Basic | Ticket) -> tuple[str, ...]:
     return tuple(sorted(forms, key=len, reverse=True))
 
 
+def _looked_up(host: str) -> str:
+    """A host as it is looked up; ``UsageError`` for one that can't be."""
+    if not host.isascii():
+        # Here, or the WebSocket library quotes the request target a second time.
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            raise UsageError("the server's host is no valid international name") from None
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise UsageError("the server's host is no valid name or address")
+    return host
+
+
 @frozen
 class Server:
     """A server's address, checked: ``ws`` or ``wss``, host and port."""
@@ -149,13 +166,7 @@ class Server:
             raise UsageError(f"the server is a host alone: {FEED_PATH} is added to it")
         if port == 0:
             raise UsageError("the server's port is 0, which nobody listens on")
-        if not host.isascii():
-            # Here, or the WebSocket library quotes the request target a second time.
-            try:
-                host = host.encode("idna").decode()
-            except UnicodeError:
-                raise UsageError("the server's host is no valid international name") from None
-        return cls(parts.scheme, host, port)
+        return cls(parts.scheme, _looked_up(host), port)
 
     @property
     def is_secure(self) -> bool:
@@ -164,13 +175,21 @@ class Server:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is this machine by its very name."""
+        """Whether the host is this machine by its very name.
+
+        What only leads there when it is looked up (``127.1``, ``localhost.``) is not.
+        """
         if self.host == "localhost":
             return True
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            address = ipaddress.ip_address(self.host)
         except ValueError:
             return False
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.scope_id is not None:
+                return False  # any text can stand there
+            address = address.ipv4_mapped or address  # not every Python looks into it
+        return address.is_loopback
 
     @property
     def netloc(self) -> str:
