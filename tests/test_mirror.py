@@ -199,6 +199,24 @@ def test_without_a_key():
     assert repr(mirror) == "<Mirror empty>"
 
 
+def test_changes_of_what_has_no_key():
+    """Elements of an initial_info that have no key are told apart by their positions there."""
+    one, two, three = (User(label=label) for label in "abc")
+    mirror = Mirror()
+    added = mirror.apply(InitialInfo("user", {0: one, 1: two, 7: User(id=7)}))
+    assert [change.key for change in added] == [0, 1, 7]
+    assert [change.position for change in added] == [0, 1, None]
+    changed = mirror.apply(InitialInfo("user", {0: one, 1: three, 7: User(id=7, label="d")}))
+    assert [(type(change), change.key) for change in changed] == [(Changed, 1), (Changed, 7)]
+    removed = mirror.apply(InitialInfo("user", {}))
+    assert [(type(change), change.key) for change in removed] == [
+        (Removed, 0),
+        (Removed, 1),
+        (Removed, 7),
+    ]
+    assert "position" not in repr(removed)
+
+
 @pytest.mark.parametrize("message", [FieldSpec("user", ("id",)), SystemMsg("logout"), Msg("hi")])
 def test_other_messages(message):
     """Messages that are not about elements change nothing."""

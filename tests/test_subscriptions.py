@@ -365,6 +365,23 @@ def test_latest_of_kinds_with_the_same_key():
     assert drain(one) == [terminal, added(1, "b")]
 
 
+def test_latest_of_what_has_no_key():
+    """Elements without a key are merged each with itself, by their positions."""
+    items = subscription(size=1)
+    for position in (0, 1):
+        items.offer(Added("user", user(None, "a"), position=position))
+        items.offer(Changed("user", user(None, "b"), user(None, "a"), position=position))
+    first = at_once(items), at_once(items)
+    assert first == tuple(Added("user", user(None, "b"), position=at) for at in (0, 1))
+    for position in (0, 1):
+        items.offer(Changed("user", user(None, "c"), user(None, "b"), position=position))
+        items.offer(Changed("user", user(None, "d"), user(None, "c"), position=position))
+    second = at_once(items), at_once(items)
+    assert second == tuple(
+        Changed("user", user(None, "d"), user(None, "b"), position=at) for at in (0, 1)
+    )
+
+
 def test_latest_forgets_what_came_and_went():
     """For a subscriber that hangs, calls that came and went meanwhile take no memory."""
     one = subscription("latest", 2)

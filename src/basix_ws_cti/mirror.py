@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from .drafts import constructor
 from .elements import AnyChannel, Channel
@@ -41,16 +41,21 @@ MAX_GONE = 20_000
 
 @frozen
 class Added:
-    """An element is there. ``synthetic``: no event said so, a comparison of pictures did."""
+    """An element is there. ``synthetic``: no event said so, a comparison of pictures did.
+
+    ``position``, in all changes, is where an element that has no key stood in its
+    ``initial_info``: it stands for the key.
+    """
 
     element_name: str
     element: Element
     synthetic: bool = False
+    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key."""
-        return self.element.key
+        """The element's key; of one that has none, its ``position`` in its initial_info."""
+        return self.element.key if self.position is None else self.position
 
 
 @frozen
@@ -61,11 +66,12 @@ class Changed:
     element: Element
     old: Element
     synthetic: bool = False
+    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key."""
-        return self.element.key
+        """The element's key; of one that has none, its ``position`` in its initial_info."""
+        return self.element.key if self.position is None else self.position
 
     @property
     def fields(self) -> dict[str, tuple[Any, Any]]:
@@ -85,17 +91,19 @@ class Removed:
     element_name: str
     element: Element
     synthetic: bool = False
+    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key."""
-        return self.element.key
+        """The element's key; of one that has none, its ``position`` in its initial_info."""
+        return self.element.key if self.position is None else self.position
 
 
 Change = Added | Changed | Removed
 """Any of the changes."""
 
-_SAID = False  # not synthetic: an event said so
+# Not synthetic, since an event said so, and of an element with a key, since it is kept.
+_SAID = False, None
 
 _added, _changed, _removed = constructor(Added), constructor(Changed), constructor(Removed)
 
@@ -280,13 +288,13 @@ class Mirror:
         old = store.get(key)
         if removed:
             store.pop(key, None)
-            return [] if old is None else [_removed(kind, element, _SAID)]
+            return [] if old is None else [_removed(kind, element, *_SAID)]
         if old == element:
             return []
         store[key] = element
         if old is None:
-            return [_added(kind, element, _SAID)]
-        return [_changed(kind, element, old, _SAID)]
+            return [_added(kind, element, *_SAID)]
+        return [_changed(kind, element, old, *_SAID)]
 
     def _has_ended(
         self, kind: str, key: int | str, element: AnyChannel, event_name: str
@@ -311,19 +319,24 @@ class Mirror:
     def _replace(self, kind: str, new: dict[int | str, Element]) -> list[Change]:
         store = self._store(kind)
         changes: list[Change] = [
-            Removed(kind, element, synthetic=True)
+            Removed(kind, element, synthetic=True, position=_position(key, element))
             for key, element in store.items()
             if key not in new
         ]
         for key, element in new.items():
-            old = store.get(key)
+            old, at = store.get(key), _position(key, element)
             if old is None:
-                changes.append(Added(kind, element, synthetic=True))
+                changes.append(Added(kind, element, synthetic=True, position=at))
             elif old != element:
-                changes.append(Changed(kind, element, old, synthetic=True))
+                changes.append(Changed(kind, element, old, synthetic=True, position=at))
         store.clear()
         store.update(new)
         return changes
+
+
+def _position(key: int | str, element: Element) -> int | str | None:
+    """What is kept under ``key`` by its position, having no key of its own; else ``None``."""
+    return key if element.key is None else None
 
 
 def _is_hung_up(element: Element) -> bool:

@@ -227,8 +227,8 @@ def _net_change(known: Element | None, exact: bool, last: T) -> T | None:  # noq
             return None if known is None else last
         case Added(kind, element, synthetic) | Changed(kind, element, _, synthetic):
             if known is None:
-                return Added(kind, element, synthetic)  # type: ignore[return-value]
+                return Added(kind, element, synthetic, position=last.position)  # type: ignore[return-value]
             if exact and known == element:
                 return None
-            return Changed(kind, element, known, synthetic)  # type: ignore[return-value]
+            return Changed(kind, element, known, synthetic, position=last.position)  # type: ignore[return-value]
     return last
