@@ -1,8 +1,7 @@
 """What Erlang writes, decode reads: `terms.decode` against term_to_binary and binary_to_term.
 
 ``erlang/terms.escript`` writes terms as frames, each with a normal form of the term in JSON;
-``value_of`` says what decode has to make of a normal form. It is written from the table in
-the docstring of `terms`, and shares no code with it.
+``normal.value_of`` says what decode has to make of a normal form.
 
 Part of what Erlang writes is kept in ``data/erlang_terms.tsv.gz``, so that these tests have
 something to say where there is no Erlang. It was written with OTP 25, by ::
@@ -10,125 +9,52 @@ something to say where there is no Erlang. It was written with OTP 25, by ::
     escript tests/erlang/terms.escript 1 1600 small | gzip -9n > tests/data/erlang_terms.tsv.gz
 """
 
-import codecs
 import gzip
 import json
 import os
 import secrets
-import shutil
 import struct
 import subprocess
 import zlib
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from normal import (
+    BY_TAG,
+    COMPOUND,
+    ESCRIPT,
+    FOREIGN,
+    IMPROPER,
+    KEY_KINDS,
+    KEYS,
+    LIMIT,
+    OVERREAD,
+    SPLIT,
+    TRAILING,
+    ask_erlang,
+    exact,
+    needs_erlang,
+    ordered,
+    value_of,
+)
 
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError
-from basix_ws_cti.terms import Regex, decode
+from basix_ws_cti.terms import decode
 
 HERE = Path(__file__).parent
-ESCRIPT = HERE / "erlang" / "terms.escript"
 COMMITTED = HERE / "data" / "erlang_terms.tsv.gz"
 
 # One run of the escript keeps well below the million atoms that an Erlang node can hold.
 TERMS_A_RUN = 20_000
 RUNS = 15 if os.environ.get("BASIX_NIGHTLY") else 1
 
-needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")
-
 
 @pytest.fixture(autouse=True)
 def _fresh_atoms(monkeypatch):
     """Keep the atoms met here out of the memory that other tests share."""
     monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
-
-
-# What decode has to give
-
-
-def value_of(normal):
-    """The value that decode must give for the term of this normal form."""
-    kind, *rest = normal
-    match kind:
-        case "a":
-            name = bytes.fromhex(rest[0]).decode("utf-8")
-            return {"undefined": None, "true": True, "false": False}.get(name, name)
-        case "b" | "s":
-            return text_of(bytes.fromhex(rest[0]))
-        case "nil":
-            return []
-        case "l":
-            return [value_of(element) for element in rest[0]]
-        case "t" if rest[0][:1] == [["a", b"bert".hex()]]:
-            return compound_of(rest[0][1][1], rest[0][2:])
-        case "t":
-            return tuple(value_of(element) for element in rest[0])
-        case "m":
-            return dict_of(rest[0])
-        case "i":
-            return int(rest[0])
-        case "f":
-            return struct.unpack(">d", bytes.fromhex(rest[0]))[0]
-    raise AssertionError(f"no value for {normal!r:.200}")
-
-
-def text_of(raw):
-    try:
-        return str(raw, "utf-8")
-    except UnicodeDecodeError:
-        return str(raw, "latin-1")
-
-
-def dict_of(pairs):
-    made = {value_of(key): value_of(value) for key, value in pairs}
-    assert len(made) == len(pairs), "the escript made keys that Python cannot hold apart"
-    return made
-
-
-def compound_of(name_hex, arguments):
-    match bytes.fromhex(name_hex).decode("ascii"), arguments:
-        case "nil", []:
-            return None
-        case "true", []:
-            return True
-        case "false", []:
-            return False
-        # The libraries of BERT write an empty list as {bert,nil}, here as well.
-        case "dict", [["nil"] | ["t", [["a", "62657274"], ["a", "6E696C"]]]]:
-            return {}
-        case "dict", [["l", pairs]]:
-            assert all(kind == "t" for kind, _ in pairs)
-            return dict_of([pair for _, pair in pairs])
-        case "time", [["i", mega], ["i", seconds], ["i", micro]]:
-            total = (int(mega) * 1_000_000 + int(seconds)) * 1_000_000 + int(micro)
-            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=total)
-        case "string", [["a" | "b" | "s", encoding], ["b" | "s", raw]]:
-            codec = codecs.lookup(bytes.fromhex(encoding).decode("ascii")).name
-            assert codec in {"utf-8", "iso8859-1"}
-            return str(bytes.fromhex(raw), codec)
-        case "regex", [source, options]:
-            return Regex(value_of(source), value_of(options))
-    raise AssertionError(f"no value for the compound {name_hex} {arguments!r:.200}")
-
-
-def exact(value):
-    """A form of ``value`` that is equal only where types and the bits of floats are, too."""
-    kind = type(value)
-    if kind is float:
-        return "float", struct.pack(">d", value)
-    if kind in {list, tuple}:
-        return kind.__name__, tuple(map(exact, value))
-    if kind is dict:
-        return "dict", frozenset((exact(key), exact(item)) for key, item in value.items())
-    if kind is Regex:
-        return "regex", exact(value.source), exact(value.options)
-    if kind is datetime:
-        return "datetime", value.isoformat(), value.tzinfo is UTC
-    assert kind in {str, int, bool, type(None)}, f"a value of {kind}"
-    return kind.__name__, value
 
 
 REFUSED = "refused"
@@ -586,17 +512,6 @@ EDGES = {name: frame(term) for make in EDGE_MAKERS for name, term in make()} | {
 
 # Where decode is meant to be of another mind than Erlang, and why.
 
-TRAILING = "A frame is one term. Erlang stops reading where the term ends."
-OVERREAD = "Erlang reads beyond the 31 bytes of the text, up to the next NUL that memory holds."
-IMPROPER = "No feed has improper lists, and Python no value for them."
-SPLIT = "A proper list in pieces: no encoder writes one, so it is refused like a dotted one."
-FOREIGN = "The feed has none of these, and Python no value for them."
-KEYS = "Erlang holds these keys apart and Python does not: refused, so that no value is lost."
-KEY_KINDS = "A key that Python cannot hash, or that no feed has."
-COMPOUND = "A tuple led by the atom bert is one of the compounds of BERT, or nothing."
-LIMIT = "A limit of decode, against frames made to take time or memory."
-BY_TAG = "To Erlang, a charlist is a list of bytes. decode goes by the tag: 107 text, 108 a list."
-
 OTHER = ["other"]
 BERT = ["a", b"bert".hex()]
 A_X, A_Y, INT_1, FLOAT_1 = ["a", "78"], ["a", "79"], ["i", "1"], ["f", "3FF0000000000000"]
@@ -799,27 +714,11 @@ DIFFERENCES = {
 }
 
 
-def ordered(normal):
-    """A normal form whose maps have their pairs in order: Erlang's own order is no promise."""
-    if not isinstance(normal, list):
-        return normal
-    parts = [ordered(part) for part in normal]
-    return ["m", sorted(parts[1], key=json.dumps)] if parts[:1] == ["m"] else parts
-
-
 @pytest.fixture(scope="module")
 def erlang_says():
     """What Erlang makes of each frame above: a normal form, or ["refused"]."""
     frames = [*EDGES.values(), *(entry[1] for entry in DIFFERENCES.values())]
-    run = subprocess.run(
-        ["escript", ESCRIPT, "verdicts"],
-        input="".join(f"{item.hex()}\n" for item in frames),
-        stdout=subprocess.PIPE,
-        encoding="ascii",
-        check=True,
-    )
-    said = [json.loads(line) for line in run.stdout.splitlines()]
-    return dict(zip(frames, said, strict=True))
+    return dict(zip(frames, ask_erlang("verdicts", frames), strict=True))
 
 
 @pytest.mark.erl

@@ -14,6 +14,11 @@
 %%     reads frames in hex, one a line, and prints a line for each: the normal form of what
 %%     binary_to_term/1 makes of it, or ["refused"].
 %%
+%%   escript terms.escript readings
+%%
+%%     the same, each line a JSON list of that normal form and of how many of the frame's
+%%     bytes binary_to_term/2 used, or ["refused"].
+%%
 %% The normal form is JSON on one line:
 %%
 %%   ["a",Hex]  atom, its name in UTF-8        ["i",Decimal]      integer
@@ -27,25 +32,28 @@
 
 main(["verdicts"]) ->
     ok = io:setopts([{encoding, latin1}, binary]),
-    verdicts();
+    each_frame(fun({Term, _}) -> normal(Term) end);
+main(["readings"]) ->
+    ok = io:setopts([{encoding, latin1}, binary]),
+    each_frame(fun({Term, Used}) -> ["[", normal(Term), ",", integer_to_binary(Used), "]"] end);
 main([Seed, Count, Mode]) when Mode =:= "small"; Mode =:= "full" ->
     ok = io:setopts([{encoding, latin1}, binary]),
     rand:seed(exsss, list_to_integer(Seed)),
     put(mode, list_to_atom(Mode)),
     terms(0, list_to_integer(Count), edges()).
 
-verdicts() ->
+each_frame(Print) ->
     case io:get_line("") of
         eof ->
             ok;
         Line ->
-            io:put_chars([verdict(binary:decode_hex(string:trim(Line))), $\n]),
-            verdicts()
+            io:put_chars([verdict(binary:decode_hex(string:trim(Line)), Print), $\n]),
+            each_frame(Print)
     end.
 
-verdict(Frame) ->
-    try binary_to_term(Frame) of
-        Term -> normal(Term)
+verdict(Frame, Print) ->
+    try binary_to_term(Frame, [used]) of
+        Read -> Print(Read)
     catch
         error:badarg -> "[\"refused\"]"
     end.
