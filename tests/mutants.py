@@ -22,6 +22,8 @@ TAGS = [70, 73, 75, 77, 80, 88, 89, 90, *range(97, 122)]
 BYTES = [0, 1, 2, 127, 128, 131, 254, 255, *TAGS]
 
 FOREIGN_TERMS = [term for _, term, _ in foreign_terms()]
+# Most of them are refused: an infinity, an atom of 256 characters, …
+ODD_TERMS = [frame[1:] for frame in EDGES.values() if 1 < len(frame) < 1500]
 
 # Tags whose terms have the same layout, so that the frame may stay whole when they are swapped
 ALIKE = [{100, 107, 118}, {115, 119}, {105, 108}, {109, 112}, {88, 90, 103}, {97, 106}, {70, 120}]
@@ -125,7 +127,7 @@ class Mutator:
             case 0:
                 term = self.term()
             case 1:
-                term = draw.choice((self.term(), draw.choice(FOREIGN_TERMS)))
+                term = draw.choice(draw.choice((FOREIGN_TERMS, ODD_TERMS)))
             case 2 | 3 | 4:
                 term = self.around(term)
             case 5:
@@ -150,7 +152,7 @@ class Mutator:
         return head + term + tail
 
     def twin(self, term):
-        """A term of another tag that may stand for the same text or number."""
+        """A term of another tag that stands for the same text, number or tuple, or another one."""
         draw = self.random
         tag = term[0]
         if tag in {97, 98}:
@@ -160,6 +162,8 @@ class Mutator:
             return draw.choice(
                 (b"F" + struct.pack(">d", number), bytes([110, len(same), 0]) + same)
             )
+        if tag == 104:
+            return b"i\0\0\0" + term[1:]
         if tag not in {100, 107, 109, 115, 118, 119}:
             return draw.choice((b"w\4true", b"w\11undefined", b"h\2w\4bertw\3nil"))
         raw = term[1 + LENGTHS[tag] :]

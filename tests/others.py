@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 import bert
 from erlastic import Atom
 from normal import exact, ordered, text_of, value_of
-from reader import erlangs
 
 from basix_ws_cti.terms import Regex
 
@@ -90,11 +89,11 @@ def bert_deviation(normal):
 
 def erlang_py_difference(found, reading):
     """erlang_py tells atoms, binaries and charlists apart: its values have a normal form."""
-    found = ordered(erlangs(from_erlang_py(found)))
-    expected = ordered(erlangs(reading.normal))
-    if found == expected:
+    found = from_erlang_py(found)
+    if ordered(found) == ordered(reading.normal):
         return None
-    return SIGN_BYTE if unsigned(found) == unsigned(expected) else UNLISTED
+    same = ordered(unsigned(found)) == ordered(unsigned(reading.normal))
+    return SIGN_BYTE if same else UNLISTED
 
 
 def unsigned(normal):
@@ -124,7 +123,7 @@ def from_erlang_py(value):  # noqa: C901 - one case for each type
         case OtpErlangList():  # as a map's key
             return from_erlang_py(value.value)
         case list():
-            return ["l", [from_erlang_py(element) for element in value]]
+            return ["l", [from_erlang_py(element) for element in value]] if value else ["nil"]
         case tuple():
             return ["t", [from_erlang_py(element) for element in value]]
         case dict():

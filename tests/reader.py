@@ -225,7 +225,9 @@ class Reading:
         if tag != 106:
             self.note(SPLIT if tag in {107, 108} else IMPROPER, tail)
         rest, end = self._term(tail, depth + 1)
-        return (["l", normals] if tag == 106 else ["dotted", normals, rest]), end
+        if tag == 106:
+            return (["l", normals] if normals else ["nil"]), end
+        return ["dotted", normals, rest], end
 
     def _map(self, pos, depth):
         self._enter(pos, depth)
