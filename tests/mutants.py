@@ -66,13 +66,13 @@ class Mutator:
     def frame(self):
         """The next frame."""
         chance = self.random.random()
-        plain = self.seed()
-        for _ in range(self.random.choice((1, 1, 1, 1, 2, 3))):
-            plain = Seed(self.changed(plain))
+        plain = self.changed(self.seed())
+        for _ in range(self.random.choice((0, 0, 0, 0, 1, 2))):
+            plain = self.changed(Seed(plain))
         if chance < 0.85:
-            return plain.frame
+            return plain
         if chance < 0.93:
-            return self.compressed(plain.frame)
+            return self.compressed(plain)
         # What is changed here is the header or the compressed data.
         packed = self.compressed(self.seed().frame)
         if self.random.random() < 0.3:

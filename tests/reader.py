@@ -60,16 +60,17 @@ class Unforetold(Exception):  # noqa: N818 - it names what comes
 class Reading:
     """What a frame holds.
 
+    ``frame`` is that frame, ``data`` its plain bytes: the inflated ones if it is compressed.
     ``malformed`` says why Erlang refuses the frame, or is None. ``sure`` is false where the
     reader had to leave the verdict to Erlang. ``normal`` is the normal form, in which a list
     by tag 107 is ``s`` and one by tag 108 is ``l``, whatever their elements. ``used`` counts
     the bytes that Erlang uses. ``reasons`` says what decode must refuse, in the order in
     which a reader meets it: (reason, whether it is inside the inflated term, offset).
-    ``terms`` holds where each term stands in ``data``, the plain bytes: (start, end).
+    ``terms`` holds where in ``data`` each term stands: (start, end).
     """
 
     def __init__(self, frame):
-        self.data = frame
+        self.frame = self.data = frame
         self.malformed = self.normal = self.used = None
         self.sure = True
         self.inflated = False
@@ -117,7 +118,9 @@ class Reading:
     # Bytes
 
     def _byte(self, pos):
-        return self._number(pos, 1)
+        if pos >= len(self.data):
+            raise Malformed(CUT)
+        return self.data[pos]
 
     def _number(self, pos, size):
         return int.from_bytes(self._bytes(pos, size), "big")

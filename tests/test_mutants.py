@@ -86,12 +86,11 @@ def _long_numbers():
     sys.set_int_max_str_digits(digits)
 
 
-def judged(frame, said, read=decode):
-    """What there is to count about a frame of which Erlang said this.
+def judged(reading, said, read=decode):
+    """What there is to count about the frame of a reading, of which Erlang said this.
 
     Raises AssertionError for what must not be.
     """
-    reading = Reading(frame)
     normal, used = (None, None) if said == REFUSED else said
     if reading.sure:
         assert (normal is None) == (reading.malformed is not None), "the reader foretold otherwise"
@@ -99,7 +98,7 @@ def judged(frame, said, read=decode):
             assert ordered(erlangs(reading.normal)) == ordered(normal), "the reader read otherwise"
             assert used == reading.used, "the reader used other bytes"
     try:
-        found = exact(read(frame))
+        found = exact(read(reading.frame))
     except DecodeError as error:
         found = error
     if normal is None:
@@ -181,18 +180,17 @@ def refusing(offset):
 def test_a_difference_is_found(frame, said, read, problem):
     """A decode that reads wrongly, or refuses at the wrong place, does not pass; nor the reader."""
     with pytest.raises(AssertionError, match=f"(?s){problem}"):
-        judged(frame, said, read)
-    assert judged(TRUE, READ_TRUE) == BOTH_READ
-    assert judged(PID, READ_PID) == FOREIGN
-    assert judged(PID[:-1], REFUSED) == BOTH_REFUSE
+        judged(Reading(frame), said, read)
+    assert judged(Reading(TRUE), READ_TRUE) == BOTH_READ
+    assert judged(Reading(PID), READ_PID) == FOREIGN
+    assert judged(Reading(PID[:-1]), REFUSED) == BOTH_REFUSE
 
 
-def others_judged(frame, said, verdict):
+def others_judged(reading, said, verdict):
     """What there is to count about what others make of the frame: (name of the reader, what)."""
-    reading = Reading(frame)
     for name, (read, difference) in OTHERS.items():
         try:
-            found = read(frame)
+            found = read(reading.frame)
         except Exception as error:  # noqa: BLE001 - the others have no error type of their own
             what = f"{type(error).__module__}.{type(error).__qualname__}"
             yield name, BOTH_REFUSE if said == REFUSED else f"refuses what Erlang reads: {what}"
@@ -214,9 +212,10 @@ def tallied(frames):
     problems = []
     for frame, said in zip(frames, ask_erlang("readings", frames), strict=True):
         try:
-            verdict = judged(frame, said)
+            reading = Reading(frame)
+            verdict = judged(reading, said)
             counts["decode", verdict] += 1
-            counts.update(others_judged(frame, said, verdict))
+            counts.update(others_judged(reading, said, verdict))
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is a finding
             problems.append(f"{frame.hex()}\n  Erlang: {said!r:.2000}\n  {problem!r:.2000}")
     return counts, problems
