@@ -196,7 +196,7 @@ def others_judged(reading, said, verdict):
             yield name, BOTH_REFUSE if said == REFUSED else f"refuses what Erlang reads: {what}"
             continue
         if said == REFUSED:
-            why = reading.malformed or reading.reasons[0][0]
+            why = reading.malformed or reading.reasons[-1][0]  # where the reader had to stop
             yield name, f"reads what Erlang refuses: {why}"
         elif verdict not in {BOTH_READ, BY_TAG}:
             yield name, f"reads what decode refuses: {verdict}"
