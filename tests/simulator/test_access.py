@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -183,6 +184,38 @@ def test_lone_surrogates_open_nothing(keys):
     assert not keys.open("demo", "\udcff")
     assert not keys.open("\ud800", "canary-token")
     assert not keys.open(TICKET_NAME, "\udcff", TARGET)
+
+
+BASIC = "Basic " + base64.b64encode(b"demo:canary-token").decode()
+
+
+@pytest.mark.parametrize("header", [BASIC, BASIC.replace("Basic", "bASIC")])
+def test_one_header_lets_in(keys, header):
+    """One Authorization header with domain and token opens, whatever the scheme's case."""
+    keys.admit([header])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [BASIC, BASIC],
+        [BASIC, "Bearer x"],
+        [BASIC.replace("Basic", "Digest")],
+        [BASIC.removeprefix("Basic ")],
+        [BASIC + "="],
+        ["Basic"],
+        ["Basic /w=="],  # no UTF-8
+        ["Basic \udcff"],
+        ["Basic é"],
+        ["Basic " + base64.b64encode(b"demo:wrong").decode()],
+    ],
+)
+def test_other_headers_are_refused(keys, headers):
+    """Several headers, and whatever is not Basic with the domain and its token, are a 401."""
+    with pytest.raises(RefusedError, match="credentials") as caught:
+        keys.admit(headers)
+    assert caught.value.status == 401
 
 
 def test_a_ticket_serves_once(keys):

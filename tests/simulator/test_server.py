@@ -54,6 +54,8 @@ LOGGER = "basix_ws_cti.simulator"
         (f"{FEED}?app_name=a", {}, 401, "credentials"),
         (f"{FEED}?app_name=a", {"Authorization": "Bearer x"}, 401, "credentials"),
         (f"{FEED}?app_name=a", {"Authorization": "Basic %"}, 401, "credentials"),
+        (f"{FEED}?app_name=a", {"Authorization": "Basic /w=="}, 401, "credentials"),
+        (f"{FEED}?app_name=a", [*header().items()] * 2, 401, "credentials"),
         (f"{FEED}?app_name=a", header("demo", "wrong"), 401, "credentials"),
         (f"{FEED}?app_name=a", header("other"), 401, "credentials"),
         (f"{FEED}?app_name=a", header("ws_ticket"), 401, "credentials"),

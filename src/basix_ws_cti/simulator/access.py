@@ -5,6 +5,7 @@ Pure: a clock is handed in, and nothing is opened (PROTOCOL, connecting).
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from attrs import define, field, frozen
 from basix_ws_cti.exceptions import BasixError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .model import User
     from .pbx import Pbx
@@ -107,6 +108,20 @@ class Keys:
         ticket = secrets.token_urlsafe(24)
         self._tickets[ticket] = (target, now + self.ticket_lifetime)
         return ticket
+
+    def admit(self, headers: Iterable[str], target: str | None = None) -> None:
+        """Let in whose Authorization headers open a target; ``RefusedError`` for all others.
+
+        There must be one: of several, nobody knows which a proxy has gone by.
+        """
+        try:
+            (header,) = headers
+            scheme, _, value = header.partition(" ")
+            name, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
+        except ValueError:  # each of the three lines has one
+            scheme = name = secret = ""
+        if scheme.lower() != "basic" or not self.open(name, secret, target):
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, "the credentials are wrong, or missing")
 
     def open(self, name: str, secret: str, target: str | None = None) -> bool:
         """Whether name and secret open a target; ``None``: something no ticket is for.

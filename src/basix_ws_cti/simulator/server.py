@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import math
 import ssl
@@ -13,7 +12,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from websockets.asyncio.server import basic_auth, serve
+from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from basix_ws_cti.exceptions import printable
@@ -263,9 +262,9 @@ class Simulator(Control):
             raise NotPossibleError(f"there is no user {user_id}")
         return self.originate(user.main_extension, destination)
 
-    def knows(self, domain: str, token: str) -> bool:
-        """Whether these are the domain and its token."""
-        return self._keys.open(domain, token)
+    def admit(self, headers: Iterable[str]) -> None:
+        """Let in whose Authorization headers show domain and token, or ``RefusedError``."""
+        self._keys.admit(headers)
 
     # -- running ----------------------------------------------------------------------
 
@@ -527,13 +526,11 @@ class Simulator(Control):
             return _refuse(client, refusal)
         try:
             wish = read_target(request.path, self.pbx)
+            self._keys.admit(request.headers.get_all("Authorization"), request.path)
         except RefusedError as error:
-            return client.respond(error.status, f"{error.reason}\n")
-        opens = functools.partial(self._keys.open, target=request.path)
-        response = await basic_auth("Basix", check_credentials=opens)(client, request)
-        if response is None:
-            cast("PipedConnection", client).wish = wish
-        return response
+            return _response(client, error.status, error.reason)
+        cast("PipedConnection", client).wish = wish
+        return None
 
     async def _serve(self, client: ServerConnection) -> None:
         client = cast("PipedConnection", client)
@@ -616,10 +613,15 @@ class Simulator(Control):
         self.timeline.begin(read_command(self.pbx, text, lively=self._lively))
 
 
-def _refuse(client: ServerConnection, fault: Refuse) -> Response:
-    response = client.respond(fault.status, f"{fault.status.phrase}, on demand\n")
-    if fault.status is HTTPStatus.UNAUTHORIZED:
+def _response(client: ServerConnection, status: HTTPStatus, text: str) -> Response:
+    response = client.respond(status, f"{text}\n")
+    if status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Basic realm="Basix", charset="UTF-8"'
+    return response
+
+
+def _refuse(client: ServerConnection, fault: Refuse) -> Response:
+    response = _response(client, fault.status, f"{fault.status.phrase}, on demand")
     if fault.retry_after is not None:
         response.headers["Retry-After"] = str(fault.retry_after)
     if fault.location is not None:
