@@ -1,0 +1,72 @@
+"""Fuzzing the simulator's handshake with the raw bytes of a request: let in, or refused."""
+
+from __future__ import annotations
+
+import base64
+
+from offline import run, simulator
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from basix_ws_cti.simulator.access import Wish
+
+MAX_LEN = 1024
+LOGIN = base64.b64encode(b"demo:simulated").decode()
+STATUSES = {400, 401, 404}
+
+PBX = simulator(users=2)  # a handshake changes nothing in it but tickets
+
+
+def seeds():
+    """Requests for the feed: good ones, and such as lack something."""
+    for query in (
+        "app_name=a",
+        "app_name=a&full_events=true&force=true",
+        "app_name=%E6%9D%B1+&user_id=10001001",
+        "app_name=a&user_name=user1&forced=true",
+        "app_name=a&user_extension=9&user_did=0500001001&user_label=x&user_email=@",
+        "",
+    ):
+        yield request(f"/basix/api/ws_cti?{query}", f"Basic {LOGIN}")
+    yield request("/elsewhere", f"basic {LOGIN}")
+    yield request("//[::1", f"Basic {LOGIN}")
+    yield request("/basix/api/ws_cti?app_name=a", "Basic d3NfdGlja2V0OnRpY2tldA==")
+    yield request("/basix/api/ws_cti?app_name=a", "Bearer x")
+
+
+def request(target, authorization):
+    return (
+        f"GET {target} HTTP/1.1\r\nHost: pbx\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Authorization: {authorization}\r\n\r\n"
+    ).encode()
+
+
+class Client:
+    """The server's end of a connection, as far as a handshake needs one."""
+
+    wish = username = None
+
+    def __init__(self, protocol):
+        self.respond = protocol.reject
+
+
+def check(data):
+    """Whatever is asked for, there is a plain answer; only who knows the token comes in."""
+    protocol = ServerProtocol()
+    protocol.receive_data(data)
+    for event in protocol.events_received():
+        if isinstance(event, Request):
+            client = Client(protocol)
+            response = run(PBX._admit(client, event))
+            if response is None:
+                assert isinstance(client.wish, Wish)
+                assert client.wish.app_name
+                assert knows_the_token(event.headers["Authorization"])
+            else:
+                assert response.status_code in STATUSES
+                assert client.wish is None
+
+
+def knows_the_token(authorization):
+    return base64.b64decode(authorization.split(" ", 1)[1]) == b"demo:simulated"

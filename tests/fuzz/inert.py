@@ -1,0 +1,113 @@
+"""What a peer's bytes make the interpreter do, besides computing: held by an audit hook.
+
+``python tests/fuzz/inert.py < FRAMES``, a line of hexadecimal digits for each frame, decodes
+and parses them in a process that has loaded the package and nothing else for the purpose.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import contextmanager
+
+import attrs
+
+from basix_ws_cti import (
+    DecodeError,
+    MessageParser,
+    ProtocolError,
+    elements,
+    messages,
+    states,
+)
+from basix_ws_cti.terms import decode
+
+
+class HappenedError(Exception):
+    """Something was imported, compiled, opened, run, …: an audit event and its arguments."""
+
+
+def nothing(event, args):
+    """Decoding does nothing of the kind."""
+    return False
+
+
+def parsing(event, args):
+    """Parsing compiles a constructor where a field_spec is new, of our own names and numbers."""
+    match event, args:
+        case "compile", (source, "<string>"):
+            return is_ours(source.decode())
+        case "exec", (code,):
+            return code.co_filename == "<string>"  # what has just been compiled
+        case "object.__setattr__", (_, "__class__", cls):
+            return cls in OURS  # a draft becomes what it is
+        case ("sys._getframe", _) | ("object.__getattr__", (_, "f_code")):
+            return True  # logging wants to know who says that
+    return False
+
+
+OURS = {
+    cls
+    for module in (elements, messages, states)
+    for cls in vars(module).values()
+    if isinstance(cls, type) and attrs.has(cls)
+}
+FIELDS = {field.name for cls in OURS for field in attrs.fields(cls)}
+WORDS = {
+    *("def", "make", "try", "except", "ValueError", "len", "None", "if", "is", "not", "else"),
+    *("return", "_record", "_self", "_new", "_draft", "_cls", "__class__", "_type", "_list"),
+    *("_read_list", *FIELDS),
+    *(f"{prefix}_{name}" for prefix in ("_read", "_compute") for name in FIELDS),
+}
+
+
+def is_ours(source):
+    """Whether a source is a constructor's: no word but ours and numbers, and no quotes."""
+    words = re.findall(r"\w+", source)
+    strange = [word for word in words if word not in WORDS and not re.fullmatch("_?[0-9]+", word)]
+    plain = not re.search(r"[^\w\s:=(),.\[\]+*-]", source)
+    return source.startswith("def make(_record):") and not strange and plain
+
+
+_allowed = None
+_installed = False
+
+
+def _hook(event, args):
+    if _allowed is not None and not _allowed(event, args):
+        raise HappenedError(event, args)
+
+
+@contextmanager
+def only(allowed):
+    """Within this, what is not allowed is a ``HappenedError``, on the spot."""
+    global _allowed, _installed  # noqa: PLW0603 - as an audit hook is the whole process's
+    if not _installed:
+        sys.addaudithook(_hook)
+        _installed = True
+    _allowed = allowed
+    try:
+        yield
+    finally:
+        _allowed = None
+
+
+def main():
+    frames = [bytes.fromhex(line) for line in sys.stdin]
+    parser = MessageParser(base_url="https://xyz.com")
+    loaded = set(sys.modules)
+    read = dict.fromkeys((decode, parser.parse), 0)
+    for frame in frames:
+        for way, allowed in ((decode, nothing), (parser.parse, parsing)):
+            try:
+                with only(allowed):
+                    way(frame)
+            except (DecodeError, ProtocolError):
+                continue
+            read[way] += 1
+    assert set(sys.modules) == loaded
+    sys.stdout.write(f"{len(frames)} frames: {read[decode]} terms, {read[parser.parse]} messages\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Inert data: a peer's bytes import nothing, open nothing, and run nothing of their own."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import frames as write
+import pytest
+import seeds
+
+HERE = Path(__file__).parent
+MUTANTS = 1_000_000 if "BASIX_NIGHTLY" in os.environ else 20_000
+
+
+def hostile_names():
+    """A session whose names are code, paths, modules and our own attributes."""
+    names = ["__class__", "_record", "__import__('os')", "x=1\n    import os", "id); exec(y", "é"]
+    spec = write.field_spec(
+        "user", "id", *names, *(f"_{number}" for number in range(50)), "__dict__"
+    )
+    yield spec
+    yield write.initial_info("user", (1, *names), (2, *names, 0))
+    for name in names:
+        yield write.field_spec(name, "id", name)
+        yield write.info_event(name, (1, name), name)
+        yield write.frame((write.Atom(name), 1))
+        yield write.frame((write.Atom("bert"), write.Atom("regex"), "(?P<x>", [write.Atom(name)]))
+        yield write.frame((write.Atom("bert"), write.Atom("string"), write.Atom(name), "x"))
+
+
+def mutants(frames, count):
+    """Frames with a few bytes changed, taken out, put in, or of another frame."""
+    draw = random.Random(1)
+    for _ in range(count):
+        frame = bytearray(draw.choice(frames))
+        for _ in range(draw.randint(1, 3)):
+            at = draw.randrange(len(frame) + 1)
+            match draw.randrange(4):
+                case 0:
+                    frame[at : at + 1] = draw.randbytes(1)
+                case 1:
+                    del frame[at : at + draw.randint(1, 4)]
+                case 2:
+                    frame[at:at] = draw.choice(frames)[1 : draw.randint(2, 40)]
+                case 3:
+                    frame[at : at + 4] = draw.choice((b"\xff" * 4, b"\0\0\0\1", b"h\2d\0"))
+        yield bytes(frame)
+
+
+def run(code, text=""):
+    """What a fresh interpreter makes of a script, or of code: exit status, and output."""
+    how = [code] if isinstance(code, Path) else ["-c", code]
+    done = subprocess.run(
+        [sys.executable, *how],
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd=HERE,
+    )
+    return done.returncode, done.stdout
+
+
+def test_frames_are_inert():
+    """Decoding any frame causes no audit event at all, and parsing none but our constructors'."""
+    known = [frame for frame in seeds.frames() if len(frame) < 4096]
+    session = [*hostile_names(), *known, *mutants(known, MUTANTS)]
+    status, output = run(HERE / "inert.py", "\n".join(frame.hex() for frame in session))
+    assert status == 0, output[-3000:]
+    counts = re.search(r"(\d+) frames: (\d+) terms, (\d+) messages", output)
+    total, terms, messages = map(int, counts.groups())
+    assert total == len(session)
+    assert terms > len(known)
+    assert messages > len(known) // 4
+
+
+@pytest.mark.parametrize("allowed", ["nothing", "parsing"])
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "import tabnanny",
+        "open('/dev/null')",
+        "eval('1')",
+        "exec(compile('hidden = 1', '<string>', 'exec'))",
+        "exec('id = \"\"')",
+        "__import__('os').listdir()",
+        "__import__('subprocess').run(['true'])",
+        "__import__('socket').socket()",
+    ],
+)
+def test_the_hook_sees(deed, allowed):
+    """The hook that holds decoding and parsing would notice any of these."""
+    code = f"import inert, os, subprocess, socket\nwith inert.only(inert.{allowed}):\n    {deed}"
+    status, output = run(code)
+    assert status == 1
+    assert "HappenedError" in output
