@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import random
 
 from follow import Picture, written
 from offline import run, simulator
@@ -54,6 +55,36 @@ def seeds():
 
 def commands(*given):
     return b"\n".join(json.dumps(one).encode() for one in given)
+
+
+# What a part of a command may be, for better or worse.
+VALUES = [
+    *(None, True, False, 0, -1, 1e-9, 0.5, 999999, 1e400, 10**30, 10001003, "", "#0", "1002"),
+    *("0501112222", "media_plug", "911", "*", "%", "é", "\udcff", "x" * 60, [], ["#1"], {}),
+    *("hangup", "park", "transfer", "eavesdrop", "uuid", {"cmd": "park"}),
+]
+NAMES = ["cmd", "uuid", "target_uuid", "user_id", "user_name", "destination", "timeout", "x"]
+
+
+def mutate(data, max_size, seed):
+    """Change a byte somewhere, or a part of a command."""
+    import atheris
+
+    draw = random.Random(seed)
+    session = data.split(b"\n")
+    at = draw.randrange(len(session))
+    try:
+        command = json.loads(session[at])
+        command[draw.choice(NAMES)] = draw.choice(VALUES)
+    except (ValueError, TypeError, RecursionError):
+        return atheris.Mutate(data, max_size)
+    if draw.random() < 0.3:
+        return atheris.Mutate(data, max_size)
+    session[at : at + draw.randrange(2)] = [json.dumps(command).encode()]
+    return b"\n".join(session)[:max_size]
+
+
+# -- what is checked --------------------------------------------------------------------
 
 
 class Client:

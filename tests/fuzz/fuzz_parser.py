@@ -96,18 +96,34 @@ def check(data):
     mirror = Mirror()
     for frame in data.split(SEPARATOR):
         calls.clear()
-        try:
-            with inert.only(inert.parsing):
-                parser.handle_message(frame)
-        except (DecodeError, ProtocolError) as error:
+        with inert.only(inert.parsing):
+            refused = refusal(parser.handle_message, frame)
+        if refused is not None:
             assert not calls
-            check_text(str(error))
-        else:
-            message = twin.parse(frame)
-            assert calls == called(message)
-            for element in elements(message):
-                check_element(element)
-            mirror.apply(message)
+            check_text(refused)
+            assert refusal(like(twin).parse, frame) == refused
+            continue
+        message = twin.parse(frame)
+        assert calls == called(message)
+        for element in elements(message):
+            check_element(element)
+        mirror.apply(message)
+
+
+def refusal(read, frame):
+    """The text of the error that reading a frame ends in, if it does."""
+    try:
+        read(frame)
+    except (DecodeError, ProtocolError) as error:
+        return str(error)
+    return None
+
+
+def like(parser):
+    """A parser that knows the same field_specs."""
+    other = MessageParser(base_url=parser._base_url)
+    other._specs |= parser._specs
+    return other
 
 
 def called(message):
@@ -155,8 +171,19 @@ def properties(cls):
 # What a structured field, a name, a key may be, for better or worse.
 TERMS = [
     *(None, True, 0, -1, 2**70, 1.5, "", "*", [], (), {}, write.BERT_NIL, [12371, 0xD800]),
-    *("_MANY_:2|1*a|*", "%E6%9D%B1*%2A+%", "a;b", "state", "uuid", "id", "channel", "ring"),
+    *(
+        "_MANY_:2|1*a|*",
+        "%E6%9D%B1*%2A+%",
+        "%9A%ff",
+        "a;b",
+        "state",
+        "uuid",
+        "id",
+        "channel",
+        "ring",
+    ),
     *("group", "user", "bridged_endpoint", "__class__", "x y", "extra", "element_name", "\udcff"),
+    *((1,), (1, "park"), ("user", 1), [1], [(1,)]),
     (1, "calling", "int", "group", ("ring", 2, None, None, "q")),
     (1, "park", 901, None, 7, "name"),
     ("user", 1, "name", "1001"),
@@ -177,29 +204,40 @@ def mutate(data, max_size, seed):
         session.insert(draw.randrange(len(session) + 1), session[at])
     elif way == 1 and len(session) > 1:
         del session[at]
-    elif way < 6:
+    elif way < 7:
         try:
-            session[at] = write.frame(changed(decode(session[at]), draw))
+            frame = write.frame(changed(decode(session[at]), draw))
         except (DecodeError, AssertionError, UnicodeEncodeError, OverflowError):
             return atheris.Mutate(data, max_size)  # not a term, or one that is not written here
+        session[at : at + draw.randrange(2)] = [frame]
     else:
         return atheris.Mutate(data, max_size)
     return SEPARATOR.join(session)[:max_size]
 
 
 def changed(term, draw):
-    """The term with one of its parts replaced, repeated, left out, or put elsewhere."""
-    if not isinstance(term, tuple | list) or not term or draw.random() < 0.2:
-        return draw.choice(TERMS)
-    parts = [*term]
-    at = draw.randrange(len(parts))
-    match draw.randrange(8):
-        case 0:
-            parts.insert(draw.randrange(len(parts) + 1), parts[at])
-        case 1:
-            del parts[at]
-        case 2:
-            parts[at] = draw.choice(parts)
-        case _:
-            parts[at] = changed(parts[at], draw)
-    return type(term)(parts)
+    """The term with one of its parts, however deep, replaced, cut short, repeated, or moved."""
+    places = [*nodes(term)]
+    path, part = draw.choice(places)
+    if isinstance(part, tuple | list) and part and draw.random() < 0.5:
+        at = draw.randrange(len(part))
+        rest = draw.choice([part[at + 1 :], part[at:], part[at : at + 1] * 2])
+        part = part[:at] + rest if draw.random() < 0.5 else part[:at]
+    else:
+        part = draw.choice([draw.choice(TERMS), draw.choice(TERMS), draw.choice(places)[1]])
+    return put(term, path, part)
+
+
+def nodes(term, path=()):
+    """The term and all its parts, each after its path."""
+    yield path, term
+    if isinstance(term, tuple | list):
+        for at, part in enumerate(term):
+            yield from nodes(part, (*path, at))
+
+
+def put(term, path, part):
+    if not path:
+        return part
+    at, *rest = path
+    return type(term)([*term[:at], put(term[at], rest, part), *term[at + 1 :]])

@@ -20,9 +20,9 @@ HERE = Path(__file__).parent
 # Executions of each target: in every run, and in a nightly one.
 RUNS = {
     "fuzz_decode": (20_000, 10_000_000),
-    "fuzz_parser": (5000, 1_000_000),
+    "fuzz_parser": (3000, 1_000_000),
     "fuzz_commands": (2000, 300_000),
-    "fuzz_api": (5000, 300_000),
+    "fuzz_api": (3000, 300_000),
     "fuzz_handshake": (10_000, 1_000_000),
 }
 
