@@ -441,7 +441,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     name = _FOREIGN_TAGS.get(tag)
                     raise DecodeError(
                         pos,
-                        f"a {name} (tag {tag}) is never part of this feed"
+                        f"tag {tag} ({name}) is never part of this feed"
                         if name
                         else f"unknown tag {tag}",
                     )
