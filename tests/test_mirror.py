@@ -17,6 +17,7 @@ from basix_ws_cti import (
     Msg,
     OtherElement,
     ParkedChannel,
+    QueuedChannel,
     SystemMsg,
     Terminal,
     User,
@@ -112,6 +113,8 @@ def test_removed_first():
     assert mirror.apply(event(ENDED)) == []
     assert mirror.apply(event(TALKS)) == []
     assert mirror.apply(event(TALKS, "added")) == [Added("channel", TALKS)]
+    tagged = attrs.evolve(TALKS, tags=("x",))
+    assert mirror.apply(event(tagged)) == [Changed("channel", tagged, TALKS)]
 
 
 @pytest.mark.parametrize("name", ["updated", "added", "renamed"])
@@ -232,6 +235,28 @@ def test_any_kind():
     assert dict(mirror["drone"]) == {}
     assert list(mirror) == ["robot"]
     assert repr(mirror) == "<Mirror 1 robot>"
+    mirror.apply(event(User(id=1)))
+    assert repr(mirror) == "<Mirror 1 robot, 1 user>"
+
+
+def test_a_mapping_for_each_kind():
+    """Each kind of element that is known is found in the mapping of its name."""
+    mirror = Mirror()
+    held = {
+        "channels": Channel(uuid="a"),
+        "waiting_channels": WaitingChannel(uuid="a"),
+        "queued_channels": QueuedChannel(uuid="a"),
+        "parked_channels": ParkedChannel(uuid="a"),
+        "users": User(id=1),
+        "groups": Group(id=1),
+        "group_members": GroupMember(user_id=1, group_id=1),
+        "terminals": Terminal(id=1),
+    }
+    for element in held.values():
+        mirror.apply(event(element))
+    assert {name: [*getattr(mirror, name).values()] for name in held} == {
+        name: [element] for name, element in held.items()
+    }
 
 
 def test_views_are_live_and_read_only():
