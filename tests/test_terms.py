@@ -713,7 +713,7 @@ def test_released_view():
     """A view that has been released is a DecodeError, as whatever else is not bytes."""
     view = memoryview(b"\x83a\1")
     view.release()
-    refusal(view)
+    assert str(refusal(view)) == "byte 0: a memoryview that has been released"
 
 
 def test_no_memory(monkeypatch):

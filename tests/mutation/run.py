@@ -1,0 +1,223 @@
+"""Mutation testing: change the code in one place, and see a test fail.
+
+``python tests/mutation/run.py terms records mirror redaction`` (or ``terms._mapping`` for
+one function) makes every mutant, runs the tests against each, and fails where fewer than
+90 % are killed, where a mutant survives that accepted.toml does not list, or where that
+lists one that is killed or that there is none of.
+
+A mutant is tried in a fork of a pytest that has collected the tests already: first by the
+quick tests of the module's own file, which is all for one that is listed; any other that
+survives by all tests that have to do with the module. One that hangs is killed by the clock.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import inspect
+import os
+import resource
+import signal
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from mutants import Mutant, mutants
+
+TESTS = Path(__file__).parents[1]
+LEAST_KILLED = 0.9
+SLOW = 0.15  # seconds of CPU: such a test waits for the survivors
+
+SECRETS = {
+    "connection": """_Connect _MaskingLogger _Veiled _checked_headers _header_secrets Mask
+        Connection.__init__ Connection.__repr__ Connection._lost connect.__repr__ connect._name
+        connect.__aenter__ connect._open connect._explain""",
+    "endpoint": "Basic Ticket _check_text basic_header check_transport secret_forms Server.parse",
+    "exceptions": "printable ProtocolError",
+}
+# What is mutated (all of a module, or parts of several), its own tests, and further ones.
+TARGETS = {
+    "terms": ({"terms": ""}, "terms", "conformance erlang hostile parser"),
+    "records": ({"records": ""}, "records", "conformance parser elements"),
+    "mirror": ({"mirror": ""}, "mirror", "subscriptions client"),
+    "redaction": (SECRETS, "connection endpoint exceptions", "client websocket parser"),
+}
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports a mutant in its module's place."""
+
+    def __init__(self, module, code):
+        self.module, self.code = module, code
+
+    def find_spec(self, name, path, target=None):
+        return importlib.util.spec_from_loader(name, self) if name == self.module else None
+
+    def exec_module(self, module):
+        exec(self.code, module.__dict__)
+
+
+class Runner:
+    """A pytest plugin: instead of running the tests once, runs them for each mutant."""
+
+    def __init__(self, target, function, accepted):
+        parts, own, others = TARGETS[target]
+        self.parts = {f"basix_ws_cti.{part}": names.split() for part, names in parts.items()}
+        self.function = function
+        self.own = [str(TESTS / f"test_{name}.py") for name in own.split()]
+        self.every = self.own + [str(TESTS / f"test_{name}.py") for name in others.split()]
+        self.accepted = accepted
+        self.costs, self.kills = {}, {}
+        self.names, self.survivors = set(), set()
+
+    def pytest_configure(self):
+        from hypothesis import settings  # not before pytest, which rewrites it
+
+        settings.register_profile("mutation", derandomize=True, database=None)
+        settings.load_profile("mutation")
+
+    def pytest_runtestloop(self, session):
+        self.session = session
+        self.measure()
+        for module, mutant in self.mutants():
+            known = mutant.name in self.accepted
+            killed = self.is_killed(self.quick, module, mutant) or (
+                not known and self.is_killed(self.full, module, mutant)
+            )
+            self.names.add(mutant.name)
+            if not killed:
+                self.survivors.add(mutant.name)
+            if killed == known:
+                print("listed, but killed:" if known else "survives:", mutant.name, flush=True)
+        return True
+
+    def mutants(self):
+        """All mutants, each with its module."""
+        for part, names in self.parts.items():
+            module = importlib.import_module(part)
+            source = inspect.getsource(module)
+            wanted = [self.function] if self.function else names
+            self.check(module, source)
+            for mutant in mutants(source, module.__file__):
+                scope = f"{'.'.join(mutant.scope)}."
+                if not wanted or any(scope.startswith(f"{name}.") for name in wanted):
+                    yield module, mutant._replace(name=f"{part.split('.')[1]}.{mutant.name}")
+
+    def check(self, module, source):
+        """The module as it is must survive both ways, or what follows means nothing."""
+        code = compile(source, module.__file__, "exec")
+        scope = next(m.scope for m in mutants(source, module.__file__) if m.is_call)
+        for is_call in (False, True):
+            if self.is_killed(self.quick, module, Mutant(scope, "", code, is_call)):
+                pytest.exit(f"{module.__name__} fails without a mutant", 1)
+
+    def measure(self):
+        """Run all tests once without a mutant: how much CPU time each of them takes."""
+        items = self.session.items
+        lines = [line.split(" ", 1) for line in self.fork(self.time, items).splitlines()]
+        self.costs = {test: float(cost) for cost, test in lines}
+        if len(lines) < len(items):
+            pytest.exit(f"fails without a mutant: {items[len(lines)].nodeid}", 1)
+
+    def time(self, items):
+        lines = []
+        for item in items:
+            start = time.process_time()
+            if self.run([item]):
+                break
+            lines.append(f"{time.process_time() - start} {item.nodeid}")
+        return "\n".join(lines)
+
+    def is_killed(self, work, *args):
+        test = self.fork(work, *args)
+        self.kills[test] = len(self.names)  # likely to kill the next one too
+        return test != ""
+
+    def fork(self, work, *args):
+        """What ``work`` returns in a child of its own; ``timeout`` for one that hangs."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            cpu = 60 + int(5 * sum(self.costs.values())) if self.costs else 1200
+            resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+            signal.alarm(10 * cpu)
+            try:
+                os.write(writer, work(*args).encode())
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - no child goes on as a parent
+                sys.excepthook(*sys.exc_info())
+                os._exit(1)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            said = pipe.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status > 0:
+            pytest.exit("mutation testing itself failed, see above", 1)
+        return "timeout" if status else said
+
+    def quick(self, module, mutant):
+        if not mutant.is_call:
+            return self.run(self.reload(module, mutant, self.own), SLOW)
+        live, code = module, mutant.code
+        for name in mutant.scope:
+            live = inspect.getattr_static(live, name)
+            live = getattr(live, "fget", None) or getattr(live, "__func__", inspect.unwrap(live))
+            code = next(c for c in code.co_consts if getattr(c, "co_name", None) == name)
+            if inspect.isfunction(live):
+                live.__code__ = code
+                break
+        return self.run([item for item in self.session.items if str(item.path) in self.own], SLOW)
+
+    def full(self, module, mutant):
+        return self.run(self.reload(module, mutant, self.every))
+
+    def reload(self, module, mutant, paths):
+        """The tests, when all is imported anew and the mutant in its module's place."""
+        for name, loaded in list(sys.modules.items()):
+            is_test = Path(getattr(loaded, "__file__", None) or "/").parent == TESTS
+            if name.startswith("basix_ws_cti") or (is_test and name != "conftest"):
+                del sys.modules[name]
+        sys.meta_path.insert(0, Finder(module.__name__, mutant.code))
+        return self.session.perform_collect(paths)
+
+    def run(self, items, slow=float("inf")):
+        """The first test that fails, and the empty text if none does."""
+        if self.session.testsfailed:
+            return "collection"
+        items = [item for item in items if self.costs.get(item.nodeid, 0) < slow]
+        items.sort(key=lambda i: (-self.kills.get(i.nodeid, 0), self.costs.get(i.nodeid, 0)))
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.session.testsfailed:
+                return item.nodeid
+        return ""
+
+
+def main(names):
+    listed = tomllib.loads((TESTS / "mutation" / "accepted.toml").read_text())
+    failed = False
+    for name in names or TARGETS:
+        target, _, function = name.partition(".")
+        accepted = {mutant for group in listed[target] for mutant in group["mutants"]}
+        runner = Runner(target, function, accepted)
+        start = time.monotonic()
+        options = ["-q", "-s", "-m", "not erl", "-p", "no:cacheprovider"]
+        if pytest.main([*options, *runner.every], plugins=[runner]) != 0:
+            return 1
+        total, alive = len(runner.names), len(runner.survivors)
+        share = 1 - alive / total
+        seconds = time.monotonic() - start
+        print(f"{name}: {total} mutants, {share:.1%} killed, {alive} survive, in {seconds:.0f} s")
+        gone = set() if function else accepted - runner.names
+        for mutant in gone:
+            print("listed, but there is no such mutant:", mutant)
+        failed |= share < LEAST_KILLED or runner.survivors != accepted & runner.names or bool(gone)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
