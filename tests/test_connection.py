@@ -10,12 +10,15 @@ import socket
 import ssl
 import traceback
 from http import HTTPStatus
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
 import trustme
 from canaries import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
 from websockets.asyncio.server import serve
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
 from websockets.http11 import Response
 
 import basix_ws_cti
@@ -37,6 +40,7 @@ from basix_ws_cti import (
     UsageError,
     connect,
 )
+from basix_ws_cti.connection import Mask
 from basix_ws_cti.simulator import Simulator
 
 DOMAIN = "acme"
@@ -839,3 +843,142 @@ async def test_a_short_header_is_no_secret():
     with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
         async with connect("ws://127.0.0.1:1", **ARGUMENTS, additional_headers={"X-Tenant": "1"}):
             pass
+
+
+def refused_login(body: bytes | None, **headers: str) -> InvalidStatus:
+    return InvalidStatus(Response(401, "Unauthorized", Headers(headers), body))
+
+
+def certificate_error() -> ssl.SSLError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "it has expired"
+    return error
+
+
+LOGIN = "the server refused the login with HTTP 401"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (refused_login(None), AuthenticationError, LOGIN),
+        (refused_login(b" no\xff\n"), AuthenticationError, f"{LOGIN}: no\ufffd"),
+        (refused_login(TOKEN.encode()), AuthenticationError, f"{LOGIN}: [secret]"),
+        (certificate_error(), CertificateError, "cannot connect: the certificate: it has expired"),
+        (ssl.SSLError(1, "odd"), ConnectFailed, "cannot connect: TLS: odd"),
+        (TimeoutError(), ConnectFailed, "cannot connect: no answer within 10 s"),
+        (TimeoutError(110, "late"), ConnectFailed, "cannot connect: [Errno 110] late"),
+        (OSError(5, "odd"), ConnectFailed, "cannot connect: [Errno 5] odd"),
+        (
+            socket.gaierror(-2, "unknown"),
+            ConnectFailed,
+            "cannot connect: pbx has no address: [Errno -2] unknown",
+        ),
+        (
+            InvalidProxy(f"http://u:{TOKEN}@h", "odd"),
+            UsageError,
+            "the proxy is no valid URL: use http://host:port",
+        ),
+        (InvalidHandshake("odd"), ConnectFailed, "cannot connect: the handshake: odd"),
+        (TypeError("odd"), UsageError, "an argument that can't work: odd"),
+        (ValueError("odd"), UsageError, "an argument that can't work: odd"),
+        (ImportError("odd"), UsageError, "an argument that can't work: odd"),
+        (RuntimeError(f"odd {TOKEN}"), ConnectFailed, "cannot connect: RuntimeError: odd [secret]"),
+        (RuntimeError("x" * 300), ConnectFailed, f"cannot connect: RuntimeError: {'x' * 255}…"),
+    ],
+)
+async def test_what_went_wrong_in_words(monkeypatch, error, kind, text):
+    """Each failure of a handshake has one text, without secrets and of a bounded length."""
+    monkeypatch.setattr(basix_ws_cti.connection, "_Connect", Mock(side_effect=error))
+    with pytest.raises(kind) as caught:
+        await connect("pbx", **ARGUMENTS).__aenter__()
+    assert type(caught.value) is kind
+    assert str(caught.value) == text
+    assert_no_secret_hangs_on(caught.value)
+
+
+async def test_a_proxy_without_an_address(monkeypatch):
+    """A proxy that can't be looked up is not named: its URL may hold a password."""
+    lookup = Mock(side_effect=socket.gaierror(-2, "unknown"))
+    monkeypatch.setattr(basix_ws_cti.connection, "_Connect", lookup)
+    with pytest.raises(ConnectFailed) as caught:
+        await connect("pbx", **ARGUMENTS, proxy="http://u:p@proxy").__aenter__()
+    text = "cannot connect: the proxy has no address: [Errno -2] unknown"
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"), [("9" * 60, "9" * 60), ("9" * 61, "9" * 59 + "…"), (TOKEN, "[secret]")]
+)
+async def test_retry_after_as_sent(monkeypatch, sent, shown):
+    """A Retry-After header is passed on, masked and cut to 60 characters."""
+    error = refused_login(b"", **{"Retry-After": sent})
+    monkeypatch.setattr(basix_ws_cti.connection, "_Connect", Mock(side_effect=error))
+    with pytest.raises(AuthenticationError) as caught:
+        await connect("pbx", **ARGUMENTS).__aenter__()
+    assert caught.value.retry_after == shown
+    assert caught.value.reason is None
+
+
+async def test_no_retry_after(monkeypatch):
+    """Without a Retry-After header there is none."""
+    monkeypatch.setattr(basix_ws_cti.connection, "_Connect", Mock(side_effect=refused_login(b"")))
+    with pytest.raises(AuthenticationError) as caught:
+        await connect("pbx", **ARGUMENTS).__aenter__()
+    assert caught.value.retry_after is None
+
+
+async def test_again_after_a_failure(monkeypatch):
+    """A connect() that failed can be entered again; one in use can't, and says so."""
+    monkeypatch.setattr(basix_ws_cti.connection, "_Connect", Mock(side_effect=OSError("odd")))
+    feed = connect("pbx", **ARGUMENTS)
+    for _ in range(2):
+        with pytest.raises(ConnectFailed):
+            await feed.__aenter__()
+    monkeypatch.undo()
+    async with server() as url:
+        feed = connect(url, **ARGUMENTS)
+        async with feed:
+            with pytest.raises(UsageError) as caught:
+                await feed.__aenter__()
+    assert str(caught.value) == "this connect() is in use already: make another one"
+
+
+async def test_what_a_connection_shows():
+    """A connection shows where it leads, for whom, and its state; it counts what it reads."""
+    named = {**ARGUMENTS, "app_name": "é" * 60}
+
+    async def twice(websocket):
+        await websocket.send(HELLO)
+        await websocket.send(HELLO)
+        await websocket.wait_closed()
+
+    async with server(twice) as url:
+        feed = connect(url, **named)
+        assert repr(feed) == f"<connect {url} app_name={'é' * 60!r}>"
+        async with feed as cti:
+            assert repr(cti) == f"<Connection {url} app_name={'é' * 60!r} OPEN>"
+            assert (cti.frames_read, cti.bytes_read) == (0, 0)
+            await anext(cti)
+            await anext(cti)
+            assert (cti.frames_read, cti.bytes_read) == (2, 2 * len(HELLO))
+    named["app_name"] += "é"
+    assert repr(connect("pbx", **named)) == f"<connect wss://pbx app_name={'é' * 59 + '…'!r}>"
+
+
+async def test_a_credentials_function_that_returns_nonsense():
+    """What the credentials function returns is named by its type alone."""
+
+    async def nonsense(target):
+        return TOKEN
+
+    with pytest.raises(UsageError) as caught:
+        await connect("pbx", app_name="a", credentials=nonsense).__aenter__()
+    assert str(caught.value) == ("the credentials function returns Basic(…) or Ticket(…), not str")
+
+
+def test_mask():
+    """The mask takes the longest secret first, leaves no empty one, and shows none itself."""
+    mask = Mask(["zz", "", "azza", "zz"])
+    assert mask("azza zz za") == "[secret] [secret] za"
+    assert repr(mask) == "<Mask>"

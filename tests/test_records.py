@@ -616,6 +616,7 @@ def test_target_of_another_shape(raw):
         ("1****", ("1", "", "", "", "")),
         ("1**", ("1", "", "")),
         ("*Taro", ("", "Taro")),
+        ("*X", ("", "X")),
         ("****Tokyo", ("", "", "", "", "Tokyo")),
         ("1*Taro*Acme*t.png*Tokyo*surplus*more", ("1", "Taro", "Acme", "t.png", "Tokyo")),
         ("_MANY_", ("_MANY_",)),
@@ -704,6 +705,7 @@ def test_nobody(count):
         ("_MANY_:2|****|2*Hanako||*", 2, "2"),
         ("_MANY_:2|", 2, ""),
         ("_MANY_:2|*", 2, ""),
+        ("_MANY_:2|X|*", 2, "X"),
     ],
 )
 @every_channel
@@ -979,6 +981,7 @@ BASES = [
     ("https://xyz.com//", "https://xyz.com"),
     ("https://xyz.com/pbx", "https://xyz.com/pbx"),
     ("https://xyz.com/pbx/", "https://xyz.com/pbx"),
+    ("https://xyz.com/PBX/", "https://xyz.com/PBX"),
     ("/", ""),
 ]
 every_base = pytest.mark.parametrize(("base_url", "base"), BASES)
