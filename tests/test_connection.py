@@ -19,6 +19,7 @@ from canaries import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
 from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 
 import basix_ws_cti
@@ -40,7 +41,7 @@ from basix_ws_cti import (
     UsageError,
     connect,
 )
-from basix_ws_cti.connection import Mask
+from basix_ws_cti.connection import Mask, _checked_headers, _header_secrets, _MaskingLogger
 from basix_ws_cti.simulator import Simulator
 
 DOMAIN = "acme"
@@ -982,3 +983,67 @@ def test_mask():
     mask = Mask(["zz", "", "azza", "zz"])
     assert mask("azza zz za") == "[secret] [secret] za"
     assert repr(mask) == "<Mask>"
+
+
+def test_what_the_library_logs_is_masked(caplog):
+    """Texts are masked wherever they stand, numbers stay numbers, frames are their sizes."""
+    logger = _MaskingLogger(logging.getLogger("websockets.client"), Mask(["s3cret"]))
+    logger.debug("s3cret: %s, %d, %.1f, %s", ["s3cret"], 7, 1.5, Frame(Opcode.TEXT, b"s3cret"))
+    logger.error("it broke", exc_info=ValueError("odd"))
+    said, broke = caplog.records
+    assert said.getMessage() == "[secret]: ['[secret]'], 7, 1.5, TEXT [6 bytes]"
+    assert (said.levelno, said.exc_info) == (logging.DEBUG, None)
+    assert (broke.getMessage(), broke.levelno) == ("it broke", logging.ERROR)
+    assert broke.exc_info[0] is ValueError
+
+
+def test_what_is_not_logged_is_not_made(caplog):
+    """Below the level nothing is rendered: a megabyte's frame is not turned into text."""
+    caplog.set_level(logging.INFO, logger="websockets.client")
+    logger = _MaskingLogger(logging.getLogger("websockets.client"), Mask([]))
+    rendered = Mock(__str__=Mock(return_value="x"))
+    logger.debug("%s", rendered)
+    assert not rendered.__str__.called
+    assert not caplog.records
+    logger.info("%s", rendered)
+    assert caplog.messages == ["x"]
+
+
+def test_what_of_headers_is_secret():
+    """Values are, and the values of cookies in them, from a length of eight characters on."""
+    cookies = "a=12345678; b=1234567; c = abc=defgh ;d"
+    assert _header_secrets([("Cookie", cookies), ("X-A", "1234567"), ("X-B", "87654321")]) == (
+        *(cookies, "87654321"),
+        *("12345678", "abc=defgh"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        (5, "additional_headers are a mapping, or pairs of str"),
+        ([("X-A", "s3cret", "c")], "additional_headers are a mapping, or pairs of str"),
+        ("X-A: s3cret", "additional_headers are a mapping, or pairs of str"),
+        ({"X-A": 5}, "additional_headers are pairs of str"),
+        ({b"X-A": "s3cret"}, "additional_headers are pairs of str"),
+        ({"X-A": "s3cret\r"}, "additional_headers must not contain line breaks"),
+        ({"X-A": "s3cret\n"}, "additional_headers must not contain line breaks"),
+        ({"X-A\n": "s3cret"}, "additional_headers must not contain line breaks"),
+        ({"X-A": "s3cret\0"}, "additional_headers must not contain line breaks"),
+    ],
+)
+def test_bad_headers_are_refused_without_being_repeated(headers, problem):
+    """Headers that can't be sent are a UsageError that says why, and shows none of them."""
+    with pytest.raises(UsageError) as caught:
+        connect("host", **ARGUMENTS, additional_headers=headers)
+    assert str(caught.value) == problem
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("headers", [{"X-A": "X", "X-B": ""}, [("X-A", "X"), ("X-B", "")]])
+def test_headers_are_kept_unseen(headers):
+    """Headers are a mapping or pairs, and no repr shows them."""
+    checked = _checked_headers(headers)
+    assert checked.value == [("X-A", "X"), ("X-B", "")]
+    assert repr(checked) == "_Veiled()"
+    assert _checked_headers(None).value == []

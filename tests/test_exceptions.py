@@ -249,3 +249,9 @@ def test_printable_by_default():
     assert printable("x" * 256) == "x" * 256
     assert printable("x" * 257) == "x" * 255 + "…"
     assert printable("x" * 10_000_000) == "x" * 255 + "…"
+
+
+def test_names_in_a_protocol_error():
+    """A peer's names are shown printable, each cut to 60 characters."""
+    assert str(ProtocolError("odd", "x" * 60, "y\n")) == f"{'x' * 60}, y\ufffd: odd"
+    assert str(ProtocolError("odd", "x" * 61, "y" * 61)) == f"{'x' * 59}…, {'y' * 59}…: odd"
