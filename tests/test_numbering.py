@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basix_ws_cti.numbering import plain_number, same_number
+from basix_ws_cti.numbering import _plain_number, plain_number, same_number
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,18 @@ def test_any_text(text):
     """Any text is a number in its one form, which is its own, or none."""
     plain = plain_number(text)
     assert plain is None or plain_number(plain) == plain
+
+
+def test_long_text_is_no_number():
+    """A text of over 64 characters is no number, and is not remembered."""
+    _plain_number.cache_clear()
+    assert plain_number("0" * 64) == "0" * 64
+    assert plain_number("0" * 65) is None
+    assert plain_number("-" * 10_000 + "1") is None
+    assert _plain_number.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("value", [5, [], [5], {}, ("a", [])])
+def test_what_is_no_text_is_no_number(value):
+    """A number field may hold anything at all: it is no number, and no error."""
+    assert plain_number(value) is None

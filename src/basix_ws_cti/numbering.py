@@ -19,15 +19,24 @@ _SEPARATORS = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015\u2212\u30fc]+")
 _INTERNATIONAL_PREFIX = "010"
 
 
-@lru_cache(maxsize=4096)  # the same few numbers come again and again
+# Texts as long as a frame, of which the cache would hold thousands. With country code and
+# separators a number has some twenty characters; a marker with a uuid is none.
+MAX_NUMBER = 64
+
+
 def plain_number(text: str | None, country_code: str = "81") -> str | None:
     """``text`` in the one form in which numbers are compared; ``None``: it is no number.
 
     National numbers are digits, others ``+`` and digits. ``"03-1234-1234"``,
     ``"0312341234"`` and ``"+81312341234"`` are all ``"0312341234"``.
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str) or len(text) > MAX_NUMBER:
         return None
+    return _plain_number(text, country_code)
+
+
+@lru_cache(maxsize=4096)  # the same few numbers come again and again
+def _plain_number(text: str, country_code: str) -> str | None:
     text = unicodedata.normalize("NFKC", text).strip()
     international = text.startswith("+")
     digits = _SEPARATORS.sub("", text.removeprefix("+"))
