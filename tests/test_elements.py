@@ -186,6 +186,14 @@ def test_integers_that_are_keys(number):
     assert User(id=number).key == number
 
 
+@pytest.mark.parametrize("unit", ["u", "ー"])
+def test_a_long_text_is_no_key(unit):
+    """A text of over 255 characters is no key: nobody need remember it."""
+    assert Channel(uuid=unit * 255).key == unit * 255
+    assert Channel(uuid=unit * 256).key is None
+    assert GroupMember(user_id=unit * 256, group_id=2).key is None
+
+
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 2**61 - 1 << 64, 10**300])
 def test_integers_beyond_64_bits(number):
     """An integer beyond 64 bits is no key: such ones can be made to share a hash."""

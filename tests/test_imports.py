@@ -32,6 +32,7 @@ CORE = {
     "drafts",
     "elements",
     "messages",
+    "keys",
     "records",
     "parser",
     "endpoint",

@@ -26,6 +26,7 @@ from basix_ws_cti import (
 )
 from basix_ws_cti import mirror as module
 from basix_ws_cti.elements import Extra
+from basix_ws_cti.keys import hidden
 from basix_ws_cti.mirror import Added, Changed, Mirror, Removed
 from basix_ws_cti.simulator import Pbx, scenarios
 from basix_ws_cti.simulator.timeline import Timeline
@@ -271,6 +272,72 @@ def test_views_are_live_and_read_only():
     assert list(users) == [2]
     with pytest.raises(TypeError):
         users[3] = User(id=3)
+
+
+def test_a_mapping_is_as_a_dict_is():
+    """A mapping of the mirror has a dict's order and look-ups, and an int is no text."""
+    mirror = Mirror()
+    two, one, text = (
+        OtherElement(element_name="robot", extra=Extra(id=key)) for key in (2, 1, "1")
+    )
+    mirror.apply(initial("robot", two, one))
+    mirror.apply(InfoEvent("robot", text, "added"))
+    mirror.apply(InfoEvent("robot", one, "updated"))
+    robots = mirror["robot"]
+    assert robots == {2: two, 1: one, "1": text}
+    assert list(robots) == [2, 1, "1"]
+    assert list(robots.values()) == [two, one, text]
+    assert list(robots.items()) == [(2, two), (1, one), ("1", text)]
+    assert len(robots) == 3
+    assert 1 in robots
+    assert "2" not in robots
+    assert None not in robots
+    assert robots.get(3) is None
+    assert repr(robots) == repr({2: two, 1: one, "1": text})
+    with pytest.raises(KeyError, match="^3$"):
+        robots[3]
+
+
+def test_crafted_keys_come_one_by_one(monkeypatch):
+    """No plain dict is asked for a number that a peer chose: who keeps them hides them."""
+    asked = []
+    monkeypatch.setattr(module, "hidden", lambda key: asked.append(key) or hidden(key))
+    mirror = Mirror()
+    mirror.apply(event(User(id=2**61), "added"))
+    robot = Channel(uuid=2**61 + 1)
+    mirror.apply(event(robot, "added"))
+    mirror.apply(event(robot, "removed"))
+    mirror.apply(initial("channel", robot))
+    other = Mirror()
+    other.become(mirror)
+    held = [mirror._gone, other._gone]
+    for store in (*mirror._stores.values(), *other._stores.values()):
+        held += [store._keys, store._elements]
+    assert {type(key) for one in held for key in one} == {str}
+    assert {2**61, 2**61 + 1} == set(asked)
+
+
+def test_kinds_that_are_no_more_are_forgotten():
+    """Of kinds that came with an earlier connection, the empty ones are kept by their holders."""
+    mirror, other = Mirror(), Mirror()
+    robots = mirror["robot"]
+    robot = OtherElement(element_name="robot", extra=Extra(id=7))
+    for number in range(3):
+        aside = Mirror()
+        kind = f"robot{number}"
+        aside.apply(InfoEvent(kind, attrs.evolve(robot, element_name=kind), "added"))
+        mirror.become(aside)
+    assert list(mirror._stores) == ["robot2"]
+    other.apply(InfoEvent("robot", robot, "added"))
+    mirror.become(other)
+    assert robots == {7: robot}
+    mirror.become(Mirror())
+    assert robots == {}
+    assert not mirror._stores
+    assert list(mirror._idle) == ["robot"]
+    assert mirror["robot"] is robots
+    mirror.apply(InfoEvent("robot", robot, "added"))
+    assert robots == {7: robot}
 
 
 def test_become():

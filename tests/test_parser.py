@@ -8,6 +8,7 @@ import logging
 
 import frames
 import pytest
+from crafted import crafted_ids
 from frames import BERT_NIL, Atom, Charlist, field_spec, frame, info_event, initial_info
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,14 @@ from basix_ws_cti.messages import (
     SystemMsg,
     UnknownMessage,
 )
-from basix_ws_cti.parser import MAX_KINDS, MAX_LOGGED_NAMES, MessageParser
+from basix_ws_cti.parser import (
+    MAX_ALL_FIELDS,
+    MAX_FIELDS,
+    MAX_KINDS,
+    MAX_LOGGED_NAMES,
+    MAX_NAME,
+    MessageParser,
+)
 from basix_ws_cti.states import Park
 from basix_ws_cti.terms import Limits
 
@@ -1116,3 +1124,81 @@ def test_a_snapshot_of_empty_lists():
     names = ["uuid", *(f"f{n}" for n in range(21))]
     elements = initial("channel", names, *((str(n), *([] for _ in range(21))) for n in range(1000)))
     assert len(elements) == 1000
+
+
+# ------------------------------------------------------------------ what a peer may ask for
+
+
+def test_crafted_ids():
+    """Ids made to slow a dict down are refused; honest ones in the same number are not."""
+    made = parser(field_spec("user", "id"))
+    with pytest.raises(ProtocolError) as caught:
+        made.parse(initial_info("user", *((number,) for number in crafted_ids(5400))))
+    assert (
+        caught.value.problem == "keys made to slow a dict down: over 64 steps to each (MAX_STEPS)"
+    )
+    assert (caught.value.element_name, caught.value.field) == ("user", "initial_info")
+    honest = range(10**6, 10**6 + 10_800, 2)
+    message = made.parse(initial_info("user", *((number,) for number in honest)))
+    assert list(message.elements) == list(honest)
+
+
+def test_records():
+    """As many records as the limit are read, one more is refused, whatever is in them."""
+    made = MessageParser(limits=Limits(records=3))
+    made.parse(field_spec("user", "id"))
+    assert len(made.parse(initial_info("user", (), (), ())).elements) == 3
+    with pytest.raises(ProtocolError) as caught:
+        made.parse(initial_info("user", (), (), (), ()))
+    assert caught.value.problem == "4 records; the limit is 3 (records)"
+    assert (caught.value.element_name, caught.value.field) == ("user", "initial_info")
+
+
+def test_long_names():
+    """A kind or a field has a name of at most 255 characters."""
+    assert MAX_NAME == 255
+    made = parser()
+    for kind, name in (("k" * 255, "a"), ("k", "ー" * 255)):
+        assert made.parse(frame((Atom("field_spec"), kind, [name]))) == FieldSpec(kind, (name,))
+    for kind, name, problem in (
+        ("k" * 256, "a", "a kind is longer than 255 characters (MAX_NAME)"),
+        ("k", "a" * 256, "field name 0 is longer than 255 characters (MAX_NAME)"),
+    ):
+        with pytest.raises(ProtocolError) as caught:
+            made.parse(frame((Atom("field_spec"), kind, [name])))
+        assert caught.value.problem == problem
+
+
+def test_fields_in_all():
+    """A connection has at most 10,000 fields in all; a kind sent again counts once."""
+    assert MAX_ALL_FIELDS == 10_000
+    names = [f"f{number}" for number in range(MAX_FIELDS)]
+    made = parser()
+    for number in range(39):
+        made.parse(field_spec(f"kind{number}", *names))
+    for _ in range(2):
+        made.parse(field_spec("last", *names[:16]))
+    with pytest.raises(ProtocolError) as caught:
+        made.parse(field_spec("last", *names[:17]))
+    assert caught.value.problem == "more than 10000 fields on one connection (MAX_ALL_FIELDS)"
+    assert made.parse(info_event("last", tuple(range(20)))).element.extra["f15"] == 15
+    made.parse(field_spec("kind0", "id"))
+    made.parse(field_spec("last", *names[:17]))
+
+
+def test_positions_among_crafted_ids():
+    """A record without a key gets the next number that is nobody's, whatever the others chose."""
+    made = parser(field_spec("user", "id"))
+    ids = [None, 2, None, 0, 1, 2**61, -1, None, 7]
+    message = made.parse(initial_info("user", *((one,) for one in ids)))
+    assert list(message.elements) == [3, 2, 4, 0, 1, 2**61, -1, 8, 7]
+
+
+def test_logged_names_are_kept_short(caplog):
+    """Of the name of an unknown message no more is kept than is logged."""
+    made = parser()
+    for _ in range(2):
+        made.parse(frame((Atom("x" * 255),)))
+        made.parse(frame((b"y" * 10_000,)))
+    assert len(caplog.records) == 2
+    assert max(map(len, made._logged)) == 60

@@ -740,6 +740,7 @@ def test_limit_defaults():
     assert limits.terms_per_byte == terms.MAX_TERMS_PER_BYTE
     assert limits.big_integer_bytes == terms.MAX_BIG_INTEGER_BYTES
     assert limits.numeric_keys == terms.MAX_NUMERIC_KEYS
+    assert limits.records == terms.MAX_RECORDS == 200_000
     assert limits == terms.DEFAULT_LIMITS
 
 
@@ -751,6 +752,7 @@ LIMIT_NAMES = [
     "terms_per_byte",
     "big_integer_bytes",
     "numeric_keys",
+    "records",
 ]
 
 

@@ -107,10 +107,14 @@ class Hangup:
     cause: str | None = None
 
 
+# Texts as long as a frame, of which a mirror remembers thousands. A uuid has 36 characters.
+MAX_KEY = 255
+
+
 def _as_key(value: Any) -> int | str | None:
-    """``value`` if it can be an element's key: a text with something in it, or 64 bits."""
+    """``value`` if it can be an element's key: a text of 1 to MAX_KEY characters, or 64 bits."""
     if type(value) is str:
-        return value or None
+        return value if 0 < len(value) <= MAX_KEY else None
     # Larger ones are no ids, and can be made to share one hash.
     if type(value) is int and -(2**63) <= value < 2**64:
         return value

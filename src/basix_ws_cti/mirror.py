@@ -6,23 +6,24 @@ change, so what a holder has of one stays as it was.
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakValueDictionary
 
 import attrs
-from attrs import field, frozen
+from attrs import frozen
 
-from .drafts import constructor
-from .elements import AnyChannel, Channel
+from .elements import AnyChannel, Channel, Element
+from .keys import hidden
 from .messages import InfoEvent, InitialInfo
 from .numbering import plain_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, ValuesView
 
     from .elements import (
         Domain,
-        Element,
         Group,
         GroupMember,
         ParkedChannel,
@@ -41,21 +42,16 @@ MAX_GONE = 20_000
 
 @frozen
 class Added:
-    """An element is there. ``synthetic``: no event said so, a comparison of pictures did.
-
-    ``position``, in all changes, is where an element that has no key stood in its
-    ``initial_info``: it stands for the key.
-    """
+    """An element is there. ``synthetic``: no event said so, a comparison of pictures did."""
 
     element_name: str
     element: Element
     synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
+        """The element's key."""
+        return self.element.key
 
 
 @frozen
@@ -66,12 +62,11 @@ class Changed:
     element: Element
     old: Element
     synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
+        """The element's key."""
+        return self.element.key
 
     @property
     def fields(self) -> dict[str, tuple[Any, Any]]:
@@ -91,21 +86,65 @@ class Removed:
     element_name: str
     element: Element
     synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
+        """The element's key."""
+        return self.element.key
 
 
 Change = Added | Changed | Removed
 """Any of the changes."""
 
-# Not synthetic, since an event said so, and of an element with a key, since it is kept.
-_SAID = False, None
 
-_added, _changed, _removed = constructor(Added), constructor(Changed), constructor(Removed)
+class _Store(Mapping[Any, Element]):
+    """The elements of one kind by key, in the order of their coming.
+
+    No plain dict: event by event, a peer adds what keys it likes (see ``keys``).
+    """
+
+    __slots__ = ("__weakref__", "_keys", "held")
+
+    def __init__(self, elements: Iterable[tuple[int | str, Element]] = ()) -> None:
+        self._keys: dict[object, int | str] = {}
+        self.held: dict[object, Element] = {}  # by hidden key
+        for key, element in elements:
+            self.put(key, element)
+
+    def __getitem__(self, key: object) -> Element:
+        try:
+            return self.held[hidden(key)]
+        except KeyError:
+            raise KeyError(key) from None
+
+    def __contains__(self, key: object) -> bool:
+        return hidden(key) in self.held
+
+    def __iter__(self) -> Iterator[int | str]:
+        return iter(self._keys.values())
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def values(self) -> ValuesView[Element]:
+        return self.held.values()
+
+    def put(self, key: int | str, element: Element) -> None:
+        at = hidden(key)
+        self._keys[at] = key
+        self.held[at] = element
+
+    def drop(self, key: int | str) -> None:
+        at = hidden(key)
+        if self._keys.pop(at, None) is not None:
+            del self.held[at]
+
+    def become(self, other: _Store) -> None:
+        self._keys = dict(other._keys)
+        self.held = dict(other.held)
 
 
 class Mirror:
@@ -117,10 +156,11 @@ class Mirror:
 
     def __init__(self, *, country_code: str = "81") -> None:
         self._country_code = country_code
-        self._stores: dict[str, dict[int | str, Element]] = {}
-        self._views: dict[str, MappingProxyType[int | str, Element]] = {}
+        self._stores: dict[str, _Store] = {}
+        # Empty ones that somebody holds, of kinds that nothing is known of, or any more.
+        self._idle: WeakValueDictionary[str, _Store] = WeakValueDictionary()
         # Channels that ended, and whether it was by hanging up: then no event revives them.
-        self._gone: dict[int | str, bool] = {}
+        self._gone: OrderedDict[object, bool] = OrderedDict()
 
     def __repr__(self) -> str:
         held = ", ".join(f"{len(store)} {kind}" for kind, store in self._stores.items() if store)
@@ -130,8 +170,8 @@ class Mirror:
 
     def __getitem__(self, element_name: str) -> Mapping[int | str, Element]:
         """The elements of any kind by key; none, for a kind that has not been heard of."""
-        self._store(element_name)
-        return self._views[element_name]
+        store = self._stores.get(element_name)
+        return self._idle.setdefault(element_name, _Store()) if store is None else store
 
     def __iter__(self) -> Iterator[str]:
         """The kinds that have been heard of."""
@@ -246,14 +286,14 @@ class Mirror:
         if isinstance(message, InfoEvent):
             return self._event(message.element_name, message.element, message.event_name)
         if isinstance(message, InitialInfo):
-            new = {
-                key: element
+            new = _Store(
+                (key, element)
                 for key, element in message.elements.items()
                 if not _is_hung_up(element)
-            }
+            )
             if message.element_name == "channel":
                 for key in new:
-                    self._gone.pop(key, None)
+                    self._gone.pop(hidden(key), None)
             return self._replace(message.element_name, new)
         return []
 
@@ -261,40 +301,38 @@ class Mirror:
         """Show what ``other`` shows, and say what differs; all of it is synthetic."""
         changes = []
         for kind in {**self._stores, **other._stores}:
-            changes += self._replace(kind, dict(other._store(kind)))
-        self._gone = dict(other._gone)
+            changes += self._replace(kind, other._stores.get(kind, _Store()))
+            if kind not in other._stores:
+                self._idle[kind] = self._stores.pop(kind)
+        self._gone = other._gone.copy()
         return changes
 
-    def _store(self, kind: str) -> dict[int | str, Element]:
+    def _store(self, kind: str) -> _Store:
+        """The elements of a kind that a message is about."""
         store = self._stores.get(kind)
         if store is None:
-            store = self._stores[kind] = {}
-            self._views[kind] = MappingProxyType(store)
+            store = self._stores[kind] = self._idle.pop(kind, _Store())
         return store
 
     def _event(self, kind: str, element: Element, event_name: str) -> list[Change]:
         key = element.key
         if key is None:
             return []
-        store = self._stores.get(kind)
-        if store is None:
-            store = self._store(kind)
+        store = self._store(kind)
         removed = event_name == "removed" and kind != "domain"
         if isinstance(element, AnyChannel):
             ended = self._has_ended(kind, key, element, event_name)
             if ended is None:
                 return []
             removed = ended
-        old = store.get(key)
+        old = store.held.get(hidden(key))
         if removed:
-            store.pop(key, None)
-            return [] if old is None else [_removed(kind, element, *_SAID)]
+            store.drop(key)
+            return [] if old is None else [Removed(kind, element)]
         if old == element:
             return []
-        store[key] = element
-        if old is None:
-            return [_added(kind, element, *_SAID)]
-        return [_changed(kind, element, old, *_SAID)]
+        store.put(key, element)
+        return [Added(kind, element) if old is None else Changed(kind, element, old)]
 
     def _has_ended(
         self, kind: str, key: int | str, element: AnyChannel, event_name: str
@@ -302,41 +340,36 @@ class Mirror:
         """Whether a channel is gone with this event; ``None``: it was gone before."""
         hung_up = _is_hung_up(element)
         removed = event_name == "removed"
-        gone = self._gone.get(key)
+        at = hidden(key)
+        gone = self._gone.get(at)
         if kind == "channel":
             if gone or (gone is False and event_name != "added"):
                 return None
             if hung_up or removed:
                 if len(self._gone) >= MAX_GONE:
-                    del self._gone[next(iter(self._gone))]
-                self._gone[key] = hung_up
+                    self._gone.popitem(last=False)
+                self._gone[at] = hung_up
             else:
-                self._gone.pop(key, None)
+                self._gone.pop(at, None)
         elif gone and not (hung_up or removed):
             return None  # it does not wait any more
         return hung_up or removed
 
-    def _replace(self, kind: str, new: dict[int | str, Element]) -> list[Change]:
+    def _replace(self, kind: str, new: _Store) -> list[Change]:
         store = self._store(kind)
         changes: list[Change] = [
-            Removed(kind, element, synthetic=True, position=_position(key, element))
-            for key, element in store.items()
-            if key not in new
+            Removed(kind, element, synthetic=True)
+            for at, element in store.held.items()
+            if at not in new.held
         ]
-        for key, element in new.items():
-            old, at = store.get(key), _position(key, element)
+        for at, element in new.held.items():
+            old = store.held.get(at)
             if old is None:
-                changes.append(Added(kind, element, synthetic=True, position=at))
+                changes.append(Added(kind, element, synthetic=True))
             elif old != element:
-                changes.append(Changed(kind, element, old, synthetic=True, position=at))
-        store.clear()
-        store.update(new)
+                changes.append(Changed(kind, element, old, synthetic=True))
+        store.become(new)
         return changes
-
-
-def _position(key: int | str, element: Element) -> int | str | None:
-    """What is kept under ``key`` by its position, having no key of its own; else ``None``."""
-    return key if element.key is None else None
 
 
 def _is_hung_up(element: Element) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .callables import sort_of_callback
 from .drafts import constructor
 from .exceptions import ProtocolError, UsageError, printable
+from .keys import MAX_STEPS, are_crafted
 from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
 from .records import record_reader
 from .terms import DEFAULT_LIMITS, Limits, as_text, decode
@@ -28,6 +29,13 @@ MAX_KINDS = 1000
 # A field_spec so long that every empty record takes a thousand fields to fill. The longest
 # known has 23.
 MAX_FIELDS = 256
+
+# The same over and over: a thousand kinds of 256 fields with long names. The feed has two
+# hundred in all.
+MAX_ALL_FIELDS = 10_000
+
+# Names as long as a frame, which a session would hold as long as it lasts. No atom is longer.
+MAX_NAME = 255
 
 # Names of unknown messages that are logged, each once.
 MAX_LOGGED_NAMES = 100
@@ -90,6 +98,7 @@ class MessageParser:
         self._limits = limits
         self._specs: dict[str, FieldSpec] = {}
         self._readers: dict[str, Callable[[tuple[Any, ...]], Element]] = {}
+        self._all_fields = 0
         self._logged: set[str] = set()
         self._read: dict[str, Callable[[tuple[Any, ...]], Message]] = {
             "info_event": self._info_event,
@@ -150,8 +159,15 @@ class MessageParser:
     def _initial_info(self, term: tuple[Any, ...]) -> InitialInfo:
         _, kind, records = self._sized(term, 3)
         kind, reader = self._reader(kind, "initial_info")
+        records = _list(records, "the records", kind, "initial_info")
+        if len(records) > self._limits.records:
+            raise ProtocolError(
+                f"{len(records)} records; the limit is {self._limits.records} (records)",
+                kind,
+                "initial_info",
+            )
         elements = []
-        for position, record in enumerate(_list(records, "the records", kind, "initial_info")):
+        for position, record in enumerate(records):
             if type(record) is not tuple:
                 raise ProtocolError(
                     f"a record is a tuple, not {_describe(record)}",
@@ -159,12 +175,22 @@ class MessageParser:
                     f"initial_info record {position}",
                 )
             elements.append(reader(record))
-        keys = [element.key for element in elements]
-        return InitialInfo(kind, dict(zip(_all_keyed(keys), elements, strict=True)))
+        keys = _all_keyed([element.key for element in elements])
+        if are_crafted(keys):
+            raise ProtocolError(
+                f"keys made to slow a dict down: over {MAX_STEPS} steps to each (MAX_STEPS)",
+                kind,
+                "initial_info",
+            )
+        return InitialInfo(kind, dict(zip(keys, elements, strict=True)))
 
     def _field_spec(self, term: tuple[Any, ...]) -> FieldSpec:
         _, kind, names = self._sized(term, 3)
         kind = _name(kind, "a kind", None, "field_spec")
+        if len(kind) > MAX_NAME:
+            raise ProtocolError(
+                f"a kind is longer than {MAX_NAME} characters (MAX_NAME)", None, "field_spec"
+            )
         names = _list(names, "the field names", kind, "field_spec")
         if len(names) > MAX_FIELDS:
             raise ProtocolError(f"more than {MAX_FIELDS} fields", kind, "field_spec")
@@ -175,11 +201,26 @@ class MessageParser:
                 raise ProtocolError(
                     f"field name {position} is text, not {_describe(name)}", kind, "field_spec"
                 )
+            if len(text) > MAX_NAME:
+                raise ProtocolError(
+                    f"field name {position} is longer than {MAX_NAME} characters (MAX_NAME)",
+                    kind,
+                    "field_spec",
+                )
             fields.append(text)
-        if kind not in self._specs and len(self._specs) >= MAX_KINDS:
+        old = self._specs.get(kind)
+        if old is None and len(self._specs) >= MAX_KINDS:
             raise ProtocolError(
                 f"more than {MAX_KINDS} kinds on one connection", None, "field_spec"
             )
+        more = len(fields) - (0 if old is None else len(old.fields))
+        if self._all_fields + more > MAX_ALL_FIELDS:
+            raise ProtocolError(
+                f"more than {MAX_ALL_FIELDS} fields on one connection (MAX_ALL_FIELDS)",
+                kind,
+                "field_spec",
+            )
+        self._all_fields += more
         spec = FieldSpec(kind, tuple(fields))
         self._specs[kind] = spec
         self._readers.pop(kind, None)
@@ -216,9 +257,10 @@ class MessageParser:
         return kind, reader
 
     def _log_unknown(self, name: str) -> None:
-        if name not in self._logged and len(self._logged) < MAX_LOGGED_NAMES:
-            self._logged.add(name)
-            _logger.warning("unknown message %s: passed on as UnknownMessage", printable(name, 60))
+        shown = printable(name, 60)
+        if shown not in self._logged and len(self._logged) < MAX_LOGGED_NAMES:
+            self._logged.add(shown)
+            _logger.warning("unknown message %s: passed on as UnknownMessage", shown)
 
 
 _make_info_event = constructor(InfoEvent)
@@ -229,13 +271,19 @@ def _all_keyed(keys: list[int | str | None]) -> list[int | str]:
 
     Or by the next number that is nobody's: no element is to be lost.
     """
-    taken = set(keys)
+    if None not in keys:
+        return keys  # type: ignore[return-value]
+    # No set of what a peer chose; and nobody gets a number of twice as many keys or more.
+    taken = bytearray(2 * len(keys))
+    for key in keys:
+        if type(key) is int and 0 <= key < len(taken):
+            taken[key] = True
     free = 0
     filled: list[int | str] = []
     for position, key in enumerate(keys):
         if key is None:
             free = max(free, position)
-            while free in taken:
+            while taken[free]:
                 free += 1
             filled.append(free)
             free += 1

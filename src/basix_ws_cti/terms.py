@@ -67,6 +67,10 @@ MAX_BIG_INTEGER_BYTES = 1024
 # Numbers crafted to share a hash make a dict quadratic. (Text is hashed with a secret.)
 MAX_NUMERIC_KEYS = 128
 
+# Empty tuples: two bytes each, and an element with all its fields for each. 50,000 users are
+# 50,000 records. Checked by who makes elements of them: ``decode`` knows no records.
+MAX_RECORDS = 200_000
+
 # Atoms met are remembered, undecoded bytes -> value, up to this many, process-wide: a feed
 # uses a few dozen, and a peer that makes them up must not fill the memory. Those of
 # _VALUES are known from the start, so that nobody can crowd them out.
@@ -173,6 +177,7 @@ class Limits:
     terms_per_byte: int = _positive("MAX_TERMS_PER_BYTE")
     big_integer_bytes: int = _positive("MAX_BIG_INTEGER_BYTES")
     numeric_keys: int = _positive("MAX_NUMERIC_KEYS")
+    records: int = _positive("MAX_RECORDS")
 
 
 DEFAULT_LIMITS = Limits()
