@@ -1,6 +1,7 @@
 """What hostile frames of a megabyte cost: never more memory than a fixed amount.
 
-Sizes and counts only. ``python tests/hostile.py`` prints the times.
+Sizes and counts only, and times of the CPU in the nightly run. ``python tests/hostile.py``
+prints them.
 """
 
 from __future__ import annotations
@@ -166,3 +167,62 @@ def test_different_atoms_are_different():
     """The atoms meant to be all different are."""
     names = decode(hostile.different(b"w\3")(4096))
     assert len(names) == len(set(names)) > 800
+
+
+# ---------------------------------------------------------- figures, from a process for each
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="BASIX_NIGHTLY is not set")
+@pytest.mark.parametrize("name", hostile.everything())
+def test_cost(name):
+    """A frame of 1 MiB is decoded in 32 MiB and 250 ms, and twice the frame takes twice that."""
+    got = hostile.measure(name)
+    assert got["ratio"] <= hostile.MAX_RATIO
+    if not name.startswith("elements: "):
+        assert got["mib"] <= 32
+        assert got["cpu_ms"] <= 250
+
+
+@pytest.mark.parametrize("name", ["deep tuples", "elements: one person, asterisks"])
+def test_figures(name):
+    """What a process measures is what became of the frame, and figures that can be true."""
+    got = hostile.measure(name)
+    assert 0 < got["mib"] < 32
+    assert got["cpu_ms"] > 0
+    assert ("(depth)" if name == "deep tuples" else "value") in got["verdict"]
+
+
+def test_growth_tells_square_from_line():
+    """The ratio of a reader that takes the square of the size is no ratio of an honest one."""
+
+    def square(frame):
+        for _ in range((len(frame) // 2**16) ** 2):
+            sum(frame[:256])
+
+    assert hostile.growth(bytes, sum)[1] < 2.5
+    assert hostile.growth(bytes, square)[1] > 3
+
+
+# What each session's frame is refused for; all others are read.
+BUILDING_REFUSED = {
+    "empty records": "(records)",
+    "records of one of 256 fields": "(terms_per_byte)",
+    "records of a kind nobody knows": "(terms_per_byte)",
+    "crafted ids": "(MAX_STEPS)",
+}
+
+
+@pytest.mark.parametrize("name", hostile.BUILDING)
+def test_building(name):
+    """Elements take as much memory as their frame lets expect, or a named limit refuses them."""
+    spec, build = hostile.BUILDING[name]
+    size = hostile.MIB // 8
+    if name == "empty records":
+        size = hostile.MIB // 2
+    frame = build(size)
+    assert size - 66_000 < len(frame) <= size
+    peak, verdict = hostile.measure_memory(frame, hostile.told(spec))
+    assert peak < (80 * size if verdict == "value" else 32 * hostile.MIB)
+    if size == hostile.MIB // 8 and "records of" in name:
+        return  # what every frame may spend for nothing is enough for so few
+    assert BUILDING_REFUSED.get(name, "value") in verdict

@@ -312,7 +312,7 @@ def test_crafted_keys_come_one_by_one(monkeypatch):
     other.become(mirror)
     held = [mirror._gone, other._gone]
     for store in (*mirror._stores.values(), *other._stores.values()):
-        held += [store._keys, store._elements]
+        held += [store._keys, store.held]
     assert {type(key) for one in held for key in one} == {str}
     assert {2**61, 2**61 + 1} == set(asked)
 

@@ -336,10 +336,11 @@ def _unescape(escapes: re.Match[str]) -> str:
 def _avatar_reader(base_url: str, folder: str, icon: str) -> Callable[[Any], Any]:
     """How an avatar becomes a URL: absolute as it is, absent the icon, else in its folder."""
     base = base_url.rstrip("/")
+    absent = f"{base}/static/icons/{icon}.png"  # one for all: two bytes list a person
 
     def read(value: Any) -> Any:
         if value is None or value == "":
-            return f"{base}/static/icons/{icon}.png"
+            return absent
         if type(value) is not str or value.startswith(("https:", "http:")):
             return value
         return f"{base}/basix/avatars/{folder}/{value}"
