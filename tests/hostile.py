@@ -8,6 +8,7 @@ machine, and on what else it does.
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -392,29 +393,35 @@ def cpu_seconds(frame: bytes, read: Callable[[bytes], Any]) -> float:
     return time.process_time() - start
 
 
-def growth(build: Callable[[int], bytes], read: Callable[[bytes], Any]) -> tuple[float, float]:
-    """The least CPU seconds that a frame of 1 MiB takes, and what twice as long a one takes more.
+def least_seconds(frame: bytes, read: Callable[[bytes], Any]) -> float:
+    return min(cpu_seconds(frame, read) for _ in range(ROUNDS))
 
-    The ratio is 0 if not even 16 MiB take a time that can be measured.
+
+def growth(build: Callable[[int], bytes], read: Callable[[bytes], Any]) -> float:
+    """How much more CPU time twice as long a frame takes; 0 if not even 16 MiB can be timed.
+
+    Without the garbage collector, which looks at all there is whenever a quarter more has
+    come, and so makes steps of its own at some sizes.
     """
-    size = MIB
-    whole = build(size)
-    first = min(cpu_seconds(whole, read) for _ in range(ROUNDS))
-    half, least = build(size // 2), first
-    best = min(cpu_seconds(half, read) for _ in range(ROUNDS))
-    while best < NOISE:
-        if size == 16 * MIB:
-            return first, 0.0
-        size, half, best = size * 2, whole, least
-        whole = build(size)
-        least = min(cpu_seconds(whole, read) for _ in range(ROUNDS))
-    for _ in range(ATTEMPTS):
-        if least / best <= MAX_RATIO:
-            break
-        for _ in range(ROUNDS):
-            best = min(best, cpu_seconds(half, read))
-            least = min(least, cpu_seconds(whole, read))
-    return first, least / best
+    gc.disable()
+    try:
+        size = MIB
+        half, whole = build(size // 2), build(size)
+        one, two = least_seconds(half, read), least_seconds(whole, read)
+        while one < NOISE:
+            if size == 16 * MIB:
+                return 0.0
+            size *= 2
+            half, one, whole = whole, two, build(size)
+            two = least_seconds(whole, read)
+        for _ in range(ATTEMPTS - 1):
+            if two / one <= MAX_RATIO:
+                break
+            one = min(one, least_seconds(half, read))
+            two = min(two, least_seconds(whole, read))
+        return two / one
+    finally:
+        gc.enable()
 
 
 def everything() -> dict[str, tuple[Builder, Callable[[], Callable[[bytes], Any]]]]:
@@ -449,9 +456,15 @@ def measure(name: str) -> dict[str, Any]:
 def measure_here(name: str) -> dict[str, Any]:
     build, reader = everything()[name]
     read = reader()
-    peak, verdict = measure_memory(build(MIB), read)
-    seconds, ratio = growth(build, read)
-    return {"mib": peak / MIB, "cpu_ms": seconds * 1000, "ratio": ratio, "verdict": verdict}
+    frame = build(MIB)
+    peak, verdict = measure_memory(frame, read)
+    seconds = least_seconds(frame, read)
+    return {
+        "mib": peak / MIB,
+        "cpu_ms": seconds * 1000,
+        "ratio": growth(build, read),
+        "verdict": verdict,
+    }
 
 
 def main(names: Sequence[str]) -> None:
