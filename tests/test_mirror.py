@@ -307,10 +307,12 @@ def test_crafted_keys_come_one_by_one(monkeypatch):
     robot = Channel(uuid=2**61 + 1)
     mirror.apply(event(robot, "added"))
     mirror.apply(event(robot, "removed"))
-    mirror.apply(initial("channel", robot))
     other = Mirror()
     other.become(mirror)
     held = [mirror._gone, other._gone]
+    assert list(map(len, held)) == [1, 1]
+    mirror.apply(initial("channel", robot))
+    assert not mirror._gone
     for store in (*mirror._stores.values(), *other._stores.values()):
         held += [store._keys, store.held]
     assert {type(key) for one in held for key in one} == {str}
