@@ -6,7 +6,7 @@ import pytest
 from crafted import crafted_ids, places
 
 from basix_ws_cti import keys as module
-from basix_ws_cti.keys import FEW_NUMBERS, MAX_STEPS, are_crafted, hidden
+from basix_ws_cti.keys import FEW_NUMBERS, MAX_STEPS, are_crafted, hidden, shown
 
 MANY = 20_000
 
@@ -101,3 +101,6 @@ def test_hidden():
     assert len({hidden(key) for key in several}) == len(several)
     assert hidden("a uuid") == "a uuid"
     assert isinstance(hidden(2**61 - 1), str)
+    for key in (*several, None, "a uuid", -(2**63)):
+        assert shown(hidden(key)) == key
+        assert isinstance(shown(hidden(key)), type(key))

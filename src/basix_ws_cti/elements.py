@@ -151,7 +151,9 @@ class AnyChannel(Element):
     def key(self) -> int | str | None:
         """The uuid; ``None`` if the channel was sent without one, or with an empty one."""
         uuid = self.uuid
-        if type(uuid) is str and uuid:  # asked at each event: without the general case's detour
+        if (
+            type(uuid) is str and 0 < len(uuid) <= MAX_KEY
+        ):  # asked at each event: without the general case's detour
             return uuid
         return _as_key(uuid)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import islice
 from operator import lt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,13 @@ def hidden(key: object) -> object:
         return f"\0{key:d}"
     # A text that could be taken for such a number has the mark twice.
     return f"\0{key}" if isinstance(key, str) and key[:1] == "\0" else key
+
+
+def shown(at: Any) -> Any:
+    """The key that ``at`` stands for: ``hidden`` the other way round."""
+    if not isinstance(at, str) or at[:1] != "\0":
+        return at
+    return at[1:] if at[1:2] == "\0" else int(at[1:])
 
 
 def are_crafted(keys: Sequence[int | str]) -> bool:  # noqa: C901 - a dict, in small

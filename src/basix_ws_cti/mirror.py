@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakValueDictionary
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
+from .drafts import constructor
 from .elements import AnyChannel, Channel, Element
-from .keys import hidden
+from .keys import hidden, shown
 from .messages import InfoEvent, InitialInfo
 from .numbering import plain_number
 
@@ -42,16 +43,21 @@ MAX_GONE = 20_000
 
 @frozen
 class Added:
-    """An element is there. ``synthetic``: no event said so, a comparison of pictures did."""
+    """An element is there. ``synthetic``: no event said so, a comparison of pictures did.
+
+    ``position``, in all changes, is where an element that has no key stood in its
+    ``initial_info``: it stands for the key.
+    """
 
     element_name: str
     element: Element
     synthetic: bool = False
+    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key."""
-        return self.element.key
+        """The element's key; of one that has none, its ``position`` in its initial_info."""
+        return self.element.key if self.position is None else self.position
 
 
 @frozen
@@ -62,11 +68,12 @@ class Changed:
     element: Element
     old: Element
     synthetic: bool = False
+    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key."""
-        return self.element.key
+        """The element's key; of one that has none, its ``position`` in its initial_info."""
+        return self.element.key if self.position is None else self.position
 
     @property
     def fields(self) -> dict[str, tuple[Any, Any]]:
@@ -86,30 +93,33 @@ class Removed:
     element_name: str
     element: Element
     synthetic: bool = False
+    position: int | str | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def key(self) -> int | str | None:
-        """The element's key."""
-        return self.element.key
+        """The element's key; of one that has none, its ``position`` in its initial_info."""
+        return self.element.key if self.position is None else self.position
 
 
 Change = Added | Changed | Removed
 """Any of the changes."""
 
+# Not synthetic, since an event said so, and of an element with a key, since it is kept.
+_SAID = False, None
+
+_added, _changed, _removed = constructor(Added), constructor(Changed), constructor(Removed)
+
 
 class _Store(Mapping[Any, Element]):
     """The elements of one kind by key, in the order of their coming.
 
-    No plain dict: event by event, a peer adds what keys it likes (see ``keys``).
+    ``held`` has them by what stands for the key where a peer may choose it (see ``keys``).
     """
 
-    __slots__ = ("__weakref__", "_keys", "held")
+    __slots__ = ("__weakref__", "held")
 
     def __init__(self, elements: Iterable[tuple[int | str, Element]] = ()) -> None:
-        self._keys: dict[object, int | str] = {}
-        self.held: dict[object, Element] = {}  # by hidden key
-        for key, element in elements:
-            self.put(key, element)
+        self.held: dict[object, Element] = {hidden(key): element for key, element in elements}
 
     def __getitem__(self, key: object) -> Element:
         try:
@@ -121,30 +131,16 @@ class _Store(Mapping[Any, Element]):
         return hidden(key) in self.held
 
     def __iter__(self) -> Iterator[int | str]:
-        return iter(self._keys.values())
+        return map(shown, self.held)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.held)
 
     def __repr__(self) -> str:
         return repr(dict(self))
 
     def values(self) -> ValuesView[Element]:
         return self.held.values()
-
-    def put(self, key: int | str, element: Element) -> None:
-        at = hidden(key)
-        self._keys[at] = key
-        self.held[at] = element
-
-    def drop(self, key: int | str) -> None:
-        at = hidden(key)
-        if self._keys.pop(at, None) is not None:
-            del self.held[at]
-
-    def become(self, other: _Store) -> None:
-        self._keys = dict(other._keys)
-        self.held = dict(other.held)
 
 
 class Mirror:
@@ -325,14 +321,17 @@ class Mirror:
             if ended is None:
                 return []
             removed = ended
-        old = store.held.get(hidden(key))
+        at = hidden(key)
+        old = store.held.get(at)
         if removed:
-            store.drop(key)
-            return [] if old is None else [Removed(kind, element)]
+            store.held.pop(at, None)
+            return [] if old is None else [_removed(kind, element, *_SAID)]
         if old == element:
             return []
-        store.put(key, element)
-        return [Added(kind, element) if old is None else Changed(kind, element, old)]
+        store.held[at] = element
+        if old is None:
+            return [_added(kind, element, *_SAID)]
+        return [_changed(kind, element, old, *_SAID)]
 
     def _has_ended(
         self, kind: str, key: int | str, element: AnyChannel, event_name: str
@@ -358,18 +357,23 @@ class Mirror:
     def _replace(self, kind: str, new: _Store) -> list[Change]:
         store = self._store(kind)
         changes: list[Change] = [
-            Removed(kind, element, synthetic=True)
+            Removed(kind, element, synthetic=True, position=_position(at, element))
             for at, element in store.held.items()
             if at not in new.held
         ]
         for at, element in new.held.items():
-            old = store.held.get(at)
+            old, position = store.held.get(at), _position(at, element)
             if old is None:
-                changes.append(Added(kind, element, synthetic=True))
+                changes.append(Added(kind, element, synthetic=True, position=position))
             elif old != element:
-                changes.append(Changed(kind, element, old, synthetic=True))
-        store.become(new)
+                changes.append(Changed(kind, element, old, synthetic=True, position=position))
+        store.held = dict(new.held)
         return changes
+
+
+def _position(at: object, element: Element) -> int | str | None:
+    """What is kept by its position, having no key of its own, has that; else ``None``."""
+    return shown(at) if element.key is None else None
 
 
 def _is_hung_up(element: Element) -> bool:
