@@ -28,10 +28,10 @@ _MODULUS = 2**61 - 1  # of an integer's hash
 
 def hidden(key: object) -> object:
     """What stands for ``key`` in a dict whose places nobody can foresee."""
-    if isinstance(key, int):
-        return f"\0{key:d}"
-    # A text that could be taken for such a number has the mark twice.
-    return f"\0{key}" if isinstance(key, str) and key[:1] == "\0" else key
+    if type(key) is str:
+        # A text that could be taken for such a number has the mark twice.
+        return f"\0{key}" if key[:1] == "\0" else key
+    return f"\0{key:d}" if isinstance(key, int) else key
 
 
 def shown(at: Any) -> Any:

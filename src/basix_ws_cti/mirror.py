@@ -316,12 +316,12 @@ class Mirror:
             return []
         store = self._store(kind)
         removed = event_name == "removed" and kind != "domain"
+        at = hidden(key)
         if isinstance(element, AnyChannel):
-            ended = self._has_ended(kind, key, element, event_name)
+            ended = self._has_ended(kind, at, element, event_name)
             if ended is None:
                 return []
             removed = ended
-        at = hidden(key)
         old = store.held.get(at)
         if removed:
             store.held.pop(at, None)
@@ -334,12 +334,11 @@ class Mirror:
         return [_changed(kind, element, old, *_SAID)]
 
     def _has_ended(
-        self, kind: str, key: int | str, element: AnyChannel, event_name: str
+        self, kind: str, at: object, element: AnyChannel, event_name: str
     ) -> bool | None:
         """Whether a channel is gone with this event; ``None``: it was gone before."""
         hung_up = _is_hung_up(element)
         removed = event_name == "removed"
-        at = hidden(key)
         gone = self._gone.get(at)
         if kind == "channel":
             if gone or (gone is False and event_name != "added"):
