@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from datetime import UTC
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
 from attrs import Factory, define, field
 
@@ -21,9 +20,6 @@ from .exceptions import (
     LoggedOut,
     UsageError,
 )
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 # A fresh credential that is refused may have died on the way; three in a row have not.
 FRESH_REFUSALS = 3

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
 
 import attrs
 from attrs import field, frozen
@@ -19,6 +21,7 @@ from . import commands
 from .backoff import Backoff, is_final, wait_at_least
 from .callables import sort_of_callback
 from .callbacks import Callbacks, is_cancelled, name_of
+from .commands import Command
 from .connection import Connection, ConnectOptions, connect
 from .exceptions import (
     AuthenticationError,
@@ -36,21 +39,11 @@ from .exceptions import (
     UsageError,
     WaitTimeout,
 )
-from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg
-from .mirror import Added, Changed, Mirror, Removed
+from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg
+from .mirror import Added, Change, Changed, Mirror, Removed
 from .secrecy import Secretive, discreet
-from .status import Connecting, Disconnected, Stats, Stopped, Synced, Syncing
-from .subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import TracebackType
-
-    from .commands import Command
-    from .messages import Message
-    from .mirror import Change
-    from .status import ClientState
-    from .subscriptions import Policy
+from .status import ClientState, Connecting, Disconnected, Stats, Stopped, Synced, Syncing
+from .subscriptions import QUEUE_SIZE, Gap, Lagged, Policy, Subscribers, Subscription
 
 _logger = logging.getLogger(__name__)
 
@@ -154,7 +147,7 @@ class Client(Secretive):
         self._classify = classify
         self._quiet_time = quiet_time
         self._sync_timeout = sync_timeout
-        self.mirror = Mirror(country_code=country_code)
+        self.mirror: Mirror = Mirror(country_code=country_code)
         self._state: ClientState = Stopped(None)
         self._task: asyncio.Task[None] | None = None
         self._used = False

@@ -6,18 +6,14 @@ command does shows in later changes, for some commands in one that can be waited
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from attrs import frozen
 
 from .exceptions import UsageError
-from .mirror import Removed
+from .mirror import Change, Removed
 from .states import Park
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .mirror import Change
 
 
 @frozen

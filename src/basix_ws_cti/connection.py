@@ -19,7 +19,8 @@ import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Required, TypedDict, TypeVar, cast
+from types import TracebackType
+from typing import Any, Generic, Required, TypedDict, TypeVar, cast
 
 from attrs import field, frozen
 from websockets.asyncio.client import connect as websocket_connect
@@ -55,17 +56,11 @@ from .exceptions import (
     printable,
 )
 from .logs import PlainLogger
-from .messages import SystemMsg
+from .messages import Message, SystemMsg
 from .parser import MessageParser
 from .secrecy import Secretive, discreet
-from .terms import DEFAULT_LIMITS, MAX_FRAME_BYTES
+from .terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits
 from .websocket import FeedSocket
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from .messages import Message
-    from .terms import Limits
 
 Credentials = Basic | Ticket | Callable[[str], Awaitable[Basic | Ticket]]
 """Who connects: a value, or an async function from the request target to one."""
@@ -126,8 +121,8 @@ class Connection(Secretive):
         self._name = name
         self._mask = mask
         self._ending: BasixError | None = None
-        self.frames_read = 0
-        self.bytes_read = 0
+        self.frames_read: int = 0
+        self.bytes_read: int = 0
 
     def __repr__(self) -> str:
         return f"<Connection {self._name} {self._socket.state.name}>"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import frozen
 
-if TYPE_CHECKING:
-    from .elements import Element
+from .elements import Element
 
 
 @frozen

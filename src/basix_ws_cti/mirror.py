@@ -7,34 +7,30 @@ change, so what a holder has of one stays as it was.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import attrs
 from attrs import field, frozen
 
 from .drafts import constructor
-from .elements import AnyChannel, Channel, Element
+from .elements import (
+    AnyChannel,
+    Channel,
+    Domain,
+    Element,
+    Group,
+    GroupMember,
+    ParkedChannel,
+    QueuedChannel,
+    Terminal,
+    User,
+    WaitingChannel,
+)
 from .keys import hidden, shown
-from .messages import InfoEvent, InitialInfo
+from .messages import InfoEvent, InitialInfo, Message
 from .numbering import plain_number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, ValuesView
-
-    from .elements import (
-        Domain,
-        Group,
-        GroupMember,
-        ParkedChannel,
-        QueuedChannel,
-        Terminal,
-        User,
-        WaitingChannel,
-    )
-    from .messages import Message
-
 
 # Channels that are gone and remembered, lest a late update bring one back. A PBX that ends a
 # hundred calls in a second would have to be late by minutes.

@@ -7,21 +7,17 @@ is built upon. It does no I/O: frames come from whoever owns the socket.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from .callables import sort_of_callback
 from .drafts import constructor
+from .elements import Element
 from .exceptions import ProtocolError, UsageError, printable
 from .keys import MAX_STEPS, are_crafted
-from .messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
+from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg, UnknownMessage
 from .records import record_reader
 from .terms import DEFAULT_LIMITS, Limits, as_text, decode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .elements import Element
-    from .messages import Message
 
 # A peer that announces kinds without end; the feed has nine.
 MAX_KINDS = 1000

@@ -72,7 +72,7 @@ class CallingSipTermination(State):
     """Calling a SIP URL."""
 
     name: ClassVar[str] = "calling_siptermination"
-    PARTS: ClassVar = ("url",)
+    PARTS: ClassVar[tuple[str | None, ...]] = ("url",)
     url: str | None = None
 
 
@@ -95,7 +95,7 @@ class Voicemail(State):
     """Leaving a message in the voicemail box of a user or group."""
 
     name: ClassVar[str] = "voicemail"
-    PARTS: ClassVar = ("target_type", "target_id", "target_name")
+    PARTS: ClassVar[tuple[str | None, ...]] = ("target_type", "target_id", "target_name")
     target_type: str | None = None
     target_id: int | None = None
     target_name: str | None = None
@@ -106,7 +106,7 @@ class CheckingVoicemail(State):
     """Listening to the voicemail box of a user or group."""
 
     name: ClassVar[str] = "checking_voicemail"
-    PARTS: ClassVar = ("target_name",)
+    PARTS: ClassVar[tuple[str | None, ...]] = ("target_name",)
     target_name: str | None = None
 
 
@@ -115,7 +115,7 @@ class Ivr(State):
     """In a voice menu."""
 
     name: ClassVar[str] = "ivr"
-    PARTS: ClassVar = ("ivr_id",)
+    PARTS: ClassVar[tuple[str | None, ...]] = ("ivr_id",)
     ivr_id: str | int | None = None
 
 
@@ -131,7 +131,7 @@ class SystemOperation(State):
     """In an operation of the PBX itself."""
 
     name: ClassVar[str] = "system_operation"
-    PARTS: ClassVar = ("operation",)
+    PARTS: ClassVar[tuple[str | None, ...]] = ("operation",)
     operation: str | None = None
 
 
@@ -140,7 +140,7 @@ class Conference(State):
     """In a conference room."""
 
     name: ClassVar[str] = "conference"
-    PARTS: ClassVar = ("room_id",)
+    PARTS: ClassVar[tuple[str | None, ...]] = ("room_id",)
     room_id: str | int | None = None
 
 
@@ -149,7 +149,7 @@ class Park(State):
     """Parked on a slot, by whom."""
 
     name: ClassVar[str] = "park"
-    PARTS: ClassVar = ("slot", None, "parker_id", "parker_name")
+    PARTS: ClassVar[tuple[str | None, ...]] = ("slot", None, "parker_id", "parker_name")
     slot: int | None = None
     parker_id: int | None = None
     parker_name: str | None = None
@@ -160,7 +160,7 @@ class Eavesdrop(State):
     """Listening in on the channel ``uuid``."""
 
     name: ClassVar[str] = "eavesdrop"
-    PARTS: ClassVar = ("uuid", "eavesdrop_state")
+    PARTS: ClassVar[tuple[str | None, ...]] = ("uuid", "eavesdrop_state")
     uuid: str | None = None
     eavesdrop_state: str | None = None
 

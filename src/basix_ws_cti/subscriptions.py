@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, cast
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Generic, Literal, Self, TypeVar, cast
 from weakref import ReferenceType, ref
 
 from attrs import frozen
 
+from .elements import Element
 from .exceptions import SubscriberLagged, UsageError
 from .mirror import Added, Changed, Removed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
-
-    from .elements import Element
 
 T = TypeVar("T")
 

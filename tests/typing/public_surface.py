@@ -1,39 +1,102 @@
-"""Type-checked, never run: what a user's code may rely on."""
+"""Type-checked, never run: what a user's code may rely on, every public name in it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, assert_type
+from typing import Any, assert_never, assert_type
 
 from basix_ws_cti import (
+    Added,
+    AuthenticationError,
+    Backoff,
     Basic,
+    BasixError,
+    CertificateError,
+    Change,
+    Changed,
     Channel,
+    Client,
+    ClientState,
+    CommandTimeout,
+    ConnectFailed,
+    Connecting,
     Connection,
+    ConnectionLimitReached,
+    ConnectionLost,
+    ConnectionReplaced,
+    DecodeError,
+    Disconnected,
+    Domain,
     Element,
+    EndUser,
+    EndUsers,
+    FeedError,
     FieldSpec,
+    Gap,
+    Group,
+    GroupMember,
+    HandshakeError,
     Hangup,
     InfoEvent,
     InitialInfo,
+    Lagged,
+    LoggedOut,
     Message,
     MessageParser,
+    Mirror,
     Msg,
+    NotConnectedError,
+    OtherElement,
+    OtherInfo,
+    ParkedChannel,
+    PictureDoubtful,
+    ProtocolError,
+    QueuedChannel,
+    Removed,
+    Stats,
+    Stopped,
+    SubscriberLagged,
+    Subscription,
+    Synced,
+    Syncing,
+    SyncTimeout,
     SystemMsg,
+    Target,
+    Terminal,
     Ticket,
     UnknownMessage,
+    UsageError,
+    User,
+    WaitingChannel,
+    WaitTimeout,
     connect,
     feed_url,
     to_dict,
 )
+from basix_ws_cti.numbering import plain_number, same_number
+from basix_ws_cti.states import Calling, OtherState, Park, State
+from basix_ws_cti.terms import Limits, Regex, as_text, decode
 
 
-def callbacks() -> None:
+def parsing() -> None:
     def on_initial_info(element_name: str, elements: dict[int | str, Element]) -> None: ...
     def on_info_event(element_name: str, element: Element, event_name: str) -> None: ...
+    def on_text(text: str) -> None: ...
 
-    parser = MessageParser(on_initial_info=on_initial_info, on_info_event=on_info_event)
+    parser = MessageParser(
+        on_initial_info=on_initial_info,
+        on_info_event=on_info_event,
+        on_system_msg=on_text,
+        on_msg=on_text,
+        base_url="https://xyz.com",
+        limits=Limits(depth=5),
+    )
     parser.handle_message(b"")
     parser.handle_message(memoryview(b""))
     assert_type(parser.parse(b""), Message)
+    MessageParser(object())
+    MessageParser(on_msg=on_info_event)  # type: ignore[arg-type]
 
 
 def every_message_is_matched(message: Message) -> str:
@@ -49,27 +112,247 @@ def every_message_is_matched(message: Message) -> str:
             return name + event_name
         case SystemMsg(text) | Msg(text):
             return text
-        case UnknownMessage(name):
+        case UnknownMessage(name, term):
+            assert_type(term, tuple[Any, ...])
             return name
 
 
-def an_element(channel: Channel) -> None:
+def elements(channel: Channel, waiting: WaitingChannel) -> None:
     assert_type(channel.offered_at, datetime | None)
     assert_type(channel.hangup, Hangup | None)
     assert_type(channel.key, int | str | None)
     assert_type(channel.element_name, str)
+    assert_type(waiting.whoscall, str | None)
     assert_type(to_dict(channel), dict[str, Any])
     channel.uuid = ""  # type: ignore[misc]
+    Channel(uuid=1)  # type: ignore[arg-type]
 
 
-async def connecting() -> None:
+def parts_of_a_channel(channel: Channel) -> None:
+    match channel.target:
+        case Target(type="user", id=user_id):
+            assert_type(user_id, int | None)
+        case _:
+            pass
+    match channel.end_user:
+        case EndUsers(count=count, items=items):
+            assert_type(count, int)
+            assert_type(items, tuple[EndUser, ...])
+        case _:
+            pass
+    match channel.other_info:
+        case OtherInfo() as other:
+            assert_type(other.offered_at, datetime | None)
+        case _:
+            pass
+
+
+def states(state: State) -> int | str | None:
+    match state:
+        case Calling(target_type="group", group_id=group_id):
+            return group_id
+        case Park(slot=slot, parker_name=name):
+            return slot or name
+        case OtherState(name=name, data=data):
+            assert_type(data, tuple[Any, ...])
+            return name
+        case _:
+            assert_type(state.since, datetime | None)
+            return state.name
+
+
+def the_picture(mirror: Mirror, message: Message) -> None:
+    assert_type(mirror.channels, Mapping[str, Channel])
+    assert_type(mirror.waiting_channels, Mapping[str, WaitingChannel])
+    assert_type(mirror.queued_channels, Mapping[str, QueuedChannel])
+    assert_type(mirror.parked_channels, Mapping[str, ParkedChannel])
+    assert_type(mirror.users, Mapping[int, User])
+    assert_type(mirror.groups, Mapping[int, Group])
+    assert_type(mirror.group_members, Mapping[int | str, GroupMember])
+    assert_type(mirror.terminals, Mapping[int, Terminal])
+    assert_type(mirror.domain, Domain | None)
+    assert_type(mirror["anything"], Mapping[int | str, Element])
+    assert_type(mirror.channels_by_number("0312341234"), list[Channel])
+    assert_type(mirror.channels_of_user(1), list[Channel])
+    assert_type(mirror.channels_of_group(1), list[Channel])
+    assert_type(mirror.members_of_group(1), list[User])
+    assert_type(mirror.groups_of_user(1), list[Group])
+    assert_type(mirror.terminals_of_user(1), list[Terminal])
+    assert_type(mirror.user_by_extension("1001"), User | None)
+    for change in mirror.apply(message):
+        assert_type(change, Change)
+    mirror.channels["u"] = Channel()  # type: ignore[index]
+
+
+def every_change_is_matched(change: Change) -> Element:
+    match change:
+        case Added(_, element):
+            return element
+        case Changed(_, element, old):
+            assert_type(change.fields, dict[str, tuple[Any, Any]])
+            return old if element.key is None else element
+        case Removed(_, element):
+            return element
+
+
+async def connecting(limits: Limits) -> None:
     async def fresh(target: str) -> Ticket:
         return Ticket(target)
 
-    async with connect("host", credentials=fresh, app_name="wallboard") as cti:
+    async with connect("host", credentials=fresh, app_name="wallboard", limits=limits) as cti:
         assert_type(cti, Connection)
         async for message in cti:
             assert_type(message, Message)
+        assert_type(cti.waiting(), Message | None)
         await cti.send({"cmd": "hangup", "uuid": "u"})
+        await cti.ping()
+        await cti.close()
     connect("host", credentials=Basic("acme", "token"), app_name="wallboard")
+    connect("host", domain="acme", token="t")  # type: ignore[call-arg]
     assert_type(feed_url("host", domain="acme", token="t", app_name="a"), str)
+
+
+async def staying_connected() -> None:
+    backoff = Backoff(first=0.5, longest=30)
+    client = Client("host", domain="acme", token="t", app_name="a", backoff=backoff)
+    async with client as entered:
+        assert_type(entered, Client)
+        assert_type(await client.synced(timeout=30), Mirror)
+        assert_type(client.mirror, Mirror)
+        assert_type(client.is_synced, bool)
+        assert_type(client.state, ClientState)
+        await client.hangup("u", confirm=True, confirm_timeout=5)
+        await client.park("u", 60, confirm=True)
+        await client.transfer("u", user_id=1)
+        await client.eavesdrop("plug", "u", "listen")
+        await client.park("u", "60")  # type: ignore[arg-type]
+    Client("host", app_name="a", no_such_option=1)  # type: ignore[call-arg]
+    Client("host", app_name=1)  # type: ignore[arg-type]
+
+
+async def what_is_waited_for(client: Client) -> None:
+    def a_user(mirror: Mirror) -> User | None:
+        return mirror.user_by_extension("1001")
+
+    def how_many(mirror: Mirror) -> int:
+        return len(mirror.channels)
+
+    assert_type(await client.wait_for(a_user), User | None)
+    assert_type(await client.wait_for(how_many, timeout=5), int)
+    assert_type(await client.wait_for(lambda mirror: mirror.channels_of_user(1)), list[Channel])
+
+
+async def subscribers(client: Client) -> None:
+    def wanted(change: Change) -> bool:
+        return not isinstance(change, Removed)
+
+    changes = client.changes(kind="channel", key="u", where=wanted, policy="latest", size=10)
+    assert_type(changes, Subscription[Added | Changed | Removed | Gap])
+    assert_type(changes.waiting, int)
+    with changes:
+        async for item in changes:
+            match item:
+                case Added() | Changed() | Removed():
+                    assert_type(item.key, int | str | None)
+                case Gap(started, ended, reason):
+                    assert_type((started, ended), tuple[datetime, datetime])
+                    assert_type(reason, Exception | None)
+                case Lagged(missed):
+                    assert_type(missed, int)
+                case _:
+                    assert_never(item)
+    async for message in client.messages(policy="fail"):
+        if not isinstance(message, Lagged):
+            assert_type(message, Message)
+    client.changes(policy="newest")  # type: ignore[arg-type]
+
+
+def callbacks(client: Client) -> None:
+    def on_change(change: Added | Changed | Removed | Gap | Lagged) -> None: ...
+    async def on_change_too(change: Added | Changed | Removed | Gap | Lagged) -> None: ...
+    def on_state(state: ClientState) -> None: ...
+    def on_error(error: Exception) -> None: ...
+    def on_initial_info(element_name: str, elements: dict[int | str, Element]) -> None: ...
+    def on_info_event(element_name: str, element: Element, event_name: str) -> None: ...
+    async def on_text(text: str) -> None: ...
+
+    assert_type(client.on_change(on_change, kind="user"), Callable[[], None])
+    client.on_change(on_change_too)
+    client.on_state(on_state)
+    client.on_error(on_error)
+    client.on_initial_info(on_initial_info)
+    client.on_info_event(on_info_event)
+    client.on_system_msg(on_text)
+    client.on_msg(on_text)
+    client.on_state(on_error)  # type: ignore[arg-type]
+
+
+def every_state_is_matched(state: ClientState) -> str:
+    match state:
+        case Connecting(attempt):
+            return str(attempt)
+        case Disconnected(reason, retry_in):
+            assert_type(retry_in, float | None)
+            return str(reason)
+        case Stopped(reason):
+            assert_type(reason, Exception | None)
+            return ""
+        case Syncing() | Synced():
+            return type(state).__name__
+
+
+def figures(stats: Stats) -> None:
+    assert_type(stats.messages, dict[str, int])
+    assert_type(stats.frames + stats.bytes + stats.connects + stats.reconnects, int)
+    assert_type(stats.gaps + stats.bad_frames + stats.missed + stats.lag, int)
+    assert_type(stats.last_frame_age, float | None)
+
+
+def errors(error: BasixError) -> object:
+    match error:
+        case DecodeError():
+            return error.offset, error.reason, error.inflated
+        case ProtocolError():
+            return error.problem, error.element_name, error.field
+        case UsageError():
+            value: ValueError = error
+            return value
+        case FeedError():
+            return errors_of_the_feed(error)
+        case _:
+            return error
+
+
+def errors_of_the_feed(error: FeedError) -> object:
+    match error:
+        case AuthenticationError() | HandshakeError():
+            assert_type(error.retry_after, str | None)
+            return error.status
+        case CertificateError() | ConnectFailed():
+            return error.reason
+        case ConnectionLost():
+            return error.code, error.reason
+        case SyncTimeout():
+            return error.seconds
+        case CommandTimeout():
+            return error.command, error.seconds
+        case WaitTimeout():
+            return error.what, error.seconds
+        case SubscriberLagged():
+            return error.size
+        case PictureDoubtful():
+            assert_type(error.problem, BasixError)
+            return error.problem
+        case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut() | NotConnectedError():
+            return error.args
+        case _:
+            return error
+
+
+def a_kind_that_nobody_knows() -> str | None:
+    other = OtherElement(element_name="lamp")
+    assert_type(other.element_name, str)
+    assert_type(decode(b"\x83a\x01", Limits(depth=1)), Any)
+    assert_type(Regex("a", []).source, Any)
+    assert_type(same_number("1", "2"), bool)
+    return as_text(decode(b"\x83j")) or plain_number("1")

@@ -44,7 +44,7 @@ class Feed:
         self.client = client
         self.wish = wish
         self.identity = identity
-        self.frames_sent = 0
+        self.frames_sent: int = 0
         self.last_event: tuple[str, Picture, str] | None = None
         self._frames: deque[bytes | str] = deque()
         self._ready = asyncio.Event()

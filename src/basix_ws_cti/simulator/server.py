@@ -111,9 +111,9 @@ class Simulator(Control):
                 raise ValueError("faults are pairs of seconds and a fault")
             if not 0 <= pair[0] < math.inf:
                 raise ValueError(f"a fault happens after some seconds, not after {pair[0]}")
-        self.writer = Writer(otp=otp, compressed=compressed)
+        self.writer: Writer = Writer(otp=otp, compressed=compressed)
         self.speed = speed
-        self.linger = 0.0
+        self.linger: float = 0.0
         self._rate = rate
         self._lively = calls
         self._settle(pbx)
@@ -437,7 +437,7 @@ class Simulator(Control):
     def _settle(self, pbx: Pbx) -> None:
         """Become this PBX."""
         self.pbx = pbx
-        self.timeline = Timeline(pbx)
+        self.timeline: Timeline = Timeline(pbx)
         if self._lively:
             self.timeline.start(scenarios.day(pbx, self.timeline, self._rate))
 

@@ -75,7 +75,8 @@ class Writer:
         if otp not in {25, 26}:
             raise ValueError(f"otp is 25 (atoms in Latin-1) or 26 (in UTF-8), not {otp!r}")
         self.compressed = compressed
-        self.fields = dict(FIELDS)  # the order in which each kind's are sent
+        # The order in which each kind's are sent.
+        self.fields: dict[str, tuple[str, ...]] = dict(FIELDS)
         self._encoder = BERTEncoder()
         self._encoder.erlang_encoder = _TermEncoder(otp)
 

@@ -1,0 +1,147 @@
+"""The public names: what docs/reference.md lists, what a type checker is shown, what they hold."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import typing
+from pathlib import Path
+
+import pytest
+
+import basix_ws_cti
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference.md"
+SURFACE = ROOT / "tests" / "typing" / "public_surface.py"
+
+# A directive, what it names, and its options.
+DIRECTIVE = re.compile(r"^\.\. auto(\w+):: basix_ws_cti\.?(\S*)\n((?:   :.*\n?)*)", re.MULTILINE)
+
+
+def options(text):
+    """A directive's options, each a list: ``:members: a, b`` is ``["a", "b"]``."""
+    pairs = re.findall(r":([\w-]+):(.*)", text)
+    return {name: [one for one in re.split(r",?\s+", given) if one] for name, given in pairs}
+
+
+def module(name):
+    return importlib.import_module(f"basix_ws_cti.{name}".rstrip("."))
+
+
+def documented():
+    """Module and name of all that the reference lists, the package being the empty module."""
+    found = []
+    for directive, full, text in DIRECTIVE.findall(REFERENCE.read_text(encoding="utf-8")):
+        if directive == "module":
+            given = options(text)
+            own = [
+                name
+                for name, value in vars(module(full)).items()
+                if not name.startswith("_")
+                and getattr(value, "__module__", "") == module(full).__name__
+            ]
+            names = set(given["members"] or own) - set(given.get("exclude-members", ()))
+            found += [(full, name) for name in names]
+        else:
+            found.append((full.rpartition(".")[0], full.rpartition(".")[2]))
+    return found
+
+
+def imported_from():
+    """The modules that names are imported from beside the package, as the reference says."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    return set(re.findall(r"`basix_ws_cti\.([\w.]+)`", text.partition("\n## ")[0]))
+
+
+def test_the_directives_are_found():
+    """Every directive of the reference is understood, those of the reference's classes too."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    assert len(DIRECTIVE.findall(text)) == text.count(".. auto") > 20
+    assert {("elements", "Channel"), ("states", "Park"), ("", "connect")} <= set(documented())
+
+
+def test_everything_is_listed_once():
+    """No name is in the reference twice: Sphinx would link to either."""
+    found = documented()
+    assert sorted(found) == sorted(set(found))
+
+
+def test_the_reference_lists_what_is_public():
+    """``__all__`` holds exactly the names that the reference does not import from elsewhere."""
+    elsewhere = imported_from()
+    assert elsewhere >= {"states", "terms", "simulator"}
+    named = {name for module, name in documented() if module not in elsewhere}
+    assert named == set(basix_ws_cti.__all__)
+    assert elsewhere <= {module for module, _ in documented()}
+
+
+def test_the_reference_lists_what_a_package_exports():
+    """The simulator's ``__all__`` is in the reference, too."""
+    exported = set(module("simulator").__all__)
+    listed = {name for module, name in documented() if module.split(".")[0] == "simulator"}
+    assert exported - {"Pbx", "faults"} <= listed
+
+
+def test_the_reference_lists_what_there_is():
+    """Every listed name can be imported from where the reference says."""
+    for where, name in documented():
+        assert hasattr(module(where), name), f"{where}.{name}"
+
+
+def functions(cls):
+    """The public functions of a class, those of its properties too, and its ``__init__``."""
+    for name, value in vars(cls).items():
+        function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+        if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
+            yield name, function
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    sorted(one for one in documented() if not one[0].startswith(("simulator", "pytest_plugin"))),
+)
+def test_annotations_can_be_resolved(where, name):
+    """``typing.get_type_hints`` works on every public class, its methods, and functions: tools
+    that read annotations at run time (converters, documentation) need it.
+    """
+    value = getattr(module(where), name)
+    if inspect.isclass(value):
+        typing.get_type_hints(value)
+        for _, function in functions(value):
+            typing.get_type_hints(function)
+    elif callable(value):
+        typing.get_type_hints(inspect.unwrap(value))
+    else:
+        assert all(map(inspect.isclass, typing.get_args(value)))  # a union
+
+
+@pytest.mark.parametrize("name", basix_ws_cti.__all__)
+def test_everything_says_what_it_is(name):
+    """Every public class, its methods and properties, and every public function has a docstring."""
+    value = getattr(basix_ws_cti, name)
+    if name in {"Change", "ClientState", "Message"}:  # unions: their text is in the source
+        return
+    assert inspect.getdoc(value)
+    if inspect.isclass(value):
+        for method, function in functions(value):
+            assert method == "__init__" or function.__doc__, method
+
+
+def test_a_type_checker_sees_every_name():
+    """``tests/typing/public_surface.py``, which type checkers read, uses every public name."""
+    tree = ast.parse(SURFACE.read_text(encoding="utf-8"))
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "basix_ws_cti"
+        for alias in node.names
+    }
+    assert imported == set(basix_ws_cti.__all__)
+
+
+def test_the_package_is_typed():
+    """Type checkers take the annotations for true: ``py.typed`` is installed with the package."""
+    assert Path(basix_ws_cti.__file__).with_name("py.typed").is_file()
