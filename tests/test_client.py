@@ -35,7 +35,6 @@ from basix_ws_cti import (
     SystemMsg,
     UsageError,
     User,
-    callbacks,
     to_dict,
 )
 from basix_ws_cti import client as module
@@ -589,29 +588,6 @@ def test_a_cancellation_that_is_not_the_clients(fake):
             "Synced",
             "Stopped",
         ]
-
-    run(main())
-
-
-def test_a_callback_that_keeps_its_cancellation(fake):
-    """Leaving gives a callback a moment to finish, and another to clean up, and then goes."""
-
-    async def stubborn(_):
-        try:
-            await asyncio.sleep(100)
-        except asyncio.CancelledError:
-            await asyncio.sleep(3)
-
-    async def main():
-        pbx = fake()
-        async with Client("fake") as client:
-            await client.synced()
-            client.on_change(stubborn)
-            pbx.set_user(1)
-            await asyncio.sleep(1)
-            began = now()
-        assert now() - began == pytest.approx(2 * callbacks.PATIENCE)
-        await asyncio.sleep(3)  # the callback ends by itself
 
     run(main())
 
@@ -1366,51 +1342,6 @@ async def test_all_callbacks(sort):
             assert seen == before
 
 
-def test_an_on_error_that_raises(fake):
-    """An on_error callback that raises, sync or async, is not told of that, for ever."""
-    seen = []
-
-    async def unlucky(error):
-        seen.append(error)
-        if len(seen) < 50:
-            raise KeyError
-
-    def unlucky_too(error):
-        seen.append(error)
-        raise KeyError
-
-    async def main():
-        pbx = fake()
-        async with Client("fake") as client:
-            client.on_error(unlucky)
-            client.on_error(unlucky_too)
-            await client.synced()
-            pbx.lose()
-            await asyncio.sleep(0)
-            await client.synced(10)
-            await asyncio.sleep(10)
-
-    run(main())
-    assert [type(error) for error in seen] == [ConnectionLost] * 2
-
-
-async def test_a_callback_that_blocks_is_named(monkeypatch, caplog):
-    """A sync callback that keeps the loop too long is named in a warning."""
-    monkeypatch.setattr(callbacks, "SLOW_CALLBACK", 0.02)
-
-    def dawdling(_):
-        time.sleep(0.03)
-
-    async with Simulator(calls=False) as pbx, connected(pbx) as client:
-        client.on_msg(dawdling)
-        client.on_msg(lambda _: None)
-        pbx.msg("x")
-        await until(lambda: "kept the client from reading" in caplog.text)
-    (record,) = [one for one in caplog.records if "kept the client" in one.getMessage()]
-    assert record.levelno == logging.WARNING
-    assert "dawdling" in record.getMessage()
-
-
 async def test_a_filter_that_raises():
     """A filter that raises is reported, and keeps nobody else from being told."""
     errors, told = [], []
@@ -1816,29 +1747,6 @@ def test_leaving_tells_the_end(fake):
             await client.synced()
         assert states[-2:] == [Synced, Stopped]
         assert client.on_state(note)() is None  # too late to be told anything
-
-    run(main())
-
-
-def test_a_callback_that_ends_itself(fake):
-    """An asynchronous callback may unsubscribe itself: it finishes, and is not called again."""
-
-    async def main():
-        pbx = fake()
-        done = []
-        async with Client("fake") as client:
-            await client.synced()
-
-            async def once(change):
-                end()
-                await asyncio.sleep(0.01)
-                done.append(change.key)
-
-            end = client.on_change(once)
-            pbx.set_user(1)
-            pbx.set_user(2)
-            await asyncio.sleep(1)
-        assert len(done) == 1
 
     run(main())
 
