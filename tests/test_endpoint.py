@@ -26,6 +26,7 @@ from basix_ws_cti.endpoint import (
         ("wss://[2001:db8::1]:443", "wss://[2001:db8::1]:443"),
         ("ws://[::1]:9", "ws://[::1]:9"),
         ("LOCALHOST", "wss://localhost"),
+        ("例え.jp:8443", "wss://xn--r8jz45g.jp:8443"),
     ],
 )
 def test_a_server_is_a_host_or_a_base_url(text, shown):
@@ -64,6 +65,7 @@ NO_NAME = "the server's host is no valid international name"
         ("host:0", "the server's port is 0, which nobody listens on"),
         ("é..s3cret", NO_NAME),
         ("é" * 70, NO_NAME),
+        ("例え..jp", NO_NAME),
         (None, "the server is a str, not NoneType"),
     ],
 )
@@ -158,6 +160,10 @@ def test_full_events_is_a_parameter():
         ({"user_id": 1, "user_did": "050"}, "user_did and user_id"),
         ({"user_email": "a@b", "full_events": True}, "user_email"),
         ({"server": "ws://example.com"}, "unencrypted"),
+        ({"token": 5}, "token is a str, not int"),
+        ({"domain": b"acme"}, "domain is a str, not bytes"),
+        ({"token": f"{TOKEN}\udcff"}, "token holds half a surrogate pair"),
+        ({"app_name": "a\ud800"}, "app_name holds half a surrogate pair"),
     ],
 )
 def test_what_can_not_work_is_refused(arguments, fragment):
@@ -183,6 +189,8 @@ def test_credentials_do_not_show_their_secret():
     assert base64.b64decode(basic_header(ticket)[6:]).decode() == f"ws_ticket:{TOKEN}"
     with pytest.raises(UsageError, match="empty"):
         Ticket("")
+    with pytest.raises(UsageError, match="ticket is a str, not NoneType"):
+        Ticket(None)
 
 
 @pytest.mark.parametrize(

@@ -260,6 +260,28 @@ def test_a_mapping_for_each_kind():
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "element"),
+    [
+        ("channels", Channel(uuid="a")),
+        ("waiting_channels", WaitingChannel(uuid="a")),
+        ("queued_channels", QueuedChannel(uuid="a")),
+        ("parked_channels", ParkedChannel(uuid="a")),
+        ("users", User(id=1)),
+        ("groups", Group(id=1)),
+        ("group_members", GroupMember(user_id=1, group_id=2)),
+        ("terminals", Terminal(id=1)),
+    ],
+)
+def test_each_kind_has_its_mapping(name, element):
+    """The elements of a known kind are in the mapping named after them, by their key."""
+    mirror = Mirror()
+    assert dict(getattr(mirror, name)) == {}
+    mirror.apply(event(element, "added"))
+    assert dict(getattr(mirror, name)) == {element.key: element}
+    assert list(mirror) == [element.element_name]
+
+
 def test_views_are_live_and_read_only():
     """A mapping that is held shows what is there, and can't be written to."""
     mirror = Mirror()

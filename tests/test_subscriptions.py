@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 from collections import deque
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from basix_ws_cti import Channel, UsageError, User
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
 from basix_ws_cti.mirror import Added, Changed, Removed
-from basix_ws_cti.subscriptions import QUEUE_SIZE, Gap, Lagged, Subscription
+from basix_ws_cti.subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
 
 POLICIES = ("latest", "drop_oldest", "fail")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -497,3 +498,72 @@ def test_latest_keeps_the_order_for_each_key(size, steps):
         take(item)
     for key, element in truth.items():
         assert seen[key] == int(element.label)
+
+
+# -- many of them -------------------------------------------------------------------------
+
+
+def report_nothing(error, subscription):
+    raise AssertionError(f"{subscription}: {error}")
+
+
+def test_all_are_told():
+    """Everybody who was added is offered each item, until it is discarded."""
+    everybody, one, other = Subscribers(), subscription(), subscription()
+    everybody.add(one)
+    everybody.offer(added(1), report_nothing)
+    everybody.add(other)
+    everybody.offer(added(2), report_nothing)
+    assert list(everybody) == [one, other]
+    everybody.discard(one)
+    everybody.discard(one)  # it may have gone already
+    everybody.offer(added(3), report_nothing)
+    assert list(everybody) == [other]
+    assert drain(one) == [added(1), added(2)]
+    assert drain(other) == [added(2), added(3)]
+
+
+@pytest.mark.parametrize("error", [LookupError(), asyncio.CancelledError()])
+def test_a_filter_that_raises(error):
+    """What a filter raises is reported, with whose it is, and harms nobody else."""
+
+    def raises(_):
+        raise error
+
+    everybody, reports = Subscribers(), []
+    one, other = subscription(wants=raises), subscription()
+    for each in (one, other):
+        everybody.add(each)
+    everybody.offer(added(1), lambda *report: reports.append(report))
+    assert reports == [(error, one)]
+    assert drain(one) == []
+    assert drain(other) == [added(1)]
+
+
+def test_nobody_is_kept_alive():
+    """A subscription that nobody holds any more is forgotten."""
+    everybody, kept = Subscribers(), subscription()
+    everybody.add(subscription())
+    everybody.add(kept)
+    gc.collect()
+    assert list(everybody) == [kept]
+    everybody.offer(added(1), report_nothing)
+    assert drain(kept) == [added(1)]
+
+
+def test_leaving_while_told():
+    """Who goes while an item is offered, by its own doing or another's, is no error."""
+    everybody = Subscribers()
+    others = [subscription()]
+
+    def drops(_):
+        others.clear()
+        gc.collect()
+        return True
+
+    first = subscription(wants=drops)
+    everybody.add(first)
+    everybody.add(others[0])
+    everybody.offer(added(1), report_nothing)
+    assert list(everybody) == [first]
+    assert drain(first) == [added(1)]

@@ -173,11 +173,11 @@ class Subscription(Generic[T]):
                 known, exact, _ = self._net.pop(place, (before, exact, item))
                 if known is not None or not isinstance(item, Removed):  # else: came and went
                     self._net[place] = (known, exact, item)
-            case Gap():
+            case _:  # a gap: there is nothing else among changes
                 waiting = self._net.pop(_GAP, None)
                 if waiting is not None:
-                    started = cast("Gap", waiting[2]).started
-                    item = cast("T", Gap(started, item.ended, item.reason))
+                    first, last = cast("Gap", waiting[2]), cast("Gap", item)
+                    item = cast("T", Gap(first.started, last.ended, last.reason))
                 self._net[_GAP] = (None, True, item)
 
 
