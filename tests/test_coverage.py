@@ -1,0 +1,74 @@
+"""The core is covered by its tests, branches too: each module by its own test file alone.
+
+The whole measure, a run of each test file, is the nightly one: ``tox -e coverage``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_imports import CONNECTOR, CORE, FOUNDATION, LIVE
+
+NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
+TESTS = Path(__file__).parent
+MODULES = sorted(FOUNDATION | CORE | CONNECTOR | LIVE)
+
+# Their tests take next to no time.
+QUICK = ["callables", "callbacks", "commands", "endpoint", "exceptions", "messages", "status"]
+
+
+def uncovered(folder, names, files):
+    """What these test files leave out of the modules, as coverage says it; nothing: nothing."""
+    tool = [sys.executable, "-m", "coverage"]
+    data = f"--data-file={folder / 'data'}"
+    # The tests at their normal size.
+    environment = {name: text for name, text in os.environ.items() if name != "BASIX_NIGHTLY"}
+
+    def run(*command):
+        return subprocess.run(
+            [*tool, *command],
+            cwd=TESTS.parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    paths = [str(TESTS / name) for name in files]
+    tests = run("run", data, "--branch", "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths)
+    if tests.returncode:
+        return tests.stdout + tests.stderr
+    include = ",".join(f"*/basix_ws_cti/{name}.py" for name in names)
+    report = run("report", data, "--show-missing", f"--include={include}", "--fail-under=100")
+    sys.stdout.write(report.stdout)  # pytest shows it with -rA
+    return report.stdout + report.stderr if report.returncode else ""
+
+
+def test_every_module_has_a_test_file():
+    """Each module of the core has a test file of its name."""
+    assert len(MODULES) >= 20
+    missing = [name for name in MODULES if not (TESTS / f"test_{name}.py").is_file()]
+    assert missing == []
+
+
+def test_what_is_left_out_is_said(tmp_path):
+    """The measure finds what a test file does not cover, line by line."""
+    said = uncovered(tmp_path, ["commands"], ["test_callables.py"])
+    assert "src/basix_ws_cti/commands.py" in said or "Coverage failure" in said, said
+
+
+def test_quick_modules_are_covered(tmp_path):
+    """The modules whose tests are quick are covered by these tests."""
+    files = [f"test_{name}.py" for name in QUICK]
+    assert uncovered(tmp_path, QUICK, files) == ""
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="runs all the tests of the core; BASIX_NIGHTLY=1")
+@pytest.mark.parametrize("name", MODULES)
+def test_each_module_is_covered_by_its_own_test_file(name, tmp_path):
+    """Every line and branch of a module is run by the test file of its name."""
+    assert uncovered(tmp_path, [name], [f"test_{name}.py"]) == ""
