@@ -28,25 +28,14 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
-CORE = {
-    "drafts",
-    "elements",
-    "messages",
-    "keys",
-    "records",
-    "parser",
-    "endpoint",
-    "logs",
-    "secrecy",
-    "numbering",
-    "mirror",
-    "backoff",
-    "callables",
-    "commands",
-    "status",
-}
+READING = {"callables", "drafts", "elements", "keys", "messages", "records", "parser"}
+PICTURE = {"backoff", "commands", "endpoint", "logs", "mirror", "numbering", "secrecy", "status"}
+CORE = READING | PICTURE
 CONNECTOR = {"connection", "websocket"}
 LIVE = {"client", "subscriptions", "callbacks"}
+
+# One on top of the other: a module imports from its own row and those before it.
+ROWS = [FOUNDATION, READING, PICTURE, CONNECTOR, LIVE]
 SIMULATOR = {
     "simulator",
     "simulator.__main__",
@@ -213,6 +202,13 @@ def test_core(name):
     assert inside(name) <= FOUNDATION | CORE
 
 
+@pytest.mark.parametrize("number", range(len(ROWS)))
+def test_rows_stand_on_each_other(number):
+    """Imports go one way: from a row to itself and to the rows that it stands on."""
+    for name in ROWS[number]:
+        assert inside(name) <= set().union(*ROWS[: number + 1]), name
+
+
 @pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | CONNECTOR | LIVE | PACKAGE))
 def test_the_encoder_is_the_simulator_s(name):
     """Nothing outside the simulator imports the bert package, or the simulator."""
@@ -224,6 +220,7 @@ def test_the_encoder_is_the_simulator_s(name):
 def test_simulator(name):
     """The simulator shares errors and what makes a log fit with the code that it tests, no more."""
     assert inside(name) <= SIMULATOR | {"exceptions", "logs"}
+    assert outside(name) <= STDLIB | {*HEAVY, "attrs", "trustme"}
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
@@ -241,6 +238,8 @@ def test_the_plugin_waits_to_be_asked():
     """The pytest plugin loads nothing heavy before a test asks for a fixture."""
     loaded = f"print(*[name for name in {HEAVY!r} if name in sys.modules], 'end')"
     assert run(f"import sys\nimport basix_ws_cti.pytest_plugin\n{loaded}") == ["end"]
+    assert outside("pytest_plugin") <= STDLIB | {"pytest"}
+    assert inside("pytest_plugin") <= SIMULATOR
 
 
 @pytest.mark.parametrize("name", sorted(module_names()))
@@ -267,9 +266,11 @@ def test_the_client_sees_no_bytes(name):
     assert inside(name).isdisjoint({"terms", "records", "parser", "endpoint"})
 
 
-def test_the_connector_knows_no_picture():
-    """The connector is thin: no mirror, no client."""
-    assert inside("connection").isdisjoint({"mirror", "client", "subscriptions", "backoff"})
+@pytest.mark.parametrize("name", sorted(CONNECTOR))
+def test_the_connector_knows_no_picture(name):
+    """The connector is thin: no mirror, no client; what it needs is asyncio and websockets."""
+    assert inside(name).isdisjoint({"mirror", "commands", "backoff", "status", *LIVE})
+    assert outside(name) <= STDLIB | {"attrs", "asyncio", "websockets"}
 
 
 def names(node):
