@@ -1768,6 +1768,88 @@ def test_a_confirmation_that_never_comes(fake):
     run(main())
 
 
+def test_a_confirmation_with_the_end_behind_it(fake):
+    """A command that was confirmed in the client's last moment is: its end is told to others."""
+
+    async def main():
+        pbx = fake()
+        pbx.call()
+        (uuid,) = pbx.world["channel"]
+        async with Client("fake", classify=lambda *_: True) as client:
+            await client.synced()
+            hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
+            other = asyncio.create_task(client.hangup("x", confirm=True))
+            await asyncio.sleep(0.1)
+            pbx.lines[0].pace = pbx.close_time = None  # all in one step
+            pbx.hang_up()
+            pbx.lose()
+            await hanging
+            with pytest.raises(ConnectionLost):
+                await other
+            assert isinstance(client.state, Stopped)
+
+    run(main())
+
+
+def test_a_confirmation_ended_by_another_time_out(fake):
+    """A client that ends by somebody's TimeoutError ends commands with that, not as if their own
+    time was up.
+    """
+
+    def is_final(error, _):
+        return isinstance(error, TimeoutError)
+
+    async def main():
+        pbx = fake()
+        async with Client("fake", classify=is_final) as client:
+            await client.synced()
+            hanging = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
+            await asyncio.sleep(0.1)
+            pbx.plan.append(TimeoutError("at the ticket office"))
+            pbx.lose()
+            with pytest.raises(TimeoutError, match="ticket office") as caught:
+                await hanging
+            assert not isinstance(caught.value, CommandTimeout)
+
+    run(main())
+
+
+def test_a_ping_on_a_line_that_is_lost(fake):
+    """That a line is lost is for who reads to say: a ping that finds it first ends nothing."""
+    pings = []
+
+    async def ping():
+        pings.append(now())
+        raise ConnectionLost(1006)
+
+    async def main():
+        pbx = fake()
+        async with Client("fake", ping_interval=1) as client:
+            await client.synced()
+            pbx.lines[0].ping = ping
+            await asyncio.sleep(10)
+            assert client.is_synced
+            pbx.lose()
+            await asyncio.sleep(0.1)
+            assert isinstance(client.state, Disconnected)
+        assert len(pings) == 1
+
+    run(main())
+
+
+def test_leaving_what_was_not_entered(fake):
+    """Leaving a client that was not entered does nothing, and it can be entered afterwards."""
+
+    async def main():
+        fake()
+        client = Client("fake")
+        await client.__aexit__(None, None, None)
+        async with client:
+            await client.synced()
+
+    run(main())
+
+
 def test_figures_outside_the_loop(fake):
     """The figures can be read after the loop has ended, and count what was missed and waits."""
     kept = []

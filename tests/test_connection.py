@@ -41,6 +41,7 @@ from basix_ws_cti import (
     UsageError,
     connect,
 )
+from basix_ws_cti import connection as connection_module
 from basix_ws_cti.connection import Mask, _checked_headers, _header_secrets, _MaskingLogger
 from basix_ws_cti.simulator import Simulator
 
@@ -1047,3 +1048,117 @@ def test_headers_are_kept_unseen(headers):
     assert checked.value == [("X-A", "X"), ("X-B", "")]
     assert repr(checked) == "_Veiled()"
     assert _checked_headers(None).value == []
+
+
+REPLACED = b"\x83h\x02d\x00\x0asystem_msgm\x00\x00\x00\x13connection_replaced"
+
+
+async def test_what_has_arrived_is_read_without_waiting(caplog):
+    """waiting() gives what has arrived, raises what iterating would, and counts it; nothing has,
+    or the last message was read: it gives None.
+    """
+    caplog.set_level(logging.WARNING, logger="websockets.client")  # at DEBUG nothing waits
+
+    async def handler(websocket):
+        await websocket.recv()
+        for frame in (HELLO, b"\x83", REPLACED, HELLO):
+            await websocket.send(frame)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        assert cti.waiting() is None
+        await cti.send({})
+        seen = []
+        async with asyncio.timeout(10):
+            while len(seen) < 3:
+                await asyncio.sleep(0)
+                try:
+                    message = cti.waiting()
+                except DecodeError as error:
+                    message = error
+                if message is not None:
+                    seen.append(message)
+        assert [seen[0], seen[2]] == [Msg("hello"), SystemMsg("connection_replaced")]
+        assert isinstance(seen[1], DecodeError)
+        assert (cti.frames_read, cti.bytes_read) == (3, len(HELLO) + 1 + len(REPLACED))
+        await asyncio.sleep(0.05)
+        assert cti.waiting() is None
+        with pytest.raises(ConnectionReplaced):
+            await anext(cti)
+
+
+async def test_ping():
+    """ping() waits for the pong; whoever gives up waiting may ping again."""
+    async with server() as url, connect(url, **ARGUMENTS, ping_interval=None) as cti:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(cti.ping(), 0)
+        async with asyncio.timeout(10):
+            await cti.ping()
+    with pytest.raises(ConnectionLost, match="1000"):
+        await cti.ping()
+
+
+async def test_abort():
+    """abort() ends the connection at once, though the PBX is deaf: who reads, and who waits for a
+    pong, gets ConnectionLost.
+    """
+
+    async def deaf(websocket):
+        websocket.transport.pause_reading()
+        await websocket.send(HELLO)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    async with server(deaf, close_timeout=0.1) as url, connect(url, **ARGUMENTS) as cti:
+        assert await anext(cti) == Msg("hello")
+        pinging, reading = asyncio.create_task(cti.ping()), asyncio.create_task(anext(cti))
+        await asyncio.sleep(0.05)
+        assert not pinging.done()
+        assert not reading.done()
+        cti.abort()
+        for task in (pinging, reading):
+            with pytest.raises(ConnectionLost) as caught:
+                await asyncio.wait_for(task, 5)
+            assert caught.value.code == 1006
+
+
+async def test_leaving_twice():
+    """Leaving a block that was left is harmless."""
+    async with server() as url:
+        feed = connect(url, **ARGUMENTS)
+        async with feed:
+            pass
+        await feed.__aexit__(None, None, None)
+
+
+async def test_a_server_without_tls():
+    """A server that answers TLS with something else is a failed attempt that says so."""
+
+    async def answer(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectFailed, match="TLS: .+") as caught:
+            async with connect(f"wss://127.0.0.1:{port}", **ARGUMENTS):
+                pass
+        assert not isinstance(caught.value, CertificateError)
+    assert_no_secret_hangs_on(caught.value)
+
+
+def test_what_is_not_logged_is_not_formatted():
+    """Below its level the library's logger costs no look at the texts."""
+
+    class Text:
+        def __str__(self):
+            raise AssertionError("formatted")
+
+    quiet = logging.getLogger("websockets.client.quiet")
+    quiet.setLevel(logging.WARNING)
+    logger = connection_module._MaskingLogger(quiet, connection_module.Mask((TOKEN,)))
+    logger.debug("%s", Text())
+    with pytest.raises(AssertionError, match="formatted"):
+        logger.warning("%s", Text())

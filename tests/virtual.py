@@ -80,7 +80,7 @@ class Pbx:
         self.attempts = []
         self.lines = []
         self.past = []
-        self.close_time = 0.0
+        self.close_time = 0.0  # None: without a pause
         self.numbers = itertools.count(1)
 
     def __call__(self, server="fake", **options):
@@ -150,7 +150,8 @@ class _Attempt:
 
     async def __aexit__(self, *_):
         try:
-            await asyncio.sleep(self.pbx.close_time)
+            if self.pbx.close_time is not None:
+                await asyncio.sleep(self.pbx.close_time)
         finally:
             self.pbx.lines.remove(self.line)
 
