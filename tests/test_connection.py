@@ -1149,6 +1149,20 @@ async def test_a_server_without_tls():
     assert_no_secret_hangs_on(caught.value)
 
 
+async def test_a_failure_without_a_text():
+    """A server that hangs up on TLS is an error without a text: then its name says what it is."""
+
+    async def hang_up(reader, writer):
+        await reader.read(65536)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectFailed, match=r"cannot connect: Connection\w+Error"):
+            async with connect(f"wss://127.0.0.1:{port}", **ARGUMENTS):
+                pass
+
+
 def test_what_is_not_logged_is_not_formatted():
     """Below its level the library's logger costs no look at the texts."""
 

@@ -390,7 +390,7 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
 
     def _explain(self, error: Exception, mask: Mask) -> BasixError:
         """The error of this package for an exception out of the handshake."""
-        text = printable(mask(str(error)))
+        text = printable(mask(str(error))) or type(error).__name__  # some have none
         match error:
             case InvalidStatus(response=response):
                 status = response.status_code
