@@ -435,7 +435,7 @@ def test_a_cancelled_callback_gets_nothing_more():
     run(main())
 
 
-def test_a_callback_may_finish():
+def test_a_callback_may_finish(caplog):
     """A callback that finishes them all does not wait for itself, nor is it warned of."""
 
     async def main():
@@ -454,6 +454,7 @@ def test_a_callback_may_finish():
         await dinner()
 
     run(main())
+    assert caplog.records == []
 
 
 # -- small things -------------------------------------------------------------------------

@@ -1827,6 +1827,7 @@ def test_a_ping_on_a_line_that_is_lost(fake):
         async with Client("fake", ping_interval=1) as client:
             await client.synced()
             pbx.lines[0].ping = ping
+            pbx.lines[0].abort = pings.clear
             await asyncio.sleep(10)
             assert client.is_synced
             pbx.lose()

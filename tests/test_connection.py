@@ -1091,7 +1091,8 @@ async def test_ping():
     """ping() waits for the pong; whoever gives up waiting may ping again."""
     async with server() as url, connect(url, **ARGUMENTS, ping_interval=None) as cti:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(cti.ping(), 0)
+            async with asyncio.timeout(0):
+                await cti.ping()
         async with asyncio.timeout(10):
             await cti.ping()
     with pytest.raises(ConnectionLost, match="1000"):
@@ -1103,22 +1104,24 @@ async def test_abort():
     pong, gets ConnectionLost.
     """
 
+    done = asyncio.Event()
+
     async def deaf(websocket):
         websocket.transport.pause_reading()
         await websocket.send(HELLO)
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(60)
+        await done.wait()
+        websocket.transport.abort()
 
-    async with server(deaf, close_timeout=0.1) as url, connect(url, **ARGUMENTS) as cti:
+    async with server(deaf) as url, connect(url, **ARGUMENTS) as cti:
         assert await anext(cti) == Msg("hello")
-        pinging, reading = asyncio.create_task(cti.ping()), asyncio.create_task(anext(cti))
-        await asyncio.sleep(0.05)
-        assert not pinging.done()
-        assert not reading.done()
+        tasks = asyncio.create_task(cti.ping()), asyncio.create_task(anext(cti))
+        assert await asyncio.wait(tasks, timeout=0.05) == (set(), {*tasks})
         cti.abort()
-        for task in (pinging, reading):
+        await asyncio.wait(tasks, timeout=5)
+        done.set()
+        for task in tasks:
             with pytest.raises(ConnectionLost) as caught:
-                await asyncio.wait_for(task, 5)
+                task.result()
             assert caught.value.code == 1006
 
 
