@@ -24,7 +24,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from mutants import mutants
+from mutations import mutants
 
 TESTS = Path(__file__).parents[1]
 LEAST_KILLED = 0.9

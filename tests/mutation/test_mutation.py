@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import textwrap
 
-from mutants import mutants
+from mutations import mutants
 
 SOURCE = '''
     """What stays."""
