@@ -13,11 +13,13 @@ import math
 import os
 import re
 import struct
+import tracemalloc
 import zlib
 from array import array
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -60,6 +62,8 @@ def refusal(frame, limits=terms.DEFAULT_LIMITS):
     """The DecodeError that the frame ends in."""
     with pytest.raises(DecodeError) as caught:
         decode(frame, limits)
+    # What it came of could hold a piece of the frame, and that people's names.
+    assert type(caught.value.__context__) in {type(None), MemoryError}
     return caught.value
 
 
@@ -242,6 +246,10 @@ GOOD = {
     ),
     "bert dict, empty": (b"\x83h\x03d\x00\x04bertd\x00\x04dictj", {}),
     "bert dict of bert nil": (b"\x83h\x03w\x04bertw\x04dicth\x02w\x04bertw\x03nil", {}),
+    "bert dict of bert nil in a large tuple": (
+        b"\x83h\x03w\x04bertw\x04dicti\0\0\0\2w\x04bertw\x03nil",
+        {},
+    ),
     "bert dict in a large tuple": (b"\x83i\x00\x00\x00\x03w\x04bertw\x04dictj", {}),
     "bert time, epoch": (
         b"\x83h\x05w\x04bertw\x04timea\x00a\x00a\x00",
@@ -408,6 +416,7 @@ BAD = {
     "111 cut": (b"\x83o\x00\x00\x00\x02\x00\x01", 8, "ends before its term does"),
     "70 cut": (b"\x83F\x3f\xf8\x00\x00\x00\x00\x00", 9, "ends before its term does"),
     "99 cut": (b"\x83c1.5" + b"\0" * 27, 32, "ends before its term does"),
+    "99 cut amid the number": (b"\x83c1.5", 5, "ends before its term does"),
     "100 cut": (b"\x83d\x00\x02a", 5, "ends before its term does"),
     "115 cut": (b"\x83s\x02a", 4, "ends before its term does"),
     "118 cut": (b"\x83v\x00\x02a", 5, "ends before its term does"),
@@ -427,6 +436,9 @@ BAD = {
     "108 of 1,000": (b"\x83l\x00\x00\x03\xe8j", 7, "ends before its term does"),
     "105 of 1,000": (b"\x83i\x00\x00\x03\xe8j", 7, "ends before its term does"),
     "116 of 1,000": (b"\x83t\x00\x00\x03\xe8j", 7, "ends before its term does"),
+    "108 of one too many": (b"\x83l\0\0\0\2\xff", 7, "ends before its term does"),
+    "105 of one too many": (b"\x83i\0\0\0\2\xff", 7, "ends before its term does"),
+    "116 of one too many": (b"\x83t\0\0\0\1\xff", 7, "ends before its term does"),
     "108 of 4 GiB": (b"\x83l\xff\xff\xff\xff", 1, "more terms than the limits"),
     "105 of 4 GiB": (b"\x83i\xff\xff\xff\xff", 1, "more terms than the limits"),
     "116 of 4 GiB": (b"\x83t\xff\xff\xff\xff", 1, "more terms than the limits"),
@@ -539,6 +551,11 @@ BAD = {
     ),
     "time of true": (
         b"\x83h\x05w\x04bertw\x04timea\x00a\x00w\x04true",
+        1,
+        "unknown or malformed",
+    ),
+    "time of true, first": (
+        b"\x83h\x05w\x04bertw\x04timew\x04truea\x00a\x00",
         1,
         "unknown or malformed",
     ),
@@ -674,6 +691,45 @@ def test_not_bytes(argument):
     error = refusal(argument)
     assert error.offset == 0
     assert error.reason == f"a frame is bytes, not {type(argument).__name__}"
+
+
+def test_limits_are_documented():
+    """The limits are by default what the documentation promises."""
+    text = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([0-9,]+)( MiB)? \|", text, re.MULTILINE)
+    promised = {
+        name: int(number.replace(",", "")) * (2**20 if unit else 1) for name, number, unit in rows
+    }
+    assert promised == attrs.asdict(Limits())
+
+
+def test_a_long_frame_is_not_copied():
+    """A frame over the limit, of a kind that would be copied first, is refused uncopied."""
+    frame = bytearray(8 * 1024 * 1024)
+    tracemalloc.start()
+    refusal(frame, Limits(frame_bytes=100))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1024 * 1024
+
+
+def test_a_frame_at_the_limit_is_not_too_long():
+    """What is wrong with a frame as long as is allowed is not its length."""
+    assert refusal(b"\x82a\1", Limits(frame_bytes=3)).reason == "version byte 130, expected 131"
+
+
+def test_a_bert_true_costs_no_container():
+    """A compound without arguments counts its two atoms, once it is read."""
+    frame = list_of(b"h\2w\4bertw\4true", 10)
+    terms_in_all = (10 + 6) + 10 * 2 + 6  # the list, the atoms, and the last tuple's container
+    assert decode(frame, Limits(terms=terms_in_all)) == [True] * 10
+    assert "(terms)" in refusal(frame, Limits(terms=terms_in_all - 1)).reason
+
+
+def test_depth_with_nothing_left():
+    """Where the last term allowed is nested too deep, its depth is what is wrong."""
+    reason = refusal(b"\x83h\1h\1a\1", Limits(depth=1, terms=14)).reason
+    assert reason == "nested deeper than the limit of 1 (depth)"
 
 
 def test_kinds_of_bytes():
@@ -1311,6 +1367,7 @@ def test_snapshot_when_the_memory_is_full(record):
         ([0x5C71, 0x7530], "山田"),
         ([0xC3, 0xA9, 0x5C71], "Ã©山"),  # one code point above 255: all are code points
         ([0x10FFFF], "\U0010ffff"),
+        ([0, 256], "\0Ā"),
         ([0xD7FF, 0xE000], "\ud7ff\ue000"),
         ([0x110000], None),
         ([0xD800], None),

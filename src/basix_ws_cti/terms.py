@@ -209,6 +209,10 @@ def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
             return _read(inflated, 0, limits)
         except DecodeError as error:
             raise DecodeError(error.offset, error.reason, inflated=True) from None
+    except DecodeError as error:
+        # What it came of, a key that was not found or bytes that are no text, is the frame's.
+        error.__context__ = None
+        raise
     except MemoryError:
         raise DecodeError(0, "not enough memory for this frame") from None
 
@@ -274,9 +278,8 @@ def _inflate(frame: bytes, limits: Limits) -> bytes:
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(memoryview(frame)[6:], size)
-        if len(inflated) == size and not inflater.eof:
-            # All is out; one more call reads the checksum, or shows that there is more.
-            inflated += inflater.decompress(inflater.unconsumed_tail, 1)
+        # When all is out, one more call reads the checksum, or shows that there is more.
+        inflated += inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
         raise DecodeError(6, f"not zlib data: {error}") from None
     if len(inflated) > size:
