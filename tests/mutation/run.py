@@ -29,6 +29,7 @@ from mutations import mutants
 TESTS = Path(__file__).parents[1]
 LEAST_KILLED = 0.9
 SLOW = 0.15  # seconds of CPU: such a test waits for the survivors
+UNKNOWN = 5.0  # what a test is taken to need that has not been measured
 
 SECRETS = {
     "connection": """_Connect _MaskingLogger _Veiled _checked_headers _header_secrets Mask
@@ -139,15 +140,12 @@ class Runner:
         return test != ""
 
     def fork(self, work, *args):
-        """What ``work`` returns in a child of its own; ``timeout`` for one that hangs."""
+        """What ``work`` returns in a child of its own; ``timeout`` where a test hangs."""
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            cpu = 60 + int(5 * sum(self.costs.values())) if self.costs else 1200
-            resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
             resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-            signal.alarm(3 * cpu)
             try:
                 os.write(writer, work(*args).encode())
                 os._exit(0)
@@ -193,8 +191,11 @@ class Runner:
         if self.session.testsfailed:
             return "collection"
         items = [item for item in items if self.costs.get(item.nodeid, 0) < slow]
-        items.sort(key=lambda i: (-self.kills.get(i.nodeid, 0), self.costs.get(i.nodeid, 0)))
+        items.sort(key=lambda i: (-self.kills.get(i.nodeid, 0), self.costs.get(i.nodeid, UNKNOWN)))
         for item, following in zip(items, [*items[1:], None], strict=True):
+            cost = self.costs.get(item.nodeid, UNKNOWN)
+            signal.setitimer(signal.ITIMER_PROF, 2 + 10 * cost)
+            signal.setitimer(signal.ITIMER_REAL, 60 + 60 * cost)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.session.testsfailed:
                 return item.nodeid
