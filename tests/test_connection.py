@@ -987,12 +987,13 @@ def test_mask():
 
 
 def test_what_the_library_logs_is_masked(caplog):
-    """Texts are masked wherever they stand, numbers stay numbers, frames are their sizes."""
+    """Texts are masked and printable, numbers stay numbers, frames are their sizes."""
     logger = _MaskingLogger(logging.getLogger("websockets.client"), Mask(["s3cret"]))
-    logger.debug("s3cret: %s, %d, %.1f, %s", ["s3cret"], 7, 1.5, Frame(Opcode.TEXT, b"s3cret"))
+    frame = Frame(Opcode.TEXT, b"s3cret")
+    logger.debug("%s, %s, %d, %.1f, %s", ["s3cret"], "s3cret\n", 7, 1.5, frame)
     logger.error("it broke", exc_info=ValueError("odd"))
     said, broke = caplog.records
-    assert said.getMessage() == "[secret]: ['[secret]'], 7, 1.5, TEXT [6 bytes]"
+    assert said.getMessage() == "['[secret]'], [secret]\ufffd, 7, 1.5, TEXT [6 bytes]"
     assert (said.levelno, said.exc_info) == (logging.DEBUG, None)
     assert (broke.getMessage(), broke.levelno) == ("it broke", logging.ERROR)
     assert broke.exc_info[0] is ValueError

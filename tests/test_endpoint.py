@@ -59,6 +59,7 @@ NO_NAME = "the server's host is no valid international name"
         ("wss://acme:s3cret@host", CREDENTIALS),
         ("acme:s3cret@host", CREDENTIALS),
         ("host/path", NOT_ALONE),
+        ("host/X", NOT_ALONE),
         ("host?s3cret", NOT_ALONE),
         ("wss://host/basix/api/ws_cti?app_name=s3cret", NOT_ALONE),
         ("wss://host#s3cret", NOT_ALONE),
@@ -252,6 +253,7 @@ def test_the_forms_of_a_secret():
         *("YWNtZTphL2Igw7YiJg==", "YWNtZTphL2Igw7YiJg"),
     }
     assert sorted(map(len, forms), reverse=True) == [len(form) for form in forms]
+    assert set(secret_forms(Basic("ab", "aaW"))) == {"aaW", "YWFX", "YWI6YWFX"}
 
 
 def test_every_form_of_a_secret_is_known():

@@ -254,4 +254,5 @@ def test_printable_by_default():
 def test_names_in_a_protocol_error():
     """A peer's names are shown printable, each cut to 60 characters."""
     assert str(ProtocolError("odd", "x" * 60, "y\n")) == f"{'x' * 60}, y\ufffd: odd"
+    assert ProtocolError("odd", field="y").args == ("odd", None, "y")
     assert str(ProtocolError("odd", "x" * 61, "y" * 61)) == f"{'x' * 59}…, {'y' * 59}…: odd"

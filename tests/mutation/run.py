@@ -35,15 +35,18 @@ SECRETS = {
     "connection": """_Connect _MaskingLogger _Veiled _checked_headers _header_secrets Mask
         Connection.__init__ Connection.__repr__ Connection._lost connect.__repr__ connect._name
         connect.__aenter__ connect._open connect._explain""",
-    "endpoint": "Basic Ticket _check_text basic_header check_transport secret_forms Server.parse",
+    "endpoint": """_Credentials _made_discreetly Basic Ticket _check_text basic_header secret_forms
+        _looked_up Server.parse check_transport""",
     "exceptions": "printable ProtocolError",
+    "logs": "",
+    "secrecy": "",
 }
 # What is mutated (all of a module, or parts of several), its own tests, and further ones.
 TARGETS = {
     "terms": ({"terms": ""}, "terms", "conformance erlang hostile parser"),
     "records": ({"records": ""}, "records", "conformance parser elements"),
     "mirror": ({"mirror": ""}, "mirror", "subscriptions client"),
-    "redaction": (SECRETS, "connection endpoint exceptions", "client websocket parser"),
+    "redaction": (SECRETS, "connection endpoint exceptions logs secrecy", "client transport"),
 }
 
 
