@@ -183,7 +183,7 @@ def test_cost(name):
         assert got["cpu_ms"] <= 250
 
 
-@pytest.mark.parametrize("name", ["deep tuples", "elements: one person, asterisks"])
+@pytest.mark.parametrize("name", ["deep tuples", "elements: long persons, asterisks"])
 def test_figures(name):
     """What a process measures is what became of the frame, and figures that can be true."""
     got = hostile.measure(name)
@@ -197,9 +197,9 @@ def test_growth_tells_square_from_line():
 
     def square(frame):
         for _ in range((len(frame) // 2**16) ** 2):
-            sum(frame[:256])
+            sum(frame[:4096])
 
-    assert hostile.growth(bytes, sum) < 2.5
+    assert 1.5 < hostile.growth(bytes, lambda frame: sum(map(int, frame))) < 2.5
     assert hostile.growth(bytes, square) > 3
 
 

@@ -1189,9 +1189,9 @@ def test_fields_in_all():
 def test_positions_among_crafted_ids():
     """A record without a key gets the next number that is nobody's, whatever the others chose."""
     made = parser(field_spec("user", "id"))
-    ids = [None, 2, None, 0, 1, 2**61, -1, None, 7]
+    ids = [None, 2, None, 0, 1, 2**61, -1, None, 7, 17]
     message = made.parse(initial_info("user", *((one,) for one in ids)))
-    assert list(message.elements) == [3, 2, 4, 0, 1, 2**61, -1, 8, 7]
+    assert list(message.elements) == [3, 2, 4, 0, 1, 2**61, -1, 8, 7, 17]
 
 
 def test_logged_names_are_kept_short(caplog):

@@ -35,7 +35,12 @@ from basix_ws_cti.elements import (
     to_dict,
 )
 from basix_ws_cti.messages import FieldSpec
-from basix_ws_cti.records import MAX_LISTED_END_USERS, MAX_READERS, record_reader
+from basix_ws_cti.records import (
+    MAX_LISTED_END_USERS,
+    MAX_PARTED_TEXT,
+    MAX_READERS,
+    record_reader,
+)
 from basix_ws_cti.states import (
     Bridged,
     Calling,
@@ -1138,3 +1143,13 @@ def test_nothing_is_lost(field, kind, term):
 def test_every_class_is_known_here():
     """The kinds that records are read into are those tried here."""
     assert records._ELEMENTS == CLASSES
+
+
+@pytest.mark.parametrize("name", ["end_user", "origination", "tags"])
+def test_long_texts_of_parts_stay_raw(name):
+    """A text of parts is read up to 262,144 characters; a longer one is kept as it came."""
+    assert MAX_PARTED_TEXT == 262_144
+    read = record_reader(FieldSpec("channel", (name,)))
+    longest = "a" * MAX_PARTED_TEXT
+    assert getattr(read((longest,)), name) not in (longest, None)
+    assert getattr(read((longest + "a",)), name) == longest + "a"

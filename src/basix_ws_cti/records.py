@@ -58,6 +58,10 @@ if TYPE_CHECKING:
 # A text that lists people without end; longer lists stay raw. The PBX lists a few.
 MAX_LISTED_END_USERS = 1000
 
+# Texts of parts that fill a frame: a million parts, or one escape that takes fifty times its
+# size to look at. Longer ones stay raw. A thousand people with long names are shorter.
+MAX_PARTED_TEXT = 262_144
+
 # Readers kept for specs met before, on this connection or an earlier one: making one takes
 # as long as reading twenty records.
 MAX_READERS = 64
@@ -266,7 +270,7 @@ def _other_info(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
 
 def _end_users(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
     text = value if type(value) is str else _scalar(value)
-    if type(text) is not str:
+    if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
     if text[:1] in "*_":  # or empty: the empty text is "in" every text
         if not text.strip("*"):
@@ -307,7 +311,7 @@ def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
 
 def _origination(value: Any) -> Any:
     text = value if type(value) is str else _scalar(value)
-    if type(text) is not str:
+    if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
     if "%" in text:
         return tuple([_unquote(part) for part in text.split("*")])
@@ -316,7 +320,7 @@ def _origination(value: Any) -> Any:
 
 def _tags(value: Any) -> Any:
     text = value if type(value) is str else _scalar(value)
-    if type(text) is not str:
+    if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
     return tuple(text.split(";")) if text else None
 
