@@ -9,7 +9,7 @@ from virtual import now, run
 
 from basix_ws_cti import callbacks as module
 from basix_ws_cti.callbacks import PATIENCE, SLOW_CALLBACK, Callbacks, is_cancelled, name_of
-from basix_ws_cti.exceptions import ConnectionLost, UsageError
+from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged, UsageError
 from basix_ws_cti.subscriptions import Subscription
 
 
@@ -377,6 +377,25 @@ def finishing(callback, caplog):
         return took
 
     return run(main()), [record.getMessage() for record in ours(caplog)]
+
+
+def test_an_asynchronous_callback_that_lags():
+    """One whose queue overruns under "fail" is ended, and that is an error that is told of."""
+
+    async def slow(_):
+        await asyncio.sleep(1)
+
+    async def main():
+        callbacks, errors = Callbacks(), []
+        callbacks.add("error", errors.append, queue())
+        callbacks.add("text", slow, Subscription("fail", 1, None, lambda _: None))
+        for item in range(5):
+            callbacks.call("text", item)
+        await asyncio.sleep(5)
+        assert [type(error) for error in errors] == [SubscriberLagged]
+        assert [*callbacks.queues] == []
+
+    run(main())
 
 
 def test_finishing_waits(caplog):

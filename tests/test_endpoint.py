@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -264,3 +265,26 @@ def test_every_form_of_a_secret_is_known():
     assert base64.b64encode(TOKEN.encode()).decode() in forms
     assert base64.b64encode(f"acme:{TOKEN}".encode()).decode() in forms
     assert list(forms) == sorted(forms, key=len, reverse=True)
+
+
+@pytest.mark.parametrize("credentials", [Basic("acme", TOKEN), Ticket(TOKEN)])
+def test_a_copy_of_credentials_is_the_same(credentials):
+    """Credentials can't change: who copies them has them."""
+    assert copy.copy(credentials) is credentials
+    assert copy.deepcopy({"who": credentials})["who"] is credentials
+
+
+@pytest.mark.parametrize("host", ["back\\slash", "per%cent", "a*b", "a,b"])
+def test_a_host_that_is_no_name(host):
+    """A host of other characters than names have would be another thing to who looks it up."""
+    with pytest.raises(UsageError, match="the server's host is no valid name or address"):
+        Server.parse(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [("::1", True), ("::ffff:127.0.0.1", True), ("::ffff:8.8.8.8", False), ("::1%lo", False)],
+)
+def test_which_ipv6_addresses_are_this_machine(host, here):
+    """IPv6 loopback is, mapped IPv4 loopback too; nothing with a zone, where any text can stand."""
+    assert Server("ws", host, None).is_loopback is here

@@ -123,10 +123,12 @@ class Log(logging.Handler):
         assert len(record.getMessage()) <= 300  # a sentence, and 256 characters of theirs
 
 
-logger = logging.getLogger("basix_ws_cti.simulator")
-logger.addHandler(Log())
-logger.setLevel(logging.INFO)
-logger.propagate = False
+def begin():
+    """Look at what is logged, in this process, from now on."""
+    logger = logging.getLogger("basix_ws_cti.simulator")
+    logger.addHandler(Log())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def check(data):

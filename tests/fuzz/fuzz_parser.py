@@ -68,7 +68,9 @@ def check_text(text):
     assert len(text) <= 256
 
 
-logging.getLogger("basix_ws_cti").addHandler(Log())
+def begin():
+    """Look at what is logged, in this process, from now on."""
+    logging.getLogger("basix_ws_cti").addHandler(Log())
 
 
 class Calls(list):

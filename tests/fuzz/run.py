@@ -40,6 +40,8 @@ def main():
 
     with atheris.instrument_imports(include=GUIDES.get(given.target, [given.target])):
         target = importlib.import_module(given.target)
+    if hasattr(target, "begin"):
+        target.begin()
 
     def check(data):
         try:
