@@ -65,6 +65,7 @@ NO_NAME = "the server's host is no valid international name"
         ("wss://host/basix/api/ws_cti?app_name=s3cret", NOT_ALONE),
         ("wss://host#s3cret", NOT_ALONE),
         ("host:0", "the server's port is 0, which nobody listens on"),
+        ("ho*s3cret", "the server's host is no valid name or address"),
         ("é..s3cret", NO_NAME),
         ("é" * 70, NO_NAME),
         ("例え..jp", NO_NAME),

@@ -178,3 +178,28 @@ def test_the_masking_logger_shows_no_exception_as_it_came(caplog):
     assert "[secret]" in text
     assert text.isprintable()
     assert len(text) == len("! so it is: ") + 256
+
+
+def test_what_hung_on_an_error_is_gone():
+    """What a discreet function raises has no cause and no context left, whatever it had."""
+
+    @discreet
+    def fail(cause):
+        try:
+            return {}[TOKEN]
+        except KeyError as error:
+            raise ValueError("odd") from (error if cause else None)
+
+    for cause in (True, False):
+        with pytest.raises(ValueError, match="odd") as caught:
+            fail(cause)
+        assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_what_is_said_instead_of_a_pickle():
+    """Who pickles a secret is told which, and what to do."""
+    with pytest.raises(UsageError) as caught:
+        pickle.dumps(Ticket(TOKEN))
+    assert str(caught.value) == (
+        "a Ticket holds a secret, and is neither pickled nor copied: make it where it is needed"
+    )

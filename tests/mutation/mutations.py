@@ -78,10 +78,11 @@ def _text(node: ast.AST | None) -> str:
 
 
 def _is_inert(node: ast.AST, field: str, child: ast.AST, at: int) -> bool:
-    """A docstring, or the type that a cast names."""
+    """A docstring, the type that a cast names, or the name of a type variable."""
     if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
         return True
-    return isinstance(node, ast.Call) and field == "args" and at == 0 and _text(node.func) == "cast"
+    for_types = isinstance(node, ast.Call) and _text(node.func) in {"cast", "TypeVar", "ParamSpec"}
+    return for_types and field == "args" and at == 0
 
 
 def _changes(  # noqa: C901, PLR0912
