@@ -18,6 +18,7 @@ import inspect
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 import tomllib
@@ -205,28 +206,31 @@ class Runner:
         return ""
 
 
-def main(names):
+def main(name):
+    """Mutate one target, or one function of it; the exit status."""
     os.environ.pop("BASIX_NIGHTLY", None)  # the tests at their full size add nothing here
+    target, _, function = name.partition(".")
     listed = tomllib.loads((TESTS / "mutation" / "accepted.toml").read_text())
-    failed = False
-    for name in names or TARGETS:
-        target, _, function = name.partition(".")
-        accepted = {mutant for group in listed[target] for mutant in group["mutants"]}
-        runner = Runner(target, function, accepted)
-        start = time.monotonic()
-        options = ["-q", "-s", "-m", "not erl", "-p", "no:cacheprovider"]
-        if pytest.main([*options, *runner.own], plugins=[runner]) != 0:
-            return 1
-        total, alive = len(runner.names), len(runner.survivors)
-        share = 1 - alive / total
-        seconds = time.monotonic() - start
-        print(f"{name}: {total} mutants, {share:.1%} killed, {alive} survive, in {seconds:.0f} s")
-        gone = set() if function else accepted - runner.names
-        for mutant in gone:
-            print("listed, but there is no such mutant:", mutant)
-        failed |= share < LEAST_KILLED or runner.survivors != accepted & runner.names or bool(gone)
-    return int(failed)
+    accepted = {mutant for group in listed[target] for mutant in group["mutants"]}
+    runner = Runner(target, function, accepted)
+    start = time.monotonic()
+    options = ["-q", "-s", "-m", "not erl", "-p", "no:cacheprovider"]
+    if pytest.main([*options, *runner.own], plugins=[runner]) != 0:
+        return 1
+    total, alive = len(runner.names), len(runner.survivors)
+    share = 1 - alive / total
+    seconds = time.monotonic() - start
+    print(f"{name}: {total} mutants, {share:.1%} killed, {alive} survive, in {seconds:.0f} s")
+    gone = set() if function else accepted - runner.names
+    for mutant in gone:
+        print("listed, but there is no such mutant:", mutant)
+    as_listed = runner.survivors == accepted & runner.names
+    return int(share < LEAST_KILLED or not as_listed or bool(gone))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    names = sys.argv[1:] or [*TARGETS]
+    if len(names) == 1:
+        sys.exit(main(*names))
+    # Each on its own: a pytest can't be had twice in a process.
+    sys.exit(max(subprocess.call([sys.executable, __file__, name]) for name in names))
