@@ -61,12 +61,22 @@ from .messages import (
 )
 from .mirror import Added, Change, Changed, Mirror, Removed
 from .parser import MessageParser
-from .status import ClientState, Connecting, Disconnected, Stats, Stopped, Synced, Syncing
+from .status import (
+    ClientState,
+    Connecting,
+    Disconnected,
+    Gap,
+    Lagged,
+    Stats,
+    Stopped,
+    Synced,
+    Syncing,
+)
 
 if TYPE_CHECKING:
     from .client import Client
     from .connection import Connection, connect
-    from .subscriptions import Gap, Lagged, Subscription
+    from .subscriptions import Subscription
 
 __all__ = [
     "Added",

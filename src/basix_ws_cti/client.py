@@ -42,8 +42,18 @@ from .exceptions import (
 from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg
 from .mirror import Added, Change, Changed, Mirror, Removed
 from .secrecy import Secretive, discreet
-from .status import ClientState, Connecting, Disconnected, Stats, Stopped, Synced, Syncing
-from .subscriptions import QUEUE_SIZE, Gap, Lagged, Policy, Subscribers, Subscription
+from .status import (
+    ClientState,
+    Connecting,
+    Disconnected,
+    Gap,
+    Lagged,
+    Stats,
+    Stopped,
+    Synced,
+    Syncing,
+)
+from .subscriptions import QUEUE_SIZE, Policy, Subscribers, Subscription
 
 _logger = logging.getLogger(__name__)
 

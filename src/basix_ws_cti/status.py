@@ -1,8 +1,13 @@
-"""How a client stands, and what it has done so far."""
+"""How a client stands, what it missed, and what it has done so far."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @frozen
@@ -42,6 +47,25 @@ class Stopped:
 
 ClientState = Connecting | Syncing | Synced | Disconnected | Stopped
 """Any of the states."""
+
+
+@frozen
+class Gap:
+    """The client was blind from ``started`` to ``ended`` (aware, UTC), and why.
+
+    What happened meanwhile shows in the synthetic changes that follow, as far as it lasted.
+    """
+
+    started: datetime
+    ended: datetime
+    reason: Exception | None
+
+
+@frozen
+class Lagged:
+    """The subscriber was too slow: exactly ``missed`` items before the next are lost to it."""
+
+    missed: int
 
 
 @frozen(kw_only=True)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any, Generic, Literal, Self, TypeVar, cast
 from weakref import ReferenceType, ref
-
-from attrs import frozen
 
 from .elements import Element
 from .exceptions import SubscriberLagged, UsageError
 from .mirror import Added, Changed, Removed
+from .status import Gap, Lagged
 
 T = TypeVar("T")
 
@@ -27,25 +25,6 @@ _GAP = ("", None)
 # A client holds its subscriptions weakly, and asyncio its tasks: a task that waits for one of
 # these is held here, as by anything else that it might wait for.
 _waited_for: set[Subscription[Any]] = set()
-
-
-@frozen
-class Gap:
-    """The client was blind from ``started`` to ``ended`` (aware, UTC), and why.
-
-    What happened meanwhile shows in the synthetic changes that follow, as far as it lasted.
-    """
-
-    started: datetime
-    ended: datetime
-    reason: Exception | None
-
-
-@frozen
-class Lagged:
-    """The subscriber was too slow: exactly ``missed`` items before the next are lost to it."""
-
-    missed: int
 
 
 class Subscription(Generic[T]):

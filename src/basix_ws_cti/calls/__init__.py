@@ -1,0 +1,38 @@
+"""Calls made out of channels: what people mean when they say that it rang."""
+
+from .events import (
+    CallAnswered,
+    CallEnded,
+    CallEvent,
+    CallParked,
+    CallRetrieved,
+    CallRinging,
+    CallStarted,
+    CallTransferred,
+    CallUpdated,
+)
+from .model import Call, Leg, Party, Phase
+from .queues import QueueFigures, QueueStats, UserFigures
+from .record import CallRecord
+from .tracker import CallTracker
+
+__all__ = [
+    "Call",
+    "CallAnswered",
+    "CallEnded",
+    "CallEvent",
+    "CallParked",
+    "CallRecord",
+    "CallRetrieved",
+    "CallRinging",
+    "CallStarted",
+    "CallTracker",
+    "CallTransferred",
+    "CallUpdated",
+    "Leg",
+    "Party",
+    "Phase",
+    "QueueFigures",
+    "QueueStats",
+    "UserFigures",
+]

@@ -1,0 +1,125 @@
+"""What one channel tells of its call: who is at its ends, and what it is doing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from basix_ws_cti.elements import EndUsers, OtherInfo
+from basix_ws_cti.states import (
+    Bridged,
+    Calling,
+    CallingSipTermination,
+    Conference,
+    Ivr,
+    Park,
+    Ringing,
+    State,
+    SystemOperation,
+    Voicemail,
+    XmlIvr,
+)
+
+from .model import NOBODY, Party, Phase
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from basix_ws_cti.elements import Channel, EndUser
+
+
+def party_of(channel: Channel) -> Party:
+    """Who is at the end of a channel."""
+    whoscall = channel.extra.get("whoscall")
+    if channel.user_id is not None:
+        name = channel.calling_name if _dials(channel) else None
+        return Party(user_id=channel.user_id, name=name)
+    person = _first(channel.end_user)
+    number = channel.calling_number if _dials(channel) else channel.called_number
+    name = channel.calling_name if _dials(channel) and channel.calling_name != number else None
+    return Party(
+        number=number,
+        name=person.name if person is not None and person.name else name,
+        end_user=person,
+        whoscall=whoscall if isinstance(whoscall, str) else None,
+    )
+
+
+def party_behind(channel: Channel) -> Party:
+    """Who is at the other end of a channel, as far as the channel itself tells."""
+    info = channel.other_info
+    if not isinstance(info, OtherInfo):
+        return NOBODY
+    if info.type == "user":
+        return Party(user_id=info.user_id)
+    person = _first(info.end_user)
+    return Party(
+        number=info.address,
+        name=None if person is None else person.name,
+        end_user=person,
+        whoscall=info.whoscall,
+    )
+
+
+def calls_outside(channel: Channel) -> bool:
+    """Whether a channel is, or is about to be, somebody's outside."""
+    state = channel.state
+    return channel.peer_location == "external" or (
+        isinstance(state, CallingSipTermination)
+        or (isinstance(state, Calling) and state.target_location == "ext")
+    )
+
+
+def since(channel: Channel) -> int | None:
+    """When the channel entered its state; ``None``: it does not say."""
+    state = channel.state
+    return state.ts if isinstance(state, State) and isinstance(state.ts, int) else None
+
+
+def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase:  # noqa: C901, PLR0912
+    """What a line is doing, from ``started`` on; ``partner`` is whom it talks to, if known."""
+    party = NOBODY
+    kind: Any
+    place: Any = None
+    by: Any = None
+    group_id: Any
+    user_id: Any
+    match channel.state:
+        case Bridged():
+            kind = "talking"
+            party = party_behind(channel) if partner is None else party_of(partner)
+        case Calling(target_type="group", group_id=group_id):
+            kind, party = "queued", Party(group_id=group_id)
+        case Calling(user_id=user_id, address=address):
+            kind, party = "ringing", Party(user_id=user_id, number=address)
+        case CallingSipTermination(url=url):
+            kind, party = "ringing", Party(number=url)
+        case Ringing():
+            kind, party = "ringing", party_of(channel)
+        case Ivr(ivr_id=place):
+            kind = "ivr"
+        case XmlIvr():
+            kind = "ivr"
+        case Park(slot=place, parker_id=by):
+            kind = "parked"
+        case Voicemail(target_type="group", target_id=group_id, target_name=place):
+            kind, party = "voicemail", Party(group_id=group_id)
+        case Voicemail(target_id=user_id, target_name=place):
+            kind, party = "voicemail", Party(user_id=user_id)
+        case Conference(room_id=place):
+            kind = "conference"
+        case SystemOperation(operation=place):
+            kind = "other"
+        case State(name=place):
+            kind = "other"
+        case _:
+            kind = "unknown"
+    return Phase(kind=kind, started=started, party=party, place=place, by=by)
+
+
+def _dials(channel: Channel) -> bool:
+    """Whether the party at its end made the call that the channel is."""
+    return channel.direction == "inbound"
+
+
+def _first(end_user: object) -> EndUser | None:
+    return end_user.items[0] if isinstance(end_user, EndUsers) and end_user.items else None
