@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -21,6 +21,9 @@ from . import commands
 from .backoff import Backoff, is_final, wait_at_least
 from .callables import sort_of_callback
 from .callbacks import Callbacks, is_cancelled, name_of
+from .calls.events import CallEvent
+from .calls.model import Call
+from .calls.tracker import CallTracker
 from .commands import Command
 from .connection import Connection, ConnectOptions, connect
 from .exceptions import (
@@ -168,7 +171,9 @@ class Client(Secretive):
         self._quiet: asyncio.TimerHandle | None = None
         self._change_subscribers: Subscribers[Any] = Subscribers()
         self._message_subscribers: Subscribers[Any] = Subscribers()
+        self._call_subscribers: Subscribers[Any] = Subscribers()
         self._callbacks = Callbacks()
+        self._tracker: CallTracker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watches: set[_Watch] = set()
         self._moved = _Signal()  # given at each change of state or picture
@@ -200,6 +205,21 @@ class Client(Secretive):
         return isinstance(self._state, Synced)
 
     @property
+    def calls(self) -> Mapping[str, Call]:
+        """The calls that go on, by id: read-only and live, as true as the mirror is.
+
+        Calls are followed from the first time on that they are asked for, here, by
+        ``call_events`` or by ``on_call``: ask before the block is entered for calls that are
+        seen whole.
+        """
+        return self._followed().calls
+
+    def _followed(self) -> CallTracker:
+        if self._tracker is None:
+            self._tracker = CallTracker(self.mirror.channels.values())
+        return self._tracker
+
+    @property
     def stats(self) -> Stats:
         """What has been done so far."""
         frames, size = self._counts["frames"], self._counts["bytes"]
@@ -210,7 +230,12 @@ class Client(Secretive):
         if self._last_frame is not None and self._loop is not None:
             age = self._loop.time() - self._last_frame
         # A callback's subscription is in two places.
-        told = {*self._change_subscribers, *self._message_subscribers, *self._callbacks.queues}
+        told = {
+            *self._change_subscribers,
+            *self._message_subscribers,
+            *self._call_subscribers,
+            *self._callbacks.queues,
+        }
         return Stats(
             frames=frames,
             bytes=size,
@@ -305,6 +330,18 @@ class Client(Secretive):
             raise UsageError("messages can't be merged: policy is 'drop_oldest' or 'fail'")
         return self._subscribe(self._message_subscribers, policy, size, None)
 
+    def call_events(
+        self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
+    ) -> Subscription[CallEvent]:
+        """``async for event in client.call_events()``: what happens to calls, from now on.
+
+        What goes on already is in ``calls``.
+        """
+        if policy == "latest":
+            raise UsageError("call events can't be merged: policy is 'drop_oldest' or 'fail'")
+        self._followed()
+        return self._subscribe(self._call_subscribers, policy, size, None)
+
     def _subscribe(
         self,
         subscribers: Subscribers[Any],
@@ -333,6 +370,11 @@ class Client(Secretive):
         another. Returns a function that ends it.
         """
         return self._register("change", callback, lambda: self.changes(**what))
+
+    def on_call(self, callback: Callable[[CallEvent], object]) -> Callable[[], None]:
+        """Call ``callback(event)``, sync or async, at whatever happens to a call."""
+        self._followed()
+        return self._register("call", callback)
 
     def on_state(self, callback: Callable[[ClientState], object]) -> Callable[[], None]:
         """Call ``callback(state)``, sync or async, at each change of state."""
@@ -701,12 +743,17 @@ class Client(Secretive):
         self._tell(changes if gap is None else [gap, *changes])
 
     def _tell(self, items: Sequence[Change | Gap]) -> None:
+        # First of all: who is told of a change finds its call as it is.
+        events = self._tracker.apply(items) if self._tracker is not None else ()
         for item in items:
             self._change_subscribers.offer(item, self._callbacks.report)
             self._callbacks.call("change", item)
             for watch in tuple(self._watches) if self._watches else ():
                 if not isinstance(item, Gap) and watch.fits(item) and not watch.seen.done():
                     watch.seen.set_result(None)
+        for event in events:
+            self._call_subscribers.offer(event, self._callbacks.report)
+            self._callbacks.call("call", event)
         self._moved.give()
 
     def _enter(self, state: ClientState) -> None:
@@ -720,7 +767,11 @@ class Client(Secretive):
         if reason is not None:
             _logger.error("the client of %s stops: %s", self._name, _shown(reason))
         self._enter(Stopped(reason))
-        for subscribers in (self._change_subscribers, self._message_subscribers):
+        for subscribers in (
+            self._change_subscribers,
+            self._message_subscribers,
+            self._call_subscribers,
+        ):
             for subscription in subscribers:
                 subscription.end(reason)
                 subscribers.discard(subscription)
