@@ -17,6 +17,7 @@ from attrs import define, field, fields
 
 from basix_ws_cti.exceptions import BasixError
 
+from .ledger import Ledger
 from .model import (
     Channel,
     Domain,
@@ -79,8 +80,9 @@ class Pbx:
     """A PBX. ``older`` ones know queued and parked channels apart, and no domain.
 
     ``now`` is its clock, in microseconds since the epoch. A listener is given kind, key,
-    picture and event_name. An operation on a call raises
-    ``NotPossibleError`` when a channel is gone, or is not doing what the operation needs.
+    picture and event_name. ``ledger`` is its own book of the calls that ended. An operation
+    on a call raises ``NotPossibleError`` when a channel is gone, or is not doing what the
+    operation needs.
     """
 
     seed: int = 0
@@ -92,6 +94,7 @@ class Pbx:
     members: dict[int, GroupMember] = field(factory=dict, init=False, repr=False)
     terminals: dict[int, Terminal] = field(factory=dict, init=False, repr=False)
     listeners: list[Listener] = field(factory=list, init=False, repr=False)
+    ledger: Ledger = field(factory=Ledger, init=False, repr=False)
     random: random.Random = field(init=False, repr=False)
     _told: dict[str, dict[Key, Picture]] = field(init=False, repr=False)
     _hired: int = field(default=0, init=False, repr=False)
@@ -297,8 +300,11 @@ class Pbx:
         if name not in {"calling", "park"}:
             channel.waiting = False
         if channel.uuid in self.channels:
+            self.ledger.enters(channel, self.now)
             self._update(channel, "STATE_CHANGE")
         else:
+            self.ledger.begins(channel, self._served_by(channel))
+            self.ledger.enters(channel, self.now)
             self.channels[channel.uuid] = channel
             self._tell("channel", channel.uuid, channel, "added")
             self._place(channel)
@@ -369,6 +375,7 @@ class Pbx:
             leg.other_uuid, leg.other_info = peer.uuid, peer.summary
             if leg.person is not None and peer.user is not None:
                 leg.last_bridged_user_id = peer.user.id
+        self.ledger.bridges(one, other, self.now)
         self.enter(one, "bridged")
         self.enter(other, "bridged")
 
@@ -423,6 +430,7 @@ class Pbx:
                 f"the channel {line.uuid} still rings: there is nobody to send on"
             )
         if leg is not None:
+            self.ledger.sends_on(line)
             self._end(leg, "recv_bye")
         for ringing in self.ringing_for(line):
             self._end(ringing, "send_cancel")
@@ -438,6 +446,7 @@ class Pbx:
         if None in legs or legs[0] is other or legs[0] is legs[1] or len(users) != 1:
             raise NotPossibleError("an announced transfer needs two calls of one user")
         self.bridge(line, other)
+        self.ledger.sends_on(line)
         for leg in legs:
             if leg is not None:
                 self._end(leg, "recv_bye")
@@ -473,11 +482,13 @@ class Pbx:
     def refuse(self, leg: Channel, cause: str = "USER_BUSY") -> None:
         """The one whose telephone rings does not take the call; others may still ring."""
         self._doing(leg, "ringing")
+        self.ledger.hangs_up(leg, by_peer=True)
         self._end(leg, "recv_refuse", cause)
 
     def give_up(self, leg: Channel, cause: str = "NO_ANSWER") -> None:
         """The PBX stops ringing a telephone; others may still ring."""
         self._doing(leg, "ringing")
+        self.ledger.hangs_up(leg, by_peer=False)
         self._end(leg, "send_cancel", cause)
 
     def hang_up(self, channel: Channel, cause: str | None = None, *, by_peer: bool = True) -> None:
@@ -489,6 +500,8 @@ class Pbx:
         line = self.channels.get(channel.rings_for or "")
         partner = self.partner(channel)
         ringing = self.ringing_for(channel)
+        if channel.uuid in self.channels:
+            self.ledger.hangs_up(channel, by_peer=by_peer)
         self._end(channel, _disposition(channel, by_peer=by_peer), cause)
         for leg in ringing:
             self._end(leg, "send_cancel")
@@ -503,6 +516,7 @@ class Pbx:
         """All channels are gone at once, and nobody is told: the PBX restarts."""
         for channel in self.channels.values():
             channel.hangup_timestamp = self.now
+        self.ledger.loses_all(self.now)
         self.channels.clear()
         for kind in ("channel", "channel_waiting", "queued_channel", "parked_channel"):
             if kind in self._told:
@@ -532,6 +546,14 @@ class Pbx:
             **who,
             **details,
         )
+
+    def _served_by(self, channel: Channel) -> Channel | None:
+        """The channel for whose sake a new one is there: it rings for it, or wants to fetch it."""
+        number = channel.called_number
+        for line in self.parked() if channel.user is not None else ():
+            if number == str(line.state.data["slot"]):
+                return line
+        return self.channels.get(channel.rings_for or number.removeprefix("pickup_uuid."))
 
     def _expect(self, line: Channel, whom: User | Person, location: str, address: str) -> None:
         """The line will talk to a channel that is not there yet."""
@@ -567,6 +589,7 @@ class Pbx:
         channel.last_event_data = f"{disposition},{cause or _CAUSES[disposition]}"
         channel.waiting = False
         del self.channels[channel.uuid]
+        self.ledger.ends(channel, self.now)
         self._update(channel, "CHANNEL_HANGUP")
         self._tell("channel", channel.uuid, channel, "removed")
         for plug in tuple(self.channels.values()):
