@@ -39,29 +39,42 @@ def leg_outcome(channel: Channel) -> Disposition:
     return _BY_CAUSE.get(hangup.cause, "failed")
 
 
-def decisive(last: Phase, legs: Sequence[Leg], line: str, partner: str | None) -> Leg | None:
-    """Which leg's hang-up ended the call: the first that hung up itself, else the line.
+def decisive(last: Phase, legs: Sequence[Leg], line: str) -> Leg | None:
+    """Which leg's hang-up ended the call.
 
-    ``legs`` are those that ended in the call's last phase. Who parked a call, or handed it
-    over, is off the line at that moment too, and does not count.
+    ``legs`` are those that ended in the call's last phase, of a talk the two who talked. That
+    is the line, if it hung up itself; else who did while it waited or talked, and for whose
+    cause the PBX ended the line; else the line. A telephone that was busy while others rang
+    on does not count.
     """
-    if last.kind == "talking":
-        legs = [leg for leg in legs if leg.uuid in {line, partner}]
-    elif last.kind not in {"queued", "ringing", "conference"}:
-        legs = [leg for leg in legs if leg.uuid == line]
+    own = next((leg for leg in legs if leg.uuid == line), None)
+    waits = last.kind in {"queued", "ringing", "talking"}
+    if own is not None and (not waits or _hung_up_itself(own.hangup)):
+        return own
     for leg in legs:
-        if leg.hangup is not None and leg.hangup.disposition.startswith("recv_"):
+        same = own is None or _cause(own) == _cause(leg)
+        if _hung_up_itself(leg.hangup) and same:
             return leg
-    return next((leg for leg in legs if leg.uuid == line), legs[-1] if legs else None)
+    return own or (legs[-1] if legs else None)
 
 
-def who_ended_it(hangup: Hangup | None, *, by_caller: bool) -> Side | None:
-    """Whose doing a hang-up was; ``None``: nobody saw."""
+def who_ended_it(
+    last: Phase, hangup: Hangup | None, *, by_caller: bool, alone: bool
+) -> Side | None:
+    """Whose doing a hang-up was; ``None``: nobody saw.
+
+    ``by_caller``: it is the caller's leg that hung up; ``alone``: no other leg was shown.
+    What came from a party whose leg is not shown is told by what was sent on to the other.
+    """
     if hangup is None:
         return None
-    if not hangup.disposition.startswith("recv_"):
-        return "pbx"
-    return "caller" if by_caller else "callee"
+    if _hung_up_itself(hangup):
+        return "caller" if by_caller else "callee"
+    if alone and last.kind == "talking" and hangup.cause == "NORMAL_CLEARING":
+        return "callee" if by_caller else "caller"
+    if alone and (hangup.disposition, hangup.cause) == ("send_cancel", "ORIGINATOR_CANCEL"):
+        return "caller"
+    return "pbx"
 
 
 def disposition_of(
@@ -78,8 +91,15 @@ def disposition_of(
         return "answered", None
     if hangup is None:
         return "unknown", None
-    cancelled = hangup.cause == "ORIGINATOR_CANCEL" and hangup.disposition == "send_cancel"
-    if ended_by == "caller" or cancelled:
+    if ended_by == "caller":
         places: dict[str, Where] = {"ivr": "ivr", "queued": "queue"}
         return "abandoned", places.get(last, "ringing")
     return _BY_CAUSE.get(hangup.cause, "failed"), None
+
+
+def _hung_up_itself(hangup: Hangup | None) -> bool:
+    return hangup is not None and hangup.disposition.startswith("recv_")
+
+
+def _cause(leg: Leg) -> str | None:
+    return None if leg.hangup is None else leg.hangup.cause

@@ -63,7 +63,7 @@ def party_behind(channel: Channel) -> Party:
 def calls_outside(channel: Channel) -> bool:
     """Whether a channel is, or is about to be, somebody's outside."""
     state = channel.state
-    return channel.peer_location == "external" or (
+    return (channel.peer_location == "external" and not _dials(channel)) or (
         isinstance(state, CallingSipTermination)
         or (isinstance(state, Calling) and state.target_location == "ext")
     )

@@ -66,8 +66,12 @@ class _Live:
     ended_legs: list[Leg] = Factory(list)
     phases: list[Phase] = Factory(list)
     rung: set[str] = Factory(set)
+    # Legs that want to fetch the call, and do not talk yet.
+    guests: set[str] = Factory(set)
+    # Whose phase the last one is.
+    led_by: str = ""
     # Who talks, or talked last, by their legs' uuids: the line first.
-    talkers: tuple[tuple[str, Party], tuple[str | None, Party]] | None = None
+    talkers: dict[str | None, Party] = Factory(dict)
     # Uuids of its legs, and of those that they name.
     names: set[str] = Factory(set)
     # Legs that ended since the last phase began.
@@ -81,10 +85,12 @@ class _Live:
         first = self.legs.get(self.id)
         if first is not None:
             return first
-        return min(
-            self.legs.values(),
-            key=lambda leg: (isinstance(leg.state, Ringing), leg.offer_timestamp or 0),
-        )
+
+        def place(leg: Channel) -> tuple[bool, bool, int]:
+            idle = isinstance(leg.state, Ringing) or leg.uuid in self.guests
+            return idle, leg.uuid not in self.talkers, leg.offer_timestamp or 0
+
+        return min(self.legs.values(), key=place)
 
     def picture(self) -> Call:
         """The call as it is now."""
@@ -117,7 +123,7 @@ class _Live:
             self.called_number = line.called_number
             outside = self.caller.user_id is None
         else:
-            return False
+            outside = self.direction == "inbound"
         if outside:
             self.direction = "inbound"
         elif any(calls_outside(leg) for leg in self.legs.values()):
@@ -136,10 +142,16 @@ class _Live:
     def enter(self, phase: Phase) -> Phase | None:
         """Take in what the line does; the phase before, if this is one of its own."""
         last = self.phases[-1]
+        line = self.line
         same = (phase.kind, phase.place, phase.by) == (last.kind, last.place, last.by)
-        if same and (phase.party == last.party or phase.started <= last.started):
+        if phase.kind == "talking" and same:
+            same = {line.uuid, line.other_uuid} == self.talkers.keys()
+        elif phase.party != last.party:
+            same = same and phase.started <= last.started
+        if same:
             self.phases[-1] = evolve(last, party=phase.party)
             return None
+        self.led_by = line.uuid or ""
         start = max(phase.started, last.started)
         self.phases[-1] = closed = evolve(last, ended=start)
         self.phases.append(evolve(phase, started=start))
@@ -215,14 +227,21 @@ class CallTracker:
 
     def _is(self, channel: Channel, *, synthetic: bool) -> None:
         uuid = str(channel.key)
-        live = self._call_of.get(uuid) or self._named_by(channel)
+        live = self._call_of.get(uuid) or self._call_of.get(channel.other_uuid or "")
+        if live is None:
+            live = self._fetched_by(channel)
+            if live is not None:
+                live.guests.add(uuid)
         if live is None:
             live = self._begins(channel, synthetic=synthetic)
         elif isinstance(channel.state, Bridged) and channel.other_uuid:
             other = self._call_of.get(channel.other_uuid)
             if other is not None and other is not live:
                 live = self._join(live, other, since(channel))
+        live.complete = live.complete and not synthetic
         live.legs[uuid] = channel
+        if isinstance(channel.state, Bridged):
+            live.guests.discard(uuid)
         self._name(uuid, live)
         if channel.other_uuid and channel.other_uuid not in self._call_of:
             self._name(channel.other_uuid, live)
@@ -237,10 +256,8 @@ class CallTracker:
         if described and len(self._events) == told:
             self._events.append(CallUpdated(live.picture()))
 
-    def _named_by(self, channel: Channel) -> _Live | None:
-        """The call that a new leg names: as its other end, to be picked up, by a park slot."""
-        if channel.other_uuid in self._call_of:
-            return self._call_of[str(channel.other_uuid)]
+    def _fetched_by(self, channel: Channel) -> _Live | None:
+        """The call that a new leg wants: who dials it picks it up, or dials its park slot."""
         called = channel.called_number
         if not isinstance(called, str) or channel.peer_location != "internal":
             return None
@@ -273,6 +290,7 @@ class CallTracker:
             live.phases.append(Phase(kind="unknown", started=started, ended=entered))
             phase = evolve(phase, started=entered)
         live.phases.append(phase)
+        live.led_by = uuid
         self._live[live.id] = live
         self._name(live.id, live)
         self._events.append(CallStarted(live.picture()))
@@ -299,6 +317,7 @@ class CallTracker:
         del self._live[younger.id]
         older.legs |= younger.legs
         older.rung |= younger.rung
+        older.guests |= younger.guests
         older.complete = older.complete and younger.complete
         for uuid in younger.names:
             self._name(uuid, older)
@@ -312,33 +331,29 @@ class CallTracker:
         live.names.discard(uuid)
         self._call_of.pop(uuid, None)
 
-    def _move(self, live: _Live) -> None:
-        """The line may be doing something else now."""
+    def _move(self, live: _Live, at: int = 0) -> None:
+        """The line may be doing something else now; since ``at`` at the earliest."""
         line = live.line
         partner = live.legs.get(line.other_uuid or "")
         entered = since(line)
-        phase = phase_of(line, partner, live.phases[-1].started if entered is None else entered)
-        before = live.enter(phase)
+        start = live.phases[-1].started if entered is None else entered
+        before = live.enter(phase_of(line, partner, max(start, at)))
         now = live.phases[-1]
-        talked = live.talkers
-        if before is None:
-            self._note_talk(live, line)
-            return
-        source = None
-        if talked is not None:
-            (first, party), (_, other) = talked
-            source = other if first == line.uuid else party
+        gone = [
+            live.talkers[uuid] for uuid in live.talkers if uuid not in {line.uuid, line.other_uuid}
+        ]
         self._note_talk(live, line)
-        self._events.append(self._event(live, before, now, source))
+        if before is not None:
+            self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
 
     def _note_talk(self, live: _Live, line: Channel) -> None:
         phase = live.phases[-1]
         if phase.kind == "talking":
-            live.talkers = ((line.uuid or "", party_of(line)), (line.other_uuid, phase.party))
+            live.talkers = {line.uuid: party_of(line), line.other_uuid: phase.party}
             if live.answered is None:
                 live.answered, live.answered_by = phase.started, phase.party
 
-    def _event(self, live: _Live, before: Phase, now: Phase, source: Party | None) -> CallEvent:
+    def _event(self, live: _Live, before: Phase, now: Phase, source: Party) -> CallEvent:
         """What a new phase means, coming after another."""
         if now.kind == "parked":
             return CallParked(live.picture(), now.place, now.by)
@@ -347,7 +362,7 @@ class CallTracker:
         if before.kind == "talking" and now.kind in {"queued", "ringing", "talking", "voicemail"}:
             live.transfers += 1
             live.waiting_since = now.started
-            return CallTransferred(live.picture(), source or NOBODY, now.party)
+            return CallTransferred(live.picture(), source, now.party)
         if now.kind == "talking" and before.kind != "conference":
             return CallAnswered(live.picture(), now.party, now.started - live.waiting_since)
         if before.kind == "parked":  # it rings back, mostly
@@ -361,7 +376,7 @@ class CallTracker:
         live = self._call_of.get(uuid)
         if live is None or uuid not in live.legs:
             return
-        line = live.line
+        led = live.line.uuid == uuid
         last_seen = live.legs.pop(uuid)
         unseen = synthetic and channel.hangup is None
         ended = channel.hangup_timestamp
@@ -375,33 +390,36 @@ class CallTracker:
             )
         )
         live.rung.discard(uuid)
+        live.guests.discard(uuid)
+        live.complete = live.complete and not synthetic
         if uuid != live.id:
             self._unname(uuid, live)
-        if not live.legs:
-            self._finish(live, line, ended, unseen=unseen)
-        elif line.uuid == uuid:
+        if live.legs.keys() <= live.guests:
+            guests = [*live.legs.values()]
+            live.legs.clear()
+            self._finish(live, ended, unseen=unseen)
+            for guest in guests:  # there is nothing to fetch any more
+                self._is(guest, synthetic=synthetic)
+        elif led:
             heir = live.line
             alone = isinstance(heir.state, Bridged) and heir.other_uuid not in live.legs
             # Telephones that rang for who is gone fall silent in a moment; who talked to them
             # alone is sent on, or ends.
             if not alone and not isinstance(heir.state, Ringing):
-                self._move(live)
+                self._move(live, ended)
 
-    def _finish(self, live: _Live, line: Channel, ended: int, *, unseen: bool) -> None:
+    def _finish(self, live: _Live, ended: int, *, unseen: bool) -> None:
         last = live.phases[-1]
         ended = max(ended, last.started)
         live.phases[-1] = last = evolve(last, ended=ended)
-        first = live.id
-        partner = None
-        if live.talkers is not None and last.kind == "talking":
-            first, partner = live.talkers[0][0], live.talkers[1][0]
-        elif first not in {leg.uuid for leg in live.finals}:
-            first = line.uuid or first
-        leg = None if unseen else decisive(last, live.finals, first, partner)
+        legs = live.finals
+        if last.kind == "talking":
+            legs = [leg for leg in legs if leg.uuid in live.talkers]
+        leg = None if unseen else decisive(last, legs, live.led_by)
         hangup = None if leg is None else leg.hangup
-        ended_by = who_ended_it(hangup, by_caller=leg is not None and leg.uuid == live.id)
+        by_caller = leg is not None and leg.uuid == live.id
+        ended_by = who_ended_it(last, hangup, by_caller=by_caller, alone=len(legs) == 1)
         disposition, where = disposition_of(live.phases, hangup, ended_by)
-        live.complete = live.complete and not unseen
         call = evolve(
             live.picture(),
             ended=ended,

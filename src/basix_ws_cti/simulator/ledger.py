@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,9 @@ class _Open:
     """A call that goes on."""
 
     first: Channel
+    line: Channel
     legs: dict[str, Channel]
+    guests: set[str] = Factory(set)  # legs that want to fetch it
     outward: bool = False
     answered: int | None = None
     answered_by: Channel | None = None
@@ -79,6 +81,7 @@ class _Open:
     parks: int = 0
     transfers: int = 0
     since: int = 0  # of the talk, or on the slot
+    parked: Channel | None = None
     hung_up: tuple[Channel, bool] | None = None
 
 
@@ -101,8 +104,10 @@ class Ledger:
         """A leg is there: for another's sake, whom it rings for, or wants to fetch; or a call."""
         call = self._call_of.get(served.uuid) if served is not None else None
         if call is None:
-            call = _Open(first=channel, legs={})
-        elif channel.rings_for and channel.person is not None:
+            call = _Open(first=channel, line=channel, legs={})
+        elif not channel.rings_for:
+            call.guests.add(channel.uuid)
+        elif channel.person is not None:
             call.outward = True
         call.legs[channel.uuid] = channel
         self._call_of[channel.uuid] = call
@@ -113,12 +118,13 @@ class Ledger:
         name = channel.state.name
         if channel in call.talkers and name != "bridged":
             self._stop(call, now)
-        leads = call.first is channel or call.first.uuid not in call.legs
-        if channel.rings_for is None and (leads or name in {"park", "voicemail"}):
-            if call.doing == "park" and name != "park":
-                call.parked_us += now - call.since
+        leads = call.first is channel or call.first.uuid not in call.legs or name == "park"
+        if channel.rings_for is None and channel.uuid not in call.guests and leads:
+            self._fetch(call, now)
+            call.line = channel
             if name == "park":
                 call.since = now
+                call.parked = channel
                 call.parks += 1
             kind = channel.state.data.get("target_type") if name == "calling" else None
             call.doing = "group" if kind == "group" else name
@@ -136,11 +142,13 @@ class Ledger:
             self._close(other, now, joined=call.first.uuid)
             call.legs |= other.legs
             call.outward = call.outward or other.outward
+            call.guests |= other.guests
             self._call_of |= dict.fromkeys(other.legs, call)
-        if call.doing == "park":
-            call.parked_us += now - call.since
+        self._fetch(call, now)
         if not call.talkers:
             call.since = now
+        call.guests -= {line.uuid, leg.uuid}
+        call.line = line
         call.talkers = (line, leg)
         call.doing = "bridged"
         call.hung_up = None
@@ -152,9 +160,9 @@ class Ledger:
         self._call_of[line.uuid].transfers += 1
 
     def hangs_up(self, channel: Channel, *, by_peer: bool) -> None:
-        """Somebody hangs up, or the PBX does. In a conference the first who goes counts."""
+        """Somebody hangs up, or the PBX does: the last counts, but once the caller is gone."""
         call = self._call_of[channel.uuid]
-        if call.doing != "conference" or call.hung_up is None:
+        if call.hung_up is None or call.hung_up[0] is not call.first:
             call.hung_up = (channel, by_peer)
 
     def ends(self, channel: Channel, now: int) -> None:
@@ -162,16 +170,21 @@ class Ledger:
         call = self._call_of.pop(channel.uuid)
         if channel in call.talkers:
             self._stop(call, now)
+        if channel is call.parked:
+            self._fetch(call, now)
         del call.legs[channel.uuid]
-        if not call.legs:
-            if call.doing == "park":
-                call.parked_us += now - call.since
+        call.guests.discard(channel.uuid)
+        if call.legs.keys() <= call.guests:
             self._close(call, now, last=channel)
+            for guest in call.legs.values():  # there is nothing to fetch any more
+                self.begins(guest, None)
+                self.enters(guest, now)
 
     def loses_all(self, now: int) -> None:
         """All legs are gone, and nobody knows how."""
         for call in dict.fromkeys(self._call_of.values()):
             self._stop(call, now)
+            self._fetch(call, now)
             self._close(call, now)
         self._call_of.clear()
 
@@ -181,6 +194,11 @@ class Ledger:
         if call.talkers:
             call.talking_us += now - call.since
             call.talkers = ()
+
+    def _fetch(self, call: _Open, now: int) -> None:
+        if call.parked is not None:
+            call.parked_us += now - call.since
+            call.parked = None
 
     def _close(
         self, call: _Open, now: int, *, last: Channel | None = None, joined: str | None = None
@@ -193,7 +211,7 @@ class Ledger:
                 ended_by = "caller" if leg is first else "callee"
             else:
                 ended_by = "pbx"
-                leg = first if first.hangup_timestamp == now else leg
+                leg = call.line if call.line.hangup_timestamp == now else leg
             cause = (leg.last_event_data or ",").split(",")[1]
         disposition, place = _disposition(call, ended_by, cause)
         self._rows.append(
@@ -225,9 +243,7 @@ def _age(call: _Open) -> tuple[int, str]:
     return call.first.offer_timestamp, call.first.uuid
 
 
-def _disposition(
-    call: _Open, ended_by: str | None, cause: str | None
-) -> tuple[str, str | None]:
+def _disposition(call: _Open, ended_by: str | None, cause: str | None) -> tuple[str, str | None]:
     if call.answered is not None:
         return "answered", None
     if call.message:

@@ -1,0 +1,217 @@
+"""Random lives of a PBX: a busy day, and people who interfere, hang up, and send calls on."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from datetime import UTC, datetime
+
+import attrs
+
+from basix_ws_cti import Mirror
+from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
+from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.ledger import Row
+from basix_ws_cti.simulator.pbx import DID, NotPossibleError, Pbx
+from basix_ws_cti.simulator.scenarios import CALLERS
+from basix_ws_cti.simulator.timeline import Timeline
+from basix_ws_cti.status import Gap
+
+COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
+
+
+def columns(record):
+    """The columns of a record, or of a row, that both have."""
+    return {name: getattr(record, name) for name in COLUMNS}
+
+
+def interfere(pbx, chance):
+    """Something that nobody planned, with channels that were planned for something else."""
+    channels = list(pbx.channels.values())
+    one = chance.choice(channels)
+    other = chance.choice(channels)
+    user = chance.choice(list(pbx.users.values()))
+    match chance.randrange(13):
+        case 0 | 1:
+            pbx.hang_up(one, by_peer=chance.random() < 0.7)
+        case 2:
+            pbx.park(one)
+        case 3 if one.state.name != "conference":
+            pbx.transfer(one, chance.choice([user, *pbx.groups.values(), *CALLERS]))
+        case 4:
+            pbx.connect(one)
+        case 5:
+            pbx.refuse(one, chance.choice(["USER_BUSY", "CALL_REJECTED", "NO_USER_RESPONSE"]))
+        case 6:
+            pbx.join_calls(one, other)
+        case 7 if one.rings_for:
+            leg = pbx.receive(user, f"pickup_uuid.{one.uuid}")
+            pbx.enter(leg, "system_operation", operation="pickup")
+            if chance.random() < 0.7:
+                pbx.pick_up(leg, pbx.channel(one.rings_for))
+        case 8 if one.state.name == "park":
+            leg = pbx.receive(user, str(one.state.data["slot"]))
+            pbx.enter(leg, "system_operation", operation="unpark")
+            if chance.random() < 0.7:
+                pbx.retrieve(leg, one)
+        case 9:
+            pbx.give_up(one)
+        case 10:
+            partner = pbx.partner(one)
+            if one.user is not None and partner is not None:
+                # The user asks somebody else, perhaps to hand the call over.
+                line = pbx.receive(one.user, user.main_extension)
+                pbx.connect(pbx.call_user(line, user))
+        case 11:
+            line = pbx.receive(chance.choice([*CALLERS, user]), DID)
+            pbx.call_user(line, chance.choice(list(pbx.users.values())))
+        case 12 if not one.rings_for and not pbx.ringing_for(one):
+            partner = pbx.partner(one)
+            pbx.confer([one] if partner is None else [one, partner], "8000")
+
+
+class Watcher:
+    """A tracker, and what it told: whole from the beginning, or not."""
+
+    def __init__(self, pbx, reader):
+        self.pbx = pbx
+        self.reader = reader
+        self.blind_since = None
+        self.join()
+
+    def join(self):
+        """Come now, as somebody who knows nothing."""
+        self.blind_since = None
+        self.mirror = Mirror()
+        self.mirror.apply(self.reader.snapshot(self.pbx))
+        self.tracker = CallTracker(self.mirror.channels.values())
+        self.started = dict.fromkeys(self.tracker.calls)
+        self.ended = {}
+
+    def hear(self, message):
+        if self.blind_since is None:
+            self.take(self.tracker.apply(self.mirror.apply(message)))
+
+    def go_blind(self):
+        self.blind_since = self.blind_since or self.pbx.now
+
+    def see_again(self):
+        if self.blind_since is not None:
+            now = Mirror()
+            now.apply(self.reader.snapshot(self.pbx))
+            gap = Gap(_moment(self.blind_since), _moment(self.pbx.now), None)
+            self.blind_since = None
+            self.take(self.tracker.apply([gap, *self.mirror.become(now)]))
+
+    def take(self, events):
+        """Each call starts once, goes on, and ends once."""
+        for event in events:
+            call = event.call
+            assert call.id not in self.ended, "it has ended"
+            if isinstance(event, CallStarted):
+                assert call.id not in self.started, "it has started already"
+                self.started[call.id] = None
+            assert call.id in self.started
+            check_phases(call)
+            if isinstance(event, CallEnded):
+                assert call.disposition is not None
+                self.ended[call.id] = CallRecord.of(call)
+
+    def check(self):
+        """Every channel that lives is in one call, and every call has one."""
+        if self.blind_since is not None:
+            return
+        living = [
+            leg.uuid
+            for call in self.tracker.calls.values()
+            for leg in call.legs
+            if leg.ended is None
+        ]
+        assert sorted(living) == sorted(self.pbx.channels)
+        for call in self.tracker.calls.values():
+            assert any(leg.ended is None for leg in call.legs)
+        assert set(self.started) - set(self.ended) == set(self.tracker.calls)
+
+
+def check_phases(call):
+    """The phases tile the call's life: no hole, no overlap."""
+    assert call.phases[0].started == call.started
+    for before, after in zip(call.phases, call.phases[1:], strict=False):
+        assert before.ended == after.started
+        assert before.started <= before.ended
+    assert call.phases[-1].ended == call.ended
+    if call.ended is not None:
+        assert sum(phase.duration for phase in call.phases) == call.ended - call.started
+
+
+def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, peaceful=False):
+    """A life of a PBX with two watchers: one sees all of it, one comes late and goes blind.
+
+    Returns the PBX and both, when all calls have ended.
+    """
+    chance = random.Random(seed)
+    pbx = Pbx(seed)
+    scenarios.company(pbx, users)
+    timeline = Timeline(pbx)
+    whole, partly = Watcher(pbx, reader), Watcher(pbx, reader)
+    watchers = (whole, partly)
+
+    def hear(kind, key, picture, event_name):
+        if kind == "channel":
+            message = reader.event(kind, picture, event_name)
+            for watcher in watchers:
+                watcher.hear(message)
+
+    pbx.listeners.append(hear)
+    timeline.start(scenarios.day(pbx, timeline, rate))
+    end = pbx.now + round(seconds * 1e6)
+    while pbx.now < end:
+        timeline.step()
+        if not peaceful and pbx.channels and chance.random() < 0.3:
+            with contextlib.suppress(NotPossibleError):
+                interfere(pbx, chance)
+        match chance.randrange(40):
+            case 0:
+                partly.go_blind()
+            case 1 | 2 | 3 | 4:
+                partly.see_again()
+            case 5 if chance.random() < 0.2:
+                partly.join()
+        if chance.random() < 0.2:
+            for watcher in watchers:
+                watcher.check()
+    if chance.random() < 0.5:
+        partly.see_again()
+    while pbx.channels:
+        timeline_now = round(chance.uniform(0, 2) * 1e6)
+        pbx.now += timeline_now
+        pbx.hang_up(chance.choice(list(pbx.channels.values())), by_peer=chance.random() < 0.7)
+        for watcher in watchers:
+            watcher.check()
+    partly.see_again()
+    for watcher in watchers:
+        watcher.check()
+        assert set(watcher.started) == set(watcher.ended)
+        tracker = watcher.tracker
+        assert not tracker.calls
+        assert not tracker._live
+        assert not tracker._call_of
+    return pbx, whole, partly
+
+
+def compare(pbx, whole, partly):
+    """What both watchers recorded, and what the PBX's own book says; how many were incomplete."""
+    book = {row.id: columns(row) for row in pbx.ledger}
+    assert {call: columns(record) for call, record in whole.ended.items()} == book
+    assert all(record.complete for record in whole.ended.values())
+    wrong = [
+        (columns(record), book.get(call))
+        for call, record in partly.ended.items()
+        if record.complete and columns(record) != book.get(call)
+    ]
+    assert not wrong
+    return len(book), len(partly.ended), sum(not one.complete for one in partly.ended.values())
+
+
+def _moment(microseconds):
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
