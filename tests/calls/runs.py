@@ -25,18 +25,22 @@ def columns(record):
     return {name: getattr(record, name) for name in COLUMNS}
 
 
+# What a channel in these states does next, nobody but the PBX itself decides.
+_PLANNED = {"ivr", "xml_ivr", "calling_siptermination", "conference", "system_operation"}
+
+
 def interfere(pbx, chance):
     """Something that nobody planned, with channels that were planned for something else."""
     channels = list(pbx.channels.values())
     one = chance.choice(channels)
     other = chance.choice(channels)
     user = chance.choice(list(pbx.users.values()))
-    match chance.randrange(13):
+    match chance.randrange(12):
         case 0 | 1:
             pbx.hang_up(one, by_peer=chance.random() < 0.7)
         case 2:
             pbx.park(one)
-        case 3 if one.state.name != "conference":
+        case 3 if one.state.name not in _PLANNED:
             pbx.transfer(one, chance.choice([user, *pbx.groups.values(), *CALLERS]))
         case 4:
             pbx.connect(one)
@@ -65,9 +69,6 @@ def interfere(pbx, chance):
         case 11:
             line = pbx.receive(chance.choice([*CALLERS, user]), DID)
             pbx.call_user(line, chance.choice(list(pbx.users.values())))
-        case 12 if not one.rings_for and not pbx.ringing_for(one):
-            partner = pbx.partner(one)
-            pbx.confer([one] if partner is None else [one, partner], "8000")
 
 
 class Watcher:

@@ -72,7 +72,8 @@ def who_ended_it(
         return "caller" if by_caller else "callee"
     if alone and last.kind == "talking" and hangup.cause == "NORMAL_CLEARING":
         return "callee" if by_caller else "caller"
-    if alone and (hangup.disposition, hangup.cause) == ("send_cancel", "ORIGINATOR_CANCEL"):
+    cancelled = (hangup.disposition, hangup.cause) == ("send_cancel", "ORIGINATOR_CANCEL")
+    if alone and cancelled and not by_caller:
         return "caller"
     return "pbx"
 

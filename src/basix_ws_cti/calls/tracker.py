@@ -259,7 +259,8 @@ class CallTracker:
     def _fetched_by(self, channel: Channel) -> _Live | None:
         """The call that a new leg wants: who dials it picks it up, or dials its park slot."""
         called = channel.called_number
-        if not isinstance(called, str) or channel.peer_location != "internal":
+        comes = channel.peer_location == "internal" and channel.answer_timestamp is None
+        if not isinstance(called, str) or not comes:
             return None
         if called.startswith(_PICKUP):
             return self._call_of.get(called.removeprefix(_PICKUP))
@@ -399,13 +400,13 @@ class CallTracker:
             live.legs.clear()
             self._finish(live, ended, unseen=unseen)
             for guest in guests:  # there is nothing to fetch any more
-                self._is(guest, synthetic=synthetic)
+                self._is(guest, synthetic=not live.complete)
         elif led:
             heir = live.line
             alone = isinstance(heir.state, Bridged) and heir.other_uuid not in live.legs
             # Telephones that rang for who is gone fall silent in a moment; who talked to them
             # alone is sent on, or ends.
-            if not alone and not isinstance(heir.state, Ringing):
+            if not (alone or isinstance(heir.state, Ringing) or heir.uuid in live.guests):
                 self._move(live, ended)
 
     def _finish(self, live: _Live, ended: int, *, unseen: bool) -> None:

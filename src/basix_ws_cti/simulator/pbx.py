@@ -453,8 +453,10 @@ class Pbx:
 
     def confer(self, channels: Iterable[Channel], room_id: str) -> None:
         """The channels meet in a conference room; nobody is anybody's partner there."""
-        for channel in channels:
+        everybody = list(channels)
+        for channel in everybody:
             self._alive(channel)
+        for channel in everybody:
             channel.other_uuid = channel.other_info = None
             self.enter(channel, "conference", room_id=room_id)
 
