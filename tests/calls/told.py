@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from basix_ws_cti import FieldSpec, MessageParser, Mirror
@@ -17,12 +18,10 @@ from basix_ws_cti.calls import (
     CallUpdated,
 )
 from basix_ws_cti.simulator import scenarios
-from basix_ws_cti.simulator.pbx import DID, Pbx
+from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS, STORIES
 from basix_ws_cti.simulator.timeline import Timeline
 from basix_ws_cti.simulator.wire import Writer
-
-YAMADA = CALLERS[0]
 
 
 class Reader:
@@ -31,8 +30,7 @@ class Reader:
     def __init__(self):
         self._writer = Writer()
         self._parser = MessageParser()
-        for kind in ("channel",):
-            assert isinstance(self._parser.parse(self._writer.field_spec(kind)), FieldSpec)
+        assert isinstance(self._parser.parse(self._writer.field_spec("channel")), FieldSpec)
 
     def event(self, kind, picture, event_name):
         record = self._writer.record(kind, picture)
@@ -106,9 +104,7 @@ class Scribe:
 
     def __init__(self, world):
         self._moments = world.moments
-        self._names = {}
         self._calls = {}
-        self._groups = world.pbx.groups
 
     def at(self, moment):
         return self._moments.index(moment)
@@ -119,8 +115,7 @@ class Scribe:
 
     def who(self, party):
         if party.user_id is not None:
-            letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-            return self._names.setdefault(party.user_id, letters[len(self._names)])
+            return f"<{party.user_id}>"
         if party.group_id is not None:
             return "group"
         if party.number in {person.number for person in CALLERS}:
@@ -134,13 +129,8 @@ class Scribe:
         if phase.place is not None and phase.kind != "parked":
             words.append(str(phase.place) if phase.kind != "voicemail" else "")
         if phase.by is not None:
-            words.append(f"by {self.who_id(phase.by)}")
+            words.append(f"by <{phase.by}>")
         return " ".join(word for word in words if word)
-
-    def who_id(self, user_id):
-        from basix_ws_cti.calls import Party
-
-        return self.who(Party(user_id=user_id))
 
     def write(self, events):
         lines = []
@@ -148,7 +138,7 @@ class Scribe:
         for event in events:
             call = event.call
             now = call.ended or call.phase.started
-            name = self._call(call, lines)
+            name = self._call(call)
             match event:
                 case CallStarted():
                     line = f"starts: {call.direction} from {self.who(call.caller)}"
@@ -165,7 +155,7 @@ class Scribe:
                 case CallAnswered(party=party, waited=waited):
                     line = f"answered by {self.who(party)}, waited since {self.since(waited, now)}"
                 case CallParked(by=by):
-                    line = f"parked by {self.who_id(by)}"
+                    line = f"parked by <{by}>"
                 case CallRetrieved(party=party, parked_for=for_):
                     line = f"fetched by {self.who(party)}, parked since {self.since(for_, now)}"
                 case CallTransferred(source=source, target=target):
@@ -176,9 +166,9 @@ class Scribe:
                     lines += self._ending(call, name, synthetic)
                     continue
             lines.append(f"{self.at(now)} {name}{line}")
-        return "\n".join(lines)
+        return _lettered("\n".join(lines))
 
-    def _call(self, call, lines):
+    def _call(self, call):
         """The call's number, from the second on."""
         number = self._calls.setdefault(call.id, len(self._calls) + 1)
         return f"#{number} " if number > 1 else ""
@@ -204,8 +194,14 @@ class Scribe:
         )
 
 
+def _lettered(text):
+    """Users as letters, in the order in which they are read."""
+    users = dict.fromkeys(re.findall("<[0-9]+>", text))
+    for user, letter in zip(users, "ABCDEFGHIJKLMN", strict=False):
+        text = text.replace(user, letter)
+    return text
+
+
 def tidy(text):
-    return "\n".join(line.strip() for line in text.strip().splitlines())
-
-
-__all__ = ["CALLERS", "DID", "STORIES", "YAMADA", "Reader", "Scribe", "World", "tidy"]
+    """A text as it is written in a test, without its indentation."""
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from basix_ws_cti.elements import EndUsers, OtherInfo
 from basix_ws_cti.states import (
     Bridged,
@@ -19,7 +21,7 @@ from basix_ws_cti.states import (
     XmlIvr,
 )
 
-from .model import NOBODY, Party, Phase
+from .model import NOBODY, Leg, Party, Phase
 
 if TYPE_CHECKING:
     from typing import Any
@@ -76,7 +78,11 @@ def since(channel: Channel) -> int | None:
 
 
 def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase:  # noqa: C901, PLR0912
-    """What a line is doing, from ``started`` on; ``partner`` is whom it talks to, if known."""
+    """What a line is doing, from ``started`` on.
+
+    ``partner`` is who talks there, if that is known: the other leg, or the line's own party,
+    where the other leg is the caller's and is not shown.
+    """
     party = NOBODY
     kind: Any
     place: Any = None
@@ -86,7 +92,11 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
     match channel.state:
         case Bridged():
             kind = "talking"
-            party = party_behind(channel) if partner is None else party_of(partner)
+            party = behind = party_behind(channel)
+            if partner is not None:
+                party = party_of(partner)
+                if partner is not channel and party.whoscall is None:
+                    party = evolve(party, whoscall=behind.whoscall)
         case Calling(target_type="group", group_id=group_id):
             kind, party = "queued", Party(group_id=group_id)
         case Calling(user_id=user_id, address=address):
@@ -114,6 +124,36 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
         case _:
             kind = "unknown"
     return Phase(kind=kind, started=started, party=party, place=place, by=by)
+
+
+def leg_of(channel: Channel) -> Leg:
+    """A channel as a leg of its call, as far as it has come."""
+    return Leg(
+        uuid=channel.uuid or "",
+        party=party_of(channel),
+        direction=channel.direction,
+        offered=channel.offer_timestamp,
+        answered=channel.answer_timestamp,
+        hangup=channel.hangup,
+    )
+
+
+def latest_of(channel: Channel) -> int:
+    """The last moment at which a channel is known to have lived."""
+    times = (channel.offer_timestamp, channel.answer_timestamp, since(channel))
+    return max((time for time in times if isinstance(time, int)), default=0)
+
+
+def is_second(channel: Channel) -> bool:
+    """Whether a channel was made for another, or by what it says came after it."""
+    if isinstance(channel.state, Ringing):
+        return channel.direction == "outbound"
+    offered = getattr(channel.other_info, "offer_timestamp", None)
+    if not (isinstance(offered, int) and isinstance(channel.offer_timestamp, int)):
+        return False
+    if offered == channel.offer_timestamp:
+        return not _dials(channel) and channel.other_info.direction == "inbound"
+    return offered < channel.offer_timestamp
 
 
 def _dials(channel: Channel) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from attrs import Factory, define, evolve
+from attrs import evolve
 
 from basix_ws_cti.mirror import Added, Changed, Removed
 from basix_ws_cti.states import Bridged, Ringing
@@ -30,8 +30,9 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import NOBODY, Call, Leg, Party, Phase
-from .reading import calls_outside, party_behind, party_of, phase_of, since
+from .live import Live
+from .model import NOBODY, Call, Party, Phase
+from .reading import is_second, latest_of, leg_of, party_of, since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,134 +40,14 @@ if TYPE_CHECKING:
     from basix_ws_cti.elements import Channel
     from basix_ws_cti.mirror import Change
 
-    from .model import Direction
-
-# Legs of a call that ended and are kept; a queue that rings the same telephones for hours
-# has thousands. Of those beyond it the oldest that never answered go.
-MAX_ENDED_LEGS = 200
-
-# Phases of a call that are kept; the oldest two become one beyond it.
-MAX_PHASES = 1000
 
 _PICKUP = "pickup_uuid."
-
-
-@define(eq=False)
-class _Live:
-    """A call that goes on."""
-
-    id: str
-    started: int
-    complete: bool
-    waiting_since: int
-    caller: Party = NOBODY
-    called_number: str | None = None
-    direction: Direction = "internal"
-    legs: dict[str, Channel] = Factory(dict)
-    ended_legs: list[Leg] = Factory(list)
-    phases: list[Phase] = Factory(list)
-    rung: set[str] = Factory(set)
-    # Legs that want to fetch the call, and do not talk yet.
-    guests: set[str] = Factory(set)
-    # Whose phase the last one is.
-    led_by: str = ""
-    # Who talks, or talked last, by their legs' uuids: the line first.
-    talkers: dict[str | None, Party] = Factory(dict)
-    # Uuids of its legs, and of those that they name.
-    names: set[str] = Factory(set)
-    # Legs that ended since the last phase began.
-    finals: list[Leg] = Factory(list)
-    answered: int | None = None
-    answered_by: Party | None = None
-    transfers: int = 0
-
-    @property
-    def line(self) -> Channel:
-        first = self.legs.get(self.id)
-        if first is not None:
-            return first
-
-        def place(leg: Channel) -> tuple[bool, bool, int]:
-            idle = isinstance(leg.state, Ringing) or leg.uuid in self.guests
-            return idle, leg.uuid not in self.talkers, leg.offer_timestamp or 0
-
-        return min(self.legs.values(), key=place)
-
-    def picture(self) -> Call:
-        """The call as it is now."""
-        living = [_leg(channel) for channel in self.legs.values()]
-        return Call(
-            id=self.id,
-            direction=self.direction,
-            caller=self.caller,
-            called_number=self.called_number,
-            started=self.started,
-            phases=tuple(self.phases),
-            legs=(*self.ended_legs, *living),
-            answered=self.answered,
-            answered_by=self.answered_by,
-            transfers=self.transfers,
-            complete=self.complete,
-        )
-
-    def describe(self) -> bool:
-        """Read again who calls, whom, and which way; whether any of that is new."""
-        first = self.legs.get(self.id)
-        before = (self.caller, self.called_number, self.direction)
-        if first is not None:
-            self.caller = party_of(first)
-            self.called_number = first.called_number
-            outside = first.peer_location == "external"
-        elif not any(leg.uuid == self.id for leg in self.ended_legs):  # it is not shown to us
-            line = self.line
-            self.caller = party_behind(line)
-            self.called_number = line.called_number
-            outside = self.caller.user_id is None
-        else:
-            outside = self.direction == "inbound"
-        if outside:
-            self.direction = "inbound"
-        elif any(calls_outside(leg) for leg in self.legs.values()):
-            self.direction = "outbound"
-        return (self.caller, self.called_number, self.direction) != before
-
-    def keep(self, leg: Leg) -> None:
-        """Remember a leg that ended, within bounds."""
-        self.finals.append(leg)
-        self.ended_legs.append(leg)
-        if len(self.ended_legs) > MAX_ENDED_LEGS:
-            idle = (at for at, one in enumerate(self.ended_legs) if one.answered is None)
-            del self.ended_legs[next(idle, 0)]
-            del self.finals[:-MAX_ENDED_LEGS]
-
-    def enter(self, phase: Phase) -> Phase | None:
-        """Take in what the line does; the phase before, if this is one of its own."""
-        last = self.phases[-1]
-        line = self.line
-        same = (phase.kind, phase.place, phase.by) == (last.kind, last.place, last.by)
-        if phase.kind == "talking" and same:
-            same = {line.uuid, line.other_uuid} == self.talkers.keys()
-        elif phase.party != last.party:
-            same = same and phase.started <= last.started
-        if same:
-            self.phases[-1] = evolve(last, party=phase.party)
-            return None
-        self.led_by = line.uuid or ""
-        start = max(phase.started, last.started)
-        self.phases[-1] = closed = evolve(last, ended=start)
-        self.phases.append(evolve(phase, started=start))
-        self.finals.clear()
-        if len(self.phases) > MAX_PHASES:
-            first, second, *_ = self.phases
-            self.phases[:2] = [Phase(kind="unknown", started=first.started, ended=second.ended)]
-            self.complete = False
-        return closed
 
 
 class _Calls(Mapping[str, Call]):
     """The calls that go on, by id: read-only and live."""
 
-    def __init__(self, calls: dict[str, _Live]) -> None:
+    def __init__(self, calls: dict[str, Live]) -> None:
         self._calls = calls
 
     def __getitem__(self, key: str) -> Call:
@@ -191,9 +72,9 @@ class CallTracker:
     """
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         # By the uuid of each leg, and of legs that others only name.
-        self._call_of: dict[str, _Live] = {}
+        self._call_of: dict[str, Live] = {}
         self._blind_since: int | None = None
         self._events: list[CallEvent] = []
         self.calls: Mapping[str, Call] = _Calls(self._live)
@@ -227,24 +108,12 @@ class CallTracker:
 
     def _is(self, channel: Channel, *, synthetic: bool) -> None:
         uuid = str(channel.key)
-        live = self._call_of.get(uuid) or self._call_of.get(channel.other_uuid or "")
-        if live is None:
-            live = self._fetched_by(channel)
-            if live is not None:
-                live.guests.add(uuid)
-        if live is None:
-            live = self._begins(channel, synthetic=synthetic)
-        elif isinstance(channel.state, Bridged) and channel.other_uuid:
-            other = self._call_of.get(channel.other_uuid)
-            if other is not None and other is not live:
-                live = self._join(live, other, since(channel))
+        live = self._call_with(channel, synthetic=synthetic)
         live.complete = live.complete and not synthetic
-        live.legs[uuid] = channel
-        if isinstance(channel.state, Bridged):
-            live.guests.discard(uuid)
-        self._name(uuid, live)
-        if channel.other_uuid and channel.other_uuid not in self._call_of:
-            self._name(channel.other_uuid, live)
+        live.take(uuid, channel)
+        for name in (uuid, channel.other_uuid):
+            if name and (name == uuid or name not in self._call_of):
+                self._name(name, live)
         told = len(self._events)
         described = live.describe()
         self._move(live)
@@ -256,7 +125,21 @@ class CallTracker:
         if described and len(self._events) == told:
             self._events.append(CallUpdated(live.picture()))
 
-    def _fetched_by(self, channel: Channel) -> _Live | None:
+    def _call_with(self, channel: Channel, *, synthetic: bool) -> Live:
+        """The call that a leg belongs to; a new one, if it names none."""
+        uuid = str(channel.key)
+        named = self._call_of.get(channel.other_uuid or "")
+        live = self._call_of.get(uuid) or named
+        if live is None:
+            live = self._fetched_by(channel)
+            if live is None:
+                return self._begins(channel, synthetic=synthetic)
+            live.guests.add(uuid)
+        elif named is not None and named is not live and isinstance(channel.state, Bridged):
+            return self._join(live, named, since(channel))
+        return live
+
+    def _fetched_by(self, channel: Channel) -> Live | None:
         """The call that a new leg wants: who dials it picks it up, or dials its park slot."""
         called = channel.called_number
         comes = channel.peer_location == "internal" and channel.answer_timestamp is None
@@ -270,26 +153,27 @@ class CallTracker:
                 return live
         return None
 
-    def _begins(self, channel: Channel, *, synthetic: bool) -> _Live:
+    def _begins(self, channel: Channel, *, synthetic: bool) -> Live:
         uuid = str(channel.key)
         entered = since(channel)
         offered = channel.offer_timestamp if isinstance(channel.offer_timestamp, int) else entered
         started = offered or 0
-        live = _Live(
+        live = Live(
             # A leg that the PBX offers on behalf of another names the first: that one may not
             # be shown to us, or come later.
-            id=channel.other_uuid if channel.other_uuid and _is_second(channel) else uuid,
+            id=channel.other_uuid if channel.other_uuid and is_second(channel) else uuid,
             started=started,
             complete=not synthetic,
             waiting_since=started,
         )
-        live.legs[uuid] = channel
+        live.take(uuid, channel)
         live.describe()
-        phase = phase_of(channel, None, started)
+        phase = live.doing(started)
         if synthetic and entered is not None and entered > started:
             # What it did before is not known.
             live.phases.append(Phase(kind="unknown", started=started, ended=entered))
-            phase = evolve(phase, started=entered)
+        else:
+            phase = evolve(phase, started=started)
         live.phases.append(phase)
         live.led_by = uuid
         self._live[live.id] = live
@@ -298,7 +182,7 @@ class CallTracker:
         self._note_talk(live, live.line)
         return live
 
-    def _join(self, one: _Live, other: _Live, at: int | None) -> _Live:
+    def _join(self, one: Live, other: Live, at: int | None) -> Live:
         """Two calls have become one: the older goes on, the other ends in it."""
         older, younger = sorted((one, other), key=lambda live: (live.started, live.id))
         call = younger.picture()
@@ -324,21 +208,18 @@ class CallTracker:
             self._name(uuid, older)
         return older
 
-    def _name(self, uuid: str, live: _Live) -> None:
+    def _name(self, uuid: str, live: Live) -> None:
         live.names.add(uuid)
         self._call_of[uuid] = live
 
-    def _unname(self, uuid: str, live: _Live) -> None:
+    def _unname(self, uuid: str, live: Live) -> None:
         live.names.discard(uuid)
         self._call_of.pop(uuid, None)
 
-    def _move(self, live: _Live, at: int = 0) -> None:
+    def _move(self, live: Live, at: int = 0) -> None:
         """The line may be doing something else now; since ``at`` at the earliest."""
         line = live.line
-        partner = live.legs.get(line.other_uuid or "")
-        entered = since(line)
-        start = live.phases[-1].started if entered is None else entered
-        before = live.enter(phase_of(line, partner, max(start, at)))
+        before = live.enter(live.doing(at))
         now = live.phases[-1]
         gone = [
             live.talkers[uuid] for uuid in live.talkers if uuid not in {line.uuid, line.other_uuid}
@@ -347,14 +228,15 @@ class CallTracker:
         if before is not None:
             self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
 
-    def _note_talk(self, live: _Live, line: Channel) -> None:
+    def _note_talk(self, live: Live, line: Channel) -> None:
         phase = live.phases[-1]
         if phase.kind == "talking":
-            live.talkers = {line.uuid: party_of(line), line.other_uuid: phase.party}
-            if live.answered is None:
+            behind = live.caller if line.other_uuid == live.id else phase.party
+            live.talkers = {line.uuid: party_of(line), line.other_uuid: behind}
+            if live.answered in {None, phase.started}:  # then more is known of who it is
                 live.answered, live.answered_by = phase.started, phase.party
 
-    def _event(self, live: _Live, before: Phase, now: Phase, source: Party) -> CallEvent:
+    def _event(self, live: Live, before: Phase, now: Phase, source: Party) -> CallEvent:
         """What a new phase means, coming after another."""
         if now.kind == "parked":
             return CallParked(live.picture(), now.place, now.by)
@@ -382,10 +264,10 @@ class CallTracker:
         unseen = synthetic and channel.hangup is None
         ended = channel.hangup_timestamp
         if not isinstance(ended, int):
-            ended = self._blind_since if self._blind_since is not None else _latest(last_seen)
+            ended = self._blind_since if self._blind_since is not None else latest_of(last_seen)
         live.keep(
             evolve(
-                _leg(channel),
+                leg_of(channel),
                 ended=ended,
                 outcome="unknown" if unseen else leg_outcome(channel),
             )
@@ -409,7 +291,7 @@ class CallTracker:
             if not (alone or isinstance(heir.state, Ringing) or heir.uuid in live.guests):
                 self._move(live, ended)
 
-    def _finish(self, live: _Live, ended: int, *, unseen: bool) -> None:
+    def _finish(self, live: Live, ended: int, *, unseen: bool) -> None:
         last = live.phases[-1]
         ended = max(ended, last.started)
         live.phases[-1] = last = evolve(last, ended=ended)
@@ -456,30 +338,3 @@ def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
         return 3, 0
 
     return sorted(items, key=place)
-
-
-def _is_second(channel: Channel) -> bool:
-    """Whether a channel was made for another, or by what it says came after it."""
-    if isinstance(channel.state, Ringing):
-        return channel.direction == "outbound"
-    offered = getattr(channel.other_info, "offer_timestamp", None)
-    if isinstance(offered, int) and isinstance(channel.offer_timestamp, int):
-        return offered < channel.offer_timestamp
-    return False
-
-
-def _leg(channel: Channel) -> Leg:
-    return Leg(
-        uuid=channel.uuid or "",
-        party=party_of(channel),
-        direction=channel.direction,
-        offered=channel.offer_timestamp,
-        answered=channel.answer_timestamp,
-        hangup=channel.hangup,
-    )
-
-
-def _latest(channel: Channel) -> int:
-    """The last moment at which a channel is known to have lived."""
-    times = (channel.offer_timestamp, channel.answer_timestamp, since(channel))
-    return max((time for time in times if isinstance(time, int)), default=0)

@@ -1,0 +1,268 @@
+"""Each of the simulator's stories as calls: what happens, how it ends, how long it all took.
+
+A line is a moment, what happens then, and to which call if there are several. Moments are
+counted as the story's own clock moves on, so that a time is right to the microsecond or not
+at all. Users are A, B, …, as they come up. After its end a call's phases follow, with their
+moments; where a story may take several ways, each is written down.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from runs import columns
+from told import STORIES, Scribe, World, tidy
+
+from basix_ws_cti.calls import CallRecord
+
+SEEDS = 12
+
+_IN_THE_QUEUE = """
+    0 starts: inbound from customer, ivr main_menu
+    1 now queued group
+    1 rings at 5 telephones
+"""
+
+_FETCHED = """
+    2 answered by A, waited since 0
+    3 parked by A
+    5 fetched by {0}, parked since 3
+    6 ends: answered by caller, NORMAL_CLEARING
+      ivr main_menu 0-1, queued group 1-2, talking A 2-3, parked by A 3-5, talking {0} 5-6
+"""
+
+_TALK = """
+    0 starts: inbound from customer, ringing A
+    0 rings at A
+    1 answered by A, waited since 0
+"""
+
+
+def _hunted(tries):
+    """A hunt group's telephones ring one after another; the last one is answered."""
+    rings = "".join(f"{number + 1} rings at {'ABCDEFGHIJ'[number]}\n" for number in range(tries))
+    last = "ABCDEFGHIJ"[tries - 1]
+    return f"""
+        0 starts: inbound from customer, ivr main_menu
+        1 now queued group
+        {rings}{tries + 1} answered by {last}, waited since 0
+        {tries + 2} ends: answered by caller, NORMAL_CLEARING
+        ivr main_menu 0-1, queued group 1-{tries + 1}, talking {last} {tries + 1}-{tries + 2}
+    """
+
+
+SPECIFICATION = {
+    "inbound_call": [
+        _IN_THE_QUEUE
+        + """
+        2 answered by A, waited since 0
+        3 ends: answered by caller, NORMAL_CLEARING
+          ivr main_menu 0-1, queued group 1-2, talking A 2-3
+        """,
+        _IN_THE_QUEUE + _FETCHED.format("A"),
+        _IN_THE_QUEUE + _FETCHED.format("B"),
+    ],
+    "parked": [
+        _IN_THE_QUEUE + _FETCHED.format("A"),
+        _IN_THE_QUEUE + _FETCHED.format("B"),
+    ],
+    "hunt": [_hunted(tries) for tries in range(1, 6)],
+    "abandoned": [
+        _IN_THE_QUEUE
+        + """
+        2 ends: abandoned in queue by caller, NORMAL_CLEARING
+          ivr main_menu 0-1, queued group 1-2
+        """
+    ],
+    "voicemail": [
+        """
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 now voicemail A
+        2 ends: voicemail by caller, NORMAL_CLEARING
+          ringing A 0-1, voicemail A 1-2
+        """
+    ],
+    "direct_call": [
+        _TALK
+        + f"""
+        2 ends: answered by {side}, NORMAL_CLEARING
+          ringing A 0-1, talking A 1-2
+        """
+        for side in ("caller", "callee")
+    ],
+    "gave_up_ringing": [
+        """
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 ends: abandoned in ringing by caller, ORIGINATOR_CANCEL
+          ringing A 0-1
+        """
+    ],
+    "no_answer": [
+        """
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 ends: missed by pbx, NO_ANSWER 480
+          ringing A 0-1
+        """
+    ],
+    "picked_up": [
+        """
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        2 answered by B, waited since 0
+        3 ends: answered by caller, NORMAL_CLEARING
+          ringing A 0-2, talking B 2-3
+        """
+    ],
+    "blind_transfer": [
+        _TALK
+        + """
+        2 sent on by A to B
+        2 rings at B
+        3 answered by B, waited since 2
+        4 ends: answered by caller, NORMAL_CLEARING
+          ringing A 0-1, talking A 1-2, ringing B 2-3, talking B 3-4
+        """
+    ],
+    "attended_transfer": [
+        _TALK
+        + """
+        2 #2 starts: internal from A, ringing B
+        2 #2 rings at B
+        3 #2 answered by B, waited since 2
+        4 #2 ends: answered joined #1
+          #2 ringing B 2-3, talking B 3-4
+        4 sent on by A to B
+        5 ends: answered by caller, NORMAL_CLEARING
+          ringing A 0-1, talking A 1-4, talking B 4-5
+        """
+    ],
+    "after_hours": [
+        """
+        0 starts: inbound from customer, ivr
+        2 now ringing sip:night@voice.example.com
+        3 now ringing night@branch.example.com
+        4 ends: abandoned in ringing by caller, NORMAL_CLEARING
+          ivr 0-2, ringing sip:night@voice.example.com 2-3, ringing night@branch.example.com 3-4
+        """
+    ],
+    "too_long": [
+        _TALK
+        + """
+        3 ends: answered by pbx, ALLOTTED_TIMEOUT
+          ringing A 0-1, talking A 1-3
+        """
+    ],
+    "internal_call": [
+        f"""
+        0 starts: internal from A, ringing B
+        0 rings at B
+        1 answered by B, waited since 0
+        2 ends: answered by {side}, NORMAL_CLEARING
+          ringing B 0-1, talking B 1-2
+        """
+        for side in ("caller", "callee")
+    ],
+    "outbound_call": [
+        f"""
+        0 starts: outbound from A, ringing customer
+        0 rings at customer
+        1 answered by customer, waited since 0
+        2 ends: answered by {side}, NORMAL_CLEARING
+          ringing customer 0-1, talking customer 1-2
+        """
+        for side in ("caller", "callee")
+    ],
+    **{
+        story: [
+            f"""
+            0 starts: outbound from A, ringing customer
+            0 rings at customer
+            1 ends: {ending}
+              ringing customer 0-1
+            """
+        ]
+        for story, ending in {
+            "busy": "busy by callee, USER_BUSY 486",
+            "rejected": "rejected by callee, CALL_REJECTED 603",
+            "unreachable": "failed by callee, NO_USER_RESPONSE 408",
+        }.items()
+    },
+    "click_to_call": [
+        """
+        0 starts: internal from A, ringing A
+        0 rings at A
+        1 now ringing customer
+        1 rings at customer
+        2 answered by customer, waited since 0
+        3 ends: answered by callee, NORMAL_CLEARING
+          ringing A 0-1, ringing customer 1-2, talking customer 2-3
+        """
+    ],
+    "checking_voicemail": [
+        """
+        0 starts: internal from A, other checking_voicemail
+        1 ends: answered by caller, NORMAL_CLEARING
+          other checking_voicemail 0-1
+        """
+    ],
+    "conference": [
+        _TALK
+        + """
+        2 #2 starts: internal from B, other conference
+        3 now conference 8000
+        3 #2 now conference 8000
+        5 ends: answered by caller, NORMAL_CLEARING
+          ringing A 0-1, talking A 1-3, conference 8000 3-5
+        6 #2 ends: answered by caller, NORMAL_CLEARING
+          #2 other conference 2-3, conference 8000 3-6
+        """
+    ],
+    "eavesdrop": [
+        _TALK
+        + """
+        2 #2 starts: internal from B, ringing B
+        2 #2 rings at B
+        3 #2 now other eavesdrop
+        4 #2 ends: answered by caller, NORMAL_CLEARING
+          #2 ringing B 2-3, other eavesdrop 3-4
+        5 ends: answered by caller, NORMAL_CLEARING
+          ringing A 0-1, talking A 1-5
+        """
+    ],
+    "office": [""],
+}
+
+
+@functools.cache
+def play(story, seed):
+    """A story in an office of five; a group that hunts is the fourth of ten each."""
+    return World(seed, users=40 if story == "hunt" else 5).play(story)
+
+
+def test_every_story_is_specified():
+    """The specification has every story of the simulator."""
+    assert SPECIFICATION.keys() == STORIES.keys()
+
+
+@pytest.mark.parametrize("story", SPECIFICATION)
+def test_each_story(story):
+    """A story gives the calls and events that are specified, whoever takes part in it."""
+    worlds = [play(story, seed) for seed in range(SEEDS)]
+    ways = {tidy(way) for way in SPECIFICATION[story]}
+    assert {tidy(Scribe(world).write(world.events)) for world in worlds} == ways
+
+
+@pytest.mark.parametrize("story", SPECIFICATION)
+def test_each_story_in_the_book(story):
+    """A story's records are what the PBX's own book says, and nothing is kept of them."""
+    for seed in range(SEEDS):
+        world = play(story, seed)
+        records = [CallRecord.of(call) for call in world.ended]
+        assert [columns(record) for record in records] == [columns(row) for row in world.pbx.ledger]
+        assert all(record.complete for record in records)
+        assert not world.tracker.calls
+        assert not world.tracker._call_of
