@@ -165,19 +165,19 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, peaceful=False):
 
     pbx.listeners.append(hear)
     timeline.start(scenarios.day(pbx, timeline, rate))
+    blindness = chance.choice([40, 200, 1000])
     end = pbx.now + round(seconds * 1e6)
     while pbx.now < end:
         timeline.step()
         if not peaceful and pbx.channels and chance.random() < 0.3:
             with contextlib.suppress(NotPossibleError):
                 interfere(pbx, chance)
-        match chance.randrange(40):
-            case 0:
-                partly.go_blind()
-            case 1 | 2 | 3 | 4:
-                partly.see_again()
-            case 5 if chance.random() < 0.2:
-                partly.join()
+        if chance.randrange(blindness) == 0:
+            partly.go_blind()
+        elif chance.random() < 0.1:
+            partly.see_again()
+        elif chance.randrange(5 * blindness) == 0:
+            partly.join()
         if chance.random() < 0.2:
             for watcher in watchers:
                 watcher.check()

@@ -1,0 +1,86 @@
+"""Hangup causes: what they mean, and which SIP status a refusal carried."""
+
+from __future__ import annotations
+
+import pytest
+
+from basix_ws_cti.calls.causes import _CAUSES, meaning, sip_status
+from basix_ws_cti.elements import Hangup
+
+# FreeSWITCH's hangup-cause table, where it names a SIP status.
+STATUSES = {
+    "UNALLOCATED_NUMBER": 404,
+    "NO_ROUTE_TRANSIT_NET": 404,
+    "NO_ROUTE_DESTINATION": 404,
+    "USER_BUSY": 486,
+    "NO_USER_RESPONSE": 408,
+    "NO_ANSWER": 480,
+    "SUBSCRIBER_ABSENT": 480,
+    "CALL_REJECTED": 603,
+    "NUMBER_CHANGED": 410,
+    "REDIRECTION_TO_NEW_DESTINATION": 410,
+    "EXCHANGE_ROUTING_ERROR": 483,
+    "DESTINATION_OUT_OF_ORDER": 502,
+    "INVALID_NUMBER_FORMAT": 484,
+    "FACILITY_REJECTED": 501,
+    "NORMAL_UNSPECIFIED": 480,
+    "NORMAL_CIRCUIT_CONGESTION": 503,
+    "NETWORK_OUT_OF_ORDER": 503,
+    "NORMAL_TEMPORARY_FAILURE": 503,
+    "SWITCH_CONGESTION": 503,
+    "REQUESTED_CHAN_UNAVAIL": 503,
+    "OUTGOING_CALL_BARRED": 403,
+    "INCOMING_CALL_BARRED": 403,
+    "BEARERCAPABILITY_NOTAUTH": 403,
+    "BEARERCAPABILITY_NOTAVAIL": 503,
+    "BEARERCAPABILITY_NOTIMPL": 488,
+    "FACILITY_NOT_IMPLEMENTED": 501,
+    "SERVICE_NOT_IMPLEMENTED": 501,
+    "INCOMPATIBLE_DESTINATION": 488,
+    "RECOVERY_ON_TIMER_EXPIRE": 504,
+    "ORIGINATOR_CANCEL": 487,
+}
+
+
+@pytest.mark.parametrize(("cause", "status"), STATUSES.items())
+def test_statuses_of_refusals(cause, status):
+    """A refusal carried the status that FreeSWITCH has for its cause, whichever way it went."""
+    assert sip_status(Hangup("send_refuse", cause)) == status
+    assert sip_status(Hangup("recv_refuse", cause)) == status
+
+
+@pytest.mark.parametrize("cause", ["NORMAL_CLEARING", "LOSE_RACE", "BRAND_NEW"])
+def test_a_refusal_for_any_other_cause_is_480(cause):
+    """A cause that has no status of its own goes out as 480."""
+    assert sip_status(Hangup("send_refuse", cause)) == 480
+
+
+@pytest.mark.parametrize(
+    "disposition", ["send_bye", "recv_bye", "send_cancel", "recv_cancel", "refuse_bye", ""]
+)
+def test_only_refusals_have_a_status(disposition):
+    """What is no refusal carried no status, whatever the cause."""
+    assert sip_status(Hangup(disposition, "USER_BUSY")) is None
+
+
+def test_nothing_known_has_no_status():
+    """Without a hang-up, or without a cause, there is no status."""
+    assert sip_status(None) is None
+    assert sip_status(Hangup("send_refuse", None)) is None
+
+
+def test_every_cause_has_a_meaning():
+    """Each cause of the table has a text of its own sort, and a status that is one."""
+    assert STATUSES.keys() <= _CAUSES.keys()
+    for cause, (text, status) in _CAUSES.items():
+        assert meaning(cause) == text
+        assert text
+        assert text == text.strip().rstrip(".")
+        assert cause == cause.upper()
+        assert status is None or 400 <= status <= 699
+
+
+@pytest.mark.parametrize("cause", [None, "BRAND_NEW", "user_busy"])
+def test_an_unknown_cause_has_no_meaning(cause):
+    """A cause that nobody knows is not explained."""
+    assert meaning(cause) is None

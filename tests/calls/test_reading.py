@@ -1,0 +1,220 @@
+"""What one channel tells of its call."""
+
+from __future__ import annotations
+
+import pytest
+
+from basix_ws_cti import Channel
+from basix_ws_cti.calls import Party, Phase
+from basix_ws_cti.calls.reading import (
+    calls_outside,
+    is_second,
+    latest_of,
+    leg_of,
+    party_behind,
+    party_of,
+    phase_of,
+    since,
+)
+from basix_ws_cti.elements import EndUser, EndUsers, OtherInfo
+from basix_ws_cti.states import (
+    Bridged,
+    Calling,
+    CallingSipTermination,
+    CheckingVoicemail,
+    Conference,
+    Eavesdrop,
+    Ivr,
+    OtherState,
+    Park,
+    Ringing,
+    SystemOperation,
+    Voicemail,
+    XmlIvr,
+)
+
+TARO = EndUser(id="1", name="Taro")
+NAMELESS = EndUser(id="2")
+
+
+def people(*items):
+    return EndUsers(count=len(items), items=items)
+
+
+@pytest.mark.parametrize(
+    ("fields", "party"),
+    [
+        (
+            {"direction": "inbound", "calling_number": "5", "end_user": people(TARO, NAMELESS)},
+            Party(number="5", name="Taro", end_user=TARO),
+        ),
+        (
+            {"direction": "inbound", "calling_number": "5", "calling_name": "Ann"},
+            Party(number="5", name="Ann"),
+        ),
+        (
+            {"direction": "inbound", "calling_number": "5", "calling_name": "5"},
+            Party(number="5"),
+        ),
+        (
+            {
+                "direction": "inbound",
+                "calling_number": "5",
+                "calling_name": "Ann",
+                "end_user": people(NAMELESS),
+            },
+            Party(number="5", name="Ann", end_user=NAMELESS),
+        ),
+        (
+            {"direction": "outbound", "calling_number": "5", "called_number": "6"},
+            Party(number="6"),
+        ),
+        (
+            {"direction": "inbound", "user_id": 7, "calling_name": "Bo"},
+            Party(user_id=7, name="Bo"),
+        ),
+        ({"direction": "outbound", "user_id": 7, "calling_name": "Ann"}, Party(user_id=7)),
+        ({"end_user": "raw"}, Party()),
+        ({"extra": {"whoscall": "%7B"}}, Party(whoscall="%7B")),
+        ({"extra": {"whoscall": 5}}, Party()),
+    ],
+)
+def test_who_is_at_the_end(fields, party):
+    """The party of a channel is its user, or the number outside, with who the CRM says it is."""
+    assert party_of(Channel(uuid="a", **fields)) == party
+
+
+@pytest.mark.parametrize(
+    ("info", "party"),
+    [
+        (None, Party()),
+        ("raw", Party()),
+        (OtherInfo(type="user", user_id=7, address="term1"), Party(user_id=7)),
+        (OtherInfo(type="end_user", address="5", whoscall="w"), Party(number="5", whoscall="w")),
+        (
+            OtherInfo(type="end_user", address="5", end_user=people(TARO)),
+            Party(number="5", name="Taro", end_user=TARO),
+        ),
+    ],
+)
+def test_who_is_behind(info, party):
+    """Of who is at the other end a channel knows what its other_info says."""
+    assert party_behind(Channel(uuid="a", other_info=info)) == party
+
+
+@pytest.mark.parametrize(
+    ("fields", "outside"),
+    [
+        ({"peer_location": "external", "direction": "outbound"}, True),
+        ({"peer_location": "external", "direction": "inbound"}, False),
+        ({"peer_location": "internal", "state": Ringing()}, False),
+        ({"state": CallingSipTermination(url="sip:x")}, True),
+        ({"state": Calling(target_location="ext")}, True),
+        ({"state": Calling(target_location="int")}, False),
+    ],
+)
+def test_who_is_called_outside(fields, outside):
+    """A call goes outside with a leg that the PBX offers there, or is about to."""
+    assert calls_outside(Channel(uuid="a", **fields)) is outside
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (Ivr(ivr_id="menu"), {"kind": "ivr", "place": "menu"}),
+        (XmlIvr(), {"kind": "ivr"}),
+        (Calling(target_type="group", group_id=9), {"kind": "queued", "party": Party(group_id=9)}),
+        (Calling(target_type="user", user_id=7), {"kind": "ringing", "party": Party(user_id=7)}),
+        (
+            Calling(target_type="pstn", address="5"),
+            {"kind": "ringing", "party": Party(number="5")},
+        ),
+        (CallingSipTermination(url="u"), {"kind": "ringing", "party": Party(number="u")}),
+        (Ringing(), {"kind": "ringing", "party": Party(number="6")}),
+        (Bridged(), {"kind": "talking", "party": Party(user_id=3)}),
+        (Park(slot=901, parker_id=7), {"kind": "parked", "place": 901, "by": 7}),
+        (
+            Voicemail(target_type="group", target_id=9, target_name="g"),
+            {"kind": "voicemail", "party": Party(group_id=9), "place": "g"},
+        ),
+        (
+            Voicemail(target_type="user", target_id=7, target_name="u"),
+            {"kind": "voicemail", "party": Party(user_id=7), "place": "u"},
+        ),
+        (Conference(room_id="8000"), {"kind": "conference", "place": "8000"}),
+        (SystemOperation(operation="unpark"), {"kind": "other", "place": "unpark"}),
+        (CheckingVoicemail(target_name="u"), {"kind": "other", "place": "checking_voicemail"}),
+        (Eavesdrop(uuid="x"), {"kind": "other", "place": "eavesdrop"}),
+        (OtherState(name="dancing"), {"kind": "other", "place": "dancing"}),
+        (None, {"kind": "unknown"}),
+        ("raw", {"kind": "unknown"}),
+    ],
+)
+def test_what_a_line_does(state, expected):
+    """Every state of a line is a phase of its call."""
+    info = OtherInfo(type="user", user_id=3)
+    line = Channel(uuid="a", state=state, other_info=info, called_number="6")
+    assert phase_of(line, None, 5) == Phase(started=5, **expected)
+
+
+def test_whom_a_line_talks_to():
+    """The other leg says who talks there, but what the directory says of them; or the line does."""
+    info = OtherInfo(type="end_user", address="9", whoscall="w")
+    line = Channel(uuid="a", state=Bridged(), other_info=info, user_id=7)
+    other = Channel(uuid="b", calling_number="5", direction="inbound")
+    said = Channel(uuid="b", calling_number="5", direction="inbound", extra={"whoscall": "own"})
+    assert phase_of(line, other, 5).party == Party(number="5", whoscall="w")
+    assert phase_of(line, said, 5).party == Party(number="5", whoscall="own")
+    assert phase_of(line, line, 5).party == Party(user_id=7)
+    assert phase_of(line, None, 5).party == Party(number="9", whoscall="w")
+
+
+@pytest.mark.parametrize(
+    ("fields", "second"),
+    [
+        ({"state": Ringing(), "direction": "outbound"}, True),
+        ({"state": Ringing(), "direction": "inbound"}, False),
+        ({"state": Bridged()}, False),
+        ({"offer_timestamp": 5, "other_info": OtherInfo(offer_timestamp=4)}, True),
+        ({"offer_timestamp": 5, "other_info": OtherInfo(offer_timestamp=6)}, False),
+        (
+            {
+                "offer_timestamp": 5,
+                "direction": "outbound",
+                "other_info": OtherInfo(offer_timestamp=5, direction="inbound"),
+            },
+            True,
+        ),
+        (
+            {
+                "offer_timestamp": 5,
+                "direction": "inbound",
+                "other_info": OtherInfo(offer_timestamp=5, direction="outbound"),
+            },
+            False,
+        ),
+        ({"offer_timestamp": "5", "other_info": OtherInfo(offer_timestamp=4)}, False),
+    ],
+)
+def test_which_leg_came_second(fields, second):
+    """A leg is second that rings for another, or that was offered later, or on its behalf."""
+    assert is_second(Channel(uuid="a", **fields)) is second
+
+
+def test_times_of_a_channel():
+    """When a channel entered its state, and was last known to live, is what it says of it."""
+    assert since(Channel(uuid="a", state=Ringing(ts=5))) == 5
+    assert since(Channel(uuid="a", state=Ringing(ts="5"))) is None
+    assert since(Channel(uuid="a", state="raw")) is None
+    full = Channel(uuid="a", state=Ringing(ts=5), offer_timestamp=3, answer_timestamp=9)
+    assert latest_of(full) == 9
+    assert latest_of(Channel(uuid="a", state=Ringing(ts=5), offer_timestamp="9")) == 5
+    assert latest_of(Channel(uuid="a")) == 0
+
+
+def test_a_leg_of_a_channel():
+    """A leg is what a channel says of itself; that it has ended is not its to say."""
+    channel = Channel(uuid="a", user_id=7, direction="outbound", offer_timestamp=3)
+    leg = leg_of(channel)
+    assert (leg.uuid, leg.party, leg.offered) == ("a", Party(user_id=7), 3)
+    assert (leg.answered, leg.ended, leg.hangup, leg.outcome) == (None, None, None, None)

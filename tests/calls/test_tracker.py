@@ -1,0 +1,756 @@
+"""CallTracker where it is hard: joined late, blind for a while, shown a part, in any order."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+from told import CALLERS, STORIES, Scribe, World, tidy
+
+from basix_ws_cti import Channel, Mirror
+from basix_ws_cti.calls import (
+    CallEnded,
+    CallRetrieved,
+    CallRinging,
+    CallStarted,
+    CallTracker,
+    CallTransferred,
+    CallUpdated,
+    Party,
+    live,
+)
+from basix_ws_cti.elements import OtherInfo
+from basix_ws_cti.mirror import Added, Changed, Removed
+from basix_ws_cti.simulator.pbx import DID
+from basix_ws_cti.states import Bridged, Ivr, Park, Ringing, SystemOperation
+from basix_ws_cti.status import Gap
+
+YAMADA = CALLERS[0]
+
+
+def told(world):
+    return tidy(Scribe(world).write(world.events))
+
+
+def ring(world, number=0):
+    """Yamada calls a user, whose telephone rings: both legs."""
+    line = world.pbx.receive(YAMADA, DID)
+    return line, world.pbx.call_user(line, world.users[number])
+
+
+def talk(world, number=0):
+    line, leg = ring(world, number)
+    world.wait(2)
+    world.pbx.connect(leg)
+    world.wait(10)
+    return line, leg
+
+
+def call_of(world, channel):
+    """The call that a channel is a living leg of."""
+    (call,) = (
+        call
+        for call in world.tracker.calls.values()
+        if any(leg.uuid == channel.uuid and leg.ended is None for leg in call.legs)
+    )
+    return call
+
+
+# == what a user's own connection shows ====================================================
+
+
+def test_a_user_is_called():
+    """Where only the telephone that rings is shown, it is the same call: same id, same caller."""
+    world = World(user=0)
+    line, leg = ring(world)
+    world.wait(3)
+    world.pbx.connect(leg)
+    world.wait(9)
+    world.pbx.hang_up(line)
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 ends: answered by caller, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2
+    """)
+    (call,) = world.ended
+    assert call.id == line.uuid
+    assert call.caller == Party(
+        number=YAMADA.number, name=YAMADA.name, end_user=call.caller.end_user
+    )
+    assert call.answered_by == Party(user_id=world.users[0].id)
+
+
+def test_a_user_calls_out():
+    """Where only the user's leg is shown, who is called and hangs up is told by that leg."""
+    world = World(user=0)
+    line = world.pbx.receive(world.users[0], YAMADA.number)
+    leg = world.pbx.call_out(line, YAMADA)
+    world.wait(3)
+    world.pbx.connect(leg)
+    world.wait(9)
+    world.pbx.hang_up(leg)
+    assert told(world) == tidy("""
+        0 starts: outbound from A, ringing customer
+        1 answered by customer, waited since 0
+        2 ends: answered by callee, NORMAL_CLEARING
+        ringing customer 0-1, talking customer 1-2
+    """)
+
+
+@pytest.mark.parametrize("story", ["pick", "race"])
+def test_another_was_faster(story):
+    """A telephone that stops to ring because another answered: never a missed call."""
+    world = World(user=0)
+    line = world.pbx.receive(YAMADA, DID)
+    if story == "race":
+        legs = world.pbx.call_group(line, world.group)
+        world.wait(3)
+        world.pbx.connect(legs[1])
+    else:
+        world.pbx.call_user(line, world.users[0])
+        world.wait(3)
+        leg = world.pbx.receive(world.users[1], "pickup")
+        world.pbx.pick_up(leg, line)
+    (call,) = world.ended
+    assert (call.disposition, call.ended_by) == ("picked up elsewhere", "pbx")
+    assert [leg.outcome for leg in call.legs] == ["picked up elsewhere"]
+    assert call.cause == ("LOSE_RACE" if story == "race" else "PICKED_OFF")
+
+
+def test_the_caller_gives_up_unseen():
+    """A cancel that is sent on to a telephone is the caller's, whose leg is not shown."""
+    world = World(user=0)
+    line, _ = ring(world)
+    world.wait(5)
+    world.pbx.hang_up(line)
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 ends: abandoned in ringing by caller, ORIGINATOR_CANCEL
+        ringing A 0-1
+    """)
+
+
+def test_parked_and_fetched_unseen():
+    """A user who parks somebody unseen is through; who fetches somebody unseen begins anew."""
+    world = World(user=0)
+    line, _ = talk(world, number=0)
+    slot = world.pbx.park(line)
+    world.wait(20)
+    leg = world.pbx.receive(world.users[0], str(slot))
+    world.pbx.enter(leg, "system_operation", operation="unpark")
+    world.wait(1)
+    world.pbx.retrieve(leg, line)
+    world.wait(5)
+    world.pbx.hang_up(leg)
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 ends: answered by callee, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2
+        3 #2 starts: internal from A, other unpark
+        4 #2 answered by customer, waited since 3
+        5 #2 ends: answered by caller, NORMAL_CLEARING
+        #2 other unpark 3-4, talking customer 4-5
+    """)
+
+
+# == hand-built ============================================================================
+
+
+def test_the_only_telephone_of_a_queue_refuses():
+    """A telephone that is busy does not end a queue; when the PBX does, it was missed."""
+    world = World()
+    line = world.pbx.receive(YAMADA, DID)
+    (leg, *others) = world.pbx.call_group(line, world.group)
+    world.wait(1)
+    world.pbx.refuse(leg)
+    world.wait(20)
+    for other in others:
+        world.pbx.give_up(other)
+    world.pbx.hang_up(line, by_peer=False)
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, queued group
+        0 rings at 5 telephones
+        2 ends: missed by pbx, NO_ANSWER 480
+        queued group 0-2
+    """)
+    outcomes = [leg.outcome for leg in world.ended[0].legs]
+    assert outcomes == ["busy", *["missed"] * 5]
+
+
+def test_busy_with_all_causes():
+    """A call is busy when who was asked is, and the PBX ends the line for that cause."""
+    world = World()
+    _, leg = ring(world)
+    world.wait(1)
+    world.pbx.hang_up(leg)
+    (call,) = world.ended
+    assert (call.disposition, call.ended_by, call.sip_status) == ("busy", "callee", 486)
+
+
+def test_announced_transfer_by_who_called():
+    """A user calls a customer, asks a colleague, and hands the customer over: one call goes on."""
+    world = World()
+    line = world.pbx.receive(world.users[0], YAMADA.number)
+    customer = world.pbx.call_out(line, YAMADA)
+    world.wait(3)
+    world.pbx.connect(customer)
+    world.wait(9)
+    asking = world.pbx.receive(world.users[0], world.users[1].main_extension)
+    asked = world.pbx.call_user(asking, world.users[1])
+    world.wait(2)
+    world.pbx.connect(asked)
+    world.wait(4)
+    world.pbx.join_calls(customer, asked)
+    world.wait(30)
+    world.pbx.hang_up(asked)
+    assert told(world) == tidy("""
+        0 starts: outbound from A, ringing customer
+        0 rings at customer
+        1 answered by customer, waited since 0
+        2 #2 starts: internal from A, ringing B
+        2 #2 rings at B
+        3 #2 answered by B, waited since 2
+        4 #2 ends: answered joined #1
+        #2 ringing B 2-3, talking B 3-4
+        4 sent on by A to B
+        5 ends: answered by callee, NORMAL_CLEARING
+        ringing customer 0-1, talking customer 1-4, talking B 4-5
+    """)
+
+
+def test_announced_transfer_of_second_legs():
+    """Two calls' second legs are joined: who talked first goes on, with somebody else."""
+    world = World()
+    line, leg = talk(world, 0)
+    asking = world.pbx.receive(YAMADA, DID)  # the same customer on another line
+    asked = world.pbx.call_user(asking, world.users[1])
+    world.pbx.connect(asked)
+    world.wait(4)
+    for one, other in ((leg, asked), (asked, leg)):
+        one.other_uuid, one.other_info = other.uuid, other.summary
+    world.pbx.enter(leg, "bridged")
+    world.pbx.enter(asked, "bridged")
+    world.pbx._end(line, "recv_bye")
+    world.pbx._end(asking, "recv_bye")
+    sent = [event for event in world.events if isinstance(event, CallTransferred)]
+    assert [(event.source.number, event.target.user_id) for event in sent] == [
+        (YAMADA.number, world.users[1].id)
+    ]
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_park_recall(comes_back):
+    """A parked call that rings back is no transfer; somebody answers, or the caller gives up."""
+    world = World()
+    line, _ = talk(world)
+    world.pbx.park(line)
+    world.wait(60)
+    (leg,) = world.pbx.transfer(line, world.users[0])
+    world.wait(3)
+    if comes_back:
+        world.pbx.connect(leg)
+        world.wait(5)
+    world.pbx.hang_up(line)
+    again = """
+        4 answered by A, waited since 3
+        5 ends: answered by caller, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4, talking A 4-5
+    """
+    gone = """
+        4 ends: answered by caller, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4
+    """
+    assert told(world) == tidy(
+        """
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 parked by A
+        3 now ringing A
+        3 rings at A
+        """
+        + (again if comes_back else gone)
+    )
+    assert world.ended[0].transfers == 0
+
+
+def test_transfers_to_a_group_and_outside():
+    """A call is sent on to a group, and from there to a number outside."""
+    world = World()
+    line, _ = talk(world)
+    legs = world.pbx.transfer(line, world.group)
+    world.wait(3)
+    world.pbx.connect(legs[2])
+    world.wait(4)
+    (leg,) = world.pbx.transfer(line, CALLERS[3])
+    world.wait(5)
+    world.pbx.connect(leg)
+    world.wait(6)
+    world.pbx.hang_up(leg)
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 sent on by A to group
+        2 rings at 5 telephones
+        3 answered by B, waited since 2
+        4 sent on by B to customer
+        4 rings at customer
+        5 answered by customer, waited since 4
+        6 ends: answered by callee, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2, queued group 2-3, talking B 3-4, ringing customer 4-5, \
+talking customer 5-6
+    """)
+    assert world.ended[0].transfers == 2
+    assert world.ended[0].direction == "inbound"
+
+
+def test_a_user_s_call_is_sent_outside():
+    """An internal call that is sent on to somebody outside is an outbound one from then on."""
+    world = World()
+    line = world.pbx.receive(world.users[0], world.users[1].main_extension)
+    leg = world.pbx.call_user(line, world.users[1])
+    world.pbx.connect(leg)
+    world.wait(3)
+    world.pbx.transfer(leg, YAMADA)
+    (call,) = world.tracker.calls.values()
+    assert call.direction == "outbound"
+    assert (call.caller.user_id, call.phase.kind) == (world.users[0].id, "ringing")
+
+
+@pytest.mark.parametrize("how", ["park", "pickup"])
+def test_too_late_to_fetch(how):
+    """Who wants to fetch a call that ends meanwhile has a call of their own, and changes none."""
+    world = World()
+    line, leg = talk(world) if how == "park" else ring(world)
+    number = str(world.pbx.park(line)) if how == "park" else f"pickup_uuid.{leg.uuid}"
+    world.wait(1)
+    guest = world.pbx.receive(world.users[1], number)
+    world.pbx.enter(guest, "system_operation", operation="fetch")
+    assert len(world.tracker.calls) == 1
+    world.wait(1)
+    world.pbx.hang_up(line)
+    (call,) = world.ended
+    ended = call.ended
+    assert ended == world.pbx.now
+    assert call.disposition == ("answered" if how == "park" else "abandoned")
+    assert call_of(world, guest).caller.user_id == world.users[1].id
+    world.wait(1)
+    world.pbx.hang_up(guest)
+    assert [one.id for one in world.ended] == [line.uuid, guest.uuid]
+
+
+def test_a_guest_does_not_lead():
+    """When the caller's leg is gone, and others go on, who wanted to fetch it does not lead."""
+    world = World()
+    line, leg = ring(world)
+    guest = world.pbx.receive(world.users[1], f"pickup_uuid.{leg.uuid}")
+    world.pbx.enter(guest, "system_operation", operation="pickup")
+    world.pbx.connect(leg)
+    world.wait(2)
+    world.pbx.transfer(leg, YAMADA)
+    world.wait(2)
+    assert call_of(world, guest).phase.kind == "ringing"
+    world.pbx.hang_up(leg)
+    assert [phase.kind for phase in world.ended[0].phases] == ["ringing", "talking", "ringing"]
+    assert world.ended[0].ended_by == "callee"
+    assert line.uuid == world.ended[0].id
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_unpark(known):
+    """Who dials the slot belongs to the call at once, or, if the slot says nothing, when they talk."""
+    world = World()
+    line, _ = talk(world)
+    slot = world.pbx.park(line)
+    world.wait(20)
+    leg = world.pbx.receive(world.users[1], str(slot) if known else "fetch it")
+    world.pbx.enter(leg, "system_operation", operation="unpark")
+    assert (call_of(world, leg).id == line.uuid) is known
+    world.wait(1)
+    world.pbx.retrieve(leg, line)
+    (fetched,) = (event for event in world.events if isinstance(event, CallRetrieved))
+    assert fetched.call.id == call_of(world, leg).id == line.uuid
+    assert (fetched.parked_for, fetched.party.user_id) == (21_000_000, world.users[1].id)
+    world.wait(3)
+    world.pbx.hang_up(line)
+    assert [call.joined for call in world.ended] == ([None] if known else [line.uuid, None])
+    assert world.ended[-1].id == line.uuid
+
+
+def test_two_calls_with_the_same_people():
+    """Two calls of the same two people are two."""
+    world = World()
+    first, leg = talk(world)
+    second = world.pbx.receive(YAMADA, DID)
+    other = world.pbx.call_user(second, world.users[0])
+    assert {call_of(world, leg).id, call_of(world, other).id} == {first.uuid, second.uuid}
+    world.pbx.hang_up(second)
+    world.pbx.hang_up(first)
+    assert [call.id for call in world.ended] == [second.uuid, first.uuid]
+
+
+def test_a_leg_that_never_ends():
+    """A telephone that is never said to fall silent keeps its call, until a picture lacks it."""
+    world = World()
+    line, leg = ring(world)
+    world.wait(2)
+    messages = [
+        Removed("channel", one) for one in world.mirror.channels.values() if one.uuid == line.uuid
+    ]
+    (call,) = world.tracker.calls.values()
+    world.tracker.apply(messages)
+    assert [one.uuid for one in world.tracker.calls[call.id].legs if one.ended is None] == [
+        leg.uuid
+    ]
+    world.pbx.listeners.clear()
+    world.pbx.hang_up(line)
+    world.see_again()
+    (call,) = world.ended
+    assert not call.complete
+
+
+# == joined late ===========================================================================
+
+
+def _same(call):
+    """What a client that came late must know as well of a call."""
+    return (
+        call.direction,
+        attrs.evolve(call.caller, whoscall=None),
+        call.called_number,
+        attrs.evolve(call.phase, party=attrs.evolve(call.phase.party, whoscall=None)),
+        {leg.uuid for leg in call.legs if leg.ended is None},
+    )
+
+
+def moments(story, seed):
+    """A story at each of its moments."""
+    world = World(seed, users=40 if story == "hunt" else 5)
+    world.timeline.start(STORIES[story](world.pbx))
+    while world.timeline.pause is not None:
+        world.timeline.step()
+        yield world
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_joined_at_each_moment_in_any_order(story, seed):
+    """Who comes late finds the calls that those find who were there, whatever comes first."""
+    for world in moments(story, seed):
+        legs = list(world.mirror.channels.values())
+        late = CallTracker(legs).calls
+        if "conference" not in {leg.state.name for leg in legs}:
+            assert {key: _same(call) for key, call in late.items()} == {
+                key: _same(call) for key, call in world.tracker.calls.items()
+            }
+        for order in itertools.islice(itertools.permutations(legs), 24):
+            found = CallTracker(order).calls
+            assert {**found} == {
+                key: attrs.evolve(late[key], legs=found[key].legs) for key in found
+            }
+            assert {key: set(call.legs) for key, call in found.items()} == {
+                key: set(call.legs) for key, call in late.items()
+            }
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_told_in_any_order(story):
+    """So it is when the legs are told of one by one, and not in the order of their coming.
+
+    But for who wants to fetch a call that is not there yet: see the tests of unpark.
+    """
+    for world in moments(story, 1):
+        legs = list(world.mirror.channels.values())
+        if {"conference", "system_operation"} & {leg.state.name for leg in legs}:
+            continue
+        for order in itertools.islice(itertools.permutations(legs), 24):
+            tracker = CallTracker()
+            for leg in order:
+                tracker.apply([Added("channel", leg)])
+            assert {key: _same(call)[:3] for key, call in tracker.calls.items()} == {
+                key: _same(call)[:3] for key, call in world.tracker.calls.items()
+            }
+            assert {key: call.started for key, call in tracker.calls.items()} == {
+                key: call.started for key, call in world.tracker.calls.items()
+            }
+
+
+def test_joined_in_a_talk():
+    """A talk that was found going on: what was before is unknown, and the rest is right."""
+    world = World()
+    line, leg = talk(world)
+    world.join()
+    (call,) = world.tracker.calls.values()
+    assert call.id == line.uuid
+    assert not call.complete
+    assert [(phase.kind, phase.duration) for phase in call.phases] == [
+        ("unknown", 2_000_000),
+        ("talking", 0),
+    ]
+    assert call.answered_by.user_id == world.users[0].id
+    world.wait(5)
+    world.pbx.hang_up(leg)
+    assert told(world) == tidy("""
+        3 ends: answered by callee, NORMAL_CLEARING (incomplete)
+        unknown 0-1, talking A 1-3
+    """)
+
+
+# == blind for a while =====================================================================
+
+
+def test_a_gap_swallows_the_end():
+    """A call that is gone after a gap ended, for all that is known, when the gap began."""
+    world = World()
+    line, _ = talk(world)
+    world.blind = True
+    began = world.pbx.now
+    world.wait(5)
+    world.pbx.hang_up(line)
+    world.wait(5)
+    world.see_again([Gap(_moment(began), _moment(world.pbx.now), None)])
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 ends: answered (synthetic) (incomplete)
+        ringing A 0-1, talking A 1-2
+    """)
+    (call,) = world.ended
+    assert {leg.outcome for leg in call.legs} == {"unknown"}
+
+
+def test_a_gap_swallows_the_end_of_what_rang():
+    """How a call ended that rang when the gap began, nobody can say."""
+    world = World()
+    line, _ = ring(world)
+    world.wait(2)
+    world.blind = True
+    world.pbx.hang_up(line)
+    world.see_again()
+    (call,) = world.ended
+    # Without a gap to say when: the last moment at which it is known to have lived.
+    assert (call.disposition, call.ended) == ("unknown", call.started)
+    assert not call.complete
+
+
+def test_a_gap_swallows_the_answer():
+    """A call that was answered in a gap has been since the PBX says so, and is not complete."""
+    world = World()
+    line, leg = ring(world)
+    world.wait(2)
+    world.blind = True
+    world.pbx.connect(leg)
+    world.wait(3)
+    world.see_again()
+    world.pbx.hang_up(line)
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 ends: answered by caller, NORMAL_CLEARING (incomplete)
+        ringing A 0-1, talking A 1-2
+    """)
+
+
+def test_a_gap_swallows_a_transfer():
+    """A call that was sent on in a gap goes on with who is there after it."""
+    world = World()
+    line, _ = talk(world)
+    world.blind = True
+    (leg,) = world.pbx.transfer(line, world.users[1])
+    world.wait(4)
+    world.pbx.connect(leg)
+    world.wait(4)
+    world.see_again([Gap(_moment(world.moments[2]), _moment(world.pbx.now), None)])
+    assert list(world.tracker.calls) == [line.uuid]
+    world.wait(3)
+    world.pbx.hang_up(line)
+    assert told(world) == tidy("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        3 sent on by A to B
+        5 ends: answered by caller, NORMAL_CLEARING (incomplete)
+        ringing A 0-1, talking A 1-3, talking B 3-5
+    """)
+
+
+def test_a_gap_swallows_the_beginning():
+    """A call that began in a gap is told of after it, and is not complete."""
+    world = World()
+    world.blind = True
+    line, _ = ring(world)
+    world.wait(4)
+    world.see_again()
+    started, rings = world.events
+    assert isinstance(started, CallStarted)
+    assert isinstance(rings, CallRinging)
+    assert started.call.started == world.start
+    assert not started.call.complete
+    assert list(world.tracker.calls) == [line.uuid]
+
+
+# == odd and ends ==========================================================================
+
+
+def channel(uuid, **fields):
+    return Channel(uuid=uuid, **fields)
+
+
+def test_other_kinds_and_nameless_ones_are_no_calls():
+    """Changes of other kinds, and of a channel without a uuid, change nothing."""
+    tracker = CallTracker()
+    line = channel("a", state=Ivr(ts=1))
+    assert tracker.apply([Added("channel_waiting", line), Added("channel", channel(None))]) == []
+    assert tracker.apply([Removed("channel", line)]) == []
+    assert len(tracker.calls) == 0
+
+
+def test_channels_that_say_almost_nothing():
+    """A channel without timestamps, state or number is a call all the same."""
+    tracker = CallTracker()
+    (started,) = tracker.apply([Added("channel", channel("a"))])
+    assert (started.call.id, started.call.started, started.call.phase.kind) == ("a", 0, "unknown")
+    (ended,) = tracker.apply([Removed("channel", channel("a"))])
+    assert (ended.call.disposition, ended.call.ended, ended.call.ended_by) == ("unknown", 0, None)
+
+
+def test_unpark_by_number_needs_the_slot():
+    """A user's call to a number on which nobody stands is a call of its own."""
+    tracker = CallTracker()
+    parked = channel("a", state=Park(ts=5, slot=901), offer_timestamp=1)
+    dials = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
+    tracker.apply([Added("channel", parked)])
+    tracker.apply([Added("channel", channel("b", called_number="902", **dials))])
+    tracker.apply([Added("channel", channel("c", called_number="901", **dials))])
+    tracker.apply([Added("channel", channel("d", called_number="pickup_uuid.x", **dials))])
+    assert set(tracker.calls) == {"a", "b", "d"}
+
+
+def test_a_direction_that_changes_later_is_told():
+    """When only the direction of a call is new, there is an event for it."""
+    tracker = CallTracker()
+    line = channel("a", state=SystemOperation(ts=1), offer_timestamp=1, user_id=1)
+    tracker.apply([Added("channel", line)])
+    outward = attrs.evolve(line, called_number="110")
+    (event,) = tracker.apply([Changed("channel", outward, line)])
+    assert isinstance(event, CallUpdated)
+    assert event.call.called_number == "110"
+
+
+def test_the_directory_s_word_of_a_caller():
+    """What the caller directory says, which only other legs tell, is the caller's, and stays."""
+    tracker = CallTracker()
+    line = channel("a", state=Ivr(ts=1), offer_timestamp=1, peer_location="external")
+    info = OtherInfo(type="end_user", whoscall="%7B%7D", offer_timestamp=1, direction="inbound")
+    leg = channel(
+        "b",
+        state=Ringing(ts=2),
+        offer_timestamp=2,
+        other_uuid="a",
+        other_info=info,
+        direction="outbound",
+    )
+    tracker.apply([Added("channel", line)])
+    tracker.apply([Added("channel", leg)])
+    assert tracker.calls["a"].caller.whoscall == "%7B%7D"
+    tracker.apply([Removed("channel", leg)])
+    tracker.apply([Changed("channel", attrs.evolve(line, state=Ivr(ts=3, ivr_id=1)), line)])
+    assert tracker.calls["a"].caller.whoscall == "%7B%7D"
+
+
+def test_an_older_first_leg_that_comes_last():
+    """A first leg that is told of late makes its call begin when it was offered."""
+    tracker = CallTracker()
+    info = OtherInfo(type="end_user", offer_timestamp=10, direction="inbound")
+    leg = channel(
+        "b",
+        state=Bridged(ts=30),
+        offer_timestamp=20,
+        other_uuid="a",
+        other_info=info,
+        direction="outbound",
+        user_id=7,
+    )
+    tracker.apply([Added("channel", leg)])
+    assert list(tracker.calls) == ["a"]
+    line = channel("a", state=Bridged(ts=30), offer_timestamp=10, other_uuid="b")
+    tracker.apply([Added("channel", line)])
+    assert tracker.calls["a"].started == tracker.calls["a"].phases[0].started == 10
+    assert tracker.calls["a"].answered_by == Party(user_id=7)
+
+
+def test_memory_of_one_call_is_bounded(monkeypatch):
+    """A call keeps so many legs and phases, the legs that answered longest; and says so."""
+    monkeypatch.setattr(live, "MAX_ENDED_LEGS", 3)
+    monkeypatch.setattr(live, "MAX_PHASES", 4)
+    world = World()
+    line, _ = talk(world)
+    for number in range(4):
+        legs = world.pbx.transfer(line, world.group)
+        world.wait(1)
+        world.pbx.connect(legs[number])
+        world.wait(1)
+    world.pbx.hang_up(line)
+    (call,) = world.ended
+    assert len(call.legs) == 3
+    assert all(leg.answered is not None for leg in call.legs)
+    assert len(call.phases) == 4
+    assert call.phases[0].kind == "unknown"
+    assert call.phases[0].started == call.started
+    assert not call.complete
+    assert call.transfers == 4
+    assert sum(phase.duration for phase in call.phases) == call.ended - call.started
+
+
+def test_the_live_mapping():
+    """``calls`` is a read-only view of what goes on now, and a tracker can be printed."""
+    world = World()
+    calls = world.tracker.calls
+    line, _ = ring(world)
+    assert (len(calls), list(calls), line.uuid in calls) == (1, [line.uuid], True)
+    assert repr(calls) == "<1 calls>"
+    assert repr(world.tracker) == "<CallTracker of 1 calls>"
+    with pytest.raises(KeyError):
+        calls["nothing"]
+    with pytest.raises(TypeError):
+        calls["x"] = None
+    for _ in calls:
+        world.pbx.hang_up(line)
+    assert not calls
+
+
+def test_an_event_holds_the_call_as_it_was():
+    """What an event holds does not change any more."""
+    world = World()
+    line, leg = ring(world)
+    first = world.events[0].call
+    before = repr(first)
+    world.pbx.connect(leg)
+    world.pbx.hang_up(line)
+    assert repr(first) == before
+    assert isinstance(world.events[-1], CallEnded)
+
+
+def test_a_tracker_can_be_seeded_from_a_mirror():
+    """The channels that are there already are no events, but calls."""
+    world = World()
+    line, _ = talk(world)
+    mirror = Mirror()
+    mirror.apply(world.reader.snapshot(world.pbx))
+    tracker = CallTracker(mirror.channels.values())
+    assert list(tracker.calls) == [line.uuid]
+    assert tracker.apply([]) == []
+
+
+def _moment(microseconds):
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
