@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_imports import CONNECTOR, CORE, FOUNDATION, LIVE
+from test_imports import CALLS, CONNECTOR, CORE, FOUNDATION, LIVE
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 TESTS = Path(__file__).parent
-MODULES = sorted(FOUNDATION | CORE | CONNECTOR | LIVE)
+MODULES = sorted((FOUNDATION | CORE | CONNECTOR | LIVE) - CALLS)
 
 # Their tests take next to no time.
 QUICK = ["callables", "callbacks", "commands", "endpoint", "exceptions", "messages", "status"]
@@ -72,3 +72,9 @@ def test_quick_modules_are_covered(tmp_path):
 def test_each_module_is_covered_by_its_own_test_file(name, tmp_path):
     """Every line and branch of a module is run by the test file of its name."""
     assert uncovered(tmp_path, [name], [f"test_{name}.py"]) == ""
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="runs all the tests of calls; BASIX_NIGHTLY=1")
+def test_calls_are_covered_by_their_own_tests(tmp_path):
+    """Every line and branch of ``calls`` is run by the tests in ``tests/calls``."""
+    assert uncovered(tmp_path, ["calls/*"], ["calls"]) == ""

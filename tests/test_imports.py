@@ -30,12 +30,24 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 FOUNDATION = {"exceptions", "states", "terms"}
 READING = {"callables", "drafts", "elements", "keys", "messages", "records", "parser"}
 PICTURE = {"backoff", "commands", "endpoint", "logs", "mirror", "numbering", "secrecy", "status"}
-CORE = READING | PICTURE
+CALLS = {
+    "calls",
+    "calls.causes",
+    "calls.endings",
+    "calls.events",
+    "calls.live",
+    "calls.model",
+    "calls.queues",
+    "calls.reading",
+    "calls.record",
+    "calls.tracker",
+}
+CORE = READING | PICTURE | CALLS
 CONNECTOR = {"connection", "websocket"}
 LIVE = {"client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.
-ROWS = [FOUNDATION, READING, PICTURE, CONNECTOR, LIVE]
+ROWS = [FOUNDATION, READING, PICTURE | CALLS, CONNECTOR, LIVE]
 SIMULATOR = {
     "simulator",
     "simulator.__main__",
@@ -46,6 +58,7 @@ SIMULATOR = {
     "simulator.control",
     "simulator.faults",
     "simulator.feed",
+    "simulator.ledger",
     "simulator.model",
     "simulator.pbx",
     "simulator.pipe",
@@ -59,6 +72,7 @@ SIMULATOR = {
 PURE = {
     "simulator.access",
     "simulator.commands",
+    "simulator.ledger",
     "simulator.model",
     "simulator.pbx",
     "simulator.scenarios",
@@ -269,8 +283,14 @@ def test_the_client_sees_no_bytes(name):
 @pytest.mark.parametrize("name", sorted(CONNECTOR))
 def test_the_connector_knows_no_picture(name):
     """The connector is thin: no mirror, no client; what it needs is asyncio and websockets."""
-    assert inside(name).isdisjoint({"mirror", "commands", "backoff", "status", *LIVE})
+    assert inside(name).isdisjoint({"mirror", "commands", "backoff", "status", *CALLS, *LIVE})
     assert outside(name) <= STDLIB | {"attrs", "asyncio", "websockets"}
+
+
+def test_only_the_client_and_the_package_know_of_calls():
+    """Calls are made of the picture: nothing but the client and the package imports them."""
+    importers = {name for name in module_names() - CALLS if inside(name) & CALLS}
+    assert importers == {"", "client"}
 
 
 def names(node):

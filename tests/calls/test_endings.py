@@ -14,8 +14,8 @@ def hangup(text):
     return Hangup(*text.split(",")) if text else None
 
 
-def leg(uuid, text):
-    return Leg(uuid=uuid, party=Party(), hangup=hangup(text))
+def leg(uuid, text, ended=None):
+    return Leg(uuid=uuid, party=Party(), hangup=hangup(text), ended=ended)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,23 @@ def test_whose_hang_up_ended_it(kind, legs, which):
     ended = [leg(uuid, text) for uuid, text in legs.items()]
     found = decisive(Phase(kind=kind, started=0), ended, "line")
     assert (None if found is None else found.uuid) == which
+
+
+@pytest.mark.parametrize(
+    ("kind", "apart", "which"),
+    [
+        ("ringing", 0, "b"),
+        ("ringing", 100_000, "b"),
+        ("ringing", 100_001, "line"),
+        ("queued", 0, "line"),
+        ("ringing", None, "line"),
+    ],
+)
+def test_a_refusal_that_the_pbx_words_in_its_own_way(kind, apart, which):
+    """Who alone was asked, and refused in the moment of the line's end, is why it ended."""
+    line = leg("line", "send_refuse,NO_ANSWER", ended=None if apart is None else 10**9 + apart)
+    ended = [leg("b", "recv_refuse,USER_BUSY", ended=10**9), line]
+    assert decisive(Phase(kind=kind, started=0), ended, "line").uuid == which
 
 
 @pytest.mark.parametrize(

@@ -184,14 +184,15 @@ def test_the_only_telephone_of_a_queue_refuses():
     assert outcomes == ["busy", *["missed"] * 5]
 
 
-def test_busy_with_all_causes():
-    """A call is busy when who was asked is, and the PBX ends the line for that cause."""
+def test_busy_and_the_line_ends_for_another_cause():
+    """A call is busy when the only one who was asked is, whatever the line is told."""
     world = World()
     _, leg = ring(world)
     world.wait(1)
     world.pbx.hang_up(leg)
     (call,) = world.ended
     assert (call.disposition, call.ended_by, call.sip_status) == ("busy", "callee", 486)
+    assert {leg.hangup.cause for leg in call.legs} == {"USER_BUSY", "NO_ANSWER"}
 
 
 def test_announced_transfer_by_who_called():

@@ -23,6 +23,9 @@ _BY_CAUSE: dict[str | None, Disposition] = {
     "ALLOTTED_TIMEOUT": "missed",
 }
 
+# Microseconds between the ends of two legs of which one is the reason for the other.
+_AT_ONCE = 100_000
+
 # Phases in which the caller got what they dialled, without anybody answering.
 _SERVICES = frozenset({"conference", "other"})
 
@@ -43,17 +46,16 @@ def decisive(last: Phase, legs: Sequence[Leg], line: str) -> Leg | None:
     """Which leg's hang-up ended the call.
 
     ``legs`` are those that ended in the call's last phase, of a talk the two who talked. That
-    is the line, if it hung up itself; else who did while it waited or talked, and for whose
-    cause the PBX ended the line; else the line. A telephone that was busy while others rang
-    on does not count.
+    is the line, if it hung up itself; else who did while it waited or talked, and took the
+    line along: for the same cause, or, where nobody else was asked, at the same time. Else it
+    is the line. A telephone that was busy while others rang on does not count.
     """
     own = next((leg for leg in legs if leg.uuid == line), None)
     waits = last.kind in {"queued", "ringing", "talking"}
     if own is not None and (not waits or _hung_up_itself(own.hangup)):
         return own
     for leg in legs:
-        same = own is None or _cause(own) == _cause(leg)
-        if _hung_up_itself(leg.hangup) and same:
+        if _hung_up_itself(leg.hangup) and (own is None or _took_along(last, leg, own)):
             return leg
     return own or (legs[-1] if legs else None)
 
@@ -102,5 +104,10 @@ def _hung_up_itself(hangup: Hangup | None) -> bool:
     return hangup is not None and hangup.disposition.startswith("recv_")
 
 
-def _cause(leg: Leg) -> str | None:
-    return None if leg.hangup is None else leg.hangup.cause
+def _took_along(last: Phase, leg: Leg, line: Leg) -> bool:
+    causes = [None if one.hangup is None else one.hangup.cause for one in (leg, line)]
+    if causes[0] == causes[1]:
+        return True
+    if last.kind != "ringing" or leg.ended is None or line.ended is None:
+        return False
+    return abs(leg.ended - line.ended) <= _AT_ONCE

@@ -232,8 +232,11 @@ class CallTracker:
         phase = live.phases[-1]
         if phase.kind == "talking":
             behind = live.caller if line.other_uuid == live.id else phase.party
+            before = live.talkers.keys()
             live.talkers = {line.uuid: party_of(line), line.other_uuid: behind}
-            if live.answered in {None, phase.started}:  # then more is known of who it is
+            # At the same answer again more may be known of who it is.
+            again = live.answered == phase.started and before == live.talkers.keys()
+            if live.answered is None or again:
                 live.answered, live.answered_by = phase.started, phase.party
 
     def _event(self, live: Live, before: Phase, now: Phase, source: Party) -> CallEvent:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
+    from .ledger import Row
     from .model import Channel
     from .pbx import Pbx
     from .timeline import Timeline
@@ -201,6 +202,15 @@ class Control:
         With ``user_id``, a client that asked for the channels of this user alone.
         """
         return self.pbx.snapshot(user_id)
+
+    @property
+    def ledger(self) -> tuple[Row, ...]:
+        """The PBX's own book of calls: a row for each that ended, of the last 20,000."""
+        return self._read_ledger()
+
+    @in_the_loop
+    def _read_ledger(self) -> tuple[Row, ...]:
+        return tuple(self.pbx.ledger)
 
     def _person(self, caller: str | Person | None) -> Person | User:
         if isinstance(caller, Person):

@@ -512,8 +512,6 @@ class Pbx:
         if line is None or line.uuid not in self.channels or line.waiting:
             return
         if not self.ringing_for(line):
-            if by_peer:  # for the same cause
-                _, _, cause = (channel.last_event_data or "").partition(",")
             self._end(line, _disposition(line, by_peer=False), cause)
 
     def lose_channels(self) -> None:
