@@ -23,5 +23,6 @@ myst_heading_anchors = 3
 # Names in annotations that no page of ours documents.
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections\.abc|datetime|ssl|tls|types|typing|websockets)\..*"),
-    (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra|Frame|Message|R|T|datetime)"),
+    (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
+    (r"py:.*", r"(.*\.)?(Frame|Message|R|T|datetime)"),
 ]

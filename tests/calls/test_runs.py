@@ -24,7 +24,7 @@ def test_random_runs(group):
     """
     reader = Reader()
     for seed in range(group, RUNS, GROUPS):
-        compare(*run(seed, reader, seconds=60 if NIGHTLY else 10, rate=60, users=8))
+        compare(*run(seed, reader, seconds=10, rate=60, users=8))
 
 
 def test_a_day_in_the_call_centre(capsys):

@@ -21,6 +21,7 @@ from basix_ws_cti.calls import (
     Party,
     live,
 )
+from basix_ws_cti.calls import tracker as module
 from basix_ws_cti.elements import OtherInfo
 from basix_ws_cti.mirror import Added, Changed, Removed
 from basix_ws_cti.simulator.pbx import DID
@@ -158,6 +159,26 @@ def test_parked_and_fetched_unseen():
         5 #2 ends: answered by caller, NORMAL_CLEARING
         #2 other unpark 3-4, talking customer 4-5
     """)
+
+
+@pytest.mark.parametrize("remembered", [1000, 0])
+def test_a_telephone_rings_again_for_somebody_unseen(remembered, monkeypatch):
+    """Each time is a call of its own with an id of its own, as far as memory goes."""
+    monkeypatch.setattr(module, "MAX_ENDED_UNSEEN", remembered)
+    world = World(user=0)
+    line = world.pbx.receive(YAMADA, DID)
+    legs = []
+    for _ in range(2):
+        legs.append(world.pbx.call_user(line, world.users[0]))
+        world.wait(5)
+        world.pbx.give_up(legs[-1])
+    world.pbx.hang_up(line)
+    first, second = world.ended
+    assert first.id == line.uuid
+    assert second.id == (legs[1].uuid if remembered else line.uuid)
+    assert first.caller == second.caller
+    assert (first.disposition, second.disposition) == ("missed", "missed")
+    assert first.direction == second.direction == "inbound"
 
 
 # == hand-built ============================================================================
@@ -367,7 +388,7 @@ def test_a_guest_does_not_lead():
 
 @pytest.mark.parametrize("known", [True, False])
 def test_unpark(known):
-    """Who dials the slot belongs to the call at once, or, if the slot says nothing, when they talk."""
+    """Who dials the slot belongs to the call at once; if the slot says nothing, when they talk."""
     world = World()
     line, _ = talk(world)
     slot = world.pbx.park(line)
@@ -667,6 +688,9 @@ def test_the_directory_s_word_of_a_caller():
     tracker.apply([Removed("channel", leg)])
     tracker.apply([Changed("channel", attrs.evolve(line, state=Ivr(ts=3, ivr_id=1)), line)])
     assert tracker.calls["a"].caller.whoscall == "%7B%7D"
+    said = attrs.evolve(line, extra={"whoscall": "own"})
+    tracker.apply([Changed("channel", said, line)])
+    assert tracker.calls["a"].caller.whoscall == "own"
 
 
 def test_an_older_first_leg_that_comes_last():
@@ -688,6 +712,10 @@ def test_an_older_first_leg_that_comes_last():
     tracker.apply([Added("channel", line)])
     assert tracker.calls["a"].started == tracker.calls["a"].phases[0].started == 10
     assert tracker.calls["a"].answered_by == Party(user_id=7)
+    tracker.apply([Changed("channel", attrs.evolve(leg, state=Ivr(ts=40)), leg)])
+    older = attrs.evolve(line, offer_timestamp=5, state=Ivr(ts=50))
+    tracker.apply([Changed("channel", older, line)])
+    assert tracker.calls["a"].started == 5
 
 
 def test_memory_of_one_call_is_bounded(monkeypatch):

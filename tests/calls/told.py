@@ -137,36 +137,38 @@ class Scribe:
         ringing = Counter()
         for event in events:
             call = event.call
-            now = call.ended or call.phase.started
             name = self._call(call)
-            match event:
-                case CallStarted():
-                    line = f"starts: {call.direction} from {self.who(call.caller)}"
-                    line += f", {self.phase(call.phase)}"
-                case CallRinging(party=party):
-                    rings = max(leg.offered for leg in call.legs if leg.party == party)
-                    key = (name, rings)
-                    ringing[key] += 1
-                    if ringing[key] > 1:
-                        lines[-1] = f"{self.at(rings)} {name}rings at {ringing[key]} telephones"
-                    else:
-                        lines.append(f"{self.at(rings)} {name}rings at {self.who(party)}")
-                    continue
-                case CallAnswered(party=party, waited=waited):
-                    line = f"answered by {self.who(party)}, waited since {self.since(waited, now)}"
-                case CallParked(by=by):
-                    line = f"parked by <{by}>"
-                case CallRetrieved(party=party, parked_for=for_):
-                    line = f"fetched by {self.who(party)}, parked since {self.since(for_, now)}"
-                case CallTransferred(source=source, target=target):
-                    line = f"sent on by {self.who(source)} to {self.who(target)}"
-                case CallUpdated():
-                    line = f"now {self.phase(call.phase)}"
-                case CallEnded(synthetic=synthetic):
-                    lines += self._ending(call, name, synthetic)
-                    continue
-            lines.append(f"{self.at(now)} {name}{line}")
+            if isinstance(event, CallRinging):
+                since = max(leg.offered for leg in call.legs if leg.party == event.party)
+                ringing[name, since] += 1
+                if ringing[name, since] == 1:
+                    lines.append(f"{self.at(since)} {name}rings at {self.who(event.party)}")
+                else:
+                    together = ringing[name, since]
+                    lines[-1] = f"{self.at(since)} {name}rings at {together} telephones"
+            elif isinstance(event, CallEnded):
+                lines += self._ending(call, name, event.synthetic)
+            else:
+                now = call.phase.started
+                lines.append(f"{self.at(now)} {name}{self._words(event, call, now)}")
         return _lettered("\n".join(lines))
+
+    def _words(self, event, call, now):
+        match event:
+            case CallStarted():
+                return f"starts: {call.direction} from {self.who(call.caller)}, " + self.phase(
+                    call.phase
+                )
+            case CallAnswered(party=party, waited=waited):
+                return f"answered by {self.who(party)}, waited since {self.since(waited, now)}"
+            case CallParked(by=by):
+                return f"parked by <{by}>"
+            case CallRetrieved(party=party, parked_for=parked):
+                return f"fetched by {self.who(party)}, parked since {self.since(parked, now)}"
+            case CallTransferred(source=source, target=target):
+                return f"sent on by {self.who(source)} to {self.who(target)}"
+            case CallUpdated():
+                return f"now {self.phase(call.phase)}"
 
     def _call(self, call):
         """The call's number, from the second on."""

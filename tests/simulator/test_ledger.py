@@ -147,7 +147,7 @@ def test_a_ring_back_is_no_transfer():
 
 
 def test_a_caller_who_leaves_the_slot():
-    """A parked caller who hangs up ends the call; who came to fetch them has a call of their own."""
+    """A parked caller who hangs up ends the call; who came to fetch them has one of their own."""
     office = Office()
     pbx = office.pbx
     line, _ = office.talk(0)

@@ -584,6 +584,26 @@ def test_conference(office, pbx):
     assert list(pbx.channels) == [line.uuid]
 
 
+def test_a_conference_with_who_is_gone(office, pbx):
+    """Where one of those who are to meet is gone, the others stay as they are."""
+    line, _ = office.talk()
+    other, gone = office.talk(1)
+    pbx.hang_up(gone)
+    told = office.told()
+    for missing in (gone, other):
+        with pytest.raises(NotPossibleError):
+            pbx.confer([line, missing], "8000")
+    assert office.told() == told
+
+
+def test_nothing_rings_for_who_is_in_a_conference(office, pbx):
+    """Telephones that ring for somebody fall silent when they go to a conference instead."""
+    line, leg = office.ring()
+    pbx.confer([line], "8000")
+    assert list(pbx.channels) == [line.uuid]
+    assert office.client.endings() == {leg.uuid: "send_cancel,ORIGINATOR_CANCEL"}
+
+
 @pytest.mark.parametrize("operation", ["confer", "enter", "eavesdrop"])
 def test_who_does_something_else_waits_no_more(office, pbx, operation):
     """A parked channel that goes elsewhere is on its slot, and in channel_waiting, no longer."""

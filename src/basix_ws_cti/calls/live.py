@@ -29,6 +29,7 @@ class Live:
     """A call that goes on."""
 
     id: str
+    first: str  # the uuid of its first leg, which may not be shown to us
     started: int
     complete: bool
     waiting_since: int
@@ -56,7 +57,7 @@ class Live:
     @property
     def line(self) -> Channel:
         """The leg that leads: the first, or who is left of those who talked, or the oldest."""
-        first = self.legs.get(self.id)
+        first = self.legs.get(self.first)
         if first is not None:
             return first
 
@@ -72,7 +73,7 @@ class Live:
         if isinstance(channel.state, Bridged):
             self.guests.discard(uuid)
         offered = channel.offer_timestamp
-        if uuid == self.id and isinstance(offered, int) and offered < self.started:
+        if uuid == self.first and isinstance(offered, int) and offered < self.started:
             # The first leg, after another that was made for it.
             if self.waiting_since == self.started:
                 self.waiting_since = offered
@@ -86,7 +87,7 @@ class Live:
         if entered is None:
             entered = self.phases[-1].started if self.phases else at
         # With the first leg, if that is not shown to us, is the line itself.
-        partner = line if line.other_uuid == self.id else self.legs.get(line.other_uuid or "")
+        partner = line if line.other_uuid == self.first else self.legs.get(line.other_uuid or "")
         return phase_of(line, partner, max(entered, at))
 
     def picture(self) -> Call:
@@ -108,18 +109,18 @@ class Live:
 
     def describe(self) -> bool:
         """Read again who calls, whom, and which way; whether any of that is new."""
-        first = self.legs.get(self.id)
+        first = self.legs.get(self.first)
         legs = self.legs.values()
         before = (self.caller, self.called_number, self.direction)
         if first is not None:
             self.caller = party_of(first)
             if self.caller.whoscall is None:  # others say that of it
-                told = (party_behind(leg) for leg in legs if leg.other_uuid == self.id)
+                told = (party_behind(leg) for leg in legs if leg.other_uuid == self.first)
                 heard = (party.whoscall for party in told if party.whoscall)
                 self.caller = evolve(self.caller, whoscall=next(heard, before[0].whoscall))
             self.called_number = first.called_number
             outside = first.peer_location == "external"
-        elif not any(leg.uuid == self.id for leg in self.ended_legs):  # it is not shown to us
+        elif not any(leg.uuid == self.first for leg in self.ended_legs):  # it is not shown to us
             line = self.line
             self.caller = party_behind(line)
             self.called_number = line.called_number

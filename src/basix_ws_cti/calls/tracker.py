@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from basix_ws_cti.mirror import Change
 
 
+# Calls of which others' legs are not shown, and whose ids are not given again.
+MAX_ENDED_UNSEEN = 1000
+
 _PICKUP = "pickup_uuid."
 
 
@@ -75,6 +78,8 @@ class CallTracker:
         self._live: dict[str, Live] = {}
         # By the uuid of each leg, and of legs that others only name.
         self._call_of: dict[str, Live] = {}
+        # Calls that ended, and whose first leg was not shown: others may be made for it yet.
+        self._ended_unseen: dict[str, None] = {}
         self._blind_since: int | None = None
         self._events: list[CallEvent] = []
         self.calls: Mapping[str, Call] = _Calls(self._live)
@@ -158,10 +163,12 @@ class CallTracker:
         entered = since(channel)
         offered = channel.offer_timestamp if isinstance(channel.offer_timestamp, int) else entered
         started = offered or 0
+        # A leg that the PBX offers on behalf of another names the first: that one may not be
+        # shown to us, or come later.
+        first = channel.other_uuid if channel.other_uuid and is_second(channel) else uuid
         live = Live(
-            # A leg that the PBX offers on behalf of another names the first: that one may not
-            # be shown to us, or come later.
-            id=channel.other_uuid if channel.other_uuid and is_second(channel) else uuid,
+            id=uuid if first in self._ended_unseen else first,
+            first=first,
             started=started,
             complete=not synthetic,
             waiting_since=started,
@@ -177,7 +184,7 @@ class CallTracker:
         live.phases.append(phase)
         live.led_by = uuid
         self._live[live.id] = live
-        self._name(live.id, live)
+        self._name(live.first, live)
         self._events.append(CallStarted(live.picture()))
         self._note_talk(live, live.line)
         return live
@@ -231,7 +238,7 @@ class CallTracker:
     def _note_talk(self, live: Live, line: Channel) -> None:
         phase = live.phases[-1]
         if phase.kind == "talking":
-            behind = live.caller if line.other_uuid == live.id else phase.party
+            behind = live.caller if line.other_uuid == live.first else phase.party
             before = live.talkers.keys()
             live.talkers = {line.uuid: party_of(line), line.other_uuid: behind}
             # At the same answer again more may be known of who it is.
@@ -278,7 +285,7 @@ class CallTracker:
         live.rung.discard(uuid)
         live.guests.discard(uuid)
         live.complete = live.complete and not synthetic
-        if uuid != live.id:
+        if uuid != live.first:
             self._unname(uuid, live)
         if live.legs.keys() <= live.guests:
             guests = [*live.legs.values()]
@@ -303,7 +310,7 @@ class CallTracker:
             legs = [leg for leg in legs if leg.uuid in live.talkers]
         leg = None if unseen else decisive(last, legs, live.led_by)
         hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and leg.uuid == live.id
+        by_caller = leg is not None and leg.uuid == live.first
         ended_by = who_ended_it(last, hangup, by_caller=by_caller, alone=len(legs) == 1)
         disposition, where = disposition_of(live.phases, hangup, ended_by)
         call = evolve(
@@ -315,6 +322,10 @@ class CallTracker:
             hangup=hangup,
         )
         del self._live[live.id]
+        if not any(leg.uuid == live.first for leg in live.ended_legs):
+            self._ended_unseen[live.id] = None
+            if len(self._ended_unseen) > MAX_ENDED_UNSEEN:
+                del self._ended_unseen[next(iter(self._ended_unseen))]
         for uuid in tuple(live.names):
             self._unname(uuid, live)
         self._events.append(CallEnded(call, unseen))

@@ -452,11 +452,16 @@ class Pbx:
                 self._end(leg, "recv_bye")
 
     def confer(self, channels: Iterable[Channel], room_id: str) -> None:
-        """The channels meet in a conference room; nobody is anybody's partner there."""
+        """The channels meet in a conference room; nobody is anybody's partner there.
+
+        Nothing rings for them any more.
+        """
         everybody = list(channels)
         for channel in everybody:
             self._alive(channel)
         for channel in everybody:
+            for ringing in self.ringing_for(channel):
+                self._end(ringing, "send_cancel")
             channel.other_uuid = channel.other_info = None
             self.enter(channel, "conference", room_id=room_id)
 
