@@ -194,7 +194,8 @@ class Name:
     }
     assert {"connection", "parser", "elements"} <= inside("")
     assert inside("simulator") == {
-        *("simulator.access", "simulator.faults", "simulator.feed", "simulator.model"),
+        *("simulator.access", "simulator.faults", "simulator.feed", "simulator.ledger"),
+        *("simulator.model",),
         *("simulator.pbx", "simulator.server", "simulator.sessions"),
     }
 

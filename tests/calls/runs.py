@@ -10,8 +10,7 @@ import attrs
 
 from basix_ws_cti import Mirror
 from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
-from basix_ws_cti.simulator import scenarios
-from basix_ws_cti.simulator.ledger import Row
+from basix_ws_cti.simulator import Row, scenarios
 from basix_ws_cti.simulator.pbx import DID, NotPossibleError, Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline

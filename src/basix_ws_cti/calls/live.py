@@ -32,7 +32,6 @@ class Live:
     first: str  # the uuid of its first leg, which may not be shown to us
     started: int
     complete: bool
-    waiting_since: int
     caller: Party = NOBODY
     called_number: str | None = None
     direction: Direction = "internal"
@@ -50,6 +49,8 @@ class Live:
     names: set[str] = Factory(set)
     # Legs that ended since the last phase began.
     finals: list[Leg] = Factory(list)
+    # When somebody was asked for again, after a transfer or a time on a slot.
+    asked_again: int | None = None
     answered: int | None = None
     answered_by: Party | None = None
     transfers: int = 0
@@ -75,8 +76,6 @@ class Live:
         offered = channel.offer_timestamp
         if uuid == self.first and isinstance(offered, int) and offered < self.started:
             # The first leg, after another that was made for it.
-            if self.waiting_since == self.started:
-                self.waiting_since = offered
             self.started = offered
             self.phases[0] = evolve(self.phases[0], started=offered)
 

@@ -171,7 +171,6 @@ class CallTracker:
             first=first,
             started=started,
             complete=not synthetic,
-            waiting_since=started,
         )
         live.take(uuid, channel)
         live.describe()
@@ -254,12 +253,13 @@ class CallTracker:
             return CallRetrieved(live.picture(), now.party, before.duration)
         if before.kind == "talking" and now.kind in {"queued", "ringing", "talking", "voicemail"}:
             live.transfers += 1
-            live.waiting_since = now.started
+            live.asked_again = now.started
             return CallTransferred(live.picture(), source, now.party)
         if now.kind == "talking" and before.kind != "conference":
-            return CallAnswered(live.picture(), now.party, now.started - live.waiting_since)
+            asked = live.started if live.asked_again is None else live.asked_again
+            return CallAnswered(live.picture(), now.party, now.started - asked)
         if before.kind == "parked":  # it rings back, mostly
-            live.waiting_since = now.started
+            live.asked_again = now.started
         return CallUpdated(live.picture())
 
     # -- a leg ends -------------------------------------------------------------------

@@ -11,6 +11,7 @@ simulator's frames is tested against somebody else's writing.
 from . import faults
 from .access import RefusedError
 from .feed import Feed
+from .ledger import Row
 from .model import Person
 from .pbx import NotPossibleError, Pbx
 from .server import Simulator
@@ -22,6 +23,7 @@ __all__ = [
     "Pbx",
     "Person",
     "RefusedError",
+    "Row",
     "Simulator",
     "faults",
     "frames",
