@@ -44,7 +44,12 @@ def interfere(pbx, chance):  # noqa: C901, PLR0912 - what can be done, one after
         case 4:
             pbx.connect(one)
         case 5:
-            pbx.refuse(one, chance.choice(["USER_BUSY", "CALL_REJECTED", "NO_USER_RESPONSE"]))
+            cause = chance.choice(["USER_BUSY", "CALL_REJECTED", "NO_USER_RESPONSE"])
+            line = pbx.channels.get(one.rings_for or "")
+            if line is not None and line.waiting:
+                pbx.refuse(one, cause)
+            elif line is not None:  # the only one who was asked
+                pbx.hang_up(one, cause)
         case 6:
             pbx.join_calls(one, other)
         case 7 if one.rings_for:

@@ -25,7 +25,7 @@ from basix_ws_cti.calls import tracker as module
 from basix_ws_cti.elements import OtherInfo
 from basix_ws_cti.mirror import Added, Changed, Removed
 from basix_ws_cti.simulator.pbx import DID
-from basix_ws_cti.states import Bridged, Ivr, Park, Ringing, SystemOperation
+from basix_ws_cti.states import Bridged, Conference, Ivr, Park, Ringing, SystemOperation
 from basix_ws_cti.status import Gap
 
 YAMADA = CALLERS[0]
@@ -439,6 +439,99 @@ def test_a_leg_that_never_ends():
     assert not call.complete
 
 
+def test_the_pbx_ends_who_was_sent_on():
+    """Why a call ended whose caller had sent it on is told by who is left, not by what rang."""
+    world = World()
+    _, leg = talk(world)
+    world.pbx.transfer(leg, YAMADA)
+    world.wait(2)
+    world.pbx.hang_up(leg, by_peer=False)
+    (call,) = world.ended
+    assert {one.hangup.cause for one in call.legs[1:]} == {"NORMAL_CLEARING", "ORIGINATOR_CANCEL"}
+    assert (call.ended_by, call.cause) == ("pbx", "NORMAL_CLEARING")
+
+
+def test_who_talked_leads_on():
+    """When the caller's leg is gone, who talked leads, and not an older leg that joined them."""
+    world = World()
+    asking = world.pbx.receive(YAMADA, DID)
+    world.pbx.enter(asking, "ivr", ivr_id="main_menu")
+    world.wait(1)
+    line, leg = talk(world, 0)
+    asked = world.pbx.call_user(asking, world.users[1])  # the youngest leg of all
+    world.pbx.connect(asked)
+    world.wait(4)
+    world.pbx.bridge(asked, leg)
+    world.pbx._end(line, "recv_bye")
+    world.pbx._end(asking, "recv_bye")
+    (sent,) = (event for event in world.events if isinstance(event, CallTransferred))
+    # Of the older call, user 1 goes on, with user 0 of the other.
+    assert sent.call.id == asking.uuid
+    assert (sent.source.number, sent.target.user_id) == (YAMADA.number, world.users[0].id)
+
+
+def test_what_is_left_begins_when_the_line_is_gone():
+    """What a leg does that is left over is the call's phase from the moment when the line went."""
+    tracker = CallTracker()
+    line = channel("a", state=Bridged(ts=5), offer_timestamp=1, other_uuid="b")
+    leg = channel("b", state=Bridged(ts=5), offer_timestamp=2, other_uuid="a")
+    tracker.apply([Added("channel", line), Added("channel", leg)])
+    away = channel("b", state=Conference(ts=8, room_id=1), offer_timestamp=2)
+    tracker.apply([Changed("channel", away, leg)])
+    tracker.apply([Removed("channel", attrs.evolve(line, hangup_timestamp=20))])
+    phases = [(one.kind, one.started, one.ended) for one in tracker.calls["a"].phases]
+    assert phases == [("talking", 1, 20), ("conference", 20, None)]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_joining_takes_guests_along(late):
+    """Who wants to fetch a call that joins another wants that; what is incomplete makes it so."""
+    world = World()
+    line, _ = talk(world, 0)
+    asking = world.pbx.receive(world.users[0], world.users[1].main_extension)
+    asked = world.pbx.call_user(asking, world.users[1])
+    guest = world.pbx.receive(world.users[2], f"pickup_uuid.{asked.uuid}")
+    world.pbx.enter(guest, "system_operation", operation="pickup")
+    world.wait(1)
+    if late:
+        world.tracker.apply([Changed("channel", world.mirror.channels[asked.uuid], None, True)])
+    world.pbx.connect(asked)
+    world.wait(4)
+    world.pbx.join_calls(line, asked)
+    assert call_of(world, guest).id == line.uuid
+    world.wait(3)
+    world.pbx.hang_up(line)
+    assert [call.id for call in world.ended] == [asking.uuid, line.uuid]
+    assert [call.complete for call in world.ended] == [not late, not late]
+    own = call_of(world, guest)
+    assert (own.id, own.complete) == (guest.uuid, not late)
+
+
+def test_handed_over_in_the_moment_of_the_answer():
+    """Who answered is who answered, though the call is with somebody else at once."""
+    world = World()
+    line, leg = ring(world)
+    world.wait(3)
+    world.pbx.connect(leg)
+    (second,) = world.pbx.transfer(line, world.users[1])
+    world.pbx.connect(second)
+    world.pbx.answer(second)
+    world.wait(1)
+    world.pbx.hang_up(line)
+    (call,) = world.ended
+    assert call.answered_by.user_id == world.users[0].id
+    assert call.transfers == 1
+
+
+def test_who_fetched_long_ago_fetches_nothing():
+    """A leg that picked up once, and does something else when the client comes, is no guest."""
+    tracker = CallTracker()
+    tracker.apply([Added("channel", channel("a", state=Ivr(ts=1), offer_timestamp=1))])
+    done = {"called_number": "pickup_uuid.a", "peer_location": "internal", "answer_timestamp": 3}
+    tracker.apply([Added("channel", channel("b", state=Conference(ts=5), **done))])
+    assert set(tracker.calls) == {"a", "b"}
+
+
 # == joined late ===========================================================================
 
 
@@ -729,6 +822,10 @@ def test_memory_of_one_call_is_bounded(monkeypatch):
         world.wait(1)
         world.pbx.connect(legs[number])
         world.wait(1)
+    world.pbx.transfer(line, world.group)
+    for leg in world.pbx.ringing_for(line):
+        world.pbx.give_up(leg)
+    assert len(world.tracker._live[line.uuid].finals) == 3
     world.pbx.hang_up(line)
     (call,) = world.ended
     assert len(call.legs) == 3
@@ -737,7 +834,7 @@ def test_memory_of_one_call_is_bounded(monkeypatch):
     assert call.phases[0].kind == "unknown"
     assert call.phases[0].started == call.started
     assert not call.complete
-    assert call.transfers == 4
+    assert call.transfers == 5
     assert sum(phase.duration for phase in call.phases) == call.ended - call.started
 
 

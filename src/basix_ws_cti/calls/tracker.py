@@ -241,8 +241,8 @@ class CallTracker:
             before = live.talkers.keys()
             live.talkers = {line.uuid: party_of(line), line.other_uuid: behind}
             # At the same answer again more may be known of who it is.
-            again = live.answered == phase.started and before == live.talkers.keys()
-            if live.answered is None or again:
+            again = not live.transfers and before == live.talkers.keys()
+            if live.answered is None or (again and live.answered == phase.started):
                 live.answered, live.answered_by = phase.started, phase.party
 
     def _event(self, live: Live, before: Phase, now: Phase, source: Party) -> CallEvent:
