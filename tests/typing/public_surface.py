@@ -12,6 +12,18 @@ from basix_ws_cti import (
     Backoff,
     Basic,
     BasixError,
+    Call,
+    CallAnswered,
+    CallEnded,
+    CallEvent,
+    CallParked,
+    CallRecord,
+    CallRetrieved,
+    CallRinging,
+    CallStarted,
+    CallTracker,
+    CallTransferred,
+    CallUpdated,
     CertificateError,
     Change,
     Changed,
@@ -41,6 +53,7 @@ from basix_ws_cti import (
     InfoEvent,
     InitialInfo,
     Lagged,
+    Leg,
     LoggedOut,
     Message,
     MessageParser,
@@ -50,9 +63,13 @@ from basix_ws_cti import (
     OtherElement,
     OtherInfo,
     ParkedChannel,
+    Party,
+    Phase,
     PictureDoubtful,
     ProtocolError,
     QueuedChannel,
+    QueueFigures,
+    QueueStats,
     Removed,
     Stats,
     Stopped,
@@ -68,6 +85,7 @@ from basix_ws_cti import (
     UnknownMessage,
     UsageError,
     User,
+    UserFigures,
     WaitingChannel,
     WaitTimeout,
     connect,
@@ -356,3 +374,56 @@ def a_kind_that_nobody_knows() -> str | None:
     assert_type(Regex("a", []).source, Any)
     assert_type(same_number("1", "2"), bool)
     return as_text(decode(b"\x83j")) or plain_number("1")
+
+
+def every_call_event_is_matched(event: CallEvent) -> Party | None:
+    assert_type(event.call, Call)
+    match event:
+        case CallStarted(call) | CallUpdated(call):
+            return call.caller
+        case CallRinging(_, party):
+            return party
+        case CallAnswered(_, party, waited):
+            assert_type(waited, int)
+            return party
+        case CallParked(_, slot, by):
+            assert_type(slot, str | int | None)
+            assert_type(by, int | None)
+            return None
+        case CallRetrieved(_, party, parked_for):
+            assert_type(parked_for, int)
+            return party
+        case CallTransferred(_, source, target):
+            return source if target.user_id is None else target
+        case CallEnded(call, synthetic):
+            assert_type(synthetic, bool)
+            return call.answered_by
+        case _:
+            assert_never(event)
+
+
+def a_call(call: Call) -> None:
+    assert_type(call.phases, tuple[Phase, ...])
+    assert_type(call.legs, tuple[Leg, ...])
+    assert_type(call.phase.party, Party)
+    assert_type(call.started_at, datetime | None)
+    assert_type(call.time_in("talking", "parked"), int)
+    assert_type(CallRecord.of(call).to_dict(), dict[str, Any])
+    call.id = ""  # type: ignore[misc]
+
+
+async def calls(client: Client, mirror: Mirror, message: Message) -> None:
+    assert_type(client.calls, Mapping[str, Call])
+    async for event in client.call_events():
+        if not isinstance(event, Lagged):
+            every_call_event_is_matched(event)
+    tracker, stats = CallTracker(mirror.channels.values()), QueueStats(window=60)
+    events = tracker.apply(mirror.apply(message))
+    assert_type(events, list[CallEvent])
+    stats.apply(events)
+    assert_type(stats.group(1, now=0), QueueFigures)
+    assert_type(stats.user(1, now=0), UserFigures)
+
+    async def on_call(event: CallEvent | Lagged) -> None: ...
+
+    client.on_call(on_call)()

@@ -6,10 +6,7 @@ a refusal for a cause that it does not list goes out as 480.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from basix_ws_cti.elements import Hangup
+from basix_ws_cti.elements import Hangup
 
 _DEFAULT_STATUS = 480
 

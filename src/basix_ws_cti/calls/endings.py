@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from basix_ws_cti.elements import Channel, Hangup
 
-    from basix_ws_cti.elements import Channel, Hangup
-
-    from .model import Disposition, Leg, Phase, Side, Where
+from .model import Disposition, Leg, Phase, Side, Where
 
 _BY_CAUSE: dict[str | None, Disposition] = {
     "USER_BUSY": "busy",

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from attrs import Factory, define, evolve
 
+from basix_ws_cti.elements import Channel
 from basix_ws_cti.states import Bridged, Ringing
 
-from .model import NOBODY, Call, Leg, Party, Phase
+from .model import NOBODY, Call, Direction, Leg, Party, Phase
 from .reading import calls_outside, leg_of, party_behind, party_of, phase_of, since
-
-if TYPE_CHECKING:
-    from basix_ws_cti.elements import Channel
-
-    from .model import Direction
 
 # Legs of a call that ended and are kept; a queue that rings the same telephones for hours
 # has thousands. Of those beyond it the oldest that never answered go.

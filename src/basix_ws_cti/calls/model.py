@@ -7,18 +7,15 @@ docs/calls.md says what of this the PBX says and what is inferred.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime
+from typing import Literal
 
 from attrs import frozen
 
+from basix_ws_cti.elements import EndUser, Hangup
 from basix_ws_cti.states import moment
 
 from .causes import meaning, sip_status
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from basix_ws_cti.elements import EndUser, Hangup
 
 Direction = Literal["inbound", "outbound", "internal"]
 

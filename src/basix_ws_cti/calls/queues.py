@@ -7,19 +7,14 @@ A group's queue is what calls say of it; who is logged in, or present, is not lo
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from attrs import Factory, define, frozen
 
 from basix_ws_cti.exceptions import UsageError
 
-from .events import CallEnded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .events import CallEvent
-    from .model import Call, Disposition, Phase
+from .events import CallEnded, CallEvent
+from .model import Call, Disposition, Phase
 
 SECOND = 1_000_000
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from attrs import evolve
 
-from basix_ws_cti.elements import EndUsers, OtherInfo
+from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo
 from basix_ws_cti.states import (
     Bridged,
     Calling,
@@ -22,11 +22,6 @@ from basix_ws_cti.states import (
 )
 
 from .model import NOBODY, Leg, Party, Phase
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from basix_ws_cti.elements import Channel, EndUser
 
 
 def party_of(channel: Channel) -> Party:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from attrs import frozen
 
 from basix_ws_cti.exceptions import UsageError
 
-if TYPE_CHECKING:
-    from .model import Call
+from .model import Call
 
 
 @frozen(kw_only=True)

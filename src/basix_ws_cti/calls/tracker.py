@@ -9,12 +9,12 @@ the line does is what the call does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve
 
-from basix_ws_cti.mirror import Added, Changed, Removed
+from basix_ws_cti.elements import Channel
+from basix_ws_cti.mirror import Added, Change, Changed, Removed
 from basix_ws_cti.states import Bridged, Ringing
 from basix_ws_cti.status import Gap
 
@@ -33,13 +33,6 @@ from .events import (
 from .live import Live
 from .model import NOBODY, Call, Party, Phase
 from .reading import is_second, latest_of, leg_of, party_of, since
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from basix_ws_cti.elements import Channel
-    from basix_ws_cti.mirror import Change
-
 
 # Calls of which others' legs are not shown, and whose ids are not given again.
 MAX_ENDED_UNSEEN = 1000
