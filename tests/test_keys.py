@@ -93,6 +93,15 @@ def test_steps(monkeypatch):
     assert are_crafted(ids + [2**61] * 2006)
 
 
+def test_steps_of_a_dict_that_grows(monkeypatch):
+    """The steps of putting all keys into a larger dict count, and end the count at once."""
+    monkeypatch.setattr(module, "FEW_NUMBERS", 1)
+    monkeypatch.setattr(module, "MAX_STEPS", 6)
+    ids = [number << 20 for number in range(10)]
+    assert not are_crafted(ids[:9])
+    assert are_crafted(ids)
+
+
 def test_hidden():
     """What is looked up is told from all else, as a dict would: numbers by value, texts by text."""
     assert hidden(5) == hidden(True + 4) == hidden(5) != hidden("5")
