@@ -1,0 +1,385 @@
+"""The examples that speak of calls, each run as a user would, against the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from basix_ws_cti.simulator import Simulator
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PATIENCE = 60
+
+
+def until(true, what):
+    """Wait for what another process does."""
+    end = time.monotonic() + PATIENCE
+    while not (result := true()):
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.02)
+    return result
+
+
+class Example:
+    """An example that runs with a simulator as its PBX, until Ctrl-C or worse."""
+
+    def __init__(self, name, *arguments, pbx):
+        args = pbx.connect_args
+        self.process = subprocess.Popen(
+            [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / name), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env={
+                **os.environ,
+                "PYTHONIOENCODING": "utf-8",
+                **{f"BASIX_{name.upper()}": args[name] for name in ("server", "domain", "token")},
+            },
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def finish(self):
+        """Press Ctrl-C; what it printed, to stdout and stderr."""
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        assert self.process.returncode == 0, err
+        # With -X dev asyncio reports each step over 0.1 s, which on a busy machine are many.
+        return out, re.sub(r"^Executing <.* took [0-9.]+ seconds\n", "", err, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def pbx():
+    """A PBX in which nothing happens by itself."""
+    with Simulator(calls=False, speed=0.001) as pbx:
+        yield pbx
+
+
+# -- call_log.py ----------------------------------------------------------------------
+
+
+def rows(path, *columns):
+    with sqlite3.connect(path) as log:
+        found = log.execute(
+            f"SELECT {', '.join(columns)} FROM calls ORDER BY started, id"
+        ).fetchall()
+    log.close()
+    return found
+
+
+def logged(path, number):
+    """Whether so many calls have a row."""
+    try:
+        return len(rows(path, "id")) == number
+    except sqlite3.OperationalError:  # there is no table yet
+        return False
+
+
+def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
+    """A call that is seen from its beginning to its end is complete. One that a crash cut in two,
+    one that ended while the program was down, one that ended while the connection was, and one
+    that goes on at the end have a row each, and are not."""
+    path = tmp_path / "calls.db"
+    with Example("call_log.py", str(path), pbx=pbx) as first:
+        until(lambda: pbx.connections, "the client")
+        whole = pbx.call("0312341234", to="1001")
+        cut = pbx.call("09011112222", to="1002")
+        unseen = pbx.call("0667890123", to="1003")
+        for line in (whole, cut, unseen):
+            pbx.answer(line)
+        pbx.advance(75)
+        pbx.hangup(whole)
+        until(lambda: logged(path, 3) and (whole,) in finished(path), "three rows")
+        first.kill()
+    pbx.hangup(unseen)
+    pbx.advance(5)
+    with Example("call_log.py", str(path), "--time-zone", "Asia/Tokyo", pbx=pbx) as second:
+        until(lambda: len(pbx.connections) == 1, "the client")
+        lost = pbx.call("08033334444", to="1003")
+        until(lambda: logged(path, 4), "four rows")
+        pbx.hangup(cut)
+        until(lambda: (cut,) in finished(path), "the end of the second call")
+        pbx.restart(down_for=0.2)  # it loses its channels
+        until(lambda: (lost,) in finished(path), "the end that nobody saw")
+        going_on = pbx.call("1002", to="1001")  # a colleague
+        until(lambda: logged(path, 5), "five rows")
+        out, err = second.finish()
+    assert "no feed from ws://127.0.0.1" in err
+    found = rows(path, "id", "complete", "ended IS NULL", "disposition")
+    assert {call: rest for call, *rest in found} == {
+        whole: [1, 0, "answered"],
+        cut: [0, 0, "answered"],
+        unseen: [0, 1, None],
+        lost: [0, 0, "unknown"],
+        going_on: [0, 1, None],
+    }
+    assert len(found) == 5
+    begun = rows(path, "id", "caller_number", "caller_name", "caller_user_id", "called_number")
+    assert (unseen, "0667890123", "Kenji Watanabe", None, "0501234567") in begun
+    assert (going_on, None, "鈴木 花子", 10001002, "1001") in begun
+    lines = out.splitlines()
+    assert len(lines) == 6
+    [(start,)] = rows(path, "min(started)")
+    tokyo = time.gmtime(start // 1_000_000 + 9 * 3600)
+    assert lines[1].startswith(time.strftime("%Y-%m-%d %H:%M:%S  inbound", tokyo))
+    assert any("山田 太郎" in line and "0:01:15" in line for line in lines)
+    assert sum("incomplete" in line for line in lines) == 4
+    called = [re.search(r"  (0501234567|1001) ", line) for line in lines[1:]]
+    columns = {width(line[: one.start(1)]) for line, one in zip(lines[1:], called, strict=True)}
+    assert len(columns) == 1
+
+
+def test_what_was_seen_whole_stays_so(monkeypatch):
+    """A complete row is not overwritten by one of somebody who saw less; an incomplete one is."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import call_log
+
+    values = dict.fromkeys(call_log.COLUMNS)
+    log = call_log.open_log(":memory:")
+    for call, seen in (("a", [False, True]), ("b", [True, False])):
+        for complete in seen:
+            log.execute(call_log.ENDED, {**values, "id": call, "complete": complete})
+    assert log.execute("SELECT id, complete FROM calls").fetchall() == [("a", 1), ("b", 1)]
+    log.close()
+
+
+def finished(path):
+    return [(one,) for one, ended in rows(path, "id", "ended") if ended is not None]
+
+
+def width(text):
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def test_the_log_of_a_day_of_the_simulator():
+    """Without a PBX the log is of the simulator's day; an unknown time zone is a usage error."""
+    run = [sys.executable, str(EXAMPLES / "call_log.py"), ":memory:"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    environment.pop("BASIX_SERVER", None)
+    done = subprocess.run(
+        [*run, "--seconds", "3"], check=True, capture_output=True, encoding="utf-8", env=environment
+    )
+    lines = done.stdout.splitlines()
+    assert " ".join(lines[0].split()) == "started direction caller called how it went talk"
+    assert any("inbound" in line and "answered" in line for line in lines)
+    wrong = subprocess.run([*run, "--time-zone", "Mars/Base"], check=False, capture_output=True)
+    assert wrong.returncode == 2
+    assert b"no such time zone: Mars/Base" in wrong.stderr
+
+
+# -- screen_pop.py --------------------------------------------------------------------
+
+
+class Webhook:
+    """A real web server that keeps what is posted, and answers with the statuses it is given."""
+
+    def __init__(self):
+        self.statuses = []
+        self.posts = []
+        hook = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = hook.statuses.pop(0) if hook.statuses else 200
+                hook.posts.append((status, body))
+                if status:
+                    self.send_response(status)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                else:
+                    self.close_connection = True  # without an answer
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/pop"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def last(self, number):
+        """The newest of so many posts, once it is there."""
+        until(lambda: len(self.posts) >= number, f"post {number}")
+        assert len(self.posts) == number
+        return self.posts[-1]
+
+
+@pytest.fixture
+def webhook():
+    webhook = Webhook()
+    yield webhook
+    webhook.close()
+
+
+def test_who_rings_is_told_once_and_withdrawn_if_another_answers(pbx, webhook):
+    """A call that rings is posted once, however often the server must be asked; withdrawn when
+    somebody else answers or the caller gives up, and not when we answer."""
+    webhook.statuses = [503, 0]  # then it works
+    group = next(iter(pbx.snapshot()["group"].values()))["main_extension"]
+    with Example("screen_pop.py", "1001", webhook.url, pbx=pbx) as pop:
+        until(lambda: pbx.connections, "the client")
+        line = pbx.call("0312341234", to=group)  # all telephones ring
+        _, told = webhook.last(3)
+        assert [status for status, _ in webhook.posts] == [503, 0, 200]
+        assert all(body == told for _, body in webhook.posts)
+        assert told == {
+            "event": "ringing",
+            "call": line,
+            "number": "0312341234",
+            "name": "山田 太郎",
+            "user_id": None,
+            "end_user": told["end_user"],
+            "whoscall": None,
+        }
+        assert told["end_user"]["organization"] == "株式会社山田商店"
+        pbx.answer(line, by="1002")
+        reason = "picked up elsewhere"
+        assert webhook.last(4)[1] == {"event": "withdrawn", "call": line, "reason": reason}
+        line = pbx.call("05031234567", to="1001")
+        _, told = webhook.last(5)
+        assert told["call"] == line
+        assert told["whoscall"] == {"name": "宅配サービス", "spam": False}
+        pbx.hangup(line)
+        assert webhook.last(6)[1] == {"event": "withdrawn", "call": line, "reason": "abandoned"}
+        line = pbx.call("08033334444", to="1001")
+        assert webhook.last(7)[1]["call"] == line
+        pbx.answer(line)
+        pbx.hangup(line)
+        pbx.hangup(pbx.originate("1001", "0312341234"))  # our own, by a click
+        line = pbx.call("1003", to="1001")  # a colleague
+        assert webhook.last(8)[1]["user_id"] == 10001003
+        _, err = pop.finish()
+    assert err == ""
+
+
+async def test_attempts_are_bounded(webhook, monkeypatch, capsys):
+    """A server that never can is asked five times, one that won't is asked once; both are named."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import httpx
+    import screen_pop
+
+    monkeypatch.setattr(screen_pop, "PAUSES", (0, 0, 0, 0))
+    webhook.statuses = [500] * 5 + [404]
+    async with httpx.AsyncClient() as client:
+        await screen_pop.post(client, webhook.url, event="ringing", call="a")
+        assert len(webhook.posts) == 5
+        await screen_pop.post(client, webhook.url, event="ringing", call="b")
+        assert len(webhook.posts) == 6
+        await asyncio.to_thread(webhook.server.shutdown)
+    assert (
+        capsys.readouterr().err == "not told: ringing a: HTTP 500\nnot told: ringing b: HTTP 404\n"
+    )
+
+
+@pytest.mark.parametrize("whoscall", [None, "", "%7B", "%FF"])
+def test_a_directory_entry_that_is_none(whoscall, monkeypatch):
+    """What is no percent-encoded JSON is no entry."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import screen_pop
+
+    assert screen_pop.directory_entry(whoscall) is None
+
+
+# -- metrics.py -----------------------------------------------------------------------
+
+
+def test_the_metrics_of_queues_and_feed(pbx):
+    """Prometheus is told who waits, who was answered and who gave up, by the PBX's clock, and
+    how the feed does; the label of each group and user is there."""
+    group = next(iter(pbx.snapshot()["group"].values()))
+
+    def figures():
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            text = answer.read().decode()
+        pairs = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    with Example("metrics.py", "--port", "0", pbx=pbx) as metrics:
+        url = metrics.process.stdout.readline().strip()
+        until(lambda: figures()["basix_feed_synced"] == 1, "the picture")
+        answered = pbx.call("0312341234", to=group["main_extension"])
+        pbx.advance(12)
+        pbx.answer(answered)
+        gave_up = pbx.call("09011112222", to=group["main_extension"])
+        pbx.advance(30)
+        pbx.hangup(gave_up)
+        pbx.call("0667890123", to=group["main_extension"])
+        pbx.advance(3)
+        pbx.hangup(answered)
+        labels = f'{{id="{group["id"]}",label="{group["label"]}"}}'
+        # The answered call's leg is the last that ends.
+        until(lambda: sum(v for k, v in figures().items() if "user_answered" in k), "the end")
+        now = figures()
+        out, err = metrics.finish()
+    assert {
+        name: now[f"basix_group_{name}{labels}"]
+        for name in ("waiting", "offered", "answered", "abandoned", "service_level")
+    } == {"waiting": 1, "offered": 2, "answered": 1, "abandoned": 1, "service_level": 0.5}
+    assert now[f"basix_group_average_answer_seconds{labels}"] == pytest.approx(12, abs=1)
+    assert now[f"basix_group_longest_wait_seconds{labels}"] >= 3
+    talked = [value for name, value in now.items() if name.startswith("basix_user_talked_seconds")]
+    assert max(talked) == pytest.approx(33, abs=1)
+    assert now['basix_feed_messages_total{sort="InitialInfo"}'] == len(pbx.snapshot())
+    assert now["basix_feed_reconnects_total"] == 0
+    assert now["basix_feed_frames_total"] > 14
+    assert (out, err) == ("", "")
+
+
+# -- all of them ----------------------------------------------------------------------
+
+REFUSED = "the server refused the login with HTTP 401"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "token", "problem"),
+    [
+        ("call_log.py", [":memory:"], "", "BASIX_SERVER goes with BASIX_DOMAIN and BASIX_TOKEN"),
+        ("call_log.py", [":memory:"], "canary", REFUSED),
+        ("screen_pop.py", ["1001", "http://127.0.0.1:9/"], "canary", REFUSED),
+        ("metrics.py", ["--port", "0"], "canary", REFUSED),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(name, arguments, token, problem, pbx):
+    """A token that is missing or wrong ends an example with one line, and exit code 1."""
+    environment = {"BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo", "BASIX_TOKEN": token}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("the client of")]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"{name.removesuffix('.py')}: {problem}")
+    assert "canary" not in done.stdout + done.stderr
