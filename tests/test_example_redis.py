@@ -1,0 +1,346 @@
+"""The feed through a real Redis, with both sides killed at random moments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.simulator.pbx import NotPossibleError
+from basix_ws_cti.simulator.scenarios import STORIES
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
+EVENTS, ROUNDS, KILLS = (100_000, 10, 4) if NIGHTLY else (10_000, 2, 2)
+PATIENCE = 60
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="there is no redis-server"
+)
+
+
+def until(true, what):
+    """Wait for what another process does."""
+    end = time.monotonic() + PATIENCE
+    while not (result := true()):
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.001)
+    return result
+
+
+@pytest.fixture
+def port(tmp_path):
+    """The port of a Redis of our own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    redis = subprocess.Popen(
+        [
+            *("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""),
+            *("--dir", str(tmp_path)),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    yield port
+    redis.terminate()
+    redis.wait()
+
+
+@pytest.fixture
+def redis(port):
+    with Redis(port=port, decode_responses=True, protocol=2) as redis:
+
+        def answers():
+            try:
+                return redis.ping()
+            except RedisConnectionError:
+                return False
+
+        until(answers, "Redis")
+        yield redis
+
+
+@pytest.fixture
+def start(port, tmp_path):
+    """Start one of the two examples; what they print goes into files of their names."""
+    running = []
+
+    def start(name, *arguments, **environment):
+        with (
+            (tmp_path / name).with_suffix(".out").open("ab") as out,
+            (tmp_path / name).with_suffix(".err").open("ab") as err,
+        ):
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, str(EXAMPLES / name)),
+                    *("--redis", f"redis://127.0.0.1:{port}", *arguments),
+                ],
+                stdout=out,
+                stderr=err,
+                env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+            )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def environment_of(pbx):
+    args = pbx.connect_args
+    return {f"BASIX_{name.upper()}": args[name] for name in ("server", "domain", "token")}
+
+
+class Observer:
+    """Reads the stream on its own, to know what was appended: (id, event, data)."""
+
+    def __init__(self, redis):
+        self._redis = redis
+        self._last = "-"
+        self.ids = []
+        self.events = Counter()
+
+    def look(self, text=""):
+        """Read on; whether one of the new entries has the text in it."""
+        found = False
+        while page := self._redis.xrange("basix", self._last, count=1000):
+            for entry_id, fields in page:
+                self.ids.append(entry_id)
+                self.events[fields["event"]] += 1
+                found = found or text in fields["data"]
+            self._last = f"({self.ids[-1]}"
+        return found
+
+
+def plain(kinds):
+    """Elements by kind, whether by key or not, in an order of their own."""
+    return {
+        kind: sorted(
+            those.values() if isinstance(those, dict) else those,
+            key=lambda one: json.dumps(one, sort_keys=True),
+        )
+        for kind, those in kinds.items()
+        if those
+    }
+
+
+def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start, tmp_path):
+    """Over a real Redis, with publisher and consumer killed and started again at random moments:
+    every entry is consumed at least once, duplicates have the same id, and after each round the
+    consumer's picture is the PBX's: every element, and calls of who rings and who talks."""
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    observer = Observer(redis)
+    saved = tmp_path / "picture.json"
+    kills = Counter()
+    with Simulator(calls=False, speed=0.001, users=30, seed=seed) as pbx:
+        starts = {
+            "publisher": lambda: start("redis_fanout.py", **environment_of(pbx)),
+            "consumer": lambda: start("redis_consumer.py", "--save", str(saved)),
+        }
+        processes = {side: begin() for side, begin in starts.items()}
+        for number in range(ROUNDS):
+            goal = EVENTS * (number + 1) // ROUNDS
+            done = len(observer.ids)
+            due = sorted(
+                (chance.randrange(done, goal), side) for side in processes for _ in range(KILLS)
+            )
+            while len(observer.ids) < goal:
+                with contextlib.suppress(NotPossibleError):  # when nobody is free
+                    pbx.play(chance.choice(list(STORIES)))
+                pbx.advance(chance.uniform(0, 5))
+                pbx.flood(200)
+                time.sleep(0.05)
+                observer.look()
+                if due and len(observer.ids) >= due[0][0]:
+                    _, side = due.pop(0)
+                    assert processes[side].poll() is None, side
+                    with_full_hands(processes[side], side, pbx, redis)
+                    processes[side].kill()
+                    processes[side].wait()
+                    kills[side] += 1
+                    processes[side] = starts[side]()
+            pbx.edit("1001", label=f"end of round {number}")
+            until(lambda: observer.look(f"end of round {number}"), "the publisher")  # noqa: B023
+            until(lambda: is_read_to_the_end(redis), "the consumer")
+            processes["consumer"].send_signal(signal.SIGINT)
+            assert processes["consumer"].wait(PATIENCE) == 0
+            picture = json.loads(saved.read_text(encoding="utf-8"))
+            truth = pbx.snapshot()
+            assert plain(picture["elements"]) == plain(truth), seed
+            legs = Counter(leg["uuid"] for call in picture["calls"] for leg in call["legs"])
+            busy = {
+                uuid
+                for uuid, channel in truth["channel"].items()
+                if channel["state"]["name"] in {"ringing", "bridged"}
+            }
+            assert all(legs[uuid] == 1 for uuid in busy), seed
+            for call in picture["calls"]:
+                assert any(leg["uuid"] in truth["channel"] for leg in call["legs"]), seed
+            saved.unlink()
+            processes["consumer"] = starts["consumer"]()
+    lines = (tmp_path / "redis_consumer.out").read_text(encoding="utf-8").splitlines()
+    consumed = Counter(line.partition(" ")[0] for line in lines)
+    again = sum(consumed.values()) - len(consumed)
+    print(  # noqa: T201
+        f"\nappended {len(observer.ids)}, consumed {len(consumed)} "
+        f"({len(set(observer.ids) - set(consumed))} missing), {again} duplicates; "
+        f"killed {dict(kills)}; converged {ROUNDS} times of {ROUNDS}; {dict(observer.events)}"
+    )
+    assert (
+        len(set(observer.ids)) == len(observer.ids) == redis.xinfo_stream("basix")["entries-added"]
+    )
+    assert set(consumed) == set(observer.ids), seed
+    assert min(kills["publisher"], kills["consumer"]) == KILLS * ROUNDS
+    assert (tmp_path / "redis_consumer.err").read_text() == ""
+
+
+def with_full_hands(process, side, pbx, redis):
+    """Wait for a moment at which a process is at work on several entries."""
+    if side == "publisher":
+        pbx.flood(1000)
+        time.sleep(random.uniform(0, 0.2))
+        return
+    process.send_signal(signal.SIGSTOP)
+    before = redis.xlen("basix")
+    while redis.xlen("basix") < before + 500:  # the publisher may be starting yet
+        pbx.flood(200)
+        time.sleep(0.05)
+    process.send_signal(signal.SIGCONT)
+    # One was delivered to the sleeper as it came; with more, it is among those that waited.
+    until(lambda: any(one["pending"] > 1 for one in redis.xinfo_groups("basix")), "the consumer")
+    time.sleep(random.uniform(0, 0.005))
+
+
+def is_read_to_the_end(redis):
+    [group] = redis.xinfo_groups("basix")
+    last = redis.xinfo_stream("basix")["last-generated-id"]
+    return group["last-delivered-id"] == last and group["pending"] == 0
+
+
+class LossyWay:
+    """A way to Redis on which the answer to the first transaction is lost with the connection."""
+
+    def __init__(self, port):
+        self._port = port
+        self.lost = 0
+
+    async def serve(self, reader, writer):
+        redis_reader, redis_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            while request := await reader.read(2**16):
+                redis_writer.write(request)
+                answer = await redis_reader.read(2**16)
+                if b"EXEC" in request and not self.lost:
+                    self.lost += 1
+                    return
+                writer.write(answer)
+        finally:
+            for end in (writer, redis_writer):
+                end.close()
+                await end.wait_closed()
+
+
+async def test_what_is_appended_again_is_there_once(redis, port, monkeypatch):
+    """When the answer to an append is lost, the publisher appends again, and the stream has it
+    once; what follows goes on."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import redis_fanout
+
+    way = LossyWay(port)
+    async with await asyncio.start_server(way.serve, "127.0.0.1", 0) as server:
+        lossy = server.sockets[0].getsockname()[1]
+        async with redis_fanout.connect(f"redis://127.0.0.1:{lossy}") as connection:
+            stream = redis_fanout.Stream(connection, "basix")
+            await stream.begin()
+            await stream.append([("added", {"a": 1}), ("added", {"a": 2})])
+            await stream.append([("added", {"a": 3})])
+    assert way.lost == 1
+    entries = redis.xrange("basix")
+    assert [json.loads(fields["data"])["a"] for _, fields in entries] == [1, 2, 3]
+
+
+async def test_of_two_publishers_the_newer_goes_on(redis, port, monkeypatch):
+    """A publisher that another has taken over from can append nothing more, and is told."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import redis_fanout
+
+    async with redis_fanout.connect(f"redis://127.0.0.1:{port}") as connection:
+        old = redis_fanout.Stream(connection, "basix")
+        new = redis_fanout.Stream(connection, "basix")
+        for stream in (old, new):
+            await stream.begin()
+            await stream.append([("added", {})])
+        with pytest.raises(RedisError, match="another publisher has taken over"):
+            await old.append([("added", {})])
+        await new.append([("added", {})])
+    assert redis.xlen("basix") == 3
+
+
+async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeypatch):
+    """The stream forgets its beginning, and a reader that comes then still finds all there is."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import redis_consumer
+    import redis_fanout
+
+    monkeypatch.setattr(redis_fanout, "KEPT", 200)
+    monkeypatch.setattr(redis_fanout, "BETWEEN_SNAPSHOTS", 20)
+    url = f"redis://127.0.0.1:{port}"
+    async with Simulator(calls=False, speed=0.001) as pbx, redis_fanout.connect(url) as connection:
+        for name, value in environment_of(pbx).items():
+            monkeypatch.setenv(name, value)
+        publisher = asyncio.create_task(redis_fanout.publish(url, "basix"))
+        observer = Observer(redis)
+        line = pbx.call("0312341234", to="1001")
+        while len(observer.ids) < 1000:
+            pbx.flood(50)
+            await asyncio.sleep(0.02)
+            await asyncio.to_thread(observer.look)
+        pbx.edit("1002", label="the last")
+        while not await asyncio.to_thread(observer.look, "the last"):
+            await asyncio.sleep(0.02)
+        first = redis.xrange("basix", count=1)[0][0]
+        picture = await redis_consumer.Reader(connection, "basix", "late").picture()
+        publisher.cancel()
+        await asyncio.wait([publisher])
+        assert observer.events["snapshot"] > 5
+        assert first > observer.ids[0]
+        assert redis.xlen("basix") < 500
+        assert plain(picture.elements) == plain(pbx.snapshot())
+        assert [call["id"] for call in picture.calls.values()] == [line]
+
+
+def test_what_is_published_is_read_typed(start, redis, tmp_path):
+    """Without a PBX the publisher shows the simulator's day, and the consumer, which needs
+    nothing of this library, names what it reads."""
+    environment = {"BASIX_SERVER": ""}
+    start("redis_fanout.py", **environment)
+    consumer = start("redis_consumer.py")
+    out = tmp_path / "redis_consumer.out"
+    until(lambda: "CallAnswered" in out.read_text(encoding="utf-8"), "an answered call")
+    consumer.send_signal(signal.SIGINT)
+    assert consumer.wait(PATIENCE) == 0
+    lines = [line.split(" ", 1)[1] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert lines[0].startswith("snapshot: ")
+    assert any(line.startswith("channel ") and line.endswith(" added") for line in lines)
+    text = (EXAMPLES / "redis_consumer.py").read_text(encoding="utf-8")
+    assert re.findall(r"^\s*(?:from|import) basix_ws_cti", text, re.MULTILINE) == []
