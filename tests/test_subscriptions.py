@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-from collections import deque
+from collections import OrderedDict, deque
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -567,3 +567,13 @@ def test_leaving_while_told():
     everybody.offer(added(1), report_nothing)
     assert list(everybody) == [first]
     assert drain(first) == [added(1)]
+
+
+def test_latest_takes_time_in_proportion():
+    """Who comes back to 100,000 merged changes is not looking for the first of them each time."""
+    one = subscription("latest", 1)
+    for key in range(100_000):
+        one.offer(added(key))
+    assert isinstance(one._net, OrderedDict)  # a dict steps over all that went before
+    assert not any(type(key) is int for _, key in one._net)
+    assert [item.key for item in drain(one)] == [*range(100_000)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Literal, Self, TypeVar, cast
 from weakref import ReferenceType, ref
 
 from .elements import Element
 from .exceptions import SubscriberLagged, UsageError
+from .keys import hidden
 from .mirror import Added, Changed, Removed
 from .status import Gap, Lagged
 
@@ -59,9 +60,11 @@ class Subscription(Generic[T]):
         self._figures = Counter() if figures is None else figures
         self._items: deque[T] = deque()
         self._missed = 0
-        # latest, once more than `size` wait: (kind, key) -> what was known, whether just so
-        # (a Removed says what went, which may be news), what is last said.
-        self._net: dict[tuple[str, int | str | None], tuple[Element | None, bool, T]] = {}
+        # latest, once more than `size` wait: kind and key (what stands for it, since a peer
+        # chooses it: see `keys`) -> what was known, whether just so (a Removed says what went,
+        # which may be news), what is last said. A dict would look longer and longer for the
+        # first of those that are left.
+        self._net: OrderedDict[tuple[str, object], tuple[Element | None, bool, T]] = OrderedDict()
         self._ready = asyncio.Event()
         self._ended: list[Exception | None] = []
 
@@ -124,8 +127,7 @@ class Subscription(Generic[T]):
             if self._items:
                 return self._items.popleft()
             while self._net:
-                key = next(iter(self._net))
-                item = _net_change(*self._net.pop(key))
+                item = _net_change(*self._net.popitem(last=False)[1])
                 if item is not None:
                     return item
             if self._ended:
@@ -142,7 +144,7 @@ class Subscription(Generic[T]):
     def _merge(self, item: T) -> None:
         match item:
             case Added() | Changed() | Removed():
-                place = (item.element_name, item.key)
+                place = (item.element_name, hidden(item.key))
                 before = None
                 if isinstance(item, Changed):
                     before = item.old
