@@ -98,6 +98,7 @@ REFUSED = {
     "big of 4 GiB": "(big_integer_bytes)",
     "one big integer": "(big_integer_bytes)",
     "colliding keys, one map": "(numeric_keys)",
+    "text keys, one map": "(map_keys)",
 }
 ACCEPTED = {
     "small integers": 524_284,

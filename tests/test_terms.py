@@ -796,6 +796,7 @@ def test_limit_defaults():
     assert limits.terms_per_byte == terms.MAX_TERMS_PER_BYTE
     assert limits.big_integer_bytes == terms.MAX_BIG_INTEGER_BYTES
     assert limits.numeric_keys == terms.MAX_NUMERIC_KEYS
+    assert limits.map_keys == terms.MAX_MAP_KEYS == 10_000
     assert limits.records == terms.MAX_RECORDS == 200_000
     assert limits == terms.DEFAULT_LIMITS
 
@@ -808,6 +809,7 @@ LIMIT_NAMES = [
     "terms_per_byte",
     "big_integer_bytes",
     "numeric_keys",
+    "map_keys",
     "records",
 ]
 
@@ -1069,6 +1071,17 @@ def test_numeric_keys_spare_text(build):
     """Keys that are text count for nothing there: their hash holds a secret."""
     names = [b"m\0\0\0\4%04d" % number for number in range(1000)]
     assert len(decode(build(names + integer_keys(128)))) == 1128
+
+
+@pytest.mark.parametrize("build", [map_of, dict_of])
+@pytest.mark.parametrize(("most", "limits"), [(10_000, Limits()), (9, Limits(map_keys=9))])
+def test_map_keys(build, most, limits):
+    """A map may have ``map_keys`` keys, 10,000 by default, and not one more."""
+    names = [b"m\0\0\0\5%05d" % number for number in range(most + 1)]
+    assert len(decode(build(names[:-1]), limits)) == most
+    error = refusal(build(names), limits)
+    assert error.offset == 1
+    assert error.reason == f"a map with over {most} keys (map_keys)"
 
 
 # -------------------------------------------------------------------------- the memory of atoms

@@ -67,6 +67,10 @@ MAX_BIG_INTEGER_BYTES = 1024
 # Numbers crafted to share a hash make a dict quadratic. (Text is hashed with a secret.)
 MAX_NUMERIC_KEYS = 128
 
+# A dict as large as a frame outgrows the processor's cache, and twice the keys take more than
+# twice the time. No map is sent today.
+MAX_MAP_KEYS = 10_000
+
 # Empty tuples: two bytes each, and an element with all its fields for each. 50,000 users are
 # 50,000 records. Checked by who makes elements of them: ``decode`` knows no records.
 MAX_RECORDS = 200_000
@@ -177,6 +181,7 @@ class Limits:
     terms_per_byte: int = _positive("MAX_TERMS_PER_BYTE")
     big_integer_bytes: int = _positive("MAX_BIG_INTEGER_BYTES")
     numeric_keys: int = _positive("MAX_NUMERIC_KEYS")
+    map_keys: int = _positive("MAX_MAP_KEYS")
     records: int = _positive("MAX_RECORDS")
 
 
@@ -600,6 +605,8 @@ def _mapping(pairs: Iterable[tuple[Any, Any]], start: int, limits: Limits) -> di
                 )
         mapping[key] = value
         count += 1
+        if count > limits.map_keys:
+            raise DecodeError(start, f"a map with over {limits.map_keys} keys (map_keys)")
     if len(mapping) != count:
         raise DecodeError(start, "a map with two keys of one value")
     return mapping
