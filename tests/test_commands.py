@@ -26,6 +26,14 @@ def test_park():
     assert park("u", 0).sent == {"cmd": "park", "uuid": "u", "timeout": 0}
 
 
+def test_parking_beside_something_odd():
+    """The channel at the other end may be named by what nothing could be: then nothing fits it."""
+    for other in (None, [70000], ()):
+        shown_by = park("u", None, other).shown_by
+        assert shown_by(Added("channel", PARKED))
+        assert not shown_by(Added("channel", Channel(uuid="v", state=PARKED.state)))
+
+
 @pytest.mark.parametrize(
     "where",
     [

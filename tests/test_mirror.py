@@ -441,6 +441,7 @@ def test_looking_things_up(office):
     assert office.other_leg(a) is b
     assert office.other_leg(b) is None
     assert office.other_leg(c) is None
+    assert office.other_leg(Channel(uuid="d", other_uuid=[70000])) is None
 
 
 @pytest.mark.parametrize("number", ["03-1234-1234", "0312341234", "+81312341234"])

@@ -52,7 +52,7 @@ def park(uuid: str, park_timeout: int | None = None, other_uuid: str | None = No
             not isinstance(change, Removed)
             and change.element_name == "channel"
             and change.key is not None
-            and change.key in {uuid, other_uuid}
+            and change.key in (uuid, other_uuid)
             and isinstance(getattr(change.element, "state", None), Park)
         )
 

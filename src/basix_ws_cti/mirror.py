@@ -244,7 +244,8 @@ class Mirror:
 
     def other_leg(self, channel: Channel) -> Channel | None:
         """The channel at the other end; ``None``: there is none, or it is gone."""
-        return None if channel.other_uuid is None else self.channels.get(channel.other_uuid)
+        other: object = channel.other_uuid  # as it was sent
+        return self.channels.get(other) if isinstance(other, str) else None
 
     def members_of_group(self, group_id: int) -> list[User]:
         """The users in a group, as far as they are known, in the order of their joining."""

@@ -880,3 +880,39 @@ def test_a_tracker_can_be_seeded_from_a_mirror():
 
 def _moment(microseconds):
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+# == what no PBX should send ===============================================================
+
+
+ODD = [None, "", [70000], ("a",), 5, 2.5, {"a": 1}, True]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_values_that_make_no_sense(odd):
+    """Whatever stands where a uuid, an id or a time should: calls begin, go on and end with it."""
+    channels = [
+        Channel(uuid="u", other_uuid=odd, offer_timestamp=odd, answer_timestamp=odd),
+        Channel(uuid="v", other_uuid=odd, offer_timestamp=5, state=Bridged(ts=odd), user_id=odd),
+        Channel(uuid="w", called_number=odd, peer_location="internal", state=Ringing()),
+        Channel(uuid=7, state=Bridged(ts=1), other_uuid="u"),
+    ]
+    tracker = CallTracker()
+    events = tracker.apply([Added("channel", one) for one in channels])
+    events += tracker.apply([Changed("channel", channels[1], channels[0])])
+    assert sum(len(call.legs) for call in tracker.calls.values()) == 4
+    gone = [
+        attrs.evolve(one, last_event="CHANNEL_HANGUP", hangup_timestamp=odd) for one in channels
+    ]
+    events += tracker.apply([Removed("channel", one) for one in gone])
+    assert dict(tracker.calls) == {}
+    count = [sum(isinstance(event, cls) for event in events) for cls in (CallStarted, CallEnded)]
+    assert count[0] == count[1] > 0
+
+
+def test_a_number_for_a_uuid():
+    """Two legs whose uuids are numbers name each other as well as any: one call."""
+    one, two = Channel(uuid=1, other_uuid=2), Channel(uuid=2, other_uuid=1, state=Bridged(ts=1))
+    tracker = CallTracker([one, two])
+    (call,) = tracker.calls.values()
+    assert [leg.uuid for leg in call.legs] == ["1", "2"]

@@ -28,6 +28,7 @@ from basix_ws_cti import (
     UnknownMessage,
     to_dict,
 )
+from basix_ws_cti.calls import CallEnded, CallRecord, CallTracker, QueueStats
 from basix_ws_cti.mirror import Mirror
 from basix_ws_cti.terms import decode
 
@@ -95,7 +96,7 @@ def check(data):
     calls = Calls()
     parser = MessageParser(calls, base_url=base_url)
     twin = MessageParser(base_url=base_url)  # it sees nothing of what the other refused
-    mirror = Mirror()
+    mirror, tracker, stats = Mirror(), CallTracker(), QueueStats()
     for frame in data.split(SEPARATOR):
         calls.clear()
         with inert.only(inert.parsing):
@@ -109,7 +110,17 @@ def check(data):
         assert calls == called(message)
         for element in elements(message):
             check_element(element)
-        mirror.apply(message)
+        events = tracker.apply(mirror.apply(message))
+        stats.apply(events)
+        for event in events:
+            if isinstance(event, CallEnded):
+                assert json.dumps(CallRecord.of(event.call).to_dict(), default=repr)
+        for call in tracker.calls.values():
+            assert call.phase.ended is None
+    channels = len(mirror.channels)
+    assert (
+        sum(leg.ended is None for call in tracker.calls.values() for leg in call.legs) == channels
+    )
 
 
 def refusal(read, frame):

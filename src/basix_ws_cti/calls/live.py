@@ -8,7 +8,17 @@ from basix_ws_cti.elements import Channel
 from basix_ws_cti.states import Bridged, Ringing
 
 from .model import NOBODY, Call, Direction, Leg, Party, Phase
-from .reading import calls_outside, leg_of, party_behind, party_of, phase_of, since
+from .reading import (
+    calls_outside,
+    leg_of,
+    offered,
+    other_of,
+    party_behind,
+    party_of,
+    phase_of,
+    since,
+    uuid_of,
+)
 
 # Legs of a call that ended and are kept; a queue that rings the same telephones for hours
 # has thousands. Of those beyond it the oldest that never answered go.
@@ -57,8 +67,9 @@ class Live:
             return first
 
         def place(leg: Channel) -> tuple[bool, bool, int]:
-            idle = isinstance(leg.state, Ringing) or leg.uuid in self.guests
-            return idle, leg.uuid not in self.talkers, leg.offer_timestamp or 0
+            uuid = uuid_of(leg)
+            idle = isinstance(leg.state, Ringing) or uuid in self.guests
+            return idle, uuid not in self.talkers, offered(leg) or 0
 
         return min(self.legs.values(), key=place)
 
@@ -67,11 +78,11 @@ class Live:
         self.legs[uuid] = channel
         if isinstance(channel.state, Bridged):
             self.guests.discard(uuid)
-        offered = channel.offer_timestamp
-        if uuid == self.first and isinstance(offered, int) and offered < self.started:
+        began = offered(channel)
+        if uuid == self.first and began is not None and began < self.started:
             # The first leg, after another that was made for it.
-            self.started = offered
-            self.phases[0] = evolve(self.phases[0], started=offered)
+            self.started = began
+            self.phases[0] = evolve(self.phases[0], started=began)
 
     def doing(self, at: int = 0) -> Phase:
         """What its line does, and since when: since ``at`` at the earliest."""
@@ -80,7 +91,8 @@ class Live:
         if entered is None:
             entered = self.phases[-1].started if self.phases else at
         # With the first leg, if that is not shown to us, is the line itself.
-        partner = line if line.other_uuid == self.first else self.legs.get(line.other_uuid or "")
+        other = other_of(line)
+        partner = line if other == self.first else self.legs.get(other or "")
         return phase_of(line, partner, max(entered, at))
 
     def picture(self) -> Call:
@@ -108,7 +120,7 @@ class Live:
         if first is not None:
             self.caller = party_of(first)
             if self.caller.whoscall is None:  # others say that of it
-                told = (party_behind(leg) for leg in legs if leg.other_uuid == self.first)
+                told = (party_behind(leg) for leg in legs if other_of(leg) == self.first)
                 heard = (party.whoscall for party in told if party.whoscall)
                 self.caller = evolve(self.caller, whoscall=next(heard, before[0].whoscall))
             self.called_number = first.called_number
@@ -141,13 +153,13 @@ class Live:
         line = self.line
         same = (phase.kind, phase.place, phase.by) == (last.kind, last.place, last.by)
         if phase.kind == "talking" and same:
-            same = {line.uuid, line.other_uuid} == self.talkers.keys()
+            same = {uuid_of(line), other_of(line)} == self.talkers.keys()
         elif phase.party != last.party:
             same = same and phase.started <= last.started
         if same:
             self.phases[-1] = evolve(last, party=phase.party)
             return None
-        self.led_by = line.uuid or ""
+        self.led_by = uuid_of(line)
         start = max(phase.started, last.started)
         self.phases[-1] = closed = evolve(last, ended=start)
         self.phases.append(evolve(phase, started=start))

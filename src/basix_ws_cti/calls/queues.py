@@ -139,7 +139,7 @@ class QueueStats:
         return [
             (call.phase, call.phase.party.group_id)
             for call in self._calls.values()
-            if call.phase.kind == "queued" and call.phase.party.group_id is not None
+            if call.phase.kind == "queued" and isinstance(call.phase.party.group_id, int)
         ]
 
     def _count_waits(self, call: Call) -> None:
@@ -151,7 +151,7 @@ class QueueStats:
             if phase.ended is None:
                 break
             seen = at + 1
-            if phase.kind != "queued" or phase.party.group_id is None:
+            if phase.kind != "queued" or not isinstance(phase.party.group_id, int):
                 continue
             after = phases[at + 1].kind if at + 1 < len(phases) else None
             waits = self._waits.setdefault(phase.party.group_id, deque(maxlen=MAX_KEPT))
@@ -167,10 +167,11 @@ class QueueStats:
 
     def _count_parts(self, call: Call) -> None:
         for leg in call.legs:
-            if leg.party.user_id is None or leg.outcome is None or leg.ended is None:
+            who = leg.party.user_id
+            if not isinstance(who, int) or leg.outcome is None or leg.ended is None:
                 continue
             talked = leg.ended - leg.answered if leg.answered is not None else 0
-            parts = self._parts.setdefault(leg.party.user_id, deque(maxlen=MAX_KEPT))
+            parts = self._parts.setdefault(who, deque(maxlen=MAX_KEPT))
             parts.append(_Part(leg.ended, leg.outcome, max(0, talked)))
 
 

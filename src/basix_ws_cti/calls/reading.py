@@ -57,6 +57,22 @@ def party_behind(channel: Channel) -> Party:
     )
 
 
+def uuid_of(channel: Channel) -> str:
+    """What names a channel, as text: a number may have come instead."""
+    return str(channel.key)
+
+
+def other_of(channel: Channel) -> str | None:
+    """What names the channel at the other end; ``None``: nothing, or nothing that could."""
+    other: object = channel.other_uuid
+    return str(other) if isinstance(other, str | int) and other != "" else None
+
+
+def offered(channel: Channel) -> int | None:
+    """When the channel was offered; ``None``: it does not say."""
+    return _moment(channel.offer_timestamp)
+
+
 def calls_outside(channel: Channel) -> bool:
     """Whether a channel is, or is about to be, somebody's outside."""
     state = channel.state
@@ -124,11 +140,11 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
 def leg_of(channel: Channel) -> Leg:
     """A channel as a leg of its call, as far as it has come."""
     return Leg(
-        uuid=channel.uuid or "",
+        uuid=uuid_of(channel),
         party=party_of(channel),
         direction=channel.direction,
-        offered=channel.offer_timestamp,
-        answered=channel.answer_timestamp,
+        offered=offered(channel),
+        answered=_moment(channel.answer_timestamp),
         hangup=channel.hangup,
     )
 
@@ -143,12 +159,18 @@ def is_second(channel: Channel) -> bool:
     """Whether a channel was made for another, or by what it says came after it."""
     if isinstance(channel.state, Ringing):
         return channel.direction == "outbound"
-    offered = getattr(channel.other_info, "offer_timestamp", None)
-    if not (isinstance(offered, int) and isinstance(channel.offer_timestamp, int)):
+    before = getattr(channel.other_info, "offer_timestamp", None)
+    own = offered(channel)
+    if not isinstance(before, int) or own is None:
         return False
-    if offered == channel.offer_timestamp:
+    if before == own:
         return not _dials(channel) and channel.other_info.direction == "inbound"
-    return offered < channel.offer_timestamp
+    return before < own
+
+
+def _moment(value: object) -> int | None:
+    """Microseconds, as they were sent; ``None`` for anything else."""
+    return value if isinstance(value, int) else None
 
 
 def _dials(channel: Channel) -> bool:

@@ -32,7 +32,7 @@ from .events import (
 )
 from .live import Live
 from .model import NOBODY, Call, Party, Phase
-from .reading import is_second, latest_of, leg_of, party_of, since
+from .reading import is_second, latest_of, leg_of, offered, other_of, party_of, since, uuid_of
 
 # Calls of which others' legs are not shown, and whose ids are not given again.
 MAX_ENDED_UNSEEN = 1000
@@ -105,11 +105,11 @@ class CallTracker:
     # -- a leg is there ---------------------------------------------------------------
 
     def _is(self, channel: Channel, *, synthetic: bool) -> None:
-        uuid = str(channel.key)
+        uuid = uuid_of(channel)
         live = self._call_with(channel, synthetic=synthetic)
         live.complete = live.complete and not synthetic
         live.take(uuid, channel)
-        for name in (uuid, channel.other_uuid):
+        for name in (uuid, other_of(channel)):
             if name and (name == uuid or name not in self._call_of):
                 self._name(name, live)
         told = len(self._events)
@@ -125,8 +125,8 @@ class CallTracker:
 
     def _call_with(self, channel: Channel, *, synthetic: bool) -> Live:
         """The call that a leg belongs to; a new one, if it names none."""
-        uuid = str(channel.key)
-        named = self._call_of.get(channel.other_uuid or "")
+        uuid = uuid_of(channel)
+        named = self._call_of.get(other_of(channel) or "")
         live = self._call_of.get(uuid) or named
         if live is None:
             live = self._fetched_by(channel)
@@ -152,13 +152,12 @@ class CallTracker:
         return None
 
     def _begins(self, channel: Channel, *, synthetic: bool) -> Live:
-        uuid = str(channel.key)
+        uuid = uuid_of(channel)
         entered = since(channel)
-        offered = channel.offer_timestamp if isinstance(channel.offer_timestamp, int) else entered
-        started = offered or 0
+        started = offered(channel) or entered or 0
         # A leg that the PBX offers on behalf of another names the first: that one may not be
         # shown to us, or come later.
-        first = channel.other_uuid if channel.other_uuid and is_second(channel) else uuid
+        first = (other_of(channel) if is_second(channel) else None) or uuid
         live = Live(
             id=uuid if first in self._ended_unseen else first,
             first=first,
@@ -220,9 +219,8 @@ class CallTracker:
         line = live.line
         before = live.enter(live.doing(at))
         now = live.phases[-1]
-        gone = [
-            live.talkers[uuid] for uuid in live.talkers if uuid not in {line.uuid, line.other_uuid}
-        ]
+        here = {uuid_of(line), other_of(line)}
+        gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
         self._note_talk(live, line)
         if before is not None:
             self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
@@ -230,9 +228,10 @@ class CallTracker:
     def _note_talk(self, live: Live, line: Channel) -> None:
         phase = live.phases[-1]
         if phase.kind == "talking":
-            behind = live.caller if line.other_uuid == live.first else phase.party
+            other = other_of(line)
+            behind = live.caller if other == live.first else phase.party
             before = live.talkers.keys()
-            live.talkers = {line.uuid: party_of(line), line.other_uuid: behind}
+            live.talkers = {uuid_of(line): party_of(line), other: behind}
             # At the same answer again more may be known of who it is.
             again = not live.transfers and before == live.talkers.keys()
             if live.answered is None or (again and live.answered == phase.started):
@@ -258,11 +257,11 @@ class CallTracker:
     # -- a leg ends -------------------------------------------------------------------
 
     def _ends(self, channel: Channel, *, synthetic: bool) -> None:
-        uuid = str(channel.key)
+        uuid = uuid_of(channel)
         live = self._call_of.get(uuid)
         if live is None or uuid not in live.legs:
             return
-        led = live.line.uuid == uuid
+        led = uuid_of(live.line) == uuid
         last_seen = live.legs.pop(uuid)
         unseen = synthetic and channel.hangup is None
         ended = channel.hangup_timestamp
@@ -288,10 +287,10 @@ class CallTracker:
                 self._is(guest, synthetic=not live.complete)
         elif led:
             heir = live.line
-            alone = isinstance(heir.state, Bridged) and heir.other_uuid not in live.legs
+            alone = isinstance(heir.state, Bridged) and other_of(heir) not in live.legs
             # Telephones that rang for who is gone fall silent in a moment; who talked to them
             # alone is sent on, or ends.
-            if not (alone or isinstance(heir.state, Ringing) or heir.uuid in live.guests):
+            if not (alone or isinstance(heir.state, Ringing) or uuid_of(heir) in live.guests):
                 self._move(live, ended)
 
     def _finish(self, live: Live, ended: int, *, unseen: bool) -> None:
@@ -338,8 +337,8 @@ def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
             case Gap():
                 return 0, 0
             case Added():
-                offered = getattr(item.element, "offer_timestamp", None)
-                return 1, offered if isinstance(offered, int) else 0
+                began = getattr(item.element, "offer_timestamp", None)
+                return 1, began if isinstance(began, int) else 0
             case Changed():
                 return 2, 0
         return 3, 0
