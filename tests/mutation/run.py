@@ -225,7 +225,8 @@ def main(name):
     for mutant in gone:
         print("listed, but there is no such mutant:", mutant)
     as_listed = runner.survivors == accepted & runner.names
-    return int(share < LEAST_KILLED or not as_listed or bool(gone))
+    enough = function or share >= LEAST_KILLED  # of a whole target
+    return int(not enough or not as_listed or bool(gone))
 
 
 if __name__ == "__main__":
