@@ -31,7 +31,7 @@ def watched():
     in the tests of the connection, and everywhere under ``BASIX_CANARY``.
     """
     patch = pytest.MonkeyPatch()
-    patch.setitem(Simulator.__init__.__kwdefaults__, "token", canaries.TOKEN)
+    patch.setitem(Simulator.__init__.__kwdefaults__, "token", canaries.SIMULATED)
     root = logging.getLogger()
     root.addHandler(_watch)
     # Theirs are not looked at, and would make floods slow.

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from canaries import STEM, TOKEN, Watch, assert_clean, found_in, leaks_of
+from canaries import SIMULATED, STEM, TOKEN, Watch, assert_clean, found_in, leaks_of
 
 import basix_ws_cti
 from basix_ws_cti import Basic, Connection
@@ -150,7 +150,7 @@ async def test_this_run_is_watched():
     library = logging.getLogger("websockets.client")
     assert library.isEnabledFor(logging.DEBUG) is bool(os.environ.get("BASIX_CANARY"))
     async with Simulator(calls=False) as pbx:
-        assert pbx.connect_args["token"] == TOKEN
+        assert pbx.connect_args["token"] == SIMULATED
     assert Connection.send.__code__.co_filename.endswith("canaries.py")
     with pytest.raises(AssertionError):
-        assert_clean(Basic, [TOKEN])
+        assert_clean(Basic, [SIMULATED])

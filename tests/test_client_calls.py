@@ -332,9 +332,9 @@ async def follow(pbx, calls, trouble=None, **options):
             await asyncio.sleep(0.05)
         pbx.speed = 1e-9  # its time stands still
         pbx._ambushes.clear()
-        rows = {row.id: row for row in pbx.ledger}
         await asyncio.sleep(1)  # a silence is found out
         await until(lambda: client.is_synced and is_true(client, pbx))
+        rows = {row.id: row for row in pbx.ledger}  # what was due at that moment is in there too
         assert set(records) | set(client.calls) == set(started)
         assert max(started.values()) == 1
         assert len(stats._calls) == len(client.calls)

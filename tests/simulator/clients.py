@@ -9,7 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from canaries import TOKEN
+from canaries import SIMULATED
 from websockets.asyncio.client import connect as websocket_connect
 
 from basix_ws_cti import InfoEvent, InitialInfo, Message, MessageParser, Msg, connect, to_dict
@@ -72,7 +72,7 @@ async def seen(pbx: Simulator, cti: Connection, picture: Picture | None = None) 
     return picture
 
 
-def header(name: str = "demo", secret: str = TOKEN) -> dict[str, str]:
+def header(name: str = "demo", secret: str = SIMULATED) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"}
 
 
