@@ -119,7 +119,8 @@ class Runner:
             or self.is_killed(self.quick, module, same._replace(is_call=False))
             or (not self.names and self.is_killed(self.full, module, same))
         ):
-            pytest.exit(f"{module.__name__} fails without a mutant", 1)
+            test = max(self.kills, key=self.kills.get)
+            pytest.exit(f"{module.__name__} fails without a mutant: {test}", 1)
 
     def measure(self):
         """Run the own tests once without a mutant: how much CPU time each of them takes."""
@@ -140,7 +141,8 @@ class Runner:
 
     def is_killed(self, work, *args):
         test = self.fork(work, *args)
-        self.kills[test] = len(self.names)  # likely to kill the next one too
+        if test:
+            self.kills[test] = len(self.names)  # likely to kill the next one too
         return test != ""
 
     def fork(self, work, *args):
