@@ -379,6 +379,53 @@ def finishing(callback, caplog):
     return run(main()), [record.getMessage() for record in ours(caplog)]
 
 
+def test_an_asynchronous_callback_that_misses_some():
+    """What a slow callback misses is an error that is told of, not an item that it can't know."""
+    told = []
+
+    async def slow(item):
+        told.append(item)
+        await asyncio.sleep(1)
+
+    async def main():
+        callbacks, errors = Callbacks(), []
+        callbacks.add("error", errors.append, queue())
+        callbacks.add("text", slow, queue(size=2))
+        for item in range(5):
+            callbacks.call("text", item)
+        await asyncio.sleep(9)
+        for one in callbacks.queues:
+            one.end(None)
+        await asyncio.sleep(1)
+        (error,) = errors
+        assert str(error) == "more than 2 items waited for a slow subscriber"
+
+    run(main())
+    assert told == [3, 4]
+
+
+def test_errors_that_are_missed():
+    """Who is told of errors, and is too slow for them, is not told of that, and so for ever."""
+    told = []
+
+    async def slow(error):
+        told.append(error)
+        await asyncio.sleep(1)
+
+    async def main():
+        callbacks = Callbacks()
+        callbacks.add("error", slow, queue(size=1))
+        for number in range(5):
+            callbacks.call("error", number)
+        await asyncio.sleep(9)
+        for one in callbacks.queues:
+            one.end(None)
+        await asyncio.sleep(1)
+
+    run(main())
+    assert told == [4]
+
+
 def test_an_asynchronous_callback_that_lags():
     """One whose queue overruns under "fail" is ended, and that is an error that is told of."""
 

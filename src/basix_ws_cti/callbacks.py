@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .callables import sort_of_callback
 from .exceptions import SubscriberLagged, UsageError
+from .status import Lagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +51,9 @@ class Callbacks:
         """Call ``callback(item)`` at an event; returns the function that ends it.
 
         ``subscription`` is its queue if it is asynchronous, otherwise of that the filter
-        alone is used; ``told_elsewhere``: somebody else offers it the items.
+        alone is used; ``told_elsewhere``: somebody else offers it the items, and the callback
+        is given a ``Lagged`` as well. To others that is an error event, for they know nothing
+        but the items.
         """
         sort = sort_of_callback("a callback", callback)
         if sort == "generator":
@@ -63,7 +66,8 @@ class Callbacks:
         if not told_elsewhere:
             callbacks[token] = subscription.offer
         worker = asyncio.get_running_loop().create_task(
-            self._serve(event, subscription, callback), name="basix_ws_cti callback"
+            self._serve(event, subscription, callback, takes_lagged=told_elsewhere),
+            name="basix_ws_cti callback",
         )
         self._workers[worker] = subscription
         worker.add_done_callback(lambda worker: self._workers.pop(worker, None) and None)
@@ -119,10 +123,19 @@ class Callbacks:
                 _logger.warning("a callback does not end though it was cancelled")
 
     async def _serve(
-        self, event: str, items: Subscription[Any], callback: Callable[..., Any]
+        self,
+        event: str,
+        items: Subscription[Any],
+        callback: Callable[..., Any],
+        *,
+        takes_lagged: bool,
     ) -> None:
         try:
             async for item in items:
+                if isinstance(item, Lagged) and not takes_lagged:
+                    if event != "error":
+                        self.report(SubscriberLagged(items.size))
+                    continue
                 try:
                     await callback(item)
                 except (Exception, asyncio.CancelledError) as error:

@@ -53,7 +53,7 @@ class Subscription(Generic[T]):
             raise UsageError(f"policy is 'latest', 'drop_oldest' or 'fail', not {policy!r}")
         if size < 1:
             raise UsageError(f"a queue holds at least one item, not {size}")
-        self._size = size
+        self.size = size
         self._policy = policy
         self.wants = wants
         self._leave = leave
@@ -102,7 +102,7 @@ class Subscription(Generic[T]):
             return
         if self._net:
             self._merge(item)
-        elif len(self._items) < self._size:
+        elif len(self._items) < self.size:
             self._items.append(item)
         elif self._policy == "latest":
             waiting, self._items = self._items, deque()
@@ -116,7 +116,7 @@ class Subscription(Generic[T]):
         else:
             self._items.clear()
             self._leave(self)
-            self.end(SubscriberLagged(self._size))
+            self.end(SubscriberLagged(self.size))
         self._ready.set()
 
     async def __anext__(self) -> T | Lagged:
