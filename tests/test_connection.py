@@ -4,11 +4,13 @@ import asyncio
 import base64
 import contextlib
 import gc
+import inspect
 import json
 import logging
 import socket
 import ssl
 import traceback
+import typing
 from http import HTTPStatus
 from unittest.mock import Mock
 from urllib.parse import quote
@@ -42,7 +44,13 @@ from basix_ws_cti import (
     connect,
 )
 from basix_ws_cti import connection as connection_module
-from basix_ws_cti.connection import Mask, _checked_headers, _header_secrets, _MaskingLogger
+from basix_ws_cti.connection import (
+    ConnectOptions,
+    Mask,
+    _checked_headers,
+    _header_secrets,
+    _MaskingLogger,
+)
 from basix_ws_cti.simulator import Simulator
 
 DOMAIN = "acme"
@@ -1180,3 +1188,14 @@ def test_what_is_not_logged_is_not_formatted():
     logger.debug("%s", Text())
     with pytest.raises(AssertionError, match="formatted"):
         logger.warning("%s", Text())
+
+
+def test_the_options_are_connect_s_own():
+    """``ConnectOptions``, which types Client's keywords, has connect's, with the same types."""
+    keywords = typing.get_type_hints(connect.__init__)
+    del keywords["server"], keywords["return"]
+    assert typing.get_type_hints(ConnectOptions) == keywords
+    whole = typing.get_type_hints(ConnectOptions, include_extras=True)
+    required = {name for name in whole if typing.get_origin(whole[name]) is typing.Required}
+    given = inspect.signature(connect).parameters.values()
+    assert required | {"server"} == {one.name for one in given if one.default is one.empty}

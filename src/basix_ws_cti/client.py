@@ -11,6 +11,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -172,6 +173,11 @@ class Client(Secretive):
         self._change_subscribers: Subscribers[Any] = Subscribers()
         self._message_subscribers: Subscribers[Any] = Subscribers()
         self._call_subscribers: Subscribers[Any] = Subscribers()
+        self._all_subscribers = (
+            self._change_subscribers,
+            self._message_subscribers,
+            self._call_subscribers,
+        )
         self._callbacks = Callbacks()
         self._tracker: CallTracker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -230,12 +236,7 @@ class Client(Secretive):
         if self._last_frame is not None and self._loop is not None:
             age = self._loop.time() - self._last_frame
         # A callback's subscription is in two places.
-        told = {
-            *self._change_subscribers,
-            *self._message_subscribers,
-            *self._call_subscribers,
-            *self._callbacks.queues,
-        }
+        told = {*chain(*self._all_subscribers), *self._callbacks.queues}
         return Stats(
             frames=frames,
             bytes=size,
@@ -767,11 +768,7 @@ class Client(Secretive):
         if reason is not None:
             _logger.error("the client of %s stops: %s", self._name, _shown(reason))
         self._enter(Stopped(reason))
-        for subscribers in (
-            self._change_subscribers,
-            self._message_subscribers,
-            self._call_subscribers,
-        ):
+        for subscribers in self._all_subscribers:
             for subscription in subscribers:
                 subscription.end(reason)
                 subscribers.discard(subscription)

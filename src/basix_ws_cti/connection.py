@@ -411,8 +411,8 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
             case socket.gaierror():
                 host = "the proxy" if self._options.value["proxy"] else self._server.host
                 return ConnectFailed(f"{host} has no address: {text}")
-            case OSError():  # not all of them have a text
-                return ConnectFailed(text or type(error).__name__)
+            case OSError():
+                return ConnectFailed(text)
             case InvalidProxy():  # its text holds the proxy's URL, and that a password
                 return UsageError("the proxy is no valid URL: use http://host:port")
             case InvalidHandshake():
