@@ -908,7 +908,8 @@ async def test_an_answer_that_does_not_come():
         client.on_error(errors.append)
         async with client:
             await client.synced(10)
-        assert [str(error) for error in errors] == ["cannot connect: no answer within 0.1 s"]
+        # On a busy machine an attempt or two more may have no answer in time.
+        assert {str(error) for error in errors} == {"cannot connect: no answer within 0.1 s"}
 
 
 async def test_a_server_that_speaks_no_tls():
