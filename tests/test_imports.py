@@ -81,6 +81,11 @@ PURE = {
     "simulator.wire",
 }
 PLUGIN = {"pytest_plugin"}
+CLI = {
+    "__main__",
+    "cli",
+    *(f"cli.{module.name}" for module in pkgutil.iter_modules([str(ROOT / "cli")])),
+}
 PACKAGE = {""}  # __init__ itself
 
 
@@ -151,7 +156,7 @@ def inside(name):
 
 def test_every_module_is_in_the_table():
     """The groups below name every module of the package, each once."""
-    groups = [FOUNDATION, CORE, CONNECTOR, LIVE, SIMULATOR, PLUGIN, PACKAGE]
+    groups = [FOUNDATION, CORE, CONNECTOR, LIVE, SIMULATOR, PLUGIN, CLI, PACKAGE]
     assert module_names() == set().union(*groups)
     assert sum(map(len, groups)) == len(module_names())
 
@@ -269,7 +274,7 @@ def test_only_the_package_loads_the_connector():
     """Connector and client are imported by the package alone, and there inside a function."""
     for module in ("websocket", "connection", "subscriptions", "callbacks", "client"):
         importers = {name for name in module_names() if module in inside(name)}
-        assert importers - LIVE - CONNECTOR <= {""}
+        assert importers - LIVE - CONNECTOR - CLI <= {""}
         top = [node for node in tree("").body if isinstance(node, ast.ImportFrom)]
         assert all(module not in {node.module, *names(node)} for node in top)
 
@@ -288,10 +293,26 @@ def test_the_connector_knows_no_picture(name):
     assert outside(name) <= STDLIB | {"attrs", "asyncio", "websockets"}
 
 
+@pytest.mark.parametrize("name", sorted(module_names() - CLI))
+def test_nothing_needs_the_command_line(name):
+    """The library works without the command line and what that needs."""
+    assert inside(name).isdisjoint(CLI)
+    assert outside(name).isdisjoint({"typer", "rich", "textual"})
+
+
+def test_the_command_line_loads_late():
+    """Showing what commands there are loads neither the connector nor a picture of a terminal."""
+    code = f"""
+import sys
+import basix_ws_cti.cli.app
+print(*[name for name in {(*HEAVY, "textual", "rich.live")!r} if name in sys.modules], "end")"""
+    assert run(code) == ["end"]
+
+
 def test_only_the_client_and_the_package_know_of_calls():
     """Calls are made of the picture: nothing but the client and the package imports them."""
     importers = {name for name in module_names() - CALLS if inside(name) & CALLS}
-    assert importers == {"", "client"}
+    assert importers - CLI == {"", "client"}
 
 
 def names(node):

@@ -1,0 +1,23 @@
+"""The command line: ``basix-ws-cti``, or ``python -m basix_ws_cti``. In the extra ``cli``.
+
+Each command is a module of its name: its options, and what it does with the library. What they
+share is in ``options`` (how to connect), ``source`` (live, simulated or recorded), ``output``
+(terminals and pipes) and ``exits`` (exit codes).
+"""
+
+from __future__ import annotations
+
+import sys
+
+EXTRA = frozenset({"typer", "rich", "textual"})
+
+
+def main() -> None:
+    """Run the command that ``sys.argv`` names, and exit with its code (docs/cli.md)."""
+    try:
+        from .app import app
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        sys.exit("basix-ws-cti: the command line needs: pip install 'basix_ws_cti[cli]'")
+    app()

@@ -1,0 +1,50 @@
+"""Terminals, pipes and files: how commands write."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def prepare() -> None:
+    """Write what the encoding lacks as ``?``, rather than fail at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console without markup, for text that others wrote.
+
+    Colours are left out where ``NO_COLOR`` says so and where no terminal reads (rich's rules).
+    """
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A line on stderr: what is no result."""
+    sys.stderr.write(f"basix-ws-cti: {text}\n")
+    sys.stderr.flush()
+
+
+def write_json(value: Any) -> None:
+    """One JSON line, flushed; escaped where the encoding could not hold each character."""
+    narrow = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=narrow, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def nobody_reads() -> None:
+    """After a ``BrokenPipeError``: what is still to be flushed goes nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
