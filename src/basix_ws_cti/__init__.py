@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import terms as _terms
 from .elements import (
     Channel,
     Domain,
@@ -183,10 +184,14 @@ __all__ = [
     "UserFigures",
     "WaitTimeout",
     "WaitingChannel",
+    "compiled",
     "connect",
     "feed_url",
     "to_dict",
 ]
+
+compiled: bool = not _terms.__file__.endswith(".py")
+"""Whether the parse path was compiled when this package was built (docs/performance.md)."""
 
 
 if not TYPE_CHECKING:  # to a type checker it would say that any name is there

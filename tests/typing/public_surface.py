@@ -88,6 +88,7 @@ from basix_ws_cti import (
     UserFigures,
     WaitingChannel,
     WaitTimeout,
+    compiled,
     connect,
     feed_url,
     to_dict,
@@ -365,6 +366,10 @@ def errors_of_the_feed(error: FeedError) -> object:
             return error.args
         case _:
             return error
+
+
+def how_it_was_built() -> None:
+    assert_type(compiled, bool)
 
 
 def a_kind_that_nobody_knows() -> str | None:
