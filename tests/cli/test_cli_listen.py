@@ -217,21 +217,22 @@ def _is_full(pipe):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_a_slow_reader():
     """Who reads slowly is told how much was missed; the connection lives on meanwhile."""
+    events = 100_000 if NIGHTLY else 20_000  # more, or less, than sockets hold by themselves
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
-        pbx.inject(faults.Flood(20_000))
+        pbx.inject(faults.Flood(events))
         until(lambda: _is_full(process.stdout))
         # The feed is read to its end meanwhile, though the pipe is not.
-        until(lambda: pbx.connections[0].frames_sent >= 20_000 and _sleeps(process))
+        until(lambda: pbx.connections[0].frames_sent >= events and _sleeps(process))
         pbx.msg("the end")
         lines = [json.loads(line) for line in read_until(process, "the end")]
         assert len(pbx.connections) == 1
         process.terminate()
         assert finish(process)[1] == ""
-    events = sum(line["type"] == "element" for line in lines)
+    told = sum(line["type"] == "element" for line in lines)
     missed = sum(line["missed"] for line in lines if line["type"] == "lagged")
     assert missed > 0
-    assert events + missed >= 20_000
+    assert told + missed >= events
     for line in lines[:: len(lines) // 50]:
         VALIDATOR.validate(line)
 
