@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from .listen import listen
 from .options import command
+from .schema import schema
 from .simulate import simulate
+from .state import state
 
 app = typer.Typer(
     name="basix-ws-cti",
@@ -20,5 +23,5 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (simulate,):
+for function in (listen, state, schema, simulate):
     app.command()(command(function))
