@@ -10,7 +10,8 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from basix_ws_cti import (
     Call,
@@ -18,12 +19,16 @@ from basix_ws_cti import (
     Client,
     ClientState,
     Gap,
+    InitialInfo,
     Lagged,
     Message,
     Mirror,
 )
 
 from .options import Connecting
+
+if TYPE_CHECKING:
+    from basix_ws_cti.simulator import Simulator
 
 Notice = ClientState | Gap | Exception
 """What is not in the feed, but about it: a new state, a gap, what went wrong."""
@@ -64,10 +69,11 @@ class Source(Protocol):
 
 
 class Live:
-    """A ``Source`` that is a client."""
+    """A ``Source`` that is a client; ``clock`` is its PBX's, where that is not ours."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, clock: Callable[[], datetime] | None = None) -> None:
         self.client = client
+        self._clock = clock
 
     @property
     def mirror(self) -> Mirror:
@@ -82,11 +88,15 @@ class Live:
         return self.client.state
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.now(UTC) if self._clock is None else self._clock()
 
     async def messages(self) -> AsyncIterator[tuple[datetime, Message | Lagged]]:
         async for message in self.client.messages():
-            yield self.now(), message
+            now = self.now()
+            if isinstance(message, InitialInfo) and not self.client.is_synced:
+                # Who an element is about may come after it: told once the picture is whole.
+                await self.client.synced()
+            yield now, message
 
     async def call_events(self) -> AsyncIterator[tuple[datetime, CallEvent | Lagged]]:
         async for event in self.client.call_events():
@@ -107,9 +117,16 @@ async def live(
     ``options`` are further ones of ``Client``. Who subscribes before awaiting anything misses
     nothing. Raises what ``Client`` and ``Connecting.arguments`` raise.
     """
-    async with pbx(connecting) as arguments:
+    async with contextlib.AsyncExitStack() as stack:
+        clock = None
+        if connecting.simulate:
+            simulator = await stack.enter_async_context(_simulator(connecting))
+            arguments = _arguments(simulator, connecting)
+            clock = partial(_time_of, simulator)
+        else:
+            arguments = connecting.arguments()
         client = Client(**arguments, **options)
-        source = Live(client)
+        source = Live(client, clock)
         if on_notice is not None:
             client.on_state(on_notice)
             client.on_error(on_notice)
@@ -125,12 +142,23 @@ async def pbx(connecting: Connecting) -> AsyncIterator[dict[str, Any]]:
     if not connecting.simulate:
         yield connecting.arguments()
         return
+    async with _simulator(connecting) as simulator:
+        yield _arguments(simulator, connecting)
+
+
+def _simulator(connecting: Connecting) -> Simulator:
     from basix_ws_cti.simulator import Simulator
 
-    async with Simulator(
-        speed=connecting.simulate_speed, seed=connecting.simulate_seed, api=True
-    ) as simulator:
-        yield {**simulator.connect_args, "app_name": connecting.app_name, "full_events": True}
+    return Simulator(speed=connecting.simulate_speed, seed=connecting.simulate_seed, api=True)
+
+
+def _arguments(simulator: Simulator, connecting: Connecting) -> dict[str, Any]:
+    return {**simulator.connect_args, "app_name": connecting.app_name, "full_events": True}
+
+
+def _time_of(simulator: Simulator) -> datetime:
+    # Its time is made up, and passes faster than ours.
+    return datetime.fromtimestamp(simulator.now / 1_000_000, UTC)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
