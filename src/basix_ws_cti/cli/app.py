@@ -6,6 +6,7 @@ import typer
 
 from .options import command
 from .simulate import simulate
+from .top import top
 
 app = typer.Typer(
     name="basix-ws-cti",
@@ -20,5 +21,5 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (simulate,):
+for function in (simulate, top):
     app.command()(command(function))
