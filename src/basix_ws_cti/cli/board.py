@@ -127,7 +127,7 @@ class Board:
     def summary(self) -> str:
         """How many of what, in a line."""
         kinds = [call.phase.kind for call in self.calls.values()]
-        parts = [f"{len(kinds)} calls", f"{kinds.count('talking')} talking"]
+        parts = [_number(len(kinds), "call"), f"{kinds.count('talking')} talking"]
         waits = [row.cells[2].order for row in self.rows["queues"] if row.cells[1].order]
         waiting = sum(row.cells[1].order for row in self.rows["queues"])
         if waiting:
@@ -135,7 +135,7 @@ class Board:
         if parked := len(self.rows["parked"]):
             parts.append(f"{parked} parked")
         if self.gaps:
-            parts.append(f"{self.gaps} gaps" if self.gaps > 1 else "1 gap")
+            parts.append(_number(self.gaps, "gap"))
         return ", ".join(parts)
 
 
@@ -266,7 +266,9 @@ def user_rows(calls: Iterable[Call], names: Names, now: int) -> Iterator[Row]:
                 _text(doing + more, style),
                 _time(now - _since(own[0], now), style),
             )
-            busy.append(Row(repr(key), cells, about, call_of.get(str(own[0].key))))
+            others = [word for leg in own for word in _about(names, party_behind(leg))]
+            call = call_of.get(str(own[0].key))
+            busy.append(Row(repr(key), cells, (*about, *others), call))
         else:
             doing = "" if key in reachable else "no telephone"
             cells = (
@@ -374,6 +376,10 @@ def _count(number: int, style: str = "") -> Cell:
 
 
 # -- words ----------------------------------------------------------------------------
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count} {of}" if count == 1 else f"{count} {of}s"
 
 
 def _with(names: Names, call: Call) -> str:

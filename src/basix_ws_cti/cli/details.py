@@ -43,7 +43,8 @@ def _facts(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
 def _told(call: Call, names: Names, end: int, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     dialled = f", dialled {call.called_number}" if call.called_number else ""
     yield "Call", f"{call.direction}, from {names.party(call.caller)}{dialled}"
-    yield "Began", f"{_clock(call.started, zone)}, {duration(end - call.started)} ago"
+    yield "Began", _clock(call.started, zone)
+    yield "Lasts" if call.ended is None else "Lasted", duration(end - call.started)
     if call.answered is not None and call.answered_by is not None:
         after = duration(call.answered - call.started)
         yield "Answered", f"by {names.party(call.answered_by)} after {after}"
@@ -76,7 +77,7 @@ def _phases(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
 
 def _legs(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
     table = _table("Since", "For", "Answered", "Leg")
-    for leg in sorted(call.legs, key=lambda leg: (leg.offered or 0, leg.uuid)):
+    for leg in sorted(call.legs, key=lambda leg: (leg.offered or 0, leg.uuid != call.id)):
         began = leg.offered
         until = leg.ended if leg.ended is not None else end
         table.add_row(

@@ -136,6 +136,19 @@ class Panel(DataTable[Text]):
                 self.move_cursor(row=at)
 
 
+class Filter(Input):
+    """Where somebody types what is to be found; seen while there is something in it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Done", key_display="enter"),
+        Binding("escape", "app.clear_filter", "Clear"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="a name or a number", select_on_focus=False)
+        self.display = False
+
+
 class Details(ModalScreen[None]):
     """A call and its timeline, as long as somebody looks."""
 
@@ -207,8 +220,8 @@ class Wallboard(App[BaseException]):
     Panel > .datatable--cursor { background: #16181d; color: #e6e6e6; text-style: none; }
     Panel:focus > .datatable--cursor { background: #34495e; color: #ffffff; }
     Panel > .datatable--hover { background: #252a33; }
-    #filter { height: 1; border: none; padding: 0 1; background: #34495e; display: none; }
-    #filter.-open { display: block; }
+    Filter { height: 1; border: none; padding: 0 1; background: #34495e; }
+    Filter:focus { border: none; }
     Footer { background: #2a2e37; }
     Details { align: center middle; background: #000000 60%; }
     Details VerticalScroll {
@@ -241,7 +254,7 @@ class Wallboard(App[BaseException]):
         with Grid(id="board"):
             for name in TABLES:
                 yield Panel(name)
-        yield Input(id="filter", placeholder="a name or a number", select_on_focus=False)
+        yield Filter()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -299,9 +312,9 @@ class Wallboard(App[BaseException]):
         clock = f" {board.at.astimezone(self.zone):%H:%M:%S} "
         text.truncate(max(0, self.size.width - len(clock)), overflow="ellipsis", pad=True)
         text.append(clock, style=_PAUSED if self.paused else FAINT)
-        head = self.query_one("#head", Static)
-        if head.content != text:
-            head.update(text)
+        for head in self.query("#head").results(Static):  # gone in the last moments
+            if head.content != text:
+                head.update(text)
 
     def _show_call(self) -> None:
         board, screen = self.board, self.screen
@@ -364,9 +377,9 @@ class Wallboard(App[BaseException]):
 
     def action_filter(self) -> None:
         """Let somebody type what is to be found."""
-        box = self.query_one("#filter", Input)
-        box.add_class("-open")
-        box.focus()
+        box = self.query_one(Filter)
+        box.display = True
+        self.screen.set_focus(box)  # at once: who types quickly types into it
 
     @on(Input.Changed)
     def _find(self, event: Input.Changed) -> None:
@@ -375,13 +388,13 @@ class Wallboard(App[BaseException]):
 
     @on(Input.Submitted)
     def _leave_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.set_class(bool(box.value), "-open")
+        box = self.query_one(Filter)
+        box.display = bool(box.value)
         self.query_one("#calls", Panel).focus()
 
     def action_clear_filter(self) -> None:
         """Show everything again."""
-        self.query_one("#filter", Input).value = ""
+        self.query_one(Filter).value = ""
         self._leave_filter()
 
 
@@ -389,7 +402,7 @@ def _fitted(cell: Cell, column: Column, width: int) -> Text:
     """A cell's text in so many columns of the terminal, the last of which is a gap."""
     text = fitted(cell.text, width - 1)
     if column.right:
-        text = text.rstrip().rjust(width - 1)
+        text = text[len(text.rstrip()) :] + text.rstrip()
     return Text(text, style=cell.style, no_wrap=True, end="")
 
 
