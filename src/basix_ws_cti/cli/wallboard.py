@@ -34,7 +34,7 @@ from .output import fitted
 from .source import Source
 
 # Seconds from one picture to the next: timers of seconds run, and nobody reads faster.
-RATE = 0.25
+RATE = 0.5
 
 # Lines of the log that are kept for after the screen, which they would spoil.
 _MAX_LOG = 100
