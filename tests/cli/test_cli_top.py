@@ -54,8 +54,20 @@ def test_keys_and_sizes_work():
         terminal.wait_for("PAUSED")
         terminal.resize(160, 50)
         terminal.wait_for(lambda text: "Total" in text and "q Quit" in text.splitlines()[-1])
-        terminal.type("/nobody")
+        terminal.type("/no/body")
         terminal.wait_for("Calls 0 of ")
+        terminal.wait_for("no/body")
+        terminal.type("\x03")
+        assert terminal.ends() == 130
+        assert terminal.is_restored
+
+
+def test_details_can_be_left_by_ctrl_c():
+    """Ctrl-C ends it wherever somebody is."""
+    with Terminal(*QUICK) as terminal:
+        terminal.wait_for("talking  ")
+        terminal.type("\r")
+        terminal.wait_for("Phases")
         terminal.type("\x03")
         assert terminal.ends() == 130
         assert terminal.is_restored

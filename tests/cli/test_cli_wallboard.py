@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from datetime import UTC, timedelta
@@ -429,8 +430,9 @@ async def test_what_stops_the_feed_ends_the_wallboard():
     async with running as pilot:
         await settle(pilot)
         staged.events.put_nowait(error)
-        while app.is_running:
-            await pilot.pause(0.01)
+        async with asyncio.timeout(60):
+            while app.is_running:
+                await pilot.pause(0.01)
     assert app.return_value is error
 
 

@@ -192,7 +192,8 @@ class Wallboard(App[BaseException]):
     ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", show=False, priority=True),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        # Before the table has it: what follows quickly is meant for the box.
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("s", "sort", "Sort"),
         Binding("r", "reverse", "Reverse"),
         Binding("p", "pause", "Pause"),
@@ -375,11 +376,15 @@ class Wallboard(App[BaseException]):
         if row is not None and row.call is not None:
             self.push_screen(Details(row.call, self._show_call))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - textual's
+        """In the box, a slash is what somebody types."""
+        return action != "filter" or self._panel is not None
+
     def action_filter(self) -> None:
         """Let somebody type what is to be found."""
         box = self.query_one(Filter)
         box.display = True
-        self.screen.set_focus(box)  # at once: who types quickly types into it
+        self.screen.set_focus(box)
 
     @on(Input.Changed)
     def _find(self, event: Input.Changed) -> None:
