@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import typer
 
+from .anonymise import anonymise
+from .decode import decode
+from .doctor import doctor
+from .hangup import hangup
 from .listen import listen
 from .options import command
+from .park import park
+from .record import record
+from .replay import replay
 from .schema import schema
 from .simulate import simulate
 from .state import state
+from .top import top
+from .transfer import transfer
 
 app = typer.Typer(
     name="basix-ws-cti",
@@ -23,5 +32,9 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (listen, state, schema, simulate):
+for function in (
+    *(listen, top, state, schema),
+    *(record, replay, anonymise, decode),
+    *(doctor, simulate, hangup, park, transfer),
+):
     app.command()(command(function))
