@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .decode import decode
 from .options import command
 from .simulate import simulate
 
@@ -20,5 +21,5 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (simulate,):
+for function in (decode, simulate):
     app.command()(command(function))

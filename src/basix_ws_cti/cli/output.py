@@ -36,10 +36,15 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def write_json(value: Any) -> None:
-    """One JSON line, flushed; escaped where the encoding could not hold each character."""
+def write_json(value: Any, *, indent: int | None = None) -> None:
+    """One JSON line, flushed; escaped where the encoding could not hold each character.
+
+    With ``indent``, several lines for people to read.
+    """
     narrow = not (sys.stdout.encoding or "").lower().startswith("utf")
-    sys.stdout.write(json.dumps(value, ensure_ascii=narrow, separators=(",", ":")) + "\n")
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, ensure_ascii=narrow, indent=indent, separators=separators)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
