@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .decode import decode
+from .doctor import doctor
 from .options import command
 from .simulate import simulate
 
@@ -21,5 +22,5 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (decode, simulate):
+for function in (decode, doctor, simulate):
     app.command()(command(function))

@@ -128,6 +128,15 @@ class Connecting:
             given["ssl"] = self._trust()
         return given
 
+    @property
+    def token_source(self) -> str:
+        """Where the token is from, in words."""
+        if self.simulate:
+            return "the simulator"
+        if os.environ.get("BASIX_TOKEN"):
+            return "BASIX_TOKEN"
+        return "a prompt" if self.token_file is None else f"the file {self.token_file}"
+
     def _token(self) -> str:
         if token := os.environ.get("BASIX_TOKEN"):
             return token
