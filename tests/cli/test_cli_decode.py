@@ -200,7 +200,7 @@ def test_a_broken_compressed_frame():
         (["zz?"], 1, "frame 1: not base64"),
         ([], 2, "nothing to decode"),
         (["836a", "--file", "x"], 2, "not both"),
-        (["836a", "--form", "binary"], 2, "binary"),
+        (["836a", "--form", "binary"], 2, "a pipe"),
         (["--file", "/does/not/exist"], 1, "No such file"),
         (["--form", "rot13", "836a"], 2, "--form"),
     ],

@@ -6,8 +6,11 @@ import typer
 
 from .decode import decode
 from .doctor import doctor
+from .hangup import hangup
 from .options import command
+from .park import park
 from .simulate import simulate
+from .transfer import transfer
 
 app = typer.Typer(
     name="basix-ws-cti",
@@ -22,5 +25,5 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (decode, doctor, simulate):
+for function in (decode, doctor, hangup, park, simulate, transfer):
     app.command()(command(function))
