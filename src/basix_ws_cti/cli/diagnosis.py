@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import Factory, evolve, frozen
 
-from basix_ws_cti import Connection, FieldSpec, InfoEvent, InitialInfo, Message, SystemMsg, connect
+from basix_ws_cti import Connection, FieldSpec, InitialInfo, Message, SystemMsg, connect
 from basix_ws_cti.client import QUIET_TIME, SYNC_TIMEOUT
 from basix_ws_cti.endpoint import Server
 from basix_ws_cti.exceptions import (
@@ -220,7 +220,7 @@ class Examination:
             raise await self._distrusted(error) from None
         except OSError as error:
             found = self._slow_or(error)
-            if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+            if isinstance(error, ssl.SSLError):
                 found = f"no TLS is spoken there: {found}"
                 advice = "check the port in --server; plain ws:// is for this machine alone"
             else:
@@ -356,7 +356,7 @@ class Examination:
                 raise StepFailedError(f"{type(message).__name__} comes first", _NO_FEED)
 
     async def _snapshot(self) -> Finding:
-        """Wait as a client does: until all that was announced has come, and then a moment."""
+        """Wait until all that was announced has come, and then as long as a client does."""
         kinds: dict[str, int | None] = {}
         loop = asyncio.get_running_loop()
         began = last = time.perf_counter()
@@ -371,11 +371,8 @@ class Examination:
                         case InitialInfo(kind, elements):
                             kinds[kind] = len(elements)
                             last = time.perf_counter()
-                    is_whole = None not in kinds.values()
-                    if isinstance(message, InfoEvent):
-                        if is_whole:
-                            break
-                    else:
+                    if isinstance(message, FieldSpec | InitialInfo):
+                        is_whole = None not in kinds.values()
                         wait = QUIET_TIME if is_whole else self._timeout
                         patience.reschedule(min(end, loop.time() + wait))
                     message = await anext(self._connection)
