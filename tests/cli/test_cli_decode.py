@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import signal
 import subprocess
 import sys
 import zlib
@@ -210,6 +211,18 @@ def test_bad_input(arguments, code, word):
     done = run("decode", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(sign):
+    """A signal while it waits for its pipe ends it with 130, after what had come."""
+    process = start("decode", "--term")
+    process.stdin.write("836a\n836a\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "# frame 1: 2 bytes\n"
+    process.send_signal(sign)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
 
 
 def test_nobody_reads():

@@ -10,6 +10,7 @@ import functools
 import inspect
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -195,6 +196,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**given: Any) -> None:
         prepare()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         _log(given.pop("log_level"))
         try:
             for name, group in groups.items():
