@@ -14,7 +14,7 @@ from basix_ws_cti import Channel, Mirror
 from basix_ws_cti.cli.commanding import NoSuchChannelError, described, find
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
-from basix_ws_cti.simulator import Simulator, faults
+from basix_ws_cti.simulator import Pbx, Simulator, faults
 
 UNANSWERED = "was not seen within 0.2 s: whether it had one is unknown"
 
@@ -38,6 +38,7 @@ def variables(pbx):
 
 
 def command(pbx, *arguments):
+    """A command that has ended, and has not told the token."""
     done = run(*arguments, env=variables(pbx))
     assert SIMULATED not in done.stdout + done.stderr
     return done
@@ -195,9 +196,12 @@ def test_what_others_wrote_is_harmless():
 # -- what goes wrong ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("park", []), ("transfer", ["user:nobody"])])
-def test_no_effect(pbx, name, arguments):
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["user:nobody"])]
+)
+def test_no_effect(pbx, monkeypatch, name, arguments):
     """An effect that is not seen in time is said to be unknown, with exit code 1."""
+    monkeypatch.setattr(Pbx, "hang_up", lambda *_, **__: None)
     waiting = pbx.call("0312341234", to="0398769876")  # which no user could park
     done = command(pbx, name, waiting, *arguments, "--timeout", 0.2)
     assert (done.returncode, done.stdout) == (1, "")
@@ -211,14 +215,16 @@ def ignored(caplog):
     return lambda: "a command is ignored" in caplog.text
 
 
-def test_the_channel_ends_instead(pbx, line, ignored):
-    """A channel that ends while its transfer is waited for was not sent on: exit code 1."""
-    process = start("transfer", line, "user:nobody", "--timeout", 60, env=variables(pbx))
+def test_the_channel_ends_instead(pbx, ignored):
+    """A channel that is answered, and then ends, was not sent on: exit code 1."""
+    ringing = pbx.call("0312341234", to="1001")
+    process = start("transfer", ringing, "user:nobody", "--timeout", 60, env=variables(pbx))
     wait_until(ignored)
-    pbx.hangup(line)
+    pbx.answer(ringing)
+    pbx.hangup(ringing)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert f"the channel has ended: {line}" in err
+    assert f"the channel has ended: {ringing}" in err
 
 
 def test_a_connection_that_breaks_while_it_waits(pbx, line, ignored):
