@@ -472,7 +472,7 @@ def _what_to_do(status: int, retry_after: str | None) -> str:
     if status < 400:
         return "redirects are not followed: name the final server in --server"
     if status == 400:
-        return "the PBX can't do what is asked: check --app-name and the --user-… option"
+        return "the PBX can't do what is asked: check --app-name and the --user options"
     if status == 407:
         return "a proxy in between wants a login of its own"
     if status in {408, 429}:

@@ -94,7 +94,9 @@ def _asked(connecting: Connecting, arguments: dict[str, Any]) -> Finding:
         step="options",
         mark=Mark.WARNING if is_vague else Mark.OK,
         found=printable(found, 400),
-        advice="say whose channels: --full-events, or one of --user-…" if is_vague else None,
+        advice="say whose channels: --full-events, or one of the --user options"
+        if is_vague
+        else None,
         details=details,
     )
 
