@@ -142,6 +142,15 @@ class Connecting:
             given["ssl"] = self._trust()
         return given
 
+    @property
+    def token_source(self) -> str:
+        """Where the token is from, in words."""
+        if self.simulate:
+            return "the simulator"
+        if os.environ.get("BASIX_TOKEN"):
+            return "BASIX_TOKEN"
+        return "a prompt" if self.token_file is None else f"the file {self.token_file}"
+
     def _token(self) -> str:
         if token := os.environ.get("BASIX_TOKEN"):
             return token
@@ -218,6 +227,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**given: Any) -> None:
         prepare()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         _log(given.pop("log_level"))
         try:
             for name, group in groups.items():
