@@ -25,14 +25,18 @@ from basix_ws_cti.elements import (
 )
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.states import (
+    Bridged,
+    Calling,
     CallingSipTermination,
     CheckingVoicemail,
     Conference,
     Eavesdrop,
     Ivr,
     Park,
+    Ringing,
     SystemOperation,
     Voicemail,
+    XmlIvr,
 )
 from basix_ws_cti.terms import decode
 
@@ -90,16 +94,11 @@ _MANY = re.compile(r"_MANY_:\d*\|?", re.ASCII)
 _STATES = {
     state.name: state.PARTS
     for state in (
-        CallingSipTermination,
-        CheckingVoicemail,
-        Conference,
-        Eavesdrop,
-        Ivr,
-        Park,
-        SystemOperation,
-        Voicemail,
+        *(Bridged, Calling, CallingSipTermination, CheckingVoicemail, Conference, Eavesdrop),
+        *(Ivr, Park, Ringing, SystemOperation, Voicemail, XmlIvr),
     )
 }
+_KNOWN = {*_STATES, "added", "updated", "removed", "field_spec", "system_msg", "msg"}
 
 _FIELDS = {
     cls.element_name: {one.name for one in attrs.fields(cls)} - {"extra", "element_name"}
@@ -130,7 +129,11 @@ class Anonymiser:
                 ("direction", "peer_location", "last_event", "target_type", "operation"),
                 self._word,
             ),
-            **dict.fromkeys(("calling_number", "called_number", "peer_number"), self._number),
+            **dict.fromkeys(
+                # A caller without a name has the number for one.
+                ("calling_name", "calling_number", "called_number", "peer_number"),
+                self._number,
+            ),
             **dict.fromkeys(
                 [
                     "id",
@@ -199,10 +202,10 @@ class Anonymiser:
                 return self._each(term, self._name, self._name, records)
             case "info_event":
                 record = self._record(self._specs.get(kind or "", []))
-                return self._each(term, self._name, self._name, record, self._name)
+                return self._each(term, self._name, self._name, record, self._atom)
             case "system_msg":
                 return self._each(term, self._name, self._word)
-        return self._each(term, self._name)
+        return self._each(term, self._atom)
 
     def _learn(self, kind: str, names: Term) -> None:
         known = _FIELDS.get(kind, set())
@@ -288,6 +291,11 @@ class Anonymiser:
         """What the protocol calls something, in this version or in one to come."""
         return term.raw if _NAME.fullmatch(term.text or "") else self._personal(term)
 
+    def _atom(self, term: Term) -> bytes:
+        """What a message, an event or a state is called: atoms are made by the PBX's authors."""
+        known = term.sort == ATOM or term.text in _KNOWN
+        return self._name(term) if known else self._personal(term)
+
     def _uuid(self, term: Term) -> bytes:
         if term.sort in {ATOM, LIST} or term.text is None:
             return self._plain(term)
@@ -342,7 +350,7 @@ class Anonymiser:
         else:
             parts = _STATES.get(name, ())
             rules = [self._rules.get(part or "", self._personal) for part in parts]
-        return self._each(term, self._plain, self._name, *rules)
+        return self._each(term, self._plain, self._atom, *rules)
 
     def _called(self, term: Term) -> Rule:
         """The last part of ``calling``, by the sort of target."""

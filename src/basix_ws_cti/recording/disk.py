@@ -103,6 +103,7 @@ class Recorder:
         self._clock = clock
         self._began = clock()
         self._connected = False
+        self._last = 0.0
         self.frames = 0
         self.size = 0
         self.is_closed = False
@@ -154,7 +155,7 @@ class Recorder:
 
     def write(self, entry: Entry) -> None:
         """Record what came when ``entry`` says."""
-        at = round(entry.at, 6)
+        at = self._last = round(entry.at, 6)
         match entry:
             case Frame(_, data):
                 self.frames += 1
@@ -180,7 +181,8 @@ class Recorder:
             return
         self.is_closed = True
         try:
-            self._line(at=round(self.seconds, 6), event="end", frames=self.frames)
+            at = max(self._last, round(self.seconds, 6))
+            self._line(at=at, event="end", frames=self.frames)
         finally:
             if self._owned:
                 self._file.close()

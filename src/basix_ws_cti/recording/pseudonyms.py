@@ -109,8 +109,8 @@ class Pseudonyms:
         Two digits are no number, and three from 901 on are a park slot.
         """
         if len(digits) > _MAX_DIGITS:
-            head, rest = digits[:_MAX_DIGITS], digits[_MAX_DIGITS:]
-            return self.digits(head, international=international) + self.digits(rest)
+            parts = range(0, len(digits), _MAX_DIGITS)
+            return "".join(self._extension(digits[at : at + _MAX_DIGITS]) for at in parts)
         code = self._country_code
         forms = rf"{code}0?" if international else rf"010{code}0?|0"
         if match := re.match(rf"({forms})(\d{{3,}})$", digits, re.ASCII):
