@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from .anonymise import anonymise
 from .options import command
+from .record import record
 from .simulate import simulate
 
 app = typer.Typer(
@@ -20,5 +22,5 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (simulate,):
+for function in (record, anonymise, simulate):
     app.command()(command(function))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from attrs import field, frozen
 
-from basix_ws_cti import Call, CallEvent, CallTracker, Lagged, Message, MessageParser, Mirror
+from basix_ws_cti import (
+    Call,
+    CallEvent,
+    CallTracker,
+    InitialInfo,
+    Lagged,
+    Message,
+    MessageParser,
+    Mirror,
+)
 from basix_ws_cti.building import QUIET_TIME, Building
 from basix_ws_cti.exceptions import DecodeError, FeedError, ProtocolError, RecordingError
 from basix_ws_cti.mirror import Change
@@ -25,6 +35,9 @@ from basix_ws_cti.status import (
 )
 
 from .source import Notice
+
+# Messages that wait for the picture to be whole; it comes in one for each kind.
+_MOST_HELD = 1000
 
 # Entries read without a pause after which others get their turn.
 _BURST = 256
@@ -102,9 +115,26 @@ class Recorded:
         return self._moment(at)
 
     async def messages(self) -> AsyncIterator[tuple[datetime, Message | Lagged]]:
-        async for step in self._steps:
-            if step.message is not None:
-                yield step.moment, step.message
+        # Who an element is about may come after it: told once the picture is whole.
+        held: list[tuple[datetime, Message]] = []
+        try:
+            async for step in self._steps:
+                item = None if step.message is None else (step.moment, step.message)
+                if item is not None and (held or isinstance(item[1], InitialInfo)):
+                    held.append(item)
+                    item = None
+                if held and (self._aside is None or len(held) >= _MOST_HELD):
+                    for one in held:
+                        yield one
+                    held.clear()
+                if item is not None:
+                    yield item
+        except RecordingError:
+            for one in held:
+                yield one
+            raise
+        for one in held:
+            yield one
 
     async def call_events(self) -> AsyncIterator[tuple[datetime, CallEvent | Lagged]]:
         self._followed()
@@ -123,6 +153,17 @@ class Recorded:
                     "the recording ends before the picture is whole",
                 ) from None
         return self._mirror
+
+    async def read_on(self) -> None:
+        """Read all that is left. Where the recording is damaged, ``check`` says so."""
+        with contextlib.suppress(RecordingError):
+            async for _ in self._steps:
+                pass
+
+    def check(self) -> None:
+        """Raise ``RecordingError`` if the recording was found damaged."""
+        if self._damage is not None:
+            raise self._damage
 
     def _followed(self) -> CallTracker:
         if self._tracker is None:

@@ -273,6 +273,7 @@ class Recording(Iterator[Entry]):
             self._fail(f"{self._frames} frames stand before it, which is not what it says")
         if self._read():
             self._fail("the recording ended in the line before")
+        self.line -= 1
         self._ended = True
 
     def _header(self) -> Header:
