@@ -202,6 +202,16 @@ async def test_frames_that_cannot_be_read(tmp_path, recorded):
     assert errors == ["DecodeError", "ProtocolError"]
 
 
+async def test_each_connection_says_its_fields_anew(tmp_path, recorded):
+    """Which fields there are is each connection's own: what an earlier one said counts no more."""
+    notices = []
+    entries = [Connected(0), *USERS, Connected(1), Frame(1, USERS[1])]
+    source = recorded(tmp_path / "day.rec", entries, on_notice=notices.append)
+    await every(source.messages())
+    (error,) = [one for one in notices if isinstance(one, Exception)]
+    assert error.problem == "no field_spec has come for this kind"
+
+
 async def test_calls_are_followed(tmp_path, recorded):
     """Calls are followed from when they are asked for, with what is there already."""
     names = ("uuid", "direction", "peer_location", "offer_timestamp", "state")

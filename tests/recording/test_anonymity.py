@@ -415,6 +415,13 @@ def test_sorts_of_numbers(number):
         assert after[0] != number[0]
 
 
+def test_landlines_stay_landlines():
+    """A landline whose area code is near a mobile's does not become a mobile's number."""
+    for number in range(100):
+        assert names.text(f"05{100_000_00 + number}")[2] != "0"
+        assert names.text(f"050{100_000_0 + number}")[:3] == "050"
+
+
 @pytest.mark.parametrize("size", [3, 4])
 def test_no_two_numbers_become_one(size):
     """All numbers of a length become all numbers of that length, in another order."""

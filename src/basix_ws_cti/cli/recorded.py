@@ -80,7 +80,7 @@ class Recorded:
     ) -> None:
         self._recording = recording
         self._speed = speed
-        self._on_notice = on_notice
+        self.on_notice = on_notice
         self._state: ClientState = Connecting(1)
         self._mirror = Mirror()
         self._tracker: CallTracker | None = None
@@ -147,6 +147,7 @@ class Recorded:
             try:
                 await anext(self._steps)
             except StopAsyncIteration:
+                self.check()
                 raise RecordingError(
                     self._recording.name,
                     self._recording.line,
@@ -287,5 +288,5 @@ class Recorded:
             self._notify(error)
 
     def _notify(self, notice: Notice) -> None:
-        if self._on_notice is not None:
-            self._on_notice(notice)
+        if self.on_notice is not None:
+            self.on_notice(notice)

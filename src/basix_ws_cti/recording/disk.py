@@ -104,9 +104,9 @@ class Recorder:
         self._began = clock()
         self._connected = False
         self._last = 0.0
-        self.frames = 0
-        self.size = 0
-        self.is_closed = False
+        self.frames: int = 0
+        self.size: int = 0
+        self.is_closed: bool = False
         if isinstance(target, str | os.PathLike):
             self._file, self._owned = _create(os.fspath(target), overwrite=overwrite), True
         else:
@@ -215,8 +215,8 @@ class Recording(Iterator[Entry]):
     def __init__(self, file: IO[bytes], name: str, *, owned: bool) -> None:
         self._file = file
         self._owned = owned
-        self.name = name
-        self.line = 0
+        self.name: str = name
+        self.line: int = 0
         self._frames = 0
         self._ended = False
         self.header: Header = self._header()
