@@ -7,6 +7,7 @@ import typer
 from .anonymise import anonymise
 from .options import command
 from .record import record
+from .replay import replay
 from .simulate import simulate
 
 app = typer.Typer(
@@ -22,5 +23,5 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (record, anonymise, simulate):
+for function in (record, replay, anonymise, simulate):
     app.command()(command(function))
