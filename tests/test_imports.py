@@ -30,7 +30,17 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
 READING = {"callables", "drafts", "elements", "keys", "messages", "records", "parser"}
-PICTURE = {"backoff", "commands", "endpoint", "logs", "mirror", "numbering", "secrecy", "status"}
+PICTURE = {
+    "backoff",
+    "building",
+    "commands",
+    "endpoint",
+    "logs",
+    "mirror",
+    "numbering",
+    "secrecy",
+    "status",
+}
 CALLS = {
     "calls",
     "calls.causes",
@@ -44,11 +54,18 @@ CALLS = {
     "calls.tracker",
 }
 CORE = READING | PICTURE | CALLS
+RECORDING = {
+    "recording",
+    "recording.anonymity",
+    "recording.disk",
+    "recording.pseudonyms",
+    "recording.rewriting",
+}
 CONNECTOR = {"connection", "websocket"}
 LIVE = {"client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.
-ROWS = [FOUNDATION, READING, PICTURE | CALLS, CONNECTOR, LIVE]
+ROWS = [FOUNDATION, READING, PICTURE | CALLS | RECORDING, CONNECTOR, LIVE]
 SIMULATOR = {
     "simulator",
     "simulator.__main__",
@@ -158,7 +175,7 @@ def inside(name):
 
 def test_every_module_is_in_the_table():
     """The groups below name every module of the package, each once."""
-    groups = [FOUNDATION, CORE, CONNECTOR, LIVE, SIMULATOR, PLUGIN, CLI, PACKAGE]
+    groups = [FOUNDATION, CORE, RECORDING, CONNECTOR, LIVE, SIMULATOR, PLUGIN, CLI, PACKAGE]
     assert module_names() == set().union(*groups)
     assert sum(map(len, groups)) == len(module_names())
 
@@ -231,7 +248,19 @@ def test_rows_stand_on_each_other(number):
         assert inside(name) <= set().union(*ROWS[: number + 1]), name
 
 
-@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | CONNECTOR | LIVE | PACKAGE))
+@pytest.mark.parametrize("name", sorted(RECORDING))
+def test_recordings(name):
+    """Recordings are files with times: no connection, and nothing that runs one.
+
+    They need nothing of calls and pictures; only who shows them needs recordings.
+    """
+    assert outside(name) <= STDLIB | {"attrs"}
+    assert outside(name).isdisjoint({*HEAVY, "socket", "ssl", "selectors", "http"})
+    assert inside(name) <= FOUNDATION | READING | RECORDING
+    assert {one for one in module_names() - RECORDING if name in inside(one)} <= CLI
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | RECORDING | CONNECTOR | LIVE | PACKAGE))
 def test_the_encoder_is_the_simulator_s(name):
     """Nothing outside the simulator imports the bert package, or the simulator."""
     assert outside(name).isdisjoint({"bert", "erlastic"})

@@ -70,6 +70,7 @@ from basix_ws_cti import (
     QueuedChannel,
     QueueFigures,
     QueueStats,
+    RecordingError,
     Removed,
     Stats,
     Stopped,
@@ -333,6 +334,8 @@ def errors(error: BasixError) -> object:
             return error.offset, error.reason, error.inflated
         case ProtocolError():
             return error.problem, error.element_name, error.field
+        case RecordingError():
+            return error.name, error.line, error.problem
         case UsageError():
             value: ValueError = error
             return value
