@@ -21,7 +21,8 @@ from typing import Any
 from attrs import Factory, evolve, frozen
 
 from basix_ws_cti import Connection, FieldSpec, InitialInfo, Message, SystemMsg, connect
-from basix_ws_cti.client import QUIET_TIME, SYNC_TIMEOUT
+from basix_ws_cti.building import QUIET_TIME
+from basix_ws_cti.client import SYNC_TIMEOUT
 from basix_ws_cti.endpoint import Server
 from basix_ws_cti.exceptions import (
     AuthenticationError,
