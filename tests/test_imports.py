@@ -28,7 +28,16 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
-READING = {"callables", "drafts", "elements", "keys", "messages", "records", "parser"}
+READING = {
+    "callables",
+    "drafts",
+    "elements",
+    "keys",
+    "messages",
+    "records",
+    "straight",
+    "parser",
+}
 PICTURE = {"backoff", "commands", "endpoint", "logs", "mirror", "numbering", "secrecy", "status"}
 CALLS = {
     "calls",

@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from attrs import frozen
 
 from .drafts import constructor, record_constructor
 from .elements import (
@@ -91,6 +92,17 @@ FEW_ESCAPES = 3
 _ESCAPES = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 
 
+@frozen
+class RecordPlan:
+    """Where an element's fields come from: see ``record_constructor``, whose words these are."""
+
+    cls: type[Any]
+    positions: dict[str, int]
+    readers: dict[str, Callable[[Any], Any]]
+    computed: dict[str, Callable[[tuple[Any, ...]], Any]]
+    constants: dict[str, Any]
+
+
 @lru_cache(maxsize=MAX_READERS)
 def record_reader(
     spec: FieldSpec, base_url: str | None = None
@@ -100,6 +112,20 @@ def record_reader(
     A shorter record leaves the missing fields out, a longer one's surplus is ignored.
     ``base_url`` is where relative avatars live; without one, avatars stay as they are sent.
     """
+    plan = record_plan(spec, base_url)
+    return record_constructor(
+        plan.cls,
+        len(spec.fields),
+        positions=plan.positions,
+        readers=plan.readers,
+        read_list=_scalar,
+        computed=plan.computed,
+        constants=plan.constants,
+    )
+
+
+def record_plan(spec: FieldSpec, base_url: str | None) -> RecordPlan:
+    """How an element is made of a record as ``spec`` describes them."""
     kind = spec.element_name
     cls = _ELEMENTS.get(kind, OtherElement)
     own = {attribute.name for attribute in attrs.fields(cls)} - {"extra", "element_name"}
@@ -109,24 +135,26 @@ def record_reader(
     unknown = [
         (name, at, readers.get(name, _plain)) for name, at in positions.items() if name not in own
     ]
-    computed: dict[str, Callable[[tuple[Any, ...]], Any]] = {
-        "extra": (lambda record: _extra(unknown, record)) if unknown else lambda _: _NOTHING
-    }
+    computed: dict[str, Callable[[tuple[Any, ...]], Any]] = {}
+    constants: dict[str, Any] = {}
+    if unknown:
+        computed["extra"] = partial(_extra, unknown)
+    else:
+        constants["extra"] = _NOTHING
     if cls is OtherElement:
-        computed["element_name"] = lambda _: kind
+        constants["element_name"] = kind
     if cls is User and base_url:
         read = _avatar_reader(base_url, "users", "user")
         at = positions.get("avatar")
         computed["avatar"] = lambda record: read(
             None if at is None or at >= len(record) else _scalar(record[at])
         )
-    return record_constructor(
+    return RecordPlan(
         cls,
-        len(spec.fields),
-        positions={name: at for name, at in positions.items() if name in own},
-        readers=readers,
-        read_list=_scalar,
-        computed=computed,
+        {name: at for name, at in positions.items() if name in own},
+        readers,
+        computed,
+        constants,
     )
 
 
@@ -220,24 +248,24 @@ def _tuple_reader(cls: type[Any], *parts: str | None) -> Callable[[tuple[Any, ..
 
 _read_target = _tuple_reader(Target, "type", "id", "name", "address")
 
-_STATES: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+# All but Calling are tuples of their parts.
+STATES = (
+    CallingSipTermination,
+    Ringing,
+    Bridged,
+    Voicemail,
+    CheckingVoicemail,
+    Ivr,
+    XmlIvr,
+    SystemOperation,
+    Conference,
+    Park,
+    Eavesdrop,
+)
+
+_read_state: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     Calling.name: _calling,
-    **{
-        cls.name: _tuple_reader(cls, "ts", None, *cls.PARTS)
-        for cls in (
-            CallingSipTermination,
-            Ringing,
-            Bridged,
-            Voicemail,
-            CheckingVoicemail,
-            Ivr,
-            XmlIvr,
-            SystemOperation,
-            Conference,
-            Park,
-            Eavesdrop,
-        )
-    },
+    **{cls.name: _tuple_reader(cls, "ts", None, *cls.PARTS) for cls in STATES},
 }
 
 
@@ -248,7 +276,7 @@ def _state(value: Any) -> Any:
     name = value[1]
     if type(name) is not str or not (type(ts) is int or ts is None):
         return value
-    read = _STATES.get(name)
+    read = _read_state.get(name)
     return OtherState(ts=ts, name=name, data=value[2:]) if read is None else read(value)
 
 
