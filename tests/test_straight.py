@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 from frames import BERT_NIL, Atom, Charlist, any_term, encode
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutants import bench_frames
 
@@ -26,6 +26,7 @@ from basix_ws_cti.straight import (
     HEAD_BYTES,
     MAX_STRAIGHT_BYTES,
     MAX_STRAIGHT_FIELDS,
+    MAX_STRAIGHT_READERS,
     REFUSALS,
     event_head,
     event_reader,
@@ -274,6 +275,7 @@ def test_detours(field, value, otp):
     assert straightly(reader(SPEC, frame), frame) is None
 
 
+@settings(deadline=None)  # a reader may have to be made
 @given(data=st.data(), otp=st.sampled_from([*WRITERS]), base_url=st.sampled_from([None, BASE_URL]))
 def test_any_term_in_any_field(data, otp, base_url):
     """Whatever a field holds: the same as on the plain way, or no way."""
@@ -284,6 +286,15 @@ def test_any_term_in_any_field(data, otp, base_url):
     expected = plain(SPEC, frame, base_url)  # also: what atoms there are, have been met
     message = straightly(reader(SPEC, frame, base_url), frame)
     assert message is None or same(message, expected)
+
+
+@pytest.mark.parametrize("tag", ["s", "w"])
+def test_an_atom_in_another_form(tag):
+    """An atom may be written otherwise than its neighbours, if it has been met so."""
+    frame = event(record()).replace(b"d\0\7inbound", tag.encode() + b"\7inbound")
+    expected = plain(SPEC, frame)
+    assert expected.element.direction == "inbound"
+    assert same(straightly(reader(SPEC, frame), frame), expected)
 
 
 def test_fields_nobody_knows():
@@ -408,6 +419,16 @@ def test_frames_without_a_head():
 
 
 # ------------------------------------------------------------------------ the limits
+
+
+def test_how_much_goes_straight():
+    """A frame of so many bytes, a record of so many fields, and readers of so many specs."""
+    assert (MAX_STRAIGHT_BYTES, MAX_STRAIGHT_FIELDS) == (4096, 64)
+    for number in range(2 * MAX_STRAIGHT_READERS):
+        spec = FieldSpec("channel", ("uuid", f"f{number}"))
+        frame = event([1, 2])
+        reader(spec, frame)
+    assert event_reader.cache_info().currsize == MAX_STRAIGHT_READERS == 64
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ MAX_ALL_FIELDS = 10_000
 # Names as long as a frame, which a session would hold as long as it lasts. No atom is longer.
 MAX_NAME = 255
 
-# A field_spec for every few events, each of which takes as long to make a function of as so
-# many events to read.
+# A field_spec for every few events: to make the function that the next ones go straight
+# through takes as long as to read a hundred of them, three hundred with the longest spec.
 STRAIGHT_AFTER = 500
 
 # Names of unknown messages that are logged, each once.

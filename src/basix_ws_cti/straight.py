@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 # The feed's events have about 500 bytes.
 MAX_STRAIGHT_BYTES = 4096
 
-# A field_spec of a thousand fields, whose function takes as long to generate as a thousand
-# events to read. The longest known has 23.
+# A field_spec of hundreds of fields, whose function takes a hundredth of a second to generate.
+# The longest known has 23.
 MAX_STRAIGHT_FIELDS = 64
 
 # Functions kept, for specs met before, on this connection or an earlier one.
