@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from codecs import unicode_escape_decode
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
-from attrs import frozen
 
 from .drafts import constructor, record_constructor
 from .elements import (
@@ -92,8 +91,7 @@ FEW_ESCAPES = 3
 _ESCAPES = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 
 
-@frozen
-class RecordPlan:
+class RecordPlan(NamedTuple):
     """Where an element's fields come from: see ``record_constructor``, whose words these are."""
 
     cls: type[Any]

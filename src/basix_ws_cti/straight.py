@@ -3,7 +3,7 @@
 What a PBX sends all day are events of the same few kinds in the same form. For each, a
 function is generated that knows from the field spec what to expect where, and reads the
 frame's bytes into the element's fields, with no list of terms, no record and no message in
-between: it takes half the time of ``terms.decode`` and ``records`` together.
+between: it takes two thirds of the time of ``terms.decode`` and ``records`` together.
 
 It knows no errors and no rare terms. What it does not expect, it refuses to read with one of
 ``REFUSALS``, and the frame goes the plain way from its start: so both ways give the same
@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
-from attrs import frozen
 
 from .drafts import field_values, function, generate
 from .elements import Channel, OtherInfo, Target
@@ -70,8 +69,7 @@ _u64_after_header = struct.Struct("<xxxQ").unpack_from
 _integer = int.from_bytes
 
 
-@frozen
-class _Form:
+class _Form(NamedTuple):
     """How a PBX writes its atoms: as OTP 25 does, with tag 100, or as OTP 26, with 119."""
 
     tag: int
