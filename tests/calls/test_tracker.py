@@ -811,6 +811,17 @@ def test_an_older_first_leg_that_comes_last():
     assert tracker.calls["a"].started == 5
 
 
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_a_leg_offered_at_no_time(synthetic):
+    """A zero for the time of its offer says as little as none: its state's time is what counts."""
+    tracker = CallTracker()
+    leg = Channel(uuid="a", offer_timestamp=0, state=Ivr(ts=5, ivr_id="menu"))
+    (started,) = tracker.apply([Added("channel", leg, synthetic=synthetic)])
+    assert started.call.started == 5
+    tracker.apply([Changed("channel", attrs.evolve(leg, state=Ringing(ts=7)), leg)])
+    assert [phase.started for phase in tracker.calls["a"].phases] == [5, 7]
+
+
 def test_memory_of_one_call_is_bounded(monkeypatch):
     """A call keeps so many legs and phases, the legs that answered longest; and says so."""
     monkeypatch.setattr(live, "MAX_ENDED_LEGS", 3)

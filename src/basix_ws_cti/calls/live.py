@@ -79,7 +79,8 @@ class Live:
         if isinstance(channel.state, Bridged):
             self.guests.discard(uuid)
         began = offered(channel)
-        if uuid == self.first and began is not None and began < self.started:
+        # A time of zero says as little as none.
+        if uuid == self.first and began and began < self.started:
             # The first leg, after another that was made for it.
             self.started = began
             self.phases[0] = evolve(self.phases[0], started=began)
