@@ -29,7 +29,7 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
-READING = {"callables", "drafts", "elements", "keys", "messages", "records", "parser"}
+READING = {"callables", "drafts", "elements", "keys", "messages", "records", "straight", "parser"}
 PICTURE = {
     "backoff",
     "building",

@@ -95,6 +95,8 @@ class CallTracker:
                     live.complete = False
             elif change.element_name == "channel" and change.key is not None:
                 channel: Channel = change.element  # type: ignore[assignment]
+                if channel.key is None:  # it goes by its position, as in the mirror
+                    channel = evolve(channel, uuid=str(change.key))
                 if isinstance(change, Removed):
                     self._ends(channel, synthetic=change.synthetic)
                 else:
