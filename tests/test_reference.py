@@ -31,6 +31,11 @@ def options(text):
     return {name: [one for one in re.split(r",?\s+", given) if one] for name, given in pairs}
 
 
+def without(given):
+    """What a directive leaves out; a plus stands before what it adds to the usual."""
+    return {name.lstrip("+") for name in given.get("exclude-members", ())}
+
+
 def module(name):
     return importlib.import_module(f"basix_ws_cti.{name}".rstrip("."))
 
@@ -56,7 +61,7 @@ def documented():
                 if not name.startswith("_")
                 and getattr(value, "__module__", "") == module(full).__name__
             ]
-            names = set(given["members"] or own) - set(given.get("exclude-members", ()))
+            names = set(given["members"] or own) - set(without(given))
             found += [(full, name) for name in names]
         else:
             found.append((full.rpartition(".")[0], full.rpartition(".")[2]))

@@ -5,7 +5,7 @@ class does not know, and the PBX sent, are in ``extra``. Scalars are passed thro
 were sent; a structured field (``state``, ``target``, ``end_user``, ``other_info``,
 ``origination``, ``tags``) that does not have the expected shape holds what was sent, raw.
 Timestamps are microseconds since the epoch, UTC; the ``…_at`` properties are the same as
-aware datetimes. Sources: PROTOCOL, kinds, and "From terms to values".
+aware datetimes. How values are read: docs/explanation/protocol.md.
 """
 
 from __future__ import annotations
