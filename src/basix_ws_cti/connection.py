@@ -165,7 +165,7 @@ class Connection(Secretive):
         return message
 
     async def send(self, command: Mapping[str, Any]) -> None:
-        """Send a command as a JSON text frame, ``{"cmd": …}`` (PROTOCOL, live client).
+        """Send a command as a JSON text frame, ``{"cmd": …}``.
 
         The PBX does not reply; what a command does shows in later messages. Raises
         ``UsageError`` for what is no JSON, ``ConnectionLost`` when the connection

@@ -4,8 +4,8 @@ Each state has ``name`` and ``ts``, the microseconds since the epoch (UTC) at wh
 channel entered it; ``since`` is the same as an aware datetime. Parts that the PBX left
 out, or sent as no value, are ``None``; scalars are passed through as they were sent.
 
-``PARTS`` says where the parts stand in the state's tuple after ``{Ts, Name, …``
-(PROTOCOL, state); ``None`` marks a position whose meaning is not known.
+``PARTS`` says where the parts stand in the state's tuple after ``{Ts, Name, …``;
+``None`` marks a position whose meaning is not known.
 """
 
 from __future__ import annotations
