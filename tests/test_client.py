@@ -1049,7 +1049,8 @@ TABLE = {
 
 def test_each_failure_has_a_test():
     """Each row of the documentation's table of failures is one that a test above shows."""
-    text = Path(__file__).parent.parent.joinpath("docs", "client.md").read_text(encoding="utf-8")
+    page = Path(__file__).parent.parent / "docs" / "explanation" / "mirror.md"
+    text = page.read_text(encoding="utf-8")
     table = text.partition("| failure | then |\n|---|---|\n")[2].partition("\n\n")[0]
     assert [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()] == [*TABLE]
 

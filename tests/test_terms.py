@@ -696,7 +696,8 @@ def test_not_bytes(argument):
 
 def test_limits_are_documented():
     """The limits are by default what the documentation promises."""
-    text = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[1] / "docs" / "explanation" / "protocol.md"
+    text = page.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([0-9,]+)( MiB)? \|", text, re.MULTILINE)
     promised = {
         name: int(number.replace(",", "")) * (2**20 if unit else 1) for name, number, unit in rows

@@ -186,7 +186,7 @@ class Connection(Secretive):
             _logger.error("on_frame raised %s", type(error).__name__)  # noqa: TRY400
 
     async def send(self, command: Mapping[str, Any]) -> None:
-        """Send a command as a JSON text frame, ``{"cmd": …}`` (PROTOCOL, live client).
+        """Send a command as a JSON text frame, ``{"cmd": …}``.
 
         The PBX does not reply; what a command does shows in later messages. Raises
         ``UsageError`` for what is no JSON, ``ConnectionLost`` when the connection

@@ -1,7 +1,7 @@
 """CallTracker: a mirror's changes in, what happens to calls out.
 
 Pure: no I/O, no clock; all times are the PBX's own. What is inferred here, rather than said
-by the PBX, is listed in docs/calls.md.
+by the PBX, is listed in docs/explanation/calls.md.
 
 A call is led by its *line*: the first leg while it lives, then the oldest that is left. What
 the line does is what the call does.
