@@ -44,9 +44,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(text: str) -> None:
-    """A line on stderr: what is no result. Nobody need read it."""
+    """A line on stderr, or several: what is no result. Nobody need read it."""
+    shown = "\n".join(map(harmless, text.split("\n")))
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"basix-ws-cti: {harmless(text)}\n")
+        sys.stderr.write(f"basix-ws-cti: {shown}\n")
         sys.stderr.flush()
 
 
