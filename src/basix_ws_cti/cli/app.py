@@ -19,7 +19,7 @@ from .state import state
 from .top import top
 from .transfer import transfer
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="basix-ws-cti",
     help="Look at the live feed of a Basix PBX, record it, ask it to do things.",
     no_args_is_help=True,
@@ -32,9 +32,9 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (
+for _function in (
     *(listen, top, state, schema),
     *(record, replay, anonymise, decode),
     *(doctor, simulate, hangup, park, transfer),
 ):
-    app.command()(command(function))
+    app.command()(command(_function))

@@ -93,7 +93,9 @@ class StepFailedError(Exception):
 
     def __init__(self, found: str, advice: str, **details: Any) -> None:
         super().__init__(found, advice)
-        self.finding = Finding(mark=Mark.FAILED, found=found, advice=advice, details=details)
+        self.finding: Finding = Finding(
+            mark=Mark.FAILED, found=found, advice=advice, details=details
+        )
 
 
 class Examination:

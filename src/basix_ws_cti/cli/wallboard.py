@@ -60,10 +60,10 @@ class Panel(DataTable[Text]):
             cell_padding=0,
             cursor_foreground_priority="renderable",
         )
-        self.border_title = name.capitalize()
-        self.spec = TABLES[name]
+        self.border_title: str | None = name.capitalize()
+        self.spec: tuple[Column, ...] = TABLES[name]
         self.sorted_by: int | None = None
-        self.is_reversed = False
+        self.is_reversed: bool = False
         self._rows: list[Row] = []
         self._columns: list[tuple[int, tuple[Column, int]]] = []  # which, and how wide
         self._room = 0
@@ -184,9 +184,9 @@ class Wallboard(App[BaseException]):
     ``plain`` lines are for encodings in which others are missing, or are two columns wide.
     """
 
-    ENABLE_COMMAND_PALETTE = False
-    TITLE = "basix-ws-cti top"
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as App declares it
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
+    TITLE: str | None = "basix-ws-cti top"
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012 - as App declares it
         (0, "-narrow"),
         (120, "-wide"),
     ]
@@ -200,7 +200,7 @@ class Wallboard(App[BaseException]):
         Binding("escape", "clear_filter", "Clear", show=False),
         Binding("q", "quit", "Quit"),
     ]
-    CSS = """
+    CSS: ClassVar[str] = """
     Screen { background: #16181d; color: #e6e6e6; }
     #head { height: 1; background: #2a2e37; }
     #board { height: 1fr; grid-gutter: 0 1; }
@@ -243,11 +243,11 @@ class Wallboard(App[BaseException]):
         super().__init__()
         self.is_plain = plain
         self.source = source
-        self.boards = Boards(source, history, zone)
+        self.boards: Boards = Boards(source, history, zone)
         self.zone = zone
         self.board: Board | None = None
-        self.paused = False
-        self.sought = ""
+        self.paused: bool = False
+        self.sought: str = ""
 
     def compose(self) -> ComposeResult:
         """The head, the tables, the filter, the keys."""
