@@ -231,6 +231,6 @@ def test_no_class_is_forgotten():
     assert {sort.__name__ for sort in ELEMENTS} <= {*defs}
     found = [one["properties"]["name"].get("const") for one in defs["State"]["oneOf"]]
     assert {*found} == {sort.name for sort in STATES} | {None}
-    assert {sort.name for sort in STATES} == {*records._STATES}
+    assert {sort.name for sort in STATES} == {*records._read_state}
     assert issubclass(Calling, State)
     assert all(issubclass(one, AnyChannel) for one in ELEMENTS if "state" in names(one))

@@ -133,6 +133,7 @@ def test_a_gap_is_shown():
     """
     with Simulator(token="right") as pbx:
         arguments, env = arguments_for(pbx, "right")
+        arguments = (*arguments, "--log-level", "warning")
         with Terminal(*arguments, columns=160, rows=50, env=env) as terminal:
             terminal.wait_for(" live ")
             pbx.inject(faults.Reset())
