@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 
 import canaries
@@ -51,6 +52,15 @@ HERE = [page for page in pages.PAGES if page.relative_to(pages.ROOT).as_posix() 
 
 def name(page):
     return page.relative_to(pages.ROOT).as_posix()
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """What a page's program sets in its environment ends with it."""
+    kept = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
 
 
 @pytest.mark.parametrize("page", HERE, ids=name)
