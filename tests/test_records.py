@@ -1172,7 +1172,7 @@ def test_nothing_is_lost(field, kind, term):
 
 def test_every_class_is_known_here():
     """The kinds that records are read into are those tried here."""
-    assert records._ELEMENTS == CLASSES
+    assert records.ELEMENTS == CLASSES
 
 
 @pytest.mark.parametrize("name", ["end_user", "origination", "tags"])

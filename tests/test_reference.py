@@ -186,7 +186,7 @@ def test_every_error_has_its_cause_and_its_mend():
 def test_the_table_of_kinds_is_complete():
     """Every kind that has a class of its own is in the table of elements, with that class."""
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("elements.md")[1:-1]}
-    assert table == {kind: cls.__name__ for kind, cls in records._ELEMENTS.items()}
+    assert table == {kind: cls.__name__ for kind, cls in records.ELEMENTS.items()}
 
 
 def test_the_table_of_states_is_complete():

@@ -67,7 +67,7 @@ MAX_PARTED_TEXT = 262_144
 # as long as reading twenty records.
 MAX_READERS = 64
 
-_ELEMENTS: dict[str, type[Any]] = {
+ELEMENTS: dict[str, type[Any]] = {
     cls.element_name: cls
     for cls in (
         Channel,
@@ -125,7 +125,7 @@ def record_reader(
 def record_plan(spec: FieldSpec, base_url: str | None) -> RecordPlan:
     """How an element is made of a record as ``spec`` describes them."""
     kind = spec.element_name
-    cls = _ELEMENTS.get(kind, OtherElement)
+    cls = ELEMENTS.get(kind, OtherElement)
     own = {attribute.name for attribute in attrs.fields(cls)} - {"extra", "element_name"}
     # A name that comes twice counts where it comes last.
     positions = {name: at for at, name in enumerate(spec.fields)}

@@ -41,7 +41,7 @@ from basix_ws_cti.terms import Regex
 
 VALIDATOR = Draft202012Validator(schema_of_lines())
 
-ELEMENTS = sorted(records._ELEMENTS.values(), key=lambda one: one.element_name)
+ELEMENTS = sorted(records.ELEMENTS.values(), key=lambda one: one.element_name)
 STATES = sorted(
     (
         one

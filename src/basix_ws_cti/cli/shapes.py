@@ -13,9 +13,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from basix_ws_cti import calls, elements, states
-from basix_ws_cti.elements import Element, OtherElement
-from basix_ws_cti.states import Calling, OtherState, State
+from basix_ws_cti import calls
+from basix_ws_cti.records import ELEMENTS, STATES
+from basix_ws_cti.states import Calling, State
 
 from .lines import VERSION, event_name
 
@@ -33,28 +33,13 @@ _RAW = {"type": ["string", "number", "boolean", "array", "null"]}
 
 _MOMENT = r"^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d(:\d\d(\.\d+)?)?$"
 
-_ELEMENTS = [
-    one
-    for one in vars(elements).values()
-    if isinstance(one, type)
-    and issubclass(one, Element)
-    and one is not OtherElement
-    and isinstance(getattr(one, "element_name", None), str)
-]
-
-_STATES: list[Any] = [
-    one
-    for one in vars(states).values()
-    if isinstance(one, type) and issubclass(one, State) and one not in {State, OtherState}
-]
-
 
 def schema_of_lines() -> dict[str, Any]:
     """The whole schema."""
     defs: dict[str, Any] = {"State": _states()}
-    for sort in _ELEMENTS:
+    for sort in ELEMENTS.values():
         defs[sort.__name__] = _object(sort, defs, open_ended=True)
-    kinds = {sort.element_name: {"$ref": f"#/$defs/{sort.__name__}"} for sort in _ELEMENTS}
+    kinds = {kind: {"$ref": f"#/$defs/{sort.__name__}"} for kind, sort in ELEMENTS.items()}
     lines = {
         "ElementLine": _line(
             "element",
@@ -169,8 +154,8 @@ def _as_list(names: str | list[str]) -> list[str]:
 
 
 def _states() -> dict[str, Any]:
-    known = [_state({"const": sort.name}, _parts(sort)) for sort in _STATES]
-    names = [sort.name for sort in _STATES]
+    known = [_state({"const": sort.name}, _parts(sort)) for sort in (Calling, *STATES)]
+    names = [sort.name for sort in (Calling, *STATES)]
     other = _state({"type": "string", "not": {"enum": names}}, {})
     return {"oneOf": [*known, other]}
 

@@ -12,32 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
-from basix_ws_cti.elements import (
-    Channel,
-    Domain,
-    Group,
-    GroupMember,
-    ParkedChannel,
-    QueuedChannel,
-    Terminal,
-    User,
-    WaitingChannel,
-)
 from basix_ws_cti.exceptions import DecodeError
-from basix_ws_cti.states import (
-    Bridged,
-    Calling,
-    CallingSipTermination,
-    CheckingVoicemail,
-    Conference,
-    Eavesdrop,
-    Ivr,
-    Park,
-    Ringing,
-    SystemOperation,
-    Voicemail,
-    XmlIvr,
-)
+from basix_ws_cti.records import ELEMENTS, STATES
+from basix_ws_cti.states import Calling
 from basix_ws_cti.terms import decode
 
 from .pseudonyms import Pseudonyms
@@ -91,21 +68,12 @@ _COUNTS = re.compile(r"\d{1,4}(?:/\d{1,4})*", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,20}", re.ASCII)
 _MANY = re.compile(r"_MANY_:\d*\|?", re.ASCII)
 
-_STATES = {
-    state.name: state.PARTS
-    for state in (
-        *(Bridged, Calling, CallingSipTermination, CheckingVoicemail, Conference, Eavesdrop),
-        *(Ivr, Park, Ringing, SystemOperation, Voicemail, XmlIvr),
-    )
-}
-_KNOWN = {*_STATES, "added", "updated", "removed", "field_spec", "system_msg", "msg"}
+_PARTS = {state.name: state.PARTS for state in (Calling, *STATES)}
+_KNOWN = {*_PARTS, "added", "updated", "removed", "field_spec", "system_msg", "msg"}
 
 _FIELDS = {
-    cls.element_name: {one.name for one in attrs.fields(cls)} - {"extra", "element_name"}
-    for cls in (
-        *(Channel, WaitingChannel, QueuedChannel, ParkedChannel),
-        *(User, Group, GroupMember, Terminal, Domain),
-    )
+    kind: {one.name for one in attrs.fields(cls)} - {"extra", "element_name"}
+    for kind, cls in ELEMENTS.items()
 }
 
 
@@ -348,7 +316,7 @@ class Anonymiser:
         if name == "calling":
             rules = [self._word, self._word, self._called(term)]
         else:
-            parts = _STATES.get(name, ())
+            parts = _PARTS.get(name, ())
             rules = [self._rules.get(part or "", self._personal) for part in parts]
         return self._each(term, self._plain, self._atom, *rules)
 
