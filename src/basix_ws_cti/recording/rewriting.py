@@ -14,10 +14,11 @@ from typing import Any
 
 from attrs import frozen
 
+from basix_ws_cti.terms import _ATOM_TAGS, _text
+
 ATOM, BINARY, CHARLIST, NUMBER, FLOAT = "atom", "binary", "charlist", "number", "float"
 TUPLE, LIST, MAP = "tuple", "list", "map"
 
-_ATOMS = {100, 115, 118, 119}
 _U32 = struct.Struct(">I").unpack_from
 
 
@@ -100,7 +101,7 @@ def _term(buf: bytes, pos: int) -> tuple[Term, int]:
         count = buf[pos + 1] if tag == 104 else _U32(buf, pos + 1)[0]
         return _container(buf, pos, tag, count)
     value: Any = None
-    if tag in _ATOMS:
+    if tag in _ATOM_TAGS:
         begin = pos + (3 if tag in {100, 118} else 2)
         end = begin + int.from_bytes(buf[pos + 1 : begin], "big")
         sort, value = ATOM, buf[begin:end].decode("utf-8" if tag >= 118 else "latin-1")
@@ -140,13 +141,6 @@ def _container(buf: bytes, start: int, tag: int, count: int) -> tuple[Term, int]
     if tag == 108:
         pos += 1  # its tail
     return Term(sort, buf[start:pos], None, tuple(items)), pos
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 def _cut(raw: bytes, size: int) -> bytes:
