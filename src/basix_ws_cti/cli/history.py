@@ -56,17 +56,12 @@ class History:
             case Gap():
                 self.gaps += 1
         self._count += 1
-        bad = not isinstance(notice, Synced | Stopped) or notice_of_failure(notice)
+        bad = not (isinstance(notice, Synced) or notice == Stopped(None))
         self._entries.appendleft(Entry(self._count, self.clock(), notice, bad))
 
     def __iter__(self) -> Iterator[Entry]:
         """The entries, the newest first."""
         return iter(self._entries)
-
-
-def notice_of_failure(notice: Notice) -> bool:
-    """Whether a feed ended for a reason."""
-    return isinstance(notice, Stopped) and notice.reason is not None
 
 
 def words(notice: Notice, zone: tzinfo | None = None) -> str:
@@ -105,8 +100,8 @@ def state_word(state: ClientState) -> str:
     return type(state).__name__.lower()
 
 
-def why(reason: Exception | None) -> str:
-    """An error in words: others than ours might quote anything."""
+def why(reason: Exception | None, tell: Callable[[BasixError], str] = str) -> str:
+    """An error in words, ours as ``tell`` has them: others might quote anything."""
     if isinstance(reason, BasixError):
-        return str(reason)
+        return tell(reason)
     return "unknown" if reason is None else type(reason).__name__

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, tzinfo
 
 from attrs import define
 
-from basix_ws_cti.exceptions import BasixError, FeedError
+from basix_ws_cti.exceptions import FeedError
 from basix_ws_cti.status import Disconnected, Gap, Synced
 
 from .exits import told
+from .history import why
 from .lines import clock
 from .output import say
 from .source import Notice
@@ -27,9 +28,9 @@ class Notices:
         now = clock(datetime.now(UTC), self.zone)
         match notice:
             case Disconnected(reason, None):
-                say(f"{now} the feed broke off: {_why(reason)}")
+                say(f"{now} the feed broke off: {why(reason, told)}")
             case Disconnected(reason, seconds):
-                say(f"{now} no feed: {_why(reason)}; next attempt in {seconds:.1f} s")
+                say(f"{now} no feed: {why(reason, told)}; next attempt in {seconds:.1f} s")
                 self._troubled = True
             case Synced() if self._troubled:
                 say(f"{now} connected, and told what there is")
@@ -37,13 +38,6 @@ class Notices:
             case Gap(started, ended, reason):
                 seconds = (ended - started).total_seconds()
                 since, until = clock(started, self.zone), clock(ended, self.zone)
-                say(f"{now} blind from {since} to {until}, {seconds:.1f} s: {_why(reason)}")
+                say(f"{now} blind from {since} to {until}, {seconds:.1f} s: {why(reason, told)}")
             case Exception() if not isinstance(notice, FeedError):  # those are told as states
-                say(f"{now} {_why(notice)}")
-
-
-def _why(reason: Exception | None) -> str:
-    """An error in words: others than ours might quote anything."""
-    if isinstance(reason, BasixError):
-        return told(reason)
-    return "unknown" if reason is None else type(reason).__name__
+                say(f"{now} {why(notice, told)}")

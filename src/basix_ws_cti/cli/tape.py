@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from basix_ws_cti.exceptions import BasixError, UsageError
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.recording import Recorder, Recording, read_recording
 from basix_ws_cti.status import Disconnected, Stopped, Syncing
 
+from .history import words
 from .output import say
 from .source import Notice
 
@@ -47,8 +47,7 @@ class Tape:
             case Disconnected(reason, seconds):
                 self._lose(reason)
                 if seconds is not None:
-                    why = str(reason) if isinstance(reason, BasixError) else type(reason).__name__
-                    say(f"no feed: {why}; next attempt in {seconds:.1f} s")
+                    say(words(notice))
             case Stopped(reason) if reason is not None:
                 self._lose(reason)
                 self._end(reason)
@@ -91,11 +90,9 @@ def create(file: Path, **options: Any) -> Recorder:
     return Recorder(sys.stdout if file == STDIO else file, **options)
 
 
-@contextlib.contextmanager
-def opened(file: Path) -> Iterator[Recording]:
-    """A recording of a file, or from stdin.
+def opened(file: Path) -> Recording:
+    """A recording of a file, or from stdin; leaving its block closes the file.
 
     Raises ``RecordingError`` for what is none, and ``OSError``.
     """
-    with read_recording(sys.stdin.buffer if file == STDIO else file) as recording:
-        yield recording
+    return read_recording(sys.stdin.buffer if file == STDIO else file)
