@@ -49,7 +49,7 @@ async def _examine(
     result = Exit.OK
     async with contextlib.AsyncExitStack() as stack:
         try:
-            arguments = await stack.enter_async_context(pbx(connecting))
+            arguments, _ = await stack.enter_async_context(pbx(connecting))
             examination = Examination(arguments, timeout=seconds)
         except UsageError as error:
             advice = "see --help: what is missing or wrong there can't work with any PBX"

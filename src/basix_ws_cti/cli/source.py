@@ -10,8 +10,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from basix_ws_cti import (
     Call,
@@ -26,9 +25,6 @@ from basix_ws_cti import (
 )
 
 from .options import Connecting
-
-if TYPE_CHECKING:
-    from basix_ws_cti.simulator import Simulator
 
 Notice = ClientState | Gap | Exception
 """What is not in the feed, but about it: a new state, a gap, what went wrong."""
@@ -117,14 +113,7 @@ async def live(
     ``options`` are further ones of ``Client``. Who subscribes before awaiting anything misses
     nothing. Raises what ``Client`` and ``Connecting.arguments`` raise.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        clock = None
-        if connecting.simulate:
-            simulator = await stack.enter_async_context(_simulator(connecting))
-            arguments = _arguments(simulator, connecting)
-            clock = partial(_time_of, simulator)
-        else:
-            arguments = connecting.arguments()
+    async with pbx(connecting) as (arguments, clock):
         client = Client(**arguments, **options)
         source = Live(client, clock)
         if on_notice is not None:
@@ -137,28 +126,23 @@ async def live(
 
 
 @contextlib.asynccontextmanager
-async def pbx(connecting: Connecting) -> AsyncIterator[dict[str, Any]]:
-    """What ``connect`` and ``Client`` need, simulator included."""
+async def pbx(
+    connecting: Connecting,
+) -> AsyncIterator[tuple[dict[str, Any], Callable[[], datetime] | None]]:
+    """What ``connect`` and ``Client`` need, and the clock of a PBX whose time is not ours."""
     if not connecting.simulate:
-        yield connecting.arguments()
+        yield connecting.arguments(), None
         return
-    async with _simulator(connecting) as simulator:
-        yield _arguments(simulator, connecting)
-
-
-def _simulator(connecting: Connecting) -> Simulator:
     from basix_ws_cti.simulator import Simulator
 
-    return Simulator(speed=connecting.simulate_speed, seed=connecting.simulate_seed, api=True)
-
-
-def _arguments(simulator: Simulator, connecting: Connecting) -> dict[str, Any]:
-    return {**simulator.connect_args, "app_name": connecting.app_name, "full_events": True}
-
-
-def _time_of(simulator: Simulator) -> datetime:
-    # Its time is made up, and passes faster than ours.
-    return datetime.fromtimestamp(simulator.now / 1_000_000, UTC)
+    async with Simulator(
+        speed=connecting.simulate_speed, seed=connecting.simulate_seed, api=True
+    ) as simulator:
+        # Its time is made up, and passes faster than ours.
+        yield (
+            {**simulator.connect_args, "app_name": connecting.app_name, "full_events": True},
+            lambda: datetime.fromtimestamp(simulator.now / 1_000_000, UTC),
+        )
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
