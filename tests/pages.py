@@ -187,11 +187,17 @@ def run_session(block, namespace):
 
 def run_shell(block, folder):
     """Run a shell's lines; a program that would go on is interrupted, as by Ctrl-C."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        # A plugin that a reader has not installed: it warns where nothing configures it.
+        "PYTEST_ADDOPTS": "-p no:asyncio",
+    }
     with subprocess.Popen(
         ["bash", "-euc", block.source],
         cwd=folder,
-        env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
