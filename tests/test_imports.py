@@ -43,8 +43,8 @@ CALLS = {
     "calls.tracker",
 }
 CORE = READING | PICTURE | CALLS
-CONNECTOR = {"connection", "websocket"}
-LIVE = {"client", "subscriptions", "callbacks"}
+CONNECTOR = {"connection", "turns", "websocket"}
+LIVE = {"aside", "client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.
 ROWS = [FOUNDATION, READING, PICTURE | CALLS, CONNECTOR, LIVE]

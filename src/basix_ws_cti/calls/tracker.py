@@ -87,8 +87,15 @@ class CallTracker:
         A ``Gap`` before synthetic changes says when the client went blind: that is when calls
         that are gone since then are taken to have ended.
         """
-        self._events = []
+        events: list[CallEvent] = []
+        for some in self.steps(changes):
+            events += some
+        return events
+
+    def steps(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
+        """The same a step at a time: what came of one change after another."""
         for change in _in_order(changes):
+            self._events = []
             if isinstance(change, Gap):
                 self._blind_since = int(change.started.timestamp() * 1_000_000)
                 for live in self._live.values():
@@ -99,8 +106,8 @@ class CallTracker:
                     self._ends(channel, synthetic=change.synthetic)
                 else:
                     self._is(channel, synthetic=change.synthetic)
+            yield self._events
         self._blind_since = None
-        return self._events
 
     # -- a leg is there ---------------------------------------------------------------
 

@@ -1,0 +1,72 @@
+"""The picture while it is not whole: when it is."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import pytest
+
+from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, Msg, User
+from basix_ws_cti.aside import Aside
+
+USERS = FieldSpec("user", ("id",))
+GROUPS = FieldSpec("group", ("id",))
+HERE = InitialInfo("user", {1: User(id=1)})
+EVENT = InfoEvent("user", User(id=2), "added")
+
+
+def built(*messages, now=10.0):
+    """What is built of messages, all at one time, with half a second of quiet."""
+    aside = Aside(0.5)
+    for message in messages:
+        deque(aside.take(message, now), maxlen=0)
+    return aside
+
+
+@pytest.mark.parametrize(
+    ("messages", "quiet_at"),
+    [
+        ([], math.inf),
+        ([USERS], math.inf),
+        ([USERS, HERE], 10.5),
+        ([USERS, HERE, Msg("x")], 10.5),
+        ([USERS, HERE, USERS], 10.5),
+        ([USERS, HERE, GROUPS], math.inf),
+        ([USERS, GROUPS, HERE], math.inf),
+        ([USERS, GROUPS, HERE, InitialInfo("group", {})], 10.5),
+    ],
+)
+def test_when_all_has_come(messages, quiet_at):
+    """A picture is whole some time after every kind that was announced has come."""
+    aside = built(*messages)
+    assert aside.quiet_at == quiet_at
+    assert not aside.is_whole(10.4, Msg("x"))
+    assert aside.is_whole(10.5, Msg("x")) == (quiet_at == 10.5)
+
+
+def test_with_an_event():
+    """With the first event after all has come the picture is whole; before, events belong to it."""
+    aside = built(USERS, HERE)
+    assert aside.is_whole(10.0, EVENT)
+    assert not aside.is_whole(10.0, HERE)
+    assert not built(USERS).is_whole(10.0, EVENT)
+    assert not built().is_whole(10.0, EVENT)
+    assert dict(built(USERS, EVENT, now=1.0).mirror.users) == {2: User(id=2)}
+
+
+def test_with_silence():
+    """When nothing came while it was waited for, the picture is whole."""
+    assert built(USERS, HERE).is_whole(10.0, None)
+
+
+def test_steps():
+    """A big picture is taken in a step for each element, and is there with the last."""
+    aside = built(USERS)
+    users = {number: User(id=number) for number in range(10)}
+    steps = aside.take(InitialInfo("user", users), 10.0)
+    for _ in range(10):
+        next(steps)
+        assert len(aside.mirror.users) == 0
+    assert list(steps) == []
+    assert dict(aside.mirror.users) == users
