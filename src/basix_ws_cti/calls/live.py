@@ -120,9 +120,13 @@ class Live:
         if first is not None:
             self.caller = party_of(first)
             if self.caller.whoscall is None:  # others say that of it
-                told = (party_behind(leg) for leg in legs if other_of(leg) == self.first)
-                heard = (party.whoscall for party in told if party.whoscall)
-                self.caller = evolve(self.caller, whoscall=next(heard, before[0].whoscall))
+                heard = before[0].whoscall
+                for leg in legs:
+                    if other_of(leg) == self.first and (told := party_behind(leg).whoscall):
+                        heard = told
+                        break
+                if heard is not None:
+                    self.caller = evolve(self.caller, whoscall=heard)
             self.called_number = first.called_number
             outside = first.peer_location == "external"
         elif not any(leg.uuid == self.first for leg in self.ended_legs):  # it is not shown to us
@@ -134,7 +138,7 @@ class Live:
             outside = self.direction == "inbound"
         if outside:
             self.direction = "inbound"
-        elif any(calls_outside(leg) for leg in legs):
+        elif any(map(calls_outside, legs)):
             self.direction = "outbound"
         return (self.caller, self.called_number, self.direction) != before
 
@@ -157,12 +161,13 @@ class Live:
         elif phase.party != last.party:
             same = same and phase.started <= last.started
         if same:
-            self.phases[-1] = evolve(last, party=phase.party)
+            if phase.party != last.party:
+                self.phases[-1] = evolve(last, party=phase.party)
             return None
         self.led_by = uuid_of(line)
         start = max(phase.started, last.started)
         self.phases[-1] = closed = evolve(last, ended=start)
-        self.phases.append(evolve(phase, started=start))
+        self.phases.append(phase if phase.started == start else evolve(phase, started=start))
         self.finals.clear()
         if len(self.phases) > MAX_PHASES:
             first, second, *_ = self.phases

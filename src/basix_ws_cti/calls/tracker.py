@@ -73,6 +73,8 @@ class CallTracker:
         self._call_of: dict[str, Live] = {}
         # Calls that ended, and whose first leg was not shown: others may be made for it yet.
         self._ended_unseen: dict[str, None] = {}
+        # Those that stand on a slot, by id.
+        self._parked: dict[str, Live] = {}
         self._blind_since: int | None = None
         self._events: list[CallEvent] = []
         self.calls: Mapping[str, Call] = _Calls(self._live)
@@ -88,26 +90,30 @@ class CallTracker:
         that are gone since then are taken to have ended.
         """
         events: list[CallEvent] = []
-        for some in self.steps(changes):
-            events += some
+        for change in _in_order(changes):
+            events += self._take(change)
+        self._blind_since = None
         return events
 
     def steps(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
         """The same a step at a time: what came of one change after another."""
         for change in _in_order(changes):
-            self._events = []
-            if isinstance(change, Gap):
-                self._blind_since = int(change.started.timestamp() * 1_000_000)
-                for live in self._live.values():
-                    live.complete = False
-            elif change.element_name == "channel" and change.key is not None:
-                channel: Channel = change.element  # type: ignore[assignment]
-                if isinstance(change, Removed):
-                    self._ends(channel, synthetic=change.synthetic)
-                else:
-                    self._is(channel, synthetic=change.synthetic)
-            yield self._events
+            yield self._take(change)
         self._blind_since = None
+
+    def _take(self, change: Change | Gap) -> list[CallEvent]:
+        self._events = []
+        if isinstance(change, Gap):
+            self._blind_since = int(change.started.timestamp() * 1_000_000)
+            for live in self._live.values():
+                live.complete = False
+        elif change.element_name == "channel" and change.key is not None:
+            channel: Channel = change.element  # type: ignore[assignment]
+            if isinstance(change, Removed):
+                self._ends(channel, synthetic=change.synthetic)
+            else:
+                self._is(channel, synthetic=change.synthetic)
+        return self._events
 
     # -- a leg is there ---------------------------------------------------------------
 
@@ -152,9 +158,8 @@ class CallTracker:
             return None
         if called.startswith(_PICKUP):
             return self._call_of.get(called.removeprefix(_PICKUP))
-        for live in self._live.values() if called.isdecimal() else ():
-            phase = live.phases[-1]
-            if phase.kind == "parked" and str(phase.place) == called:
+        for live in self._parked.values() if called.isdecimal() else ():
+            if str(live.phases[-1].place) == called:
                 return live
         return None
 
@@ -180,6 +185,7 @@ class CallTracker:
         else:
             phase = evolve(phase, started=started)
         live.phases.append(phase)
+        self._note_slot(live)
         live.led_by = uuid
         self._live[live.id] = live
         self._name(live.first, live)
@@ -205,6 +211,7 @@ class CallTracker:
             )
         )
         del self._live[younger.id]
+        self._parked.pop(younger.id, None)
         older.legs |= younger.legs
         older.rung |= younger.rung
         older.guests |= younger.guests
@@ -225,12 +232,21 @@ class CallTracker:
         """The line may be doing something else now; since ``at`` at the earliest."""
         line = live.line
         before = live.enter(live.doing(at))
+        if before is None:
+            self._note_talk(live, line)
+            return
         now = live.phases[-1]
+        self._note_slot(live)
         here = {uuid_of(line), other_of(line)}
         gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
         self._note_talk(live, line)
-        if before is not None:
-            self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
+        self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
+
+    def _note_slot(self, live: Live) -> None:
+        if live.phases[-1].kind == "parked":
+            self._parked[live.id] = live
+        else:
+            self._parked.pop(live.id, None)
 
     def _note_talk(self, live: Live, line: Channel) -> None:
         phase = live.phases[-1]
@@ -321,6 +337,7 @@ class CallTracker:
             hangup=hangup,
         )
         del self._live[live.id]
+        self._parked.pop(live.id, None)
         if not any(leg.uuid == live.first for leg in live.ended_legs):
             self._ended_unseen[live.id] = None
             if len(self._ended_unseen) > MAX_ENDED_UNSEEN:
@@ -336,7 +353,10 @@ def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
     Who came is needed by who is changed, and both by who is gone.
     """
     items = list(changes)
-    if not any(not isinstance(one, Gap) and one.synthetic for one in items):
+    for one in items:
+        if not isinstance(one, Gap) and one.synthetic:
+            break
+    else:
         return items
 
     def place(item: Change | Gap) -> tuple[int, int]:
