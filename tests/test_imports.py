@@ -29,7 +29,17 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
 READING = {"callables", "drafts", "elements", "keys", "messages", "records", "parser"}
-PICTURE = {"backoff", "commands", "endpoint", "logs", "mirror", "numbering", "secrecy", "status"}
+PICTURE = {
+    "backoff",
+    "commands",
+    "endpoint",
+    "logs",
+    "mirror",
+    "numbering",
+    "secrecy",
+    "sharing",
+    "status",
+}
 CALLS = {
     "calls",
     "calls.causes",

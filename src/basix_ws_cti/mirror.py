@@ -31,6 +31,7 @@ from .elements import (
 from .keys import hidden, shown
 from .messages import InfoEvent, InitialInfo, Message
 from .numbering import plain_number
+from .sharing import Sharing
 
 # Channels that are gone and remembered, lest a late update bring one back. A PBX that ends a
 # hundred calls in a second would have to be late by minutes.
@@ -313,8 +314,10 @@ class Mirror:
         Returns what differs, as ``swap`` does.
         """
         new: dict[object, Element] = {}
+        sharing = Sharing()
         for key, element in elements.items():
             if not _is_hung_up(element):
+                sharing.share(element)
                 new[hidden(key)] = element
             yield
         if kind == "channel":
