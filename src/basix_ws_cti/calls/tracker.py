@@ -121,13 +121,15 @@ class CallTracker:
         uuid = uuid_of(channel)
         live = self._call_with(channel, synthetic=synthetic)
         live.complete = live.complete and not synthetic
+        begins = live.legs.get(uuid) is channel  # and is described as it is
         live.take(uuid, channel)
         for name in (uuid, other_of(channel)):
             if name and (name == uuid or name not in self._call_of):
                 self._name(name, live)
         told = len(self._events)
-        described = live.describe()
-        self._move(live)
+        described = not begins and live.describe()
+        if not begins:
+            self._move(live)
         if not isinstance(channel.state, Ringing):
             live.rung.discard(uuid)
         elif uuid not in live.rung:
