@@ -807,6 +807,44 @@ def test_who_goes_in_the_middle_is_told_no_more(fake):
     assert 0 < run(main()) == len(called) < 1000
 
 
+def test_a_pong_that_is_late(fake):
+    """What is read while a pong is waited for is sign of life enough."""
+
+    async def main():
+        pbx = fake()
+        async with Client("fake") as client:
+            await client.synced()
+            line = pbx.lines[0]
+            line.silent = now()
+            await asyncio.sleep(10)  # it is pinged after 8 s, and given up after 13
+            line.silent = None
+            pbx.set_user(1)
+            await asyncio.sleep(4)
+            assert client.is_synced
+            assert client.stats.connects == 1
+
+    run(main())
+
+
+def test_calls_are_told(fake):
+    """What happens to a call goes to who iterates and who is called; it can't be merged."""
+
+    async def main():
+        pbx, called = fake(), []
+        async with Client("fake") as client:
+            with pytest.raises(UsageError, match="merged"):
+                client.call_events(policy="latest")
+            events = client.call_events()
+            client.on_call(called.append)
+            await client.synced()
+            pbx.call()
+            event = await anext(events)
+            assert [event] == called
+            assert client.calls[event.call.id] == event.call
+
+    run(main())
+
+
 def test_leaving_in_the_middle(fake):
     """The block can be left while much is told."""
 
