@@ -722,8 +722,9 @@ PACKED = b"\x83P" + len(PLAIN).to_bytes(4, "big") + zlib.compress(PLAIN)
 
 
 @pytest.fixture
-def reading(monkeypatch):
+def reading(monkeypatch, caplog):
     """Who reads frames, and which; big ones wait for ``reading.go``."""
+    caplog.set_level(logging.INFO, logger="websockets.client")  # or the library cuts them out
 
     class Reading:
         def __init__(self):
@@ -745,9 +746,10 @@ def reading(monkeypatch):
     it.go.set()
 
 
-async def begun(reading):
-    while not reading.begun.is_set():
-        await asyncio.sleep(0.001)
+async def until(condition):
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("big", [BIG, PACKED], ids=["plain", "packed"])
@@ -757,11 +759,12 @@ async def test_a_big_frame_is_read_aside(reading, big):
         read = asyncio.ensure_future(anext(cti))
         assert await read == Msg("hello")
         read = asyncio.ensure_future(anext(cti))
-        await begun(reading)
+        await until(reading.begun.is_set)
         for _ in range(100):
             await asyncio.sleep(0)
         assert not read.done()
-        assert cti.waiting() is None  # though another has arrived, maybe
+        await until(lambda: cti._socket._arrived)
+        assert cti.waiting() is None  # though another has arrived
         assert cti.frames_read == 2
         reading.go.set()
         assert len((await read).text) == BIG_FRAME
@@ -792,9 +795,9 @@ async def test_a_timeout_around_a_big_frame_loses_nothing(reading):
     """A read that is timed out while a thread reads leaves the message for the next one."""
     async with server(sends(BIG, HELLO)) as url, connect(url, **ARGUMENTS) as cti:
         read = asyncio.ensure_future(anext(cti))
-        await begun(reading)
+        await until(reading.begun.is_set)
         with pytest.raises(UsageError, match="one loop at a time"):
-            await anext(cti)
+            await asyncio.wait_for(anext(cti), 60)
         read.cancel()
         await asyncio.wait([read])
         reading.go.set()
@@ -808,7 +811,7 @@ async def test_closing_waits_for_no_thread(reading):
     async with server(sends(BIG[:-1], close=None)) as url:
         async with connect(url, **ARGUMENTS) as cti:
             read = asyncio.ensure_future(anext(cti))
-            await begun(reading)
+            await until(reading.begun.is_set)
             read.cancel()
         assert not reading.go.is_set()
         thread = next(one for one, _ in reading.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -86,6 +87,7 @@ async def test_what_it_raises():
     future = in_thread({}.popitem)
     await asyncio.wait([future])
     del future
+    gc.collect()
     assert defects == []
 
 
