@@ -148,7 +148,8 @@ class FeedSocket(ClientConnection):
         at = self._needed = 0
         while size - at >= 2:
             opcode, length = data[at], data[at + 1]
-            if length > 127:  # masked, which a server's frames are not
+            # Masked, which a server's frames are not; or long, which binary ones alone may be.
+            if length > 127 or (length > 125 and opcode != _BINARY):
                 self._cuts = False
                 break
             begin = at + (2 if length < 126 else _header(length))
@@ -162,7 +163,7 @@ class FeedSocket(ClientConnection):
                     self._needed = end - at
                     break
                 self._arrived.append(data[begin:end])
-            elif opcode in _CONTROL and length < 126:
+            elif opcode in _CONTROL:
                 if end > size:
                     break
                 super().data_received(data[at:end])
