@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from canaries import TOKEN, found_in, leaks_of
 from virtual import Pbx, down_until, now, picture, run
+from waiting import PATIENCE, until
 from websockets.asyncio.server import serve
 
 from basix_ws_cti import (
@@ -935,13 +936,6 @@ def is_true(client, pbx):
     return client.is_synced and shown == truth
 
 
-async def until(ask, seconds=10):
-    """Poll until it is so."""
-    async with asyncio.timeout(seconds):
-        while not ask():
-            await asyncio.sleep(0.005)
-
-
 def make(pbx, **options):
     defaults = {
         **pbx.connect_args,
@@ -1117,7 +1111,7 @@ async def test_nobody_listens():
         async with Client(**{**arguments, "server": server}, backoff=Backoff(0.01, 0.02)) as client:
             errors = []
             client.on_error(errors.append)
-            await until(lambda errors=errors: len(errors) >= 3, 30)
+            await until(lambda errors=errors: len(errors) >= 3)
         assert {type(error) for error in errors} == {ConnectFailed}
 
 
@@ -1402,7 +1396,7 @@ async def one_schedule(seed):
             pbx.inject(some_fault(chance))
             await asyncio.sleep(chance.choice([0, 0.01, 0.1]))
         pbx._ambushes.clear()
-        await until(lambda: is_true(client, pbx), 60)
+        await until(lambda: is_true(client, pbx))
 
         def told():
             mirror = client.mirror
@@ -1410,7 +1404,7 @@ async def one_schedule(seed):
             return held == slow == truth and is_true(client, pbx)
 
         pbx.speed = 1e-6  # the day stands still, and who is slow can catch up
-        await until(told, 60)
+        await until(told)
         assert halves == []
         assert not [error for error in errors if isinstance(error, AssertionError | KeyError)]
         return client.stats.gaps
@@ -1494,7 +1488,7 @@ async def test_a_flood_harms_nobody():
         reader = asyncio.create_task(read(client.changes(policy="fail")))
         extension = next(iter(client.mirror.users.values())).main_extension
         pbx.inject(faults.Flood(events))
-        await until(lambda: counts["told"] >= events, 600)
+        await until(lambda: counts["told"] >= events, 10 * PATIENCE)
         pbx.edit(extension, label="the last")
         await asyncio.wait_for(reader, 600)
         assert counts["read"] == counts["told"] == events + 1
@@ -1909,7 +1903,7 @@ async def test_a_flood_does_not_fill_memory(quiet_log, traced):
         latest = client.changes()
         traced()
         pbx.inject(faults.Flood(events))
-        await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 300)
+        await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 5 * PATIENCE)
         grown = traced()
         assert next(told) == events
         assert latest.waiting <= 1024
@@ -1939,7 +1933,7 @@ async def test_no_secret_comes_out(caplog, name):
                 pbx.inject(fault)
                 if isinstance(fault, faults.Refuse):
                     pbx.inject(faults.Reset())
-                await until(lambda: not client.is_synced, 30)
+                await until(lambda: not client.is_synced)
                 await until(lambda: client.is_synced or isinstance(client.state, Stopped))
             error = await stopped(client)
             assert isinstance(error, AuthenticationError)

@@ -10,6 +10,7 @@ from collections import Counter
 import attrs
 import pytest
 from virtual import Pbx, run
+from waiting import until
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
 from basix_ws_cti import client as module
@@ -260,12 +261,6 @@ def make(pbx, **options):
         "full_events": True,
     }
     return Client(**{**defaults, **options})
-
-
-async def until(ask, seconds=60):
-    async with asyncio.timeout(seconds):
-        while not ask():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_call_by_hand():

@@ -7,7 +7,8 @@ import itertools
 import random
 
 import pytest
-from test_client import connected, entered, is_true, make, one_schedule, tasks_of_the_client, until
+from test_client import connected, entered, is_true, make, one_schedule, tasks_of_the_client
+from waiting import until
 
 from basix_ws_cti import ConnectionLost, HandshakeError
 from basix_ws_cti.client import Client, Disconnected, Stopped, Synced
@@ -178,7 +179,7 @@ def test_a_flood_harms_nobody():
             client.on_change(lambda _: next(told))
             dropping = client.changes(policy="drop_oldest", size=5)
             pbx.inject(faults.Flood(events))
-            await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 30)
+            await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
             assert next(told) == events
             assert await anext(dropping) == Lagged(events - 5)
             assert client.state == Synced()

@@ -23,6 +23,7 @@ import trustme
 from canaries import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
 from frames import Atom
 from frames import frame as framed
+from waiting import until
 from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
@@ -781,12 +782,6 @@ def reading(monkeypatch, caplog):
     monkeypatch.setattr(MessageParser, "parse", parse)
     yield it
     it.go.set()
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("big", [BIG, PACKED], ids=["plain", "packed"])

@@ -8,7 +8,8 @@ import signal
 
 import pytest
 from canaries import SIMULATED
-from command import run, start, wait_until
+from command import run, start
+from waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
 from basix_ws_cti.cli.commanding import NoSuchChannelError, described, find

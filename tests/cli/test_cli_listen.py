@@ -16,13 +16,12 @@ from pathlib import Path
 import pytest
 from command import environment, run, start
 from jsonschema import Draft202012Validator
+from waiting import PATIENCE, wait_until
 
 from basix_ws_cti.cli.shapes import schema_of_lines
 from basix_ws_cti.simulator import Simulator, faults
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
-
-PATIENCE = 60
 
 VALIDATOR = Draft202012Validator(schema_of_lines())
 
@@ -41,13 +40,6 @@ def reach(pbx):
         "BASIX_DOMAIN": given["domain"],
         "BASIX_TOKEN": given["token"],
     }
-
-
-def until(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)
 
 
 def finish(process):
@@ -122,7 +114,7 @@ def test_calls_and_filters():
     with quiet() as (pbx, env):
         arguments = ("--calls", "--json", "--user", "1002", "--event", "ringing", "--limit", "2")
         with listening(env, *arguments) as process:
-            until(lambda: pbx.connections)
+            wait_until(lambda: pbx.connections)
             time.sleep(0.5)
             for to in ("1001", "1002", "1001", "1002"):
                 pbx.call("0312341234", to=to)
@@ -159,7 +151,7 @@ def test_names_are_known_from_the_first():
 def test_nobody_reads_any_more(arguments):
     """Whoever read goes away while nothing happens: it ends at once, with 0 and no word."""
     with quiet() as (pbx, env), listening(env, *arguments) as process:
-        until(lambda: pbx.connections)
+        wait_until(lambda: pbx.connections)
         process.stdout.close()
         assert process.wait(PATIENCE) == 0
         err = process.stderr.read()
@@ -199,7 +191,7 @@ def test_interrupted(sign, when):
         read_until(process, '"domain"')
         if when == "unread":
             pbx.inject(faults.Flood(20_000))
-            until(lambda: _is_full(process.stdout))
+            wait_until(lambda: _is_full(process.stdout))
         process.send_signal(sign)
         assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == ""
@@ -221,9 +213,9 @@ def test_a_slow_reader():
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
         pbx.inject(faults.Flood(events))
-        until(lambda: _is_full(process.stdout))
+        wait_until(lambda: _is_full(process.stdout))
         # The feed is read to its end meanwhile, though the pipe is not.
-        until(lambda: pbx.connections[0].frames_sent >= events and _sleeps(process))
+        wait_until(lambda: pbx.connections[0].frames_sent >= events and _sleeps(process))
         pbx.msg("the end")
         lines = [json.loads(line) for line in read_until(process, "the end")]
         assert len(pbx.connections) == 1

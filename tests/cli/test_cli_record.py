@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import stat
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from command import run, start
+from waiting import wait_until
 
 from basix_ws_cti import RecordingError
 from basix_ws_cti.recording import Connected, Frame, Lost, read_recording
@@ -22,14 +22,6 @@ NAMES = ("佐藤", "user1@example.com")
 def read(path):
     with read_recording(path) as recording:
         return recording.header, list(recording)
-
-
-def until(condition):
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come about")
 
 
 def has(path, text):
@@ -81,9 +73,9 @@ def test_reconnects_are_recorded(tmp_path, pbx):
     path = tmp_path / "day.rec"
     options, token = connection(pbx)
     with start("record", path, *options, env=token) as process:
-        until(lambda: has(path, '"frame"'))
+        wait_until(lambda: has(path, '"frame"'))
         pbx.inject(faults.Drop())
-        until(lambda: path.read_text().count('"connected"') == 2)
+        wait_until(lambda: path.read_text().count('"connected"') == 2)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -102,7 +94,7 @@ def test_signals_end_it_properly(tmp_path, number):
     """Ctrl-C and SIGTERM end a recording with its last line, and the command with 130."""
     path = tmp_path / "day.rec"
     with start("record", path, *SIMULATED) as process:
-        until(lambda: has(path, '"frame"'))
+        wait_until(lambda: has(path, '"frame"'))
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130

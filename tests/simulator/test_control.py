@@ -7,7 +7,8 @@ import logging
 import threading
 
 import pytest
-from clients import Picture, bare, client, seen, until, wait_until
+from clients import Picture, bare, client, seen
+from waiting import until, wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import ConnectionLost, FieldSpec, MessageParser, Msg, SystemMsg, feed_url
@@ -753,7 +754,7 @@ async def test_half_a_character_is_ignored(command, caplog):
         pbx.answer(line)
         await websocket.send(command.replace("LINE", line).replace("PLUG", plug))
         await websocket.send('{"cmd":"sentinel"}')
-        await until(lambda: "is ignored: a command is an object" in caplog.text, 2)
+        await until(lambda: "is ignored: a command is an object" in caplog.text)
         await look()
         assert len(pbx.connections) == 2
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]

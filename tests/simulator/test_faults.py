@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from clients import BARE, header
+from waiting import until
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.protocol import State
@@ -116,12 +117,6 @@ async def ended(websocket) -> ConnectionClosedError:
         while True:
             await recv(websocket)
     return caught.value
-
-
-async def until(reached) -> None:
-    async with asyncio.timeout(10):
-        while not reached():
-            await asyncio.sleep(0.005)
 
 
 def port(pbx: Simulator) -> int:

@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-from clients import wait_until
+from waiting import wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import feed_url

@@ -5,6 +5,7 @@ import socket
 import struct
 
 import pytest
+from waiting import until
 
 from basix_ws_cti.simulator.pipe import Pipe
 
@@ -47,12 +48,6 @@ class Transport:
 
     def setsockopt(self, *option) -> None:
         self.done.append(option)
-
-
-async def until(reached) -> None:
-    async with asyncio.timeout(5):
-        while not reached():
-            await asyncio.sleep(0.005)
 
 
 async def test_plain():

@@ -14,7 +14,8 @@ import bert
 import pytest
 import trustme
 from canaries import QUOTED, found_in
-from clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread, until
+from clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread
+from waiting import until
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidStatus
 
