@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from canaries import SIMULATED
+from waiting import PATIENCE
 from websockets.asyncio.client import connect as websocket_connect
 
 from basix_ws_cti import InfoEvent, InitialInfo, Message, MessageParser, Msg, connect, to_dict
@@ -50,7 +51,7 @@ class Picture:
 
     async def follow(self, cti: Connection, text: str = "sentinel") -> None:
         """Take all that comes before the ``msg`` of that text."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async for message in cti:
                 if message == Msg(text):
                     return

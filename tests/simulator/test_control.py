@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from clients import Picture, bare, client, seen
-from waiting import until, wait_until
+from waiting import PATIENCE, until, wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import ConnectionLost, FieldSpec, MessageParser, Msg, SystemMsg, feed_url
@@ -420,7 +420,7 @@ async def test_restart():
         assert pbx.connections == ()
         for cti in (one, two):
             with pytest.raises(ConnectionLost) as caught:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE):
                     while True:
                         await anext(cti)
             assert caught.value.code == 1006
@@ -446,12 +446,7 @@ async def test_restart_as_another():
                     await anext(cti)
         assert pbx.pbx is other
         assert pbx._tell not in old.listeners
-        async with asyncio.timeout(10):
-            while True:
-                with contextlib.suppress(OSError):
-                    async with bare(pbx, "app_name=b"):
-                        break
-                await asyncio.sleep(0.01)
+        await until(pbx._away.done)
         assert pbx.url == url
         async with client(pbx) as cti:
             now = other.now
@@ -469,7 +464,7 @@ async def test_a_restart_while_it_is_down():
     async with Simulator(calls=False) as pbx:
         pbx.restart(down_for=0.05)
         pbx.restart(down_for=0.1)
-        await asyncio.sleep(0.3)
+        await until(pbx._away.done)
         async with client(pbx) as cti:
             assert isinstance(await anext(cti), FieldSpec)
 

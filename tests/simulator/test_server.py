@@ -15,7 +15,7 @@ import pytest
 import trustme
 from canaries import QUOTED, found_in
 from clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread
-from waiting import until
+from waiting import PATIENCE, until
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidStatus
 
@@ -722,7 +722,7 @@ async def test_an_error_in_the_world_comes_out(threaded, caplog):
 
 async def test_a_client_that_does_not_read_holds_up_nobody():
     """The others get everything meanwhile, and the simulator ends in about a second."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(30):
         async with Simulator(calls=False) as pbx, unread(pbx):
             await until(lambda: len(pbx.connections) == 1)
             idle = pbx.connections[0]
@@ -754,7 +754,7 @@ async def test_a_backlog_has_an_end(monkeypatch):
         await until(lambda: len(pbx.connections) == 1)
         async with client(pbx) as cti:
             picture = await seen(pbx, cti)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while len(pbx.connections) == 2:
                     for number in range(100):
                         pbx.set_presence("1001", number % 4)
