@@ -11,6 +11,7 @@ import socket
 import pytest
 from command import run, start
 from jsonschema import Draft202012Validator
+from ports import free_port
 from rich.cells import cell_len
 from scripted import Scripted, printed
 
@@ -156,8 +157,7 @@ def test_a_snapshot_that_ends_early():
 
 def test_nobody_listens():
     """A PBX that can't be reached is told at once; with ``--wait`` it is tried again."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     env = {
         "BASIX_SERVER": f"ws://127.0.0.1:{port}",
         "BASIX_DOMAIN": "demo",

@@ -10,7 +10,8 @@ import sys
 import threading
 
 import pytest
-from waiting import wait_until
+from ports import free_port
+from waiting import PATIENCE, wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import feed_url
@@ -36,7 +37,7 @@ def test_the_command():
             assert "connected as 'me'" in process.stdout.readline()
         assert "a client of 'me' is gone" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()
@@ -55,8 +56,7 @@ def level():
 
 def test_options_and_ctrl_c(monkeypatch, capsys, level):
     """Its options are the simulator's, and an interrupt ends main() without an error."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_port()
     options = f"--port {port} --tls --older --otp 26 --compressed --users 3 --domain d --speed 2"
     monkeypatch.setattr(sys, "argv", ["simulator", *options.split()])
     made = []
@@ -91,7 +91,7 @@ def test_a_taken_port(monkeypatch, capsys, level):
             [sys.executable, "-m", "basix_ws_cti.simulator", *options],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
         monkeypatch.setattr(sys, "argv", ["simulator", *options])

@@ -15,6 +15,7 @@ import pytest
 import trustme
 from canaries import QUOTED, found_in
 from clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread
+from ports import free_port
 from waiting import PATIENCE, until
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidStatus
@@ -421,8 +422,7 @@ async def test_users_and_seed():
 
 async def test_a_port_of_ones_own():
     """The port that is asked for is the one that is listened on, and free afterwards."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_port()
     for _ in range(2):
         async with Simulator(port=port, calls=False) as pbx, client(pbx) as cti:
             assert pbx.url == f"ws://127.0.0.1:{port}"
