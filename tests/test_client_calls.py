@@ -10,7 +10,7 @@ from collections import Counter
 import attrs
 import pytest
 from virtual import Pbx, run
-from waiting import until
+from waiting import PATIENCE, until
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
 from basix_ws_cti import client as module
@@ -269,7 +269,7 @@ async def test_a_call_by_hand():
         client = make(pbx)
         events = client.call_events()
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
             line = pbx.call("0312341234", to="1001")
             pbx.answer(line)
             slot = pbx.park(line)
@@ -318,7 +318,7 @@ async def follow(pbx, calls, trouble=None, **options):
 
     client.on_call(note)
     async with client:
-        await client.synced(10)
+        await client.synced(PATIENCE)
         for number in range(10**6):
             if len(pbx.ledger) >= calls:
                 break

@@ -23,7 +23,7 @@ import trustme
 from canaries import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
 from frames import Atom
 from frames import frame as framed
-from waiting import until
+from waiting import PATIENCE, until
 from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
@@ -716,7 +716,7 @@ async def test_leaving_early_closes_the_connection():
         with pytest.raises(KeyError):
             async with connect(url, **ARGUMENTS):
                 raise KeyError
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), PATIENCE)
 
 
 async def test_one_loop_reads_at_a_time():
@@ -774,7 +774,7 @@ def reading(monkeypatch, caplog):
         it.threads.append((threading.current_thread(), len(data)))
         if threading.current_thread() is not threading.main_thread():
             it.begun.set()
-            assert it.go.wait(60)
+            assert it.go.wait(PATIENCE)
         return original(parser, data)
 
     it = Reading()
@@ -829,7 +829,7 @@ async def test_a_timeout_around_a_big_frame_loses_nothing(reading):
         read = asyncio.ensure_future(anext(cti))
         await until(reading.begun.is_set)
         with pytest.raises(UsageError, match="one loop at a time"):
-            await asyncio.wait_for(anext(cti), 60)
+            await asyncio.wait_for(anext(cti), PATIENCE)
         read.cancel()
         await asyncio.wait([read])
         reading.go.set()
@@ -912,8 +912,8 @@ async def test_leaving_with_messages_unread():
         await websocket.wait_closed()
 
     async with server(handler) as url:
-        async with asyncio.timeout(5):  # half of the close time-out that it would take
-            async with connect(url, **ARGUMENTS) as cti:
+        async with asyncio.timeout(30):  # half of the close time-out that it would take
+            async with connect(url, **ARGUMENTS, close_timeout=60) as cti:
                 await anext(cti)
         assert [message async for message in cti] == []
     assert not [task for task in asyncio.all_tasks() if "basix" in task.get_name()]
@@ -1245,7 +1245,7 @@ async def test_what_has_arrived_is_read_without_waiting(caplog):
         assert cti.waiting() is None
         await cti.send({})
         seen = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(seen) < 3:
                 await asyncio.sleep(0)
                 try:
@@ -1269,7 +1269,7 @@ async def test_ping():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0):
                 await cti.ping()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await cti.ping()
     with pytest.raises(ConnectionLost, match="1000"):
         await cti.ping()
@@ -1293,7 +1293,7 @@ async def test_abort():
         tasks = asyncio.create_task(cti.ping()), asyncio.create_task(anext(cti))
         assert await asyncio.wait(tasks, timeout=0.05) == (set(), {*tasks})
         cti.abort()
-        await asyncio.wait(tasks, timeout=5)
+        await asyncio.wait(tasks, timeout=PATIENCE)
         done.set()
         for task in tasks:
             with pytest.raises(ConnectionLost) as caught:
