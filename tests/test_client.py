@@ -2114,7 +2114,7 @@ def test_data_is_sign_of_life_enough(fake):
             pbx.lines[0].ping = ping
             for number in range(20):
                 pbx.set_user(number)
-                await asyncio.sleep(0.04)
+                await asyncio.sleep(0.08)  # time for a ping, and not for its time-out
             assert client.is_synced
             assert client.stats.gaps == 0
             await asyncio.sleep(10)
