@@ -15,7 +15,7 @@ import ssl
 import pytest
 import trustme
 from canaries import SIMULATED
-from command import run, start
+from command import run, run_here, start
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -483,7 +483,7 @@ def pbx():
 
 def doctor(server, *options, token=SIMULATED, **more):
     variables = {"BASIX_TOKEN": token, "BASIX_DOMAIN": "demo"}
-    done = run("doctor", "--server", server, *options, env=variables, **more)
+    done = run_here("doctor", "--server", server, *options, env=variables, **more)
     assert token not in done.stdout + done.stderr
     return done
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from canaries import found_in
-from command import environment, run, start
+from command import environment, run, run_here, start
 
 from basix_ws_cti.simulator import Simulator, faults
 
@@ -55,7 +55,7 @@ def request(asked, *arguments, env):
     requests.clear()
     if "BASIX_SERVER" not in env and "--server" not in arguments:
         arguments = ("--server", url, *arguments)
-    done = run("state", *arguments, env=env)
+    done = run_here("state", *arguments, env=env)
     assert done.returncode == 3, done.stderr
     assert "check --domain and the token" in done.stderr
     assert not found_in(done.stdout + done.stderr)
@@ -130,7 +130,7 @@ def test_an_argument_wins(asked, tmp_path):
 @pytest.mark.parametrize("arguments", [["--token", TOKEN], [f"--token={TOKEN}"]])
 def test_no_token_as_an_argument(arguments):
     """A token as an argument is refused, unseen, with what to do instead."""
-    done = run("listen", "--server", "x", "--domain", "y", *arguments)
+    done = run_here("listen", "--server", "x", "--domain", "y", *arguments)
     assert done.returncode == 2
     assert re.search(r"BASIX_TOKEN.*--token-file", done.stderr, re.DOTALL)
     assert not found_in(done.stdout + done.stderr)
@@ -204,7 +204,7 @@ THERE = ["--server", "x", "--domain", "y"]
 )  # fmt: skip
 def test_usage(arguments, env, words):
     """What is missing or can't be right is a usage error that says what to do."""
-    done = run("listen", *arguments, env=env)
+    done = run_here("listen", *arguments, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
 
@@ -213,7 +213,7 @@ def test_a_binary_token_file(tmp_path):
     """A file that is no text is told so."""
     file = tmp_path / "token"
     file.write_bytes(b"\xff\xfe\x00")
-    done = run("listen", "--server", "x", "--domain", "y", "--token-file", file)
+    done = run_here("listen", "--server", "x", "--domain", "y", "--token-file", file)
     assert done.returncode == 2
     assert "can't be read" in done.stderr
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 
 import pytest
-from command import run, start
+from command import run, run_here, start
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import MessageParser, feed_url
@@ -107,7 +107,7 @@ def test_nobody_reads():
 )
 def test_options_that_mean_nothing(options, word):
     """An option out of its range is said, and exit code 2."""
-    done = run("simulate", "--port", 0, *options)
+    done = run_here("simulate", "--port", 0, *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert word in done.stderr
 

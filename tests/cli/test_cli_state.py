@@ -9,7 +9,7 @@ import signal
 import socket
 
 import pytest
-from command import run, start
+from command import reach, run, run_here, start
 from jsonschema import Draft202012Validator
 from ports import free_port
 from rich.cells import cell_len
@@ -24,15 +24,6 @@ from basix_ws_cti.simulator import Simulator, faults, frames
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
 VALIDATOR = Draft202012Validator(schema_of_lines())
-
-
-def reach(pbx):
-    given = pbx.connect_args
-    return {
-        "BASIX_SERVER": given["server"],
-        "BASIX_DOMAIN": given["domain"],
-        "BASIX_TOKEN": given["token"],
-    }
 
 
 def busy(pbx):
@@ -51,7 +42,7 @@ def test_tables(older):
     """Tables show who talks, rings, waits and is parked, users and what they do, and groups."""
     with Simulator(calls=False, older=older) as pbx:
         busy(pbx)
-        done = run("state", env=reach(pbx))
+        done = run_here("state", env=reach(pbx))
     assert (done.returncode, done.stderr) == (0, "")
     text = done.stdout
     kinds = {"queued_channel", "parked_channel"} if older else {"channel_waiting"}
@@ -69,7 +60,7 @@ def test_tables_are_straight():
     """Wide characters take two columns: each table is as wide from top to bottom."""
     with Simulator(calls=False) as pbx:
         busy(pbx)
-        done = run("state", env=reach(pbx))
+        done = run_here("state", env=reach(pbx))
     rows = [line for line in done.stdout.splitlines() if line[:1] in "┏┃┡│└"]
     tables = re.split(r"(?<=┘)\n", "\n".join(rows))
     for table in filter(None, tables):
@@ -80,7 +71,7 @@ def test_a_narrow_terminal():
     """At a terminal it stays within its width."""
     with Simulator(calls=False) as pbx:
         busy(pbx)
-        done = run("state", env={**reach(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"})
+        done = run_here("state", env={**reach(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"})
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     assert plain != done.stdout
     assert max(map(cell_len, plain.splitlines())) <= 60
@@ -104,8 +95,8 @@ def test_kinds():
     """``--kind`` selects, in the order given; a kind of which there is nothing is empty."""
     with Simulator(calls=False) as pbx:
         env = reach(pbx)
-        done = run("state", "--json", "--kind", "group", "--kind", "moon", env=env)
-        tables = run(
+        done = run_here("state", "--json", "--kind", "group", "--kind", "moon", env=env)
+        tables = run_here(
             "state", "--kind", "domain", "--kind", "channel", "--kind", "group_member", env=env
         )
     assert {kind: len(told) for kind, told in json.loads(done.stdout)["elements"].items()} == {
@@ -142,7 +133,7 @@ def test_a_pbx_that_says_nothing():
             "BASIX_DOMAIN": "demo",
             "BASIX_TOKEN": "secret-of-nobody",
         }
-        done = run("state", "--timeout", "0.5", env=env)
+        done = run_here("state", "--timeout", "0.5", env=env)
     assert (done.returncode, done.stdout) == (4, "")
     assert "within 0.5 s" in done.stderr
 
@@ -190,7 +181,7 @@ def test_interrupted_while_waiting(sign):
 def test_a_wrong_token():
     """A refused login is 3, told in one line."""
     with Simulator(calls=False) as pbx:
-        done = run("state", env={**reach(pbx), "BASIX_TOKEN": "wrong-token"})
+        done = run_here("state", env={**reach(pbx), "BASIX_TOKEN": "wrong-token"})
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
     assert "wrong-token" not in done.stderr
