@@ -1004,8 +1004,8 @@ async def test_an_answer_that_is_final(status):
             with pytest.raises(NotConnectedError):
                 await client.hangup("x")
         assert client.state == Stopped(caught.value)
-        assert len(pbx._ambushes) == 1
-        assert pbx._ambushes[0][1] == 8
+        assert len(pbx._reception.ambushes) == 1
+        assert pbx._reception.ambushes[0][1] == 8
 
 
 async def test_a_certificate_is_final():
@@ -1403,7 +1403,7 @@ async def one_schedule(seed):
         for _ in range(chance.randint(3, 8)):
             pbx.inject(some_fault(chance))
             await asyncio.sleep(chance.choice([0, 0.01, 0.1]))
-        pbx._ambushes.clear()
+        pbx._reception.ambushes.clear()
         await until(lambda: is_true(client, pbx))
 
         def told():

@@ -326,7 +326,7 @@ async def follow(pbx, calls, trouble=None, **options):
                 trouble()
             await asyncio.sleep(0.05)
         pbx.speed = 1e-9  # its time stands still
-        pbx._ambushes.clear()
+        pbx._reception.ambushes.clear()
         await asyncio.sleep(1)  # a silence is found out
         await until(lambda: client.is_synced and is_true(client, pbx))
         rows = {row.id: row for row in pbx.ledger}  # what was due at that moment is in there too

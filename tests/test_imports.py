@@ -81,6 +81,7 @@ SIMULATOR = {
     "simulator.model",
     "simulator.pbx",
     "simulator.pipe",
+    "simulator.reception",
     "simulator.scenarios",
     "simulator.server",
     "simulator.sessions",

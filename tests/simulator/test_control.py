@@ -445,7 +445,7 @@ async def test_restart_as_another():
                 while True:
                     await anext(cti)
         assert pbx.pbx is other
-        assert pbx._tell not in old.listeners
+        assert pbx._reception.tell not in old.listeners
         await until(pbx._away.done)
         assert pbx.url == url
         async with client(pbx) as cti:

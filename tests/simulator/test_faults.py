@@ -498,7 +498,7 @@ async def test_delay_handshake():
             async with link(pbx, open_timeout=0.1):
                 pass
         opening = asyncio.ensure_future(link(pbx, open_timeout=60).__aenter__())
-        await until(lambda: not pbx._ambushes)
+        await until(lambda: not pbx._reception.ambushes)
         await assert_lives(pbx)  # the next does not wait, and overtakes
         assert not opening.done()
         opening.cancel()

@@ -406,7 +406,7 @@ async def test_a_pbx_of_ones_own():
         assert pbx.pbx is own
         assert (await seen(pbx, cti)).kinds == own.snapshot()
         assert len(pbx.snapshot()["user"]) == 12
-    assert all(listener != pbx._tell for listener in own.listeners)
+    assert all(listener != pbx._reception.tell for listener in own.listeners)
 
 
 async def test_users_and_seed():
