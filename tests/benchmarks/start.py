@@ -1,0 +1,61 @@
+"""How long it takes to begin: the import, and the command line's help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from measure import Row, Size, take_turns
+
+IMPORT = "import time; begin = time.perf_counter(); import {}; print(time.perf_counter() - begin)"
+
+
+def importing(name: str) -> Callable[[], float]:
+    """A contestant: seconds of an import in a fresh interpreter, without the interpreter's own."""
+    command = [sys.executable, "-c", IMPORT.format(name)]
+    return lambda: float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def running(*arguments: str) -> Callable[[], float]:
+    """A contestant: seconds of a whole process, from its start to its end."""
+
+    def measure() -> float:
+        begin = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *arguments],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "COLUMNS": "80"},
+        )
+        return time.perf_counter() - begin
+
+    return measure
+
+
+def start(size: Size, _: int) -> list[Row]:
+    """Fresh interpreters: the import against that of attrs, the help against doing nothing."""
+    measured = take_turns(
+        {
+            "import attrs": importing("attrs"),
+            "import basix_ws_cti": importing("basix_ws_cti"),
+            "python -c pass": running("-c", "pass"),
+            "basix-ws-cti --help": running("-m", "basix_ws_cti", "--help"),
+        },
+        size.starts,
+    )
+    bases = dict.fromkeys(["import attrs", "import basix_ws_cti"], "import attrs")
+    return [
+        Row(
+            group="start",
+            name=name,
+            unit="ms",
+            values=[one * 1e3 for one in seconds],
+            figures=[a / b for a, b in zip(seconds, measured[base], strict=True)],
+            base=base,
+        )
+        for name, seconds in measured.items()
+        for base in [bases.get(name, "python -c pass")]
+    ]
