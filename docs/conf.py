@@ -1,5 +1,9 @@
 import importlib.metadata
 
+from sphinx.pycode import ModuleAnalyzer
+
+from basix_ws_cti import elements, states
+
 project = "basix_ws_cti"
 author = "basix_ws_cti contributors"
 copyright = "2026, basix_ws_cti contributors"
@@ -12,11 +16,14 @@ extensions = [
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "basix_ws_cti"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_class_signature = "separated"
+autodoc_default_options = {"exclude-members": "__new__"}  # the pages' own are + more
 default_role = "py:obj"
 myst_heading_anchors = 3
 
@@ -26,3 +33,14 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
     (r"py:.*", r"(.*\.)?(Frame|Message|R|T|datetime)"),
 ]
+
+# Sphinx sorts inherited fields by name: let them stand in the order of their declaration.
+for module in (elements, states):
+    source = ModuleAnalyzer.for_module(module.__name__)
+    source.analyze()
+    for cls in vars(module).values():
+        for base in getattr(cls, "__mro__", ())[1:]:
+            for name in vars(base):
+                declared = source.tagorder.get(f"{base.__name__}.{name}")
+                if declared is not None:
+                    source.tagorder.setdefault(f"{cls.__name__}.{name}", declared)

@@ -190,7 +190,9 @@ async def read(options: argparse.Namespace) -> None:
         try:
             async for entry_id, event in reader.entries():
                 picture.take(entry_id, event)
-                print(entry_id, describe(event), flush=True)
+                # In one piece with its end: a program that is killed here leaves no half a line.
+                sys.stdout.write(f"{entry_id} {describe(event)}\n")
+                sys.stdout.flush()
         finally:
             if options.save:
                 shown = {

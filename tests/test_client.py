@@ -1049,7 +1049,8 @@ TABLE = {
 
 def test_each_failure_has_a_test():
     """Each row of the documentation's table of failures is one that a test above shows."""
-    text = Path(__file__).parent.parent.joinpath("docs", "client.md").read_text(encoding="utf-8")
+    page = Path(__file__).parent.parent / "docs" / "explanation" / "mirror.md"
+    text = page.read_text(encoding="utf-8")
     table = text.partition("| failure | then |\n|---|---|\n")[2].partition("\n\n")[0]
     assert [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()] == [*TABLE]
 
@@ -1896,3 +1897,49 @@ async def test_no_pings_at_all():
         pbx.inject(faults.Silence())
         await asyncio.sleep(0.3)
         assert client.is_synced
+
+
+async def test_frames_come_after_the_connection():
+    """``on_frame`` is given a connection's frames after the state ``Syncing``, all of them, and
+    those of the next connection after the next.
+    """
+    told = []
+    async with Simulator(calls=False) as pbx:
+        client = Client(**pbx.connect_args, on_frame=told.append, backoff=Backoff(first=0.01))
+        client.on_state(told.append)
+        async with client:
+            await client.synced()
+            pbx.inject(faults.Drop())
+            await until(lambda: client.stats.gaps)
+            frames = client.stats.frames
+    sorts = [type(one) for one in told]
+    connections = [at for at, sort in enumerate(sorts) if sort is Syncing]
+    losses = [at for at, sort in enumerate(sorts) if sort is Disconnected]
+    assert len(connections) == 2
+    assert sorts.index(bytes) == connections[0] + 1
+    assert sorts[connections[1] + 1] is bytes
+    assert bytes not in sorts[losses[0] : connections[1]]
+    assert sorts.count(bytes) == frames
+
+
+async def test_what_on_frame_raises_is_an_error():
+    """What ``on_frame`` raises goes to ``on_error``, and the picture is none the worse for it."""
+    errors = []
+
+    def fail(frame):
+        raise OSError(28, "No space left on device")
+
+    async with Simulator(calls=False) as pbx:
+        client = Client(**pbx.connect_args, on_frame=fail)
+        client.on_error(errors.append)
+        async with client:
+            mirror = await client.synced()
+            assert mirror.users
+            assert len(errors) == client.stats.frames
+    assert {type(error) for error in errors} == {OSError}
+
+
+def test_on_frame_of_a_client_is_a_synchronous_function():
+    """``on_frame`` that a client could not call is refused as ``connect`` does."""
+    with pytest.raises(UsageError, match="on_frame is a coroutine function"):
+        Client("bcs.example.com", app_name="tests", on_frame=asyncio.sleep)

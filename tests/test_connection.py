@@ -585,6 +585,43 @@ async def test_a_large_snapshot_fits():
     assert len(snapshot.elements) == users
 
 
+async def test_frames_are_shown_before_they_are_read():
+    """``on_frame`` is given each frame as it came, those that can't be read too, in order."""
+    shown = []
+    sent = [HELLO, b"\x83", "text", HELLO]
+    async with server(sends(*sent)) as url, connect(url, **ARGUMENTS, on_frame=shown.append) as cti:
+        assert await anext(cti) == Msg("hello")
+        assert shown[-1] == HELLO
+        with pytest.raises(DecodeError):
+            await anext(cti)
+        with pytest.raises(ProtocolError):
+            await anext(cti)
+        assert [message async for message in cti] == [Msg("hello")]
+    assert shown == sent
+
+
+async def test_what_on_frame_raises_takes_no_message(caplog):
+    """What ``on_frame`` raises is logged by its class alone, and no message is lost for it."""
+
+    def fail(frame):
+        raise ValueError(f"about {frame}")
+
+    async with (
+        server(sends(HELLO, HELLO)) as url,
+        connect(url, **ARGUMENTS, on_frame=fail) as cti,
+    ):
+        assert [message async for message in cti] == [Msg("hello")] * 2
+    own = [one.message for one in caplog.records if one.name == "basix_ws_cti.connection"]
+    assert own == ["on_frame raised ValueError"] * 2
+
+
+@pytest.mark.parametrize("nonsense", [asyncio.sleep, 7])
+def test_on_frame_is_a_synchronous_function(nonsense):
+    """``on_frame`` that nobody could call, or would await, is a UsageError."""
+    with pytest.raises(UsageError, match="on_frame is"):
+        connect("bcs.example.com", **ARGUMENTS, on_frame=nonsense)
+
+
 async def test_commands_are_json_text():
     """A command arrives as one JSON text frame; what is no JSON is a UsageError."""
     arrived = asyncio.Queue()

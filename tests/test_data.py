@@ -32,7 +32,9 @@ def test_nothing_is_tested_with_no_parameters_in_fact(tmp_path):
         "@pytest.mark.parametrize('path', pathlib.Path('nowhere').glob('*'))\n"
         "def test(path): pass\n"
     )
-    code = pytest.main(["-q", "-c", str(TESTS.parent / "pyproject.toml"), str(tmp_path)])
+    # The plugin cleans up after any run, and would not find it at the end of the outer one.
+    options = ["-q", "-p", "no:textual-snapshot", "-c", str(TESTS.parent / "pyproject.toml")]
+    code = pytest.main([*options, str(tmp_path)])
     assert code == pytest.ExitCode.INTERRUPTED
 
 

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from attrs import frozen
 
-from basix_ws_cti.drafts import constructor, record_constructor
+from basix_ws_cti.drafts import constructor, function, generate, record_constructor
 
 
 @frozen(kw_only=True)
@@ -232,3 +232,39 @@ def test_constructors_do_not_meddle():
     assert first(("a", "b", "cd")).name == "CD"
     assert second(("ab",)).name == "Ab"
     assert first(("a", "b", "cd")).name == "CD"
+
+
+def test_constants():
+    """A constant stands in its field whatever the record says, and comes before a part."""
+    constant = object()
+    make = record_constructor(
+        Thing,
+        3,
+        positions=IN_ORDER,
+        readers={},
+        read_list=no_list,
+        computed={},
+        constants={"name": constant, "list": None},
+    )
+    assert make(("a", "b", "c")) == Thing(type="a", list=None, name=constant)
+    assert make(()) == Thing(type=None, list=None, name=constant)
+
+
+def test_generated_with_a_beginning():
+    """What is generated begins with the lines given, and returns what is asked for."""
+    make = generate(
+        Thing,
+        parameters="_given",
+        before=["if not _given:", "    return _nothing", "_name = _given * 2"],
+        values={"type": "_given", "list": "None", "name": "_name"},
+        namespace={"_nothing": "nothing"},
+        result="(_self, _name)",
+    )
+    assert make(2) == (Thing(type=2, list=None, name=4), 4)
+    assert make(0) == "nothing"
+
+
+def test_a_function_of_lines():
+    """A function has the parameters and lines that it is given."""
+    add = function("_one, _two", ["_sum = _one + _two", "return _sum"], {})
+    assert add(1, 2) == 3

@@ -27,6 +27,7 @@ from basix_ws_cti.exceptions import (
     NotConnectedError,
     PictureDoubtful,
     ProtocolError,
+    RecordingError,
     SubscriberLagged,
     SyncTimeout,
     UsageError,
@@ -76,6 +77,11 @@ TABLE = [
         ProtocolError("no text", field="label"),
         "label: no text",
         {"problem": "no text", "element_name": None, "field": "label"},
+    ),
+    (
+        RecordingError("day.rec", 7, "no JSON"),
+        "day.rec, line 7: no JSON",
+        {"name": "day.rec", "line": 7, "problem": "no JSON"},
     ),
     (  # both names may come from the peer
         ProtocolError("unknown", "x\n" * 60, "\x1b[31m"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -28,8 +29,18 @@ CLOCK_CALLS = {"now", "utcnow", "today"}
 
 # Every module of the package, and what it is: see the tests of each group.
 FOUNDATION = {"exceptions", "states", "terms"}
-READING = {"callables", "drafts", "elements", "keys", "messages", "records", "parser"}
-PICTURE = {"backoff", "commands", "endpoint", "logs", "mirror", "numbering", "secrecy", "status"}
+READING = {"callables", "drafts", "elements", "keys", "messages", "records", "straight", "parser"}
+PICTURE = {
+    "backoff",
+    "building",
+    "commands",
+    "endpoint",
+    "logs",
+    "mirror",
+    "numbering",
+    "secrecy",
+    "status",
+}
 CALLS = {
     "calls",
     "calls.causes",
@@ -43,11 +54,18 @@ CALLS = {
     "calls.tracker",
 }
 CORE = READING | PICTURE | CALLS
+RECORDING = {
+    "recording",
+    "recording.anonymity",
+    "recording.disk",
+    "recording.pseudonyms",
+    "recording.rewriting",
+}
 CONNECTOR = {"connection", "websocket"}
 LIVE = {"client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.
-ROWS = [FOUNDATION, READING, PICTURE | CALLS, CONNECTOR, LIVE]
+ROWS = [FOUNDATION, READING, PICTURE | CALLS | RECORDING, CONNECTOR, LIVE]
 SIMULATOR = {
     "simulator",
     "simulator.__main__",
@@ -93,7 +111,8 @@ def module_names():
     """The package's modules, the package itself being the empty name."""
     prefix = "basix_ws_cti."
     found = pkgutil.walk_packages([str(ROOT)], prefix)
-    return {"", *(module.name.removeprefix(prefix) for module in found)}
+    names = {module.name.removeprefix(prefix) for module in found}
+    return {"", *(name for name in names if not name.endswith("__mypyc"))}
 
 
 def source(name):
@@ -156,7 +175,7 @@ def inside(name):
 
 def test_every_module_is_in_the_table():
     """The groups below name every module of the package, each once."""
-    groups = [FOUNDATION, CORE, CONNECTOR, LIVE, SIMULATOR, PLUGIN, CLI, PACKAGE]
+    groups = [FOUNDATION, CORE, RECORDING, CONNECTOR, LIVE, SIMULATOR, PLUGIN, CLI, PACKAGE]
     assert module_names() == set().union(*groups)
     assert sum(map(len, groups)) == len(module_names())
 
@@ -229,7 +248,19 @@ def test_rows_stand_on_each_other(number):
         assert inside(name) <= set().union(*ROWS[: number + 1]), name
 
 
-@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | CONNECTOR | LIVE | PACKAGE))
+@pytest.mark.parametrize("name", sorted(RECORDING))
+def test_recordings(name):
+    """Recordings are files with times: no connection, and nothing that runs one.
+
+    They need nothing of calls and pictures; only who shows them needs recordings.
+    """
+    assert outside(name) <= STDLIB | {"attrs"}
+    assert outside(name).isdisjoint({*HEAVY, "socket", "ssl", "selectors", "http"})
+    assert inside(name) <= FOUNDATION | READING | RECORDING
+    assert {one for one in module_names() - RECORDING if name in inside(one)} <= CLI
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDATION | CORE | RECORDING | CONNECTOR | LIVE | PACKAGE))
 def test_the_encoder_is_the_simulator_s(name):
     """Nothing outside the simulator imports the bert package, or the simulator."""
     assert outside(name).isdisjoint({"bert", "erlastic"})
@@ -275,8 +306,15 @@ def test_only_the_package_loads_the_connector():
     for module in ("websocket", "connection", "subscriptions", "callbacks", "client"):
         importers = {name for name in module_names() if module in inside(name)}
         assert importers - LIVE - CONNECTOR - CLI <= {""}
-        top = [node for node in tree("").body if isinstance(node, ast.ImportFrom)]
-        assert all(module not in {node.module, *names(node)} for node in top)
+
+
+def test_the_package_loads_what_parses():
+    """Importing the package loads what parses frames, and nothing that parsing does without."""
+    loaded = run("import sys, basix_ws_cti\nprint(*sys.modules)")
+    own = {
+        name.removeprefix("basix_ws_cti.") for name in loaded if name.startswith("basix_ws_cti.")
+    }
+    assert {name for name in own if not name.endswith("__mypyc")} == FOUNDATION | READING
 
 
 @pytest.mark.parametrize("name", sorted(LIVE))
@@ -368,6 +406,13 @@ def test_public_names():
     assert basix_ws_cti.__all__ == sorted(set(basix_ws_cti.__all__))
     for name in basix_ws_cti.__all__:
         assert getattr(basix_ws_cti, name) is not None
+
+
+def test_what_is_tested():
+    """The tests run against the sources, or against what was compiled if that is what is asked
+    for: what a build has left behind in the tree would be taken for them.
+    """
+    assert basix_ws_cti.compiled is (os.environ.get("BASIX_COMPILED") == "1")
 
 
 def test_star_import():

@@ -277,6 +277,7 @@ KNOWN = [
     ("client.py", "no feed from %s: %s"),
     ("client.py", "the client of %s stops: %s"),
     ("client.py", "a frame could not be read: %s"),
+    ("connection.py", "on_frame raised %s"),
     ("parser.py", "unknown message %s: passed on as UnknownMessage"),
     ("simulator/server.py", "a client connected as %s"),
     ("simulator/server.py", "a client of %s is gone, after %d frames"),

@@ -13,6 +13,7 @@ from frames import BERT_NIL, Atom, Charlist, field_spec, frame, info_event, init
 from hypothesis import given
 from hypothesis import strategies as st
 
+from basix_ws_cti import parser as module
 from basix_ws_cti.elements import Channel, EndUser, EndUsers, Extra, GroupMember, OtherElement, User
 from basix_ws_cti.exceptions import BasixError, DecodeError, ProtocolError, UsageError
 from basix_ws_cti.messages import (
@@ -29,6 +30,7 @@ from basix_ws_cti.parser import (
     MAX_KINDS,
     MAX_LOGGED_NAMES,
     MAX_NAME,
+    STRAIGHT_AFTER,
     MessageParser,
 )
 from basix_ws_cti.states import Park
@@ -1202,3 +1204,125 @@ def test_logged_names_are_kept_short(caplog):
         made.parse(frame((b"y" * 10_000,)))
     assert len(caplog.records) == 2
     assert max(map(len, made._logged)) == 60
+
+
+# The straight way
+
+
+def event(number, kind="user", name="updated"):
+    return info_event(kind, (number, "a"), name)
+
+
+def goes_straight(made, one):
+    return made._straight_event(one) is not None
+
+
+@pytest.fixture
+def _soon(monkeypatch):
+    """The third event of a kind goes straight."""
+    monkeypatch.setattr(module, "STRAIGHT_AFTER", 2)
+
+
+def test_events_go_straight_once_they_are_many():
+    """After so many of a kind, in one form, they go straight, and say the same."""
+    made = Calls()
+    reader = parser(USER_SPEC, handler=made)
+    for number in range(STRAIGHT_AFTER):
+        assert not goes_straight(reader, event(number))
+        reader.handle_message(event(number))
+    assert goes_straight(reader, event(-1))
+    reader.handle_message(event(-1, name="added"))
+    assert made.calls[-1] == ("on_info_event", "user", User(id=-1, name="a"), "added")
+    assert reader.parse(event(-2)) == InfoEvent("user", User(id=-2, name="a"), "updated")
+    assert len(made.calls) == STRAIGHT_AFTER + 1
+    assert not goes_straight(parser(USER_SPEC), event(-1))  # what is learnt is of the connection
+
+
+@pytest.mark.usefixtures("_soon")
+def test_straight_without_a_callback():
+    """An event that goes straight needs nobody who hears of it."""
+    reader = parser(USER_SPEC, event(1), event(2))
+    assert goes_straight(reader, event(3))
+    reader.handle_message(event(3))
+
+
+@pytest.mark.usefixtures("_soon")
+def test_a_callback_s_lookup_error():
+    """What a callback raises is its own on the straight way too, and it is called once."""
+    called = []
+
+    def fail(*given):
+        called.append(given)
+        raise KeyError("mine")
+
+    reader = parser(USER_SPEC, event(1), event(2), on_info_event=fail)
+    with pytest.raises(KeyError, match="mine"):
+        reader.handle_message(event(3))
+    assert len(called) == 1
+
+
+@pytest.mark.usefixtures("_soon")
+def test_what_does_not_go_straight():
+    """A buffer that is no bytes, a long frame, rare terms, broken ones: all the plain way."""
+    reader = parser(USER_SPEC, event(1), event(2))
+    assert not goes_straight(reader, bytearray(event(3)))
+    assert reader.parse(bytearray(event(3))) == reader.parse(event(3))
+    long = "a" * 5000
+    assert not goes_straight(reader, info_event("user", (1, long)))
+    assert reader.parse(info_event("user", (1, long))).element.name == long
+    assert reader.parse(info_event("user", (1, 1.5))).element.name == 1.5
+    assert reader.parse(info_event("user", (1,))).element == User(id=1)
+    cut = event(3)[:-1]
+    with pytest.raises(DecodeError) as caught:
+        reader.parse(cut)
+    assert caught.value.offset == len(cut)
+    assert caught.value.__context__ is None
+    with pytest.raises(ProtocolError, match="text frame"):
+        reader.handle_message("text")
+
+
+@pytest.mark.usefixtures("_soon")
+def test_a_new_field_spec_and_the_straight_way():
+    """A field_spec that comes again is the one that counts, at once."""
+    reader = parser(USER_SPEC, event(1), event(2))
+    assert goes_straight(reader, event(3))
+    reader.parse(field_spec("user", "id", "label"))
+    assert not goes_straight(reader, event(3))
+    for number in range(4):
+        element = User(id=number, label="a")
+        assert reader.parse(event(number)) == InfoEvent("user", element, "updated")
+    assert goes_straight(reader, event(4))
+
+
+@pytest.mark.usefixtures("_soon")
+def test_kinds_that_begin_alike():
+    """Of kinds that a frame's first bytes do not tell apart one goes straight; both are right."""
+    kinds = ("queue_a", "queue_b")
+    reader = parser(*(field_spec(kind, "id", "name") for kind in kinds))
+    for _ in range(4):
+        for kind in kinds:
+            assert reader.parse(event(1, kind)).element_name == kind
+    assert [goes_straight(reader, event(1, kind)) for kind in kinds] == [True, False]
+    reader.parse(field_spec("queue_b", "id"))
+    assert goes_straight(reader, event(1, "queue_a"))
+
+
+@pytest.mark.usefixtures("_soon")
+def test_what_never_goes_straight():
+    """Events under narrow limits, and of kinds with too many fields or a strange name."""
+    reader = parser(USER_SPEC, event(1), event(2), event(3), limits=Limits(depth=3))
+    assert not goes_straight(reader, event(3))
+    names = [f"f{number}" for number in range(100)]
+    record = (1,) * 100
+    many = info_event("user", record)
+    reader = parser(field_spec("user", *names), many, many, many)
+    assert not goes_straight(reader, many)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_events_in_a_second_form():
+    """A frame that is another one in another form is read none the less."""
+    reader = parser(USER_SPEC, event(1), event(2), event(3))
+    other = frame((Atom("info_event"), Atom("user"), (4, "a"), Atom("updated")))
+    assert not goes_straight(reader, other)
+    assert reader.parse(other) == InfoEvent("user", User(id=4, name="a"), "updated")

@@ -666,6 +666,12 @@ def test_end_user(kind, text, parts):
         ("%ED%A0%80", "%ED%A0%80"),
         ("%C0%AA", "%C0%AA"),  # an overlong asterisk
         ("%E6%9D.%41", "%E6%9D.A"),
+        ("%E6東%9D%B1", "%E6東%9D%B1"),
+        # What Python's own escapes look like is text here.
+        ("\\x41", "\\x41"),
+        ("\\n%41\\", "\\nA\\"),
+        ("\\u6771%E6%9D%B1", "\\u6771東"),
+        ("é%41\n", "éA\n"),
     ],
 )
 def test_percent_encoding(written, meant):
@@ -673,6 +679,30 @@ def test_percent_encoding(written, meant):
     assert end_user(f"1*{written}*x") == one("1", meant, "x")
     assert end_user(f"{written}*%2A%2a") == one(meant, "**")
     assert end_user(written) == one(meant)
+
+
+PIECES = [
+    "%41",
+    "%E6%9D%B1",
+    "%e6",
+    "%9D",
+    "%2a",
+    "%",
+    "%4",
+    "4",
+    "\\",
+    "x41",
+    "é",
+    "東",
+    "*",
+    "\0",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_percent_decoding_at_once(text):
+    """A text that is decoded as a whole is what its runs of escapes are, one by one."""
+    assert records._unquote(text) == records._ESCAPES.sub(records._unescape, text)
 
 
 def test_an_encoded_asterisk_separates_nothing():
@@ -1142,7 +1172,7 @@ def test_nothing_is_lost(field, kind, term):
 
 def test_every_class_is_known_here():
     """The kinds that records are read into are those tried here."""
-    assert records._ELEMENTS == CLASSES
+    assert records.ELEMENTS == CLASSES
 
 
 @pytest.mark.parametrize("name", ["end_user", "origination", "tags"])

@@ -1,20 +1,24 @@
-"""The public names: what docs/reference.md lists, what a type checker is shown, what they hold."""
+"""The public names: what docs/reference/ lists, what a type checker is shown, what they hold."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import inspect
+import itertools
 import re
 import typing
 from pathlib import Path
 
+import attrs
 import pytest
 
 import basix_ws_cti
+from basix_ws_cti import exceptions, records
+from basix_ws_cti.states import OtherState, State
 
 ROOT = Path(__file__).parent.parent
-REFERENCE = ROOT / "docs" / "reference.md"
+REFERENCE = ROOT / "docs" / "reference"
 SURFACE = ROOT / "tests" / "typing" / "public_surface.py"
 
 # A directive, what it names, and its options.
@@ -27,14 +31,28 @@ def options(text):
     return {name: [one for one in re.split(r",?\s+", given) if one] for name, given in pairs}
 
 
+def without(given):
+    """What a directive leaves out; a plus stands before what it adds to the usual."""
+    return {name.lstrip("+") for name in given.get("exclude-members", ())}
+
+
 def module(name):
     return importlib.import_module(f"basix_ws_cti.{name}".rstrip("."))
+
+
+def text_of(page):
+    return (REFERENCE / page).read_text(encoding="utf-8")
+
+
+def whole():
+    """All pages of the reference."""
+    return "\n".join(text_of(page) for page in sorted(REFERENCE.glob("*.md")))
 
 
 def documented():
     """Module and name of all that the reference lists, the package being the empty module."""
     found = []
-    for directive, full, text in DIRECTIVE.findall(REFERENCE.read_text(encoding="utf-8")):
+    for directive, full, text in DIRECTIVE.findall(whole()):
         if directive == "module":
             given = options(text)
             own = [
@@ -43,7 +61,7 @@ def documented():
                 if not name.startswith("_")
                 and getattr(value, "__module__", "") == module(full).__name__
             ]
-            names = set(given["members"] or own) - set(given.get("exclude-members", ()))
+            names = set(given["members"] or own) - set(without(given))
             found += [(full, name) for name in names]
         else:
             found.append((full.rpartition(".")[0], full.rpartition(".")[2]))
@@ -52,13 +70,12 @@ def documented():
 
 def imported_from():
     """The modules that names are imported from beside the package, as the reference says."""
-    text = REFERENCE.read_text(encoding="utf-8")
-    return set(re.findall(r"`basix_ws_cti\.([\w.]+)`", text.partition("\n## ")[0]))
+    return set(re.findall(r"`basix_ws_cti\.([\w.]+)`", text_of("index.md").partition("\n| ")[0]))
 
 
 def test_the_directives_are_found():
     """Every directive of the reference is understood, those of the reference's classes too."""
-    text = REFERENCE.read_text(encoding="utf-8")
+    text = whole()
     assert len(DIRECTIVE.findall(text)) == text.count(".. auto") > 20
     assert {("elements", "Channel"), ("states", "Park"), ("", "connect")} <= set(documented())
 
@@ -145,3 +162,61 @@ def test_a_type_checker_sees_every_name():
 def test_the_package_is_typed():
     """Type checkers take the annotations for true: ``py.typed`` is installed with the package."""
     assert Path(basix_ws_cti.__file__).with_name("py.typed").is_file()
+
+
+# -- tables and fields -------------------------------------------------------------------------
+
+
+def rows(page):
+    """A page's table, row by row."""
+    return [
+        [cell.strip() for cell in row.strip("| ").split(" | ")]
+        for row in re.findall(r"^\| .*", text_of(page), re.MULTILINE)
+    ]
+
+
+def test_every_error_has_its_cause_and_its_mend():
+    """Each error that the package raises is in the table of errors, with what mends it."""
+    raised = {name for name, value in vars(exceptions).items() if inspect.isclass(value)}
+    listed = {row[0].strip("`"): row[1:] for row in rows("errors.md")[1:]}
+    assert set(listed) == raised | {"simulator.NotPossibleError", "simulator.RefusedError"}
+    assert all(cause and mend for cause, mend in listed.values())
+
+
+def test_the_table_of_kinds_is_complete():
+    """Every kind that has a class of its own is in the table of elements, with that class."""
+    table = {row[0].strip("`"): row[1].strip("`") for row in rows("elements.md")[1:-1]}
+    assert table == {kind: cls.__name__ for kind, cls in records.ELEMENTS.items()}
+
+
+def test_the_table_of_states_is_complete():
+    """Every state is in the table of states, with the name that it has on the wire."""
+    table = {row[0].strip("`"): row[1].strip("`") for row in rows("states.md")[1:-1]}
+    known = [cls for cls in State.__subclasses__() if cls is not OtherState]
+    assert table == {cls.name: cls.__name__ for cls in known}
+
+
+def described(path):
+    """The fields with a text of their own, by class, as Sphinx finds them in the source."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            for line, below in itertools.pairwise(node.body):
+                if isinstance(line, ast.AnnAssign) and isinstance(below, ast.Expr):
+                    found.add((node.name, line.target.id))
+    return found
+
+
+@pytest.mark.parametrize("where", ["elements", "states"])
+def test_every_field_says_what_it_is(where):
+    """Each field of an element, of a state, of a part of one, has a meaning in the reference."""
+    there = module(where)
+    classes = [cls for cls in vars(there).values() if inspect.isclass(cls) and attrs.has(cls)]
+    fields = {
+        (next(base for base in cls.__mro__ if one.name in base.__annotations__).__name__, one.name)
+        for cls in classes
+        if cls.__module__ == there.__name__
+        for one in attrs.fields(cls)
+    }
+    assert len(fields) > 20
+    assert fields == described(Path(there.__file__))

@@ -24,6 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import basix_ws_cti
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.terms import Limits, Regex, as_text, decode
@@ -695,7 +696,8 @@ def test_not_bytes(argument):
 
 def test_limits_are_documented():
     """The limits are by default what the documentation promises."""
-    text = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[1] / "docs" / "explanation" / "protocol.md"
+    text = page.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([0-9,]+)( MiB)? \|", text, re.MULTILINE)
     promised = {
         name: int(number.replace(",", "")) * (2**20 if unit else 1) for name, number, unit in rows
@@ -772,6 +774,7 @@ def test_released_view():
     assert str(refusal(view)) == "byte 0: a memoryview that has been released"
 
 
+@pytest.mark.skipif(basix_ws_cti.compiled, reason="compiled functions can't be replaced")
 def test_no_memory(monkeypatch):
     """A MemoryError on the way is a DecodeError: the caller has one exception to catch."""
 

@@ -1,34 +1,14 @@
 """Read the live CTI feed of a Basix PBX: frames in, typed elements and events out.
 
-Importing this package loads neither asyncio nor websockets: the names that need them are
-fetched when they are first used.
+Importing this package loads what parses frames. The names of all else are fetched when they
+are first used: those that need asyncio and websockets, the mirror, calls.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .backoff import Backoff
-from .calls import (
-    Call,
-    CallAnswered,
-    CallEnded,
-    CallEvent,
-    CallParked,
-    CallRecord,
-    CallRetrieved,
-    CallRinging,
-    CallStarted,
-    CallTracker,
-    CallTransferred,
-    CallUpdated,
-    Leg,
-    Party,
-    Phase,
-    QueueFigures,
-    QueueStats,
-    UserFigures,
-)
+from . import terms as _terms
 from .elements import (
     Channel,
     Domain,
@@ -48,7 +28,6 @@ from .elements import (
     WaitingChannel,
     to_dict,
 )
-from .endpoint import Basic, Ticket, feed_url
 from .exceptions import (
     AuthenticationError,
     BasixError,
@@ -65,6 +44,7 @@ from .exceptions import (
     NotConnectedError,
     PictureDoubtful,
     ProtocolError,
+    RecordingError,
     SubscriberLagged,
     SyncTimeout,
     UsageError,
@@ -79,23 +59,48 @@ from .messages import (
     SystemMsg,
     UnknownMessage,
 )
-from .mirror import Added, Change, Changed, Mirror, Removed
 from .parser import MessageParser
-from .status import (
-    ClientState,
-    Connecting,
-    Disconnected,
-    Gap,
-    Lagged,
-    Stats,
-    Stopped,
-    Synced,
-    Syncing,
-)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from .backoff import Backoff
+    from .calls import (
+        Call,
+        CallAnswered,
+        CallEnded,
+        CallEvent,
+        CallParked,
+        CallRecord,
+        CallRetrieved,
+        CallRinging,
+        CallStarted,
+        CallTracker,
+        CallTransferred,
+        CallUpdated,
+        Leg,
+        Party,
+        Phase,
+        QueueFigures,
+        QueueStats,
+        UserFigures,
+    )
     from .client import Client
     from .connection import Connection, connect
+    from .endpoint import Basic, Ticket, feed_url
+    from .mirror import Added, Change, Changed, Mirror, Removed
+    from .status import (
+        ClientState,
+        Connecting,
+        Disconnected,
+        Gap,
+        Lagged,
+        Stats,
+        Stopped,
+        Synced,
+        Syncing,
+    )
     from .subscriptions import Subscription
 
 __all__ = [
@@ -162,6 +167,7 @@ __all__ = [
     "QueueFigures",
     "QueueStats",
     "QueuedChannel",
+    "RecordingError",
     "Removed",
     "Stats",
     "Stopped",
@@ -180,22 +186,37 @@ __all__ = [
     "UserFigures",
     "WaitTimeout",
     "WaitingChannel",
+    "compiled",
     "connect",
     "feed_url",
     "to_dict",
 ]
 
+compiled: bool = not _terms.__file__.endswith(".py")
+"""Whether the parse path was compiled when this package was built (docs/performance.md)."""
+
 
 if not TYPE_CHECKING:  # to a type checker it would say that any name is there
 
     def __getattr__(name: str) -> Any:
-        if name in __all__:  # and not imported above: it needs asyncio
-            from . import client, connection, subscriptions  # noqa: PLC0415
-
-            for module in (connection, subscriptions, client):
-                if hasattr(module, name):
-                    return getattr(module, name)
+        if name in __all__:  # and not imported above
+            for module in _modules():
+                if name in vars(module):
+                    # Found once, it is there like any other.
+                    return globals().setdefault(name, vars(module)[name])
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def _modules() -> Iterator[ModuleType]:
+        """The modules of the other names: what is loaded quickly first, what needs asyncio last."""
+        from . import endpoint, mirror, status  # noqa: PLC0415
+
+        yield from (endpoint, mirror, status)
+        from . import backoff, calls  # noqa: PLC0415
+
+        yield from (backoff, calls)
+        from . import client, connection, subscriptions  # noqa: PLC0415
+
+        yield from (client, connection, subscriptions)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

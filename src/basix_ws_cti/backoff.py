@@ -1,6 +1,6 @@
 """When to try again: how long a client waits between attempts, and when it gives up.
 
-Pure: seconds in, seconds out. docs/client.md has the table of failures.
+Pure: seconds in, seconds out. docs/explanation/mirror.md has the table of failures.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -20,6 +21,7 @@ from attrs import field, frozen
 
 from . import commands
 from .backoff import Backoff, is_final, wait_at_least
+from .building import QUIET_TIME, Building
 from .callables import sort_of_callback
 from .callbacks import Callbacks, is_cancelled, name_of
 from .calls.events import CallEvent
@@ -43,7 +45,7 @@ from .exceptions import (
     UsageError,
     WaitTimeout,
 )
-from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg
+from .messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
 from .mirror import Added, Change, Changed, Mirror, Removed
 from .secrecy import Secretive, discreet
 from .status import (
@@ -63,9 +65,6 @@ _logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-# Seconds without a message, once every kind is complete, after which the picture is whole.
-QUIET_TIME = 0.25
 
 # Seconds that the PBX has to say what there is.
 SYNC_TIMEOUT = 60.0
@@ -121,7 +120,9 @@ class Client(Secretive):
     what can't work); what it has for ping and close times is shorter, so that a silent peer
     is found within 15 seconds. Beyond them: ``backoff`` says how long to wait between
     attempts; ``classify(error, is_final)`` may say otherwise whether an error ends it all;
-    ``quiet_time`` and ``sync_timeout`` are in seconds; ``country_code`` is the mirror's.
+    ``quiet_time`` and ``sync_timeout`` are in seconds; ``country_code`` is the mirror's. What
+    ``on_frame`` raises goes to ``on_error``; its first frame of a connection comes after the
+    state ``Syncing``.
 
     ``mirror`` is the picture: empty before the first one is whole, and the last one that
     was whole while there is none (``is_synced`` is false then). Entering the block does not
@@ -154,6 +155,9 @@ class Client(Secretive):
             self._name = repr(connect(server, **given)).removeprefix("<connect ").rstrip(">")
         except TypeError as error:
             raise UsageError(str(error).replace("connect.__init__()", "Client()")) from None
+        on_frame = given.get("on_frame")
+        if on_frame is not None:
+            given["on_frame"] = partial(self._show, on_frame)
         self._connect = _Connector(server, given)
         self._fresh_credentials = callable(given.get("credentials"))
         # A copy: two clients that are given the same one have each its own series.
@@ -166,9 +170,7 @@ class Client(Secretive):
         self._task: asyncio.Task[None] | None = None
         self._used = False
         self._connection: Connection | None = None
-        self._aside: Mirror | None = None
-        self._incomplete: set[str] = set()
-        self._complete: set[str] = set()
+        self._aside: Building | None = None
         self._quiet: asyncio.TimerHandle | None = None
         self._change_subscribers: Subscribers[Any] = Subscribers()
         self._message_subscribers: Subscribers[Any] = Subscribers()
@@ -578,9 +580,7 @@ class Client(Secretive):
 
     async def _attempt(self) -> Exception:
         """Connect and read, until it ends; why it did."""
-        self._aside = Mirror()
-        self._incomplete.clear()
-        self._complete.clear()
+        self._aside = Building()
         reason: Exception
         try:
             async with self._connect() as connection:
@@ -646,6 +646,12 @@ class Client(Secretive):
         finally:
             self._wait_for_quiet(wait=False)  # what was not whole by now never will be
 
+    def _show(self, on_frame: Callable[[bytes | str], object], frame: bytes | str) -> None:
+        try:
+            on_frame(frame)
+        except Exception as error:  # noqa: BLE001 - it harms nobody else, as with any callback
+            self._callbacks.report(error, on_frame)
+
     async def _follow(self, connection: Connection) -> Exception:
         """Take in what comes until it says that this is the end."""
         loop = asyncio.get_running_loop()
@@ -699,21 +705,13 @@ class Client(Secretive):
         self._callbacks.call(type(message).__name__, message)
         self._message_subscribers.offer(message, self._callbacks.report)
 
-    def _build(self, aside: Mirror, message: Message) -> None:
+    def _build(self, aside: Building, message: Message) -> None:
         """Take a message into the picture that is not whole yet."""
-        match message:
-            case InfoEvent() if self._complete and not self._incomplete:
-                self._is_whole()
-                self._tell(self.mirror.apply(message))
-                return
-            case FieldSpec(kind, _) if kind not in self._complete:
-                self._incomplete.add(kind)
-                self._wait_for_quiet(wait=False)
-            case InitialInfo(kind, _):
-                self._complete.add(kind)
-                self._incomplete.discard(kind)
-                self._wait_for_quiet(wait=not self._incomplete)
-        aside.apply(message)
+        if aside.is_whole_before(message):
+            self._is_whole()
+            self._tell(self.mirror.apply(message))
+        elif aside.take(message):
+            self._wait_for_quiet(wait=aside.may_be_whole)
 
     def _wait_for_quiet(self, *, wait: bool) -> None:
         if self._quiet is not None:
@@ -729,7 +727,7 @@ class Client(Secretive):
         if self._aside is None or self._sync_deadline.expired():
             return
         self._sync_deadline.reschedule(None)
-        changes = self.mirror.become(self._aside)
+        changes = self.mirror.become(self._aside.mirror)
         self._aside = None
         self._synced_at = asyncio.get_running_loop().time()
         self._was_synced = True

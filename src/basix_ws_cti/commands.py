@@ -1,4 +1,4 @@
-"""What a client may ask of the PBX (PROTOCOL, "What a live client does").
+"""What a client may ask of the PBX.
 
 A command is a JSON object that goes out as a text frame. The PBX does not reply: what a
 command does shows in later changes, for some commands in one that can be waited for.

@@ -34,6 +34,7 @@ from websockets.exceptions import (
 )
 from websockets.frames import Frame
 
+from .callables import sort_of_callback
 from .endpoint import (
     Basic,
     Server,
@@ -67,6 +68,8 @@ Credentials = Basic | Ticket | Callable[[str], Awaitable[Basic | Ticket]]
 
 T = TypeVar("T")
 
+_logger = logging.getLogger(__name__)
+
 
 class ConnectOptions(TypedDict, total=False):
     """The keywords of ``connect``, for who passes them on."""
@@ -94,6 +97,7 @@ class ConnectOptions(TypedDict, total=False):
     ping_interval: float | None
     ping_timeout: float | None
     max_size: int | None
+    on_frame: Callable[[bytes | str], object] | None
 
 
 _MASK = "[secret]"
@@ -115,11 +119,19 @@ class Connection(Secretive):
     are a ``UsageError``.
     """
 
-    def __init__(self, socket: FeedSocket, parser: MessageParser, name: str, mask: Mask) -> None:
+    def __init__(
+        self,
+        socket: FeedSocket,
+        parser: MessageParser,
+        name: str,
+        mask: Mask,
+        on_frame: Callable[[bytes | str], object] | None = None,
+    ) -> None:
         self._socket = socket
         self._parser = parser
         self._name = name
         self._mask = mask
+        self._on_frame = on_frame
         self._ending: BasixError | None = None
         self.frames_read: int = 0
         self.bytes_read: int = 0
@@ -159,13 +171,22 @@ class Connection(Secretive):
     def _read(self, frame: bytes | str) -> Message:
         self.frames_read += 1
         self.bytes_read += len(frame)
+        if self._on_frame is not None:
+            self._show(frame)
         message = self._parser.parse(frame)
         if type(message) is SystemMsg and message.text in _ENDINGS:
             self._ending = _ENDINGS[message.text]()
         return message
 
+    def _show(self, frame: bytes | str) -> None:
+        try:
+            self._on_frame(frame)  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - a message is not lost for it
+            # Not its text: it may quote the frame.
+            _logger.error("on_frame raised %s", type(error).__name__)  # noqa: TRY400
+
     async def send(self, command: Mapping[str, Any]) -> None:
-        """Send a command as a JSON text frame, ``{"cmd": …}`` (PROTOCOL, live client).
+        """Send a command as a JSON text frame, ``{"cmd": …}``.
 
         The PBX does not reply; what a command does shows in later messages. Raises
         ``UsageError`` for what is no JSON, ``ConnectionLost`` when the connection
@@ -241,6 +262,11 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
     (``http://host:port``), redirects are refused, compression is off. Times are in
     seconds, ``max_size`` in bytes.
 
+    ``on_frame(frame)`` is called with each frame as it came, ``bytes``, or ``str`` for a text
+    frame, before it is read, in their order: for a recording, say. It is synchronous, and
+    reading waits for it. What it raises is logged, by the name of its class, and takes nothing
+    from who iterates.
+
     Entering raises ``UsageError`` for what can't work, ``AuthenticationError``
     for a refused login, ``HandshakeError`` for any other answer,
     ``CertificateError`` and ``ConnectFailed`` when there was none, and whatever
@@ -275,7 +301,11 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         max_size: int | None = MAX_FRAME_BYTES,
+        on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
+        if on_frame is not None and sort_of_callback("on_frame", on_frame) != "sync":
+            raise UsageError("on_frame is a coroutine function, and a connection does not await it")
+        self._on_frame = on_frame
         self._server = Server.parse(server)
         self._full_events = full_events
         self._target = request_target(
@@ -382,7 +412,7 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
             # No longer needed, and readable in there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
         parser = MessageParser(**self._parser_options)
-        return Connection(cast("FeedSocket", websocket), parser, self._name, mask)
+        return Connection(cast("FeedSocket", websocket), parser, self._name, mask, self._on_frame)
 
     def _check_value(self, credentials: object) -> None:
         if isinstance(credentials, Ticket) and self._full_events:

@@ -5,7 +5,7 @@ class does not know, and the PBX sent, are in ``extra``. Scalars are passed thro
 were sent; a structured field (``state``, ``target``, ``end_user``, ``other_info``,
 ``origination``, ``tags``) that does not have the expected shape holds what was sent, raw.
 Timestamps are microseconds since the epoch, UTC; the ``…_at`` properties are the same as
-aware datetimes. Sources: PROTOCOL, kinds, and "From terms to values".
+aware datetimes. How values are read: docs/explanation/protocol.md.
 """
 
 from __future__ import annotations
@@ -47,10 +47,15 @@ class EndUser:
     """A customer, as the helpdesk or CRM system behind the PBX knows them."""
 
     id: str | None = None
+    """Their id in the helpdesk or CRM system."""
     name: str | None = None
+    """Their name there."""
     organization: str | None = None
+    """The organization they belong to."""
     avatar: str | None = None
+    """The picture's address: a URL where the parser knows ``base_url``, else as it was sent."""
     prefecture: str | None = None
+    """The prefecture they live in."""
 
 
 @frozen(kw_only=True)
@@ -58,7 +63,9 @@ class EndUsers:
     """The customers found for a number: ``count`` of them, of which ``items`` are listed."""
 
     count: int
+    """How many customers were found."""
     items: tuple[EndUser, ...] = ()
+    """Those of them that the PBX lists."""
 
 
 @frozen(kw_only=True)
@@ -66,9 +73,13 @@ class Target:
     """The user or group that a call is for, and the address that was dialled to reach it."""
 
     type: str | None = None
+    """``"user"`` or ``"group"``."""
     id: int | None = None
+    """The user's or group's id."""
     name: str | None = None
+    """The user's or group's name."""
     address: str | None = None
+    """What was dialled to reach it, mostly the number in the public network."""
 
 
 @frozen(kw_only=True)
@@ -81,14 +92,23 @@ class OtherInfo:
     """
 
     type: str | None = None
+    """``"user"``, or ``"end_user"`` for a customer."""
     user_id: int | None = None
+    """The user there, if the type is ``"user"``."""
     end_user: EndUsers | Any = None
+    """The customers found for the number, if the type is another."""
     direction: str | None = None
+    """``"inbound"``: offered to the PBX; ``"outbound"``: offered by it."""
     peer_location: str | None = None
+    """``"internal"`` or ``"external"``: where whoever is there is."""
     address: str | None = None
+    """A number of the public network, or a terminal's name."""
     offer_timestamp: int | None = None
+    """When that channel came about, in microseconds since the epoch."""
     group_id: int | None = None
+    """The group concerned, if the type is ``"user"``."""
     whoscall: str | None = None
+    """What the caller directory says: percent-encoded JSON."""
 
     @property
     def offered_at(self) -> datetime | None:
@@ -105,7 +125,9 @@ class Hangup:
     """
 
     disposition: str
+    """Who ended the leg and how, such as ``recv_bye`` or ``send_cancel``."""
     cause: str | None = None
+    """FreeSWITCH's cause, such as ``NORMAL_CLEARING``."""
 
 
 # Texts as long as a frame, of which a mirror remembers thousands. A uuid has 36 characters.
@@ -131,6 +153,7 @@ class Element:
     element_name: ClassVar[str]
 
     extra: Extra = field(default=_NOTHING)
+    """Fields that the PBX sent and this class does not know, by name."""
 
     @property
     def key(self) -> int | str | None:
@@ -145,8 +168,11 @@ class AnyChannel(Element):
     KEY: ClassVar[str] = "uuid"
 
     uuid: str | None = None
+    """What tells it from all others; of a call that the PBX makes, also its SIP Call-ID."""
     state: State | Any = None
+    """What it is doing, as one of the classes in ``states``."""
     end_user: EndUsers | Any = None
+    """The customers whom the helpdesk or CRM system finds for this channel."""
 
     @property
     def key(self) -> int | str | None:
@@ -164,24 +190,43 @@ class FullChannel(AnyChannel):
     """What a channel has, and one that waits on newer servers."""
 
     direction: str | None = None
+    """``"inbound"``: offered to the PBX; ``"outbound"``: offered by it."""
     peer_location: str | None = None
+    """``"internal"`` or ``"external"``: where whoever is at its end is."""
     calling_name: str | None = None
+    """The caller's display name."""
     calling_number: str | None = None
+    """The caller's number."""
     called_number: str | None = None
+    """The number that was dialled; a marker where none was (``pickup_uuid.…``)."""
     offer_timestamp: int | None = None
+    """When it was offered, in microseconds since the epoch."""
     answer_timestamp: int | None = None
+    """When it was answered, in microseconds since the epoch."""
     hangup_timestamp: int | None = None
+    """When it ended, in microseconds since the epoch."""
     other_uuid: str | None = None
+    """The channel that it is bridged with, or was made for."""
     user_id: int | None = None
+    """The id of the user whose telephone this is."""
     group_id: int | None = None
+    """The id of the group that owns the channel."""
     target: Target | Any = None
+    """The user or group that an inbound call is for."""
     origination: tuple[str, ...] | Any = None
+    """How an API call asked for this channel, part by part."""
     tags: tuple[str, ...] | Any = None
+    """Marks for the work of a call centre, such as ``monitoring_required``."""
     last_bridged_user_id: int | None = None
+    """Of a customer's channel: the id of the user who talked there last."""
     last_event: str | None = None
+    """What happened to it last, such as ``CHANNEL_ANSWER``; for finding faults."""
     last_event_data: str | None = None
+    """More on that; at ``CHANNEL_HANGUP`` it is what ``hangup`` holds."""
     other_info: OtherInfo | Any = None
+    """A summary of the channel that ``other_uuid`` names."""
     call_id: str | None = None
+    """The SIP Call-ID."""
 
     @property
     def offered_at(self) -> datetime | None:
@@ -221,6 +266,7 @@ class WaitingChannel(FullChannel):
     element_name: ClassVar[str] = "channel_waiting"
 
     whoscall: str | None = None
+    """What the caller directory says: percent-encoded JSON."""
 
 
 @frozen(kw_only=True)
@@ -230,6 +276,7 @@ class QueuedChannel(AnyChannel):
     element_name: ClassVar[str] = "queued_channel"
 
     peer_number: str | None = None
+    """The number of who waits."""
 
 
 @frozen(kw_only=True)
@@ -239,6 +286,7 @@ class ParkedChannel(AnyChannel):
     element_name: ClassVar[str] = "parked_channel"
 
     peer_number: str | None = None
+    """The number of who stands there."""
 
 
 @frozen(kw_only=True)
@@ -248,21 +296,37 @@ class User(Element):
     element_name: ClassVar[str] = "user"
 
     id: int | None = None
+    """The user's id."""
     name: str | None = None
+    """The user's name, such as ``user1``."""
     fwd_always_status: int | None = None
+    """Whether all calls are forwarded, as a number whose values are not documented."""
     do_not_disturb_status: int | None = None
+    """Whether nobody may disturb, as a number whose values are not documented."""
     language: int | None = None
+    """A number for the user's language; which is which is not documented."""
     main_extension: str | None = None
+    """The extension that the user is called by."""
     presence: int | None = None
+    """A number whose meaning is not documented."""
     role: int | None = None
+    """A number whose meaning is not documented."""
     park_group: int | None = None
+    """Which park slots are the user's own: three, from 901 + 3 × ``park_group`` on."""
     mwi_target: str | None = None
+    """What the message lamp stands for; its form is not documented."""
     flags: int | None = None
+    """A number whose meaning is not documented."""
     followme: str | None = None
+    """Where calls follow the user to; its form is not documented."""
     email: str | None = None
+    """The user's e-mail address."""
     avatar: str | None = None
+    """The picture's address: a URL where the parser knows ``base_url``, else as it was sent."""
     label: str | None = None
+    """The name to show to people."""
     mwi: str | None = None
+    """The new and saved messages in the voicemail box; its form is not documented."""
 
 
 @frozen(kw_only=True)
@@ -272,15 +336,25 @@ class Group(Element):
     element_name: ClassVar[str] = "group"
 
     id: int | None = None
+    """The group's id."""
     name: str | None = None
+    """The group's name."""
     type: int | None = None
+    """0: a ring group, 1: a hunt group."""
     language: int | None = None
+    """A number for the group's language; which is which is not documented."""
     main_extension: str | None = None
+    """The extension that the group is called by."""
     queue: int | None = None
+    """A number about the group's queue, whose meaning is not documented."""
     label: str | None = None
+    """The name to show to people."""
     flags: int | None = None
+    """A number whose meaning is not documented."""
     check_login_status: int | None = None
+    """Whether members have to be logged in, as a number whose values are not documented."""
     mwi: str | None = None
+    """The new and saved messages in the group's voicemail box, as for a user."""
 
 
 @frozen(kw_only=True)
@@ -290,11 +364,17 @@ class GroupMember(Element):
     element_name: ClassVar[str] = "group_member"
 
     id: int | None = None
+    """The membership's own id."""
     group_id: int | None = None
+    """The group's id."""
     user_id: int | None = None
+    """The user's id."""
     priority: int | None = None
+    """The member's place in the order, as a number."""
     login_status: int | None = None
+    """A number whose meaning is not documented."""
     role: int | None = None
+    """A number whose meaning is not documented."""
 
     @property
     def key(self) -> int | str | None:
@@ -313,11 +393,17 @@ class Terminal(Element):
     element_name: ClassVar[str] = "terminal"
 
     id: int | None = None
+    """The terminal's id."""
     name: str | None = None
+    """The terminal's name."""
     assoc_user_id: int | None = None
+    """The id of the user it belongs to."""
     type: int | None = None
+    """A number for the kind of terminal, whose meaning is not documented."""
     user_agent: str | None = None
+    """What the telephone calls itself (SIP User-Agent)."""
     registered: int | bool | None = None
+    """Whether the telephone is registered now."""
 
 
 @frozen(kw_only=True)
@@ -327,9 +413,13 @@ class Domain(Element):
     element_name: ClassVar[str] = "domain"
 
     id: int | None = None
+    """The domain's id."""
     name: str | None = None
+    """The domain's name."""
     label: str | None = None
+    """The name to show to people."""
     flags: int | None = None
+    """A number whose meaning is not documented."""
 
 
 @frozen(kw_only=True)
@@ -337,6 +427,7 @@ class OtherElement(Element):
     """An element of a kind that this version does not know; all its fields are ``extra``."""
 
     element_name: str  # type: ignore[misc]  # all the others have it of their class
+    """The kind, as the PBX calls it."""
 
     @property
     def key(self) -> int | str | None:

@@ -6,6 +6,7 @@
     ├── UsageError (also a ValueError)   a call that can never work as written
     ├── DecodeError                      bytes that are not one well-formed term
     ├── ProtocolError                    a well-formed term that is not a message of the feed
+    ├── RecordingError                   a file that is no recording, or a damaged one
     └── FeedError                        the connection
         ├── ConnectFailed                no WebSocket came about: DNS, TCP, TLS, time-out
         │   └── CertificateError         the server's certificate was not accepted
@@ -76,6 +77,22 @@ class ProtocolError(BasixError):
         parts = (self.element_name, self.field)
         where = [printable(part, 60) for part in parts if part is not None]
         return f"{', '.join(where)}: {self.problem}" if where else self.problem
+
+
+class RecordingError(BasixError):
+    """A recording that can't be read on from ``line``, counted from 1; ``problem`` says why.
+
+    ``name`` is the file's. What stands before that line has been given out.
+    """
+
+    def __init__(self, name: str, line: int, problem: str) -> None:
+        super().__init__(name, line, problem)
+        self.name = name
+        self.line = line
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.name}, line {self.line}: {self.problem}"
 
 
 class FeedError(BasixError):

@@ -1,4 +1,4 @@
-"""What one frame says: the typed messages of the feed (PROTOCOL, frames)."""
+"""What one frame says: the typed messages of the feed."""
 
 from __future__ import annotations
 

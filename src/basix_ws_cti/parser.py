@@ -17,6 +17,14 @@ from .exceptions import ProtocolError, UsageError, printable
 from .keys import MAX_STEPS, are_crafted
 from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg, UnknownMessage
 from .records import record_reader
+from .straight import (
+    HEAD_BYTES,
+    MAX_STRAIGHT_BYTES,
+    REFUSALS,
+    event_head,
+    event_reader,
+    may_go_straight,
+)
 from .terms import DEFAULT_LIMITS, Limits, as_text, decode
 
 # A peer that announces kinds without end; the feed has nine.
@@ -32,6 +40,10 @@ MAX_ALL_FIELDS = 10_000
 
 # Names as long as a frame, which a session would hold as long as it lasts. No atom is longer.
 MAX_NAME = 255
+
+# A field_spec for every few events: to make the function that the next ones go straight
+# through takes as long as to read a hundred of them, three hundred with the longest spec.
+STRAIGHT_AFTER = 500
 
 # Names of unknown messages that are logged, each once.
 MAX_LOGGED_NAMES = 100
@@ -94,6 +106,10 @@ class MessageParser:
         self._limits = limits
         self._specs: dict[str, FieldSpec] = {}
         self._readers: dict[str, Callable[[tuple[Any, ...]], Element]] = {}
+        self._may_go_straight = may_go_straight(limits)
+        self._straight: dict[bytes, Callable[[bytes], tuple[str, Element, str]]] = {}
+        self._heads: dict[str, bytes] = {}
+        self._events_read: dict[str, int] = {}
         self._all_fields = 0
         self._logged: set[str] = set()
         self._read: dict[str, Callable[[tuple[Any, ...]], Message]] = {
@@ -110,7 +126,13 @@ class MessageParser:
         Raises what ``parse`` raises; whatever a callback raises passes through
         unchanged. After any of them the next frame is read as if this one had not come.
         """
-        message = self.parse(frame)
+        event = self._straight_event(frame)
+        if event is not None:
+            if self._on_info_event is not None:
+                kind, element, event_name = event
+                self._on_info_event(kind, element, event_name)
+            return
+        message = self._parse(frame)
         if type(message) is InfoEvent:
             if self._on_info_event is not None:
                 self._on_info_event(message.element_name, message.element, message.event_name)
@@ -130,6 +152,34 @@ class MessageParser:
         for a text frame (a ``str``), a term that is no message, an event or initial_info
         before its field_spec, a record that is no tuple.
         """
+        event = self._straight_event(frame)
+        if event is not None:
+            kind, element, event_name = event
+            return _make_info_event(kind, element, event_name)
+        return self._parse(frame)
+
+    def _straight_event(self, frame: Frame) -> tuple[str, Element, str] | None:
+        """The kind, element and name of an event that goes straight; any other is ``None``."""
+        if type(frame) is not bytes or len(frame) > MAX_STRAIGHT_BYTES:
+            return None
+        read = self._straight.get(frame[:HEAD_BYTES])
+        if read is None:
+            return None
+        try:
+            return read(frame)
+        except REFUSALS:
+            return None
+
+    def _go_straight(self, frame: bytes, kind: str) -> None:
+        """Have the kind's next events go straight, if they come in the form of this one."""
+        spec = self._specs[kind]
+        head = event_head(frame, spec)
+        if head is not None and frame[:HEAD_BYTES] not in self._straight:
+            self._heads[kind] = frame[:HEAD_BYTES]
+            self._straight[frame[:HEAD_BYTES]] = event_reader(spec, self._base_url, head)
+
+    def _parse(self, frame: Frame) -> Message:
+        """Read one frame the plain way."""
         if isinstance(frame, str):
             raise ProtocolError("a text frame; the feed sends binary ones only")
         term = decode(frame, self._limits)
@@ -139,7 +189,14 @@ class MessageParser:
         if read is None:
             self._log_unknown(term[0])
             return UnknownMessage(term[0], term)
-        return read(term)
+        message = read(term)
+        if type(message) is InfoEvent and self._may_go_straight and type(frame) is bytes:
+            kind = message.element_name
+            count = self._events_read.get(kind, 0) + 1
+            self._events_read[kind] = count
+            if count == STRAIGHT_AFTER:
+                self._go_straight(frame, kind)
+        return message
 
     def _info_event(self, term: tuple[Any, ...]) -> InfoEvent:
         _, kind, record, event_name = term if len(term) == 4 else self._sized(term, 4)
@@ -220,6 +277,8 @@ class MessageParser:
         spec = FieldSpec(kind, tuple(fields))
         self._specs[kind] = spec
         self._readers.pop(kind, None)
+        self._events_read.pop(kind, None)
+        self._straight.pop(self._heads.pop(kind, b""), None)
         return spec
 
     def _system_msg(self, term: tuple[Any, ...]) -> SystemMsg:

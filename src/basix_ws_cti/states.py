@@ -4,8 +4,8 @@ Each state has ``name`` and ``ts``, the microseconds since the epoch (UTC) at wh
 channel entered it; ``since`` is the same as an aware datetime. Parts that the PBX left
 out, or sent as no value, are ``None``; scalars are passed through as they were sent.
 
-``PARTS`` says where the parts stand in the state's tuple after ``{Ts, Name, …``
-(PROTOCOL, state); ``None`` marks a position whose meaning is not known.
+``PARTS`` says where the parts stand in the state's tuple after ``{Ts, Name, …``;
+``None`` marks a position whose meaning is not known.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class State:
 
     name: ClassVar[str]
     ts: int | None = None
+    """When the channel came into this state, in microseconds since the epoch."""
 
     @property
     def since(self) -> datetime | None:
@@ -58,13 +59,21 @@ class Calling(State):
 
     name: ClassVar[str] = "calling"
     target_location: str | None = None
+    """``"int"`` or ``"ext"``: inside or outside of the PBX."""
     target_type: str | None = None
+    """``"user"``, ``"group"``, ``"pstn"`` or ``"bridged_endpoint"``."""
     user_id: int | None = None
+    """The user who is called."""
     group_type: str | None = None
+    """``"ring"`` or ``"hunt"``."""
     group_id: int | None = None
+    """The group that is called."""
     group_queue_id: str | None = None
+    """The queue of a ring group, in which the channel waits."""
     address: str | None = None
+    """The number, or the endpoint's address, that is called."""
     data: Any = None
+    """The target's description as it was sent."""
 
 
 @frozen(kw_only=True)
@@ -74,6 +83,7 @@ class CallingSipTermination(State):
     name: ClassVar[str] = "calling_siptermination"
     PARTS: ClassVar[tuple[str | None, ...]] = ("url",)
     url: str | None = None
+    """The URL."""
 
 
 @frozen(kw_only=True)
@@ -97,8 +107,11 @@ class Voicemail(State):
     name: ClassVar[str] = "voicemail"
     PARTS: ClassVar[tuple[str | None, ...]] = ("target_type", "target_id", "target_name")
     target_type: str | None = None
+    """``"user"`` or ``"group"``."""
     target_id: int | None = None
+    """The user's or group's id."""
     target_name: str | None = None
+    """The user's or group's name."""
 
 
 @frozen(kw_only=True)
@@ -108,6 +121,7 @@ class CheckingVoicemail(State):
     name: ClassVar[str] = "checking_voicemail"
     PARTS: ClassVar[tuple[str | None, ...]] = ("target_name",)
     target_name: str | None = None
+    """The user's or group's name."""
 
 
 @frozen(kw_only=True)
@@ -117,6 +131,7 @@ class Ivr(State):
     name: ClassVar[str] = "ivr"
     PARTS: ClassVar[tuple[str | None, ...]] = ("ivr_id",)
     ivr_id: str | int | None = None
+    """Which menu."""
 
 
 @frozen(kw_only=True)
@@ -133,6 +148,7 @@ class SystemOperation(State):
     name: ClassVar[str] = "system_operation"
     PARTS: ClassVar[tuple[str | None, ...]] = ("operation",)
     operation: str | None = None
+    """Which operation."""
 
 
 @frozen(kw_only=True)
@@ -142,6 +158,7 @@ class Conference(State):
     name: ClassVar[str] = "conference"
     PARTS: ClassVar[tuple[str | None, ...]] = ("room_id",)
     room_id: str | int | None = None
+    """Which room."""
 
 
 @frozen(kw_only=True)
@@ -151,8 +168,11 @@ class Park(State):
     name: ClassVar[str] = "park"
     PARTS: ClassVar[tuple[str | None, ...]] = ("slot", None, "parker_id", "parker_name")
     slot: int | None = None
+    """The slot's number: 901 to 996 belong to users, 997 to 999 to everybody."""
     parker_id: int | None = None
+    """The id of the user who parked it."""
     parker_name: str | None = None
+    """That user's name."""
 
 
 @frozen(kw_only=True)
@@ -162,7 +182,9 @@ class Eavesdrop(State):
     name: ClassVar[str] = "eavesdrop"
     PARTS: ClassVar[tuple[str | None, ...]] = ("uuid", "eavesdrop_state")
     uuid: str | None = None
+    """The channel that is listened to."""
     eavesdrop_state: str | None = None
+    """How it is listened to, as it was sent."""
 
 
 @frozen(kw_only=True)
@@ -170,4 +192,6 @@ class OtherState(State):
     """A state nobody knows yet: its name, its timestamp, and the rest as it was sent."""
 
     name: str  # type: ignore[misc]  # all the others have it of their class
+    """Its name, as the PBX calls it."""
     data: tuple[Any, ...] = ()
+    """What came after name and timestamp."""

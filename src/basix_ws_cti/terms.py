@@ -542,7 +542,7 @@ def _compound(buf: bytes, start: int, term: tuple[Any, ...], limits: Limits) -> 
     name, pos = _atom(buf, pos)
     match (name, *term[2:]):
         # No pairs at all may be written as {bert,nil}; the atom undefined is something else.
-        case ["dict", list() | None as pairs] if pairs is not None or buf[pos] in {104, 105}:
+        case ["dict", pairs] if type(pairs) is list or (pairs is None and buf[pos] in {104, 105}):
             pairs = pairs or []
             if not all(type(pair) is tuple and len(pair) == 2 for pair in pairs):
                 raise DecodeError(start, "a bert dict holds something other than pairs")

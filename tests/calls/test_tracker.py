@@ -9,7 +9,7 @@ import attrs
 import pytest
 from told import CALLERS, STORIES, Scribe, World, tidy
 
-from basix_ws_cti import Channel, Mirror
+from basix_ws_cti import Channel, InitialInfo, Mirror
 from basix_ws_cti.calls import (
     CallEnded,
     CallRetrieved,
@@ -809,6 +809,30 @@ def test_an_older_first_leg_that_comes_last():
     older = attrs.evolve(line, offer_timestamp=5, state=Ivr(ts=50))
     tracker.apply([Changed("channel", older, line)])
     assert tracker.calls["a"].started == 5
+
+
+def test_channels_without_a_uuid():
+    """Channels that an initial_info sends without a uuid go by their positions, each its own."""
+    mirror = Mirror()
+    legs = {place: Channel(state=Ivr(ts=5), user_id=place) for place in (0, 1)}
+    tracker = CallTracker()
+    tracker.apply(mirror.apply(InitialInfo("channel", dict(legs))))
+    assert list(tracker.calls) == ["0", "1"]
+    assert [leg.party.user_id for call in tracker.calls.values() for leg in call.legs] == [0, 1]
+    (ended,) = tracker.apply(mirror.apply(InitialInfo("channel", {0: legs[0]})))
+    assert ended.call.id == "1"
+    assert list(tracker.calls) == ["0"]
+
+
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_a_leg_offered_at_no_time(synthetic):
+    """A zero for the time of its offer says as little as none: its state's time is what counts."""
+    tracker = CallTracker()
+    leg = Channel(uuid="a", offer_timestamp=0, state=Ivr(ts=5, ivr_id="menu"))
+    (started,) = tracker.apply([Added("channel", leg, synthetic=synthetic)])
+    assert started.call.started == 5
+    tracker.apply([Changed("channel", attrs.evolve(leg, state=Ringing(ts=7)), leg)])
+    assert [phase.started for phase in tracker.calls["a"].phases] == [5, 7]
 
 
 def test_memory_of_one_call_is_bounded(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 
 def environment(**variables):
@@ -44,3 +45,11 @@ def run(*arguments, env=None, stdin="", timeout=60, **more):
     for sign in ("Traceback", "Warning:", "Exception ignored"):
         assert sign not in str(err), err
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_until(condition, seconds=60):
+    """Wait for something that another thread or process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)

@@ -16,6 +16,7 @@ import frames as write
 import inert
 import seeds as corpus
 
+import basix_ws_cti.parser
 from basix_ws_cti import (
     DecodeError,
     FieldSpec,
@@ -70,7 +71,8 @@ def check_text(text):
 
 
 def begin():
-    """Look at what is logged, in this process, from now on."""
+    """Look at what is logged, in this process, from now on, and let events go straight soon."""
+    basix_ws_cti.parser.STRAIGHT_AFTER = 1
     logging.getLogger("basix_ws_cti").addHandler(Log())
 
 
@@ -96,6 +98,7 @@ def check(data):
     calls = Calls()
     parser = MessageParser(calls, base_url=base_url)
     twin = MessageParser(base_url=base_url)  # it sees nothing of what the other refused
+    twin._may_go_straight = False
     mirror, tracker, stats = Mirror(), CallTracker(), QueueStats()
     for frame in data.split(SEPARATOR):
         calls.clear()

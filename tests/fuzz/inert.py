@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import attrs
 
+import basix_ws_cti.parser
 from basix_ws_cti import (
     DecodeError,
     MessageParser,
@@ -33,7 +34,7 @@ def nothing(event, args):
 
 
 def parsing(event, args):
-    """Parsing compiles a constructor where a field_spec is new, of our own names and numbers."""
+    """Parsing compiles functions where a field_spec is new, of our own names and numbers."""
     match event, args:
         case "compile", (source, "<string>"):
             return is_ours(source.decode())
@@ -55,18 +56,30 @@ OURS = {
 FIELDS = {field.name for cls in OURS for field in attrs.fields(cls)}
 WORDS = {
     *("def", "make", "try", "except", "ValueError", "len", "None", "if", "is", "not", "else"),
-    *("return", "_record", "_self", "_new", "_draft", "_cls", "__class__", "_type", "_list"),
+    *("return", "_record", "_self", "_draft", "_cls", "__class__", "_type", "_list"),
     *("_read_list", *FIELDS),
-    *(f"{prefix}_{name}" for prefix in ("_read", "_compute") for name in FIELDS),
+    *(
+        f"{prefix}_{name}"
+        for prefix in ("_read", "_compute", "_constant", "_straight")
+        for name in FIELDS
+    ),
+    # Of what goes straight.
+    *("_buf", "_at", "_ts", "_tag", "_begin", "_atoms", "_undefined", "_bert", "_user", "_kind"),
+    *("_u32", "_u64", "_i32", "_microseconds", "_other", "_tuple", "_rare", "_calling", "_head"),
+    *("_event_name", "_event_names", "_Refusal", "startswith", "decode", "raise", "elif", "and"),
+    "or",
 }
+BEGINNINGS = tuple(
+    f"def make({parameters}):" for parameters in ("_record", "_buf", "_buf, _at", "_buf, _at, _ts")
+)
 
 
 def is_ours(source):
-    """Whether a source is a constructor's: no word but ours and numbers, and no quotes."""
+    """Whether a source is one of ours: no word but these and numbers, and no quotes."""
     words = re.findall(r"\w+", source)
     strange = [word for word in words if word not in WORDS and not re.fullmatch("_?[0-9]+", word)]
-    plain = not re.search(r"[^\w\s:=(),.\[\]+*-]", source)
-    return source.startswith("def make(_record):") and not strange and plain
+    plain = not re.search(r"[^\w\s:=(),.\[\]+*&!-]", source)
+    return source.startswith(BEGINNINGS) and not strange and plain
 
 
 _allowed = None
@@ -94,6 +107,7 @@ def only(allowed):
 
 def main():
     frames = [bytes.fromhex(line) for line in sys.stdin]
+    basix_ws_cti.parser.STRAIGHT_AFTER = 1
     parser = MessageParser(base_url="https://xyz.com")
     loaded = set(sys.modules)
     read = dict.fromkeys((decode, parser.parse), 0)

@@ -1,7 +1,7 @@
 """Mutation testing: change the code in one place, and see a test fail.
 
-``python tests/mutation/run.py terms records mirror redaction`` (or ``terms._mapping`` for
-one function) makes every mutant, runs the tests against each, and fails where fewer than
+``python tests/mutation/run.py terms records straight mirror redaction`` (or ``terms._mapping``
+for one function) makes every mutant, runs the tests against each, and fails where fewer than
 90 % are killed, where a mutant survives that accepted.toml does not list, or where that
 lists one that is killed or that there is none of.
 
@@ -46,6 +46,7 @@ SECRETS = {
 TARGETS = {
     "terms": ({"terms": ""}, "terms", "conformance erlang hostile parser"),
     "records": ({"records": ""}, "records", "conformance parser elements"),
+    "straight": ({"straight": ""}, "straight", "parser"),
     "mirror": ({"mirror": ""}, "mirror", "subscriptions client"),
     "redaction": (SECRETS, "connection endpoint exceptions logs secrecy", "client transport"),
 }

@@ -658,6 +658,19 @@ async def test_time_begins_with_the_first_client():
     assert [later - earlier for earlier, later in pairwise(steps)] == [1_000_000] * (len(steps) - 1)
 
 
+async def test_its_time_can_be_read():
+    """``now`` stands still before the first client comes, and then passes between events too."""
+    async with Simulator(calls=False, speed=100) as pbx:
+        begin = pbx.now
+        assert begin == pbx.pbx.now == pbx.now
+        async with client(pbx) as cti:
+            await anext(cti)
+            await until(lambda: pbx.now > begin + 1_000_000)
+            assert pbx.pbx.now == begin
+            pbx.advance(60)
+            assert pbx.now >= begin + 60_000_000
+
+
 async def test_time_goes_on_after_advance():
     """What advance() skips need not pass again: the world does not stand still after it."""
     steps = []

@@ -70,6 +70,7 @@ from basix_ws_cti import (
     QueuedChannel,
     QueueFigures,
     QueueStats,
+    RecordingError,
     Removed,
     Stats,
     Stopped,
@@ -88,6 +89,7 @@ from basix_ws_cti import (
     UserFigures,
     WaitingChannel,
     WaitTimeout,
+    compiled,
     connect,
     feed_url,
     to_dict,
@@ -332,6 +334,8 @@ def errors(error: BasixError) -> object:
             return error.offset, error.reason, error.inflated
         case ProtocolError():
             return error.problem, error.element_name, error.field
+        case RecordingError():
+            return error.name, error.line, error.problem
         case UsageError():
             value: ValueError = error
             return value
@@ -365,6 +369,10 @@ def errors_of_the_feed(error: FeedError) -> object:
             return error.args
         case _:
             return error
+
+
+def how_it_was_built() -> None:
+    assert_type(compiled, bool)
 
 
 def a_kind_that_nobody_knows() -> str | None:

@@ -79,7 +79,8 @@ class Live:
         if isinstance(channel.state, Bridged):
             self.guests.discard(uuid)
         began = offered(channel)
-        if uuid == self.first and began is not None and began < self.started:
+        # A time of zero says as little as none.
+        if uuid == self.first and began and began < self.started:
             # The first leg, after another that was made for it.
             self.started = began
             self.phases[0] = evolve(self.phases[0], started=began)
@@ -122,7 +123,9 @@ class Live:
             if self.caller.whoscall is None:  # others say that of it
                 told = (party_behind(leg) for leg in legs if other_of(leg) == self.first)
                 heard = (party.whoscall for party in told if party.whoscall)
-                self.caller = evolve(self.caller, whoscall=next(heard, before[0].whoscall))
+                whoscall = next(heard, before[0].whoscall)
+                if whoscall is not None:
+                    self.caller = evolve(self.caller, whoscall=whoscall)
             self.called_number = first.called_number
             outside = first.peer_location == "external"
         elif not any(leg.uuid == self.first for leg in self.ended_legs):  # it is not shown to us
@@ -157,12 +160,13 @@ class Live:
         elif phase.party != last.party:
             same = same and phase.started <= last.started
         if same:
-            self.phases[-1] = evolve(last, party=phase.party)
+            if phase.party != last.party:
+                self.phases[-1] = evolve(last, party=phase.party)
             return None
         self.led_by = uuid_of(line)
         start = max(phase.started, last.started)
         self.phases[-1] = closed = evolve(last, ended=start)
-        self.phases.append(evolve(phase, started=start))
+        self.phases.append(phase if phase.started == start else evolve(phase, started=start))
         self.finals.clear()
         if len(self.phases) > MAX_PHASES:
             first, second, *_ = self.phases

@@ -2,7 +2,7 @@
 
 All of it is immutable: a ``Call`` is the call as it was when somebody was told of it. Times
 are microseconds since the epoch, UTC, as the PBX sends them; durations are microseconds.
-docs/calls.md says what of this the PBX says and what is inferred.
+docs/explanation/calls.md says what of this the PBX says and what is inferred.
 """
 
 from __future__ import annotations

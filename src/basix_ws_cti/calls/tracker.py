@@ -1,7 +1,7 @@
 """CallTracker: a mirror's changes in, what happens to calls out.
 
 Pure: no I/O, no clock; all times are the PBX's own. What is inferred here, rather than said
-by the PBX, is listed in docs/calls.md.
+by the PBX, is listed in docs/explanation/calls.md.
 
 A call is led by its *line*: the first leg while it lives, then the oldest that is left. What
 the line does is what the call does.
@@ -95,6 +95,8 @@ class CallTracker:
                     live.complete = False
             elif change.element_name == "channel" and change.key is not None:
                 channel: Channel = change.element  # type: ignore[assignment]
+                if channel.key is None:  # it goes by its position, as in the mirror
+                    channel = evolve(channel, uuid=str(change.key))
                 if isinstance(change, Removed):
                     self._ends(channel, synthetic=change.synthetic)
                 else:

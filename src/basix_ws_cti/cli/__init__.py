@@ -16,8 +16,11 @@ def main() -> None:
     """Run the command that ``sys.argv`` names, and exit with its code (docs/cli.md)."""
     try:
         from .app import app
+
+        app()
+    except KeyboardInterrupt:  # before there was a command to interrupt
+        sys.exit(130)
     except ModuleNotFoundError as error:
-        if error.name not in EXTRA:
+        if (error.name or "").partition(".")[0] not in EXTRA:
             raise
         sys.exit("basix-ws-cti: the command line needs: pip install 'basix_ws_cti[cli]'")
-    app()

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import typer
 
+from .anonymise import anonymise
+from .decode import decode
+from .doctor import doctor
+from .hangup import hangup
+from .listen import listen
 from .options import command
+from .park import park
+from .record import record
+from .replay import replay
+from .schema import schema
 from .simulate import simulate
+from .state import state
+from .top import top
+from .transfer import transfer
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="basix-ws-cti",
     help="Look at the live feed of a Basix PBX, record it, ask it to do things.",
     no_args_is_help=True,
@@ -20,5 +32,9 @@ def _main() -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 
-for function in (simulate,):
-    app.command()(command(function))
+for _function in (
+    *(listen, top, state, schema),
+    *(record, replay, anonymise, decode),
+    *(doctor, simulate, hangup, park, transfer),
+):
+    app.command()(command(_function))

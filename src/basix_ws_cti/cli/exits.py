@@ -6,7 +6,9 @@ from enum import IntEnum
 
 from basix_ws_cti.exceptions import (
     AuthenticationError,
+    CertificateError,
     CommandTimeout,
+    ConnectionLimitReached,
     FeedError,
     LoggedOut,
     UsageError,
@@ -39,3 +41,18 @@ def exit_code(error: BaseException) -> Exit:
         case FeedError():
             return Exit.CONNECTION
     return Exit.FAILURE
+
+
+def told(error: BaseException) -> str:
+    """An error in words, with what to do about it at the command line."""
+    match error:
+        case ConnectionLimitReached():
+            return (
+                "the PBX already has as many connections for this user and app_name as it allows: "
+                "close one, use another --app-name, or --force to replace the oldest"
+            )
+        case CertificateError():
+            return f"{error} (--ca-file names a private CA's)"
+        case AuthenticationError():
+            return f"{error}: check --domain and the token"
+    return str(error)

@@ -10,6 +10,7 @@ import functools
 import inspect
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -20,11 +21,11 @@ from typing import Annotated, Any, get_type_hints
 
 import attrs
 import typer
-from attrs import frozen
+from attrs import field, frozen
 
 from basix_ws_cti.exceptions import BasixError, UsageError
 
-from .exits import exit_code
+from .exits import exit_code, told
 from .output import nobody_reads, prepare, say
 
 _PANEL = "Connection"
@@ -39,10 +40,20 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+    CRITICAL = "critical"
 
 
 def _option(*names: str, text: str, env: str | None = None, **more: Any) -> Any:
     return typer.Option(*names, help=text, envvar=env, rich_help_panel=_PANEL, **more)
+
+
+def _no_argument(value: str | None) -> None:
+    """Refuse a token that everybody can read in the list of processes."""
+    if value is not None:
+        raise typer.BadParameter(
+            "a token is no argument, where others can read it: "
+            "set BASIX_TOKEN, name a --token-file, or be asked for it"
+        )
 
 
 @frozen(kw_only=True)
@@ -57,6 +68,9 @@ class Connecting:
     app_name: Annotated[
         str, _option("--app-name", text="to connect under", env="BASIX_APP_NAME")
     ] = "basix-ws-cti"
+    token: Annotated[str | None, typer.Option("--token", hidden=True, callback=_no_argument)] = (
+        field(default=None, repr=False)
+    )
     token_file: Annotated[
         Path | None,
         _option(
@@ -128,6 +142,15 @@ class Connecting:
             given["ssl"] = self._trust()
         return given
 
+    @property
+    def token_source(self) -> str:
+        """Where the token is from, in words."""
+        if self.simulate:
+            return "the simulator"
+        if os.environ.get("BASIX_TOKEN"):
+            return "BASIX_TOKEN"
+        return "a prompt" if self.token_file is None else f"the file {self.token_file}"
+
     def _token(self) -> str:
         if token := os.environ.get("BASIX_TOKEN"):
             return token
@@ -141,7 +164,9 @@ class Connecting:
             return token
         if not sys.stdin.isatty():
             raise UsageError("the token comes from BASIX_TOKEN or --token-file; neither is there")
-        return getpass("Token: ")
+        if not (token := _asked()):
+            raise UsageError("without a token nothing goes")
+        return token
 
     def _trust(self) -> Any:
         import ssl
@@ -152,6 +177,22 @@ class Connecting:
             raise UsageError(f"--ca-file {self.ca_file} can't be used: {_why(error)}") from None
 
 
+def _asked() -> str:
+    """The token, as it is typed at the terminal; empty: none."""
+    # An event loop's handlers would wait until the prompt is answered.
+    before = {
+        sign: signal.signal(sign, signal.default_int_handler)
+        for sign in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        return getpass("Token: ")
+    except EOFError:
+        return ""
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
@@ -159,8 +200,8 @@ def _why(error: Exception) -> str:
 _LOG_LEVEL = inspect.Parameter(
     "log_level",
     inspect.Parameter.KEYWORD_ONLY,
-    default=LogLevel.WARNING,
-    annotation=Annotated[LogLevel, typer.Option("--log-level", help="of what is told on stderr")],
+    default=LogLevel.CRITICAL,
+    annotation=Annotated[LogLevel, typer.Option("--log-level", help="of what is logged on stderr")],
 )
 
 
@@ -186,6 +227,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**given: Any) -> None:
         prepare()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         _log(given.pop("log_level"))
         try:
             for name, group in groups.items():
@@ -196,7 +238,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             nobody_reads()
         except (BasixError, OSError, KeyboardInterrupt) as error:
             if not isinstance(error, KeyboardInterrupt):
-                say(str(error))
+                say(told(error))
             raise typer.Exit(exit_code(error)) from None
 
     del run.__wrapped__
@@ -221,4 +263,6 @@ def _parameters(group: type) -> list[inspect.Parameter]:
 
 def _log(level: LogLevel) -> None:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("basix_ws_cti").setLevel(level.name)
+    # Ours, and what the WebSocket library says through us, which masks what is secret.
+    for name in ("basix_ws_cti", "websockets.client"):
+        logging.getLogger(name).setLevel(level.name)

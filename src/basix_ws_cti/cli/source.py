@@ -18,6 +18,7 @@ from basix_ws_cti import (
     Client,
     ClientState,
     Gap,
+    InitialInfo,
     Lagged,
     Message,
     Mirror,
@@ -64,10 +65,11 @@ class Source(Protocol):
 
 
 class Live:
-    """A ``Source`` that is a client."""
+    """A ``Source`` that is a client; ``clock`` is its PBX's, where that is not ours."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, clock: Callable[[], datetime] | None = None) -> None:
         self.client = client
+        self._clock = clock
 
     @property
     def mirror(self) -> Mirror:
@@ -82,11 +84,15 @@ class Live:
         return self.client.state
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.now(UTC) if self._clock is None else self._clock()
 
     async def messages(self) -> AsyncIterator[tuple[datetime, Message | Lagged]]:
         async for message in self.client.messages():
-            yield self.now(), message
+            now = self.now()
+            if isinstance(message, InitialInfo) and not self.client.is_synced:
+                # Who an element is about may come after it: told once the picture is whole.
+                await self.client.synced()
+            yield now, message
 
     async def call_events(self) -> AsyncIterator[tuple[datetime, CallEvent | Lagged]]:
         async for event in self.client.call_events():
@@ -107,9 +113,9 @@ async def live(
     ``options`` are further ones of ``Client``. Who subscribes before awaiting anything misses
     nothing. Raises what ``Client`` and ``Connecting.arguments`` raise.
     """
-    async with pbx(connecting) as arguments:
+    async with pbx(connecting) as (arguments, clock):
         client = Client(**arguments, **options)
-        source = Live(client)
+        source = Live(client, clock)
         if on_notice is not None:
             client.on_state(on_notice)
             client.on_error(on_notice)
@@ -120,17 +126,23 @@ async def live(
 
 
 @contextlib.asynccontextmanager
-async def pbx(connecting: Connecting) -> AsyncIterator[dict[str, Any]]:
-    """What ``connect`` and ``Client`` need, simulator included."""
+async def pbx(
+    connecting: Connecting,
+) -> AsyncIterator[tuple[dict[str, Any], Callable[[], datetime] | None]]:
+    """What ``connect`` and ``Client`` need, and the clock of a PBX whose time is not ours."""
     if not connecting.simulate:
-        yield connecting.arguments()
+        yield connecting.arguments(), None
         return
     from basix_ws_cti.simulator import Simulator
 
     async with Simulator(
         speed=connecting.simulate_speed, seed=connecting.simulate_seed, api=True
     ) as simulator:
-        yield {**simulator.connect_args, "app_name": connecting.app_name, "full_events": True}
+        # Its time is made up, and passes faster than ours.
+        yield (
+            {**simulator.connect_args, "app_name": connecting.app_name, "full_events": True},
+            lambda: datetime.fromtimestamp(simulator.now / 1_000_000, UTC),
+        )
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from typing import TextIO
 
 from .server import Simulator
 
@@ -26,36 +29,59 @@ def main() -> None:
     parser.add_argument("--compressed", action="store_true", help="compress frames")
     parser.add_argument("--quiet", action="store_true", help="no calls by themselves")
     parser.add_argument("--tls", action="store_true", help="wss://, with a new certificate")
-    options = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
-    logging.getLogger(__package__).setLevel(logging.INFO)
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            asyncio.run(_run(options))
-        except (ValueError, OSError, ImportError) as error:
-            parser.exit(1, f"{parser.prog}: {error}\n")
+    options = vars(parser.parse_args())
+    calls = not options.pop("quiet")
+    try:
+        pbx = Simulator(**options, calls=calls, api=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(pbx, f"domain: {options['domain']}, token: {options['token']}"))
+    except (ValueError, OSError, ImportError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
 
 
-async def _run(options: argparse.Namespace) -> None:
-    async with Simulator(
-        domain=options.domain,
-        token=options.token,
-        port=options.port,
-        speed=options.speed,
-        seed=options.seed,
-        rate=options.rate,
-        calls=not options.quiet,
-        users=options.users,
-        otp=options.otp,
-        older=options.older,
-        compressed=options.compressed,
-        tls=options.tls,
-        api=True,
-    ) as pbx:
+async def serve(pbx: Simulator, credentials: str) -> None:
+    """Print where a PBX is, ``credentials``, and a line for each connection; without end.
+
+    Raises what entering the PBX's block raises, and ``BrokenPipeError`` when nobody reads.
+    """
+    unread = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with pbx:
         print(f"feed:   {pbx.url}/basix/api/ws_cti?app_name=…")  # noqa: T201 - a command's output
         print(f"API:    {pbx.api_url}/basix/api/gen_ws_ticket")  # noqa: T201
-        print(f"domain: {options.domain}, token: {options.token}", flush=True)  # noqa: T201
-        await asyncio.Event().wait()
+        print(credentials, flush=True)  # noqa: T201
+        with _told(lambda: loop.call_soon_threadsafe(unread.set)):
+            await unread.wait()
+    raise BrokenPipeError(errno.EPIPE, "nobody reads what is printed")
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """What is logged, as lines of stdout; ``on_unread`` is called when they can't be written."""
+
+    def __init__(self, on_unread: Callable[[], object]) -> None:
+        super().__init__(sys.stdout)
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+        self._on_unread = on_unread
+
+    def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        self._on_unread()
+
+
+@contextlib.contextmanager
+def _told(on_unread: Callable[[], object]) -> Iterator[None]:
+    """What the simulator logs is printed, and goes nowhere else."""
+    logger = logging.getLogger("basix_ws_cti.simulator")
+    before = logger.level, logger.propagate
+    lines = _Lines(on_unread)
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 if __name__ == "__main__":

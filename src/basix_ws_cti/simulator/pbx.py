@@ -4,7 +4,7 @@ Pure: no I/O, no wall clock, no randomness but the seeded kind. Whoever drives t
 its clock ``now``. Every change is told to the listeners at once, as ``(kind, key, picture,
 event_name)``, and what was told last is what ``snapshot()`` holds.
 
-What the protocol leaves open is decided here, and listed in docs/simulator.md.
+What the protocol leaves open is decided here, and listed in docs/reference/simulator.md.
 """
 
 from __future__ import annotations

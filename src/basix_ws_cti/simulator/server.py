@@ -170,6 +170,11 @@ class Simulator(Control):
         return args
 
     @property
+    def now(self) -> int:
+        """The PBX's time: microseconds since the epoch, UTC, as in what it sends."""
+        return self.pbx.now + round(self._behind() * SECOND)
+
+    @property
     def connections(self) -> tuple[Feed, ...]:
         """The connections there are, the oldest first."""
         return tuple(self._feeds)

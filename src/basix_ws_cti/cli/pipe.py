@@ -1,0 +1,106 @@
+"""Standard output beside an event loop: it keeps nothing waiting, and shows who is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import stat
+import sys
+from collections.abc import Iterator
+
+_READER_GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL if hasattr(select, "poll") else 0
+
+
+async def write(text: str) -> None:
+    """Write to stdout, at once; whoever is slow to read keeps the event loop from nothing.
+
+    Raises ``BrokenPipeError`` when nobody reads any more.
+    """
+    number = _number()
+    if number is None or not hasattr(select, "poll"):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    sys.stdout.flush()
+    left = memoryview(text.encode(sys.stdout.encoding, sys.stdout.errors or "replace"))
+    while left:
+        if not _state(number, select.POLLOUT):
+            await _writable(number)
+        # What is ready takes so many bytes without blocking (POSIX, pipes).
+        with contextlib.suppress(BlockingIOError):
+            left = left[os.write(number, left[: select.PIPE_BUF]) :]
+
+
+@contextlib.contextmanager
+def while_read() -> Iterator[None]:
+    """Leave the block with ``BrokenPipeError`` when stdout's reader goes, even in between lines.
+
+    Where the platform does not tell, the next line finds out.
+    """
+    loop, task, number = asyncio.get_running_loop(), asyncio.current_task(), _pipe()
+    assert task is not None  # noqa: S101 - for the type checker
+    if number is None:
+        yield
+        return
+    gone = False
+
+    def look() -> None:
+        nonlocal gone
+        loop.remove_reader(number)
+        if _state(number, 0) & _READER_GONE:
+            gone = True
+            task.cancel()
+
+    with contextlib.suppress(NotImplementedError, OSError):
+        # A pipe that nobody reads becomes readable at its other end (asyncio's own rely on it).
+        loop.add_reader(number, look)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone and task.uncancel() == 0:
+            raise BrokenPipeError from None
+        raise
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_reader(number)
+
+
+def _number() -> int | None:
+    """Where stdout goes, by file descriptor; ``None``: it is none, as in a test."""
+    try:
+        return sys.stdout.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def _pipe() -> int | None:
+    """The same, if it is a pipe or a socket that can be watched."""
+    number = _number()
+    if number is None or not _READER_GONE:
+        return None
+    mode = os.fstat(number).st_mode
+    return number if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+
+
+def _state(number: int, wanted: int) -> int:
+    """Which of the ``wanted`` events there are for a descriptor, besides errors."""
+    poll = select.poll()
+    poll.register(number, wanted)
+    return next((events for _, events in poll.poll(0)), 0)
+
+
+async def _writable(number: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_writer(number, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(number)
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,54 @@
+"""``record``: the feed's frames into a file, across reconnects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import Connecting
+
+
+def record(
+    file: Annotated[Path, typer.Argument(help="to write; .gz is compressed, - is stdout")],
+    connecting: Connecting,
+    *,
+    anonymise: Annotated[
+        bool, typer.Option("--anonymise", help="replace names, numbers, addresses")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="then end, else at Ctrl-C", min=0.1)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a file that is there")
+    ] = False,
+) -> None:
+    """The feed's frames into a file, with their times, until Ctrl-C."""
+    import asyncio
+    import contextlib
+
+    from basix_ws_cti.recording import Anonymiser
+
+    from .source import live, run
+    from .tape import Tape, check_target, create
+
+    check_target(file, overwrite=overwrite)
+    options: dict[str, Any] = {
+        "overwrite": overwrite,
+        "anonymiser": Anonymiser() if anonymise else None,
+    }
+
+    async def follow() -> None:
+        tape = Tape(lambda: create(file, **options))
+        try:
+            async with live(connecting, tape.notice, on_frame=tape.frame) as source:
+                if connecting.simulate:  # its own time is what its frames speak of
+                    options["started"] = source.now()
+                    options["clock"] = lambda: source.now().timestamp()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(tape.ended, seconds)
+        finally:
+            tape.close()
+
+    run(follow())

@@ -1,0 +1,34 @@
+"""``top``: the live wallboard in the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from basix_ws_cti.exceptions import UsageError
+
+from .options import Connecting
+
+
+def top(connecting: Connecting) -> None:
+    """The live wallboard: calls, queues, users, parked calls, the connection."""
+    must_be_a_terminal()
+    from .history import History
+    from .source import live, run
+    from .wallboard import run_top
+
+    async def show() -> None:
+        history = History()
+        async with live(connecting, history) as source:
+            await run_top(source, history)
+
+    run(show())
+
+
+def must_be_a_terminal() -> None:
+    """Raise ``UsageError`` where there is no screen to draw on, or no keyboard."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if not stream.isatty():
+            raise UsageError(
+                "top needs a terminal for its input, output and errors: "
+                "state prints the picture, listen what happens"
+            )

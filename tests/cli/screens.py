@@ -1,0 +1,164 @@
+"""Screens as people see them: of the application's own picture, and of a real terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import html
+import importlib.util
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+import unicodedata
+from pathlib import Path
+
+import pyte
+from command import environment
+
+HERE = Path(__file__).parent
+SCREENS = HERE / "screens"
+PICTURES = HERE.parent.parent / "docs" / "pictures.py"
+
+PATIENCE = 60  # seconds until a busy machine must have shown something
+
+
+def pictures():
+    """docs/pictures.py, as a module."""
+    spec = importlib.util.spec_from_file_location("pictures", PICTURES)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def columns(text):
+    """The characters of a line by column; the second one of a wide character is empty."""
+    for char in text:
+        yield char
+        if unicodedata.east_asian_width(char) in "WF":
+            yield ""
+
+
+def lines_of(svg, width):
+    """The lines of text in one of textual's pictures, each character in its column."""
+    found = {}
+    for text in re.finditer(
+        r'<text class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)', svg
+    ):
+        line = found.setdefault(float(text[2]), [" "] * width)
+        at = round(float(text[1]) / 12.2)
+        content = html.unescape(text[3]).replace("\xa0", " ").rstrip("\n")
+        for offset, char in enumerate(columns(content)):
+            line[at + offset] = char
+    return ["".join(line).rstrip() for _, line in sorted(found.items())]
+
+
+def shown(app):
+    """What an application shows, line by line."""
+    return lines_of(app.export_screenshot(), app.size.width)
+
+
+def check(name, lines):
+    """The lines are those of the screen kept by this name; BASIX_SCREENS=new keeps them."""
+    kept = SCREENS / f"{name}.txt"
+    if os.environ.get("BASIX_SCREENS") == "new":
+        kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert lines == kept.read_text(encoding="utf-8").splitlines()
+
+
+class Terminal:
+    """A command in a terminal of its own; ``screen`` is what stands there."""
+
+    def __init__(self, *arguments, columns=80, rows=24, env=None, encoding="utf-8"):
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.Stream(self.screen)
+        self._encoding = encoding
+        self.raw = bytearray()
+        self.ours, theirs = pty.openpty()
+        self._theirs = theirs
+        self._set_size(columns, rows)
+        self.before = termios.tcgetattr(theirs)
+        variables = {"TERM": "xterm-256color", **(env or {})}
+        given = {k: v for k, v in environment(**variables).items() if k != "COLUMNS"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "basix_ws_cti", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=given,
+            start_new_session=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+        os.close(self._theirs)
+
+    def _set_size(self, columns, rows):
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def resize(self, columns, rows):
+        """Make the terminal larger or smaller, as people do with the mouse."""
+        self.screen.resize(rows, columns)
+        self._set_size(columns, rows)
+        os.killpg(self.process.pid, 28)  # SIGWINCH
+
+    def type(self, keys):
+        """Press keys."""
+        os.write(self.ours, keys.encode())
+
+    def _read(self):
+        if select.select([self.ours], [], [], 0.1)[0]:
+            data = os.read(self.ours, 65536)
+            self.raw += data
+            self._stream.feed(data.decode(self._encoding, "replace"))
+
+    @property
+    def lines(self):
+        """The screen's lines; pyte's own display fails at wide characters half overwritten."""
+        buffer = self.screen.buffer
+        columns, rows = range(self.screen.columns), range(self.screen.lines)
+        return ["".join(buffer[y][x].data for x in columns) for y in rows]
+
+    @property
+    def text(self):
+        """The screen's lines as one text."""
+        return "\n".join(self.lines)
+
+    def wait_for(self, condition):
+        """Read until a text is on the screen, or a condition of the screen's text is true."""
+        fits = condition if callable(condition) else lambda text: condition in text
+        end = time.monotonic() + PATIENCE
+        while not fits(self.text):
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < end, self.text
+            self._read()
+
+    def ends(self):
+        """The exit code; all that was written is read by then."""
+        end = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < end, self.text
+            self._read()
+        while select.select([self.ours], [], [], 0.2)[0]:
+            self._read()
+        return self.process.returncode
+
+    @property
+    def is_restored(self):
+        """Whether the terminal is as it was: its modes, its screen, its cursor, its mouse."""
+        last = {}
+        for mode, letter in re.findall(rb"\x1b\[\?(\d+)([hl])", bytes(self.raw)):
+            last[int(mode)] = letter
+        off = all(last.get(mode) == b"l" for mode in (1049, 1000, 1003, 1006, 2004))
+        return off and last.get(25) == b"h" and termios.tcgetattr(self._theirs) == self.before

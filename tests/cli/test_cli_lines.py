@@ -1,0 +1,427 @@
+"""Lines: whom they name, what they say happened, what they are filtered by, what they keep out."""
+
+from __future__ import annotations
+
+import json
+import re
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.cells import cell_len
+from scripted import shown
+
+from basix_ws_cti import (
+    Channel,
+    Domain,
+    FieldSpec,
+    Group,
+    GroupMember,
+    InfoEvent,
+    InitialInfo,
+    Lagged,
+    Msg,
+    OtherElement,
+    ParkedChannel,
+    QueuedChannel,
+    SystemMsg,
+    Terminal,
+    UnknownMessage,
+    UsageError,
+    User,
+    WaitingChannel,
+)
+from basix_ws_cti.calls.model import Party
+from basix_ws_cti.cli.listen import Showing, zone
+from basix_ws_cti.cli.names import duration
+from basix_ws_cti.cli.output import MAX_TEXT, harmless
+from basix_ws_cti.elements import EndUser, EndUsers, Extra, OtherInfo, Target
+from basix_ws_cti.simulator import frames
+from basix_ws_cti.states import Bridged, Calling, Ivr, OtherState, Park, Ringing, Voicemail
+
+AIKO = User(id=11, name="aiko", label="青木 愛子", main_extension="1001")
+BEN = User(id=12, name="ben", main_extension="1002")
+SALES = Group(id=90, name="sales", label="営業部", main_extension="1900")
+PEOPLE = [
+    InitialInfo("user", {11: AIKO, 12: BEN}),
+    InitialInfo("group", {90: SALES}),
+]
+UTC = {"timezone": "UTC"}
+
+
+def told(*elements, at="updated", **showing):
+    """The lines about some elements, after those about people."""
+    events = [InfoEvent(one.element_name, one, at) for one in elements]
+    lines = shown([*PEOPLE, *events], Showing(**UTC, **showing))
+    return [one for one in lines if "initial" not in one]
+
+
+def say(element, event="updated"):
+    """Who and what, of the line about an element."""
+    (text,) = told(element, at=event)
+    return [cell.strip() for cell in re.split(r"  +", text[48:], maxsplit=1)]
+
+
+CUSTOMER = EndUsers(count=1, items=(EndUser(name="山田 太郎"),))
+
+
+@pytest.mark.parametrize(
+    ("element", "words"),
+    [
+        (
+            Channel(
+                direction="inbound",
+                calling_number="0312341234",
+                called_number="0501234567",
+                end_user=CUSTOMER,
+                state=Calling(target_type="group", group_id=90),
+            ),
+            ["山田 太郎 (0312341234) -> 0501234567", "waiting for 営業部"],
+        ),
+        (
+            Channel(
+                direction="outbound",
+                user_id=11,
+                calling_number="0312341234",
+                other_info=OtherInfo(type="", end_user=CUSTOMER, address="0312341234"),
+                state=Ringing(),
+            ),
+            ["山田 太郎 (0312341234) -> 青木 愛子", "ringing"],
+        ),
+        (
+            Channel(
+                direction="inbound",
+                user_id=12,
+                called_number="1001",
+                other_info=OtherInfo(type="user", user_id=11),
+                state=Bridged(),
+            ),
+            ["ben -> 青木 愛子", "talking with 青木 愛子"],
+        ),
+        (
+            WaitingChannel(
+                direction="inbound",
+                calling_number="0312341234",
+                called_number="1900",
+                state=Park(slot=901, parker_id=12, parker_name="ben"),
+            ),
+            ["0312341234 -> 1900", "parked on 901 by ben"],
+        ),
+        (
+            Channel(
+                direction="inbound",
+                calling_number="1",
+                called_number="2",
+                answer_timestamp=1_000_000,
+                hangup_timestamp=63_000_000,
+                last_event="CHANNEL_HANGUP",
+                last_event_data="recv_bye,NORMAL_CLEARING",
+                state=Bridged(),
+            ),
+            ["1 -> 2", "ended (recv_bye): somebody hung up, after 1:02"],
+        ),
+        (
+            Channel(last_event="CHANNEL_HANGUP", last_event_data="recv_bye"),
+            ["somebody -> somebody", "ended (recv_bye): no cause"],
+        ),
+        (QueuedChannel(peer_number="0312341234", end_user=CUSTOMER), ["山田 太郎 (0312341234)"]),
+        (
+            ParkedChannel(peer_number="0312341234", state=Ivr(ivr_id="a_b")),
+            ["0312341234", "in the menu a b"],
+        ),
+        (
+            Channel(state=Voicemail(target_type="group", target_id=90)),
+            ["somebody -> somebody", "voicemail of 営業部"],
+        ),
+        (Channel(state=OtherState(name="day_dreaming")), ["somebody -> somebody", "day dreaming"]),
+        (Channel(state=("raw", 1), user_id=[1]), ["somebody -> user [1]"]),
+        (AIKO, ["青木 愛子", "extension 1001"]),
+        (User(id=13, label="新人", presence=2), ["新人", "presence 2"]),
+        (SALES, ["営業部", "extension 1900"]),
+        (
+            GroupMember(user_id=11, group_id=90, login_status=1),
+            ["青木 愛子 in 営業部", "login status 1"],
+        ),
+        (GroupMember(user_id=99, group_id=98), ["user 99 in group 98"]),
+        (
+            Terminal(id=1, name="t1", registered=1, user_agent="Phone 1"),
+            ["t1", "registered, Phone 1"],
+        ),
+        (Terminal(id=1, registered=False), ["1", "not registered"]),
+        (Domain(id=1, name="acme", label="Acme"), ["Acme", "domain acme"]),
+        (OtherElement(element_name="moon", extra=Extra({"id": 7, "name": "Luna"})), ["Luna"]),
+        (OtherElement(element_name="moon", extra=Extra({"id": 7})), ["7"]),
+    ],
+)
+def test_who_and_what(element, words):
+    """A line names people as the mirror knows them, and says what they do in plain words."""
+    assert say(element) == words
+
+
+def test_columns():
+    """Time, event, kind, who and what stand in columns, with wide characters and without."""
+    lines = told(AIKO, BEN, Terminal(id=1, name="名" * 40, registered=1))
+    assert lines[0].startswith("2026-01-02 03:04:07 updated     user            青木 愛子 ")
+    starts = [cell_len(re.match(r".*?(?=extension|registered)", one)[0]) for one in lines]
+    assert len({*starts}) == 1
+    assert "名 ~" in lines[2]
+
+
+def test_initial_infos_are_counted():
+    """For people, what is there already is one line for each kind."""
+    lines = shown([FieldSpec("user", ("id",)), *PEOPLE], Showing(**UTC))
+    assert [one[20:] for one in lines] == [
+        "initial     user            2 there",
+        "initial     group           1 there",
+    ]
+    filtered = shown(PEOPLE, Showing(user=["1001"]))
+    assert [one[20:] for one in filtered] == ["initial     user            1 there"]
+
+
+def test_texts():
+    """Messages of the system and of users are shown, and those nobody knows named."""
+    given = [SystemMsg("hello"), Msg("there"), UnknownMessage("moon", ("moon", 1)), Lagged(3)]
+    assert [one[20:] for one in shown(given, Showing(**UTC))] == [
+        "message                     hello",
+        "message                     there",
+        "unknown     moon",
+        "lagged                      3 more came than could be shown",
+    ]
+    filtered = shown(given, Showing(kind=["user"]))
+    assert [one[20:26] for one in filtered] == ["lagged"]
+    assert [json.loads(one)["type"] for one in shown(given, Showing(kind=["user"], json=True))] == [
+        "lagged"
+    ]
+
+
+def test_a_call_from_beginning_to_end():
+    """Events of calls say who rang, who answered after how long, and how it ended."""
+    lines = shown(frames("parked", seed=3), Showing(calls=True))
+    text = "\n".join(lines)
+    for words in (
+        r"started     inbound  .* -> 0\d+ +in the menu",
+        r"ringing     inbound  .*rings at ",
+        r"answered    inbound  .*answered by .+ after 0:\d\d",
+        r"parked      inbound  .* +on 9\d\d by ",
+        r"retrieved   inbound  .*fetched by .+ after \d:\d\d",
+        r"ended       inbound  .*answered, ended by \w+, .+, after \d+:\d\d, talked \d+:\d\d",
+    ):
+        assert re.search(words, text), words
+    moved = "\n".join(shown(frames("blind_transfer", seed=3), Showing(calls=True)))
+    assert re.search(r"transferred inbound  .*by .+ to ", moved)
+    assert re.search(
+        r"ended .*abandoned in queue",
+        "\n".join(shown(frames("abandoned", seed=3), Showing(calls=True))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [
+        (0, "0:00"),
+        (-5, "0:00"),
+        (59_999_999, "0:59"),
+        (60_000_000, "1:00"),
+        (3_723_000_000, "1:02:03"),
+    ],
+)
+def test_durations(microseconds, text):
+    """Minutes and seconds, with hours where there are any."""
+    assert duration(microseconds) == text
+
+
+def test_time_zones():
+    """Times are in the zone that is asked for; JSON has UTC else."""
+    given = [Msg("x")]
+    assert shown(given, Showing(timezone="Asia/Tokyo"))[0].startswith("2026-01-02 12:04:05 ")
+    at = {
+        name: json.loads(shown(given, Showing(json=True, timezone=name))[0])["at"]
+        for name in (None, "Asia/Tokyo")
+    }
+    assert at == {
+        None: "2026-01-02T03:04:05.678901+00:00",
+        "Asia/Tokyo": "2026-01-02T12:04:05.678901+09:00",
+    }
+    assert zone("Asia/Tokyo") == ZoneInfo("Asia/Tokyo")
+
+
+@pytest.mark.parametrize("name", ["Asia/Atlantis", "", "../etc/passwd", "Asia", "/", "x\0"])
+def test_no_such_zone(name):
+    """A zone that is none is a usage error, whatever it is."""
+    with pytest.raises(UsageError, match="no time zone"):
+        zone(name)
+
+
+# -- filters -------------------------------------------------------------------------------
+
+
+LEG = Channel(
+    uuid="u",
+    direction="outbound",
+    user_id=11,
+    group_id=90,
+    calling_number="+81 3-1234-1234",
+    called_number="1001",
+    target=Target(type="user", id=12, address="1002"),
+    other_info=OtherInfo(type="user", user_id=13, group_id=91, address="0611112222"),
+    state=Park(parker_id=14),
+)
+
+
+@pytest.mark.parametrize(
+    ("showing", "is_shown"),
+    [
+        ({}, True),
+        ({"kind": ["channel"]}, True),
+        ({"kind": ["user", "channel"]}, True),
+        ({"kind": ["user"]}, False),
+        ({"event": ["updated"]}, True),
+        ({"event": ["added", "removed"]}, False),
+        ({"user": ["11"]}, True),
+        ({"user": ["aiko"]}, True),
+        ({"user": ["1001"]}, True),
+        ({"user": ["青木 愛子"]}, True),
+        ({"user": ["ben"]}, True),
+        ({"user": ["13"]}, True),
+        ({"user": ["14"]}, True),
+        ({"user": ["nobody", "11"]}, True),
+        ({"user": ["90"]}, False),
+        ({"user": ["sales"]}, False),
+        ({"user": ["None"]}, False),
+        ({"group": ["90"]}, True),
+        ({"group": ["営業部"]}, True),
+        ({"group": ["1900"]}, True),
+        ({"group": ["91"]}, True),
+        ({"group": ["11"]}, False),
+        ({"group": ["aiko"]}, False),
+        ({"number": ["0312341234"]}, True),
+        ({"number": ["03-1234-1234"]}, True),
+        ({"number": ["1002"]}, True),
+        ({"number": ["+81611112222"]}, True),
+        ({"number": ["0312341235"]}, False),
+        ({"user": ["11"], "number": ["0312341235"]}, False),
+        ({"user": ["11"], "number": ["0312341234"], "group": ["sales"], "kind": ["channel"]}, True),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_filters(showing, is_shown, as_json):
+    """Of several filters of a sort one has to fit, of several sorts each."""
+    lines = told(LEG, json=as_json, **showing)
+    assert bool(lines) == is_shown
+
+
+@pytest.mark.parametrize(
+    ("element", "showing"),
+    [
+        (User(id=99, name="gone"), {"user": ["gone"]}),
+        (Group(id=99, name="gone"), {"group": ["gone"]}),
+        (Terminal(id=1, assoc_user_id=11), {"user": ["aiko"]}),
+        (GroupMember(user_id=11, group_id=90), {"user": ["aiko"], "group": ["sales"]}),
+        (QueuedChannel(uuid="u", peer_number="0312341234"), {"number": ["0312341234"]}),
+        (Channel(uuid="u", state=Calling(address="0312341234")), {"number": ["0312341234"]}),
+        (Channel(uuid="u", state=Calling(group_id=90)), {"group": ["sales"]}),
+        (
+            Channel(uuid="u", state=Voicemail(target_type="group", target_id=90)),
+            {"group": ["sales"]},
+        ),
+        (Channel(uuid="u", state=Voicemail(target_type="user", target_id=11)), {"user": ["aiko"]}),
+    ],
+)
+def test_whom_an_element_is_about(element, showing):
+    """Each kind of element is about users, groups and numbers in ways of its own."""
+    assert told(element, at="removed", **showing)
+    assert not told(element, at="removed", **{name: ["77"] for name in showing})
+
+
+def test_odd_values_fit_no_filter():
+    """What a peer sends where an id or a number belongs is compared with, and harms nothing."""
+    odd = Channel(uuid="u", user_id=[1], group_id={"a": []}, calling_number=["0"], state=7)
+    for showing in ({"user": ["1"]}, {"group": ["a"]}, {"number": ["0"]}):
+        assert not told(odd, **showing)
+
+
+@pytest.mark.parametrize(
+    ("showing", "count"),
+    [
+        ({"event": ["ended"]}, 1),
+        ({"event": ["started", "ended"]}, 2),
+        ({"user": ["nobody"]}, 0),
+        ({"number": ["0399999999"]}, 0),
+        ({"group": ["サポート"], "event": ["ended"]}, 1),
+        ({"group": ["group1"], "event": ["ended"]}, 1),
+    ],
+)
+def test_filters_of_calls(showing, count):
+    """Calls are filtered by their events, and by whoever took part."""
+    given = frames("inbound_call", seed=3)
+    assert len(shown(given, Showing(calls=True, **showing))) == count
+    assert len(shown(given, Showing(calls=True, json=True, **showing))) == count
+
+
+def test_calls_by_number():
+    """A caller's number selects the calls of that caller."""
+    given = frames("inbound_call", seed=3)
+    caller = json.loads(shown(given, Showing(calls=True, json=True))[0])["call"]["caller"]
+    number = f"+81{caller['number'][1:]}"
+    ended = shown(given, Showing(calls=True, number=[number], event=["ended"]))
+    assert len(ended) == 1
+    assert Party(**{**caller, "end_user": None}).number == caller["number"]
+
+
+@pytest.mark.parametrize(
+    ("showing", "words"),
+    [
+        ({"number": ["anonymous"]}, "telephone number"),
+        ({"number": [""]}, "telephone number"),
+        ({"calls": True, "kind": ["channel"]}, "--kind"),
+        ({"calls": True, "event": ["added"]}, "no call event is named added"),
+    ],
+)
+def test_filters_that_select_nothing(showing, words):
+    """What can never select anything is a usage error that says why."""
+    with pytest.raises(UsageError, match=words):
+        Showing(**showing).filters()
+
+
+def test_a_limit():
+    """After so many lines it is over, even in the middle of an initial_info."""
+    assert len(shown(PEOPLE, Showing(json=True, limit=1))) == 1
+    assert len(shown(PEOPLE, Showing(json=True, limit=2))) == 2
+    assert len(shown(PEOPLE, Showing(json=True, limit=9))) == 3
+
+
+# -- what others wrote ---------------------------------------------------------------------
+
+
+HOSTILE = {
+    "an escape sequence": ("\x1b[31mred", r"\x1b[31mred"),
+    "a title": ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+    "C1": ("\x9b31m", r"\x9b31m"),
+    "a new line": ("one\ntwo\r\x0b\x85\u2028", r"one\ntwo\r\x0b\x85\u2028"),
+    "bidi": ("\u202eevil\u2066\u200f", r"\u202eevil\u2066\u200f"),
+    "delete": ("a\x7f\x08", r"a\x7f\x08"),
+    "a tag": ("\U000e0041", r"\U000e0041"),
+    "markup": ("[red]x[/]", "[red]x[/]"),
+    "Japanese": ("山田\u3000太郎", "山田\u3000太郎"),
+}
+
+
+@pytest.mark.parametrize(("name", "seen"), HOSTILE.values(), ids=HOSTILE)
+def test_nobody_writes_on_the_terminal(name, seen):
+    """What could steer a terminal is shown, in lines and in errors, and is whole in JSON."""
+    assert harmless(name) == seen
+    (text,) = told(User(id=99, label=name))
+    assert seen in text
+    (line,) = told(User(id=99, label=name), json=True)
+    assert json.loads(line)["element"]["label"] == name
+    assert line.replace("\u3000", "").isprintable()
+
+
+def test_long_texts_are_cut():
+    """A text as long as a frame does not fill the terminal; the JSON line has all of it."""
+    (text,) = shown([Msg("x" * 100_000)], Showing())
+    assert len(text) < 200
+    element = Terminal(id=1, name="t", registered=1, user_agent="y" * 100_000)
+    (text,) = told(element)
+    assert len(text) < MAX_TEXT + 100
+    (line,) = told(element, json=True)
+    assert "y" * 100_000 in line

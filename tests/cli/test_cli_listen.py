@@ -1,0 +1,430 @@
+"""``listen`` as a user has it: against a simulated PBX, in pipes, with signals and bad input."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from command import environment, run, start
+from jsonschema import Draft202012Validator
+
+from basix_ws_cti.cli.shapes import schema_of_lines
+from basix_ws_cti.simulator import Simulator, faults
+
+NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
+
+PATIENCE = 60
+
+VALIDATOR = Draft202012Validator(schema_of_lines())
+
+
+@contextlib.contextmanager
+def quiet(**options):
+    """A PBX in which nothing happens by itself, and the environment to reach it."""
+    with Simulator(calls=False, **options) as pbx:
+        yield pbx, reach(pbx)
+
+
+def reach(pbx):
+    given = pbx.connect_args
+    return {
+        "BASIX_SERVER": given["server"],
+        "BASIX_DOMAIN": given["domain"],
+        "BASIX_TOKEN": given["token"],
+    }
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)
+
+
+def finish(process):
+    """What is left of a command's output, and its exit code."""
+    out, err = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err, err
+    return out, err, process.returncode
+
+
+@contextlib.contextmanager
+def listening(env, *arguments, **more):
+    """A ``listen`` that has shown the last of what there was."""
+    with start("listen", *arguments, env=env, **more) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process, words):
+    """The lines up to the one that holds some words."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if words in line:
+            return lines
+    raise AssertionError(f"ended before {words!r}: {process.stderr.read()}")
+
+
+@pytest.mark.parametrize("program", [["-m", "basix_ws_cti"], ["basix-ws-cti"]])
+def test_json_lines_of_a_day(program):
+    """JSON lines come from the simulator, valid one and all, as many as are asked for."""
+    command = (
+        [str(Path(sys.executable).with_name(program[0]))]
+        if len(program) == 1
+        else [sys.executable, *program]
+    )
+    if not Path(command[0]).exists():
+        pytest.skip("the package is not installed")
+    done = subprocess.run(
+        [*command, "listen", "--simulate", "--simulate-speed", "200", "--json", "--limit", "60"],
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 60
+    for line in lines:
+        VALIDATOR.validate(line)
+
+
+def test_lines_for_people():
+    """Lines name users by their labels, whose telephone rings, and what became of it."""
+    with quiet() as (pbx, env), listening(env) as process:
+        read_until(process, "domain")
+        line = pbx.call("0312341234", to="1001")
+        told = read_until(process, "ringing")[-1]
+        assert re.search(r"added +channel +山田 太郎 \(0312341234\) -> 佐藤 健 +ringing", told)
+        pbx.answer(line)
+        assert "talking with" in read_until(process, "talking")[-1]
+        pbx.hangup(line)
+        assert "ended" in read_until(process, "ended")[-1]
+        process.send_signal(signal.SIGINT)
+        assert finish(process) == ("", "", 130) or process.returncode == 130
+
+
+def test_calls_and_filters():
+    """``--calls`` tells of calls, of the one user who is asked for."""
+    with quiet() as (pbx, env):
+        arguments = ("--calls", "--json", "--user", "1002", "--event", "ringing", "--limit", "2")
+        with listening(env, *arguments) as process:
+            until(lambda: pbx.connections)
+            time.sleep(0.5)
+            for to in ("1001", "1002", "1001", "1002"):
+                pbx.call("0312341234", to=to)
+            out, err, code = finish(process)
+    assert (code, err) == (0, "")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["party"]["user_id"] for line in lines] == [10001002] * 2
+    for line in lines:
+        VALIDATOR.validate(line)
+
+
+def test_names_are_known_from_the_first():
+    """What there is already is told when all of it is known: filters by name find it."""
+    with quiet() as (pbx, env):
+        pbx.call("0312341234", to="1002")
+        pbx.call("0312341234", to="1001")
+        done = run(
+            "listen", "--json", "--kind", "channel", "--user", "佐藤 健", "--limit", "2", env=env
+        )
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in told] == ["initial"] * 2
+    # The caller's leg, which calls the user, and the user's own.
+    ids = {
+        line["element"]["user_id"] or line["element"]["state"]["data"]["user_id"] for line in told
+    }
+    assert ids == {10001001}
+
+
+# -- pipes and signals ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it tells with the next line")
+@pytest.mark.parametrize("arguments", [["--json"], ["--calls"], []][: None if NIGHTLY else 2])
+def test_nobody_reads_any_more(arguments):
+    """Whoever read goes away while nothing happens: it ends at once, with 0 and no word."""
+    with quiet() as (pbx, env), listening(env, *arguments) as process:
+        until(lambda: pbx.connections)
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 0
+        err = process.stderr.read()
+    assert "Traceback" not in err
+    assert "Exception" not in err
+
+
+def test_head():
+    """``listen --json | head -1`` ends when head does, though the PBX is quiet."""
+    with quiet() as (_, env):
+        done = subprocess.run(
+            f"{sys.executable} -m basix_ws_cti listen --json | head -1; echo ${{PIPESTATUS[0]}}",
+            shell=True, executable="/bin/bash", env=environment(**env), capture_output=True,
+            encoding="utf-8", timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    line, code = done.stdout.splitlines()
+    assert json.loads(line)["type"] == "element"
+    assert (code, done.stderr) == ("0", "")
+
+
+def test_a_reader_that_goes_under_a_flood():
+    """A pipe closed in the middle of a flood is no error either."""
+    with quiet() as (pbx, env), listening(env, "--json") as process:
+        read_until(process, '"domain"')
+        pbx.inject(faults.Flood(20_000))
+        read_until(process, '"updated"')
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["quiet", "unread"])
+def test_interrupted(sign, when):
+    """Ctrl-C and SIGTERM end it with 130, also while nobody reads what it has to say."""
+    with quiet() as (pbx, env), listening(env, "--json") as process:
+        read_until(process, '"domain"')
+        if when == "unread":
+            pbx.inject(faults.Flood(20_000))
+            until(lambda: _is_full(process.stdout))
+        process.send_signal(sign)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr.read() == ""
+
+
+def _is_full(pipe):
+    import fcntl
+    import termios
+
+    waiting = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+    return int.from_bytes(waiting, sys.byteorder) > 40_000  # of 65,536, in pages not quite full
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_slow_reader():
+    """Who reads slowly is told how much was missed; the connection lives on meanwhile."""
+    events = 100_000 if NIGHTLY else 20_000  # more, or less, than sockets hold by themselves
+    with quiet() as (pbx, env), listening(env, "--json") as process:
+        read_until(process, '"domain"')
+        pbx.inject(faults.Flood(events))
+        until(lambda: _is_full(process.stdout))
+        # The feed is read to its end meanwhile, though the pipe is not.
+        until(lambda: pbx.connections[0].frames_sent >= events and _sleeps(process))
+        pbx.msg("the end")
+        lines = [json.loads(line) for line in read_until(process, "the end")]
+        assert len(pbx.connections) == 1
+        process.terminate()
+        assert finish(process)[1] == ""
+    told = sum(line["type"] == "element" for line in lines)
+    missed = sum(line["missed"] for line in lines if line["type"] == "lagged")
+    assert missed > 0
+    assert told + missed >= events
+    for line in lines[:: len(lines) // 50]:
+        VALIDATOR.validate(line)
+
+
+def _sleeps(process):
+    """Whether a process has nothing to do."""
+    stat = Path(f"/proc/{process.pid}/stat")
+    for _ in range(10):
+        if stat.read_text().rpartition(")")[2].split()[0] != "S":
+            return False
+        time.sleep(0.02)
+    return True
+
+
+# -- what goes wrong -----------------------------------------------------------------------
+
+
+def test_gaps_are_told_on_stderr():
+    """A lost connection, the next attempt and the gap are a line each, without anybody's name."""
+    with quiet() as (pbx, env), listening(env, "--timezone", "Asia/Tokyo") as process:
+        pbx.call("0312341234", to="1001")
+        read_until(process, "domain")
+        pbx.inject(faults.Drop())
+        read_until(process, "domain")
+        pbx.msg("the end")
+        read_until(process, "the end")
+        process.terminate()
+        _, err, code = finish(process)
+    assert code == 130
+    clock = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    patterns = [
+        rf"{clock} the feed broke off: the connection was lost \(close code 1006\).*",
+        rf"{clock} no feed: the connection was lost .*; next attempt in \d+\.\d s",
+        rf"{clock} connected, and told what there is",
+        rf"{clock} blind from {clock} to {clock}, \d+\.\d s: the connection was lost .*",
+    ]
+    lines = err.splitlines()
+    assert len(lines) == len(patterns), err
+    for line, pattern in zip(lines, patterns, strict=True):
+        assert re.fullmatch(f"basix-ws-cti: {pattern}", line)
+    for secret in ("0312341234", "山田", "佐藤", env["BASIX_TOKEN"]):
+        assert secret not in err
+
+
+def test_bad_frames_are_told():
+    """A frame that can't be read is a line on stderr, and not the end."""
+    with quiet() as (pbx, env), listening(env, "--json") as process:
+        read_until(process, '"domain"')
+        pbx.inject(faults.Say(b"\x83\x61"))
+        pbx.msg("the end")
+        read_until(process, '"domain"')
+        process.terminate()
+        _, err, _ = finish(process)
+    assert "a frame could not be read" in err
+
+
+@pytest.mark.parametrize(("text", "code"), [("logout", 3), ("connection_replaced", 4)])
+def test_the_end_of_the_feed(text, code):
+    """What can't be helped by trying again ends it with its exit code and one line."""
+    with quiet() as (pbx, env), listening(env) as process:
+        read_until(process, "domain")
+        pbx.system_msg(text)
+        _, err, returned = finish(process)
+    assert returned == code, err
+    assert len(err.splitlines()) == 2  # that the feed broke off, and that this is the end
+
+
+def test_the_connection_limit():
+    """One connection too many is the end, with the advice to use ``--force``."""
+    with quiet(max_connections=1) as (_, env), listening(env) as process:
+        read_until(process, "domain")
+        done = run("listen", env=env)
+        assert done.returncode == 4
+        assert "--force" in done.stderr
+        assert run("listen", "--force", "--limit", "1", env=env).returncode == 0
+        assert finish(process)[2] == 4
+
+
+# -- terminals -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "coloured"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False),
+    ],
+)
+def test_colours(env, coloured):
+    """Colours are for terminals, or whoever insists; never against ``NO_COLOR``."""
+    with quiet() as (_, reached):
+        done = run("listen", "--limit", "3", env={**reached, **env})
+    assert ("\x1b[" in done.stdout) == coloured
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp932", "佐藤 健"), ("ascii", "??"), ("utf-8", "佐藤 健")][: None if NIGHTLY else 2],
+)
+def test_narrow_encodings(encoding, name):
+    """What an encoding lacks is a question mark for people, and an escape in JSON."""
+    with quiet() as (pbx, reached):
+        pbx.edit("1002", label="Ünïcode \N{SNOWMAN}")
+        env = {**reached, "PYTHONIOENCODING": encoding}
+        pbx.call("0312341234", to="1001")
+        pbx.call("0312341234", to="1002")
+        done = run("state", env=env, encoding=encoding)
+        assert done.returncode == 0
+        assert name in done.stdout
+        done = run("listen", "--json", "--kind", "user", "--limit", "2", env=env, encoding=encoding)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["element"]["label"] for line in lines] == ["佐藤 健", "Ünïcode \N{SNOWMAN}"]
+    assert done.stdout.isascii() == (encoding != "utf-8")
+
+
+def test_a_name_that_writes_on_the_terminal():
+    """Escape sequences in a name are shown, also to a terminal with colours."""
+    with quiet() as (pbx, reached):
+        pbx.edit("1001", label="\x1b]0;owned\x07\u202e")
+        env = {**reached, "FORCE_COLOR": "1"}
+        done = run("state", "--kind", "user", env=env)
+        assert r"\x1b]0;owned\x07\u202e" in done.stdout
+        pbx.call("0312341234", to="1001")
+        shown = run("listen", "--json", "--kind", "user", "--limit", "1", env=env).stdout
+    for text in (done.stdout, shown):
+        assert not {"\x1b]", "\x07", "\u202e"} & {*re.findall(r"\x1b\]|\x07|\u202e", text)}
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_closed_streams(closed):
+    """Without stdout or stderr from the start it works as into a void."""
+    with quiet() as (_, reached):
+        done = subprocess.run(
+            f"{sys.executable} -m basix_ws_cti listen --limit 2 {closed}>&-",
+            shell=True, env=environment(**reached), capture_output=True, encoding="utf-8",
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+# -- much of it ----------------------------------------------------------------------------
+
+_FLOOD = """
+    import asyncio, itertools, resource, sys, time
+    sys.path.insert(0, {path!r})
+    from scripted import Scripted
+    from basix_ws_cti import MessageParser, FieldSpec, InitialInfo
+    from basix_ws_cti.cli.listen import Showing, show
+    from basix_ws_cti.simulator import frames
+
+    def rss():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+
+    parser = MessageParser()
+    told = [parser.parse(frame) for frame in frames("inbound_call", seed=1)]
+    opening = [one for one in told if isinstance(one, (FieldSpec, InitialInfo))]
+    events = [one for one in told if one not in opening]
+
+    def feed():
+        yield from opening
+        for number, one in enumerate(itertools.cycle(events)):
+            if number in ({lines} // 10, {lines} * 9 // 10):
+                print(rss(), file=sys.stderr)
+            yield one
+
+    began = time.perf_counter()
+    asyncio.run(show(Scripted(feed()), Showing(json={json}, limit={lines})))
+    print(round({lines} / (time.perf_counter() - began)), file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("as_json", [True, False][: None if NIGHTLY else 1])
+def test_a_million_lines(as_json):
+    """However many lines go through it, its memory stays as it was after the first."""
+    count = 1_000_000 if NIGHTLY else 10_000
+    code = textwrap.dedent(_FLOOD).format(
+        path=str(Path(__file__).parent), lines=count, json=as_json
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        lines = sum(block.count(b"\n") for block in iter(lambda: process.stdout.read(1 << 16), b""))
+        err = process.stderr.read().split()
+    assert (process.returncode, lines) == (0, count), err
+    early, late, rate = map(int, err[-3:])
+    assert late - early < 4 << 20, f"{rate} lines/s"

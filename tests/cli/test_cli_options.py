@@ -1,0 +1,327 @@
+"""How to connect: each option as argument and from the environment, tokens, and what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from canaries import found_in
+from command import environment, run, start
+
+from basix_ws_cti.simulator import Simulator, faults
+
+NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
+
+TOKEN = "zQ7kanari-of-the-command-line"
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """A server that refuses all logins, where it is, and the requests that it got."""
+    requests = []
+
+    class Refuse(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            requests.append((self.path, self.headers["Authorization"]))
+            self.send_error(401)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuse) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+        thread.join()
+
+
+def request(asked, *arguments, env):
+    """What a command asks the PBX for: the query, and who it says it is."""
+    url, requests = asked
+    requests.clear()
+    if "BASIX_SERVER" not in env and "--server" not in arguments:
+        arguments = ("--server", url, *arguments)
+    done = run("state", *arguments, env=env)
+    assert done.returncode == 3, done.stderr
+    assert "check --domain and the token" in done.stderr
+    assert not found_in(done.stdout + done.stderr)
+    ((target, login),) = requests
+    query = {name: values[-1] for name, values in parse_qs(urlsplit(target).query).items()}
+    return query, base64.b64decode(login.removeprefix("Basic ")).decode()
+
+
+@pytest.mark.parametrize("given", ["arguments", "environment"])
+def test_what_is_asked_for(asked, given, tmp_path):
+    """Server, domain, token file, app_name, full_events and force reach the PBX either way."""
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    options = {
+        "server": asked[0],
+        "domain": "acme",
+        "app-name": "wall board",
+        "token-file": file,
+        "full-events": None,
+        "force": None,
+    }
+    if given == "arguments":
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        query, login = request(asked, *(one for one in arguments if one is not None), env={})
+    else:
+        env = {
+            f"BASIX_{name.replace('-', '_').upper()}": "1" if value is None else str(value)
+            for name, value in options.items()
+        }
+        query, login = request(asked, env=env)
+    assert login == f"acme:{TOKEN}"
+    assert query == {
+        "app_name": "wall board",
+        "full_events": "true",
+        "force": "true",
+        "forced": "true",
+    }
+
+
+USERS = ["id", "name", "label", "extension", "did", "email"]
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_one_user(asked, name):
+    """Each way of naming a user reaches the PBX, as an argument."""
+    given = ("--domain", "acme", f"--user-{name}", "山田 1")
+    query, login = request(asked, *given, env={"BASIX_TOKEN": TOKEN})
+    assert (query[f"user_{name}"], login) == ("山田 1", f"acme:{TOKEN}")
+
+
+@pytest.mark.parametrize("name", USERS if NIGHTLY else USERS[-2:])
+def test_one_user_from_the_environment(asked, name):
+    """The same from the environment."""
+    env = {"BASIX_TOKEN": TOKEN, "BASIX_DOMAIN": "acme", f"BASIX_USER_{name.upper()}": "鈴木 2"}
+    query, _ = request(asked, env=env)
+    assert query == {"app_name": "basix-ws-cti", f"user_{name}": "鈴木 2"}
+
+
+def test_an_argument_wins(asked, tmp_path):
+    """Arguments count more than the environment, and BASIX_TOKEN more than a file."""
+    file = tmp_path / "token"
+    file.write_text("another")
+    env = {"BASIX_TOKEN": TOKEN, "BASIX_DOMAIN": "other", "BASIX_FULL_EVENTS": "1"}
+    arguments = ("--domain", "acme", "--no-full-events", "--token-file", file)
+    query, login = request(asked, *arguments, env=env)
+    assert (login, query) == (f"acme:{TOKEN}", {"app_name": "basix-ws-cti"})
+
+
+# -- the token -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["--token", TOKEN], [f"--token={TOKEN}"]])
+def test_no_token_as_an_argument(arguments):
+    """A token as an argument is refused, unseen, with what to do instead."""
+    done = run("listen", "--server", "x", "--domain", "y", *arguments)
+    assert done.returncode == 2
+    assert re.search(r"BASIX_TOKEN.*--token-file", done.stderr, re.DOTALL)
+    assert not found_in(done.stdout + done.stderr)
+
+
+def test_help_does_not_name_it():
+    """``--help`` names the file, and no option that is refused."""
+    done = run("listen", "--help")
+    assert "--token-file" in done.stdout
+    assert not re.search(r"--token\s", done.stdout)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    ("typed", "code"), [(TOKEN + "\n", 3), ("\n", 2), ("\x04", 2), ("\x03", 130)]
+)
+def test_a_prompt_for_the_token(asked, typed, code):
+    """At a terminal the token is asked for, and not shown; nothing, Ctrl-D and Ctrl-C end it."""
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:  # pragma: no cover - the child
+        given = ["state", "--server", asked[0], "--domain", "acme"]
+        os.execve(sys.executable, [sys.executable, "-m", "basix_ws_cti", *given], environment())
+    shown = b""
+    while b"Token:" not in shown:
+        shown += os.read(terminal, 1024)
+    asked[1].clear()
+    os.write(terminal, typed.encode())
+    with open(terminal, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+        try:
+            while select.select([file], [], [], 60)[0] and (more := file.read(1024)):
+                shown += more
+        except OSError:  # the terminal is gone with its process
+            pass
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == code, shown
+    assert b"Traceback" not in shown
+    assert TOKEN.encode() not in shown
+    if code == 3:
+        assert base64.b64decode(asked[1][0][1].removeprefix("Basic ")) == f"acme:{TOKEN}".encode()
+
+
+# -- what is wrong -------------------------------------------------------------------------
+
+
+THERE = ["--server", "x", "--domain", "y"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "words"),
+    [
+        ([], {}, "--server, or --simulate"),
+        (["--server", "x"], {}, "--domain"),
+        (THERE, {}, "BASIX_TOKEN or --token-file"),
+        ([*THERE, "--token-file", "/no/such"], {}, "No such file"),
+        ([*THERE, "--token-file", "/"], {}, "directory"),
+        ([*THERE, "--token-file", os.devnull], {}, "empty"),
+        (["--server", "http://x/y z"], {"BASIX_DOMAIN": "y", "BASIX_TOKEN": "t"}, "server"),
+        (["--server", "x", "--domain", ""], {"BASIX_TOKEN": "t"}, "--domain"),
+        ([*THERE, "--user-id", "1", "--user-name", "n"], {"BASIX_TOKEN": "t"}, "user"),
+        ([*THERE, "--ca-file", "/no/such"], {"BASIX_TOKEN": "t"}, "No such file"),
+        ([*THERE, "--ca-file", os.devnull], {"BASIX_TOKEN": "t"}, "--ca-file"),
+        (["--simulate"], {"BASIX_FULL_EVENTS": "perhaps"}, "BASIX_FULL_EVENTS"),
+        (["--nonsense"], {}, "--nonsense"),
+        (["--limit", "0"], {}, "--limit"),
+        (["--log-level", "loud"], {}, "loud"),
+        (["--simulate", "--timezone", "Asia/Atlantis"], {}, "Asia/Tokyo"),
+        (["--simulate", "--number", "abc"], {}, "--number"),
+    ],
+)  # fmt: skip
+def test_usage(arguments, env, words):
+    """What is missing or can't be right is a usage error that says what to do."""
+    done = run("listen", *arguments, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+def test_a_binary_token_file(tmp_path):
+    """A file that is no text is told so."""
+    file = tmp_path / "token"
+    file.write_bytes(b"\xff\xfe\x00")
+    done = run("listen", "--server", "x", "--domain", "y", "--token-file", file)
+    assert done.returncode == 2
+    assert "can't be read" in done.stderr
+
+
+@pytest.mark.parametrize("level", ["debug", "critical"])
+def test_logs_without_the_token(level):
+    """``--log-level debug`` says much, and not the token, in whatever form."""
+    with Simulator(calls=False, token=TOKEN) as pbx:
+        pbx.inject(faults.DieInSnapshot(3))
+        env = {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}
+        done = run("listen", "--log-level", level, "--limit", "3", env=env)
+    assert done.returncode == 0
+    assert ("DEBUG" in done.stderr) == (level == "debug")
+    assert not found_in(done.stdout + done.stderr)
+
+
+# -- TLS -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def secured(tmp_path):
+    """A PBX with a certificate of a private CA, how to reach it, and the CA's certificate."""
+    import ssl
+
+    import trustme
+
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    file = tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(str(file))
+    with Simulator(calls=False, tls=context, token=TOKEN) as pbx:
+        yield {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}, file
+
+
+def test_a_private_ca(tmp_path):
+    """``--ca-file`` lets a private CA be trusted; without it, the error names the option."""
+    with secured(tmp_path) as (env, file):
+        done = run("state", "--json", env=env)
+        assert done.returncode == 4
+        assert "--ca-file" in done.stderr
+        for arguments, more in ((["--ca-file", file], {}), ([], {"BASIX_CA_FILE": str(file)})):
+            done = run("state", "--json", *arguments, env={**env, **more})
+            assert (done.returncode, json.loads(done.stdout)["type"]) == (0, "state")
+
+
+# -- without what it needs -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich.cells"])
+def test_without_the_extra(missing):
+    """Without the extra ``cli`` it says in one line how to install it."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['x', 'listen', '--simulate'];"
+        "from basix_ws_cti.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60,
+        env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("pip install 'basix_ws_cti[cli]'")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_defect_is_not_hidden():
+    """A module that is missing for another reason is no matter of the extra."""
+    code = (
+        "import sys; sys.modules['basix_ws_cti.cli.listen'] = None;"
+        "from basix_ws_cti.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "ModuleNotFoundError" in done.stderr
+
+
+def test_interrupted_at_once():
+    """Ctrl-C while it is still loading is 130 too."""
+    code = (
+        "import sys; from basix_ws_cti import cli; import basix_ws_cti.cli.app as app\n"
+        "def app_(): raise KeyboardInterrupt\n"
+        "app.app = app_; cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_the_installed_script():
+    """``basix-ws-cti`` and ``python -m basix_ws_cti`` are the same."""
+    from importlib.metadata import entry_points
+
+    from basix_ws_cti.cli import main
+
+    (script,) = entry_points(group="console_scripts", name="basix-ws-cti") or [None]
+    if script is None:
+        pytest.skip("the package is not installed with its scripts")
+    assert script.load() is main
+    program = Path(sys.executable).with_name("basix-ws-cti")
+    if program.exists():
+        done = subprocess.run([program, "--help"], capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0
+
+
+def test_no_arguments():
+    """Without a command there is help."""
+    with start() as process:
+        out, err = process.communicate(timeout=60)
+    assert "listen" in out + err

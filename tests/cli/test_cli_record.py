@@ -1,0 +1,214 @@
+"""``record`` and ``anonymise``, as processes of their own."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import run, start
+
+from basix_ws_cti import RecordingError
+from basix_ws_cti.recording import Connected, Frame, Lost, read_recording
+from basix_ws_cti.simulator import Simulator, faults
+
+SIMULATED = ("--simulate", "--simulate-speed", "100")
+NAMES = ("佐藤", "user1@example.com")
+
+
+def read(path):
+    with read_recording(path) as recording:
+        return recording.header, list(recording)
+
+
+def until(condition):
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come about")
+
+
+def has(path, text):
+    return path.exists() and text in path.read_text()
+
+
+@pytest.fixture
+def pbx():
+    with Simulator(speed=50, users=8) as simulator:
+        yield simulator
+
+
+def connection(pbx):
+    arguments = pbx.connect_args
+    token = {"BASIX_TOKEN": arguments["token"]}
+    return ("--server", pbx.url, "--domain", arguments["domain"], "--full-events"), token
+
+
+@pytest.mark.parametrize("name", ["day.rec", "day.rec.gz"])
+def test_record_for_some_seconds(tmp_path, name):
+    """What is recorded can be read, is its owner's alone, and is told of on stderr."""
+    path = tmp_path / name
+    done = run("record", path, *SIMULATED, "--seconds", 0.5)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    header, entries = read(path)
+    frames = [one for one in entries if isinstance(one, Frame)]
+    assert isinstance(entries[0], Connected)
+    size = sum(len(one.data) for one in frames)
+    assert f"recorded {len(frames)} frames, {size} bytes, " in done.stderr
+    assert not header.anonymised
+    assert any(NAMES[0].encode() in one.data for one in frames)
+    if sys.platform != "win32":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_nothing_secret_is_recorded(tmp_path, pbx):
+    """Neither token, domain nor server are in a recording, nor in what is said of it."""
+    path = tmp_path / "day.rec"
+    options, token = connection(pbx)
+    done = run("record", path, *options, "--seconds", 0.5, env=token)
+    assert done.returncode == 0, done.stderr
+    text = path.read_text() + done.stderr
+    assert not [one for one in (token["BASIX_TOKEN"], pbx.url, "127.0.0.1") if one in text]
+
+
+def test_reconnects_are_recorded(tmp_path, pbx):
+    """A lost connection is in the recording, with its reason, and so is what comes after it."""
+    path = tmp_path / "day.rec"
+    options, token = connection(pbx)
+    with start("record", path, *options, env=token) as process:
+        until(lambda: has(path, '"frame"'))
+        pbx.inject(faults.Drop())
+        until(lambda: path.read_text().count('"connected"') == 2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "next attempt in" in err
+    assert "Traceback" not in err
+    _, entries = read(path)
+    events = [type(one) for one in entries if not isinstance(one, Frame)]
+    assert events == [Connected, Lost, Connected]
+    (lost,) = [one for one in entries if isinstance(one, Lost)]
+    assert lost.error == "ConnectionLost"
+    assert lost.text in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_properly(tmp_path, number):
+    """Ctrl-C and SIGTERM end a recording with its last line, and the command with 130."""
+    path = tmp_path / "day.rec"
+    with start("record", path, *SIMULATED) as process:
+        until(lambda: has(path, '"frame"'))
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "recorded " in err
+    assert read(path)[1]
+
+
+def test_a_file_that_is_there(tmp_path):
+    """A file that is there is kept, unless it may be replaced."""
+    path = tmp_path / "day.rec"
+    path.write_text("mine")
+    done = run("record", path, *SIMULATED, "--seconds", 0.5)
+    assert done.returncode == 2
+    assert "--overwrite" in done.stderr
+    assert path.read_text() == "mine"
+    assert run("record", path, *SIMULATED, "--seconds", 0.5, "--overwrite").returncode == 0
+    assert read(path)[1]
+
+
+def test_no_feed_no_file(tmp_path, pbx):
+    """A login that is refused leaves no file behind, and neither does a usage that can't work."""
+    path = tmp_path / "day.rec"
+    options, _ = connection(pbx)
+    done = run("record", path, *options, env={"BASIX_TOKEN": "wrong"})
+    assert done.returncode == 3
+    assert "nothing was recorded" in done.stderr
+    assert run("record", path).returncode == 2
+    assert run("record", path, *SIMULATED, "--seconds", "never").returncode == 2
+    assert not path.exists()
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    """A folder that is not there, or a disk that is full, is a failure told in a line."""
+    done = run("record", tmp_path / "folder" / "day.rec", *SIMULATED)
+    assert done.returncode == 1
+    assert "No such file" in done.stderr
+    if Path("/dev/full").exists():
+        done = run("record", "/dev/full", "--overwrite", *SIMULATED)
+        assert done.returncode == 1
+        assert "No space left" in done.stderr
+
+
+def test_to_a_pipe(tmp_path):
+    """A recording may go to stdout; it ends when nobody reads any more."""
+    done = run("record", "-", *SIMULATED, "--seconds", 0.5)
+    assert done.returncode == 0
+    path = tmp_path / "day.rec"
+    path.write_text(done.stdout)
+    assert read(path)[1]
+    with start("record", "-", *SIMULATED) as process:
+        assert "basix_ws_cti recording" in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_anonymised_as_it_is_recorded(tmp_path):
+    """``--anonymise`` replaces names at once, and the recording says so."""
+    path = tmp_path / "day.rec"
+    assert run("record", path, *SIMULATED, "--anonymise", "--seconds", 0.5).returncode == 0
+    header, entries = read(path)
+    assert header.anonymised
+    data = b"".join(one.data for one in entries if isinstance(one, Frame))
+    assert b"user" in data
+    assert not [name for name in NAMES if name.encode() in data]
+
+
+def test_anonymise_a_recording(tmp_path):
+    """A recording is anonymised afterwards, with its times and connections; itself it stays."""
+    path, target = tmp_path / "day.rec", tmp_path / "given.rec.gz"
+    assert run("record", path, *SIMULATED, "--seconds", 0.5).returncode == 0
+    before = path.read_bytes()
+    done = run("anonymise", path, target)
+    assert done.returncode == 0, done.stderr
+    header, entries = read(path)
+    after, replaced = read(target)
+    assert (after.started, after.anonymised) == (header.started, True)
+    assert [(type(one), one.at) for one in replaced] == [(type(one), one.at) for one in entries]
+    data = b"".join(one.data for one in replaced if isinstance(one, Frame))
+    assert not [name for name in NAMES if name.encode() in data]
+    done = run("anonymise", "-", "-", stdin=path.read_text())
+    assert done.returncode == 0
+    assert '"anonymised":true' in done.stdout
+    for more in ((), ("--overwrite",)):
+        assert run("anonymise", path, path, *more).returncode == 2
+    assert run("anonymise", path, target).returncode == 2
+    assert path.read_bytes() == before
+
+
+def test_anonymise_what_is_damaged(tmp_path):
+    """Of a damaged recording all before the damage is anonymised, and the line is named."""
+    path, target = tmp_path / "day.rec", tmp_path / "given.rec"
+    assert run("record", path, *SIMULATED, "--seconds", 0.5).returncode == 0
+    text = path.read_text()
+    path.write_text(text[: len(text) // 2])
+    whole = text[: len(text) // 2].count("\n")
+    done = run("anonymise", path, target)
+    assert done.returncode == 1
+    assert f"line {whole + 1}: " in done.stderr
+    assert len(read(target)[1]) == whole - 1
+    path.write_text("garbage")
+    done = run("anonymise", path, tmp_path / "other.rec")
+    assert done.returncode == 1
+    assert "line 1: no JSON" in done.stderr or "line 1: the recording breaks off" in done.stderr
+    assert not (tmp_path / "other.rec").exists()
+    assert run("anonymise", tmp_path / "none.rec", target, "--overwrite").returncode == 1
+    with pytest.raises(RecordingError):
+        read(path)

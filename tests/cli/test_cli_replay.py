@@ -1,0 +1,201 @@
+"""``replay``, as a process of its own: what was recorded, in every form in which it can be seen."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+
+import pytest
+from command import run, start
+from screens import Terminal
+
+from basix_ws_cti.recording import Frame, Recorder, read_recording
+
+SIMULATED = ("--simulate", "--simulate-speed", "200")
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """A recording of some minutes of the simulated PBX."""
+    path = tmp_path_factory.mktemp("days") / "day.rec"
+    assert run("record", path, *SIMULATED, "--seconds", 2).returncode == 0
+    return path
+
+
+def replayed(*arguments, **more):
+    done = run("replay", *arguments, **more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def objects(*arguments):
+    return [json.loads(line) for line in replayed(*arguments, "--json")]
+
+
+def test_lines(day):
+    """A recording is shown as ``listen`` shows a feed, each item with its own time."""
+    lines = replayed(day, "--at-once", "--timezone", "UTC")
+    assert any("佐藤" in line for line in lines)
+    assert all(line.startswith("2025-01-01 00:") for line in lines)
+    found = objects(day, "--at-once")
+    assert len(found) > 100
+    assert [one["at"] for one in found] == sorted(one["at"] for one in found)
+
+
+def test_the_speed_changes_nothing_else(day):
+    """At any speed the lines are the same; filters and limits are those of ``listen``."""
+    whole = objects(day, "--at-once", "--kind", "user")
+    assert objects(day, "--speed", 1000, "--kind", "user") == whole
+    assert {one["kind"] for one in whole} == {"user"}
+    assert len(replayed(day, "--at-once", "--limit", 3)) == 3
+
+
+def test_calls_of_an_anonymised_recording(day, tmp_path):
+    """An anonymised recording shows the same calls at the same times, of other people."""
+    other = tmp_path / "given.rec.gz"
+    assert run("anonymise", day, other).returncode == 0
+    one, another = (objects(path, "--at-once", "--calls") for path in (day, other))
+    assert len(one) > 50
+    for name in ("at", "type", "event"):
+        assert [event.get(name) for event in one] == [event.get(name) for event in another]
+    assert "0312341234" in str(one)
+    assert "0312341234" not in str(another)
+
+
+def test_state_is_that_at_the_end(day):
+    """``--state`` shows what there was at the recording's end, as ``state`` does."""
+    (line,) = replayed(day, "--state", "--json")
+    picture = json.loads(line)
+    last = [one for one in objects(day, "--at-once", "--kind", "user") if one["event"] != "removed"]
+    label = last[-1]["element"]["label"]
+    assert label in str(picture)
+    assert any("佐藤" in line for line in replayed(day, "--state", "--kind", "user"))
+
+
+def test_from_a_pipe(day):
+    """A recording may come from stdin."""
+    assert replayed("-", "--at-once", stdin=day.read_text()) == replayed(day, "--at-once")
+
+
+def test_nobody_reads(day):
+    """A closed pipe ends it at once, and properly."""
+    with start("replay", day, "--at-once", "--json") as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it(day, number):
+    """Ctrl-C and SIGTERM end it while it waits, with 130."""
+    with start("replay", day) as process:
+        assert process.stdout.readline()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_gaps_are_told(day, tmp_path):
+    """A gap in a recording is told on stderr, with its reason, as one of the feed is."""
+    path = tmp_path / "gap.rec"
+    with read_recording(day) as recording:
+        entries = [one for one in recording if isinstance(one, Frame)][:16]
+    moments = iter(range(1000))
+    with Recorder(path, clock=lambda: float(next(moments))) as recorder:
+        for _ in range(2):
+            recorder.connected()
+            for one in entries:
+                recorder(one.data)
+            recorder.lost(ValueError("secret"))
+    done = run("replay", path, "--at-once")
+    assert done.returncode == 0
+    assert "broke off: ValueError" in done.stderr
+    assert "blind from " in done.stderr
+
+
+def damaged(lines):
+    """Names of damages, and the lines with each of them done to line 61."""
+    whole, line = [line.encode() for line in lines], lines[60].encode()
+    yield "cut after a line", b"".join(whole[:60])
+    yield "cut in a line", b"".join(whole[:60]) + line[: len(line) // 2]
+    yield "garbage", b"".join([*whole[:60], b"\x00\xffgarbage\n", *whole[61:]])
+    yield "foreign JSON", b"".join([*whole[:60], b'{"name":"yamada"}\n', *whole[61:]])
+    yield "no base64", b"".join([*whole[:60], b'{"at":1,"frame":"?"}\n', *whole[61:]])
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_damaged(day, tmp_path, number):
+    """A damaged recording is shown up to the damage; then its line is told, and the code is 1."""
+    path = tmp_path / "damaged.rec"
+    lines = day.read_text().splitlines(keepends=True)
+    name, data = [*damaged(lines)][number]
+    end = {"at": json.loads(lines[59])["at"], "event": "end", "frames": 58}
+    path.write_text("".join([*lines[:60], json.dumps(end), "\n"]))
+    whole = [run("replay", path, *more) for more in (("--at-once", "--json"), ("--state",))]
+    path.write_bytes(data)
+    cut = [run("replay", path, *more) for more in (("--at-once", "--json"), ("--state",))]
+    for one, other in zip(whole, cut, strict=True):
+        assert (one.returncode, other.returncode) == (0, 1), name
+        assert one.stdout == other.stdout
+        assert one.stdout
+        (told,) = other.stderr.splitlines()
+        assert f"{path}, line 61: " in told
+        assert "yamada" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "line 1: no recording"),
+        (b"garbage\n", "line 1: no JSON"),
+        (b'{"some": "JSON"}\n', "line 1: no recording"),
+        (
+            b'{"format":"basix_ws_cti recording","version":99}\n',
+            "line 1: a recording of version 99",
+        ),
+    ],
+)
+def test_what_is_no_recording(tmp_path, content, problem):
+    """A file that is no recording, or of another version, is refused in a line."""
+    path = tmp_path / "day.rec"
+    path.write_bytes(content)
+    done = run("replay", path)
+    assert done.returncode == 1
+    assert (done.stdout, problem in done.stderr) == ("", True), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_compressed_and_cut(day, tmp_path):
+    """A compressed recording that breaks off is shown as far as it goes."""
+    path = tmp_path / "day.rec.gz"
+    data = gzip.compress(day.read_bytes())
+    path.write_bytes(data[: len(data) // 2])
+    done = run("replay", path, "--at-once", "--json")
+    assert done.returncode == 1
+    assert "the compressed file breaks off here" in done.stderr
+    assert len(done.stdout.splitlines()) > 10
+
+
+def test_usage(day, tmp_path):
+    """What can't work is told as usage; a file that is not there is a failure."""
+    assert run("replay").returncode == 2
+    assert run("replay", day, "--top", "--state").returncode == 2
+    assert run("replay", day, "--speed", 0).returncode == 2
+    assert run("replay", day, "--timezone", "Nowhere").returncode == 2
+    assert run("replay", day, "--top").returncode == 2
+    assert run("replay", tmp_path / "none.rec").returncode == 1
+
+
+def test_on_the_wallboard(day, tmp_path):
+    """``--top`` shows an anonymised recording on the wallboard, until somebody leaves."""
+    path = tmp_path / "given.rec"
+    assert run("anonymise", day, path).returncode == 0
+    with Terminal("replay", path, "--top", "--at-once", columns=120, rows=40) as terminal:
+        terminal.wait_for(" ended ")
+        terminal.wait_for("Users")
+        assert "佐藤" not in terminal.text
+        terminal.type("q")
+        assert terminal.ends() == 0

@@ -1,0 +1,121 @@
+"""``simulate``, as a process."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import ssl
+
+import pytest
+from command import run, start
+from websockets.sync.client import connect as sync_connect
+
+from basix_ws_cti import MessageParser, feed_url
+
+
+def where(process):
+    """The server that a running simulator names, and the two lines after that."""
+    feed, api, who = (process.stdout.readline() for _ in range(3))
+    found = re.match(r"feed: +(wss?://127\.0\.0\.1:\d+)/basix/api/ws_cti\?app_name=", feed)
+    assert found, (feed, process.stderr.read())
+    return found[1], api, who
+
+
+def ended(process):
+    """Wait for the process; what is left of its output."""
+    try:
+        return process.communicate(timeout=30)
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_interrupted(sign):
+    """It says where it is, tells of each client in a line, and ends by a signal, with 130."""
+    process = start("simulate", "--port", 0, "--quiet")
+    server, api, who = where(process)
+    assert re.match(r"API: +http://127\.0\.0\.1:\d+/basix/api/gen_ws_ticket\n", api)
+    assert who == "domain: demo, token: simulated\n"
+    url = feed_url(server, domain="demo", token="simulated", app_name="me")
+    with sync_connect(url, proxy=None) as websocket:
+        assert isinstance(websocket.recv(10), bytes)
+        assert "connected as 'me'" in process.stdout.readline()
+    assert "a client of 'me' is gone" in process.stdout.readline()
+    process.send_signal(sign)
+    out, err = ended(process)
+    assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_a_token_of_one_s_own_is_not_shown():
+    """The token comes from BASIX_TOKEN, as the domain from BASIX_DOMAIN, and is never printed."""
+    process = start(
+        "simulate", "--port", 0, env={"BASIX_TOKEN": "very-much-mine", "BASIX_DOMAIN": "acme"}
+    )
+    server, _, who = where(process)
+    assert who == "domain: acme, token: as in BASIX_TOKEN\n"
+    url = feed_url(server, domain="acme", token="very-much-mine", app_name="me")
+    with sync_connect(url, proxy=None) as websocket:
+        websocket.recv(10)
+    process.send_signal(signal.SIGTERM)
+    out, err = ended(process)
+    assert "very-much-mine" not in out + err
+
+
+def test_its_options_reach_the_simulator():
+    """Users, kinds, atoms and TLS are as the options say."""
+    process = start(
+        *("simulate", "--port", 0, "--users", 3, "--older", "--otp", 26, "--quiet", "--seed", 4),
+        *("--speed", 2, "--rate", 20, "--tls"),
+    )
+    server, _, _ = where(process)
+    assert server.startswith("wss://")
+    url = feed_url(server, domain="demo", token="simulated", app_name="me")
+    blind = ssl.create_default_context()
+    blind.check_hostname = False
+    blind.verify_mode = ssl.CERT_NONE
+    with sync_connect(url, proxy=None, ssl=blind) as websocket:
+        frames = [websocket.recv(10)]
+        while b"initial_info" not in frames[-1] or b"terminal" not in frames[-1]:
+            frames.append(websocket.recv(10))
+    process.send_signal(signal.SIGINT)
+    ended(process)
+    assert frames[0][:4] == b"\x83h\x03w"  # UTF-8 atoms: OTP 26
+    assert any(b"parked_channel" in frame for frame in frames)
+    parser = MessageParser()
+    read = {getattr(one, "element_name", ""): one for one in map(parser.parse, frames)}
+    assert len(read["user"].elements) == 3
+
+
+def test_nobody_reads():
+    """When whoever read its lines has gone, the next line ends it, with 0 and without a word."""
+    process = start("simulate", "--port", 0)
+    server, _, _ = where(process)
+    process.stdout.close()
+    url = feed_url(server, domain="demo", token="simulated", app_name="me")
+    with sync_connect(url, proxy=None) as websocket:
+        websocket.recv(10)
+    err = process.stderr.read()
+    assert (process.wait(30), err) == (0, "")
+    process.stderr.close()
+    process.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [(["--rate", "0"], "rate"), (["--users", "0"], "user"), (["--otp", "7"], "--otp")],
+)
+def test_options_that_mean_nothing(options, word):
+    """An option out of its range is said, and exit code 2."""
+    done = run("simulate", "--port", 0, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert word in done.stderr
+
+
+def test_a_taken_port():
+    """A port that is taken is one line, and exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("simulate", "--port", taken.getsockname()[1])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "in use" in done.stderr

@@ -1,0 +1,145 @@
+"""``top`` as people have it: a process of its own, in a terminal of its own."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from command import run
+from screens import Terminal
+
+from basix_ws_cti.simulator import Simulator, faults
+
+QUICK = ("top", "--simulate", "--simulate-speed", "20", "--simulate-seed", "3")
+
+
+@pytest.mark.parametrize("arguments", [("top", "--simulate"), ("top",)])
+def test_without_a_terminal_it_says_what_to_use(arguments):
+    """With output piped it is an error of usage, in one line, that names state and listen."""
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "top needs a terminal" in done.stderr
+    assert "state" in done.stderr
+    assert "listen" in done.stderr
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (160, 50)])
+def test_it_fills_a_terminal(columns, rows):
+    """Calls, queues, users, slots, the feed and the keys are on the screen, at two sizes; q leaves,
+    and the terminal is as it was.
+    """
+    with Terminal(*QUICK, columns=columns, rows=rows) as terminal:
+        for text in ("talking  ", "サポート", "q Quit"):
+            terminal.wait_for(text)
+        lines = terminal.lines
+        assert lines[0].startswith(" live ")
+        for title in ("Calls", "Queues", "Users", "Parked", "Feed"):
+            assert f"─{title}" in terminal.text
+        assert "q Quit" in lines[-1]
+        terminal.type("q")
+        assert terminal.ends() == 0
+        assert terminal.is_restored
+
+
+def test_keys_and_sizes_work():
+    """Pause, filter and details have their keys, the screen follows the terminal's size, and
+    Ctrl-C leaves wherever somebody is.
+    """
+    with Terminal(*QUICK) as terminal:
+        terminal.wait_for("talking  ")
+        terminal.type("p")
+        terminal.wait_for("PAUSED")
+        terminal.resize(160, 50)
+        terminal.wait_for(lambda text: "Total" in text and "q Quit" in text.splitlines()[-1])
+        terminal.type("/no/body")
+        terminal.wait_for("Calls 0 of ")
+        terminal.wait_for("no/body")
+        terminal.type("\x1b")
+        terminal.wait_for(lambda text: "Calls 0 of " not in text)
+        terminal.type("\r")
+        terminal.wait_for("Phases")
+        terminal.type("\x03")
+        assert terminal.ends() == 130
+        assert terminal.is_restored
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it(sign):
+    """SIGTERM and SIGINT end it with 130, and the terminal is as it was."""
+    with Terminal(*QUICK) as terminal:
+        terminal.wait_for("Calls")
+        terminal.process.send_signal(sign)
+        assert terminal.ends() == 130
+        assert terminal.is_restored
+        assert b"Traceback" not in terminal.raw
+
+
+@pytest.mark.parametrize(
+    ("env", "encoding"),
+    [
+        ({"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": ""}, "utf-8"),
+        ({"PYTHONIOENCODING": "cp932"}, "cp932"),
+    ],
+)
+def test_narrow_encodings_are_no_end(env, encoding):
+    """Whatever the terminal's encoding, it draws what that has; names too, where it has them."""
+    with Terminal(*QUICK, env=env, encoding=encoding) as terminal:
+        terminal.wait_for("talking  ")
+        terminal.wait_for("q Quit")
+        assert ("-Calls" in terminal.text) == (encoding != "utf-8")
+        assert "サポート" in terminal.text
+        terminal.type("q")
+        assert terminal.ends() == 0
+
+
+def arguments_for(pbx, token):
+    """How to come to a simulator, and with which token."""
+    given = pbx.connect_args
+    return (
+        ("top", "--server", given["server"], "--domain", given["domain"], "--full-events"),
+        {"BASIX_TOKEN": token},
+    )
+
+
+def test_a_refused_login_ends_it():
+    """The screen is left, the error told in one line, and the exit code is authentication's."""
+    with Simulator(token="right") as pbx:
+        arguments, env = arguments_for(pbx, "wr0ng-secret")
+        with Terminal(*arguments, env=env) as terminal:
+            assert terminal.ends() == 3
+            assert terminal.is_restored
+            left = terminal.raw.rpartition(b"\x1b[?1049l")[2]
+            assert left.count(b"basix-ws-cti: ") == 1
+            assert b"401" in left
+            assert b"wr0ng" not in terminal.raw
+            assert b"Traceback" not in terminal.raw
+
+
+def test_a_feed_that_ends_for_good_ends_it():
+    """A logout by the PBX leaves the screen too, with its code."""
+    with Simulator(token="right") as pbx:
+        arguments, env = arguments_for(pbx, "right")
+        with Terminal(*arguments, env=env) as terminal:
+            terminal.wait_for(" live ")
+            pbx.system_msg("logout")
+            assert terminal.ends() == 3
+            assert terminal.is_restored
+
+
+def test_a_gap_is_shown():
+    """After a connection that broke, the screen says how long it was blind, and nothing spoils it:
+    what is logged comes when the screen is left.
+    """
+    with Simulator(token="right") as pbx:
+        arguments, env = arguments_for(pbx, "right")
+        arguments = (*arguments, "--log-level", "warning")
+        with Terminal(*arguments, columns=160, rows=50, env=env) as terminal:
+            terminal.wait_for(" live ")
+            pbx.inject(faults.Reset())
+            terminal.wait_for("blind from")
+            terminal.wait_for("1 gap")
+            assert "WARNING" not in terminal.text
+            terminal.type("q")
+            assert terminal.ends() == 0
+            assert b"no feed from" in terminal.raw.rpartition(b"\x1b[?1049l")[2]

@@ -1,0 +1,644 @@
+"""The wallboard: rows made of pictures, and what the application does with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from datetime import UTC, timedelta
+
+import pytest
+from rich.cells import cell_len
+from screens import check, lines_of, pictures, shown
+
+from basix_ws_cti import (
+    AuthenticationError,
+    ConnectionLost,
+    Disconnected,
+    Gap,
+    Lagged,
+    Mirror,
+    Stopped,
+    Synced,
+    Syncing,
+)
+from basix_ws_cti.cli import history as histories
+from basix_ws_cti.cli.board import STATES, TABLES, Boards, Cell, Column, arranged
+from basix_ws_cti.cli.history import History, words
+from basix_ws_cti.cli.wallboard import Filter, Panel, Wallboard, _fitted, _log_kept_back
+from basix_ws_cti.elements import Channel, GroupMember, ParkedChannel, Terminal, User
+from basix_ws_cti.messages import InfoEvent
+from basix_ws_cti.simulator import Person
+from basix_ws_cti.states import Calling, Park
+
+PICTURES = pictures()
+SIZES = [(80, 24), (160, 50)]
+
+
+def quiet(users=5):
+    """A PBX in which nothing happens by itself."""
+    return PICTURES.Staged(rate=0, users=users)
+
+
+def talk(staged, number="0312341234", by=0):
+    """A call that was answered: the caller's line."""
+    user = list(staged.pbx.users.values())[by]
+    line = staged.pbx.receive(Person(number), "0501234567")
+    staged.pbx.connect(staged.pbx.call_user(line, user))
+    return line
+
+
+def history_of(staged):
+    """A feed that was blind for a while."""
+    history = History(staged.now)
+    history(Synced())
+    now = staged.now()
+    history(Gap(now - timedelta(seconds=95), now - timedelta(seconds=90), ConnectionLost(1006)))
+    return history
+
+
+def opened(staged, size=(80, 24), history=None):
+    """The wallboard of a staged PBX: the application, and its block to run it in."""
+    app = Wallboard(staged, history or History(staged.now), UTC)
+    return app, app.run_test(size=size)
+
+
+async def settle(pilot):
+    """Let the wallboard take a picture, and draw it."""
+    await pilot.pause()
+    pilot.app.tick()
+    await pilot.pause()
+
+
+def callers(app):
+    """The calls shown, by caller, from top to bottom."""
+    panel = app.screen_stack[0].query_one("#calls", Panel)
+    return [str(panel.get_row_at(at)[3]).strip() for at in range(panel.row_count)]
+
+
+def rows_of(source, table, history=None):
+    """A table's rows, as texts."""
+    rows = Boards(source, history or History(source.now), UTC).board().rows[table]
+    return [[cell.text for cell in row.cells] for row in rows]
+
+
+# -- rows -----------------------------------------------------------------------------
+
+
+def test_a_call_is_a_row():
+    """A row has the direction, what the call does and for how long, and with whom."""
+    staged = quiet()
+    talk(staged, "0699990000")
+    staged.advance(75)
+    assert rows_of(staged, "calls") == [
+        ["in", "talking", "1:15", "0699990000", "佐藤 健", "0501234567", "1:15"]
+    ]
+
+
+def test_users_are_shown_with_what_they_do():
+    """Who has a telephone in use stands on top; others say if no telephone is registered."""
+    staged = quiet(users=3)
+    talk(staged, "0699990000", by=2)
+    staged.advance(5)
+    pbx = staged.pbx
+    pbx.call_user(pbx.receive(Person("0688880000"), "0501234567"), list(pbx.users.values())[1])
+    pbx.edit(next(iter(pbx.terminals.values())), registered=0)
+    assert rows_of(staged, "users") == [
+        ["高橋 一郎", "1003", "with 0699990000", "0:05"],
+        ["鈴木 花子", "1002", "rings: 0688880000", "0:00"],
+        ["佐藤 健", "1001", "no telephone", ""],
+    ]
+
+
+def test_queues_and_slots_are_shown():
+    """A queue has who waits, the longest wait and the hour's figures; a slot whom, and by whom."""
+    staged = quiet()
+    group = next(iter(staged.pbx.groups.values()))
+    parked = talk(staged, "0699990000")
+    slot = staged.pbx.park(parked)
+    lines = []
+    for number in ("0611110000", "0622220000"):
+        lines.append(staged.pbx.receive(Person(number), "0501234567"))
+        staged.pbx.call_group(lines[-1], group)
+        staged.advance(10)
+    boards = Boards(staged, History(staged.now))
+    assert rows_of(staged, "queues") == [["サポート", "2", "0:20", "0", "0"]]
+    assert rows_of(staged, "parked") == [[str(slot), "0699990000", "佐藤 健", "0:20"]]
+    staged.advance(1)
+    colour = boards.board().rows["queues"][0].cells[2].style
+    staged.pbx.hang_up(lines[0])
+    while not staged.events.empty():
+        boards.take(staged.events.get_nowait())
+    row = boards.board().rows["queues"][0]
+    assert [cell.text for cell in row.cells] == ["サポート", "1", "0:11", "0", "1"]
+    # Nobody waits for more than 20 seconds now.
+    assert row.cells[2].style == STATES["queued"][1] != colour
+
+
+def test_who_waits_is_shown_though_the_legs_are_not():
+    """Queues and slots are told by the kinds for them too, of servers new and old, once each."""
+    mirror = Mirror()
+    for event in (
+        InfoEvent(
+            "queued_channel", _waits("a", Calling(ts=0, target_type="group", group_id=7)), "added"
+        ),
+        InfoEvent("parked_channel", _waits("b", Park(ts=0, slot=901)), "added"),
+        InfoEvent("channel", Channel(uuid="b", state=Park(ts=0, slot=901)), "added"),
+    ):
+        mirror.apply(event)
+    source = _Still(mirror)
+    assert [row[:2] for row in rows_of(source, "queues")] == [["group 7", "1"]]
+    assert [row[0] for row in rows_of(source, "parked")] == ["901"]
+
+
+def _waits(uuid, state):
+    return ParkedChannel(uuid=uuid, state=state, peer_number="0699990000")
+
+
+class _Still:
+    """A source that is a mirror, and no more."""
+
+    def __init__(self, mirror):
+        self.mirror = mirror
+        self.calls = {}
+        self.state = Synced()
+        self.now = quiet().now
+
+
+def test_ids_that_are_none_harm_nothing():
+    """Whatever a PBX sends as an id, or leaves out, rows are made, each with a key of its own."""
+    mirror = Mirror()
+    for number, wild in enumerate(([], {}, None, 1.5, "x", (1, 2))):
+        state = Calling(ts="soon", target_type="group", group_id=wild)
+        for element in (
+            Channel(uuid=f"c{number}", user_id=wild, state=state, called_number=wild),
+            Channel(
+                uuid=f"p{number}", user_id=wild, state=Park(ts=None, slot=wild, parker_id=wild)
+            ),
+            User(id=number, label=wild, main_extension=wild),
+            Terminal(id=number, assoc_user_id=wild, registered=1),
+            GroupMember(id=number, user_id=wild, group_id=wild),
+        ):
+            mirror.apply(InfoEvent(element.element_name, element, "added"))
+    rows = Boards(_Still(mirror), History()).board().rows
+    assert len(rows["users"]) == len(rows["parked"]) == 6
+    for table in rows.values():
+        assert len({row.key for row in table}) == len(table)
+        for row in table:
+            assert all(isinstance(cell.text, str) for cell in row.cells)
+    for name, table in TABLES.items():
+        for at in range(len(table)):
+            assert len(arranged(rows[name], "", at)) == len(rows[name])
+
+
+@pytest.mark.parametrize(
+    "sought",
+    [
+        "山田",
+        "0312341234",
+        "03-1234-1234",
+        "\uff10\uff13\uff11\uff12",
+        "(03) 1234",
+        "佐藤",
+        "1001",
+        "USER1",
+    ],
+)
+def test_a_row_is_found_by_names_and_numbers(sought):
+    """By the caller's name or number, however typed, and by those of the user they talk to."""
+    staged = quiet()
+    user = next(iter(staged.pbx.users.values()))
+    line = staged.pbx.receive(PICTURES.scenarios.CALLERS[0], "0501234567")
+    staged.pbx.connect(staged.pbx.call_user(line, user))
+    talk(staged, "0699990000", by=1)
+    rows = Boards(staged, History()).board().rows["calls"]
+    assert [row.key for row in arranged(rows, sought)] == [line.uuid]
+    assert arranged(rows, "nobody") == []
+
+
+def test_texts_fill_their_columns_exactly():
+    """Wide characters count as two columns, and what does not fit ends in a tilde."""
+    for text in ("山田 太郎", "Ana", "山田太郎とその仲間たち", "a" * 40, "ｶﾅ", ""):
+        for right in (False, True):
+            cell = _fitted(Cell(text), Column("x", right=right), 11)
+            assert cell_len(cell.plain) == 10
+    assert _fitted(Cell("山田太郎と仲間"), Column("x"), 11).plain == "山田太郎 ~"
+    assert _fitted(Cell("1:05"), Column("x", right=True), 11).plain == "      1:05"
+
+
+def test_a_loss_is_told_once():
+    """That the feed broke off, and when it is tried again, is one entry; gaps are counted."""
+    history = History(quiet().now)
+    lost = ConnectionLost(1006)
+    for notice in (
+        Syncing(),
+        Synced(),
+        Disconnected(lost, None),
+        Disconnected(lost, 2.0),
+        lost,
+        Gap(quiet().now(), quiet().now() + timedelta(seconds=8), lost),
+        ValueError("told by a stranger"),
+    ):
+        history(notice)
+    told = [words(entry.notice, UTC) for entry in history]
+    assert told == [
+        "ValueError",
+        f"blind from 00:00:00 to 00:00:08, 8.0 s: {lost}",
+        f"no feed: {lost}; next attempt in 2.0 s",
+        "live",
+    ]
+    assert [entry.bad for entry in history] == [True, True, True, False]
+    assert history.gaps == 1
+
+
+def test_the_history_is_bounded():
+    """A PBX that is away for long fills no memory."""
+    history = History()
+    for _ in range(histories.MAX_ENTRIES * 2):
+        history(Disconnected(ConnectionLost(1006), 1.0))
+    assert len([*history]) == histories.MAX_ENTRIES
+
+
+def test_ended_calls_are_kept_up_to_a_number(monkeypatch):
+    """The last calls that ended can be looked at, and the oldest of them go."""
+    monkeypatch.setattr("basix_ws_cti.cli.board.MAX_ENDED", 3)
+    staged = quiet()
+    boards = Boards(staged, History())
+    lines = []
+    for _ in range(5):
+        lines.append(talk(staged))
+        staged.pbx.hang_up(lines[-1])
+    while not staged.events.empty():
+        boards.take(staged.events.get_nowait())
+    boards.take(Lagged(7))
+    assert [*boards.ended] == [line.uuid for line in lines[-3:]]
+    assert boards.missed == 7
+
+
+# -- the screen -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_screen(size):
+    """A busy moment, character by character, at two sizes."""
+    staged = PICTURES.busy()
+    app, running = opened(staged, size, history_of(staged))
+    async with running as pilot:
+        await settle(pilot)
+        check(f"busy-{size[0]}", shown(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_details_of_a_call(size):
+    """A call's phases and legs with their durations, character by character."""
+    staged = PICTURES.busy()
+    app, running = opened(staged, size)
+    async with running as pilot:
+        await settle(pilot)
+        app.query_one("#calls", Panel).move_cursor(row=5)
+        await pilot.press("enter")
+        await settle(pilot)
+        check(f"details-{size[0]}", shown(app))
+        await pilot.press("escape")
+        await settle(pilot)
+        assert "Legs" not in "\n".join(shown(app))
+
+
+async def test_details_follow_a_call_to_its_end():
+    """While somebody looks, time runs; after the end it says how the call went."""
+    staged = quiet()
+    line = talk(staged)
+    app, running = opened(staged)
+    async with running as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        staged.advance(61)
+        await settle(pilot)
+        assert any("1:01" in text and "talking with" in text for text in shown(app))
+        staged.pbx.hang_up(line)
+        staged.advance(100)
+        await settle(pilot)
+        text = "\n".join(shown(app))
+        assert "answered by the caller" in text
+        assert "Lasted    1:01" in text
+
+
+async def test_rows_are_sorted_by_key_and_by_mouse():
+    """s goes from column to column and back to none, r turns round, a heading is clicked."""
+    staged = quiet()
+    for by, number in enumerate(("0622220000", "0633330000", "0611110000")):
+        talk(staged, number, by=by)
+        staged.advance(1)
+    app, running = opened(staged, (160, 50))
+    async with running as pilot:
+        await settle(pilot)
+        began = ["0622220000", "0633330000", "0611110000"]
+        assert callers(app) == began
+        await pilot.press("r")
+        assert callers(app) == began[::-1]
+        await pilot.press("s")
+        for _ in range(3):
+            app.action_sort()
+        assert callers(app) == sorted(began)
+        assert any("Caller^" in line for line in shown(app))
+        await pilot.press("r")
+        assert callers(app) == sorted(began, reverse=True)
+        for _ in range(len(TABLES["calls"]) - 3):
+            app.action_sort()
+        assert callers(app) == began
+        heading = next(line for line in shown(app) if "Caller" in line).index("Caller")
+        await pilot.click("#calls", offset=(heading, 1))
+        assert callers(app) == sorted(began)
+        await pilot.click("#calls", offset=(heading, 1))
+        assert callers(app) == sorted(began, reverse=True)
+
+
+async def test_a_row_is_opened_by_the_mouse():
+    """A click chooses a row, another one opens it."""
+    staged = quiet()
+    talk(staged, "0611110000", by=0)
+    staged.advance(1)
+    talk(staged, "0622220000", by=1)
+    app, running = opened(staged)
+    async with running as pilot:
+        await settle(pilot)
+        for _ in range(2):
+            await pilot.click("#calls", offset=(10, 3))
+        await settle(pilot)
+        assert any("from 0622220000" in line for line in shown(app))
+
+
+async def test_rows_are_filtered():
+    """/ opens a box; what is typed there is all that is shown, until it is cleared."""
+    staged = quiet()
+    talk(staged, "0611110000", by=0)
+    talk(staged, "0622220000", by=1)
+    app, running = opened(staged, history=history_of(staged))
+    async with running as pilot:
+        await settle(pilot)
+        await pilot.press("slash", *"0622")
+        await settle(pilot)
+        assert callers(app) == ["0622220000"]
+        text = "\n".join(shown(app))
+        assert "Calls 1 of 2" in text
+        assert "Users 1 of 5" in text
+        assert "blind from" in text  # what the feed did is no matter of names
+        await pilot.press("enter", "p")  # a key again, not a letter
+        assert app.paused
+        assert app.query_one(Filter).value == "0622"
+        await pilot.press("escape")
+        await settle(pilot)
+        assert len(callers(app)) == 2
+
+
+async def test_a_paused_picture_stands_still():
+    """p freezes the picture and says so; it can be sorted meanwhile; p again, and it goes on."""
+    staged = quiet()
+    talk(staged, "0622220000", by=0)
+    app, running = opened(staged)
+    async with running as pilot:
+        await settle(pilot)
+        await pilot.press("p")
+        frozen = shown(app)
+        talk(staged, "0611110000", by=1)
+        staged.advance(30)
+        await settle(pilot)
+        assert shown(app) == frozen
+        assert "PAUSED" in frozen[0]
+        await pilot.press("p")
+        await settle(pilot)
+        assert len(callers(app)) == 2
+        assert "PAUSED" not in shown(app)[0]
+
+
+async def test_how_the_feed_stands_is_shown():
+    """A lost connection is in the head at once, and the gap in it and in the history after."""
+    staged = quiet()
+    history = History(staged.now)
+    app, running = opened(staged, history=history)
+    async with running as pilot:
+        await settle(pilot)
+        assert shown(app)[0].startswith(" live")
+        staged.state = Disconnected(ConnectionLost(1006), 2.0)
+        history(staged.state)
+        await settle(pilot)
+        assert shown(app)[0].startswith(" no feed")
+        assert any("no feed: the c" in line for line in shown(app)[1:])
+        staged.state = Synced()
+        history(Gap(staged.now(), staged.now(), ConnectionLost(1006)))
+        await settle(pilot)
+        assert "1 gap" in shown(app)[0]
+        assert any("blind from 00:00:00" in line for line in shown(app))
+
+
+async def test_what_stops_the_feed_ends_the_wallboard():
+    """An error that ended the feed is what the application leaves with."""
+    staged = quiet()
+    error = AuthenticationError(401)
+    app, running = opened(staged)
+    async with running as pilot:
+        await settle(pilot)
+        staged.events.put_nowait(error)
+        async with asyncio.timeout(60):
+            while app.is_running:
+                await pilot.pause(0.01)
+    assert app.return_value is error
+
+
+async def test_a_feed_that_ends_properly_stays_to_be_looked_at():
+    """After a recording's end its last picture stands, and says that it has ended."""
+    staged = quiet()
+    talk(staged, "0611110000")
+    app, running = opened(staged)
+    async with running as pilot:
+        await settle(pilot)
+        staged.state = Stopped(None)
+        staged.events.put_nowait(None)
+        await settle(pilot)
+        assert app.is_running
+        assert shown(app)[0].startswith(" ended")
+        assert callers(app) == ["0611110000"]
+        await pilot.press("q")
+    assert app.return_value is None
+
+
+async def test_names_are_shown_harmlessly():
+    """Markup is text, and no control character reaches the terminal."""
+    labels = ["[red]x[/red] [", "[/]", "\x1b[31mred\x1b]0;t\x07", "a\nb\t\u202ec"]
+    staged = quiet(users=len(labels))
+    for by, label in enumerate(labels):
+        staged.pbx.edit(list(staged.pbx.users.values())[by], label=label)
+        talk(staged, by=by)
+        staged.advance(1)
+    seen = [one if one.isprintable() else one.encode("unicode_escape").decode() for one in labels]
+    app, running = opened(staged, (160, 50))
+    async with running as pilot:
+        await settle(pilot)
+        text = "".join(shown(app))
+        assert text.isprintable()
+        for label in seen:
+            assert text.count(label) >= 2  # with whom a call is, and the user
+        for at, label in enumerate(seen):
+            app.query_one("#calls", Panel).move_cursor(row=at)
+            await pilot.press("enter")
+            await settle(pilot)
+            text = "".join(shown(app))
+            assert text.isprintable()
+            assert f"talking with {label}" in text
+            assert f"to {label}" in text
+            app.pop_screen()
+
+
+async def test_a_new_size_is_filled():
+    """After the terminal grew, tables take the room, and show the columns that it has room for."""
+    staged = PICTURES.busy()
+    app, running = opened(staged, (80, 24))
+    async with running as pilot:
+        await settle(pilot)
+        assert "Total" not in "\n".join(shown(app))
+        await pilot.resize_terminal(160, 50)
+        await settle(pilot)
+        wide = shown(app)
+        assert "Total" in "\n".join(wide)
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert "Total" not in "\n".join(shown(app))
+
+
+# -- how much work it is ----------------------------------------------------------------
+
+
+def counted(app, monkeypatch):
+    """Counts what is done to tables from now on."""
+    counts = Counter()
+
+    def watch(name):
+        original = getattr(Panel, name)
+
+        def counting(self, *args, **kwargs):
+            counts[name] += 1
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(Panel, name, counting)
+
+    for name in ("add_row", "remove_row", "update_cell", "clear", "sort"):
+        watch(name)
+    return counts
+
+
+async def test_only_what_differs_is_written(monkeypatch):
+    """With 200 calls on the screen nothing is written while nothing changes, timers are while
+    time runs, a new call is one row, and nothing is ever built anew.
+    """
+    staged = quiet(users=220)
+    lines = [talk(staged, f"06{number:08}", by=number) for number in range(200)]
+    app, running = opened(staged, (160, 50))
+    async with running as pilot:
+        await settle(pilot)
+        assert len(callers(app)) == 200
+        counts = counted(app, monkeypatch)
+        for _ in range(3):
+            await settle(pilot)
+        assert counts == {}
+        staged.advance(1)
+        await settle(pilot)
+        # For and Total of each call, For of each user who talks.
+        assert counts == {"update_cell": 600}
+        counts.clear()
+        talk(staged, "0799990000", by=210)
+        await settle(pilot)
+        # The call's row; four cells of the user's, which goes to its new place.
+        assert counts["add_row"] == 1
+        assert counts["update_cell"] <= 4
+        assert not counts.keys() & {"remove_row", "clear"}
+        counts.clear()
+        staged.pbx.hang_up(lines[100])
+        await settle(pilot)
+        assert counts["remove_row"] == 1
+        assert counts["update_cell"] <= 4
+        assert not counts.keys() & {"add_row", "clear"}
+
+
+async def test_events_between_two_pictures_cost_no_drawing(monkeypatch):
+    """However much happens, a picture is drawn when it is time for one."""
+    staged = quiet(users=20)
+    app, running = opened(staged)
+    async with running as pilot:
+        await settle(pilot)
+        counts = counted(app, monkeypatch)
+        app.paused = True  # no picture is taken by itself
+        for _ in range(500):
+            staged.pbx.hang_up(talk(staged))
+        await pilot.pause()
+        assert counts == {}
+        assert staged.events.empty()
+
+
+async def test_the_cursor_stays_with_its_call():
+    """Calls that begin and end, or another order, leave the chosen one chosen."""
+    staged = quiet(users=10)
+    lines = []
+    for by in range(4):
+        lines.append(talk(staged, f"06{by}0000000", by=by))
+        staged.advance(1)
+    app, running = opened(staged)
+    async with running as pilot:
+        await settle(pilot)
+        await pilot.press("down", "down")
+        panel = app.query_one("#calls", Panel)
+        assert panel.chosen.key == lines[2].uuid
+        staged.pbx.hang_up(lines[0])
+        await settle(pilot)
+        assert panel.chosen.key == lines[2].uuid
+        assert panel.cursor_row == 1
+        for _ in range(4):
+            app.action_sort()
+        await pilot.press("r")
+        await settle(pilot)
+        assert panel.chosen.key == lines[2].uuid
+        await pilot.press("enter")
+        await settle(pilot)
+        assert any("from 0620000000" in line for line in shown(app))
+
+
+def test_the_log_waits_for_the_screen_to_be_left(monkeypatch):
+    """What is logged to the terminal meanwhile is written after it, and goes there again."""
+    written = []
+
+    class Screen:
+        def write(self, text):
+            written.append(text)
+
+        def writelines(self, lines):
+            written.extend(lines)
+
+        def flush(self):
+            pass
+
+        def isatty(self):
+            return True
+
+    handler = logging.StreamHandler(Screen())
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    logger = logging.getLogger("basix_ws_cti.test")
+    with _log_kept_back():
+        logger.error("one")
+        assert written == []
+    assert written == ["one\n"]
+    logger.error("two")
+    assert written == ["one\n", "two\n"]
+
+
+# -- the pictures -----------------------------------------------------------------------
+
+
+def test_the_pictures_are_those_of_the_program(tmp_path, capsys):
+    """Drawn twice they are the same bytes, and the text in them is that of the docs' picture."""
+    for folder in ("one", "two"):
+        PICTURES.main(tmp_path / folder)
+    assert set(capsys.readouterr().out.split()) >= {str(tmp_path / "one" / "top.svg")}
+    for name in PICTURES.PICTURES:
+        one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
+        assert one == two
+        kept = (PICTURES.HERE / "_static" / name).read_text(encoding="utf-8")
+        assert lines_of(one.decode(), 200) == lines_of(kept, 200)

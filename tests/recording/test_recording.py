@@ -1,0 +1,383 @@
+"""Recordings on disk: written, read back, damaged."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import json
+import os
+import stat
+import sys
+import tracemalloc
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from basix_ws_cti import ConnectionLost, RecordingError
+from basix_ws_cti.recording import (
+    Anonymiser,
+    Connected,
+    Frame,
+    Header,
+    LeftOut,
+    Lost,
+    Recorder,
+    read_recording,
+)
+
+STARTED = datetime(2026, 1, 31, 9, tzinfo=UTC)
+HELLO = b"\x83h\x02d\x00\x03msgm\x00\x00\x00\x05hello"
+
+ENTRIES = [
+    Connected(0.25),
+    Frame(0.5, HELLO),
+    Frame(0.5, b""),
+    Frame(1, "text \u3042"),
+    Lost(1.5, "ConnectionLost", "the connection was lost (close code 1006)"),
+    Lost(1.5, "ValueError", None),
+    Connected(2),
+    LeftOut(3.000001, 70),
+    Frame(3.5, bytes(range(256))),
+]
+
+
+def written(target, entries=ENTRIES, **options):
+    """A file with these entries."""
+    clock = itertools.repeat(0.0).__next__
+    with Recorder(target, started=STARTED, clock=clock, **options) as recorder:
+        for entry in entries:
+            recorder.write(entry)
+    return target
+
+
+def lines(path):
+    return path.read_text(encoding="ascii").splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("name", ["day.rec", "day.rec.gz"])
+def test_what_is_written_is_read(tmp_path, name):
+    """Every entry comes back as it was, whether the file is compressed or not."""
+    path = written(tmp_path / name)
+    with read_recording(path) as recording:
+        assert recording.header == Header(STARTED, anonymised=False)
+        assert list(recording) == ENTRIES
+        assert recording.moment(ENTRIES[-1]) == STARTED + timedelta(seconds=3.5)
+    with read_recording(str(path)) as recording:
+        assert list(recording) == ENTRIES
+
+
+def test_the_format(tmp_path):
+    """The lines are as the package's docstring says, word for word."""
+    said = [json.loads(line) for line in lines(written(tmp_path / "day.rec"))]
+    assert said[:3] == [
+        {
+            "format": "basix_ws_cti recording",
+            "version": 1,
+            "started": "2026-01-31T09:00:00.000000+00:00",
+            "anonymised": False,
+        },
+        {"at": 0.25, "event": "connected"},
+        {"at": 0.5, "frame": "g2gCZAADbXNnbQAAAAVoZWxsbw=="},
+    ]
+    assert said[-1] == {"at": 3.5, "event": "end", "frames": 5}
+
+
+def test_the_times_are_those_of_the_clock(tmp_path):
+    """Frames that come are recorded with the seconds since the start; figures count them."""
+    clock = itertools.count(100, 0.5).__next__
+    recorder = Recorder(tmp_path / "day.rec", clock=clock)
+    recorder.connected()
+    recorder(HELLO)
+    recorder("a")
+    recorder.lost(ConnectionLost(1001, "bye"))
+    recorder.close()
+    recorder.close()
+    assert (recorder.frames, recorder.size) == (2, len(HELLO) + 1)
+    with read_recording(tmp_path / "day.rec") as recording:
+        assert recording.header.started <= datetime.now(UTC)
+        assert list(recording) == [
+            Connected(0.5),
+            Frame(1, HELLO),
+            Frame(1.5, "a"),
+            Lost(2, "ConnectionLost", "the connection was lost (close code 1001): bye"),
+        ]
+
+
+def test_a_loss_is_recorded_once_and_without_strangers_words(tmp_path):
+    """Only a connection that is there is lost; of an error of others there is the class alone."""
+    recorder = Recorder(tmp_path / "day.rec")
+    recorder.lost(ConnectionLost(1006))
+    recorder.connected()
+    recorder.lost(None)
+    recorder.lost(ValueError("password"))
+    recorder.lost(ConnectionLost(1006))
+    recorder.close()
+    text = (tmp_path / "day.rec").read_text()
+    assert text.count("lost") == 1
+    assert "password" not in text
+    assert "ValueError" in text
+
+
+def test_each_line_is_there_at_once(tmp_path):
+    """A line is in the file when it has been written, in a compressed one too."""
+    for name in ("day.rec", "day.rec.gz"):
+        recorder = Recorder(tmp_path / name)
+        recorder(HELLO)
+        with read_recording(tmp_path / name) as recording:
+            assert next(recording).data == HELLO
+            with pytest.raises(RecordingError, match="breaks off"):
+                next(recording)
+        recorder.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such modes")
+def test_a_file_is_its_owner_s(tmp_path):
+    """A recording is readable for its owner alone, also in place of a file that was not."""
+    path = tmp_path / "day.rec"
+    before = os.umask(0)
+    try:
+        written(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        path.chmod(0o644)
+        written(path, overwrite=True)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_a_file_that_is_there_is_not_replaced(tmp_path):
+    """A file that is there stays, unless it may be overwritten: then nothing of it is left."""
+    path = tmp_path / "day.rec"
+    path.write_text("~" * 100_000)
+    with pytest.raises(FileExistsError):
+        written(path)
+    assert path.read_text() == "~" * 100_000
+    written(path, overwrite=True)
+    assert "~" not in path.read_text()
+
+
+def test_open_files_stay_open(tmp_path):
+    """A recording goes to an open text file, and comes from an open binary one; both stay so."""
+    out = written(io.StringIO())
+    source = io.BytesIO(out.getvalue().encode())
+    with read_recording(source) as recording:
+        assert list(recording) == ENTRIES
+        assert recording.name == "the recording"
+    assert not source.closed
+
+
+def test_anonymised(tmp_path):
+    """An anonymised recording says so, without frames that can't be read, and errors' texts."""
+    path = tmp_path / "day.rec"
+    entries = [Connected(0), Frame(1, HELLO), Frame(2, b"secret"), Frame(3, "secret")]
+    entries += [Lost(4, "ConnectionLost", "secret")]
+    written(path, entries, anonymiser=Anonymiser(b"key"))
+    assert "secret" not in path.read_text()
+    with read_recording(path) as recording:
+        assert recording.header.anonymised
+        connected, hello, *rest = recording
+    assert connected == Connected(0)
+    assert hello.data not in {None, HELLO}
+    assert rest == [LeftOut(2, 6), LeftOut(3, 6), Lost(4, "ConnectionLost", None)]
+
+
+def test_an_offset_is_read_as_utc(tmp_path):
+    """A start with another offset is the same moment in UTC; what has further keys is read."""
+    path = written(tmp_path / "day.rec")
+    header = json.loads(lines(path)[0])
+    header["started"] = STARTED.astimezone(timezone(timedelta(hours=9))).isoformat()
+    rest = [json.dumps({**json.loads(line), "new": 1}) + "\n" for line in lines(path)[1:]]
+    path.write_text(json.dumps(header) + "\n" + "".join(rest))
+    with read_recording(path) as recording:
+        assert recording.header.started == STARTED
+        assert recording.header.started.tzinfo is UTC
+        assert list(recording) == ENTRIES
+
+
+# -- damage ---------------------------------------------------------------------------
+
+
+def read_all(path):
+    """What is given out before the error, and the error."""
+    given, caught = [], None
+    try:
+        with read_recording(path) as recording:
+            given.extend(recording)
+    except RecordingError as error:
+        caught = error
+    if caught is not None:
+        assert str(caught).startswith(f"{path}, line {caught.line}: ")
+    return given, caught
+
+
+def test_a_recording_that_breaks_off_anywhere(tmp_path):
+    """Cut at each of its bytes, a recording gives all whole lines, and then the line at fault."""
+    path = written(tmp_path / "day.rec")
+    whole, cut = path.read_bytes(), tmp_path / "cut.rec"
+    for size in range(len(whole) - 1):
+        cut.write_bytes(whole[:size])
+        given, error = read_all(cut)
+        complete = whole[:size].count(b"\n") - 1
+        # A line is whole without its end, too.
+        assert len(given) in {max(0, complete), complete + 1}, size
+        assert given == ENTRIES[: len(given)]
+        assert error is not None
+        assert error.line in {len(given) + 1, len(given) + 2}
+    cut.write_bytes(whole[:-1])
+    assert read_all(cut) == (ENTRIES, None)
+
+
+def test_a_compressed_recording_that_breaks_off_anywhere(tmp_path):
+    """Cut at each of its bytes, a compressed recording gives what is there, and an error."""
+    whole = written(tmp_path / "day.rec.gz").read_bytes()
+    cut = tmp_path / "cut.rec.gz"
+    lengths = []
+    for size in range(len(whole)):
+        cut.write_bytes(whole[:size])
+        given, error = read_all(cut)
+        assert given == ENTRIES[: len(given)]
+        assert error is not None, size
+        lengths.append(len(given))
+    assert lengths == sorted(lengths)
+    assert {*lengths} == {*range(len(ENTRIES) + 1)}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("garbage", "no JSON"),
+        ("", "no JSON"),
+        ("\xff\xfe", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("9" * 10_000, "no JSON"),
+        ("[1]", "no JSON object"),
+        ("null", "no JSON object"),
+        ("{}", "it does not say when that was"),
+        ('{"at":true,"event":"connected"}', "it does not say when that was"),
+        ('{"at":-1,"event":"connected"}', "it does not say when that was"),
+        ('{"at":NaN,"event":"connected"}', "it does not say when that was"),
+        ('{"at":Infinity,"event":"connected"}', "it was later than any date"),
+        ('{"at":1e30,"event":"connected"}', "it was later than any date"),
+        (f'{{"at":1{"0" * 400},"event":"connected"}}', "it was later than any date"),
+        ('{"at":1}', "nothing that a recording holds"),
+        ('{"at":1,"event":"yamada"}', "nothing that a recording holds"),
+        ('{"at":1,"event":"lost"}', "nothing that a recording holds"),
+        ('{"at":1,"event":"left out","size":"a"}', "nothing that a recording holds"),
+        ('{"at":1,"frame":7}', "nothing that a recording holds"),
+        ('{"at":1,"frame":"a"}', "the frame is not base64"),
+        ('{"at":1,"frame":"\u3042"}', "the frame is not base64"),
+        (
+            '{"at":1,"event":"end","frames":9}',
+            "1 frames stand before it, which is not what it says",
+        ),
+    ],
+)
+def test_a_line_that_is_none(tmp_path, line, problem):
+    """A line in the middle that can't be read is named, after all before it; nothing is quoted."""
+    path = written(tmp_path / "day.rec")
+    damaged = lines(path)
+    damaged[3] = line + "\n"
+    path.write_bytes("".join(damaged).encode("latin-1" if "\xff" in line else "utf-8"))
+    given, error = read_all(path)
+    assert given == ENTRIES[:2]
+    assert (error.line, error.problem) == (4, problem)
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        ("", "no recording: that begins with its header"),
+        ("{}", "no recording: that begins with its header"),
+        ('{"name": "basix"}', "no recording: that begins with its header"),
+        ("PK\x03\x04", "no JSON"),
+        (
+            '{"format":"basix_ws_cti recording","version":2}',
+            "a recording of version 2; this is able to read version 1",
+        ),
+        (
+            '{"format":"basix_ws_cti recording","version":"secret"}',
+            "a recording of version ?; this is able to read version 1",
+        ),
+        *(
+            (
+                json.dumps({"format": "basix_ws_cti recording", "version": 1, "started": started}),
+                "the header does not say when the recording started",
+            )
+            for started in (None, "today", "2026-01-31T09:00:00", "0001-01-01T00:00:00+09:00")
+        ),
+    ],
+)
+def test_what_is_no_recording(tmp_path, header, problem):
+    """A file that does not begin with a header that is known is refused by its first line."""
+    path = tmp_path / "day.rec"
+    path.write_text(f"{header}\n" if header else "")
+    given, error = read_all(path)
+    assert given == []
+    assert (error.line, error.problem) == (1, problem)
+
+
+def test_after_the_end_there_is_nothing(tmp_path):
+    """What stands after the last line is an error, for it is no part of this recording."""
+    path = written(tmp_path / "day.rec")
+    count = len(lines(path))
+    path.write_text(path.read_text() * 2)
+    given, error = read_all(path)
+    assert given == ENTRIES
+    assert (error.line, error.problem) == (count + 1, "the recording ended in the line before")
+
+
+def test_a_file_that_is_not_compressed(tmp_path):
+    """A file whose name says that it is compressed, and is not, is told from one that is cut."""
+    path = tmp_path / "day.rec.gz"
+    path.write_bytes(written(tmp_path / "day.rec").read_bytes())
+    given, error = read_all(path)
+    assert given == []
+    assert error.problem.startswith("not gzip's data")
+    damaged = bytearray(written(tmp_path / "other.rec.gz").read_bytes())
+    damaged[-6] ^= 1
+    path.write_bytes(damaged)
+    assert read_all(path)[0] == ENTRIES
+    assert read_all(path)[1].problem.startswith("not gzip's data")
+
+
+def test_a_line_without_end(tmp_path, monkeypatch):
+    """A line longer than that of any frame is not read into memory."""
+    monkeypatch.setattr("basix_ws_cti.recording.disk.MAX_LINE", 1000)
+    path = written(tmp_path / "day.rec")
+    with path.open("a") as file:
+        file.write("x" * 5000)
+    text = path.read_text().replace('"event":"end"', '"event":"connected"')
+    path.write_text(text)
+    given, error = read_all(path)
+    assert len(given) == len(ENTRIES) + 1
+    assert error.problem == "a line longer than any frame"
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    """A file that is not there, or a folder that is not, is the system's own error."""
+    with pytest.raises(FileNotFoundError):
+        read_recording(tmp_path / "day.rec")
+    with pytest.raises(FileNotFoundError):
+        Recorder(tmp_path / "folder" / "day.rec")
+
+
+def test_memory_is_flat(tmp_path):
+    """Reading ten times as many lines takes no more memory."""
+    peaks = []
+    for count in (2_000, 20_000):
+        path = tmp_path / f"{count}.rec"
+        written(path, (Frame(at, HELLO) for at in range(count)))
+        tracemalloc.start()
+        with read_recording(path) as recording:
+            assert sum(1 for _ in recording) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 20_000
+
+
+def test_zipped_files_are_plain_gzip(tmp_path):
+    """A compressed recording is what ``gzip`` reads, and holds no name of a file."""
+    path = written(tmp_path / "day.rec.gz")
+    assert gzip.decompress(path.read_bytes()) == written(tmp_path / "day.rec").read_bytes()
+    assert b"day" not in path.read_bytes()[:20]

@@ -1,0 +1,143 @@
+"""The documentation is true: its code runs, its links lead somewhere, its lists are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+
+import canaries
+import pages
+import pytest
+
+# Blocks that can't run here, each by its first line, and why.
+INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
+REDIS = "it needs a Redis: tests/test_example_redis.py starts one"
+REAL = "it needs a real PBX"
+NOT_RUN = {
+    "README.md": {
+        "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/python "
+        "examples/listen.py": INSTALLS,
+        ".venv/bin/pip install -q '.[dev]' && .venv/bin/python -m pytest": INSTALLS,
+    },
+    "docs/contributing.md": {"python3 -m venv .venv": INSTALLS},
+    "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
+    "docs/howto/crm.md": {
+        "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
+        "tests/test_examples_calls.py is one"
+    },
+    "docs/howto/fan-out.md": {
+        "python examples/redis_fanout.py --redis redis://127.0.0.1:6379 --stream basix": REDIS,
+        "python examples/redis_consumer.py --redis redis://127.0.0.1:6379 --stream basix": REDIS,
+    },
+    "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
+    "docs/howto/bug-report.md": {
+        "pip install 'basix_ws_cti[cli]'": INSTALLS,
+        "basix-ws-cti record bug.jsonl --anonymise --server bcs.brastel.com --domain acme": REAL,
+        "basix-ws-cti replay bug.jsonl": "there is no such recording",
+    },
+    "docs/howto/service.md": {
+        "[Unit]": "a service file: it needs systemd",
+        "FROM python:3.13-slim": "a container's file: it needs a registry",
+    },
+}
+
+# Pages whose code is run by other tests.
+ELSEWHERE = {
+    "docs/cli.md": "tests/cli runs the commands",
+}
+
+HERE = [page for page in pages.PAGES if page.relative_to(pages.ROOT).as_posix() not in ELSEWHERE]
+
+
+def name(page):
+    return page.relative_to(pages.ROOT).as_posix()
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """What a page's program sets in its environment ends with it."""
+    kept = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.mark.parametrize("page", HERE, ids=name)
+def test_the_code_runs(page, tmp_path, monkeypatch):
+    """Each block of a page runs as written, after those above it, and prints what is shown."""
+    stage = pages.Stage(name(page), tmp_path, monkeypatch, canaries.SIMULATED)
+    namespace = {"__name__": "__main__"}
+    for block in pages.blocks(page):
+        if block.first in NOT_RUN.get(block.page, ()):
+            continue
+        if block.file is not None:
+            (tmp_path / block.file).write_text(block.source, encoding="utf-8")
+            continue
+        with stage.day() if pages.SERVER in block.source else contextlib.nullcontext():
+            if block.source.startswith(">>>"):
+                pages.run_session(block, namespace)
+            elif block.language == "python":
+                pages.run_python(block, namespace)
+            elif block.language == "sh":
+                pages.run_shell(block, tmp_path)
+            else:
+                pytest.fail(
+                    f"{block}: nothing can run {block.language or 'that'}, nor is it listed"
+                )
+
+
+def test_what_is_not_run_is_there():
+    """Each block that is listed as not run is on its page, and so is each page."""
+    found = {(block.page, block.first) for page in pages.PAGES for block in pages.blocks(page)}
+    listed = {(page, first) for page, blocks in NOT_RUN.items() for first in blocks}
+    assert listed <= found
+    assert {*ELSEWHERE, *NOT_RUN, *pages.SLOWER} <= {name(page) for page in pages.PAGES}
+
+
+@pytest.mark.parametrize("page", HERE, ids=name)
+def test_a_program_that_is_saved_is_run(page):
+    """What a page has in a file is imported or run by a block further down."""
+    blocks = pages.blocks(page)
+    for at, block in enumerate(blocks):
+        if block.file is not None:
+            stem = block.file.removesuffix(".py")
+            assert any(re.search(rf"\b{stem}\b", later.source) for later in blocks[at + 1 :])
+
+
+def test_output_is_compared():
+    """What a block prints and what is shown are compared; ``…`` is any text, or any lines."""
+    shown = pages.pattern("one … three\n…\nfive\n")
+    assert shown.fullmatch("one 2 three\nfive\n")
+    assert shown.fullmatch("one 2 three\n4\n4\nfive\n")
+    assert not shown.fullmatch("one\nthree\nfive\n")
+    assert not shown.fullmatch("one 2 three\nfive\nsix\n")
+
+
+def slug(heading):
+    """A heading's anchor."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=name)
+def test_no_link_is_dead(page):
+    """Each link within the project leads to a file that is there, and a heading that is in it."""
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(\s*([^)\s]+?)\s*\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.is_file(), target
+        headings = re.findall(r"^#+ (.*)", there.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not anchor or anchor in map(slug, headings), target
+
+
+@pytest.mark.parametrize("folder", ["howto", "reference", "explanation"])
+def test_every_page_is_in_its_index(folder):
+    """Whoever comes to a folder's first page finds all others there."""
+    index = pages.ROOT / "docs" / folder / "index.md"
+    listed = re.findall(
+        r"^\|.*\]\((\w[\w-]*\.md)\)", index.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted([*listed, "index.md"]) == sorted(path.name for path in index.parent.glob("*.md"))

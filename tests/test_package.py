@@ -1,0 +1,127 @@
+"""What is built and handed out: the same bytes each time, and nothing in it but the package."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PARTS = (
+    *(".ci", ".github", "src", "tests", "examples", "docs"),
+    *("README.md", "LICENSE", "pyproject.toml", ".gitignore"),
+)
+
+
+def build(tree, out, *sorts):
+    """Build in a tree of its own: hatchling alone, nothing from elsewhere."""
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", *sorts, "-o", str(out), str(tree)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": "random"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def copied(to):
+    to.mkdir()
+    for name in PARTS:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "_build", ".*_cache", ".hypothesis")
+            shutil.copytree(ROOT / name, to / name, ignore=ignored)
+        elif (ROOT / name).exists():
+            shutil.copy(ROOT / name, to / name)
+    return to
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """An sdist and a wheel."""
+    base = tmp_path_factory.mktemp("built")
+    build(copied(base / "tree"), base / "dist")
+    return base
+
+
+def only(folder, pattern):
+    (path,) = folder.glob(pattern)
+    return path
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_the_same_bytes(built, tmp_path):
+    """Built again elsewhere, from files of another date and other rights, it is the same bytes."""
+    tree = copied(tmp_path / "another place")
+    for path in tree.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        path.chmod(path.stat().st_mode & 0o700)
+    build(tree, tmp_path / "dist")
+    assert digests(tmp_path / "dist") == digests(built / "dist")
+    assert len(digests(built / "dist")) == 2
+
+
+def test_the_sdist_holds_all_that_building_needs(built, tmp_path):
+    """The wheel built from the sdist is the wheel built from the tree."""
+    with tarfile.open(only(built / "dist", "*.tar.gz")) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    build(only(tmp_path / "source", "*"), tmp_path / "dist", "--wheel")
+    wheel = only(tmp_path / "dist", "*.whl")
+    assert digests(tmp_path / "dist")[wheel.name] == digests(built / "dist")[wheel.name]
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built):
+    """The wheel is for every platform, and holds the modules, ``py.typed`` and its own records."""
+    wheel = only(built / "dist", "*.whl")
+    assert wheel.name == f"basix_ws_cti-{PROJECT['version']}-py3-none-any.whl"
+    source = ROOT / "src"
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    info = f"basix_ws_cti-{PROJECT['version']}.dist-info/"
+    records = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    with zipfile.ZipFile(wheel) as archive:
+        assert set(archive.namelist()) == {
+            *modules,
+            "basix_ws_cti/py.typed",
+            *(info + name for name in records),
+        }
+
+
+def test_the_sdist_holds_what_its_tests_need(built):
+    """The sdist holds sources, tests, examples and docs, and nothing that a tool left behind."""
+    with tarfile.open(only(built / "dist", "*.tar.gz")) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for part in ("src/basix_ws_cti/py.typed", "tests/conftest.py", "tests/data/bench.frames.gz"):
+        assert part in names
+    assert {name.partition("/")[0] for name in names} <= {*PARTS, "PKG-INFO"}
+    assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/_build/|_cache", name)]
+
+
+def test_the_metadata(built):
+    """What an index shows is what pyproject.toml says, and invents nothing."""
+    with zipfile.ZipFile(only(built / "dist", "*.whl")) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        metadata = Parser().parsestr(archive.read(name).decode())
+    assert metadata["Name"] == "basix_ws_cti"
+    assert metadata["Version"] == PROJECT["version"]
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    required = [one for one in metadata.get_all("Requires-Dist") if "extra ==" not in one]
+    assert sorted(re.match(r"\w+", one)[0] for one in required) == ["attrs", "bert", "websockets"]
+    assert set(metadata.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
+    assert "Project-URL" not in metadata  # none is known yet
+    assert "Author-Email" not in metadata

@@ -1,0 +1,477 @@
+"""The straight way gives what the plain way gives, or leaves the frame to it."""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+
+import pytest
+from frames import BERT_NIL, Atom, Charlist, any_term, encode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutants import bench_frames
+
+from basix_ws_cti import (
+    BasixError,
+    Channel,
+    FieldSpec,
+    InfoEvent,
+    MessageParser,
+    User,
+    straight,
+    terms,
+)
+from basix_ws_cti.simulator import frames as story
+from basix_ws_cti.straight import (
+    HEAD_BYTES,
+    MAX_STRAIGHT_BYTES,
+    MAX_STRAIGHT_FIELDS,
+    MAX_STRAIGHT_READERS,
+    REFUSALS,
+    event_head,
+    event_reader,
+    may_go_straight,
+)
+from basix_ws_cti.terms import Limits
+
+BASE_URL = "https://xyz.com"
+TS = 1546839040024071
+UUID = "04b0aa6a-fb6a-4cb9-88d8-521e42662406"
+
+CHANNEL = Charlist("channel")
+UPDATED = Charlist("updated")
+
+# Every atom that the tests below mean to go straight: an atom is known once it has been met.
+WORDS = [
+    *("user", "end_user", "group", "ring", "calling", "ivr", "bridged", "park", "ringing"),
+    *("pstn", "inbound", "outbound", "internal", "external", "new", "bridged_endpoint", "nil"),
+]
+
+FIELDS = ("uuid", "direction", "offer_timestamp", "state", "target", "other_info", "end_user")
+
+
+@pytest.fixture(autouse=True)
+def _no_other_atoms():
+    """There is room to remember those of the tests, whatever ran before."""
+    terms._atoms.clear()
+    terms._atoms.update(terms._KNOWN_ATOMS)
+
+
+def as_otp_25(term):
+    """The term as older PBXs write it: atoms with tag 100."""
+    if term is None or isinstance(term, bool | Atom):
+        name = {None: "undefined", True: "true", False: "false"}.get(term, term)
+        return b"d\0" + bytes([len(name)]) + name.encode()
+    if isinstance(term, tuple) and len(term) < 256:
+        return b"h" + bytes([len(term)]) + b"".join(map(as_otp_25, term))
+    return encode(term)
+
+
+WRITERS = {25: as_otp_25, 26: encode}
+
+
+def event(record, *, otp=25, kind=CHANNEL, name=UPDATED):
+    return b"\x83" + WRITERS[otp]((Atom("info_event"), kind, tuple(record), name))
+
+
+def plain(spec, frame, base_url=None):
+    """What the plain way makes of a frame: a message, or an error's text."""
+    parser = MessageParser(base_url=base_url)
+    parser._specs[spec.element_name] = spec
+    try:
+        return parser.parse(frame)
+    except BasixError as error:
+        return str(error)
+
+
+def reader(spec, frame, base_url=None):
+    """What reads straight the frames that begin as this one does."""
+    for writer in WRITERS.values():
+        MessageParser().parse(b"\x83" + writer((Atom("any"), *map(Atom, WORDS))))
+    head = event_head(frame, spec)
+    assert head is not None
+    return event_reader(spec, base_url, head)
+
+
+def straightly(read, frame):
+    """The message that goes straight; ``None``: it is left to the plain way."""
+    try:
+        kind, element, name = read(frame)
+    except REFUSALS:
+        return None
+    return InfoEvent(kind, element, name)
+
+
+def same(one, other):
+    """Equal, and to the last type: 1, 1.0 and True are not the same."""
+    return one == other and repr(one) == repr(other)
+
+
+def record(**values):
+    usual = {
+        "uuid": UUID,
+        "direction": Atom("inbound"),
+        "offer_timestamp": TS,
+        "state": (TS, Atom("ivr"), "menu50"),
+        "target": (Atom("group"), 10001117, "a group", "0558007614"),
+        "other_info": (
+            *(Atom("end_user"), "1*A+B%2A*C**", Atom("outbound"), Atom("external")),
+            *("0734272995", TS, 10001103, None),
+        ),
+        "end_user": "735911*%E4%BD%90%E8%97%A4*Acme**Tokyo",
+    }
+    return list((usual | values).values())
+
+
+SPEC = FieldSpec("channel", FIELDS)
+
+
+# --------------------------------------------------------------------- what goes straight
+
+
+def test_the_benchmark_s_events():
+    """All of them go straight, and give what the plain way gives."""
+    spec, _, _, _, *events = islice(bench_frames(), 500)
+    parser = MessageParser()
+    read = reader(parser.parse(spec), events[0])
+    for frame in events:
+        message = parser.parse(frame)
+        assert same(straightly(read, frame), message)
+
+
+STORIES = ("inbound_call", "parked", "voicemail", "eavesdrop", "conference", "office")
+
+
+@pytest.mark.parametrize("base_url", [None, BASE_URL])
+@pytest.mark.parametrize("options", [{"otp": 25}, {"otp": 26}, {"otp": 26, "older": True}])
+def test_stories(options, base_url):
+    """Every event of simulated stories goes straight: of many kinds and states, in Japanese."""
+    parser = MessageParser(base_url=base_url)
+    readers, kinds, states = {}, set(), set()
+    for frame in [frame for name in STORIES for frame in story(name, **options)]:
+        message = parser.parse(frame)
+        if not isinstance(message, InfoEvent):
+            continue
+        kind = message.element_name
+        spec = parser._specs[kind]
+        read = readers.setdefault(kind, event_reader(spec, base_url, event_head(frame, spec)))
+        assert same(straightly(read, frame), message)
+        kinds.add(kind)
+        states.add(type(getattr(message.element, "state", None)))
+    assert {"channel", "user", "terminal"} <= kinds
+    assert len(states) > 6
+
+
+VALUES = {
+    "text": "abc",
+    "Japanese": "東京",
+    "no text": "",
+    "a long text": "a" * 300,
+    "charlist": Charlist("abc"),
+    "empty list": [],
+    "bert nil": BERT_NIL,
+    "bert true": (Atom("bert"), Atom("true")),
+    "no value": None,
+    "true": True,
+    "a known atom": Atom("inbound"),
+    "0": 0,
+    "-1": -1,
+    "70,000": 70_000,
+    "2**31": 2**31,
+    "a timestamp": TS,
+    "minus a timestamp": -TS,
+    "2**56": 2**56,
+    "2**64 - 1": 2**64 - 1,
+    "empty tuple": (),
+    "tuple of four": (Atom("user"), 1, None, "1001"),
+    "tuple of eight": (Atom("user"), 1, None, None, None, TS, None, None),
+    "tuple of eight, a person": (Atom("pstn"), "1*A", None, None, None, TS, None, None),
+    "tuple of eight, nobody": (None, None, Atom("inbound"), None, [], None, None, []),
+    "tuple of eight, texts": ("user", "1", "a", "b", "c", "d", "e", "f"),
+    "tuple of three": (Atom("user"), 1, None),
+    "tuple of scalars": (1, 300, -5, "a", Atom("inbound"), None, [], Charlist("x"), 2**63, ""),
+    "a state": (TS, Atom("ringing")),
+    "a state with a part more": (TS, Atom("ringing"), 1),
+    "a state without its part": (TS, Atom("ivr")),
+    "a state whose name is text": (TS, "ivr", "menu"),
+    "a state of another time": (1, Atom("ivr"), "menu"),
+    "a state of no time": (None, Atom("ivr"), "menu"),
+    "a state before its time": (-TS, Atom("ivr"), "menu"),
+    "a state of nanoseconds": (TS * 1000, Atom("ivr"), "menu"),
+    "a state nobody knows": (TS, Atom("new"), 1, []),
+    "park": (TS, Atom("park"), 901, None, 7, "A"),
+    "calling nobody": (TS, Atom("calling"), Atom("internal"), Atom("user"), None),
+    "calling, no more": (TS, Atom("calling")),
+}
+
+# Tuples in tuples, where they belong.
+CALLING = {
+    "a number": (TS, Atom("calling"), Atom("external"), Atom("pstn"), ("03123", None)),
+    "a group": (
+        *(TS, Atom("calling"), Atom("internal"), Atom("group")),
+        (Atom("ring"), 12, None, [], "q"),
+    ),
+    "a group, in short": (TS, Atom("calling"), None, Atom("group"), (Atom("ring"),)),
+    "an endpoint": (
+        *(TS, Atom("calling"), None, Atom("bridged_endpoint")),
+        ("a", Charlist("b")),
+    ),
+    "bert nil": (TS, Atom("calling"), None, Atom("user"), BERT_NIL),
+}
+
+
+@pytest.mark.parametrize("otp", WRITERS)
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_any_value_in_any_field(field, value, otp):
+    """What a PBX may put into a field goes straight, and gives what the plain way gives."""
+    frame = event(record(**{field: value}), otp=otp)
+    message = straightly(reader(SPEC, frame), frame)
+    assert message is not None
+    assert same(message, plain(SPEC, frame))
+
+
+@pytest.mark.parametrize("otp", WRITERS)
+@pytest.mark.parametrize("value", CALLING.values(), ids=CALLING)
+def test_calling(value, otp):
+    """Whoever is called, whatever describes them."""
+    frame = event(record(state=value), otp=otp)
+    message = straightly(reader(SPEC, frame), frame)
+    assert message is not None
+    assert same(message, plain(SPEC, frame))
+
+
+def test_bert_nil_in_a_structure():
+    """A part of a structure may be sent as no value the long way."""
+    frame = event(record(other_info=(*[BERT_NIL] * 7, (Atom("bert"), Atom("true")))))
+    message = straightly(reader(SPEC, frame), frame)
+    assert message is not None
+    assert same(message, plain(SPEC, frame))
+
+
+DETOURS = {
+    "an atom not met before": Atom("not_met_before_" + "x" * 40),
+    "Latin-1": b"\xe9",
+    "a float": 1.5,
+    "a list": [1],
+    "a map": {"a": 1},
+    "nine bytes": 2**64,
+    "a tuple in a tuple": ((1,),),
+    "a bert time": (Atom("bert"), Atom("time"), 1546, 839040, 24071),
+    "four parts, of which one is bert": (Atom("bert"), Atom("regex"), "a", []),
+    "eight parts, of which one is bert": (Atom("bert"), *[None] * 7),
+    "a call within a call": (TS, Atom("calling"), None, Atom("user"), ((1,),)),
+    "a call to bert": (TS, Atom("calling"), None, None, (Atom("bert"), Atom("new"))),
+    "a large tuple": (None,) * 256,
+}
+
+
+@pytest.mark.parametrize("otp", WRITERS)
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("value", DETOURS.values(), ids=DETOURS)
+def test_detours(field, value, otp):
+    """What is rare or malformed is left to the plain way, whichever field it stands in."""
+    frame = event(record(**{field: value}), otp=otp)
+    assert straightly(reader(SPEC, frame), frame) is None
+
+
+@settings(deadline=None)  # a reader may have to be made
+@given(data=st.data(), otp=st.sampled_from([*WRITERS]), base_url=st.sampled_from([None, BASE_URL]))
+def test_any_term_in_any_field(data, otp, base_url):
+    """Whatever a field holds: the same as on the plain way, or no way."""
+    values = data.draw(
+        st.dictionaries(st.sampled_from(FIELDS), any_term() | st.sampled_from([*VALUES.values()]))
+    )
+    frame = event(record(**values), otp=otp)
+    expected = plain(SPEC, frame, base_url)  # also: what atoms there are, have been met
+    message = straightly(reader(SPEC, frame, base_url), frame)
+    assert message is None or same(message, expected)
+
+
+@pytest.mark.parametrize("tag", ["s", "w"])
+def test_an_atom_in_another_form(tag):
+    """An atom may be written otherwise than its neighbours, if it has been met so."""
+    frame = event(record()).replace(b"d\0\7inbound", tag.encode() + b"\7inbound")
+    expected = plain(SPEC, frame)
+    assert expected.element.direction == "inbound"
+    assert same(straightly(reader(SPEC, frame), frame), expected)
+
+
+def test_fields_nobody_knows():
+    """They are in ``extra``, all of a kind that nobody knows; and a name may come twice."""
+    for kind, names in (
+        ("channel", ("uuid", "new", "tags", "other", "tags")),
+        ("robot_of_some_kind", ("id", "new", "state", "other_info", "id")),
+        ("queued_channel", ("uuid", "peer_number", "target", "x", "y")),
+        ("user", ("id", "avatar", "other_info", "label", "name")),
+    ):
+        spec = FieldSpec(kind, names)
+        for base_url in (None, BASE_URL):
+            frame = event([1, "a.png", (TS, None), [], "b;c"], kind=Charlist(kind))
+            message = straightly(reader(spec, frame, base_url), frame)
+            assert message is not None
+            assert same(message, plain(spec, frame, base_url))
+
+
+def test_the_result_is_final():
+    """An element that came straight is one of the class itself, with each of its fields set."""
+    frame = event([1, "a.png"], kind=Charlist("user"))
+    spec = FieldSpec("user", ("id", "avatar"))
+    kind, element, name = reader(spec, frame, BASE_URL)(frame)
+    assert (kind, name) == ("user", "updated")
+    assert type(element) is User
+    assert element == User(id=1, avatar=f"{BASE_URL}/basix/avatars/users/a.png")
+    assert type(reader(SPEC, event(record()))(event(record()))[1]) is Channel
+
+
+# ----------------------------------------------------------------------- broken frames
+
+
+@pytest.mark.parametrize("otp", WRITERS)
+def test_no_more_and_no_less(otp):
+    """A frame that is cut, or goes on, anywhere, does not go straight."""
+    frame = event(record(state=CALLING["a group"]), otp=otp)
+    read = reader(SPEC, frame)
+    assert straightly(read, frame) is not None
+    for size in range(len(frame)):
+        assert straightly(read, frame[:size]) is None
+    assert straightly(read, frame + b"\0") is None
+    assert straightly(read, frame + frame[-10:]) is None
+
+
+@pytest.mark.parametrize("otp", WRITERS)
+def test_a_byte_changed(otp):
+    """Whichever byte is changed: the same as on the plain way, or no way."""
+    frame = bytearray(event(record(state=CALLING["a group"]), otp=otp))
+    read = reader(SPEC, bytes(frame))
+    draw = random.Random(0)
+    straight_ones = 0
+    for at, byte in enumerate(frame):
+        for other in {*b"\0\1\7\10adhjmnw\xff", byte ^ 1, draw.randrange(256)}:
+            frame[at] = other
+            expected = plain(SPEC, bytes(frame))
+            message = straightly(read, bytes(frame))
+            assert message is None or same(message, expected), (at, other)
+            straight_ones += message is not None
+        frame[at] = byte
+    assert 1000 < straight_ones < 14 * len(frame) - 1000
+
+
+def test_a_length_of_more_than_a_byte():
+    """Lengths are read whole: a text of 65,536 and more bytes is none of their rest."""
+    frame = event(record())
+    read = reader(SPEC, frame)
+    at = frame.index(b"m\0\0\0$")
+    for position in (1, 2, 3):
+        longer = bytearray(frame)
+        longer[at + position] = 1
+        assert straightly(read, bytes(longer)) is None
+
+
+# ------------------------------------------------------------------------- the head
+
+
+@pytest.mark.parametrize("otp", WRITERS)
+@pytest.mark.parametrize("form", [Charlist, Atom, str])
+def test_forms_of_kinds_and_names(form, otp):
+    """A kind, and an event's name, may be a charlist, an atom or a binary."""
+    for name in ("added", "updated", "removed"):
+        frame = event(record(), otp=otp, kind=form("channel"), name=form(name))
+        message = straightly(reader(SPEC, frame), frame)
+        assert same(message, plain(SPEC, frame))
+        assert message.event_name == name
+    frame = event(record(), otp=otp, kind=form("channel"), name=form("rung"))
+    assert straightly(reader(SPEC, frame), frame) is None
+
+
+def test_another_head():
+    """A reader takes no frame with another head than its own: kind, form, number of fields."""
+    read = reader(SPEC, event(record()))
+    assert straightly(read, event(record(), otp=26)) is None
+    assert straightly(read, event(record(), kind=Charlist("chancel"))) is None
+    assert straightly(read, event(record()[:-1])) is None
+    assert straightly(read, event([*record(), None])) is None
+
+
+def test_frames_without_a_head():
+    """What no reader is made for: other messages and forms, short, long and strange kinds."""
+    assert event_head(event(record()), SPEC) == event(record()).partition(b"m\0\0\0$")[0]
+    for frame in (
+        event(record()[:-1]),
+        event(record(), kind=Charlist("user")),
+        b"\x83h\3" + event(record())[3:],
+        b"\x83" + encode((Atom("system_msg"), "logout")),
+        event(record()).replace(b"d\0\ninfo_event", b"s\ninfo_event"),
+    ):
+        assert event_head(frame, SPEC) is None
+    for kind, size, there in (
+        ("user", 1, True),
+        ("use", 1, False),  # the first bytes would reach into the record
+        ("チャネル", 1, False),
+        ("user", MAX_STRAIGHT_FIELDS, True),
+        ("user", MAX_STRAIGHT_FIELDS + 1, False),
+    ):
+        spec = FieldSpec(kind, tuple(f"f{number}" for number in range(size)))
+        frame = event([1] * size, otp=26, kind=Atom(kind))
+        head = event_head(frame, spec)
+        assert (head is not None) is there
+        assert head is None or len(head) >= HEAD_BYTES
+
+
+# ------------------------------------------------------------------------ the limits
+
+
+def test_how_much_goes_straight():
+    """A frame of so many bytes, a record of so many fields, and readers of so many specs."""
+    assert (MAX_STRAIGHT_BYTES, MAX_STRAIGHT_FIELDS) == (4096, 64)
+    for number in range(2 * MAX_STRAIGHT_READERS):
+        spec = FieldSpec("channel", ("uuid", f"f{number}"))
+        frame = event([1, 2])
+        reader(spec, frame)
+    assert event_reader.cache_info().currsize == MAX_STRAIGHT_READERS == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("terms", 100_000),
+        ("depth", 4),
+        ("big_integer_bytes", 8),
+        ("frame_bytes", MAX_STRAIGHT_BYTES),
+    ],
+)
+def test_limits(name, least):
+    """Nothing goes straight under limits that it might pass."""
+    assert may_go_straight(Limits(**{name: least}))
+    assert not may_go_straight(Limits(**{name: least - 1}))
+
+
+def test_the_limits_of_the_dearest_frame():
+    """A frame that may go straight is within those limits, whatever is in it."""
+    least = Limits(terms=100_000, depth=4, big_integer_bytes=8, frame_bytes=MAX_STRAIGHT_BYTES)
+    spec = FieldSpec("channel", ("state", *(f"f{number}" for number in range(18))))
+    call = (TS, Atom("calling"), None, Atom("user"), ([],) * 255)
+    for value in (([],) * 200, ((),) * 200, call, (2**63,) * 18):
+        frame = event([value, *[[]] * 18])
+        assert len(frame) <= MAX_STRAIGHT_BYTES
+        parser = MessageParser(limits=least)
+        parser._specs["channel"] = spec
+        assert same(parser.parse(frame), plain(spec, frame))
+
+
+def test_no_text_of_a_peer_is_compiled(monkeypatch):
+    """Kinds and names that a peer makes up are in no source."""
+    sources = []
+    compiled = straight.generate
+
+    def generate(cls, **given):
+        sources.append(repr((given["parameters"], given["before"], given["values"])))
+        return compiled(cls, **given)
+
+    monkeypatch.setattr(straight, "generate", generate)
+    spec = FieldSpec("evil_kind_of_things", ("evil_name", "uuid", "__class__", "); evil("))
+    frame = event([1, 2, 3, 4], kind=Charlist(spec.element_name))
+    message = straightly(reader(spec, frame), frame)
+    assert message.element.extra["evil_name"] == 1
+    assert sources
+    assert not any("evil" in source for source in sources)
