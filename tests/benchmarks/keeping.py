@@ -1,24 +1,20 @@
-"""The mirror and the calls: what each event costs them, and how the main costs grow."""
+"""The mirror and the calls: what each event costs them, how costs grow, what a mirror weighs."""
 
 from __future__ import annotations
 
-import marshal
-import math
-from collections.abc import Callable, Sequence
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import workload
-from measure import Row, Size, calling, cpu_seconds, rows_against, take_turns
+from measure import Row, Size, apart, calling, cpu, rows, take_turns
 from parsing import FLOOR, floor
 
-from basix_ws_cti import MessageParser, Mirror
+from basix_ws_cti import InitialInfo, MessageParser, Mirror, to_dict
 from basix_ws_cti.calls import CallTracker
 from basix_ws_cti.messages import Message
 from basix_ws_cti.terms import decode
-
-Prepare = Callable[[], Callable[[], object]]
-
-# What the growth of a cost is measured in: the exponent k of n to the power of k.
-EXPONENT = "exponent"
 
 
 def parsed(session: workload.Session) -> tuple[list[Message], list[Message]]:
@@ -30,7 +26,7 @@ def parsed(session: workload.Session) -> tuple[list[Message], list[Message]]:
     )
 
 
-def mirror_of(messages: Sequence[Message]) -> Mirror:
+def mirror_of(messages: Iterable[Message]) -> Mirror:
     """A mirror that has seen these."""
     mirror = Mirror()
     for message in messages:
@@ -38,118 +34,125 @@ def mirror_of(messages: Sequence[Message]) -> Mirror:
     return mirror
 
 
-def applying(before: Sequence[Message], messages: Sequence[Message]) -> Prepare:
-    """Messages for a mirror that knows what was before."""
-
-    def prepare() -> Callable[[], object]:
-        apply = mirror_of(before).apply
-        return lambda: [None for message in messages if apply(message) is None]
-
-    return prepare
+def applying(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
+    """A contestant: messages for a mirror that knows what was before."""
+    return cpu(lambda: (mirror_of(before).apply, messages))
 
 
-def tracking(before: Sequence[Message], messages: Sequence[Message]) -> Prepare:
-    """The changes of these messages for a tracker that knows what was before."""
+def tracking(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
+    """A contestant: the changes of these messages, for a tracker that knows what was before."""
     mirror = mirror_of(before)
     channels = [*mirror.channels.values()]
     changes = [mirror.apply(message) for message in messages]
-
-    def prepare() -> Callable[[], object]:
-        apply = CallTracker(channels).apply
-        return lambda: [None for some in changes if apply(some) is None]
-
-    return prepare
+    return cpu(lambda: (CallTracker(channels).apply, changes))
 
 
-def events(size: Size, number: int) -> list[Row]:
-    """``Mirror`` and ``CallTracker``, for each event of a simulated day that is parsed already."""
+def keeping(size: Size, number: int) -> list[Row]:
+    """``Mirror`` and ``CallTracker``, for each event of a day that is parsed already."""
     session = workload.day(size.events, seed=number + 1)
-    before, messages = parsed(session)
-    measured = take_turns(
-        {
-            FLOOR: calling((marshal.loads, floor(session.events))),
-            "Mirror.apply": cpu_seconds(applying(before, messages)),
-            "CallTracker.apply": cpu_seconds(tracking(before, messages)),
-        },
-        size.rounds,
-    )
-    return rows_against(FLOOR, measured, group="keeping", count=len(messages))
+    compared = {
+        FLOOR: floor(session.events),
+        "Mirror.apply": applying(*parsed(session)),
+        "CallTracker.apply": tracking(*parsed(session)),
+    }
+    return rows("keeping", FLOOR, take_turns(compared, size.rounds))
 
 
-def growth(size: Size, _: int) -> list[Row]:
-    """The main costs for n/4, n/2 and n: an exponent of 1 is growth in proportion."""
-    rows = []
-    counts = [size.growing, size.growing * 2, size.growing * 4]
-    for name, cost in COSTS.items():
-        measured = take_turns(
-            {str(count): cpu_seconds(cost(count)) for count in counts}, size.rounds
-        )
-        rounds = list(zip(*measured.values(), strict=True))
-        rows.append(
-            Row(
-                group="growth",
-                name=f"{name}, n = {counts[-1]:,}",
-                unit="ms",
-                values=[last * 1e3 for *_, last in rounds],
-                figures=[slope(counts, seconds) for seconds in rounds],
-                base=EXPONENT,
-                cpu=sum(map(sum, rounds)),
-            )
-        )
-    return rows
+# -- growth: for each cost, what it is for n things, each ------------------------------------
 
 
-def slope(counts: Sequence[int], seconds: Sequence[float]) -> float:
-    """The exponent that fits best: least squares of the logarithms."""
-    xs, ys = [math.log(one) for one in counts], [math.log(one) for one in seconds]
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    across = sum((one - x) * (other - y) for one, other in zip(xs, ys, strict=True))
-    return across / sum((one - x) ** 2 for one in xs)
-
-
-# -- costs: what is prepared for n, of which the rest is measured -------------------------------
-
-
-def decode_users(count: int) -> Prepare:
+def decode_users(count: int) -> Callable[[], float]:
     _, info = workload.company(count)
-    return lambda: lambda: decode(info)
+    return calling(decode, [info], count=count)
 
 
-def parse_users(count: int) -> Prepare:
+def parse_users(count: int) -> Callable[[], float]:
     spec, info = workload.company(count)
     parser = MessageParser()
     parser.parse(spec)
-    return lambda: lambda: parser.parse(info)
+    return calling(parser.parse, [info], count=count)
 
 
-def keep_users(count: int) -> Prepare:
+def keep_users(count: int) -> Callable[[], float]:
     before, _ = parsed(workload.Session(workload.company(count), []))
-    return applying([], before)
+    return cpu(lambda: (Mirror().apply, before), count)
 
 
-def become_users(count: int) -> Prepare:
+def become_users(count: int) -> Callable[[], float]:
     before, _ = parsed(workload.Session(workload.company(count), []))
-
-    def prepare() -> Callable[[], object]:
-        old, new = Mirror(), mirror_of(before)
-        return lambda: old.become(new)
-
-    return prepare
-
-
-def keep_channels(count: int) -> Prepare:
-    return applying(*parsed(workload.rush(count)))
-
-
-def track_calls(count: int) -> Prepare:
-    return tracking(*parsed(workload.rush(count)))
+    return cpu(lambda: (Mirror().become, [mirror_of(before)]), count)
 
 
 COSTS = {
-    "decode of n users": decode_users,
-    "parse of n users": parse_users,
-    "Mirror.apply of n users": keep_users,
-    "Mirror.become with n users": become_users,
-    "Mirror.apply of n channels that come and go": keep_channels,
-    "CallTracker.apply of n channels that come and go": track_calls,
+    "decode of users": decode_users,
+    "MessageParser.parse of users": parse_users,
+    "Mirror.apply of users": keep_users,
+    "Mirror.become with users": become_users,
+    "Mirror.apply of channels that come and go": lambda n: applying(*parsed(workload.rush(n))),
+    "CallTracker.apply of channels that come and go": lambda n: tracking(*parsed(workload.rush(n))),
 }
+
+
+def growth(size: Size, _: int) -> list[Row]:
+    """n, 2 n and 4 n things: what each costs, in multiples of what each of the fewest does."""
+    table = []
+    counts = [size.growing, size.growing * 2, size.growing * 4]
+    for cost, contestant in COSTS.items():
+        compared = {f"{count:,}": contestant(count) for count in counts}
+        measured = take_turns(compared, size.rounds)
+        table += rows("growth", f"{counts[0]:,}", measured, prefix=f"{cost}: ")
+    return table
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+def dicts_of(messages: Iterable[Message]) -> Mapping[str, Any]:
+    """What is read, in plain dicts, and nothing else of it."""
+    return {
+        message.element_name: {key: to_dict(one) for key, one in message.elements.items()}
+        for message in messages
+        if isinstance(message, InitialInfo)
+    }
+
+
+def weight(
+    holder: Callable[[Iterable[Message]], Mapping[str, Any]],
+    specs: list[bytes],
+    infos: list[bytes],
+    count: int,
+) -> float:
+    """Bytes for each of ``count`` elements that a holder makes of the frames, all else gone."""
+    parser = MessageParser()
+    for frame in specs:
+        parser.parse(frame)
+    gc.collect()
+    tracemalloc.start()
+    held = holder(parser.parse(frame) for frame in infos)
+    gc.collect()
+    size = tracemalloc.get_traced_memory()[0]
+    assert sum(len(held[kind]) for kind in held) == count
+    return size / count
+
+
+def memory(size: Size, _: int) -> list[Row]:
+    """A mirror in multiples of plain dicts of the same elements, for each element.
+
+    Each is read from the same frames in a process of its own: neither shares a text with the
+    other, and what one shares within itself is counted once.
+    """
+    users, calls = size.held
+    table = []
+    for kinds, what, count in (
+        (("user",), f"{users:,} users", users),
+        (("channel",), f"{calls * 2:,} channels", calls * 2),
+        (("user", "channel"), "both", users + calls * 2),
+    ):
+        frames = workload.company(users, calls, kinds)
+        specs, infos = frames[: len(kinds)], frames[len(kinds) :]
+        measured = {
+            name: [apart(weight, holder, specs, infos, count)]
+            for name, holder in (("dicts", dicts_of), ("mirror", mirror_of))
+        }
+        table += rows("memory", "dicts", measured, prefix=f"{what}: ", unit="B", scale=1)
+    return table

@@ -1,25 +1,23 @@
-"""``Client`` over a loopback socket: how much it takes, and how long it holds the event loop.
-
-The client has its mirror, one subscriber to every change, and follows calls.
-"""
+"""The way over a loopback socket: how much is taken, and how long the event loop is held."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import gc
 import itertools
+import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+import websockets
 import workload
-from attrs import define, frozen
-from measure import Row, Size, take_turns
-from server import SINGLY, serving
-from websockets.asyncio.client import connect
+from attrs import define
+from measure import Row, Size, rows, take_turns
+from server import serving
 
-from basix_ws_cti import Client, MessageParser, Mirror
+from basix_ws_cti import Client, MessageParser, Mirror, Msg, connect
 from basix_ws_cti.calls import CallTracker
 from basix_ws_cti.simulator.wire import Writer
 
@@ -29,32 +27,15 @@ END = Writer().msg("end")
 PATIENCE = 300
 
 
-@frozen
-class Taken:
-    """What a round took, in seconds."""
-
-    wall: float
-    cpu: float
-
-
-@define
-class Steps:
-    """Milliseconds of the longest step of an event loop, and of the longest collection in one.
-
-    CPU time: that others have the machine meanwhile is not counted.
-    """
-
-    own: float = 0.0
-    collecting: float = 0.0
+def bare(port: int, name: str) -> websockets.connect:
+    """A connection of the WebSocket library's own."""
+    url = f"ws://127.0.0.1:{port}/?app_name={name}"
+    return websockets.connect(url, compression=None, max_size=None, proxy=None)
 
 
 async def read_bare(port: int, name: str) -> None:
-    """A receive loop of the WebSocket library, and nothing else."""
-    url = f"ws://127.0.0.1:{port}/?app_name={name}"
-    async with (
-        asyncio.timeout(PATIENCE),
-        connect(url, compression=None, max_size=None, proxy=None) as websocket,
-    ):
+    """A receive loop, and nothing else."""
+    async with bare(port, name) as websocket:
         while await websocket.recv() != END:
             pass
 
@@ -62,155 +43,170 @@ async def read_bare(port: int, name: str) -> None:
 async def read_by_hand(port: int, name: str) -> None:
     """A receive loop that parses, keeps a mirror and follows calls, and has no ``Client``."""
     parser, mirror, tracker = MessageParser(), Mirror(), CallTracker()
-    url = f"ws://127.0.0.1:{port}/?app_name={name}"
-    async with (
-        asyncio.timeout(PATIENCE),
-        connect(url, compression=None, max_size=None, proxy=None) as websocket,
-    ):
+    async with bare(port, name) as websocket:
         while (frame := await websocket.recv()) != END:
             tracker.apply(mirror.apply(parser.parse(frame)))
-    assert mirror.channels
 
 
-async def read_with_client(port: int, name: str) -> None:
-    """A client with its mirror, one subscriber, and calls."""
+async def read_messages(port: int, name: str) -> None:
+    """``connect``, whose messages are thrown away."""
+    async with connect(f"ws://127.0.0.1:{port}", app_name=name) as cti:
+        async for message in cti:
+            if type(message) is Msg:
+                return
+
+
+async def read_with_client(
+    port: int, name: str, *, subscriber: bool = False, calls: bool = False
+) -> tuple[int, int]:
+    """A client with its mirror, and what else is asked for; how many changes and calls it saw."""
     seen = 0
     ended = asyncio.Event()
-    async with (
-        asyncio.timeout(PATIENCE),
-        Client(f"ws://127.0.0.1:{port}", app_name=name) as client,
-    ):
+
+    async def subscribe() -> None:
+        nonlocal seen
+        async for _ in client.changes():
+            seen += 1
+
+    async with Client(f"ws://127.0.0.1:{port}", app_name=name) as client:
         client.on_msg(lambda _: ended.set())
-        calls = client.calls
-
-        async def subscribe() -> None:
-            nonlocal seen
-            async for _ in client.changes():
-                seen += 1
-
-        task = asyncio.create_task(subscribe())
+        followed = client.calls if calls else ()
+        task = asyncio.create_task(subscribe()) if subscriber else None
         await ended.wait()
         await client.synced()
-    await task
-    assert len(calls) <= seen > 0
+    if task is not None:
+        await task
+    return seen, len(followed)
 
 
-def timed(
-    reader: Callable[[int, str], Coroutine[Any, Any, None]], port: int, name: str
-) -> Callable[[], Taken]:
-    """A contestant: one connection, to the end of what comes."""
+READERS: dict[str, Callable[[int, str], Coroutine[Any, Any, object]]] = {
+    "bare loop": read_bare,
+    "by hand": read_by_hand,
+    "connect": read_messages,
+    "Client": read_with_client,
+    "Client, subscriber": functools.partial(read_with_client, subscriber=True),
+    "Client, subscriber, calls": functools.partial(read_with_client, subscriber=True, calls=True),
+}
 
-    def measure() -> Taken:
-        gc.collect()
-        wall, cpu = time.perf_counter(), time.process_time()
-        asyncio.run(reader(port, name))
-        return Taken(time.perf_counter() - wall, time.process_time() - cpu)
 
-    return measure
+def run(reader: Coroutine[Any, Any, object]) -> object:
+    """Let a reader come to its end."""
+    gc.collect()
+    return asyncio.run(asyncio.wait_for(reader, PATIENCE))
 
 
 def flood(events: int, number: int) -> dict[str, list[bytes]]:
-    """So many events twice: the benchmark's over and over, and a day's that come but once."""
+    """So many events, twice: the benchmark's over and over, and a day's that come but once."""
     bench, day = workload.bench(), workload.day(events, seed=number + 1)
     again = itertools.islice(workload.ever_new(bench.events), events)
     return {"bench": [*bench.opening, *again, END], "day": [*day.opening, *day.events, END]}
 
 
 def socket(size: Size, number: int) -> list[Row]:
-    """Messages that ``Client`` takes in a second, in multiples of a bare receive loop's."""
-    rows = []
+    """A message over a socket, in multiples of what it takes in a bare receive loop."""
+    table = []
     programmes = flood(size.flood, number)
-    programmes["day" + SINGLY] = programmes["day"]
     with serving(programmes) as port:
         for name, frames in programmes.items():
+
+            def timed(reader: str, name: str = name) -> tuple[float, float]:
+                wall, spent = time.perf_counter(), time.process_time()
+                run(READERS[reader](port, name))
+                return time.perf_counter() - wall, time.process_time() - spent
+
             measured = take_turns(
-                {
-                    "bare loop": timed(read_bare, port, name),
-                    "by hand": timed(read_by_hand, port, name),
-                    "Client": timed(read_with_client, port, name),
-                },
-                size.floods,
+                {reader: functools.partial(timed, reader) for reader in READERS}, size.floods
             )
-            for unit, place in (("msg/s", "wall"), ("msg/CPU s", "cpu")):
-                for who, rounds in measured.items():
-                    rates = [len(frames) / getattr(one, place) for one in rounds]
-                    bare = [len(frames) / getattr(one, place) for one in measured["bare loop"]]
-                    rows.append(
-                        Row(
-                            group="socket",
-                            name=f"{name}: {who}, {unit}",
-                            unit=unit,
-                            values=rates,
-                            figures=[a / b for a, b in zip(rates, bare, strict=True)],
-                            base="bare loop",
-                            cpu=sum(one.cpu for one in rounds),
-                            more_is_better=True,
-                        )
-                    )
-    return rows
+            for place, clock in enumerate(("wall", "CPU")):
+                each = {
+                    reader: [seconds[place] / len(frames) for seconds in rounds]
+                    for reader, rounds in measured.items()
+                }
+                table += rows("socket", "bare loop", each, prefix=f"{name}, {clock}: ", unit="µs")
+    return table
 
 
-@contextlib.contextmanager
-def watched_loop() -> Iterator[Steps]:
-    """Each step of any event loop is timed, what the collector takes of it apart."""
-    steps = Steps()
-    collecting = started = 0.0
+@define
+class Held:
+    """How long an event loop is held at most, in seconds, while it is watched."""
 
-    def collect(phase: str, _: object) -> None:
-        nonlocal collecting, started
+    step: float = 0.0
+    """By one step, in CPU time of its thread, collections apart: others have the machine too."""
+    wait: float = 0.0
+    """For a task that wants it each millisecond, on the clock, collections apart."""
+    collection: float = 0.0
+    """By one garbage collection, in CPU time of whichever thread it is in: all stand still."""
+    _began: tuple[float, float] = (0.0, 0.0)
+    _collecting: float = 0.0  # CPU seconds of collections in this step
+    _collected: float = 0.0  # seconds of all collections, on the clock
+
+    def collect(self, phase: str, _: object) -> None:
+        """A collection begins or ends."""
         if phase == "start":
-            started = time.thread_time()
-        else:
-            collecting += time.thread_time() - started
+            self._began = time.perf_counter(), time.thread_time()
+            return
+        wall, spent = self._began
+        took = time.thread_time() - spent
+        self._collected += time.perf_counter() - wall
+        self.collection = max(self.collection, took)
+        if threading.current_thread() is threading.main_thread():
+            self._collecting += took
 
-    run = asyncio.Handle._run
+    def run(self, plain_run: Callable[[asyncio.Handle], None], handle: asyncio.Handle) -> None:
+        """Take a step, and time it."""
+        self._collecting = 0.0
+        begin = time.thread_time()
+        plain_run(handle)
+        self.step = max(self.step, time.thread_time() - begin - self._collecting)
 
-    def timed_run(handle: asyncio.Handle) -> None:
-        nonlocal collecting
-        collecting = 0.0
-        start = time.thread_time()
-        run(handle)
-        own = time.thread_time() - start - collecting
-        steps.own = max(steps.own, own * 1e3)
-        steps.collecting = max(steps.collecting, collecting * 1e3)
+    async def want(self) -> None:
+        """Be a task that wants the loop each millisecond."""
+        while True:
+            begin, collected = time.perf_counter(), self._collected
+            await asyncio.sleep(0.001)
+            late = time.perf_counter() - begin - 0.001 - (self._collected - collected)
+            self.wait = max(self.wait, late)
 
-    gc.callbacks.append(collect)
-    asyncio.Handle._run = timed_run
+    async def watch(self, reader: Coroutine[Any, Any, object]) -> None:
+        """Let a reader come to its end."""
+        wanting = asyncio.create_task(self.want())
+        await reader
+        wanting.cancel()
+
+
+def watched(reader: Coroutine[Any, Any, object]) -> Held:
+    """How long a reader holds its event loop."""
+    held = Held()
+    plain_run = asyncio.Handle._run
+    asyncio.Handle._run = lambda handle: held.run(plain_run, handle)
+    gc.callbacks.append(held.collect)
     try:
-        yield steps
+        run(held.watch(reader))
     finally:
-        asyncio.Handle._run = run
-        gc.callbacks.remove(collect)
+        asyncio.Handle._run = plain_run
+        gc.callbacks.remove(held.collect)
+    return held
 
 
 def hold(size: Size, number: int) -> list[Row]:
-    """How long the client holds its event loop at most: in a flood, and for a large picture."""
+    """How long ``Client``, with a subscriber and calls, holds its event loop at a time."""
     users = size.users[-1]
-    programmes = {**flood(size.flood, number), "users": [*workload.company(users), END]}
-    titles = {
-        "bench": "flood of the benchmark's events",
-        "day": "flood of a day's events",
-        "users": f"initial_info of {users:,} users",
+    programmes = {
+        f"initial_info of {users:,} users": [*workload.company(users), END],
+        "flood": flood(size.flood, number)["day"],
     }
+    read = READERS["Client, subscriber, calls"]
     with serving(programmes) as port:
-
-        def steps_of(name: str) -> Callable[[], Steps]:
-            def measure() -> Steps:
-                gc.collect()
-                with watched_loop() as steps:
-                    asyncio.run(read_with_client(port, name))
-                return steps
-
-            return measure
-
-        measured = take_turns({name: steps_of(name) for name in titles}, size.floods)
+        measured = take_turns(
+            {name: lambda n=name: watched(read(port, n)) for name in programmes}, size.floods
+        )
     return [
-        held(f"{titles[name]}: {what}", [getattr(one, place) for one in rounds])
+        Row(
+            group="hold",
+            name=f"{name}: longest {what}",
+            unit="ms",
+            values=[getattr(held, what) * 1e3 for held in rounds],
+        )
         for name, rounds in measured.items()
-        for what, place in (("longest step", "own"), ("longest collection", "collecting"))
+        for what in ("step", "wait", "collection")
     ]
-
-
-def held(name: str, values: Sequence[float]) -> Row:
-    """A row of milliseconds that stand for themselves."""
-    return Row(group="hold", name=name, unit="ms", values=values, figures=values)

@@ -1,18 +1,20 @@
-"""How things are measured: rounds of what is compared, taken in turn, and what comes of them.
+"""How things are measured: in rounds, in which those that are compared take turns.
 
-A machine that others use too is slow now and fast then. So the contestants of one comparison take
-turns, and what counts is the ratio within a round. That is why this is not pyperf, which runs
-one benchmark to its end before the next begins. What it has beyond that is here as well: a run
-takes each group in several processes, which differ in the layout of memory and the hashes of
-texts, and compares runs by more than their noise.
+A machine that others use too is slow now and fast then, and hits whoever is measured just then.
+So what counts is the ratio within one round. That is why this is neither pyperf nor
+pytest-benchmark: both run one benchmark to its end before they begin the next.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
+import logging
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 import attrs
@@ -20,180 +22,158 @@ from attrs import frozen
 
 T = TypeVar("T")
 
-# Changes up to this share are never called one, however quiet the rounds were.
-LEAST_CHANGE = 0.03
+# Every process begins anew: nothing of the one that starts it is in its memory.
+SPAWN = multiprocessing.get_context("spawn")
 
 
 @frozen(kw_only=True)
 class Size:
     """How much is measured: enough to trust, or just enough to see that all of it works."""
 
-    rounds: int
+    processes: int  # that each group is measured in: they differ in hashes and in memory's layout
+    rounds: int  # in each process
     floods: int  # rounds of what takes seconds
-    processes: int
     events: int
     flood: int
     users: tuple[int, ...]
     growing: int
-    held_users: int
-    held_channels: int
-    starts: int
+    held: tuple[int, int]  # users, and calls of two channels each
 
 
 FULL = Size(
+    processes=3,
     rounds=7,
     floods=3,
-    processes=3,
     events=2000,
     flood=20_000,
     users=(500, 5000, 50_000),
     growing=1000,
-    held_users=10_000,
-    held_channels=2000,
-    starts=21,
+    held=(10_000, 1000),
 )
 QUICK = Size(
-    rounds=2,
-    floods=2,
     processes=1,
-    events=60,
-    flood=200,
+    rounds=1,
+    floods=1,
+    events=20,
+    flood=100,
     users=(10, 20, 40),
-    growing=20,
-    held_users=20,
-    held_channels=10,
-    starts=2,
+    growing=10,
+    held=(20, 10),
 )
 
 
 @frozen(kw_only=True)
 class Row:
-    """One line of the table.
+    """One line of the table: a value for each round, in ``unit``.
 
-    ``values`` are in ``unit``, one for each round. ``figures`` are what is compared with another
-    run: multiples of ``base`` in the same rounds or, without one, the values. ``cpu`` is what
-    measuring took, in CPU seconds of the process that was measured.
+    ``ratios`` are the values in multiples of ``base``, another row of the same rounds; where
+    there is none, both are empty. Less is better.
     """
 
     group: str
     name: str
     unit: str
-    values: Sequence[float]
-    figures: Sequence[float]
+    values: list[float]
     base: str = ""
-    cpu: float = 0.0
-    more_is_better: bool = False
+    ratios: list[float] = attrs.field(factory=list)
 
     @property
-    def best(self) -> float:
-        """The best round's value: the least disturbed one."""
-        return max(self.values) if self.more_is_better else min(self.values)
-
-    @property
-    def median(self) -> float:
+    def value(self) -> float:
         """The middle of the values."""
         return statistics.median(self.values)
 
     @property
     def figure(self) -> float:
-        """The middle of the figures."""
-        return statistics.median(self.figures)
+        """What is compared with another run: the middle of the ratios, else of the values."""
+        return statistics.median(self.ratios or self.values)
 
     @property
-    def noise(self) -> float:
+    def spread(self) -> float:
         """How far apart the middle half of the figures is, as a share of the figure."""
-        if len(self.figures) < 2 or not self.figure:
+        figures = self.ratios or self.values
+        if len(figures) < 2 or not self.figure:
             return 0.0
-        first, _, third = statistics.quantiles(self.figures, n=4, method="inclusive")
-        return (third - first) / abs(self.figure)
+        first, _, third = statistics.quantiles(figures, n=4, method="inclusive")
+        return (third - first) / self.figure
 
     def joined(self, other: Row) -> Row:
-        """This row with the rounds of another process added."""
+        """This row, and the rounds of another process."""
         return attrs.evolve(
-            self,
-            values=[*self.values, *other.values],
-            figures=[*self.figures, *other.figures],
-            cpu=self.cpu + other.cpu,
+            self, values=self.values + other.values, ratios=self.ratios + other.ratios
         )
 
 
-@frozen
-class Change:
-    """A row, before and after."""
-
-    before: Row
-    after: Row
-
-    @property
-    def ratio(self) -> float:
-        """The figure after as a multiple of the figure before."""
-        return self.after.figure / self.before.figure
-
-    @property
-    def verdict(self) -> str:
-        """``better`` or ``worse``, when that is beyond the noise of both, else nothing."""
-        noise = max(LEAST_CHANGE, self.before.noise + self.after.noise)
-        if 1 / (1 + noise) <= self.ratio <= 1 + noise:
-            return ""
-        return "better" if (self.ratio > 1) is self.after.more_is_better else "worse"
-
-
 def take_turns(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """What each contestant measures, round by round; every other round goes backwards."""
+    """What each contestant measures, round by round; every other round goes backwards.
+
+    A round before the first is not counted.
+    """
     measured: dict[str, list[T]] = {name: [] for name in contestants}
     gc.collect()
     gc.freeze()  # what was prepared is no part of what is collected while measuring
-    for number in range(rounds):
+    for number in range(rounds + 1):
         for name in list(contestants)[:: -1 if number % 2 else 1]:
-            measured[name].append(contestants[name]())
+            value = contestants[name]()
+            if number:
+                measured[name].append(value)
     gc.unfreeze()
     return measured
 
 
-def cpu_seconds(prepare: Callable[[], Callable[[], object]]) -> Callable[[], float]:
-    """A contestant: CPU seconds of what ``prepare`` returns, garbage collection included."""
+def cpu(
+    prepare: Callable[[], tuple[Callable[[Any], object], Sequence[Any]]], count: int | None = None
+) -> Callable[[], float]:
+    """A contestant: CPU seconds of calling a function with each of some arguments.
+
+    ``prepare`` gives both, for one round. The seconds are for each of ``count`` things, or
+    for each call; those of the garbage collection that the calls cause are in them.
+    """
 
     def measure() -> float:
-        run = prepare()
+        function, arguments = prepare()
         gc.collect()
-        start = time.process_time()
-        run()
-        return time.process_time() - start
+        begin = time.process_time()
+        for argument in arguments:
+            function(argument)
+        return (time.process_time() - begin) / (count or len(arguments))
 
     return measure
 
 
-def calling(*work: tuple[Callable[[Any], object], Sequence[Any]]) -> Callable[[], float]:
-    """A contestant: CPU seconds of calling each function with each of its arguments."""
-
-    def run() -> None:
-        for function, arguments in work:
-            for argument in arguments:
-                function(argument)
-
-    return cpu_seconds(lambda: run)
+def calling(
+    function: Callable[[Any], object], *rounds: Sequence[Any], count: int | None = None
+) -> Callable[[], float]:
+    """A contestant: calls with the same arguments in each round, or with those of each in turn."""
+    turns = itertools.cycle(rounds)
+    return cpu(lambda: (function, next(turns)), count)
 
 
-def rows_against(
-    base: str,
-    seconds: Mapping[str, Sequence[float]],
-    *,
+def apart(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function returns in a process of its own, which logs nothing."""
+    with ProcessPoolExecutor(1, mp_context=SPAWN, initializer=logging.disable) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def rows(
     group: str,
-    count: int,
+    base: str,
+    measured: Mapping[str, Sequence[float]],
+    *,
     prefix: str = "",
+    unit: str = "µs",
+    scale: float = 1e6,
     shows_base: bool = True,
 ) -> list[Row]:
-    """A row in µs for each of ``count`` items, for each contestant: in multiples of ``base``."""
+    """A row for each contestant, in multiples of ``base``, which is one of them."""
     return [
         Row(
             group=group,
             name=prefix + name,
-            unit="µs",
-            values=[one / count * 1e6 for one in measured],
-            figures=[one / other for one, other in zip(measured, seconds[base], strict=True)],
+            unit=unit,
+            values=[value * scale for value in values],
             base=base,
-            cpu=sum(measured),
+            ratios=[value / other for value, other in zip(values, measured[base], strict=True)],
         )
-        for name, measured in seconds.items()
+        for name, values in measured.items()
         if shows_base or name != base
     ]

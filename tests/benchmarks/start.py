@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
-from measure import Row, Size, take_turns
+from measure import Row, Size, rows, take_turns
 
 IMPORT = "import time; begin = time.perf_counter(); import {}; print(time.perf_counter() - begin)"
 
@@ -16,7 +15,7 @@ IMPORT = "import time; begin = time.perf_counter(); import {}; print(time.perf_c
 def importing(name: str) -> Callable[[], float]:
     """A contestant: seconds of an import in a fresh interpreter, without the interpreter's own."""
     command = [sys.executable, "-c", IMPORT.format(name)]
-    return lambda: float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return lambda: float(subprocess.check_output(command))
 
 
 def running(*arguments: str) -> Callable[[], float]:
@@ -24,12 +23,7 @@ def running(*arguments: str) -> Callable[[], float]:
 
     def measure() -> float:
         begin = time.perf_counter()
-        subprocess.run(
-            [sys.executable, *arguments],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "COLUMNS": "80"},
-        )
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - begin
 
     return measure
@@ -44,18 +38,13 @@ def start(size: Size, _: int) -> list[Row]:
             "python -c pass": running("-c", "pass"),
             "basix-ws-cti --help": running("-m", "basix_ws_cti", "--help"),
         },
-        size.starts,
+        size.rounds,
     )
-    bases = dict.fromkeys(["import attrs", "import basix_ws_cti"], "import attrs")
-    return [
-        Row(
-            group="start",
-            name=name,
-            unit="ms",
-            values=[one * 1e3 for one in seconds],
-            figures=[a / b for a, b in zip(seconds, measured[base], strict=True)],
-            base=base,
-        )
-        for name, seconds in measured.items()
-        for base in [bases.get(name, "python -c pass")]
-    ]
+    table = []
+    for base, other in (
+        ("import attrs", "import basix_ws_cti"),
+        ("python -c pass", "basix-ws-cti --help"),
+    ):
+        both = {name: measured[name] for name in (base, other)}
+        table += rows("start", base, both, unit="ms", scale=1e3)
+    return table

@@ -1,15 +1,13 @@
-"""What is measured: the frames of tests/data, and those of a simulated day."""
+"""What is measured: the frames of tests/data, and those of a simulated PBX."""
 
 from __future__ import annotations
 
 import gzip
 import itertools
-import json
 import random
 import re
 import struct
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,9 +18,8 @@ from basix_ws_cti.simulator.model import Channel, Person
 from basix_ws_cti.simulator.sessions import opening
 from basix_ws_cti.simulator.timeline import Timeline
 from basix_ws_cti.simulator.wire import Writer
-from basix_ws_cti.terms import decode
 
-DATA = Path(__file__).parent.parent / "data"
+BENCH = Path(__file__).parent.parent / "data" / "bench.frames.gz"
 
 PREFECTURES = ("東京都", "大阪府", "愛知県", "Osaka", "")
 
@@ -35,24 +32,14 @@ class Session:
     events: list[bytes]
 
 
-def unpack(data: bytes) -> list[bytes]:
-    """Frames, each after its length as 4 bytes big-endian."""
+def bench(events: int = 2000) -> Session:
+    """Two field_specs, two initial_infos, and up to 2,000 channel events."""
+    data = gzip.decompress(BENCH.read_bytes())
     frames, at = [], 0
     while at < len(data):
         (size,) = struct.unpack_from(">I", data, at)
         frames.append(data[at + 4 : at + 4 + size])
         at += 4 + size
-    return frames
-
-
-def pack(frames: Iterable[bytes]) -> bytes:
-    """Frames, each behind its length."""
-    return b"".join(struct.pack(">I", len(frame)) + frame for frame in frames)
-
-
-def bench(events: int = 2000) -> Session:
-    """The headline: two field_specs, two initial_infos, up to 2,000 channel events."""
-    frames = unpack(gzip.decompress((DATA / "bench.frames.gz").read_bytes()))
     return Session(frames[:4], frames[4 : 4 + events])
 
 
@@ -70,41 +57,9 @@ def ever_new(frames: list[bytes]) -> Iterator[bytes]:
             )
 
 
-def corpus() -> dict[str, list[tuple[list[bytes], list[bytes]]]]:
-    """The frames of the conformance sessions by sort and kind.
-
-    With each few frames go the field_specs that are to be read before them. A sort that no
-    session has is written here.
-    """
-    sorts: dict[str, dict[tuple[bytes, ...], list[bytes]]] = defaultdict(lambda: defaultdict(list))
-    for line in (DATA / "conformance.jsonl").read_text(encoding="utf-8").splitlines():
-        for form, frames in json.loads(line)["wire"].items():
-            if form not in {"string/minor1", "string/minor2"}:
-                continue  # zlib is not what is measured, and the PBX sends charlists
-            specs: dict[str, bytes] = {}
-            for frame in map(bytes.fromhex, frames):
-                match decode(frame):
-                    case "field_spec", kind, _:
-                        specs[kind] = frame
-                        sorts["field_spec"][()].append(frame)
-                    case "initial_info" | "info_event" as sort, kind, *_:
-                        spec = (specs[kind],) if kind in specs else ()
-                        sorts[f"{sort} {kind}"][spec].append(frame)
-                    case sort, _:
-                        sorts[sort][()].append(frame)
-    sorts["unknown"][()] = [
-        Writer(otp=otp).message("call_statistics", number, b"waiting", [1, number])
-        for number in range(20)
-        for otp in (25, 26)
-    ]
-    return {
-        sort: [([*specs], frames) for specs, frames in sorts[sort].items()]
-        for sort in sorted(sorts)
-    }
-
-
-def callers(chance: random.Random, count: int = 3000) -> list[Person]:
+def callers(seed: int, count: int = 3000) -> list[Person]:
     """Customers of whom hardly one calls twice."""
+    chance = random.Random(seed)
     numbers = [f"050{chance.randrange(10**8):08}" for _ in range(count)]
     return [
         Person(
@@ -119,18 +74,18 @@ def callers(chance: random.Random, count: int = 3000) -> list[Person]:
     ]
 
 
-def day(events: int, *, seed: int, kinds: Collection[str] = (), before: int = 1000) -> Session:
-    """Events of a day in a call centre, no two of them the same; of some kinds, or of all.
+def day(events: int, *, seed: int, kind: str | None = None, before: int = 1000) -> Session:
+    """Events of a day in a call centre, no two of them the same; of one kind, or of all.
 
     ``before`` is how many happen before anybody looks.
     """
     pbx = Pbx(seed)
     pbx.now += seed * 10**12  # no two days have a timestamp in common
     scenarios.company(pbx, 200)
-    seen = watch(pbx, kinds)
+    seen = watch(pbx, kind)
     timeline = Timeline(pbx)
     timeline.start(scenarios.day(pbx, timeline, 60.0))
-    with patch.object(scenarios, "CALLERS", callers(random.Random(seed))):
+    with patch.object(scenarios, "CALLERS", callers(seed)):
         while len(seen) < before:
             timeline.step()
         start = opening_of(pbx)
@@ -140,29 +95,8 @@ def day(events: int, *, seed: int, kinds: Collection[str] = (), before: int = 10
     return Session(start, seen[:events])
 
 
-def rush(channels: int) -> Session:
-    """So many channels, half of which call the others: all are there before the first goes."""
-    pbx = Pbx()
-    scenarios.company(pbx, channels // 2)
-    start, seen = opening_of(pbx), watch(pbx)
-    lines = talk(pbx, channels)
-    for line in lines:
-        pbx.hang_up(line)
-    return Session(start, seen)
-
-
-def talk(pbx: Pbx, channels: int) -> list[Channel]:
-    """So many channels, half of which have called a user each, who answered."""
-    lines = []
-    people = callers(random.Random(1), channels // 2)
-    for caller, user in zip(people, pbx.users.values(), strict=False):
-        lines.append(pbx.receive(caller, "0501234567"))
-        pbx.connect(pbx.call_user(lines[-1], user))
-    return lines
-
-
-def watch(pbx: Pbx, kinds: Collection[str] = ()) -> list[bytes]:
-    """A list of the frames of what happens from now on; of some kinds, or of all.
+def watch(pbx: Pbx, only: str | None = None) -> list[bytes]:
+    """A list of the frames of what happens from now on; of one kind, or of all.
 
     What is said a second time, word by word, is left out: a user who is away again.
     """
@@ -171,7 +105,7 @@ def watch(pbx: Pbx, kinds: Collection[str] = ()) -> list[bytes]:
     known: set[bytes] = set()
 
     def see(kind: str, _: object, picture: dict[str, object], event_name: str) -> None:
-        if not kinds or kind in kinds:
+        if only in {None, kind}:
             frame = writer.info_event(kind, writer.record(kind, picture), event_name)
             if frame not in known:
                 known.add(frame)
@@ -182,7 +116,7 @@ def watch(pbx: Pbx, kinds: Collection[str] = ()) -> list[bytes]:
 
 
 def opening_of(pbx: Pbx, kinds: Iterable[str] = ()) -> list[bytes]:
-    """What a connection begins with: all that there is, or some kinds of it."""
+    """What a connection begins with: the field_specs, then the initial_infos, of some or all."""
     writer, snapshot = Writer(), pbx.snapshot()
     return opening(
         writer,
@@ -193,9 +127,66 @@ def opening_of(pbx: Pbx, kinds: Iterable[str] = ()) -> list[bytes]:
     )
 
 
-def company(users: int, channels: int = 0, kinds: Iterable[str] = ("user",)) -> list[bytes]:
-    """The field_specs, then the initial_infos, of so many users and channels that talk."""
+def talk(pbx: Pbx, calls: int) -> list[Channel]:
+    """The lines of so many customers, each of whom talks to a user of their own."""
+    lines = []
+    for caller, user in zip(callers(1, calls), [*pbx.users.values()][:calls], strict=True):
+        line = pbx.receive(caller, "0501234567")
+        pbx.connect(pbx.call_user(line, user))
+        lines.append(line)
+    return lines
+
+
+def company(users: int, calls: int = 0, kinds: Iterable[str] = ("user",)) -> list[bytes]:
+    """The field_specs, then the initial_infos, of so many users, and calls of two channels."""
     pbx = Pbx()
     scenarios.company(pbx, users)
-    talk(pbx, channels)
+    talk(pbx, calls)
     return opening_of(pbx, kinds)
+
+
+def rush(channels: int) -> Session:
+    """So many channels come, half of them to call the others; then they go."""
+    pbx = Pbx()
+    scenarios.company(pbx, channels // 2)
+    start, seen = opening_of(pbx), watch(pbx)
+    for line in talk(pbx, channels // 2):
+        pbx.hang_up(line)
+    return Session(start, seen)
+
+
+def sorts(count: int) -> dict[str, tuple[Session, int]]:
+    """Each sort of message: what comes before, the messages, and how many things they tell of.
+
+    Of each kind ``count`` elements or as many as there are, no two of which are the same; of
+    the kinds that older servers alone have, too.
+    """
+    found: dict[str, tuple[Session, int]] = {}
+    specs = []
+    for older in (False, True):
+        writer, pbx = Writer(), Pbx(older=older)
+        scenarios.company(pbx, count * 2)
+        group = next(iter(pbx.groups.values()))
+        for line in talk(pbx, count)[:10]:  # there are few park slots
+            pbx.park(line)
+        for caller in callers(2, count):
+            pbx.call_group(pbx.receive(caller, "0501234567"), group)
+        for kind, elements in pbx.snapshot().items():
+            spec = writer.field_spec(kind)
+            specs.append(spec)
+            records = [writer.record(kind, one) for one in [*elements.values()][:count]]
+            events = [writer.info_event(kind, record, "updated") for record in records]
+            found[f"info_event {kind}"] = (Session([spec], events), len(events))
+            info = writer.initial_info(kind, records)
+            found[f"initial_info {kind}, each"] = (Session([spec], [info]), len(records))
+    others = {
+        "field_spec": specs,
+        "system_msg": [writer.system_msg(f"word {number}") for number in range(count)],
+        "msg": [writer.msg(f"お知らせ {number}") for number in range(count)],
+        "unknown": [
+            writer.message("call_statistics", number, b"waiting", [1, number])
+            for number in range(count)
+        ],
+    }
+    found |= {sort: (Session([], frames), len(frames)) for sort, frames in others.items()}
+    return dict(sorted(found.items()))
