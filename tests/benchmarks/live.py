@@ -20,6 +20,7 @@ from server import serving
 from basix_ws_cti import Client, MessageParser, Mirror, Msg, connect
 from basix_ws_cti.calls import CallTracker
 from basix_ws_cti.simulator.wire import Writer
+from basix_ws_cti.websocket import FeedSocket
 
 END = Writer().msg("end")
 
@@ -27,16 +28,24 @@ END = Writer().msg("end")
 PATIENCE = 300
 
 
-def bare(port: int, name: str) -> websockets.connect:
+def bare(port: int, name: str, **options: Any) -> websockets.connect:
     """A connection of the WebSocket library's own."""
     url = f"ws://127.0.0.1:{port}/?app_name={name}"
-    return websockets.connect(url, compression=None, max_size=None, proxy=None)
+    return websockets.connect(url, compression=None, max_size=None, proxy=None, **options)
 
 
 async def read_bare(port: int, name: str) -> None:
     """A receive loop, and nothing else."""
     async with bare(port, name) as websocket:
         while await websocket.recv() != END:
+            pass
+
+
+async def read_frames(port: int, name: str) -> None:
+    """The same over the package's own socket."""
+    socket: Any = functools.partial(FeedSocket, max_size=None)
+    async with bare(port, name, create_connection=socket) as websocket:
+        while await websocket.receive() != END:
             pass
 
 
@@ -81,6 +90,7 @@ async def read_with_client(
 
 READERS: dict[str, Callable[[int, str], Coroutine[Any, Any, object]]] = {
     "bare loop": read_bare,
+    "our socket": read_frames,
     "by hand": read_by_hand,
     "connect": read_messages,
     "Client": read_with_client,

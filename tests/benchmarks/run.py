@@ -16,6 +16,7 @@ from pathlib import Path
 
 import keeping
 import live
+import odd
 import parsing
 import start
 import table
@@ -23,7 +24,7 @@ from measure import FULL, QUICK, Row, Size, apart
 
 # Each is given a size and the number of the process that it is measured in.
 MEASURES = (
-    *(parsing.events, parsing.varied, parsing.sorts, parsing.sizes),
+    *(parsing.events, parsing.varied, parsing.sorts, parsing.sizes, odd.odd),
     *(keeping.keeping, keeping.growth, keeping.memory),
     *(live.socket, live.hold, start.start),
 )

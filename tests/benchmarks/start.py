@@ -30,21 +30,19 @@ def running(*arguments: str) -> Callable[[], float]:
 
 
 def start(size: Size, _: int) -> list[Row]:
-    """Fresh interpreters: the import against that of attrs, the help against doing nothing."""
-    measured = take_turns(
-        {
-            "import attrs": importing("attrs"),
-            "import basix_ws_cti": importing("basix_ws_cti"),
-            "python -c pass": running("-c", "pass"),
-            "basix-ws-cti --help": running("-m", "basix_ws_cti", "--help"),
-        },
-        size.rounds,
-    )
+    """Fresh interpreters: an import alone; whole processes, with an import or with the help."""
+    # Each other one is what the next is compared with.
+    contestants = {
+        "import attrs": importing("attrs"),
+        "import basix_ws_cti": importing("basix_ws_cti"),
+        "python -c 'import attrs'": running("-c", "import attrs"),
+        "python -c 'import basix_ws_cti'": running("-c", "import basix_ws_cti"),
+        "python -c pass": running("-c", "pass"),
+        "basix-ws-cti --help": running("-m", "basix_ws_cti", "--help"),
+    }
+    measured = take_turns(contestants, size.rounds)
     table = []
-    for base, other in (
-        ("import attrs", "import basix_ws_cti"),
-        ("python -c pass", "basix-ws-cti --help"),
-    ):
+    for base, other in zip([*contestants][::2], [*contestants][1::2], strict=True):
         both = {name: measured[name] for name in (base, other)}
         table += rows("start", base, both, unit="ms", scale=1e3)
     return table

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import attrs
 import live
 import measure
+import odd
 import parsing
 import pytest
 import run
@@ -23,7 +24,7 @@ import workload
 from measure import QUICK, Row
 from server import serving
 
-from basix_ws_cti.terms import decode
+from basix_ws_cti.terms import _atoms, decode
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "explanation" / "performance.md"
 
@@ -38,12 +39,13 @@ ROWS = {
     "varied": 9,
     "sorts": 2 * (2 * len(KINDS) + 4),
     "sizes": 9,
+    "odd": 10,
     "keeping": 3,
     "growth": 18,
     "memory": 6,
-    "socket": 24,
+    "socket": 28,
     "hold": 6,
-    "start": 4,
+    "start": 6,
 }
 
 
@@ -367,6 +369,14 @@ def test_events_go_straight():
     refused = [frame for frame in session.events if parser._straight_event(frame) is None]
     assert not refused
     assert parsing.reader(session.opening).__self__._straight_event(session.events[0]) is None
+
+
+def test_the_plain_readers_read():
+    """What is odd is compared with what gives the same values."""
+    for frame in workload.bench().events:
+        assert odd.recursive(frame, 1) == (decode(frame), len(frame))
+    assert {odd.atom(encoded) for encoded in _atoms if encoded[0] == 100} >= {None, True, "bert"}
+    assert all(odd.atom(encoded) == _atoms[encoded] for encoded in _atoms if encoded[0] == 100)
 
 
 def test_frames_are_ever_new():
