@@ -320,8 +320,8 @@ def test_holding_is_timed(monkeypatch):
 
 def test_no_two_days_are_the_same():
     """Days have no event in common, nor a uuid or a timestamp of one; nor a day one twice."""
-    events = workload.day(3000, seed=1).events
-    assert len({*events}) == len(events) == 3000
+    events = workload.day(6100, seed=1).events
+    assert len({*events}) == len(events) == 6100
     days = [workload.day(200, seed=seed, kind="channel", before=50) for seed in (1, 2)]
     uuids, times = [], []
     for session in days:

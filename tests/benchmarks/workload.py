@@ -80,7 +80,6 @@ def day(events: int, *, seed: int, kind: str | None = None, before: int = 1000) 
     ``before`` is how many happen before anybody looks.
     """
     pbx = Pbx(seed)
-    pbx.now += seed * 10**12  # no two days have a timestamp in common
     scenarios.company(pbx, 200)
     seen = watch(pbx, kind)
     timeline = Timeline(pbx)
