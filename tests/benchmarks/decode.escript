@@ -1,9 +1,10 @@
 #!/usr/bin/env escript
+%%! +sbwt none +sbwtdcpu none +sbwtdio none
 %% Times binary_to_term/1 over the frames of a file, each after its length in 4 bytes: for each
-%% line of stdin one on stdout, with the microseconds for a frame.
+%% line of stdin one on stdout, with the CPU microseconds for a frame.
 
 -mode(compile).
--define(TIMES, 20).
+-define(LEAST, 50). % milliseconds: the clock has no smaller unit
 
 main([File]) ->
     {ok, Data} = file:read_file(File),
@@ -14,16 +15,23 @@ rounds(Frames) ->
         eof ->
             ok;
         _ ->
-            {Microseconds, ok} = timer:tc(fun() -> again(?TIMES, Frames) end),
-            io:format("~f~n", [Microseconds / ?TIMES / length(Frames)]),
+            {Milliseconds, Passes} = pass(Frames, cpu(), 0),
+            io:format("~f~n", [Milliseconds * 1000 / Passes / length(Frames)]),
             rounds(Frames)
     end.
 
-again(0, _) ->
-    ok;
-again(Times, Frames) ->
-    each(Frames),
-    again(Times - 1, Frames).
+pass(Frames, Begin, Passes) ->
+    case cpu() - Begin of
+        Milliseconds when Milliseconds >= ?LEAST ->
+            {Milliseconds, Passes};
+        _ ->
+            each(Frames),
+            pass(Frames, Begin, Passes + 1)
+    end.
+
+cpu() ->
+    {Milliseconds, _} = statistics(runtime),
+    Milliseconds.
 
 each([Frame | Frames]) ->
     _ = binary_to_term(Frame),

@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import workload
 from measure import Row, Size, apart, calling, cpu, rows, take_turns
@@ -14,6 +15,7 @@ from parsing import FLOOR, floor
 from basix_ws_cti import InitialInfo, MessageParser, Mirror, to_dict
 from basix_ws_cti.calls import CallTracker
 from basix_ws_cti.messages import Message
+from basix_ws_cti.sharing import Sharing
 from basix_ws_cti.terms import decode
 
 
@@ -107,32 +109,46 @@ def growth(size: Size, _: int) -> list[Row]:
 # -- memory ------------------------------------------------------------------------------------
 
 
-def dicts_of(messages: Iterable[Message]) -> Mapping[str, Any]:
+def dicts_of(info: InitialInfo) -> Mapping[Any, Any]:
     """What is read, in plain dicts, and nothing else of it."""
-    return {
-        message.element_name: {key: to_dict(one) for key, one in message.elements.items()}
-        for message in messages
-        if isinstance(message, InitialInfo)
-    }
+    return {key: to_dict(one) for key, one in info.elements.items()}
 
 
-def weight(
-    holder: Callable[[Iterable[Message]], Mapping[str, Any]],
-    specs: list[bytes],
-    infos: list[bytes],
-    count: int,
-) -> float:
-    """Bytes for each of ``count`` elements that a holder makes of the frames, all else gone."""
+def kept_of(info: InitialInfo) -> Mapping[Any, Any]:
+    """What is read, in a mirror."""
+    return mirror_of([info])[info.element_name]
+
+
+def unshared_of(info: InitialInfo) -> Mapping[Any, Any]:
+    """The same, if a mirror held each text as often as it comes."""
+    with patch.object(Sharing, "share", lambda *_: None):
+        return kept_of(info)
+
+
+HOLDERS: dict[str, Callable[[InitialInfo], Mapping[Any, Any]]] = {
+    "dicts": dicts_of,
+    "mirror": kept_of,
+    "mirror, texts not shared": unshared_of,
+}
+
+
+def weigh(name: str, specs: list[bytes], infos: list[bytes]) -> list[tuple[int, int]]:
+    """Of what a holder makes of each frame, when all else is gone: bytes, and elements."""
     parser = MessageParser()
     for frame in specs:
         parser.parse(frame)
+    held: list[Mapping[Any, Any]] = []
+    weights: list[int] = []
     gc.collect()
     tracemalloc.start()
-    held = holder(parser.parse(frame) for frame in infos)
-    gc.collect()
-    size = tracemalloc.get_traced_memory()[0]
-    assert sum(len(held[kind]) for kind in held) == count
-    return size / count
+    for frame in infos:
+        message = parser.parse(frame)
+        assert isinstance(message, InitialInfo)
+        held.append(HOLDERS[name](message))
+        del message
+        gc.collect()
+        weights.append(tracemalloc.get_traced_memory()[0] - sum(weights))
+    return [(weight, len(one)) for weight, one in zip(weights, held, strict=True)]
 
 
 def memory(size: Size, _: int) -> list[Row]:
@@ -142,17 +158,17 @@ def memory(size: Size, _: int) -> list[Row]:
     other, and what one shares within itself is counted once.
     """
     users, calls = size.held
+    frames = workload.company(users, calls, ("user", "channel"))
+    weighed = {name: apart(weigh, name, frames[:2], frames[2:]) for name in HOLDERS}
     table = []
-    for kinds, what, count in (
-        (("user",), f"{users:,} users", users),
-        (("channel",), f"{calls * 2:,} channels", calls * 2),
-        (("user", "channel"), "both", users + calls * 2),
+    for what, parts in (
+        (f"{users:,} users", (0,)),
+        (f"{calls * 2:,} channels", (1,)),
+        ("both", (0, 1)),
     ):
-        frames = workload.company(users, calls, kinds)
-        specs, infos = frames[: len(kinds)], frames[len(kinds) :]
-        measured = {
-            name: [apart(weight, holder, specs, infos, count)]
-            for name, holder in (("dicts", dicts_of), ("mirror", mirror_of))
-        }
+        measured = {}
+        for name, kinds in weighed.items():
+            count = sum(kinds[part][1] for part in parts)
+            measured[name] = [sum(kinds[part][0] for part in parts) / count]
         table += rows("memory", "dicts", measured, prefix=f"{what}: ", unit="B", scale=1)
     return table

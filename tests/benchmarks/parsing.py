@@ -89,7 +89,7 @@ def events(size: Size, _: int) -> list[Row]:
 
 @contextlib.contextmanager
 def by_erlang(frames: Sequence[bytes]) -> Iterator[Callable[[], float]]:
-    """A contestant: ``binary_to_term``, timed by Erlang itself."""
+    """A contestant: ``binary_to_term``, whose CPU time Erlang tells."""
     script = Path(__file__).with_name("decode.escript")
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"".join(struct.pack(">I", len(frame)) + frame for frame in frames))

@@ -44,7 +44,7 @@ GOALS = (
     Goal("frame to callback, channel events", "events", "frame to callback", 9),
     Goal("the same, of events none of which comes twice", "varied", "channels: frame to.*", 9),
     Goal("growth: each of 4 n", "growth", ".*", 1.25),
-    Goal("`Client`, subscriber, calls", "socket", ".*wall: Client, subscriber, calls", 1.25),
+    Goal("`Client`, subscriber, calls", "socket", ".*CPU: Client, subscriber, calls", 1.25),
     Goal("longest step in a flood", "hold", "flood: longest step", 20, " ms"),
     Goal("longest step, `initial_info` of 50,000 users", "hold", "init.*step", 20, " ms"),
     Goal("a mirror of 10,000 users and 2,000 channels", "memory", "both: mirror", 0.5),

@@ -43,7 +43,7 @@ ROWS = {
     "odd": 10,
     "keeping": 3,
     "growth": 18,
-    "memory": 6,
+    "memory": 9,
     "socket": 28,
     "hold": 6,
     "start": 6,
