@@ -12,7 +12,7 @@ from parsing import reader
 
 from basix_ws_cti import Channel
 from basix_ws_cti.drafts import constructor
-from basix_ws_cti.terms import _RANGES, _VALUES, _atoms, decode
+from basix_ws_cti.terms import _VALUES, _atoms, decode
 
 _u32 = struct.Struct(">xI").unpack_from
 _i32 = struct.Struct(">xi").unpack_from
@@ -33,7 +33,7 @@ def recursive(buf: bytes, pos: int) -> tuple[Any, int]:
     if tag == 104:
         items = []
         count, pos = buf[pos + 1], pos + 2
-        for _ in _RANGES[count]:
+        for _ in range(count):
             value, pos = recursive(buf, pos)
             items.append(value)
         return tuple(items), pos
@@ -54,18 +54,6 @@ def atom(encoded: bytes) -> object:
     """An atom, made of its bytes."""
     name = encoded[3:].decode("latin-1")
     return _VALUES.get(name, name)
-
-
-def ranges_made(arities: tuple[int, ...]) -> None:
-    for arity in arities:
-        for _ in range(arity):
-            pass
-
-
-def ranges_kept(arities: tuple[int, ...]) -> None:
-    for arity in arities:
-        for _ in _RANGES[arity]:
-            pass
 
 
 def odd(size: Size, _: int) -> list[Row]:
@@ -97,10 +85,6 @@ def odd(size: Size, _: int) -> list[Row]:
         "an atom": {
             "decoded": calling(atom, atoms),
             "looked up by its bytes": calling(_atoms.__getitem__, atoms),
-        },
-        "an event's tuples": {
-            "ranges made": calling(ranges_made, [(4, 23, 4, 11, 3)] * size.events),
-            "ranges kept": calling(ranges_kept, [(4, 23, 4, 11, 3)] * size.events),
         },
     }
     table = []

@@ -40,7 +40,7 @@ ROWS = {
     "varied": 9,
     "sorts": 2 * (2 * len(KINDS) + 4),
     "sizes": 9,
-    "odd": 10,
+    "odd": 8,
     "keeping": 3,
     "growth": 18,
     "memory": 9,
