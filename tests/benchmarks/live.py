@@ -14,7 +14,7 @@ from typing import Any
 import websockets
 import workload
 from attrs import define
-from measure import Row, Size, rows, take_turns
+from measure import Row, Size, cpu_since, rows, take_turns
 from server import serving
 
 from basix_ws_cti import Client, MessageParser, Mirror, Msg, connect
@@ -120,9 +120,9 @@ def socket(size: Size, number: int) -> list[Row]:
         for name, frames in programmes.items():
 
             def timed(reader: str, name: str = name) -> tuple[float, float]:
-                wall, spent = time.perf_counter(), time.process_time()
+                wall, cpu = time.perf_counter(), time.process_time()
                 run(READERS[reader](port, name))
-                return time.perf_counter() - wall, time.process_time() - spent
+                return time.perf_counter() - wall, cpu_since(cpu)
 
             measured = take_turns(
                 {reader: functools.partial(timed, reader) for reader in READERS}, size.floods

@@ -22,6 +22,9 @@ from attrs import frozen
 
 T = TypeVar("T")
 
+# Seconds that are never nothing: of a clock that ticks every 16 ms, too.
+LEAST_TIME = 1e-7
+
 # Every process begins anew: nothing of the one that starts it is in its memory.
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -120,6 +123,11 @@ def take_turns(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[
     return measured
 
 
+def cpu_since(begin: float) -> float:
+    """CPU seconds of this process since ``time.process_time()`` was that."""
+    return max(time.process_time() - begin, LEAST_TIME)
+
+
 def cpu(
     prepare: Callable[[], tuple[Callable[[Any], object], Sequence[Any]]], count: int | None = None
 ) -> Callable[[], float]:
@@ -135,7 +143,7 @@ def cpu(
         begin = time.process_time()
         for argument in arguments:
             function(argument)
-        return (time.process_time() - begin) / (count or len(arguments))
+        return cpu_since(begin) / (count or len(arguments))
 
     return measure
 
