@@ -62,7 +62,7 @@ RECORDING = {
     "recording.pseudonyms",
     "recording.rewriting",
 }
-CONNECTOR = {"connection", "turns", "websocket"}
+CONNECTOR = {"connection", "handshake", "turns", "websocket"}
 LIVE = {"client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.
