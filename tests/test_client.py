@@ -1820,14 +1820,6 @@ async def test_several_clients_in_one_loop():
 
 
 @pytest.fixture
-def quiet_log():
-    """Nothing is logged: pytest keeps what is, which is memory too."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture
 def traced():
     """Bytes allocated by Python since it was called last."""
     tracemalloc.start()

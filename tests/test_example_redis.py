@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from ports import free_port
+from reaching import environment_of
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -93,11 +94,6 @@ def start(port, tmp_path):
     for process in running:
         process.kill()
         process.wait()
-
-
-def environment_of(pbx):
-    args = pbx.connect_args
-    return {f"BASIX_{name.upper()}": args[name] for name in ("server", "domain", "token")}
 
 
 class Observer:

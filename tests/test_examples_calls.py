@@ -18,6 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from reaching import environment_of
 from waiting import PATIENCE, wait_until
 
 from basix_ws_cti.simulator import Simulator
@@ -29,7 +30,6 @@ class Example:
     """An example that runs with a simulator as its PBX, until Ctrl-C or worse."""
 
     def __init__(self, name, *arguments, pbx):
-        args = pbx.connect_args
         self.process = subprocess.Popen(
             [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / name), *arguments],
             stdout=subprocess.PIPE,
@@ -38,7 +38,7 @@ class Example:
             env={
                 **os.environ,
                 "PYTHONIOENCODING": "utf-8",
-                **{f"BASIX_{name.upper()}": args[name] for name in ("server", "domain", "token")},
+                **environment_of(pbx),
             },
         )
 

@@ -26,12 +26,6 @@ def environment(**variables):
     return {**kept, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200", **variables}
 
 
-def reach(pbx):
-    """The environment in which a command finds a simulated PBX."""
-    given = pbx.connect_args
-    return {f"BASIX_{name.upper()}": given[name] for name in ("server", "domain", "token")}
-
-
 def start(*arguments, env=None, **more):
     """A running command, its three streams being pipes of text."""
     options = {

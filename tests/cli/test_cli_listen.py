@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
-from command import environment, reach, run, run_here, start
+from command import environment, run, run_here, start
 from jsonschema import Draft202012Validator
+from reaching import environment_of
 from waiting import PATIENCE, wait_until
 
 from basix_ws_cti.cli.shapes import schema_of_lines
@@ -30,7 +31,7 @@ VALIDATOR = Draft202012Validator(schema_of_lines())
 def quiet(**options):
     """A PBX in which nothing happens by itself, and the environment to reach it."""
     with Simulator(calls=False, **options) as pbx:
-        yield pbx, reach(pbx)
+        yield pbx, environment_of(pbx)
 
 
 def finish(process):

@@ -9,9 +9,10 @@ import signal
 import socket
 
 import pytest
-from command import reach, run, run_here, start
+from command import run, run_here, start
 from jsonschema import Draft202012Validator
 from ports import free_port
+from reaching import environment_of
 from rich.cells import cell_len
 from scripted import Scripted, printed
 
@@ -42,7 +43,7 @@ def test_tables(older):
     """Tables show who talks, rings, waits and is parked, users and what they do, and groups."""
     with Simulator(calls=False, older=older) as pbx:
         busy(pbx)
-        done = run_here("state", env=reach(pbx))
+        done = run_here("state", env=environment_of(pbx))
     assert (done.returncode, done.stderr) == (0, "")
     text = done.stdout
     kinds = {"queued_channel", "parked_channel"} if older else {"channel_waiting"}
@@ -60,7 +61,7 @@ def test_tables_are_straight():
     """Wide characters take two columns: each table is as wide from top to bottom."""
     with Simulator(calls=False) as pbx:
         busy(pbx)
-        done = run_here("state", env=reach(pbx))
+        done = run_here("state", env=environment_of(pbx))
     rows = [line for line in done.stdout.splitlines() if line[:1] in "┏┃┡│└"]
     tables = re.split(r"(?<=┘)\n", "\n".join(rows))
     for table in filter(None, tables):
@@ -71,7 +72,7 @@ def test_a_narrow_terminal():
     """At a terminal it stays within its width."""
     with Simulator(calls=False) as pbx:
         busy(pbx)
-        done = run_here("state", env={**reach(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"})
+        done = run_here("state", env={**environment_of(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"})
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     assert plain != done.stdout
     assert max(map(cell_len, plain.splitlines())) <= 60
@@ -82,7 +83,7 @@ def test_a_document(older):
     """``--json`` is one valid document with what a correct client must hold."""
     with Simulator(calls=False, older=older) as pbx:
         busy(pbx)
-        done = run("state", "--json", env=reach(pbx))
+        done = run("state", "--json", env=environment_of(pbx))
         expected = pbx.snapshot()
     assert done.returncode == 0
     (document,) = map(json.loads, done.stdout.splitlines())
@@ -94,7 +95,7 @@ def test_a_document(older):
 def test_kinds():
     """``--kind`` selects, in the order given; a kind of which there is nothing is empty."""
     with Simulator(calls=False) as pbx:
-        env = reach(pbx)
+        env = environment_of(pbx)
         done = run_here("state", "--json", "--kind", "group", "--kind", "moon", env=env)
         tables = run_here(
             "state", "--kind", "domain", "--kind", "channel", "--kind", "group_member", env=env
@@ -142,7 +143,7 @@ def test_a_snapshot_that_ends_early():
     """A connection that breaks before the picture is whole is one, too."""
     with Simulator(calls=False) as pbx:
         pbx.inject(faults.DieInSnapshot(3))
-        done = run("state", env=reach(pbx))
+        done = run("state", env=environment_of(pbx))
     assert (done.returncode, done.stdout) == (4, "")
 
 
@@ -181,7 +182,7 @@ def test_interrupted_while_waiting(sign):
 def test_a_wrong_token():
     """A refused login is 3, told in one line."""
     with Simulator(calls=False) as pbx:
-        done = run_here("state", env={**reach(pbx), "BASIX_TOKEN": "wrong-token"})
+        done = run_here("state", env={**environment_of(pbx), "BASIX_TOKEN": "wrong-token"})
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
     assert "wrong-token" not in done.stderr
@@ -189,7 +190,10 @@ def test_a_wrong_token():
 
 def test_nobody_reads():
     """A reader who is gone before there is anything to read is no error."""
-    with Simulator(calls=False) as pbx, start("state", "--json", env=reach(pbx)) as process:
+    with (
+        Simulator(calls=False) as pbx,
+        start("state", "--json", env=environment_of(pbx)) as process,
+    ):
         process.stdout.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == ""
