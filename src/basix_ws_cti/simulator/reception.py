@@ -99,7 +99,7 @@ class Reception:
             client.transport.abort()
 
     async def admit(self, client: ServerConnection, request: Request) -> Response | None:
-        """Answer the handshake, ``None`` meaning yes (PROTOCOL, connecting)."""
+        """Answer the handshake, ``None`` meaning yes."""
         delay = self._spring(DelayHandshake)
         if delay is not None:
             self._delayed.add(client)
