@@ -33,7 +33,7 @@ def test_the_command():
         assert who == "domain: demo, token: t\n"
         url = feed_url(server, domain="demo", token="t", app_name="me")
         with sync_connect(url, proxy=None) as websocket:
-            assert isinstance(websocket.recv(10), bytes)
+            assert isinstance(websocket.recv(PATIENCE), bytes)
             assert "connected as 'me'" in process.stdout.readline()
         assert "a client of 'me' is gone" in process.stdout.readline()
         process.send_signal(signal.SIGINT)

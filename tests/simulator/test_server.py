@@ -491,13 +491,12 @@ async def test_tls_without_trustme(monkeypatch):
 async def test_a_snapshot_and_every_later_event_once():
     """Whenever a client comes, it gets one picture, then each event once, in order."""
     chance = random.Random(1)
-    async with Simulator(speed=300, rate=20, users=20, seed=5) as pbx:
+    async with Simulator(speed=100, rate=20, users=20, seed=5) as pbx:
         told: list[tuple] = []
         pbx.pbx.listeners.append(lambda *event: told.append(event))
         done = asyncio.Event()
 
         async def watch(number: int) -> Picture:
-            await asyncio.sleep(chance.uniform(0, 1))
             async with client(pbx, app_name=f"client {number}") as cti:
                 picture = Picture()
                 following = asyncio.create_task(picture.follow(cti))
@@ -505,9 +504,13 @@ async def test_a_snapshot_and_every_later_event_once():
                 await following
             return picture
 
-        watching = [asyncio.create_task(watch(number)) for number in range(12)]
-        await until(lambda: len(pbx.connections) == 12)
-        await asyncio.sleep(0.2)
+        watching = []
+        for number in range(12):
+            watching.append(asyncio.create_task(watch(number)))
+            await until(lambda: len(pbx.connections) == len(watching))
+            so_far = len(told)
+            await until(lambda so_far=so_far: len(told) > so_far)
+            await asyncio.sleep(chance.uniform(0, 0.02))
         pbx.msg("sentinel")
         expected, count = pbx.snapshot(), len(told)
         done.set()
@@ -519,7 +522,7 @@ async def test_a_snapshot_and_every_later_event_once():
         events = picture.events
         assert events == told[len(told) - len(events) :]
         numbers.add(len(events))
-    assert len(numbers) > 6
+    assert len(numbers) == 12
     assert min(numbers) > 0
     assert expected["channel"]
 
