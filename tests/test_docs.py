@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
+import subprocess
+import sys
 
 import canaries
 import pages
@@ -100,6 +103,29 @@ def test_what_is_not_run_is_there():
     listed = {(page, first) for page, blocks in NOT_RUN.items() for first in blocks}
     assert listed <= found
     assert {*ELSEWHERE, *NOT_RUN, *pages.SLOWER} <= {name(page) for page in pages.PAGES}
+
+
+@pytest.mark.parametrize(("page", "lines"), [("docs/quickstart.md", 50), ("docs/tutorial.md", 500)])
+def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
+    """A newcomer's program does so for as long as they let it, whatever the day brings."""
+    saved = [block for block in pages.blocks(pages.ROOT / page) if block.file is not None]
+    for block in saved:
+        faster = block.source.replace("speed=10", "speed=1000")
+        (tmp_path / block.file).write_text(faster, encoding="utf-8")
+    lasting = [block.file for block in saved if "speed=10" in block.source]
+    assert lasting
+    for file in lasting:
+        with subprocess.Popen(
+            [sys.executable, "-u", file],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            try:
+                seen = len([*itertools.islice(process.stdout, lines)])
+            finally:
+                process.kill()
+            assert seen == lines, process.stderr.read().decode()
 
 
 @pytest.mark.parametrize("page", HERE, ids=name)
