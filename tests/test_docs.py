@@ -36,6 +36,9 @@ NOT_RUN = {
             "its port may be taken: docs/reference/simulator.md has it with any that is free"
         )
     },
+    "docs/explanation/performance.md": {
+        "python tests/benchmarks/run.py": "it takes minutes: tests/benchmarks runs it in small"
+    },
     "docs/howto/crm.md": {
         "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
         "tests/test_examples_calls.py is one"
