@@ -97,6 +97,10 @@ def test_the_code_runs(page, tmp_path, monkeypatch):
             continue
         if block.file is not None:
             (tmp_path / block.file).write_text(block.source, encoding="utf-8")
+            # As in an interpreter of its own: no module of that name is loaded, or stays.
+            module = block.file.removesuffix(".py")
+            monkeypatch.setitem(sys.modules, module, None)
+            del sys.modules[module]
             continue
         with stage.day() if pages.SERVER in block.source else contextlib.nullcontext():
             if block.source.startswith(">>>"):
