@@ -1594,7 +1594,7 @@ async def test_a_subscription_that_is_dropped_is_forgotten():
             break
         client.messages()
         gc.collect()
-        assert [*client._change_subscribers, *client._message_subscribers] == []
+        assert [*client._audience.changes, *client._audience.messages] == []
 
 
 async def test_a_reader_that_nobody_holds_goes_on():
@@ -1658,7 +1658,7 @@ async def test_a_command_without_effect():
             await client.hangup("nobody", confirm=True, confirm_timeout=0.05)
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.command == "hangup"
-        assert client._watches == set()
+        assert client._audience.watches == set()
 
 
 async def test_the_wait_around_a_command_is_the_users_own():
@@ -1668,7 +1668,7 @@ async def test_the_wait_around_a_command_is_the_users_own():
             async with asyncio.timeout(0.05):
                 await client.hangup("nobody", confirm=True)
         assert not isinstance(caught.value, CommandTimeout)
-        assert client._watches == set()
+        assert client._audience.watches == set()
 
 
 async def test_not_connected():

@@ -64,7 +64,7 @@ RECORDING = {
     "recording.rewriting",
 }
 CONNECTOR = {"connection", "handshake", "turns", "websocket"}
-LIVE = {"client", "subscriptions", "callbacks"}
+LIVE = {"audience", "client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.
 ROWS = [FOUNDATION, READING, PICTURE | CALLS | RECORDING, CONNECTOR, LIVE]
