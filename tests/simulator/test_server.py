@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import re
 import socket
 import ssl
@@ -489,14 +488,12 @@ async def test_tls_without_trustme(monkeypatch):
 
 async def test_a_snapshot_and_every_later_event_once():
     """Whenever a client comes, it gets one picture, then each event once, in order."""
-    chance = random.Random(1)
     async with Simulator(speed=300, rate=20, users=20, seed=5) as pbx:
         told: list[tuple] = []
         pbx.pbx.listeners.append(lambda *event: told.append(event))
         done = asyncio.Event()
 
         async def watch(number: int) -> Picture:
-            await asyncio.sleep(chance.uniform(0, 1))
             async with client(pbx, app_name=f"client {number}") as cti:
                 picture = Picture()
                 following = asyncio.create_task(picture.follow(cti))
@@ -504,9 +501,12 @@ async def test_a_snapshot_and_every_later_event_once():
                 await following
             return picture
 
-        watching = [asyncio.create_task(watch(number)) for number in range(12)]
-        await until(lambda: len(pbx.connections) == 12)
-        await asyncio.sleep(0.2)
+        watching = []
+        for number in range(1, 13):
+            watching.append(asyncio.create_task(watch(number)))
+            await until(lambda number=number: len(pbx.connections) == number)
+            before = len(told)
+            await until(lambda before=before: len(told) > before)
         pbx.msg("sentinel")
         expected, count = pbx.snapshot(), len(told)
         done.set()
@@ -518,7 +518,7 @@ async def test_a_snapshot_and_every_later_event_once():
         events = picture.events
         assert events == told[len(told) - len(events) :]
         numbers.add(len(events))
-    assert len(numbers) > 6
+    assert len(numbers) == 12
     assert min(numbers) > 0
     assert expected["channel"]
 
