@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WRITTEN = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = WRITTEN["project"]
 PARTS = (
     *(".ci", ".github", "src", "tests", "examples", "docs"),
     *("README.md", "LICENSE", "pyproject.toml", ".gitignore"),
@@ -125,3 +126,14 @@ def test_the_metadata(built):
     assert set(metadata.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
     assert "Project-URL" not in metadata  # none is known yet
     assert "Author-Email" not in metadata
+
+
+def test_the_lowest_versions_tried_are_those_declared():
+    """The environment ``lowest`` has each bound that users get, and pytest's, to the letter."""
+    extras = PROJECT["optional-dependencies"]
+    bounds = [*PROJECT["dependencies"], *extras["cli"], *extras["simulator"], *extras["examples"]]
+    bounds += [one for one in extras["test"] if one.startswith("pytest>")]
+    lowest = WRITTEN["tool"]["tox"]["env"]["lowest"]
+    assert lowest["deps"] == [bound.replace(">=", "==") for bound in bounds]
+    assert all(bound.count(">=") == 1 for bound in bounds)
+    assert lowest["constrain_package_deps"] is True
