@@ -26,7 +26,7 @@ from attrs import field, frozen
 from basix_ws_cti.exceptions import BasixError, UsageError
 
 from .exits import exit_code, told
-from .output import nobody_reads, prepare, say
+from .output import nobody_reads, prepare, reader_is_gone, say
 
 _PANEL = "Connection"
 
@@ -234,9 +234,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 given[name] = group(**{one.name: given.pop(one.name) for one in members[name]})
             function(**given)
             sys.stdout.flush()
-        except BrokenPipeError:
-            nobody_reads()
         except (BasixError, OSError, KeyboardInterrupt) as error:
+            if reader_is_gone(error):
+                nobody_reads()
+                return
             if not isinstance(error, KeyboardInterrupt):
                 say(told(error))
             raise typer.Exit(exit_code(error)) from None
