@@ -7,13 +7,14 @@ import contextlib
 import logging
 import math
 import ssl
+import sys
 import threading
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from basix_ws_cti.exceptions import printable
 from basix_ws_cti.logs import PlainLogger
@@ -395,7 +396,7 @@ class Simulator(Control):
             process_request=self._admit,
             create_connection=PipedConnection,
             compression=None,
-            logger=PlainLogger(logging.getLogger("websockets.server")),
+            logger=ServerLogger(logging.getLogger("websockets.server")),
             ssl=self._context,
             ping_interval=None,  # a client that is silent is its own business
             open_timeout=None,  # so that a delayed handshake is delayed
@@ -632,6 +633,19 @@ def _refuse(client: ServerConnection, fault: Refuse) -> Response:
     if fault.location is not None:
         response.headers["Location"] = fault.location
     return response
+
+
+class ServerLogger(PlainLogger):
+    """For the server: a client that goes in the middle of its handshake is no error of ours.
+
+    Before websockets 17 it is one, with a traceback.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log as any logger does."""
+        if isinstance(sys.exception(), WebSocketException):
+            level = min(level, logging.INFO)
+        super().log(level, msg, *args, **kwargs)
 
 
 def _shown(text: str) -> str:
