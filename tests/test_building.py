@@ -1,44 +1,79 @@
 from __future__ import annotations
 
+import math
+from collections import deque
+
+import pytest
+
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, Msg, User
 from basix_ws_cti.building import Building
 
-USER = User(id=1)
+USERS = FieldSpec("user", ("id",))
+GROUPS = FieldSpec("group", ("id",))
+HERE = InitialInfo("user", {1: User(id=1)})
+EVENT = InfoEvent("user", User(id=2), "added")
 
 
-def test_whole_when_every_announced_kind_is_there():
-    """A picture may be whole once all kinds that were announced are in, and one at least is."""
-    building = Building()
-    assert not building.may_be_whole
-    assert building.take(FieldSpec("user", ("id",)))
-    assert building.take(FieldSpec("group", ("id",)))
-    assert building.take(InitialInfo("user", {1: USER}))
-    assert not building.may_be_whole
-    assert building.take(InitialInfo("group", {}))
-    assert building.may_be_whole
-    assert building.mirror.users == {1: USER}
-    assert building.take(FieldSpec("terminal", ("id",)))
-    assert not building.may_be_whole
+def built(*messages, now=10.0):
+    """What is built of messages, all at one time, with half a second of quiet."""
+    building = Building(0.5)
+    for message in messages:
+        deque(building.take(message, now), maxlen=0)
+    return building
+
+
+@pytest.mark.parametrize(
+    ("messages", "quiet_at"),
+    [
+        ([], math.inf),
+        ([USERS], math.inf),
+        ([USERS, HERE], 10.5),
+        ([USERS, HERE, Msg("x")], 10.5),
+        ([USERS, HERE, USERS], 10.5),
+        ([USERS, HERE, GROUPS], math.inf),
+        ([USERS, GROUPS, HERE], math.inf),
+        ([USERS, GROUPS, HERE, InitialInfo("group", {})], 10.5),
+    ],
+)
+def test_when_all_has_come(messages, quiet_at):
+    """A picture is whole some time after every kind that was announced has come."""
+    building = built(*messages)
+    assert building.quiet_at == quiet_at
+    assert building.may_be_whole == (quiet_at == 10.5)
+    assert not building.is_whole(10.4, Msg("x"))
+    assert building.is_whole(10.5, Msg("x")) == (quiet_at == 10.5)
 
 
 def test_what_says_nothing_of_kinds():
     """A message, and a field_spec that comes again, leave the quiet time as it is."""
-    building = Building()
-    building.take(FieldSpec("user", ("id",)))
-    building.take(InitialInfo("user", {}))
-    assert not building.take(FieldSpec("user", ("id", "name")))
-    assert not building.take(Msg("hello"))
-    assert building.may_be_whole
+    building = built(USERS, HERE)
+    for message in (Msg("hello"), FieldSpec("user", ("id", "name"))):
+        assert list(building.take(message, 10.3)) == []
+    assert building.quiet_at == 10.5
 
 
-def test_an_event_says_that_no_kind_follows():
-    """The first event after all kinds comes after the picture; one before belongs into it."""
-    event = InfoEvent("user", USER, "updated")
-    building = Building()
-    building.take(FieldSpec("user", ("id",)))
-    assert not building.is_whole_before(event)
-    assert not building.take(event)
-    assert building.mirror.users == {1: USER}
-    building.take(InitialInfo("user", {}))
-    assert building.is_whole_before(event)
-    assert not building.is_whole_before(Msg("hello"))
+def test_with_an_event():
+    """With the first event after all has come the picture is whole; before, events belong to it."""
+    building = built(USERS, HERE)
+    assert building.is_whole(10.0, EVENT)
+    assert not building.is_whole(10.0, HERE)
+    assert not built(USERS).is_whole(10.0, EVENT)
+    assert not built().is_whole(10.0, EVENT)
+    assert dict(built(USERS, EVENT, now=1.0).mirror.users) == {2: User(id=2)}
+
+
+def test_with_silence():
+    """When nothing came while it was waited for, the picture is whole."""
+    assert built(USERS, HERE).is_whole(10.0, None)
+
+
+def test_steps():
+    """A big picture is taken in a step for each element, and is there with the last."""
+    building = built(USERS)
+    users = {number: User(id=number) for number in range(10)}
+    steps = building.take(InitialInfo("user", users), 10.0)
+    for _ in range(10):
+        next(steps)
+        assert len(building.mirror.users) == 0
+    assert list(steps) == []
+    assert dict(building.mirror.users) == users

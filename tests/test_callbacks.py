@@ -559,3 +559,23 @@ def test_names_in_the_log():
     assert name_of(Callbacks().report) == "Callbacks.report"
     assert name_of(functools.partial(raises)) == "partial"
     assert name_of(module._filtered(raises, None)) == "raises"
+
+
+def test_those_of_now():
+    """Who is registered now is called, until that ends; who comes later is not."""
+
+    async def main():
+        callbacks, told = Callbacks(), []
+        callbacks.add("text", lambda item: told.append(("first", item)), queue())
+        end = callbacks.add("text", lambda item: told.append(("second", item)), queue())
+        call = callbacks.of_now("text")
+        nobody = callbacks.of_now("other")
+        callbacks.add("text", lambda item: told.append(("later", item)), queue())
+        callbacks.add("other", lambda item: told.append(("later", item)), queue())
+        nobody(0)
+        call(1)
+        end()
+        call(2)
+        assert told == [("first", 1), ("second", 1), ("first", 2)]
+
+    run(main())

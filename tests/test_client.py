@@ -22,6 +22,7 @@ from basix_ws_cti import (
     AuthenticationError,
     Basic,
     CertificateError,
+    Channel,
     ConnectFailed,
     ConnectionLimitReached,
     ConnectionLost,
@@ -30,6 +31,7 @@ from basix_ws_cti import (
     FieldSpec,
     HandshakeError,
     InfoEvent,
+    InitialInfo,
     Msg,
     ProtocolError,
     SystemMsg,
@@ -60,6 +62,7 @@ from basix_ws_cti.mirror import Added, Changed, Removed
 from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.states import Eavesdrop
 from basix_ws_cti.subscriptions import Gap, Lagged
+from basix_ws_cti.turns import STEPS, TURN
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
@@ -663,6 +666,224 @@ def test_a_burst_does_not_overrun_who_keeps_up(fake):
 
     run(main())
     assert seen == called == [str(number) for number in range(1, 5001)]
+
+
+def users(count, label="a"):
+    return {number: User(id=number, label=label) for number in range(count)}
+
+
+def legs(count):
+    return {
+        f"u{number}": Channel(uuid=f"u{number}", offer_timestamp=number) for number in range(count)
+    }
+
+
+class Told:
+    """What is told, by turns of the loop; to take in one item takes so many seconds."""
+
+    def __init__(self, seconds=0.0, look=None):
+        self.turns = [[]]
+        self._seconds = seconds
+        self._look = look
+        self._loop = asyncio.get_running_loop()
+        self._loop._run_once = functools.partial(self._turn, self._loop._run_once)
+
+    def _turn(self, run_once):
+        if self._look is not None:
+            self._look(self)
+        if self.turns[-1]:
+            self.turns.append([])
+        run_once()
+
+    def take(self, item):
+        self.turns[-1].append(item)
+        self._loop.now += self._seconds
+
+    @property
+    def items(self):
+        return [item for turn in self.turns for item in turn]
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, STEPS), (TURN * 0.3, 4), (1.0, 1)])
+def test_a_big_picture_is_told_in_turns(fake, seconds, most):
+    """Others have their turn between changes, as many as take 5 ms and 256 at most, in order."""
+
+    async def main():
+        pbx = fake()
+        pbx.world = {"user": users(1000), "channel": legs(1000)}
+        async with Client("fake") as client:
+            told = Told(seconds)
+            client.on_change(told.take)
+            await client.wait_for(lambda _: len(told.items) == 2000)
+            assert [change.key for change in told.items] == [*range(1000), *legs(1000)]
+            assert max(map(len, told.turns)) <= most
+            assert len(told.turns) >= 2000 // most
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["reconnect", "initial_info"])
+def test_what_is_seen_in_between(fake, way):
+    """While much is told the picture is whole, the calls are as it is, and reading waits."""
+
+    async def main():
+        pbx, problems = fake(), []
+        pbx.world = {"user": users(1000), "channel": legs(700)}
+
+        def look(told):
+            labels = Counter(user.label for user in client.mirror.users.values())
+            if labels not in ({"a": 1000}, {"b": 1000}, {"b": 999, "c": 1}):
+                problems.append(f"half a picture: {labels}")
+            if client.is_synced and len(client.calls) != len(client.mirror.channels):
+                problems.append(f"{len(client.calls)} calls")
+            if told.items and "a" in labels:
+                problems.append("told of what is not there yet")
+
+        async with Client("fake", backoff=Backoff(first=0.1)) as client:
+            client.calls  # noqa: B018 - to be followed
+            await client.synced()
+            await asyncio.sleep(0.1)
+            told = Told(0.0001, look)
+            client.on_change(told.take)
+            pbx.world = {"user": users(1000, "b"), "channel": legs(700)}
+            if way == "reconnect":
+                pbx.world["channel"]["z"] = Channel(uuid="z")
+                pbx.lose()
+                await client.wait_for(lambda mirror: "z" in mirror.channels, 10)
+            else:
+                pbx.say(InitialInfo("user", users(1000, "b")))
+            for label in "cb":
+                pbx.say(InfoEvent("user", User(id=1, label=label), "updated"))
+            await asyncio.sleep(1)
+        assert problems == []
+        changed = [one for one in told.items if isinstance(one, Changed)]
+        assert [one.key for one in changed] == [*range(1000), 1, 1]
+        assert [one.element.label for one in changed[-2:]] == ["c", "b"]
+        assert isinstance(told.items[0], Gap) == (way == "reconnect")
+        assert len(told.turns) > 4
+
+    run(main())
+
+
+def test_who_comes_in_the_middle_is_told_nothing_of_it(fake):
+    """Who asks for changes when the picture is there is not told how it came to be."""
+    seen, called = [], []
+
+    async def main():
+        pbx = fake()
+        pbx.world = {"user": users(1000), "channel": {}}
+        async with Client("fake") as client:
+            told = Told()
+            client.on_change(told.take)
+            await client.synced()
+            assert len(told.items) < 1000
+            client.on_change(called.append)
+            changes = client.changes()
+            await asyncio.sleep(0.1)
+            assert len(told.items) == 1000
+            pbx.set_user(1)
+            seen.append((await anext(changes)).key)
+
+    run(main())
+    assert seen == [change.key for change in called] == [1]
+
+
+def test_who_goes_in_the_middle_is_told_no_more(fake):
+    """A callback that is taken back while much is told is not called any more."""
+    called = []
+
+    async def main():
+        pbx = fake()
+        pbx.world = {"user": users(1000), "channel": {}}
+        async with Client("fake") as client:
+            client.on_change(lambda _: None)
+            end = client.on_change(called.append)
+            await client.synced()
+            end()
+            count = len(called)
+            await asyncio.sleep(0.1)
+        return count
+
+    assert 0 < run(main()) == len(called) < 1000
+
+
+def test_a_pong_that_is_late(fake):
+    """What is read while a pong is waited for is sign of life enough."""
+
+    async def main():
+        pbx = fake()
+        async with Client("fake") as client:
+            await client.synced()
+            line = pbx.lines[0]
+            line.silent = now()
+            await asyncio.sleep(10)  # it is pinged after 8 s, and given up after 13
+            line.silent = None
+            pbx.set_user(1)
+            await asyncio.sleep(4)
+            assert client.is_synced
+            assert client.stats.connects == 1
+
+    run(main())
+
+
+def test_calls_are_told(fake):
+    """What happens to a call goes to who iterates and who is called; it can't be merged."""
+
+    async def main():
+        pbx, called = fake(), []
+        async with Client("fake") as client:
+            with pytest.raises(UsageError, match="merged"):
+                client.call_events(policy="latest")
+            events = client.call_events()
+            client.on_call(called.append)
+            await client.synced()
+            pbx.call()
+            event = await anext(events)
+            assert [event] == called
+            assert client.calls[event.call.id] == event.call
+
+    run(main())
+
+
+def test_leaving_in_the_middle(fake):
+    """The block can be left while much is told."""
+
+    async def main():
+        pbx = fake()
+        pbx.world = {"user": users(1000), "channel": {}}
+        async with Client("fake") as client:
+            told = Told()
+            client.on_change(told.take)
+            changes = client.changes()
+            await client.synced()
+        assert 0 < len(told.items) < 1000
+        assert 0 < len([change async for change in changes]) < 1000
+
+    run(main())
+
+
+def test_half_a_picture_is_given_up_in_turns(fake):
+    """What had come of a picture that never was whole is let go of in slices, too."""
+    turns = []
+
+    async def main():
+        pbx = fake()
+        pbx.world = {"user": users(1000), "channel": {}}
+        pbx.plan.append({"frames": 3})
+        async with Client("fake", backoff=Backoff(first=0.1)) as client:
+
+            def look(_):
+                if client._aside is not None:
+                    turns.append((len(pbx.attempts), len(client._aside.mirror.users)))
+
+            Told(look=look)
+            await client.synced()
+            assert client.stats.connects == 2
+            assert len(client.mirror.users) == 1000
+
+    run(main())
+    assert turns.count((1, 1000)) > 0
+    assert turns.count((1, 0)) > 2000 // STEPS  # it came in as many, and went
 
 
 def test_the_wait_for_a_predicate_of_its_own_time_out(fake):

@@ -5,12 +5,15 @@ import base64
 import contextlib
 import gc
 import inspect
+import itertools
 import json
 import logging
 import socket
 import ssl
+import threading
 import traceback
 import typing
+import zlib
 from http import HTTPStatus
 from unittest.mock import Mock
 from urllib.parse import quote
@@ -18,6 +21,8 @@ from urllib.parse import quote
 import pytest
 import trustme
 from canaries import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
+from frames import Atom
+from frames import frame as framed
 from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
@@ -36,6 +41,7 @@ from basix_ws_cti import (
     DecodeError,
     HandshakeError,
     InitialInfo,
+    MessageParser,
     Msg,
     ProtocolError,
     SystemMsg,
@@ -45,6 +51,7 @@ from basix_ws_cti import (
 )
 from basix_ws_cti import connection as connection_module
 from basix_ws_cti.connection import (
+    BIG_FRAME,
     ConnectOptions,
     Mask,
     _checked_headers,
@@ -52,6 +59,7 @@ from basix_ws_cti.connection import (
     _MaskingLogger,
 )
 from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.turns import STEPS
 
 DOMAIN = "acme"
 HELLO = b"\x83h\x02d\x00\x03msgm\x00\x00\x00\x05hello"
@@ -743,6 +751,133 @@ async def test_a_timeout_around_a_read_loses_nothing():
                 await anext(cti)
         go.set()
         assert await anext(cti) == Msg("hello")
+
+
+BIG = framed((Atom("msg"), "x" * BIG_FRAME))
+PLAIN = BIG[1:]
+PACKED = b"\x83P" + len(PLAIN).to_bytes(4, "big") + zlib.compress(PLAIN)
+
+
+@pytest.fixture
+def reading(monkeypatch, caplog):
+    """Who reads frames, and which; big ones wait for ``reading.go``."""
+    caplog.set_level(logging.INFO, logger="websockets.client")  # or the library cuts them out
+
+    class Reading:
+        def __init__(self):
+            self.threads = []
+            self.go = threading.Event()
+            self.begun = threading.Event()
+
+    def parse(parser, data):
+        it.threads.append((threading.current_thread(), len(data)))
+        if threading.current_thread() is not threading.main_thread():
+            it.begun.set()
+            assert it.go.wait(60)
+        return original(parser, data)
+
+    it = Reading()
+    original = MessageParser.parse
+    monkeypatch.setattr(MessageParser, "parse", parse)
+    yield it
+    it.go.set()
+
+
+async def until(condition):
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("big", [BIG, PACKED], ids=["plain", "packed"])
+async def test_a_big_frame_is_read_aside(reading, big):
+    """While a thread reads a big frame, packed or not, the loop goes on; the order is kept."""
+    async with server(sends(HELLO, big, HELLO)) as url, connect(url, **ARGUMENTS) as cti:
+        read = asyncio.ensure_future(anext(cti))
+        assert await read == Msg("hello")
+        read = asyncio.ensure_future(anext(cti))
+        await until(reading.begun.is_set)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not read.done()
+        await until(lambda: cti._socket._arrived)
+        assert cti.waiting() is None  # though another has arrived
+        assert cti.frames_read == 2
+        reading.go.set()
+        assert len((await read).text) == BIG_FRAME
+        assert [message async for message in cti] == [Msg("hello")]
+    main = threading.main_thread()
+    assert [thread is main for thread, _ in reading.threads] == [True, False, True]
+
+
+async def test_a_frame_that_is_not_big(reading):
+    """A frame of the size that is not big yet is read at once."""
+    frames = [framed((Atom("msg"), "x" * (size - len(HELLO) + 5))) for size in (BIG_FRAME, 6)]
+    assert len(frames[0]) <= BIG_FRAME
+    async with server(sends(*frames)) as url, connect(url, **ARGUMENTS) as cti:
+        assert len([message async for message in cti]) == 2
+    assert {thread for thread, _ in reading.threads} == {threading.main_thread()}
+
+
+async def test_a_big_frame_that_is_bad(reading):
+    """What is wrong with a big frame is raised to who iterates, and the next one is read."""
+    reading.go.set()
+    async with server(sends(BIG[:-1], HELLO)) as url, connect(url, **ARGUMENTS) as cti:
+        with pytest.raises(DecodeError):
+            await anext(cti)
+        assert await anext(cti) == Msg("hello")
+
+
+async def test_a_timeout_around_a_big_frame_loses_nothing(reading):
+    """A read that is timed out while a thread reads leaves the message for the next one."""
+    async with server(sends(BIG, HELLO)) as url, connect(url, **ARGUMENTS) as cti:
+        read = asyncio.ensure_future(anext(cti))
+        await until(reading.begun.is_set)
+        with pytest.raises(UsageError, match="one loop at a time"):
+            await asyncio.wait_for(anext(cti), 60)
+        read.cancel()
+        await asyncio.wait([read])
+        reading.go.set()
+        assert [len(message.text) async for message in cti] == [BIG_FRAME, 5]
+
+
+async def test_closing_waits_for_no_thread(reading):
+    """A connection is closed while a thread reads a frame of it, and nobody hears of that."""
+    defects = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+    async with server(sends(BIG[:-1], close=None)) as url:
+        async with connect(url, **ARGUMENTS) as cti:
+            read = asyncio.ensure_future(anext(cti))
+            await until(reading.begun.is_set)
+            read.cancel()
+        assert not reading.go.is_set()
+        thread = next(one for one, _ in reading.threads)
+        reading.go.set()
+        await asyncio.to_thread(thread.join, 60)
+        await asyncio.sleep(0)
+        del cti, read
+        gc.collect()
+    assert defects == []
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO], ids=["library", "cut out"])
+async def test_a_loop_over_what_has_arrived_gives_way(level, caplog):
+    """However many messages have arrived, others have their turn between a few hundred."""
+    caplog.set_level(level, logger="websockets.client")
+    count, counts = 0, []
+    loop = asyncio.get_running_loop()
+
+    def tick():
+        counts.append(count)
+        loop.call_soon(tick)
+
+    async with server() as url, connect(url, **ARGUMENTS) as cti:
+        cti._socket.data_received(Frame(Opcode.BINARY, HELLO).serialize(mask=False) * 1000)
+        tick()
+        while count < 1000:
+            assert await anext(cti) == Msg("hello")
+            count += 1
+    assert max(b - a for a, b in itertools.pairwise(counts)) <= STEPS
 
 
 async def test_an_unknown_failure_is_still_ours(monkeypatch):

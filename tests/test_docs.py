@@ -22,6 +22,9 @@ NOT_RUN = {
     },
     "docs/contributing.md": {"python3 -m venv .venv": INSTALLS},
     "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
+    "docs/explanation/performance.md": {
+        "python tests/benchmarks/run.py": "it takes minutes: tests/benchmarks runs it in small"
+    },
     "docs/howto/crm.md": {
         "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
         "tests/test_examples_calls.py is one"

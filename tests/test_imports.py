@@ -39,6 +39,7 @@ PICTURE = {
     "mirror",
     "numbering",
     "secrecy",
+    "sharing",
     "status",
 }
 CALLS = {
@@ -61,7 +62,7 @@ RECORDING = {
     "recording.pseudonyms",
     "recording.rewriting",
 }
-CONNECTOR = {"connection", "websocket"}
+CONNECTOR = {"connection", "turns", "websocket"}
 LIVE = {"client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.

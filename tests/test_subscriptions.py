@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basix_ws_cti import Channel, UsageError, User
+from basix_ws_cti import Channel, UsageError, User, turns
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
 from basix_ws_cti.mirror import Added, Changed, Removed
 from basix_ws_cti.subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
@@ -53,7 +53,7 @@ class Idle:
         return self
 
     def __await__(self):
-        yield
+        yield self
 
 
 def at_once(items):
@@ -61,7 +61,8 @@ def at_once(items):
     items._ready, ready = Idle(), items._ready
     step = items.__anext__()
     try:
-        step.send(None)
+        while step.send(None) is None:
+            pass  # it let others have their turn
     except StopIteration as stop:
         return stop.value
     finally:
@@ -577,3 +578,60 @@ def test_latest_takes_time_in_proportion():
     assert isinstance(one._net, OrderedDict)  # a dict steps over all that went before
     assert not any(type(key) is int for _, key in one._net)
     assert [item.key for item in drain(one)] == [*range(100_000)]
+
+
+@pytest.mark.parametrize("size", [10, 1000])
+async def test_who_takes_much_lets_others_go_on(size):
+    """A loop over what waits already, merged or not, gives others their turn now and then."""
+    one = subscription("latest", size)
+    for key in range(1000):
+        one.offer(added(key))
+        one.offer(changed(key, "b"))
+        one.offer(changed(key, "a", "b"))
+    one.end(None)
+    taken, counts = 0, []
+
+    def tick():
+        counts.append(taken)
+        loop.call_soon(tick)
+
+    loop = asyncio.get_running_loop()
+    tick()
+    async for _ in one:
+        taken += 1
+    assert taken == 1000
+    assert max(b - a for a, b in itertools.pairwise(counts)) <= turns.STEPS
+    assert len(counts) >= 1000 // turns.STEPS
+
+
+async def test_merging_to_nothing_lets_others_go_on():
+    """So does looking through changes of which nothing is left."""
+    one = subscription("latest", 1)
+    for key in range(1000):
+        one.offer(changed(key, "b"))
+        one.offer(changed(key, "a", "b"))
+    seen = []
+    asyncio.get_running_loop().call_soon(seen.append, one)
+    one.end(None)
+    assert [item async for item in one] == []
+    assert seen == [one]
+
+
+def test_those_of_now():
+    """Who is told now is, as long as they live and have not left; who comes later is not."""
+    subscribers = Subscribers()
+    first, second, third, later = (subscription() for _ in range(4))
+    for one in (first, second, third):
+        subscribers.add(one)
+    those = subscribers.of_now()
+    subscribers.add(later)
+    second.close()
+    assert list(those) == [first, second, third]
+    del third
+    gc.collect()
+    those.offer(added(1), None)
+    assert drain(first) == [added(1)]
+    assert drain(later) == []
+    assert second.waiting == 0
+    subscribers.offer(added(2), None)
+    assert drain(later) == [added(2)]

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 import basix_ws_cti
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError
-from basix_ws_cti.terms import Limits, Regex, as_text, decode
+from basix_ws_cti.terms import Limits, Regex, as_text, decode, inflated_size
 
 DATA = Path(__file__).parent / "data"
 NIGHTLY = "BASIX_NIGHTLY" in os.environ
@@ -1537,3 +1537,19 @@ def test_mutated_inside_compressed_frames(data):
     """So is what a compressed frame holds, changed and compressed again."""
     frames = [frame[1:] for frame in committed_frames() if frame[1] != 80]
     check_outcome(packed(data.draw(mutated(frames))))
+
+
+@pytest.mark.parametrize(
+    ("frame", "size"),
+    [
+        (b"\x83P\x00\x01\x00\x00", 65_536),
+        (b"\x83P\x00\x01", 1),
+        (b"\x83P", 0),
+        (b"\x83h\x02", 0),
+        (b"", 0),
+        ("text", 0),
+    ],
+)
+def test_inflated_size(frame, size):
+    """A compressed frame says how long it is, in four bytes; any other, or half a one, says 0."""
+    assert inflated_size(frame) == size

@@ -1,9 +1,12 @@
 """The picture of a connection while the PBX says what there is: not whole yet.
 
-Pure: no I/O, no clock. Who reads a connection, or a recording of one, measures the quiet time.
+Pure: no I/O, no clock. Who reads a connection, or a recording of one, says what time it is.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Generator
 
 from attrs import Factory, define
 
@@ -18,10 +21,14 @@ QUIET_TIME = 0.25
 class Building:
     """A picture that is built aside, from a connection's first message on.
 
-    Kinds that were announced are awaited. ``mirror`` is what there is so far.
+    It is whole when every kind that was announced has come, and then an event has come or
+    ``quiet_time`` seconds have passed: until ``quiet_at``, of the clock that ``now`` is of.
+    ``mirror`` is what there is so far.
     """
 
+    quiet_time: float = QUIET_TIME
     mirror: Mirror = Factory(Mirror)
+    quiet_at: float = math.inf
     _incomplete: set[str] = Factory(set)
     _complete: set[str] = Factory(set)
 
@@ -30,19 +37,22 @@ class Building:
         """Whether every kind that was announced is there: it is whole, if no other follows."""
         return bool(self._complete) and not self._incomplete
 
-    def is_whole_before(self, message: Message) -> bool:
-        """Whether ``message`` shows that no other kind follows: then it is not to be taken in."""
+    def is_whole(self, now: float, message: Message | None) -> bool:
+        """Whether it was, before this message; ``None``: none came while it was waited for."""
+        if message is None or now >= self.quiet_at:
+            return True
         return isinstance(message, InfoEvent) and self.may_be_whole
 
-    def take(self, message: Message) -> bool:
-        """Take in a message; whether the quiet time begins anew, or ends, for it."""
-        self.mirror.apply(message)
+    def take(self, message: Message, now: float) -> Generator[None, None, None]:
+        """Take in a message, a step at a time."""
         match message:
             case FieldSpec(kind, _) if kind not in self._complete:
                 self._incomplete.add(kind)
-                return True
-            case InitialInfo(kind, _):
+                self.quiet_at = math.inf
+            case InitialInfo(kind, elements):
                 self._complete.add(kind)
                 self._incomplete.discard(kind)
-                return True
-        return False
+                yield from self.mirror.fill(kind, elements)
+                self.quiet_at = math.inf if self._incomplete else now + self.quiet_time
+            case _:
+                self.mirror.apply(message)

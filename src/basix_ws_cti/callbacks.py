@@ -82,25 +82,37 @@ class Callbacks:
 
     def call(self, event: str, item: object) -> None:
         """Tell of an event."""
-        callbacks = self._callbacks.get(event)
-        if not callbacks:
-            return
-        loop = asyncio.get_running_loop()
-        for callback in tuple(callbacks.values()):
-            began = loop.time()
-            try:
-                callback(item)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
-                if event != "error":  # or it would go round for ever
-                    self.report(error, callback)
-            if (took := loop.time() - began) > SLOW_CALLBACK:
-                _logger.warning(
-                    "the callback %s for %ss kept the client from reading for %.1f s: "
-                    "make it async",
-                    name_of(callback),
-                    event,
-                    took,
-                )
+        if callbacks := self._callbacks.get(event):
+            for callback in tuple(callbacks.values()):
+                self._call(event, callback, item)
+
+    def of_now(self, event: str) -> Callable[[object], None]:
+        """A ``call`` for those who are registered now, as long as they are."""
+        callbacks = self._callbacks.setdefault(event, {})
+        tokens = tuple(callbacks)
+
+        def call(item: object) -> None:
+            for token in tokens:
+                if token in callbacks:
+                    self._call(event, callbacks[token], item)
+
+        return call
+
+    def _call(self, event: str, callback: Callable[[Any], None], item: object) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            callback(item)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+            if event != "error":  # or it would go round for ever
+                self.report(error, callback)
+        if (took := clock() - began) > SLOW_CALLBACK:
+            _logger.warning(
+                "the callback %s for %ss kept the client from reading for %.1f s: make it async",
+                name_of(callback),
+                event,
+                took,
+            )
 
     def report(self, error: BaseException, callback: object = None) -> None:
         """Tell of an error; ``callback`` is what raised it, if one did."""

@@ -1,7 +1,8 @@
 """Client: stays connected to a PBX, keeps its picture, and tells who wants to know.
 
 One task does it all: it connects, reads, and waits between attempts. The picture is built
-aside until it is whole, and then swapped in. Reading never waits for a subscriber.
+aside until it is whole, and then swapped in. Reading never waits for a subscriber. What takes
+long is done in turns, between which others go on, and the next message is read when it is done.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, cast
 
 import attrs
 from attrs import field, frozen
@@ -60,6 +61,7 @@ from .status import (
     Syncing,
 )
 from .subscriptions import QUEUE_SIZE, Policy, Subscribers, Subscription
+from .turns import Turns
 
 _logger = logging.getLogger(__name__)
 
@@ -74,9 +76,6 @@ STEADY_TIME = 30.0
 
 # Rebuilding the picture is prompt so many times in a minute; then it waits as any failure does.
 PROMPT_REBUILDS = 3
-
-# Messages of one burst after which subscribers get their turn: fewer than a queue holds.
-BURST = 256
 
 # Sorts of bad frames that are reported, once each; a peer could make up names without end.
 MAX_REPORTED = 100
@@ -157,7 +156,7 @@ class Client(Secretive):
             raise UsageError(str(error).replace("connect.__init__()", "Client()")) from None
         on_frame = given.get("on_frame")
         if on_frame is not None:
-            given["on_frame"] = partial(self._show, on_frame)
+            given["on_frame"] = partial(self._show_frame, on_frame)
         self._connect = _Connector(server, given)
         self._fresh_credentials = callable(given.get("credentials"))
         # A copy: two clients that are given the same one have each its own series.
@@ -171,7 +170,7 @@ class Client(Secretive):
         self._used = False
         self._connection: Connection | None = None
         self._aside: Building | None = None
-        self._quiet: asyncio.TimerHandle | None = None
+        self._turns: Turns
         self._change_subscribers: Subscribers[Any] = Subscribers()
         self._message_subscribers: Subscribers[Any] = Subscribers()
         self._call_subscribers: Subscribers[Any] = Subscribers()
@@ -511,6 +510,7 @@ class Client(Secretive):
             raise UsageError("this client was used already: make another one")
         self._used = True
         self._loop = asyncio.get_running_loop()
+        self._turns = Turns()
         self._state = Connecting(1)
         self._task = asyncio.create_task(self._run(), name="basix_ws_cti client")
         return self
@@ -580,7 +580,9 @@ class Client(Secretive):
 
     async def _attempt(self) -> Exception:
         """Connect and read, until it ends; why it did."""
-        self._aside = Building()
+        if self._aside is not None:  # what was not whole by now never will be
+            await self._in_turns(self._aside.mirror.swap(Mirror()))
+        self._aside = Building(self._quiet_time)
         reason: Exception
         try:
             async with self._connect() as connection:
@@ -643,10 +645,8 @@ class Client(Secretive):
                     ConnectionLost(1006, f"no answer to a ping within {self._ping_timeout:g} s")
                 )
             return self._doubt(error)
-        finally:
-            self._wait_for_quiet(wait=False)  # what was not whole by now never will be
 
-    def _show(self, on_frame: Callable[[bytes | str], object], frame: bytes | str) -> None:
+    def _show_frame(self, on_frame: Callable[[bytes | str], object], frame: bytes | str) -> None:
         try:
             on_frame(frame)
         except Exception as error:  # noqa: BLE001 - it harms nobody else, as with any callback
@@ -654,28 +654,50 @@ class Client(Secretive):
 
     async def _follow(self, connection: Connection) -> Exception:
         """Take in what comes until it says that this is the end."""
-        loop = asyncio.get_running_loop()
-        burst = 0
+        turns = self._turns
         while True:
-            burst += 1
-            if burst % BURST == 0:
-                # What has arrived already is read without a pause, and that can be more than
-                # fits the queues of subscribers who do keep up.
-                await asyncio.sleep(0)
+            if turns.are_over():
+                await turns.pause()
             try:
                 message = connection.waiting()
                 if message is None:
-                    message = await anext(connection)
+                    message = await self._next(connection)
+                    turns.waited()
             except (DecodeError, ProtocolError) as error:
-                self._last_frame = loop.time()
+                self._last_frame = turns.now
                 if self._is_doubtful(error):
                     return PictureDoubtful(error)
                 continue
-            self._last_frame = loop.time()
+            if self._aside is not None and self._aside.is_whole(turns.now, message):
+                await self._show(self._aside.mirror)
+            if message is None:
+                continue
+            self._last_frame = turns.now
             self._sorts[type(message)] += 1
-            self._take(message)
+            await self._take(message)
             if type(message) is SystemMsg and message.text == "logout":
                 return LoggedOut()
+
+    async def _next(self, connection: Connection) -> Message | None:
+        """Wait for a message; ``None``: nothing came for so long that the picture is whole."""
+        if self._aside is None:
+            return await anext(connection)
+        try:
+            async with asyncio.timeout_at(self._aside.quiet_at):
+                return await anext(connection)
+        except TimeoutError:
+            return None
+
+    async def _in_turns(self, steps: Generator[object, None, T]) -> T:
+        """Take all steps, and let others have their turn in between; what that returns."""
+        turns = self._turns
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast("T", end.value)
+            if turns.are_over():
+                await turns.pause()
 
     def _doubt(self, reason: Exception) -> Exception:
         """The picture is not to be trusted from now on."""
@@ -696,40 +718,26 @@ class Client(Secretive):
         # A system_msg or msg that is none takes nothing from the picture.
         return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
 
-    def _take(self, message: Message) -> None:
+    async def _take(self, message: Message) -> None:
         if self._aside is not None:
-            self._build(self._aside, message)
-        elif changes := self.mirror.apply(message):
-            self._tell(changes)
+            await self._in_turns(self._aside.take(message, self._turns.now))
+        elif type(message) is InfoEvent:
+            if changes := self.mirror.apply(message):
+                self._tell(changes)
+        elif type(message) is InitialInfo:
+            elements = message.elements
+            differences = await self._in_turns(self.mirror.fill(message.element_name, elements))
+            await self._tell_in_turns(*await self._gather(differences))
         # After the picture: who is told of a message finds it there.
         self._callbacks.call(type(message).__name__, message)
         self._message_subscribers.offer(message, self._callbacks.report)
 
-    def _build(self, aside: Building, message: Message) -> None:
-        """Take a message into the picture that is not whole yet."""
-        if aside.is_whole_before(message):
-            self._is_whole()
-            self._tell(self.mirror.apply(message))
-        elif aside.take(message):
-            self._wait_for_quiet(wait=aside.may_be_whole)
-
-    def _wait_for_quiet(self, *, wait: bool) -> None:
-        if self._quiet is not None:
-            self._quiet.cancel()
-            self._quiet = None
-        if wait:
-            loop = asyncio.get_running_loop()
-            self._quiet = loop.call_later(self._quiet_time, self._is_whole)
-
-    def _is_whole(self) -> None:
+    async def _show(self, picture: Mirror) -> None:
         """The picture that was built aside is whole: it is the mirror's from now on."""
-        self._wait_for_quiet(wait=False)
-        if self._aside is None or self._sync_deadline.expired():
-            return
         self._sync_deadline.reschedule(None)
-        changes = self.mirror.become(self._aside.mirror)
         self._aside = None
-        self._synced_at = asyncio.get_running_loop().time()
+        differences = self.mirror.swap(picture)
+        self._synced_at = self._turns.now
         self._was_synced = True
         self._attempts = 0
         self._refusals = 0
@@ -738,22 +746,72 @@ class Client(Secretive):
             gap = Gap(self._blind_since, datetime.now(UTC), self._blind_because)
             self._blind_since = self._blind_because = None
             self._counts["gaps"] += 1
+        changes, events = await self._gather(differences, gap)
         self._enter(Synced())
-        self._tell(changes if gap is None else [gap, *changes])
+        await self._tell_in_turns(changes, events)
 
-    def _tell(self, items: Sequence[Change | Gap]) -> None:
+    async def _gather(
+        self, differences: Iterator[Change | None], gap: Gap | None = None
+    ) -> tuple[deque[Change | Gap], deque[CallEvent]]:
+        """All that differs, and what it means for the calls: who is told of it finds them so."""
+        tracker, turns = self._tracker, self._turns
+        changes: deque[Change | Gap] = deque([] if gap is None else [gap])
+        legs = [*changes]
+        for change in differences:
+            if change is not None:
+                changes.append(change)
+                if change.element_name == "channel":
+                    legs.append(change)
+            if turns.are_over():
+                await turns.pause()
+        events: deque[CallEvent] = deque()
+        if tracker is not None:
+            for some in tracker.steps(legs):
+                events += some
+                if turns.are_over():
+                    await turns.pause()
+        return changes, events
+
+    async def _tell_in_turns(self, changes: deque[Change | Gap], events: deque[CallEvent]) -> None:
+        """Tell those who want to know by now: who comes later finds it in the mirror."""
+        turns, report = self._turns, self._callbacks.report
+        change_subscribers = self._change_subscribers.of_now()
+        call_subscribers = self._call_subscribers.of_now()
+        call_for_change = self._callbacks.of_now("change")
+        call_for_call = self._callbacks.of_now("call")
+        while changes:  # and frees them one by one
+            change = changes.popleft()
+            change_subscribers.offer(change, report)
+            call_for_change(change)
+            self._see(change)
+            if turns.are_over():
+                await turns.pause()
+        while events:
+            event = events.popleft()
+            call_subscribers.offer(event, report)
+            call_for_call(event)
+            if turns.are_over():
+                await turns.pause()
+        self._moved.give()
+
+    def _tell(self, changes: list[Change]) -> None:
         # First of all: who is told of a change finds its call as it is.
-        events = self._tracker.apply(items) if self._tracker is not None else ()
-        for item in items:
-            self._change_subscribers.offer(item, self._callbacks.report)
-            self._callbacks.call("change", item)
-            for watch in tuple(self._watches) if self._watches else ():
-                if not isinstance(item, Gap) and watch.fits(item) and not watch.seen.done():
-                    watch.seen.set_result(None)
+        events = self._tracker.apply(changes) if self._tracker is not None else ()
+        for change in changes:
+            self._change_subscribers.offer(change, self._callbacks.report)
+            self._callbacks.call("change", change)
+            if self._watches:
+                self._see(change)
         for event in events:
             self._call_subscribers.offer(event, self._callbacks.report)
             self._callbacks.call("call", event)
         self._moved.give()
+
+    def _see(self, change: Change | Gap) -> None:
+        """Tell those who wait for a change of this sort."""
+        for watch in tuple(self._watches):
+            if not isinstance(change, Gap) and watch.fits(change) and not watch.seen.done():
+                watch.seen.set_result(None)
 
     def _enter(self, state: ClientState) -> None:
         self._state = state

@@ -7,7 +7,7 @@ change, so what a holder has of one stays as it was.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Generator, Iterator, Mapping, ValuesView
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
@@ -31,6 +31,7 @@ from .elements import (
 from .keys import hidden, shown
 from .messages import InfoEvent, InitialInfo, Message
 from .numbering import plain_number
+from .sharing import Sharing
 
 # Channels that are gone and remembered, lest a late update bring one back. A PBX that ends a
 # hundred calls in a second would have to be late by minutes.
@@ -103,6 +104,9 @@ Change = Added | Changed | Removed
 # Not synthetic, since an event said so, and of an element with a key, since it is kept.
 _SAID = False, None
 
+# Synthetic, since a comparison says so.
+_FOUND = True
+
 _added, _changed, _removed = constructor(Added), constructor(Changed), constructor(Removed)
 
 
@@ -114,8 +118,8 @@ class _Store(Mapping[Any, Element]):
 
     __slots__ = ("__weakref__", "held")
 
-    def __init__(self, elements: Iterable[tuple[int | str, Element]] = ()) -> None:
-        self.held: dict[object, Element] = {hidden(key): element for key, element in elements}
+    def __init__(self) -> None:
+        self.held: dict[object, Element] = {}
 
     def __getitem__(self, key: object) -> Element:
         try:
@@ -279,26 +283,53 @@ class Mirror:
         if isinstance(message, InfoEvent):
             return self._event(message.element_name, message.element, message.event_name)
         if isinstance(message, InitialInfo):
-            new = _Store(
-                (key, element)
-                for key, element in message.elements.items()
-                if not _is_hung_up(element)
-            )
-            if message.element_name == "channel":
-                for key in new:
-                    self._gone.pop(hidden(key), None)
-            return self._replace(message.element_name, new)
+            return [change for change in self._replace(message) if change is not None]
         return []
 
     def become(self, other: Mirror) -> list[Change]:
         """Show what ``other`` shows, and say what differs; all of it is synthetic."""
-        changes = []
+        return [change for change in self.swap(other) if change is not None]
+
+    def swap(self, other: Mirror) -> Generator[Change | None, None, None]:
+        """Show what ``other`` shows, at once. What differs comes a step at a time.
+
+        ``None`` is a step of which there is nothing to say.
+        """
+        replaced = []
         for kind in {**self._stores, **other._stores}:
-            changes += self._replace(kind, other._stores.get(kind, _Store()))
+            store = self._store(kind)
+            new = other._stores[kind].held if kind in other._stores else {}
+            replaced.append((kind, store.held, new))
+            store.held = new.copy()
             if kind not in other._stores:
                 self._idle[kind] = self._stores.pop(kind)
         self._gone = other._gone.copy()
-        return changes
+        return _all_differences(replaced)
+
+    def fill(
+        self, kind: str, elements: Mapping[int | str, Element]
+    ) -> Generator[None, None, Iterator[Change | None]]:
+        """Take in an ``initial_info`` a step at a time; with the last the picture is another.
+
+        Returns what differs, as ``swap`` does.
+        """
+        new: dict[object, Element] = {}
+        sharing = Sharing()
+        for key, element in elements.items():
+            if not _is_hung_up(element):
+                sharing.share(element)
+                new[hidden(key)] = element
+            yield
+        if kind == "channel":
+            for at in new:
+                self._gone.pop(at, None)
+        store = self._store(kind)
+        replaced = [(kind, store.held, new)]
+        store.held = new
+        return _all_differences(replaced)
+
+    def _replace(self, message: InitialInfo) -> Iterator[Change | None]:
+        yield from (yield from self.fill(message.element_name, message.elements))
 
     def _store(self, kind: str) -> _Store:
         """The elements of a kind that a message is about."""
@@ -350,21 +381,31 @@ class Mirror:
             return None  # it does not wait any more
         return hung_up or removed
 
-    def _replace(self, kind: str, new: _Store) -> list[Change]:
-        store = self._store(kind)
-        changes: list[Change] = [
-            Removed(kind, element, synthetic=True, position=_position(at, element))
-            for at, element in store.held.items()
-            if at not in new.held
-        ]
-        for at, element in new.held.items():
-            old, position = store.held.get(at), _position(at, element)
-            if old is None:
-                changes.append(Added(kind, element, synthetic=True, position=position))
-            elif old != element:
-                changes.append(Changed(kind, element, old, synthetic=True, position=position))
-        store.held = dict(new.held)
-        return changes
+
+def _all_differences(
+    replaced: list[tuple[str, dict[object, Element], dict[object, Element]]],
+) -> Generator[Change | None, None, None]:
+    """What of each kind has to change for what was to be what is. Empties the list."""
+    while replaced:
+        kind, old, new = replaced.pop(0)
+        for at, element in old.items():
+            gone = at not in new
+            yield _removed(kind, element, _FOUND, _position(at, element)) if gone else None
+        for at, element in new.items():
+            before = old.get(at)
+            if before is None:
+                yield _added(kind, element, _FOUND, _position(at, element))
+            elif before != element:
+                yield _changed(kind, element, before, _FOUND, _position(at, element))
+            else:
+                yield None
+        # One by one: to free 50,000 elements takes its time as well.
+        left = [*old.values()]
+        del old
+        before = None
+        while left:
+            element = left.pop()
+            yield None
 
 
 def _position(at: object, element: Element) -> int | str | None:

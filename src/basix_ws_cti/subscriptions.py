@@ -13,6 +13,7 @@ from .exceptions import SubscriberLagged, UsageError
 from .keys import hidden
 from .mirror import Added, Changed, Removed
 from .status import Gap, Lagged
+from .turns import STEPS
 
 T = TypeVar("T")
 
@@ -60,6 +61,7 @@ class Subscription(Generic[T]):
         self._figures = Counter() if figures is None else figures
         self._items: deque[T] = deque()
         self._missed = 0
+        self._taken = 0
         # latest, once more than `size` wait: kind and key (what stands for it, since a peer
         # chooses it: see `keys`) -> what was known, whether just so (a Removed says what went,
         # which may be news), what is last said. A dict would look longer and longer for the
@@ -121,15 +123,19 @@ class Subscription(Generic[T]):
 
     async def __anext__(self) -> T | Lagged:
         while True:
+            self._taken += 1
+            if self._taken % STEPS == 0:  # who has much to take lets others have their turn
+                await asyncio.sleep(0)
             if self._missed:
                 missed, self._missed = self._missed, 0
                 return Lagged(missed)
             if self._items:
                 return self._items.popleft()
-            while self._net:
+            if self._net:
                 item = _net_change(*self._net.popitem(last=False)[1])
-                if item is not None:
-                    return item
+                if item is None:
+                    continue
+                return item
             if self._ended:
                 if self._ended[0] is not None:
                     raise self._ended[0]
@@ -173,6 +179,12 @@ class Subscribers(Generic[T]):
 
     def __iter__(self) -> Iterator[Subscription[T]]:
         return iter([one for reference in self._references if (one := reference()) is not None])
+
+    def of_now(self) -> Subscribers[T]:
+        """Those who are told now, and nobody who comes later."""
+        those: Subscribers[T] = Subscribers()
+        those._references = self._references
+        return those
 
     def add(self, subscription: Subscription[T]) -> None:
         """Tell it from now on."""

@@ -222,6 +222,13 @@ def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
         raise DecodeError(0, "not enough memory for this frame") from None
 
 
+def inflated_size(frame: bytes | str) -> int:
+    """How many bytes a compressed frame says that it is; 0: it is not compressed."""
+    if type(frame) is not bytes or frame[1:2] != b"P":
+        return 0
+    return _integer(frame[2:6], "big")
+
+
 def as_text(value: Any) -> str | None:
     """The text that a term stands for, or ``None`` if it is not text.
 

@@ -122,9 +122,13 @@ class FeedSocket(ClientConnection):
         rest = self._rest
         if rest:
             rest += data
-            if self._is_ours and len(rest) < self._needed:
+            begin = self._needed if self._is_ours else 0
+            if len(rest) < begin:
                 return  # of a long message only the last part is worth a look
-            data = bytes(rest)
+            with memoryview(rest) as view:  # a long message is copied once
+                if begin:
+                    self._arrived.append(bytes(view[_header(rest[1]) : begin]))
+                data = bytes(view[begin:])
             rest.clear()
         begin = self._cut(data) if self._is_ours else 0
         if self._is_ours:
@@ -144,12 +148,12 @@ class FeedSocket(ClientConnection):
         at = self._needed = 0
         while size - at >= 2:
             opcode, length = data[at], data[at + 1]
-            begin = at + 2
-            if length > 127:  # masked, which a server's frames are not
+            # Masked, which a server's frames are not; or long, which binary ones alone may be.
+            if length > 127 or (length > 125 and opcode != _BINARY):
                 self._cuts = False
                 break
+            begin = at + (2 if length < 126 else _header(length))
             if length > 125:
-                begin += 2 if length == 126 else 8
                 if begin > size:
                     break
                 length = int.from_bytes(data[at + 2 : begin], "big")
@@ -159,7 +163,7 @@ class FeedSocket(ClientConnection):
                     self._needed = end - at
                     break
                 self._arrived.append(data[begin:end])
-            elif opcode in _CONTROL and length < 126:
+            elif opcode in _CONTROL:
                 if end > size:
                     break
                 super().data_received(data[at:end])
@@ -174,3 +178,8 @@ class FeedSocket(ClientConnection):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _header(length: int) -> int:
+    """Bytes before a frame's data, by the length that its second byte says."""
+    return 2 if length < 126 else 4 if length == 126 else 10

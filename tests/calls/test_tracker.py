@@ -730,6 +730,16 @@ def test_other_kinds_and_nameless_ones_are_no_calls():
     assert len(tracker.calls) == 0
 
 
+def test_in_steps():
+    """Taken in a step at a time, changes mean the same: a list of events for each."""
+    lines = [channel(name, state=Ivr(ts=number)) for number, name in enumerate("abc")]
+    changes = [Added("channel", line) for line in lines]
+    changes += [Gap(_moment(0), _moment(0), None), Removed("channel", lines[1])]
+    steps = [*CallTracker().steps(changes)]
+    assert [len(events) for events in steps] == [1, 1, 1, 0, 1]
+    assert [event for events in steps for event in events] == CallTracker().apply(changes)
+
+
 def test_channels_that_say_almost_nothing():
     """A channel without timestamps, state or number is a call all the same."""
     tracker = CallTracker()

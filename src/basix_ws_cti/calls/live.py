@@ -121,11 +121,13 @@ class Live:
         if first is not None:
             self.caller = party_of(first)
             if self.caller.whoscall is None:  # others say that of it
-                told = (party_behind(leg) for leg in legs if other_of(leg) == self.first)
-                heard = (party.whoscall for party in told if party.whoscall)
-                whoscall = next(heard, before[0].whoscall)
-                if whoscall is not None:
-                    self.caller = evolve(self.caller, whoscall=whoscall)
+                heard = before[0].whoscall
+                for leg in legs:
+                    if other_of(leg) == self.first and (told := party_behind(leg).whoscall):
+                        heard = told
+                        break
+                if heard is not None:
+                    self.caller = evolve(self.caller, whoscall=heard)
             self.called_number = first.called_number
             outside = first.peer_location == "external"
         elif not any(leg.uuid == self.first for leg in self.ended_legs):  # it is not shown to us
@@ -137,7 +139,7 @@ class Live:
             outside = self.direction == "inbound"
         if outside:
             self.direction = "inbound"
-        elif any(calls_outside(leg) for leg in legs):
+        elif any(map(calls_outside, legs)):
             self.direction = "outbound"
         return (self.caller, self.called_number, self.direction) != before
 

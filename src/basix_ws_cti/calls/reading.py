@@ -24,27 +24,24 @@ from basix_ws_cti.states import (
 
 from .model import NOBODY, Leg, Party, Phase
 
-# They are made for every leg of a call at every change of it: so it takes a seventh less.
-_make_party, _make_leg = constructor(Party), constructor(Leg)
+# Made several times at each event.
+_make_leg, _make_party, _make_phase = constructor(Leg), constructor(Party), constructor(Phase)
 
 
 def party_of(channel: Channel) -> Party:
     """Who is at the end of a channel."""
-    whoscall = channel.extra.get("whoscall")
+    dials = _dials(channel)
     if channel.user_id is not None:
-        name = channel.calling_name if _dials(channel) else None
+        name = channel.calling_name if dials else None
         return _make_party(channel.user_id, None, None, name, None, None)
     person = _first(channel.end_user)
-    number = channel.calling_number if _dials(channel) else channel.called_number
-    name = channel.calling_name if _dials(channel) and channel.calling_name != number else None
-    return _make_party(
-        None,
-        None,
-        number,
-        person.name if person is not None and person.name else name,
-        person,
-        whoscall if isinstance(whoscall, str) else None,
-    )
+    number = channel.calling_number if dials else channel.called_number
+    name = channel.calling_name if dials and channel.calling_name != number else None
+    whoscall = channel.extra.get("whoscall")
+    if person is not None and person.name:
+        name = person.name
+    whoscall = whoscall if isinstance(whoscall, str) else None
+    return _make_party(None, None, number, name, person, whoscall)
 
 
 def party_behind(channel: Channel) -> Party:
@@ -53,24 +50,23 @@ def party_behind(channel: Channel) -> Party:
     if not isinstance(info, OtherInfo):
         return NOBODY
     if info.type == "user":
-        return Party(user_id=info.user_id)
+        return _make_party(info.user_id, None, None, None, None, None)
     person = _first(info.end_user)
-    return Party(
-        number=info.address,
-        name=None if person is None else person.name,
-        end_user=person,
-        whoscall=info.whoscall,
-    )
+    name = None if person is None else person.name
+    return _make_party(None, None, info.address, name, person, info.whoscall)
 
 
 def uuid_of(channel: Channel) -> str:
     """What names a channel, as text: a number may have come instead."""
-    return str(channel.key)
+    key = channel.key
+    return key if type(key) is str else str(key)
 
 
 def other_of(channel: Channel) -> str | None:
     """What names the channel at the other end; ``None``: nothing, or nothing that could."""
     other: object = channel.other_uuid
+    if type(other) is str and other:  # asked several times at each event
+        return other
     return str(other) if isinstance(other, str | int) and other != "" else None
 
 
@@ -141,7 +137,7 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
             kind = "other"
         case _:
             kind = "unknown"
-    return Phase(kind=kind, started=started, party=party, place=place, by=by)
+    return _make_phase(kind, started, None, party, place, by)
 
 
 def leg_of(channel: Channel) -> Leg:

@@ -73,6 +73,8 @@ class CallTracker:
         self._call_of: dict[str, Live] = {}
         # Calls that ended, and whose first leg was not shown: others may be made for it yet.
         self._ended_unseen: dict[str, None] = {}
+        # Those that stand on a slot, by id.
+        self._parked: dict[str, Live] = {}
         self._blind_since: int | None = None
         self._events: list[CallEvent] = []
         self.calls: Mapping[str, Call] = _Calls(self._live)
@@ -87,21 +89,32 @@ class CallTracker:
         A ``Gap`` before synthetic changes says when the client went blind: that is when calls
         that are gone since then are taken to have ended.
         """
-        self._events = []
+        events: list[CallEvent] = []
         for change in _in_order(changes):
-            if isinstance(change, Gap):
-                self._blind_since = int(change.started.timestamp() * 1_000_000)
-                for live in self._live.values():
-                    live.complete = False
-            elif change.element_name == "channel" and change.key is not None:
-                channel: Channel = change.element  # type: ignore[assignment]
-                if channel.key is None:  # it goes by its position, as in the mirror
-                    channel = evolve(channel, uuid=str(change.key))
-                if isinstance(change, Removed):
-                    self._ends(channel, synthetic=change.synthetic)
-                else:
-                    self._is(channel, synthetic=change.synthetic)
+            events += self._take(change)
         self._blind_since = None
+        return events
+
+    def steps(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
+        """The same a step at a time: what came of one change after another."""
+        for change in _in_order(changes):
+            yield self._take(change)
+        self._blind_since = None
+
+    def _take(self, change: Change | Gap) -> list[CallEvent]:
+        self._events = []
+        if isinstance(change, Gap):
+            self._blind_since = int(change.started.timestamp() * 1_000_000)
+            for live in self._live.values():
+                live.complete = False
+        elif change.element_name == "channel" and change.key is not None:
+            channel: Channel = change.element  # type: ignore[assignment]
+            if channel.key is None:  # it goes by its position, as in the mirror
+                channel = evolve(channel, uuid=str(change.key))
+            if isinstance(change, Removed):
+                self._ends(channel, synthetic=change.synthetic)
+            else:
+                self._is(channel, synthetic=change.synthetic)
         return self._events
 
     # -- a leg is there ---------------------------------------------------------------
@@ -110,13 +123,15 @@ class CallTracker:
         uuid = uuid_of(channel)
         live = self._call_with(channel, synthetic=synthetic)
         live.complete = live.complete and not synthetic
+        begins = live.legs.get(uuid) is channel  # and is described as it is
         live.take(uuid, channel)
         for name in (uuid, other_of(channel)):
             if name and (name == uuid or name not in self._call_of):
                 self._name(name, live)
         told = len(self._events)
-        described = live.describe()
-        self._move(live)
+        described = not begins and live.describe()
+        if not begins:
+            self._move(live)
         if not isinstance(channel.state, Ringing):
             live.rung.discard(uuid)
         elif uuid not in live.rung:
@@ -147,9 +162,8 @@ class CallTracker:
             return None
         if called.startswith(_PICKUP):
             return self._call_of.get(called.removeprefix(_PICKUP))
-        for live in self._live.values() if called.isdecimal() else ():
-            phase = live.phases[-1]
-            if phase.kind == "parked" and str(phase.place) == called:
+        for live in self._parked.values() if called.isdecimal() else ():
+            if str(live.phases[-1].place) == called:
                 return live
         return None
 
@@ -175,6 +189,7 @@ class CallTracker:
         else:
             phase = evolve(phase, started=started)
         live.phases.append(phase)
+        self._note_slot(live)
         live.led_by = uuid
         self._live[live.id] = live
         self._name(live.first, live)
@@ -200,6 +215,7 @@ class CallTracker:
             )
         )
         del self._live[younger.id]
+        self._parked.pop(younger.id, None)
         older.legs |= younger.legs
         older.rung |= younger.rung
         older.guests |= younger.guests
@@ -220,12 +236,21 @@ class CallTracker:
         """The line may be doing something else now; since ``at`` at the earliest."""
         line = live.line
         before = live.enter(live.doing(at))
+        if before is None:
+            self._note_talk(live, line)
+            return
         now = live.phases[-1]
+        self._note_slot(live)
         here = {uuid_of(line), other_of(line)}
         gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
         self._note_talk(live, line)
-        if before is not None:
-            self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
+        self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
+
+    def _note_slot(self, live: Live) -> None:
+        if live.phases[-1].kind == "parked":
+            self._parked[live.id] = live
+        else:
+            self._parked.pop(live.id, None)
 
     def _note_talk(self, live: Live, line: Channel) -> None:
         phase = live.phases[-1]
@@ -316,6 +341,7 @@ class CallTracker:
             hangup=hangup,
         )
         del self._live[live.id]
+        self._parked.pop(live.id, None)
         if not any(leg.uuid == live.first for leg in live.ended_legs):
             self._ended_unseen[live.id] = None
             if len(self._ended_unseen) > MAX_ENDED_UNSEEN:
@@ -331,7 +357,10 @@ def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
     Who came is needed by who is changed, and both by who is gone.
     """
     items = list(changes)
-    if not any(not isinstance(one, Gap) and one.synthetic for one in items):
+    for one in items:
+        if not isinstance(one, Gap) and one.synthetic:
+            break
+    else:
         return items
 
     def place(item: Change | Gap) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from basix_ws_cti import (
     MessageParser,
     Mirror,
 )
-from basix_ws_cti.building import QUIET_TIME, Building
+from basix_ws_cti.building import Building
 from basix_ws_cti.exceptions import DecodeError, FeedError, ProtocolError, RecordingError
 from basix_ws_cti.mirror import Change
 from basix_ws_cti.recording import Connected, Entry, Frame, Lost, Recording
@@ -94,7 +95,6 @@ class Recorded:
         self._told: set[str] = set()
         self._parser = MessageParser()
         self._aside: Building | None = Building()
-        self._quiet_at: float | None = None
 
     @property
     def mirror(self) -> Mirror:
@@ -201,8 +201,8 @@ class Recorded:
             for count, entry in enumerate(self._entries()):
                 if count % _BURST == 0:
                     await asyncio.sleep(0)
-                if self._quiet_at is not None and self._quiet_at <= entry.at:
-                    await self._until(self._quiet_at)
+                if self._aside is not None and self._aside.quiet_at <= entry.at:
+                    await self._until(self._aside.quiet_at)
                     yield _Step(self.now(), events=self._is_whole())
                 await self._until(entry.at)
                 if isinstance(entry, Connected):
@@ -230,13 +230,12 @@ class Recorded:
         """A connection begins: what it tells is kept aside until it is whole."""
         self._parser = MessageParser()
         self._aside = Building()
-        self._quiet_at = None
         self._enter(Syncing())
 
     def _lose(self, reason: Exception) -> None:
         if isinstance(self._state, Synced):
             self._blind = self.now(), reason
-        self._aside = self._quiet_at = None
+        self._aside = None
         self._enter(Disconnected(reason, None))
 
     def _take(self, frame: bytes | str) -> _Step | None:
@@ -252,18 +251,17 @@ class Recorded:
         if aside is None:
             changes: Sequence[Change] = self._mirror.apply(message)
             return _Step(self.now(), message, self._apply(changes))
-        if aside.is_whole_before(message):
+        if aside.is_whole(self._at, message):
             events = [*self._is_whole(), *self._apply(self._mirror.apply(message))]
             return _Step(self.now(), message, events)
-        if aside.take(message):
-            self._quiet_at = self._at + QUIET_TIME if aside.may_be_whole else None
+        deque(aside.take(message, self._at), maxlen=0)  # all steps at once
         return _Step(self.now(), message)
 
     def _is_whole(self) -> Sequence[CallEvent]:
         """The picture is whole, and shown from now on; what happened to calls meanwhile."""
         assert self._aside is not None  # noqa: S101 - for the type checker
         changes: list[Change | Gap] = [*self._mirror.become(self._aside.mirror)]
-        self._aside = self._quiet_at = None
+        self._aside = None
         self._whole_once = True
         self._enter(Synced())
         if self._blind is not None:

@@ -1,0 +1,174 @@
+"""The mirror and the calls: what each event costs them, how costs grow, what a mirror weighs."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from unittest.mock import patch
+
+import workload
+from measure import Row, Size, apart, calling, cpu, rows, take_turns
+from parsing import FLOOR, floor
+
+from basix_ws_cti import InitialInfo, MessageParser, Mirror, to_dict
+from basix_ws_cti.calls import CallTracker
+from basix_ws_cti.messages import Message
+from basix_ws_cti.sharing import Sharing
+from basix_ws_cti.terms import decode
+
+
+def parsed(session: workload.Session) -> tuple[list[Message], list[Message]]:
+    """The messages of a session, those that it begins with apart."""
+    parser = MessageParser()
+    return (
+        [parser.parse(frame) for frame in session.opening],
+        [parser.parse(frame) for frame in session.events],
+    )
+
+
+def mirror_of(messages: Iterable[Message]) -> Mirror:
+    """A mirror that has seen these."""
+    mirror = Mirror()
+    for message in messages:
+        mirror.apply(message)
+    return mirror
+
+
+def applying(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
+    """A contestant: messages for a mirror that knows what was before."""
+    return cpu(lambda: (mirror_of(before).apply, messages))
+
+
+def tracking(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
+    """A contestant: the changes of these messages, for a tracker that knows what was before."""
+    mirror = mirror_of(before)
+    channels = [*mirror.channels.values()]
+    changes = [mirror.apply(message) for message in messages]
+    return cpu(lambda: (CallTracker(channels).apply, changes))
+
+
+def keeping(size: Size, number: int) -> list[Row]:
+    """``Mirror`` and ``CallTracker``, for each event of a day that is parsed already."""
+    session = workload.day(size.events, seed=number + 1)
+    compared = {
+        FLOOR: floor(session.events),
+        "Mirror.apply": applying(*parsed(session)),
+        "CallTracker.apply": tracking(*parsed(session)),
+    }
+    return rows("keeping", FLOOR, take_turns(compared, size.rounds))
+
+
+# -- growth: for each cost, what it is for n things, each ------------------------------------
+
+
+def decode_users(count: int) -> Callable[[], float]:
+    _, info = workload.company(count)
+    return calling(decode, [info], count=count)
+
+
+def parse_users(count: int) -> Callable[[], float]:
+    spec, info = workload.company(count)
+    parser = MessageParser()
+    parser.parse(spec)
+    return calling(parser.parse, [info], count=count)
+
+
+def keep_users(count: int) -> Callable[[], float]:
+    before, _ = parsed(workload.Session(workload.company(count), []))
+    return cpu(lambda: (Mirror().apply, before), count)
+
+
+def become_users(count: int) -> Callable[[], float]:
+    before, _ = parsed(workload.Session(workload.company(count), []))
+    return cpu(lambda: (Mirror().become, [mirror_of(before)]), count)
+
+
+COSTS = {
+    "decode of users": decode_users,
+    "MessageParser.parse of users": parse_users,
+    "Mirror.apply of users": keep_users,
+    "Mirror.become with users": become_users,
+    "Mirror.apply of channels that come and go": lambda n: applying(*parsed(workload.rush(n))),
+    "CallTracker.apply of channels that come and go": lambda n: tracking(*parsed(workload.rush(n))),
+}
+
+
+def growth(size: Size, _: int) -> list[Row]:
+    """n, 2 n and 4 n things: what each costs, in multiples of what each of the fewest does."""
+    table = []
+    counts = [size.growing, size.growing * 2, size.growing * 4]
+    for cost, contestant in COSTS.items():
+        compared = {f"{count:,}": contestant(count) for count in counts}
+        measured = take_turns(compared, size.rounds)
+        table += rows("growth", f"{counts[0]:,}", measured, prefix=f"{cost}: ")
+    return table
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+def dicts_of(info: InitialInfo) -> Mapping[Any, Any]:
+    """What is read, in plain dicts, and nothing else of it."""
+    return {key: to_dict(one) for key, one in info.elements.items()}
+
+
+def kept_of(info: InitialInfo) -> Mapping[Any, Any]:
+    """What is read, in a mirror."""
+    return mirror_of([info])[info.element_name]
+
+
+def unshared_of(info: InitialInfo) -> Mapping[Any, Any]:
+    """The same, if a mirror held each text as often as it comes."""
+    with patch.object(Sharing, "share", lambda *_: None):
+        return kept_of(info)
+
+
+HOLDERS: dict[str, Callable[[InitialInfo], Mapping[Any, Any]]] = {
+    "dicts": dicts_of,
+    "mirror": kept_of,
+    "mirror, texts not shared": unshared_of,
+}
+
+
+def weigh(name: str, specs: list[bytes], infos: list[bytes]) -> list[tuple[int, int]]:
+    """Of what a holder makes of each frame, when all else is gone: bytes, and elements."""
+    parser = MessageParser()
+    for frame in specs:
+        parser.parse(frame)
+    held: list[Mapping[Any, Any]] = []
+    weights: list[int] = []
+    gc.collect()
+    tracemalloc.start()
+    for frame in infos:
+        message = parser.parse(frame)
+        assert isinstance(message, InitialInfo)
+        held.append(HOLDERS[name](message))
+        del message
+        gc.collect()
+        weights.append(tracemalloc.get_traced_memory()[0] - sum(weights))
+    return [(weight, len(one)) for weight, one in zip(weights, held, strict=True)]
+
+
+def memory(size: Size, _: int) -> list[Row]:
+    """A mirror in multiples of plain dicts of the same elements, for each element.
+
+    Each is read from the same frames in a process of its own: neither shares a text with the
+    other, and what one shares within itself is counted once.
+    """
+    users, calls = size.held
+    frames = workload.company(users, calls, ("user", "channel"))
+    weighed = {name: apart(weigh, name, frames[:2], frames[2:]) for name in HOLDERS}
+    table = []
+    for what, parts in (
+        (f"{users:,} users", (0,)),
+        (f"{calls * 2:,} channels", (1,)),
+        ("both", (0, 1)),
+    ):
+        measured = {}
+        for name, kinds in weighed.items():
+            count = sum(kinds[part][1] for part in parts)
+            measured[name] = [sum(kinds[part][0] for part in parts) / count]
+        table += rows("memory", "dicts", measured, prefix=f"{what}: ", unit="B", scale=1)
+    return table

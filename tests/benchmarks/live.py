@@ -1,0 +1,222 @@
+"""The way over a loopback socket: how much is taken, and how long the event loop is held."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import itertools
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import websockets
+import workload
+from attrs import define
+from measure import Row, Size, cpu_since, rows, take_turns
+from server import serving
+
+from basix_ws_cti import Client, MessageParser, Mirror, Msg, connect
+from basix_ws_cti.calls import CallTracker
+from basix_ws_cti.simulator.wire import Writer
+from basix_ws_cti.websocket import FeedSocket
+
+END = Writer().msg("end")
+
+# Seconds that everything may take before it counts as hanging.
+PATIENCE = 300
+
+
+def bare(port: int, name: str, **options: Any) -> websockets.connect:
+    """A connection of the WebSocket library's own."""
+    url = f"ws://127.0.0.1:{port}/?app_name={name}"
+    return websockets.connect(url, compression=None, max_size=None, proxy=None, **options)
+
+
+async def read_bare(port: int, name: str) -> None:
+    """A receive loop, and nothing else."""
+    async with bare(port, name) as websocket:
+        while await websocket.recv() != END:
+            pass
+
+
+async def read_frames(port: int, name: str) -> None:
+    """The same over the package's own socket."""
+    socket: Any = functools.partial(FeedSocket, max_size=None)
+    async with bare(port, name, create_connection=socket) as websocket:
+        while await websocket.receive() != END:
+            pass
+
+
+async def read_by_hand(port: int, name: str) -> None:
+    """A receive loop that parses, keeps a mirror and follows calls, and has no ``Client``."""
+    parser, mirror, tracker = MessageParser(), Mirror(), CallTracker()
+    async with bare(port, name) as websocket:
+        while (frame := await websocket.recv()) != END:
+            tracker.apply(mirror.apply(parser.parse(frame)))
+
+
+async def read_messages(port: int, name: str) -> None:
+    """``connect``, whose messages are thrown away."""
+    async with connect(f"ws://127.0.0.1:{port}", app_name=name) as cti:
+        async for message in cti:
+            if type(message) is Msg:
+                return
+
+
+async def read_with_client(
+    port: int, name: str, *, subscriber: bool = False, calls: bool = False
+) -> tuple[int, int]:
+    """A client with its mirror, and what else is asked for; how many changes and calls it saw."""
+    seen = 0
+    ended = asyncio.Event()
+
+    async def subscribe() -> None:
+        nonlocal seen
+        async for _ in client.changes():
+            seen += 1
+
+    async with Client(f"ws://127.0.0.1:{port}", app_name=name) as client:
+        client.on_msg(lambda _: ended.set())
+        followed = client.calls if calls else ()
+        task = asyncio.create_task(subscribe()) if subscriber else None
+        await ended.wait()
+        await client.synced()
+    if task is not None:
+        await task
+    return seen, len(followed)
+
+
+READERS: dict[str, Callable[[int, str], Coroutine[Any, Any, object]]] = {
+    "bare loop": read_bare,
+    "our socket": read_frames,
+    "by hand": read_by_hand,
+    "connect": read_messages,
+    "Client": read_with_client,
+    "Client, subscriber": functools.partial(read_with_client, subscriber=True),
+    "Client, subscriber, calls": functools.partial(read_with_client, subscriber=True, calls=True),
+}
+
+
+def run(reader: Coroutine[Any, Any, object]) -> object:
+    """Let a reader come to its end."""
+    gc.collect()
+    return asyncio.run(asyncio.wait_for(reader, PATIENCE))
+
+
+def flood(events: int, number: int) -> dict[str, list[bytes]]:
+    """So many events, twice: the benchmark's over and over, and a day's that come but once."""
+    bench, day = workload.bench(), workload.day(events, seed=number + 1)
+    again = itertools.islice(workload.ever_new(bench.events), events)
+    return {"bench": [*bench.opening, *again, END], "day": [*day.opening, *day.events, END]}
+
+
+def socket(size: Size, number: int) -> list[Row]:
+    """A message over a socket, in multiples of what it takes in a bare receive loop."""
+    table = []
+    programmes = flood(size.flood, number)
+    with serving(programmes) as port:
+        for name, frames in programmes.items():
+
+            def timed(reader: str, name: str = name) -> tuple[float, float]:
+                wall, cpu = time.perf_counter(), time.process_time()
+                run(READERS[reader](port, name))
+                return time.perf_counter() - wall, cpu_since(cpu)
+
+            measured = take_turns(
+                {reader: functools.partial(timed, reader) for reader in READERS}, size.floods
+            )
+            for place, clock in enumerate(("wall", "CPU")):
+                each = {
+                    reader: [seconds[place] / len(frames) for seconds in rounds]
+                    for reader, rounds in measured.items()
+                }
+                table += rows("socket", "bare loop", each, prefix=f"{name}, {clock}: ", unit="µs")
+    return table
+
+
+@define
+class Held:
+    """How long an event loop is held at most, in seconds, while it is watched."""
+
+    step: float = 0.0
+    """By one step, in CPU time of its thread, collections apart: others have the machine too."""
+    wait: float = 0.0
+    """For a task that wants it each millisecond, on the clock, collections apart."""
+    collection: float = 0.0
+    """By one garbage collection, in CPU time of whichever thread it is in: all stand still."""
+    _began: tuple[float, float] = (0.0, 0.0)
+    _collecting: float = 0.0  # CPU seconds of collections in this step
+    _collected: float = 0.0  # seconds of all collections, on the clock
+
+    def collect(self, phase: str, _: object) -> None:
+        """A collection begins or ends."""
+        if phase == "start":
+            self._began = time.perf_counter(), time.thread_time()
+            return
+        wall, spent = self._began
+        took = time.thread_time() - spent
+        self._collected += time.perf_counter() - wall
+        self.collection = max(self.collection, took)
+        if threading.current_thread() is threading.main_thread():
+            self._collecting += took
+
+    def run(self, plain_run: Callable[[asyncio.Handle], None], handle: asyncio.Handle) -> None:
+        """Take a step, and time it."""
+        self._collecting = 0.0
+        begin = time.thread_time()
+        plain_run(handle)
+        self.step = max(self.step, time.thread_time() - begin - self._collecting)
+
+    async def want(self) -> None:
+        """Be a task that wants the loop each millisecond."""
+        while True:
+            begin, collected = time.perf_counter(), self._collected
+            await asyncio.sleep(0.001)
+            late = time.perf_counter() - begin - 0.001 - (self._collected - collected)
+            self.wait = max(self.wait, late)
+
+    async def watch(self, reader: Coroutine[Any, Any, object]) -> None:
+        """Let a reader come to its end."""
+        wanting = asyncio.create_task(self.want())
+        await reader
+        wanting.cancel()
+
+
+def watched(reader: Coroutine[Any, Any, object]) -> Held:
+    """How long a reader holds its event loop."""
+    held = Held()
+    plain_run = asyncio.Handle._run
+    asyncio.Handle._run = lambda handle: held.run(plain_run, handle)
+    gc.callbacks.append(held.collect)
+    try:
+        run(held.watch(reader))
+    finally:
+        asyncio.Handle._run = plain_run
+        gc.callbacks.remove(held.collect)
+    return held
+
+
+def hold(size: Size, number: int) -> list[Row]:
+    """How long ``Client``, with a subscriber and calls, holds its event loop at a time."""
+    users = size.users[-1]
+    programmes = {
+        f"initial_info of {users:,} users": [*workload.company(users), END],
+        "flood": flood(size.flood, number)["day"],
+    }
+    read = READERS["Client, subscriber, calls"]
+    with serving(programmes) as port:
+        measured = take_turns(
+            {name: lambda n=name: watched(read(port, n)) for name in programmes}, size.floods
+        )
+    return [
+        Row(
+            group="hold",
+            name=f"{name}: longest {what}",
+            unit="ms",
+            values=[getattr(held, what) * 1e3 for held in rounds],
+        )
+        for name, rounds in measured.items()
+        for what in ("step", "wait", "collection")
+    ]

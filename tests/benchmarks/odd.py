@@ -1,0 +1,94 @@
+"""What is odd in the code for speed's sake, in multiples of what would be plain."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import attrs
+import workload
+from measure import Row, Size, calling, rows, take_turns
+from parsing import reader
+
+from basix_ws_cti import Channel
+from basix_ws_cti.drafts import constructor
+from basix_ws_cti.terms import _VALUES, _atoms, decode
+
+_u32 = struct.Struct(">xI").unpack_from
+_i32 = struct.Struct(">xi").unpack_from
+
+
+def recursive(buf: bytes, pos: int) -> tuple[Any, int]:
+    """A term, and where it ends: what ``terms`` does in one loop, by a call for each term.
+
+    For the tags that the events have, without limits and without errors.
+    """
+    tag = buf[pos]
+    if tag == 100:
+        end = pos + 3 + buf[pos + 2]
+        return _atoms[buf[pos:end]], end
+    if tag == 109:
+        end = pos + 5 + _u32(buf, pos)[0]
+        return buf[pos + 5 : end].decode(), end
+    if tag == 104:
+        items = []
+        count, pos = buf[pos + 1], pos + 2
+        for _ in range(count):
+            value, pos = recursive(buf, pos)
+            items.append(value)
+        return tuple(items), pos
+    if tag == 98:
+        return _i32(buf, pos)[0], pos + 5
+    if tag == 110:
+        end = pos + 3 + buf[pos + 1]
+        return int.from_bytes(buf[pos + 3 : end], "little"), end
+    if tag == 107:
+        end = pos + 3 + (buf[pos + 1] << 8 | buf[pos + 2])
+        return buf[pos + 3 : end].decode(), end
+    if tag == 97:
+        return buf[pos + 1], pos + 2
+    raise ValueError(f"tag {tag}")
+
+
+def atom(encoded: bytes) -> object:
+    """An atom, made of its bytes."""
+    name = encoded[3:].decode("latin-1")
+    return _VALUES.get(name, name)
+
+
+def odd(size: Size, _: int) -> list[Row]:
+    """What is odd for speed's sake against what would be plain, each alone."""
+    session = workload.bench(size.events)
+    frames = session.events
+    handle = reader(session.opening, frames)
+    parser: Any = handle.__self__
+    channels = [parser.parse(frame).element for frame in frames]
+    fields = [field.name for field in attrs.fields(Channel)]
+    named = [{name: getattr(channel, name) for name in fields} for channel in channels]
+    make = constructor(Channel)
+    atoms = [encoded for encoded in _atoms if encoded[0] == 100] * (size.events // 10)
+    pairs = {
+        "an event": {
+            "terms, record, message": calling(parser._parse, frames),
+            "straight to the element": calling(parser.parse, frames),
+        },
+        "an event's terms": {
+            "a call for each": calling(lambda frame: recursive(frame, 1), frames),
+            "one loop, with limits": calling(decode, frames),
+        },
+        "a Channel": {
+            "attrs' own __init__": calling(lambda values: Channel(**values), named),
+            "a generated function": calling(
+                lambda values: make(*values), [[*values.values()] for values in named]
+            ),
+        },
+        "an atom": {
+            "decoded": calling(atom, atoms),
+            "looked up by its bytes": calling(_atoms.__getitem__, atoms),
+        },
+    }
+    table = []
+    for what, pair in pairs.items():
+        plain = next(iter(pair))
+        table += rows("odd", plain, take_turns(pair, size.rounds), prefix=f"{what}: ")
+    return table

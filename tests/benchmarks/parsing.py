@@ -1,0 +1,153 @@
+"""Decoding, and the whole way from a frame to the callback, in multiples of ``marshal.loads``.
+
+``marshal`` makes the same terms from CPython's own format, in C: the floor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+import marshal
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import bert
+import workload
+from measure import Row, Size, calling, cpu, rows, take_turns
+
+from basix_ws_cti import MessageParser
+from basix_ws_cti.parser import STRAIGHT_AFTER
+from basix_ws_cti.terms import decode
+
+FLOOR = "marshal.loads"
+
+
+def reader(opening: Sequence[bytes], events: Sequence[bytes] = ()) -> Callable[[bytes], None]:
+    """``handle_message`` of a parser with callbacks that has read what comes before.
+
+    Of the events, if any are given, so many that the next go the straight way.
+    """
+
+    def called(*_: object) -> None:
+        pass
+
+    parser = MessageParser(
+        on_initial_info=called, on_info_event=called, on_system_msg=called, on_msg=called
+    )
+    for frame in [*opening, *itertools.islice(itertools.cycle(events), STRAIGHT_AFTER)]:
+        parser.handle_message(frame)
+    return parser.handle_message
+
+
+def floor(*rounds: Sequence[bytes], count: int | None = None) -> Callable[[], float]:
+    """A contestant: the same terms, from marshal's format."""
+    return calling(
+        marshal.loads,
+        *([marshal.dumps(decode(frame)) for frame in frames] for frames in rounds),
+        count=count,
+    )
+
+
+def contestants(
+    read: Callable[[bytes], None], *rounds: Sequence[bytes], count: int | None = None
+) -> dict[str, Callable[[], float]]:
+    """The floor, and ours."""
+    return {
+        FLOOR: floor(*rounds, count=count),
+        "decode": calling(decode, *rounds, count=count),
+        "frame to callback": calling(read, *rounds, count=count),
+    }
+
+
+def events(size: Size, _: int) -> list[Row]:
+    """Channel events of 534 bytes, the same in each round; and others who read them."""
+    session = workload.bench(size.events)
+    frames = session.events
+    first = frames[: STRAIGHT_AFTER - 1]
+    compared = {
+        **contestants(reader(session.opening, frames), frames),
+        "frame to callback, a connection's first 499": cpu(
+            lambda: (reader(session.opening), first)
+        ),
+        "bert.decode": calling(bert.decode, frames),
+    }
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError):
+            erlang: Any = importlib.import_module("erlang")
+            compared["erlang_py"] = calling(erlang.binary_to_term, frames)
+        if shutil.which("escript"):
+            compared["Erlang's own, in C"] = stack.enter_context(by_erlang(frames))
+        measured = take_turns(compared, size.rounds)
+    return rows("events", FLOOR, measured)
+
+
+@contextlib.contextmanager
+def by_erlang(frames: Sequence[bytes]) -> Iterator[Callable[[], float]]:
+    """A contestant: ``binary_to_term``, whose CPU time Erlang tells."""
+    script = Path(__file__).with_name("decode.escript")
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"".join(struct.pack(">I", len(frame)) + frame for frame in frames))
+        file.flush()
+        with subprocess.Popen(
+            ["escript", script, file.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="ascii",
+        ) as process:
+
+            def measure() -> float:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write("again\n")
+                process.stdin.flush()
+                return float(process.stdout.readline()) / 1e6
+
+            yield measure
+
+
+def varied(size: Size, number: int) -> list[Row]:
+    """Events of a simulated day, none of which comes twice, in this round or any other."""
+    table = []
+    count = size.events // 4
+    for what, kind in (("channels", "channel"), ("waiting", "channel_waiting"), ("all", None)):
+        events = STRAIGHT_AFTER + count * (size.rounds + 1)
+        session = workload.day(events, seed=number + 1, kind=kind)
+        first, rest = session.events[:STRAIGHT_AFTER], session.events[STRAIGHT_AFTER:]
+        rounds = [rest[at : at + count] for at in range(0, len(rest), count)]
+        measured = take_turns(contestants(reader(session.opening, first), *rounds), size.rounds)
+        table += rows("varied", FLOOR, measured, prefix=f"{what}: ")
+    return table
+
+
+def sorts(size: Size, _: int) -> list[Row]:
+    """Each sort of message; of an ``initial_info``, each element."""
+    table = []
+    count = size.events // 4
+    for sort, (session, things) in workload.sorts(count).items():
+        warm = session.events if sort.startswith("info_event") else ()
+        # Often enough to be measured.
+        again = -(-count // things)
+        compared = contestants(
+            reader(session.opening, warm), session.events * again, count=things * again
+        )
+        measured = take_turns(compared, size.rounds)
+        table += rows("sorts", FLOOR, measured, prefix=f"{sort}: ", shows_base=False)
+    return table
+
+
+def sizes(size: Size, _: int) -> list[Row]:
+    """``initial_info`` of more and more users, for each user."""
+    table = []
+    for users in size.users:
+        spec, info = workload.company(users)
+        again = -(-size.events // users)
+        compared = contestants(reader([spec]), [info] * again, count=users * again)
+        measured = take_turns(compared, size.rounds)
+        table += rows("sizes", FLOOR, measured, prefix=f"{users:,} users: ")
+    return table

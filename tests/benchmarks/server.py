@@ -1,0 +1,52 @@
+"""A server for the measures over a socket, in a process of its own.
+
+A client is sent the frames that are kept for its app_name, as fast as it takes them: what is
+measured is the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
+from urllib.parse import parse_qs, urlsplit
+
+from measure import SPAWN
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Frame, Opcode
+
+
+async def serve_all(programmes: Mapping[str, Sequence[bytes]], told: Connection) -> None:
+    """Say the port, and serve for ever."""
+    sent = {
+        name: b"".join(Frame(Opcode.BINARY, frame).serialize(mask=False) for frame in frames)
+        for name, frames in programmes.items()
+    }
+
+    async def handle(client: ServerConnection) -> None:
+        assert client.request is not None
+        (name,) = parse_qs(urlsplit(client.request.path).query)["app_name"]
+        client.transport.write(sent[name])
+        await client.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        told.send(next(iter(server.sockets)).getsockname()[1])
+        await asyncio.Event().wait()
+
+
+def run(programmes: Mapping[str, Sequence[bytes]], told: Connection) -> None:
+    asyncio.run(serve_all(programmes, told))
+
+
+@contextlib.contextmanager
+def serving(programmes: Mapping[str, Sequence[bytes]]) -> Iterator[int]:
+    """A server of these frames, by app_name; its port."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=run, args=(programmes, theirs), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.terminate()
+        process.join()

@@ -1,0 +1,58 @@
+"""How long it takes to begin: the import, and the command line's help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+from measure import Row, Size, rows, take_turns
+
+IMPORT = "import time; begin = time.perf_counter(); import {}; print(time.perf_counter() - begin)"
+
+
+def environment(compiled: str) -> dict[str, str]:
+    """That of a package that was installed: its modules are compiled already."""
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**given, "PYTHONPYCACHEPREFIX": compiled}
+
+
+def importing(name: str, env: dict[str, str]) -> Callable[[], float]:
+    """A contestant: seconds of an import in a fresh interpreter, without the interpreter's own."""
+    command = [sys.executable, "-c", IMPORT.format(name)]
+    return lambda: float(subprocess.check_output(command, env=env))
+
+
+def running(*arguments: str, env: dict[str, str]) -> Callable[[], float]:
+    """A contestant: seconds of a whole process, from its start to its end."""
+
+    def measure() -> float:
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=env)
+        return time.perf_counter() - begin
+
+    return measure
+
+
+def start(size: Size, _: int) -> list[Row]:
+    """Fresh interpreters: an import alone; whole processes, with an import or with the help."""
+    with tempfile.TemporaryDirectory() as compiled:
+        env = environment(compiled)
+        # Each other one is what the next is compared with.
+        contestants = {
+            "import attrs": importing("attrs", env),
+            "import basix_ws_cti": importing("basix_ws_cti", env),
+            "python -c 'import attrs'": running("-c", "import attrs", env=env),
+            "python -c 'import basix_ws_cti'": running("-c", "import basix_ws_cti", env=env),
+            "python -c pass": running("-c", "pass", env=env),
+            "basix-ws-cti --help": running("-m", "basix_ws_cti", "--help", env=env),
+        }
+        measured = take_turns(contestants, size.rounds)
+    table = []
+    for base, other in zip([*contestants][::2], [*contestants][1::2], strict=True):
+        both = {name: measured[name] for name in (base, other)}
+        table += rows("start", base, both, unit="ms", scale=1e3)
+    return table
