@@ -143,21 +143,22 @@ def test_raw_frames_needs_no_asyncio():
     assert lines[-1].startswith("20 channel")
 
 
-def test_who_is_on_the_phone_counts():
+@pytest.mark.parametrize(("encoding", "group"), [("utf-8", "サポート"), ("ascii", "????")])
+def test_who_is_on_the_phone_counts(encoding, group):
     """The wallboard shows groups with who talks to whom, as it changes, until Ctrl-C."""
     process = subprocess.Popen(
         [sys.executable, str(EXAMPLES / "who_is_on_the_phone.py")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": encoding},
     )
     lines = [process.stdout.readline() for _ in range(3)]
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
-    assert lines[0] == "サポート: 0 on the phone\n"
-    assert lines[1].startswith("サポート: 1 on the phone ")
+    assert lines[0] == f"{group}: 0 on the phone\n"
+    assert lines[1].startswith(f"{group}: 1 on the phone ")
     assert " with 0" in lines[1]
     assert lines[2] == lines[0]
 

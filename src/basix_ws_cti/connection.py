@@ -236,8 +236,10 @@ class Connection(Secretive):
         """Ping the PBX, and wait for its pong; ``ConnectionLost`` when the connection is closed."""
         lost = None
         try:
-            # Shielded: who gives up waiting leaves the library's own future alone.
-            await asyncio.shield(await self._socket.ping())
+            pong = asyncio.ensure_future(await self._socket.ping())
+            # Who gives up waiting leaves the library's own future alone.
+            await asyncio.wait([pong])
+            await pong
         except ConnectionClosed as error:
             lost = self._lost(error)
         if lost is not None:

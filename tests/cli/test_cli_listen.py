@@ -154,6 +154,38 @@ def test_nobody_reads_any_more(arguments):
     assert "Exception" not in err
 
 
+_WITHOUT_POLL = """
+    import select
+    for name in ("poll", "POLLOUT", "PIPE_BUF", "epoll"):
+        vars(select).pop(name, None)
+    from basix_ws_cti.cli import main
+    main()
+"""
+
+
+def test_without_poll():
+    """Where nothing can be polled, as on Windows, the next line finds out that nobody reads."""
+    command = [sys.executable, "-c", textwrap.dedent(_WITHOUT_POLL), "listen", "--json"]
+    with (
+        quiet() as (pbx, env),
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=environment(**env),
+        ) as process,
+    ):
+        read_until(process, '"domain"')
+        pbx.msg("read")
+        assert '"read"' in read_until(process, '"msg"')[-1]
+        process.stdout.close()
+        assert process.poll() is None
+        pbx.msg("unread")
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr.read() == ""
+
+
 def test_head():
     """``listen --json | head -1`` ends when head does, though the PBX is quiet."""
     with quiet() as (_, env):

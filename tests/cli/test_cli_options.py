@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import http.server
 import json
 import os
@@ -289,6 +290,26 @@ def test_a_defect_is_not_hidden():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [((errno.EINVAL, "invalid"), 0), ((errno.EINVAL, "invalid", "a:b"), 1), ((5, "broken"), 1)],
+)
+def test_nobody_reads_on_windows(error, code):
+    """There a pipe that nobody reads is an invalid argument; of a file's name it is an error."""
+    script = (
+        "import sys, typer; from basix_ws_cti.cli.options import LogLevel, command\n"
+        f"def fail() -> None: raise OSError(*{error})\n"
+        "run = command(fail); sys.platform = 'win32'\n"
+        "try: run(log_level=LogLevel.CRITICAL)\n"
+        "except typer.Exit as end: sys.exit(end.exit_code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, bool(done.stderr)) == (code, code == 1), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_interrupted_at_once():

@@ -46,6 +46,23 @@ def test_the_command():
     assert "Traceback" not in rest
 
 
+def test_a_narrow_encoding():
+    """What the output's encoding lacks is a question mark, and no end of it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "basix_ws_cti.simulator", "--port", "0", "--quiet"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        text=True,
+    )
+    try:
+        lines = [process.stdout.readline() for _ in range(3)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert lines[0].endswith("app_name=?\n")
+    assert lines[2] == "domain: demo, token: simulated\n"
+
+
 @pytest.fixture
 def level():
     logger = logging.getLogger("basix_ws_cti.simulator")

@@ -7,11 +7,13 @@ import contextlib
 import logging
 import math
 import ssl
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from websockets.asyncio.server import serve
+from websockets.exceptions import WebSocketException
 
 from basix_ws_cti.logs import PlainLogger
 
@@ -382,7 +384,7 @@ class Simulator(Control):
             process_request=self._reception.admit,
             create_connection=PipedConnection,
             compression=None,
-            logger=PlainLogger(logging.getLogger("websockets.server")),
+            logger=ServerLogger(logging.getLogger("websockets.server")),
             ssl=self._context,
             ping_interval=None,  # a client that is silent is its own business
             open_timeout=None,  # so that a delayed handshake is delayed
@@ -469,3 +471,16 @@ class Simulator(Control):
     @in_the_loop
     def _command(self, text: str | bytes) -> None:
         self.timeline.begin(read_command(self.pbx, text, lively=self._lively))
+
+
+class ServerLogger(PlainLogger):
+    """For the server: a client that goes in the middle of its handshake is no error of ours.
+
+    Before websockets 17 it is one, with a traceback.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log as any logger does."""
+        if isinstance(sys.exception(), WebSocketException):
+            level = min(level, logging.INFO)
+        super().log(level, msg, *args, **kwargs)
