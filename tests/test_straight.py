@@ -368,6 +368,16 @@ def test_a_length_of_more_than_a_byte():
         assert straightly(read, bytes(longer)) is None
 
 
+@pytest.mark.parametrize("otp", WRITERS)
+def test_a_record_led_by_bert(otp):
+    """A record that is a compound is none: the plain way says so."""
+    for first in (Atom("nil"), Atom("new"), 1):
+        spec = FieldSpec("channel", ("uuid", "direction"))
+        frame = event([Atom("bert"), first], otp=otp)
+        assert isinstance(plain(spec, frame), str)
+        assert straightly(reader(spec, frame), frame) is None
+
+
 # ------------------------------------------------------------------------- the head
 
 

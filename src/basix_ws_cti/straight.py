@@ -216,6 +216,8 @@ def event_reader(
             sort = _INTEGER if types.get(name, "").startswith("int") else _TEXT
         before += _lines(sort, form, at, name)
     before.append("_event_name = _event_names[_buf[_at:]]")
+    if spec.fields:
+        before += ["if _0 is _bert:", "    raise _Refusal"]
     if plan.computed:
         before.append(f"_record = ({''.join(f'_{at}, ' for at in range(len(spec.fields)))})")
     values, meanings = field_values(
