@@ -422,6 +422,13 @@ def test_forms_of_kinds_and_names(form, otp):
     assert message is None or (straight.COMPILED and same(message, plain(SPEC, frame)))
 
 
+@pytest.mark.parametrize("name", [None, 5, [0x6771, 0x4EAC], []])
+def test_names_that_are_no_plain_text(name):
+    """An event's name that the plain way has to look at is left to it."""
+    frame = event(record(), name=name)
+    assert straightly(reader(SPEC, frame), frame) is None
+
+
 def test_another_head():
     """A reader takes no frame with another head than its own: kind, form, number of fields."""
     read = reader(SPEC, event(record()))

@@ -166,7 +166,6 @@ _STRAIGHT_LIMITS: Final = Limits(
     terms=_FREE_TERMS,
     depth=4,
     big_integer_bytes=8,
-    numeric_keys=1,
     map_keys=1,
 )
 
