@@ -20,7 +20,10 @@ NOT_RUN = {
         "examples/listen.py": INSTALLS,
         ".venv/bin/pip install -q '.[dev]' && .venv/bin/python -m pytest": INSTALLS,
     },
-    "docs/contributing.md": {"python3 -m venv .venv": INSTALLS},
+    "docs/contributing.md": {
+        "python3 -m venv .venv": INSTALLS,
+        "HATCH_BUILD_HOOK_ENABLE_MYPYC=1 python -m build": "it needs a compiler: tox -e compiled",
+    },
     "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
     "docs/explanation/performance.md": {
         "python tests/benchmarks/run.py": "it takes minutes: tests/benchmarks runs it in small"
