@@ -1,6 +1,9 @@
 import importlib.metadata
 
+from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.search.en import SearchEnglish
+from sphinx.search.ja import DefaultSplitter
 
 from basix_ws_cti import elements, states
 
@@ -44,3 +47,32 @@ for module in (elements, states):
                 declared = source.tagorder.get(f"{base.__name__}.{name}")
                 if declared is not None:
                     source.tagorder.setdefault(f"{cls.__name__}.{name}", declared)
+
+
+class Search(SearchEnglish):
+    """English words, and the words in Japanese text, where no spaces stand between them.
+
+    Such text is kept whole, too: what somebody asks for is not taken apart in the browser.
+    """
+
+    _splitter = DefaultSplitter({})
+
+    def split(self, text: str) -> list[str]:
+        """The words of a text."""
+        words = super().split(text)
+        japanese = [word for word in words if not word.isascii()]
+        return [*words, *(part for word in japanese for part in self._splitter.split(word))]
+
+
+def say_language(
+    _app: Sphinx, page: str, _template: str, context: dict[str, object], _doctree: object
+) -> None:
+    """Browsers choose glyphs, and screen readers a voice, by a page's language."""
+    if page.startswith("ja/"):
+        context["language"] = "ja"
+
+
+def setup(app: Sphinx) -> None:
+    """What Sphinx calls."""
+    app.add_search_language(Search)
+    app.connect("html-page-context", say_language)

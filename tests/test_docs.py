@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
+import subprocess
+import sys
 
 import canaries
 import pages
@@ -24,7 +27,18 @@ NOT_RUN = {
         "python3 -m venv .venv": INSTALLS,
         "HATCH_BUILD_HOOK_ENABLE_MYPYC=1 python -m build": "it needs a compiler: tox -e compiled",
     },
+    "docs/quickstart.md": {
+        "python3 -m venv .venv": INSTALLS,
+        "basix-ws-cti top --simulate": "it needs a terminal: tests/cli/test_cli_top.py has one",
+        "read -rs BASIX_TOKEN && export BASIX_TOKEN": "somebody has to type",
+        "basix-ws-cti doctor --server bcs.brastel.com --domain acme --user-extension 1001": REAL,
+    },
     "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
+    "docs/howto/index.md": {
+        "python -m basix_ws_cti.simulator --domain acme --token simulated --speed 40 --rate 20": (
+            "its port may be taken: docs/reference/simulator.md has it with any that is free"
+        )
+    },
     "docs/explanation/performance.md": {
         "python tests/benchmarks/run.py": "it takes minutes: tests/benchmarks runs it in small"
     },
@@ -51,6 +65,7 @@ NOT_RUN = {
 # Pages whose code is run by other tests.
 ELSEWHERE = {
     "docs/cli.md": "tests/cli runs the commands",
+    "docs/ja/quickstart.md": "tests/test_translations.py: its code is that of docs/quickstart.md",
 }
 
 HERE = [page for page in pages.PAGES if page.relative_to(pages.ROOT).as_posix() not in ELSEWHERE]
@@ -71,14 +86,24 @@ def environment():
 
 @pytest.mark.parametrize("page", HERE, ids=name)
 def test_the_code_runs(page, tmp_path, monkeypatch):
-    """Each block of a page runs as written, after those above it, and prints what is shown."""
+    """Each block of a page runs as written, and prints what is shown.
+
+    It runs after those above it; in a how-to guide, from which people copy, by itself.
+    """
     stage = pages.Stage(name(page), tmp_path, monkeypatch, canaries.SIMULATED)
+    whole = name(page).startswith("docs/howto/")
     namespace = {"__name__": "__main__"}
     for block in pages.blocks(page):
+        if whole:
+            namespace = {"__name__": "__main__"}
         if block.first in NOT_RUN.get(block.page, ()):
             continue
         if block.file is not None:
             (tmp_path / block.file).write_text(block.source, encoding="utf-8")
+            # As in an interpreter of its own: no module of that name is loaded, or stays.
+            module = block.file.removesuffix(".py")
+            monkeypatch.setitem(sys.modules, module, None)
+            del sys.modules[module]
             continue
         with stage.day() if pages.SERVER in block.source else contextlib.nullcontext():
             if block.source.startswith(">>>"):
@@ -99,6 +124,29 @@ def test_what_is_not_run_is_there():
     listed = {(page, first) for page, blocks in NOT_RUN.items() for first in blocks}
     assert listed <= found
     assert {*ELSEWHERE, *NOT_RUN, *pages.SLOWER} <= {name(page) for page in pages.PAGES}
+
+
+@pytest.mark.parametrize(("page", "lines"), [("docs/quickstart.md", 50), ("docs/tutorial.md", 500)])
+def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
+    """A newcomer's program does so for as long as they let it, whatever the day brings."""
+    saved = [block for block in pages.blocks(pages.ROOT / page) if block.file is not None]
+    for block in saved:
+        faster = block.source.replace("speed=10", "speed=1000")
+        (tmp_path / block.file).write_text(faster, encoding="utf-8")
+    lasting = [block.file for block in saved if "speed=10" in block.source]
+    assert lasting
+    for file in lasting:
+        with subprocess.Popen(
+            [sys.executable, "-u", file],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            try:
+                seen = len([*itertools.islice(process.stdout, lines)])
+            finally:
+                process.kill()
+            assert seen == lines, process.stderr.read().decode()
 
 
 @pytest.mark.parametrize("page", HERE, ids=name)

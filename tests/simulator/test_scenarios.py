@@ -469,6 +469,21 @@ def test_a_long_day_has_everything():
     check_lives(day.client)
 
 
+def test_a_day_does_not_wear_out():
+    """A small company answers in the last hour as it did in the first."""
+    pbx = Pbx(1)
+    scenarios.company(pbx, 5)
+    timeline = Timeline(pbx)
+    timeline.start(scenarios.day(pbx, timeline, 9))
+    answered = []
+    for _ in range(12):
+        before = len(pbx.ledger)
+        timeline.advance(3600)
+        rows = [*pbx.ledger][before:]
+        answered.append(sum(row.disposition == "answered" for row in rows))
+    assert min(answered) > answered[0] * 0.7, answered
+
+
 def test_a_day_leaves_nobody_behind():
     """Who is told of as being there is there: users, groups, places and telephones."""
     for seed in range(3):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .model import Channel, Group, GroupMember, Person, Terminal, User
-from .pbx import DID, NotPossibleError
+from .pbx import DID, SECOND, NotPossibleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     Scenario = Iterator[float]
     Story = Callable[[Pbx], Scenario]
+
+_LONGEST = 6 * 60 * 60
+"""Seconds that a call may take."""
 
 STAFF = ("佐藤 健", "鈴木 花子", "高橋 一郎", "Maria Silva", "田中 美咲")
 _SURNAMES = ("小林", "加藤", "吉田", "山本", "中村", "松本", "井上", "木村", "林", "清水")
@@ -221,7 +224,7 @@ def after_hours(pbx: Pbx) -> Scenario:
 def too_long(pbx: Pbx) -> Scenario:
     """A call reaches the longest time that the PBX allows, and is ended."""
     line = yield from _talk(pbx)
-    yield 6 * 60 * 60
+    yield _LONGEST
     pbx.hang_up(line, "ALLOTTED_TIMEOUT", by_peer=False)
 
 
@@ -390,8 +393,16 @@ STORIES = {story.__name__: story for story in _MIX}
 def day(pbx: Pbx, timeline: Timeline, rate: float) -> Scenario:
     """A day in a call centre that never closes: ``rate`` things begin in a minute."""
     stories, weights = list(_MIX), list(_MIX.values())
+    over = pbx.now
     while True:
-        timeline.start(pbx.random.choices(stories, weights)[0](pbx))
+        story = pbx.random.choices(stories, weights)[0]
+        if story is too_long:
+            # One at a time: else, after two hours, everybody would be in such a call.
+            if pbx.now < over:
+                story = inbound_call
+            else:
+                over = pbx.now + _LONGEST * SECOND
+        timeline.start(story(pbx))
         yield pbx.random.expovariate(rate / 60)
 
 
