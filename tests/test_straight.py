@@ -340,6 +340,13 @@ def test_fields_nobody_knows():
             assert same(message, plain(spec, frame, base_url))
 
 
+def test_a_record_of_no_fields():
+    """A field spec without fields is one: all that there is to say is which kind it was."""
+    spec = FieldSpec("channel", ())
+    frame = event([])
+    assert same(straightly(reader(spec, frame), frame), InfoEvent("channel", Channel(), "updated"))
+
+
 def test_the_result_is_final():
     """An element that came straight is one of the class itself, with each of its fields set."""
     frame = event([1, "a.png"], kind=Charlist("user"))
