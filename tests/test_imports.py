@@ -29,7 +29,7 @@ CLOCKS = {"time", "sched", "timeit"}
 CLOCK_CALLS = {"now", "utcnow", "today"}
 
 # Every module of the package, and what it is: see the tests of each group.
-FOUNDATION = {"exceptions", "states", "terms"}
+FOUNDATION = {"exceptions", "octets", "states", "terms"}
 READING = {"callables", "drafts", "elements", "keys", "messages", "records", "straight", "parser"}
 PICTURE = {
     "backoff",

@@ -830,6 +830,16 @@ def test_limit_values(name):
             Limits(**{name: other})
 
 
+def test_limits_of_more_than_64_bits():
+    """A limit is any integer, also one that no native integer could hold."""
+    limits = Limits(**dict.fromkeys(LIMIT_NAMES, 2**70))
+    big = b"n\x0d\0" + bytes(12) + b"\x10"
+    term = b"h\3" + big + b"l\0\0\0\1b\xff\xff\xff\xffj" + b"t\0\0\0\1a\1m\0\0\0\1a"
+    value = (2**100, [-1], {1: "a"})
+    assert decode(b"\x83" + term, limits) == value
+    assert decode(packed(term), limits) == value
+
+
 def test_limits_are_fixed():
     """Limits are named when they are made, and can't be changed afterwards."""
     with pytest.raises(TypeError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import terms as _terms
 from .elements import (
     Channel,
     Domain,
@@ -59,6 +58,7 @@ from .messages import (
     SystemMsg,
     UnknownMessage,
 )
+from .octets import COMPILED as _COMPILED
 from .parser import MessageParser
 
 if TYPE_CHECKING:
@@ -192,8 +192,8 @@ __all__ = [
     "to_dict",
 ]
 
-compiled: bool = not _terms.__file__.endswith(".py")
-"""Whether the parse path was compiled when this package was built (docs/performance.md)."""
+compiled: bool = _COMPILED
+"""Whether the parse path was compiled to C when this package was built."""
 
 
 if not TYPE_CHECKING:  # to a type checker it would say that any name is there

@@ -129,8 +129,7 @@ class MessageParser:
         event = self._straight_event(frame)
         if event is not None:
             if self._on_info_event is not None:
-                kind, element, event_name = event
-                self._on_info_event(kind, element, event_name)
+                self._on_info_event(*event)
             return
         message = self._parse(frame)
         if type(message) is InfoEvent:
@@ -154,8 +153,7 @@ class MessageParser:
         """
         event = self._straight_event(frame)
         if event is not None:
-            kind, element, event_name = event
-            return _make_info_event(kind, element, event_name)
+            return _make_info_event(*event)
         return self._parse(frame)
 
     def _straight_event(self, frame: Frame) -> tuple[str, Element, str] | None:

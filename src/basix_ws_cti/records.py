@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from codecs import unicode_escape_decode
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
@@ -57,11 +57,11 @@ if TYPE_CHECKING:
     from .messages import FieldSpec
 
 # A text that lists people without end; longer lists stay raw. The PBX lists a few.
-MAX_LISTED_END_USERS = 1000
+MAX_LISTED_END_USERS: Final = 1000
 
 # Texts of parts that fill a frame: a million parts, or one escape that takes fifty times its
 # size to look at. Longer ones stay raw. A thousand people with long names are shorter.
-MAX_PARTED_TEXT = 262_144
+MAX_PARTED_TEXT: Final = 262_144
 
 # Readers kept for specs met before, on this connection or an earlier one: making one takes
 # as long as reading twenty records.
@@ -82,13 +82,13 @@ ELEMENTS: dict[str, type[Any]] = {
     )
 }
 
-_MANY = "_MANY_:"
+_MANY: Final = "_MANY_:"
 
 # One character of Japanese.
-FEW_ESCAPES = 3
+FEW_ESCAPES: Final = 3
 
 # Runs of escapes. Led by a literal, which the engine finds several times faster.
-_ESCAPES = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
+_ESCAPES: Final = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 
 
 class RecordPlan(NamedTuple):
@@ -197,10 +197,10 @@ def _scalar(value: Any) -> Any:
     return value if text is None else text
 
 
-_make_calling = constructor(Calling, _scalar)
-_make_other_info = constructor(OtherInfo, _scalar)
-_make_end_users = constructor(EndUsers)
-_make_end_user = constructor(EndUser)
+_make_calling: Final = constructor(Calling, _scalar)
+_make_other_info: Final = constructor(OtherInfo, _scalar)
+_make_end_users: Final = constructor(EndUsers)
+_make_end_user: Final = constructor(EndUser)
 
 
 def _unshaped(value: Any) -> Any:
@@ -244,7 +244,7 @@ def _tuple_reader(cls: type[Any], *parts: str | None) -> Callable[[tuple[Any, ..
     )
 
 
-_read_target = _tuple_reader(Target, "type", "id", "name", "address")
+_read_target: Final = _tuple_reader(Target, "type", "id", "name", "address")
 
 # All but Calling are tuples of their parts.
 STATES = (
@@ -261,7 +261,7 @@ STATES = (
     Eavesdrop,
 )
 
-_read_state: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+_read_state: Final[dict[str, Callable[[tuple[Any, ...]], Any]]] = {
     Calling.name: _calling,
     **{cls.name: _tuple_reader(cls, "ts", None, *cls.PARTS) for cls in STATES},
 }
@@ -337,9 +337,10 @@ def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
             parts = [_unquote(part) for part in text.split("*", 5)]
     if len(parts) != 5:
         parts = (parts + [None] * 4)[:5]
+    id_, name, organization, picture, prefecture = parts
     if avatar is not None:
-        parts[3] = avatar(parts[3])
-    return _make_end_user(*parts)
+        picture = avatar(picture)
+    return _make_end_user(id_, name, organization, picture, prefecture)
 
 
 def _origination(value: Any) -> Any:

@@ -9,30 +9,33 @@ It knows no errors and no rare terms. What it does not expect, it refuses to rea
 ``REFUSALS``, and the frame goes the plain way from its start: so both ways give the same
 elements, and all errors are the plain way's own. What it does read, it reads as strictly:
 each tag, each length, the frame's end.
+
+In a package that was compiled nothing is generated: ``terms`` and ``records`` are quicker.
 """
 
 from __future__ import annotations
 
 import struct
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
 from .drafts import field_values, function, generate
 from .elements import Channel, OtherInfo, Target
-from .records import STATES, _calling, _field_readers, _state, record_plan
+from .exceptions import DecodeError
+from .octets import COMPILED
+from .records import STATES, _calling, _field_readers, _state, record_plan, record_reader
 from .states import Calling
 from .terms import (
     _BERT,
     _CONSTANTS,
     _FREE_TERMS,
-    _RANGES,
+    Limits,
     _atom_bytes,
     _atoms,
-    _i32_after_tag,
+    _read,
     _read_u16,
-    _u32_after_tag,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
 
     from .elements import Element
     from .messages import FieldSpec
-    from .terms import Limits
 
     Part = Callable[[bytes, int], tuple[Any, int]]
 
@@ -64,9 +66,14 @@ HEAD_BYTES = 23
 REFUSALS = (LookupError, UnicodeDecodeError, struct.error, MemoryError)
 
 _MICROSECONDS = 2**56 - 1
+_u32_after_tag = struct.Struct(">xI").unpack_from
+_i32_after_tag = struct.Struct(">xi").unpack_from
 # Given the position of a SMALL_BIG_EXT's tag: the eight bytes after its header.
 _u64_after_header = struct.Struct("<xxxQ").unpack_from
 _integer = int.from_bytes
+
+# Iterating a ready-made range is a tenth cheaper than making one for every tuple.
+_RANGES = [range(arity) for arity in range(256)]
 
 
 class _Form(NamedTuple):
@@ -152,17 +159,24 @@ else:
 """
 
 
-def may_go_straight(limits: Limits) -> bool:
-    """Whether these limits can't be passed on the straight way.
+# The least that a frame needs to go straight: what is read has four levels, integers of eight
+# bytes, and no maps; of a short frame's terms even the dearest are for nothing.
+_STRAIGHT_LIMITS: Final = Limits(
+    frame_bytes=MAX_STRAIGHT_BYTES,
+    terms=_FREE_TERMS,
+    depth=4,
+    big_integer_bytes=8,
+    map_keys=1,
+)
 
-    Of a short frame's terms even the dearest are for nothing; what is read has four levels,
-    and integers of eight bytes.
-    """
+
+def may_go_straight(limits: Limits) -> bool:
+    """Whether these limits can't be passed on the straight way."""
     return (
-        limits.terms >= _FREE_TERMS
-        and limits.depth >= 4
-        and limits.big_integer_bytes >= 8
-        and limits.frame_bytes >= MAX_STRAIGHT_BYTES
+        limits.terms >= _STRAIGHT_LIMITS.terms
+        and limits.depth >= _STRAIGHT_LIMITS.depth
+        and limits.big_integer_bytes >= _STRAIGHT_LIMITS.big_integer_bytes
+        and limits.frame_bytes >= _STRAIGHT_LIMITS.frame_bytes
     )
 
 
@@ -196,6 +210,39 @@ def event_reader(
 
     It raises one of ``REFUSALS`` for a frame that has to go the plain way.
     """
+    return (compiled_reader if COMPILED else generated_reader)(spec, base_url, head)
+
+
+def compiled_reader(
+    spec: FieldSpec, base_url: str | None, head: bytes
+) -> Callable[[bytes], tuple[str, Element, str]]:
+    """What ``event_reader`` says, by ``terms`` and ``records``.
+
+    Where they are compiled, they take two thirds of the time that the interpreter takes for a
+    function generated here.
+    """
+    kind = spec.element_name
+    read_record = record_reader(spec, base_url)
+
+    def read(frame: bytes) -> tuple[str, Element, str]:
+        if not frame.startswith(head):
+            raise LookupError
+        try:
+            term: tuple[Any, ...] = _read(frame, 1, _STRAIGHT_LIMITS)
+        except DecodeError:
+            raise LookupError from None
+        record, event_name = term[2], term[3]
+        if type(record) is not tuple or type(event_name) is not str:
+            raise LookupError
+        return kind, read_record(record), event_name
+
+    return read
+
+
+def generated_reader(
+    spec: FieldSpec, base_url: str | None, head: bytes
+) -> Callable[[bytes], tuple[str, Element, str]]:
+    """What ``event_reader`` says, by a function that is generated."""
     form = _FORMS[head[3]]
     plan = record_plan(spec, base_url)
     names = {at: name for name, at in plan.positions.items()}
@@ -216,6 +263,8 @@ def event_reader(
             sort = _INTEGER if types.get(name, "").startswith("int") else _TEXT
         before += _lines(sort, form, at, name)
     before.append("_event_name = _event_names[_buf[_at:]]")
+    if spec.fields:
+        before += ["if _0 is _bert:", "    raise _Refusal"]
     if plan.computed:
         before.append(f"_record = ({''.join(f'_{at}, ' for at in range(len(spec.fields)))})")
     values, meanings = field_values(

@@ -32,14 +32,17 @@ import re
 import struct
 import zlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from attrs import define, field, validators
 
 from .exceptions import DecodeError
+from .octets import COMPILED, i32_after_tag, integer, u32_after_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from mypy_extensions import i64  # where this is compiled, a native integer
 
 # An endless frame. 50,000 users are 8 MB; the rest is room.
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -81,18 +84,18 @@ MAX_RECORDS = 200_000
 MAX_REMEMBERED_ATOMS = 1024
 
 # What a term counts beyond one, from measured time and memory: a plain term takes 0.1 µs.
-_CONTAINER_COST = 6
-_EMPTY_LIST_COST = 2  # one byte on the wire, 64 in memory
-_MAP_COST = 20  # 5 bytes on the wire, 232 in memory
-_COMPOUND_COST = 50
-_NEW_ATOM_COST = 16
-_LATIN1_COST = 10  # finding out that it is not UTF-8
+_CONTAINER_COST: Final = 6
+_EMPTY_LIST_COST: Final = 2  # one byte on the wire, 64 in memory
+_MAP_COST: Final = 20  # 5 bytes on the wire, 232 in memory
+_COMPOUND_COST: Final = 50
+_NEW_ATOM_COST: Final = 16
+_LATIN1_COST: Final = 10  # finding out that it is not UTF-8
 
 # What every frame may spend, however small.
-_FREE_TERMS = 100_000
+_FREE_TERMS: Final = 100_000
 
-_VERSION = 131
-_COMPRESSED = 80
+_VERSION: Final = 131
+_COMPRESSED: Final = 80
 _ATOM_TAGS = frozenset({100, 115, 118, 119})
 
 # Tags the format knows and this feed never carries: named, so that the error says what came.
@@ -118,17 +121,15 @@ _FOREIGN_TAGS = {
 _read_u16 = struct.Struct(">H").unpack_from
 _read_u32 = struct.Struct(">I").unpack_from
 # Given the position of a tag, these skip it and read what follows.
-_u32_after_tag = struct.Struct(">xI").unpack_from
-_i32_after_tag = struct.Struct(">xi").unpack_from
 _f64_after_tag = struct.Struct(">xd").unpack_from
-_integer = int.from_bytes
+if not COMPILED:  # to the interpreter the library's are quicker
+    u32_after_tag = struct.Struct(">xI").unpack_from  # type: ignore[assignment]
+    i32_after_tag = struct.Struct(">xi").unpack_from  # type: ignore[assignment]
+    integer = int.from_bytes  # type: ignore[assignment]
 
 # Format section FLOAT_EXT: 31 bytes of text as printed with "%.20e", ended by NUL. What
 # Erlang accepts there, no less (a comma) and no more (no spaces, no "inf", no "1_0").
 _FLOAT_TEXT = re.compile(rb"[+-]?[0-9]+[.,][0-9]+(?:[eE][+-]?[0-9]+)?(?=\0)")
-
-# Iterating a ready-made range is a tenth cheaper than making one for every tuple.
-_RANGES = [range(arity) for arity in range(256)]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT_ENCODINGS = {
@@ -144,7 +145,7 @@ def _atom_bytes(tag: int, name: bytes) -> bytes:
 
 # The atom `bert` is a string of its own identity: a text "bert" that leads a tuple is
 # somebody's name, not the mark of a compound.
-_BERT = b"bert".decode()
+_BERT: Final = b"bert".decode()
 
 _VALUES = {"undefined": None, "true": True, "false": False, "bert": _BERT}
 
@@ -154,7 +155,7 @@ _KNOWN_ATOMS = {
 _atoms: dict[bytes, str | bool | None] = dict(_KNOWN_ATOMS)
 
 # The compounds without arguments, in all their encodings: the feed may hold one in any field.
-_CONSTANTS: dict[bytes, bool | None] = {
+_CONSTANTS: Final[dict[bytes, bool | None]] = {
     head + _atom_bytes(first, b"bert") + _atom_bytes(second, name): value
     for head in (b"h\2", b"i\0\0\0\2")
     for first in b"dsvw"
@@ -226,7 +227,7 @@ def inflated_size(frame: bytes | str) -> int:
     """How many bytes a compressed frame says that it is; 0: it is not compressed."""
     if type(frame) is not bytes or frame[1:2] != b"P":
         return 0
-    return _integer(frame[2:6], "big")
+    return int.from_bytes(frame[2:6], "big")
 
 
 def as_text(value: Any) -> str | None:
@@ -305,7 +306,7 @@ def _inflate(frame: bytes, limits: Limits) -> bytes:
     return inflated
 
 
-def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, PLR0915
+def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, PLR0915
     """Read the one term at ``pos``, which must end where ``buf`` ends.
 
     One flat loop, with the same few lines at each of the atoms' tags and of the texts', on
@@ -315,35 +316,44 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
     way suspends both on ``stack``. The tags are tried in the order of how often the feed
     uses them.
     """
-    size = len(buf)
+    # Places in a frame are native integers; limits, and what is held against them, need not fit.
+    size: i64 = len(buf)
     atoms = _atoms
-    terms_left = min(limits.terms, _FREE_TERMS + limits.terms_per_byte * size)
+    terms_left = limits.terms
+    most = _FREE_TERMS + limits.terms_per_byte * len(buf)
+    if terms_left > most:  # noqa: PLR1730 - to call min() takes a hundredth of a frame's time
+        terms_left = most
     max_depth = limits.depth
     max_big = limits.big_integer_bytes
-    stack: list[tuple[list[Any], Any, int, int]] = []
+    stack: list[tuple[list[Any], i64, i64, i64]] = []
     items: list[Any] = []
-    left = iter(_RANGES[1])
-    kind = start = 0
+    left: i64 = 1
+    kind: i64 = 0
+    start: i64 = 0
+    tag: i64
+    begin: i64
+    count: int
     value: Any
     try:
         while True:
-            for _ in left:
+            while left:
+                left -= 1
                 tag = buf[pos]
                 if tag == 100:  # ATOM_EXT: Len:16, Latin-1
-                    end = pos + 3 + buf[pos + 2]
+                    begin = pos
+                    pos += 3 + buf[pos + 2]
                     try:
                         # The key holds the header, so a hit is whole and well-formed.
-                        items.append(atoms[buf[pos:end]])
-                        pos = end
+                        items.append(atoms[buf[begin:pos]])
                     except KeyError:
-                        value, pos = _atom(buf, pos)
+                        value, pos = _atom(buf, begin)
                         items.append(value)
                         terms_left -= _NEW_ATOM_COST
                         if terms_left < 0:
                             _refuse_terms(pos, limits)
                 elif tag == 109:  # BINARY_EXT: Len:32
                     begin = pos + 5
-                    pos = begin + _u32_after_tag(buf, pos)[0]
+                    pos = begin + u32_after_tag(buf, pos)[0]
                     try:
                         items.append(buf[begin:pos].decode())
                     except UnicodeDecodeError:
@@ -357,7 +367,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         terms_left -= count + _CONTAINER_COST
                         stack.append((items, left, kind, start))
                         items = []
-                        left = iter(_RANGES[count])
+                        left = count
                         kind = tag
                         start = pos
                         pos += 2
@@ -365,15 +375,18 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     items.append(())
                     pos += 2
                 elif tag == 98:  # INTEGER_EXT: signed, 32 bit
-                    items.append(_i32_after_tag(buf, pos)[0])
+                    items.append(i32_after_tag(buf, pos)[0])
                     pos += 5
+                elif tag == 97:  # SMALL_INTEGER_EXT
+                    items.append(buf[pos + 1])
+                    pos += 2
                 elif tag == 119 or tag == 115:  # noqa: PLR1714 - SMALL_ATOM_UTF8_EXT, SMALL_ATOM_EXT
-                    end = pos + 2 + buf[pos + 1]
+                    begin = pos
+                    pos += 2 + buf[pos + 1]
                     try:
-                        items.append(atoms[buf[pos:end]])
-                        pos = end
+                        items.append(atoms[buf[begin:pos]])
                     except KeyError:
-                        value, pos = _atom(buf, pos)
+                        value, pos = _atom(buf, begin)
                         items.append(value)
                         terms_left -= _NEW_ATOM_COST
                         if terms_left < 0:
@@ -384,7 +397,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         _refuse_big(pos, count, limits)
                     begin = pos + 3
                     pos = begin + count
-                    value = _integer(buf[begin:pos], "little")
+                    value = integer(buf[begin:pos], "little")
                     items.append(-value if buf[begin - 1] else value)
                 elif tag == 107:  # STRING_EXT: Len:16, a charlist of bytes
                     begin = pos + 3
@@ -396,9 +409,6 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
                             _refuse_terms(begin, limits)
-                elif tag == 97:  # SMALL_INTEGER_EXT
-                    items.append(buf[pos + 1])
-                    pos += 2
                 elif tag == 106:  # NIL_EXT
                     items.append([])
                     pos += 1
@@ -406,7 +416,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     if terms_left < 0:
                         _refuse_terms(pos, limits)
                 elif tag in {108, 105, 116}:  # LIST_EXT, LARGE_TUPLE_EXT, MAP_EXT: Count:32
-                    (count,) = _u32_after_tag(buf, pos)
+                    (count,) = u32_after_tag(buf, pos)
                     if tag == 116:
                         count *= 2
                         terms_left -= _MAP_COST
@@ -421,7 +431,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                         continue
                     stack.append((items, left, kind, start))
                     items = []
-                    left = iter(range(count))
+                    left = count
                     kind = tag
                     start = pos
                     pos += 5
@@ -431,23 +441,23 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     items.append(_finite(value, pos))
                     pos += 9
                 elif tag == 118:  # ATOM_UTF8_EXT: Len:16
-                    end = pos + 3 + _read_u16(buf, pos + 1)[0]
+                    begin = pos
+                    pos += 3 + _read_u16(buf, pos + 1)[0]
                     try:
-                        items.append(atoms[buf[pos:end]])
-                        pos = end
+                        items.append(atoms[buf[begin:pos]])
                     except KeyError:
-                        value, pos = _atom(buf, pos)
+                        value, pos = _atom(buf, begin)
                         items.append(value)
                         terms_left -= _NEW_ATOM_COST
                         if terms_left < 0:
                             _refuse_terms(pos, limits)
                 elif tag == 111:  # LARGE_BIG_EXT: N:32, Sign:8, little-endian magnitude
-                    (count,) = _u32_after_tag(buf, pos)
+                    (count,) = u32_after_tag(buf, pos)
                     if count > max_big:
                         _refuse_big(pos, count, limits)
                     begin = pos + 6
                     pos = begin + count
-                    value = _integer(buf[begin:pos], "little")
+                    value = integer(buf[begin:pos], "little")
                     items.append(-value if buf[begin - 1] else value)
                 elif tag == 99:  # FLOAT_EXT: 31 bytes of text
                     if pos + 32 > size:
@@ -474,7 +484,7 @@ def _read(buf: bytes, pos: int, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     return items[0]
                 if kind <= 105:  # a tuple of either size
                     value = tuple(items)
-                    if value[0] is _BERT:
+                    if items[0] is _BERT:
                         try:
                             value = _CONSTANTS[buf[start:pos]]
                             terms_left += _CONTAINER_COST  # it is none
@@ -585,7 +595,7 @@ def _declared_text(buf: bytes, start: int, pos: int, encoding: str) -> str:
 def _plain_text(buf: bytes, pos: int, start: int) -> bytes:
     """The whole encoding, header included, of the binary or charlist at ``pos``."""
     if buf[pos] == 109:
-        return buf[pos : pos + 5 + _u32_after_tag(buf, pos)[0]]
+        return buf[pos : pos + 5 + u32_after_tag(buf, pos)[0]]
     if buf[pos] == 107:
         return buf[pos : pos + 3 + _read_u16(buf, pos + 1)[0]]
     raise DecodeError(start, "a bert string whose text is neither a binary nor a charlist")
