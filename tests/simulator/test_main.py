@@ -88,6 +88,8 @@ def test_options_and_ctrl_c(monkeypatch, capsys, level):
     def interrupt():
         wait_until(lambda: made and made[0][0]._api is not None)
         os.kill(os.getpid(), signal.SIGINT)
+        # Python sees a signal once it runs again, and the loop may be about to wait.
+        made[0][0].loop.call_soon_threadsafe(int)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
