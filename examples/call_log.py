@@ -15,7 +15,7 @@ import io
 import sqlite3
 import sys
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -81,7 +81,7 @@ async def write(log: sqlite3.Connection) -> None:
                         log.execute(ENDED, CallRecord.of(call).to_dict())
 
 
-def table(log: sqlite3.Connection, zone: ZoneInfo, limit: int) -> Iterator[str]:
+def table(log: sqlite3.Connection, zone: tzinfo, limit: int) -> Iterator[str]:
     """The last calls, as lines."""
     yield line("started", "direction", "caller", "called", "how it went", "talk", "")
     for started, direction, caller, called, how, talk, complete in log.execute(LAST, [limit]):
@@ -113,13 +113,15 @@ def time_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise argparse.ArgumentTypeError(f"no such time zone: {name}") from None
+        raise argparse.ArgumentTypeError(
+            f"no such time zone: {name} (tzdata brings them)"
+        ) from None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("database", help="a file; it is made if it is not there")
-    parser.add_argument("--time-zone", type=time_zone, default="UTC", help="such as Asia/Tokyo")
+    parser.add_argument("--time-zone", type=time_zone, default=UTC, help="such as Asia/Tokyo")
     parser.add_argument("--seconds", type=float, help="end after that time")
     parser.add_argument("--last", type=int, default=20, help="calls to print at the end")
     options = parser.parse_args()

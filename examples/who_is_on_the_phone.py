@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
+import sys
 from typing import Any
 
 from basix_ws_cti import Client, Mirror
@@ -48,5 +50,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())

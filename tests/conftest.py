@@ -62,3 +62,14 @@ def no_secret_comes_out(watched):
 def pytest_warning_recorded(warning_message):
     """Warnings are looked at like what is logged."""
     canaries.assert_clean(str(warning_message.message))
+
+
+# -- for some ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quiet_log():
+    """Nothing is logged: pytest keeps what is, which is memory too."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from canaries import TOKEN, found_in, leaks_of
 from virtual import Pbx, down_until, now, picture, run
+from waiting import PATIENCE, until
 from websockets.asyncio.server import serve
 
 from basix_ws_cti import (
@@ -935,13 +936,6 @@ def is_true(client, pbx):
     return client.is_synced and shown == truth
 
 
-async def until(ask, seconds=10):
-    """Poll until it is so."""
-    async with asyncio.timeout(seconds):
-        while not ask():
-            await asyncio.sleep(0.005)
-
-
 def make(pbx, **options):
     defaults = {
         **pbx.connect_args,
@@ -955,7 +949,7 @@ def make(pbx, **options):
 @contextlib.asynccontextmanager
 async def connected(pbx, **options):
     async with make(pbx, **options) as client:
-        await client.synced(10)
+        await client.synced(PATIENCE)
         yield client
 
 
@@ -976,7 +970,7 @@ async def test_an_answer_that_passes(status):
         client, errors = make(pbx), []
         client.on_error(errors.append)
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
         assert [(type(error), error.status) for error in errors] == [(HandshakeError, status)] * 2
 
 
@@ -986,7 +980,7 @@ async def test_retry_after_over_a_socket(status):
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.Refuse(status, retry_after=77))
         async with make(pbx) as client:
-            state = await asyncio.wait_for(entered(client, Disconnected), 10)
+            state = await asyncio.wait_for(entered(client, Disconnected), PATIENCE)
             assert 77 < state.retry_in <= 77.1
 
 
@@ -998,7 +992,7 @@ async def test_an_answer_that_is_final(status):
         async with make(pbx) as client:
             changes, messages = client.changes(), client.messages()
             with pytest.raises(HandshakeError) as caught:
-                await client.synced(10)
+                await client.synced(PATIENCE)
             assert caught.value.status == status
             assert isinstance(caught.value, AuthenticationError) is (status in {401, 403})
             assert client.state == Stopped(caught.value)
@@ -1010,8 +1004,8 @@ async def test_an_answer_that_is_final(status):
             with pytest.raises(NotConnectedError):
                 await client.hangup("x")
         assert client.state == Stopped(caught.value)
-        assert len(pbx._ambushes) == 1
-        assert pbx._ambushes[0][1] == 8
+        assert len(pbx._reception.ambushes) == 1
+        assert pbx._reception.ambushes[0][1] == 8
 
 
 async def test_a_certificate_is_final():
@@ -1057,13 +1051,21 @@ async def test_the_limit_on_the_first_connect():
 async def test_the_limit_after_a_picture():
     """A client that meets its own dead connection at the limit goes on until it is forgotten."""
     async with Simulator(calls=False, max_connections=1) as pbx:
-        pbx.inject(faults.Linger(0.3))
+        pbx.inject(faults.Linger(60))
         errors = []
         async with connected(pbx) as client:
             client.on_error(errors.append)
             pbx.inject(faults.Drop())
+            await until(lambda: len(errors) > 1)
+            pbx.inject(faults.Linger(0))
             await until(lambda: client.stats.gaps)
         assert [type(error) for error in errors[:2]] == [ConnectionLost, ConnectionLimitReached]
+
+
+def patience_with(ending):
+    """How to ping: often where it must be found out, and never so that others are suspected."""
+    is_silent = isinstance(ending, faults.Silence)
+    return {"ping_interval": 0.1, "ping_timeout": 1} if is_silent else {"ping_interval": None}
 
 
 async def end_of_the_line(pbx, ending):
@@ -1095,11 +1097,11 @@ async def test_an_end_that_passes(ending, reason):
     """However a connection ends, the client comes back, with a Gap that says why."""
     async with (
         Simulator(calls=False) as pbx,
-        connected(pbx, ping_interval=0.1, ping_timeout=0.1) as client,
+        connected(pbx, **patience_with(ending)) as client,
     ):
         changes = client.changes()
         await end_of_the_line(pbx, ending)
-        gap = await asyncio.wait_for(anext(changes), 10)
+        gap = await asyncio.wait_for(anext(changes), PATIENCE)
         assert isinstance(gap, Gap)
         assert isinstance(gap.reason, reason)
         if ending == "close":
@@ -1117,7 +1119,7 @@ async def test_nobody_listens():
         async with Client(**{**arguments, "server": server}, backoff=Backoff(0.01, 0.02)) as client:
             errors = []
             client.on_error(errors.append)
-            await until(lambda errors=errors: len(errors) >= 3, 30)
+            await until(lambda errors=errors: len(errors) >= 3)
         assert {type(error) for error in errors} == {ConnectFailed}
 
 
@@ -1128,7 +1130,7 @@ async def test_an_answer_that_does_not_come():
         client, errors = make(pbx, open_timeout=0.1), []
         client.on_error(errors.append)
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
         # On a busy machine an attempt or two more may have no answer in time.
         assert {str(error) for error in errors} == {"cannot connect: no answer within 0.1 s"}
 
@@ -1200,7 +1202,7 @@ async def test_fresh_credentials(refusals):
             if refusals == 3:
                 assert isinstance(await stopped(client), AuthenticationError)
             else:
-                await client.synced(10)
+                await client.synced(PATIENCE)
         assert len(asked) == 3
 
 
@@ -1218,7 +1220,7 @@ async def test_refusals_in_a_row():
         async with Client(
             **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
         ) as client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
 
 
 async def test_credentials_that_fail():
@@ -1238,7 +1240,7 @@ async def test_credentials_that_fail():
             **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
         ) as client:
             client.on_error(errors.append)
-            await client.synced(10)
+            await client.synced(PATIENCE)
         assert errors == failures
 
 
@@ -1314,7 +1316,7 @@ async def test_the_block_is_entered_once():
         with pytest.raises(UsageError, match="block"):
             await client.synced()
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
         with pytest.raises(UsageError, match="block"):
             await client.synced()
         assert [item async for item in client.changes()] == []
@@ -1371,7 +1373,8 @@ async def one_schedule(seed):
     held, slow, halves = {}, {}, []
     async with (
         Simulator(speed=100, users=6, seed=seed, specs_first=chance.random() < 0.5) as pbx,
-        make(pbx, ping_interval=0.15, ping_timeout=0.15, quiet_time=0.1) as client,
+        # A busy machine may pause in the middle of a picture: only an event makes it whole soon.
+        make(pbx, ping_interval=0.15, ping_timeout=0.15, quiet_time=2) as client,
     ):
         kinds = ("domain", "user", "group", "group_member", "terminal")
 
@@ -1397,20 +1400,20 @@ async def one_schedule(seed):
         client.on_change(functools.partial(fold, held))
         client.on_change(late, size=4)
         client.on_error(errors.append)
-        await client.synced(10)
+        await client.synced(PATIENCE)
         for _ in range(chance.randint(3, 8)):
             pbx.inject(some_fault(chance))
             await asyncio.sleep(chance.choice([0, 0.01, 0.1]))
-        pbx._ambushes.clear()
-        await until(lambda: is_true(client, pbx), 60)
+        pbx._reception.ambushes.clear()
 
         def told():
             mirror = client.mirror
             truth = {(kind, key): one for kind in mirror for key, one in mirror[kind].items()}
             return held == slow == truth and is_true(client, pbx)
 
-        pbx.speed = 1e-6  # the day stands still, and who is slow can catch up
-        await until(told, 60)
+        # The day stands still, and who is slow can catch up: a busy machine too.
+        pbx.speed = 1e-6
+        await until(told, 2 * PATIENCE)
         assert halves == []
         assert not [error for error in errors if isinstance(error, AssertionError | KeyError)]
         return client.stats.gaps
@@ -1432,17 +1435,20 @@ async def test_silence_is_found():
     """A peer that falls silent at any moment is found, each time, by the client's own pings."""
     ratios = []
 
+    def feeds(pbx, name):
+        return [feed for feed in pbx.connections if feed.app_name == name]
+
     async def one(pbx, name, chance):
         options = {"app_name": name, "ping_interval": 0.1, "ping_timeout": 0.1}
         async with connected(pbx, **options) as client:
             await asyncio.sleep(chance.uniform(0, 0.3))
-            (feed,) = [feed for feed in pbx.connections if feed.app_name == name]
-            pbx.inject(faults.Silence(), to=feed)
+            # On a busy machine a peer may have seemed silent already.
+            await until(lambda: client.is_synced and len(feeds(pbx, name)) == 1)
+            pbx.inject(faults.Silence(), to=feeds(pbx, name)[0])
             began = time.monotonic()
-            await until(lambda: not client.is_synced)
+            state = await entered(client, Disconnected)
             ratios.append((time.monotonic() - began) / 0.3)
-            assert isinstance(client.state, Disconnected)
-            assert "no answer to a ping within 0.1 s" in str(client.state.reason)
+            assert "no answer to a ping within 0.1 s" in str(state.reason)
             await until(lambda: client.is_synced)
 
     async with Simulator(speed=20) as pbx:
@@ -1494,7 +1500,7 @@ async def test_a_flood_harms_nobody():
         reader = asyncio.create_task(read(client.changes(policy="fail")))
         extension = next(iter(client.mirror.users.values())).main_extension
         pbx.inject(faults.Flood(events))
-        await until(lambda: counts["told"] >= events, 600)
+        await until(lambda: counts["told"] >= events, 10 * PATIENCE)
         pbx.edit(extension, label="the last")
         await asyncio.wait_for(reader, 600)
         assert counts["read"] == counts["told"] == events + 1
@@ -1515,7 +1521,7 @@ async def test_a_flood_harms_nobody():
         assert kinds[KeyError] == events + 1
         assert kinds[LookupError] > 0
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE  # an hour, if it waited
 
 
 @pytest.mark.parametrize("sort", ["sync", "async"])
@@ -1541,7 +1547,7 @@ async def test_all_callbacks(sort):
         ends = [getattr(client, f"on_{name}")(callback(name)) for name in names]
         ends.append(client.on_msg(callback("raiser")))
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
             uuid = pbx.call()
             pbx.hangup(uuid)
             pbx.system_msg("hello")
@@ -1588,7 +1594,7 @@ async def test_a_subscription_that_is_dropped_is_forgotten():
             break
         client.messages()
         gc.collect()
-        assert [*client._change_subscribers, *client._message_subscribers] == []
+        assert [*client._audience.changes, *client._audience.messages] == []
 
 
 async def test_a_reader_that_nobody_holds_goes_on():
@@ -1617,7 +1623,7 @@ async def test_commands():
     async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
         uuid = pbx.call(to="1001")
         leg = pbx.answer(uuid)
-        await client.wait_for(lambda mirror: leg in mirror.channels, 10)
+        await client.wait_for(lambda mirror: leg in mirror.channels, PATIENCE)
         await client.park(uuid, 60, confirm=True)
         assert pbx.snapshot()["channel"][uuid]["state"]["name"] == "park"
         await client.hangup(uuid, confirm=True)
@@ -1627,8 +1633,8 @@ async def test_commands():
         uuid = pbx.call(to="1001")
         pbx.answer(uuid)
         await client.transfer(uuid, destination="1002")
-        user = await client.wait_for(lambda mirror: mirror.user_by_extension("1002"), 10)
-        await client.wait_for(lambda mirror: mirror.channels_of_user(user.id), 10)
+        user = await client.wait_for(lambda mirror: mirror.user_by_extension("1002"), PATIENCE)
+        await client.wait_for(lambda mirror: mirror.channels_of_user(user.id), PATIENCE)
         plug = pbx.originate("1003")
         await client.eavesdrop(plug, uuid, "listen")
         await client.wait_for(
@@ -1637,10 +1643,10 @@ async def test_commands():
                 if plug in mirror.channels
                 else None
             ),
-            10,
+            PATIENCE,
         )
         await client.hangup(uuid)
-        await client.wait_for(lambda mirror: uuid not in mirror.channels, 10)
+        await client.wait_for(lambda mirror: uuid not in mirror.channels, PATIENCE)
         with pytest.raises(UsageError, match="destination"):
             await client.transfer(uuid)
 
@@ -1652,7 +1658,7 @@ async def test_a_command_without_effect():
             await client.hangup("nobody", confirm=True, confirm_timeout=0.05)
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.command == "hangup"
-        assert client._watches == set()
+        assert client._audience.watches == set()
 
 
 async def test_the_wait_around_a_command_is_the_users_own():
@@ -1662,7 +1668,7 @@ async def test_the_wait_around_a_command_is_the_users_own():
             async with asyncio.timeout(0.05):
                 await client.hangup("nobody", confirm=True)
         assert not isinstance(caught.value, CommandTimeout)
-        assert client._watches == set()
+        assert client._audience.watches == set()
 
 
 async def test_not_connected():
@@ -1711,7 +1717,7 @@ async def test_the_figures():
         client = make(pbx)
         assert client.stats.last_frame_age is None
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
             pbx.inject(faults.Drop())
             await until(lambda: client.stats.gaps)
             pbx.msg("x")
@@ -1747,7 +1753,7 @@ async def test_leaving_takes_no_longer_than_a_second(peer):
             if peer in {"connecting", "waiting"}:
                 await asyncio.sleep(0.1)
             else:
-                await client.synced(10)
+                await client.synced(PATIENCE)
                 if peer is not None:
                     pbx.inject(peer)
             changes = client.changes()
@@ -1756,7 +1762,8 @@ async def test_leaving_takes_no_longer_than_a_second(peer):
         assert client.state == Stopped(None)
         assert [item async for item in changes] == []
         assert tasks_of_the_client() == []
-        assert took < 2  # a second is what the docs say; the machine may be busy
+        assert module.LIVENESS["close_timeout"] <= 1
+        assert took < 20  # and not the 30 s of the peer's; the machine may be busy
 
 
 async def test_leaving_may_be_cancelled():
@@ -1766,7 +1773,7 @@ async def test_leaving_may_be_cancelled():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as timed:
                 async with client:
-                    await client.synced(10)
+                    await client.synced(PATIENCE)
                     changes = client.changes()
                     pbx.inject(faults.Silence())
                     timed.reschedule(asyncio.get_running_loop().time() + 0.05)
@@ -1814,14 +1821,6 @@ async def test_several_clients_in_one_loop():
 
 
 @pytest.fixture
-def quiet_log():
-    """Nothing is logged: pytest keeps what is, which is memory too."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture
 def traced():
     """Bytes allocated by Python since it was called last."""
     tracemalloc.start()
@@ -1862,14 +1861,14 @@ async def test_connect_and_kill(quiet_log, request, measure, most):
         return len([*Path("/proc/self/fd").iterdir()])
 
     async def killed(client):
-        await client.synced(10)
+        await client.synced(PATIENCE)
         pbx.inject(next(deaths))
         gaps = client.stats.gaps
         await until(lambda: client.stats.gaps > gaps)
 
     async def once():
         async with make(pbx, quiet_time=0) as client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
 
     async with Simulator(calls=False, users=2) as pbx:
         before = descriptors(), len(asyncio.all_tasks())
@@ -1909,7 +1908,7 @@ async def test_a_flood_does_not_fill_memory(quiet_log, traced):
         latest = client.changes()
         traced()
         pbx.inject(faults.Flood(events))
-        await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 300)
+        await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 5 * PATIENCE)
         grown = traced()
         assert next(told) == events
         assert latest.waiting <= 1024
@@ -1933,13 +1932,13 @@ async def test_no_secret_comes_out(caplog, name):
         client.on_error(shown.append)
         client.on_state(shown.append)
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
             for fault in (faults.Drop(), faults.Say(), faults.Silence(), faults.Refuse(403)):
                 shown.append(client)
                 pbx.inject(fault)
                 if isinstance(fault, faults.Refuse):
                     pbx.inject(faults.Reset())
-                await until(lambda: not client.is_synced, 30)
+                await until(lambda: not client.is_synced)
                 await until(lambda: client.is_synced or isinstance(client.state, Stopped))
             error = await stopped(client)
             assert isinstance(error, AuthenticationError)
@@ -2095,21 +2094,26 @@ def test_figures_outside_the_loop(fake):
     assert kept[0].stats.frames > 0
 
 
-async def test_data_is_sign_of_life_enough():
+def test_data_is_sign_of_life_enough(fake):
     """A pong that does not come ends no connection on which messages do."""
-    options = {"ping_interval": 0.05, "ping_timeout": 0.1}
-    async with Simulator(calls=False) as pbx, connected(pbx, **options) as client:
 
-        async def ping():
-            await asyncio.sleep(60)
+    async def ping():
+        await asyncio.sleep(60)
 
-        client._connection.ping = ping
-        for number in range(20):
-            pbx.set_presence("1001", number % 2)
-            await asyncio.sleep(0.04)
-        assert client.is_synced
-        assert client.stats.gaps == 0
-        await until(lambda: client.stats.gaps)
+    async def main():
+        pbx = fake()
+        async with Client("fake", ping_interval=0.05, ping_timeout=0.1) as client:
+            await client.synced()
+            pbx.lines[0].ping = ping
+            for number in range(20):
+                pbx.set_user(number)
+                await asyncio.sleep(0.08)  # time for a ping, and not for its time-out
+            assert client.is_synced
+            assert client.stats.gaps == 0
+            await asyncio.sleep(10)
+            assert client.stats.gaps > 0
+
+    run(main())
 
 
 async def test_no_pings_at_all():

@@ -10,6 +10,7 @@ from collections import Counter
 import attrs
 import pytest
 from virtual import Pbx, run
+from waiting import PATIENCE, until
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
 from basix_ws_cti import client as module
@@ -262,19 +263,13 @@ def make(pbx, **options):
     return Client(**{**defaults, **options})
 
 
-async def until(ask, seconds=60):
-    async with asyncio.timeout(seconds):
-        while not ask():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_call_by_hand():
     """A customer rings, is answered, parked and gone: the events as they are used."""
     async with Simulator(calls=False) as pbx:
         client = make(pbx)
         events = client.call_events()
         async with client:
-            await client.synced(10)
+            await client.synced(PATIENCE)
             line = pbx.call("0312341234", to="1001")
             pbx.answer(line)
             slot = pbx.park(line)
@@ -323,7 +318,7 @@ async def follow(pbx, calls, trouble=None, **options):
 
     client.on_call(note)
     async with client:
-        await client.synced(10)
+        await client.synced(PATIENCE)
         for number in range(10**6):
             if len(pbx.ledger) >= calls:
                 break
@@ -331,7 +326,7 @@ async def follow(pbx, calls, trouble=None, **options):
                 trouble()
             await asyncio.sleep(0.05)
         pbx.speed = 1e-9  # its time stands still
-        pbx._ambushes.clear()
+        pbx._reception.ambushes.clear()
         await asyncio.sleep(1)  # a silence is found out
         await until(lambda: client.is_synced and is_true(client, pbx))
         rows = {row.id: row for row in pbx.ledger}  # what was due at that moment is in there too

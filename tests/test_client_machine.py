@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import random
 from unittest import mock
@@ -576,14 +575,6 @@ def is_error(item):
 
 def is_doubtful(item):
     return is_error(item) and getattr(item, "field", None) != "msg"
-
-
-@pytest.fixture
-def quiet_log():
-    """Nothing is logged: pytest keeps what is, and a machine has much to say."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def test_any_schedule_converges(quiet_log):

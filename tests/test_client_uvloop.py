@@ -7,7 +7,16 @@ import itertools
 import random
 
 import pytest
-from test_client import connected, entered, is_true, make, one_schedule, tasks_of_the_client, until
+from test_client import (
+    connected,
+    entered,
+    is_true,
+    make,
+    one_schedule,
+    patience_with,
+    tasks_of_the_client,
+)
+from waiting import PATIENCE, until
 
 from basix_ws_cti import ConnectionLost, HandshakeError
 from basix_ws_cti.client import Client, Disconnected, Stopped, Synced
@@ -26,7 +35,7 @@ def run(coroutine):
         loop = asyncio.get_running_loop()
         assert isinstance(loop, uvloop.Loop)
         loop.set_exception_handler(lambda _, context: defects.append(context))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(4 * PATIENCE):
             await coroutine
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
@@ -53,11 +62,11 @@ def test_it_comes_back(ending, reason):
     async def main():
         async with (
             Simulator(calls=False) as pbx,
-            connected(pbx, ping_interval=0.1, ping_timeout=0.1) as client,
+            connected(pbx, **patience_with(ending)) as client,
         ):
             changes = client.changes()
             pbx.inject(ending)
-            gap = await asyncio.wait_for(anext(changes), 10)
+            gap = await asyncio.wait_for(anext(changes), PATIENCE)
             assert isinstance(gap, Gap)
             assert isinstance(gap.reason, reason)
             pbx.call(to="1001")
@@ -82,7 +91,7 @@ def test_a_busy_server():
             errors = []
             async with make(pbx) as client:
                 client.on_error(errors.append)
-                await client.synced(10)
+                await client.synced(PATIENCE)
             assert [type(error) for error in errors] == [HandshakeError] * 2
 
     run(main())
@@ -104,11 +113,11 @@ def test_leaving_takes_no_longer_than_a_second(peer):
             if peer in {"connecting", "waiting"}:
                 await asyncio.sleep(0.1)
             else:
-                await client.synced(10)
+                await client.synced(PATIENCE)
                 if peer is not None:
                     pbx.inject(peer)
             changes = client.changes()
-            async with asyncio.timeout(5):  # a second is what the docs say; all may be busy
+            async with asyncio.timeout(20):  # and not the 30 s of the peer's; all may be busy
                 await client.__aexit__(None, None, None)
             assert client.state == Stopped(None)
             assert [item async for item in changes] == []
@@ -134,7 +143,7 @@ def test_a_cancellation_at_any_moment():
                 task = asyncio.create_task(block())
                 await asyncio.sleep(chance.uniform(0, 0.15))
                 task.cancel()
-                await asyncio.wait([task], timeout=10)
+                await asyncio.wait([task], timeout=PATIENCE)
                 assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
                 await until(lambda: not tasks_of_the_client())
 
@@ -178,7 +187,7 @@ def test_a_flood_harms_nobody():
             client.on_change(lambda _: next(told))
             dropping = client.changes(policy="drop_oldest", size=5)
             pbx.inject(faults.Flood(events))
-            await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 30)
+            await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
             assert next(told) == events
             assert await anext(dropping) == Lagged(events - 5)
             assert client.state == Synced()

@@ -10,7 +10,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,9 +17,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from ports import free_port
+from reaching import environment_of
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from waiting import PATIENCE, wait_until
 
 from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.simulator.pbx import NotPossibleError
@@ -29,28 +31,16 @@ from basix_ws_cti.simulator.scenarios import STORIES
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 EVENTS, ROUNDS, KILLS = (100_000, 10, 4) if NIGHTLY else (10_000, 2, 2)
-PATIENCE = 60
 
 pytestmark = pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="there is no redis-server"
 )
 
 
-def until(true, what):
-    """Wait for what another process does."""
-    end = time.monotonic() + PATIENCE
-    while not (result := true()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.001)
-    return result
-
-
 @pytest.fixture
 def port(tmp_path):
     """The port of a Redis of our own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     redis = subprocess.Popen(
         [
             *("redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""),
@@ -73,7 +63,7 @@ def redis(port):
             except RedisConnectionError:
                 return False
 
-        until(answers, "Redis")
+        wait_until(answers, "Redis")
         yield redis
 
 
@@ -104,11 +94,6 @@ def start(port, tmp_path):
     for process in running:
         process.kill()
         process.wait()
-
-
-def environment_of(pbx):
-    args = pbx.connect_args
-    return {f"BASIX_{name.upper()}": args[name] for name in ("server", "domain", "token")}
 
 
 class Observer:
@@ -184,8 +169,8 @@ def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start,
                     kills[side] += 1
                     processes[side] = starts[side]()
             pbx.edit("1001", label=f"end of round {number}")
-            until(lambda: observer.look(f"end of round {number}"), "the publisher")  # noqa: B023
-            until(lambda: is_read_to_the_end(redis), "the consumer")
+            wait_until(lambda: observer.look(f"end of round {number}"), "the publisher")  # noqa: B023
+            wait_until(lambda: is_read_to_the_end(redis), "the consumer")
             processes["consumer"].send_signal(signal.SIGINT)
             assert processes["consumer"].wait(PATIENCE) == 0
             picture = json.loads(saved.read_text(encoding="utf-8"))
@@ -234,7 +219,11 @@ def with_full_hands(process, side, pbx, redis):
         time.sleep(0.05)
     process.send_signal(signal.SIGCONT)
     # One was delivered to the sleeper as it came; with more, it is among those that waited.
-    until(lambda: any(one["pending"] > 1 for one in redis.xinfo_groups("basix")), "the consumer")
+    wait_until(
+        lambda: any(one["pending"] > 1 for one in redis.xinfo_groups("basix")),
+        "the consumer",
+        every=0.001,  # it is soon over
+    )
     time.sleep(random.uniform(0, 0.005))
 
 
@@ -348,7 +337,7 @@ def test_what_is_published_is_read_typed(start, redis, tmp_path):
     start("redis_fanout.py", **environment)
     consumer = start("redis_consumer.py")
     out = tmp_path / "redis_consumer.py.1.out"
-    until(lambda: "CallAnswered" in out.read_text(encoding="utf-8"), "an answered call")
+    wait_until(lambda: "CallAnswered" in out.read_text(encoding="utf-8"), "an answered call")
     consumer.send_signal(signal.SIGINT)
     assert consumer.wait(PATIENCE) == 0
     lines = [line.split(" ", 1)[1] for line in out.read_text(encoding="utf-8").splitlines()]

@@ -18,27 +18,18 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from reaching import environment_of
+from waiting import PATIENCE, wait_until
 
 from basix_ws_cti.simulator import Simulator
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-PATIENCE = 60
-
-
-def until(true, what):
-    """Wait for what another process does."""
-    end = time.monotonic() + PATIENCE
-    while not (result := true()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.02)
-    return result
 
 
 class Example:
     """An example that runs with a simulator as its PBX, until Ctrl-C or worse."""
 
     def __init__(self, name, *arguments, pbx):
-        args = pbx.connect_args
         self.process = subprocess.Popen(
             [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / name), *arguments],
             stdout=subprocess.PIPE,
@@ -47,7 +38,7 @@ class Example:
             env={
                 **os.environ,
                 "PYTHONIOENCODING": "utf-8",
-                **{f"BASIX_{name.upper()}": args[name] for name in ("server", "domain", "token")},
+                **environment_of(pbx),
             },
         )
 
@@ -103,7 +94,7 @@ def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
     that goes on at the end have a row each, and are not."""
     path = tmp_path / "calls.db"
     with Example("call_log.py", str(path), pbx=pbx) as first:
-        until(lambda: pbx.connections, "the client")
+        wait_until(lambda: pbx.connections, "the client")
         whole = pbx.call("0312341234", to="1001")
         cut = pbx.call("09011112222", to="1002")
         unseen = pbx.call("0667890123", to="1003")
@@ -111,20 +102,20 @@ def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
             pbx.answer(line)
         pbx.advance(75)
         pbx.hangup(whole)
-        until(lambda: logged(path, 3) and (whole,) in finished(path), "three rows")
+        wait_until(lambda: logged(path, 3) and (whole,) in finished(path), "three rows")
         first.kill()
     pbx.hangup(unseen)
     pbx.advance(5)
     with Example("call_log.py", str(path), "--time-zone", "Asia/Tokyo", pbx=pbx) as second:
-        until(lambda: len(pbx.connections) == 1, "the client")
+        wait_until(lambda: len(pbx.connections) == 1, "the client")
         lost = pbx.call("08033334444", to="1003")
-        until(lambda: logged(path, 4), "four rows")
+        wait_until(lambda: logged(path, 4), "four rows")
         pbx.hangup(cut)
-        until(lambda: (cut,) in finished(path), "the end of the second call")
+        wait_until(lambda: (cut,) in finished(path), "the end of the second call")
         pbx.restart(down_for=0.2)  # it loses its channels
-        until(lambda: (lost,) in finished(path), "the end that nobody saw")
+        wait_until(lambda: (lost,) in finished(path), "the end that nobody saw")
         going_on = pbx.call("1002", to="1001")  # a colleague
-        until(lambda: logged(path, 5), "five rows")
+        wait_until(lambda: logged(path, 5), "five rows")
         out, err = second.finish()
     assert "no feed from ws://127.0.0.1" in err
     found = rows(path, "id", "complete", "ended IS NULL", "disposition")
@@ -174,9 +165,12 @@ def width(text):
 
 
 def test_the_log_of_a_day_of_the_simulator():
-    """Without a PBX the log is of the simulator's day; an unknown time zone is a usage error."""
+    """Without a PBX the log is of the simulator's day; an unknown time zone is a usage error.
+
+    UTC needs no time zone database.
+    """
     run = [sys.executable, str(EXAMPLES / "call_log.py"), ":memory:"]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONTZPATH": ""}
     environment.pop("BASIX_SERVER", None)
     done = subprocess.run(
         [*run, "--seconds", "3"], check=True, capture_output=True, encoding="utf-8", env=environment
@@ -227,7 +221,7 @@ class Webhook:
 
     def last(self, number):
         """The newest of so many posts, once it is there."""
-        until(lambda: len(self.posts) >= number, f"post {number}")
+        wait_until(lambda: len(self.posts) >= number, f"post {number}")
         assert len(self.posts) == number
         return self.posts[-1]
 
@@ -245,7 +239,7 @@ def test_who_rings_is_told_once_and_withdrawn_if_another_answers(pbx, webhook):
     webhook.statuses = [503, 0]  # then it works
     group = next(iter(pbx.snapshot()["group"].values()))["main_extension"]
     with Example("screen_pop.py", "1001", webhook.url, pbx=pbx) as pop:
-        until(lambda: pbx.connections, "the client")
+        wait_until(lambda: pbx.connections, "the client")
         line = pbx.call("0312341234", to=group)  # all telephones ring
         _, told = webhook.last(3)
         assert [status for status, _ in webhook.posts] == [503, 0, 200]
@@ -324,7 +318,7 @@ def test_the_metrics_of_queues_and_feed(pbx):
 
     with Example("metrics.py", "--port", "0", pbx=pbx) as metrics:
         url = metrics.process.stdout.readline().strip()
-        until(lambda: figures()["basix_feed_synced"] == 1, "the picture")
+        wait_until(lambda: figures()["basix_feed_synced"] == 1, "the picture")
         answered = pbx.call("0312341234", to=group["main_extension"])
         pbx.advance(12)
         pbx.answer(answered)
@@ -336,7 +330,7 @@ def test_the_metrics_of_queues_and_feed(pbx):
         pbx.hangup(answered)
         labels = f'{{id="{group["id"]}",label="{group["label"]}"}}'
         # The answered call's leg is the last that ends.
-        until(lambda: sum(v for k, v in figures().items() if "user_answered" in k), "the end")
+        wait_until(lambda: sum(v for k, v in figures().items() if "user_answered" in k), "the end")
         now = figures()
         out, err = metrics.finish()
     assert {

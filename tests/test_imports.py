@@ -6,6 +6,7 @@ import ast
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,8 +63,8 @@ RECORDING = {
     "recording.pseudonyms",
     "recording.rewriting",
 }
-CONNECTOR = {"connection", "turns", "websocket"}
-LIVE = {"client", "subscriptions", "callbacks"}
+CONNECTOR = {"connection", "handshake", "turns", "websocket"}
+LIVE = {"audience", "client", "subscriptions", "callbacks"}
 
 # One on top of the other: a module imports from its own row and those before it.
 ROWS = [FOUNDATION, READING, PICTURE | CALLS | RECORDING, CONNECTOR, LIVE]
@@ -81,6 +82,7 @@ SIMULATOR = {
     "simulator.model",
     "simulator.pbx",
     "simulator.pipe",
+    "simulator.reception",
     "simulator.scenarios",
     "simulator.server",
     "simulator.sessions",
@@ -240,6 +242,21 @@ def test_core(name):
     called = {node.attr for node in executed(tree(name)) if isinstance(node, ast.Attribute)}
     assert called.isdisjoint(CLOCK_CALLS)
     assert inside(name) <= FOUNDATION | CORE
+
+
+def test_the_map_shows_every_room():
+    """The map in docs/index.md has each room once, below all that it imports."""
+    page = Path(__file__).parent.parent / "docs" / "index.md"
+    text = page.read_text(encoding="utf-8").partition("| room | what it does |")[2]
+    rooms = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    modules = module_names() - PACKAGE - {"__main__"}
+    assert sorted(rooms) == sorted({name.partition(".")[0] for name in modules})
+    above = {""}
+    for room in rooms:
+        above.add(room)
+        for name in modules:
+            if name.partition(".")[0] == room:
+                assert {one.partition(".")[0] for one in inside(name)} <= above, name
 
 
 @pytest.mark.parametrize("number", range(len(ROWS)))

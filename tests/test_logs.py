@@ -9,18 +9,20 @@ import http.client
 import json
 import logging
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from canaries import LONGEST, TOKEN
 from frames import Atom, Charlist, frame, info_event, initial_info
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 
 import basix_ws_cti
 from basix_ws_cti import Client, FeedError, ProtocolError, connect
 from basix_ws_cti.backoff import Backoff
 from basix_ws_cti.logs import PlainLogger
 from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.simulator.server import ServerLogger
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
 
@@ -257,6 +259,30 @@ def test_the_plain_logger(caplog):
     assert third.exc_info[0] is ValueError
 
 
+@pytest.mark.parametrize("error", [InvalidHandshake(LOUD), ConnectionClosedError(None, None)])
+async def test_a_client_that_goes_before_its_handshake(caplog, error):
+    """It is no error of the simulator's, in whatever way the library puts it."""
+    caplog.set_level(logging.DEBUG, logger="websockets.server")
+    logger = ServerLogger(logging.getLogger("websockets.server"))
+    async with Simulator(calls=False) as pbx:
+        _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(pbx.url).port)
+        writer.close()
+        async with connect(**pbx.connect_args):
+            pass
+    with contextlib.suppress(type(error)), contextlib.ExitStack() as stack:
+        stack.callback(logger.debug, "! invalid handshake", exc_info=True)
+        stack.callback(logger.exception, "opening handshake failed")
+        raise error
+    logger.error("connection handler failed")
+    *others, last = caplog.records
+    assert max(record.levelno for record in others) == logging.INFO
+    assert not any(record.exc_info for record in others)
+    assert others[-1].levelno == logging.DEBUG
+    assert others[-2].getMessage().startswith("opening handshake failed: ")
+    assert_fit([others[-2].getMessage()], heard=0)
+    assert (last.levelno, last.getMessage()) == (logging.ERROR, "connection handler failed")
+
+
 def log_calls():
     """Every call of a logger in the package, as (module, text of its format)."""
     root = Path(basix_ws_cti.__file__).parent
@@ -279,10 +305,10 @@ KNOWN = [
     ("client.py", "a frame could not be read: %s"),
     ("connection.py", "on_frame raised %s"),
     ("parser.py", "unknown message %s: passed on as UnknownMessage"),
-    ("simulator/server.py", "a client connected as %s"),
-    ("simulator/server.py", "a client of %s is gone, after %d frames"),
-    ("simulator/server.py", "a client of %s is one too many"),
-    ("simulator/server.py", "a command is ignored: %s"),
+    ("simulator/reception.py", "a client connected as %s"),
+    ("simulator/reception.py", "a client of %s is gone, after %d frames"),
+    ("simulator/reception.py", "a client of %s is one too many"),
+    ("simulator/reception.py", "a command is ignored: %s"),
     # Shows nothing of a peer's.
     ("callbacks.py", "a callback raised %s"),
     ("callbacks.py", "a callback does not end though it was cancelled"),

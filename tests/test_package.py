@@ -15,9 +15,11 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WRITTEN = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = WRITTEN["project"]
 PARTS = (
     *(".ci", ".github", "src", "tests", "examples", "docs"),
     *("README.md", "LICENSE", "pyproject.toml", ".gitignore"),
@@ -127,3 +129,26 @@ def test_the_metadata(built):
     assert set(metadata.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
     assert "Project-URL" not in metadata  # none is known yet
     assert "Author-Email" not in metadata
+
+
+def test_the_pythons_named_are_those_tried():
+    """Each version of Python that the metadata names has an environment, and is in the workflow."""
+    named = [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if ":: 3." in one]
+    environments = WRITTEN["tool"]["tox"]["env_list"]
+    assert [one for one in environments if re.match(r"py\d", one)] == [
+        f"py{one.replace('.', '')}" for one in named
+    ]
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(workflow)["jobs"]["tests"]["strategy"]["matrix"]["python"] == named
+    assert PROJECT["requires-python"] == f">={named[0]}"
+
+
+def test_the_lowest_versions_tried_are_those_declared():
+    """The environment ``lowest`` has each bound that users get, and pytest's, to the letter."""
+    extras = PROJECT["optional-dependencies"]
+    bounds = [*PROJECT["dependencies"], *extras["cli"], *extras["simulator"], *extras["examples"]]
+    bounds += [one for one in extras["test"] if one.startswith("pytest>")]
+    lowest = WRITTEN["tool"]["tox"]["env"]["lowest"]
+    assert lowest["deps"] == [bound.replace(">=", "==") for bound in bounds]
+    assert all(bound.count(">=") == 1 for bound in bounds)
+    assert lowest["constrain_package_deps"] is True

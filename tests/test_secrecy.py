@@ -10,8 +10,8 @@ import pytest
 from canaries import TOKEN, assert_clean, found_in, leaks_of
 
 from basix_ws_cti import Basic, Client, Ticket, UsageError, connect, feed_url
-from basix_ws_cti.connection import Mask, _MaskingLogger, _Veiled
-from basix_ws_cti.secrecy import discreet
+from basix_ws_cti.handshake import MaskingLogger
+from basix_ws_cti.secrecy import Mask, Veiled, discreet
 from basix_ws_cti.simulator import Simulator
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
@@ -37,7 +37,7 @@ def holders():
         made._headers,
         made._options,
         Mask([TOKEN]),
-        _Veiled([TOKEN]),
+        Veiled([TOKEN]),
     ]
 
 
@@ -166,7 +166,7 @@ def fail(text):
 def test_the_masking_logger_shows_no_exception_as_it_came(caplog):
     """The text of an exception beside a line is masked too, and fit for it."""
     caplog.set_level(logging.DEBUG, logger="a library")
-    logger = _MaskingLogger(logging.getLogger("a library"), Mask([TOKEN]))
+    logger = MaskingLogger(logging.getLogger("a library"), Mask([TOKEN]))
     try:
         fail(f"\x1b {TOKEN}\n{'x' * 1000}")
     except KeyError:
@@ -203,3 +203,10 @@ def test_what_is_said_instead_of_a_pickle():
     assert str(caught.value) == (
         "a Ticket holds a secret, and is neither pickled nor copied: make it where it is needed"
     )
+
+
+def test_mask():
+    """The mask takes the longest secret first, leaves no empty one, and shows none itself."""
+    mask = Mask(["zz", "", "azza", "zz"])
+    assert mask("azza zz za") == "[secret] [secret] za"
+    assert repr(mask) == "<Mask>"

@@ -13,7 +13,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
@@ -21,10 +20,11 @@ import attrs
 from attrs import field, frozen
 
 from . import commands
+from .audience import Audience, Watch
 from .backoff import Backoff, is_final, wait_at_least
 from .building import QUIET_TIME, Building
 from .callables import sort_of_callback
-from .callbacks import Callbacks, is_cancelled, name_of
+from .callbacks import is_cancelled, name_of
 from .calls.events import CallEvent
 from .calls.model import Call
 from .calls.tracker import CallTracker
@@ -82,14 +82,6 @@ MAX_REPORTED = 100
 
 # A silent peer is found after at most two intervals, the time-out and the closing: 13.5 s.
 LIVENESS: dict[str, Any] = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
-
-
-@frozen
-class _Watch:
-    """Somebody waits for a change."""
-
-    fits: Callable[[Change], bool]
-    seen: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class _Signal:
@@ -171,18 +163,9 @@ class Client(Secretive):
         self._connection: Connection | None = None
         self._aside: Building | None = None
         self._turns: Turns
-        self._change_subscribers: Subscribers[Any] = Subscribers()
-        self._message_subscribers: Subscribers[Any] = Subscribers()
-        self._call_subscribers: Subscribers[Any] = Subscribers()
-        self._all_subscribers = (
-            self._change_subscribers,
-            self._message_subscribers,
-            self._call_subscribers,
-        )
-        self._callbacks = Callbacks()
+        self._audience = Audience()
         self._tracker: CallTracker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watches: set[_Watch] = set()
         self._moved = _Signal()  # given at each change of state or picture
         self._was_synced = False
         self._synced_at: float | None = None
@@ -236,8 +219,6 @@ class Client(Secretive):
         age = None
         if self._last_frame is not None and self._loop is not None:
             age = self._loop.time() - self._last_frame
-        # A callback's subscription is in two places.
-        told = {*chain(*self._all_subscribers), *self._callbacks.queues}
         return Stats(
             frames=frames,
             bytes=size,
@@ -247,7 +228,7 @@ class Client(Secretive):
             gaps=self._counts["gaps"],
             bad_frames=self._counts["bad_frames"],
             missed=self._counts["missed"],
-            lag=sum(one.waiting for one in told),
+            lag=self._audience.lag,
             last_frame_age=age,
         )
 
@@ -322,7 +303,7 @@ class Client(Secretive):
                     and (where is None or bool(where(item)))
                 )
 
-        return self._subscribe(self._change_subscribers, policy, size, wants)
+        return self._subscribe(self._audience.changes, policy, size, wants)
 
     def messages(
         self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
@@ -330,7 +311,7 @@ class Client(Secretive):
         """``async for message in client.messages()``: every message as it comes, from now on."""
         if policy == "latest":
             raise UsageError("messages can't be merged: policy is 'drop_oldest' or 'fail'")
-        return self._subscribe(self._message_subscribers, policy, size, None)
+        return self._subscribe(self._audience.messages, policy, size, None)
 
     def call_events(
         self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
@@ -342,7 +323,7 @@ class Client(Secretive):
         if policy == "latest":
             raise UsageError("call events can't be merged: policy is 'drop_oldest' or 'fail'")
         self._followed()
-        return self._subscribe(self._call_subscribers, policy, size, None)
+        return self._subscribe(self._audience.calls, policy, size, None)
 
     def _subscribe(
         self,
@@ -436,11 +417,11 @@ class Client(Secretive):
         if self._used and isinstance(self._state, Stopped):
             return lambda: None  # there will be nothing to tell
         if subscribe is not None:
-            return self._callbacks.add(event, callback, subscribe(), told_elsewhere=True)
+            return self._audience.callbacks.add(event, callback, subscribe(), told_elsewhere=True)
         queue: Subscription[Any] = Subscription(
             "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._counts
         )
-        return self._callbacks.add(event, callback, queue)
+        return self._audience.callbacks.add(event, callback, queue)
 
     # -- commands ---------------------------------------------------------------------
 
@@ -489,8 +470,8 @@ class Client(Secretive):
         if command.shown_by is None or confirm_timeout is None:
             await self._connection.send(command.sent)
             return
-        watch = _Watch(command.shown_by)
-        self._watches.add(watch)
+        watch = Watch(command.shown_by)
+        self._audience.watches.add(watch)
         timed = asyncio.timeout(confirm_timeout)
         try:
             async with timed:
@@ -501,7 +482,7 @@ class Client(Secretive):
                 raise
             raise CommandTimeout(command.name, confirm_timeout) from None
         finally:
-            self._watches.discard(watch)
+            self._audience.watches.discard(watch)
 
     # -- running ----------------------------------------------------------------------
 
@@ -527,7 +508,7 @@ class Client(Secretive):
                 await asyncio.wait([self._task])
         finally:
             self._stop(None)
-            await self._callbacks.finish()
+            await self._audience.callbacks.finish()
 
     async def _run(self) -> None:
         reason: Exception | None = None
@@ -568,7 +549,7 @@ class Client(Secretive):
                 self._backoff.reset()
             self._synced_at = None
         _logger.warning("no feed from %s: %s", self._name, _shown(reason))
-        self._callbacks.report(reason)
+        self._audience.callbacks.report(reason)
         if isinstance(reason, PictureDoubtful):
             now = loop.time()
             prompt = len(self._rebuilds) < PROMPT_REBUILDS or now - self._rebuilds[0] > 60
@@ -650,7 +631,7 @@ class Client(Secretive):
         try:
             on_frame(frame)
         except Exception as error:  # noqa: BLE001 - it harms nobody else, as with any callback
-            self._callbacks.report(error, on_frame)
+            self._audience.callbacks.report(error, on_frame)
 
     async def _follow(self, connection: Connection) -> Exception:
         """Take in what comes until it says that this is the end."""
@@ -714,7 +695,7 @@ class Client(Secretive):
         if sort not in self._reported and len(self._reported) < MAX_REPORTED:
             self._reported.add(sort)
             _logger.warning("a frame could not be read: %s", error)
-            self._callbacks.report(error)
+            self._audience.callbacks.report(error)
         # A system_msg or msg that is none takes nothing from the picture.
         return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
 
@@ -723,14 +704,17 @@ class Client(Secretive):
             await self._in_turns(self._aside.take(message, self._turns.now))
         elif type(message) is InfoEvent:
             if changes := self.mirror.apply(message):
-                self._tell(changes)
+                # First of all: who is told of a change finds its call as it is.
+                events = self._tracker.apply(changes) if self._tracker is not None else ()
+                self._audience.tell(changes, events)
+                self._moved.give()
         elif type(message) is InitialInfo:
             elements = message.elements
             differences = await self._in_turns(self.mirror.fill(message.element_name, elements))
-            await self._tell_in_turns(*await self._gather(differences))
+            await self._audience.tell_in_turns(*await self._gather(differences), self._turns)
+            self._moved.give()
         # After the picture: who is told of a message finds it there.
-        self._callbacks.call(type(message).__name__, message)
-        self._message_subscribers.offer(message, self._callbacks.report)
+        self._audience.tell_message(message)
 
     async def _show(self, picture: Mirror) -> None:
         """The picture that was built aside is whole: it is the mirror's from now on."""
@@ -748,7 +732,8 @@ class Client(Secretive):
             self._counts["gaps"] += 1
         changes, events = await self._gather(differences, gap)
         self._enter(Synced())
-        await self._tell_in_turns(changes, events)
+        await self._audience.tell_in_turns(changes, events, self._turns)
+        self._moved.give()
 
     async def _gather(
         self, differences: Iterator[Change | None], gap: Gap | None = None
@@ -772,51 +757,10 @@ class Client(Secretive):
                     await turns.pause()
         return changes, events
 
-    async def _tell_in_turns(self, changes: deque[Change | Gap], events: deque[CallEvent]) -> None:
-        """Tell those who want to know by now: who comes later finds it in the mirror."""
-        turns, report = self._turns, self._callbacks.report
-        change_subscribers = self._change_subscribers.of_now()
-        call_subscribers = self._call_subscribers.of_now()
-        call_for_change = self._callbacks.of_now("change")
-        call_for_call = self._callbacks.of_now("call")
-        while changes:  # and frees them one by one
-            change = changes.popleft()
-            change_subscribers.offer(change, report)
-            call_for_change(change)
-            self._see(change)
-            if turns.are_over():
-                await turns.pause()
-        while events:
-            event = events.popleft()
-            call_subscribers.offer(event, report)
-            call_for_call(event)
-            if turns.are_over():
-                await turns.pause()
-        self._moved.give()
-
-    def _tell(self, changes: list[Change]) -> None:
-        # First of all: who is told of a change finds its call as it is.
-        events = self._tracker.apply(changes) if self._tracker is not None else ()
-        for change in changes:
-            self._change_subscribers.offer(change, self._callbacks.report)
-            self._callbacks.call("change", change)
-            if self._watches:
-                self._see(change)
-        for event in events:
-            self._call_subscribers.offer(event, self._callbacks.report)
-            self._callbacks.call("call", event)
-        self._moved.give()
-
-    def _see(self, change: Change | Gap) -> None:
-        """Tell those who wait for a change of this sort."""
-        for watch in tuple(self._watches):
-            if not isinstance(change, Gap) and watch.fits(change) and not watch.seen.done():
-                watch.seen.set_result(None)
-
     def _enter(self, state: ClientState) -> None:
         self._state = state
         self._moved.give()
-        self._callbacks.call("state", state)
+        self._audience.callbacks.call("state", state)
 
     def _stop(self, reason: Exception | None) -> None:
         if isinstance(self._state, Stopped):
@@ -824,15 +768,7 @@ class Client(Secretive):
         if reason is not None:
             _logger.error("the client of %s stops: %s", self._name, _shown(reason))
         self._enter(Stopped(reason))
-        for subscribers in self._all_subscribers:
-            for subscription in subscribers:
-                subscription.end(reason)
-                subscribers.discard(subscription)
-        for queue in self._callbacks.queues:
-            queue.end(reason)
-        for watch in self._watches:
-            if not watch.seen.done():
-                watch.seen.set_exception(reason or NotConnectedError())
+        self._audience.end(reason)
 
 
 @frozen

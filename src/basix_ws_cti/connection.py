@@ -15,24 +15,17 @@ import asyncio
 import contextlib
 import json
 import logging
-import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Required, TypedDict, TypeVar, cast
+from typing import Any, Required, TypedDict, cast
 
-from attrs import field, frozen
-from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import (
     ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedOK,
-    InvalidHandshake,
-    InvalidProxy,
-    InvalidStatus,
 )
-from websockets.frames import Frame
 
 from .callables import sort_of_callback
 from .endpoint import (
@@ -45,29 +38,23 @@ from .endpoint import (
     secret_forms,
 )
 from .exceptions import (
-    AuthenticationError,
     BasixError,
-    CertificateError,
-    ConnectFailed,
     ConnectionLimitReached,
     ConnectionLost,
     ConnectionReplaced,
-    HandshakeError,
     UsageError,
     printable,
 )
-from .logs import PlainLogger
+from .handshake import Handshake, MaskingLogger, explain, header_secrets
 from .messages import Message, SystemMsg
 from .parser import MessageParser
-from .secrecy import Secretive, discreet
+from .secrecy import Mask, Secretive, Veiled, discreet
 from .terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits, inflated_size
 from .turns import Turns, in_thread
 from .websocket import FeedSocket
 
 Credentials = Basic | Ticket | Callable[[str], Awaitable[Basic | Ticket]]
 """Who connects: a value, or an async function from the request target to one."""
-
-T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -104,8 +91,6 @@ class ConnectOptions(TypedDict, total=False):
 # Bytes beyond which a frame is read in a thread, lest it keep the loop too long: a fifth of a
 # millisecond of what the feed is made of, 16 ms of empty records with 256 fields each.
 BIG_FRAME = 4096
-
-_MASK = "[secret]"
 
 _ENDINGS: dict[str, type[BasixError]] = {
     "connection_limit_reached": ConnectionLimitReached,
@@ -251,8 +236,10 @@ class Connection(Secretive):
         """Ping the PBX, and wait for its pong; ``ConnectionLost`` when the connection is closed."""
         lost = None
         try:
-            # Shielded: who gives up waiting leaves the library's own future alone.
-            await asyncio.shield(await self._socket.ping())
+            pong = asyncio.ensure_future(await self._socket.ping())
+            # Who gives up waiting leaves the library's own future alone.
+            await asyncio.wait([pong])
+            await pong
         except ConnectionClosed as error:
             lost = self._lost(error)
         if lost is not None:
@@ -386,7 +373,7 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
         }
         if self._server.is_secure:
             options["ssl"] = ssl or tls.create_default_context()
-        self._options = _Veiled(options)
+        self._options = Veiled(options)
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
         self._connection: Connection | None = None
         self._entered = False
@@ -436,22 +423,23 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
             self._check_value(fresh)
             credentials = fresh
         headers = list(self._headers.value)
-        secrets = _header_secrets(headers)
+        secrets = header_secrets(headers)
         if credentials is not None:
             headers.append(("Authorization", basic_header(credentials)))
             secrets += secret_forms(credentials)
         mask = Mask(secrets)
         try:
-            websocket = await _Connect(
+            websocket = await Handshake(
                 f"{self._server}{self._target}",
                 additional_headers=headers,
-                logger=_MaskingLogger(logging.getLogger("websockets.client"), mask),
+                logger=MaskingLogger(logging.getLogger("websockets.client"), mask),
                 **self._options.value,
             )
         except asyncio.CancelledError as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever it is must not carry the header out
-            return self._explain(error, mask)
+            host = "the proxy" if self._options.value["proxy"] else self._server.host
+            return explain(error, mask, host=host, open_timeout=self._open_timeout)
         for name in {name.lower() for name, _ in headers}:
             # No longer needed, and readable in there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
@@ -462,89 +450,10 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
         if isinstance(credentials, Ticket) and self._full_events:
             raise UsageError("a ticket can't have full_events: use a domain and token")
 
-    def _explain(self, error: Exception, mask: Mask) -> BasixError:
-        """The error of this package for an exception out of the handshake."""
-        text = printable(mask(str(error))) or type(error).__name__  # some have none
-        match error:
-            case InvalidStatus(response=response):
-                status = response.status_code
-                body = (response.body or b"").decode(errors="replace").strip()
-                cls = AuthenticationError if status in {401, 403} else HandshakeError
-                retry_after = response.headers.get("Retry-After")
-                return cls(
-                    status,
-                    printable(mask(body)) or None,
-                    None if retry_after is None else printable(mask(retry_after), 60),
-                )
-            case tls.SSLCertVerificationError():
-                return CertificateError(f"the certificate: {error.verify_message}")
-            case tls.SSLError():
-                return ConnectFailed(f"TLS: {text}")
-            case TimeoutError(errno=None):  # with a number it is the system's own
-                return ConnectFailed(f"no answer within {self._open_timeout} s")
-            case socket.gaierror():
-                host = "the proxy" if self._options.value["proxy"] else self._server.host
-                return ConnectFailed(f"{host} has no address: {text}")
-            case OSError():
-                return ConnectFailed(text)
-            case InvalidProxy():  # its text holds the proxy's URL, and that a password
-                return UsageError("the proxy is no valid URL: use http://host:port")
-            case InvalidHandshake():
-                return ConnectFailed(f"the handshake: {text}")
-            case TypeError() | ValueError() | ImportError():
-                return UsageError(f"an argument that can't work: {text}")
-        return ConnectFailed(f"{type(error).__name__}: {text}")
-
-
-@frozen
-class _Veiled(Secretive, Generic[T]):
-    """A value that no repr shows: a cookie's or a proxy's password is in there."""
-
-    value: T = field(repr=False)
-
-
-class Mask(Secretive):
-    """Takes secrets out of texts."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._secrets = _Veiled(longest_first)
-
-    def __repr__(self) -> str:
-        return "<Mask>"
-
-    def __call__(self, text: str) -> str:
-        """``text`` with every secret in it replaced."""
-        for secret in self._secrets.value:
-            text = text.replace(secret, _MASK)
-        return text
-
-
-class _MaskingLogger(PlainLogger):
-    """What the WebSocket library logs to, which at DEBUG is every header it sends."""
-
-    def __init__(self, logger: logging.Logger, mask: Mask) -> None:
-        super().__init__(logger)
-        self._mask = mask
-
-    def shown(self, arg: object) -> object:
-        """What stands in the line for an argument: no secret, and nothing of a frame."""
-        if isinstance(arg, Frame):
-            # Not its contents, which come cut and escaped: no secret could be found in them.
-            return f"{arg.opcode.name} [{len(arg.data)} bytes]"
-        return arg if isinstance(arg, int | float) else printable(self._mask(str(arg)))
-
-
-class _Connect(websocket_connect):
-    """Refuses redirects: they would carry the credentials to wherever a server points."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
 
 def _checked_headers(
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None,
-) -> _Veiled[list[tuple[str, str]]]:
+) -> Veiled[list[tuple[str, str]]]:
     try:
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
         checked = [(name, value) for name, value in pairs]
@@ -555,15 +464,7 @@ def _checked_headers(
             raise UsageError("additional_headers are pairs of str")
         if any(char in text for text in (name, value) for char in "\r\n\0"):
             raise UsageError("additional_headers must not contain line breaks")
-    return _Veiled(checked)
-
-
-def _header_secrets(headers: list[tuple[str, str]]) -> tuple[str, ...]:
-    """What of the headers is to be masked: their values, and the values of cookies in them."""
-    values = [value for _, value in headers]
-    cookies = [pair.partition("=")[2].strip() for value in values for pair in value.split(";")]
-    # What is shorter is no secret, and would blot out half of an error's text.
-    return tuple(value for value in (*values, *cookies) if len(value) >= 8)
+    return Veiled(checked)
 
 
 def _checked_credentials(

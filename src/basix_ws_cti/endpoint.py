@@ -1,6 +1,6 @@
 """Where the feed is and who asks for it: server, request target, credentials, URL.
 
-Pure text work (PROTOCOL, connecting); nothing here opens anything.
+Pure text work (docs/explanation/protocol.md, Connecting); nothing here opens anything.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def request_target(
     force: bool = False,
     **user_filter: str | int | None,
 ) -> str:
-    """Path and query of the feed, percent-encoded (PROTOCOL, connecting).
+    """Path and query of the feed, percent-encoded.
 
     ``user_filter`` are the ``user_…`` parameters; those that are ``None`` are left out.
     Raises ``UsageError`` for an empty app_name, for more than one user filter, and for one

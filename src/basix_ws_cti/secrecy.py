@@ -1,17 +1,22 @@
-"""What keeps a secret out of tracebacks and pickles."""
+"""What keeps a secret out of tracebacks, pickles and texts."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
+
+from attrs import field, frozen
 
 from .exceptions import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+
+_MASK = "[secret]"
 
 
 def discreet(function: Callable[P, R]) -> Callable[P, R]:
@@ -44,3 +49,27 @@ class Secretive:
             f"a {type(self).__name__} holds a secret, and is neither pickled nor copied: "
             "make it where it is needed"
         )
+
+
+@frozen
+class Veiled(Secretive, Generic[T]):
+    """A value that no repr shows: a cookie's or a proxy's password is in there."""
+
+    value: T = field(repr=False)
+
+
+class Mask(Secretive):
+    """Takes secrets out of texts."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._secrets = Veiled(longest_first)
+
+    def __repr__(self) -> str:
+        return "<Mask>"
+
+    def __call__(self, text: str) -> str:
+        """``text`` with every secret in it replaced."""
+        for secret in self._secrets.value:
+            text = text.replace(secret, _MASK)
+        return text

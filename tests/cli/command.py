@@ -1,11 +1,19 @@
-"""The command line as a user has it: a process of its own."""
+"""The command line as a user has it: a process of its own, or this one."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
+import signal
 import subprocess
 import sys
-import time
+from unittest.mock import patch
+
+import pytest
+from waiting import PATIENCE
+
+from basix_ws_cti.cli import main
 
 
 def environment(**variables):
@@ -34,22 +42,41 @@ def start(*arguments, env=None, **more):
     )
 
 
-def run(*arguments, env=None, stdin="", timeout=60, **more):
+def run(*arguments, env=None, stdin="", **more):
     """A command that has ended; none ends with a traceback, or warns."""
     with start(*arguments, env=env, **more) as process:
         try:
-            out, err = process.communicate(stdin, timeout)
+            out, err = process.communicate(stdin, PATIENCE)
         except BaseException:
             process.kill()
             raise
+    return checked(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+
+
+def run_here(*arguments, env=None):
+    """The same in this process: for the many cases in which a process shows nothing more."""
+    streams = {
+        name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdin", "stdout", "stderr")
+    }
+    loggers = [logging.getLogger(name) for name in ("basix_ws_cti", "websockets.client")]
+    levels = [logger.level for logger in loggers]
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        with (
+            patch.multiple(sys, argv=["basix-ws-cti", *map(str, arguments)], **streams),
+            patch.dict(os.environ, environment(**(env or {})), clear=True),
+            pytest.raises(SystemExit) as end,
+        ):
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, terminated)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    out, err = (streams[name].buffer.getvalue().decode() for name in ("stdout", "stderr"))
+    return checked(subprocess.CompletedProcess(arguments, end.value.code, out, err))
+
+
+def checked(done):
     for sign in ("Traceback", "Warning:", "Exception ignored"):
-        assert sign not in str(err), err
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def wait_until(condition, seconds=60):
-    """Wait for something that another thread or process does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
+        assert sign not in str(done.stderr), done.stderr
+    return done

@@ -20,12 +20,11 @@ from pathlib import Path
 
 import pyte
 from command import environment
+from waiting import PATIENCE
 
 HERE = Path(__file__).parent
 SCREENS = HERE / "screens"
 PICTURES = HERE.parent.parent / "docs" / "pictures.py"
-
-PATIENCE = 60  # seconds until a busy machine must have shown something
 
 
 def pictures():

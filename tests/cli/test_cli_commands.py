@@ -8,7 +8,9 @@ import signal
 
 import pytest
 from canaries import SIMULATED
-from command import run, start, wait_until
+from command import run_here, start
+from reaching import environment_of
+from waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
 from basix_ws_cti.cli.commanding import NoSuchChannelError, described, find
@@ -33,13 +35,9 @@ def line(pbx):
     return uuid
 
 
-def variables(pbx):
-    return {"BASIX_TOKEN": SIMULATED, "BASIX_DOMAIN": "demo", "BASIX_SERVER": pbx.url}
-
-
 def command(pbx, *arguments):
     """A command that has ended, and has not told the token."""
-    done = run(*arguments, env=variables(pbx))
+    done = run_here(*arguments, env=environment_of(pbx))
     assert SIMULATED not in done.stdout + done.stderr
     return done
 
@@ -218,7 +216,7 @@ def ignored(caplog):
 def test_the_channel_ends_instead(pbx, ignored):
     """A channel that is answered, and then ends, was not sent on: exit code 1."""
     ringing = pbx.call("0312341234", to="1001")
-    process = start("transfer", ringing, "user:nobody", "--timeout", 60, env=variables(pbx))
+    process = start("transfer", ringing, "user:nobody", "--timeout", 60, env=environment_of(pbx))
     wait_until(ignored)
     pbx.answer(ringing)
     pbx.hangup(ringing)
@@ -229,7 +227,7 @@ def test_the_channel_ends_instead(pbx, ignored):
 
 def test_a_connection_that_breaks_while_it_waits(pbx, line, ignored):
     """After the command is sent the client comes back, and what it finds counts."""
-    process = start("transfer", line, "user:nobody", "--timeout", 60, env=variables(pbx))
+    process = start("transfer", line, "user:nobody", "--timeout", 60, env=environment_of(pbx))
     wait_until(ignored)
     pbx.inject(faults.Drop())
     pbx.transfer(line, "1002")
@@ -241,7 +239,7 @@ def test_a_connection_that_breaks_while_it_waits(pbx, line, ignored):
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(pbx, line, ignored, sign):
     """Ctrl-C and SIGTERM while it waits end it with 130, quietly."""
-    process = start("transfer", line, "user:nobody", "--timeout", 60, env=variables(pbx))
+    process = start("transfer", line, "user:nobody", "--timeout", 60, env=environment_of(pbx))
     wait_until(ignored)
     process.send_signal(sign)
     out, err = process.communicate(timeout=60)
@@ -258,7 +256,7 @@ def test_interrupted(pbx, line, ignored, sign):
 )
 def test_no_connection(pbx, line, changed, code, word):
     """What keeps it from the PBX ends it at once, with its exit code and nothing sent."""
-    done = run("hangup", line, env={**variables(pbx), **changed})
+    done = run_here("hangup", line, env={**environment_of(pbx), **changed})
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
     assert line in channels(pbx)

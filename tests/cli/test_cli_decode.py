@@ -11,7 +11,7 @@ import sys
 import zlib
 
 import pytest
-from command import environment, run, start
+from command import environment, run, run_here, start
 from frames import field_spec, info_event
 
 from basix_ws_cti import MessageParser, terms, to_dict
@@ -167,7 +167,7 @@ def test_a_frame_as_it_is(tmp_path, by):
 
 def test_a_term_that_is_no_message():
     """What is a term but no message is shown, with why it is none; that is no failure."""
-    done = run("decode", EVENT.hex(), "836a")
+    done = run_here("decode", EVENT.hex(), "836a")
     assert done.returncode == 0
     assert "# no message: user, info_event: no field_spec has come for this kind" in done.stdout
     assert "# no message: a list of 0 is no message" in done.stdout
@@ -208,7 +208,7 @@ def test_a_broken_compressed_frame():
 )
 def test_bad_input(arguments, code, word):
     """What can't be decoded is said, with the right exit code."""
-    done = run("decode", *arguments)
+    done = run_here("decode", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
 

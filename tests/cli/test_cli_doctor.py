@@ -15,7 +15,7 @@ import ssl
 import pytest
 import trustme
 from canaries import SIMULATED
-from command import run, start
+from command import run, run_here, start
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -377,13 +377,23 @@ def trusting(authority):
     return context
 
 
-async def secured(authority, name="localhost", trust=True, **certificate_):
-    """The findings about a PBX with such a certificate."""
+async def secured(
+    authority, name="localhost", trust=True, addresses=("127.0.0.1",), **certificate_
+):
+    """The findings about a PBX with such a certificate, and such addresses."""
+
+    async def resolved(_, port, **__):
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port)) for address in addresses
+        ]
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name, **certificate_).configure_cert(context)
     async with Simulator(calls=False, tls=context) as pbx:
         server = pbx.url.replace("127.0.0.1", "localhost")
-        return await examined(server, **({"ssl": trusting(authority)} if trust else {}))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+            return await examined(server, **({"ssl": trusting(authority)} if trust else {}))
 
 
 async def test_a_good_certificate(authority):
@@ -417,8 +427,12 @@ async def test_a_certificate_that_ends_soon(authority):
     ],
 )
 async def test_a_certificate_that_is_not_accepted(authority, certificate_, word, advice, left):
-    """Why it is refused, what it says all the same, and what to do; nothing is sent."""
-    finding = (await secured(authority, **certificate_))["tls"]
+    """Why it is refused, what it says all the same, and what to do; nothing is sent.
+
+    It is looked at where somebody answers.
+    """
+    addresses = ("127.0.0.2", "127.0.0.1")
+    finding = (await secured(authority, addresses=addresses, **certificate_))["tls"]
     assert finding.mark is Mark.FAILED
     assert word in finding.found.lower()
     assert advice in finding.advice
@@ -483,7 +497,7 @@ def pbx():
 
 def doctor(server, *options, token=SIMULATED, **more):
     variables = {"BASIX_TOKEN": token, "BASIX_DOMAIN": "demo"}
-    done = run("doctor", "--server", server, *options, env=variables, **more)
+    done = run_here("doctor", "--server", server, *options, env=variables, **more)
     assert token not in done.stdout + done.stderr
     return done
 

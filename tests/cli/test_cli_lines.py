@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import zoneinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -249,6 +251,18 @@ def test_no_such_zone(name):
     """A zone that is none is a usage error, whatever it is."""
     with pytest.raises(UsageError, match="no time zone"):
         zone(name)
+
+
+def test_no_zones_at_all(monkeypatch):
+    """Where there is no time zone database, the error says what brings one."""
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath(to=())
+    ZoneInfo.clear_cache()
+    try:
+        with pytest.raises(UsageError, match="pip install tzdata"):
+            zone("Asia/Tokyo")
+    finally:
+        zoneinfo.reset_tzpath()
 
 
 # -- filters -------------------------------------------------------------------------------

@@ -14,15 +14,15 @@ import time
 from pathlib import Path
 
 import pytest
-from command import environment, run, start
+from command import environment, run, run_here, start
 from jsonschema import Draft202012Validator
+from reaching import environment_of
+from waiting import PATIENCE, wait_until
 
 from basix_ws_cti.cli.shapes import schema_of_lines
 from basix_ws_cti.simulator import Simulator, faults
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
-
-PATIENCE = 60
 
 VALIDATOR = Draft202012Validator(schema_of_lines())
 
@@ -31,23 +31,7 @@ VALIDATOR = Draft202012Validator(schema_of_lines())
 def quiet(**options):
     """A PBX in which nothing happens by itself, and the environment to reach it."""
     with Simulator(calls=False, **options) as pbx:
-        yield pbx, reach(pbx)
-
-
-def reach(pbx):
-    given = pbx.connect_args
-    return {
-        "BASIX_SERVER": given["server"],
-        "BASIX_DOMAIN": given["domain"],
-        "BASIX_TOKEN": given["token"],
-    }
-
-
-def until(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)
+        yield pbx, environment_of(pbx)
 
 
 def finish(process):
@@ -122,10 +106,13 @@ def test_calls_and_filters():
     with quiet() as (pbx, env):
         arguments = ("--calls", "--json", "--user", "1002", "--event", "ringing", "--limit", "2")
         with listening(env, *arguments) as process:
-            until(lambda: pbx.connections)
-            time.sleep(0.5)
-            for to in ("1001", "1002", "1001", "1002"):
-                pbx.call("0312341234", to=to)
+
+            def has_heard_enough():
+                for to in ("1001", "1002"):
+                    pbx.call("0312341234", to=to)
+                return process.poll() is not None
+
+            wait_until(has_heard_enough, every=0.1)
             out, err, code = finish(process)
     assert (code, err) == (0, "")
     lines = [json.loads(line) for line in out.splitlines()]
@@ -159,12 +146,44 @@ def test_names_are_known_from_the_first():
 def test_nobody_reads_any_more(arguments):
     """Whoever read goes away while nothing happens: it ends at once, with 0 and no word."""
     with quiet() as (pbx, env), listening(env, *arguments) as process:
-        until(lambda: pbx.connections)
+        wait_until(lambda: pbx.connections)
         process.stdout.close()
         assert process.wait(PATIENCE) == 0
         err = process.stderr.read()
     assert "Traceback" not in err
     assert "Exception" not in err
+
+
+_WITHOUT_POLL = """
+    import select
+    for name in ("poll", "POLLOUT", "PIPE_BUF", "epoll"):
+        vars(select).pop(name, None)
+    from basix_ws_cti.cli import main
+    main()
+"""
+
+
+def test_without_poll():
+    """Where nothing can be polled, as on Windows, the next line finds out that nobody reads."""
+    command = [sys.executable, "-c", textwrap.dedent(_WITHOUT_POLL), "listen", "--json"]
+    with (
+        quiet() as (pbx, env),
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=environment(**env),
+        ) as process,
+    ):
+        read_until(process, '"domain"')
+        pbx.msg("read")
+        assert '"read"' in read_until(process, '"msg"')[-1]
+        process.stdout.close()
+        assert process.poll() is None
+        pbx.msg("unread")
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr.read() == ""
 
 
 def test_head():
@@ -199,7 +218,7 @@ def test_interrupted(sign, when):
         read_until(process, '"domain"')
         if when == "unread":
             pbx.inject(faults.Flood(20_000))
-            until(lambda: _is_full(process.stdout))
+            wait_until(lambda: _is_full(process.stdout))
         process.send_signal(sign)
         assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == ""
@@ -221,9 +240,9 @@ def test_a_slow_reader():
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
         pbx.inject(faults.Flood(events))
-        until(lambda: _is_full(process.stdout))
+        wait_until(lambda: _is_full(process.stdout))
         # The feed is read to its end meanwhile, though the pipe is not.
-        until(lambda: pbx.connections[0].frames_sent >= events and _sleeps(process))
+        wait_until(lambda: pbx.connections[0].frames_sent >= events and _sleeps(process))
         pbx.msg("the end")
         lines = [json.loads(line) for line in read_until(process, "the end")]
         assert len(pbx.connections) == 1
@@ -326,7 +345,7 @@ def test_the_connection_limit():
 def test_colours(env, coloured):
     """Colours are for terminals, or whoever insists; never against ``NO_COLOR``."""
     with quiet() as (_, reached):
-        done = run("listen", "--limit", "3", env={**reached, **env})
+        done = run_here("listen", "--limit", "3", env={**reached, **env})
     assert ("\x1b[" in done.stdout) == coloured
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import http.server
 import json
 import os
@@ -17,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from canaries import found_in
-from command import environment, run, start
+from command import environment, run, run_here, start
 
 from basix_ws_cti.simulator import Simulator, faults
 
@@ -55,7 +56,7 @@ def request(asked, *arguments, env):
     requests.clear()
     if "BASIX_SERVER" not in env and "--server" not in arguments:
         arguments = ("--server", url, *arguments)
-    done = run("state", *arguments, env=env)
+    done = run_here("state", *arguments, env=env)
     assert done.returncode == 3, done.stderr
     assert "check --domain and the token" in done.stderr
     assert not found_in(done.stdout + done.stderr)
@@ -130,7 +131,7 @@ def test_an_argument_wins(asked, tmp_path):
 @pytest.mark.parametrize("arguments", [["--token", TOKEN], [f"--token={TOKEN}"]])
 def test_no_token_as_an_argument(arguments):
     """A token as an argument is refused, unseen, with what to do instead."""
-    done = run("listen", "--server", "x", "--domain", "y", *arguments)
+    done = run_here("listen", "--server", "x", "--domain", "y", *arguments)
     assert done.returncode == 2
     assert re.search(r"BASIX_TOKEN.*--token-file", done.stderr, re.DOTALL)
     assert not found_in(done.stdout + done.stderr)
@@ -204,7 +205,7 @@ THERE = ["--server", "x", "--domain", "y"]
 )  # fmt: skip
 def test_usage(arguments, env, words):
     """What is missing or can't be right is a usage error that says what to do."""
-    done = run("listen", *arguments, env=env)
+    done = run_here("listen", *arguments, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
 
@@ -213,7 +214,7 @@ def test_a_binary_token_file(tmp_path):
     """A file that is no text is told so."""
     file = tmp_path / "token"
     file.write_bytes(b"\xff\xfe\x00")
-    done = run("listen", "--server", "x", "--domain", "y", "--token-file", file)
+    done = run_here("listen", "--server", "x", "--domain", "y", "--token-file", file)
     assert done.returncode == 2
     assert "can't be read" in done.stderr
 
@@ -289,6 +290,26 @@ def test_a_defect_is_not_hidden():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [((errno.EINVAL, "invalid"), 0), ((errno.EINVAL, "invalid", "a:b"), 1), ((5, "broken"), 1)],
+)
+def test_nobody_reads_on_windows(error, code):
+    """There a pipe that nobody reads is an invalid argument; of a file's name it is an error."""
+    script = (
+        "import sys, typer; from basix_ws_cti.cli.options import LogLevel, command\n"
+        f"def fail() -> None: raise OSError(*{error})\n"
+        "run = command(fail); sys.platform = 'win32'\n"
+        "try: run(log_level=LogLevel.CRITICAL)\n"
+        "except typer.Exit as end: sys.exit(end.exit_code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, bool(done.stderr)) == (code, code == 1), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_interrupted_at_once():

@@ -5,17 +5,18 @@ from __future__ import annotations
 import signal
 import stat
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from command import run, start
+from command import run, run_here, start
+from waiting import wait_until
 
 from basix_ws_cti import RecordingError
 from basix_ws_cti.recording import Connected, Frame, Lost, read_recording
 from basix_ws_cti.simulator import Simulator, faults
 
-SIMULATED = ("--simulate", "--simulate-speed", "100")
+SIMULATED = ("--simulate", "--simulate-speed", "20")
+SECONDS = ("--seconds", 2)  # in which the simulator has begun on any machine
 NAMES = ("佐藤", "user1@example.com")
 
 
@@ -24,12 +25,12 @@ def read(path):
         return recording.header, list(recording)
 
 
-def until(condition):
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come about")
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """A recording of some seconds."""
+    path = tmp_path_factory.mktemp("days") / "day.rec"
+    assert run("record", path, *SIMULATED, *SECONDS).returncode == 0
+    return path
 
 
 def has(path, text):
@@ -52,7 +53,7 @@ def connection(pbx):
 def test_record_for_some_seconds(tmp_path, name):
     """What is recorded can be read, is its owner's alone, and is told of on stderr."""
     path = tmp_path / name
-    done = run("record", path, *SIMULATED, "--seconds", 0.5)
+    done = run("record", path, *SIMULATED, *SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     header, entries = read(path)
@@ -70,7 +71,7 @@ def test_nothing_secret_is_recorded(tmp_path, pbx):
     """Neither token, domain nor server are in a recording, nor in what is said of it."""
     path = tmp_path / "day.rec"
     options, token = connection(pbx)
-    done = run("record", path, *options, "--seconds", 0.5, env=token)
+    done = run("record", path, *options, *SECONDS, env=token)
     assert done.returncode == 0, done.stderr
     text = path.read_text() + done.stderr
     assert not [one for one in (token["BASIX_TOKEN"], pbx.url, "127.0.0.1") if one in text]
@@ -81,9 +82,9 @@ def test_reconnects_are_recorded(tmp_path, pbx):
     path = tmp_path / "day.rec"
     options, token = connection(pbx)
     with start("record", path, *options, env=token) as process:
-        until(lambda: has(path, '"frame"'))
+        wait_until(lambda: has(path, '"frame"'))
         pbx.inject(faults.Drop())
-        until(lambda: path.read_text().count('"connected"') == 2)
+        wait_until(lambda: path.read_text().count('"connected"') == 2)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -102,7 +103,7 @@ def test_signals_end_it_properly(tmp_path, number):
     """Ctrl-C and SIGTERM end a recording with its last line, and the command with 130."""
     path = tmp_path / "day.rec"
     with start("record", path, *SIMULATED) as process:
-        until(lambda: has(path, '"frame"'))
+        wait_until(lambda: has(path, '"frame"'))
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -115,11 +116,11 @@ def test_a_file_that_is_there(tmp_path):
     """A file that is there is kept, unless it may be replaced."""
     path = tmp_path / "day.rec"
     path.write_text("mine")
-    done = run("record", path, *SIMULATED, "--seconds", 0.5)
+    done = run_here("record", path, *SIMULATED, *SECONDS)
     assert done.returncode == 2
     assert "--overwrite" in done.stderr
     assert path.read_text() == "mine"
-    assert run("record", path, *SIMULATED, "--seconds", 0.5, "--overwrite").returncode == 0
+    assert run("record", path, *SIMULATED, *SECONDS, "--overwrite").returncode == 0
     assert read(path)[1]
 
 
@@ -127,28 +128,28 @@ def test_no_feed_no_file(tmp_path, pbx):
     """A login that is refused leaves no file behind, and neither does a usage that can't work."""
     path = tmp_path / "day.rec"
     options, _ = connection(pbx)
-    done = run("record", path, *options, env={"BASIX_TOKEN": "wrong"})
+    done = run_here("record", path, *options, env={"BASIX_TOKEN": "wrong"})
     assert done.returncode == 3
     assert "nothing was recorded" in done.stderr
-    assert run("record", path).returncode == 2
-    assert run("record", path, *SIMULATED, "--seconds", "never").returncode == 2
+    assert run_here("record", path).returncode == 2
+    assert run_here("record", path, *SIMULATED, "--seconds", "never").returncode == 2
     assert not path.exists()
 
 
 def test_files_that_cannot_be_written(tmp_path):
     """A folder that is not there, or a disk that is full, is a failure told in a line."""
-    done = run("record", tmp_path / "folder" / "day.rec", *SIMULATED)
+    done = run_here("record", tmp_path / "folder" / "day.rec", *SIMULATED)
     assert done.returncode == 1
     assert "No such file" in done.stderr
     if Path("/dev/full").exists():
-        done = run("record", "/dev/full", "--overwrite", *SIMULATED)
+        done = run_here("record", "/dev/full", "--overwrite", *SIMULATED)
         assert done.returncode == 1
         assert "No space left" in done.stderr
 
 
 def test_to_a_pipe(tmp_path):
     """A recording may go to stdout; it ends when nobody reads any more."""
-    done = run("record", "-", *SIMULATED, "--seconds", 0.5)
+    done = run("record", "-", *SIMULATED, *SECONDS)
     assert done.returncode == 0
     path = tmp_path / "day.rec"
     path.write_text(done.stdout)
@@ -163,7 +164,7 @@ def test_to_a_pipe(tmp_path):
 def test_anonymised_as_it_is_recorded(tmp_path):
     """``--anonymise`` replaces names at once, and the recording says so."""
     path = tmp_path / "day.rec"
-    assert run("record", path, *SIMULATED, "--anonymise", "--seconds", 0.5).returncode == 0
+    assert run("record", path, *SIMULATED, "--anonymise", *SECONDS).returncode == 0
     header, entries = read(path)
     assert header.anonymised
     data = b"".join(one.data for one in entries if isinstance(one, Frame))
@@ -171,44 +172,42 @@ def test_anonymised_as_it_is_recorded(tmp_path):
     assert not [name for name in NAMES if name.encode() in data]
 
 
-def test_anonymise_a_recording(tmp_path):
+def test_anonymise_a_recording(day, tmp_path):
     """A recording is anonymised afterwards, with its times and connections; itself it stays."""
-    path, target = tmp_path / "day.rec", tmp_path / "given.rec.gz"
-    assert run("record", path, *SIMULATED, "--seconds", 0.5).returncode == 0
-    before = path.read_bytes()
-    done = run("anonymise", path, target)
+    target = tmp_path / "given.rec.gz"
+    before = day.read_bytes()
+    done = run("anonymise", day, target)
     assert done.returncode == 0, done.stderr
-    header, entries = read(path)
+    header, entries = read(day)
     after, replaced = read(target)
     assert (after.started, after.anonymised) == (header.started, True)
     assert [(type(one), one.at) for one in replaced] == [(type(one), one.at) for one in entries]
     data = b"".join(one.data for one in replaced if isinstance(one, Frame))
     assert not [name for name in NAMES if name.encode() in data]
-    done = run("anonymise", "-", "-", stdin=path.read_text())
+    done = run("anonymise", "-", "-", stdin=day.read_text())
     assert done.returncode == 0
     assert '"anonymised":true' in done.stdout
     for more in ((), ("--overwrite",)):
-        assert run("anonymise", path, path, *more).returncode == 2
-    assert run("anonymise", path, target).returncode == 2
-    assert path.read_bytes() == before
+        assert run_here("anonymise", day, day, *more).returncode == 2
+    assert run_here("anonymise", day, target).returncode == 2
+    assert day.read_bytes() == before
 
 
-def test_anonymise_what_is_damaged(tmp_path):
+def test_anonymise_what_is_damaged(day, tmp_path):
     """Of a damaged recording all before the damage is anonymised, and the line is named."""
     path, target = tmp_path / "day.rec", tmp_path / "given.rec"
-    assert run("record", path, *SIMULATED, "--seconds", 0.5).returncode == 0
-    text = path.read_text()
+    text = day.read_text()
     path.write_text(text[: len(text) // 2])
     whole = text[: len(text) // 2].count("\n")
-    done = run("anonymise", path, target)
+    done = run_here("anonymise", path, target)
     assert done.returncode == 1
     assert f"line {whole + 1}: " in done.stderr
     assert len(read(target)[1]) == whole - 1
     path.write_text("garbage")
-    done = run("anonymise", path, tmp_path / "other.rec")
+    done = run_here("anonymise", path, tmp_path / "other.rec")
     assert done.returncode == 1
     assert "line 1: no JSON" in done.stderr or "line 1: the recording breaks off" in done.stderr
     assert not (tmp_path / "other.rec").exists()
-    assert run("anonymise", tmp_path / "none.rec", target, "--overwrite").returncode == 1
+    assert run_here("anonymise", tmp_path / "none.rec", target, "--overwrite").returncode == 1
     with pytest.raises(RecordingError):
         read(path)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import signal
 
 import pytest
-from command import run, start
+from command import run, run_here, start
+from days import frames
 from screens import Terminal
 
 from basix_ws_cti.recording import Frame, Recorder, read_recording
-
-SIMULATED = ("--simulate", "--simulate-speed", "200")
 
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory):
     """A recording of some minutes of the simulated PBX."""
     path = tmp_path_factory.mktemp("days") / "day.rec"
-    assert run("record", path, *SIMULATED, "--seconds", 2).returncode == 0
+    with Recorder(path, started=dt.datetime(2025, 1, 1, tzinfo=dt.UTC)) as recorder:
+        recorder.connected()
+        for at, frame in frames(300, users=8):
+            recorder.write(Frame(at + 1, frame))
     return path
 
 
-def replayed(*arguments, **more):
-    done = run("replay", *arguments, **more)
+def replayed(*arguments):
+    done = run_here("replay", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -54,7 +57,7 @@ def test_the_speed_changes_nothing_else(day):
 def test_calls_of_an_anonymised_recording(day, tmp_path):
     """An anonymised recording shows the same calls at the same times, of other people."""
     other = tmp_path / "given.rec.gz"
-    assert run("anonymise", day, other).returncode == 0
+    assert run_here("anonymise", day, other).returncode == 0
     one, another = (objects(path, "--at-once", "--calls") for path in (day, other))
     assert len(one) > 50
     for name in ("at", "type", "event"):
@@ -75,7 +78,9 @@ def test_state_is_that_at_the_end(day):
 
 def test_from_a_pipe(day):
     """A recording may come from stdin."""
-    assert replayed("-", "--at-once", stdin=day.read_text()) == replayed(day, "--at-once")
+    done = run("replay", "-", "--at-once", stdin=day.read_text())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == replayed(day, "--at-once")
 
 
 def test_nobody_reads(day):
@@ -110,7 +115,7 @@ def test_gaps_are_told(day, tmp_path):
             for one in entries:
                 recorder(one.data)
             recorder.lost(ValueError("secret"))
-    done = run("replay", path, "--at-once")
+    done = run_here("replay", path, "--at-once")
     assert done.returncode == 0
     assert "broke off: ValueError" in done.stderr
     assert "blind from " in done.stderr
@@ -126,18 +131,17 @@ def damaged(lines):
     yield "no base64", b"".join([*whole[:60], b'{"at":1,"frame":"?"}\n', *whole[61:]])
 
 
-@pytest.mark.parametrize("number", range(5))
-def test_damaged(day, tmp_path, number):
+@pytest.mark.parametrize("form", [("--at-once", "--json"), ("--state",)])
+def test_damaged(day, tmp_path, form):
     """A damaged recording is shown up to the damage; then its line is told, and the code is 1."""
     path = tmp_path / "damaged.rec"
     lines = day.read_text().splitlines(keepends=True)
-    name, data = [*damaged(lines)][number]
     end = {"at": json.loads(lines[59])["at"], "event": "end", "frames": 58}
     path.write_text("".join([*lines[:60], json.dumps(end), "\n"]))
-    whole = [run("replay", path, *more) for more in (("--at-once", "--json"), ("--state",))]
-    path.write_bytes(data)
-    cut = [run("replay", path, *more) for more in (("--at-once", "--json"), ("--state",))]
-    for one, other in zip(whole, cut, strict=True):
+    one = run_here("replay", path, *form)
+    for name, data in damaged(lines):
+        path.write_bytes(data)
+        other = run_here("replay", path, *form)
         assert (one.returncode, other.returncode) == (0, 1), name
         assert one.stdout == other.stdout
         assert one.stdout
@@ -162,7 +166,7 @@ def test_what_is_no_recording(tmp_path, content, problem):
     """A file that is no recording, or of another version, is refused in a line."""
     path = tmp_path / "day.rec"
     path.write_bytes(content)
-    done = run("replay", path)
+    done = run_here("replay", path)
     assert done.returncode == 1
     assert (done.stdout, problem in done.stderr) == ("", True), done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -173,7 +177,7 @@ def test_compressed_and_cut(day, tmp_path):
     path = tmp_path / "day.rec.gz"
     data = gzip.compress(day.read_bytes())
     path.write_bytes(data[: len(data) // 2])
-    done = run("replay", path, "--at-once", "--json")
+    done = run_here("replay", path, "--at-once", "--json")
     assert done.returncode == 1
     assert "the compressed file breaks off here" in done.stderr
     assert len(done.stdout.splitlines()) > 10
@@ -181,18 +185,18 @@ def test_compressed_and_cut(day, tmp_path):
 
 def test_usage(day, tmp_path):
     """What can't work is told as usage; a file that is not there is a failure."""
-    assert run("replay").returncode == 2
-    assert run("replay", day, "--top", "--state").returncode == 2
-    assert run("replay", day, "--speed", 0).returncode == 2
-    assert run("replay", day, "--timezone", "Nowhere").returncode == 2
-    assert run("replay", day, "--top").returncode == 2
-    assert run("replay", tmp_path / "none.rec").returncode == 1
+    assert run_here("replay").returncode == 2
+    assert run_here("replay", day, "--top", "--state").returncode == 2
+    assert run_here("replay", day, "--speed", 0).returncode == 2
+    assert run_here("replay", day, "--timezone", "Nowhere").returncode == 2
+    assert run_here("replay", day, "--top").returncode == 2
+    assert run_here("replay", tmp_path / "none.rec").returncode == 1
 
 
 def test_on_the_wallboard(day, tmp_path):
     """``--top`` shows an anonymised recording on the wallboard, until somebody leaves."""
     path = tmp_path / "given.rec"
-    assert run("anonymise", day, path).returncode == 0
+    assert run_here("anonymise", day, path).returncode == 0
     with Terminal("replay", path, "--top", "--at-once", columns=120, rows=40) as terminal:
         terminal.wait_for(" ended ")
         terminal.wait_for("Users")

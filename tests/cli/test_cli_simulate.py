@@ -8,7 +8,8 @@ import socket
 import ssl
 
 import pytest
-from command import run, start
+from command import run, run_here, start
+from waiting import PATIENCE
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import MessageParser, feed_url
@@ -25,7 +26,7 @@ def where(process):
 def ended(process):
     """Wait for the process; what is left of its output."""
     try:
-        return process.communicate(timeout=30)
+        return process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
 
@@ -39,7 +40,7 @@ def test_it_serves_until_interrupted(sign):
     assert who == "domain: demo, token: simulated\n"
     url = feed_url(server, domain="demo", token="simulated", app_name="me")
     with sync_connect(url, proxy=None) as websocket:
-        assert isinstance(websocket.recv(10), bytes)
+        assert isinstance(websocket.recv(PATIENCE), bytes)
         assert "connected as 'me'" in process.stdout.readline()
     assert "a client of 'me' is gone" in process.stdout.readline()
     process.send_signal(sign)
@@ -56,7 +57,7 @@ def test_a_token_of_one_s_own_is_not_shown():
     assert who == "domain: acme, token: as in BASIX_TOKEN\n"
     url = feed_url(server, domain="acme", token="very-much-mine", app_name="me")
     with sync_connect(url, proxy=None) as websocket:
-        websocket.recv(10)
+        websocket.recv(PATIENCE)
     process.send_signal(signal.SIGTERM)
     out, err = ended(process)
     assert "very-much-mine" not in out + err
@@ -75,9 +76,9 @@ def test_its_options_reach_the_simulator():
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE
     with sync_connect(url, proxy=None, ssl=blind) as websocket:
-        frames = [websocket.recv(10)]
+        frames = [websocket.recv(PATIENCE)]
         while b"initial_info" not in frames[-1] or b"terminal" not in frames[-1]:
-            frames.append(websocket.recv(10))
+            frames.append(websocket.recv(PATIENCE))
     process.send_signal(signal.SIGINT)
     ended(process)
     assert frames[0][:4] == b"\x83h\x03w"  # UTF-8 atoms: OTP 26
@@ -94,9 +95,9 @@ def test_nobody_reads():
     process.stdout.close()
     url = feed_url(server, domain="demo", token="simulated", app_name="me")
     with sync_connect(url, proxy=None) as websocket:
-        websocket.recv(10)
+        websocket.recv(PATIENCE)
     err = process.stderr.read()
-    assert (process.wait(30), err) == (0, "")
+    assert (process.wait(PATIENCE), err) == (0, "")
     process.stderr.close()
     process.stdin.close()
 
@@ -107,7 +108,7 @@ def test_nobody_reads():
 )
 def test_options_that_mean_nothing(options, word):
     """An option out of its range is said, and exit code 2."""
-    done = run("simulate", "--port", 0, *options)
+    done = run_here("simulate", "--port", 0, *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert word in done.stderr
 

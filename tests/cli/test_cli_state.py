@@ -9,8 +9,10 @@ import signal
 import socket
 
 import pytest
-from command import run, start
+from command import run, run_here, start
 from jsonschema import Draft202012Validator
+from ports import free_port
+from reaching import environment_of
 from rich.cells import cell_len
 from scripted import Scripted, printed
 
@@ -23,15 +25,6 @@ from basix_ws_cti.simulator import Simulator, faults, frames
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
 VALIDATOR = Draft202012Validator(schema_of_lines())
-
-
-def reach(pbx):
-    given = pbx.connect_args
-    return {
-        "BASIX_SERVER": given["server"],
-        "BASIX_DOMAIN": given["domain"],
-        "BASIX_TOKEN": given["token"],
-    }
 
 
 def busy(pbx):
@@ -50,7 +43,7 @@ def test_tables(older):
     """Tables show who talks, rings, waits and is parked, users and what they do, and groups."""
     with Simulator(calls=False, older=older) as pbx:
         busy(pbx)
-        done = run("state", env=reach(pbx))
+        done = run_here("state", env=environment_of(pbx))
     assert (done.returncode, done.stderr) == (0, "")
     text = done.stdout
     kinds = {"queued_channel", "parked_channel"} if older else {"channel_waiting"}
@@ -68,7 +61,7 @@ def test_tables_are_straight():
     """Wide characters take two columns: each table is as wide from top to bottom."""
     with Simulator(calls=False) as pbx:
         busy(pbx)
-        done = run("state", env=reach(pbx))
+        done = run_here("state", env=environment_of(pbx))
     rows = [line for line in done.stdout.splitlines() if line[:1] in "┏┃┡│└"]
     tables = re.split(r"(?<=┘)\n", "\n".join(rows))
     for table in filter(None, tables):
@@ -79,7 +72,7 @@ def test_a_narrow_terminal():
     """At a terminal it stays within its width."""
     with Simulator(calls=False) as pbx:
         busy(pbx)
-        done = run("state", env={**reach(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"})
+        done = run_here("state", env={**environment_of(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"})
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     assert plain != done.stdout
     assert max(map(cell_len, plain.splitlines())) <= 60
@@ -90,7 +83,7 @@ def test_a_document(older):
     """``--json`` is one valid document with what a correct client must hold."""
     with Simulator(calls=False, older=older) as pbx:
         busy(pbx)
-        done = run("state", "--json", env=reach(pbx))
+        done = run("state", "--json", env=environment_of(pbx))
         expected = pbx.snapshot()
     assert done.returncode == 0
     (document,) = map(json.loads, done.stdout.splitlines())
@@ -102,9 +95,9 @@ def test_a_document(older):
 def test_kinds():
     """``--kind`` selects, in the order given; a kind of which there is nothing is empty."""
     with Simulator(calls=False) as pbx:
-        env = reach(pbx)
-        done = run("state", "--json", "--kind", "group", "--kind", "moon", env=env)
-        tables = run(
+        env = environment_of(pbx)
+        done = run_here("state", "--json", "--kind", "group", "--kind", "moon", env=env)
+        tables = run_here(
             "state", "--kind", "domain", "--kind", "channel", "--kind", "group_member", env=env
         )
     assert {kind: len(told) for kind, told in json.loads(done.stdout)["elements"].items()} == {
@@ -141,7 +134,7 @@ def test_a_pbx_that_says_nothing():
             "BASIX_DOMAIN": "demo",
             "BASIX_TOKEN": "secret-of-nobody",
         }
-        done = run("state", "--timeout", "0.5", env=env)
+        done = run_here("state", "--timeout", "0.5", env=env)
     assert (done.returncode, done.stdout) == (4, "")
     assert "within 0.5 s" in done.stderr
 
@@ -150,14 +143,13 @@ def test_a_snapshot_that_ends_early():
     """A connection that breaks before the picture is whole is one, too."""
     with Simulator(calls=False) as pbx:
         pbx.inject(faults.DieInSnapshot(3))
-        done = run("state", env=reach(pbx))
+        done = run("state", env=environment_of(pbx))
     assert (done.returncode, done.stdout) == (4, "")
 
 
 def test_nobody_listens():
     """A PBX that can't be reached is told at once; with ``--wait`` it is tried again."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     env = {
         "BASIX_SERVER": f"ws://127.0.0.1:{port}",
         "BASIX_DOMAIN": "demo",
@@ -190,7 +182,7 @@ def test_interrupted_while_waiting(sign):
 def test_a_wrong_token():
     """A refused login is 3, told in one line."""
     with Simulator(calls=False) as pbx:
-        done = run("state", env={**reach(pbx), "BASIX_TOKEN": "wrong-token"})
+        done = run_here("state", env={**environment_of(pbx), "BASIX_TOKEN": "wrong-token"})
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
     assert "wrong-token" not in done.stderr
@@ -198,7 +190,10 @@ def test_a_wrong_token():
 
 def test_nobody_reads():
     """A reader who is gone before there is anything to read is no error."""
-    with Simulator(calls=False) as pbx, start("state", "--json", env=reach(pbx)) as process:
+    with (
+        Simulator(calls=False) as pbx,
+        start("state", "--json", env=environment_of(pbx)) as process,
+    ):
         process.stdout.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import pytest
-from command import run
+from command import run_here
 from screens import Terminal
 
 from basix_ws_cti.simulator import Simulator, faults
@@ -13,10 +14,23 @@ from basix_ws_cti.simulator import Simulator, faults
 QUICK = ("top", "--simulate", "--simulate-speed", "20", "--simulate-seed", "3")
 
 
+def somebody_talks(text):
+    return re.search(r" [1-9]\d* talking ", text)
+
+
+def arguments_for(pbx, token):
+    """How to come to a simulator, and with which token."""
+    given = pbx.connect_args
+    return (
+        ("top", "--server", given["server"], "--domain", given["domain"], "--full-events"),
+        {"BASIX_TOKEN": token},
+    )
+
+
 @pytest.mark.parametrize("arguments", [("top", "--simulate"), ("top",)])
 def test_without_a_terminal_it_says_what_to_use(arguments):
     """With output piped it is an error of usage, in one line, that names state and listen."""
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "top needs a terminal" in done.stderr
@@ -30,8 +44,8 @@ def test_it_fills_a_terminal(columns, rows):
     and the terminal is as it was.
     """
     with Terminal(*QUICK, columns=columns, rows=rows) as terminal:
-        for text in ("talking  ", "サポート", "q Quit"):
-            terminal.wait_for(text)
+        for sign in (somebody_talks, "サポート", "q Quit"):
+            terminal.wait_for(sign)
         lines = terminal.lines
         assert lines[0].startswith(" live ")
         for title in ("Calls", "Queues", "Users", "Parked", "Feed"):
@@ -46,22 +60,25 @@ def test_keys_and_sizes_work():
     """Pause, filter and details have their keys, the screen follows the terminal's size, and
     Ctrl-C leaves wherever somebody is.
     """
-    with Terminal(*QUICK) as terminal:
-        terminal.wait_for("talking  ")
-        terminal.type("p")
-        terminal.wait_for("PAUSED")
-        terminal.resize(160, 50)
-        terminal.wait_for(lambda text: "Total" in text and "q Quit" in text.splitlines()[-1])
-        terminal.type("/no/body")
-        terminal.wait_for("Calls 0 of ")
-        terminal.wait_for("no/body")
-        terminal.type("\x1b")
-        terminal.wait_for(lambda text: "Calls 0 of " not in text)
-        terminal.type("\r")
-        terminal.wait_for("Phases")
-        terminal.type("\x03")
-        assert terminal.ends() == 130
-        assert terminal.is_restored
+    with Simulator(calls=False, token="right") as pbx:
+        pbx.answer(pbx.call(to="1001"))  # and nobody hangs up
+        arguments, env = arguments_for(pbx, "right")
+        with Terminal(*arguments, env=env) as terminal:
+            terminal.wait_for(somebody_talks)
+            terminal.type("p")
+            terminal.wait_for("PAUSED")
+            terminal.resize(160, 50)
+            terminal.wait_for(lambda text: "Total" in text and "q Quit" in text.splitlines()[-1])
+            terminal.type("/no/body")
+            terminal.wait_for("Calls 0 of ")
+            terminal.wait_for("no/body")
+            terminal.type("\x1b")
+            terminal.wait_for(lambda text: "Calls 0 of " not in text)
+            terminal.type("\r")
+            terminal.wait_for("Phases")
+            terminal.type("\x03")
+            assert terminal.ends() == 130
+            assert terminal.is_restored
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -85,21 +102,12 @@ def test_signals_end_it(sign):
 def test_narrow_encodings_are_no_end(env, encoding):
     """Whatever the terminal's encoding, it draws what that has; names too, where it has them."""
     with Terminal(*QUICK, env=env, encoding=encoding) as terminal:
-        terminal.wait_for("talking  ")
+        terminal.wait_for(somebody_talks)
         terminal.wait_for("q Quit")
         assert ("-Calls" in terminal.text) == (encoding != "utf-8")
         assert "サポート" in terminal.text
         terminal.type("q")
         assert terminal.ends() == 0
-
-
-def arguments_for(pbx, token):
-    """How to come to a simulator, and with which token."""
-    given = pbx.connect_args
-    return (
-        ("top", "--server", given["server"], "--domain", given["domain"], "--full-events"),
-        {"BASIX_TOKEN": token},
-    )
 
 
 def test_a_refused_login_ends_it():

@@ -29,6 +29,7 @@
 %%   ["l",[E,...]]  any other list             ["other"]          pid, fun, bit string, ...
 
 -mode(compile).
+-compile({no_auto_import, [time/0]}).
 
 main(["verdicts"]) ->
     ok = io:setopts([{encoding, latin1}, binary]),

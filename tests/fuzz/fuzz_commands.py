@@ -135,8 +135,8 @@ def check(data):
     """Whatever a client says, and however life goes on: nothing is raised, and it sees all."""
     pbx = stage(lively=bool(data[:1].isspace()))
     client = Client(data)
-    pbx._feeds[client] = None
-    run(pbx._listen_to(client))
+    pbx._reception.feeds[client] = None
+    run(pbx._reception.listen_to(client))
     assert client.sees() == pbx.pbx.snapshot()
     steps = 0
     while pbx.timeline.pause is not None:

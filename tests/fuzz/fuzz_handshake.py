@@ -58,7 +58,7 @@ def check(data):
     for event in protocol.events_received():
         if isinstance(event, Request):
             client = Client(protocol)
-            response = run(PBX._admit(client, event))
+            response = run(PBX._reception.admit(client, event))
             if response is None:
                 assert isinstance(client.wish, Wish)
                 assert client.wish.app_name

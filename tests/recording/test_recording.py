@@ -11,6 +11,8 @@ import stat
 import sys
 import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -360,6 +362,23 @@ def test_files_that_cannot_be_opened(tmp_path):
         read_recording(tmp_path / "day.rec")
     with pytest.raises(FileNotFoundError):
         Recorder(tmp_path / "folder" / "day.rec")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+@pytest.mark.parametrize("name", ["day.rec", "day.rec.gz"])
+def test_a_disk_that_is_full(tmp_path, name):
+    """A recording that can't be begun is an OSError, and leaves no file open."""
+    (tmp_path / name).symlink_to("/dev/full")
+    opened, real = [], os.open
+    with (
+        mock.patch("os.open", lambda *given: opened.append(real(*given)) or opened[-1]),
+        pytest.raises(OSError, match="No space left") as caught,
+    ):
+        Recorder(tmp_path / name, overwrite=True)
+    (number,) = opened
+    assert caught.value.__traceback__ is not None  # which holds what was made
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
 
 
 def test_memory_is_flat(tmp_path):

@@ -6,16 +6,16 @@ import asyncio
 import base64
 import contextlib
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 from canaries import SIMULATED
+from waiting import PATIENCE
 from websockets.asyncio.client import connect as websocket_connect
 
 from basix_ws_cti import InfoEvent, InitialInfo, Message, MessageParser, Msg, connect, to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from websockets.asyncio.client import ClientConnection
 
@@ -51,7 +51,7 @@ class Picture:
 
     async def follow(self, cti: Connection, text: str = "sentinel") -> None:
         """Take all that comes before the ``msg`` of that text."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async for message in cti:
                 if message == Msg(text):
                     return
@@ -106,21 +106,6 @@ async def unread(pbx: Simulator, app_name: str = "unread") -> AsyncIterator[None
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-
-
-async def until(true: Callable[[], Any], seconds: float = 10) -> None:
-    """Let time pass until something is so."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
-
-
-def wait_until(true: Callable[[], Any], seconds: float = 10) -> None:
-    """The same, in plain code."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came about"
-        time.sleep(0.005)
 
 
 async def drain(websocket: ClientConnection) -> list[bytes | str]:

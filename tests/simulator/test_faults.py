@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from clients import BARE, header
+from waiting import PATIENCE, until
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.protocol import State
@@ -41,7 +42,7 @@ def link(pbx: Simulator, **options):
     """A bare client: the websockets package, and nothing of this one but the URL."""
     args = {**pbx.connect_args, **options}
     context = args.pop("ssl", None)
-    open_timeout = args.pop("open_timeout", 10)
+    open_timeout = args.pop("open_timeout", PATIENCE)
     return websocket_connect(
         feed_url(**args),
         ssl=context,
@@ -54,7 +55,7 @@ def link(pbx: Simulator, **options):
 
 
 async def recv(websocket) -> bytes | str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await websocket.recv()
 
 
@@ -116,12 +117,6 @@ async def ended(websocket) -> ConnectionClosedError:
         while True:
             await recv(websocket)
     return caught.value
-
-
-async def until(reached) -> None:
-    async with asyncio.timeout(10):
-        while not reached():
-            await asyncio.sleep(0.005)
 
 
 def port(pbx: Simulator) -> int:
@@ -190,7 +185,7 @@ async def wire(pbx: Simulator):
         yield bare
     finally:
         transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await bare.lost
 
 
@@ -256,7 +251,7 @@ async def test_reset(tls):
     """A reset is ECONNRESET to whoever reads."""
     async with Simulator(calls=False, tls=tls) as pbx, wire(pbx) as bare:
         pbx.inject(faults.Reset())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert isinstance(await asyncio.shield(bare.lost), ConnectionResetError)
         assert not bare.eof
         await assert_lives(pbx)
@@ -299,7 +294,7 @@ async def test_silence():
         async with link(pbx) as websocket, link(pbx) as spared:
             await open_client(pbx, websocket)
             other = await open_client(pbx, spared)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await (await websocket.ping())
             pbx.inject(faults.Silence(), to=pbx.connections[0])
             pbx.msg("unheard")
@@ -332,7 +327,7 @@ async def test_leaving_with_a_client_that_hears_nothing(fault):
     pbx.inject(fault)
     pbx.msg("unheard")
     leaving = asyncio.create_task(pbx.__aexit__(None, None, None))
-    done, _ = await asyncio.wait({leaving}, timeout=6)
+    done, _ = await asyncio.wait({leaving}, timeout=30)  # half of the fault's time
     transport.abort()
     await leaving
     await bare.lost
@@ -344,7 +339,7 @@ async def test_stall():
     """What is sent during a stall comes after it, complete and in order; so does a pong."""
     async with Simulator(calls=False) as pbx, link(pbx) as websocket:
         client = await open_client(pbx, websocket)
-        pbx.inject(faults.Stall(0.4))
+        pbx.inject(faults.Stall(60))
         texts = [f"{number}" for number in range(20)]
         for text in texts:
             pbx.msg(text)
@@ -352,8 +347,9 @@ async def test_stall():
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(websocket.recv(), 0.1)
         assert not pong.done()
+        pbx.inject(faults.Stall(0.01))
         assert [(await client.read()).text for _ in texts] == texts
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await pong
         await assert_lives(pbx, client)
 
@@ -396,20 +392,24 @@ async def test_coalesce():
     """Frames that were sent apart come together; with 0 they come apart again."""
     async with Simulator(calls=False) as pbx, wire(pbx) as bare:
 
-        async def say(text: str) -> int:
+        async def apart() -> None:
             bare.pieces.clear()
             for number in range(5):
                 pbx.msg(f"{number}")
-                await asyncio.sleep(0.02)
-            pbx.msg(text)
-            await until(lambda: bare.data.endswith(text.encode()))
-            return len(bare.pieces)
+                await until(lambda number=number: len(bare.pieces) == number + 1)
 
-        assert await say("apart") >= 4
+        await apart()
         pbx.inject(faults.Coalesce(0.5))
-        assert await say("together") <= 2
+        bare.pieces.clear()
+        for text in ("one", "two", "three", "four"):
+            pbx.msg(text)
+            await asyncio.sleep(0.02)
+        await until(lambda: bare.data.endswith(b"four"))
+        assert len(bare.pieces) <= 2
         pbx.inject(faults.Coalesce(0))
-        assert await say("apart again") >= 4
+        pbx.msg("the last together")  # what is held waits for its time
+        await until(lambda: bare.data.endswith(b"together"))
+        await apart()
 
 
 async def test_coalesce_for_a_websocket():
@@ -493,15 +493,19 @@ async def test_redirect():
 async def test_delay_handshake():
     """The next client waits for its answer; one that is impatient gives up."""
     async with Simulator(calls=False) as pbx:
-        pbx.inject(faults.DelayHandshake(0.5, times=2))
+        pbx.inject(faults.DelayHandshake(60, times=2))
         with pytest.raises(TimeoutError):
             async with link(pbx, open_timeout=0.1):
                 pass
+        opening = asyncio.ensure_future(link(pbx, open_timeout=60).__aenter__())
+        await until(lambda: not pbx._reception.ambushes)
+        await assert_lives(pbx)  # the next does not wait, and overtakes
+        assert not opening.done()
+        opening.cancel()
+        pbx.inject(faults.DelayHandshake(0.2))
         opening = asyncio.ensure_future(link(pbx).__aenter__())
         done, _ = await asyncio.wait({opening}, timeout=0.1)
         assert not done
-        await assert_lives(pbx)  # the next does not wait, and overtakes
-        assert not opening.done()
         websocket = await opening
         await open_client(pbx, websocket)
         await websocket.close()
@@ -511,12 +515,12 @@ async def test_leaving_while_a_handshake_is_delayed():
     """The block ends within a few seconds though a client still waits for its answer."""
     pbx = Simulator(calls=False)
     await pbx.__aenter__()
-    pbx.inject(faults.DelayHandshake(4))
+    pbx.inject(faults.DelayHandshake(60))
     with pytest.raises(TimeoutError):
         async with link(pbx, open_timeout=0.1):
             pass
     leaving = asyncio.create_task(pbx.__aexit__(None, None, None))
-    done, _ = await asyncio.wait({leaving}, timeout=2.5)
+    done, _ = await asyncio.wait({leaving}, timeout=30)
     await leaving
     assert done
 
@@ -803,11 +807,14 @@ async def test_linger():
     async with Simulator(calls=False) as pbx:
         await die(pbx, 2)
         assert isinstance(await first_word(pbx), FieldSpec)
-        pbx.inject(faults.Linger(1.5))
+        pbx.inject(faults.Linger(60))
         await die(pbx, 2)
         assert await first_word(pbx) == SystemMsg("connection_limit_reached")
         await assert_lives(pbx)
-        await asyncio.sleep(2)
+        pbx.inject(faults.Linger(0))  # forgets those two
+        pbx.inject(faults.Linger(0.5))
+        await die(pbx, 2)
+        await asyncio.sleep(0.6)
         assert isinstance(await first_word(pbx), FieldSpec)
 
 
@@ -921,7 +928,7 @@ async def test_restart_with_calls():
             pbx.inject(fault)
             async with link(pbx) as websocket:
                 client = await open_client(pbx, websocket)
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(PATIENCE):
                     while sum(isinstance(m, InfoEvent) for m in client.messages) < 20:
                         await client.read()
 
@@ -947,13 +954,13 @@ async def test_restart_takes_its_time():
         url = pbx.url
         async with link(pbx) as websocket:
             await open_client(pbx, websocket)
-            pbx.inject(faults.Restart(down_for=0.5))
+            pbx.inject(faults.Restart(down_for=60))
             await ended(websocket)
-        await asyncio.sleep(0.1)
         with pytest.raises(ConnectionRefusedError):
             async with link(pbx):
                 pass
-        async with asyncio.timeout(10):
+        pbx.inject(faults.Restart(down_for=0.05))
+        async with asyncio.timeout(PATIENCE):
             while True:
                 with contextlib.suppress(ConnectionRefusedError):
                     assert isinstance(await first_word(pbx), FieldSpec)
@@ -974,16 +981,16 @@ async def test_restart_refuses_at_once():
 async def test_restart_twice():
     """A PBX that is restarted again while it is down comes back all the same."""
     async with Simulator(calls=False) as pbx:
-        pbx.inject(faults.Restart(down_for=0.2))
+        pbx.inject(faults.Restart(down_for=0.1))
         await asyncio.sleep(0.05)
-        pbx.inject(faults.Restart(down_for=0.2))
-        await asyncio.sleep(0.5)
+        pbx.inject(faults.Restart(down_for=0.1))
+        await until(pbx._away.done)
         await assert_lives(pbx)
 
 
 async def test_leaving_while_it_is_down():
     """The block can be left while the PBX is down."""
-    async with asyncio.timeout(6):
+    async with asyncio.timeout(30):
         async with Simulator(calls=False) as pbx:
             pbx.inject(faults.Restart(down_for=60))
             await asyncio.sleep(0.05)
@@ -1000,7 +1007,7 @@ async def test_leaving_just_after_a_change():
     await asyncio.sleep(0.1)
     pbx.set_presence("1001", 1)
     leaving = asyncio.create_task(pbx.__aexit__(None, None, None))
-    done, _ = await asyncio.wait({leaving}, timeout=3)
+    done, _ = await asyncio.wait({leaving}, timeout=30)
     for task in tuple(pbx._tasks):  # so that this test ends in any case
         task.cancel()
     await leaving
@@ -1014,8 +1021,7 @@ async def test_flood():
         told: list = []
         pbx.pbx.listeners.append(lambda _, key, picture, __: told.append((key, picture)))
         pbx.inject(faults.Flood(3000))
-        while len(told) < 3000:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(told) >= 3000)
         pbx.msg("end")
         events = await client.until("end")
         assert len(told) == 3000
@@ -1056,19 +1062,22 @@ async def test_inject_later():
     async with Simulator(calls=False) as pbx, link(pbx) as first, link(pbx) as second:
         client = await open_client(pbx, first)
         other = await open_client(pbx, second)
-        pbx.inject(faults.Say("later"), after=0.2)
-        pbx.inject(faults.Drop(), after=0.4, to=pbx.connections[0])
+        pbx.inject(faults.Say("later"), after=0.1)
         pbx.msg("now")
         assert await client.until("now") == []
         assert await other.until("now") == []
         assert await recv(first) == await recv(second) == "later"
+        pbx.inject(faults.Drop(), after=0.1, to=pbx.connections[0])
+        pbx.msg("now")
+        assert await client.until("now") == []
+        assert await other.until("now") == []
         await ended(first)
         await assert_lives(pbx, other)
 
 
 async def test_leaving_before_a_fault_strikes():
     """A fault that is still to come does not hold up the end of the block."""
-    async with asyncio.timeout(6):
+    async with asyncio.timeout(30):
         async with Simulator(calls=False, faults=[(60, faults.Drop())]) as pbx:
             pbx.inject(faults.Drop(), after=60)
             await assert_lives(pbx)
@@ -1076,16 +1085,21 @@ async def test_leaving_before_a_fault_strikes():
 
 async def test_a_schedule():
     """``faults=`` lets them happen so many seconds after the start, whichever order they are in."""
-    plan = [(0.8, faults.Drop()), (0.6, faults.Say("soon over")), (0, faults.Refuse(429))]
+    struck = []
+
+    class Strike(faults.Fault):
+        def strike(self, simulator, feeds):
+            struck.append(self)
+
+    later, sooner = Strike(), Strike()
+    plan = [(0.8, later), (0.1, sooner), (0, faults.Refuse(429))]
     async with Simulator(calls=False, faults=plan) as pbx:
         with pytest.raises(InvalidStatus) as caught:
             async with link(pbx):
                 pass
         assert caught.value.response.status_code == 429
-        async with link(pbx) as websocket:
-            await open_client(pbx, websocket)
-            assert await recv(websocket) == "soon over"
-            await ended(websocket)
+        await until(lambda: len(struck) == 2)
+        assert struck == [sooner, later]
         await assert_lives(pbx)
 
 
@@ -1114,7 +1128,7 @@ async def test_from_another_thread():
             await asyncio.to_thread(strike.join)
             await ended(first)
         pbx.inject(faults.Restart(down_for=0.2))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 with contextlib.suppress(OSError, EOFError, TimeoutError):
                     assert isinstance(await first_word(pbx, open_timeout=1), FieldSpec)

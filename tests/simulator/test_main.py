@@ -10,7 +10,8 @@ import sys
 import threading
 
 import pytest
-from clients import wait_until
+from ports import free_port
+from waiting import PATIENCE, wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import feed_url
@@ -32,17 +33,34 @@ def test_the_command():
         assert who == "domain: demo, token: t\n"
         url = feed_url(server, domain="demo", token="t", app_name="me")
         with sync_connect(url, proxy=None) as websocket:
-            assert isinstance(websocket.recv(10), bytes)
+            assert isinstance(websocket.recv(PATIENCE), bytes)
             assert "connected as 'me'" in process.stdout.readline()
         assert "a client of 'me' is gone" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 0
     assert errors == ""
     assert "Traceback" not in rest
+
+
+def test_a_narrow_encoding():
+    """What the output's encoding lacks is a question mark, and no end of it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "basix_ws_cti.simulator", "--port", "0", "--quiet"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        text=True,
+    )
+    try:
+        lines = [process.stdout.readline() for _ in range(3)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert lines[0].endswith("app_name=?\n")
+    assert lines[2] == "domain: demo, token: simulated\n"
 
 
 @pytest.fixture
@@ -55,8 +73,7 @@ def level():
 
 def test_options_and_ctrl_c(monkeypatch, capsys, level):
     """Its options are the simulator's, and an interrupt ends main() without an error."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = free_port()
     options = f"--port {port} --tls --older --otp 26 --compressed --users 3 --domain d --speed 2"
     monkeypatch.setattr(sys, "argv", ["simulator", *options.split()])
     made = []
@@ -91,7 +108,7 @@ def test_a_taken_port(monkeypatch, capsys, level):
             [sys.executable, "-m", "basix_ws_cti.simulator", *options],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
         monkeypatch.setattr(sys, "argv", ["simulator", *options])

@@ -5,6 +5,8 @@ import socket
 import struct
 
 import pytest
+from virtual import run
+from waiting import until
 
 from basix_ws_cti.simulator.pipe import Pipe
 
@@ -47,12 +49,6 @@ class Transport:
 
     def setsockopt(self, *option) -> None:
         self.done.append(option)
-
-
-async def until(reached) -> None:
-    async with asyncio.timeout(5):
-        while not reached():
-            await asyncio.sleep(0.005)
 
 
 async def test_plain():
@@ -104,22 +100,26 @@ async def test_split():
     assert transport.done[3:] == [b"0123456789!", b"plain"]
 
 
-async def test_coalesce():
+def test_coalesce():
     """A coalescing pipe writes together what was written apart; with 0 it writes at once."""
-    transport = Transport()
-    pipe = Pipe(transport)
-    pipe.coalesce(0.05)
-    for letter in b"abc":
-        pipe.write(bytes([letter]))
-        await asyncio.sleep(0)
-    assert transport.done == []
-    await until(lambda: transport.done)
-    pipe.write(b"d")
-    assert transport.done == [b"abc"]
-    await until(lambda: len(transport.done) == 2)
-    pipe.coalesce(0)
-    pipe.write(b"e")
-    assert transport.done == [b"abc", b"d", b"e"]
+
+    async def main():
+        transport = Transport()
+        pipe = Pipe(transport)
+        pipe.coalesce(0.05)
+        for letter in b"abc":
+            pipe.write(bytes([letter]))
+            await asyncio.sleep(0.01)
+        assert transport.done == []
+        await until(lambda: transport.done)
+        pipe.write(b"d")
+        assert transport.done == [b"abc"]
+        await until(lambda: len(transport.done) == 2)
+        pipe.coalesce(0)
+        pipe.write(b"e")
+        assert transport.done == [b"abc", b"d", b"e"]
+
+    run(main())
 
 
 async def test_coalesce_and_split():
@@ -135,18 +135,22 @@ async def test_coalesce_and_split():
     assert transport.done == [b"abc", b"def"]
 
 
-async def test_stall():
+def test_stall():
     """A stalled pipe holds everything back for its time, and is plain afterwards."""
-    transport = Transport()
-    pipe = Pipe(transport)
-    pipe.stall(0.05)
-    pipe.write(b"a")
-    pipe.write(b"b")
-    await asyncio.sleep(0)
-    assert transport.done == []
-    await until(lambda: transport.done)
-    pipe.write(b"c")
-    assert transport.done == [b"ab", b"c"]
+
+    async def main():
+        transport = Transport()
+        pipe = Pipe(transport)
+        pipe.stall(0.05)
+        pipe.write(b"a")
+        pipe.write(b"b")
+        await asyncio.sleep(0.04)
+        assert transport.done == []
+        await until(lambda: transport.done)
+        pipe.write(b"c")
+        assert transport.done == [b"ab", b"c"]
+
+    run(main())
 
 
 async def test_a_stall_without_a_word():

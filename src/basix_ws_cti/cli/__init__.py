@@ -1,8 +1,8 @@
 """The command line: ``basix-ws-cti``, or ``python -m basix_ws_cti``. In the extra ``cli``.
 
 Each command is a module of its name: its options, and what it does with the library. What they
-share is in ``options`` (how to connect), ``source`` (live, simulated or recorded), ``output``
-(terminals and pipes) and ``exits`` (exit codes).
+share is in ``options`` (how to connect), ``source`` and ``recorded`` (where a feed comes from),
+``output`` (terminals and pipes) and ``exits`` (exit codes).
 """
 
 from __future__ import annotations

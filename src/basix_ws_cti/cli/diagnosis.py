@@ -181,6 +181,7 @@ class Examination:
                 is_refused = error.errno == errno.ECONNREFUSED
                 continue
             self._stack.callback(self._socket.close)
+            self._addresses = [(family, address)]
             seconds = time.perf_counter() - began
             return Finding(
                 mark=Mark.WARNING if missed else Mark.OK,

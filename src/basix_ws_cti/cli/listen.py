@@ -77,11 +77,13 @@ class Showing:
 
 def zone(name: str) -> tzinfo:
     """The time zone of a name; ``UsageError``: there is none."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        if not available_timezones():
+            raise UsageError("this system has no time zones: pip install tzdata") from None
         raise UsageError(f"there is no time zone {name!r}; one is Asia/Tokyo") from None
 
 

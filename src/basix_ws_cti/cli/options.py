@@ -16,6 +16,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from getpass import getpass
 from itertools import chain
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -26,7 +27,7 @@ from attrs import field, frozen
 from basix_ws_cti.exceptions import BasixError, UsageError
 
 from .exits import exit_code, told
-from .output import nobody_reads, prepare, say
+from .output import nobody_reads, prepare, reader_is_gone, say
 
 _PANEL = "Connection"
 
@@ -230,13 +231,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         _log(given.pop("log_level"))
         try:
+            _no_nan(given)
             for name, group in groups.items():
                 given[name] = group(**{one.name: given.pop(one.name) for one in members[name]})
             function(**given)
             sys.stdout.flush()
-        except BrokenPipeError:
-            nobody_reads()
         except (BasixError, OSError, KeyboardInterrupt) as error:
+            if reader_is_gone(error):
+                nobody_reads()
+                return
             if not isinstance(error, KeyboardInterrupt):
                 say(told(error))
             raise typer.Exit(exit_code(error)) from None
@@ -245,6 +248,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
+
+
+def _no_nan(given: dict[str, Any]) -> None:
+    """Older releases of typer let it through, as it is on no side of a limit."""
+    for name, value in given.items():
+        if isinstance(value, float) and isnan(value):
+            raise UsageError(f"--{name.replace('_', '-')} must be a number")
 
 
 def _parameters(group: type) -> list[inspect.Parameter]:

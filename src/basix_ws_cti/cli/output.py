@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -107,8 +108,21 @@ def write_json(value: Any, *, indent: int | None = None) -> None:
     sys.stdout.flush()
 
 
+def reader_is_gone(error: BaseException) -> bool:
+    """Whether an error says that nobody reads what is written; Windows has two for that."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    # Of a file that is named it says that there can be none of that name.
+    return (
+        sys.platform == "win32"
+        and isinstance(error, OSError)
+        and error.errno == errno.EINVAL
+        and error.filename is None
+    )
+
+
 def nobody_reads() -> None:
-    """After a ``BrokenPipeError``: what is still to be flushed goes nowhere."""
+    """After the reader has gone: what is still to be flushed goes nowhere."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

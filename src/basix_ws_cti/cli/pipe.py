@@ -9,8 +9,12 @@ import select
 import stat
 import sys
 from collections.abc import Iterator
+from typing import Any
 
-_READER_GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL if hasattr(select, "poll") else 0
+# Windows has none of them; ``_number`` says so.
+_poll: Any = getattr(select, "poll", None)
+_OUT: int = getattr(select, "POLLOUT", 0)
+_PIPE_BUF: int = getattr(select, "PIPE_BUF", 0)
 
 
 async def write(text: str) -> None:
@@ -19,18 +23,18 @@ async def write(text: str) -> None:
     Raises ``BrokenPipeError`` when nobody reads any more.
     """
     number = _number()
-    if number is None or not hasattr(select, "poll"):
+    if number is None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
     sys.stdout.flush()
     left = memoryview(text.encode(sys.stdout.encoding, sys.stdout.errors or "replace"))
     while left:
-        if not _state(number, select.POLLOUT):
+        if not _state(number, _OUT):
             await _writable(number)
         # What is ready takes so many bytes without blocking (POSIX, pipes).
         with contextlib.suppress(BlockingIOError):
-            left = left[os.write(number, left[: select.PIPE_BUF]) :]
+            left = left[os.write(number, left[:_PIPE_BUF]) :]
 
 
 @contextlib.contextmanager
@@ -49,7 +53,7 @@ def while_read() -> Iterator[None]:
     def look() -> None:
         nonlocal gone
         loop.remove_reader(number)
-        if _state(number, 0) & _READER_GONE:
+        if _state(number, 0):  # errors alone: nobody reads
             gone = True
             task.cancel()
 
@@ -68,7 +72,9 @@ def while_read() -> Iterator[None]:
 
 
 def _number() -> int | None:
-    """Where stdout goes, by file descriptor; ``None``: it is none, as in a test."""
+    """Where stdout goes, by file descriptor; ``None``: it is none, or can't be polled."""
+    if _poll is None:
+        return None
     try:
         return sys.stdout.fileno()
     except (OSError, ValueError):
@@ -78,7 +84,7 @@ def _number() -> int | None:
 def _pipe() -> int | None:
     """The same, if it is a pipe or a socket that can be watched."""
     number = _number()
-    if number is None or not _READER_GONE:
+    if number is None:
         return None
     mode = os.fstat(number).st_mode
     return number if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
@@ -86,7 +92,7 @@ def _pipe() -> int | None:
 
 def _state(number: int, wanted: int) -> int:
     """Which of the ``wanted`` events there are for a descriptor, besides errors."""
-    poll = select.poll()
+    poll = _poll()
     poll.register(number, wanted)
     return next((events for _, events in poll.poll(0)), 0)
 

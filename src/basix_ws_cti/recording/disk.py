@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import io
 import json
@@ -112,12 +113,18 @@ class Recorder:
         else:
             self._file, self._owned = target, False
         header = Header(started or datetime.now(UTC), anonymiser is not None)
-        self._line(
-            format=FORMAT,
-            version=VERSION,
-            started=header.started.astimezone(UTC).isoformat(timespec="microseconds"),
-            anonymised=header.anonymised,
-        )
+        try:
+            self._line(
+                format=FORMAT,
+                version=VERSION,
+                started=header.started.astimezone(UTC).isoformat(timespec="microseconds"),
+                anonymised=header.anonymised,
+            )
+        except OSError:
+            if self._owned:
+                with contextlib.suppress(OSError):
+                    self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

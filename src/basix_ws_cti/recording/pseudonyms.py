@@ -214,5 +214,5 @@ def _is_mobile(digits: str) -> bool:
 
 
 def _is_slot(digits: str) -> bool:
-    """Whether digits name a park slot (PROTOCOL, park slots)."""
+    """Whether digits name a park slot: from 901 on."""
     return len(digits) == 3 and digits > "900"

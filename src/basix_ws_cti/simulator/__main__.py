@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import io
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ def main() -> None:
     parser.add_argument("--tls", action="store_true", help="wss://, with a new certificate")
     options = vars(parser.parse_args())
     calls = not options.pop("quiet")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what its encoding lacks is no error
     try:
         pbx = Simulator(**options, calls=calls, api=True)
         with contextlib.suppress(KeyboardInterrupt):

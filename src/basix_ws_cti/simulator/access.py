@@ -1,6 +1,7 @@
 """Who may connect to the simulated PBX: credentials, tickets, and what the query asks for.
 
-Pure: a clock is handed in, and nothing is opened (PROTOCOL, connecting).
+Pure: a clock is handed in, and nothing is opened. What is asked
+for, and how: docs/explanation/protocol.md, Connecting.
 """
 
 from __future__ import annotations

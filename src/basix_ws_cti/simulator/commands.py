@@ -1,4 +1,4 @@
-"""What clients may ask of the simulated PBX, as JSON text frames (PROTOCOL, commands)."""
+"""What clients may ask of the simulated PBX, as JSON text frames."""
 
 from __future__ import annotations
 

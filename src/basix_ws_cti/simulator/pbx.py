@@ -53,7 +53,7 @@ _FIRST_TERMINAL_ID = 5001
 _PARK_SLOTS = range(901, 997)
 _SHARED_SLOTS = range(997, 1000)
 
-# Why a leg ended, when nobody says: by its disposition (PROTOCOL, last_event_data).
+# Why a leg ended, when nobody says: by its disposition.
 _CAUSES = {
     "recv_bye": "NORMAL_CLEARING",
     "send_bye": "NORMAL_CLEARING",
@@ -633,7 +633,7 @@ class Pbx:
 
 
 def _disposition(channel: Channel, *, by_peer: bool) -> str:
-    """How a leg ends, seen from it (PROTOCOL, last_event_data)."""
+    """How a leg ends, seen from it: the disposition in last_event_data."""
     if channel.answer_timestamp is not None:
         return "recv_bye" if by_peer else "send_bye"
     if channel.direction == "inbound":

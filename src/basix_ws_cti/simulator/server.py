@@ -7,26 +7,25 @@ import contextlib
 import logging
 import math
 import ssl
+import sys
 import threading
 import time
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
-from basix_ws_cti.exceptions import printable
 from basix_ws_cti.logs import PlainLogger
 
 from . import scenarios
-from .access import Keys, RefusedError, read_target
+from .access import Keys
 from .certificates import make_contexts
 from .commands import read_command
 from .control import Control, in_the_loop
-from .faults import DelayHandshake, DieInSnapshot, EventFirst, Fault, Refuse
+from .faults import Fault
 from .feed import Feed, PipedConnection
 from .pbx import SECOND, NotPossibleError, Pbx
-from .sessions import opening
+from .reception import Reception
 from .timeline import Timeline
 from .wire import Writer
 
@@ -34,12 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from websockets.asyncio.server import Server, ServerConnection
-    from websockets.http11 import Request, Response
+    from websockets.asyncio.server import Server
 
     from .api import Api
     from .model import User
-    from .pbx import Key, Picture
 
 _logger = logging.getLogger(__name__)
 
@@ -113,25 +110,24 @@ class Simulator(Control):
                 raise ValueError(f"a fault happens after some seconds, not after {pair[0]}")
         self.writer: Writer = Writer(otp=otp, compressed=compressed)
         self.speed = speed
-        self.linger: float = 0.0
         self._rate = rate
         self._lively = calls
         self._settle(pbx)
-        self._specs_first = specs_first
         self._keys = Keys(domain, token, time.monotonic, ticket_lifetime)
+        self._reception = Reception(
+            self.writer,
+            self._keys,
+            specs_first=specs_first,
+            max_connections=max_connections,
+            begin=self._begin,
+            command=self._command,
+        )
         self._port = port
         self._tls = tls
         self._client_context: ssl.SSLContext | None = None
         self._wants_api = api
         self._api: Api | None = None
-        self._max_connections = max_connections
-        self._records: dict[tuple[str, Key], bytes] = {}  # as they were sent last
-        self._feeds: dict[Feed, None] = {}  # in the order of their coming
-        self._life = 0  # how often it was restarted
         self._away: asyncio.Task[None] | None = None
-        self._delayed: set[ServerConnection] = set()  # they wait for an answer to the handshake
-        self._ghosts: list[tuple[str, str, float]] = []  # dead, but counted until then
-        self._ambushes: list[list[Any]] = []  # faults, and how often they will strike
         self._server: Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: BaseException | None = None
@@ -177,7 +173,7 @@ class Simulator(Control):
     @property
     def connections(self) -> tuple[Feed, ...]:
         """The connections there are, the oldest first."""
-        return tuple(self._feeds)
+        return tuple(self._reception.feeds)
 
     # -- what goes wrong, and what is said ----------------------------------------------
 
@@ -194,14 +190,12 @@ class Simulator(Control):
     @in_the_loop
     def set_linger(self, seconds: float) -> None:
         """Count connections that break for so many seconds more; 0 forgets those of before too."""
-        self.linger = seconds
-        if not seconds:
-            self._ghosts.clear()
+        self._reception.set_linger(seconds)
 
     @in_the_loop
     def ambush(self, fault: Fault, times: int) -> None:
         """Let a fault lie in wait for the next clients."""
-        self._ambushes.append([fault, times])
+        self._reception.ambushes.append([fault, times])
 
     @in_the_loop
     def flood(self, events: int) -> None:
@@ -216,19 +210,14 @@ class Simulator(Control):
 
         As another PBX, or as the same without its channels. The address stays.
         """
-        self._life += 1
-        for feed in self._feeds:
-            feed.pipe.drop()
-        self._abort_delayed()
-        self._feeds.clear()  # what happens from now on is of the next life
-        self._ghosts.clear()
+        self._reception.lose_all()
         if pbx is None:
             self.pbx.lose_channels()
         else:
-            self._leave()
+            self._reception.leave()
             self._settle(pbx)
             self._enter()
-        self._records.clear()
+        self._reception.write_anew()
         if down_for and self._server is not None:
             self._server.server.close()  # at once, while close() below takes a turn of the loop
             if self._away is not None:
@@ -241,18 +230,18 @@ class Simulator(Control):
         if kind not in self.pbx.kinds or sorted(fields) != sorted(self.writer.fields[kind]):
             raise ValueError(f"these are not the fields of {kind}")
         self.writer.fields[kind] = fields
-        self._records.clear()
-        self._broadcast(self.writer.field_spec(kind))
+        self._reception.write_anew()
+        self._reception.broadcast(self.writer.field_spec(kind))
 
     @in_the_loop
     def system_msg(self, text: str) -> None:
         """Say something to every client, as the PBX: ``logout``, for one."""
-        self._broadcast(self.writer.system_msg(text))
+        self._reception.broadcast(self.writer.system_msg(text))
 
     @in_the_loop
     def msg(self, text: str) -> None:
         """Say something to every client, as a person."""
-        self._broadcast(self.writer.msg(text))
+        self._reception.broadcast(self.writer.msg(text))
 
     @in_the_loop
     def ticket(self, target: str) -> str:
@@ -318,7 +307,7 @@ class Simulator(Control):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self._reception.leave()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -389,13 +378,13 @@ class Simulator(Control):
 
     async def _listen(self) -> None:
         self._server = await serve(
-            self._serve,
+            self._reception.serve,
             "127.0.0.1",
             self._port,
-            process_request=self._admit,
+            process_request=self._reception.admit,
             create_connection=PipedConnection,
             compression=None,
-            logger=PlainLogger(logging.getLogger("websockets.server")),
+            logger=ServerLogger(logging.getLogger("websockets.server")),
             ssl=self._context,
             ping_interval=None,  # a client that is silent is its own business
             open_timeout=None,  # so that a delayed handshake is delayed
@@ -406,7 +395,7 @@ class Simulator(Control):
     async def _unlisten(self) -> None:
         if self._server is not None:
             server, self._server = self._server, None
-            self._abort_delayed()
+            self._reception.abort_delayed()
             server.close()
             await server.wait_closed()
         self.loop = self.thread_id = None
@@ -433,10 +422,6 @@ class Simulator(Control):
         await asyncio.sleep(after)
         self.inject(fault, to=to)
 
-    def _abort_delayed(self) -> None:
-        for client in self._delayed:
-            client.transport.abort()
-
     # -- its world --------------------------------------------------------------------
 
     def _settle(self, pbx: Pbx) -> None:
@@ -447,14 +432,16 @@ class Simulator(Control):
             self.timeline.start(scenarios.day(pbx, self.timeline, self._rate))
 
     def _enter(self) -> None:
-        self._records.clear()
-        self.pbx.listeners.append(self._tell)
+        self._reception.enter(self.pbx)
         self._start_of_time = self.pbx.now
         if self._began is not None:
             self._began = time.monotonic()
 
-    def _leave(self) -> None:
-        self.pbx.listeners.remove(self._tell)
+    def _begin(self) -> None:
+        """Somebody is there to see it: let time pass."""
+        if self._began is None:
+            self._began = time.monotonic()
+            self._changed.set()
 
     def _behind(self) -> float:
         """Seconds of the PBX's time by which its clock is behind ours."""
@@ -481,159 +468,19 @@ class Simulator(Control):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
 
-    def _tell(self, kind: str, key: Key, picture: Picture, event_name: str) -> None:
-        self._records.pop((kind, key), None)
-        if not self._feeds:
-            return
-        record = self._record(kind, key, picture)
-        if event_name == "removed":
-            del self._records[kind, key]
-        frame = self.writer.info_event(kind, record, event_name)
-        for feed in self._feeds:
-            if kind != "channel" or feed.user_id in {None, picture["user_id"]}:
-                feed.send([frame])
-                feed.last_event = (kind, picture, event_name)
-
-    def _record(self, kind: str, key: Key, picture: Picture) -> bytes:
-        """An element's record, which every client gets that comes before it changes."""
-        written = self._records.get((kind, key))
-        if written is None:
-            written = self._records[kind, key] = self.writer.record(kind, picture)
-        return written
-
-    def _broadcast(self, frame: bytes) -> None:
-        for feed in self._feeds:
-            feed.send([frame])
-
-    # -- its clients ------------------------------------------------------------------
-
-    def _spring(self, *sorts: type[Fault]) -> Any:
-        """The fault of these sorts that has lain in wait the longest, if there is one."""
-        for ambush in self._ambushes:
-            if isinstance(ambush[0], sorts):
-                ambush[1] -= 1
-                if not ambush[1]:
-                    self._ambushes.remove(ambush)
-                return ambush[0]
-        return None
-
-    async def _admit(self, client: ServerConnection, request: Request) -> Response | None:
-        """Answer the handshake, ``None`` meaning yes (PROTOCOL, connecting)."""
-        delay = self._spring(DelayHandshake)
-        if delay is not None:
-            self._delayed.add(client)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay.seconds):
-                    await client.wait_closed()
-            self._delayed.discard(client)
-        refusal = self._spring(Refuse)
-        if refusal is not None:
-            return _refuse(client, refusal)
-        try:
-            wish = read_target(request.path, self.pbx)
-            self._keys.admit(request.headers.get_all("Authorization"), request.path)
-        except RefusedError as error:
-            return _response(client, error.status, error.reason)
-        cast("PipedConnection", client).wish = wish
-        return None
-
-    async def _serve(self, client: ServerConnection) -> None:
-        client = cast("PipedConnection", client)
-        wish = client.wish
-        identity = self._keys.domain if wish.user_id is None else f"user {wish.user_id}"
-        feed = Feed(client, wish, identity)
-        life = self._life
-        sender = asyncio.create_task(feed.run(), name="basix simulator client")
-        try:
-            if self._make_room(feed):
-                self._show(feed)
-                _logger.info("a client connected as %s", _shown(feed.app_name))
-            await self._listen_to(feed)
-        finally:
-            self._feeds.pop(feed, None)
-            await asyncio.wait([sender], timeout=0)
-            sender.cancel()
-            if client.close_code == 1006 and self.linger and life == self._life:
-                until = time.monotonic() + self.linger
-                self._ghosts.append((feed.identity, feed.app_name, until))
-            _logger.info(
-                "a client of %s is gone, after %d frames", _shown(feed.app_name), feed.frames_sent
-            )
-
-    def _make_room(self, feed: Feed) -> bool:
-        """Hold the limit for each user and app_name; whether there is a place for this one."""
-        now = time.monotonic()
-        self._ghosts = [ghost for ghost in self._ghosts if ghost[2] > now]
-        me = (feed.identity, feed.app_name)
-        ghosts = [ghost for ghost in self._ghosts if ghost[:2] == me]
-        rivals = [one for one in self._feeds if (one.identity, one.app_name) == me]
-        surplus = len(ghosts) + len(rivals) + 1 - self._max_connections
-        if surplus <= 0:
-            return True
-        if not feed.wish.force:
-            _logger.info("a client of %s is one too many", _shown(feed.app_name))
-            feed.finish(self.writer.system_msg("connection_limit_reached"))
-            return False
-        for ghost in ghosts[:surplus]:
-            self._ghosts.remove(ghost)
-        for oldest in rivals[: max(0, surplus - len(ghosts))]:
-            del self._feeds[oldest]
-            oldest.finish(self.writer.system_msg("connection_replaced"))
-        return True
-
-    def _show(self, feed: Feed) -> None:
-        """What there is; and let every later event follow it, once.
-
-        In one go, before anything can happen in the world: the picture is of one moment.
-        """
-        fault = self._spring(DieInSnapshot, EventFirst)
-        records = {
-            kind: [self._record(kind, key, picture) for key, picture in elements.items()]
-            for kind, elements in self.pbx.snapshot(feed.user_id).items()
-        }
-        if isinstance(fault, DieInSnapshot):
-            feed.die_after(fault.frames)
-        elif isinstance(fault, EventFirst):
-            kind = next((kind for kind, written in records.items() if written), None)
-            if kind is not None:
-                feed.send([self.writer.info_event(kind, records[kind][0], "updated")])
-        feed.send(opening(self.writer, records, specs_first=self._specs_first))
-        self._feeds[feed] = None
-        if self._began is None:
-            self._began = time.monotonic()
-            self._changed.set()
-
-    async def _listen_to(self, feed: Feed) -> None:
-        try:
-            async for text in feed.client:
-                try:
-                    self._command(text)
-                except NotPossibleError as error:
-                    _logger.info("a command is ignored: %s", printable(str(error)))
-        except ConnectionClosed:
-            pass  # as clients do
-
     @in_the_loop
     def _command(self, text: str | bytes) -> None:
         self.timeline.begin(read_command(self.pbx, text, lively=self._lively))
 
 
-def _response(client: ServerConnection, status: HTTPStatus, text: str) -> Response:
-    response = client.respond(status, f"{text}\n")
-    if status is HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = 'Basic realm="Basix", charset="UTF-8"'
-    return response
+class ServerLogger(PlainLogger):
+    """For the server: a client that goes in the middle of its handshake is no error of ours.
 
+    Before websockets 17 it is one, with a traceback.
+    """
 
-def _refuse(client: ServerConnection, fault: Refuse) -> Response:
-    response = _response(client, fault.status, f"{fault.status.phrase}, on demand")
-    if fault.retry_after is not None:
-        response.headers["Retry-After"] = str(fault.retry_after)
-    if fault.location is not None:
-        response.headers["Location"] = fault.location
-    return response
-
-
-def _shown(text: str) -> str:
-    """A client's own text, fit for a log."""
-    return ascii(text[:64])
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log as any logger does."""
+        if isinstance(sys.exception(), WebSocketException):
+            level = min(level, logging.INFO)
+        super().log(level, msg, *args, **kwargs)

@@ -25,7 +25,7 @@ _UNDEFINED = Atom("undefined")
 # Fields, and parts of structured ones, whose values are atoms; other texts are binaries.
 _ATOMS = frozenset({"direction", "peer_location", "type", "target_type", "target_location"})
 
-# Where a state's parts stand after {Ts, Name, … (PROTOCOL, state); None: nobody knows what.
+# Where a state's parts stand after {Ts, Name, …; None: nobody knows what.
 _STATE_PARTS: dict[str, tuple[str | None, ...]] = {
     "voicemail": ("target_type", "target_id", "target_name"),
     "checking_voicemail": ("target_name",),
