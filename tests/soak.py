@@ -42,6 +42,7 @@ from basix_ws_cti.client import Client
 from basix_ws_cti.exceptions import FeedError
 from basix_ws_cti.mirror import Added, Removed
 from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.simulator.faults import Say
 from basix_ws_cti.subscriptions import Gap, Lagged
 
 CLIENTS = 3  # of each simulator
@@ -237,10 +238,10 @@ async def soak(seconds, seed):
     before = descriptors()
     sizes = []
     async with contextlib.AsyncExitStack() as stack:
-        watched = []
+        watched, simulators = [], []
         for tls in (False, True):
             pbx = Simulator(speed=20, users=12, seed=seed, tls=tls, max_connections=2)
-            await stack.enter_async_context(pbx)
+            simulators.append(await stack.enter_async_context(pbx))
             for number in range(CLIENTS):
                 one = Watched(pbx, number, seed * 100 + number + 10 * tls)
                 watched.append(await stack.enter_async_context(one.running()))
@@ -248,6 +249,8 @@ async def soak(seconds, seed):
             await blow(watched, min(STORM, left))
             await asyncio.gather(*(one.come_to_the_truth() for one in watched))
             sizes.append(memory())
+            for pbx in simulators:
+                pbx.inject(Say())  # nobody can read it; of those that are tampered with some can be
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     assert not tasks, f"left behind: {tasks}"
     gc.collect()
