@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .calls.events import CallEvent
     from .messages import Message
     from .mirror import Change
-    from .subscriptions import Subscription
     from .turns import Turns
 
 
@@ -43,6 +42,7 @@ class Audience:
         self.changes: Subscribers[Any] = Subscribers()
         self.messages: Subscribers[Any] = Subscribers()
         self.calls: Subscribers[Any] = Subscribers()
+        self._sorts = (self.changes, self.messages, self.calls)
         self.callbacks: Callbacks = Callbacks()
         self.watches: set[Watch] = set()
 
@@ -50,10 +50,7 @@ class Audience:
     def lag(self) -> int:
         """How many items wait to be taken."""
         # A callback's subscription is in two places.
-        return sum(one.waiting for one in {*self._subscriptions(), *self.callbacks.queues})
-
-    def _subscriptions(self) -> Iterable[Subscription[Any]]:
-        return chain(self.changes, self.messages, self.calls)
+        return sum(one.waiting for one in {*chain(*self._sorts), *self.callbacks.queues})
 
     def tell_message(self, message: Message) -> None:
         """Tell of a message."""
@@ -101,7 +98,7 @@ class Audience:
 
     def end(self, reason: Exception | None) -> None:
         """There is nothing more to tell; ``reason``: what stopped the client, if anything did."""
-        for subscribers in (self.changes, self.messages, self.calls):
+        for subscribers in self._sorts:
             for subscription in subscribers:
                 subscription.end(reason)
                 subscribers.discard(subscription)

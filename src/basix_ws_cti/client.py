@@ -561,7 +561,8 @@ class Client(Secretive):
 
     async def _attempt(self) -> Exception:
         """Connect and read, until it ends; why it did."""
-        if self._aside is not None:  # what was not whole by now never will be
+        if self._aside is not None:
+            # What was not whole by now never will be. To free it takes its time as well.
             await self._in_turns(self._aside.mirror.swap(Mirror()))
         self._aside = Building(self._quiet_time)
         reason: Exception

@@ -66,6 +66,7 @@ HEAD_BYTES = 23
 REFUSALS = (LookupError, UnicodeDecodeError, struct.error, MemoryError)
 
 _MICROSECONDS = 2**56 - 1
+# Not those of ``terms``, which may be compiled: what is generated here never is.
 _u32_after_tag = struct.Struct(">xI").unpack_from
 _i32_after_tag = struct.Struct(">xi").unpack_from
 # Given the position of a SMALL_BIG_EXT's tag: the eight bytes after its header.
