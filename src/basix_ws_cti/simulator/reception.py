@@ -130,7 +130,7 @@ class Reception:
             if self._make_room(feed):
                 self._show(feed)
                 _logger.info("a client connected as %s", _shown(feed.app_name))
-            await self._listen_to(feed)
+            await self.listen_to(feed)
         finally:
             self.feeds.pop(feed, None)
             await asyncio.wait([sender], timeout=0)
@@ -142,7 +142,7 @@ class Reception:
                 "a client of %s is gone, after %d frames", _shown(feed.app_name), feed.frames_sent
             )
 
-    async def _listen_to(self, feed: Feed) -> None:
+    async def listen_to(self, feed: Feed) -> None:
         """Take a client's commands, until it is gone."""
         try:
             async for text in feed.client:
