@@ -83,6 +83,23 @@ def test_from_a_pipe(day):
     assert done.stdout.splitlines() == replayed(day, "--at-once")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_while_a_pipe_is_silent(day, tmp_path, number):
+    """It does not wait for a next line that may never come, and says nothing of it."""
+    lines = day.read_text().splitlines(keepends=True)[:200]
+    part = tmp_path / "part.rec"
+    part.write_text("".join(lines))
+    told = run_here("replay", part, "--at-once").stdout.splitlines(keepends=True)
+    with start("replay", "-", "--at-once") as process:
+        process.stdin.writelines(lines)
+        process.stdin.flush()
+        for line in told:
+            assert process.stdout.readline() == line
+        process.send_signal(number)
+        assert process.wait(60) == 130
+        assert process.stderr.read() == ""
+
+
 def test_nobody_reads(day):
     """A closed pipe ends it at once, and properly."""
     with start("replay", day, "--at-once", "--json") as process:

@@ -81,6 +81,16 @@ def test_keys_and_sizes_work():
             assert terminal.is_restored
 
 
+def test_times_are_of_the_zone_that_is_asked_for():
+    """``--timezone`` moves the clock in the head; one that is none is an error of usage."""
+    with Terminal(*QUICK[:2], "--timezone", "Asia/Tokyo", env={"TZ": "UTC"}) as terminal:
+        terminal.wait_for("live")
+        assert re.search(r" 09:\d\d:\d\d", terminal.lines[0])  # the simulated day begins at 0 UTC
+        terminal.type("q")
+        assert terminal.ends() == 0
+    assert run_here("top", "--timezone", "Asia/Atlantis").returncode == 2
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it(sign):
     """SIGTERM and SIGINT end it with 130, and the terminal is as it was."""

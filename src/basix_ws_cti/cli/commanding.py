@@ -59,7 +59,8 @@ def command(
     ``made`` is what that sends, for ``--dry-run``. Nothing is tried twice: what fails before
     the command is sent ends it. After that the client may come back to see the effect.
     """
-    from .source import live, run
+    from .signals import run
+    from .source import live
 
     async def do() -> None:
         is_sent = False

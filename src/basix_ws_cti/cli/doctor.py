@@ -35,7 +35,7 @@ def doctor(
 
     It takes one of the app_name's connections for a moment, and with --force somebody's.
     """
-    from .source import run
+    from .signals import run
 
     raise typer.Exit(run(_examine(connecting, timeout, _write if json else _Lines())))
 

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from basix_ws_cti.exceptions import UsageError
 
-from .options import Connecting
+from .options import Connecting, Timezone, zone
 
 if TYPE_CHECKING:
     from .filters import Filters
@@ -47,14 +47,12 @@ class Showing:
         list[str], typer.Option("--number", help="a telephone number, however written")
     ] = field(default=(), converter=list)
     limit: Annotated[int | None, typer.Option("--limit", help="lines, then end", min=1)] = None
-    timezone: Annotated[
-        str | None, typer.Option("--timezone", help="of times, such as Asia/Tokyo")
-    ] = None
+    timezone: Timezone = None
 
     @property
     def zone(self) -> tzinfo | None:
         """The time zone that is asked for; ``UsageError``: there is none of that name."""
-        return None if self.timezone is None else zone(self.timezone)
+        return zone(self.timezone)
 
     def filters(self) -> Filters:
         """The filters; ``UsageError`` for what can select nothing."""
@@ -75,22 +73,11 @@ class Showing:
         )
 
 
-def zone(name: str) -> tzinfo:
-    """The time zone of a name; ``UsageError``: there is none."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
-
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        if not available_timezones():
-            raise UsageError("this system has no time zones: pip install tzdata") from None
-        raise UsageError(f"there is no time zone {name!r}; one is Asia/Tokyo") from None
-
-
 def listen(connecting: Connecting, showing: Showing) -> None:
     """What happens, line by line, as it happens; gaps are told on stderr."""
     from .notices import Notices
-    from .source import live, run
+    from .signals import run
+    from .source import live
 
     zone = showing.zone
     showing.filters()

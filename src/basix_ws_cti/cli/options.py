@@ -18,7 +18,7 @@ from getpass import getpass
 from itertools import chain
 from math import isnan
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import attrs
 import typer
@@ -28,6 +28,10 @@ from basix_ws_cti.exceptions import BasixError, UsageError
 
 from .exits import exit_code, told
 from .output import nobody_reads, prepare, reader_is_gone, say
+from .signals import at_once
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 _PANEL = "Connection"
 
@@ -180,22 +184,32 @@ class Connecting:
 
 def _asked() -> str:
     """The token, as it is typed at the terminal; empty: none."""
-    # An event loop's handlers would wait until the prompt is answered.
-    before = {
-        sign: signal.signal(sign, signal.default_int_handler)
-        for sign in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        return getpass("Token: ")
-    except EOFError:
-        return ""
-    finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
+    with at_once():
+        try:
+            return getpass("Token: ")
+        except EOFError:
+            return ""
 
 
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+Timezone = Annotated[str | None, typer.Option("--timezone", help="of times, such as Asia/Tokyo")]
+
+
+def zone(name: str | None) -> tzinfo | None:
+    """The time zone that is asked for, if any; ``UsageError``: there is none of that name."""
+    if name is None:
+        return None
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        if not available_timezones():
+            raise UsageError("this system has no time zones: pip install tzdata") from None
+        raise UsageError(f"there is no time zone {name!r}; one is Asia/Tokyo") from None
 
 
 _LOG_LEVEL = inspect.Parameter(

@@ -30,7 +30,8 @@ def record(
 
     from basix_ws_cti.recording import Anonymiser
 
-    from .source import live, run
+    from .signals import run
+    from .source import live
     from .tape import Tape, check_target, create
 
     check_target(file, overwrite=overwrite)

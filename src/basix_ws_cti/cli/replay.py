@@ -24,7 +24,7 @@ def replay(
     """A recording, line by line, at the speed at which it was made."""
     from basix_ws_cti.exceptions import UsageError
 
-    from .source import run
+    from .signals import run
     from .tape import opened
 
     if top and state:

@@ -33,7 +33,7 @@ def simulate(
     from basix_ws_cti.simulator import Simulator
     from basix_ws_cti.simulator.__main__ import serve
 
-    from .source import run
+    from .signals import run
 
     token = os.environ.get("BASIX_TOKEN")
     shown = "as in BASIX_TOKEN" if token else "simulated"

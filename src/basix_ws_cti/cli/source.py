@@ -5,12 +5,10 @@ What shows a feed (``listen``, ``top``, ``state``) is given a ``Source`` and doe
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from basix_ws_cti import (
     Call,
@@ -28,8 +26,6 @@ from .options import Connecting
 
 Notice = ClientState | Gap | Exception
 """What is not in the feed, but about it: a new state, a gap, what went wrong."""
-
-T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -143,28 +139,3 @@ async def pbx(
             {**simulator.connect_args, "app_name": connecting.app_name, "full_events": True},
             lambda: datetime.fromtimestamp(simulator.now / 1_000_000, UTC),
         )
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """``asyncio.run`` that ends for SIGTERM as it does for Ctrl-C: with ``KeyboardInterrupt``."""
-
-    async def until_terminated() -> T:
-        with _terminated():
-            return await main
-
-    try:
-        return asyncio.run(until_terminated())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-
-
-@contextlib.contextmanager
-def _terminated() -> Iterator[None]:
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    assert task is not None  # noqa: S101 - for the type checker
-    before = signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(task.cancel))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -32,7 +32,8 @@ class Looking:
 def state(connecting: Connecting, looking: Looking) -> None:
     """What there is now, once."""
     from .notices import Notices
-    from .source import live, run
+    from .signals import run
+    from .source import live
 
     async def look() -> None:
         async with live(

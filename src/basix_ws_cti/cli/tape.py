@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.recording import Recorder, Recording, read_recording
@@ -14,6 +14,7 @@ from basix_ws_cti.status import Disconnected, Stopped, Syncing
 
 from .history import words
 from .output import say
+from .signals import at_once
 from .source import Notice
 
 STDIO = Path("-")
@@ -90,9 +91,19 @@ def create(file: Path, **options: Any) -> Recorder:
     return Recorder(sys.stdout if file == STDIO else file, **options)
 
 
+class _Stdin:
+    """Standard input by the line, which a signal ends while a line is waited for."""
+
+    name = "<stdin>"
+
+    def readline(self, size: int) -> bytes:
+        with at_once():
+            return sys.stdin.buffer.readline(size)
+
+
 def opened(file: Path) -> Recording:
     """A recording of a file, or from stdin; leaving its block closes the file.
 
     Raises ``RecordingError`` for what is none, and ``OSError``.
     """
-    return read_recording(sys.stdin.buffer if file == STDIO else file)
+    return read_recording(cast("IO[bytes]", _Stdin()) if file == STDIO else file)

@@ -6,20 +6,22 @@ import sys
 
 from basix_ws_cti.exceptions import UsageError
 
-from .options import Connecting
+from .options import Connecting, Timezone, zone
 
 
-def top(connecting: Connecting) -> None:
+def top(connecting: Connecting, *, timezone: Timezone = None) -> None:
     """The live wallboard: calls, queues, users, parked calls, the connection."""
+    shown_in = zone(timezone)
     must_be_a_terminal()
     from .history import History
-    from .source import live, run
+    from .signals import run
+    from .source import live
     from .wallboard import run_top
 
     async def show() -> None:
         history = History()
         async with live(connecting, history) as source:
-            await run_top(source, history)
+            await run_top(source, history, shown_in)
 
     run(show())
 
