@@ -256,6 +256,7 @@ def test_a_private_ca(tmp_path):
         done = run("state", "--json", env=env)
         assert done.returncode == 4
         assert "--ca-file" in done.stderr
+        assert "doctor" in done.stderr
         for arguments, more in ((["--ca-file", file], {}), ([], {"BASIX_CA_FILE": str(file)})):
             done = run("state", "--json", *arguments, env={**env, **more})
             assert (done.returncode, json.loads(done.stdout)["type"]) == (0, "state")
