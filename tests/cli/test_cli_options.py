@@ -326,6 +326,12 @@ def test_interrupted_at_once():
     assert (done.returncode, done.stderr) == (130, "")
 
 
+def test_help_in_short():
+    """``-h`` is ``--help``, of a command too."""
+    assert run_here("-h").stdout == run_here("--help").stdout
+    assert run_here("state", "-h").stdout == run_here("state", "--help").stdout
+
+
 def test_the_installed_script():
     """``basix-ws-cti`` and ``python -m basix_ws_cti`` are the same."""
     from importlib.metadata import entry_points
