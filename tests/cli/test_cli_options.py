@@ -326,6 +326,17 @@ def test_interrupted_at_once():
     assert (done.returncode, done.stderr) == (130, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+@pytest.mark.parametrize("arguments", [["--help"], ["listen", "-h"], ["schema"]])
+def test_a_full_disk(arguments):
+    """What can't be written is one line on stderr and 1, be it the help alone."""
+    with Path("/dev/full").open("w") as full:
+        done = run(*arguments, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
 def test_help_in_short():
     """``-h`` is ``--help``, of a command too."""
     assert run_here("-h").stdout == run_here("--help").stdout
