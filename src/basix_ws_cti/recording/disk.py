@@ -40,7 +40,10 @@ class Header:
 
 @frozen
 class Frame:
-    """A frame as it came, ``at`` seconds after the start: ``str`` for a text frame."""
+    """A frame as it came, ``at`` seconds after the start.
+
+    ``data`` is what ``MessageParser.parse`` takes: ``bytes``, or ``str`` for a text frame.
+    """
 
     at: float
     data: bytes | str
