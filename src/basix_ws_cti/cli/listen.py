@@ -97,6 +97,7 @@ async def show(source: Source, showing: Showing) -> None:
     """
     import asyncio
 
+    from basix_ws_cti.messages import FieldSpec, InitialInfo
     from basix_ws_cti.records import ELEMENTS
 
     from .lines import JsonLines, Prose
@@ -115,8 +116,13 @@ async def show(source: Source, showing: Showing) -> None:
     )
     left = showing.limit
     told = 0
+    strangers: list[str] | None = None
     with while_read():
         async for at, item in source.call_events() if showing.calls else source.messages():
+            if strangers is None and not isinstance(item, FieldSpec | InitialInfo):
+                strangers = filters.strangers(source.mirror)  # it is whole by now
+                for option in strangers:
+                    say(f"{option} fits nobody there is now, by id, name, extension or label")
             for line in lines(at, item):
                 await write(line)
                 if left is not None:
