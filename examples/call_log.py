@@ -54,9 +54,13 @@ FROM (SELECT * FROM calls ORDER BY started DESC LIMIT ?) ORDER BY started, id
 
 def open_log(path: str) -> sqlite3.Connection:
     log = sqlite3.connect(path, isolation_level=None)  # each row is there at once
-    log.execute("PRAGMA journal_mode = WAL")
-    log.execute("PRAGMA synchronous = NORMAL")
-    log.execute(TABLE)
+    try:
+        log.execute("PRAGMA journal_mode = WAL")
+        log.execute("PRAGMA synchronous = NORMAL")
+        log.execute(TABLE)
+    except BaseException:
+        log.close()
+        raise
     return log
 
 
@@ -127,7 +131,10 @@ def main() -> None:
     options = parser.parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese
-    log = open_log(options.database)
+    try:
+        log = open_log(options.database)
+    except sqlite3.Error as error:
+        sys.exit(f"call_log: {options.database}: {error}")
     try:
         run(write(log), options.seconds)
     finally:

@@ -357,12 +357,14 @@ REFUSED = "the server refused the login with HTTP 401"
     [
         ("call_log.py", [":memory:"], "", "BASIX_SERVER goes with BASIX_DOMAIN and BASIX_TOKEN"),
         ("call_log.py", [":memory:"], "canary", REFUSED),
+        ("call_log.py", ["no-such-folder/calls.db"], "canary", "no-such-folder/calls.db: unable"),
+        ("call_log.py", [__file__], "canary", f"{__file__}: file is not a database"),
         ("screen_pop.py", ["1001", "http://127.0.0.1:9/"], "canary", REFUSED),
         ("metrics.py", ["--port", "0"], "canary", REFUSED),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(name, arguments, token, problem, pbx):
-    """A token that is missing or wrong ends an example with one line, and exit code 1."""
+    """A token or a file that is missing or wrong ends an example with one line, and exit code 1."""
     environment = {"BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo", "BASIX_TOKEN": token}
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],

@@ -15,6 +15,7 @@ import pytest
 
 import basix_ws_cti
 from basix_ws_cti import exceptions, records
+from basix_ws_cti.calls import record
 from basix_ws_cti.states import OtherState, State
 
 ROOT = Path(__file__).parent.parent
@@ -194,6 +195,12 @@ def test_the_table_of_states_is_complete():
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("states.md")[1:-1]}
     known = [cls for cls in State.__subclasses__() if cls is not OtherState]
     assert table == {cls.name: cls.__name__ for cls in known}
+
+
+def test_the_table_of_columns_is_complete():
+    """Every column of a call's record is in its table, and no other."""
+    told = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(told) == sorted(record.COLUMNS)
 
 
 def described(path):

@@ -455,7 +455,7 @@ class Client(Secretive):
         user_name: str | None = None,
         destination: str | None = None,
     ) -> None:
-        """Send a channel on; it is the *other* leg's uuid that names it."""
+        """Send a channel on: for a user who talks it is the *other* leg, the caller's."""
         await self._send(
             commands.transfer(uuid, user_id=user_id, user_name=user_name, destination=destination)
         )

@@ -67,7 +67,7 @@ def transfer(
     user_name: str | None = None,
     destination: str | None = None,
 ) -> Command:
-    """Send a channel on; it is the *other* leg's uuid that names it.
+    """Send a channel on: for a user who talks it is the *other* leg, the caller's.
 
     Raises ``UsageError`` when nothing says where to.
     """

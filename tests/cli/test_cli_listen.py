@@ -121,6 +121,29 @@ def test_calls_and_filters():
         VALIDATOR.validate(line)
 
 
+def test_a_slip_is_told():
+    """A kind or an event that nobody has heard of is told at once; no other is."""
+    with quiet() as (_, env):
+        asked = ("--kind", "user", "--kind", "chanel", "--event", "aded", "--event", "initial")
+        done = run("listen", *asked, "--limit", "1", env=env)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    kind, event = done.stderr.splitlines()
+    assert "--kind chanel is none of those that are known: channel, " in kind
+    assert "--event aded is none of those that are known: initial, " in event
+
+
+@pytest.mark.parametrize("calls", [[], ["--calls"]])
+def test_a_stranger_is_told(calls):
+    """A user or group that nobody goes by is told, once there is anything to hear."""
+    asked = ("--user", "1001", "--user", "佐藤", "--group", "1900", "--group", "moon")
+    arguments = ("--simulate", "--simulate-speed", "50", "--limit", "4")
+    done = run("listen", *calls, *asked, *arguments)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 4)
+    user, group = done.stderr.splitlines()
+    assert "--user 佐藤 fits nobody" in user
+    assert "--group moon fits nobody" in group
+
+
 def test_names_are_known_from_the_first():
     """What there is already is told when all of it is known: filters by name find it."""
     with quiet() as (pbx, env):

@@ -256,6 +256,7 @@ def test_a_private_ca(tmp_path):
         done = run("state", "--json", env=env)
         assert done.returncode == 4
         assert "--ca-file" in done.stderr
+        assert "doctor" in done.stderr
         for arguments, more in ((["--ca-file", file], {}), ([], {"BASIX_CA_FILE": str(file)})):
             done = run("state", "--json", *arguments, env={**env, **more})
             assert (done.returncode, json.loads(done.stdout)["type"]) == (0, "state")
@@ -323,6 +324,23 @@ def test_interrupted_at_once():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (130, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+@pytest.mark.parametrize("arguments", [["--help"], ["listen", "-h"], ["schema"]])
+def test_a_full_disk(arguments):
+    """What can't be written is one line on stderr and 1, be it the help alone."""
+    with Path("/dev/full").open("w") as full:
+        done = run(*arguments, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+def test_help_in_short():
+    """``-h`` is ``--help``, of a command too."""
+    assert run_here("-h").stdout == run_here("--help").stdout
+    assert run_here("state", "-h").stdout == run_here("state", "--help").stdout
 
 
 def test_the_installed_script():

@@ -114,9 +114,12 @@ def test_options_that_mean_nothing(options, word):
 
 
 def test_a_taken_port():
-    """A port that is taken is one line, and exit code 1."""
+    """A port that is taken is one line that names the option, and exit code 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = run("simulate", "--port", taken.getsockname()[1])
+        port = taken.getsockname()[1]
+        done = run("simulate", "--port", port)
     assert (done.returncode, done.stdout) == (1, "")
+    assert f"port {port} is in use already" in done.stderr
+    assert "--port" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "in use" in done.stderr

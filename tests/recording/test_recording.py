@@ -400,3 +400,12 @@ def test_zipped_files_are_plain_gzip(tmp_path):
     path = written(tmp_path / "day.rec.gz")
     assert gzip.decompress(path.read_bytes()) == written(tmp_path / "day.rec").read_bytes()
     assert b"day" not in path.read_bytes()[:20]
+
+
+def test_zipped_without_a_name_that_says_so(tmp_path):
+    """Of a compressed recording through a pipe, or under another name, it is said what to do."""
+    path = written(tmp_path / "day.rec.gz").rename(tmp_path / "day.rec")
+    with path.open("rb") as pipe:
+        for source in (path, pipe):
+            with pytest.raises(RecordingError, match=r"line 1: compressed.*unpack"):
+                read_recording(source)

@@ -408,6 +408,15 @@ async def test_what_is_said():
             assert await anext(cti) == Msg("山田さんから電話\n")
 
 
+async def test_a_restart_as_nothing():
+    """What is no PBX is refused before anything happens: a number is no time to be away."""
+    async with Simulator(calls=False) as pbx, client(pbx) as cti:
+        await seen(pbx, cti)
+        with pytest.raises(TypeError, match="down_for="):
+            pbx.restart(2)
+        assert len(pbx.connections) == 1
+
+
 async def test_restart():
     """A restart ends every connection; the same address has the same PBX without channels."""
     async with Simulator(calls=False) as pbx, client(pbx) as one, client(pbx) as two:

@@ -20,6 +20,8 @@ def main() -> None:
         app()
     except KeyboardInterrupt:  # before there was a command to interrupt
         sys.exit(130)
+    except OSError as error:  # the help can't be written: a command tells of its own
+        sys.exit(f"basix-ws-cti: {error}")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise

@@ -24,6 +24,7 @@ app: typer.Typer = typer.Typer(
     help="Look at the live feed of a Basix PBX, record it, ask it to do things.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 

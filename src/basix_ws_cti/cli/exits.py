@@ -52,7 +52,7 @@ def told(error: BaseException) -> str:
                 "close one, use another --app-name, or --force to replace the oldest"
             )
         case CertificateError():
-            return f"{error} (--ca-file names a private CA's)"
+            return f"{error} (doctor says what to do; --ca-file names a private CA's)"
         case AuthenticationError():
             return f"{error}: check --domain and the token"
     return str(error)

@@ -127,6 +127,17 @@ class Filters:
     def _ask_who(self) -> bool:
         return bool(self.users or self.groups or self.numbers)
 
+    def strangers(self, mirror: Mirror) -> list[str]:
+        """Options that name a user or group whom the picture does not have."""
+        asked = (("user", self.users, User), ("group", self.groups, Group))
+        return [
+            f"--{option} {name}"
+            for option, names, sort in asked
+            for name in sorted(
+                names.difference(_names([*mirror[option]], mirror[option], None, sort))
+            )
+        ]
+
     def want_element(self, kind: str, element: Element, event: str, mirror: Mirror) -> bool:
         """Whether an element is asked for, of a kind, at an event."""
         return (

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Items after which others get their turn: signals, the connection.
 _BURST = 64
 
+_EVENTS = ("initial", "added", "updated", "removed")
 _CALL_EVENTS = frozenset(
     ("started", "ringing", "answered", "parked", "retrieved", "transferred", "updated", "ended")
 )
@@ -96,11 +97,18 @@ async def show(source: Source, showing: Showing) -> None:
     """
     import asyncio
 
+    from basix_ws_cti.messages import FieldSpec, InitialInfo
+    from basix_ws_cti.records import ELEMENTS
+
     from .lines import JsonLines, Prose
-    from .output import painter
+    from .output import painter, say
     from .pipe import while_read, write
 
     filters = showing.filters()
+    # A newer PBX may send them; but more often somebody mistyped, and would wait for ever.
+    for sort, known in (("kind", ELEMENTS), ("event", _CALL_EVENTS if showing.calls else _EVENTS)):
+        for name in sorted({*getattr(showing, sort)}.difference(known)):
+            say(f"--{sort} {name} is none of those that are known: {', '.join(known)}")
     lines = (
         JsonLines(source.mirror, filters, showing.zone)
         if showing.json
@@ -108,8 +116,13 @@ async def show(source: Source, showing: Showing) -> None:
     )
     left = showing.limit
     told = 0
+    strangers: list[str] | None = None
     with while_read():
         async for at, item in source.call_events() if showing.calls else source.messages():
+            if strangers is None and not isinstance(item, FieldSpec | InitialInfo):
+                strangers = filters.strangers(source.mirror)  # it is whole by now
+                for option in strangers:
+                    say(f"{option} fits nobody there is now, by id, name, extension or label")
             for line in lines(at, item):
                 await write(line)
                 if left is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Annotated
 
@@ -59,3 +60,7 @@ def simulate(
         run(serve(pbx, f"domain: {domain}, token: {shown}"))
     except ImportError as error:
         raise UsageError(str(error)) from None
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise OSError(f"port {port} is in use already: choose another as --port") from None

@@ -26,6 +26,8 @@ from .anonymity import Anonymiser
 FORMAT = "basix_ws_cti recording"
 VERSION = 1
 
+_GZIP = b"\x1f\x8b"
+
 # A line without end. The longest that is written holds the largest frame in base64.
 MAX_LINE = MAX_FRAME_BYTES // 3 * 4 + 1000
 
@@ -40,7 +42,10 @@ class Header:
 
 @frozen
 class Frame:
-    """A frame as it came, ``at`` seconds after the start: ``str`` for a text frame."""
+    """A frame as it came, ``at`` seconds after the start.
+
+    ``data`` is what ``MessageParser.parse`` takes: ``bytes``, or ``str`` for a text frame.
+    """
 
     at: float
     data: bytes | str
@@ -311,6 +316,8 @@ class Recording(Iterator[Entry]):
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):
+            if line.startswith(_GZIP):
+                self._fail("compressed, which no name that ends in .gz tells: unpack it first")
             self._fail("no JSON" if line.endswith(b"\n") else "the recording breaks off in it")
         if not isinstance(values, dict):
             self._fail("no JSON object")

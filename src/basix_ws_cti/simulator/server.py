@@ -210,6 +210,8 @@ class Simulator(Control):
 
         As another PBX, or as the same without its channels. The address stays.
         """
+        if not isinstance(pbx, Pbx | None):
+            raise TypeError("pbx is another Pbx; how long it is away is down_for=")
         self._reception.lose_all()
         if pbx is None:
             self.pbx.lose_channels()
