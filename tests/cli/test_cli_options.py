@@ -116,13 +116,22 @@ def test_one_user_from_the_environment(asked, name):
 
 
 def test_an_argument_wins(asked, tmp_path):
-    """Arguments count more than the environment, and BASIX_TOKEN more than a file."""
+    """Arguments count more than the environment: no PBX is sent the token of another."""
     file = tmp_path / "token"
-    file.write_text("another")
-    env = {"BASIX_TOKEN": TOKEN, "BASIX_DOMAIN": "other", "BASIX_FULL_EVENTS": "1"}
+    file.write_text(TOKEN)
+    env = {"BASIX_TOKEN": "another", "BASIX_DOMAIN": "other", "BASIX_FULL_EVENTS": "1"}
     arguments = ("--domain", "acme", "--no-full-events", "--token-file", file)
     query, login = request(asked, *arguments, env=env)
     assert (login, query) == (f"acme:{TOKEN}", {"app_name": "basix-ws-cti"})
+
+
+def test_a_token_is_nearer_than_its_file(asked, tmp_path):
+    """Of two variables BASIX_TOKEN counts."""
+    file = tmp_path / "token"
+    file.write_text("another")
+    env = {"BASIX_TOKEN": TOKEN, "BASIX_TOKEN_FILE": str(file)}
+    _, login = request(asked, "--domain", "acme", env=env)
+    assert login == f"acme:{TOKEN}"
 
 
 # -- the token -----------------------------------------------------------------------------
@@ -341,6 +350,14 @@ def test_help_in_short():
     """``-h`` is ``--help``, of a command too."""
     assert run_here("-h").stdout == run_here("--help").stdout
     assert run_here("state", "-h").stdout == run_here("state", "--help").stdout
+
+
+def test_the_version():
+    """``--version`` is the installed one."""
+    from importlib.metadata import version
+
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"basix-ws-cti {version('basix_ws_cti')}\n")
 
 
 def test_the_installed_script():

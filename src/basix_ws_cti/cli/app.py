@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from .anonymise import anonymise
@@ -28,8 +30,24 @@ app: typer.Typer = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"basix-ws-cti {version('basix_ws_cti')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _main() -> None:
+def _main(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
     """Look at the live feed of a Basix PBX, record it, ask it to do things."""
 
 

@@ -78,9 +78,8 @@ class Connecting:
     )
     token_file: Annotated[
         Path | None,
-        _option(
-            "--token-file", text="holds the token, if BASIX_TOKEN does not", env="BASIX_TOKEN_FILE"
-        ),
+        # Not typer's envvar: an argument counts more than BASIX_TOKEN, the variable less.
+        _option("--token-file", text="holds the token; else BASIX_TOKEN, or BASIX_TOKEN_FILE"),
     ] = None
     full_events: Annotated[
         bool,
@@ -152,16 +151,29 @@ class Connecting:
         """Where the token is from, in words."""
         if self.simulate:
             return "the simulator"
-        if os.environ.get("BASIX_TOKEN"):
+        if self._token_variable:
             return "BASIX_TOKEN"
-        return "a prompt" if self.token_file is None else f"the file {self.token_file}"
+        file = self._token_path
+        return "a prompt" if file is None else f"the file {file}"
+
+    @property
+    def _token_variable(self) -> str | None:
+        """The token, if the environment has it; a file that is an argument counts more."""
+        return os.environ.get("BASIX_TOKEN") if self.token_file is None else None
+
+    @property
+    def _token_path(self) -> Path | None:
+        """The file that is to hold the token."""
+        named = os.environ.get("BASIX_TOKEN_FILE")
+        return self.token_file or (Path(named) if named else None)
 
     def _token(self) -> str:
-        if token := os.environ.get("BASIX_TOKEN"):
+        if token := self._token_variable:
             return token
-        if self.token_file is not None:
+        file = self._token_path
+        if file is not None:
             try:
-                token = self.token_file.read_text(encoding="utf-8").strip()
+                token = file.read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"the token's file can't be read: {_why(error)}") from None
             if not token:
