@@ -723,6 +723,36 @@ def test_a_big_picture_is_told_in_turns(fake, seconds, most):
     run(main())
 
 
+@pytest.mark.parametrize("by", ["the client", "others"])
+def test_what_takes_time_here_is_no_silence(fake, by):
+    """A kind that came while the loop was kept, by the client's own work or by others', belongs
+    to the picture, where each is announced just before it comes.
+    """
+    here = [FieldSpec("user", ("id",)), InitialInfo("user", users(1000))]
+    more = [FieldSpec("channel", ("uuid",)), InitialInfo("channel", legs(1))]
+
+    async def main():
+        pbx = fake({"pace": None, "first": here})
+        loop = asyncio.get_running_loop()
+        async with Client("fake") as client:
+            if by == "the client":
+
+                def keep(_):
+                    loop.now += 0.1
+
+                Told(look=keep)
+                pbx.world = {"channel": legs(1)}
+            else:
+                pbx.world = {}
+                await asyncio.sleep(0.1)
+                loop.call_soon(pbx.say, *more)
+                loop.now += 1
+            await client.synced()
+            assert (len(client.mirror.users), len(client.mirror.channels)) == (1000, 1)
+
+    run(main())
+
+
 @pytest.mark.parametrize("way", ["reconnect", "initial_info"])
 def test_what_is_seen_in_between(fake, way):
     """While much is told the picture is whole, the calls are as it is, and reading waits."""

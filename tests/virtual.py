@@ -195,6 +195,9 @@ class Line:
         while self.silent is not None or not self.items:
             self.ready.clear()
             await self.ready.wait()
+        return self._take()
+
+    def _take(self):
         item = self.items.popleft()
         self.read.append(item)
         if isinstance(item, BaseException):
@@ -204,7 +207,9 @@ class Line:
         return item
 
     def waiting(self):
-        return None
+        if self.pace is not None or self.silent is not None or not self.items:
+            return None
+        return self._take()
 
     async def ping(self):
         if self.silent is not None:

@@ -650,7 +650,7 @@ class Client(Secretive):
                 if self._is_doubtful(error):
                     return PictureDoubtful(error)
                 continue
-            if self._aside is not None and self._aside.is_whole(turns.now, message):
+            if self._aside is not None and self._aside.is_whole(message):
                 await self._show(self._aside.mirror)
             if message is None:
                 continue
@@ -668,7 +668,8 @@ class Client(Secretive):
             async with asyncio.timeout_at(self._aside.quiet_at):
                 return await anext(connection)
         except TimeoutError:
-            return None
+            # It was not quiet if the loop was kept from seeing what has come.
+            return connection.waiting()
 
     async def _in_turns(self, steps: Generator[object, None, T]) -> T:
         """Take all steps, and let others have their turn in between; what that returns."""
