@@ -819,6 +819,53 @@ def test_who_comes_in_the_middle_is_told_nothing_of_it(fake):
     assert seen == [change.key for change in called] == [1]
 
 
+@pytest.mark.parametrize("way", ["reconnect", "initial_info"])
+def test_whenever_somebody_comes(fake, way):
+    """Who looks and asks for more, at any moment, is told what leads from what they saw to what
+    is: of elements, and of calls.
+    """
+
+    async def main():
+        pbx, wrong = fake(), []
+        pbx.world = {"user": users(1000), "channel": legs(1000)}
+
+        class Guest:
+            def __init__(self, *_):
+                self.users = dict(client.mirror.users)
+                self.calls = set(client.calls)
+                client.on_change(self.changed)
+                client.on_call(self.called)
+
+            def changed(self, change):
+                if getattr(change, "element_name", None) == "user":
+                    wrong.extend([change] if self.users.get(change.key) != change.old else ())
+                    self.users[change.key] = change.element
+
+            def called(self, event):
+                wrong.extend([event] if event.call.id not in self.calls else ())
+                self.calls.discard(event.call.id)
+
+        async with Client("fake", backoff=Backoff(first=0.1)) as client:
+            client.calls  # noqa: B018 - to be followed
+            await client.synced()
+            await asyncio.sleep(0.1)
+            guests = []
+            Told(look=lambda _: guests.append(Guest()))
+            client.on_state(lambda _: guests.append(Guest()))
+            pbx.world = {"user": users(1000, "b"), "channel": {}}
+            if way == "reconnect":
+                pbx.lose()
+            else:
+                pbx.say(*(InitialInfo(*one) for one in pbx.world.items()))
+            await client.wait_for(lambda mirror: not mirror.channels)
+            await asyncio.sleep(0.1)
+            assert wrong == []
+            assert all((guest.users, guest.calls) == (users(1000, "b"), set()) for guest in guests)
+            assert len(guests) > 2000 // STEPS
+
+    run(main())
+
+
 def test_who_goes_in_the_middle_is_told_no_more(fake):
     """A callback that is taken back while much is told is not called any more."""
     called = []

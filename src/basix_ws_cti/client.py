@@ -713,7 +713,7 @@ class Client(Secretive):
         elif type(message) is InitialInfo:
             elements = message.elements
             differences = await self._in_turns(self.mirror.fill(message.element_name, elements))
-            await self._audience.tell_in_turns(*await self._gather(differences), self._turns)
+            await self._tell(await self._gather(differences))
             self._moved.give()
         # After the picture: who is told of a message finds it there.
         self._audience.tell_message(message)
@@ -732,32 +732,43 @@ class Client(Secretive):
             gap = Gap(self._blind_since, datetime.now(UTC), self._blind_because)
             self._blind_since = self._blind_because = None
             self._counts["gaps"] += 1
-        changes, events = await self._gather(differences, gap)
+        news = await self._gather(differences, gap)
         self._enter(Synced())
-        await self._audience.tell_in_turns(changes, events, self._turns)
+        await self._tell(news)
         self._moved.give()
 
     async def _gather(
         self, differences: Iterator[Change | None], gap: Gap | None = None
-    ) -> tuple[deque[Change | Gap], deque[CallEvent]]:
-        """All that differs, and what it means for the calls: who is told of it finds them so."""
+    ) -> deque[Callable[[], None]]:
+        """What tells of all that differs, and of what it means for the calls, once they are so.
+
+        Those of now: the mirror is so already, and of the calls each when it is.
+        """
         tracker, turns = self._tracker, self._turns
-        changes: deque[Change | Gap] = deque([] if gap is None else [gap])
-        legs = [*changes]
+        tell_of_change = self._audience.tell_of_change()
+        legs: list[Change | Gap] = [] if gap is None else [gap]
+        news: deque[Callable[[], None]] = deque(partial(tell_of_change, one) for one in legs)
         for change in differences:
             if change is not None:
-                changes.append(change)
+                news.append(partial(tell_of_change, change))
                 if change.element_name == "channel":
                     legs.append(change)
             if turns.are_over():
                 await turns.pause()
-        events: deque[CallEvent] = deque()
         if tracker is not None:
-            for some in tracker.steps(legs):
-                events += some
+            for events in tracker.steps(legs):
+                if events:
+                    tell_of_call = self._audience.tell_of_call()
+                    news.extend(partial(tell_of_call, event) for event in events)
                 if turns.are_over():
                     await turns.pause()
-        return changes, events
+        return news
+
+    async def _tell(self, news: deque[Callable[[], None]]) -> None:
+        while news:  # and frees them one by one
+            news.popleft()()
+            if self._turns.are_over():
+                await self._turns.pause()
 
     def _enter(self, state: ClientState) -> None:
         self._state = state
