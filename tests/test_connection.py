@@ -715,6 +715,28 @@ async def test_leaving_early_closes_the_connection():
         await asyncio.wait_for(closed.wait(), PATIENCE)
 
 
+async def test_closing_may_be_cancelled():
+    """Who does not wait for a peer that answers no close leaves no open connection behind."""
+    over = asyncio.Event()
+
+    async def handler(websocket):
+        websocket.transport.pause_reading()
+        await over.wait()
+        websocket.transport.resume_reading()
+
+    async with server(handler) as url:
+        cti = await connect(url, **ARGUMENTS, close_timeout=2 * PATIENCE).__aenter__()
+        closing = asyncio.create_task(cti.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        try:
+            await asyncio.wait_for(cti._socket.wait_closed(), PATIENCE)
+        finally:
+            over.set()
+    assert closing.cancelled()
+
+
 async def test_one_loop_reads_at_a_time():
     """A second reader is told so; the first one goes on."""
     go = asyncio.Event()

@@ -250,13 +250,17 @@ class Connection(Secretive):
         self._socket.transport.abort()
 
     async def close(self) -> None:
-        """Close the connection; again is harmless. What has not been read is discarded."""
+        """Close the connection; again is harmless. What has not been read is discarded.
+
+        Who is cancelled meanwhile leaves it closed, too, without waiting for the PBX.
+        """
         # Unread messages would keep the peer's own close from being seen, until the time-out.
         discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")
         try:
             await self._socket.close()
         finally:
             discarding.cancel()
+            self.abort()  # nothing, if it is closed
 
     async def _discard(self) -> None:
         with contextlib.suppress(ConnectionClosed, ConcurrencyError):
