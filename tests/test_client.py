@@ -2114,6 +2114,24 @@ def test_a_confirmation_ended_by_another_time_out(fake):
     run(main())
 
 
+def test_a_pong_that_nobody_lets_in(fake):
+    """While the client is too busy to let anything in, that nothing comes says nothing."""
+
+    async def main():
+        pbx = fake()
+        async with Client("fake") as client:
+            await client.synced()
+            (line,) = pbx.lines
+            line.silent, line.holds_back = now(), True
+            await asyncio.sleep(60)
+            assert client.stats.connects == 1
+            line.holds_back = False
+            await asyncio.sleep(15)
+            assert client.stats.connects == 2
+
+    run(main())
+
+
 def test_a_ping_on_a_line_that_is_lost(fake):
     """That a line is lost is for who reads to say: a ping that finds it first ends nothing."""
     pings = []

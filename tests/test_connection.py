@@ -937,6 +937,21 @@ async def test_leaving_with_messages_unread():
     assert not [task for task in asyncio.all_tasks() if "basix" in task.get_name()]
 
 
+async def test_what_is_held_back():
+    """While enough waits to be read nothing more is let in, and it can be seen that this is so."""
+
+    async def handler(websocket):
+        for _ in range(2000):
+            await websocket.send(HELLO)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        await until(lambda: cti.holds_back)
+        for _ in range(2000):
+            await anext(cti)
+        assert not cti.holds_back
+
+
 async def test_a_ticket_for_an_international_host(monkeypatch):
     """The target that credentials are made for is the one that is sent, whatever the host."""
     seen, asked = [], []

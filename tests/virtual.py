@@ -165,6 +165,7 @@ class Line:
 
     start = 0
     silent = None
+    holds_back = False
 
     def __init__(self, world, *, pace=0.0, frames=None, ending=None, first=()):
         self.pace = pace

@@ -604,7 +604,7 @@ class Client(Secretive):
                 async with asyncio.timeout(self._ping_timeout):
                     await connection.ping()
             except TimeoutError:
-                if connection.frames_read == frames:
+                if connection.frames_read == frames and not connection.holds_back:
                     self._silent = True
                     connection.abort()
                     return

@@ -245,6 +245,11 @@ class Connection(Secretive):
         if lost is not None:
             raise lost
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether nothing can come, not even a pong, before some of what is here is read."""
+        return not self._socket.transport.is_reading()
+
     def abort(self) -> None:
         """End the TCP connection at once, without a word: whoever reads gets ``ConnectionLost``."""
         self._socket.transport.abort()
