@@ -596,6 +596,24 @@ def test_a_cancellation_that_is_not_the_clients(fake):
     run(main())
 
 
+def test_a_cancellation_of_all_tasks(fake):
+    """Where somebody cancels all tasks, nobody waits on for a client that is no more."""
+
+    async def main():
+        fake()
+        async with Client("fake") as client:
+            await client.synced()
+            changes = client.changes()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            assert [change async for change in changes] == []
+            assert client.state == Stopped(None)
+            with pytest.raises(UsageError, match="inside its block"):
+                await client.synced()
+
+    run(main())
+
+
 def test_a_confirmation_by_the_next_picture(fake):
     """A command whose event was lost with the line is confirmed by the picture after it."""
 

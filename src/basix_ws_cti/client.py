@@ -523,6 +523,7 @@ class Client(Secretive):
                 self._enter(Disconnected(reason, delay))
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
+            self._stop(None)  # by whoever cancels all tasks, too
             raise
         except Exception as error:  # a defect must not end in silence
             reason = error
