@@ -1318,6 +1318,30 @@ async def test_refusals_in_a_row():
             await client.synced(PATIENCE)
 
 
+@pytest.mark.parametrize("way", ["returns", "raises"])
+async def test_credentials_that_keep_a_cancellation(way):
+    """Leaving the block ends a client whose credentials function goes on though it is cancelled."""
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def fresh(_):
+        again = asked.is_set()
+        asked.set()
+        try:
+            await never.wait()
+        except asyncio.CancelledError:
+            if again:
+                raise
+        if way == "raises":
+            raise ZeroDivisionError
+        return Basic("demo", "simulated")
+
+    async with Simulator(calls=False) as pbx, asyncio.timeout(PATIENCE):
+        async with Client(pbx.url, app_name="x", credentials=fresh) as client:
+            await asked.wait()
+        assert client.state == Stopped(None)
+        assert tasks_of_the_client() == []
+
+
 async def test_credentials_that_fail():
     """What the credentials function raises is a failed attempt, and reported as it is."""
     async with Simulator(calls=False) as pbx:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -149,8 +149,11 @@ class Client(Secretive):
         on_frame = given.get("on_frame")
         if on_frame is not None:
             given["on_frame"] = partial(self._show_frame, on_frame)
+        credentials = given.get("credentials")
+        self._fresh_credentials = callable(credentials)
+        if callable(credentials):
+            given["credentials"] = partial(_fetch, credentials)
         self._connect = _Connector(server, given)
-        self._fresh_credentials = callable(given.get("credentials"))
         # A copy: two clients that are given the same one have each its own series.
         self._backoff = Backoff() if backoff is None else attrs.evolve(backoff)
         self._classify = classify
@@ -783,6 +786,15 @@ class Client(Secretive):
             _logger.error("the client of %s stops: %s", self._name, _shown(reason))
         self._enter(Stopped(reason))
         self._audience.end(reason)
+
+
+async def _fetch(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:
+    """What a user's function returns or raises; it can't keep from us that the block is left."""
+    try:
+        return await credentials(target)
+    finally:
+        if is_cancelled():
+            raise asyncio.CancelledError
 
 
 @frozen
