@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import time
+import traceback
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -610,6 +611,27 @@ def test_a_cancellation_of_all_tasks(fake):
             assert client.state == Stopped(None)
             with pytest.raises(UsageError, match="inside its block"):
                 await client.synced()
+
+    run(main())
+
+
+@pytest.mark.parametrize("ask", [Client.synced, lambda client: anext(client.changes())])
+def test_who_asks_again_after_the_end(fake, ask):
+    """However often it is asked for, what stopped the client holds on to nothing of who asked."""
+
+    async def main():
+        pbx = fake()
+        async with Client("fake") as client:
+            await client.synced()
+            pbx.say(SystemMsg("logout"))
+            error = (await entered(client, Stopped)).reason
+            frames = []
+            for _ in range(3):
+                with pytest.raises(LoggedOut) as caught:
+                    await ask(client)
+                assert caught.value is error
+                frames.append(len([*traceback.walk_tb(error.__traceback__)]))
+            assert len(set(frames)) == 1
 
     run(main())
 

@@ -275,7 +275,9 @@ class Client(Secretive):
 
     def _must_live(self) -> None:
         if isinstance(self._state, Stopped):
-            raise self._state.reason or UsageError("the client works inside its block only")
+            reason = self._state.reason or UsageError("the client works inside its block only")
+            # Or it would hold all frames that it ever went through.
+            raise reason.with_traceback(None)
 
     # -- subscribers ------------------------------------------------------------------
 
