@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +11,6 @@ from basix_ws_cti.exceptions import ConnectionLost, NotConnectedError
 from basix_ws_cti.mirror import Added
 from basix_ws_cti.status import Gap
 from basix_ws_cti.subscriptions import Subscription
-from basix_ws_cti.turns import Turns
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CHANGES = [Added("user", User(id=number)) for number in range(3)]
@@ -33,16 +31,23 @@ def told(audience):
     return log
 
 
-@pytest.mark.parametrize("in_turns", [False, True])
-async def test_all_are_told_in_order(in_turns, monkeypatch):
+def tell_later(audience, changes, events):
+    tell_of_change, tell_of_call = audience.tell_of_change(), audience.tell_of_call()
+    for change in changes:
+        tell_of_change(change)
+    for event in events:
+        tell_of_call(event)
+
+
+TELL = pytest.mark.parametrize("tell", [Audience.tell, tell_later])
+
+
+@TELL
+async def test_all_are_told_in_order(tell):
     """Subscribers and callbacks are told of each change, and then of what happened to calls."""
-    monkeypatch.setattr("basix_ws_cti.turns.STEPS", 2)
     audience = Audience()
     log, changes, calls = told(audience), subscribe(audience.changes), subscribe(audience.calls)
-    if in_turns:
-        await audience.tell_in_turns(deque(CHANGES), deque(CALLS), Turns())
-    else:
-        audience.tell(CHANGES, CALLS)
+    tell(audience, CHANGES, CALLS)
     assert log == [*CHANGES, *CALLS]
     assert audience.lag == 5
     assert [await anext(changes) for _ in CHANGES] == CHANGES
@@ -59,31 +64,42 @@ async def test_messages():
     assert await anext(messages) == Msg("hello")
 
 
-async def test_who_comes_between_two_turns(monkeypatch):
-    """Who subscribes while much is told is told what comes after that, for they have seen it."""
-    monkeypatch.setattr("basix_ws_cti.turns.STEPS", 1)
+async def test_who_comes_before_it_is_told():
+    """Who subscribes when something is so already is not told of it, for they have seen it."""
     audience = Audience()
-    early = subscribe(audience.changes)
-    telling = asyncio.create_task(audience.tell_in_turns(deque(CHANGES), deque(), Turns()))
-    await asyncio.sleep(0)
-    late = subscribe(audience.changes)
-    await telling
-    audience.tell(CHANGES[:1], ())
-    assert (early.waiting, late.waiting) == (4, 1)
+    early = [subscribe(audience.changes), subscribe(audience.calls)]
+    tell_of_change, tell_of_call = audience.tell_of_change(), audience.tell_of_call()
+    late = [subscribe(audience.changes), subscribe(audience.calls)]
+    log = told(audience)
+    tell_of_change(CHANGES[0])
+    tell_of_call(CALLS[0])
+    assert log == []
+    audience.tell(CHANGES[1:2], CALLS[1:])
+    assert log == [CHANGES[1], CALLS[1]]
+    assert [one.waiting for one in early] == [2, 2]
+    assert [one.waiting for one in late] == [1, 1]
 
 
-@pytest.mark.parametrize("in_turns", [False, True])
-async def test_who_waits_for_a_change(in_turns):
+async def test_who_comes_when_told_of_a_change():
+    """Who subscribes to calls in a callback for a change has seen what it means for them."""
+    audience, late = Audience(), []
+    queue = Subscription("drop_oldest", 8, None, lambda _: None)
+    audience.callbacks.add("change", lambda _: late.append(subscribe(audience.calls)), queue)
+    audience.tell(CHANGES[:2], CALLS)
+    audience.tell((), CALLS[1:])
+    assert [one.waiting for one in late] == [1, 1]
+
+
+@TELL
+async def test_who_waits_for_a_change(tell):
     """A watch is over with the first change that fits; a gap is none."""
     audience = Audience()
     fitting, other = Watch(lambda change: change.key == 1), Watch(lambda _: False)
     audience.watches |= {fitting, other}
-    if in_turns:
-        await audience.tell_in_turns(deque([Gap(NOON, NOON, None)]), deque(), Turns())
-        assert not fitting.seen.done()
-        await audience.tell_in_turns(deque([*CHANGES, *CHANGES]), deque(), Turns())
-    else:
-        audience.tell([*CHANGES, *CHANGES], ())
+    tell(audience, CHANGES[:1], ())
+    tell_later(audience, [Gap(NOON, NOON, None)], ())
+    assert not fitting.seen.done()
+    tell(audience, [*CHANGES, *CHANGES], ())
     assert fitting.seen.done()
     assert not other.seen.done()
 

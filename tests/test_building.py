@@ -40,8 +40,7 @@ def test_when_all_has_come(messages, quiet_at):
     building = built(*messages)
     assert building.quiet_at == quiet_at
     assert building.may_be_whole == (quiet_at == 10.5)
-    assert not building.is_whole(10.4, Msg("x"))
-    assert building.is_whole(10.5, Msg("x")) == (quiet_at == 10.5)
+    assert not building.is_whole(Msg("x"))
 
 
 def test_what_says_nothing_of_kinds():
@@ -55,16 +54,16 @@ def test_what_says_nothing_of_kinds():
 def test_with_an_event():
     """With the first event after all has come the picture is whole; before, events belong to it."""
     building = built(USERS, HERE)
-    assert building.is_whole(10.0, EVENT)
-    assert not building.is_whole(10.0, HERE)
-    assert not built(USERS).is_whole(10.0, EVENT)
-    assert not built().is_whole(10.0, EVENT)
+    assert building.is_whole(EVENT)
+    assert not building.is_whole(HERE)
+    assert not built(USERS).is_whole(EVENT)
+    assert not built().is_whole(EVENT)
     assert dict(built(USERS, EVENT, now=1.0).mirror.users) == {2: User(id=2)}
 
 
 def test_with_silence():
     """When nothing came while it was waited for, the picture is whole."""
-    assert built(USERS, HERE).is_whole(10.0, None)
+    assert built(USERS, HERE).is_whole(None)
 
 
 def test_steps():

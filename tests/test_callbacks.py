@@ -466,6 +466,30 @@ def test_finishing_cancels(caplog):
     assert finishing(slow, caplog) == (pytest.approx(PATIENCE), [])
 
 
+def test_finishing_may_be_cancelled():
+    """Who is cancelled while callbacks have time to finish leaves none of them behind."""
+    ended = []
+
+    async def slow(item):
+        try:
+            await asyncio.sleep(100)
+        finally:
+            ended.append(item)
+
+    async def main():
+        callbacks = Callbacks()
+        callbacks.add("text", slow, queue())
+        callbacks.call("text", 1)
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(PATIENCE / 2):
+                await callbacks.finish()
+        await asyncio.sleep(0.01)
+        assert ended == [1]
+
+    run(main())
+
+
 def test_finishing_gives_up(caplog):
     """A callback that keeps its cancellation to itself has as long again, and is then left, with
     a warning.

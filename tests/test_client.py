@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import time
+import traceback
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -596,6 +597,45 @@ def test_a_cancellation_that_is_not_the_clients(fake):
     run(main())
 
 
+def test_a_cancellation_of_all_tasks(fake):
+    """Where somebody cancels all tasks, nobody waits on for a client that is no more."""
+
+    async def main():
+        fake()
+        async with Client("fake") as client:
+            await client.synced()
+            changes = client.changes()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            assert [change async for change in changes] == []
+            assert client.state == Stopped(None)
+            with pytest.raises(UsageError, match="inside its block"):
+                await client.synced()
+
+    run(main())
+
+
+@pytest.mark.parametrize("ask", [Client.synced, lambda client: anext(client.changes())])
+def test_who_asks_again_after_the_end(fake, ask):
+    """However often it is asked for, what stopped the client holds on to nothing of who asked."""
+
+    async def main():
+        pbx = fake()
+        async with Client("fake") as client:
+            await client.synced()
+            pbx.say(SystemMsg("logout"))
+            error = (await entered(client, Stopped)).reason
+            frames = []
+            for _ in range(3):
+                with pytest.raises(LoggedOut) as caught:
+                    await ask(client)
+                assert caught.value is error
+                frames.append(len([*traceback.walk_tb(error.__traceback__)]))
+            assert len(set(frames)) == 1
+
+    run(main())
+
+
 def test_a_confirmation_by_the_next_picture(fake):
     """A command whose event was lost with the line is confirmed by the picture after it."""
 
@@ -723,6 +763,36 @@ def test_a_big_picture_is_told_in_turns(fake, seconds, most):
     run(main())
 
 
+@pytest.mark.parametrize("by", ["the client", "others"])
+def test_what_takes_time_here_is_no_silence(fake, by):
+    """A kind that came while the loop was kept, by the client's own work or by others', belongs
+    to the picture, where each is announced just before it comes.
+    """
+    here = [FieldSpec("user", ("id",)), InitialInfo("user", users(1000))]
+    more = [FieldSpec("channel", ("uuid",)), InitialInfo("channel", legs(1))]
+
+    async def main():
+        pbx = fake({"pace": None, "first": here})
+        loop = asyncio.get_running_loop()
+        async with Client("fake") as client:
+            if by == "the client":
+
+                def keep(_):
+                    loop.now += 0.1
+
+                Told(look=keep)
+                pbx.world = {"channel": legs(1)}
+            else:
+                pbx.world = {}
+                await asyncio.sleep(0.1)
+                loop.call_soon(pbx.say, *more)
+                loop.now += 1
+            await client.synced()
+            assert (len(client.mirror.users), len(client.mirror.channels)) == (1000, 1)
+
+    run(main())
+
+
 @pytest.mark.parametrize("way", ["reconnect", "initial_info"])
 def test_what_is_seen_in_between(fake, way):
     """While much is told the picture is whole, the calls are as it is, and reading waits."""
@@ -787,6 +857,53 @@ def test_who_comes_in_the_middle_is_told_nothing_of_it(fake):
 
     run(main())
     assert seen == [change.key for change in called] == [1]
+
+
+@pytest.mark.parametrize("way", ["reconnect", "initial_info"])
+def test_whenever_somebody_comes(fake, way):
+    """Who looks and asks for more, at any moment, is told what leads from what they saw to what
+    is: of elements, and of calls.
+    """
+
+    async def main():
+        pbx, wrong = fake(), []
+        pbx.world = {"user": users(1000), "channel": legs(1000)}
+
+        class Guest:
+            def __init__(self, *_):
+                self.users = dict(client.mirror.users)
+                self.calls = set(client.calls)
+                client.on_change(self.changed)
+                client.on_call(self.called)
+
+            def changed(self, change):
+                if getattr(change, "element_name", None) == "user":
+                    wrong.extend([change] if self.users.get(change.key) != change.old else ())
+                    self.users[change.key] = change.element
+
+            def called(self, event):
+                wrong.extend([event] if event.call.id not in self.calls else ())
+                self.calls.discard(event.call.id)
+
+        async with Client("fake", backoff=Backoff(first=0.1)) as client:
+            client.calls  # noqa: B018 - to be followed
+            await client.synced()
+            await asyncio.sleep(0.1)
+            guests = []
+            Told(look=lambda _: guests.append(Guest()))
+            client.on_state(lambda _: guests.append(Guest()))
+            pbx.world = {"user": users(1000, "b"), "channel": {}}
+            if way == "reconnect":
+                pbx.lose()
+            else:
+                pbx.say(*(InitialInfo(*one) for one in pbx.world.items()))
+            await client.wait_for(lambda mirror: not mirror.channels)
+            await asyncio.sleep(0.1)
+            assert wrong == []
+            assert all((guest.users, guest.calls) == (users(1000, "b"), set()) for guest in guests)
+            assert len(guests) > 2000 // STEPS
+
+    run(main())
 
 
 def test_who_goes_in_the_middle_is_told_no_more(fake):
@@ -1221,6 +1338,30 @@ async def test_refusals_in_a_row():
             **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
         ) as client:
             await client.synced(PATIENCE)
+
+
+@pytest.mark.parametrize("way", ["returns", "raises"])
+async def test_credentials_that_keep_a_cancellation(way):
+    """Leaving the block ends a client whose credentials function goes on though it is cancelled."""
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def fresh(_):
+        again = asked.is_set()
+        asked.set()
+        try:
+            await never.wait()
+        except asyncio.CancelledError:
+            if again:
+                raise
+        if way == "raises":
+            raise ZeroDivisionError
+        return Basic("demo", "simulated")
+
+    async with Simulator(calls=False) as pbx, asyncio.timeout(PATIENCE):
+        async with Client(pbx.url, app_name="x", credentials=fresh) as client:
+            await asked.wait()
+        assert client.state == Stopped(None)
+        assert tasks_of_the_client() == []
 
 
 async def test_credentials_that_fail():
@@ -2033,6 +2174,24 @@ def test_a_confirmation_ended_by_another_time_out(fake):
             with pytest.raises(TimeoutError, match="ticket office") as caught:
                 await hanging
             assert not isinstance(caught.value, CommandTimeout)
+
+    run(main())
+
+
+def test_a_pong_that_nobody_lets_in(fake):
+    """While the client is too busy to let anything in, that nothing comes says nothing."""
+
+    async def main():
+        pbx = fake()
+        async with Client("fake") as client:
+            await client.synced()
+            (line,) = pbx.lines
+            line.silent, line.holds_back = now(), True
+            await asyncio.sleep(60)
+            assert client.stats.connects == 1
+            line.holds_back = False
+            await asyncio.sleep(15)
+            assert client.stats.connects == 2
 
     run(main())
 

@@ -715,6 +715,28 @@ async def test_leaving_early_closes_the_connection():
         await asyncio.wait_for(closed.wait(), PATIENCE)
 
 
+async def test_closing_may_be_cancelled():
+    """Who does not wait for a peer that answers no close leaves no open connection behind."""
+    over = asyncio.Event()
+
+    async def handler(websocket):
+        websocket.transport.pause_reading()
+        await over.wait()
+        websocket.transport.resume_reading()
+
+    async with server(handler) as url:
+        cti = await connect(url, **ARGUMENTS, close_timeout=2 * PATIENCE).__aenter__()
+        closing = asyncio.create_task(cti.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        try:
+            await asyncio.wait_for(cti._socket.wait_closed(), PATIENCE)
+        finally:
+            over.set()
+    assert closing.cancelled()
+
+
 async def test_one_loop_reads_at_a_time():
     """A second reader is told so; the first one goes on."""
     go = asyncio.Event()
@@ -913,6 +935,21 @@ async def test_leaving_with_messages_unread():
                 await anext(cti)
         assert [message async for message in cti] == []
     assert not [task for task in asyncio.all_tasks() if "basix" in task.get_name()]
+
+
+async def test_what_is_held_back():
+    """While enough waits to be read nothing more is let in, and it can be seen that this is so."""
+
+    async def handler(websocket):
+        for _ in range(2000):
+            await websocket.send(HELLO)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        await until(lambda: cti.holds_back)
+        for _ in range(2000):
+            await anext(cti)
+        assert not cti.holds_back
 
 
 async def test_a_ticket_for_an_international_host(monkeypatch):

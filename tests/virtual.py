@@ -165,6 +165,7 @@ class Line:
 
     start = 0
     silent = None
+    holds_back = False
 
     def __init__(self, world, *, pace=0.0, frames=None, ending=None, first=()):
         self.pace = pace
@@ -195,6 +196,9 @@ class Line:
         while self.silent is not None or not self.items:
             self.ready.clear()
             await self.ready.wait()
+        return self._take()
+
+    def _take(self):
         item = self.items.popleft()
         self.read.append(item)
         if isinstance(item, BaseException):
@@ -204,7 +208,9 @@ class Line:
         return item
 
     def waiting(self):
-        return None
+        if self.pace is not None or self.silent is not None or not self.items:
+            return None
+        return self._take()
 
     async def ping(self):
         if self.silent is not None:

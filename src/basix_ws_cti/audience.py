@@ -14,13 +14,11 @@ from .status import Gap
 from .subscriptions import Subscribers
 
 if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from .calls.events import CallEvent
     from .messages import Message
     from .mirror import Change
-    from .turns import Turns
 
 
 @frozen
@@ -57,39 +55,40 @@ class Audience:
         self.callbacks.call(type(message).__name__, message)
         self.messages.offer(message, self.callbacks.report)
 
-    def tell(self, changes: Iterable[Change], events: Iterable[CallEvent]) -> None:
+    def tell(self, changes: Iterable[Change], events: Sequence[CallEvent]) -> None:
         """Tell of a few changes, and what happened to calls by them."""
         callbacks, report = self.callbacks, self.callbacks.report
+        # Who comes when told of the changes finds the calls as they are after them.
+        tell_of_call = self.tell_of_call() if events else None
         for change in changes:
             self.changes.offer(change, report)
             callbacks.call("change", change)
             if self.watches:
                 self._see(change)
-        for event in events:
-            self.calls.offer(event, report)
-            callbacks.call("call", event)
+        if tell_of_call is not None:
+            for event in events:
+                tell_of_call(event)
 
-    async def tell_in_turns(
-        self, changes: deque[Change | Gap], events: deque[CallEvent], turns: Turns
-    ) -> None:
-        """Tell of many, those who want to know by now: who comes later finds it in the mirror."""
-        report = self.callbacks.report
-        change_subscribers, call_subscribers = self.changes.of_now(), self.calls.of_now()
-        call_for_change = self.callbacks.of_now("change")
-        call_for_call = self.callbacks.of_now("call")
-        while changes:  # and frees them one by one
-            change = changes.popleft()
-            change_subscribers.offer(change, report)
-            call_for_change(change)
+    def tell_of_change(self) -> Callable[[Change | Gap], None]:
+        """What tells of a change later, to those of now: who comes finds it in the mirror."""
+        subscribers, call = self.changes.of_now(), self.callbacks.of_now("change")
+
+        def tell(change: Change | Gap) -> None:
+            subscribers.offer(change, self.callbacks.report)
+            call(change)
             self._see(change)
-            if turns.are_over():
-                await turns.pause()
-        while events:
-            event = events.popleft()
-            call_subscribers.offer(event, report)
-            call_for_call(event)
-            if turns.are_over():
-                await turns.pause()
+
+        return tell
+
+    def tell_of_call(self) -> Callable[[CallEvent], None]:
+        """What tells of a call later, to those of now: who comes finds it in the calls."""
+        subscribers, call = self.calls.of_now(), self.callbacks.of_now("call")
+
+        def tell(event: CallEvent) -> None:
+            subscribers.offer(event, self.callbacks.report)
+            call(event)
+
+        return tell
 
     def _see(self, change: Change | Gap) -> None:
         for watch in tuple(self.watches):

@@ -37,11 +37,9 @@ class Building:
         """Whether every kind that was announced is there: it is whole, if no other follows."""
         return bool(self._complete) and not self._incomplete
 
-    def is_whole(self, now: float, message: Message | None) -> bool:
-        """Whether it was, before this message; ``None``: none came while it was waited for."""
-        if message is None or now >= self.quiet_at:
-            return True
-        return isinstance(message, InfoEvent) and self.may_be_whole
+    def is_whole(self, message: Message | None) -> bool:
+        """Whether it was, before this message; ``None``: none came until ``quiet_at``."""
+        return message is None or (isinstance(message, InfoEvent) and self.may_be_whole)
 
     def take(self, message: Message, now: float) -> Generator[None, None, None]:
         """Take in a message, a step at a time."""

@@ -124,15 +124,18 @@ class Callbacks:
     async def finish(self) -> None:
         """Let callbacks finish what they are at, then cancel them, and wait for neither long."""
         me = asyncio.current_task()  # a callback may leave the block
-        for cancel in (False, True):
-            workers = [worker for worker in self._workers if worker is not me]
-            for worker in workers if cancel else ():
+        workers = {worker for worker in self._workers if worker is not me}
+        if not workers:
+            return
+        try:
+            _, workers = await asyncio.wait(workers, timeout=PATIENCE)
+        finally:  # who is cancelled here, and waits no longer, leaves none behind either
+            for worker in workers:
                 worker.cancel()
-            if workers:
-                await asyncio.wait(workers, timeout=PATIENCE)
-        for worker in self._workers:
-            if worker is not me:
-                _logger.warning("a callback does not end though it was cancelled")
+        if workers:
+            _, workers = await asyncio.wait(workers, timeout=PATIENCE)
+        for _ in workers:
+            _logger.warning("a callback does not end though it was cancelled")
 
     async def _serve(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -149,8 +149,11 @@ class Client(Secretive):
         on_frame = given.get("on_frame")
         if on_frame is not None:
             given["on_frame"] = partial(self._show_frame, on_frame)
+        credentials = given.get("credentials")
+        self._fresh_credentials = callable(credentials)
+        if callable(credentials):
+            given["credentials"] = partial(_fetch, credentials)
         self._connect = _Connector(server, given)
-        self._fresh_credentials = callable(given.get("credentials"))
         # A copy: two clients that are given the same one have each its own series.
         self._backoff = Backoff() if backoff is None else attrs.evolve(backoff)
         self._classify = classify
@@ -272,7 +275,9 @@ class Client(Secretive):
 
     def _must_live(self) -> None:
         if isinstance(self._state, Stopped):
-            raise self._state.reason or UsageError("the client works inside its block only")
+            reason = self._state.reason or UsageError("the client works inside its block only")
+            # Or it would hold all frames that it ever went through.
+            raise reason.with_traceback(None)
 
     # -- subscribers ------------------------------------------------------------------
 
@@ -523,6 +528,7 @@ class Client(Secretive):
                 self._enter(Disconnected(reason, delay))
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
+            self._stop(None)  # by whoever cancels all tasks, too
             raise
         except Exception as error:  # a defect must not end in silence
             reason = error
@@ -604,7 +610,7 @@ class Client(Secretive):
                 async with asyncio.timeout(self._ping_timeout):
                     await connection.ping()
             except TimeoutError:
-                if connection.frames_read == frames:
+                if connection.frames_read == frames and not connection.holds_back:
                     self._silent = True
                     connection.abort()
                     return
@@ -650,7 +656,7 @@ class Client(Secretive):
                 if self._is_doubtful(error):
                     return PictureDoubtful(error)
                 continue
-            if self._aside is not None and self._aside.is_whole(turns.now, message):
+            if self._aside is not None and self._aside.is_whole(message):
                 await self._show(self._aside.mirror)
             if message is None:
                 continue
@@ -668,7 +674,8 @@ class Client(Secretive):
             async with asyncio.timeout_at(self._aside.quiet_at):
                 return await anext(connection)
         except TimeoutError:
-            return None
+            # It was not quiet if the loop was kept from seeing what has come.
+            return connection.waiting()
 
     async def _in_turns(self, steps: Generator[object, None, T]) -> T:
         """Take all steps, and let others have their turn in between; what that returns."""
@@ -712,7 +719,7 @@ class Client(Secretive):
         elif type(message) is InitialInfo:
             elements = message.elements
             differences = await self._in_turns(self.mirror.fill(message.element_name, elements))
-            await self._audience.tell_in_turns(*await self._gather(differences), self._turns)
+            await self._tell(await self._gather(differences))
             self._moved.give()
         # After the picture: who is told of a message finds it there.
         self._audience.tell_message(message)
@@ -731,32 +738,43 @@ class Client(Secretive):
             gap = Gap(self._blind_since, datetime.now(UTC), self._blind_because)
             self._blind_since = self._blind_because = None
             self._counts["gaps"] += 1
-        changes, events = await self._gather(differences, gap)
+        news = await self._gather(differences, gap)
         self._enter(Synced())
-        await self._audience.tell_in_turns(changes, events, self._turns)
+        await self._tell(news)
         self._moved.give()
 
     async def _gather(
         self, differences: Iterator[Change | None], gap: Gap | None = None
-    ) -> tuple[deque[Change | Gap], deque[CallEvent]]:
-        """All that differs, and what it means for the calls: who is told of it finds them so."""
+    ) -> deque[Callable[[], None]]:
+        """What tells of all that differs, and of what it means for the calls, once they are so.
+
+        Those of now: the mirror is so already, and of the calls each when it is.
+        """
         tracker, turns = self._tracker, self._turns
-        changes: deque[Change | Gap] = deque([] if gap is None else [gap])
-        legs = [*changes]
+        tell_of_change = self._audience.tell_of_change()
+        legs: list[Change | Gap] = [] if gap is None else [gap]
+        news: deque[Callable[[], None]] = deque(partial(tell_of_change, one) for one in legs)
         for change in differences:
             if change is not None:
-                changes.append(change)
+                news.append(partial(tell_of_change, change))
                 if change.element_name == "channel":
                     legs.append(change)
             if turns.are_over():
                 await turns.pause()
-        events: deque[CallEvent] = deque()
         if tracker is not None:
-            for some in tracker.steps(legs):
-                events += some
+            for events in tracker.steps(legs):
+                if events:
+                    tell_of_call = self._audience.tell_of_call()
+                    news.extend(partial(tell_of_call, event) for event in events)
                 if turns.are_over():
                     await turns.pause()
-        return changes, events
+        return news
+
+    async def _tell(self, news: deque[Callable[[], None]]) -> None:
+        while news:  # and frees them one by one
+            news.popleft()()
+            if self._turns.are_over():
+                await self._turns.pause()
 
     def _enter(self, state: ClientState) -> None:
         self._state = state
@@ -770,6 +788,15 @@ class Client(Secretive):
             _logger.error("the client of %s stops: %s", self._name, _shown(reason))
         self._enter(Stopped(reason))
         self._audience.end(reason)
+
+
+async def _fetch(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:
+    """What a user's function returns or raises; it can't keep from us that the block is left."""
+    try:
+        return await credentials(target)
+    finally:
+        if is_cancelled():
+            raise asyncio.CancelledError
 
 
 @frozen

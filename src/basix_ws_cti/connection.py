@@ -245,18 +245,27 @@ class Connection(Secretive):
         if lost is not None:
             raise lost
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether nothing can come, not even a pong, before some of what is here is read."""
+        return not self._socket.transport.is_reading()
+
     def abort(self) -> None:
         """End the TCP connection at once, without a word: whoever reads gets ``ConnectionLost``."""
         self._socket.transport.abort()
 
     async def close(self) -> None:
-        """Close the connection; again is harmless. What has not been read is discarded."""
+        """Close the connection; again is harmless. What has not been read is discarded.
+
+        Who is cancelled meanwhile leaves it closed, too, without waiting for the PBX.
+        """
         # Unread messages would keep the peer's own close from being seen, until the time-out.
         discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")
         try:
             await self._socket.close()
         finally:
             discarding.cancel()
+            self.abort()  # nothing, if it is closed
 
     async def _discard(self) -> None:
         with contextlib.suppress(ConnectionClosed, ConcurrencyError):

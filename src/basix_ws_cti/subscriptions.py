@@ -37,7 +37,8 @@ class Subscription(Generic[T]):
     ``latest`` (changes only) keeps, for each element, the way from what the subscriber knows
     to what is: none is lost that still matters, and it always ends at the truth.
 
-    Gaps too are merged then, into one from the first's beginning to the last's end.
+    Gaps too are merged then, into one from the first's beginning to the last's end; and of an
+    element that went and came again, ``old`` is what it was when it went.
 
     Use it in a ``with`` block, or ``close()`` it, or let it be collected.
     """
@@ -138,7 +139,8 @@ class Subscription(Generic[T]):
                 return item
             if self._ended:
                 if self._ended[0] is not None:
-                    raise self._ended[0]
+                    # Raised wherever somebody asks: it is not to hold all frames of them all.
+                    raise self._ended[0].with_traceback(None)
                 raise StopAsyncIteration
             self._ready.clear()
             _waited_for.add(self)

@@ -251,7 +251,7 @@ class Recorded:
         if aside is None:
             changes: Sequence[Change] = self._mirror.apply(message)
             return _Step(self.now(), message, self._apply(changes))
-        if aside.is_whole(self._at, message):
+        if aside.is_whole(message):
             events = [*self._is_whole(), *self._apply(self._mirror.apply(message))]
             return _Step(self.now(), message, events)
         deque(aside.take(message, self._at), maxlen=0)  # all steps at once
