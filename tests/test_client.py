@@ -12,6 +12,7 @@ import time
 import traceback
 import tracemalloc
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -2176,6 +2177,30 @@ def test_a_confirmation_ended_by_another_time_out(fake):
             assert not isinstance(caught.value, CommandTimeout)
 
     run(main())
+
+
+@pytest.mark.parametrize(("says", "blind"), [((), 9), ((Msg("hello"),), 11.5)])
+def test_a_gap_begins_with_the_silence(fake, says, blind):
+    """The client is blind from the last sign of life on, not from when it finds that out."""
+    gaps, began = [], datetime.now(UTC)
+
+    async def main():
+        pbx = fake()
+        async with Client("fake", ping_interval=5, ping_timeout=4) as client:
+            await client.synced()
+            client.on_change(gaps.append)
+            await asyncio.sleep(22)  # the last pong came after 20
+            pbx.say(*says)
+            await asyncio.sleep(1)
+            pbx.lines[0].silent = now()
+            await asyncio.sleep(60)
+
+    run(main())
+    (gap,) = gaps
+    # That is in the loop's time; what passed on the clock comes on top.
+    elapsed = datetime.now(UTC) - began
+    assert timedelta(seconds=blind) <= gap.ended - gap.started
+    assert gap.ended - gap.started - elapsed < timedelta(seconds=blind + 1)
 
 
 def test_a_pong_that_nobody_lets_in(fake):

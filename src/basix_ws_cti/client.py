@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -137,7 +137,8 @@ class Client(Secretive):
         # there is to read, and what is read is sign of life enough.
         self._ping_interval: float | None = given["ping_interval"]
         self._ping_timeout: float | None = given["ping_timeout"]
-        self._silent = False
+        # Of a connection given up as silent, the seconds since its last sign of life.
+        self._silence: float | None = None
         given["ping_interval"] = None
         headers = given.get("additional_headers")
         if headers is not None and not isinstance(headers, dict):
@@ -577,7 +578,7 @@ class Client(Secretive):
                 self._counts["connects"] += 1
                 self._connection = connection
                 self._enter(Syncing())
-                self._silent = False
+                self._silence = None
                 watch = asyncio.create_task(self._watch(connection), name="basix_ws_cti watch")
                 try:
                     reason = await self._read(connection)
@@ -601,6 +602,8 @@ class Client(Secretive):
 
     async def _watch(self, connection: Connection) -> None:
         """End a connection on which nothing comes, not even the answer to a ping."""
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
         while self._ping_interval is not None:
             frames = connection.frames_read
             await asyncio.sleep(self._ping_interval)
@@ -609,9 +612,10 @@ class Client(Secretive):
             try:
                 async with asyncio.timeout(self._ping_timeout):
                     await connection.ping()
+                heard = loop.time()
             except TimeoutError:
                 if connection.frames_read == frames and not connection.holds_back:
-                    self._silent = True
+                    self._silence = loop.time() - max(heard, self._last_frame or heard)
                     connection.abort()
                     return
             except FeedError:
@@ -628,7 +632,7 @@ class Client(Secretive):
         except TimeoutError:
             return SyncTimeout(self._sync_timeout)
         except BasixError as error:
-            if self._silent:
+            if self._silence is not None:
                 return self._doubt(
                     ConnectionLost(1006, f"no answer to a ping within {self._ping_timeout:g} s")
                 )
@@ -691,7 +695,8 @@ class Client(Secretive):
     def _doubt(self, reason: Exception) -> Exception:
         """The picture is not to be trusted from now on."""
         if self.is_synced:
-            self._blind_since = datetime.now(UTC)
+            # What was sent after the last sign of life may be lost.
+            self._blind_since = datetime.now(UTC) - timedelta(seconds=self._silence or 0)
             self._blind_because = reason
             self._disconnected()  # no command goes out on it any more
             self._enter(Disconnected(reason, None))

@@ -50,6 +50,7 @@ ClientState = Connecting | Syncing | Synced | Disconnected | Stopped
 class Gap:
     """The client was blind from ``started`` to ``ended`` (aware, UTC), and why.
 
+    Where the PBX fell silent, that is from its last sign of life on, a frame or a pong.
     What happened meanwhile shows in the synthetic changes that follow, as far as it lasted.
     """
 
