@@ -15,7 +15,6 @@ from attrs import evolve
 
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.mirror import Added, Change, Changed, Removed
-from basix_ws_cti.states import Bridged, Ringing
 from basix_ws_cti.status import Gap
 
 from .endings import decisive, disposition_of, leg_outcome, who_ended_it
@@ -30,9 +29,9 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .live import Live
+from .live import Live, LiveLeg
 from .model import NOBODY, Call, Party, Phase
-from .reading import is_second, latest_of, leg_of, offered, other_of, party_of, since, uuid_of
+from .reading import is_second, latest_of, leg_of, since, uuid_of
 
 # Calls of which others' legs are not shown, and whose ids are not given again.
 MAX_ENDED_UNSEEN = 1000
@@ -114,44 +113,44 @@ class CallTracker:
             if isinstance(change, Removed):
                 self._ends(channel, synthetic=change.synthetic)
             else:
-                self._is(channel, synthetic=change.synthetic)
+                self._is(LiveLeg.of(channel), synthetic=change.synthetic)
         return self._events
 
     # -- a leg is there ---------------------------------------------------------------
 
-    def _is(self, channel: Channel, *, synthetic: bool) -> None:
-        uuid = uuid_of(channel)
-        live = self._call_with(channel, synthetic=synthetic)
+    def _is(self, leg: LiveLeg, *, synthetic: bool) -> None:
+        uuid = leg.uuid
+        live = self._call_with(leg, synthetic=synthetic)
         live.complete = live.complete and not synthetic
-        begins = live.legs.get(uuid) is channel  # and is described as it is
-        live.take(uuid, channel)
-        for name in (uuid, other_of(channel)):
-            if name and (name == uuid or name not in self._call_of):
-                self._name(name, live)
+        begins = live.legs.get(uuid) is leg  # and is described as it is
+        live.take(leg)
+        self._name(uuid, live)
+        if leg.other is not None and leg.other not in self._call_of:
+            self._name(leg.other, live)
         told = len(self._events)
         described = not begins and live.describe()
         if not begins:
             self._move(live)
-        if not isinstance(channel.state, Ringing):
+        if not leg.rings:
             live.rung.discard(uuid)
         elif uuid not in live.rung:
             live.rung.add(uuid)
-            self._events.append(CallRinging(live.picture(), party_of(channel)))
+            self._events.append(CallRinging(live.picture(), leg.picture.party))
         if described and len(self._events) == told:
             self._events.append(CallUpdated(live.picture()))
 
-    def _call_with(self, channel: Channel, *, synthetic: bool) -> Live:
+    def _call_with(self, leg: LiveLeg, *, synthetic: bool) -> Live:
         """The call that a leg belongs to; a new one, if it names none."""
-        uuid = uuid_of(channel)
-        named = self._call_of.get(other_of(channel) or "")
+        uuid = leg.uuid
+        named = self._call_of.get(leg.other or "")
         live = self._call_of.get(uuid) or named
         if live is None:
-            live = self._fetched_by(channel)
+            live = self._fetched_by(leg.channel)
             if live is None:
-                return self._begins(channel, synthetic=synthetic)
+                return self._begins(leg, synthetic=synthetic)
             live.guests.add(uuid)
-        elif named is not None and named is not live and isinstance(channel.state, Bridged):
-            return self._join(live, named, since(channel))
+        elif named is not None and named is not live and leg.talks:
+            return self._join(live, named, since(leg.channel))
         return live
 
     def _fetched_by(self, channel: Channel) -> Live | None:
@@ -167,26 +166,26 @@ class CallTracker:
                 return live
         return None
 
-    def _begins(self, channel: Channel, *, synthetic: bool) -> Live:
-        uuid = uuid_of(channel)
-        entered = since(channel)
-        started = offered(channel) or entered or 0
+    def _begins(self, leg: LiveLeg, *, synthetic: bool) -> Live:
+        uuid = leg.uuid
+        entered = since(leg.channel)
+        started = leg.picture.offered or entered or 0
         # A leg that the PBX offers on behalf of another names the first: that one may not be
         # shown to us, or come later.
-        first = (other_of(channel) if is_second(channel) else None) or uuid
+        first = (leg.other if is_second(leg.channel) else None) or uuid
         live = Live(
             id=uuid if first in self._ended_unseen else first,
             first=first,
             started=started,
             complete=not synthetic,
         )
-        live.take(uuid, channel)
+        live.take(leg)
         live.describe()
         phase = live.doing(started)
         if synthetic and entered is not None and entered > started:
             # What it did before is not known.
             live.phases.append(Phase(kind="unknown", started=started, ended=entered))
-        else:
+        elif phase.started != started:
             phase = evolve(phase, started=started)
         live.phases.append(phase)
         self._note_slot(live)
@@ -241,7 +240,7 @@ class CallTracker:
             return
         now = live.phases[-1]
         self._note_slot(live)
-        here = {uuid_of(line), other_of(line)}
+        here = {line.uuid, line.other}
         gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
         self._note_talk(live, line)
         self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
@@ -252,13 +251,13 @@ class CallTracker:
         else:
             self._parked.pop(live.id, None)
 
-    def _note_talk(self, live: Live, line: Channel) -> None:
+    def _note_talk(self, live: Live, line: LiveLeg) -> None:
         phase = live.phases[-1]
         if phase.kind == "talking":
-            other = other_of(line)
+            other = line.other
             behind = live.caller if other == live.first else phase.party
             before = live.talkers.keys()
-            live.talkers = {uuid_of(line): party_of(line), other: behind}
+            live.talkers = {line.uuid: line.picture.party, other: behind}
             # At the same answer again more may be known of who it is.
             again = not live.transfers and before == live.talkers.keys()
             if live.answered is None or (again and live.answered == phase.started):
@@ -288,19 +287,13 @@ class CallTracker:
         live = self._call_of.get(uuid)
         if live is None or uuid not in live.legs:
             return
-        led = uuid_of(live.line) == uuid
-        last_seen = live.legs.pop(uuid)
+        led = live.line.uuid == uuid
+        last_seen = live.legs.pop(uuid).channel
         unseen = synthetic and channel.hangup is None
         ended = channel.hangup_timestamp
         if not isinstance(ended, int):
             ended = self._blind_since if self._blind_since is not None else latest_of(last_seen)
-        live.keep(
-            evolve(
-                leg_of(channel),
-                ended=ended,
-                outcome="unknown" if unseen else leg_outcome(channel),
-            )
-        )
+        live.keep(leg_of(channel, ended, "unknown" if unseen else leg_outcome(channel)))
         live.rung.discard(uuid)
         live.guests.discard(uuid)
         live.complete = live.complete and not synthetic
@@ -314,10 +307,10 @@ class CallTracker:
                 self._is(guest, synthetic=not live.complete)
         elif led:
             heir = live.line
-            alone = isinstance(heir.state, Bridged) and other_of(heir) not in live.legs
+            alone = heir.talks and heir.other not in live.legs
             # Telephones that rang for who is gone fall silent in a moment; who talked to them
             # alone is sent on, or ends.
-            if not (alone or isinstance(heir.state, Ringing) or uuid_of(heir) in live.guests):
+            if not (alone or heir.rings or heir.uuid in live.guests):
                 self._move(live, ended)
 
     def _finish(self, live: Live, ended: int, *, unseen: bool) -> None:
@@ -332,14 +325,7 @@ class CallTracker:
         by_caller = leg is not None and leg.uuid == live.first
         ended_by = who_ended_it(last, hangup, by_caller=by_caller, alone=len(legs) == 1)
         disposition, where = disposition_of(live.phases, hangup, ended_by)
-        call = evolve(
-            live.picture(),
-            ended=ended,
-            disposition=disposition,
-            abandoned_in=where,
-            ended_by=ended_by,
-            hangup=hangup,
-        )
+        call = live.picture(ended, disposition, where, ended_by, hangup)
         del self._live[live.id]
         self._parked.pop(live.id, None)
         if not any(leg.uuid == live.first for leg in live.ended_legs):
