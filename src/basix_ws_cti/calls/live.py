@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define, evolve, field
 
 from basix_ws_cti.drafts import constructor
 from basix_ws_cti.elements import Channel, Hangup
@@ -85,6 +85,8 @@ class Live:
     guests: set[str] = Factory(set)
     # Whose phase the last one is.
     led_by: str = ""
+    # The line as it was when it was looked at last.
+    followed: LiveLeg = field(init=False)
     # Who talks, or talked last, by their legs' uuids: the line first.
     talkers: dict[str | None, Party] = Factory(dict)
     # Uuids of its legs, and of those that they name.
@@ -208,17 +210,25 @@ class Live:
             del self.ended_legs[next(idle, 0)]
             del self.finals[:-MAX_ENDED_LEGS]
 
-    def enter(self, phase: Phase) -> Phase | None:
-        """Take in what the line does; the phase before, if this is one of its own."""
+    def enter(self, at: int = 0) -> Phase | None:
+        """Take in what the line does, since ``at`` at the earliest.
+
+        Returns the phase before, if this is one of its own.
+        """
         last = self.phases[-1]
         line = self.line
+        if line is self.followed and last.kind != "talking":
+            return None  # of who talks more may be known now
+        self.followed = line
+        phase = self.doing(at)
+        known = phase.party == last.party
         same = (phase.kind, phase.place, phase.by) == (last.kind, last.place, last.by)
         if phase.kind == "talking" and same:
             same = {line.uuid, line.other} == self.talkers.keys()
-        elif phase.party != last.party:
+        elif not known:
             same = same and phase.started <= last.started
         if same:
-            if phase.party != last.party:
+            if not known:
                 self.phases[-1] = evolve(last, party=phase.party)
             return None
         self.led_by = line.uuid

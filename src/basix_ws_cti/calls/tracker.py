@@ -189,11 +189,11 @@ class CallTracker:
             phase = evolve(phase, started=started)
         live.phases.append(phase)
         self._note_slot(live)
-        live.led_by = uuid
+        live.followed, live.led_by = leg, uuid
         self._live[live.id] = live
         self._name(live.first, live)
         self._events.append(CallStarted(live.picture()))
-        self._note_talk(live, live.line)
+        self._note_talk(live)
         return live
 
     def _join(self, one: Live, other: Live, at: int | None) -> Live:
@@ -233,16 +233,15 @@ class CallTracker:
 
     def _move(self, live: Live, at: int = 0) -> None:
         """The line may be doing something else now; since ``at`` at the earliest."""
-        line = live.line
-        before = live.enter(live.doing(at))
+        before = live.enter(at)
         if before is None:
-            self._note_talk(live, line)
+            self._note_talk(live)
             return
-        now = live.phases[-1]
+        now, line = live.phases[-1], live.followed
         self._note_slot(live)
         here = {line.uuid, line.other}
         gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
-        self._note_talk(live, line)
+        self._note_talk(live)
         self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
 
     def _note_slot(self, live: Live) -> None:
@@ -251,8 +250,8 @@ class CallTracker:
         else:
             self._parked.pop(live.id, None)
 
-    def _note_talk(self, live: Live, line: LiveLeg) -> None:
-        phase = live.phases[-1]
+    def _note_talk(self, live: Live) -> None:
+        line, phase = live.followed, live.phases[-1]
         if phase.kind == "talking":
             other = line.other
             behind = live.caller if other == live.first else phase.party
