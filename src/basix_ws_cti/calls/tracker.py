@@ -88,33 +88,35 @@ class CallTracker:
         A ``Gap`` before synthetic changes says when the client went blind: that is when calls
         that are gone since then are taken to have ended.
         """
-        events: list[CallEvent] = []
+        self._events = []
         for change in _in_order(changes):
-            events += self._take(change)
+            self._take(change)
         self._blind_since = None
-        return events
+        return self._events
 
     def steps(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
         """The same a step at a time: what came of one change after another."""
         for change in _in_order(changes):
-            yield self._take(change)
+            self._events = []
+            self._take(change)
+            yield self._events
         self._blind_since = None
 
-    def _take(self, change: Change | Gap) -> list[CallEvent]:
-        self._events = []
+    def _take(self, change: Change | Gap) -> None:
         if isinstance(change, Gap):
             self._blind_since = int(change.started.timestamp() * 1_000_000)
             for live in self._live.values():
                 live.complete = False
-        elif change.element_name == "channel" and change.key is not None:
+        elif change.element_name == "channel":
             channel: Channel = change.element  # type: ignore[assignment]
             if channel.key is None:  # it goes by its position, as in the mirror
+                if change.key is None:
+                    return
                 channel = evolve(channel, uuid=str(change.key))
             if isinstance(change, Removed):
                 self._ends(channel, synthetic=change.synthetic)
             else:
                 self._is(LiveLeg.of(channel), synthetic=change.synthetic)
-        return self._events
 
     # -- a leg is there ---------------------------------------------------------------
 
