@@ -19,6 +19,7 @@ from .reading import (
     party_behind,
     phase_of,
     since,
+    until,
 )
 
 _make_call = constructor(Call)
@@ -41,6 +42,8 @@ class LiveLeg:
     other: str | None  # what names the channel at the other end
     outside: bool  # whether it is, or is about to be, somebody's outside
     heard: str | None  # what it says that the caller directory says of the other end
+    rings: bool  # whether it is a telephone that rings
+    talks: bool  # whether it is connected to another
 
     @classmethod
     def of(cls, channel: Channel) -> Self:
@@ -53,17 +56,9 @@ class LiveLeg:
             other_of(channel),
             calls_outside(channel),
             heard_of(channel),
+            isinstance(channel.state, Ringing),
+            isinstance(channel.state, Bridged),
         )
-
-    @property
-    def rings(self) -> bool:
-        """Whether it is a telephone that rings."""
-        return isinstance(self.channel.state, Ringing)
-
-    @property
-    def talks(self) -> bool:
-        """Whether it is connected to another."""
-        return isinstance(self.channel.state, Bridged)
 
 
 @define(eq=False)
@@ -233,7 +228,7 @@ class Live:
             return None
         self.led_by = line.uuid
         start = max(phase.started, last.started)
-        self.phases[-1] = closed = evolve(last, ended=start)
+        self.phases[-1] = closed = until(last, start)
         self.phases.append(phase if phase.started == start else evolve(phase, started=start))
         self.finals.clear()
         if len(self.phases) > MAX_PHASES:

@@ -146,6 +146,11 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
     return _make_phase(kind, started, None, party, place, by)
 
 
+def until(phase: Phase, ended: int) -> Phase:
+    """A phase that has ended."""
+    return _make_phase(phase.kind, phase.started, ended, phase.party, phase.place, phase.by)
+
+
 def leg_of(channel: Channel, ended: int | None = None, outcome: Disposition | None = None) -> Leg:
     """A channel as a leg of its call, as far as it has come."""
     return _make_leg(

@@ -31,7 +31,7 @@ from .events import (
 )
 from .live import Live, LiveLeg
 from .model import NOBODY, Call, Party, Phase
-from .reading import is_second, latest_of, leg_of, since, uuid_of
+from .reading import is_second, latest_of, leg_of, since, until, uuid_of
 
 # Calls of which others' legs are not shown, and whose ids are not given again.
 MAX_ENDED_UNSEEN = 1000
@@ -208,7 +208,7 @@ class CallTracker:
             CallEnded(
                 evolve(
                     call,
-                    phases=(*call.phases[:-1], evolve(last, ended=end)),
+                    phases=(*call.phases[:-1], until(last, end)),
                     ended=end,
                     disposition="answered",
                     joined=older.id,
@@ -317,7 +317,7 @@ class CallTracker:
     def _finish(self, live: Live, ended: int, *, unseen: bool) -> None:
         last = live.phases[-1]
         ended = max(ended, last.started)
-        live.phases[-1] = last = evolve(last, ended=ended)
+        live.phases[-1] = last = until(last, ended)
         legs = live.finals
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in live.talkers]
