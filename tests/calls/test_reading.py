@@ -8,6 +8,7 @@ from basix_ws_cti import Channel
 from basix_ws_cti.calls import Party, Phase
 from basix_ws_cti.calls.reading import (
     calls_outside,
+    heard_of,
     is_second,
     latest_of,
     leg_of,
@@ -100,6 +101,21 @@ def test_who_is_at_the_end(fields, party):
 def test_who_is_behind(info, party):
     """Of who is at the other end a channel knows what its other_info says."""
     assert party_behind(Channel(uuid="a", other_info=info)) == party
+
+
+@pytest.mark.parametrize(
+    ("info", "heard"),
+    [
+        (None, None),
+        ("raw", None),
+        (OtherInfo(type="user", whoscall="w"), None),
+        (OtherInfo(type="end_user", whoscall="w"), "w"),
+    ],
+)
+def test_what_is_heard_of_who_is_behind(info, heard):
+    """The caller directory's word is on who is outside: the same as of the party behind."""
+    leg = Channel(uuid="a", other_info=info)
+    assert heard_of(leg) == party_behind(leg).whoscall == heard
 
 
 @pytest.mark.parametrize(

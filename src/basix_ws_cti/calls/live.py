@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from attrs import Factory, define, evolve
+from typing import Self
 
-from basix_ws_cti.elements import Channel
+from attrs import Factory, define, evolve, field
+
+from basix_ws_cti.drafts import constructor
+from basix_ws_cti.elements import Channel, Hangup
 from basix_ws_cti.states import Bridged, Ringing
 
-from .model import NOBODY, Call, Direction, Leg, Party, Phase
+from .model import NOBODY, Call, Direction, Disposition, Leg, Party, Phase, Side, Where
 from .reading import (
     calls_outside,
+    heard_of,
     leg_of,
-    offered,
     other_of,
     party_behind,
-    party_of,
     phase_of,
     since,
-    uuid_of,
+    until,
 )
+
+_make_call = constructor(Call)
 
 # Legs of a call that ended and are kept; a queue that rings the same telephones for hours
 # has thousands. Of those beyond it the oldest that never answered go.
@@ -26,6 +30,35 @@ MAX_ENDED_LEGS = 200
 
 # Phases of a call that are kept; the oldest two become one beyond it.
 MAX_PHASES = 1000
+
+
+@define(eq=False)
+class LiveLeg:
+    """A leg of such a call: its channel, and what that tells, read once."""
+
+    channel: Channel
+    picture: Leg
+    uuid: str
+    other: str | None  # what names the channel at the other end
+    outside: bool  # whether it is, or is about to be, somebody's outside
+    heard: str | None  # what it says that the caller directory says of the other end
+    rings: bool  # whether it is a telephone that rings
+    talks: bool  # whether it is connected to another
+
+    @classmethod
+    def of(cls, channel: Channel) -> Self:
+        """What a channel tells."""
+        leg = leg_of(channel)
+        return cls(
+            channel,
+            leg,
+            leg.uuid,
+            other_of(channel),
+            calls_outside(channel),
+            heard_of(channel),
+            isinstance(channel.state, Ringing),
+            isinstance(channel.state, Bridged),
+        )
 
 
 @define(eq=False)
@@ -39,7 +72,7 @@ class Live:
     caller: Party = NOBODY
     called_number: str | None = None
     direction: Direction = "internal"
-    legs: dict[str, Channel] = Factory(dict)
+    legs: dict[str, LiveLeg] = Factory(dict)
     ended_legs: list[Leg] = Factory(list)
     phases: list[Phase] = Factory(list)
     rung: set[str] = Factory(set)
@@ -47,6 +80,8 @@ class Live:
     guests: set[str] = Factory(set)
     # Whose phase the last one is.
     led_by: str = ""
+    # The line as it was when it was looked at last.
+    followed: LiveLeg = field(init=False)
     # Who talks, or talked last, by their legs' uuids: the line first.
     talkers: dict[str | None, Party] = Factory(dict)
     # Uuids of its legs, and of those that they name.
@@ -60,25 +95,28 @@ class Live:
     transfers: int = 0
 
     @property
-    def line(self) -> Channel:
+    def line(self) -> LiveLeg:
         """The leg that leads: the first, or who is left of those who talked, or the oldest."""
         first = self.legs.get(self.first)
         if first is not None:
             return first
 
-        def place(leg: Channel) -> tuple[bool, bool, int]:
-            uuid = uuid_of(leg)
-            idle = isinstance(leg.state, Ringing) or uuid in self.guests
-            return idle, uuid not in self.talkers, offered(leg) or 0
+        def place(leg: LiveLeg) -> tuple[bool, bool, int]:
+            uuid = leg.uuid
+            return (
+                leg.rings or uuid in self.guests,
+                uuid not in self.talkers,
+                leg.picture.offered or 0,
+            )
 
         return min(self.legs.values(), key=place)
 
-    def take(self, uuid: str, channel: Channel) -> None:
+    def take(self, leg: LiveLeg) -> None:
         """A leg is there, or is another now."""
-        self.legs[uuid] = channel
-        if isinstance(channel.state, Bridged):
+        uuid, began = leg.uuid, leg.picture.offered
+        self.legs[uuid] = leg
+        if leg.talks:
             self.guests.discard(uuid)
-        began = offered(channel)
         # A time of zero says as little as none.
         if uuid == self.first and began and began < self.started:
             # The first leg, after another that was made for it.
@@ -88,29 +126,44 @@ class Live:
     def doing(self, at: int = 0) -> Phase:
         """What its line does, and since when: since ``at`` at the earliest."""
         line = self.line
-        entered = since(line)
+        entered = since(line.channel)
         if entered is None:
             entered = self.phases[-1].started if self.phases else at
         # With the first leg, if that is not shown to us, is the line itself.
-        other = other_of(line)
+        other = line.other
         partner = line if other == self.first else self.legs.get(other or "")
-        return phase_of(line, partner, max(entered, at))
+        return phase_of(
+            line.channel, None if partner is None else partner.channel, max(entered, at)
+        )
 
-    def picture(self) -> Call:
-        """The call as it is now."""
-        living = [leg_of(channel) for channel in self.legs.values()]
-        return Call(
-            id=self.id,
-            direction=self.direction,
-            caller=self.caller,
-            called_number=self.called_number,
-            started=self.started,
-            phases=tuple(self.phases),
-            legs=(*self.ended_legs, *living),
-            answered=self.answered,
-            answered_by=self.answered_by,
-            transfers=self.transfers,
-            complete=self.complete,
+    def picture(
+        self,
+        ended: int | None = None,
+        disposition: Disposition | None = None,
+        abandoned_in: Where | None = None,
+        ended_by: Side | None = None,
+        hangup: Hangup | None = None,
+    ) -> Call:
+        """The call as it is now, or as it was when it ended."""
+        living = [leg.picture for leg in self.legs.values()]
+        return _make_call(
+            self.id,
+            self.direction,
+            self.caller,
+            self.called_number,
+            self.started,
+            tuple(self.phases),
+            (*self.ended_legs, *living),
+            self.answered,
+            self.answered_by,
+            self.transfers,
+            self.complete,
+            ended,
+            disposition,
+            abandoned_in,
+            ended_by,
+            hangup,
+            None,
         )
 
     def describe(self) -> bool:
@@ -119,19 +172,19 @@ class Live:
         legs = self.legs.values()
         before = (self.caller, self.called_number, self.direction)
         if first is not None:
-            self.caller = party_of(first)
+            self.caller = first.picture.party
             if self.caller.whoscall is None:  # others say that of it
                 heard = before[0].whoscall
                 for leg in legs:
-                    if other_of(leg) == self.first and (told := party_behind(leg).whoscall):
-                        heard = told
+                    if leg.heard and leg.other == self.first:
+                        heard = leg.heard
                         break
                 if heard is not None:
                     self.caller = evolve(self.caller, whoscall=heard)
-            self.called_number = first.called_number
-            outside = first.peer_location == "external"
+            self.called_number = first.channel.called_number
+            outside = first.channel.peer_location == "external"
         elif not any(leg.uuid == self.first for leg in self.ended_legs):  # it is not shown to us
-            line = self.line
+            line = self.line.channel
             self.caller = party_behind(line)
             self.called_number = line.called_number
             outside = self.caller.user_id is None
@@ -139,7 +192,7 @@ class Live:
             outside = self.direction == "inbound"
         if outside:
             self.direction = "inbound"
-        elif any(map(calls_outside, legs)):
+        elif any(leg.outside for leg in legs):
             self.direction = "outbound"
         return (self.caller, self.called_number, self.direction) != before
 
@@ -152,22 +205,30 @@ class Live:
             del self.ended_legs[next(idle, 0)]
             del self.finals[:-MAX_ENDED_LEGS]
 
-    def enter(self, phase: Phase) -> Phase | None:
-        """Take in what the line does; the phase before, if this is one of its own."""
+    def enter(self, at: int = 0) -> Phase | None:
+        """Take in what the line does, since ``at`` at the earliest.
+
+        Returns the phase before, if this is one of its own.
+        """
         last = self.phases[-1]
         line = self.line
+        if line is self.followed and last.kind != "talking":
+            return None  # of who talks more may be known now
+        self.followed = line
+        phase = self.doing(at)
+        known = phase.party == last.party
         same = (phase.kind, phase.place, phase.by) == (last.kind, last.place, last.by)
         if phase.kind == "talking" and same:
-            same = {uuid_of(line), other_of(line)} == self.talkers.keys()
-        elif phase.party != last.party:
+            same = {line.uuid, line.other} == self.talkers.keys()
+        elif not known:
             same = same and phase.started <= last.started
         if same:
-            if phase.party != last.party:
+            if not known:
                 self.phases[-1] = evolve(last, party=phase.party)
             return None
-        self.led_by = uuid_of(line)
+        self.led_by = line.uuid
         start = max(phase.started, last.started)
-        self.phases[-1] = closed = evolve(last, ended=start)
+        self.phases[-1] = closed = until(last, start)
         self.phases.append(phase if phase.started == start else evolve(phase, started=start))
         self.finals.clear()
         if len(self.phases) > MAX_PHASES:

@@ -22,9 +22,9 @@ from basix_ws_cti.states import (
     XmlIvr,
 )
 
-from .model import NOBODY, Leg, Party, Phase
+from .model import NOBODY, Disposition, Leg, Party, Phase
 
-# Made several times at each event.
+# Made at each event.
 _make_leg, _make_party, _make_phase = constructor(Leg), constructor(Party), constructor(Phase)
 
 
@@ -56,6 +56,12 @@ def party_behind(channel: Channel) -> Party:
     return _make_party(None, None, info.address, name, person, info.whoscall)
 
 
+def heard_of(channel: Channel) -> str | None:
+    """What a channel says that the caller directory says of who is at its other end."""
+    info = channel.other_info
+    return info.whoscall if isinstance(info, OtherInfo) and info.type != "user" else None
+
+
 def uuid_of(channel: Channel) -> str:
     """What names a channel, as text: a number may have come instead."""
     key = channel.key
@@ -65,7 +71,7 @@ def uuid_of(channel: Channel) -> str:
 def other_of(channel: Channel) -> str | None:
     """What names the channel at the other end; ``None``: nothing, or nothing that could."""
     other: object = channel.other_uuid
-    if type(other) is str and other:  # asked several times at each event
+    if type(other) is str and other:
         return other
     return str(other) if isinstance(other, str | int) and other != "" else None
 
@@ -140,7 +146,12 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
     return _make_phase(kind, started, None, party, place, by)
 
 
-def leg_of(channel: Channel) -> Leg:
+def until(phase: Phase, ended: int) -> Phase:
+    """A phase that has ended."""
+    return _make_phase(phase.kind, phase.started, ended, phase.party, phase.place, phase.by)
+
+
+def leg_of(channel: Channel, ended: int | None = None, outcome: Disposition | None = None) -> Leg:
     """A channel as a leg of its call, as far as it has come."""
     return _make_leg(
         uuid_of(channel),
@@ -148,9 +159,9 @@ def leg_of(channel: Channel) -> Leg:
         channel.direction,
         offered(channel),
         _moment(channel.answer_timestamp),
-        None,
+        ended,
         channel.hangup,
-        None,
+        outcome,
     )
 
 

@@ -15,7 +15,6 @@ from attrs import evolve
 
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.mirror import Added, Change, Changed, Removed
-from basix_ws_cti.states import Bridged, Ringing
 from basix_ws_cti.status import Gap
 
 from .endings import decisive, disposition_of, leg_outcome, who_ended_it
@@ -30,9 +29,9 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .live import Live
+from .live import Live, LiveLeg
 from .model import NOBODY, Call, Party, Phase
-from .reading import is_second, latest_of, leg_of, offered, other_of, party_of, since, uuid_of
+from .reading import is_second, latest_of, leg_of, since, until, uuid_of
 
 # Calls of which others' legs are not shown, and whose ids are not given again.
 MAX_ENDED_UNSEEN = 1000
@@ -89,69 +88,71 @@ class CallTracker:
         A ``Gap`` before synthetic changes says when the client went blind: that is when calls
         that are gone since then are taken to have ended.
         """
-        events: list[CallEvent] = []
+        self._events = []
         for change in _in_order(changes):
-            events += self._take(change)
+            self._take(change)
         self._blind_since = None
-        return events
+        return self._events
 
     def steps(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
         """The same a step at a time: what came of one change after another."""
         for change in _in_order(changes):
-            yield self._take(change)
+            self._events = []
+            self._take(change)
+            yield self._events
         self._blind_since = None
 
-    def _take(self, change: Change | Gap) -> list[CallEvent]:
-        self._events = []
+    def _take(self, change: Change | Gap) -> None:
         if isinstance(change, Gap):
             self._blind_since = int(change.started.timestamp() * 1_000_000)
             for live in self._live.values():
                 live.complete = False
-        elif change.element_name == "channel" and change.key is not None:
+        elif change.element_name == "channel":
             channel: Channel = change.element  # type: ignore[assignment]
             if channel.key is None:  # it goes by its position, as in the mirror
+                if change.key is None:
+                    return
                 channel = evolve(channel, uuid=str(change.key))
             if isinstance(change, Removed):
                 self._ends(channel, synthetic=change.synthetic)
             else:
-                self._is(channel, synthetic=change.synthetic)
-        return self._events
+                self._is(LiveLeg.of(channel), synthetic=change.synthetic)
 
     # -- a leg is there ---------------------------------------------------------------
 
-    def _is(self, channel: Channel, *, synthetic: bool) -> None:
-        uuid = uuid_of(channel)
-        live = self._call_with(channel, synthetic=synthetic)
+    def _is(self, leg: LiveLeg, *, synthetic: bool) -> None:
+        uuid = leg.uuid
+        live = self._call_with(leg, synthetic=synthetic)
         live.complete = live.complete and not synthetic
-        begins = live.legs.get(uuid) is channel  # and is described as it is
-        live.take(uuid, channel)
-        for name in (uuid, other_of(channel)):
-            if name and (name == uuid or name not in self._call_of):
-                self._name(name, live)
+        begins = live.legs.get(uuid) is leg  # and is described as it is
+        live.take(leg)
+        self._name(uuid, live)
+        if leg.other is not None and leg.other not in self._call_of:
+            self._name(leg.other, live)
         told = len(self._events)
         described = not begins and live.describe()
         if not begins:
             self._move(live)
-        if not isinstance(channel.state, Ringing):
+        if not leg.rings:
             live.rung.discard(uuid)
         elif uuid not in live.rung:
             live.rung.add(uuid)
-            self._events.append(CallRinging(live.picture(), party_of(channel)))
+            self._events.append(CallRinging(live.picture(), leg.picture.party))
         if described and len(self._events) == told:
             self._events.append(CallUpdated(live.picture()))
 
-    def _call_with(self, channel: Channel, *, synthetic: bool) -> Live:
+    def _call_with(self, leg: LiveLeg, *, synthetic: bool) -> Live:
         """The call that a leg belongs to; a new one, if it names none."""
-        uuid = uuid_of(channel)
-        named = self._call_of.get(other_of(channel) or "")
+        uuid = leg.uuid
+        named = self._call_of.get(leg.other or "")
         live = self._call_of.get(uuid) or named
         if live is None:
-            live = self._fetched_by(channel)
+            live = self._fetched_by(leg.channel)
             if live is None:
-                return self._begins(channel, synthetic=synthetic)
+                return self._begins(leg, synthetic=synthetic)
             live.guests.add(uuid)
-        elif named is not None and named is not live and isinstance(channel.state, Bridged):
-            return self._join(live, named, since(channel))
+        elif named is not None and named is not live and leg.talks:
+            return self._join(live, named, since(leg.channel))
         return live
 
     def _fetched_by(self, channel: Channel) -> Live | None:
@@ -167,34 +168,34 @@ class CallTracker:
                 return live
         return None
 
-    def _begins(self, channel: Channel, *, synthetic: bool) -> Live:
-        uuid = uuid_of(channel)
-        entered = since(channel)
-        started = offered(channel) or entered or 0
+    def _begins(self, leg: LiveLeg, *, synthetic: bool) -> Live:
+        uuid = leg.uuid
+        entered = since(leg.channel)
+        started = leg.picture.offered or entered or 0
         # A leg that the PBX offers on behalf of another names the first: that one may not be
         # shown to us, or come later.
-        first = (other_of(channel) if is_second(channel) else None) or uuid
+        first = (leg.other if is_second(leg.channel) else None) or uuid
         live = Live(
             id=uuid if first in self._ended_unseen else first,
             first=first,
             started=started,
             complete=not synthetic,
         )
-        live.take(uuid, channel)
+        live.take(leg)
         live.describe()
         phase = live.doing(started)
         if synthetic and entered is not None and entered > started:
             # What it did before is not known.
             live.phases.append(Phase(kind="unknown", started=started, ended=entered))
-        else:
+        elif phase.started != started:
             phase = evolve(phase, started=started)
         live.phases.append(phase)
         self._note_slot(live)
-        live.led_by = uuid
+        live.followed, live.led_by = leg, uuid
         self._live[live.id] = live
         self._name(live.first, live)
         self._events.append(CallStarted(live.picture()))
-        self._note_talk(live, live.line)
+        self._note_talk(live)
         return live
 
     def _join(self, one: Live, other: Live, at: int | None) -> Live:
@@ -207,7 +208,7 @@ class CallTracker:
             CallEnded(
                 evolve(
                     call,
-                    phases=(*call.phases[:-1], evolve(last, ended=end)),
+                    phases=(*call.phases[:-1], until(last, end)),
                     ended=end,
                     disposition="answered",
                     joined=older.id,
@@ -234,16 +235,15 @@ class CallTracker:
 
     def _move(self, live: Live, at: int = 0) -> None:
         """The line may be doing something else now; since ``at`` at the earliest."""
-        line = live.line
-        before = live.enter(live.doing(at))
+        before = live.enter(at)
         if before is None:
-            self._note_talk(live, line)
+            self._note_talk(live)
             return
-        now = live.phases[-1]
+        now, line = live.phases[-1], live.followed
         self._note_slot(live)
-        here = {uuid_of(line), other_of(line)}
+        here = {line.uuid, line.other}
         gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
-        self._note_talk(live, line)
+        self._note_talk(live)
         self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
 
     def _note_slot(self, live: Live) -> None:
@@ -252,13 +252,13 @@ class CallTracker:
         else:
             self._parked.pop(live.id, None)
 
-    def _note_talk(self, live: Live, line: Channel) -> None:
-        phase = live.phases[-1]
+    def _note_talk(self, live: Live) -> None:
+        line, phase = live.followed, live.phases[-1]
         if phase.kind == "talking":
-            other = other_of(line)
+            other = line.other
             behind = live.caller if other == live.first else phase.party
             before = live.talkers.keys()
-            live.talkers = {uuid_of(line): party_of(line), other: behind}
+            live.talkers = {line.uuid: line.picture.party, other: behind}
             # At the same answer again more may be known of who it is.
             again = not live.transfers and before == live.talkers.keys()
             if live.answered is None or (again and live.answered == phase.started):
@@ -288,19 +288,13 @@ class CallTracker:
         live = self._call_of.get(uuid)
         if live is None or uuid not in live.legs:
             return
-        led = uuid_of(live.line) == uuid
-        last_seen = live.legs.pop(uuid)
+        led = live.line.uuid == uuid
+        last_seen = live.legs.pop(uuid).channel
         unseen = synthetic and channel.hangup is None
         ended = channel.hangup_timestamp
         if not isinstance(ended, int):
             ended = self._blind_since if self._blind_since is not None else latest_of(last_seen)
-        live.keep(
-            evolve(
-                leg_of(channel),
-                ended=ended,
-                outcome="unknown" if unseen else leg_outcome(channel),
-            )
-        )
+        live.keep(leg_of(channel, ended, "unknown" if unseen else leg_outcome(channel)))
         live.rung.discard(uuid)
         live.guests.discard(uuid)
         live.complete = live.complete and not synthetic
@@ -314,16 +308,16 @@ class CallTracker:
                 self._is(guest, synthetic=not live.complete)
         elif led:
             heir = live.line
-            alone = isinstance(heir.state, Bridged) and other_of(heir) not in live.legs
+            alone = heir.talks and heir.other not in live.legs
             # Telephones that rang for who is gone fall silent in a moment; who talked to them
             # alone is sent on, or ends.
-            if not (alone or isinstance(heir.state, Ringing) or uuid_of(heir) in live.guests):
+            if not (alone or heir.rings or heir.uuid in live.guests):
                 self._move(live, ended)
 
     def _finish(self, live: Live, ended: int, *, unseen: bool) -> None:
         last = live.phases[-1]
         ended = max(ended, last.started)
-        live.phases[-1] = last = evolve(last, ended=ended)
+        live.phases[-1] = last = until(last, ended)
         legs = live.finals
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in live.talkers]
@@ -332,14 +326,7 @@ class CallTracker:
         by_caller = leg is not None and leg.uuid == live.first
         ended_by = who_ended_it(last, hangup, by_caller=by_caller, alone=len(legs) == 1)
         disposition, where = disposition_of(live.phases, hangup, ended_by)
-        call = evolve(
-            live.picture(),
-            ended=ended,
-            disposition=disposition,
-            abandoned_in=where,
-            ended_by=ended_by,
-            hangup=hangup,
-        )
+        call = live.picture(ended, disposition, where, ended_by, hangup)
         del self._live[live.id]
         self._parked.pop(live.id, None)
         if not any(leg.uuid == live.first for leg in live.ended_legs):

@@ -1,0 +1,76 @@
+"""What a call that goes on reads of its legs, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+import pytest
+
+from basix_ws_cti import Channel
+from basix_ws_cti.calls import CallRinging, CallTracker, live
+from basix_ws_cti.mirror import Added, Changed
+from basix_ws_cti.states import Calling, Ivr, Ringing
+
+LINE = Channel(
+    uuid="line",
+    state=Calling(ts=1, target_location="int", target_type="group", group_id=9),
+    direction="inbound",
+    offer_timestamp=1,
+)
+
+
+def telephone(number):
+    return Channel(
+        uuid=f"telephone {number}",
+        state=Ringing(ts=2),
+        direction="outbound",
+        offer_timestamp=2,
+        other_uuid="line",
+        user_id=number,
+    )
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """How often a channel is read as a leg, by its uuid, and what a line does."""
+    counts = Counter()
+
+    def counting(function):
+        def called(channel, *rest):
+            counts[function.__name__, channel.uuid] += 1
+            return function(channel, *rest)
+
+        return called
+
+    for name in ("leg_of", "phase_of"):
+        monkeypatch.setattr(live, name, counting(getattr(live, name)))
+    return counts
+
+
+def test_each_leg_is_read_once(read):
+    """However many telephones ring for a call, each change reads the one leg that it is of."""
+    tracker = CallTracker([LINE])
+    events = tracker.apply([Added("channel", telephone(number)) for number in range(20)])
+    assert [type(event) for event in events] == [CallRinging] * 20
+    assert len(tracker.calls["line"].legs) == 21
+    assert read == {
+        ("leg_of", "line"): 1,
+        ("phase_of", "line"): 1,
+        **{("leg_of", f"telephone {number}"): 1 for number in range(20)},
+    }
+    tracker.apply([Changed("channel", attrs.evolve(LINE, state=Ivr(ts=3)), LINE)])
+    assert (read["leg_of", "line"], read["phase_of", "line"]) == (2, 2)
+    assert read.total() == 20 + 4
+
+
+def test_pictures_share_the_legs_that_are_the_same():
+    """Of a leg that is as it was, each picture of its call holds the same."""
+    tracker = CallTracker([LINE])
+    first, second = tracker.apply([Added("channel", telephone(number)) for number in range(2)])
+    assert first.call.legs[0] is second.call.legs[0]
+    assert first.call.legs[1] is second.call.legs[1]
+    tracker.apply([Changed("channel", attrs.evolve(LINE, answer_timestamp=3), LINE)])
+    now = tracker.calls["line"]
+    assert (first.call.legs[0].answered, now.legs[0].answered) == (None, 3)
+    assert now.legs[1:] == second.call.legs[1:]
