@@ -75,7 +75,6 @@ class Live:
     legs: dict[str, LiveLeg] = Factory(dict)
     ended_legs: list[Leg] = Factory(list)
     phases: list[Phase] = Factory(list)
-    rung: set[str] = Factory(set)
     # Legs that want to fetch the call, and do not talk yet.
     guests: set[str] = Factory(set)
     # Whose phase the last one is.

@@ -124,19 +124,18 @@ class CallTracker:
         uuid = leg.uuid
         live = self._call_with(leg, synthetic=synthetic)
         live.complete = live.complete and not synthetic
-        begins = live.legs.get(uuid) is leg  # and is described as it is
+        before = live.legs.get(uuid)
+        begins = before is leg  # and is described as it is
         live.take(leg)
-        self._name(uuid, live)
+        if before is None:
+            self._name(uuid, live)
         if leg.other is not None and leg.other not in self._call_of:
             self._name(leg.other, live)
         told = len(self._events)
         described = not begins and live.describe()
         if not begins:
             self._move(live)
-        if not leg.rings:
-            live.rung.discard(uuid)
-        elif uuid not in live.rung:
-            live.rung.add(uuid)
+        if leg.rings and (begins or before is None or not before.rings):
             self._events.append(CallRinging(live.picture(), leg.picture.party))
         if described and len(self._events) == told:
             self._events.append(CallUpdated(live.picture()))
@@ -194,6 +193,7 @@ class CallTracker:
         live.followed, live.led_by = leg, uuid
         self._live[live.id] = live
         self._name(live.first, live)
+        self._name(uuid, live)
         self._events.append(CallStarted(live.picture()))
         self._note_talk(live)
         return live
@@ -218,7 +218,6 @@ class CallTracker:
         del self._live[younger.id]
         self._parked.pop(younger.id, None)
         older.legs |= younger.legs
-        older.rung |= younger.rung
         older.guests |= younger.guests
         older.complete = older.complete and younger.complete
         for uuid in younger.names:
@@ -295,7 +294,6 @@ class CallTracker:
         if not isinstance(ended, int):
             ended = self._blind_since if self._blind_since is not None else latest_of(last_seen)
         live.keep(leg_of(channel, ended, "unknown" if unseen else leg_outcome(channel)))
-        live.rung.discard(uuid)
         live.guests.discard(uuid)
         live.complete = live.complete and not synthetic
         if uuid != live.first:
