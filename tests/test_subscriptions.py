@@ -552,6 +552,17 @@ def test_nobody_is_kept_alive():
     assert drain(kept) == [added(1)]
 
 
+def test_nobody_is_remembered():
+    """Of many that come and are dropped nothing is left, though nothing is done as they are."""
+    everybody, kept = Subscribers(), subscription()
+    everybody.add(kept)
+    for _ in range(10):
+        everybody.add(subscription())
+        gc.collect()
+    everybody.discard(kept)
+    assert everybody._references == ()
+
+
 def test_leaving_while_told():
     """Who goes while an item is offered, by its own doing or another's, is no error."""
     everybody = Subscribers()

@@ -190,13 +190,12 @@ class Subscribers(Generic[T]):
 
     def add(self, subscription: Subscription[T]) -> None:
         """Tell it from now on."""
-        self._references += (ref(subscription, self._forget),)
+        # Those that were collected go now, and not when they are: that may be in another thread.
+        self._references = (*self._without(None), ref(subscription))
 
     def discard(self, subscription: Subscription[T]) -> None:
         """Tell it no more; it may have gone already."""
-        for reference in self._references:
-            if reference() is subscription:
-                self._forget(reference)
+        self._references = self._without(subscription)
 
     def offer(self, item: T, report: Callable[[BaseException, object], None]) -> None:
         """Offer an item to each; what their filters raise is reported and harms nobody."""
@@ -208,8 +207,8 @@ class Subscribers(Generic[T]):
                 except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its filter's
                     report(error, subscription)
 
-    def _forget(self, reference: ReferenceType[Subscription[T]]) -> None:
-        self._references = tuple(one for one in self._references if one is not reference)
+    def _without(self, left: Subscription[T] | None) -> tuple[ReferenceType[Subscription[T]], ...]:
+        return tuple(one for one in self._references if one() not in {None, left})
 
 
 def _net_change(known: Element | None, exact: bool, last: T) -> T | None:  # noqa: FBT001
