@@ -15,6 +15,8 @@ from basix_ws_cti.simulator import Simulator
 # A shell that starts us in the background lets us ignore Ctrl-C, and those whom we start: the
 # tests that press it need it to work.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# It would hide what users see: a line that nobody flushed, or that can't be.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 # -- no secret comes out -------------------------------------------------------------------

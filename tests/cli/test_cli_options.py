@@ -336,7 +336,9 @@ def test_interrupted_at_once():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
-@pytest.mark.parametrize("arguments", [["--help"], ["listen", "-h"], ["schema"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["listen", "-h"], ["schema"], ["decode", "836a"]]
+)
 def test_a_full_disk(arguments):
     """What can't be written is one line on stderr and 1, be it the help alone."""
     with Path("/dev/full").open("w") as full:

@@ -21,7 +21,11 @@ def main() -> None:
     except KeyboardInterrupt:  # before there was a command to interrupt
         sys.exit(130)
     except OSError as error:  # the help can't be written: a command tells of its own
-        sys.exit(f"basix-ws-cti: {error}")
+        from .output import leave_nothing, say
+
+        say(str(error))
+        leave_nothing()
+        sys.exit(1)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise

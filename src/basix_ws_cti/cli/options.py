@@ -27,7 +27,7 @@ from attrs import field, frozen
 from basix_ws_cti.exceptions import BasixError, UsageError
 
 from .exits import exit_code, told
-from .output import nobody_reads, prepare, reader_is_gone, say
+from .output import leave_nothing, nobody_reads, prepare, reader_is_gone, say
 from .signals import at_once
 
 if TYPE_CHECKING:
@@ -268,6 +268,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 return
             if not isinstance(error, KeyboardInterrupt):
                 say(told(error))
+            leave_nothing()
             raise typer.Exit(exit_code(error)) from None
 
     del run.__wrapped__

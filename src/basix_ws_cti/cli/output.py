@@ -121,6 +121,14 @@ def reader_is_gone(error: BaseException) -> bool:
     )
 
 
+def leave_nothing() -> None:
+    """Before an error ends all: write what is left; what can't be written is not told twice."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        nobody_reads()
+
+
 def nobody_reads() -> None:
     """After the reader has gone: what is still to be flushed goes nowhere."""
     for stream in (sys.stdout, sys.stderr):
