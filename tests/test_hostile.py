@@ -194,8 +194,9 @@ def test_figures(name):
     assert ("(depth)" if name == "deep tuples" else "value") in got["verdict"]
 
 
-def test_growth_tells_square_from_line():
+def test_growth_tells_square_from_line(monkeypatch):
     """The ratio of a reader that takes the square of the size is no ratio of an honest one."""
+    monkeypatch.setattr(hostile, "LARGEST", 2 * hostile.MIB)
 
     def square(frame):
         for _ in range((len(frame) // 2**16) ** 2):
@@ -203,6 +204,16 @@ def test_growth_tells_square_from_line():
 
     assert 1.5 < hostile.growth(bytes, lambda frame: sum(map(int, frame))) < 2.5
     assert hostile.growth(bytes, square) > 3
+
+
+def test_growth_looks_beyond_a_step():
+    """What takes more once, from some size on, grows as it should at the next."""
+
+    def step(frame):
+        for _ in range(len(frame) // 2**10 * (1 if len(frame) <= hostile.MIB else 3)):
+            sum(frame[:4096])
+
+    assert hostile.growth(bytes, step) <= hostile.MAX_RATIO
 
 
 # What each session's frame is refused for; all others are read.
