@@ -26,12 +26,12 @@ from basix_ws_cti import (
     Mirror,
     Synced,
 )
-from basix_ws_cti.cli.history import History
-from basix_ws_cti.cli.wallboard import Wallboard
+from basix_ws_cti.board.feed_history import History
+from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.simulator import Pbx, scenarios
-from basix_ws_cti.simulator.sessions import opening
+from basix_ws_cti.simulator.frame_writer import Writer
+from basix_ws_cti.simulator.session_frames import opening
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
 
 HERE = Path(__file__).parent
 

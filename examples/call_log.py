@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from feed import feed, run
 
 from basix_ws_cti import CallEnded, CallRecord, CallStarted, Client
-from basix_ws_cti.calls.record import COLUMNS
+from basix_ws_cti.calls.call_record import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,9 +6,9 @@ import re
 from urllib.parse import unquote, unquote_plus
 
 from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
 
 # What is said of elements and tells of nobody.
 HARMLESS = {

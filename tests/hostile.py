@@ -23,8 +23,8 @@ from frames import Atom, Charlist, encode, field_spec
 
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import BasixError
-from basix_ws_cti.parser import MAX_FIELDS, MessageParser
-from basix_ws_cti.records import MAX_PARTED_TEXT
+from basix_ws_cti.parsing.parser import MAX_FIELDS, MessageParser
+from basix_ws_cti.parsing.record_decoder import MAX_PARTED_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -37,13 +37,13 @@ from pathlib import Path
 from proxy import Proxy
 
 from basix_ws_cti import to_dict
-from basix_ws_cti.backoff import Backoff
-from basix_ws_cti.client import Client
+from basix_ws_cti.client.backoff import Backoff
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.subscriptions import Gap, Lagged
 from basix_ws_cti.exceptions import FeedError
-from basix_ws_cti.mirror import Added, Removed
+from basix_ws_cti.mirror.changes import Added, Removed
 from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.simulator.faults import Say
-from basix_ws_cti.subscriptions import Gap, Lagged
 
 CLIENTS = 3  # of each simulator
 PAUSE = 0.12  # seconds between two faults of one client, in the middle

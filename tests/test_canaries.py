@@ -13,8 +13,8 @@ from canaries import SIMULATED, STEM, TOKEN, Watch, assert_clean, found_in, leak
 
 import basix_ws_cti
 from basix_ws_cti import Basic, Connection
-from basix_ws_cti.endpoint import secret_forms
 from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.transport.credentials import secret_forms
 
 
 @pytest.fixture

@@ -9,15 +9,7 @@ import frames
 import pytest
 from frames import BERT_NIL, Atom, Charlist
 
-from basix_ws_cti import (
-    FieldSpec,
-    InfoEvent,
-    InitialInfo,
-    MessageParser,
-    Msg,
-    SystemMsg,
-    to_dict,
-)
+from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, MessageParser, Msg, SystemMsg, to_dict
 
 FILE = Path(__file__).parent / "data" / "conformance.jsonl"
 SESSIONS = {

@@ -35,7 +35,7 @@ from basix_ws_cti.elements import (
     to_dict,
 )
 from basix_ws_cti.messages import FieldSpec
-from basix_ws_cti.records import record_reader
+from basix_ws_cti.parsing.record_decoder import record_reader
 from basix_ws_cti.states import Bridged, Calling, OtherState, Park
 from basix_ws_cti.terms import Regex
 

@@ -11,10 +11,12 @@ import tracemalloc
 import pytest
 from frames import Atom, field_spec, frame, info_event, initial_info
 
-from basix_ws_cti import numbering, parser, records, terms
+from basix_ws_cti import terms
 from basix_ws_cti.exceptions import BasixError
-from basix_ws_cti.mirror import MAX_GONE, Mirror
-from basix_ws_cti.parser import MessageParser
+from basix_ws_cti.mirror import phone_numbers
+from basix_ws_cti.mirror.mirror import MAX_GONE, Mirror
+from basix_ws_cti.parsing import parser, record_decoder
+from basix_ws_cti.parsing.parser import MessageParser
 
 NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
@@ -115,8 +117,8 @@ def _own_caches(monkeypatch):
     """Every test starts with nothing remembered, and leaves nothing behind."""
     monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
     yield
-    numbering._plain_number.cache_clear()
-    records.record_reader.cache_clear()
+    phone_numbers._plain_number.cache_clear()
+    record_decoder.record_reader.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -207,17 +207,17 @@ class Name:
         "sys",
         "typing.TYPE_CHECKING",
         "json",
-        "basix_ws_cti.parser",
+        "basix_ws_cti.parsing.parser",
         "basix_ws_cti.simulator.pbx.Pbx",
         "websockets.client",
-        "basix_ws_cti.simulator.wire",
+        "basix_ws_cti.simulator.frame_writer",
     }
     assert set(imports("simulator", "from . import pbx\nfrom .. import terms")) == {
         "basix_ws_cti.simulator.pbx",
         "basix_ws_cti.terms",
     }
     assert set(imports("", "from .parser import MessageParser")) == {
-        "basix_ws_cti.parser.MessageParser"
+        "basix_ws_cti.parsing.parser.MessageParser"
     }
     assert {"connection", "parser", "elements"} <= inside("")
     assert inside("simulator") == {
@@ -406,7 +406,7 @@ print("asyncio" in sys.modules, "websockets" in sys.modules, callable(connect))
 @pytest.mark.parametrize("name", ["connect", "Connection"])
 def test_the_connector_s_names(name):
     """The connector's names are the package's, whether by attribute or by import."""
-    connection = importlib.import_module("basix_ws_cti.connection")
+    connection = importlib.import_module("basix_ws_cti.transport.connection")
     assert getattr(basix_ws_cti, name) is getattr(connection, name)
     assert run(f"from basix_ws_cti import {name}; print({name}.__name__)") == [name]
 

@@ -14,8 +14,9 @@ import attrs
 import pytest
 
 import basix_ws_cti
-from basix_ws_cti import exceptions, records
-from basix_ws_cti.calls import record
+from basix_ws_cti import exceptions
+from basix_ws_cti.calls import call_record
+from basix_ws_cti.parsing import record_decoder
 from basix_ws_cti.states import OtherState, State
 
 ROOT = Path(__file__).parent.parent
@@ -190,7 +191,7 @@ def test_every_error_has_its_cause_and_its_mend():
 def test_the_table_of_kinds_is_complete():
     """Every kind that has a class of its own is in the table of elements, with that class."""
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("elements.md")[1:-1]}
-    assert table == {kind: cls.__name__ for kind, cls in records.ELEMENTS.items()}
+    assert table == {kind: cls.__name__ for kind, cls in record_decoder.ELEMENTS.items()}
 
 
 def test_the_table_of_states_is_complete():
@@ -203,7 +204,7 @@ def test_the_table_of_states_is_complete():
 def test_the_table_of_columns_is_complete():
     """Every column of a call's record is in its table, and no other."""
     told = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
-    assert sorted(told) == sorted(record.COLUMNS)
+    assert sorted(told) == sorted(call_record.COLUMNS)
 
 
 def described(path):

@@ -6,8 +6,10 @@ are first used: those that need asyncio and websockets, the mirror, calls.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._internal.native_ints import COMPILED as _COMPILED
 from .elements import (
     Channel,
     Domain,
@@ -49,23 +51,10 @@ from .exceptions import (
     UsageError,
     WaitTimeout,
 )
-from .messages import (
-    FieldSpec,
-    InfoEvent,
-    InitialInfo,
-    Message,
-    Msg,
-    SystemMsg,
-    UnknownMessage,
-)
-from .octets import COMPILED as _COMPILED
-from .parser import MessageParser
+from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg, UnknownMessage
+from .parsing.parser import MessageParser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import ModuleType
-
-    from .backoff import Backoff
     from .calls import (
         Call,
         CallAnswered,
@@ -86,22 +75,24 @@ if TYPE_CHECKING:
         QueueStats,
         UserFigures,
     )
-    from .client import Client
-    from .connection import Connection, connect
-    from .endpoint import Basic, Ticket, feed_url
-    from .mirror import Added, Change, Changed, Mirror, Removed
-    from .status import (
+    from .client.backoff import Backoff
+    from .client.client import Client
+    from .client.subscriptions import Subscription
+    from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
+    from .mirror.mirror import Mirror
+    from .session.status import (
         ClientState,
         Connecting,
         Disconnected,
-        Gap,
-        Lagged,
         Stats,
         Stopped,
         Synced,
         Syncing,
     )
-    from .subscriptions import Subscription
+    from .transport.address import feed_url
+    from .transport.connection import Connection
+    from .transport.connector import connect
+    from .transport.credentials import Basic, Ticket
 
 __all__ = [
     "Added",
@@ -196,27 +187,35 @@ compiled: bool = _COMPILED
 """Whether the parse path was compiled to C when this package was built."""
 
 
-if not TYPE_CHECKING:  # to a type checker it would say that any name is there
+# Module of each name that is loaded on first use, so that a parser alone loads no more than it needs.
+_LAZY = {
+    name: module
+    for module, names in {
+        "calls": """Call CallAnswered CallEnded CallEvent CallParked CallRecord CallRetrieved
+            CallRinging CallStarted CallTracker CallTransferred CallUpdated Leg Party Phase
+            QueueFigures QueueStats UserFigures""",
+        "client.backoff": "Backoff",
+        "client.client": "Client",
+        "client.subscriptions": "Subscription",
+        "mirror.changes": "Added Change Changed Gap Lagged Removed",
+        "mirror.mirror": "Mirror",
+        "session.status": """ClientState Connecting Disconnected Stats Stopped Synced Syncing""",
+        "transport.address": "feed_url",
+        "transport.connection": "Connection",
+        "transport.connector": "connect",
+        "transport.credentials": "Basic Ticket",
+    }.items()
+    for name in names.split()
+}
+
+
+if not TYPE_CHECKING:  # a type checker would accept any name otherwise
 
     def __getattr__(name: str) -> Any:
-        if name in __all__:  # and not imported above
-            for module in _modules():
-                if name in vars(module):
-                    # Found once, it is there like any other.
-                    return globals().setdefault(name, vars(module)[name])
+        if name in _LAZY:
+            module = import_module(f"{__name__}.{_LAZY[name]}")
+            return globals().setdefault(name, getattr(module, name))
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def _modules() -> Iterator[ModuleType]:
-        """The modules of the other names: what is loaded quickly first, what needs asyncio last."""
-        from . import endpoint, mirror, status  # noqa: PLC0415
-
-        yield from (endpoint, mirror, status)
-        from . import backoff, calls  # noqa: PLC0415
-
-        yield from (backoff, calls)
-        from . import client, connection, subscriptions  # noqa: PLC0415
-
-        yield from (client, connection, subscriptions)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -36,8 +36,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from attrs import define, field, validators
 
+from basix_ws_cti._internal.native_ints import COMPILED, i32_after_tag, integer, u32_after_tag
+
 from .exceptions import DecodeError
-from .octets import COMPILED, i32_after_tag, integer, u32_after_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

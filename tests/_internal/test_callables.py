@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from basix_ws_cti.callables import sort_of_callback
+from basix_ws_cti._internal.callables import sort_of_callback
 from basix_ws_cti.exceptions import UsageError
 
 

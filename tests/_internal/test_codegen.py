@@ -10,7 +10,7 @@ import attrs
 import pytest
 from attrs import frozen
 
-from basix_ws_cti.drafts import constructor, function, generate, record_constructor
+from basix_ws_cti._internal.codegen import constructor, function, generate, record_constructor
 
 
 @frozen(kw_only=True)

@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 
 import basix_ws_cti
 from basix_ws_cti import Client, FeedError, ProtocolError, connect
-from basix_ws_cti.backoff import Backoff
-from basix_ws_cti.logs import PlainLogger
+from basix_ws_cti._internal.log_sanitising import PlainLogger
+from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.simulator.server import ServerLogger
 

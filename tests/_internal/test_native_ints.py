@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import basix_ws_cti
-from basix_ws_cti import octets
-from basix_ws_cti.octets import COMPILED, i32_after_tag, integer, u32_after_tag
+from basix_ws_cti._internal import native_ints
+from basix_ws_cti._internal.native_ints import COMPILED, i32_after_tag, integer, u32_after_tag
 
 
 @given(st.binary(min_size=5, max_size=9), st.integers(0, 4))
@@ -49,4 +49,4 @@ def test_integers_that_fill_a_word(size):
 
 def test_who_is_compiled():
     """It tells of itself, and so of the package."""
-    assert COMPILED is basix_ws_cti.compiled is (Path(octets.__file__).suffix != ".py")
+    assert COMPILED is basix_ws_cti.compiled is (Path(native_ints.__file__).suffix != ".py")

@@ -9,7 +9,7 @@ import threading
 import pytest
 from virtual import run
 
-from basix_ws_cti.turns import STEPS, TURN, Turns, in_thread
+from basix_ws_cti._internal.time_slice import STEPS, TURN, Turns, in_thread
 
 
 async def steps_of_a_turn(seconds):

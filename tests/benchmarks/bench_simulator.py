@@ -16,9 +16,9 @@ from websockets.asyncio.client import connect
 
 from basix_ws_cti import feed_url
 from basix_ws_cti.simulator import Pbx, Simulator, faults
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.scenarios import CALLERS, company
-from basix_ws_cti.simulator.sessions import opening
-from basix_ws_cti.simulator.wire import Writer
+from basix_ws_cti.simulator.session_frames import opening
 
 READY, DONE = b"ready\n", b"done\n"
 

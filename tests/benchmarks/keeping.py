@@ -15,7 +15,7 @@ from parsing import FLOOR, floor
 from basix_ws_cti import InitialInfo, MessageParser, Mirror, to_dict
 from basix_ws_cti.calls import CallTracker
 from basix_ws_cti.messages import Message
-from basix_ws_cti.sharing import Sharing
+from basix_ws_cti.mirror.interning import Sharing
 from basix_ws_cti.terms import decode
 
 

@@ -19,8 +19,8 @@ from server import serving
 
 from basix_ws_cti import Client, MessageParser, Mirror, Msg, connect
 from basix_ws_cti.calls import CallTracker
-from basix_ws_cti.simulator.wire import Writer
-from basix_ws_cti.websocket import FeedSocket
+from basix_ws_cti.simulator.frame_writer import Writer
+from basix_ws_cti.transport.frame_reader import FeedSocket
 
 END = Writer().msg("end")
 

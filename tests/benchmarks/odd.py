@@ -11,7 +11,7 @@ from measure import Row, Size, calling, rows, take_turns
 from parsing import reader
 
 from basix_ws_cti import Channel
-from basix_ws_cti.drafts import constructor
+from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.terms import _VALUES, _atoms, decode
 
 _u32 = struct.Struct(">xI").unpack_from

@@ -22,7 +22,7 @@ import workload
 from measure import Row, Size, calling, cpu, rows, take_turns
 
 from basix_ws_cti import MessageParser
-from basix_ws_cti.parser import STRAIGHT_AFTER
+from basix_ws_cti.parsing.parser import STRAIGHT_AFTER
 from basix_ws_cti.terms import decode
 
 FLOOR = "marshal.loads"

@@ -14,10 +14,10 @@ from unittest.mock import patch
 from attrs import frozen
 
 from basix_ws_cti.simulator import Pbx, scenarios
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.model import Channel, Person
-from basix_ws_cti.simulator.sessions import opening
+from basix_ws_cti.simulator.session_frames import opening
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
 
 BENCH = Path(__file__).parent.parent / "data" / "bench.frames.gz"
 

@@ -10,11 +10,11 @@ import attrs
 
 from basix_ws_cti import Mirror
 from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
+from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.simulator import Row, scenarios
 from basix_ws_cti.simulator.pbx import DID, NotPossibleError, Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.status import Gap
 
 COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
 

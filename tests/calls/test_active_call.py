@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from basix_ws_cti import Channel
-from basix_ws_cti.calls import CallRinging, CallTracker, live
-from basix_ws_cti.mirror import Added, Changed
+from basix_ws_cti.calls import CallRinging, CallTracker, active_call
+from basix_ws_cti.mirror.changes import Added, Changed
 from basix_ws_cti.states import Calling, Ivr, Ringing
 
 LINE = Channel(
@@ -44,7 +44,7 @@ def read(monkeypatch):
         return called
 
     for name in ("leg_of", "phase_of"):
-        monkeypatch.setattr(live, name, counting(getattr(live, name)))
+        monkeypatch.setattr(active_call, name, counting(getattr(active_call, name)))
     return counts
 
 

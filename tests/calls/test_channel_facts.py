@@ -6,7 +6,7 @@ import pytest
 
 from basix_ws_cti import Channel
 from basix_ws_cti.calls import Party, Phase
-from basix_ws_cti.calls.reading import (
+from basix_ws_cti.calls.channel_facts import (
     calls_outside,
     heard_of,
     is_second,

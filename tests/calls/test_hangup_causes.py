@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from basix_ws_cti.calls.causes import _CAUSES, meaning, sip_status
+from basix_ws_cti.calls.hangup_causes import _CAUSES, meaning, sip_status
 from basix_ws_cti.elements import Hangup
 
 # FreeSWITCH's hangup-cause table, where it names a SIP status.

@@ -6,7 +6,7 @@ import pytest
 
 from basix_ws_cti import Channel
 from basix_ws_cti.calls import Leg, Party, Phase
-from basix_ws_cti.calls.endings import decisive, disposition_of, leg_outcome, who_ended_it
+from basix_ws_cti.calls.outcome import decisive, disposition_of, leg_outcome, who_ended_it
 from basix_ws_cti.elements import Hangup
 
 

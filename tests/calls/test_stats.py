@@ -6,7 +6,7 @@ import pytest
 from told import CALLERS, World
 
 from basix_ws_cti import UsageError
-from basix_ws_cti.calls import QueueFigures, QueueStats, UserFigures, queues
+from basix_ws_cti.calls import QueueFigures, QueueStats, UserFigures, stats
 from basix_ws_cti.simulator.pbx import DID, SECOND
 
 NOTHING = QueueFigures(
@@ -187,7 +187,7 @@ def test_legs_without_an_end_count_nothing():
 
 def test_memory_is_bounded(monkeypatch):
     """Of a group's waits so many are kept, the newest."""
-    monkeypatch.setattr(queues, "MAX_KEPT", 2)
+    monkeypatch.setattr(stats, "MAX_KEPT", 2)
     centre = CallCentre()
     for seconds in (1, 2, 3):
         line = centre.enter()

@@ -19,14 +19,13 @@ from basix_ws_cti.calls import (
     CallTransferred,
     CallUpdated,
     Party,
-    live,
+    active_call,
 )
 from basix_ws_cti.calls import tracker as module
 from basix_ws_cti.elements import OtherInfo
-from basix_ws_cti.mirror import Added, Changed, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
 from basix_ws_cti.simulator.pbx import DID
 from basix_ws_cti.states import Bridged, Conference, Ivr, Park, Ringing, SystemOperation
-from basix_ws_cti.status import Gap
 
 YAMADA = CALLERS[0]
 
@@ -847,8 +846,8 @@ def test_a_leg_offered_at_no_time(synthetic):
 
 def test_memory_of_one_call_is_bounded(monkeypatch):
     """A call keeps so many legs and phases, the legs that answered longest; and says so."""
-    monkeypatch.setattr(live, "MAX_ENDED_LEGS", 3)
-    monkeypatch.setattr(live, "MAX_PHASES", 4)
+    monkeypatch.setattr(active_call, "MAX_ENDED_LEGS", 3)
+    monkeypatch.setattr(active_call, "MAX_PHASES", 4)
     world = World()
     line, _ = talk(world)
     for number in range(4):

@@ -18,10 +18,10 @@ from basix_ws_cti.calls import (
     CallUpdated,
 )
 from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS, STORIES
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
 
 
 class Reader:

@@ -13,7 +13,7 @@ from reaching import environment_of
 from waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
-from basix_ws_cti.cli.commanding import NoSuchChannelError, described, find
+from basix_ws_cti.cli.call_command import NoSuchChannelError, described, find
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults

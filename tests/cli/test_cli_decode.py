@@ -15,7 +15,7 @@ from command import environment, run, run_here, start
 from frames import field_spec, info_event
 
 from basix_ws_cti import MessageParser, terms, to_dict
-from basix_ws_cti.cli.dumps import Form, UnreadableError, frames, hexdump
+from basix_ws_cti.cli.frame_dumps import Form, UnreadableError, frames, hexdump
 from basix_ws_cti.simulator import frames as session
 
 SPEC = field_spec("user", "id", "label")

@@ -24,9 +24,9 @@ from proxy import Proxy
 from websockets.asyncio.server import serve
 
 from basix_ws_cti import connect
-from basix_ws_cti.cli import certificate, diagnosis
-from basix_ws_cti.cli.diagnosis import STEPS, Examination, Mark
-from basix_ws_cti.client import QUIET_TIME
+from basix_ws_cti.cli.diagnostics import certificate, examination
+from basix_ws_cti.cli.diagnostics.examination import STEPS, Examination, Mark
+from basix_ws_cti.client.client import QUIET_TIME
 from basix_ws_cti.simulator import Simulator, faults
 
 ARGUMENTS = {"domain": "demo", "token": SIMULATED, "app_name": "doctor", "full_events": True}
@@ -156,7 +156,7 @@ async def test_silence():
 
 async def test_slow_pings(monkeypatch):
     """Round trips that are slow are a warning, with what it means."""
-    monkeypatch.setattr(diagnosis, "SLOW_PING", 0)
+    monkeypatch.setattr(examination, "SLOW_PING", 0)
     async with Simulator(calls=False) as pbx:
         findings = await examined(pbx.url)
     assert findings["pings"].mark is Mark.WARNING

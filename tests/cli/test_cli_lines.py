@@ -32,9 +32,9 @@ from basix_ws_cti import (
     User,
     WaitingChannel,
 )
+from basix_ws_cti.board.labels import duration
 from basix_ws_cti.calls.model import Party
-from basix_ws_cti.cli.listen import Showing, zone
-from basix_ws_cti.cli.names import duration
+from basix_ws_cti.cli.commands.listen import Showing, zone
 from basix_ws_cti.cli.output import MAX_TEXT, harmless
 from basix_ws_cti.elements import EndUser, EndUsers, Extra, OtherInfo, Target
 from basix_ws_cti.simulator import frames

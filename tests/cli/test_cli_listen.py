@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from reaching import environment_of
 from waiting import PATIENCE, wait_until
 
-from basix_ws_cti.cli.shapes import schema_of_lines
+from basix_ws_cti.cli.render.json_schema import schema_of_lines
 from basix_ws_cti.simulator import Simulator, faults
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))

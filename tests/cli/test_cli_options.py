@@ -293,7 +293,7 @@ def test_without_the_extra(missing):
 def test_a_defect_is_not_hidden():
     """A module that is missing for another reason is no matter of the extra."""
     code = (
-        "import sys; sys.modules['basix_ws_cti.cli.listen'] = None;"
+        "import sys; sys.modules['basix_ws_cti.cli.commands.listen'] = None;"
         "from basix_ws_cti.cli import main; main()"
     )
     done = subprocess.run(

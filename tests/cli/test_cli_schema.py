@@ -10,20 +10,11 @@ from command import run
 from jsonschema import Draft202012Validator
 from scripted import BEGIN, Scripted, printed, shown
 
-from basix_ws_cti import (
-    InfoEvent,
-    Lagged,
-    MessageParser,
-    Msg,
-    SystemMsg,
-    UnknownMessage,
-    records,
-    states,
-)
-from basix_ws_cti.cli.lines import stamped
-from basix_ws_cti.cli.listen import Showing
-from basix_ws_cti.cli.shapes import schema_of_lines
-from basix_ws_cti.cli.state import Looking, show_state
+from basix_ws_cti import InfoEvent, Lagged, MessageParser, Msg, SystemMsg, UnknownMessage, states
+from basix_ws_cti.cli.commands.listen import Showing
+from basix_ws_cti.cli.commands.state import Looking, show_state
+from basix_ws_cti.cli.render.feed_lines import stamped
+from basix_ws_cti.cli.render.json_schema import schema_of_lines
 from basix_ws_cti.elements import (
     AnyChannel,
     Channel,
@@ -34,6 +25,7 @@ from basix_ws_cti.elements import (
     Target,
     to_dict,
 )
+from basix_ws_cti.parsing import record_decoder
 from basix_ws_cti.simulator import frames
 from basix_ws_cti.simulator.scenarios import STORIES
 from basix_ws_cti.states import Calling, OtherState, State
@@ -41,7 +33,7 @@ from basix_ws_cti.terms import Regex
 
 VALIDATOR = Draft202012Validator(schema_of_lines())
 
-ELEMENTS = sorted(records.ELEMENTS.values(), key=lambda one: one.element_name)
+ELEMENTS = sorted(record_decoder.ELEMENTS.values(), key=lambda one: one.element_name)
 STATES = sorted(
     (
         one
@@ -231,6 +223,6 @@ def test_no_class_is_forgotten():
     assert {sort.__name__ for sort in ELEMENTS} <= {*defs}
     found = [one["properties"]["name"].get("const") for one in defs["State"]["oneOf"]]
     assert {*found} == {sort.name for sort in STATES} | {None}
-    assert {sort.name for sort in STATES} == {*records._read_state}
+    assert {sort.name for sort in STATES} == {*record_decoder._read_state}
     assert issubclass(Calling, State)
     assert all(issubclass(one, AnyChannel) for one in ELEMENTS if "state" in names(one))

@@ -17,8 +17,8 @@ from rich.cells import cell_len
 from scripted import Scripted, printed
 
 from basix_ws_cti import InfoEvent, InitialInfo, OtherElement
-from basix_ws_cti.cli.shapes import schema_of_lines
-from basix_ws_cti.cli.state import Looking, show_state
+from basix_ws_cti.cli.commands.state import Looking, show_state
+from basix_ws_cti.cli.render.json_schema import schema_of_lines
 from basix_ws_cti.elements import Extra
 from basix_ws_cti.simulator import Simulator, faults, frames
 

@@ -22,10 +22,10 @@ from basix_ws_cti import (
     Synced,
     Syncing,
 )
-from basix_ws_cti.cli import history as histories
-from basix_ws_cti.cli.board import STATES, TABLES, Boards, Cell, Column, arranged
-from basix_ws_cti.cli.history import History, words
-from basix_ws_cti.cli.wallboard import Filter, Panel, Wallboard, _fitted, _log_kept_back
+from basix_ws_cti.board import feed_history as histories
+from basix_ws_cti.board.feed_history import History, words
+from basix_ws_cti.board.model import STATES, TABLES, Boards, Cell, Column, arranged
+from basix_ws_cti.cli.wallboard.app import Filter, Panel, Wallboard, _fitted, _log_kept_back
 from basix_ws_cti.elements import Channel, GroupMember, ParkedChannel, Terminal, User
 from basix_ws_cti.messages import InfoEvent
 from basix_ws_cti.simulator import Person
@@ -261,7 +261,7 @@ def test_the_history_is_bounded():
 
 def test_ended_calls_are_kept_up_to_a_number(monkeypatch):
     """The last calls that ended can be looked at, and the oldest of them go."""
-    monkeypatch.setattr("basix_ws_cti.cli.board.MAX_ENDED", 3)
+    monkeypatch.setattr("basix_ws_cti.board.model.MAX_ENDED", 3)
     staged = quiet()
     boards = Boards(staged, History())
     lines = []

@@ -18,7 +18,7 @@ from basix_ws_cti import (
     HandshakeError,
     UsageError,
 )
-from basix_ws_cti.backoff import MAX_RETRY_AFTER, Backoff, is_final, wait_at_least
+from basix_ws_cti.client.backoff import MAX_RETRY_AFTER, Backoff, is_final, wait_at_least
 from basix_ws_cti.exceptions import LoggedOut, PictureDoubtful, SyncTimeout
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)

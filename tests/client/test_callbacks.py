@@ -7,10 +7,10 @@ import logging
 import pytest
 from virtual import now, run
 
-from basix_ws_cti import callbacks as module
-from basix_ws_cti.callbacks import PATIENCE, SLOW_CALLBACK, Callbacks, is_cancelled, name_of
+from basix_ws_cti.client import callbacks as module
+from basix_ws_cti.client.callbacks import PATIENCE, SLOW_CALLBACK, Callbacks, is_cancelled, name_of
+from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged, UsageError
-from basix_ws_cti.subscriptions import Subscription
 
 
 def ours(caplog):

@@ -42,16 +42,11 @@ from basix_ws_cti import (
     User,
     to_dict,
 )
-from basix_ws_cti import client as module
-from basix_ws_cti.backoff import Backoff
-from basix_ws_cti.client import (
-    Client,
-    Connecting,
-    Disconnected,
-    Stopped,
-    Synced,
-    Syncing,
-)
+from basix_ws_cti._internal.time_slice import STEPS, TURN
+from basix_ws_cti.client import client as module
+from basix_ws_cti.client.backoff import Backoff
+from basix_ws_cti.client.client import Client, Connecting, Disconnected, Stopped, Synced, Syncing
+from basix_ws_cti.client.subscriptions import Gap, Lagged
 from basix_ws_cti.exceptions import (
     CommandTimeout,
     LoggedOut,
@@ -61,11 +56,9 @@ from basix_ws_cti.exceptions import (
     SyncTimeout,
     WaitTimeout,
 )
-from basix_ws_cti.mirror import Added, Changed, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.states import Eavesdrop
-from basix_ws_cti.subscriptions import Gap, Lagged
-from basix_ws_cti.turns import STEPS, TURN
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 

@@ -6,8 +6,8 @@ import asyncio
 
 from virtual import Pbx, run
 
-from basix_ws_cti import client as module
-from basix_ws_cti.client import Client
+from basix_ws_cti.client import client as module
+from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import SubscriberLagged
 
 

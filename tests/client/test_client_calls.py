@@ -13,8 +13,6 @@ from virtual import Pbx, run
 from waiting import PATIENCE, until
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
-from basix_ws_cti import client as module
-from basix_ws_cti.backoff import Backoff
 from basix_ws_cti.calls import (
     CallAnswered,
     CallEnded,
@@ -24,12 +22,14 @@ from basix_ws_cti.calls import (
     CallStarted,
     QueueStats,
 )
-from basix_ws_cti.client import Client
+from basix_ws_cti.client import client as module
+from basix_ws_cti.client.backoff import Backoff
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.subscriptions import Lagged
 from basix_ws_cti.exceptions import NotConnectedError, SubscriberLagged
 from basix_ws_cti.simulator import Simulator, faults
-from basix_ws_cti.simulator.ledger import Row
+from basix_ws_cti.simulator.call_ledger import Row
 from basix_ws_cti.states import Ivr, Ringing
-from basix_ws_cti.subscriptions import Lagged
 
 NIGHTLY = "BASIX_NIGHTLY" in os.environ
 

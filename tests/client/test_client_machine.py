@@ -38,17 +38,12 @@ from basix_ws_cti import (
     UsageError,
     User,
 )
-from basix_ws_cti import client as module
-from basix_ws_cti.backoff import Backoff
-from basix_ws_cti.client import Client, Disconnected, Stopped, Synced, Syncing
-from basix_ws_cti.exceptions import (
-    CommandTimeout,
-    NotConnectedError,
-    SubscriberLagged,
-    WaitTimeout,
-)
-from basix_ws_cti.mirror import Added, Changed, Removed
-from basix_ws_cti.subscriptions import Gap, Lagged
+from basix_ws_cti.client import client as module
+from basix_ws_cti.client.backoff import Backoff
+from basix_ws_cti.client.client import Client, Disconnected, Stopped, Synced, Syncing
+from basix_ws_cti.client.subscriptions import Gap, Lagged
+from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, SubscriberLagged, WaitTimeout
+from basix_ws_cti.mirror.changes import Added, Changed, Removed
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 

@@ -19,10 +19,10 @@ from test_client import (
 from waiting import PATIENCE, until
 
 from basix_ws_cti import ConnectionLost, HandshakeError
-from basix_ws_cti.client import Client, Disconnected, Stopped, Synced
+from basix_ws_cti.client.client import Client, Disconnected, Stopped, Synced
+from basix_ws_cti.client.subscriptions import Gap, Lagged
 from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, PictureDoubtful
 from basix_ws_cti.simulator import Simulator, faults
-from basix_ws_cti.subscriptions import Gap, Lagged
 
 uvloop = pytest.importorskip("uvloop")
 

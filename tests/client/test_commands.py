@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from basix_ws_cti import Channel, QueuedChannel, UsageError, User
-from basix_ws_cti.commands import Command, eavesdrop, hangup, park, transfer
-from basix_ws_cti.mirror import Added, Changed, Removed
+from basix_ws_cti.client.commands import Command, eavesdrop, hangup, park, transfer
+from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.states import Bridged, Park
 
 TALKS = Channel(uuid="u", state=Bridged())

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from basix_ws_cti import Msg, User
-from basix_ws_cti.audience import Audience, Watch
+from basix_ws_cti.client.dispatch import Audience, Watch
+from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import ConnectionLost, NotConnectedError
-from basix_ws_cti.mirror import Added
-from basix_ws_cti.status import Gap
-from basix_ws_cti.subscriptions import Subscription
+from basix_ws_cti.mirror.changes import Added, Gap
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CHANGES = [Added("user", User(id=number)) for number in range(3)]

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basix_ws_cti import Channel, UsageError, User, turns
+from basix_ws_cti import Channel, UsageError, User
+from basix_ws_cti._internal import time_slice
+from basix_ws_cti.client.subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
-from basix_ws_cti.mirror import Added, Changed, Removed
-from basix_ws_cti.subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
+from basix_ws_cti.mirror.changes import Added, Changed, Removed
 
 POLICIES = ("latest", "drop_oldest", "fail")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -611,8 +612,8 @@ async def test_who_takes_much_lets_others_go_on(size):
     async for _ in one:
         taken += 1
     assert taken == 1000
-    assert max(b - a for a, b in itertools.pairwise(counts)) <= turns.STEPS
-    assert len(counts) >= 1000 // turns.STEPS
+    assert max(b - a for a, b in itertools.pairwise(counts)) <= time_slice.STEPS
+    assert len(counts) >= 1000 // time_slice.STEPS
 
 
 async def test_merging_to_nothing_lets_others_go_on():

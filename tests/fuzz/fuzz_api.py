@@ -9,7 +9,7 @@ import json
 
 from offline import simulator
 
-from basix_ws_cti.simulator.api import _Handler
+from basix_ws_cti.simulator.http_api import _Handler
 
 MAX_LEN = 1024
 LOGIN = base64.b64encode(b"demo:simulated")

@@ -14,8 +14,8 @@ import random
 from follow import Picture, written
 from offline import run, simulator
 
-from basix_ws_cti.simulator.access import Wish
-from basix_ws_cti.simulator.sessions import opening
+from basix_ws_cti.simulator.access_control import Wish
+from basix_ws_cti.simulator.session_frames import opening
 
 MAX_LEN = 256
 

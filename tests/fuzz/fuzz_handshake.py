@@ -8,7 +8,7 @@ from offline import run, simulator
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from basix_ws_cti.simulator.access import Wish
+from basix_ws_cti.simulator.access_control import Wish
 
 MAX_LEN = 1024
 LOGIN = base64.b64encode(b"demo:simulated").decode()

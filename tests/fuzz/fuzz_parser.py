@@ -16,7 +16,7 @@ import frames as write
 import inert
 import seeds as corpus
 
-import basix_ws_cti.parser
+import basix_ws_cti.parsing.parser
 from basix_ws_cti import (
     DecodeError,
     FieldSpec,
@@ -30,7 +30,7 @@ from basix_ws_cti import (
     to_dict,
 )
 from basix_ws_cti.calls import CallEnded, CallRecord, CallTracker, QueueStats
-from basix_ws_cti.mirror import Mirror
+from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.terms import decode
 
 SEPARATOR = b"\0--\0"
@@ -72,7 +72,7 @@ def check_text(text):
 
 def begin():
     """Look at what is logged, in this process, from now on, and let events go straight soon."""
-    basix_ws_cti.parser.STRAIGHT_AFTER = 1
+    basix_ws_cti.parsing.parser.STRAIGHT_AFTER = 1
     logging.getLogger("basix_ws_cti").addHandler(Log())
 
 

@@ -12,15 +12,8 @@ from contextlib import contextmanager
 
 import attrs
 
-import basix_ws_cti.parser
-from basix_ws_cti import (
-    DecodeError,
-    MessageParser,
-    ProtocolError,
-    elements,
-    messages,
-    states,
-)
+import basix_ws_cti.parsing.parser
+from basix_ws_cti import DecodeError, MessageParser, ProtocolError, elements, messages, states
 from basix_ws_cti.terms import decode
 
 
@@ -107,7 +100,7 @@ def only(allowed):
 
 def main():
     frames = [bytes.fromhex(line) for line in sys.stdin]
-    basix_ws_cti.parser.STRAIGHT_AFTER = 1
+    basix_ws_cti.parsing.parser.STRAIGHT_AFTER = 1
     parser = MessageParser(base_url="https://xyz.com")
     loaded = set(sys.modules)
     read = dict.fromkeys((decode, parser.parse), 0)

@@ -20,10 +20,18 @@ import atheris
 # The modules whose branches guide the fuzzer; of a target that is not named here, its own.
 GUIDES = {
     "fuzz_decode": ["basix_ws_cti.terms"],
-    "fuzz_parser": ["basix_ws_cti.parser", "basix_ws_cti.records", "basix_ws_cti.mirror"],
+    "fuzz_parser": [
+        "basix_ws_cti.parsing.parser",
+        "basix_ws_cti.parsing.record_decoder",
+        "basix_ws_cti.mirror.mirror",
+    ],
     "fuzz_commands": ["basix_ws_cti.simulator"],
-    "fuzz_api": ["basix_ws_cti.simulator.api", "basix_ws_cti.simulator.access", "http.server"],
-    "fuzz_handshake": ["basix_ws_cti.simulator.access", "websockets"],
+    "fuzz_api": [
+        "basix_ws_cti.simulator.http_api",
+        "basix_ws_cti.simulator.access_control",
+        "http.server",
+    ],
+    "fuzz_handshake": ["basix_ws_cti.simulator.access_control", "websockets"],
 }
 
 # Where the other tests' helpers are.

@@ -10,9 +10,9 @@ import pytest
 from frames import field_spec, initial_info
 
 from basix_ws_cti import Channel, MessageParser, Mirror, User
-from basix_ws_cti import sharing as module
 from basix_ws_cti.elements import EndUser, EndUsers, OtherInfo, QueuedChannel, Target
-from basix_ws_cti.sharing import Sharing
+from basix_ws_cti.mirror import interning as module
+from basix_ws_cti.mirror.interning import Sharing
 
 
 def text(value):

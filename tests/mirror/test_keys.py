@@ -5,8 +5,8 @@ import random
 import pytest
 from crafted import crafted_ids, places
 
-from basix_ws_cti import keys as module
-from basix_ws_cti.keys import FEW_NUMBERS, MAX_STEPS, are_crafted, hidden, shown
+from basix_ws_cti.mirror import keys as module
+from basix_ws_cti.mirror.keys import FEW_NUMBERS, MAX_STEPS, are_crafted, hidden, shown
 
 MANY = 20_000
 

@@ -25,13 +25,14 @@ from basix_ws_cti import (
     WaitingChannel,
     to_dict,
 )
-from basix_ws_cti import mirror as module
 from basix_ws_cti.elements import Extra
-from basix_ws_cti.keys import hidden
-from basix_ws_cti.mirror import Added, Changed, Mirror, Removed
+from basix_ws_cti.mirror import mirror as module
+from basix_ws_cti.mirror.changes import Added, Changed, Removed
+from basix_ws_cti.mirror.keys import hidden
+from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.simulator import Pbx, scenarios
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
 
 
 def event(element, name="updated"):

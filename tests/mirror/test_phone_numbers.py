@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basix_ws_cti.numbering import _plain_number, plain_number, same_number
+from basix_ws_cti.mirror.phone_numbers import _plain_number, plain_number, same_number
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, Msg, User
-from basix_ws_cti.building import Building
+from basix_ws_cti.mirror.snapshot import Building
 
 USERS = FieldSpec("user", ("id",))
 GROUPS = FieldSpec("group", ("id",))

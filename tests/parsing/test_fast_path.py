@@ -11,18 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutants import bench_frames
 
-from basix_ws_cti import (
-    BasixError,
-    Channel,
-    FieldSpec,
-    InfoEvent,
-    MessageParser,
-    User,
-    straight,
-    terms,
-)
-from basix_ws_cti.simulator import frames as story
-from basix_ws_cti.straight import (
+from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
+from basix_ws_cti.parsing import fast_path
+from basix_ws_cti.parsing.fast_path import (
     HEAD_BYTES,
     MAX_STRAIGHT_BYTES,
     MAX_STRAIGHT_FIELDS,
@@ -32,6 +23,7 @@ from basix_ws_cti.straight import (
     event_reader,
     may_go_straight,
 )
+from basix_ws_cti.simulator import frames as story
 from basix_ws_cti.terms import Limits
 
 BASE_URL = "https://xyz.com"
@@ -53,7 +45,7 @@ FIELDS = ("uuid", "direction", "offer_timestamp", "state", "target", "other_info
 @pytest.fixture(autouse=True, params=[False, True], ids=["generated", "compiled"])
 def _both_readers(request, monkeypatch):
     """Whatever this is: what is for the compiled package works in any, only slower."""
-    monkeypatch.setattr(straight, "COMPILED", request.param)
+    monkeypatch.setattr(fast_path, "COMPILED", request.param)
     event_reader.cache_clear()
 
 
@@ -283,7 +275,7 @@ def test_detours(field, value, otp):
     """
     frame = event(record(**{field: value}), otp=otp)
     message = straightly(reader(SPEC, frame), frame)
-    assert message is None or (straight.COMPILED and same(message, plain(SPEC, frame)))
+    assert message is None or (fast_path.COMPILED and same(message, plain(SPEC, frame)))
 
 
 BEYOND = {
@@ -426,7 +418,7 @@ def test_forms_of_kinds_and_names(form, otp):
         assert message.event_name == name
     frame = event(record(), otp=otp, kind=form("channel"), name=form("rung"))
     message = straightly(reader(SPEC, frame), frame)
-    assert message is None or (straight.COMPILED and same(message, plain(SPEC, frame)))
+    assert message is None or (fast_path.COMPILED and same(message, plain(SPEC, frame)))
 
 
 @pytest.mark.parametrize("name", [None, 5, [0x6771, 0x4EAC], []])
@@ -514,14 +506,14 @@ def test_the_limits_of_the_dearest_frame():
 def test_no_text_of_a_peer_is_compiled(monkeypatch):
     """Kinds and names that a peer makes up are in no source."""
     sources = []
-    original = straight.generate
+    original = fast_path.generate
 
     def generate(cls, **given):
         sources.append(repr((given["parameters"], given["before"], given["values"])))
         return original(cls, **given)
 
-    monkeypatch.setattr(straight, "generate", generate)
-    monkeypatch.setattr(straight, "COMPILED", False)
+    monkeypatch.setattr(fast_path, "generate", generate)
+    monkeypatch.setattr(fast_path, "COMPILED", False)
     spec = FieldSpec("evil_kind_of_things", ("evil_name", "uuid", "__class__", "); evil("))
     frame = event([1, 2, 3, 4], kind=Charlist(spec.element_name))
     message = straightly(reader(spec, frame), frame)

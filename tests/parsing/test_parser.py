@@ -13,18 +13,11 @@ from frames import BERT_NIL, Atom, Charlist, field_spec, frame, info_event, init
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basix_ws_cti import parser as module
 from basix_ws_cti.elements import Channel, EndUser, EndUsers, Extra, GroupMember, OtherElement, User
 from basix_ws_cti.exceptions import BasixError, DecodeError, ProtocolError, UsageError
-from basix_ws_cti.messages import (
-    FieldSpec,
-    InfoEvent,
-    InitialInfo,
-    Msg,
-    SystemMsg,
-    UnknownMessage,
-)
-from basix_ws_cti.parser import (
+from basix_ws_cti.messages import FieldSpec, InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
+from basix_ws_cti.parsing import parser as module
+from basix_ws_cti.parsing.parser import (
     MAX_ALL_FIELDS,
     MAX_FIELDS,
     MAX_KINDS,
@@ -790,8 +783,16 @@ def test_an_unknown_message_is_logged_once(caplog):
     made.parse(frame((Charlist("ping"), CANARY)))
     made.parse(frame((Atom("pong"), CANARY)))
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("basix_ws_cti.parser", "WARNING", "unknown message ping: passed on as UnknownMessage"),
-        ("basix_ws_cti.parser", "WARNING", "unknown message pong: passed on as UnknownMessage"),
+        (
+            "basix_ws_cti.parsing.parser",
+            "WARNING",
+            "unknown message ping: passed on as UnknownMessage",
+        ),
+        (
+            "basix_ws_cti.parsing.parser",
+            "WARNING",
+            "unknown message pong: passed on as UnknownMessage",
+        ),
     ]
     for record in caplog.records:
         assert not any(canary in str(vars(record)) for canary in CANARIES)

@@ -15,7 +15,6 @@ from frames import BERT_NIL, Atom, Charlist
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basix_ws_cti import records
 from basix_ws_cti.elements import (
     Channel,
     Domain,
@@ -35,7 +34,8 @@ from basix_ws_cti.elements import (
     to_dict,
 )
 from basix_ws_cti.messages import FieldSpec
-from basix_ws_cti.records import (
+from basix_ws_cti.parsing import record_decoder
+from basix_ws_cti.parsing.record_decoder import (
     MAX_LISTED_END_USERS,
     MAX_PARTED_TEXT,
     MAX_READERS,
@@ -702,7 +702,9 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_percent_decoding_at_once(text):
     """A text that is decoded as a whole is what its runs of escapes are, one by one."""
-    assert records._unquote(text) == records._ESCAPES.sub(records._unescape, text)
+    assert record_decoder._unquote(text) == record_decoder._ESCAPES.sub(
+        record_decoder._unescape, text
+    )
 
 
 def test_an_encoded_asterisk_separates_nothing():
@@ -1172,7 +1174,7 @@ def test_nothing_is_lost(field, kind, term):
 
 def test_every_class_is_known_here():
     """The kinds that records are read into are those tried here."""
-    assert records.ELEMENTS == CLASSES
+    assert record_decoder.ELEMENTS == CLASSES
 
 
 @pytest.mark.parametrize("name", ["end_user", "origination", "tags"])

@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from basix_ws_cti import CallEnded, CallTracker, MessageParser, Mirror
-from basix_ws_cti.numbering import plain_number
+from basix_ws_cti.mirror.phone_numbers import plain_number
 from basix_ws_cti.recording import Anonymiser, anonymise
 from basix_ws_cti.recording.pseudonyms import Pseudonyms
 from basix_ws_cti.terms import Regex, decode

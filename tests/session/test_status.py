@@ -5,14 +5,13 @@ import typing
 import attrs
 import pytest
 
-from basix_ws_cti import status
 from basix_ws_cti.exceptions import ConnectFailed
-from basix_ws_cti.status import (
+from basix_ws_cti.mirror.changes import Gap, Lagged
+from basix_ws_cti.session import status
+from basix_ws_cti.session.status import (
     ClientState,
     Connecting,
     Disconnected,
-    Gap,
-    Lagged,
     Stats,
     Stopped,
     Synced,

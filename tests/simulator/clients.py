@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
-    from basix_ws_cti.connection import Connection
     from basix_ws_cti.simulator import Simulator
+    from basix_ws_cti.transport.connection import Connection
 
 FEED = "/basix/api/ws_cti"
 

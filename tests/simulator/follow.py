@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, MessageParser, to_dict
 from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.pbx import DID, Pbx
-from basix_ws_cti.simulator.sessions import opening
-from basix_ws_cti.simulator.wire import Writer
+from basix_ws_cti.simulator.session_frames import opening
 
 
 class Seen(NamedTuple):

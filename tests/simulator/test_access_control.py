@@ -10,7 +10,7 @@ import pytest
 
 from basix_ws_cti import BasixError
 from basix_ws_cti.simulator import scenarios
-from basix_ws_cti.simulator.access import (
+from basix_ws_cti.simulator.access_control import (
     FEED_PATH,
     TICKET_NAME,
     Keys,

@@ -6,8 +6,8 @@ import attrs
 import pytest
 from follow import Office
 
-from basix_ws_cti.simulator import ledger, scenarios
-from basix_ws_cti.simulator.ledger import Ledger, Row
+from basix_ws_cti.simulator import call_ledger, scenarios
+from basix_ws_cti.simulator.call_ledger import Ledger, Row
 from basix_ws_cti.simulator.pbx import DID, SECOND
 from basix_ws_cti.simulator.timeline import Timeline
 
@@ -187,7 +187,7 @@ def test_a_restart():
 
 def test_the_book_is_bounded():
     """The book keeps so many rows, the newest."""
-    assert Ledger()._rows.maxlen == ledger.MAX_ROWS == 20_000
+    assert Ledger()._rows.maxlen == call_ledger.MAX_ROWS == 20_000
     office = Office()
     office.pbx.ledger._rows = type(office.pbx.ledger._rows)(maxlen=2)
     lines = [office.call() for _ in range(3)]

@@ -14,11 +14,11 @@ from follow import Office, Picture, written
 
 from basix_ws_cti import Msg, SystemMsg
 from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.model import FIELDS, Person
 from basix_ws_cti.simulator.pbx import DID, Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS, STORIES
-from basix_ws_cti.simulator.sessions import frames, opening
-from basix_ws_cti.simulator.wire import Writer
+from basix_ws_cti.simulator.session_frames import frames, opening
 
 ESCRIPT = Path(__file__).parents[1] / "erlang" / "terms.escript"
 needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")

@@ -8,7 +8,7 @@ import pytest
 from virtual import run
 from waiting import until
 
-from basix_ws_cti.simulator.pipe import Pipe
+from basix_ws_cti.simulator.send_pipe import Pipe
 
 
 class Transport:
@@ -264,7 +264,7 @@ async def test_drop_with_something_to_write():
 
 async def test_what_is_held_back_is_bounded(monkeypatch):
     """A connection for which too much is held back is cut off."""
-    monkeypatch.setattr("basix_ws_cti.simulator.pipe.MAX_HELD", 10)
+    monkeypatch.setattr("basix_ws_cti.simulator.send_pipe.MAX_HELD", 10)
     transport = Transport()
     pipe = Pipe(transport)
     pipe.stall(60)

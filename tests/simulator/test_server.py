@@ -32,7 +32,7 @@ from basix_ws_cti import (
     connect,
     feed_url,
 )
-from basix_ws_cti.simulator import Pbx, RefusedError, Simulator, feed
+from basix_ws_cti.simulator import Pbx, RefusedError, Simulator, feed_connection
 from basix_ws_cti.simulator.certificates import make_contexts
 from basix_ws_cti.simulator.scenarios import company
 
@@ -174,7 +174,7 @@ async def test_limits_are_apart():
         ):
             for cti in (one, two, three, four):
                 await seen(pbx, cti)
-            assert [feed.app_name for feed in pbx.connections] == [
+            assert [feed_connection.app_name for feed_connection in pbx.connections] == [
                 "simulator",
                 "other",
                 "simulator",
@@ -749,7 +749,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody():
 
 async def test_a_backlog_has_an_end(monkeypatch):
     """A client whose backlog grows beyond the limit is cut off, and another is not."""
-    monkeypatch.setattr(feed, "MAX_BACKLOG", 500)
+    monkeypatch.setattr(feed_connection, "MAX_BACKLOG", 500)
     async with Simulator(calls=False) as pbx, unread(pbx):
         await until(lambda: len(pbx.connections) == 1)
         async with client(pbx) as cti:
@@ -765,7 +765,7 @@ async def test_a_backlog_has_an_end(monkeypatch):
 
 async def test_a_backlog_that_is_cut_off_is_forgotten(monkeypatch):
     """Frames do not go on piling up for a client that was cut off, within one burst either."""
-    monkeypatch.setattr(feed, "MAX_BACKLOG", 500)
+    monkeypatch.setattr(feed_connection, "MAX_BACKLOG", 500)
     async with Simulator(calls=False) as pbx, bare(pbx):
         await until(lambda: pbx.connections)
         one = pbx.connections[0]

@@ -13,11 +13,11 @@ from follow import Picture, written
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, MessageParser
 from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.pbx import Pbx, kinds
 from basix_ws_cti.simulator.scenarios import STORIES
-from basix_ws_cti.simulator.sessions import frames, opening
+from basix_ws_cti.simulator.session_frames import frames, opening
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
 
 # A digest of every story, and of a long day.
 DIGEST = """

@@ -13,11 +13,11 @@ import pytest
 from frames import Atom, Charlist, field_spec, frame, info_event, initial_info
 
 from basix_ws_cti import Client, FieldSpec, Gap, InfoEvent, InitialInfo, Msg, RecordingError
-from basix_ws_cti.backoff import Backoff
-from basix_ws_cti.cli.recorded import LossRecorded, Recorded
+from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.recording import Connected, Frame, LeftOut, Lost, Recorder, read_recording
+from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
-from basix_ws_cti.status import Connecting, Disconnected, Stopped, Synced, Syncing
+from basix_ws_cti.sources.recorded import LossRecorded, Recorded
 
 NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
@@ -287,7 +287,7 @@ async def test_it_waits_for_its_times(tmp_path, recorded, monkeypatch, speed):
         await sleep(0)
 
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr("basix_ws_cti.cli.recorded.asyncio.sleep", fake)
+    monkeypatch.setattr("basix_ws_cti.sources.recorded.asyncio.sleep", fake)
     entries = [Connected(1), *(Frame(2, one) for one in USERS), Frame(10, USERS[0])]
     source = recorded(tmp_path / "day.rec", entries, speed=speed)
     assert source.now() == STARTED

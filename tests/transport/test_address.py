@@ -8,13 +8,8 @@ import pytest
 from canaries import STEM, TOKEN, leaks_of
 
 from basix_ws_cti import Basic, Ticket, UsageError, feed_url
-from basix_ws_cti.endpoint import (
-    Server,
-    basic_header,
-    check_transport,
-    request_target,
-    secret_forms,
-)
+from basix_ws_cti.transport.address import Server, check_transport, request_target
+from basix_ws_cti.transport.credentials import basic_header, secret_forms
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.uri import parse_uri
 from websockets.utils import accept_key
 
-from basix_ws_cti.websocket import HIGH_WATER, LOW_WATER, FeedSocket
+from basix_ws_cti.transport.frame_reader import HIGH_WATER, LOW_WATER, FeedSocket
 
 MAX_SIZE = 70_000
 QUIET = logging.getLogger("test.quiet")

@@ -18,8 +18,8 @@ from basix_ws_cti.exceptions import (
     HandshakeError,
     UsageError,
 )
-from basix_ws_cti.handshake import Handshake, MaskingLogger, explain, header_secrets
-from basix_ws_cti.secrecy import Mask
+from basix_ws_cti.transport.handshake import Handshake, MaskingLogger, explain, header_secrets
+from basix_ws_cti.transport.redaction import Mask
 
 
 def test_what_the_library_logs_is_masked(caplog):

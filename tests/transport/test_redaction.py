@@ -10,9 +10,9 @@ import pytest
 from canaries import TOKEN, assert_clean, found_in, leaks_of
 
 from basix_ws_cti import Basic, Client, Ticket, UsageError, connect, feed_url
-from basix_ws_cti.handshake import MaskingLogger
-from basix_ws_cti.secrecy import Mask, Veiled, discreet
 from basix_ws_cti.simulator import Simulator
+from basix_ws_cti.transport.handshake import MaskingLogger
+from basix_ws_cti.transport.redaction import Mask, Veiled, discreet
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
 HERE = "ws://127.0.0.1:1"

@@ -94,7 +94,7 @@ from basix_ws_cti import (
     feed_url,
     to_dict,
 )
-from basix_ws_cti.numbering import plain_number, same_number
+from basix_ws_cti.mirror.phone_numbers import plain_number, same_number
 from basix_ws_cti.states import Calling, OtherState, Park, State
 from basix_ws_cti.terms import Limits, Regex, as_text, decode
 

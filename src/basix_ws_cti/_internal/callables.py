@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import Literal
 
-from .exceptions import UsageError
+from basix_ws_cti.exceptions import UsageError
 
 
 def sort_of_callback(name: str, callback: object) -> Literal["sync", "async", "generator"]:

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any
 
-from .exceptions import printable
+from basix_ws_cti.exceptions import printable
 
 
 class PlainLogger(logging.LoggerAdapter[logging.Logger]):

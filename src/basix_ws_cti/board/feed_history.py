@@ -9,17 +9,16 @@ from datetime import UTC, datetime, tzinfo
 from attrs import Factory, define, frozen
 
 from basix_ws_cti.exceptions import BasixError, FeedError
-from basix_ws_cti.status import (
+from basix_ws_cti.mirror.changes import Gap
+from basix_ws_cti.session.status import (
     ClientState,
     Connecting,
     Disconnected,
-    Gap,
     Stopped,
     Synced,
     Syncing,
 )
-
-from .source import Notice
+from basix_ws_cti.sources.source import Notice
 
 # Entries that are kept: a PBX that is away for a day is asked again every minute or so.
 MAX_ENTRIES = 500

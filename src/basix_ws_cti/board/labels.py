@@ -8,8 +8,8 @@ from typing import Any, cast
 from attrs import frozen
 
 from basix_ws_cti.calls import Party, Phase
-from basix_ws_cti.calls.causes import meaning
-from basix_ws_cti.calls.reading import party_behind, party_of, phase_of
+from basix_ws_cti.calls.channel_facts import party_behind, party_of, phase_of
+from basix_ws_cti.calls.hangup_causes import meaning
 from basix_ws_cti.elements import (
     AnyChannel,
     Channel,
@@ -23,7 +23,7 @@ from basix_ws_cti.elements import (
     Terminal,
     User,
 )
-from basix_ws_cti.mirror import Mirror
+from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import Ringing
 
 _PHASES = {

@@ -10,16 +10,17 @@ from typing import Any
 from attrs import Factory, define, evolve, field, frozen
 
 from basix_ws_cti.calls import Call, CallEnded, CallEvent, Party, Phase, QueueStats
-from basix_ws_cti.calls.reading import party_behind, party_of
+from basix_ws_cti.calls.channel_facts import party_behind, party_of
+from basix_ws_cti.cli.output import harmless
 from basix_ws_cti.elements import AnyChannel, Channel, User
-from basix_ws_cti.mirror import Mirror
+from basix_ws_cti.mirror.changes import Lagged
+from basix_ws_cti.mirror.mirror import Mirror
+from basix_ws_cti.session.status import ClientState
+from basix_ws_cti.sources.source import Source
 from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
-from basix_ws_cti.status import ClientState, Lagged
 
-from .history import History, words
-from .names import Names, duration, microseconds
-from .output import harmless
-from .source import Source
+from .feed_history import History, words
+from .labels import Names, duration, microseconds
 
 SECOND = 1_000_000
 

@@ -1,5 +1,6 @@
 """Calls made out of channels: what people mean when they say that it rang."""
 
+from .call_record import CallRecord
 from .events import (
     CallAnswered,
     CallEnded,
@@ -12,8 +13,7 @@ from .events import (
     CallUpdated,
 )
 from .model import Call, Leg, Party, Phase
-from .queues import QueueFigures, QueueStats, UserFigures
-from .record import CallRecord
+from .stats import QueueFigures, QueueStats, UserFigures
 from .tracker import CallTracker
 
 __all__ = [

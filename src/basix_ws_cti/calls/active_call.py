@@ -6,12 +6,11 @@ from typing import Self
 
 from attrs import Factory, define, evolve, field
 
-from basix_ws_cti.drafts import constructor
+from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup
 from basix_ws_cti.states import Bridged, Ringing
 
-from .model import NOBODY, Call, Direction, Disposition, Leg, Party, Phase, Side, Where
-from .reading import (
+from .channel_facts import (
     calls_outside,
     heard_of,
     leg_of,
@@ -21,6 +20,7 @@ from .reading import (
     since,
     until,
 )
+from .model import NOBODY, Call, Direction, Disposition, Leg, Party, Phase, Side, Where
 
 _make_call = constructor(Call)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import evolve
 
-from basix_ws_cti.drafts import constructor
+from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo
 from basix_ws_cti.states import (
     Bridged,

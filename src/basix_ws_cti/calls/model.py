@@ -15,7 +15,7 @@ from attrs import frozen
 from basix_ws_cti.elements import EndUser, Hangup
 from basix_ws_cti.states import moment
 
-from .causes import meaning, sip_status
+from .hangup_causes import meaning, sip_status
 
 Direction = Literal["inbound", "outbound", "internal"]
 

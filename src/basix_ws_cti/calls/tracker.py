@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from attrs import evolve
 
 from basix_ws_cti.elements import Channel
-from basix_ws_cti.mirror import Added, Change, Changed, Removed
-from basix_ws_cti.status import Gap
+from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 
-from .endings import decisive, disposition_of, leg_outcome, who_ended_it
+from .active_call import Live, LiveLeg
+from .channel_facts import is_second, latest_of, leg_of, since, until, uuid_of
 from .events import (
     CallAnswered,
     CallEnded,
@@ -29,9 +29,8 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .live import Live, LiveLeg
 from .model import NOBODY, Call, Party, Phase
-from .reading import is_second, latest_of, leg_of, since, until, uuid_of
+from .outcome import decisive, disposition_of, leg_outcome, who_ended_it
 
 # Calls of which others' legs are not shown, and whose ids are not given again.
 MAX_ENDED_UNSEEN = 1000

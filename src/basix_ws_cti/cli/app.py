@@ -6,20 +6,21 @@ from typing import Annotated
 
 import typer
 
-from .anonymise import anonymise
-from .decode import decode
-from .doctor import doctor
-from .hangup import hangup
-from .listen import listen
+from basix_ws_cti.cli.commands.anonymise import anonymise
+from basix_ws_cti.cli.commands.decode import decode
+from basix_ws_cti.cli.commands.doctor import doctor
+from basix_ws_cti.cli.commands.hangup import hangup
+from basix_ws_cti.cli.commands.listen import listen
+from basix_ws_cti.cli.commands.park import park
+from basix_ws_cti.cli.commands.record import record
+from basix_ws_cti.cli.commands.replay import replay
+from basix_ws_cti.cli.commands.schema import schema
+from basix_ws_cti.cli.commands.simulate import simulate
+from basix_ws_cti.cli.commands.state import state
+from basix_ws_cti.cli.commands.top import top
+from basix_ws_cti.cli.commands.transfer import transfer
+
 from .options import command
-from .park import park
-from .record import record
-from .replay import replay
-from .schema import schema
-from .simulate import simulate
-from .state import state
-from .top import top
-from .transfer import transfer
 
 app: typer.Typer = typer.Typer(
     name="basix-ws-cti",

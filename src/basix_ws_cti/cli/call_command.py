@@ -15,7 +15,7 @@ from .output import write_json
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client, Mirror
-    from basix_ws_cti.commands import Command
+    from basix_ws_cti.client.commands import Command
 
 # A shorter beginning of a uuid is no name for a call that is to end.
 MIN_PREFIX = 4
@@ -59,8 +59,9 @@ def command(
     ``made`` is what that sends, for ``--dry-run``. Nothing is tried twice: what fails before
     the command is sent ends it. After that the client may come back to see the effect.
     """
+    from basix_ws_cti.sources.source import live
+
     from .signals import run
-    from .source import live
 
     async def do() -> None:
         is_sent = False

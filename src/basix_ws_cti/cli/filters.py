@@ -20,8 +20,8 @@ from basix_ws_cti.elements import (
     User,
 )
 from basix_ws_cti.exceptions import UsageError
-from basix_ws_cti.mirror import Mirror
-from basix_ws_cti.numbering import plain_number
+from basix_ws_cti.mirror.mirror import Mirror
+from basix_ws_cti.mirror.phone_numbers import plain_number
 from basix_ws_cti.states import Calling, Park, Voicemail
 
 INITIAL = "initial"

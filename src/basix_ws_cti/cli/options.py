@@ -26,7 +26,7 @@ from attrs import field, frozen
 
 from basix_ws_cti.exceptions import BasixError, UsageError
 
-from .exits import exit_code, told
+from .exit_codes import exit_code, told
 from .output import leave_nothing, nobody_reads, prepare, reader_is_gone, say
 from .signals import at_once
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, cast
 
+from basix_ws_cti.board.feed_history import words
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.recording import Recorder, Recording, read_recording
-from basix_ws_cti.status import Disconnected, Stopped, Syncing
+from basix_ws_cti.session.status import Disconnected, Stopped, Syncing
+from basix_ws_cti.sources.source import Notice
 
-from .history import words
 from .output import say
 from .signals import at_once
-from .source import Notice
 
 STDIO = Path("-")
 

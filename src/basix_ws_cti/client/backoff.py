@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from attrs import Factory, define, field
 
-from .exceptions import (
+from basix_ws_cti.exceptions import (
     AuthenticationError,
     CertificateError,
     ConnectionLimitReached,

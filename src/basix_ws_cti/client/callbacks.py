@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .callables import sort_of_callback
-from .exceptions import SubscriberLagged, UsageError
-from .status import Lagged
+from basix_ws_cti._internal.callables import sort_of_callback
+from basix_ws_cti.exceptions import SubscriberLagged, UsageError
+from basix_ws_cti.mirror.changes import Lagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

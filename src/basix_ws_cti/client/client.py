@@ -19,18 +19,12 @@ from typing import Any, Self, TypeVar, Unpack, cast
 import attrs
 from attrs import field, frozen
 
-from . import commands
-from .audience import Audience, Watch
-from .backoff import Backoff, is_final, wait_at_least
-from .building import QUIET_TIME, Building
-from .callables import sort_of_callback
-from .callbacks import is_cancelled, name_of
-from .calls.events import CallEvent
-from .calls.model import Call
-from .calls.tracker import CallTracker
-from .commands import Command
-from .connection import Connection, ConnectOptions, connect
-from .exceptions import (
+from basix_ws_cti._internal.callables import sort_of_callback
+from basix_ws_cti._internal.time_slice import Turns
+from basix_ws_cti.calls.events import CallEvent
+from basix_ws_cti.calls.model import Call
+from basix_ws_cti.calls.tracker import CallTracker
+from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
     CommandTimeout,
@@ -46,22 +40,29 @@ from .exceptions import (
     UsageError,
     WaitTimeout,
 )
-from .messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
-from .mirror import Added, Change, Changed, Mirror, Removed
-from .secrecy import Secretive, discreet
-from .status import (
+from basix_ws_cti.messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
+from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
+from basix_ws_cti.mirror.mirror import Mirror
+from basix_ws_cti.mirror.snapshot import QUIET_TIME, Building
+from basix_ws_cti.session.status import (
     ClientState,
     Connecting,
     Disconnected,
-    Gap,
-    Lagged,
     Stats,
     Stopped,
     Synced,
     Syncing,
 )
+from basix_ws_cti.transport.connection import Connection
+from basix_ws_cti.transport.connector import ConnectOptions, connect
+from basix_ws_cti.transport.redaction import Secretive, discreet
+
+from . import commands
+from .backoff import Backoff, is_final, wait_at_least
+from .callbacks import is_cancelled, name_of
+from .commands import Command
+from .dispatch import Audience, Watch
 from .subscriptions import QUEUE_SIZE, Policy, Subscribers, Subscription
-from .turns import Turns
 
 _logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import frozen
 
-from .exceptions import UsageError
-from .mirror import Change, Removed
-from .states import Park
+from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.mirror.changes import Change, Removed
+from basix_ws_cti.states import Park
 
 
 @frozen

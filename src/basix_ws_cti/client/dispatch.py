@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from basix_ws_cti.exceptions import NotConnectedError
+from basix_ws_cti.mirror.changes import Gap
+
 from .callbacks import Callbacks
-from .exceptions import NotConnectedError
-from .status import Gap
 from .subscriptions import Subscribers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from .calls.events import CallEvent
-    from .messages import Message
-    from .mirror import Change
+    from basix_ws_cti.calls.events import CallEvent
+    from basix_ws_cti.messages import Message
+    from basix_ws_cti.mirror.changes import Change
 
 
 @frozen

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, Literal, Self, TypeVar, cast
 from weakref import ReferenceType, ref
 
-from .elements import Element
-from .exceptions import SubscriberLagged, UsageError
-from .keys import hidden
-from .mirror import Added, Changed, Removed
-from .status import Gap, Lagged
-from .turns import STEPS
+from basix_ws_cti._internal.time_slice import STEPS
+from basix_ws_cti.elements import Element
+from basix_ws_cti.exceptions import SubscriberLagged, UsageError
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
+from basix_ws_cti.mirror.keys import hidden
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .elements import AnyChannel, EndUsers, OtherInfo, Target
+from basix_ws_cti.elements import AnyChannel, EndUsers, OtherInfo, Target
 
 if TYPE_CHECKING:
-    from .elements import Element
+    from basix_ws_cti.elements import Element
 
 # Texts that differ throughout: then there is nothing to share.
 MAX_SHARED = 20_000

@@ -11,11 +11,8 @@ from collections.abc import Generator, Iterator, Mapping, ValuesView
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
-import attrs
-from attrs import field, frozen
-
-from .drafts import constructor
-from .elements import (
+from basix_ws_cti._internal.codegen import constructor
+from basix_ws_cti.elements import (
     AnyChannel,
     Channel,
     Domain,
@@ -28,78 +25,17 @@ from .elements import (
     User,
     WaitingChannel,
 )
+from basix_ws_cti.messages import InfoEvent, InitialInfo, Message
+
+from .changes import Added, Change, Changed, Removed
+from .interning import Sharing
 from .keys import hidden, shown
-from .messages import InfoEvent, InitialInfo, Message
-from .numbering import plain_number
-from .sharing import Sharing
+from .phone_numbers import plain_number
 
 # Channels that are gone and remembered, lest a late update bring one back. A PBX that ends a
 # hundred calls in a second would have to be late by minutes.
 MAX_GONE = 20_000
 
-
-@frozen
-class Added:
-    """An element is there. ``synthetic``: no event said so, a comparison of pictures did.
-
-    ``position``, in all changes, is where an element that has no key stood in its
-    ``initial_info``: it stands for the key.
-    """
-
-    element_name: str
-    element: Element
-    synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
-
-    @property
-    def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
-
-
-@frozen
-class Changed:
-    """An element is another now than it was: ``old``, and what it is, ``element``."""
-
-    element_name: str
-    element: Element
-    old: Element
-    synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
-
-    @property
-    def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
-
-    @property
-    def fields(self) -> dict[str, tuple[Any, Any]]:
-        """The fields that differ, by name: old value and new one. ``extra`` fields too."""
-        names = [a.name for a in attrs.fields(type(self.element)) if a.name != "extra"]
-        pairs = {name: (getattr(self.old, name), getattr(self.element, name)) for name in names}
-        before, now = self.old.extra, self.element.extra
-        for name in {**before, **now}:
-            pairs.setdefault(name, (before.get(name), now.get(name)))
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-@frozen
-class Removed:
-    """An element is gone: as the PBX described it last, a channel with how it ended."""
-
-    element_name: str
-    element: Element
-    synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
-
-    @property
-    def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
-
-
-Change = Added | Changed | Removed
-"""Any of the changes."""
 
 # Not synthetic, since an event said so, and of an element with a key, since it is kept.
 _SAID = False, None

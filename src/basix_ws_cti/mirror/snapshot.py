@@ -10,7 +10,8 @@ from collections.abc import Generator
 
 from attrs import Factory, define
 
-from .messages import FieldSpec, InfoEvent, InitialInfo, Message
+from basix_ws_cti.messages import FieldSpec, InfoEvent, InitialInfo, Message
+
 from .mirror import Mirror
 
 # Seconds without a message, once every kind is complete, after which the picture is whole.

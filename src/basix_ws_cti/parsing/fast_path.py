@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from .drafts import field_values, function, generate
-from .elements import Channel, OtherInfo, Target
-from .exceptions import DecodeError
-from .octets import COMPILED
-from .records import STATES, _calling, _field_readers, _state, record_plan, record_reader
-from .states import Calling
-from .terms import (
+from basix_ws_cti._internal.codegen import field_values, function, generate
+from basix_ws_cti._internal.native_ints import COMPILED
+from basix_ws_cti.elements import Channel, OtherInfo, Target
+from basix_ws_cti.exceptions import DecodeError
+from basix_ws_cti.states import Calling
+from basix_ws_cti.terms import (
     _BERT,
     _CONSTANTS,
     _FREE_TERMS,
@@ -38,11 +37,13 @@ from .terms import (
     _read_u16,
 )
 
+from .record_decoder import STATES, _calling, _field_readers, _state, record_plan, record_reader
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .elements import Element
-    from .messages import FieldSpec
+    from basix_ws_cti.elements import Element
+    from basix_ws_cti.messages import FieldSpec
 
     Part = Callable[[bytes, int], tuple[Any, int]]
 

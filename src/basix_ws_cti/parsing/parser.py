@@ -10,14 +10,23 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from .callables import sort_of_callback
-from .drafts import constructor
-from .elements import Element
-from .exceptions import ProtocolError, UsageError, printable
-from .keys import MAX_STEPS, are_crafted
-from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg, UnknownMessage
-from .records import record_reader
-from .straight import (
+from basix_ws_cti._internal.callables import sort_of_callback
+from basix_ws_cti._internal.codegen import constructor
+from basix_ws_cti.elements import Element
+from basix_ws_cti.exceptions import ProtocolError, UsageError, printable
+from basix_ws_cti.messages import (
+    FieldSpec,
+    InfoEvent,
+    InitialInfo,
+    Message,
+    Msg,
+    SystemMsg,
+    UnknownMessage,
+)
+from basix_ws_cti.mirror.keys import MAX_STEPS, are_crafted
+from basix_ws_cti.terms import DEFAULT_LIMITS, Limits, as_text, decode
+
+from .fast_path import (
     HEAD_BYTES,
     MAX_STRAIGHT_BYTES,
     REFUSALS,
@@ -25,7 +34,7 @@ from .straight import (
     event_reader,
     may_go_straight,
 )
-from .terms import DEFAULT_LIMITS, Limits, as_text, decode
+from .record_decoder import record_reader
 
 # A peer that announces kinds without end; the feed has nine.
 MAX_KINDS = 1000

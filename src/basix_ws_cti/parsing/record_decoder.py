@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from .drafts import constructor, record_constructor
-from .elements import (
+from basix_ws_cti._internal.codegen import constructor, record_constructor
+from basix_ws_cti.elements import (
     _NOTHING,
     AnyChannel,
     Channel,
@@ -33,7 +33,7 @@ from .elements import (
     User,
     WaitingChannel,
 )
-from .states import (
+from basix_ws_cti.states import (
     Bridged,
     Calling,
     CallingSipTermination,
@@ -48,13 +48,13 @@ from .states import (
     Voicemail,
     XmlIvr,
 )
-from .terms import as_text
+from basix_ws_cti.terms import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .elements import Element
-    from .messages import FieldSpec
+    from basix_ws_cti.elements import Element
+    from basix_ws_cti.messages import FieldSpec
 
 # A text that lists people without end; longer lists stay raw. The PBX lists a few.
 MAX_LISTED_END_USERS: Final = 1000

@@ -26,7 +26,7 @@ readable for its owner alone; see ``Anonymiser`` for one to be given away.
 
 from __future__ import annotations
 
-from .anonymity import Anonymiser, anonymise
+from .anonymiser import Anonymiser, anonymise
 from .disk import (
     Connected,
     Entry,

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 import attrs
 
 from basix_ws_cti.exceptions import DecodeError
-from basix_ws_cti.records import ELEMENTS, STATES
+from basix_ws_cti.parsing.record_decoder import ELEMENTS, STATES
 from basix_ws_cti.states import Calling
 from basix_ws_cti.terms import decode
 
 from .pseudonyms import Pseudonyms
-from .rewriting import ATOM, FLOAT, LIST, NUMBER, TUPLE, Rule, Term
-from .rewriting import floating as write_float
-from .rewriting import integer as write_integer
-from .rewriting import read as read_frame
+from .term_rewriter import ATOM, FLOAT, LIST, NUMBER, TUPLE, Rule, Term
+from .term_rewriter import floating as write_float
+from .term_rewriter import integer as write_integer
+from .term_rewriter import read as read_frame
 
 # The protocol's own words, where a field holds one of a few.
 _WORDS = frozenset(

@@ -21,7 +21,7 @@ from attrs import frozen
 from basix_ws_cti.exceptions import BasixError, RecordingError
 from basix_ws_cti.terms import MAX_FRAME_BYTES
 
-from .anonymity import Anonymiser
+from .anonymiser import Anonymiser
 
 FORMAT = "basix_ws_cti recording"
 VERSION = 1

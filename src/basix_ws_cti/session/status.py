@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from attrs import frozen
 
 
@@ -44,26 +42,6 @@ class Stopped:
 
 ClientState = Connecting | Syncing | Synced | Disconnected | Stopped
 """Any of the states."""
-
-
-@frozen
-class Gap:
-    """The client was blind from ``started`` to ``ended`` (aware, UTC), and why.
-
-    Where the PBX fell silent, that is from its last sign of life on, a frame or a pong.
-    What happened meanwhile shows in the synthetic changes that follow, as far as it lasted.
-    """
-
-    started: datetime
-    ended: datetime
-    reason: Exception | None
-
-
-@frozen
-class Lagged:
-    """The subscriber was too slow: exactly ``missed`` items before the next are lost to it."""
-
-    missed: int
 
 
 @frozen(kw_only=True)

@@ -9,13 +9,13 @@ parser: what reads the simulator's frames is tested against somebody else's writ
 """
 
 from . import faults
-from .access import RefusedError
-from .feed import Feed
-from .ledger import Row
+from .access_control import RefusedError
+from .call_ledger import Row
+from .feed_connection import Feed
 from .model import Person
 from .pbx import NotPossibleError, Pbx
 from .server import Simulator
-from .sessions import frames
+from .session_frames import frames
 
 __all__ = [
     "Feed",

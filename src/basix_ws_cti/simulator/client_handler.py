@@ -13,11 +13,11 @@ from websockets.exceptions import ConnectionClosed
 
 from basix_ws_cti.exceptions import printable
 
-from .access import Keys, RefusedError, read_target
+from .access_control import Keys, RefusedError, read_target
 from .faults import DelayHandshake, DieInSnapshot, EventFirst, Fault, Refuse
-from .feed import Feed, PipedConnection
+from .feed_connection import Feed, PipedConnection
 from .pbx import NotPossibleError
-from .sessions import opening
+from .session_frames import opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
+    from .frame_writer import Writer
     from .pbx import Key, Pbx, Picture
-    from .wire import Writer
 
 _logger = logging.getLogger(__name__)
 

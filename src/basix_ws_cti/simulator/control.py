@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-    from .ledger import Row
+    from .call_ledger import Row
     from .model import Channel
     from .pbx import Pbx
     from .timeline import Timeline

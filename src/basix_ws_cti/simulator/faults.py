@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, validators
 
+from .frame_writer import charlist
 from .pbx import DID
 from .scenarios import CALLERS
-from .wire import charlist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .feed import Feed
+    from .feed_connection import Feed
     from .pbx import Pbx
     from .server import Simulator
 

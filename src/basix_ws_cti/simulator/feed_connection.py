@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, cast
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from .pipe import Pipe
+from .send_pipe import Pipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .access import Wish
+    from .access_control import Wish
     from .pbx import Picture
 
 # Frames that wait for a client that does not read; then it is cut off, lest they fill memory.

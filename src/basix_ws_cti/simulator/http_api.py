@@ -17,7 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from .access import RefusedError
+from .access_control import RefusedError
 from .pbx import NotPossibleError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from attrs import define, field, fields
 
 from basix_ws_cti.exceptions import BasixError
 
-from .ledger import Ledger
+from .call_ledger import Ledger
 from .model import (
     Channel,
     Domain,

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from websockets.asyncio.server import serve
 from websockets.exceptions import WebSocketException
 
-from basix_ws_cti.logs import PlainLogger
+from basix_ws_cti._internal.log_sanitising import PlainLogger
 
 from . import scenarios
-from .access import Keys
+from .access_control import Keys
 from .certificates import make_contexts
+from .client_handler import Reception
 from .commands import read_command
 from .control import Control, in_the_loop
 from .faults import Fault
-from .feed import Feed, PipedConnection
+from .feed_connection import Feed, PipedConnection
+from .frame_writer import Writer
 from .pbx import SECOND, NotPossibleError, Pbx
-from .reception import Reception
 from .timeline import Timeline
-from .wire import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.server import Server
 
-    from .api import Api
+    from .http_api import Api
     from .model import User
 
 _logger = logging.getLogger(__name__)
@@ -291,7 +291,7 @@ class Simulator(Control):
                 self._context, self._client_context = make_contexts()
             await self._listen()
             if self._wants_api:
-                from .api import Api  # noqa: PLC0415 - brings in an HTTP server
+                from .http_api import Api  # noqa: PLC0415 - brings in an HTTP server
 
                 self._api = Api(self, self._context)
         except BaseException:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import scenarios
+from .frame_writer import Writer
 from .pbx import Pbx
 from .timeline import Timeline
-from .wire import Writer
 
 if TYPE_CHECKING:
     from .pbx import Key, Picture

@@ -21,15 +21,14 @@ from basix_ws_cti import (
     MessageParser,
     Mirror,
 )
-from basix_ws_cti.building import Building
 from basix_ws_cti.exceptions import DecodeError, FeedError, ProtocolError, RecordingError
-from basix_ws_cti.mirror import Change
+from basix_ws_cti.mirror.changes import Change, Gap
+from basix_ws_cti.mirror.snapshot import Building
 from basix_ws_cti.recording import Connected, Entry, Frame, Lost, Recording
-from basix_ws_cti.status import (
+from basix_ws_cti.session.status import (
     ClientState,
     Connecting,
     Disconnected,
-    Gap,
     Stopped,
     Synced,
     Syncing,

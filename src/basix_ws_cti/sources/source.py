@@ -21,8 +21,7 @@ from basix_ws_cti import (
     Message,
     Mirror,
 )
-
-from .options import Connecting
+from basix_ws_cti.cli.options import Connecting
 
 Notice = ClientState | Gap | Exception
 """What is not in the feed, but about it: a new state, a gap, what went wrong."""

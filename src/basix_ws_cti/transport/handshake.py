@@ -14,7 +14,8 @@ from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
 from websockets.frames import Frame
 
-from .exceptions import (
+from basix_ws_cti._internal.log_sanitising import PlainLogger
+from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
@@ -23,8 +24,8 @@ from .exceptions import (
     UsageError,
     printable,
 )
-from .logs import PlainLogger
-from .secrecy import Mask
+
+from .redaction import Mask
 
 
 class Handshake(websocket_connect):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
 from attrs import field, frozen
 
-from .exceptions import UsageError
+from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -17,11 +17,10 @@ def anonymise(
     ] = False,
 ) -> None:
     """A recording once more, with names, numbers and addresses replaced."""
+    from basix_ws_cti.cli.output import say
+    from basix_ws_cti.cli.recording_session import STDIO, check_target, create, opened
     from basix_ws_cti.exceptions import UsageError
     from basix_ws_cti.recording import Anonymiser
-
-    from .output import say
-    from .tape import STDIO, check_target, create, opened
 
     check_target(target, overwrite=overwrite)
     if target != STDIO and target.exists() and source.exists() and target.samefile(source):

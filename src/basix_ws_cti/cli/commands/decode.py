@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from basix_ws_cti.cli.exit_codes import Exit
+from basix_ws_cti.cli.frame_dumps import Form, UnreadableError, frames, hexdump
+from basix_ws_cti.cli.output import say, write_json
 from basix_ws_cti.exceptions import BasixError, DecodeError, ProtocolError, UsageError
-
-from .dumps import Form, UnreadableError, frames, hexdump
-from .exits import Exit
-from .output import say, write_json
 
 if TYPE_CHECKING:
     from basix_ws_cti import Message, MessageParser

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from basix_ws_cti.cli.exit_codes import Exit
+from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.output import console, write_json
 from basix_ws_cti.exceptions import UsageError
 
-from .exits import Exit
-from .options import Connecting
-from .output import console, write_json
-
 if TYPE_CHECKING:
-    from .diagnosis import Finding
+    from basix_ws_cti.cli.diagnostics.examination import Finding
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
 
@@ -35,7 +34,7 @@ def doctor(
 
     It takes one of the app_name's connections for a moment, and with --force somebody's.
     """
-    from .signals import run
+    from basix_ws_cti.cli.signals import run
 
     raise typer.Exit(run(_examine(connecting, timeout, _write if json else _Lines())))
 
@@ -43,8 +42,8 @@ def doctor(
 async def _examine(
     connecting: Connecting, seconds: float, show: Callable[[Finding], object]
 ) -> Exit:
-    from .diagnosis import STEPS, Examination, Finding, Mark
-    from .source import pbx
+    from basix_ws_cti.cli.diagnostics.examination import STEPS, Examination, Finding, Mark
+    from basix_ws_cti.sources.source import pbx
 
     result = Exit.OK
     async with contextlib.AsyncExitStack() as stack:
@@ -68,9 +67,8 @@ async def _examine(
 
 def _asked(connecting: Connecting, arguments: dict[str, Any]) -> Finding:
     """The options: what is asked for, and where the token is from."""
+    from basix_ws_cti.cli.diagnostics.examination import Finding, Mark
     from basix_ws_cti.exceptions import printable
-
-    from .diagnosis import Finding, Mark
 
     user = {name: value for name, value in arguments.items() if name.startswith("user_") and value}
     details = {

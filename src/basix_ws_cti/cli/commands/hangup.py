@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .commanding import Call, Sending, command, described
-from .options import Connecting
+from basix_ws_cti.cli.call_command import Call, Sending, command, described
+from basix_ws_cti.cli.options import Connecting
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def hangup(uuid: Call, connecting: Connecting, sending: Sending) -> None:
     """End a channel, and wait until it is gone."""
-    from basix_ws_cti import commands
+    from basix_ws_cti.client import commands
 
     async def carry_out(client: Client, leg: Channel) -> str:
         await client.hangup(str(leg.uuid), confirm=sending.confirm, confirm_timeout=sending.timeout)

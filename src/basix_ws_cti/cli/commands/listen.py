@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
+from basix_ws_cti.cli.options import Connecting, Timezone, zone
 from basix_ws_cti.exceptions import UsageError
 
-from .options import Connecting, Timezone, zone
-
 if TYPE_CHECKING:
-    from .filters import Filters
-    from .source import Source
+    from basix_ws_cti.cli.filters import Filters
+    from basix_ws_cti.sources.source import Source
 
 # Items after which others get their turn: signals, the connection.
 _BURST = 64
@@ -57,7 +56,7 @@ class Showing:
 
     def filters(self) -> Filters:
         """The filters; ``UsageError`` for what can select nothing."""
-        from .filters import Filters
+        from basix_ws_cti.cli.filters import Filters
 
         if self.calls and self.kind:
             raise UsageError("--kind selects elements, and with --calls there are none")
@@ -76,9 +75,9 @@ class Showing:
 
 def listen(connecting: Connecting, showing: Showing) -> None:
     """What happens, line by line, as it happens; gaps are told on stderr."""
-    from .notices import Notices
-    from .signals import run
-    from .source import live
+    from basix_ws_cti.cli.render.notices import Notices
+    from basix_ws_cti.cli.signals import run
+    from basix_ws_cti.sources.source import live
 
     zone = showing.zone
     showing.filters()
@@ -97,12 +96,11 @@ async def show(source: Source, showing: Showing) -> None:
     """
     import asyncio
 
+    from basix_ws_cti.cli.output import painter, say
+    from basix_ws_cti.cli.render.feed_lines import JsonLines, Prose
+    from basix_ws_cti.cli.stdout_pipe import while_read, write
     from basix_ws_cti.messages import FieldSpec, InitialInfo
-    from basix_ws_cti.records import ELEMENTS
-
-    from .lines import JsonLines, Prose
-    from .output import painter, say
-    from .pipe import while_read, write
+    from basix_ws_cti.parsing.record_decoder import ELEMENTS
 
     filters = showing.filters()
     # A newer PBX may send them; but more often somebody mistyped, and would wait for ever.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .commanding import Call, Sending, command, described
-from .options import Connecting
+from basix_ws_cti.cli.call_command import Call, Sending, command, described
+from basix_ws_cti.cli.options import Connecting
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
@@ -24,7 +24,7 @@ def park(
     ] = None,
 ) -> None:
     """Put a call on a park slot that the PBX chooses, and wait until it is there."""
-    from basix_ws_cti import commands
+    from basix_ws_cti.client import commands
     from basix_ws_cti.states import Park
 
     async def carry_out(client: Client, leg: Channel) -> str:

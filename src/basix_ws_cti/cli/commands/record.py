@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Connecting
+from basix_ws_cti.cli.options import Connecting
 
 
 def record(
@@ -28,11 +28,10 @@ def record(
     import asyncio
     import contextlib
 
+    from basix_ws_cti.cli.recording_session import Tape, check_target, create
+    from basix_ws_cti.cli.signals import run
     from basix_ws_cti.recording import Anonymiser
-
-    from .signals import run
-    from .source import live
-    from .tape import Tape, check_target, create
+    from basix_ws_cti.sources.source import live
 
     check_target(file, overwrite=overwrite)
     options: dict[str, Any] = {

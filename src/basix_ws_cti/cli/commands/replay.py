@@ -22,10 +22,9 @@ def replay(
     state: Annotated[bool, typer.Option("--state", help="what there was at its end")] = False,
 ) -> None:
     """A recording, line by line, at the speed at which it was made."""
+    from basix_ws_cti.cli.recording_session import opened
+    from basix_ws_cti.cli.signals import run
     from basix_ws_cti.exceptions import UsageError
-
-    from .signals import run
-    from .tape import opened
 
     if top and state:
         raise UsageError("--top and --state are two ways to see it: choose one")
@@ -37,17 +36,17 @@ def replay(
         must_be_a_terminal()
 
     async def follow() -> None:
-        from .recorded import Recorded
+        from basix_ws_cti.sources.recorded import Recorded
 
         source = Recorded(recording, speed=None if at_once or state else speed)
         if top:
-            from .history import History
-            from .wallboard import run_top
+            from basix_ws_cti.board.feed_history import History
+            from basix_ws_cti.cli.wallboard.app import run_top
 
             source.on_notice = history = History(source.now)
             await run_top(source, history, zone)
             return
-        from .notices import Notices
+        from basix_ws_cti.cli.render.notices import Notices
 
         source.on_notice = Notices(zone)
         if state:

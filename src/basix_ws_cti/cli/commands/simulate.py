@@ -31,10 +31,9 @@ def simulate(
 
     Clients show its domain, and the token in BASIX_TOKEN, or "simulated".
     """
+    from basix_ws_cti.cli.signals import run
     from basix_ws_cti.simulator import Simulator
     from basix_ws_cti.simulator.__main__ import serve
-
-    from .signals import run
 
     token = os.environ.get("BASIX_TOKEN")
     shown = "as in BASIX_TOKEN" if token else "simulated"

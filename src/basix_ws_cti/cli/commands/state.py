@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
-from .options import Connecting
+from basix_ws_cti.cli.options import Connecting
 
 if TYPE_CHECKING:
-    from .source import Source
+    from basix_ws_cti.sources.source import Source
 
 
 @frozen(kw_only=True)
@@ -31,9 +31,9 @@ class Looking:
 
 def state(connecting: Connecting, looking: Looking) -> None:
     """What there is now, once."""
-    from .notices import Notices
-    from .signals import run
-    from .source import live
+    from basix_ws_cti.cli.render.notices import Notices
+    from basix_ws_cti.cli.signals import run
+    from basix_ws_cti.sources.source import live
 
     async def look() -> None:
         async with live(
@@ -54,9 +54,8 @@ async def show_state(source: Source, looking: Looking) -> None:
     """
     import asyncio
 
+    from basix_ws_cti.cli.stdout_pipe import while_read
     from basix_ws_cti.exceptions import SyncTimeout
-
-    from .pipe import while_read
 
     with while_read():
         timed = asyncio.timeout(looking.timeout)
@@ -68,13 +67,13 @@ async def show_state(source: Source, looking: Looking) -> None:
                 raise
             raise SyncTimeout(looking.timeout) from None
     if looking.json:
-        from .output import write_json
-        from .picture import document
+        from basix_ws_cti.cli.output import write_json
+        from basix_ws_cti.cli.render.state_tables import document
 
         write_json(document(mirror, source.now(), looking.kind))
         return
-    from .output import console
-    from .picture import tables
+    from basix_ws_cti.cli.output import console
+    from basix_ws_cti.cli.render.state_tables import tables
 
     out = console()
     if not out.is_terminal:

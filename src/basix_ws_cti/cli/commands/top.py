@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 
+from basix_ws_cti.cli.options import Connecting, Timezone, zone
 from basix_ws_cti.exceptions import UsageError
-
-from .options import Connecting, Timezone, zone
 
 
 def top(connecting: Connecting, *, timezone: Timezone = None) -> None:
     """The live wallboard: calls, queues, users, parked calls, the connection."""
     shown_in = zone(timezone)
     must_be_a_terminal()
-    from .history import History
-    from .signals import run
-    from .source import live
-    from .wallboard import run_top
+    from basix_ws_cti.board.feed_history import History
+    from basix_ws_cti.cli.signals import run
+    from basix_ws_cti.cli.wallboard.app import run_top
+    from basix_ws_cti.sources.source import live
 
     async def show() -> None:
         history = History()

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from basix_ws_cti.cli.call_command import Call, Sending, command, described
+from basix_ws_cti.cli.options import Connecting
 from basix_ws_cti.exceptions import BasixError, UsageError
-
-from .commanding import Call, Sending, command, described
-from .options import Connecting
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
-    from basix_ws_cti.mirror import Change
+    from basix_ws_cti.mirror.changes import Change
 
 
 class EndedError(BasixError):
@@ -33,7 +32,7 @@ def transfer(
 
     It is the caller's channel that is named, not that of the telephone that talks to it.
     """
-    from basix_ws_cti import commands
+    from basix_ws_cti.client import commands
 
     to = _read(target)
 

@@ -21,9 +21,7 @@ from typing import Any
 from attrs import Factory, evolve, frozen
 
 from basix_ws_cti import Connection, FieldSpec, InitialInfo, Message, SystemMsg, connect
-from basix_ws_cti.building import QUIET_TIME
-from basix_ws_cti.client import SYNC_TIMEOUT
-from basix_ws_cti.endpoint import Server
+from basix_ws_cti.client.client import SYNC_TIMEOUT
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
@@ -34,6 +32,8 @@ from basix_ws_cti.exceptions import (
     ProtocolError,
     printable,
 )
+from basix_ws_cti.mirror.snapshot import QUIET_TIME
+from basix_ws_cti.transport.address import Server
 
 from . import certificate
 

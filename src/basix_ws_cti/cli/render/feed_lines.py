@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from basix_ws_cti.board.labels import Names, duration
 from basix_ws_cti.calls import (
     Call,
     CallAnswered,
@@ -19,6 +20,8 @@ from basix_ws_cti.calls import (
     CallRinging,
     CallTransferred,
 )
+from basix_ws_cti.cli.filters import INITIAL, Filters
+from basix_ws_cti.cli.output import fitted, json_text
 from basix_ws_cti.elements import Element, _plain, to_dict
 from basix_ws_cti.messages import (
     FieldSpec,
@@ -29,12 +32,8 @@ from basix_ws_cti.messages import (
     SystemMsg,
     UnknownMessage,
 )
-from basix_ws_cti.mirror import Mirror
-from basix_ws_cti.status import Lagged
-
-from .filters import INITIAL, Filters
-from .names import Names, duration
-from .output import fitted, json_text
+from basix_ws_cti.mirror.changes import Lagged
+from basix_ws_cti.mirror.mirror import Mirror
 
 VERSION = 1
 """Of the JSON lines: it grows when something in them is renamed, retyped or gone."""

@@ -14,10 +14,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import attrs
 
 from basix_ws_cti import calls
-from basix_ws_cti.records import ELEMENTS, STATES
+from basix_ws_cti.parsing.record_decoder import ELEMENTS, STATES
 from basix_ws_cti.states import Calling, State
 
-from .lines import VERSION, event_name
+from .feed_lines import VERSION, event_name
 
 _SCALARS: dict[Any, str] = {
     str: "string",

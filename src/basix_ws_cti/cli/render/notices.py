@@ -6,14 +6,15 @@ from datetime import UTC, datetime, tzinfo
 
 from attrs import define
 
+from basix_ws_cti.board.feed_history import why
+from basix_ws_cti.cli.exit_codes import told
+from basix_ws_cti.cli.output import say
 from basix_ws_cti.exceptions import FeedError
-from basix_ws_cti.status import Disconnected, Gap, Synced
+from basix_ws_cti.mirror.changes import Gap
+from basix_ws_cti.session.status import Disconnected, Synced
+from basix_ws_cti.sources.source import Notice
 
-from .exits import told
-from .history import why
-from .lines import clock
-from .output import say
-from .source import Notice
+from .feed_lines import clock
 
 
 @define

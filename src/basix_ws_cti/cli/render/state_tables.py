@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.table import Table
 
+from basix_ws_cti.board.labels import Names, duration, microseconds
+from basix_ws_cti.cli.output import MAX_TEXT, harmless
 from basix_ws_cti.elements import AnyChannel, Element, to_dict
-from basix_ws_cti.mirror import Mirror
+from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import State
 
-from .lines import stamped
-from .names import Names, duration, microseconds
-from .output import MAX_TEXT, harmless
+from .feed_lines import stamped
 
 # In the order in which people look for them.
 _KINDS = (

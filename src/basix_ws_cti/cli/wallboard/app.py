@@ -24,14 +24,14 @@ from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
+from basix_ws_cti.board.feed_history import History, state_word
+from basix_ws_cti.board.labels import Names
+from basix_ws_cti.board.model import FAINT, TABLES, Board, Boards, Cell, Column, Row, arranged
 from basix_ws_cti.calls import Call
+from basix_ws_cti.cli.output import fitted
+from basix_ws_cti.sources.source import Source
 
-from .board import FAINT, TABLES, Board, Boards, Cell, Column, Row, arranged
-from .details import details
-from .history import History, state_word
-from .names import Names
-from .output import fitted
-from .source import Source
+from .call_details import details
 
 # Seconds from one picture to the next: timers of seconds run, and nobody reads faster.
 RATE = 0.5

@@ -9,11 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from basix_ws_cti.board.labels import Names, duration
+from basix_ws_cti.board.model import FAINT, STATES, shown
 from basix_ws_cti.calls import Call, Leg
 from basix_ws_cti.states import moment
-
-from .board import FAINT, STATES, shown
-from .names import Names, duration
 
 # Cells of the bar that shows how a call's life was spent.
 _BAR = 24

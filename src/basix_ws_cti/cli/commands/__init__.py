@@ -1,0 +1,1 @@
+"""Commands of ``basix-ws-cti``, one module each."""

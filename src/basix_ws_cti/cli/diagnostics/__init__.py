@@ -1,0 +1,1 @@
+"""Step-by-step examination of the way to a feed."""

@@ -1,0 +1,1 @@
+"""Live wallboard in the terminal, a Textual application."""

@@ -1,0 +1,1 @@
+"""Stays connected to a PBX and delivers changes, messages and call events."""

@@ -1,0 +1,1 @@
+"""One authenticated WebSocket connection to the feed: addresses, credentials, frames."""
