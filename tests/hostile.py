@@ -18,7 +18,6 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from crafted import crafted_ids
 from frames import Atom, Charlist, encode, field_spec
 
 from basix_ws_cti import terms
@@ -298,7 +297,6 @@ BUILDING: dict[str, Session] = {
             + encode(Charlist("updated"))
         ),
     ),
-    "crafted ids": some_ids(crafted_ids),
     "ids in a row": some_ids(range),
     "ids that are multiples of 2**20": some_ids(lambda count: range(0, count << 20, 1 << 20)),
     "long lists of people": texts("end_user", b"|a", b"_MANY_:5", 1000),

@@ -124,7 +124,7 @@ class Watched:
                 f"{server}:{proxy.port}",
                 **{**arguments, "app_name": self.name},
                 force=True,  # the PBX may still hold those that a fault took from us
-                backoff=Backoff(0.02, 0.5, chance=self.chance),
+                backoff=Backoff(0.02, 0.5, rng=self.chance),
                 classify=self._classify,
                 quiet_time=0.1,
                 sync_timeout=5,

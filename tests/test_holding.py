@@ -14,7 +14,7 @@ from frames import Atom, field_spec, frame, info_event, initial_info
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import BasixError
 from basix_ws_cti.mirror import phone_numbers
-from basix_ws_cti.mirror.mirror import MAX_GONE, Mirror
+from basix_ws_cti.mirror.mirror import MAX_ENDED_CHANNELS, Mirror
 from basix_ws_cti.parsing import parser, record_decoder
 from basix_ws_cti.parsing.parser import MessageParser
 
@@ -139,7 +139,7 @@ def _own_caches(monkeypatch):
 def test_what_is_held_is_bounded(send):
     """As many distinct names as a peer likes leave no more behind than the first of them did."""
     session = Session()
-    filling = FILLING + (MAX_GONE if send is channels else 0)
+    filling = FILLING + (MAX_ENDED_CHANNELS if send is channels else 0)
     if NIGHTLY:  # which makes everything five times as slow
         tracemalloc.start()
     try:

@@ -221,7 +221,6 @@ BUILDING_REFUSED = {
     "empty records": "(records)",
     "records of one of 256 fields": "(terms_per_byte)",
     "records of a kind nobody knows": "(terms_per_byte)",
-    "crafted ids": "(MAX_STEPS)",
 }
 
 

@@ -18,7 +18,7 @@ EXPECTED = {
     "ConnectionLost",
     "DecodeError",
     "HandshakeError",
-    "PictureDoubtful",
+    "ResyncRequired",
     "ProtocolError",
     "SyncTimeout",
 }

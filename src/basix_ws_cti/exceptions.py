@@ -17,7 +17,7 @@
         ├── ConnectionReplaced           another connection with ``force`` took this one's place
         ├── LoggedOut                    the PBX ended the session
         ├── SyncTimeout                  the PBX did not say in time what there is
-        ├── PictureDoubtful              an event could not be read: the picture is rebuilt
+        ├── ResyncRequired              an event could not be read: the picture is rebuilt
         ├── NotConnectedError            a command, and no connection to send it on
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
         ├── WaitTimeout (also a TimeoutError)      what was waited for did not come
@@ -199,7 +199,7 @@ class SyncTimeout(FeedError):  # noqa: N818
         return f"the PBX did not say within {self.seconds:g} s what there is"
 
 
-class PictureDoubtful(FeedError):  # noqa: N818
+class ResyncRequired(FeedError):  # noqa: N818
     """A frame could not be read, so the picture may lack an event; ``problem`` is its error."""
 
     def __init__(self, problem: BasixError) -> None:

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from basix_ws_cti._internal.callables import sort_of_callback
+from basix_ws_cti._internal.callables import callback_kind
 from basix_ws_cti.exceptions import UsageError
 
 
@@ -69,12 +69,12 @@ class Iterating:
 )
 def test_what_comes_of_calling_it(callback, sort):
     """A callback does its work when called, or by what it returns, through partials and objects."""
-    assert sort_of_callback("a callback", callback) == sort
+    assert callback_kind("a callback", callback) == sort
 
 
 @pytest.mark.parametrize("callback", [None, 5, "does_it", [does_it]])
 def test_what_can_not_be_called(callback):
     """What is not callable is a UsageError that says what it is called, and what it is."""
     with pytest.raises(UsageError) as caught:
-        sort_of_callback("on_msg", callback)
+        callback_kind("on_msg", callback)
     assert str(caught.value) == f"on_msg is not callable but a {type(callback).__name__}"

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 
 import basix_ws_cti
 from basix_ws_cti import Client, FeedError, ProtocolError, connect
-from basix_ws_cti._internal.log_sanitising import PlainLogger
+from basix_ws_cti._internal.log_sanitising import SanitisingLogger
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.simulator.server import ServerLogger
@@ -242,7 +242,7 @@ def test_the_plain_logger(caplog):
     """Numbers stay, texts are cut, exceptions are a text until they are errors; levels are kept."""
     inner = logging.getLogger("a library")
     caplog.set_level(logging.INFO, logger="a library")
-    logger = PlainLogger(inner)
+    logger = SanitisingLogger(inner)
     logger.debug("not at this level: %s", LOUD)
     logger.info("%d and %.1f and %s", 5, 2.5, LOUD, extra={"websocket": LOUD})
     assert not logger.isEnabledFor(logging.DEBUG)
@@ -300,23 +300,23 @@ def test_every_log_call_is_known():
 
 KNOWN = [
     # Shows what a peer said: in a test above.
-    ("client.py", "no feed from %s: %s"),
-    ("client.py", "the client of %s stops: %s"),
-    ("client.py", "a frame could not be read: %s"),
-    ("connection.py", "on_frame raised %s"),
-    ("parser.py", "unknown message %s: passed on as UnknownMessage"),
-    ("simulator/reception.py", "a client connected as %s"),
-    ("simulator/reception.py", "a client of %s is gone, after %d frames"),
-    ("simulator/reception.py", "a client of %s is one too many"),
-    ("simulator/reception.py", "a command is ignored: %s"),
+    ("client/client.py", "no feed from %s: %s"),
+    ("client/client.py", "the client of %s stops: %s"),
+    ("client/client.py", "a frame could not be read: %s"),
+    ("transport/connection.py", "on_frame raised %s"),
+    ("parsing/parser.py", "unknown message %s: passed on as UnknownMessage"),
+    ("simulator/client_handler.py", "a client connected as %s"),
+    ("simulator/client_handler.py", "a client of %s is gone, after %d frames"),
+    ("simulator/client_handler.py", "a client of %s is one too many"),
+    ("simulator/client_handler.py", "a command is ignored: %s"),
     # Shows nothing of a peer's.
-    ("callbacks.py", "a callback raised %s"),
-    ("callbacks.py", "a callback does not end though it was cancelled"),
+    ("client/callbacks.py", "a callback raised %s"),
+    ("client/callbacks.py", "a callback does not end though it was cancelled"),
     (
-        "callbacks.py",
+        "client/callbacks.py",
         "the callback %s for %ss kept the client from reading for %.1f s: make it async",
     ),
-    ("client.py", "the client has a defect"),
-    ("simulator/api.py", "an API request was answered with %s"),
+    ("client/client.py", "the client has a defect"),
+    ("simulator/http_api.py", "an API request was answered with %s"),
     ("simulator/server.py", "the simulated PBX goes no further"),
 ]

@@ -9,12 +9,12 @@ import threading
 import pytest
 from virtual import run
 
-from basix_ws_cti._internal.time_slice import STEPS, TURN, Turns, in_thread
+from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS, TimeSlice, run_in_thread
 
 
 async def steps_of_a_turn(seconds):
     """How many steps, of so many seconds each, are taken before a turn is over."""
-    turns = Turns()
+    time_slice = TimeSlice()
     loop = asyncio.get_running_loop()
     counts = []
     for _ in range(3):
@@ -22,17 +22,17 @@ async def steps_of_a_turn(seconds):
         while True:
             counts[-1] += 1
             loop.now += seconds
-            if turns.are_over():
+            if time_slice.expired():
                 break
-        assert turns.now == loop.now
-        await turns.pause()
+        assert time_slice.now == loop.now
+        await time_slice.yield_to_loop()
     return counts
 
 
 def test_a_turn_is_short():
     """A turn ends with the step that makes it as long as it may be, or with the last of many."""
-    assert run(steps_of_a_turn(0.0)) == [STEPS] * 3
-    assert run(steps_of_a_turn(TURN * 0.3)) == [4] * 3
+    assert run(steps_of_a_turn(0.0)) == [SLICE_STEPS] * 3
+    assert run(steps_of_a_turn(SLICE_SECONDS * 0.3)) == [4] * 3
     assert run(steps_of_a_turn(1.0)) == [1] * 3
 
 
@@ -42,7 +42,7 @@ def test_others_have_their_turn_in_a_pause():
     async def main():
         seen = []
         asyncio.get_running_loop().call_soon(seen.append, 1)
-        await Turns().pause()
+        await TimeSlice().yield_to_loop()
         return seen
 
     assert run(main()) == [1]
@@ -52,15 +52,15 @@ def test_after_a_wait_a_turn_begins():
     """A wait begins another turn, but not another count: it may have been none."""
 
     async def main():
-        turns, loop = Turns(), asyncio.get_running_loop()
+        time_slice, loop = TimeSlice(), asyncio.get_running_loop()
         loop.now += 1.0
-        turns.waited()
-        assert not turns.are_over()
-        for _ in range(STEPS - 2):
-            turns.waited()
-            assert not turns.are_over()
-        turns.waited()
-        assert turns.are_over()
+        time_slice.resumed()
+        assert not time_slice.expired()
+        for _ in range(SLICE_STEPS - 2):
+            time_slice.resumed()
+            assert not time_slice.expired()
+        time_slice.resumed()
+        assert time_slice.expired()
 
     run(main())
 
@@ -73,7 +73,7 @@ async def test_the_loop_goes_on():
         assert done.wait(60)
         return threading.current_thread().name
 
-    future = in_thread(function)
+    future = run_in_thread(function)
     asyncio.get_running_loop().call_soon(done.set)
     assert await future == "basix_ws_cti parser"
 
@@ -83,8 +83,8 @@ async def test_what_it_raises():
     defects = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
     with pytest.raises(LookupError):
-        await in_thread({}.popitem)
-    future = in_thread({}.popitem)
+        await run_in_thread({}.popitem)
+    future = run_in_thread({}.popitem)
     await asyncio.wait([future])
     del future
     gc.collect()
@@ -96,7 +96,7 @@ async def test_nobody_waits_any_more():
     go, defects = threading.Event(), []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: defects.append(context))
-    future = in_thread(lambda: go.wait(60))
+    future = run_in_thread(lambda: go.wait(60))
     thread = next(one for one in threading.enumerate() if one.name == "basix_ws_cti parser")
     future.cancel()
     go.set()
@@ -112,7 +112,7 @@ def test_the_loop_ends_first():
     threading.excepthook, hook = crashes.append, threading.excepthook
 
     async def main():
-        in_thread(lambda: go.wait(60))
+        run_in_thread(lambda: go.wait(60))
         return next(one for one in threading.enumerate() if one.name == "basix_ws_cti parser")
 
     try:

@@ -15,7 +15,7 @@ from parsing import FLOOR, floor
 from basix_ws_cti import InitialInfo, MessageParser, Mirror, to_dict
 from basix_ws_cti.calls import CallTracker
 from basix_ws_cti.messages import Message
-from basix_ws_cti.mirror.interning import Sharing
+from basix_ws_cti.mirror.interning import Interner
 from basix_ws_cti.terms import decode
 
 
@@ -121,7 +121,7 @@ def kept_of(info: InitialInfo) -> Mapping[Any, Any]:
 
 def unshared_of(info: InitialInfo) -> Mapping[Any, Any]:
     """The same, if a mirror held each text as often as it comes."""
-    with patch.object(Sharing, "share", lambda *_: None):
+    with patch.object(Interner, "share", lambda *_: None):
         return kept_of(info)
 
 

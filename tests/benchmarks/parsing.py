@@ -22,7 +22,7 @@ import workload
 from measure import Row, Size, calling, cpu, rows, take_turns
 
 from basix_ws_cti import MessageParser
-from basix_ws_cti.parsing.parser import STRAIGHT_AFTER
+from basix_ws_cti.parsing.parser import FAST_AFTER
 from basix_ws_cti.terms import decode
 
 FLOOR = "marshal.loads"
@@ -40,7 +40,7 @@ def reader(opening: Sequence[bytes], events: Sequence[bytes] = ()) -> Callable[[
     parser = MessageParser(
         on_initial_info=called, on_info_event=called, on_system_msg=called, on_msg=called
     )
-    for frame in [*opening, *itertools.islice(itertools.cycle(events), STRAIGHT_AFTER)]:
+    for frame in [*opening, *itertools.islice(itertools.cycle(events), FAST_AFTER)]:
         parser.handle_message(frame)
     return parser.handle_message
 
@@ -69,7 +69,7 @@ def events(size: Size, _: int) -> list[Row]:
     """Channel events of 534 bytes, the same in each round; and others who read them."""
     session = workload.bench(size.events)
     frames = session.events
-    first = frames[: STRAIGHT_AFTER - 1]
+    first = frames[: FAST_AFTER - 1]
     compared = {
         **contestants(reader(session.opening, frames), frames),
         "frame to callback, a connection's first 499": cpu(
@@ -116,9 +116,9 @@ def varied(size: Size, number: int) -> list[Row]:
     table = []
     count = size.events // 4
     for what, kind in (("channels", "channel"), ("waiting", "channel_waiting"), ("all", None)):
-        events = STRAIGHT_AFTER + count * (size.rounds + 1)
+        events = FAST_AFTER + count * (size.rounds + 1)
         session = workload.day(events, seed=number + 1, kind=kind)
-        first, rest = session.events[:STRAIGHT_AFTER], session.events[STRAIGHT_AFTER:]
+        first, rest = session.events[:FAST_AFTER], session.events[FAST_AFTER:]
         rounds = [rest[at : at + count] for at in range(0, len(rest), count)]
         measured = take_turns(contestants(reader(session.opening, first), *rounds), size.rounds)
         table += rows("varied", FLOOR, measured, prefix=f"{what}: ")

@@ -54,12 +54,12 @@ def interfere(pbx, chance):  # noqa: C901, PLR0912 - what can be done, one after
             pbx.join_calls(one, other)
         case 7 if one.rings_for:
             leg = pbx.receive(user, f"pickup_uuid.{one.uuid}")
-            pbx.enter(leg, "system_operation", operation="pickup")
+            pbx.set_state(leg, "system_operation", operation="pickup")
             if chance.random() < 0.7:
                 pbx.pick_up(leg, pbx.channel(one.rings_for))
         case 8 if one.state.name == "park":
             leg = pbx.receive(user, str(one.state.data["slot"]))
-            pbx.enter(leg, "system_operation", operation="unpark")
+            pbx.set_state(leg, "system_operation", operation="unpark")
             if chance.random() < 0.7:
                 pbx.retrieve(leg, one)
         case 9:

@@ -32,7 +32,7 @@ def finished(world):
     """A call through menu, queue, talk, slot and talk again, of 1, 2, 4, 8 and 16 seconds."""
     pbx = world.pbx
     line = pbx.receive(CALLERS[0], DID)
-    pbx.enter(line, "ivr", ivr_id="main_menu")
+    pbx.set_state(line, "ivr", ivr_id="main_menu")
     world.wait(1)
     legs = pbx.call_group(line, world.group)
     world.wait(2)
@@ -41,7 +41,7 @@ def finished(world):
     slot = pbx.park(line)
     world.wait(8)
     leg = pbx.receive(world.users[3], str(slot))
-    pbx.enter(leg, "system_operation", operation="unpark")
+    pbx.set_state(leg, "system_operation", operation="unpark")
     pbx.retrieve(leg, line)
     world.wait(16)
     pbx.hang_up(line)
@@ -102,7 +102,7 @@ def test_nobody_answered():
     """What does not apply is None."""
     world = World()
     line = world.pbx.receive(world.users[0], "*97")
-    world.pbx.enter(line, "system_operation", operation="nothing")
+    world.pbx.set_state(line, "system_operation", operation="nothing")
     world.wait(2)
     world.pbx.hang_up(line, "USER_BUSY", by_peer=False)
     row = CallRecord.of(world.ended[0]).to_dict()
@@ -128,7 +128,7 @@ def test_a_call_that_goes_on_has_no_row():
     """The row of a call that has not ended is asked for in vain."""
     world = World()
     line = world.pbx.receive(CALLERS[0], DID)
-    world.pbx.enter(line, "ivr", ivr_id="main_menu")
+    world.pbx.set_state(line, "ivr", ivr_id="main_menu")
     (call,) = world.tracker.calls.values()
     with pytest.raises(UsageError, match="has not ended") as caught:
         CallRecord.of(call)

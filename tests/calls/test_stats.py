@@ -93,7 +93,7 @@ def test_a_morning_at_a_queue():
 def test_who_goes_elsewhere():
     """Who is sent from one queue to another was offered to both, and answered by one."""
     centre = CallCentre(service_level=12)
-    other = centre.pbx.found("other")
+    other = centre.pbx.create_group("other")
     centre.pbx.join(centre.users[4], other)
     line = centre.enter()
     centre.wait(20)

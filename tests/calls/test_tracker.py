@@ -142,7 +142,7 @@ def test_parked_and_fetched_unseen():
     slot = world.pbx.park(line)
     world.wait(20)
     leg = world.pbx.receive(world.users[0], str(slot))
-    world.pbx.enter(leg, "system_operation", operation="unpark")
+    world.pbx.set_state(leg, "system_operation", operation="unpark")
     world.wait(1)
     world.pbx.retrieve(leg, line)
     world.wait(5)
@@ -256,8 +256,8 @@ def test_announced_transfer_of_second_legs():
     world.wait(4)
     for one, other in ((leg, asked), (asked, leg)):
         one.other_uuid, one.other_info = other.uuid, other.summary
-    world.pbx.enter(leg, "bridged")
-    world.pbx.enter(asked, "bridged")
+    world.pbx.set_state(leg, "bridged")
+    world.pbx.set_state(asked, "bridged")
     world.pbx._end(line, "recv_bye")
     world.pbx._end(asking, "recv_bye")
     sent = [event for event in world.events if isinstance(event, CallTransferred)]
@@ -354,7 +354,7 @@ def test_too_late_to_fetch(how):
     number = str(world.pbx.park(line)) if how == "park" else f"pickup_uuid.{leg.uuid}"
     world.wait(1)
     guest = world.pbx.receive(world.users[1], number)
-    world.pbx.enter(guest, "system_operation", operation="fetch")
+    world.pbx.set_state(guest, "system_operation", operation="fetch")
     assert len(world.tracker.calls) == 1
     world.wait(1)
     world.pbx.hang_up(line)
@@ -373,7 +373,7 @@ def test_a_guest_does_not_lead():
     world = World()
     line, leg = ring(world)
     guest = world.pbx.receive(world.users[1], f"pickup_uuid.{leg.uuid}")
-    world.pbx.enter(guest, "system_operation", operation="pickup")
+    world.pbx.set_state(guest, "system_operation", operation="pickup")
     world.pbx.connect(leg)
     world.wait(2)
     world.pbx.transfer(leg, YAMADA)
@@ -393,7 +393,7 @@ def test_unpark(known):
     slot = world.pbx.park(line)
     world.wait(20)
     leg = world.pbx.receive(world.users[1], str(slot) if known else "fetch it")
-    world.pbx.enter(leg, "system_operation", operation="unpark")
+    world.pbx.set_state(leg, "system_operation", operation="unpark")
     assert (call_of(world, leg).id == line.uuid) is known
     world.wait(1)
     world.pbx.retrieve(leg, line)
@@ -454,7 +454,7 @@ def test_who_talked_leads_on():
     """When the caller's leg is gone, who talked leads, and not an older leg that joined them."""
     world = World()
     asking = world.pbx.receive(YAMADA, DID)
-    world.pbx.enter(asking, "ivr", ivr_id="main_menu")
+    world.pbx.set_state(asking, "ivr", ivr_id="main_menu")
     world.wait(1)
     line, leg = talk(world, 0)
     asked = world.pbx.call_user(asking, world.users[1])  # the youngest leg of all
@@ -490,7 +490,7 @@ def test_joining_takes_guests_along(late):
     asking = world.pbx.receive(world.users[0], world.users[1].main_extension)
     asked = world.pbx.call_user(asking, world.users[1])
     guest = world.pbx.receive(world.users[2], f"pickup_uuid.{asked.uuid}")
-    world.pbx.enter(guest, "system_operation", operation="pickup")
+    world.pbx.set_state(guest, "system_operation", operation="pickup")
     world.wait(1)
     if late:
         world.tracker.apply([Changed("channel", world.mirror.channels[asked.uuid], None, True)])

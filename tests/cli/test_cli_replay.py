@@ -139,7 +139,7 @@ def test_gaps_are_told(day, tmp_path):
 
 
 def damaged(lines):
-    """Names of damages, and the lines with each of them done to line 61."""
+    """Labels of damages, and the lines with each of them done to line 61."""
     whole, line = [line.encode() for line in lines], lines[60].encode()
     yield "cut after a line", b"".join(whole[:60])
     yield "cut in a line", b"".join(whole[:60]) + line[: len(line) // 2]

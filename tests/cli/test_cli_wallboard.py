@@ -24,7 +24,7 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.board import feed_history as histories
 from basix_ws_cti.board.feed_history import History, words
-from basix_ws_cti.board.model import STATES, TABLES, Boards, Cell, Column, arranged
+from basix_ws_cti.board.model import STATES, TABLES, BoardModel, Cell, Column, arranged
 from basix_ws_cti.cli.wallboard.app import Filter, Panel, Wallboard, _fitted, _log_kept_back
 from basix_ws_cti.elements import Channel, GroupMember, ParkedChannel, Terminal, User
 from basix_ws_cti.messages import InfoEvent
@@ -78,7 +78,7 @@ def callers(app):
 
 def rows_of(source, table, history=None):
     """A table's rows, as texts."""
-    rows = Boards(source, history or History(source.now), UTC).board().rows[table]
+    rows = BoardModel(source, history or History(source.now), UTC).board().rows[table]
     return [[cell.text for cell in row.cells] for row in rows]
 
 
@@ -121,15 +121,15 @@ def test_queues_and_slots_are_shown():
         lines.append(staged.pbx.receive(Person(number), "0501234567"))
         staged.pbx.call_group(lines[-1], group)
         staged.advance(10)
-    boards = Boards(staged, History(staged.now))
+    board_model = BoardModel(staged, History(staged.now))
     assert rows_of(staged, "queues") == [["サポート", "2", "0:20", "0", "0"]]
     assert rows_of(staged, "parked") == [[str(slot), "0699990000", "佐藤 健", "0:20"]]
     staged.advance(1)
-    colour = boards.board().rows["queues"][0].cells[2].style
+    colour = board_model.board().rows["queues"][0].cells[2].style
     staged.pbx.hang_up(lines[0])
     while not staged.events.empty():
-        boards.take(staged.events.get_nowait())
-    row = boards.board().rows["queues"][0]
+        board_model.take(staged.events.get_nowait())
+    row = board_model.board().rows["queues"][0]
     assert [cell.text for cell in row.cells] == ["サポート", "1", "0:11", "0", "1"]
     # Nobody waits for more than 20 seconds now.
     assert row.cells[2].style == STATES["queued"][1] != colour
@@ -180,7 +180,7 @@ def test_ids_that_are_none_harm_nothing():
             GroupMember(id=number, user_id=wild, group_id=wild),
         ):
             mirror.apply(InfoEvent(element.element_name, element, "added"))
-    rows = Boards(_Still(mirror), History()).board().rows
+    rows = BoardModel(_Still(mirror), History()).board().rows
     assert len(rows["users"]) == len(rows["parked"]) == 6
     for table in rows.values():
         assert len({row.key for row in table}) == len(table)
@@ -211,7 +211,7 @@ def test_a_row_is_found_by_names_and_numbers(sought):
     line = staged.pbx.receive(PICTURES.scenarios.CALLERS[0], "0501234567")
     staged.pbx.connect(staged.pbx.call_user(line, user))
     talk(staged, "0699990000", by=1)
-    rows = Boards(staged, History()).board().rows["calls"]
+    rows = BoardModel(staged, History()).board().rows["calls"]
     assert [row.key for row in arranged(rows, sought)] == [line.uuid]
     assert arranged(rows, "nobody") == []
 
@@ -263,16 +263,16 @@ def test_ended_calls_are_kept_up_to_a_number(monkeypatch):
     """The last calls that ended can be looked at, and the oldest of them go."""
     monkeypatch.setattr("basix_ws_cti.board.model.MAX_ENDED", 3)
     staged = quiet()
-    boards = Boards(staged, History())
+    board_model = BoardModel(staged, History())
     lines = []
     for _ in range(5):
         lines.append(talk(staged))
         staged.pbx.hang_up(lines[-1])
     while not staged.events.empty():
-        boards.take(staged.events.get_nowait())
-    boards.take(Lagged(7))
-    assert [*boards.ended] == [line.uuid for line in lines[-3:]]
-    assert boards.missed == 7
+        board_model.take(staged.events.get_nowait())
+    board_model.take(Lagged(7))
+    assert [*board_model.ended] == [line.uuid for line in lines[-3:]]
+    assert board_model.missed == 7
 
 
 # -- the screen -----------------------------------------------------------------------
@@ -296,7 +296,7 @@ async def test_the_details_of_a_call(size):
     async with running as pilot:
         await settle(pilot)
         app.query_one("#calls", Panel).move_cursor(row=5)
-        await pilot.press("enter")
+        await pilot.press("set_state")
         await settle(pilot)
         check(f"details-{size[0]}", shown(app))
         await pilot.press("escape")
@@ -311,7 +311,7 @@ async def test_details_follow_a_call_to_its_end():
     app, running = opened(staged)
     async with running as pilot:
         await settle(pilot)
-        await pilot.press("enter")
+        await pilot.press("set_state")
         staged.advance(61)
         await settle(pilot)
         assert any("1:01" in text and "talking with" in text for text in shown(app))
@@ -383,7 +383,7 @@ async def test_rows_are_filtered():
         assert "Calls 1 of 2" in text
         assert "Users 1 of 5" in text
         assert "blind from" in text  # what the feed did is no matter of names
-        await pilot.press("enter", "p")  # a key again, not a letter
+        await pilot.press("set_state", "p")  # a key again, not a letter
         assert app.paused
         assert app.query_one(Filter).value == "0622"
         await pilot.press("escape")
@@ -480,7 +480,7 @@ async def test_names_are_shown_harmlessly():
             assert text.count(label) >= 2  # with whom a call is, and the user
         for at, label in enumerate(seen):
             app.query_one("#calls", Panel).move_cursor(row=at)
-            await pilot.press("enter")
+            await pilot.press("set_state")
             await settle(pilot)
             text = "".join(shown(app))
             assert text.isprintable()
@@ -596,7 +596,7 @@ async def test_the_cursor_stays_with_its_call():
         await pilot.press("r")
         await settle(pilot)
         assert panel.chosen.key == lines[2].uuid
-        await pilot.press("enter")
+        await pilot.press("set_state")
         await settle(pilot)
         assert any("from 0620000000" in line for line in shown(app))
 

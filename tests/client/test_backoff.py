@@ -19,7 +19,7 @@ from basix_ws_cti import (
     UsageError,
 )
 from basix_ws_cti.client.backoff import MAX_RETRY_AFTER, Backoff, is_final, wait_at_least
-from basix_ws_cti.exceptions import LoggedOut, PictureDoubtful, SyncTimeout
+from basix_ws_cti.exceptions import LoggedOut, ResyncRequired, SyncTimeout
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ def test_each_delay_is_in_the_upper_half_of_its_range(first, longest, seed, atte
 )
 def test_delays_double_from_one_second_to_sixty(upper, delays):
     """The default ranges double from 1 s to 60 s and stay there."""
-    backoff = Backoff(chance=Extreme(upper=upper))
+    backoff = Backoff(rng=Extreme(upper=upper))
     assert [backoff.delay() for _ in delays] == delays
 
 
@@ -77,7 +77,7 @@ def test_a_delay_is_spread_over_its_range():
 
 def test_reset_begins_again():
     """After a reset the first delay is the first again."""
-    backoff = Backoff(chance=Extreme(upper=True))
+    backoff = Backoff(rng=Extreme(upper=True))
     assert [backoff.delay() for _ in range(3)] == [1, 2, 4]
     backoff.reset()
     assert [backoff.delay() for _ in range(3)] == [1, 2, 4]
@@ -85,7 +85,7 @@ def test_reset_begins_again():
 
 def test_at_least_is_honoured_and_counts():
     """A delay is never shorter than what was asked for, and such a delay is one of the series."""
-    backoff = Backoff(chance=Extreme(upper=True))
+    backoff = Backoff(rng=Extreme(upper=True))
     assert backoff.delay(at_least=300) == 301
     assert backoff.delay(at_least=0.1) == 2.1
     assert backoff.delay() == 4
@@ -93,7 +93,7 @@ def test_at_least_is_honoured_and_counts():
 
 def test_a_thousand_attempts_later():
     """A client that has failed for months still waits no longer than the longest delay."""
-    backoff = Backoff(chance=Extreme(upper=True))
+    backoff = Backoff(rng=Extreme(upper=True))
     assert [backoff.delay() for _ in range(5000)][-1] == 60
 
 
@@ -108,7 +108,7 @@ TRANSIENT = [
     HandshakeError(503),
     HandshakeError(599),
     SyncTimeout(60),
-    PictureDoubtful(DecodeError(0, "x")),
+    ResyncRequired(DecodeError(0, "x")),
     OSError("the credentials function's own"),
     RuntimeError("x"),
 ]

@@ -592,8 +592,8 @@ def test_those_of_now():
         callbacks, told = Callbacks(), []
         callbacks.add("text", lambda item: told.append(("first", item)), queue())
         end = callbacks.add("text", lambda item: told.append(("second", item)), queue())
-        call = callbacks.of_now("text")
-        nobody = callbacks.of_now("other")
+        call = callbacks.current("text")
+        nobody = callbacks.current("other")
         callbacks.add("text", lambda item: told.append(("later", item)), queue())
         callbacks.add("other", lambda item: told.append(("later", item)), queue())
         nobody(0)

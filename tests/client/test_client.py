@@ -42,7 +42,7 @@ from basix_ws_cti import (
     User,
     to_dict,
 )
-from basix_ws_cti._internal.time_slice import STEPS, TURN
+from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
 from basix_ws_cti.client import client as module
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client, Connecting, Disconnected, Stopped, Synced, Syncing
@@ -51,7 +51,7 @@ from basix_ws_cti.exceptions import (
     CommandTimeout,
     LoggedOut,
     NotConnectedError,
-    PictureDoubtful,
+    ResyncRequired,
     SubscriberLagged,
     SyncTimeout,
     WaitTimeout,
@@ -223,7 +223,7 @@ def test_a_server_that_accepts_and_closes(fake):
 
     async def main(seed):
         pbx = fake({"frames": 0, "ending": StopAsyncIteration()})
-        async with Client("fake", backoff=Backoff(chance=random.Random(seed))):
+        async with Client("fake", backoff=Backoff(rng=random.Random(seed))):
             await asyncio.sleep(60)
         return len(pbx.attempts)
 
@@ -275,7 +275,7 @@ def test_a_thousand_clients_after_an_outage(monkeypatch):
     async def main():
         async with contextlib.AsyncExitStack() as stack:
             for seed in pbxs:
-                client = Client(seed, backoff=Backoff(chance=random.Random(seed)))
+                client = Client(seed, backoff=Backoff(rng=random.Random(seed)))
                 await stack.enter_async_context(client)
             await asyncio.sleep(40)
             for pbx in pbxs.values():
@@ -323,7 +323,7 @@ def test_doubt_begins_before_the_line_is_closed(fake):
             assert pbx.lines
             assert not client.is_synced
             assert client.state.retry_in is None
-            assert isinstance(client.state.reason, PictureDoubtful)
+            assert isinstance(client.state.reason, ResyncRequired)
 
     run(main())
 
@@ -340,7 +340,7 @@ def test_a_prompt_rebuild(fake):
                 await client.synced(100)
                 pbx.say(DecodeError(3, "x"))
                 state = await entered(client, Disconnected, retry=True)
-                assert isinstance(state.reason, PictureDoubtful)
+                assert isinstance(state.reason, ResyncRequired)
                 delays.append(state.retry_in)
             assert delays[:3] == [0, 0, 0]
             assert all(delay >= 0.5 for delay in delays[3:])
@@ -440,7 +440,7 @@ def test_a_limit_after_a_picture_is_slow(fake):
 async def entered(client, sort, *, retry=False):
     """Wait for a state of that sort, with ``retry`` one that knows when to try again."""
     while not (isinstance(client.state, sort) and not (retry and client.state.retry_in is None)):
-        await client._moved.wait()
+        await client._state_changed.wait()
     return client.state
 
 
@@ -714,10 +714,10 @@ def legs(count):
 
 
 class Told:
-    """What is told, by turns of the loop; to take in one item takes so many seconds."""
+    """What is told, by time_slice of the loop; to take in one item takes so many seconds."""
 
     def __init__(self, seconds=0.0, look=None):
-        self.turns = [[]]
+        self.time_slice = [[]]
         self._seconds = seconds
         self._look = look
         self._loop = asyncio.get_running_loop()
@@ -727,7 +727,7 @@ class Told:
         if self._look is not None:
             self._look(self)
         if self.turns[-1]:
-            self.turns.append([])
+            self.time_slice.append([])
         run_once()
 
     def take(self, item):
@@ -736,10 +736,12 @@ class Told:
 
     @property
     def items(self):
-        return [item for turn in self.turns for item in turn]
+        return [item for turn in self.time_slice for item in turn]
 
 
-@pytest.mark.parametrize(("seconds", "most"), [(0.0, STEPS), (TURN * 0.3, 4), (1.0, 1)])
+@pytest.mark.parametrize(
+    ("seconds", "most"), [(0.0, SLICE_STEPS), (SLICE_SECONDS * 0.3, 4), (1.0, 1)]
+)
 def test_a_big_picture_is_told_in_turns(fake, seconds, most):
     """Others have their turn between changes, as many as take 5 ms and 256 at most, in order."""
 
@@ -804,7 +806,7 @@ def test_what_is_seen_in_between(fake, way):
             if told.items and "a" in labels:
                 problems.append("told of what is not there yet")
 
-        async with Client("fake", backoff=Backoff(first=0.1)) as client:
+        async with Client("fake", backoff=Backoff(initial=0.1)) as client:
             client.calls  # noqa: B018 - to be followed
             await client.synced()
             await asyncio.sleep(0.1)
@@ -879,13 +881,13 @@ def test_whenever_somebody_comes(fake, way):
                 wrong.extend([event] if event.call.id not in self.calls else ())
                 self.calls.discard(event.call.id)
 
-        async with Client("fake", backoff=Backoff(first=0.1)) as client:
+        async with Client("fake", backoff=Backoff(initial=0.1)) as client:
             client.calls  # noqa: B018 - to be followed
             await client.synced()
             await asyncio.sleep(0.1)
-            guests = []
-            Told(look=lambda _: guests.append(Guest()))
-            client.on_state(lambda _: guests.append(Guest()))
+            pending_pickups = []
+            Told(look=lambda _: pending_pickups.append(Guest()))
+            client.on_state(lambda _: pending_pickups.append(Guest()))
             pbx.world = {"user": users(1000, "b"), "channel": {}}
             if way == "reconnect":
                 pbx.lose()
@@ -894,8 +896,10 @@ def test_whenever_somebody_comes(fake, way):
             await client.wait_for(lambda mirror: not mirror.channels)
             await asyncio.sleep(0.1)
             assert wrong == []
-            assert all((guest.users, guest.calls) == (users(1000, "b"), set()) for guest in guests)
-            assert len(guests) > 2000 // STEPS
+            assert all(
+                (guest.users, guest.calls) == (users(1000, "b"), set()) for guest in pending_pickups
+            )
+            assert len(pending_pickups) > 2000 // SLICE_STEPS
 
     run(main())
 
@@ -976,17 +980,17 @@ def test_leaving_in_the_middle(fake):
 
 def test_half_a_picture_is_given_up_in_turns(fake):
     """What had come of a picture that never was whole is let go of in slices, too."""
-    turns = []
+    time_slice = []
 
     async def main():
         pbx = fake()
         pbx.world = {"user": users(1000), "channel": {}}
         pbx.plan.append({"frames": 3})
-        async with Client("fake", backoff=Backoff(first=0.1)) as client:
+        async with Client("fake", backoff=Backoff(initial=0.1)) as client:
 
             def look(_):
-                if client._aside is not None:
-                    turns.append((len(pbx.attempts), len(client._aside.mirror.users)))
+                if client._snapshot is not None:
+                    time_slice.append((len(pbx.attempts), len(client._snapshot.mirror.users)))
 
             Told(look=look)
             await client.synced()
@@ -994,8 +998,8 @@ def test_half_a_picture_is_given_up_in_turns(fake):
             assert len(client.mirror.users) == 1000
 
     run(main())
-    assert turns.count((1, 1000)) > 0
-    assert turns.count((1, 0)) > 2000 // STEPS  # it came in as many, and went
+    assert time_slice.count((1, 1000)) > 0
+    assert time_slice.count((1, 0)) > 2000 // SLICE_STEPS  # it came in as many, and went
 
 
 def test_the_wait_for_a_predicate_of_its_own_time_out(fake):
@@ -1050,7 +1054,7 @@ def is_true(client, pbx):
 def make(pbx, **options):
     defaults = {
         **pbx.connect_args,
-        "backoff": Backoff(first=0.02, longest=0.1),
+        "backoff": Backoff(initial=0.02, maximum=0.1),
         "quiet_time": 0.05,
         "close_timeout": 0.1,
     }
@@ -1198,9 +1202,9 @@ async def end_of_the_line(pbx, ending):
         (faults.Silence(), ConnectionLost),
         ("close", ConnectionLost),
         ("nobody there", ConnectionLost),
-        (faults.Say(), PictureDoubtful),
-        (faults.Say("text"), PictureDoubtful),
-        (faults.UnspecifiedKind(), PictureDoubtful),
+        (faults.Say(), ResyncRequired),
+        (faults.Say("text"), ResyncRequired),
+        (faults.UnspecifiedKind(), ResyncRequired),
     ],
     ids=str,
 )
@@ -1392,7 +1396,7 @@ TABLE = {
         test_a_pbx_that_says_nothing,
     ),
     "408, 429, 5xx": (test_an_answer_that_passes, test_retry_after_over_a_socket),
-    "a frame that can't be read (`PictureDoubtful`)": (test_an_end_that_passes,),
+    "a frame that can't be read (`ResyncRequired`)": (test_an_end_that_passes,),
     "your credentials function raises": (test_credentials_that_fail,),
     "401 with credentials from a function": (test_fresh_credentials, test_refusals_in_a_row),
     "`connection_limit_reached` after a picture was whole": (test_the_limit_after_a_picture,),
@@ -1729,7 +1733,7 @@ async def test_a_subscription_that_is_dropped_is_forgotten():
             break
         client.messages()
         gc.collect()
-        assert [*client._audience.changes, *client._audience.messages] == []
+        assert [*client._dispatcher.changes, *client._dispatcher.messages] == []
 
 
 async def test_a_reader_that_nobody_holds_goes_on():
@@ -1793,7 +1797,7 @@ async def test_a_command_without_effect():
             await client.hangup("nobody", confirm=True, confirm_timeout=0.05)
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.command == "hangup"
-        assert client._audience.watches == set()
+        assert client._dispatcher.waiters == set()
 
 
 async def test_the_wait_around_a_command_is_the_users_own():
@@ -1803,7 +1807,7 @@ async def test_the_wait_around_a_command_is_the_users_own():
             async with asyncio.timeout(0.05):
                 await client.hangup("nobody", confirm=True)
         assert not isinstance(caught.value, CommandTimeout)
-        assert client._audience.watches == set()
+        assert client._dispatcher.waiters == set()
 
 
 async def test_not_connected():
@@ -2307,7 +2311,7 @@ async def test_frames_come_after_the_connection():
     """
     told = []
     async with Simulator(calls=False) as pbx:
-        client = Client(**pbx.connect_args, on_frame=told.append, backoff=Backoff(first=0.01))
+        client = Client(**pbx.connect_args, on_frame=told.append, backoff=Backoff(initial=0.01))
         client.on_state(told.append)
         async with client:
             await client.synced()

@@ -147,7 +147,7 @@ def test_a_gap_and_the_end_in_it(fake):
 
     async def main():
         pbx = fake()
-        client = Client("fake", backoff=Backoff(first=5, longest=5))
+        client = Client("fake", backoff=Backoff(initial=5, maximum=5))
         events = []
         client.on_call(events.append)
         async with client:
@@ -255,7 +255,7 @@ def test_messages_of_other_kinds_are_no_events(fake):
 def make(pbx, **options):
     defaults = {
         **pbx.connect_args,
-        "backoff": Backoff(first=0.02, longest=0.1),
+        "backoff": Backoff(initial=0.02, maximum=0.1),
         "quiet_time": 0.05,
         "close_timeout": 0.1,
         "full_events": True,

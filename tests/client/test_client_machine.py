@@ -231,7 +231,7 @@ class ClientMachine(RuleBasedStateMachine):
         self.told, self.doubts, self.wrong, self.held = [], [], [], []
         self.told_at = []  # when each of them was
         self.sent = 0
-        self.client = Client("fake", backoff=Backoff(chance=random.Random(seed)))
+        self.client = Client("fake", backoff=Backoff(rng=random.Random(seed)))
         self.fold = Fold(self)
         self.client.on_state(self.on_state)
         self.client.on_change(self.on_change)
@@ -394,7 +394,7 @@ class ClientMachine(RuleBasedStateMachine):
 
         self.run(caught_up())
 
-    @rule(turns=st.integers(1, 9))
+    @rule(time_slice=st.integers(1, 9))
     def wait_for_turns(self, turns):
         """Stop wherever the client just is."""
         for _ in range(turns):

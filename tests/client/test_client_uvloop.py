@@ -21,7 +21,7 @@ from waiting import PATIENCE, until
 from basix_ws_cti import ConnectionLost, HandshakeError
 from basix_ws_cti.client.client import Client, Disconnected, Stopped, Synced
 from basix_ws_cti.client.subscriptions import Gap, Lagged
-from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, PictureDoubtful
+from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, ResyncRequired
 from basix_ws_cti.simulator import Simulator, faults
 
 uvloop = pytest.importorskip("uvloop")
@@ -52,7 +52,7 @@ def run(coroutine):
         (faults.HalfClose(), ConnectionLost),
         (faults.Silence(), ConnectionLost),
         (faults.Restart(down_for=0.1), ConnectionLost),
-        (faults.Say(), PictureDoubtful),
+        (faults.Say(), ResyncRequired),
     ],
     ids=str,
 )

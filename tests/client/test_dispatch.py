@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from basix_ws_cti import Msg, User
-from basix_ws_cti.client.dispatch import Audience, Watch
+from basix_ws_cti.client.dispatch import ChangeWaiter, Dispatcher
 from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import ConnectionLost, NotConnectedError
 from basix_ws_cti.mirror.changes import Added, Gap
@@ -22,58 +22,62 @@ def subscribe(subscribers):
     return subscription
 
 
-def told(audience):
+def told(dispatcher):
     """What is told in the order of its telling, by the callbacks."""
     log = []
     for event in ("change", "call", "Msg"):
-        audience.callbacks.add(event, log.append, subscribe(audience.messages))
+        dispatcher.callbacks.add(event, log.append, subscribe(dispatcher.messages))
     return log
 
 
-def tell_later(audience, changes, events):
-    tell_of_change, tell_of_call = audience.tell_of_change(), audience.tell_of_call()
+def tell_later(dispatcher, changes, events):
+    change_publisher, call_publisher = dispatcher.change_publisher(), dispatcher.call_publisher()
     for change in changes:
-        tell_of_change(change)
+        change_publisher(change)
     for event in events:
-        tell_of_call(event)
+        call_publisher(event)
 
 
-TELL = pytest.mark.parametrize("tell", [Audience.tell, tell_later])
+TELL = pytest.mark.parametrize("tell", [Dispatcher.publish, tell_later])
 
 
 @TELL
 async def test_all_are_told_in_order(tell):
     """Subscribers and callbacks are told of each change, and then of what happened to calls."""
-    audience = Audience()
-    log, changes, calls = told(audience), subscribe(audience.changes), subscribe(audience.calls)
-    tell(audience, CHANGES, CALLS)
+    dispatcher = Dispatcher()
+    log, changes, calls = (
+        told(dispatcher),
+        subscribe(dispatcher.changes),
+        subscribe(dispatcher.calls),
+    )
+    tell(dispatcher, CHANGES, CALLS)
     assert log == [*CHANGES, *CALLS]
-    assert audience.lag == 5
+    assert dispatcher.lag == 5
     assert [await anext(changes) for _ in CHANGES] == CHANGES
     assert [await anext(calls) for _ in CALLS] == CALLS
-    assert audience.lag == 0
+    assert dispatcher.lag == 0
 
 
 async def test_messages():
     """A message is told to those who wait for its sort, and to who wants them all."""
-    audience = Audience()
-    log, messages = told(audience), subscribe(audience.messages)
-    audience.tell_message(Msg("hello"))
+    dispatcher = Dispatcher()
+    log, messages = told(dispatcher), subscribe(dispatcher.messages)
+    dispatcher.publish_message(Msg("hello"))
     assert log == [Msg("hello")]
     assert await anext(messages) == Msg("hello")
 
 
 async def test_who_comes_before_it_is_told():
     """Who subscribes when something is so already is not told of it, for they have seen it."""
-    audience = Audience()
-    early = [subscribe(audience.changes), subscribe(audience.calls)]
-    tell_of_change, tell_of_call = audience.tell_of_change(), audience.tell_of_call()
-    late = [subscribe(audience.changes), subscribe(audience.calls)]
-    log = told(audience)
-    tell_of_change(CHANGES[0])
-    tell_of_call(CALLS[0])
+    dispatcher = Dispatcher()
+    early = [subscribe(dispatcher.changes), subscribe(dispatcher.calls)]
+    change_publisher, call_publisher = dispatcher.change_publisher(), dispatcher.call_publisher()
+    late = [subscribe(dispatcher.changes), subscribe(dispatcher.calls)]
+    log = told(dispatcher)
+    change_publisher(CHANGES[0])
+    call_publisher(CALLS[0])
     assert log == []
-    audience.tell(CHANGES[1:2], CALLS[1:])
+    dispatcher.publish(CHANGES[1:2], CALLS[1:])
     assert log == [CHANGES[1], CALLS[1]]
     assert [one.waiting for one in early] == [2, 2]
     assert [one.waiting for one in late] == [1, 1]
@@ -81,24 +85,24 @@ async def test_who_comes_before_it_is_told():
 
 async def test_who_comes_when_told_of_a_change():
     """Who subscribes to calls in a callback for a change has seen what it means for them."""
-    audience, late = Audience(), []
+    dispatcher, late = Dispatcher(), []
     queue = Subscription("drop_oldest", 8, None, lambda _: None)
-    audience.callbacks.add("change", lambda _: late.append(subscribe(audience.calls)), queue)
-    audience.tell(CHANGES[:2], CALLS)
-    audience.tell((), CALLS[1:])
+    dispatcher.callbacks.add("change", lambda _: late.append(subscribe(dispatcher.calls)), queue)
+    dispatcher.publish(CHANGES[:2], CALLS)
+    dispatcher.publish((), CALLS[1:])
     assert [one.waiting for one in late] == [1, 1]
 
 
 @TELL
 async def test_who_waits_for_a_change(tell):
     """A watch is over with the first change that fits; a gap is none."""
-    audience = Audience()
-    fitting, other = Watch(lambda change: change.key == 1), Watch(lambda _: False)
-    audience.watches |= {fitting, other}
-    tell(audience, CHANGES[:1], ())
-    tell_later(audience, [Gap(NOON, NOON, None)], ())
+    dispatcher = Dispatcher()
+    fitting, other = ChangeWaiter(lambda change: change.key == 1), ChangeWaiter(lambda _: False)
+    dispatcher.waiters |= {fitting, other}
+    tell(dispatcher, CHANGES[:1], ())
+    tell_later(dispatcher, [Gap(NOON, NOON, None)], ())
     assert not fitting.seen.done()
-    tell(audience, [*CHANGES, *CHANGES], ())
+    tell(dispatcher, [*CHANGES, *CHANGES], ())
     assert fitting.seen.done()
     assert not other.seen.done()
 
@@ -108,20 +112,20 @@ async def test_who_waits_for_a_change(tell):
 )
 async def test_the_end(reason, error):
     """At the end all iterations end, with what stopped the client, and no watch waits on."""
-    audience = Audience()
+    dispatcher = Dispatcher()
     subscriptions = [
-        subscribe(those) for those in (audience.changes, audience.messages, audience.calls)
+        subscribe(those) for those in (dispatcher.changes, dispatcher.messages, dispatcher.calls)
     ]
     queue = Subscription("drop_oldest", 8, None, lambda _: None)
-    audience.callbacks.add("change", asyncio.sleep, queue)  # which is awaited
-    watch, seen = Watch(lambda _: True), Watch(lambda _: True)
+    dispatcher.callbacks.add("change", asyncio.sleep, queue)  # which is awaited
+    watch, seen = ChangeWaiter(lambda _: True), ChangeWaiter(lambda _: True)
     seen.seen.set_result(None)
-    audience.watches |= {watch, seen}
-    audience.end(reason)
+    dispatcher.waiters |= {watch, seen}
+    dispatcher.end(reason)
     for subscription in (*subscriptions, queue):
         with pytest.raises(ConnectionLost if reason else StopAsyncIteration):
             await anext(subscription)
-    assert [*audience.changes, *audience.messages, *audience.calls] == []
+    assert [*dispatcher.changes, *dispatcher.messages, *dispatcher.calls] == []
     assert isinstance(watch.seen.exception(), error)
     assert seen.seen.result() is None
-    await audience.callbacks.finish()
+    await dispatcher.callbacks.finish()

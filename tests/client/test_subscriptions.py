@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from basix_ws_cti import Channel, UsageError, User
 from basix_ws_cti._internal import time_slice
-from basix_ws_cti.client.subscriptions import QUEUE_SIZE, Gap, Lagged, Subscribers, Subscription
+from basix_ws_cti.client.subscriptions import QUEUE_SIZE, Gap, Lagged, SubscriberSet, Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 
@@ -408,7 +408,7 @@ def test_latest_is_exact_again_once_drained():
     assert drain(one) == items
 
 
-STEPS = st.lists(
+SLICE_STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
         st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
@@ -434,7 +434,7 @@ def covers(told, offered):
 
 
 @settings(max_examples=400)
-@given(size=st.integers(1, 4), steps=STEPS, known=st.sets(st.integers(1, 3)))
+@given(size=st.integers(1, 4), steps=SLICE_STEPS, known=st.sets(st.integers(1, 3)))
 def test_latest_always_ends_at_the_truth(size, steps, known):
     """Whatever happens and however slow it is, what a `latest` subscriber folds is the truth."""
     one = subscription("latest", size)
@@ -511,7 +511,7 @@ def report_nothing(error, subscription):
 
 def test_all_are_told():
     """Everybody who was added is offered each item, until it is discarded."""
-    everybody, one, other = Subscribers(), subscription(), subscription()
+    everybody, one, other = SubscriberSet(), subscription(), subscription()
     everybody.add(one)
     everybody.offer(added(1), report_nothing)
     everybody.add(other)
@@ -532,7 +532,7 @@ def test_a_filter_that_raises(error):
     def raises(_):
         raise error
 
-    everybody, reports = Subscribers(), []
+    everybody, reports = SubscriberSet(), []
     one, other = subscription(wants=raises), subscription()
     for each in (one, other):
         everybody.add(each)
@@ -544,7 +544,7 @@ def test_a_filter_that_raises(error):
 
 def test_nobody_is_kept_alive():
     """A subscription that nobody holds any more is forgotten."""
-    everybody, kept = Subscribers(), subscription()
+    everybody, kept = SubscriberSet(), subscription()
     everybody.add(subscription())
     everybody.add(kept)
     gc.collect()
@@ -555,7 +555,7 @@ def test_nobody_is_kept_alive():
 
 def test_nobody_is_remembered():
     """Of many that come and are dropped nothing is left, though nothing is done as they are."""
-    everybody, kept = Subscribers(), subscription()
+    everybody, kept = SubscriberSet(), subscription()
     everybody.add(kept)
     for _ in range(10):
         everybody.add(subscription())
@@ -566,7 +566,7 @@ def test_nobody_is_remembered():
 
 def test_leaving_while_told():
     """Who goes while an item is offered, by its own doing or another's, is no error."""
-    everybody = Subscribers()
+    everybody = SubscriberSet()
     others = [subscription()]
 
     def drops(_):
@@ -612,8 +612,8 @@ async def test_who_takes_much_lets_others_go_on(size):
     async for _ in one:
         taken += 1
     assert taken == 1000
-    assert max(b - a for a, b in itertools.pairwise(counts)) <= time_slice.STEPS
-    assert len(counts) >= 1000 // time_slice.STEPS
+    assert max(b - a for a, b in itertools.pairwise(counts)) <= time_slice.SLICE_STEPS
+    assert len(counts) >= 1000 // time_slice.SLICE_STEPS
 
 
 async def test_merging_to_nothing_lets_others_go_on():
@@ -631,11 +631,11 @@ async def test_merging_to_nothing_lets_others_go_on():
 
 def test_those_of_now():
     """Who is told now is, as long as they live and have not left; who comes later is not."""
-    subscribers = Subscribers()
+    subscribers = SubscriberSet()
     first, second, third, later = (subscription() for _ in range(4))
     for one in (first, second, third):
         subscribers.add(one)
-    those = subscribers.of_now()
+    those = subscribers.current()
     subscribers.add(later)
     second.close()
     assert list(those) == [first, second, third]

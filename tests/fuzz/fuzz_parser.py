@@ -72,7 +72,7 @@ def check_text(text):
 
 def begin():
     """Look at what is logged, in this process, from now on, and let events go straight soon."""
-    basix_ws_cti.parsing.parser.STRAIGHT_AFTER = 1
+    basix_ws_cti.parsing.parser.FAST_AFTER = 1
     logging.getLogger("basix_ws_cti").addHandler(Log())
 
 

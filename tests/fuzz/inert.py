@@ -100,7 +100,7 @@ def only(allowed):
 
 def main():
     frames = [bytes.fromhex(line) for line in sys.stdin]
-    basix_ws_cti.parsing.parser.STRAIGHT_AFTER = 1
+    basix_ws_cti.parsing.parser.FAST_AFTER = 1
     parser = MessageParser(base_url="https://xyz.com")
     loaded = set(sys.modules)
     read = dict.fromkeys((decode, parser.parse), 0)

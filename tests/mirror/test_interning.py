@@ -12,7 +12,7 @@ from frames import field_spec, initial_info
 from basix_ws_cti import Channel, MessageParser, Mirror, User
 from basix_ws_cti.elements import EndUser, EndUsers, OtherInfo, QueuedChannel, Target
 from basix_ws_cti.mirror import interning as module
-from basix_ws_cti.mirror.interning import Sharing
+from basix_ws_cti.mirror.interning import Interner
 
 
 def text(value):
@@ -41,10 +41,10 @@ def leg(uuid, **fields):
 
 
 def shared(*elements):
-    sharing = Sharing()
+    interner = Interner()
     before = copy.deepcopy(elements)
     for element in elements:
-        sharing.share(element)
+        interner.intern(element)
     assert elements == before
     return elements
 
@@ -84,17 +84,17 @@ def test_other_kinds():
 
 def test_it_has_a_bound(monkeypatch):
     """Of texts that all differ no more are remembered than there may be; those are shared."""
-    monkeypatch.setattr(module, "MAX_SHARED", 10)
-    sharing = Sharing()
+    monkeypatch.setattr(module, "MAX_INTERNED", 10)
+    interner = Interner()
     for number in range(100):
-        sharing.share(Channel(uuid=f"u{number}"))
-    assert len(sharing._seen) == 10
+        interner.intern(Channel(uuid=f"u{number}"))
+    assert len(interner._seen) == 10
     early, late = (Channel(uuid="x", other_uuid=text(uuid)) for uuid in ("u3", "u50"))
     for one in (early, late):
-        sharing.share(one)
-    assert early.other_uuid in sharing._seen
-    assert late.other_uuid not in sharing._seen
-    assert early.other_uuid is next(one for one in sharing._seen if one == "u3")
+        interner.intern(one)
+    assert early.other_uuid in interner._seen
+    assert late.other_uuid not in interner._seen
+    assert early.other_uuid is next(one for one in interner._seen if one == "u3")
 
 
 @pytest.mark.parametrize(("kind", "most"), [("channel", 0.7), ("other", 1.1)])

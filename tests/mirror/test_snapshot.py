@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, Msg, User
-from basix_ws_cti.mirror.snapshot import Building
+from basix_ws_cti.mirror.snapshot import SnapshotBuilder
 
 USERS = FieldSpec("user", ("id",))
 GROUPS = FieldSpec("group", ("id",))
@@ -16,10 +16,10 @@ EVENT = InfoEvent("user", User(id=2), "added")
 
 def built(*messages, now=10.0):
     """What is built of messages, all at one time, with half a second of quiet."""
-    building = Building(0.5)
+    builder = SnapshotBuilder(0.5)
     for message in messages:
-        deque(building.take(message, now), maxlen=0)
-    return building
+        deque(builder.add(message, now), maxlen=0)
+    return builder
 
 
 @pytest.mark.parametrize(
@@ -37,42 +37,42 @@ def built(*messages, now=10.0):
 )
 def test_when_all_has_come(messages, quiet_at):
     """A picture is whole some time after every kind that was announced has come."""
-    building = built(*messages)
-    assert building.quiet_at == quiet_at
-    assert building.may_be_whole == (quiet_at == 10.5)
-    assert not building.is_whole(Msg("x"))
+    builder = built(*messages)
+    assert builder.quiet_at == quiet_at
+    assert builder.may_be_complete == (quiet_at == 10.5)
+    assert not builder.is_complete(Msg("x"))
 
 
 def test_what_says_nothing_of_kinds():
     """A message, and a field_spec that comes again, leave the quiet time as it is."""
-    building = built(USERS, HERE)
+    builder = built(USERS, HERE)
     for message in (Msg("hello"), FieldSpec("user", ("id", "name"))):
-        assert list(building.take(message, 10.3)) == []
-    assert building.quiet_at == 10.5
+        assert list(builder.add(message, 10.3)) == []
+    assert builder.quiet_at == 10.5
 
 
 def test_with_an_event():
     """With the first event after all has come the picture is whole; before, events belong to it."""
-    building = built(USERS, HERE)
-    assert building.is_whole(EVENT)
-    assert not building.is_whole(HERE)
-    assert not built(USERS).is_whole(EVENT)
-    assert not built().is_whole(EVENT)
+    builder = built(USERS, HERE)
+    assert builder.is_complete(EVENT)
+    assert not builder.is_complete(HERE)
+    assert not built(USERS).is_complete(EVENT)
+    assert not built().is_complete(EVENT)
     assert dict(built(USERS, EVENT, now=1.0).mirror.users) == {2: User(id=2)}
 
 
 def test_with_silence():
     """When nothing came while it was waited for, the picture is whole."""
-    assert built(USERS, HERE).is_whole(None)
+    assert built(USERS, HERE).is_complete(None)
 
 
 def test_steps():
     """A big picture is taken in a step for each element, and is there with the last."""
-    building = built(USERS)
+    builder = built(USERS)
     users = {number: User(id=number) for number in range(10)}
-    steps = building.take(InitialInfo("user", users), 10.0)
+    steps = builder.add(InitialInfo("user", users), 10.0)
     for _ in range(10):
         next(steps)
-        assert len(building.mirror.users) == 0
+        assert len(builder.mirror.users) == 0
     assert list(steps) == []
-    assert dict(building.mirror.users) == users
+    assert dict(builder.mirror.users) == users

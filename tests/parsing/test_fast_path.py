@@ -15,13 +15,13 @@ from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParse
 from basix_ws_cti.parsing import fast_path
 from basix_ws_cti.parsing.fast_path import (
     HEAD_BYTES,
-    MAX_STRAIGHT_BYTES,
-    MAX_STRAIGHT_FIELDS,
-    MAX_STRAIGHT_READERS,
+    MAX_FAST_BYTES,
+    MAX_FAST_FIELDS,
+    MAX_FAST_READERS,
     REFUSALS,
     event_head,
     event_reader,
-    may_go_straight,
+    fast_path_fits,
 )
 from basix_ws_cti.simulator import frames as story
 from basix_ws_cti.terms import Limits
@@ -452,8 +452,8 @@ def test_frames_without_a_head():
         ("user", 1, True),
         ("use", 1, False),  # the first bytes would reach into the record
         ("チャネル", 1, False),
-        ("user", MAX_STRAIGHT_FIELDS, True),
-        ("user", MAX_STRAIGHT_FIELDS + 1, False),
+        ("user", MAX_FAST_FIELDS, True),
+        ("user", MAX_FAST_FIELDS + 1, False),
     ):
         spec = FieldSpec(kind, tuple(f"f{number}" for number in range(size)))
         frame = event([1] * size, otp=26, kind=Atom(kind))
@@ -467,12 +467,12 @@ def test_frames_without_a_head():
 
 def test_how_much_goes_straight():
     """A frame of so many bytes, a record of so many fields, and readers of so many specs."""
-    assert (MAX_STRAIGHT_BYTES, MAX_STRAIGHT_FIELDS) == (4096, 64)
-    for number in range(2 * MAX_STRAIGHT_READERS):
+    assert (MAX_FAST_BYTES, MAX_FAST_FIELDS) == (4096, 64)
+    for number in range(2 * MAX_FAST_READERS):
         spec = FieldSpec("channel", ("uuid", f"f{number}"))
         frame = event([1, 2])
         reader(spec, frame)
-    assert event_reader.cache_info().currsize == MAX_STRAIGHT_READERS == 64
+    assert event_reader.cache_info().currsize == MAX_FAST_READERS == 64
 
 
 @pytest.mark.parametrize(
@@ -481,23 +481,23 @@ def test_how_much_goes_straight():
         ("terms", 100_000),
         ("depth", 4),
         ("big_integer_bytes", 8),
-        ("frame_bytes", MAX_STRAIGHT_BYTES),
+        ("frame_bytes", MAX_FAST_BYTES),
     ],
 )
 def test_limits(name, least):
     """Nothing goes straight under limits that it might pass."""
-    assert may_go_straight(Limits(**{name: least}))
-    assert not may_go_straight(Limits(**{name: least - 1}))
+    assert fast_path_fits(Limits(**{name: least}))
+    assert not fast_path_fits(Limits(**{name: least - 1}))
 
 
 def test_the_limits_of_the_dearest_frame():
     """A frame that may go straight is within those limits, whatever is in it."""
-    least = Limits(terms=100_000, depth=4, big_integer_bytes=8, frame_bytes=MAX_STRAIGHT_BYTES)
+    least = Limits(terms=100_000, depth=4, big_integer_bytes=8, frame_bytes=MAX_FAST_BYTES)
     spec = FieldSpec("channel", ("state", *(f"f{number}" for number in range(18))))
     call = (TS, Atom("calling"), None, Atom("user"), ([],) * 255)
     for value in (([],) * 200, ((),) * 200, call, (2**63,) * 18):
         frame = event([value, *[[]] * 18])
-        assert len(frame) <= MAX_STRAIGHT_BYTES
+        assert len(frame) <= MAX_FAST_BYTES
         parser = MessageParser(limits=least)
         parser._specs["channel"] = spec
         assert same(parser.parse(frame), plain(spec, frame))

@@ -112,7 +112,7 @@ class Office:
     def call(self, who=scenarios.CALLERS[0]):
         """Somebody calls, and is in the menu."""
         line = self.pbx.receive(who, DID)
-        self.pbx.enter(line, "ivr", ivr_id="main_menu")
+        self.pbx.set_state(line, "ivr", ivr_id="main_menu")
         return line
 
     def ring(self, number=0, who=scenarios.CALLERS[0]):

@@ -233,7 +233,7 @@ async def test_the_company_changes():
         pbx.register("1001", registered=False)
         pbx.edit("1900", label="新しい名")
         pbx.edit("1002", label="別名", do_not_disturb_status=1)
-        hired, alone = pbx.hire("新人", "1900"), pbx.hire("独り")
+        hired, alone = pbx.add_user("新人", "1900"), pbx.add_user("独り")
         picture = await look()
         users = {user["main_extension"]: user for user in picture.kinds["user"].values()}
         assert users["1001"]["presence"] == 3
@@ -247,7 +247,7 @@ async def test_the_company_changes():
         assert users[alone]["id"] not in members
         pbx.register("1001")
         pbx.call(to=hired)
-        pbx.dismiss(hired)
+        pbx.remove_user(hired)
         picture = await look()
         assert picture.kinds["channel"] == {}
         assert users[hired]["id"] not in picture.kinds["user"]
@@ -267,8 +267,8 @@ async def test_the_company_changes():
         ("set_presence", ("7", 1), "nobody has the extension"),
         ("register", ("1900",), "is a group's extension"),
         ("edit", ("7",), "nobody has the extension"),
-        ("hire", ("x", "1001"), "is a user's extension"),
-        ("dismiss", ("1900",), "is a group's extension"),
+        ("add_user", ("x", "1001"), "is a user's extension"),
+        ("remove_user", ("1900",), "is a group's extension"),
         ("play", ("a story",), "there is no story 'a story'"),
     ],
 )
@@ -287,14 +287,14 @@ async def test_what_fails_changes_nothing():
         before = pbx.snapshot()
         for group in ("1001", "7"):
             with pytest.raises(NotPossibleError):
-                pbx.hire("新人", group)
+                pbx.add_user("新人", group)
         assert pbx.snapshot() == before
 
 
 async def test_a_user_without_a_telephone():
     """Who has no telephone can't register."""
     own = Pbx()
-    own.hire("無電話", terminal=False)
+    own.add_user("無電話", terminal=False)
     async with Simulator(pbx=own, calls=False) as pbx:
         with pytest.raises(NotPossibleError, match="has no telephone"):
             pbx.register("1001")
@@ -383,7 +383,7 @@ async def test_who_was_dismissed_stays_away():
     async with watched(users=1) as (pbx, _, look):
         pbx.play("voicemail")
         pbx.advance(21)
-        pbx.dismiss("1001")
+        pbx.remove_user("1001")
         pbx.advance(3600)
         picture = await look()
         assert picture.kinds["user"] == {}
@@ -533,7 +533,7 @@ def test_from_plain_code():
         pbx.set_presence("1001", 1)
         pbx.register("1001", registered=False)
         pbx.edit("1001", label="x")
-        pbx.dismiss(pbx.hire("新人"))
+        pbx.remove_user(pbx.add_user("新人"))
         pbx.register("1001")
         plug = pbx.originate("1005")
         pbx.hangup(plug)

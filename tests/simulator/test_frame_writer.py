@@ -85,7 +85,7 @@ def talking(**form):
     office = Office(**form)
     line = office.pbx.receive(CALLERS[0], DID)
     line.tags = ("monitoring_required", "auto_answer")
-    office.pbx.enter(line, "ivr", ivr_id="main_menu")
+    office.pbx.set_state(line, "ivr", ivr_id="main_menu")
     leg = office.pbx.call_user(line, office.users[0])
     office.pbx.now += 5_000_000
     office.pbx.connect(leg)
@@ -213,7 +213,7 @@ def in_states():
     )
     line = pbx.receive(Person("03"), DID)
     for name, data, _ in STATES:
-        pbx.enter(line, name, **data)
+        pbx.set_state(line, name, **data)
     return pbx, told
 
 

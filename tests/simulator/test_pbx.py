@@ -56,7 +56,7 @@ def test_a_new_pbx_has_its_domain_alone():
 
 def test_hire_and_dismiss(office, pbx):
     """A new user has an extension and a telephone; who leaves takes everything along."""
-    user = pbx.hire("新人")
+    user = pbx.add_user("新人")
     assert office.client.kinds["user"][user.id]["label"] == "新人"
     phone = pbx.terminals[user.id]
     assert office.client.kinds["terminal"][phone.id]["assoc_user_id"] == user.id
@@ -65,7 +65,7 @@ def test_hire_and_dismiss(office, pbx):
     line = office.call()
     leg = pbx.call_user(line, user)
     pbx.connect(leg)
-    pbx.dismiss(user)
+    pbx.remove_user(user)
     assert pbx.channels == {}
     for kind, key in (("user", user.id), ("terminal", phone.id), ("group_member", member.id)):
         assert key not in office.client.kinds[kind]
@@ -75,24 +75,24 @@ def test_hire_and_dismiss(office, pbx):
 
 def test_who_has_no_telephone(office, pbx):
     """A user without a telephone is never free, and can be dismissed, with calls that are joint."""
-    user = pbx.hire("内勤", terminal=False)
+    user = pbx.add_user("内勤", terminal=False)
     assert user.id not in pbx.terminals
     assert pbx.free([user]) == []
     asking = pbx.receive(user, user.main_extension)
-    pbx.enter(asking, "ivr", ivr_id="m")
+    pbx.set_state(asking, "ivr", ivr_id="m")
     assert asking.address == ""
     leg = pbx.call_user(asking, user)
     assert asking.other_info["address"] == ""
     assert pbx.legs_of(user) == [asking, leg]
-    pbx.dismiss(user)
+    pbx.remove_user(user)
     assert pbx.channels == {}
 
 
 def test_extensions_are_all_different():
     """However many users and groups there are, each extension is somebody's own."""
     pbx = Pbx()
-    everybody = [pbx.hire("x", terminal=False) for _ in range(900)]
-    everybody += [pbx.found("g") for _ in range(120)]
+    everybody = [pbx.add_user("x", terminal=False) for _ in range(900)]
+    everybody += [pbx.create_group("g") for _ in range(120)]
     numbers = [one.main_extension for one in everybody]
     assert len(set(numbers)) == len(numbers)
     assert numbers[0] == "1001"
@@ -103,7 +103,7 @@ def test_extensions_are_all_different():
 
 def test_groups_come_and_go(office, pbx):
     """A group is founded, joined, left and dissolved, and clients hear of each."""
-    ring, hunt = pbx.found("鳴"), pbx.found("順", hunt=True)
+    ring, hunt = pbx.create_group("鳴"), pbx.create_group("順", hunt=True)
     assert (ring.type, hunt.type) == (0, 1)
     first, second = (pbx.join(user, hunt) for user in office.users[:2])
     pbx.leave(first)
@@ -149,9 +149,9 @@ def test_an_edit_is_of_somebody_who_is_there(office, pbx):
     gone = office.users[0]
     member = next(one for one in pbx.members.values() if one.user_id == gone.id)
     phone = pbx.terminals[gone.id]
-    group = pbx.found("臨時")
+    group = pbx.create_group("臨時")
     pbx.dissolve(group)
-    pbx.dismiss(gone)
+    pbx.remove_user(gone)
     for element, name in ((gone, "flags"), (member, "role"), (phone, "type"), (group, "flags")):
         refuses(office, ".", pbx.edit, element, **{name: 1})
 
@@ -160,10 +160,10 @@ def test_somebody_leaves_once(office, pbx):
     """Who is gone can't be dismissed, dissolved or taken out again: it is not possible."""
     gone = office.users[0]
     member = next(one for one in pbx.members.values() if one.user_id == gone.id)
-    group = pbx.found("臨時")
+    group = pbx.create_group("臨時")
     pbx.dissolve(group)
-    pbx.dismiss(gone)
-    refuses(office, ".", pbx.dismiss, gone)
+    pbx.remove_user(gone)
+    refuses(office, ".", pbx.remove_user, gone)
     refuses(office, ".", pbx.leave, member)
     refuses(office, ".", pbx.dissolve, group)
 
@@ -173,7 +173,7 @@ def test_who_is_free(office, pbx):
     one, two, three, four, five = office.users
     office.talk(0)
     pbx.edit(pbx.terminals[two.id], registered=0)
-    pbx.dismiss(three)
+    pbx.remove_user(three)
     assert pbx.free(office.users) == [four, five]
     office.ring(3)
     assert pbx.free(office.users) == [five]
@@ -188,7 +188,7 @@ def test_a_call_from_outside(office, pbx):
     start = pbx.now
     line = pbx.receive(YAMADA, DID)
     assert office.told() == 0
-    pbx.enter(line, "ivr", ivr_id="main_menu")
+    pbx.set_state(line, "ivr", ivr_id="main_menu")
     pbx.now += SECOND
     pbx.answer(line)
     pbx.answer(line)
@@ -255,7 +255,7 @@ def test_a_ring_group_rings_everybody(office, pbx):
 
 def test_a_hunt_group_rings_the_first(office, pbx):
     """A hunt group rings the first member who is free; one where nobody is rings nobody."""
-    group = pbx.found("順", hunt=True)
+    group = pbx.create_group("順", hunt=True)
     line = office.call()
     assert pbx.call_group(line, group) == []
     for user in office.users[1:3]:
@@ -506,7 +506,7 @@ def test_park_and_retrieve(office, pbx):
     assert list(office.client.kinds["channel_waiting"]) == [line.uuid]
     assert office.client.endings() == {leg.uuid: "recv_bye,NORMAL_CLEARING"}
     fetching = pbx.receive(office.users[1], str(slot))
-    pbx.enter(fetching, "system_operation", operation="unpark")
+    pbx.set_state(fetching, "system_operation", operation="unpark")
     pbx.retrieve(fetching, line)
     assert pbx.partner(line) is fetching
     assert line.last_bridged_user_id == office.users[1].id
@@ -525,7 +525,7 @@ def test_pick_up(office, pbx):
     """A colleague answers what rings at another's; without a ringing telephone they can't."""
     line, ringing = office.ring()
     leg = pbx.receive(office.users[1], f"pickup_uuid.{ringing.uuid}")
-    pbx.enter(leg, "system_operation", operation="pickup")
+    pbx.set_state(leg, "system_operation", operation="pickup")
     pbx.pick_up(leg, line)
     assert office.client.endings() == {ringing.uuid: "send_cancel,PICKED_OFF"}
     assert pbx.partner(leg) is line
@@ -604,15 +604,15 @@ def test_nothing_rings_for_who_is_in_a_conference(office, pbx):
     assert office.client.endings() == {leg.uuid: "send_cancel,ORIGINATOR_CANCEL"}
 
 
-@pytest.mark.parametrize("operation", ["confer", "enter", "eavesdrop"])
+@pytest.mark.parametrize("operation", ["confer", "set_state", "eavesdrop"])
 def test_who_does_something_else_waits_no_more(office, pbx, operation):
     """A parked channel that goes elsewhere is on its slot, and in channel_waiting, no longer."""
     line, _ = office.talk()
     pbx.park(line)
     if operation == "confer":
         pbx.confer([line], "8000")
-    elif operation == "enter":
-        pbx.enter(line, "ivr", ivr_id="main_menu")
+    elif operation == "set_state":
+        pbx.set_state(line, "ivr", ivr_id="main_menu")
     else:
         target, _ = office.talk(1)
         try:
@@ -794,7 +794,7 @@ def test_listeners_hear_what_the_snapshot_holds(pbx):
 
     pbx.listeners.append(hear)
     line = pbx.receive(Person("03"), DID)
-    pbx.enter(line, "ivr", ivr_id="m")
+    pbx.set_state(line, "ivr", ivr_id="m")
     pbx.hang_up(line)
     assert agreed == [True] * 3
 

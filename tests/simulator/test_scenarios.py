@@ -365,7 +365,7 @@ def test_office_of_somebody_without_a_telephone():
     """Who has no telephone can't unplug it: there is a trainee instead."""
     for seed in range(40):
         pbx = Pbx(seed)
-        pbx.join(pbx.hire("x", terminal=False), pbx.found("g"))
+        pbx.join(pbx.add_user("x", terminal=False), pbx.create_group("g"))
         client = Follower(pbx)
         timeline = Timeline(pbx)
         timeline.start(STORIES["office"](pbx))
@@ -384,7 +384,7 @@ def test_office_of_who_was_dismissed(gone):
         timeline.step()
         members = {one.id for one in office.pbx.members.values()}
         for user in office.users:
-            office.pbx.dismiss(user)
+            office.pbx.remove_user(user)
         assert members
         timeline.advance(500)
         held = office.client.kinds
@@ -419,7 +419,7 @@ def test_a_trainee_who_was_dismissed_already():
         timeline.step()
         trainees = [user for user in office.pbx.users.values() if user not in office.users]
         for user in trainees:
-            office.pbx.dismiss(user)
+            office.pbx.remove_user(user)
         timeline.advance(500)
         office.client.check()
 
@@ -535,9 +535,9 @@ def random_edit(chance, pbx):
         case 1:
             pbx.edit(group, queue=chance.randrange(2), type=chance.randrange(2))
         case 2:
-            pbx.join(pbx.hire("新人", terminal=chance.random() < 0.8), group)
+            pbx.join(pbx.add_user("新人", terminal=chance.random() < 0.8), group)
         case 3 if len(users) > 25 and user.label == "新人":
-            pbx.dismiss(user)
+            pbx.remove_user(user)
         case 4:
             pbx.edit(chance.choice(list(pbx.terminals.values())), registered=chance.randrange(2))
         case 5:

@@ -400,7 +400,7 @@ async def test_a_pbx_of_ones_own():
     """A pbx that is given is the one that is served, as it is."""
     own = Pbx(7)
     company(own, 12)
-    own.found("空")
+    own.create_group("空")
     async with Simulator(pbx=own, calls=False) as pbx, client(pbx) as cti:
         assert pbx.pbx is own
         assert (await seen(pbx, cti)).kinds == own.snapshot()

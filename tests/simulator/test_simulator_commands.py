@@ -140,11 +140,11 @@ def test_park_that_is_fetched_does_not_come_back(desk):
     desk.timeline.advance(10)
     fetched, ended, again = calls
     leg = desk.pbx.receive(desk.users[4], "901")
-    desk.pbx.enter(leg, "system_operation", operation="unpark")
+    desk.pbx.set_state(leg, "system_operation", operation="unpark")
     desk.pbx.retrieve(leg, fetched)
     desk.pbx.hang_up(ended)
     other = desk.pbx.receive(desk.users[3], "907")
-    desk.pbx.enter(other, "system_operation", operation="unpark")
+    desk.pbx.set_state(other, "system_operation", operation="unpark")
     desk.pbx.retrieve(other, again)
     desk.pbx.park(again)
     told = desk.told()
@@ -157,7 +157,7 @@ def test_park_by_who_is_gone(desk):
     """A call whose parker is no more when it comes back is ended."""
     line, _ = desk.talk(2)
     desk.give(cmd="park", uuid=line.uuid, timeout=30)
-    desk.pbx.dismiss(desk.users[2])
+    desk.pbx.remove_user(desk.users[2])
     desk.timeline.advance(30)
     assert desk.pbx.channels == {}
     assert desk.client.endings()[line.uuid] == "send_bye,NORMAL_CLEARING"

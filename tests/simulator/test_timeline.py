@@ -126,7 +126,7 @@ def test_a_scenario_may_begin_and_start_others():
     assert office.pbx.channels == {}
 
 
-@pytest.mark.parametrize("story", ["connect", "enter"])
+@pytest.mark.parametrize("story", ["connect", "set_state"])
 def test_a_scenario_that_is_interfered_with_ends(story):
     """A call whose channel somebody else hung up goes on no more, and its rest peters out."""
     office = Office()
@@ -140,7 +140,7 @@ def test_a_scenario_that_is_interfered_with_ends(story):
         if story == "connect":
             pbx.connect(leg)
         else:
-            pbx.enter(line, "conference", room_id="1")
+            pbx.set_state(line, "conference", room_id="1")
         went_on.append(other)
 
     timeline.start(scenario())

@@ -69,7 +69,7 @@ async def record_a_client(path, scheduled, seconds):
     messages, events, told = [], [], []
     async with Simulator(speed=150, seed=5, users=12, faults=scheduled) as pbx:
         recorder = Recorder(path)
-        options = {"on_frame": recorder, "backoff": Backoff(first=0.01, longest=0.05)}
+        options = {"on_frame": recorder, "backoff": Backoff(initial=0.01, maximum=0.05)}
         client = Client(**pbx.connect_args, full_events=True, **options)
 
         def state(new):

@@ -50,10 +50,10 @@ from basix_ws_cti import (
     UsageError,
     connect,
 )
-from basix_ws_cti._internal.time_slice import STEPS
+from basix_ws_cti._internal.time_slice import SLICE_STEPS
 from basix_ws_cti.simulator import Simulator
-from basix_ws_cti.transport.connection import BIG_FRAME, _checked_headers
-from basix_ws_cti.transport.connector import ConnectOptions
+from basix_ws_cti.transport.connection import BIG_FRAME
+from basix_ws_cti.transport.connector import ConnectOptions, _checked_headers
 
 DOMAIN = "acme"
 HELLO = b"\x83h\x02d\x00\x03msgm\x00\x00\x00\x05hello"
@@ -887,7 +887,7 @@ async def test_a_loop_over_what_has_arrived_gives_way(level, caplog):
         while count < 1000:
             assert await anext(cti) == Msg("hello")
             count += 1
-    assert max(b - a for a, b in itertools.pairwise(counts)) <= STEPS
+    assert max(b - a for a, b in itertools.pairwise(counts)) <= SLICE_STEPS
 
 
 async def test_an_unknown_failure_is_still_ours(monkeypatch):
@@ -1215,7 +1215,7 @@ def test_headers_are_kept_unseen(headers):
     """Headers are a mapping or pairs, and no repr shows them."""
     checked = _checked_headers(headers)
     assert checked.value == [("X-A", "X"), ("X-B", "")]
-    assert repr(checked) == "Veiled()"
+    assert repr(checked) == "SecretValue()"
     assert _checked_headers(None).value == []
 
 

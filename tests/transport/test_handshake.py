@@ -18,14 +18,14 @@ from basix_ws_cti.exceptions import (
     HandshakeError,
     UsageError,
 )
-from basix_ws_cti.transport.handshake import Handshake, MaskingLogger, explain, header_secrets
-from basix_ws_cti.transport.redaction import Mask
+from basix_ws_cti.transport.handshake import Handshake, RedactingLogger, explain, header_secrets
+from basix_ws_cti.transport.redaction import Redactor
 
 
 def test_what_the_library_logs_is_masked(caplog):
     """Texts are masked and printable, numbers stay numbers, frames are their sizes."""
     caplog.set_level(logging.DEBUG, logger="websockets.client")
-    logger = MaskingLogger(logging.getLogger("websockets.client"), Mask(["s3cret"]))
+    logger = RedactingLogger(logging.getLogger("websockets.client"), Redactor(["s3cret"]))
     frame = Frame(Opcode.TEXT, b"s3cret")
     logger.debug("%s, %s, %d, %.1f, %s", ["s3cret"], "s3cret\n", 7, 1.5, frame)
     logger.error("it broke", exc_info=ValueError("odd"))
@@ -39,7 +39,7 @@ def test_what_the_library_logs_is_masked(caplog):
 def test_what_is_not_logged_is_not_made(caplog):
     """Below the level nothing is rendered: a megabyte's frame is not turned into text."""
     caplog.set_level(logging.INFO, logger="websockets.client")
-    logger = MaskingLogger(logging.getLogger("websockets.client"), Mask([]))
+    logger = RedactingLogger(logging.getLogger("websockets.client"), Redactor([]))
     rendered = Mock(__str__=Mock(return_value="x"))
     logger.debug("%s", rendered)
     assert not rendered.__str__.called
@@ -87,7 +87,7 @@ def untrusted():
 )
 def test_each_failure_has_a_name(error, cls, text):
     """What fails in the library is an error of this package, in words without secrets."""
-    explained = explain(error, Mask(["s3cret"]), host="pbx", open_timeout=3)
+    explained = explain(error, Redactor(["s3cret"]), host="pbx", open_timeout=3)
     assert type(explained) is cls
     assert text in str(explained)
     if cls is HandshakeError:

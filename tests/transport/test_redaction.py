@@ -11,8 +11,8 @@ from canaries import TOKEN, assert_clean, found_in, leaks_of
 
 from basix_ws_cti import Basic, Client, Ticket, UsageError, connect, feed_url
 from basix_ws_cti.simulator import Simulator
-from basix_ws_cti.transport.handshake import MaskingLogger
-from basix_ws_cti.transport.redaction import Mask, Veiled, discreet
+from basix_ws_cti.transport.handshake import RedactingLogger
+from basix_ws_cti.transport.redaction import Redactor, SecretValue, scrub_traceback
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
 HERE = "ws://127.0.0.1:1"
@@ -36,8 +36,8 @@ def holders():
         client._connect,
         made._headers,
         made._options,
-        Mask([TOKEN]),
-        Veiled([TOKEN]),
+        Redactor([TOKEN]),
+        SecretValue([TOKEN]),
     ]
 
 
@@ -139,7 +139,7 @@ def test_credentials_that_are_none(make):
 def test_a_discreet_function():
     """It returns what it returns and raises what it raises, with its name and signature."""
 
-    @discreet
+    @scrub_traceback
     def double(secret: str, *, times: int = 2) -> str:
         """Twice."""
         return secret * times
@@ -166,7 +166,7 @@ def fail(text):
 def test_the_masking_logger_shows_no_exception_as_it_came(caplog):
     """The text of an exception beside a line is masked too, and fit for it."""
     caplog.set_level(logging.DEBUG, logger="a library")
-    logger = MaskingLogger(logging.getLogger("a library"), Mask([TOKEN]))
+    logger = RedactingLogger(logging.getLogger("a library"), Redactor([TOKEN]))
     try:
         fail(f"\x1b {TOKEN}\n{'x' * 1000}")
     except KeyError:
@@ -181,9 +181,9 @@ def test_the_masking_logger_shows_no_exception_as_it_came(caplog):
 
 
 def test_what_hung_on_an_error_is_gone():
-    """What a discreet function raises has no cause and no context left, whatever it had."""
+    """What a scrub_traceback function raises has no cause and no context left, whatever it had."""
 
-    @discreet
+    @scrub_traceback
     def fail(cause):
         try:
             return {}[TOKEN]
@@ -207,6 +207,6 @@ def test_what_is_said_instead_of_a_pickle():
 
 def test_mask():
     """The mask takes the longest secret first, leaves no empty one, and shows none itself."""
-    mask = Mask(["zz", "", "azza", "zz"])
+    mask = Redactor(["zz", "", "azza", "zz"])
     assert mask("azza zz za") == "[secret] [secret] za"
-    assert repr(mask) == "<Mask>"
+    assert repr(mask) == "<Redactor>"

@@ -65,13 +65,13 @@ from basix_ws_cti import (
     ParkedChannel,
     Party,
     Phase,
-    PictureDoubtful,
     ProtocolError,
     QueuedChannel,
     QueueFigures,
     QueueStats,
     RecordingError,
     Removed,
+    ResyncRequired,
     Stats,
     Stopped,
     SubscriberLagged,
@@ -233,7 +233,7 @@ async def connecting(limits: Limits) -> None:
 
 
 async def staying_connected() -> None:
-    backoff = Backoff(first=0.5, longest=30)
+    backoff = Backoff(initial=0.5, maximum=30)
     client = Client("host", domain="acme", token="t", app_name="a", backoff=backoff)
     async with client as entered:
         assert_type(entered, Client)
@@ -362,7 +362,7 @@ def errors_of_the_feed(error: FeedError) -> object:
             return error.what, error.seconds
         case SubscriberLagged():
             return error.size
-        case PictureDoubtful():
+        case ResyncRequired():
             assert_type(error.problem, BasixError)
             return error.problem
         case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut() | NotConnectedError():

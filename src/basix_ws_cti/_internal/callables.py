@@ -9,7 +9,7 @@ from typing import Literal
 from basix_ws_cti.exceptions import UsageError
 
 
-def sort_of_callback(name: str, callback: object) -> Literal["sync", "async", "generator"]:
+def callback_kind(name: str, callback: object) -> Literal["sync", "async", "generator"]:
     """Whether calling it does the work, or what it returns is to be awaited, or iterated over.
 
     Looks through ``functools.partial`` and at ``__call__``. Raises ``UsageError``, which

@@ -9,7 +9,7 @@ from typing import Any
 from basix_ws_cti.exceptions import printable
 
 
-class PlainLogger(logging.LoggerAdapter[logging.Logger]):
+class SanitisingLogger(logging.LoggerAdapter[logging.Logger]):
     """For the WebSocket library, which at DEBUG logs what the other side sends as it came.
 
     Every text in a line becomes printable, and 256 characters at most. Of an exception that the

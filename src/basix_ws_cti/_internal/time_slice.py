@@ -13,42 +13,42 @@ T = TypeVar("T")
 
 # Seconds of one turn. Nobody is to wait for 20 ms; a step of a turn, and a machine that does
 # something else as well, take what is left of that.
-TURN = 0.005
+SLICE_SECONDS = 0.005
 
 # Steps of one turn: fewer items than a subscriber's queue holds.
-STEPS = 256
+SLICE_STEPS = 256
 
 
-class Turns:
-    """Work in slices. After each step: ``if turns.are_over(): await turns.pause()``."""
+class TimeSlice:
+    """Work in slices. After each step: ``if time_slice.expired(): await time_slice.yield_to_loop()``."""
 
     def __init__(self) -> None:
         self._clock = asyncio.get_running_loop().time
         self._steps = 0
-        self.waited()
+        self.resumed()
 
-    def waited(self) -> None:
+    def resumed(self) -> None:
         """Others could have their turn. Steps are counted on: not every wait lets them."""
         self.now: float = self._clock()
-        self._end = self.now + TURN
+        self._end = self.now + SLICE_SECONDS
 
-    def are_over(self) -> bool:
+    def expired(self) -> bool:
         """Whether others are to have their turn. ``now`` is when that was asked last."""
         self._steps += 1
         self.now = now = self._clock()
-        return now >= self._end or self._steps >= STEPS
+        return now >= self._end or self._steps >= SLICE_STEPS
 
-    async def pause(self) -> None:
+    async def yield_to_loop(self) -> None:
         """Let others have their turn."""
         self._steps = 0
         await asyncio.sleep(0)
-        self.waited()
+        self.resumed()
 
 
-def in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     """What ``function`` returns or raises, called in a thread of its own.
 
-    Python's threads take turns of 5 ms, so that the loop goes on. Nobody waits for the thread
+    Python's threads take time_slice of 5 ms, so that the loop goes on. Nobody waits for the thread
     if the future is cancelled or the loop ends; and none of an executor's is taken, which may
     all be busy.
     """

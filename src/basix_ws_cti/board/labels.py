@@ -52,7 +52,7 @@ def microseconds(moment: datetime) -> int:
 
 
 @frozen
-class Names:
+class Labels:
     """Words for people and things, as far as a picture knows them."""
 
     mirror: Mirror

@@ -20,7 +20,7 @@ from basix_ws_cti.sources.source import Source
 from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
 
 from .feed_history import History, words
-from .labels import Names, duration, microseconds
+from .labels import Labels, duration, microseconds
 
 SECOND = 1_000_000
 
@@ -141,8 +141,8 @@ class Board:
 
 
 @define
-class Boards:
-    """Makes boards of a source, and keeps what only events tell."""
+class BoardModel:
+    """Makes board_model of a source, and keeps what only events tell."""
 
     source: Source
     history: History
@@ -168,16 +168,16 @@ class Boards:
         now = microseconds(at)
         mirror = self.source.mirror
         calls = dict(self.source.calls)
-        names = Names(mirror)
+        labels = Labels(mirror)
         return Board(
             now=now,
             at=at,
             state=self.source.state,
             rows={
-                "calls": tuple(call_rows(calls.values(), names, now)),
-                "queues": tuple(queue_rows(names, self._stats, now)),
-                "users": tuple(user_rows(calls.values(), names, now)),
-                "parked": tuple(parked_rows(calls, names, now)),
+                "calls": tuple(call_rows(calls.values(), labels, now)),
+                "queues": tuple(queue_rows(labels, self._stats, now)),
+                "users": tuple(user_rows(calls.values(), labels, now)),
+                "parked": tuple(parked_rows(calls, labels, now)),
                 "feed": tuple(feed_rows(self.history, self.zone)),
             },
             calls=calls,
@@ -188,7 +188,7 @@ class Boards:
 # -- rows -----------------------------------------------------------------------------
 
 
-def call_rows(calls: Iterable[Call], names: Names, now: int) -> Iterator[Row]:
+def call_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
     """A row for each call, the oldest first."""
     for call in sorted(calls, key=lambda call: (call.started, call.id)):
         phase = call.phase
@@ -199,25 +199,25 @@ def call_rows(calls: Iterable[Call], names: Names, now: int) -> Iterator[Row]:
                 _text(_DIRECTIONS[call.direction], FAINT),
                 _text(state, style),
                 _time(now - phase.started, style),
-                _text(names.party(call.caller)),
-                _text(_with(names, call)),
+                _text(labels.party(call.caller)),
+                _text(_with(labels, call)),
                 _text(call.called_number or "", FAINT),
                 _time(now - call.started, FAINT),
             ),
             about=(
-                *_about(names, call.caller),
-                *(word for leg in call.legs for word in _about(names, leg.party)),
-                *_about(names, phase.party),
+                *_about(labels, call.caller),
+                *(word for leg in call.legs for word in _about(labels, leg.party)),
+                *_about(labels, phase.party),
                 str(call.called_number or ""),
             ),
             call=call.id,
         )
 
 
-def queue_rows(names: Names, stats: QueueStats, now: int) -> Iterator[Row]:
+def queue_rows(labels: Labels, stats: QueueStats, now: int) -> Iterator[Row]:
     """A row for each group, the longest wait first."""
-    waits: dict[int | str, list[int]] = {group: [] for group in names.mirror.groups}
-    for channel in _waiting(names.mirror):
+    waits: dict[int | str, list[int]] = {group: [] for group in labels.mirror.groups}
+    for channel in _waiting(labels.mirror):
         group_id = _id(getattr(channel.state, "group_id", None))
         if isinstance(channel.state, Calling) and group_id is not None:
             waits.setdefault(group_id, []).append(_since(channel, now))
@@ -227,26 +227,26 @@ def queue_rows(names: Names, stats: QueueStats, now: int) -> Iterator[Row]:
         figures = stats.group(group, now)  # type: ignore[arg-type]  # as the PBX has it
         late = longest > stats.service_level * SECOND
         style = _LATE if late else STATES["queued"][1] if times else FAINT
-        found = names.mirror["group"].get(group)
+        found = labels.mirror["group"].get(group)
         rows.append(
             Row(
                 key=repr(group),
                 cells=(
-                    _text(names.group(group)),
+                    _text(labels.group(group)),
                     _count(len(times), style),
                     _time(longest, style) if times else _text("", order=0),
                     _count(figures.answered, FAINT),
                     _count(figures.abandoned, FAINT),
                 ),
-                about=(names.group(group), str(getattr(found, "main_extension", ""))),
+                about=(labels.group(group), str(getattr(found, "main_extension", ""))),
             )
         )
     yield from sorted(rows, key=lambda row: (-row.cells[2].order, row.cells[0].order))
 
 
-def user_rows(calls: Iterable[Call], names: Names, now: int) -> Iterator[Row]:
+def user_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
     """A row for each user: those with a telephone in use first, the longest of them on top."""
-    mirror = names.mirror
+    mirror = labels.mirror
     reachable = {_id(one.assoc_user_id) for one in mirror.terminals.values() if one.registered}
     call_of = {leg.uuid: call.id for call in calls for leg in call.legs}
     legs: dict[Any, list[Channel]] = {}
@@ -255,11 +255,11 @@ def user_rows(calls: Iterable[Call], names: Names, now: int) -> Iterator[Row]:
     busy, idle = [], []
     for key, user in mirror.users.items():
         extension = _text(str(user.main_extension or ""), FAINT)
-        name = names.element(user)
+        name = labels.element(user)
         about = _words_of(user)
         own = sorted(legs.get(key, ()), key=lambda leg: (_rank(leg), _since(leg, now)))
         if own:
-            doing, style = _doing(own[0], names)
+            doing, style = _doing(own[0], labels)
             more = f" +{len(own) - 1}" if len(own) > 1 else ""
             cells = (
                 _text(name),
@@ -267,7 +267,7 @@ def user_rows(calls: Iterable[Call], names: Names, now: int) -> Iterator[Row]:
                 _text(doing + more, style),
                 _time(now - _since(own[0], now), style),
             )
-            others = [word for leg in own for word in _about(names, party_behind(leg))]
+            others = [word for leg in own for word in _about(labels, party_behind(leg))]
             call = call_of.get(str(own[0].key))
             busy.append(Row(repr(key), cells, (*about, *others), call))
         else:
@@ -284,17 +284,17 @@ def user_rows(calls: Iterable[Call], names: Names, now: int) -> Iterator[Row]:
     yield from (*busy, *idle)
 
 
-def parked_rows(calls: Mapping[str, Call], names: Names, now: int) -> Iterator[Row]:
+def parked_rows(calls: Mapping[str, Call], labels: Labels, now: int) -> Iterator[Row]:
     """A row for each call on a park slot, by slot."""
     call_of = {leg.uuid: call.id for call in calls.values() for leg in call.legs}
     rows = []
-    for channel in _waiting(names.mirror):
+    for channel in _waiting(labels.mirror):
         state = channel.state
         if not isinstance(state, Park):
             continue
-        known = names.mirror.channels.get(str(channel.key))
-        who = names.party(party_of(known)) if known is not None else names.element(channel)
-        by = names.user(state.parker_id) if state.parker_id is not None else ""
+        known = labels.mirror.channels.get(str(channel.key))
+        who = labels.party(party_of(known)) if known is not None else labels.element(channel)
+        by = labels.user(state.parker_id) if state.parker_id is not None else ""
         rows.append(
             Row(
                 key=str(channel.key),
@@ -383,32 +383,32 @@ def _number(count: int, of: str) -> str:
     return f"{count} {of}" if count == 1 else f"{count} {of}s"
 
 
-def _with(names: Names, call: Call) -> str:
+def _with(labels: Labels, call: Call) -> str:
     """Whom a call is with, or where it is."""
     phase: Phase = call.phase
     if phase.party != Party():
-        return names.party(phase.party)
+        return labels.party(phase.party)
     if phase.kind == "parked" and phase.by is not None:
-        return f"{phase.place} by {names.user(phase.by)}"
+        return f"{phase.place} by {labels.user(phase.by)}"
     return "" if phase.place is None else str(phase.place).replace("_", " ")
 
 
-def _about(names: Names, party: Party) -> tuple[str, ...]:
-    """Names and numbers of somebody."""
+def _about(labels: Labels, party: Party) -> tuple[str, ...]:
+    """Labels and numbers of somebody."""
     user: User | None = None
     if isinstance(party.user_id, int):
-        user = names.mirror.users.get(party.user_id)
-    return (names.party(party),) if user is None else _words_of(user)
+        user = labels.mirror.users.get(party.user_id)
+    return (labels.party(party),) if user is None else _words_of(user)
 
 
 def _words_of(user: User) -> tuple[str, ...]:
     return tuple(str(word) for word in (user.label, user.name, user.main_extension) if word)
 
 
-def _doing(leg: Channel, names: Names) -> tuple[str, str]:
+def _doing(leg: Channel, labels: Labels) -> tuple[str, str]:
     """What a user does on a leg of theirs, and its colour."""
     other = party_behind(leg)
-    who = names.party(evolve(other, number=None) if other.name else other)
+    who = labels.party(evolve(other, number=None) if other.name else other)
     match leg.state:
         case Ringing():
             return f"rings: {who}", STATES["ringing"][1]
@@ -416,7 +416,7 @@ def _doing(leg: Channel, names: Names) -> tuple[str, str]:
             return f"with {who}", STATES["talking"][1]
         case Calling():
             return f"calls {who}", STATES["ringing"][1]
-    return names.doing(leg), STATES["other"][1]
+    return labels.doing(leg), STATES["other"][1]
 
 
 def _rank(leg: Channel) -> int:

@@ -33,7 +33,7 @@ MAX_PHASES = 1000
 
 
 @define(eq=False)
-class LiveLeg:
+class ActiveLeg:
     """A leg of such a call: its channel, and what that tells, read once."""
 
     channel: Channel
@@ -62,7 +62,7 @@ class LiveLeg:
 
 
 @define(eq=False)
-class Live:
+class ActiveCall:
     """A call that goes on."""
 
     id: str
@@ -72,15 +72,15 @@ class Live:
     caller: Party = NOBODY
     called_number: str | None = None
     direction: Direction = "internal"
-    legs: dict[str, LiveLeg] = Factory(dict)
+    legs: dict[str, ActiveLeg] = Factory(dict)
     ended_legs: list[Leg] = Factory(list)
     phases: list[Phase] = Factory(list)
     # Legs that want to fetch the call, and do not talk yet.
-    guests: set[str] = Factory(set)
+    pending_pickups: set[str] = Factory(set)
     # Whose phase the last one is.
     led_by: str = ""
     # The line as it was when it was looked at last.
-    followed: LiveLeg = field(init=False)
+    followed: ActiveLeg = field(init=False)
     # Who talks, or talked last, by their legs' uuids: the line first.
     talkers: dict[str | None, Party] = Factory(dict)
     # Uuids of its legs, and of those that they name.
@@ -94,28 +94,28 @@ class Live:
     transfers: int = 0
 
     @property
-    def line(self) -> LiveLeg:
+    def lead_leg(self) -> ActiveLeg:
         """The leg that leads: the first, or who is left of those who talked, or the oldest."""
         first = self.legs.get(self.first)
         if first is not None:
             return first
 
-        def place(leg: LiveLeg) -> tuple[bool, bool, int]:
+        def place(leg: ActiveLeg) -> tuple[bool, bool, int]:
             uuid = leg.uuid
             return (
-                leg.rings or uuid in self.guests,
+                leg.rings or uuid in self.pending_pickups,
                 uuid not in self.talkers,
                 leg.picture.offered or 0,
             )
 
         return min(self.legs.values(), key=place)
 
-    def take(self, leg: LiveLeg) -> None:
+    def take(self, leg: ActiveLeg) -> None:
         """A leg is there, or is another now."""
         uuid, began = leg.uuid, leg.picture.offered
         self.legs[uuid] = leg
         if leg.talks:
-            self.guests.discard(uuid)
+            self.pending_pickups.discard(uuid)
         # A time of zero says as little as none.
         if uuid == self.first and began and began < self.started:
             # The first leg, after another that was made for it.
@@ -124,15 +124,15 @@ class Live:
 
     def doing(self, at: int = 0) -> Phase:
         """What its line does, and since when: since ``at`` at the earliest."""
-        line = self.line
-        entered = since(line.channel)
+        lead_leg = self.lead_leg
+        entered = since(lead_leg.channel)
         if entered is None:
             entered = self.phases[-1].started if self.phases else at
         # With the first leg, if that is not shown to us, is the line itself.
-        other = line.other
-        partner = line if other == self.first else self.legs.get(other or "")
+        other = lead_leg.other
+        partner = lead_leg if other == self.first else self.legs.get(other or "")
         return phase_of(
-            line.channel, None if partner is None else partner.channel, max(entered, at)
+            lead_leg.channel, None if partner is None else partner.channel, max(entered, at)
         )
 
     def picture(
@@ -183,9 +183,9 @@ class Live:
             self.called_number = first.channel.called_number
             outside = first.channel.peer_location == "external"
         elif not any(leg.uuid == self.first for leg in self.ended_legs):  # it is not shown to us
-            line = self.line.channel
-            self.caller = party_behind(line)
-            self.called_number = line.called_number
+            lead_leg = self.lead_leg.channel
+            self.caller = party_behind(lead_leg)
+            self.called_number = lead_leg.called_number
             outside = self.caller.user_id is None
         else:
             outside = self.direction == "inbound"
@@ -210,22 +210,22 @@ class Live:
         Returns the phase before, if this is one of its own.
         """
         last = self.phases[-1]
-        line = self.line
-        if line is self.followed and last.kind != "talking":
+        lead_leg = self.lead_leg
+        if lead_leg is self.followed and last.kind != "talking":
             return None  # of who talks more may be known now
-        self.followed = line
+        self.followed = lead_leg
         phase = self.doing(at)
         known = phase.party == last.party
         same = (phase.kind, phase.place, phase.by) == (last.kind, last.place, last.by)
         if phase.kind == "talking" and same:
-            same = {line.uuid, line.other} == self.talkers.keys()
+            same = {lead_leg.uuid, lead_leg.other} == self.talkers.keys()
         elif not known:
             same = same and phase.started <= last.started
         if same:
             if not known:
                 self.phases[-1] = evolve(last, party=phase.party)
             return None
-        self.led_by = line.uuid
+        self.led_by = lead_leg.uuid
         start = max(phase.started, last.started)
         self.phases[-1] = closed = until(last, start)
         self.phases.append(phase if phase.started == start else evolve(phase, started=start))

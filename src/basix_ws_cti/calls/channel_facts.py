@@ -97,7 +97,7 @@ def since(channel: Channel) -> int | None:
 
 
 def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase:  # noqa: C901, PLR0912
-    """What a line is doing, from ``started`` on.
+    """What a lead leg is doing, from ``started`` on.
 
     ``partner`` is who talks there, if that is known: the other leg, or the line's own party,
     where the other leg is the caller's and is not shown.

@@ -39,15 +39,15 @@ def leg_outcome(channel: Channel) -> Disposition:
     return _BY_CAUSE.get(hangup.cause, "failed")
 
 
-def decisive(last: Phase, legs: Sequence[Leg], line: str) -> Leg | None:
+def decisive(last: Phase, legs: Sequence[Leg], lead_leg: str) -> Leg | None:
     """Which leg's hang-up ended the call.
 
     ``legs`` are those that ended in the call's last phase, of a talk the two who talked. That
-    is the line, if it hung up itself; else who did while it waited or talked, and took the
+    is the lead leg, if it hung up itself; else who did while it waited or talked, and took the
     line along: for the same cause, or, where nobody else was asked, at the same time. Else it
-    is the line. A telephone that was busy while others rang on does not count.
+    is the lead leg. A telephone that was busy while others rang on does not count.
     """
-    own = next((leg for leg in legs if leg.uuid == line), None)
+    own = next((leg for leg in legs if leg.uuid == lead_leg), None)
     waits = last.kind in {"queued", "ringing", "talking"}
     if own is not None and (not waits or _hung_up_itself(own.hangup)):
         return own
@@ -101,10 +101,10 @@ def _hung_up_itself(hangup: Hangup | None) -> bool:
     return hangup is not None and hangup.disposition.startswith("recv_")
 
 
-def _took_along(last: Phase, leg: Leg, line: Leg) -> bool:
-    causes = [None if one.hangup is None else one.hangup.cause for one in (leg, line)]
+def _took_along(last: Phase, leg: Leg, lead_leg: Leg) -> bool:
+    causes = [None if one.hangup is None else one.hangup.cause for one in (leg, lead_leg)]
     if causes[0] == causes[1]:
         return True
-    if last.kind != "ringing" or leg.ended is None or line.ended is None:
+    if last.kind != "ringing" or leg.ended is None or lead_leg.ended is None:
         return False
-    return abs(leg.ended - line.ended) <= _AT_ONCE
+    return abs(leg.ended - lead_leg.ended) <= _AT_ONCE

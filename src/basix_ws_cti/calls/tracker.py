@@ -16,7 +16,7 @@ from attrs import evolve
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 
-from .active_call import Live, LiveLeg
+from .active_call import ActiveCall, ActiveLeg
 from .channel_facts import is_second, latest_of, leg_of, since, until, uuid_of
 from .events import (
     CallAnswered,
@@ -41,7 +41,7 @@ _PICKUP = "pickup_uuid."
 class _Calls(Mapping[str, Call]):
     """The calls that go on, by id: read-only and live."""
 
-    def __init__(self, calls: dict[str, Live]) -> None:
+    def __init__(self, calls: dict[str, ActiveCall]) -> None:
         self._calls = calls
 
     def __getitem__(self, key: str) -> Call:
@@ -66,14 +66,14 @@ class CallTracker:
     """
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
-        self._live: dict[str, Live] = {}
+        self._live: dict[str, ActiveCall] = {}
         # By the uuid of each leg, and of legs that others only name.
-        self._call_of: dict[str, Live] = {}
+        self._call_of: dict[str, ActiveCall] = {}
         # Calls that ended, and whose first leg was not shown: others may be made for it yet.
         self._ended_unseen: dict[str, None] = {}
         # Those that stand on a slot, by id.
-        self._parked: dict[str, Live] = {}
-        self._blind_since: int | None = None
+        self._parked: dict[str, ActiveCall] = {}
+        self._gap_started: int | None = None
         self._events: list[CallEvent] = []
         self.calls: Mapping[str, Call] = _Calls(self._live)
         self.apply([Added("channel", channel, synthetic=True) for channel in channels])
@@ -90,7 +90,7 @@ class CallTracker:
         self._events = []
         for change in _in_order(changes):
             self._take(change)
-        self._blind_since = None
+        self._gap_started = None
         return self._events
 
     def steps(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
@@ -99,11 +99,11 @@ class CallTracker:
             self._events = []
             self._take(change)
             yield self._events
-        self._blind_since = None
+        self._gap_started = None
 
     def _take(self, change: Change | Gap) -> None:
         if isinstance(change, Gap):
-            self._blind_since = int(change.started.timestamp() * 1_000_000)
+            self._gap_started = int(change.started.timestamp() * 1_000_000)
             for live in self._live.values():
                 live.complete = False
         elif change.element_name == "channel":
@@ -115,11 +115,11 @@ class CallTracker:
             if isinstance(change, Removed):
                 self._ends(channel, synthetic=change.synthetic)
             else:
-                self._is(LiveLeg.of(channel), synthetic=change.synthetic)
+                self._is(ActiveLeg.of(channel), synthetic=change.synthetic)
 
     # -- a leg is there ---------------------------------------------------------------
 
-    def _is(self, leg: LiveLeg, *, synthetic: bool) -> None:
+    def _is(self, leg: ActiveLeg, *, synthetic: bool) -> None:
         uuid = leg.uuid
         live = self._call_with(leg, synthetic=synthetic)
         live.complete = live.complete and not synthetic
@@ -139,7 +139,7 @@ class CallTracker:
         if described and len(self._events) == told:
             self._events.append(CallUpdated(live.picture()))
 
-    def _call_with(self, leg: LiveLeg, *, synthetic: bool) -> Live:
+    def _call_with(self, leg: ActiveLeg, *, synthetic: bool) -> ActiveCall:
         """The call that a leg belongs to; a new one, if it names none."""
         uuid = leg.uuid
         named = self._call_of.get(leg.other or "")
@@ -148,12 +148,12 @@ class CallTracker:
             live = self._fetched_by(leg.channel)
             if live is None:
                 return self._begins(leg, synthetic=synthetic)
-            live.guests.add(uuid)
+            live.pending_pickups.add(uuid)
         elif named is not None and named is not live and leg.talks:
             return self._join(live, named, since(leg.channel))
         return live
 
-    def _fetched_by(self, channel: Channel) -> Live | None:
+    def _fetched_by(self, channel: Channel) -> ActiveCall | None:
         """The call that a new leg wants: who dials it picks it up, or dials its park slot."""
         called = channel.called_number
         comes = channel.peer_location == "internal" and channel.answer_timestamp is None
@@ -166,14 +166,14 @@ class CallTracker:
                 return live
         return None
 
-    def _begins(self, leg: LiveLeg, *, synthetic: bool) -> Live:
+    def _begins(self, leg: ActiveLeg, *, synthetic: bool) -> ActiveCall:
         uuid = leg.uuid
         entered = since(leg.channel)
         started = leg.picture.offered or entered or 0
         # A leg that the PBX offers on behalf of another names the first: that one may not be
         # shown to us, or come later.
         first = (leg.other if is_second(leg.channel) else None) or uuid
-        live = Live(
+        live = ActiveCall(
             id=uuid if first in self._ended_unseen else first,
             first=first,
             started=started,
@@ -197,7 +197,7 @@ class CallTracker:
         self._note_talk(live)
         return live
 
-    def _join(self, one: Live, other: Live, at: int | None) -> Live:
+    def _join(self, one: ActiveCall, other: ActiveCall, at: int | None) -> ActiveCall:
         """Two calls have become one: the older goes on, the other ends in it."""
         older, younger = sorted((one, other), key=lambda live: (live.started, live.id))
         call = younger.picture()
@@ -217,52 +217,52 @@ class CallTracker:
         del self._live[younger.id]
         self._parked.pop(younger.id, None)
         older.legs |= younger.legs
-        older.guests |= younger.guests
+        older.pending_pickups |= younger.pending_pickups
         older.complete = older.complete and younger.complete
         for uuid in younger.names:
             self._name(uuid, older)
         return older
 
-    def _name(self, uuid: str, live: Live) -> None:
+    def _name(self, uuid: str, live: ActiveCall) -> None:
         live.names.add(uuid)
         self._call_of[uuid] = live
 
-    def _unname(self, uuid: str, live: Live) -> None:
+    def _unname(self, uuid: str, live: ActiveCall) -> None:
         live.names.discard(uuid)
         self._call_of.pop(uuid, None)
 
-    def _move(self, live: Live, at: int = 0) -> None:
+    def _move(self, live: ActiveCall, at: int = 0) -> None:
         """The line may be doing something else now; since ``at`` at the earliest."""
         before = live.enter(at)
         if before is None:
             self._note_talk(live)
             return
-        now, line = live.phases[-1], live.followed
+        now, lead_leg = live.phases[-1], live.followed
         self._note_slot(live)
-        here = {line.uuid, line.other}
+        here = {lead_leg.uuid, lead_leg.other}
         gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
         self._note_talk(live)
         self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
 
-    def _note_slot(self, live: Live) -> None:
+    def _note_slot(self, live: ActiveCall) -> None:
         if live.phases[-1].kind == "parked":
             self._parked[live.id] = live
         else:
             self._parked.pop(live.id, None)
 
-    def _note_talk(self, live: Live) -> None:
-        line, phase = live.followed, live.phases[-1]
+    def _note_talk(self, live: ActiveCall) -> None:
+        lead_leg, phase = live.followed, live.phases[-1]
         if phase.kind == "talking":
-            other = line.other
+            other = lead_leg.other
             behind = live.caller if other == live.first else phase.party
             before = live.talkers.keys()
-            live.talkers = {line.uuid: line.picture.party, other: behind}
+            live.talkers = {lead_leg.uuid: lead_leg.picture.party, other: behind}
             # At the same answer again more may be known of who it is.
             again = not live.transfers and before == live.talkers.keys()
             if live.answered is None or (again and live.answered == phase.started):
                 live.answered, live.answered_by = phase.started, phase.party
 
-    def _event(self, live: Live, before: Phase, now: Phase, source: Party) -> CallEvent:
+    def _event(self, live: ActiveCall, before: Phase, now: Phase, source: Party) -> CallEvent:
         """What a new phase means, coming after another."""
         if now.kind == "parked":
             return CallParked(live.picture(), now.place, now.by)
@@ -286,32 +286,32 @@ class CallTracker:
         live = self._call_of.get(uuid)
         if live is None or uuid not in live.legs:
             return
-        led = live.line.uuid == uuid
+        led = live.lead_leg.uuid == uuid
         last_seen = live.legs.pop(uuid).channel
         unseen = synthetic and channel.hangup is None
         ended = channel.hangup_timestamp
         if not isinstance(ended, int):
-            ended = self._blind_since if self._blind_since is not None else latest_of(last_seen)
+            ended = self._gap_started if self._gap_started is not None else latest_of(last_seen)
         live.keep(leg_of(channel, ended, "unknown" if unseen else leg_outcome(channel)))
-        live.guests.discard(uuid)
+        live.pending_pickups.discard(uuid)
         live.complete = live.complete and not synthetic
         if uuid != live.first:
             self._unname(uuid, live)
-        if live.legs.keys() <= live.guests:
-            guests = [*live.legs.values()]
+        if live.legs.keys() <= live.pending_pickups:
+            pending_pickups = [*live.legs.values()]
             live.legs.clear()
             self._finish(live, ended, unseen=unseen)
-            for guest in guests:  # there is nothing to fetch any more
-                self._is(guest, synthetic=not live.complete)
+            for leg in pending_pickups:  # there is nothing to fetch any more
+                self._is(leg, synthetic=not live.complete)
         elif led:
-            heir = live.line
+            heir = live.lead_leg
             alone = heir.talks and heir.other not in live.legs
             # Telephones that rang for who is gone fall silent in a moment; who talked to them
             # alone is sent on, or ends.
-            if not (alone or heir.rings or heir.uuid in live.guests):
+            if not (alone or heir.rings or heir.uuid in live.pending_pickups):
                 self._move(live, ended)
 
-    def _finish(self, live: Live, ended: int, *, unseen: bool) -> None:
+    def _finish(self, live: ActiveCall, ended: int, *, unseen: bool) -> None:
         last = live.phases[-1]
         ended = max(ended, last.started)
         live.phases[-1] = last = until(last, ended)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-# Names as long as a frame; a line is for reading.
+# Labels as long as a frame; a line is for reading.
 MAX_TEXT = 1000
 
 

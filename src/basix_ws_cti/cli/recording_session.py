@@ -20,7 +20,7 @@ from .signals import at_once
 STDIO = Path("-")
 
 
-class Tape:
+class RecordingSession:
     """Records what a client is told, from its first connection on.
 
     ``make`` makes the recorder then, so that there is no file where there was no feed.

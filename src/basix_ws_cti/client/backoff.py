@@ -38,15 +38,15 @@ class Backoff:
     keeps a thousand clients from coming back in the same second.
     """
 
-    first: float = 1.0
-    longest: float = 60.0
-    chance: random.Random = Factory(random.Random)
+    initial: float = 1.0
+    maximum: float = 60.0
+    rng: random.Random = Factory(random.Random)
     _attempts: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if not 0 < self.first <= self.longest < math.inf:
+        if not 0 < self.initial <= self.maximum < math.inf:
             raise UsageError(
-                f"delays grow from first to longest, which {self.first} and {self.longest} don't"
+                f"delays grow from first to longest, which {self.initial} and {self.maximum} don't"
             )
 
     def delay(self, *, at_least: float = 0.0) -> float:
@@ -54,9 +54,9 @@ class Backoff:
 
         On top, lest all who were told the same time come back in the same second.
         """
-        ceiling = min(self.longest, self.first * 2 ** min(self._attempts, 32))
+        ceiling = min(self.maximum, self.initial * 2 ** min(self._attempts, 32))
         self._attempts += 1
-        return at_least + self.chance.uniform(ceiling / 2, ceiling)
+        return at_least + self.rng.uniform(ceiling / 2, ceiling)
 
     def reset(self) -> None:
         """Begin again with the first delay."""

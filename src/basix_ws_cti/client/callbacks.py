@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from basix_ws_cti._internal.callables import sort_of_callback
+from basix_ws_cti._internal.callables import callback_kind
 from basix_ws_cti.exceptions import SubscriberLagged, UsageError
 from basix_ws_cti.mirror.changes import Lagged
 
@@ -55,7 +55,7 @@ class Callbacks:
         is given a ``Lagged`` as well. To others that is an error event, for they know nothing
         but the items.
         """
-        sort = sort_of_callback("a callback", callback)
+        sort = callback_kind("a callback", callback)
         if sort == "generator":
             raise UsageError("a callback is an async generator, which nobody would iterate over")
         callbacks, token = self._callbacks.setdefault(event, {}), object()
@@ -86,7 +86,7 @@ class Callbacks:
             for callback in tuple(callbacks.values()):
                 self._call(event, callback, item)
 
-    def of_now(self, event: str) -> Callable[[object], None]:
+    def current(self, event: str) -> Callable[[object], None]:
         """A ``call`` for those who are registered now, as long as they are."""
         callbacks = self._callbacks.setdefault(event, {})
         tokens = tuple(callbacks)

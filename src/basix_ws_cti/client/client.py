@@ -2,7 +2,7 @@
 
 One task does it all: it connects, reads, and waits between attempts. The picture is built
 aside until it is whole, and then swapped in. Reading never waits for a subscriber. What takes
-long is done in turns, between which others go on, and the next message is read when it is done.
+long is done in time slices, between which others go on, and the next message is read when it is done.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any, Self, TypeVar, Unpack, cast
 import attrs
 from attrs import field, frozen
 
-from basix_ws_cti._internal.callables import sort_of_callback
-from basix_ws_cti._internal.time_slice import Turns
+from basix_ws_cti._internal.callables import callback_kind
+from basix_ws_cti._internal.time_slice import TimeSlice
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.calls.tracker import CallTracker
@@ -34,8 +34,8 @@ from basix_ws_cti.exceptions import (
     FeedError,
     LoggedOut,
     NotConnectedError,
-    PictureDoubtful,
     ProtocolError,
+    ResyncRequired,
     SyncTimeout,
     UsageError,
     WaitTimeout,
@@ -43,7 +43,7 @@ from basix_ws_cti.exceptions import (
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
-from basix_ws_cti.mirror.snapshot import QUIET_TIME, Building
+from basix_ws_cti.mirror.snapshot import QUIET_TIME, SnapshotBuilder
 from basix_ws_cti.session.status import (
     ClientState,
     Connecting,
@@ -55,14 +55,14 @@ from basix_ws_cti.session.status import (
 )
 from basix_ws_cti.transport.connection import Connection
 from basix_ws_cti.transport.connector import ConnectOptions, connect
-from basix_ws_cti.transport.redaction import Secretive, discreet
+from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff, is_final, wait_at_least
 from .callbacks import is_cancelled, name_of
 from .commands import Command
-from .dispatch import Audience, Watch
-from .subscriptions import QUEUE_SIZE, Policy, Subscribers, Subscription
+from .dispatch import ChangeWaiter, Dispatcher
+from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
 
 _logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class _Signal:
                 waiter.set_result(None)
 
 
-class Client(Secretive):
+class Client(NotPicklable):
     """``async with Client(…) as client``: connected to the PBX, for as long as the block.
 
     ``server`` and the keywords are those of ``connect`` (which raises ``UsageError`` here for
@@ -121,7 +121,7 @@ class Client(Secretive):
     wait; leaving it closes the connection within a second.
     """
 
-    @discreet
+    @scrub_traceback
     def __init__(
         self,
         server: str,
@@ -166,16 +166,16 @@ class Client(Secretive):
         self._task: asyncio.Task[None] | None = None
         self._used = False
         self._connection: Connection | None = None
-        self._aside: Building | None = None
-        self._turns: Turns
-        self._audience = Audience()
+        self._snapshot: SnapshotBuilder | None = None
+        self._time_slice: TimeSlice
+        self._dispatcher = Dispatcher()
         self._tracker: CallTracker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._moved = _Signal()  # given at each change of state or picture
+        self._state_changed = _Signal()  # given at each change of state or picture
         self._was_synced = False
         self._synced_at: float | None = None
-        self._blind_since: datetime | None = None
-        self._blind_because: Exception | None = None
+        self._gap_started: datetime | None = None
+        self._gap_reason: Exception | None = None
         self._rebuilds: deque[float] = deque(maxlen=PROMPT_REBUILDS)
         self._refusals = 0
         self._attempts = 0
@@ -233,7 +233,7 @@ class Client(Secretive):
             gaps=self._counts["gaps"],
             bad_frames=self._counts["bad_frames"],
             missed=self._counts["missed"],
-            lag=self._audience.lag,
+            lag=self._dispatcher.lag,
             last_frame_age=age,
         )
 
@@ -268,7 +268,7 @@ class Client(Secretive):
             async with timed:
                 while not (result := ask()):
                     self._must_live()
-                    await self._moved.wait()
+                    await self._state_changed.wait()
         except TimeoutError:
             if not timed.expired():
                 raise  # the predicate's own
@@ -310,7 +310,7 @@ class Client(Secretive):
                     and (where is None or bool(where(item)))
                 )
 
-        return self._subscribe(self._audience.changes, policy, size, wants)
+        return self._subscribe(self._dispatcher.changes, policy, size, wants)
 
     def messages(
         self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
@@ -318,7 +318,7 @@ class Client(Secretive):
         """``async for message in client.messages()``: every message as it comes, from now on."""
         if policy == "latest":
             raise UsageError("messages can't be merged: policy is 'drop_oldest' or 'fail'")
-        return self._subscribe(self._audience.messages, policy, size, None)
+        return self._subscribe(self._dispatcher.messages, policy, size, None)
 
     def call_events(
         self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
@@ -330,11 +330,11 @@ class Client(Secretive):
         if policy == "latest":
             raise UsageError("call events can't be merged: policy is 'drop_oldest' or 'fail'")
         self._followed()
-        return self._subscribe(self._audience.calls, policy, size, None)
+        return self._subscribe(self._dispatcher.calls, policy, size, None)
 
     def _subscribe(
         self,
-        subscribers: Subscribers[Any],
+        subscribers: SubscriberSet[Any],
         policy: Policy,
         size: int,
         wants: Callable[[Any], bool] | None,
@@ -401,7 +401,7 @@ class Client(Secretive):
         callback: Callable[..., object],
         arguments: Callable[[T], tuple[Any, ...]],
     ) -> Callable[[], None]:
-        if sort_of_callback("a callback", callback) == "async":
+        if callback_kind("a callback", callback) == "async":
 
             async def called(message: Any) -> None:
                 await callback(*arguments(message))  # type: ignore[misc]
@@ -420,15 +420,15 @@ class Client(Secretive):
         callback: Callable[..., object],
         subscribe: Callable[[], Subscription[Any]] | None = None,
     ) -> Callable[[], None]:
-        sort_of_callback("a callback", callback)
+        callback_kind("a callback", callback)
         if self._used and isinstance(self._state, Stopped):
             return lambda: None  # there will be nothing to tell
         if subscribe is not None:
-            return self._audience.callbacks.add(event, callback, subscribe(), told_elsewhere=True)
+            return self._dispatcher.callbacks.add(event, callback, subscribe(), told_elsewhere=True)
         queue: Subscription[Any] = Subscription(
             "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._counts
         )
-        return self._audience.callbacks.add(event, callback, queue)
+        return self._dispatcher.callbacks.add(event, callback, queue)
 
     # -- commands ---------------------------------------------------------------------
 
@@ -477,8 +477,8 @@ class Client(Secretive):
         if command.shown_by is None or confirm_timeout is None:
             await self._connection.send(command.sent)
             return
-        watch = Watch(command.shown_by)
-        self._audience.watches.add(watch)
+        watch = ChangeWaiter(command.shown_by)
+        self._dispatcher.waiters.add(watch)
         timed = asyncio.timeout(confirm_timeout)
         try:
             async with timed:
@@ -489,7 +489,7 @@ class Client(Secretive):
                 raise
             raise CommandTimeout(command.name, confirm_timeout) from None
         finally:
-            self._audience.watches.discard(watch)
+            self._dispatcher.waiters.discard(watch)
 
     # -- running ----------------------------------------------------------------------
 
@@ -498,7 +498,7 @@ class Client(Secretive):
             raise UsageError("this client was used already: make another one")
         self._used = True
         self._loop = asyncio.get_running_loop()
-        self._turns = Turns()
+        self._time_slice = TimeSlice()
         self._state = Connecting(1)
         self._task = asyncio.create_task(self._run(), name="basix_ws_cti client")
         return self
@@ -515,7 +515,7 @@ class Client(Secretive):
                 await asyncio.wait([self._task])
         finally:
             self._stop(None)
-            await self._audience.callbacks.finish()
+            await self._dispatcher.callbacks.finish()
 
     async def _run(self) -> None:
         reason: Exception | None = None
@@ -557,22 +557,22 @@ class Client(Secretive):
                 self._backoff.reset()
             self._synced_at = None
         _logger.warning("no feed from %s: %s", self._name, _shown(reason))
-        self._audience.callbacks.report(reason)
-        if isinstance(reason, PictureDoubtful):
+        self._dispatcher.callbacks.report(reason)
+        if isinstance(reason, ResyncRequired):
             now = loop.time()
             prompt = len(self._rebuilds) < PROMPT_REBUILDS or now - self._rebuilds[0] > 60
             if prompt:
                 self._rebuilds.append(now)
                 return 0.0
-        at_least = wait_at_least(reason, self._backoff.longest, datetime.now(UTC))
+        at_least = wait_at_least(reason, self._backoff.maximum, datetime.now(UTC))
         return self._backoff.delay(at_least=at_least)
 
     async def _attempt(self) -> Exception:
         """Connect and read, until it ends; why it did."""
-        if self._aside is not None:
+        if self._snapshot is not None:
             # What was not whole by now never will be. To free it takes its time as well.
-            await self._in_turns(self._aside.mirror.swap(Mirror()))
-        self._aside = Building(self._quiet_time)
+            await self._run_sliced(self._snapshot.mirror.swap(Mirror()))
+        self._snapshot = SnapshotBuilder(self._quiet_time)
         reason: Exception
         try:
             async with self._connect() as connection:
@@ -643,29 +643,29 @@ class Client(Secretive):
         try:
             on_frame(frame)
         except Exception as error:  # noqa: BLE001 - it harms nobody else, as with any callback
-            self._audience.callbacks.report(error, on_frame)
+            self._dispatcher.callbacks.report(error, on_frame)
 
     async def _follow(self, connection: Connection) -> Exception:
         """Take in what comes until it says that this is the end."""
-        turns = self._turns
+        time_slice = self._time_slice
         while True:
-            if turns.are_over():
-                await turns.pause()
+            if time_slice.expired():
+                await time_slice.yield_to_loop()
             try:
                 message = connection.waiting()
                 if message is None:
                     message = await self._next(connection)
-                    turns.waited()
+                    time_slice.resumed()
             except (DecodeError, ProtocolError) as error:
-                self._last_frame = turns.now
+                self._last_frame = time_slice.now
                 if self._is_doubtful(error):
-                    return PictureDoubtful(error)
+                    return ResyncRequired(error)
                 continue
-            if self._aside is not None and self._aside.is_whole(message):
-                await self._show(self._aside.mirror)
+            if self._snapshot is not None and self._snapshot.is_complete(message):
+                await self._show(self._snapshot.mirror)
             if message is None:
                 continue
-            self._last_frame = turns.now
+            self._last_frame = time_slice.now
             self._sorts[type(message)] += 1
             await self._take(message)
             if type(message) is SystemMsg and message.text == "logout":
@@ -673,32 +673,32 @@ class Client(Secretive):
 
     async def _next(self, connection: Connection) -> Message | None:
         """Wait for a message; ``None``: nothing came for so long that the picture is whole."""
-        if self._aside is None:
+        if self._snapshot is None:
             return await anext(connection)
         try:
-            async with asyncio.timeout_at(self._aside.quiet_at):
+            async with asyncio.timeout_at(self._snapshot.quiet_at):
                 return await anext(connection)
         except TimeoutError:
             # It was not quiet if the loop was kept from seeing what has come.
             return connection.waiting()
 
-    async def _in_turns(self, steps: Generator[object, None, T]) -> T:
+    async def _run_sliced(self, steps: Generator[object, None, T]) -> T:
         """Take all steps, and let others have their turn in between; what that returns."""
-        turns = self._turns
+        time_slice = self._time_slice
         while True:
             try:
                 next(steps)
             except StopIteration as end:
                 return cast("T", end.value)
-            if turns.are_over():
-                await turns.pause()
+            if time_slice.expired():
+                await time_slice.yield_to_loop()
 
     def _doubt(self, reason: Exception) -> Exception:
         """The picture is not to be trusted from now on."""
         if self.is_synced:
             # What was sent after the last sign of life may be lost.
-            self._blind_since = datetime.now(UTC) - timedelta(seconds=self._silence or 0)
-            self._blind_because = reason
+            self._gap_started = datetime.now(UTC) - timedelta(seconds=self._silence or 0)
+            self._gap_reason = reason
             self._disconnected()  # no command goes out on it any more
             self._enter(Disconnected(reason, None))
         return reason
@@ -709,45 +709,45 @@ class Client(Secretive):
         if sort not in self._reported and len(self._reported) < MAX_REPORTED:
             self._reported.add(sort)
             _logger.warning("a frame could not be read: %s", error)
-            self._audience.callbacks.report(error)
+            self._dispatcher.callbacks.report(error)
         # A system_msg or msg that is none takes nothing from the picture.
         return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
 
     async def _take(self, message: Message) -> None:
-        if self._aside is not None:
-            await self._in_turns(self._aside.take(message, self._turns.now))
+        if self._snapshot is not None:
+            await self._run_sliced(self._snapshot.add(message, self._time_slice.now))
         elif type(message) is InfoEvent:
             if changes := self.mirror.apply(message):
                 # First of all: who is told of a change finds its call as it is.
                 events = self._tracker.apply(changes) if self._tracker is not None else ()
-                self._audience.tell(changes, events)
-                self._moved.give()
+                self._dispatcher.publish(changes, events)
+                self._state_changed.give()
         elif type(message) is InitialInfo:
             elements = message.elements
-            differences = await self._in_turns(self.mirror.fill(message.element_name, elements))
-            await self._tell(await self._gather(differences))
-            self._moved.give()
+            differences = await self._run_sliced(self.mirror.fill(message.element_name, elements))
+            await self._publish(await self._gather(differences))
+            self._state_changed.give()
         # After the picture: who is told of a message finds it there.
-        self._audience.tell_message(message)
+        self._dispatcher.publish_message(message)
 
     async def _show(self, picture: Mirror) -> None:
         """The picture that was built aside is whole: it is the mirror's from now on."""
         self._sync_deadline.reschedule(None)
-        self._aside = None
+        self._snapshot = None
         differences = self.mirror.swap(picture)
-        self._synced_at = self._turns.now
+        self._synced_at = self._time_slice.now
         self._was_synced = True
         self._attempts = 0
         self._refusals = 0
         gap = None
-        if self._blind_since is not None:
-            gap = Gap(self._blind_since, datetime.now(UTC), self._blind_because)
-            self._blind_since = self._blind_because = None
+        if self._gap_started is not None:
+            gap = Gap(self._gap_started, datetime.now(UTC), self._gap_reason)
+            self._gap_started = self._gap_reason = None
             self._counts["gaps"] += 1
         news = await self._gather(differences, gap)
         self._enter(Synced())
-        await self._tell(news)
-        self._moved.give()
+        await self._publish(news)
+        self._state_changed.give()
 
     async def _gather(
         self, differences: Iterator[Change | None], gap: Gap | None = None
@@ -756,36 +756,36 @@ class Client(Secretive):
 
         Those of now: the mirror is so already, and of the calls each when it is.
         """
-        tracker, turns = self._tracker, self._turns
-        tell_of_change = self._audience.tell_of_change()
+        tracker, time_slice = self._tracker, self._time_slice
+        change_publisher = self._dispatcher.change_publisher()
         legs: list[Change | Gap] = [] if gap is None else [gap]
-        news: deque[Callable[[], None]] = deque(partial(tell_of_change, one) for one in legs)
+        news: deque[Callable[[], None]] = deque(partial(change_publisher, one) for one in legs)
         for change in differences:
             if change is not None:
-                news.append(partial(tell_of_change, change))
+                news.append(partial(change_publisher, change))
                 if change.element_name == "channel":
                     legs.append(change)
-            if turns.are_over():
-                await turns.pause()
+            if time_slice.expired():
+                await time_slice.yield_to_loop()
         if tracker is not None:
             for events in tracker.steps(legs):
                 if events:
-                    tell_of_call = self._audience.tell_of_call()
-                    news.extend(partial(tell_of_call, event) for event in events)
-                if turns.are_over():
-                    await turns.pause()
+                    call_publisher = self._dispatcher.call_publisher()
+                    news.extend(partial(call_publisher, event) for event in events)
+                if time_slice.expired():
+                    await time_slice.yield_to_loop()
         return news
 
-    async def _tell(self, news: deque[Callable[[], None]]) -> None:
+    async def _publish(self, news: deque[Callable[[], None]]) -> None:
         while news:  # and frees them one by one
             news.popleft()()
-            if self._turns.are_over():
-                await self._turns.pause()
+            if self._time_slice.expired():
+                await self._time_slice.yield_to_loop()
 
     def _enter(self, state: ClientState) -> None:
         self._state = state
-        self._moved.give()
-        self._audience.callbacks.call("state", state)
+        self._state_changed.give()
+        self._dispatcher.callbacks.call("state", state)
 
     def _stop(self, reason: Exception | None) -> None:
         if isinstance(self._state, Stopped):
@@ -793,7 +793,7 @@ class Client(Secretive):
         if reason is not None:
             _logger.error("the client of %s stops: %s", self._name, _shown(reason))
         self._enter(Stopped(reason))
-        self._audience.end(reason)
+        self._dispatcher.end(reason)
 
 
 async def _fetch(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:
@@ -806,7 +806,7 @@ async def _fetch(credentials: Callable[[str], Awaitable[Any]], target: str) -> o
 
 
 @frozen
-class _Connector(Secretive):
+class _Connector(NotPicklable):
     """Makes a ``connect`` for each attempt. No repr shows what with: a token is in there."""
 
     server: str

@@ -12,7 +12,7 @@ from basix_ws_cti.exceptions import NotConnectedError
 from basix_ws_cti.mirror.changes import Gap
 
 from .callbacks import Callbacks
-from .subscriptions import Subscribers
+from .subscriptions import SubscriberSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Watch:
+class ChangeWaiter:
     """Somebody waits for a change."""
 
     fits: Callable[[Change], bool]
     seen: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Audience:
+class Dispatcher:
     """The subscribers of each sort of item, the callbacks, and whoever waits for one change.
 
     Items are told in their order, and to all the same: a change before the events of calls
@@ -38,12 +38,12 @@ class Audience:
     """
 
     def __init__(self) -> None:
-        self.changes: Subscribers[Any] = Subscribers()
-        self.messages: Subscribers[Any] = Subscribers()
-        self.calls: Subscribers[Any] = Subscribers()
+        self.changes: SubscriberSet[Any] = SubscriberSet()
+        self.messages: SubscriberSet[Any] = SubscriberSet()
+        self.calls: SubscriberSet[Any] = SubscriberSet()
         self._sorts = (self.changes, self.messages, self.calls)
         self.callbacks: Callbacks = Callbacks()
-        self.watches: set[Watch] = set()
+        self.waiters: set[ChangeWaiter] = set()
 
     @property
     def lag(self) -> int:
@@ -51,28 +51,28 @@ class Audience:
         # A callback's subscription is in two places.
         return sum(one.waiting for one in {*chain(*self._sorts), *self.callbacks.queues})
 
-    def tell_message(self, message: Message) -> None:
+    def publish_message(self, message: Message) -> None:
         """Tell of a message."""
         self.callbacks.call(type(message).__name__, message)
         self.messages.offer(message, self.callbacks.report)
 
-    def tell(self, changes: Iterable[Change], events: Sequence[CallEvent]) -> None:
+    def publish(self, changes: Iterable[Change], events: Sequence[CallEvent]) -> None:
         """Tell of a few changes, and what happened to calls by them."""
         callbacks, report = self.callbacks, self.callbacks.report
         # Who comes when told of the changes finds the calls as they are after them.
-        tell_of_call = self.tell_of_call() if events else None
+        call_publisher = self.call_publisher() if events else None
         for change in changes:
             self.changes.offer(change, report)
             callbacks.call("change", change)
-            if self.watches:
+            if self.waiters:
                 self._see(change)
-        if tell_of_call is not None:
+        if call_publisher is not None:
             for event in events:
-                tell_of_call(event)
+                call_publisher(event)
 
-    def tell_of_change(self) -> Callable[[Change | Gap], None]:
+    def change_publisher(self) -> Callable[[Change | Gap], None]:
         """What tells of a change later, to those of now: who comes finds it in the mirror."""
-        subscribers, call = self.changes.of_now(), self.callbacks.of_now("change")
+        subscribers, call = self.changes.current(), self.callbacks.current("change")
 
         def tell(change: Change | Gap) -> None:
             subscribers.offer(change, self.callbacks.report)
@@ -81,9 +81,9 @@ class Audience:
 
         return tell
 
-    def tell_of_call(self) -> Callable[[CallEvent], None]:
+    def call_publisher(self) -> Callable[[CallEvent], None]:
         """What tells of a call later, to those of now: who comes finds it in the calls."""
-        subscribers, call = self.calls.of_now(), self.callbacks.of_now("call")
+        subscribers, call = self.calls.current(), self.callbacks.current("call")
 
         def tell(event: CallEvent) -> None:
             subscribers.offer(event, self.callbacks.report)
@@ -92,7 +92,7 @@ class Audience:
         return tell
 
     def _see(self, change: Change | Gap) -> None:
-        for watch in tuple(self.watches):
+        for watch in tuple(self.waiters):
             if not isinstance(change, Gap) and watch.fits(change) and not watch.seen.done():
                 watch.seen.set_result(None)
 
@@ -104,6 +104,6 @@ class Audience:
                 subscribers.discard(subscription)
         for queue in self.callbacks.queues:
             queue.end(reason)
-        for watch in self.watches:
+        for watch in self.waiters:
             if not watch.seen.done():
                 watch.seen.set_exception(reason or NotConnectedError())

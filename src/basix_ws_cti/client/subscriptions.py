@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, Literal, Self, TypeVar, cast
 from weakref import ReferenceType, ref
 
-from basix_ws_cti._internal.time_slice import STEPS
+from basix_ws_cti._internal.time_slice import SLICE_STEPS
 from basix_ws_cti.elements import Element
 from basix_ws_cti.exceptions import SubscriberLagged, UsageError
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
-from basix_ws_cti.mirror.keys import hidden
 
 T = TypeVar("T")
 
@@ -124,7 +123,7 @@ class Subscription(Generic[T]):
     async def __anext__(self) -> T | Lagged:
         while True:
             self._taken += 1
-            if self._taken % STEPS == 0:  # who has much to take lets others have their turn
+            if self._taken % SLICE_STEPS == 0:  # who has much to take lets others have their turn
                 await asyncio.sleep(0)
             if self._missed:
                 missed, self._missed = self._missed, 0
@@ -151,7 +150,7 @@ class Subscription(Generic[T]):
     def _merge(self, item: T) -> None:
         match item:
             case Added() | Changed() | Removed():
-                place = (item.element_name, hidden(item.key))
+                place = (item.element_name, item.key)
                 before = None
                 if isinstance(item, Changed):
                     before = item.old
@@ -169,7 +168,7 @@ class Subscription(Generic[T]):
                 self._net[_GAP] = (None, True, item)
 
 
-class Subscribers(Generic[T]):
+class SubscriberSet(Generic[T]):
     """Subscriptions that are all told the same; nobody is kept alive for it.
 
     A subscription that nobody iterates over any more needs no closing.
@@ -181,9 +180,9 @@ class Subscribers(Generic[T]):
     def __iter__(self) -> Iterator[Subscription[T]]:
         return iter([one for reference in self._references if (one := reference()) is not None])
 
-    def of_now(self) -> Subscribers[T]:
+    def current(self) -> SubscriberSet[T]:
         """Those who are told now, and nobody who comes later."""
-        those: Subscribers[T] = Subscribers()
+        those: SubscriberSet[T] = SubscriberSet()
         those._references = self._references
         return those
 

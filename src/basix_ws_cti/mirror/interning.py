@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from basix_ws_cti.elements import Element
 
 # Texts that differ throughout: then there is nothing to share.
-MAX_SHARED = 20_000
+MAX_INTERNED = 20_000
 
 _TEXTS: dict[type[Any], tuple[str, ...]] = {
     Target: ("type", "name", "address"),
@@ -26,38 +26,38 @@ _CHANNEL_TEXTS = (
 )
 
 
-class Sharing:
+class Interner:
     """Remembers what it has seen, texts and people; for as long as a picture takes to be made."""
 
     def __init__(self) -> None:
         self._seen: dict[object, Any] = {}
 
-    def share(self, element: Element) -> None:
+    def intern(self, element: Element) -> None:
         """Let a channel hold what others hold already, where that is equal."""
         if not isinstance(element, AnyChannel):
             return  # of all else little repeats itself
-        self._share_texts(element, _CHANNEL_TEXTS)
-        self._share_people(element)
+        self._intern_texts(element, _CHANNEL_TEXTS)
+        self._intern_people(element)
         for name in ("target", "other_info"):
             value = getattr(element, name, None)
             if type(value) in _TEXTS:
-                self._share_texts(value, _TEXTS[type(value)])
-                self._share_people(value)
+                self._intern_texts(value, _TEXTS[type(value)])
+                self._intern_people(value)
 
-    def _share_texts(self, owner: object, names: tuple[str, ...]) -> None:
+    def _intern_texts(self, owner: object, names: tuple[str, ...]) -> None:
         for name in names:
             value = getattr(owner, name, None)
             if type(value) is str:  # whose hash nobody can foresee
-                self._share(owner, name, value, value)
+                self._intern(owner, name, value, value)
 
-    def _share_people(self, owner: object) -> None:
+    def _intern_people(self, owner: object) -> None:
         people = getattr(owner, "end_user", None)
         if isinstance(people, EndUsers):
-            self._share(owner, "end_user", people, people.items)  # all text
+            self._intern(owner, "end_user", people, people.items)  # all text
 
-    def _share(self, owner: object, name: str, value: object, at: object) -> None:
+    def _intern(self, owner: object, name: str, value: object, at: object) -> None:
         seen = self._seen.get(at)
         if seen == value:  # so that nothing changes for who holds the owner
             object.__setattr__(owner, name, seen)
-        elif seen is None and len(self._seen) < MAX_SHARED:
+        elif seen is None and len(self._seen) < MAX_INTERNED:
             self._seen[at] = value

@@ -28,13 +28,12 @@ from basix_ws_cti.elements import (
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Message
 
 from .changes import Added, Change, Changed, Removed
-from .interning import Sharing
-from .keys import hidden, shown
+from .interning import Interner
 from .phone_numbers import plain_number
 
 # Channels that are gone and remembered, lest a late update bring one back. A PBX that ends a
 # hundred calls in a second would have to be late by minutes.
-MAX_GONE = 20_000
+MAX_ENDED_CHANNELS = 20_000
 
 
 # Not synthetic, since an event said so, and of an element with a key, since it is kept.
@@ -47,27 +46,21 @@ _added, _changed, _removed = constructor(Added), constructor(Changed), construct
 
 
 class _Store(Mapping[Any, Element]):
-    """The elements of one kind by key, in the order of their coming.
-
-    ``held`` has them by what stands for the key where a peer may choose it (see ``keys``).
-    """
+    """Read-only, live mapping of the elements of one kind by key, in order of arrival."""
 
     __slots__ = ("__weakref__", "held")
 
     def __init__(self) -> None:
-        self.held: dict[object, Element] = {}
+        self.held: dict[int | str, Element] = {}
 
-    def __getitem__(self, key: object) -> Element:
-        try:
-            return self.held[hidden(key)]
-        except KeyError:
-            raise KeyError(key) from None
+    def __getitem__(self, key: Any) -> Element:
+        return self.held[key]
 
     def __contains__(self, key: object) -> bool:
-        return hidden(key) in self.held
+        return key in self.held
 
     def __iter__(self) -> Iterator[int | str]:
-        return map(shown, self.held)
+        return iter(self.held)
 
     def __len__(self) -> int:
         return len(self.held)
@@ -92,7 +85,7 @@ class Mirror:
         # Empty ones that somebody holds, of kinds that nothing is known of, or any more.
         self._idle: WeakValueDictionary[str, _Store] = WeakValueDictionary()
         # Channels that ended, and whether it was by hanging up: then no event revives them.
-        self._gone: OrderedDict[object, bool] = OrderedDict()
+        self._gone: OrderedDict[int | str, bool] = OrderedDict()
 
     def __repr__(self) -> str:
         held = ", ".join(f"{len(store)} {kind}" for kind, store in self._stores.items() if store)
@@ -249,12 +242,12 @@ class Mirror:
 
         Returns what differs, as ``swap`` does.
         """
-        new: dict[object, Element] = {}
-        sharing = Sharing()
+        new: dict[int | str, Element] = {}
+        interner = Interner()
         for key, element in elements.items():
             if not _is_hung_up(element):
-                sharing.share(element)
-                new[hidden(key)] = element
+                interner.intern(element)
+                new[key] = element
             yield
         if kind == "channel":
             for at in new:
@@ -280,46 +273,45 @@ class Mirror:
             return []
         store = self._store(kind)
         removed = event_name == "removed" and kind != "domain"
-        at = hidden(key)
         if isinstance(element, AnyChannel):
-            ended = self._has_ended(kind, at, element, event_name)
+            ended = self._has_ended(kind, key, element, event_name)
             if ended is None:
                 return []
             removed = ended
-        old = store.held.get(at)
+        old = store.held.get(key)
         if removed:
-            store.held.pop(at, None)
+            store.held.pop(key, None)
             return [] if old is None else [_removed(kind, element, *_SAID)]
         if old == element:
             return []
-        store.held[at] = element
+        store.held[key] = element
         if old is None:
             return [_added(kind, element, *_SAID)]
         return [_changed(kind, element, old, *_SAID)]
 
     def _has_ended(
-        self, kind: str, at: object, element: AnyChannel, event_name: str
+        self, kind: str, key: int | str, element: AnyChannel, event_name: str
     ) -> bool | None:
         """Whether a channel is gone with this event; ``None``: it was gone before."""
         hung_up = _is_hung_up(element)
         removed = event_name == "removed"
-        gone = self._gone.get(at)
+        gone = self._gone.get(key)
         if kind == "channel":
             if gone or (gone is False and event_name != "added"):
                 return None
             if hung_up or removed:
-                if len(self._gone) >= MAX_GONE:
+                if len(self._gone) >= MAX_ENDED_CHANNELS:
                     self._gone.popitem(last=False)
-                self._gone[at] = hung_up
+                self._gone[key] = hung_up
             else:
-                self._gone.pop(at, None)
+                self._gone.pop(key, None)
         elif gone and not (hung_up or removed):
             return None  # it does not wait any more
         return hung_up or removed
 
 
 def _all_differences(
-    replaced: list[tuple[str, dict[object, Element], dict[object, Element]]],
+    replaced: list[tuple[str, dict[int | str, Element], dict[int | str, Element]]],
 ) -> Generator[Change | None, None, None]:
     """What of each kind has to change for what was to be what is. Empties the list."""
     while replaced:
@@ -344,9 +336,9 @@ def _all_differences(
             yield None
 
 
-def _position(at: object, element: Element) -> int | str | None:
+def _position(at: int | str, element: Element) -> int | str | None:
     """What is kept by its position, having no key of its own, has that; else ``None``."""
-    return shown(at) if element.key is None else None
+    return at if element.key is None else None
 
 
 def _is_hung_up(element: Element) -> bool:

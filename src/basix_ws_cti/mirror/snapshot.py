@@ -19,7 +19,7 @@ QUIET_TIME = 0.25
 
 
 @define
-class Building:
+class SnapshotBuilder:
     """A picture that is built aside, from a connection's first message on.
 
     It is whole when every kind that was announced has come, and then an event has come or
@@ -34,15 +34,15 @@ class Building:
     _complete: set[str] = Factory(set)
 
     @property
-    def may_be_whole(self) -> bool:
+    def may_be_complete(self) -> bool:
         """Whether every kind that was announced is there: it is whole, if no other follows."""
         return bool(self._complete) and not self._incomplete
 
-    def is_whole(self, message: Message | None) -> bool:
+    def is_complete(self, message: Message | None) -> bool:
         """Whether it was, before this message; ``None``: none came until ``quiet_at``."""
-        return message is None or (isinstance(message, InfoEvent) and self.may_be_whole)
+        return message is None or (isinstance(message, InfoEvent) and self.may_be_complete)
 
-    def take(self, message: Message, now: float) -> Generator[None, None, None]:
+    def add(self, message: Message, now: float) -> Generator[None, None, None]:
         """Take in a message, a step at a time."""
         match message:
             case FieldSpec(kind, _) if kind not in self._complete:

@@ -47,16 +47,16 @@ if TYPE_CHECKING:
 
     Part = Callable[[bytes, int], tuple[Any, int]]
 
-# Frames short enough not to be over a limit, whatever is in them: see ``may_go_straight``.
+# Frames short enough not to be over a limit, whatever is in them: see ``fast_path_fits``.
 # The feed's events have about 500 bytes.
-MAX_STRAIGHT_BYTES = 4096
+MAX_FAST_BYTES = 4096
 
 # A field_spec of hundreds of fields, whose function takes a hundredth of a second to generate.
 # The longest known has 23.
-MAX_STRAIGHT_FIELDS = 64
+MAX_FAST_FIELDS = 64
 
 # Functions kept, for specs met before, on this connection or an earlier one.
-MAX_STRAIGHT_READERS = 64
+MAX_FAST_READERS = 64
 
 # By so many first bytes frames are told from one another: they reach into the kind, whatever
 # form it has, and are no more than the shortest known head has. Of two kinds that are alike
@@ -163,8 +163,8 @@ else:
 
 # The least that a frame needs to go straight: what is read has four levels, integers of eight
 # bytes, and no maps; of a short frame's terms even the dearest are for nothing.
-_STRAIGHT_LIMITS: Final = Limits(
-    frame_bytes=MAX_STRAIGHT_BYTES,
+FAST_PATH_LIMITS: Final = Limits(
+    frame_bytes=MAX_FAST_BYTES,
     terms=_FREE_TERMS,
     depth=4,
     big_integer_bytes=8,
@@ -172,20 +172,20 @@ _STRAIGHT_LIMITS: Final = Limits(
 )
 
 
-def may_go_straight(limits: Limits) -> bool:
+def fast_path_fits(limits: Limits) -> bool:
     """Whether these limits can't be passed on the straight way."""
     return (
-        limits.terms >= _STRAIGHT_LIMITS.terms
-        and limits.depth >= _STRAIGHT_LIMITS.depth
-        and limits.big_integer_bytes >= _STRAIGHT_LIMITS.big_integer_bytes
-        and limits.frame_bytes >= _STRAIGHT_LIMITS.frame_bytes
+        limits.terms >= FAST_PATH_LIMITS.terms
+        and limits.depth >= FAST_PATH_LIMITS.depth
+        and limits.big_integer_bytes >= FAST_PATH_LIMITS.big_integer_bytes
+        and limits.frame_bytes >= FAST_PATH_LIMITS.frame_bytes
     )
 
 
 def event_head(frame: bytes, spec: FieldSpec) -> bytes | None:
     """The bytes before an event's first field; ``None`` if it can't go straight."""
     size = len(spec.fields)
-    if size > MAX_STRAIGHT_FIELDS:
+    if size > MAX_FAST_FIELDS:
         return None
     try:
         kind = spec.element_name.encode("ascii")
@@ -204,7 +204,7 @@ def event_head(frame: bytes, spec: FieldSpec) -> bytes | None:
     return None
 
 
-@lru_cache(maxsize=MAX_STRAIGHT_READERS)
+@lru_cache(maxsize=MAX_FAST_READERS)
 def event_reader(
     spec: FieldSpec, base_url: str | None, head: bytes
 ) -> Callable[[bytes], tuple[str, Element, str]]:
@@ -230,7 +230,7 @@ def compiled_reader(
         if not frame.startswith(head):
             raise LookupError
         try:
-            term: tuple[Any, ...] = _read(frame, 1, _STRAIGHT_LIMITS)
+            term: tuple[Any, ...] = _read(frame, 1, FAST_PATH_LIMITS)
         except DecodeError:
             raise LookupError from None
         record, event_name = term[2], term[3]
@@ -308,7 +308,7 @@ def _lines(template: str, form: _Form, at: int, name: str = "") -> list[str]:
     ).split("\n")[1:-1]
 
 
-@lru_cache(maxsize=MAX_STRAIGHT_READERS)
+@lru_cache(maxsize=MAX_FAST_READERS)
 def _structures(form: _Form, base_url: str | None) -> dict[str, Part]:
     """What reads the tuples of the structured fields."""
     readers = _field_readers(Channel, base_url)

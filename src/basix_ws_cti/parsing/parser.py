@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from basix_ws_cti._internal.callables import sort_of_callback
+from basix_ws_cti._internal.callables import callback_kind
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Element
 from basix_ws_cti.exceptions import ProtocolError, UsageError, printable
@@ -23,16 +23,15 @@ from basix_ws_cti.messages import (
     SystemMsg,
     UnknownMessage,
 )
-from basix_ws_cti.mirror.keys import MAX_STEPS, are_crafted
 from basix_ws_cti.terms import DEFAULT_LIMITS, Limits, as_text, decode
 
 from .fast_path import (
     HEAD_BYTES,
-    MAX_STRAIGHT_BYTES,
+    MAX_FAST_BYTES,
     REFUSALS,
     event_head,
     event_reader,
-    may_go_straight,
+    fast_path_fits,
 )
 from .record_decoder import record_reader
 
@@ -52,7 +51,7 @@ MAX_NAME = 255
 
 # A field_spec for every few events: to make the function that the next ones go straight
 # through takes as long as to read a hundred of them, three hundred with the longest spec.
-STRAIGHT_AFTER = 500
+FAST_AFTER = 500
 
 # Names of unknown messages that are logged, each once.
 MAX_LOGGED_NAMES = 100
@@ -104,7 +103,7 @@ class MessageParser:
                     f"a {type(handler).__name__} has none of the methods {', '.join(_CALLBACKS)}"
                 )
         for name, callback in zip(_CALLBACKS, given, strict=True):
-            if callback is not None and sort_of_callback(name, callback) != "sync":
+            if callback is not None and callback_kind(name, callback) != "sync":
                 raise UsageError(f"{name} is a coroutine function, and a parser does not await")
         self._on_initial_info, self._on_info_event, self._on_system_msg, self._on_msg = given
         if not (base_url is None or isinstance(base_url, str)):
@@ -115,7 +114,7 @@ class MessageParser:
         self._limits = limits
         self._specs: dict[str, FieldSpec] = {}
         self._readers: dict[str, Callable[[tuple[Any, ...]], Element]] = {}
-        self._may_go_straight = may_go_straight(limits)
+        self._may_go_straight = fast_path_fits(limits)
         self._straight: dict[bytes, Callable[[bytes], tuple[str, Element, str]]] = {}
         self._heads: dict[str, bytes] = {}
         self._events_read: dict[str, int] = {}
@@ -167,7 +166,7 @@ class MessageParser:
 
     def _straight_event(self, frame: Frame) -> tuple[str, Element, str] | None:
         """The kind, element and name of an event that goes straight; any other is ``None``."""
-        if type(frame) is not bytes or len(frame) > MAX_STRAIGHT_BYTES:
+        if type(frame) is not bytes or len(frame) > MAX_FAST_BYTES:
             return None
         read = self._straight.get(frame[:HEAD_BYTES])
         if read is None:
@@ -201,7 +200,7 @@ class MessageParser:
             kind = message.element_name
             count = self._events_read.get(kind, 0) + 1
             self._events_read[kind] = count
-            if count == STRAIGHT_AFTER:
+            if count == FAST_AFTER:
                 self._go_straight(frame, kind)
         return message
 
@@ -236,12 +235,6 @@ class MessageParser:
                 )
             elements.append(reader(record))
         keys = _all_keyed([element.key for element in elements])
-        if are_crafted(keys):
-            raise ProtocolError(
-                f"keys made to slow a dict down: over {MAX_STEPS} steps to each (MAX_STEPS)",
-                kind,
-                "initial_info",
-            )
         return InitialInfo(kind, dict(zip(keys, elements, strict=True)))
 
     def _field_spec(self, term: tuple[Any, ...]) -> FieldSpec:
@@ -335,17 +328,13 @@ def _all_keyed(keys: list[int | str | None]) -> list[int | str]:
     """
     if None not in keys:
         return keys  # type: ignore[return-value]
-    # No set of what a peer chose; and nobody gets a number of twice as many keys or more.
-    taken = bytearray(2 * len(keys))
-    for key in keys:
-        if type(key) is int and 0 <= key < len(taken):
-            taken[key] = True
+    taken = {*keys}
     free = 0
     filled: list[int | str] = []
     for position, key in enumerate(keys):
         if key is None:
             free = max(free, position)
-            while taken[free]:
+            while free in taken:
                 free += 1
             filled.append(free)
             free += 1

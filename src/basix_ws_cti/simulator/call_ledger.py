@@ -69,7 +69,7 @@ class _Open:
     first: Channel
     line: Channel
     legs: dict[str, Channel]
-    guests: set[str] = Factory(set)  # legs that want to fetch it
+    pending_pickups: set[str] = Factory(set)  # legs that want to fetch it
     outward: bool = False
     answered: int | None = None
     answered_by: Channel | None = None
@@ -106,7 +106,7 @@ class Ledger:
         if call is None:
             call = _Open(first=channel, line=channel, legs={})
         elif not channel.rings_for:
-            call.guests.add(channel.uuid)
+            call.pending_pickups.add(channel.uuid)
         elif channel.person is not None:
             call.outward = True
         call.legs[channel.uuid] = channel
@@ -119,7 +119,7 @@ class Ledger:
         if channel in call.talkers and name != "bridged":
             self._stop(call, now)
         leads = call.first is channel or call.first.uuid not in call.legs or name == "park"
-        if channel.rings_for is None and channel.uuid not in call.guests and leads:
+        if channel.rings_for is None and channel.uuid not in call.pending_pickups and leads:
             self._fetch(call, now)
             call.line = channel
             if name == "park":
@@ -142,12 +142,12 @@ class Ledger:
             self._close(other, now, joined=call.first.uuid)
             call.legs |= other.legs
             call.outward = call.outward or other.outward
-            call.guests |= other.guests
+            call.pending_pickups |= other.pending_pickups
             self._call_of |= dict.fromkeys(other.legs, call)
         self._fetch(call, now)
         if not call.talkers:
             call.since = now
-        call.guests -= {line.uuid, leg.uuid}
+        call.pending_pickups -= {line.uuid, leg.uuid}
         call.line = line
         call.talkers = (line, leg)
         call.doing = "bridged"
@@ -173,8 +173,8 @@ class Ledger:
         if channel is call.parked:
             self._fetch(call, now)
         del call.legs[channel.uuid]
-        call.guests.discard(channel.uuid)
-        if call.legs.keys() <= call.guests:
+        call.pending_pickups.discard(channel.uuid)
+        if call.legs.keys() <= call.pending_pickups:
             self._close(call, now, last=channel)
             for guest in call.legs.values():  # there is nothing to fetch any more
                 self.begins(guest, None)

@@ -116,7 +116,7 @@ class Control:
         if line is None:
             raise NotPossibleError(f"nobody stands on slot {slot}")
         leg = self.pbx.receive(self._user(by), str(slot))
-        self.pbx.enter(leg, "system_operation", operation="unpark")
+        self.pbx.set_state(leg, "system_operation", operation="unpark")
         self.pbx.retrieve(leg, line)
         return leg.uuid
 
@@ -127,7 +127,7 @@ class Control:
         if ringing.rings_for is None:
             raise NotPossibleError(f"the channel {uuid!r} does not ring")
         leg = self.pbx.receive(self._user(by), f"pickup_uuid.{uuid}")
-        self.pbx.enter(leg, "system_operation", operation="pickup")
+        self.pbx.set_state(leg, "system_operation", operation="pickup")
         self.pbx.pick_up(leg, self.pbx.channel(ringing.rings_for or ""))
         return leg.uuid
 
@@ -164,20 +164,20 @@ class Control:
         self.pbx.edit(self._find(extension), **changes)
 
     @in_the_loop
-    def hire(self, label: str, group: str | None = None) -> str:
+    def add_user(self, label: str, group: str | None = None) -> str:
         """A new user, in the group with that extension or in none; their extension."""
         found = None if group is None else self._find(group)
         if isinstance(found, User):
             raise NotPossibleError(f"{group!r} is a user's extension")
-        user = self.pbx.hire(label)
+        user = self.pbx.add_user(label)
         if found is not None:
             self.pbx.join(user, found)
         return user.main_extension
 
     @in_the_loop
-    def dismiss(self, extension: str) -> None:
+    def remove_user(self, extension: str) -> None:
         """A user is no more, and neither are their calls, memberships and telephone."""
-        self.pbx.dismiss(self._user(extension))
+        self.pbx.remove_user(self._user(extension))
 
     # -- stories and time -------------------------------------------------------------
 

@@ -247,7 +247,7 @@ class Afterlife(Fault):
         channel = next(iter(pbx.channels.values()), None)
         if channel is None:
             channel = pbx.receive(CALLERS[0], DID)
-            pbx.enter(channel, "ivr", ivr_id="main_menu")
+            pbx.set_state(channel, "ivr", ivr_id="main_menu")
         before = pbx.snapshot()["channel"][channel.uuid]
         pbx.hang_up(channel)
         frame = writer.info_event("channel", writer.record("channel", before), "updated")

@@ -130,7 +130,7 @@ class Pbx:
 
     # -- the company ------------------------------------------------------------------
 
-    def hire(self, label: str, *, terminal: bool = True) -> User:
+    def add_user(self, label: str, *, terminal: bool = True) -> User:
         """A new user, with an extension and (mostly) a telephone that is registered."""
         number, self._hired = self._hired, self._hired + 1
         user = User(
@@ -149,7 +149,7 @@ class Pbx:
             self._tell("terminal", phone.id, phone, "added")
         return user
 
-    def dismiss(self, user: User) -> None:
+    def remove_user(self, user: User) -> None:
         """The user leaves: their calls end, and their memberships and telephone go too."""
         self._there("user", user)
         for leg in self.legs_of(user):
@@ -163,7 +163,7 @@ class Pbx:
         del self.users[user.id]
         self._tell("user", user.id, user, "removed")
 
-    def found(self, label: str, *, hunt: bool = False) -> Group:
+    def create_group(self, label: str, *, hunt: bool = False) -> Group:
         """A new group, which rings all its members at once, or one after another."""
         number, self._founded = self._founded, self._founded + 1
         group = Group(
@@ -273,7 +273,7 @@ class Pbx:
             origination=("call_user", str(user.id), destination),
             tags=("auto_answer",),
         )
-        self.enter(line, "ringing")
+        self.set_state(line, "ringing")
         return line
 
     def ring(self, line: Channel, callee: Person | User) -> Channel:
@@ -290,10 +290,10 @@ class Pbx:
             group_id=line.group_id if isinstance(callee, User) else None,
             rings_for=line.uuid,
         )
-        self.enter(leg, "ringing")
+        self.set_state(leg, "ringing")
         return leg
 
-    def enter(self, channel: Channel, name: str, **data: Any) -> None:
+    def set_state(self, channel: Channel, name: str, **data: Any) -> None:
         """The channel changes its state; a new one appears with its first."""
         self._alive(channel)
         channel.state = State(self.now, name, data)
@@ -314,7 +314,7 @@ class Pbx:
         self._alive(channel)
         if channel.answer_timestamp is None:
             if channel.uuid not in self.channels:
-                self.enter(channel, channel.state.name)
+                self.set_state(channel, channel.state.name)
             channel.answer_timestamp = self.now
             self._update(channel, "CHANNEL_ANSWER")
 
@@ -324,7 +324,7 @@ class Pbx:
         phone = self.terminals.get(user.id)
         line.target = line.target or _target("user", user, line.called_number)
         self._expect(line, user, "internal", phone.name if phone else "")
-        self.enter(line, "calling", target_location="int", target_type="user", user_id=user.id)
+        self.set_state(line, "calling", target_location="int", target_type="user", user_id=user.id)
         return self.ring(line, user)
 
     def call_group(self, line: Channel, group: Group) -> list[Channel]:
@@ -340,9 +340,9 @@ class Pbx:
         line.other_uuid = line.other_info = None
         place = {"target_location": "int", "target_type": "group", "group_id": group.id}
         if group.type:
-            self.enter(line, "calling", **place, group_type="hunt")
+            self.set_state(line, "calling", **place, group_type="hunt")
         else:
-            self.enter(line, "calling", **place, group_type="ring", group_queue_id=group.name)
+            self.set_state(line, "calling", **place, group_type="ring", group_queue_id=group.name)
         free = self.free(self.staff(group))
         return [self.ring(line, user) for user in (free[:1] if group.type else free)]
 
@@ -350,7 +350,7 @@ class Pbx:
         """The line rings a telephone outside."""
         self._alive(line)
         self._expect(line, person, "external", person.number)
-        self.enter(
+        self.set_state(
             line, "calling", target_location="ext", target_type="pstn", address=person.number
         )
         return self.ring(line, person)
@@ -376,8 +376,8 @@ class Pbx:
             if leg.person is not None and peer.user is not None:
                 leg.last_bridged_user_id = peer.user.id
         self.ledger.bridges(one, other, self.now)
-        self.enter(one, "bridged")
-        self.enter(other, "bridged")
+        self.set_state(one, "bridged")
+        self.set_state(other, "bridged")
 
     def free_slot(self, user: User) -> int:
         """A park slot of the user's own three, or a shared one, on which nobody stands."""
@@ -400,7 +400,7 @@ class Pbx:
         slot = self.free_slot(leg.user)
         line.other_uuid = line.other_info = None
         line.waiting = True
-        self.enter(line, "park", slot=slot, parker_id=leg.user.id, parker_name=leg.user.label)
+        self.set_state(line, "park", slot=slot, parker_id=leg.user.id, parker_name=leg.user.label)
         self._end(leg, "recv_bye")
         return slot
 
@@ -463,7 +463,7 @@ class Pbx:
             for ringing in self.ringing_for(channel):
                 self._end(ringing, "send_cancel")
             channel.other_uuid = channel.other_info = None
-            self.enter(channel, "conference", room_id=room_id)
+            self.set_state(channel, "conference", room_id=room_id)
 
     def eavesdrop(self, plug: Channel, target: Channel, subcommand: str = "listen") -> None:
         """The user on ``plug`` listens in on another channel."""
@@ -472,7 +472,7 @@ class Pbx:
         if plug is target or taken:
             raise NotPossibleError("listening in needs a channel of its own")
         self.answer(plug)
-        self.enter(plug, "eavesdrop", uuid=target.uuid, eavesdrop_state=subcommand)
+        self.set_state(plug, "eavesdrop", uuid=target.uuid, eavesdrop_state=subcommand)
 
     def leave_message(self, line: Channel, box: User | Group) -> None:
         """The caller talks to a voicemail box."""
@@ -480,7 +480,7 @@ class Pbx:
         kind = "group" if isinstance(box, Group) else "user"
         line.waiting = False
         line.other_uuid = line.other_info = None
-        self.enter(line, "voicemail", target_type=kind, target_id=box.id, target_name=box.name)
+        self.set_state(line, "voicemail", target_type=kind, target_id=box.id, target_name=box.name)
 
     def count_messages(self, box: User | Group, new: int, saved: int) -> None:
         """A voicemail box's counters change."""

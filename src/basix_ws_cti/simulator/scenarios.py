@@ -60,11 +60,11 @@ def company(pbx: Pbx, users: int = len(STAFF)) -> None:
         if group is None or number % 10 == 0:
             index = number // 10
             label = _GROUPS[index % len(_GROUPS)]
-            group = pbx.found(
+            group = pbx.create_group(
                 label if index < len(_GROUPS) else f"{label} {index}", hunt=index % 4 == 3
             )
         label = labels[number % len(labels)]
-        pbx.join(pbx.hire(label if number < len(labels) else f"{label} {number}"), group)
+        pbx.join(pbx.add_user(label if number < len(labels) else f"{label} {number}"), group)
 
 
 # -- calls from outside ---------------------------------------------------------------
@@ -167,7 +167,7 @@ def picked_up(pbx: Pbx) -> Scenario:
     ringing = pbx.call_user(line, _somebody(pbx))
     yield pbx.random.uniform(3, 8)
     leg = pbx.receive(_somebody(pbx), f"pickup_uuid.{ringing.uuid}")
-    pbx.enter(leg, "system_operation", operation="pickup")
+    pbx.set_state(leg, "system_operation", operation="pickup")
     yield 0.3
     pbx.pick_up(leg, line)
     yield pbx.random.uniform(5, 40)
@@ -204,13 +204,13 @@ def attended_transfer(pbx: Pbx) -> Scenario:
 def after_hours(pbx: Pbx) -> Scenario:
     """Menus driven from outside, then another PBX, by SIP URL or by its endpoint."""
     line = pbx.receive(_a_caller(pbx), DID)
-    pbx.enter(line, "xml_ivr")
+    pbx.set_state(line, "xml_ivr")
     yield 1
     pbx.answer(line)
     yield pbx.random.uniform(2, 6)
-    pbx.enter(line, "calling_siptermination", url="sip:night@voice.example.com")
+    pbx.set_state(line, "calling_siptermination", url="sip:night@voice.example.com")
     yield pbx.random.uniform(5, 20)
-    pbx.enter(
+    pbx.set_state(
         line,
         "calling",
         target_location="ext",
@@ -285,7 +285,7 @@ def checking_voicemail(pbx: Pbx) -> Scenario:
     """A user listens to their messages: what was new is saved."""
     user = _somebody(pbx)
     line = pbx.receive(user, "*97")
-    pbx.enter(line, "checking_voicemail", target_name=user.name)
+    pbx.set_state(line, "checking_voicemail", target_name=user.name)
     pbx.answer(line)
     yield pbx.random.uniform(5, 30)
     new, _, saved = (user.mwi or "0/0").partition("/")
@@ -298,7 +298,7 @@ def conference(pbx: Pbx) -> Scenario:
     line = yield from _talk(pbx)
     leg = pbx.partner(line)
     third = pbx.receive(_somebody(pbx), "8000")
-    pbx.enter(third, "system_operation", operation="conference")
+    pbx.set_state(third, "system_operation", operation="conference")
     pbx.answer(third)
     yield 1
     everybody = [line, third] if leg is None else [line, leg, third]
@@ -348,14 +348,14 @@ def office(pbx: Pbx) -> Scenario:
         case 4:
             pbx.edit(chance.choice(list(pbx.groups.values())), flags=chance.randrange(8))
         case 5:
-            group = pbx.found("臨時グループ", hunt=True)
+            group = pbx.create_group("臨時グループ", hunt=True)
             pbx.join(user, group)
             yield chance.uniform(20, 60)
             pbx.dissolve(group)
         case _:
-            trainee = pbx.hire("研修生")
+            trainee = pbx.add_user("研修生")
             yield chance.uniform(20, 60)
-            pbx.dismiss(trainee)
+            pbx.remove_user(trainee)
 
 
 # -- the day --------------------------------------------------------------------------
@@ -432,7 +432,7 @@ def _menu(pbx: Pbx) -> Generator[float, None, Channel]:
     line = pbx.receive(_a_caller(pbx), DID)
     if pbx.random.random() < 0.2:
         line.tags = ("monitoring_required",)
-    pbx.enter(line, "ivr", ivr_id="main_menu")
+    pbx.set_state(line, "ivr", ivr_id="main_menu")
     pbx.answer(line)
     yield pbx.random.uniform(1.5, 3)
     return line
@@ -468,7 +468,7 @@ def _park_and_fetch(pbx: Pbx, line: Channel) -> Generator[float, None, Channel]:
     slot = pbx.park(line)
     yield pbx.random.uniform(3, 6)
     leg = pbx.receive(_somebody(pbx), str(slot))
-    pbx.enter(leg, "system_operation", operation="unpark")
+    pbx.set_state(leg, "system_operation", operation="unpark")
     yield 0.5
     pbx.retrieve(leg, line)
     return leg

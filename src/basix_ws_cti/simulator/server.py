@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from websockets.asyncio.server import serve
 from websockets.exceptions import WebSocketException
 
-from basix_ws_cti._internal.log_sanitising import PlainLogger
+from basix_ws_cti._internal.log_sanitising import SanitisingLogger
 
 from . import scenarios
 from .access_control import Keys
@@ -475,7 +475,7 @@ class Simulator(Control):
         self.timeline.begin(read_command(self.pbx, text, lively=self._lively))
 
 
-class ServerLogger(PlainLogger):
+class ServerLogger(SanitisingLogger):
     """For the server: a client that goes in the middle of its handshake is no error of ours.
 
     Before websockets 17 it is one, with a traceback.

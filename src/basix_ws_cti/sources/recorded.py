@@ -23,7 +23,7 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.exceptions import DecodeError, FeedError, ProtocolError, RecordingError
 from basix_ws_cti.mirror.changes import Change, Gap
-from basix_ws_cti.mirror.snapshot import Building
+from basix_ws_cti.mirror.snapshot import SnapshotBuilder
 from basix_ws_cti.recording import Connected, Entry, Frame, Lost, Recording
 from basix_ws_cti.session.status import (
     ClientState,
@@ -93,7 +93,7 @@ class Recorded:
         self._blind: tuple[datetime, Exception] | None = None
         self._told: set[str] = set()
         self._parser = MessageParser()
-        self._aside: Building | None = Building()
+        self._snapshot: SnapshotBuilder | None = SnapshotBuilder()
 
     @property
     def mirror(self) -> Mirror:
@@ -122,7 +122,7 @@ class Recorded:
                 if item is not None and (held or isinstance(item[1], InitialInfo)):
                     held.append(item)
                     item = None
-                if held and (self._aside is None or len(held) >= _MOST_HELD):
+                if held and (self._snapshot is None or len(held) >= _MOST_HELD):
                     for one in held:
                         yield one
                     held.clear()
@@ -200,8 +200,8 @@ class Recorded:
             for count, entry in enumerate(self._entries()):
                 if count % _BURST == 0:
                     await asyncio.sleep(0)
-                if self._aside is not None and self._aside.quiet_at <= entry.at:
-                    await self._until(self._aside.quiet_at)
+                if self._snapshot is not None and self._snapshot.quiet_at <= entry.at:
+                    await self._until(self._snapshot.quiet_at)
                     yield _Step(self.now(), events=self._is_whole())
                 await self._until(entry.at)
                 if isinstance(entry, Connected):
@@ -210,7 +210,7 @@ class Recorded:
                     self._lose(LossRecorded(entry.error, entry.text))
                 elif isinstance(entry, Frame) and (step := self._take(entry.data)) is not None:
                     yield step
-            if self._aside is not None and self._aside.may_be_whole:
+            if self._snapshot is not None and self._snapshot.may_be_complete:
                 # Nothing followed: the recording ends within the quiet time.
                 yield _Step(self.now(), events=self._is_whole())
             if self._damage is not None:
@@ -228,13 +228,13 @@ class Recorded:
     def _begin(self) -> None:
         """A connection begins: what it tells is kept aside until it is whole."""
         self._parser = MessageParser()
-        self._aside = Building()
+        self._snapshot = SnapshotBuilder()
         self._enter(Syncing())
 
     def _lose(self, reason: Exception) -> None:
         if isinstance(self._state, Synced):
             self._blind = self.now(), reason
-        self._aside = None
+        self._snapshot = None
         self._enter(Disconnected(reason, None))
 
     def _take(self, frame: bytes | str) -> _Step | None:
@@ -246,21 +246,21 @@ class Recorded:
             # What came of it in the client follows: the loss of the connection.
             self._tell_once(error)
             return None
-        aside = self._aside
+        aside = self._snapshot
         if aside is None:
             changes: Sequence[Change] = self._mirror.apply(message)
             return _Step(self.now(), message, self._apply(changes))
-        if aside.is_whole(message):
+        if aside.is_complete(message):
             events = [*self._is_whole(), *self._apply(self._mirror.apply(message))]
             return _Step(self.now(), message, events)
-        deque(aside.take(message, self._at), maxlen=0)  # all steps at once
+        deque(aside.add(message, self._at), maxlen=0)  # all steps at once
         return _Step(self.now(), message)
 
     def _is_whole(self) -> Sequence[CallEvent]:
         """The picture is whole, and shown from now on; what happened to calls meanwhile."""
-        assert self._aside is not None  # noqa: S101 - for the type checker
-        changes: list[Change | Gap] = [*self._mirror.become(self._aside.mirror)]
-        self._aside = None
+        assert self._snapshot is not None  # noqa: S101 - for the type checker
+        changes: list[Change | Gap] = [*self._mirror.become(self._snapshot.mirror)]
+        self._snapshot = None
         self._whole_once = True
         self._enter(Synced())
         if self._blind is not None:

@@ -14,7 +14,7 @@ from attrs import frozen
 from basix_ws_cti.exceptions import UsageError
 
 from .credentials import Basic, _check_text
-from .redaction import discreet
+from .redaction import scrub_traceback
 
 FEED_PATH = "/basix/api/ws_cti"
 
@@ -152,7 +152,7 @@ def check_transport(server: Server, *, proxy: str | None = None, allow_insecure:
     )
 
 
-@discreet
+@scrub_traceback
 def feed_url(
     server: str,
     *,

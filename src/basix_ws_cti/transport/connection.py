@@ -25,7 +25,7 @@ from websockets.exceptions import (
     ConnectionClosedOK,
 )
 
-from basix_ws_cti._internal.time_slice import Turns, in_thread
+from basix_ws_cti._internal.time_slice import TimeSlice, run_in_thread
 from basix_ws_cti.exceptions import (
     BasixError,
     ConnectionLimitReached,
@@ -39,7 +39,7 @@ from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import inflated_size
 
 from .frame_reader import FeedSocket
-from .redaction import Mask, Secretive
+from .redaction import NotPicklable, Redactor
 
 _logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ _ENDINGS: dict[str, type[BasixError]] = {
 }
 
 
-class Connection(Secretive):
+class Connection(NotPicklable):
     """An open connection: an async iterator of messages, and the way for commands.
 
     Iteration ends when the connection is closed properly. It raises
@@ -74,7 +74,7 @@ class Connection(Secretive):
         socket: FeedSocket,
         parser: MessageParser,
         name: str,
-        mask: Mask,
+        mask: Redactor,
         on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
         self._socket = socket
@@ -83,7 +83,7 @@ class Connection(Secretive):
         self._mask = mask
         self._on_frame = on_frame
         self._ending: BasixError | None = None
-        self._turns = Turns()
+        self._time_slice = TimeSlice()
         self._big: asyncio.Future[Message] | None = None  # what a thread makes of a big frame
         self._waits_for_big = False
         self.frames_read: int = 0
@@ -96,8 +96,8 @@ class Connection(Secretive):
         return self
 
     async def __anext__(self) -> Message:
-        if self._turns.are_over():
-            await self._turns.pause()
+        if self._time_slice.expired():
+            await self._time_slice.yield_to_loop()
         if (message := self.waiting()) is not None:
             return message
         if self._big is None and (message := await self._receive()) is not None:
@@ -129,7 +129,7 @@ class Connection(Secretive):
             lost = self._lost(error)
         if lost is not None:
             raise lost
-        self._turns.waited()
+        self._time_slice.resumed()
         return self._read(frame)
 
     async def _read_big(self, big: asyncio.Future[Message]) -> Message:
@@ -142,7 +142,7 @@ class Connection(Secretive):
         finally:
             self._waits_for_big = False
         self._big = None
-        self._turns.waited()
+        self._time_slice.resumed()
         return big.result()
 
     def _read(self, frame: bytes | str) -> Message | None:
@@ -152,7 +152,7 @@ class Connection(Secretive):
         if self._on_frame is not None:
             self._show(frame)
         if len(frame) > BIG_FRAME or inflated_size(frame) > BIG_FRAME:
-            self._big = in_thread(partial(self._parser.parse, frame))
+            self._big = run_in_thread(partial(self._parser.parse, frame))
             return None
         message = self._parser.parse(frame)
         if type(message) is SystemMsg and message.text in _ENDINGS:

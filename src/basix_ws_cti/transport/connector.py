@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Required, TypedDict, cast
 
-from basix_ws_cti._internal.callables import sort_of_callback
+from basix_ws_cti._internal.callables import callback_kind
 from basix_ws_cti.exceptions import (
     UsageError,
     printable,
@@ -26,8 +26,8 @@ from .address import (
 from .connection import Connection
 from .credentials import Basic, Credentials, Ticket, basic_header, secret_forms
 from .frame_reader import FeedSocket
-from .handshake import Handshake, MaskingLogger, explain, header_secrets
-from .redaction import Mask, Secretive, Veiled, discreet
+from .handshake import Handshake, RedactingLogger, explain, header_secrets
+from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class ConnectOptions(TypedDict, total=False):
     on_frame: Callable[[bytes | str], object] | None
 
 
-class connect(Secretive):  # noqa: N801 - called like the function that it stands for
+class connect(NotPicklable):  # noqa: N801 - called like the function that it stands for
     """``async with connect(…) as cti``: connect, and close at the end of the block.
 
     ``server`` is ``host``, ``host:port`` or ``wss://host:port``. Who connects is
@@ -91,7 +91,7 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
     the ``credentials`` function raises.
     """
 
-    @discreet
+    @scrub_traceback
     def __init__(
         self,
         server: str,
@@ -121,7 +121,7 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
         max_size: int | None = MAX_FRAME_BYTES,
         on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
-        if on_frame is not None and sort_of_callback("on_frame", on_frame) != "sync":
+        if on_frame is not None and callback_kind("on_frame", on_frame) != "sync":
             raise UsageError("on_frame is a coroutine function, and a connection does not await it")
         self._on_frame = on_frame
         self._server = Server.parse(server)
@@ -160,7 +160,7 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
         }
         if self._server.is_secure:
             options["ssl"] = ssl or tls.create_default_context()
-        self._options = Veiled(options)
+        self._options = SecretValue(options)
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
         self._connection: Connection | None = None
         self._entered = False
@@ -214,12 +214,12 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
         if credentials is not None:
             headers.append(("Authorization", basic_header(credentials)))
             secrets += secret_forms(credentials)
-        mask = Mask(secrets)
+        mask = Redactor(secrets)
         try:
             websocket = await Handshake(
                 f"{self._server}{self._target}",
                 additional_headers=headers,
-                logger=MaskingLogger(logging.getLogger("websockets.client"), mask),
+                logger=RedactingLogger(logging.getLogger("websockets.client"), mask),
                 **self._options.value,
             )
         except asyncio.CancelledError as error:
@@ -240,7 +240,7 @@ class connect(Secretive):  # noqa: N801 - called like the function that it stand
 
 def _checked_headers(
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None,
-) -> Veiled[list[tuple[str, str]]]:
+) -> SecretValue[list[tuple[str, str]]]:
     try:
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
         checked = [(name, value) for name, value in pairs]
@@ -251,7 +251,7 @@ def _checked_headers(
             raise UsageError("additional_headers are pairs of str")
         if any(char in text for text in (name, value) for char in "\r\n\0"):
             raise UsageError("additional_headers must not contain line breaks")
-    return Veiled(checked)
+    return SecretValue(checked)
 
 
 def _checked_credentials(

@@ -14,17 +14,17 @@ from attrs import field, frozen
 
 from basix_ws_cti.exceptions import UsageError
 
-from .redaction import Secretive, discreet
+from .redaction import NotPicklable, scrub_traceback
 
 T = TypeVar("T")
 
 
-def _made_discreetly(cls: type[T]) -> type[T]:
-    cls.__init__ = discreet(cls.__init__)  # type: ignore[method-assign]
+def _with_scrubbed_init(cls: type[T]) -> type[T]:
+    cls.__init__ = scrub_traceback(cls.__init__)  # type: ignore[method-assign]
     return cls
 
 
-class _Credentials(Secretive):
+class _Credentials(NotPicklable):
     """As it can't change, a copy of it is itself."""
 
     __slots__ = ()
@@ -36,7 +36,7 @@ class _Credentials(Secretive):
         return self
 
 
-@_made_discreetly
+@_with_scrubbed_init
 @frozen
 class Basic(_Credentials):
     """A domain and its API token, sent as HTTP Basic credentials."""
@@ -58,7 +58,7 @@ class Basic(_Credentials):
         return self.domain, self.token
 
 
-@_made_discreetly
+@_with_scrubbed_init
 @frozen
 class Ticket(_Credentials):
     """A ticket from ``gen_ws_ticket``: good for one connection, for seconds."""

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
 from websockets.frames import Frame
 
-from basix_ws_cti._internal.log_sanitising import PlainLogger
+from basix_ws_cti._internal.log_sanitising import SanitisingLogger
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
@@ -25,7 +25,7 @@ from basix_ws_cti.exceptions import (
     printable,
 )
 
-from .redaction import Mask
+from .redaction import Redactor
 
 
 class Handshake(websocket_connect):
@@ -36,10 +36,10 @@ class Handshake(websocket_connect):
         return exc
 
 
-class MaskingLogger(PlainLogger):
+class RedactingLogger(SanitisingLogger):
     """What the WebSocket library logs to, which at DEBUG is every header it sends."""
 
-    def __init__(self, logger: logging.Logger, mask: Mask) -> None:
+    def __init__(self, logger: logging.Logger, mask: Redactor) -> None:
         super().__init__(logger)
         self._mask = mask
 
@@ -59,7 +59,9 @@ def header_secrets(headers: list[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(value for value in (*values, *cookies) if len(value) >= 8)
 
 
-def explain(error: Exception, mask: Mask, *, host: str, open_timeout: float | None) -> BasixError:
+def explain(
+    error: Exception, mask: Redactor, *, host: str, open_timeout: float | None
+) -> BasixError:
     """The error of this package for an exception out of the handshake.
 
     ``host`` is whose name was looked up, and ``open_timeout`` the seconds that it might take.

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _MASK = "[secret]"
 
 
-def discreet(function: Callable[P, R]) -> Callable[P, R]:
+def scrub_traceback(function: Callable[P, R]) -> Callable[P, R]:
     """Let what ``function`` raises lead to no frame in which its arguments are to be read.
 
     Reports of errors show the variables of all frames, and an argument is a secret. So the
@@ -39,7 +39,7 @@ def discreet(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-class Secretive:
+class NotPicklable:
     """Holds a secret, which outlives the process in no pickle."""
 
     __slots__ = ()
@@ -52,21 +52,21 @@ class Secretive:
 
 
 @frozen
-class Veiled(Secretive, Generic[T]):
+class SecretValue(NotPicklable, Generic[T]):
     """A value that no repr shows: a cookie's or a proxy's password is in there."""
 
     value: T = field(repr=False)
 
 
-class Mask(Secretive):
+class Redactor(NotPicklable):
     """Takes secrets out of texts."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._secrets = Veiled(longest_first)
+        self._secrets = SecretValue(longest_first)
 
     def __repr__(self) -> str:
-        return "<Mask>"
+        return "<Redactor>"
 
     def __call__(self, text: str) -> str:
         """``text`` with every secret in it replaced."""

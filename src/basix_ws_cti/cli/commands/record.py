@@ -28,7 +28,7 @@ def record(
     import asyncio
     import contextlib
 
-    from basix_ws_cti.cli.recording_session import Tape, check_target, create
+    from basix_ws_cti.cli.recording_session import RecordingSession, check_target, create
     from basix_ws_cti.cli.signals import run
     from basix_ws_cti.recording import Anonymiser
     from basix_ws_cti.sources.source import live
@@ -40,7 +40,7 @@ def record(
     }
 
     async def follow() -> None:
-        tape = Tape(lambda: create(file, **options))
+        tape = RecordingSession(lambda: create(file, **options))
         try:
             async with live(connecting, tape.notice, on_frame=tape.frame) as source:
                 if connecting.simulate:  # its own time is what its frames speak of

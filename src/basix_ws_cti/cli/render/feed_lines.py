@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from basix_ws_cti.board.labels import Names, duration
+from basix_ws_cti.board.labels import Labels, duration
 from basix_ws_cti.calls import (
     Call,
     CallAnswered,
@@ -133,11 +133,11 @@ class Prose:
         yield " ".join((time, event, *rest, fitted(cells[-1]))).rstrip() + "\n"
 
     def _cells(self, item: Item) -> tuple[str, str, str, str] | None:
-        names, filters = Names(self.mirror), self.filters
+        labels, filters = Labels(self.mirror), self.filters
         match item:
             case InfoEvent(kind, element, name):
                 if filters.want_element(kind, element, name, self.mirror):
-                    return name, kind, names.element(element), names.doing(element)
+                    return name, kind, labels.element(element), labels.doing(element)
             case InitialInfo(kind, elements):
                 there = sum(
                     filters.want_element(kind, element, INITIAL, self.mirror)
@@ -156,8 +156,8 @@ class Prose:
             case event:
                 call, name = event.call, event_name(type(event))
                 if filters.want_call(event, name, self.mirror):
-                    who = f"{names.party(call.caller)} -> {_called(event, names)}"
-                    return name, call.direction, who, happened(event, names)
+                    who = f"{labels.party(call.caller)} -> {_called(event, labels)}"
+                    return name, call.direction, who, happened(event, labels)
         return None
 
 
@@ -183,27 +183,27 @@ def clock(at: datetime, zone: tzinfo | None) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
-def _called(event: CallEvent, names: Names) -> str:
+def _called(event: CallEvent, labels: Labels) -> str:
     answered = event.call.answered_by
-    return str(event.call.called_number or "?") if answered is None else names.party(answered)
+    return str(event.call.called_number or "?") if answered is None else labels.party(answered)
 
 
-def happened(event: CallEvent, names: Names) -> str:
+def happened(event: CallEvent, labels: Labels) -> str:
     """What happened to a call."""
     match event:
         case CallRinging(_, party):
-            return f"rings at {names.party(party)}"
+            return f"rings at {labels.party(party)}"
         case CallAnswered(_, party, waited):
-            return f"answered by {names.party(party)} after {duration(waited)}"
+            return f"answered by {labels.party(party)} after {duration(waited)}"
         case CallParked(_, slot, by):
-            return f"on {slot}" + ("" if by is None else f" by {names.user(by)}")
+            return f"on {slot}" + ("" if by is None else f" by {labels.user(by)}")
         case CallRetrieved(_, party, parked_for):
-            return f"fetched by {names.party(party)} after {duration(parked_for)}"
+            return f"fetched by {labels.party(party)} after {duration(parked_for)}"
         case CallTransferred(_, source, target):
-            return f"by {names.party(source)} to {names.party(target)}"
+            return f"by {labels.party(source)} to {labels.party(target)}"
         case CallEnded(call, synthetic):
             return _ended(call, synthetic=synthetic)
-    return names.phase(event.call.phase)
+    return labels.phase(event.call.phase)
 
 
 def _ended(call: Call, *, synthetic: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from basix_ws_cti.board.labels import Names, duration, microseconds
+from basix_ws_cti.board.labels import Labels, duration, microseconds
 from basix_ws_cti.cli.output import MAX_TEXT, harmless
 from basix_ws_cti.elements import AnyChannel, Element, to_dict
 from basix_ws_cti.mirror.mirror import Mirror
@@ -60,45 +60,45 @@ def tables(mirror: Mirror, at: datetime, kinds: Collection[str]) -> Iterator[Tab
         for name in columns:
             table.add_column(name, overflow="fold")
         for element in elements.values():
-            cells = row(element, mirror, Names(mirror), microseconds(at))
+            cells = row(element, mirror, Labels(mirror), microseconds(at))
             table.add_row(
                 *(harmless(str("" if cell is None else cell)[:MAX_TEXT]) for cell in cells)
             )
         yield table
 
 
-def _channel(element: Any, _: Mirror, names: Names, now: int) -> tuple[Any, ...]:
+def _channel(element: Any, _: Mirror, labels: Labels, now: int) -> tuple[Any, ...]:
     state = element.state
     since = state.ts if isinstance(state, State) else None
     return (
-        names.element(element),
-        names.doing(element),
+        labels.element(element),
+        labels.doing(element),
         duration(now - since) if isinstance(since, int) else None,
         element.uuid,
     )
 
 
-def _user(element: Any, mirror: Mirror, names: Names, _: int) -> tuple[Any, ...]:
+def _user(element: Any, mirror: Mirror, labels: Labels, _: int) -> tuple[Any, ...]:
     legs = mirror.channels_of_user(element.id)
     return (
-        names.element(element),
+        labels.element(element),
         element.main_extension,
         element.presence,
-        "; ".join(names.doing(leg) for leg in legs),
+        "; ".join(labels.doing(leg) for leg in legs),
         element.id,
     )
 
 
-def _group(element: Any, mirror: Mirror, names: Names, now: int) -> tuple[Any, ...]:
+def _group(element: Any, mirror: Mirror, labels: Labels, now: int) -> tuple[Any, ...]:
     waiting = [
         since
         for leg in mirror.channels_of_group(element.id)
         if (since := _waits_since(leg)) is not None
     ]
     return (
-        names.element(element),
+        labels.element(element),
         element.main_extension,
-        ", ".join(names.element(one) for one in mirror.members_of_group(element.id)),
+        ", ".join(labels.element(one) for one in mirror.members_of_group(element.id)),
         len(waiting),
         duration(now - min(waiting)) if waiting else None,
         element.id,
@@ -112,19 +112,19 @@ def _waits_since(leg: AnyChannel) -> int | None:
     return state.ts if queued and isinstance(state.ts, int) else None
 
 
-def _terminal(element: Any, _: Mirror, names: Names, __: int) -> tuple[Any, ...]:
+def _terminal(element: Any, _: Mirror, labels: Labels, __: int) -> tuple[Any, ...]:
     owner = element.assoc_user_id
     return (
         element.name,
-        None if owner is None else names.user(owner),
+        None if owner is None else labels.user(owner),
         "yes" if element.registered else "no",
         element.user_agent,
         element.id,
     )
 
 
-def _other(element: Element, _: Mirror, names: Names, __: int) -> tuple[Any, ...]:
-    return names.element(element), names.doing(element)
+def _other(element: Element, _: Mirror, labels: Labels, __: int) -> tuple[Any, ...]:
+    return labels.element(element), labels.doing(element)
 
 
 _WAITING = ("who", "doing", "for", "uuid"), _channel

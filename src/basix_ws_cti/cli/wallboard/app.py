@@ -25,8 +25,8 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from basix_ws_cti.board.feed_history import History, state_word
-from basix_ws_cti.board.labels import Names
-from basix_ws_cti.board.model import FAINT, TABLES, Board, Boards, Cell, Column, Row, arranged
+from basix_ws_cti.board.labels import Labels
+from basix_ws_cti.board.model import FAINT, TABLES, Board, BoardModel, Cell, Column, Row, arranged
 from basix_ws_cti.calls import Call
 from basix_ws_cti.cli.output import fitted
 from basix_ws_cti.sources.source import Source
@@ -172,10 +172,10 @@ class Details(ModalScreen[None]):
         """Show the call at once."""
         self.call_after_refresh(self.shown)
 
-    def show(self, call: Call, names: Names, now: int, zone: tzinfo | None) -> None:
+    def show(self, call: Call, labels: Labels, now: int, zone: tzinfo | None) -> None:
         """Show the call as it is now."""
         for text in self.query("#call").results(Static):  # not there in its first moments
-            text.update(details(call, names, now, zone))
+            text.update(details(call, labels, now, zone))
 
 
 class Wallboard(App[BaseException]):
@@ -243,7 +243,7 @@ class Wallboard(App[BaseException]):
         super().__init__()
         self.is_plain = plain
         self.source = source
-        self.boards: Boards = Boards(source, history, zone)
+        self.board_model: BoardModel = BoardModel(source, history, zone)
         self.zone = zone
         self.board: Board | None = None
         self.paused: bool = False
@@ -270,7 +270,7 @@ class Wallboard(App[BaseException]):
         """Take in what happens to calls; of a recording, that is what reads it."""
         try:
             async for _, event in self.source.call_events():
-                self.boards.take(event)
+                self.board_model.take(event)
         except Exception as error:  # noqa: BLE001 - whoever runs this raises it
             self.exit(error)
 
@@ -279,7 +279,7 @@ class Wallboard(App[BaseException]):
     def tick(self) -> None:
         """Take a new picture, unless it is to stand still, and show it."""
         if self.board is None or not self.paused:
-            self.board = self.boards.board()
+            self.board = self.board_model.board()
             self._show_rows()
         self._show_head()
 
@@ -321,9 +321,9 @@ class Wallboard(App[BaseException]):
         board, screen = self.board, self.screen
         if board is None or not isinstance(screen, Details):
             return
-        call = board.calls.get(screen.call_id) or self.boards.ended.get(screen.call_id)
+        call = board.calls.get(screen.call_id) or self.board_model.ended.get(screen.call_id)
         if call is not None:
-            screen.show(call, Names(self.source.mirror), board.now, self.zone)
+            screen.show(call, Labels(self.source.mirror), board.now, self.zone)
 
     @property
     def _panels(self) -> list[Panel]:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from basix_ws_cti.board.labels import Names, duration
+from basix_ws_cti.board.labels import Labels, duration
 from basix_ws_cti.board.model import FAINT, STATES, shown
 from basix_ws_cti.calls import Call, Leg
 from basix_ws_cti.states import moment
@@ -18,35 +18,35 @@ from basix_ws_cti.states import moment
 _BAR = 24
 
 
-def details(call: Call, names: Names, now: int, zone: tzinfo | None = None) -> RenderableType:
+def details(call: Call, labels: Labels, now: int, zone: tzinfo | None = None) -> RenderableType:
     """A call as it is at ``now``, in microseconds; times of the day in ``zone``."""
     end = call.ended if call.ended is not None else max(now, call.phase.started)
     return Group(
-        _facts(call, names, end, zone),
+        _facts(call, labels, end, zone),
         Text("\nPhases", style="bold"),
-        _phases(call, names, end, zone),
+        _phases(call, labels, end, zone),
         Text("\nLegs", style="bold"),
-        _legs(call, names, end, zone),
+        _legs(call, labels, end, zone),
     )
 
 
-def _facts(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
+def _facts(call: Call, labels: Labels, end: int, zone: tzinfo | None) -> Table:
     table = Table.grid(padding=(0, 2), pad_edge=False)
     table.add_column(style=FAINT, no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in _told(call, names, end, zone):
+    for name, text in _told(call, labels, end, zone):
         table.add_row(name, Text(shown(text)))
     return table
 
 
-def _told(call: Call, names: Names, end: int, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
+def _told(call: Call, labels: Labels, end: int, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     dialled = f", dialled {call.called_number}" if call.called_number else ""
-    yield "Call", f"{call.direction}, from {names.party(call.caller)}{dialled}"
+    yield "Call", f"{call.direction}, from {labels.party(call.caller)}{dialled}"
     yield "Began", _clock(call.started, zone)
     yield "Lasts" if call.ended is None else "Lasted", duration(end - call.started)
     if call.answered is not None and call.answered_by is not None:
         after = duration(call.answered - call.started)
-        yield "Answered", f"by {names.party(call.answered_by)} after {after}"
+        yield "Answered", f"by {labels.party(call.answered_by)} after {after}"
     if call.transfers:
         yield "Sent on", "once" if call.transfers == 1 else f"{call.transfers} times"
     if not call.complete:
@@ -57,7 +57,7 @@ def _told(call: Call, names: Names, end: int, zone: tzinfo | None) -> Iterator[t
         yield "Ended", f"{_clock(call.ended, zone)}, {call.disposition}{by}{cause}"
 
 
-def _phases(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
+def _phases(call: Call, labels: Labels, end: int, zone: tzinfo | None) -> Table:
     table = _table("Since", "For", "", "Phase")
     whole = max(1, end - call.started)
     for phase in call.phases:
@@ -69,12 +69,12 @@ def _phases(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
             _clock(phase.started, zone),
             duration(until - phase.started),
             Text(" " * left + "=" * (right - left), style=style),
-            Text(shown(names.phase(phase) or phase.kind), style=style),
+            Text(shown(labels.phase(phase) or phase.kind), style=style),
         )
     return table
 
 
-def _legs(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
+def _legs(call: Call, labels: Labels, end: int, zone: tzinfo | None) -> Table:
     table = _table("Since", "For", "Answered", "Leg")
     for leg in sorted(call.legs, key=lambda leg: (leg.offered or 0, leg.uuid != call.id)):
         began = leg.offered
@@ -83,7 +83,7 @@ def _legs(call: Call, names: Names, end: int, zone: tzinfo | None) -> Table:
             _clock(began, zone),
             "" if began is None else duration(until - began),
             _answered(leg),
-            Text(shown(_leg(leg, names))),
+            Text(shown(_leg(leg, labels))),
         )
     return table
 
@@ -94,9 +94,9 @@ def _answered(leg: Leg) -> str:
     return "yes" if leg.offered is None else f"after {duration(leg.answered - leg.offered)}"
 
 
-def _leg(leg: Leg, names: Names) -> str:
+def _leg(leg: Leg, labels: Labels) -> str:
     verb = "from" if leg.direction == "inbound" else "to"
-    return f"{verb} {names.party(leg.party)}{f': {leg.outcome}' if leg.outcome else ''}"
+    return f"{verb} {labels.party(leg.party)}{f': {leg.outcome}' if leg.outcome else ''}"
 
 
 def _table(*names: str) -> Table:
