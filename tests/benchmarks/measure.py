@@ -1,4 +1,4 @@
-"""How things are measured: in rounds, in which those that are compared take time_slice.
+"""How things are measured: in rounds, in which those that are compared take turns.
 
 A machine that others use too is slow now and fast then, and hits whoever is measured just then.
 So what counts is the ratio within one round. That is why this is neither pyperf nor

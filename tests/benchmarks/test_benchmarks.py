@@ -150,7 +150,7 @@ def test_without_others(monkeypatch):
 
 
 def test_turns():
-    """Contestants take time_slice, every other round backwards; the first round does not count."""
+    """Contestants take turns, every other round backwards; the first round does not count."""
     order = []
 
     def contestant(name):

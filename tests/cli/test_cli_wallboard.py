@@ -296,7 +296,7 @@ async def test_the_details_of_a_call(size):
     async with running as pilot:
         await settle(pilot)
         app.query_one("#calls", Panel).move_cursor(row=5)
-        await pilot.press("set_state")
+        await pilot.press("enter")
         await settle(pilot)
         check(f"details-{size[0]}", shown(app))
         await pilot.press("escape")
@@ -311,7 +311,7 @@ async def test_details_follow_a_call_to_its_end():
     app, running = opened(staged)
     async with running as pilot:
         await settle(pilot)
-        await pilot.press("set_state")
+        await pilot.press("enter")
         staged.advance(61)
         await settle(pilot)
         assert any("1:01" in text and "talking with" in text for text in shown(app))
@@ -383,7 +383,7 @@ async def test_rows_are_filtered():
         assert "Calls 1 of 2" in text
         assert "Users 1 of 5" in text
         assert "blind from" in text  # what the feed did is no matter of names
-        await pilot.press("set_state", "p")  # a key again, not a letter
+        await pilot.press("enter", "p")  # a key again, not a letter
         assert app.paused
         assert app.query_one(Filter).value == "0622"
         await pilot.press("escape")
@@ -480,7 +480,7 @@ async def test_names_are_shown_harmlessly():
             assert text.count(label) >= 2  # with whom a call is, and the user
         for at, label in enumerate(seen):
             app.query_one("#calls", Panel).move_cursor(row=at)
-            await pilot.press("set_state")
+            await pilot.press("enter")
             await settle(pilot)
             text = "".join(shown(app))
             assert text.isprintable()
@@ -596,7 +596,7 @@ async def test_the_cursor_stays_with_its_call():
         await pilot.press("r")
         await settle(pilot)
         assert panel.chosen.key == lines[2].uuid
-        await pilot.press("set_state")
+        await pilot.press("enter")
         await settle(pilot)
         assert any("from 0620000000" in line for line in shown(app))
 

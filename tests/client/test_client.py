@@ -714,10 +714,10 @@ def legs(count):
 
 
 class Told:
-    """What is told, by time_slice of the loop; to take in one item takes so many seconds."""
+    """What is told, by turns of the loop; to take in one item takes so many seconds."""
 
     def __init__(self, seconds=0.0, look=None):
-        self.time_slice = [[]]
+        self.turns = [[]]
         self._seconds = seconds
         self._look = look
         self._loop = asyncio.get_running_loop()
@@ -727,7 +727,7 @@ class Told:
         if self._look is not None:
             self._look(self)
         if self.turns[-1]:
-            self.time_slice.append([])
+            self.turns.append([])
         run_once()
 
     def take(self, item):
@@ -736,7 +736,7 @@ class Told:
 
     @property
     def items(self):
-        return [item for turn in self.time_slice for item in turn]
+        return [item for turn in self.turns for item in turn]
 
 
 @pytest.mark.parametrize(
@@ -980,7 +980,7 @@ def test_leaving_in_the_middle(fake):
 
 def test_half_a_picture_is_given_up_in_turns(fake):
     """What had come of a picture that never was whole is let go of in slices, too."""
-    time_slice = []
+    turns = []
 
     async def main():
         pbx = fake()
@@ -990,7 +990,7 @@ def test_half_a_picture_is_given_up_in_turns(fake):
 
             def look(_):
                 if client._snapshot is not None:
-                    time_slice.append((len(pbx.attempts), len(client._snapshot.mirror.users)))
+                    turns.append((len(pbx.attempts), len(client._snapshot.mirror.users)))
 
             Told(look=look)
             await client.synced()
@@ -998,8 +998,8 @@ def test_half_a_picture_is_given_up_in_turns(fake):
             assert len(client.mirror.users) == 1000
 
     run(main())
-    assert time_slice.count((1, 1000)) > 0
-    assert time_slice.count((1, 0)) > 2000 // SLICE_STEPS  # it came in as many, and went
+    assert turns.count((1, 1000)) > 0
+    assert turns.count((1, 0)) > 2000 // SLICE_STEPS  # it came in as many, and went
 
 
 def test_the_wait_for_a_predicate_of_its_own_time_out(fake):
@@ -1411,7 +1411,7 @@ TABLE = {
 
 def test_each_failure_has_a_test():
     """Each row of the documentation's table of failures is one that a test above shows."""
-    page = Path(__file__).parent.parent / "docs" / "explanation" / "mirror.md"
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "mirror.md"
     text = page.read_text(encoding="utf-8")
     table = text.partition("| failure | then |\n|---|---|\n")[2].partition("\n\n")[0]
     assert [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()] == [*TABLE]

@@ -394,7 +394,7 @@ class ClientMachine(RuleBasedStateMachine):
 
         self.run(caught_up())
 
-    @rule(time_slice=st.integers(1, 9))
+    @rule(turns=st.integers(1, 9))
     def wait_for_turns(self, turns):
         """Stop wherever the client just is."""
         for _ in range(turns):

@@ -415,7 +415,7 @@ def test_what_is_gone_does_nothing(office, pbx):
     gone = "is gone|there is no channel|talks to no user|nobody's telephone|needs"
     for operation, *args in (
         (pbx.hang_up, line),
-        (pbx.enter, line, "ivr"),
+        (pbx.set_state, line, "ivr"),
         (pbx.answer, leg),
         (pbx.ring, line, user),
         (pbx.call_user, line, user),

@@ -31,6 +31,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 
 import basix_ws_cti
+import basix_ws_cti.transport.connector
 from basix_ws_cti import (
     AuthenticationError,
     Basic,
@@ -897,7 +898,7 @@ async def test_an_unknown_failure_is_still_ours(monkeypatch):
         def __init__(self, *args, **kwargs):
             raise RuntimeError(f"odd: {TOKEN}")
 
-    monkeypatch.setattr(basix_ws_cti.transport.connection, "Handshake", Broken)
+    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", Broken)
     with pytest.raises(ConnectFailed, match=r"RuntimeError: odd: \[secret\]") as caught:
         async with connect("host", **ARGUMENTS):
             pass
@@ -1096,7 +1097,7 @@ LOGIN = "the server refused the login with HTTP 401"
 )
 async def test_what_went_wrong_in_words(monkeypatch, error, kind, text):
     """Each failure of a handshake has one text, without secrets and of a bounded length."""
-    monkeypatch.setattr(basix_ws_cti.transport.connection, "Handshake", Mock(side_effect=error))
+    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", Mock(side_effect=error))
     with pytest.raises(kind) as caught:
         await connect("pbx", **ARGUMENTS).__aenter__()
     assert type(caught.value) is kind
@@ -1107,7 +1108,7 @@ async def test_what_went_wrong_in_words(monkeypatch, error, kind, text):
 async def test_a_proxy_without_an_address(monkeypatch):
     """A proxy that can't be looked up is not named: its URL may hold a password."""
     lookup = Mock(side_effect=socket.gaierror(-2, "unknown"))
-    monkeypatch.setattr(basix_ws_cti.transport.connection, "Handshake", lookup)
+    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", lookup)
     with pytest.raises(ConnectFailed) as caught:
         await connect("pbx", **ARGUMENTS, proxy="http://u:p@proxy").__aenter__()
     text = "cannot connect: the proxy has no address: [Errno -2] unknown"
@@ -1120,7 +1121,7 @@ async def test_a_proxy_without_an_address(monkeypatch):
 async def test_retry_after_as_sent(monkeypatch, sent, shown):
     """A Retry-After header is passed on, masked and cut to 60 characters."""
     error = refused_login(b"", **{"Retry-After": sent})
-    monkeypatch.setattr(basix_ws_cti.transport.connection, "Handshake", Mock(side_effect=error))
+    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", Mock(side_effect=error))
     with pytest.raises(AuthenticationError) as caught:
         await connect("pbx", **ARGUMENTS).__aenter__()
     assert caught.value.retry_after == shown
@@ -1130,7 +1131,7 @@ async def test_retry_after_as_sent(monkeypatch, sent, shown):
 async def test_no_retry_after(monkeypatch):
     """Without a Retry-After header there is none."""
     monkeypatch.setattr(
-        basix_ws_cti.transport.connection, "Handshake", Mock(side_effect=refused_login(b""))
+        basix_ws_cti.transport.connector, "Handshake", Mock(side_effect=refused_login(b""))
     )
     with pytest.raises(AuthenticationError) as caught:
         await connect("pbx", **ARGUMENTS).__aenter__()
@@ -1140,7 +1141,7 @@ async def test_no_retry_after(monkeypatch):
 async def test_again_after_a_failure(monkeypatch):
     """A connect() that failed can be entered again; one in use can't, and says so."""
     monkeypatch.setattr(
-        basix_ws_cti.transport.connection, "Handshake", Mock(side_effect=OSError("odd"))
+        basix_ws_cti.transport.connector, "Handshake", Mock(side_effect=OSError("odd"))
     )
     feed = connect("pbx", **ARGUMENTS)
     for _ in range(2):
