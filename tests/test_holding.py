@@ -71,7 +71,7 @@ def kinds_sent_once(session, number):
     """A connection for each dozen kinds, and the mirror that outlives them."""
     if number % 12 == 0:
         session.parser, aside = MessageParser(), Mirror()
-        session.mirror.become(aside)
+        session.mirror.replace_with(aside)
     kind = f"{LONG}{number}"
     session.take(field_spec(kind, "id"))
     if number % 12 < 2:  # making a reader takes as long as reading hundreds of records
@@ -117,7 +117,7 @@ def _own_caches(monkeypatch):
     """Every test starts with nothing remembered, and leaves nothing behind."""
     monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
     yield
-    phone_numbers._plain_number.cache_clear()
+    phone_numbers._normalise.cache_clear()
     record_decoder.record_reader.cache_clear()
 
 

@@ -187,7 +187,8 @@ compiled: bool = _COMPILED
 """Whether the parse path was compiled to C when this package was built."""
 
 
-# Module of each name that is loaded on first use, so that a parser alone loads no more than it needs.
+# Module of each name that is loaded on first use, so that a parser alone loads no more than it
+# needs.
 _LAZY = {
     name: module
     for module, names in {

@@ -300,9 +300,9 @@ def test_every_log_call_is_known():
 
 KNOWN = [
     # Shows what a peer said: in a test above.
-    ("client/client.py", "no feed from %s: %s"),
-    ("client/client.py", "the client of %s stops: %s"),
-    ("client/client.py", "a frame could not be read: %s"),
+    ("client/feed_loop.py", "no feed from %s: %s"),
+    ("client/feed_loop.py", "the client of %s stops: %s"),
+    ("client/feed_loop.py", "a frame could not be read: %s"),
     ("transport/connection.py", "on_frame raised %s"),
     ("parsing/parser.py", "unknown message %s: passed on as UnknownMessage"),
     ("simulator/client_handler.py", "a client connected as %s"),
@@ -311,12 +311,12 @@ KNOWN = [
     ("simulator/client_handler.py", "a command is ignored: %s"),
     # Shows nothing of a peer's.
     ("client/callbacks.py", "a callback raised %s"),
-    ("client/callbacks.py", "a callback does not end though it was cancelled"),
+    ("client/callbacks.py", "a cancelled callback does not end"),
     (
         "client/callbacks.py",
-        "the callback %s for %ss kept the client from reading for %.1f s: make it async",
+        "slow callback: %s for %s blocked the client for %.1f s; make it async",
     ),
-    ("client/client.py", "the client has a defect"),
+    ("client/feed_loop.py", "the client has a defect"),
     ("simulator/http_api.py", "an API request was answered with %s"),
     ("simulator/server.py", "the simulated PBX goes no further"),
 ]

@@ -107,7 +107,7 @@ class Watcher:
             now.apply(self.reader.snapshot(self.pbx, self.user_id))
             gap = Gap(_moment(self.blind_since), _moment(self.pbx.now), None)
             self.blind_since = None
-            self.take(self.tracker.apply([gap, *self.mirror.become(now)]))
+            self.take(self.tracker.apply([gap, *self.mirror.replace_with(now)]))
 
     def take(self, events):
         """Each call starts once, goes on, and ends once."""

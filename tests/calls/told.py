@@ -79,7 +79,7 @@ class World:
         other = Mirror()
         other.apply(self.reader.snapshot(self.pbx, self.shown))
         self.blind = False
-        self.events += self.tracker.apply([*gap, *self.mirror.become(other)])
+        self.events += self.tracker.apply([*gap, *self.mirror.replace_with(other)])
 
     def wait(self, seconds=1):
         self.timeline.advance(seconds)

@@ -18,7 +18,7 @@ from basix_ws_cti import (
     HandshakeError,
     UsageError,
 )
-from basix_ws_cti.client.backoff import MAX_RETRY_AFTER, Backoff, is_final, wait_at_least
+from basix_ws_cti.client.backoff import MAX_RETRY_AFTER, Backoff, is_final, minimum_delay
 from basix_ws_cti.exceptions import LoggedOut, ResyncRequired, SyncTimeout
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
@@ -193,24 +193,24 @@ def test_the_limit_is_final_on_the_first_connect_alone(was_synced):
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after(header, seconds, status):
     """Retry-After is seconds, or a date, up to an hour; nonsense is the longest delay."""
-    assert wait_at_least(HandshakeError(status, "x", header), 60, NOW) == seconds
+    assert minimum_delay(HandshakeError(status, "x", header), 60, NOW) == seconds
 
 
 @given(st.text(), st.floats(0, 1000))
 def test_any_retry_after_is_a_time_to_wait(header, longest):
     """Whatever a server writes there, the wait is a number between nothing and an hour."""
-    assert 0 <= wait_at_least(HandshakeError(503, None, header), longest, NOW) <= MAX_RETRY_AFTER
+    assert 0 <= minimum_delay(HandshakeError(503, None, header), longest, NOW) <= MAX_RETRY_AFTER
 
 
 def test_the_limit_waits_the_longest():
     """At the limit attempts are slow: the PBX may count our own dead connection for a while."""
-    assert wait_at_least(ConnectionLimitReached(), 60, NOW) == 60
+    assert minimum_delay(ConnectionLimitReached(), 60, NOW) == 60
 
 
 @pytest.mark.parametrize("error", [None, ConnectionLost(1006), ConnectFailed("x"), OSError()])
 def test_nothing_special_is_asked_for(error):
     """Other failures ask for no wait of their own."""
-    assert wait_at_least(error, 60, NOW) == 0
+    assert minimum_delay(error, 60, NOW) == 0
 
 
 @pytest.mark.parametrize(
@@ -218,5 +218,5 @@ def test_nothing_special_is_asked_for(error):
 )
 def test_delays_that_are_none(first, longest):
     """Delays that would let a server be hammered, or never end, are refused."""
-    with pytest.raises(UsageError, match="delays grow from first to longest"):
+    with pytest.raises(UsageError, match="invalid backoff"):
         Backoff(first, longest)

@@ -8,7 +8,13 @@ import pytest
 from virtual import now, run
 
 from basix_ws_cti.client import callbacks as module
-from basix_ws_cti.client.callbacks import PATIENCE, SLOW_CALLBACK, Callbacks, is_cancelled, name_of
+from basix_ws_cti.client.callbacks import (
+    FINISH_TIMEOUT,
+    SLOW_CALLBACK,
+    Callbacks,
+    is_cancelled,
+    name_of,
+)
 from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged, UsageError
 
@@ -166,7 +172,7 @@ def test_what_is_offered_elsewhere():
         async def tell(item):
             told.append(item)
 
-        callbacks.add("change", tell, subscription, told_elsewhere=True)
+        callbacks.add("change", tell, subscription, is_fed=True)
         subscription.offer(1)
         callbacks.call("change", 1)
         await dinner()
@@ -254,7 +260,7 @@ async def iterates(_):
 def test_what_can_not_be_a_callback(callback):
     """What is not callable, or an async generator, is refused, and leaves nothing behind."""
     callbacks = Callbacks()
-    with pytest.raises(UsageError, match="a callback is"):
+    with pytest.raises(UsageError, match="a callback (is|must not be)"):
         callbacks.add("text", callback, queue())
     callbacks.call("text", 1)  # which would need an event loop if it was there
     assert not list(callbacks.queues)
@@ -341,7 +347,7 @@ def test_a_callback_that_takes_long_is_named(seconds, lines, caplog):
     assert len(warnings) == len(ours(caplog)) == lines
     for record in warnings:
         text = record.getMessage()
-        assert "dawdles for texts kept the client from reading for 1.1 s" in text
+        assert "dawdles for text blocked the client for 1.1 s" in text
 
 
 # -- the end ------------------------------------------------------------------------------
@@ -463,7 +469,7 @@ def test_finishing_cancels(caplog):
     async def slow(_):
         await asyncio.sleep(100)
 
-    assert finishing(slow, caplog) == (pytest.approx(PATIENCE), [])
+    assert finishing(slow, caplog) == (pytest.approx(FINISH_TIMEOUT), [])
 
 
 def test_finishing_may_be_cancelled():
@@ -482,7 +488,7 @@ def test_finishing_may_be_cancelled():
         callbacks.call("text", 1)
         await asyncio.sleep(0)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(PATIENCE / 2):
+            async with asyncio.timeout(FINISH_TIMEOUT / 2):
                 await callbacks.finish()
         await asyncio.sleep(0.01)
         assert ended == [1]
@@ -502,8 +508,8 @@ def test_finishing_gives_up(caplog):
             await asyncio.sleep(3)
 
     took, lines = finishing(stubborn, caplog)
-    assert took == pytest.approx(2 * PATIENCE)
-    assert lines == ["a callback does not end though it was cancelled"]
+    assert took == pytest.approx(2 * FINISH_TIMEOUT)
+    assert lines == ["a cancelled callback does not end"]
 
 
 def test_a_cancelled_callback_gets_nothing_more():
@@ -592,8 +598,8 @@ def test_those_of_now():
         callbacks, told = Callbacks(), []
         callbacks.add("text", lambda item: told.append(("first", item)), queue())
         end = callbacks.add("text", lambda item: told.append(("second", item)), queue())
-        call = callbacks.current("text")
-        nobody = callbacks.current("other")
+        call = callbacks.frozen("text")
+        nobody = callbacks.frozen("other")
         callbacks.add("text", lambda item: told.append(("later", item)), queue())
         callbacks.add("other", lambda item: told.append(("later", item)), queue())
         nobody(0)

@@ -45,8 +45,7 @@ from basix_ws_cti import (
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
 from basix_ws_cti.client import client as module
 from basix_ws_cti.client.backoff import Backoff
-from basix_ws_cti.client.client import Client, Connecting, Disconnected, Stopped, Synced, Syncing
-from basix_ws_cti.client.subscriptions import Gap, Lagged
+from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import (
     CommandTimeout,
     LoggedOut,
@@ -56,7 +55,8 @@ from basix_ws_cti.exceptions import (
     SyncTimeout,
     WaitTimeout,
 )
-from basix_ws_cti.mirror.changes import Added, Changed, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
+from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.states import Eavesdrop
 
@@ -66,16 +66,22 @@ NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 # == on a virtual clock ===================================================================
 
 
+class FakePbxFactory:
+    """Makes PBXs without sockets; ``connect`` connects a client to the one made last."""
+
+    pbx = None
+
+    def __call__(self, *args, **options):
+        self.pbx = Pbx(*args, **options)
+        return self.pbx
+
+    def connect(self, server, **options):
+        return self.pbx(server, **options)
+
+
 @pytest.fixture
-def fake(monkeypatch):
-    """``fake(…)`` makes a PBX without sockets that Clients connect to."""
-
-    def make(*args, **options):
-        pbx = Pbx(*args, **options)
-        monkeypatch.setattr(module, "connect", pbx)
-        return pbx
-
-    return make
+def fake():
+    return FakePbxFactory()
 
 
 def test_the_states_in_their_order(fake):
@@ -83,7 +89,7 @@ def test_the_states_in_their_order(fake):
 
     async def main():
         states = []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_state(states.append)
             assert client.state == Connecting(1)
             mirror = await client.synced(10)
@@ -102,7 +108,7 @@ def test_synced_by_the_quiet_time(fake, quiet_time):
 
     async def main():
         options = {} if quiet_time == 0.25 else {"quiet_time": quiet_time}
-        async with Client("fake", **options) as client:
+        async with Client("fake", connector=fake.connect, **options) as client:
             await client.synced()
             return now()
 
@@ -116,7 +122,7 @@ def test_synced_by_the_first_event(fake):
     async def main():
         pbx = fake()
         pbx.set_user(1)
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             changes = client.changes()
             await asyncio.sleep(0.1)
             assert not client.is_synced
@@ -138,7 +144,7 @@ def test_the_quiet_time_begins_with_the_last_initial_info(fake):
         pbx = fake({"pace": 1})
         pbx.set_user(1)
         pbx.call()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             assert now() == pytest.approx(4.25)
             assert picture(client.mirror) == pbx.world
@@ -152,7 +158,7 @@ def test_a_kind_that_never_comes(fake):
     async def main():
         fake({"frames": 3, "ending": SystemMsg("hello")})
         errors = []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_error(errors.append)
             await asyncio.sleep(60.1)
             (error,) = errors
@@ -169,7 +175,7 @@ def test_the_sync_timeout_is_a_parameter(fake, sync_timeout):
 
     async def main():
         pbx = fake({"frames": 0, "ending": Msg("x")})
-        async with Client("fake", sync_timeout=sync_timeout) as client:
+        async with Client("fake", connector=fake.connect, sync_timeout=sync_timeout) as client:
             state = await entered(client, Disconnected)
             assert isinstance(state.reason, SyncTimeout)
             assert now() == pytest.approx(sync_timeout)
@@ -183,7 +189,9 @@ def test_the_quiet_time_and_the_sync_timeout_at_once(fake):
 
     async def main():
         fake()
-        async with Client("fake", quiet_time=0.25, sync_timeout=0.25) as client:
+        async with Client(
+            "fake", connector=fake.connect, quiet_time=0.25, sync_timeout=0.25
+        ) as client:
             await asyncio.sleep(5)
             return client.stats.connects
 
@@ -199,7 +207,7 @@ def test_the_quiet_time_of_a_line_that_has_ended(fake):
         pbx.set_user(1)
         pbx.plan.append({"frames": 4, "ending": DecodeError(0, "x")})
         states = []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_state(states.append)
             await asyncio.sleep(0.45)
             assert not client.is_synced
@@ -223,7 +231,7 @@ def test_a_server_that_accepts_and_closes(fake):
 
     async def main(seed):
         pbx = fake({"frames": 0, "ending": StopAsyncIteration()})
-        async with Client("fake", backoff=Backoff(rng=random.Random(seed))):
+        async with Client("fake", connector=fake.connect, backoff=Backoff(rng=random.Random(seed))):
             await asyncio.sleep(60)
         return len(pbx.attempts)
 
@@ -239,7 +247,7 @@ def test_a_server_that_closes_after_a_while(fake, synced_for):
     async def main():
         pbx = fake()
         delays = []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             for _ in range(9):
                 await client.synced(100)
                 await asyncio.sleep(synced_for)
@@ -257,7 +265,7 @@ def test_thirty_seconds_begin_again(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             pbx.plan.extend([ConnectFailed("x")] * 6)
             await client.synced(1000)
             await asyncio.sleep(30.1)
@@ -267,15 +275,17 @@ def test_thirty_seconds_begin_again(fake):
     run(main())
 
 
-def test_a_thousand_clients_after_an_outage(monkeypatch):
+def test_a_thousand_clients_after_an_outage():
     """When a thousand have lost the PBX for two minutes, no second has a fifth of the attempts."""
     pbxs = {str(seed): Pbx() for seed in range(1000)}
-    monkeypatch.setattr(module, "connect", lambda server, **options: pbxs[server](**options))
+
+    def connect(server, **options):
+        return pbxs[server](server, **options)
 
     async def main():
         async with contextlib.AsyncExitStack() as stack:
             for seed in pbxs:
-                client = Client(seed, backoff=Backoff(rng=random.Random(seed)))
+                client = Client(seed, connector=connect, backoff=Backoff(rng=random.Random(seed)))
                 await stack.enter_async_context(client)
             await asyncio.sleep(40)
             for pbx in pbxs.values():
@@ -301,7 +311,7 @@ def test_each_connection_has_kinds_of_its_own(fake):
     async def main():
         pbx = fake()
         pbx.plan.append({"first": [FieldSpec("robot", ("id",))], "frames": 1})
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced(10)
             pbx.lose()
             await entered(client, Disconnected)
@@ -316,7 +326,7 @@ def test_doubt_begins_before_the_line_is_closed(fake):
     async def main():
         pbx = fake()
         pbx.close_time = 0.4
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             pbx.say(DecodeError(0, "x"))
             await asyncio.sleep(0.1)
@@ -334,7 +344,7 @@ def test_a_prompt_rebuild(fake):
     async def main():
         pbx = fake()
         delays, errors = [], []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_error(errors.append)
             for _ in range(6):
                 await client.synced(100)
@@ -360,7 +370,7 @@ def test_a_bad_word_is_no_reason_to_doubt(fake):
     async def main():
         pbx = fake()
         errors = []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_error(errors.append)
             await client.synced()
             for _ in range(3):
@@ -379,12 +389,12 @@ def test_no_more_than_a_hundred_sorts_are_reported(fake):
     async def main():
         pbx = fake()
         errors = []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_error(errors.append)
             await client.synced()
             pbx.say(*(ProtocolError(f"no {n}", None, "msg") for n in range(500)))
             await asyncio.sleep(1)
-            assert len(errors) == len(client._reported) == 100
+            assert len(errors) == len(client._session._reported) == 100
             assert client.stats.bad_frames == 500
 
     run(main())
@@ -397,7 +407,7 @@ def test_the_attempts_are_counted(fake):
         pbx = fake()
         pbx.plan.extend([ConnectFailed("x"), {"frames": 1}, None, ConnectFailed("x")])
         states = []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_state(states.append)
             await client.synced(100)
             pbx.lose()
@@ -414,7 +424,7 @@ def test_retry_after_is_honoured(fake):
     async def main():
         pbx = fake()
         pbx.plan.append(HandshakeError(503, None, "90"))
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced(200)
         assert pbx.attempts[1] >= 90
 
@@ -426,7 +436,7 @@ def test_a_limit_after_a_picture_is_slow(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             pbx.plan.append({"frames": 0, "ending": ConnectionLimitReached()})
             pbx.lose()
@@ -440,7 +450,7 @@ def test_a_limit_after_a_picture_is_slow(fake):
 async def entered(client, sort, *, retry=False):
     """Wait for a state of that sort, with ``retry`` one that knows when to try again."""
     while not (isinstance(client.state, sort) and not (retry and client.state.retry_in is None)):
-        await client._state_changed.wait()
+        await client._state._wait()
     return client.state
 
 
@@ -451,7 +461,7 @@ def test_a_gap_is_what_the_client_did_not_see(fake):
         pbx = fake()
         pbx.set_user(1)
         pbx.set_user(2)
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             changes = client.changes()
             old = client.mirror.users[1]
@@ -487,7 +497,7 @@ def test_the_gap_is_told_of_whatever_is_asked_for(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             some = [
                 client.changes(kind="channel"),
@@ -509,7 +519,7 @@ def test_an_old_line_can_say_what_it_likes(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             (old,) = pbx.lines
             pbx.lose()
@@ -532,7 +542,7 @@ def test_a_classify_that_raises(fake):
     async def main():
         pbx = fake()
         pbx.plan.append(ConnectFailed("x"))
-        async with Client("fake", classify=classify) as client:
+        async with Client("fake", connector=fake.connect, classify=classify) as client:
             with pytest.raises(ZeroDivisionError):
                 await client.synced()
             assert isinstance(client.state.reason, ZeroDivisionError)
@@ -561,7 +571,7 @@ def test_a_cancellation_that_is_not_the_clients(fake):
             if len(late) == 1:
                 raise asyncio.CancelledError
 
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_state(cancelled)
             client.on_change(cancelled)
             client.on_error(cancelled)
@@ -596,14 +606,14 @@ def test_a_cancellation_of_all_tasks(fake):
 
     async def main():
         fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             changes = client.changes()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
             assert [change async for change in changes] == []
             assert client.state == Stopped(None)
-            with pytest.raises(UsageError, match="inside its block"):
+            with pytest.raises(UsageError, match="is not running"):
                 await client.synced()
 
     run(main())
@@ -615,7 +625,7 @@ def test_who_asks_again_after_the_end(fake, ask):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             pbx.say(SystemMsg("logout"))
             error = (await entered(client, Stopped)).reason
@@ -637,7 +647,7 @@ def test_a_confirmation_by_the_next_picture(fake):
         pbx = fake()
         pbx.call()
         (uuid,) = pbx.world["channel"]
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
             await asyncio.sleep(0.1)
@@ -655,7 +665,7 @@ def test_the_wire_of_each_command(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             await client.hangup("u")
             await client.park("u")
@@ -688,7 +698,7 @@ def test_a_burst_does_not_overrun_who_keeps_up(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             client.on_info_event(callback)
             reading = asyncio.create_task(read(client.changes(policy="fail")))
@@ -748,7 +758,7 @@ def test_a_big_picture_is_told_in_turns(fake, seconds, most):
     async def main():
         pbx = fake()
         pbx.world = {"user": users(1000), "channel": legs(1000)}
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             told = Told(seconds)
             client.on_change(told.take)
             await client.wait_for(lambda _: len(told.items) == 2000)
@@ -770,7 +780,7 @@ def test_what_takes_time_here_is_no_silence(fake, by):
     async def main():
         pbx = fake({"pace": None, "first": here})
         loop = asyncio.get_running_loop()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             if by == "the client":
 
                 def keep(_):
@@ -806,7 +816,7 @@ def test_what_is_seen_in_between(fake, way):
             if told.items and "a" in labels:
                 problems.append("told of what is not there yet")
 
-        async with Client("fake", backoff=Backoff(initial=0.1)) as client:
+        async with Client("fake", connector=fake.connect, backoff=Backoff(initial=0.1)) as client:
             client.calls  # noqa: B018 - to be followed
             await client.synced()
             await asyncio.sleep(0.1)
@@ -839,7 +849,7 @@ def test_who_comes_in_the_middle_is_told_nothing_of_it(fake):
     async def main():
         pbx = fake()
         pbx.world = {"user": users(1000), "channel": {}}
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             told = Told()
             client.on_change(told.take)
             await client.synced()
@@ -881,7 +891,7 @@ def test_whenever_somebody_comes(fake, way):
                 wrong.extend([event] if event.call.id not in self.calls else ())
                 self.calls.discard(event.call.id)
 
-        async with Client("fake", backoff=Backoff(initial=0.1)) as client:
+        async with Client("fake", connector=fake.connect, backoff=Backoff(initial=0.1)) as client:
             client.calls  # noqa: B018 - to be followed
             await client.synced()
             await asyncio.sleep(0.1)
@@ -911,7 +921,7 @@ def test_who_goes_in_the_middle_is_told_no_more(fake):
     async def main():
         pbx = fake()
         pbx.world = {"user": users(1000), "channel": {}}
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_change(lambda _: None)
             end = client.on_change(called.append)
             await client.synced()
@@ -928,7 +938,7 @@ def test_a_pong_that_is_late(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             line = pbx.lines[0]
             line.silent = now()
@@ -943,11 +953,11 @@ def test_a_pong_that_is_late(fake):
 
 
 def test_calls_are_told(fake):
-    """What happens to a call goes to who iterates and who is called; it can't be merged."""
+    """What happens to a call goes to who iterates and who is called; it cannot be merged."""
 
     async def main():
         pbx, called = fake(), []
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             with pytest.raises(UsageError, match="merged"):
                 client.call_events(policy="latest")
             events = client.call_events()
@@ -967,7 +977,7 @@ def test_leaving_in_the_middle(fake):
     async def main():
         pbx = fake()
         pbx.world = {"user": users(1000), "channel": {}}
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             told = Told()
             client.on_change(told.take)
             changes = client.changes()
@@ -986,11 +996,11 @@ def test_half_a_picture_is_given_up_in_turns(fake):
         pbx = fake()
         pbx.world = {"user": users(1000), "channel": {}}
         pbx.plan.append({"frames": 3})
-        async with Client("fake", backoff=Backoff(initial=0.1)) as client:
+        async with Client("fake", connector=fake.connect, backoff=Backoff(initial=0.1)) as client:
 
             def look(_):
-                if client._snapshot is not None:
-                    turns.append((len(pbx.attempts), len(client._snapshot.mirror.users)))
+                if client._session._builder is not None:
+                    turns.append((len(pbx.attempts), len(client._session._builder.mirror.users)))
 
             Told(look=look)
             await client.synced()
@@ -1010,7 +1020,7 @@ def test_the_wait_for_a_predicate_of_its_own_time_out(fake):
 
     async def main():
         fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             with pytest.raises(TimeoutError, match="mine") as caught:
                 await client.wait_for(ask, 10)
             assert not isinstance(caught.value, WaitTimeout)
@@ -1018,7 +1028,7 @@ def test_the_wait_for_a_predicate_of_its_own_time_out(fake):
     run(main())
 
 
-def test_headers_are_read_for_each_attempt(fake, monkeypatch):
+def test_headers_are_read_for_each_attempt(fake):
     """Headers that can be iterated over once alone go out with each attempt."""
     pbx, given = fake(), []
 
@@ -1026,11 +1036,11 @@ def test_headers_are_read_for_each_attempt(fake, monkeypatch):
         given.append(list(options["additional_headers"]))
         return pbx(server, **options)
 
-    monkeypatch.setattr(module, "connect", connect)
-
     async def main():
         pbx.plan.append(ConnectFailed("x"))
-        async with Client("fake", additional_headers=iter([("a", "b")])) as client:
+        async with Client(
+            "fake", connector=connect, additional_headers=iter([("a", "b")])
+        ) as client:
             await client.synced(10)
 
     run(main())
@@ -1452,11 +1462,11 @@ async def test_the_block_is_entered_once():
     """A client works inside its block, once."""
     async with Simulator(calls=False) as pbx:
         client = make(pbx)
-        with pytest.raises(UsageError, match="block"):
+        with pytest.raises(UsageError, match="not running"):
             await client.synced()
         async with client:
             await client.synced(PATIENCE)
-        with pytest.raises(UsageError, match="block"):
+        with pytest.raises(UsageError, match="not running"):
             await client.synced()
         assert [item async for item in client.changes()] == []
         with pytest.raises(UsageError, match="another"):
@@ -2081,7 +2091,14 @@ async def test_no_secret_comes_out(caplog, name):
                 await until(lambda: client.is_synced or isinstance(client.state, Stopped))
             error = await stopped(client)
             assert isinstance(error, AuthenticationError)
-        shown += [error, error.__context__, error.__cause__, client, client.stats, client._connect]
+        shown += [
+            error,
+            error.__context__,
+            error.__cause__,
+            client,
+            client.stats,
+            client._feed_loop._open_connection,
+        ]
     text = " ".join(f"{one!r} {one}" for one in shown)
     text += " ".join(
         f"{record.getMessage()} {record.args} {record.exc_text}"
@@ -2104,7 +2121,7 @@ def test_leaving_tells_the_end(fake):
             await asyncio.sleep(0.01)
             states.append(type(state))
 
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             client.on_state(note)
             await client.synced()
         assert states[-2:] == [Synced, Stopped]
@@ -2118,7 +2135,7 @@ def test_a_confirmation_that_never_comes(fake):
 
     async def main():
         fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             waiting = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
             await asyncio.sleep(0.1)
@@ -2137,7 +2154,7 @@ def test_a_confirmation_with_the_end_behind_it(fake):
         pbx = fake()
         pbx.call()
         (uuid,) = pbx.world["channel"]
-        async with Client("fake", classify=lambda *_: True) as client:
+        async with Client("fake", connector=fake.connect, classify=lambda *_: True) as client:
             await client.synced()
             hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
             other = asyncio.create_task(client.hangup("x", confirm=True))
@@ -2163,7 +2180,7 @@ def test_a_confirmation_ended_by_another_time_out(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake", classify=is_final) as client:
+        async with Client("fake", connector=fake.connect, classify=is_final) as client:
             await client.synced()
             hanging = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
             await asyncio.sleep(0.1)
@@ -2183,7 +2200,9 @@ def test_a_gap_begins_with_the_silence(fake, says, blind):
 
     async def main():
         pbx = fake()
-        async with Client("fake", ping_interval=5, ping_timeout=4) as client:
+        async with Client(
+            "fake", connector=fake.connect, ping_interval=5, ping_timeout=4
+        ) as client:
             await client.synced()
             client.on_change(gaps.append)
             await asyncio.sleep(22)  # the last pong came after 20
@@ -2205,7 +2224,7 @@ def test_a_pong_that_nobody_lets_in(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             (line,) = pbx.lines
             line.silent, line.holds_back = now(), True
@@ -2228,7 +2247,7 @@ def test_a_ping_on_a_line_that_is_lost(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake", ping_interval=1) as client:
+        async with Client("fake", connector=fake.connect, ping_interval=1) as client:
             await client.synced()
             pbx.lines[0].ping = ping
             pbx.lines[0].abort = pings.clear
@@ -2247,7 +2266,7 @@ def test_leaving_what_was_not_entered(fake):
 
     async def main():
         fake()
-        client = Client("fake")
+        client = Client("fake", connector=fake.connect)
         await client.__aexit__(None, None, None)
         async with client:
             await client.synced()
@@ -2261,7 +2280,7 @@ def test_figures_outside_the_loop(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as client:
+        async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             slow = client.changes(policy="drop_oldest", size=2)
             for number in range(5):
@@ -2283,7 +2302,9 @@ def test_data_is_sign_of_life_enough(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake", ping_interval=0.05, ping_timeout=0.1) as client:
+        async with Client(
+            "fake", connector=fake.connect, ping_interval=0.05, ping_timeout=0.1
+        ) as client:
             await client.synced()
             pbx.lines[0].ping = ping
             for number in range(20):

@@ -6,18 +6,16 @@ import asyncio
 
 from virtual import Pbx, run
 
-from basix_ws_cti.client import client as module
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import SubscriberLagged
 
 
-def test_a_callback_that_lags_with_fail(monkeypatch):
+def test_a_callback_that_lags_with_fail():
     """An asynchronous callback whose policy is "fail" is not ended without a word to on_error."""
 
     async def main():
         pbx, errors = Pbx(), []
-        monkeypatch.setattr(module, "connect", pbx)
-        async with Client("fake") as client:
+        async with Client("fake", connector=pbx) as client:
             await client.synced()
             client.on_error(errors.append)
             told = []

@@ -22,7 +22,6 @@ from basix_ws_cti.calls import (
     CallStarted,
     QueueStats,
 )
-from basix_ws_cti.client import client as module
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.subscriptions import Lagged
@@ -44,16 +43,22 @@ def columns(item):
 # == on a virtual clock ===================================================================
 
 
+class FakePbxFactory:
+    """Makes PBXs without sockets; ``connect`` connects a client to the one made last."""
+
+    pbx = None
+
+    def __call__(self, *args, **options):
+        self.pbx = Pbx(*args, **options)
+        return self.pbx
+
+    def connect(self, server, **options):
+        return self.pbx(server, **options)
+
+
 @pytest.fixture
-def fake(monkeypatch):
-    """``fake(…)`` makes a PBX without sockets that Clients connect to."""
-
-    def make(*args, **options):
-        pbx = Pbx(*args, **options)
-        monkeypatch.setattr(module, "connect", pbx)
-        return pbx
-
-    return make
+def fake():
+    return FakePbxFactory()
 
 
 def leg(uuid, **fields):
@@ -74,11 +79,11 @@ def test_calls_are_followed_from_the_first_asking(fake):
 
     async def main():
         pbx = fake()
-        async with Client("fake") as idle:
+        async with Client("fake", connector=fake.connect) as idle:
             await idle.synced(10)
             tell(pbx, leg("a"))
             await asyncio.sleep(1)
-            assert idle._tracker is None
+            assert idle._session._tracker is None
             assert [call.complete for call in idle.calls.values()] == [False]
             tell(pbx, leg("b"))
             await asyncio.sleep(1)
@@ -95,7 +100,7 @@ def test_events_by_iterator_and_callback(fake):
 
     async def main():
         pbx = fake()
-        client = Client("fake")
+        client = Client("fake", connector=fake.connect)
         seen, heard, stopped = [], [], []
         events = client.call_events()
         client.on_call(seen.append)
@@ -127,7 +132,7 @@ def test_who_is_told_finds_the_call_as_it_is(fake):
 
     async def main():
         pbx = fake()
-        client = Client("fake")
+        client = Client("fake", connector=fake.connect)
         found = []
         client.on_change(lambda change: found.append(list(client.calls)))
         client.on_call(lambda event: found.append(list(client.calls)))
@@ -147,7 +152,7 @@ def test_a_gap_and_the_end_in_it(fake):
 
     async def main():
         pbx = fake()
-        client = Client("fake", backoff=Backoff(initial=5, maximum=5))
+        client = Client("fake", connector=fake.connect, backoff=Backoff(initial=5, maximum=5))
         events = []
         client.on_call(events.append)
         async with client:
@@ -190,8 +195,8 @@ def test_policies(fake):
 
     async def main():
         pbx = fake()
-        client = Client("fake")
-        with pytest.raises(UsageError, match="can't be merged"):
+        client = Client("fake", connector=fake.connect)
+        with pytest.raises(UsageError, match="cannot be merged"):
             client.call_events(policy="latest")
         oldest = client.call_events(size=2)
         fails = client.call_events(policy="fail", size=2)
@@ -215,7 +220,7 @@ def test_the_events_end_with_the_client(fake):
 
     async def main():
         pbx = fake()
-        client = Client("fake", classify=lambda error, final: True)
+        client = Client("fake", connector=fake.connect, classify=lambda error, final: True)
         events = client.call_events()
         async with client:
             await client.synced(10)
@@ -236,7 +241,7 @@ def test_messages_of_other_kinds_are_no_events(fake):
 
     async def main():
         pbx = fake()
-        client = Client("fake")
+        client = Client("fake", connector=fake.connect)
         events = []
         client.on_call(events.append)
         async with client:

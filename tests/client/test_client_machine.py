@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -38,12 +37,11 @@ from basix_ws_cti import (
     UsageError,
     User,
 )
-from basix_ws_cti.client import client as module
 from basix_ws_cti.client.backoff import Backoff
-from basix_ws_cti.client.client import Client, Disconnected, Stopped, Synced, Syncing
-from basix_ws_cti.client.subscriptions import Gap, Lagged
+from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, SubscriberLagged, WaitTimeout
-from basix_ws_cti.mirror.changes import Added, Changed, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
+from basix_ws_cti.session.status import Disconnected, Stopped, Synced, Syncing
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
@@ -224,14 +222,12 @@ class ClientMachine(RuleBasedStateMachine):
         self.pbx = Pbx()
         self.pbx.close_time = close_time
         self.pbx.plan.extend(fates)
-        self.patch = mock.patch.object(module, "connect", self.pbx)
-        self.patch.start()
         self.hurry = asyncio.Event()
         self.at, self.syncs, self.shown = 0, 0, self.pbx.world
         self.told, self.doubts, self.wrong, self.held = [], [], [], []
         self.told_at = []  # when each of them was
         self.sent = 0
-        self.client = Client("fake", backoff=Backoff(rng=random.Random(seed)))
+        self.client = Client("fake", connector=self.pbx, backoff=Backoff(rng=random.Random(seed)))
         self.fold = Fold(self)
         self.client.on_state(self.on_state)
         self.client.on_change(self.on_change)
@@ -516,7 +512,7 @@ class ClientMachine(RuleBasedStateMachine):
     # -- the end ------------------------------------------------------------------------
 
     def teardown(self):
-        if not hasattr(self, "patch"):
+        if not hasattr(self, "client"):
             return
         try:
             if not self.is_left_early:
@@ -527,7 +523,6 @@ class ClientMachine(RuleBasedStateMachine):
             self.run(self.leave())
             self.nothing_is_left()
         finally:
-            self.patch.stop()
             for task in self.tasks:
                 task.cancel()
             self.run(asyncio.sleep(1))

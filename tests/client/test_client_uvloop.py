@@ -19,9 +19,10 @@ from test_client import (
 from waiting import PATIENCE, until
 
 from basix_ws_cti import ConnectionLost, HandshakeError
-from basix_ws_cti.client.client import Client, Disconnected, Stopped, Synced
-from basix_ws_cti.client.subscriptions import Gap, Lagged
+from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, ResyncRequired
+from basix_ws_cti.mirror.changes import Gap, Lagged
+from basix_ws_cti.session.status import Disconnected, Stopped, Synced
 from basix_ws_cti.simulator import Simulator, faults
 
 uvloop = pytest.importorskip("uvloop")

@@ -29,9 +29,9 @@ def test_park():
 def test_parking_beside_something_odd():
     """The channel at the other end may be named by what nothing could be: then nothing fits it."""
     for other in (None, [70000], ()):
-        shown_by = park("u", None, other).shown_by
-        assert shown_by(Added("channel", PARKED))
-        assert not shown_by(Added("channel", Channel(uuid="v", state=PARKED.state)))
+        has_effect = park("u", None, other).has_effect
+        assert has_effect(Added("channel", PARKED))
+        assert not has_effect(Added("channel", Channel(uuid="v", state=PARKED.state)))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_command_is_json(command):
 @pytest.mark.parametrize("command", [transfer("u", user_id=1), eavesdrop("plug", "u", "listen")])
 def test_commands_that_nothing_shows(command):
     """Of a transfer and of listening in, no change is known to show the effect."""
-    assert command.shown_by is None
+    assert command.has_effect is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_commands_that_nothing_shows(command):
 )
 def test_what_shows_a_hangup(change, shows):
     """A hang-up shows when that channel is gone, not when it left a queue or another went."""
-    assert hangup("u").shown_by(change) is shows
+    assert hangup("u").has_effect(change) is shows
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_what_shows_a_hangup(change, shows):
 )
 def test_what_shows_parking(change, shows):
     """Parking shows when the channel, or the one at its other end, is on a slot."""
-    assert park("u", None, "leg").shown_by(change) is shows
+    assert park("u", None, "leg").has_effect(change) is shows
 
 
 def test_a_channel_without_a_key_shows_no_parking():
     """Without an other end to look for, a parked channel that has no key is not taken for it."""
-    assert park("u").shown_by(Added("channel", attrs.evolve(PARKED, uuid=None))) is False
+    assert park("u").has_effect(Added("channel", attrs.evolve(PARKED, uuid=None))) is False
 
 
 def test_a_command_of_ones_own():
     """A command may be anything with a name; by itself nothing shows its effect."""
     command = Command({"cmd": "dance", "steps": 2})
-    assert (command.name, command.shown_by) == ("dance", None)
+    assert (command.name, command.has_effect) == ("dance", None)

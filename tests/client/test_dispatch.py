@@ -30,19 +30,25 @@ def told(dispatcher):
     return log
 
 
-def tell_later(dispatcher, changes, events):
-    change_publisher, call_publisher = dispatcher.change_publisher(), dispatcher.call_publisher()
+def publish_at_once(dispatcher, changes, events):
+    bound = [*map(dispatcher.bind("call"), events)]
     for change in changes:
-        change_publisher(change)
-    for event in events:
-        call_publisher(event)
+        dispatcher.publish_change(change)
+    for publish in bound:
+        publish()
 
 
-TELL = pytest.mark.parametrize("tell", [Dispatcher.publish, tell_later])
+def publish_later(dispatcher, changes, events):
+    bound = [*map(dispatcher.bind("change"), changes), *map(dispatcher.bind("call"), events)]
+    for publish in bound:
+        publish()
 
 
-@TELL
-async def test_all_are_told_in_order(tell):
+PUBLISH = pytest.mark.parametrize("publish", [publish_at_once, publish_later])
+
+
+@PUBLISH
+async def test_all_are_told_in_order(publish):
     """Subscribers and callbacks are told of each change, and then of what happened to calls."""
     dispatcher = Dispatcher()
     log, changes, calls = (
@@ -50,7 +56,7 @@ async def test_all_are_told_in_order(tell):
         subscribe(dispatcher.changes),
         subscribe(dispatcher.calls),
     )
-    tell(dispatcher, CHANGES, CALLS)
+    publish(dispatcher, CHANGES, CALLS)
     assert log == [*CHANGES, *CALLS]
     assert dispatcher.lag == 5
     assert [await anext(changes) for _ in CHANGES] == CHANGES
@@ -71,13 +77,13 @@ async def test_who_comes_before_it_is_told():
     """Who subscribes when something is so already is not told of it, for they have seen it."""
     dispatcher = Dispatcher()
     early = [subscribe(dispatcher.changes), subscribe(dispatcher.calls)]
-    change_publisher, call_publisher = dispatcher.change_publisher(), dispatcher.call_publisher()
+    bind_change, bind_call = dispatcher.bind("change"), dispatcher.bind("call")
     late = [subscribe(dispatcher.changes), subscribe(dispatcher.calls)]
     log = told(dispatcher)
-    change_publisher(CHANGES[0])
-    call_publisher(CALLS[0])
+    bind_change(CHANGES[0])()
+    bind_call(CALLS[0])()
     assert log == []
-    dispatcher.publish(CHANGES[1:2], CALLS[1:])
+    publish_at_once(dispatcher, CHANGES[1:2], CALLS[1:])
     assert log == [CHANGES[1], CALLS[1]]
     assert [one.waiting for one in early] == [2, 2]
     assert [one.waiting for one in late] == [1, 1]
@@ -88,21 +94,21 @@ async def test_who_comes_when_told_of_a_change():
     dispatcher, late = Dispatcher(), []
     queue = Subscription("drop_oldest", 8, None, lambda _: None)
     dispatcher.callbacks.add("change", lambda _: late.append(subscribe(dispatcher.calls)), queue)
-    dispatcher.publish(CHANGES[:2], CALLS)
-    dispatcher.publish((), CALLS[1:])
+    publish_at_once(dispatcher, CHANGES[:2], CALLS)
+    publish_at_once(dispatcher, (), CALLS[1:])
     assert [one.waiting for one in late] == [1, 1]
 
 
-@TELL
-async def test_who_waits_for_a_change(tell):
+@PUBLISH
+async def test_who_waits_for_a_change(publish):
     """A watch is over with the first change that fits; a gap is none."""
     dispatcher = Dispatcher()
     fitting, other = ChangeWaiter(lambda change: change.key == 1), ChangeWaiter(lambda _: False)
     dispatcher.waiters |= {fitting, other}
-    tell(dispatcher, CHANGES[:1], ())
-    tell_later(dispatcher, [Gap(NOON, NOON, None)], ())
+    publish(dispatcher, CHANGES[:1], ())
+    publish_later(dispatcher, [Gap(NOON, NOON, None)], ())
     assert not fitting.seen.done()
-    tell(dispatcher, [*CHANGES, *CHANGES], ())
+    publish(dispatcher, [*CHANGES, *CHANGES], ())
     assert fitting.seen.done()
     assert not other.seen.done()
 

@@ -306,7 +306,7 @@ def test_views_are_live_and_read_only():
     assert list(users) == [1]
     other = Mirror()
     other.apply(event(User(id=2)))
-    mirror.become(other)
+    mirror.replace_with(other)
     assert list(users) == [2]
     with pytest.raises(TypeError):
         users[3] = User(id=3)
@@ -345,15 +345,15 @@ def test_kinds_that_are_no_more_are_forgotten():
         aside = Mirror()
         kind = f"robot{number}"
         aside.apply(InfoEvent(kind, attrs.evolve(robot, element_name=kind), "added"))
-        mirror.become(aside)
+        mirror.replace_with(aside)
     assert list(mirror._stores) == ["robot2"]
     other.apply(InfoEvent("robot", robot, "added"))
-    mirror.become(other)
+    mirror.replace_with(other)
     assert robots == {7: robot}
-    mirror.become(Mirror())
+    mirror.replace_with(Mirror())
     assert robots == {}
     assert not mirror._stores
-    assert list(mirror._idle) == ["robot"]
+    assert list(mirror._empty) == ["robot"]
     assert mirror["robot"] is robots
     mirror.apply(InfoEvent("robot", robot, "added"))
     assert robots == {7: robot}
@@ -371,7 +371,7 @@ def test_become():
         event(Terminal(id=9)),
     ):
         other.apply(message)
-    changes = mirror.become(other)
+    changes = mirror.replace_with(other)
     assert all(change.synthetic for change in changes)
     assert [(type(c).__name__, c.element_name, c.key) for c in changes] == [
         ("Removed", "user", 1),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from basix_ws_cti.mirror.phone_numbers import _plain_number, plain_number, same_number
+from basix_ws_cti.mirror.phone_numbers import _normalise, normalise_number, same_number
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from basix_ws_cti.mirror.phone_numbers import _plain_number, plain_number, same_
 )
 def test_a_number_however_it_is_written(text, plain):
     """Separators, widths and the country code make no difference; what is no code stays."""
-    assert plain_number(text) == plain
+    assert normalise_number(text) == plain
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_a_number_however_it_is_written(text, plain):
 )
 def test_what_is_no_number(text):
     """Withheld callers and markers are no numbers, and not even the same as themselves."""
-    assert plain_number(text) is None
+    assert normalise_number(text) is None
     assert not same_number(text, text)
 
 
 def test_another_country():
     """The country code is a parameter."""
-    assert plain_number("+44 20 7946 0018", "44") == "02079460018"
+    assert normalise_number("+44 20 7946 0018", "44") == "02079460018"
     assert same_number("020 7946 0018", "+44 (0)20 7946 0018", "44")
-    assert plain_number("+81312341234", "44") == "+81312341234"
+    assert normalise_number("+81312341234", "44") == "+81312341234"
 
 
 def test_different_numbers():
@@ -61,20 +61,20 @@ def test_different_numbers():
 @given(st.text(max_size=30))
 def test_any_text(text):
     """Any text is a number in its one form, which is its own, or none."""
-    plain = plain_number(text)
-    assert plain is None or plain_number(plain) == plain
+    plain = normalise_number(text)
+    assert plain is None or normalise_number(plain) == plain
 
 
 def test_long_text_is_no_number():
     """A text of over 64 characters is no number, and is not remembered."""
-    _plain_number.cache_clear()
-    assert plain_number("0" * 64) == "0" * 64
-    assert plain_number("0" * 65) is None
-    assert plain_number("-" * 10_000 + "1") is None
-    assert _plain_number.cache_info().currsize == 1
+    _normalise.cache_clear()
+    assert normalise_number("0" * 64) == "0" * 64
+    assert normalise_number("0" * 65) is None
+    assert normalise_number("-" * 10_000 + "1") is None
+    assert _normalise.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize("value", [5, [], [5], {}, ("a", [])])
 def test_what_is_no_text_is_no_number(value):
     """A number field may hold anything at all: it is no number, and no error."""
-    assert plain_number(value) is None
+    assert normalise_number(value) is None

@@ -39,8 +39,8 @@ def test_when_all_has_come(messages, quiet_at):
     """A picture is whole some time after every kind that was announced has come."""
     builder = built(*messages)
     assert builder.quiet_at == quiet_at
-    assert builder.may_be_complete == (quiet_at == 10.5)
-    assert not builder.is_complete(Msg("x"))
+    assert builder.has_all_kinds == (quiet_at == 10.5)
+    assert not builder.is_completed_by(Msg("x"))
 
 
 def test_what_says_nothing_of_kinds():
@@ -54,16 +54,11 @@ def test_what_says_nothing_of_kinds():
 def test_with_an_event():
     """With the first event after all has come the picture is whole; before, events belong to it."""
     builder = built(USERS, HERE)
-    assert builder.is_complete(EVENT)
-    assert not builder.is_complete(HERE)
-    assert not built(USERS).is_complete(EVENT)
-    assert not built().is_complete(EVENT)
+    assert builder.is_completed_by(EVENT)
+    assert not builder.is_completed_by(HERE)
+    assert not built(USERS).is_completed_by(EVENT)
+    assert not built().is_completed_by(EVENT)
     assert dict(built(USERS, EVENT, now=1.0).mirror.users) == {2: User(id=2)}
-
-
-def test_with_silence():
-    """When nothing came while it was waited for, the picture is whole."""
-    assert built(USERS, HERE).is_complete(None)
 
 
 def test_steps():

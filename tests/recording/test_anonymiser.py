@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from basix_ws_cti import CallEnded, CallTracker, MessageParser, Mirror
-from basix_ws_cti.mirror.phone_numbers import plain_number
+from basix_ws_cti.mirror.phone_numbers import normalise_number
 from basix_ws_cti.recording import Anonymiser, anonymise
 from basix_ws_cti.recording.pseudonyms import Pseudonyms
 from basix_ws_cti.terms import Regex, decode
@@ -394,9 +394,9 @@ FORMS = [
 @pytest.mark.parametrize("forms", FORMS)
 def test_a_number_is_the_same_in_all_its_forms(forms):
     """What is one number, however it is written, is one number afterwards, and another."""
-    after = {plain_number(names.text(form)) for form in forms}
+    after = {normalise_number(names.text(form)) for form in forms}
     assert len(after) == 1
-    assert after != {plain_number(forms[0])}
+    assert after != {normalise_number(forms[0])}
     for form in forms:
         assert len(names.text(form)) == len(form)
 

@@ -14,10 +14,18 @@ from frames import Atom, Charlist, field_spec, frame, info_event, initial_info
 
 from basix_ws_cti import Client, FieldSpec, Gap, InfoEvent, InitialInfo, Msg, RecordingError
 from basix_ws_cti.client.backoff import Backoff
-from basix_ws_cti.recording import Connected, Frame, LeftOut, Lost, Recorder, read_recording
+from basix_ws_cti.recording import (
+    Connected,
+    Frame,
+    LeftOut,
+    Lost,
+    RecordedLoss,
+    Recorder,
+    read_recording,
+)
 from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
-from basix_ws_cti.sources.recorded import LossRecorded, Recorded
+from basix_ws_cti.sources.recorded import RecordedSource
 
 NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
@@ -40,7 +48,7 @@ def recorded(opened):
         with Recorder(path, started=STARTED, clock=lambda: 0.0) as recorder:
             for entry in entries:
                 recorder.write(Frame(0, entry) if isinstance(entry, bytes) else entry)
-        return Recorded(opened(path), **{"speed": None, **options})
+        return RecordedSource(opened(path), **{"speed": None, **options})
 
     return make
 
@@ -91,7 +99,7 @@ async def record_a_client(path, scheduled, seconds):
             await asyncio.sleep(seconds)
             picture = {kind: dict(client.mirror[kind]) for kind in client.mirror}
             recorder.close()
-            client._connect.options["on_frame"] = None
+            client._feed_loop._open_connection.options["on_frame"] = None
         return messages, events, told, picture
 
 
@@ -115,7 +123,7 @@ async def test_a_recording_shows_what_the_client_showed(tmp_path, scheduled):
     messages, events, told, picture = await record_a_client(path, scheduled, 1.7)
     notices = []
     with read_recording(path) as recording:
-        source = Recorded(recording, speed=None, on_notice=notices.append)
+        source = RecordedSource(recording, speed=None, on_notice=notices.append)
         assert source.state == Connecting(1)
         found = [message async for _, message in source.messages()]
     kept = [arguments(one) for one in found if isinstance(one, InfoEvent | InitialInfo)]
@@ -124,7 +132,7 @@ async def test_a_recording_shows_what_the_client_showed(tmp_path, scheduled):
     assert {kind: dict(source.mirror[kind]) for kind in source.mirror} == picture
     assert isinstance(source.state, Stopped)
     with read_recording(path) as recording:
-        source = Recorded(recording, speed=None)
+        source = RecordedSource(recording, speed=None)
         again = [event async for _, event in source.call_events()]
     assert len(again) > 100
     if scheduled:
@@ -155,7 +163,7 @@ async def test_a_gap(tmp_path, recorded):
     assert (syncing, synced, again, whole) == (Syncing(), Synced(), Syncing(), Synced())
     assert (str(lost.reason), str(failed.reason)) == ("the connection was lost", "ConnectFailed")
     assert gap == Gap(at(5), at(6.25), lost.reason)
-    assert isinstance(gap.reason, LossRecorded)
+    assert isinstance(gap.reason, RecordedLoss)
     assert stopped == Stopped(None)
     assert found[-1] == (at(7), InfoEvent("user", source.mirror.users[1], "updated"))
     assert {user.label for user in source.mirror.users.values()} == {"Mia"}
@@ -199,7 +207,7 @@ async def test_frames_that_cannot_be_read(tmp_path, recorded):
     found = [message async for _, message in source.messages()]
     assert found[-1] == Msg("hello")
     errors = [type(one).__name__ for one in notices if isinstance(one, Exception)]
-    assert errors == ["DecodeError", "ProtocolError"]
+    assert errors == ["DecodeError", "DecodeError", "ProtocolError"]
 
 
 async def test_each_connection_says_its_fields_anew(tmp_path, recorded):
@@ -235,7 +243,7 @@ async def test_synced(tmp_path, recorded):
     assert source.state == Synced()
     assert source.now() == at(0.25)
     assert await source.synced() is mirror
-    await source.read_on()
+    await source.read_to_end()
     assert [*mirror.users] == [1, 2, 3]
     source.check()
 
@@ -243,7 +251,7 @@ async def test_synced(tmp_path, recorded):
 async def test_a_picture_that_does_not_come(tmp_path, recorded):
     """A recording that ends before the picture is whole says so."""
     source = recorded(tmp_path / "day.rec", USERS[:1])
-    with pytest.raises(RecordingError, match="line 3: the recording ends before the picture is"):
+    with pytest.raises(RecordingError, match="line 3: the recording ends before"):
         await source.synced()
 
 
@@ -252,7 +260,7 @@ async def test_all_before_the_damage_is_used(tmp_path, recorded, opened):
     path = tmp_path / "day.rec"
     recorded(path, USERS)
     path.write_bytes(path.read_bytes()[:-20])
-    source = Recorded(opened(path), speed=None)
+    source = RecordedSource(opened(path), speed=None)
     found = []
     with pytest.raises(RecordingError, match="line 4: the recording breaks off"):
         async for _, message in source.messages():
@@ -260,8 +268,8 @@ async def test_all_before_the_damage_is_used(tmp_path, recorded, opened):
     assert found == [FieldSpec, InitialInfo]
     assert [*source.mirror.users] == [1, 2]
     assert isinstance(source.state.reason, RecordingError)
-    source = Recorded(opened(path), speed=None)
-    await source.read_on()
+    source = RecordedSource(opened(path), speed=None)
+    await source.read_to_end()
     assert [*source.mirror.users] == [1, 2]
     with pytest.raises(RecordingError):
         source.check()

@@ -94,7 +94,7 @@ from basix_ws_cti import (
     feed_url,
     to_dict,
 )
-from basix_ws_cti.mirror.phone_numbers import plain_number, same_number
+from basix_ws_cti.mirror.phone_numbers import normalise_number, same_number
 from basix_ws_cti.states import Calling, OtherState, Park, State
 from basix_ws_cti.terms import Limits, Regex, as_text, decode
 
@@ -381,7 +381,7 @@ def a_kind_that_nobody_knows() -> str | None:
     assert_type(decode(b"\x83a\x01", Limits(depth=1)), Any)
     assert_type(Regex("a", []).source, Any)
     assert_type(same_number("1", "2"), bool)
-    return as_text(decode(b"\x83j")) or plain_number("1")
+    return as_text(decode(b"\x83j")) or normalise_number("1")
 
 
 def every_call_event_is_matched(event: CallEvent) -> Party | None:

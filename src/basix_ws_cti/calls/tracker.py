@@ -93,7 +93,7 @@ class CallTracker:
         self._gap_started = None
         return self._events
 
-    def steps(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
+    def apply_stepwise(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
         """The same a step at a time: what came of one change after another."""
         for change in _in_order(changes):
             self._events = []

@@ -21,7 +21,7 @@ from basix_ws_cti.elements import (
 )
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.mirror import Mirror
-from basix_ws_cti.mirror.phone_numbers import plain_number
+from basix_ws_cti.mirror.phone_numbers import normalise_number
 from basix_ws_cti.states import Calling, Park, Voicemail
 
 INITIAL = "initial"
@@ -156,13 +156,13 @@ class Filters:
         asked = (
             (self.users, lambda: _names(told.users, mirror["user"], itself, User)),
             (self.groups, lambda: _names(told.groups, mirror["group"], itself, Group)),
-            (self.numbers, lambda: map(plain_number, told.numbers)),
+            (self.numbers, lambda: map(normalise_number, told.numbers)),
         )
         return all(not wanted or not wanted.isdisjoint(names()) for wanted, names in asked)
 
 
 def _plain(number: str) -> str:
-    plain = plain_number(number)
+    plain = normalise_number(number)
     if plain is None:
         raise UsageError(f"--number takes a telephone number, not {number!r}")
     return plain

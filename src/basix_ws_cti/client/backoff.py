@@ -1,6 +1,6 @@
-"""When to try again: how long a client waits between attempts, and when it gives up.
+"""Delays between connection attempts, and errors that a retry cannot fix. No clock.
 
-Pure: seconds in, seconds out. docs/explanation/mirror.md has the table of failures.
+docs/explanation/mirror.md lists all failures and how the client reacts to them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from basix_ws_cti.exceptions import (
     UsageError,
 )
 
-# A fresh credential that is refused may have died on the way; three in a row have not.
+# Refusals in a row after which fresh credentials count as wrong. A single ticket can expire on the
+# way to the PBX.
 FRESH_REFUSALS = 3
 
-# A server that asks for more than an hour is not believed.
+# Seconds. A longer pause that a server demands is cut: the client would seem dead.
 MAX_RETRY_AFTER = 3600.0
 
 _TRANSIENT_STATUSES = frozenset({408, 429})  # Request Timeout, Too Many Requests
@@ -32,48 +33,57 @@ _TRANSIENT_STATUSES = frozenset({408, 429})  # Request Timeout, Too Many Request
 
 @define
 class Backoff:
-    """Delays that double from ``first`` to ``longest`` seconds, each from its range's upper half.
+    """Exponential backoff with jitter.
 
-    The lower bound keeps a server that accepts and closes from being hammered, the chance
-    keeps a thousand clients from coming back in the same second.
+    The upper bound of the delay doubles with each attempt from ``initial`` to ``maximum``; each
+    delay is drawn from the upper half of its range. The lower bound protects a server that accepts
+    and closes connections; the jitter keeps a thousand clients from reconnecting in one second.
     """
 
     initial: float = 1.0
+    """Upper bound of the first delay, in seconds."""
+
     maximum: float = 60.0
+    """Upper bound of all delays, in seconds."""
+
     rng: random.Random = Factory(random.Random)
+    """Source of the jitter."""
+
     _attempts: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         if not 0 < self.initial <= self.maximum < math.inf:
             raise UsageError(
-                f"delays grow from first to longest, which {self.initial} and {self.maximum} don't"
+                f"invalid backoff: initial={self.initial}, maximum={self.maximum}; "
+                "both must be finite, and 0 < initial <= maximum"
             )
 
     def delay(self, *, at_least: float = 0.0) -> float:
-        """Seconds until the next attempt: so many that were asked for, and the draw on top.
+        """Return the seconds until the next attempt: ``at_least`` plus the drawn delay.
 
-        On top, lest all who were told the same time come back in the same second.
+        The draw is added so that clients with the same ``at_least`` do not reconnect together.
         """
         ceiling = min(self.maximum, self.initial * 2 ** min(self._attempts, 32))
         self._attempts += 1
         return at_least + self.rng.uniform(ceiling / 2, ceiling)
 
     def reset(self) -> None:
-        """Begin again with the first delay."""
+        """Start again with the initial delay."""
         self._attempts = 0
 
 
 def is_final(error: Exception, *, was_synced: bool, fresh_credentials: bool, refusals: int) -> bool:
-    """Whether trying again can't help.
+    """Return True if a retry cannot fix the error.
 
-    ``was_synced``: the client had a picture before; ``fresh_credentials``: each attempt has
-    a new one; ``refusals``: logins refused in a row with a 401, this one included.
+    - ``was_synced``: the client's state was current at least once.
+    - ``fresh_credentials``: each attempt uses new credentials.
+    - ``refusals``: logins refused in a row with HTTP 401, this one included.
     """
     match error:
         case UsageError() | CertificateError() | ConnectionReplaced() | LoggedOut():
             return True
         case ConnectionLimitReached():
-            # After a picture, it may be our own dead socket that the PBX still counts.
+            # The PBX may still count this client's own lost connection.
             return not was_synced
         case AuthenticationError(status=401):
             return not fresh_credentials or refusals >= FRESH_REFUSALS
@@ -82,14 +92,15 @@ def is_final(error: Exception, *, was_synced: bool, fresh_credentials: bool, ref
     return False
 
 
-def wait_at_least(error: BaseException | None, longest: float, now: datetime) -> float:
-    """Seconds that a failure asks for before the next attempt; 0: nothing special.
+def minimum_delay(error: BaseException | None, maximum: float, now: datetime) -> float:
+    """Return the seconds that a failure demands before the next attempt; usually 0.
 
-    ``now``, aware, is what a Retry-After that is a date is told from (RFC 9110, section
-    10.2.3). One that can't be read asks for the longest delay.
+    - At the connection limit: ``maximum``.
+    - With a Retry-After header (RFC 9110, section 10.2.3): its seconds, or the time from ``now``
+      (aware) until its date; ``maximum`` if it is unreadable.
     """
     if isinstance(error, ConnectionLimitReached):
-        return longest
+        return maximum
     if not isinstance(error, HandshakeError) or error.retry_after is None:
         return 0.0
     text = error.retry_after.strip()
@@ -101,8 +112,8 @@ def wait_at_least(error: BaseException | None, longest: float, now: datetime) ->
         try:
             date = parsedate_to_datetime(text)
         except ValueError:
-            return longest
-        # A date without a zone is none of HTTP's, which are all GMT.
+            return maximum
+        # HTTP dates are always GMT; a date without a zone is read as GMT.
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
         seconds = (date - now).total_seconds()
     return min(MAX_RETRY_AFTER, seconds) if seconds > 0 else 0.0

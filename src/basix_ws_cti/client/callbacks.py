@@ -1,4 +1,4 @@
-"""Functions that are called back: sync ones at once, async ones by a task of their own."""
+"""Callbacks: synchronous ones are called at once, asynchronous ones by one task each."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# A synchronous callback that takes so many seconds keeps pings from being answered.
+# Seconds. A synchronous callback that takes longer delays the answers to the PBX's pings.
 SLOW_CALLBACK = 1.0
 
-# Seconds that callbacks have at the end, and once more after they were cancelled.
-PATIENCE = 0.2
+# Seconds that asynchronous callbacks have to finish when the client stops, and once more after they
+# were cancelled.
+FINISH_TIMEOUT = 0.2
 
 
 class Callbacks:
-    """What is called at each event; an event has a name and one item to tell.
+    """Registry of callbacks by event name; each event carries one item.
 
-    Whatever a callback raises is an ``"error"`` event itself, and harms nobody.
+    An exception in a callback is logged and becomes an ``"error"`` event. It affects no other
+    callback.
     """
 
     def __init__(self) -> None:
         self._callbacks: dict[str, dict[object, Callable[[Any], None]]] = {}
-        # Those who await asynchronous callbacks, and what they are given.
+        # Tasks that await asynchronous callbacks, with their queues.
         self._workers: dict[asyncio.Task[None], Subscription[Any]] = {}
 
     @property
     def queues(self) -> Iterable[Subscription[Any]]:
-        """What waits for asynchronous callbacks."""
+        """Queues of the asynchronous callbacks."""
         return self._workers.values()
 
     def add(
@@ -46,48 +48,49 @@ class Callbacks:
         callback: Callable[..., object],
         subscription: Subscription[Any],
         *,
-        told_elsewhere: bool = False,
+        is_fed: bool = False,
     ) -> Callable[[], None]:
-        """Call ``callback(item)`` at an event; returns the function that ends it.
+        """Register ``callback(item)`` for an event; return a function that unregisters it.
 
-        ``subscription`` is its queue if it is asynchronous, otherwise of that the filter
-        alone is used; ``told_elsewhere``: somebody else offers it the items, and the callback
-        is given a ``Lagged`` as well. To others that is an error event, for they know nothing
-        but the items.
+        ``subscription`` is the queue of an asynchronous callback; of a synchronous one only its
+        filter is used. With ``is_fed`` somebody else offers items to the queue, and the callback
+        also receives ``Lagged``; otherwise lost items become an ``"error"`` event.
         """
-        sort = callback_kind("a callback", callback)
-        if sort == "generator":
-            raise UsageError("a callback is an async generator, which nobody would iterate over")
+        kind = callback_kind("a callback", callback)
+        if kind == "generator":
+            raise UsageError(
+                "a callback must not be an async generator: use a function or a coroutine function"
+            )
         callbacks, token = self._callbacks.setdefault(event, {}), object()
-        if sort == "sync":
+        if kind == "sync":
             subscription.close()
             callbacks[token] = _filtered(callback, subscription.wants)
             return lambda: callbacks.pop(token, None) and None
-        if not told_elsewhere:
+        if not is_fed:
             callbacks[token] = subscription.offer
         worker = asyncio.get_running_loop().create_task(
-            self._serve(event, subscription, callback, takes_lagged=told_elsewhere),
+            self._serve(event, subscription, callback, takes_lagged=is_fed),
             name="basix_ws_cti callback",
         )
         self._workers[worker] = subscription
         worker.add_done_callback(lambda worker: self._workers.pop(worker, None) and None)
 
-        def end() -> None:
+        def unregister() -> None:
             callbacks.pop(token, None)
             subscription.close()
-            if worker is not asyncio.current_task():  # a callback may end itself
+            if worker is not asyncio.current_task():  # a callback may unregister itself
                 worker.cancel()
 
-        return end
+        return unregister
 
     def call(self, event: str, item: object) -> None:
-        """Tell of an event."""
+        """Call all callbacks of an event."""
         if callbacks := self._callbacks.get(event):
             for callback in tuple(callbacks.values()):
                 self._call(event, callback, item)
 
-    def current(self, event: str) -> Callable[[object], None]:
-        """A ``call`` for those who are registered now, as long as they are."""
+    def frozen(self, event: str) -> Callable[[object], None]:
+        """Return a ``call`` for the present callbacks of an event, while they are registered."""
         callbacks = self._callbacks.setdefault(event, {})
         tokens = tuple(callbacks)
 
@@ -104,38 +107,38 @@ class Callbacks:
         try:
             callback(item)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
-            if event != "error":  # or it would go round for ever
+            if event != "error":  # an error callback that raises would be called forever
                 self.report(error, callback)
         if (took := clock() - began) > SLOW_CALLBACK:
             _logger.warning(
-                "the callback %s for %ss kept the client from reading for %.1f s: make it async",
+                "slow callback: %s for %s blocked the client for %.1f s; make it async",
                 name_of(callback),
                 event,
                 took,
             )
 
     def report(self, error: BaseException, callback: object = None) -> None:
-        """Tell of an error; ``callback`` is what raised it, if one did."""
+        """Call the ``"error"`` callbacks; ``callback`` is the one that raised, if one did."""
         if callback is not None:
-            # Not its text: a user's exception may quote whom the call is from.
+            # The error's text is left out: it may quote a caller's name or number.
             _logger.error("a callback raised %s", type(error).__name__)
         self.call("error", error)
 
     async def finish(self) -> None:
-        """Let callbacks finish what they are at, then cancel them, and wait for neither long."""
-        me = asyncio.current_task()  # a callback may leave the block
-        workers = {worker for worker in self._workers if worker is not me}
+        """Wait for asynchronous callbacks, then cancel them; ``FINISH_TIMEOUT`` bounds both."""
+        this_task = asyncio.current_task()  # a callback may leave the client's block
+        workers = {worker for worker in self._workers if worker is not this_task}
         if not workers:
             return
         try:
-            _, workers = await asyncio.wait(workers, timeout=PATIENCE)
-        finally:  # who is cancelled here, and waits no longer, leaves none behind either
+            _, workers = await asyncio.wait(workers, timeout=FINISH_TIMEOUT)
+        finally:  # if this task is cancelled, the workers must end all the same
             for worker in workers:
                 worker.cancel()
         if workers:
-            _, workers = await asyncio.wait(workers, timeout=PATIENCE)
+            _, workers = await asyncio.wait(workers, timeout=FINISH_TIMEOUT)
         for _ in workers:
-            _logger.warning("a callback does not end though it was cancelled")
+            _logger.warning("a cancelled callback does not end")
 
     async def _serve(
         self,
@@ -145,6 +148,7 @@ class Callbacks:
         *,
         takes_lagged: bool,
     ) -> None:
+        """Await an asynchronous callback for one item after another."""
         try:
             async for item in items:
                 if isinstance(item, Lagged) and not takes_lagged:
@@ -154,37 +158,36 @@ class Callbacks:
                 try:
                     await callback(item)
                 except (Exception, asyncio.CancelledError) as error:
-                    # A callback's error harms nobody else.
                     if is_cancelled(error):
                         raise
-                    if event != "error":  # or it would go round for ever
+                    if event != "error":  # an error callback that raises would be called forever
                         self.report(error, callback)
                 if is_cancelled():
-                    return  # though the callback kept that to itself
+                    return  # the callback swallowed the cancellation
         except SubscriberLagged as error:
             self.report(error)
-        except Exception:  # noqa: BLE001, S110 - what ended the client is told elsewhere
+        except Exception:  # noqa: BLE001, S110 - the error that stopped the client is in its state
             pass
 
 
 def is_cancelled(error: BaseException | None = None) -> bool:
-    """Whether this task itself is to end, not something that a user's function waited for."""
+    """Return True if this task is being cancelled, and not just something it awaited."""
     task = asyncio.current_task()
-    mine = error is None or isinstance(error, asyncio.CancelledError)
-    return mine and task is not None and task.cancelling() > 0
+    is_cancellation = error is None or isinstance(error, asyncio.CancelledError)
+    return is_cancellation and task is not None and task.cancelling() > 0
 
 
 def name_of(callback: object) -> str:
-    """What a function is called in a log line."""
+    """Return a function's name for log lines."""
     return str(getattr(callback, "__qualname__", type(callback).__qualname__))
 
 
 def _filtered(
     callback: Callable[[Any], object], wants: Callable[[Any], bool] | None
 ) -> Callable[[Any], None]:
-    def tell(item: Any) -> None:
+    def call(item: Any) -> None:
         if wants is None or wants(item):
             callback(item)
 
-    tell.__qualname__ = name_of(callback)
-    return tell
+    call.__qualname__ = name_of(callback)
+    return call

@@ -1,7 +1,7 @@
-"""What a client may ask of the PBX.
+"""Commands to the PBX.
 
-A command is a JSON object that goes out as a text frame. The PBX does not reply: what a
-command does shows in later changes, for some commands in one that can be waited for.
+A command is a JSON object, sent as a text frame. The PBX does not reply. The effect of a command
+shows in later changes; for some commands it is known in which.
 """
 
 from __future__ import annotations
@@ -18,36 +18,40 @@ from basix_ws_cti.states import Park
 
 @frozen
 class Command:
-    """The JSON object ``sent``, and which change shows its effect; ``None``: none is known to."""
+    """A command and its effect."""
 
     sent: dict[str, Any]
-    shown_by: Callable[[Change], bool] | None = None
+    """JSON object that is sent."""
+
+    has_effect: Callable[[Change], bool] | None = None
+    """Returns True for the change that shows the command's effect; ``None``: it is unknown."""
 
     @property
     def name(self) -> str:
-        """What the command is called on the wire."""
+        """Name of the command on the wire."""
         return str(self.sent["cmd"])
 
 
 def hangup(uuid: str) -> Command:
-    """End a channel; it shows when the channel is gone."""
+    """Return the command that hangs up a channel; its effect is the channel's removal."""
 
-    def shown_by(change: Change) -> bool:
+    def has_effect(change: Change) -> bool:
         return isinstance(change, Removed) and (change.element_name, change.key) == (
             "channel",
             uuid,
         )
 
-    return Command({"cmd": "hangup", "uuid": uuid}, shown_by)
+    return Command({"cmd": "hangup", "uuid": uuid}, has_effect)
 
 
 def park(uuid: str, park_timeout: int | None = None, other_uuid: str | None = None) -> Command:
-    """Park a channel for ``park_timeout`` seconds; ``None``: for as long as the PBX likes.
+    """Return the command that parks a channel.
 
-    It shows when the channel, or the one at its other end, ``other_uuid``, is on a slot.
+    Its effect is that the channel, or ``other_uuid``, the one at its other end, is on a park slot.
+    ``park_timeout`` is in seconds; ``None``: the PBX's default.
     """
 
-    def shown_by(change: Change) -> bool:
+    def has_effect(change: Change) -> bool:
         return (
             not isinstance(change, Removed)
             and change.element_name == "channel"
@@ -57,7 +61,7 @@ def park(uuid: str, park_timeout: int | None = None, other_uuid: str | None = No
         )
 
     timeout = {} if park_timeout is None else {"timeout": park_timeout}
-    return Command({"cmd": "park", "uuid": uuid, **timeout}, shown_by)
+    return Command({"cmd": "park", "uuid": uuid, **timeout}, has_effect)
 
 
 def transfer(
@@ -67,18 +71,18 @@ def transfer(
     user_name: str | None = None,
     destination: str | None = None,
 ) -> Command:
-    """Send a channel on: for a user who talks it is the *other* leg, the caller's.
+    """Return the command that transfers a channel: for a user in a call, the *other* leg.
 
-    Raises ``UsageError`` when nothing says where to.
+    Raises ``UsageError`` if no target is given.
     """
-    where = {"user_id": user_id, "user_name": user_name, "destination": destination}
-    given = {name: value for name, value in where.items() if value is not None}
+    target = {"user_id": user_id, "user_name": user_name, "destination": destination}
+    given = {name: value for name, value in target.items() if value is not None}
     if not given:
-        raise UsageError("a transfer goes to a user_id, user_name or destination")
+        raise UsageError("transfer has no target: pass user_id, user_name or destination")
     return Command({"cmd": "transfer", "uuid": uuid, **given})
 
 
 def eavesdrop(plug_uuid: str, uuid: str, subcommand: str) -> Command:
-    """Listen in on the channel ``uuid`` through a media plug of one's own, ``plug_uuid``."""
+    """Return the command that listens to channel ``uuid`` through media plug ``plug_uuid``."""
     sent = {"cmd": "eavesdrop", "uuid": plug_uuid, "target_uuid": uuid, "subcommand": subcommand}
     return Command(sent)

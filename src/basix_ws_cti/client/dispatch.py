@@ -1,109 +1,113 @@
-"""Those who want to know what a client finds out, and how they are told."""
+"""Dispatcher: delivers changes, messages and call events to subscribers and callbacks."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from attrs import field, frozen
 
+from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.exceptions import NotConnectedError
-from basix_ws_cti.mirror.changes import Gap
+from basix_ws_cti.messages import Message
+from basix_ws_cti.mirror.changes import Change, Gap
 
 from .callbacks import Callbacks
 from .subscriptions import SubscriberSet
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from basix_ws_cti.calls.events import CallEvent
-    from basix_ws_cti.messages import Message
-    from basix_ws_cti.mirror.changes import Change
-
 
 @frozen
 class ChangeWaiter:
-    """Somebody waits for a change."""
+    """Future that the first matching change completes."""
 
-    fits: Callable[[Change], bool]
+    matches: Callable[[Change], bool]
+    """Returns True for the expected change."""
+
     seen: asyncio.Future[None] = field(factory=lambda: asyncio.get_running_loop().create_future())
+    """Completed by that change; fails when the client stops."""
 
 
 class Dispatcher:
-    """The subscribers of each sort of item, the callbacks, and whoever waits for one change.
+    """Delivers each item to all subscribers of its kind, and then to all callbacks.
 
-    Items are told in their order, and to all the same: a change before the events of calls
-    that came of it.
+    Every subscriber receives the items in the same order. An error in a filter or a callback is
+    reported to ``"error"`` callbacks and affects no other subscriber.
+
+    An item can become visible in the mirror or the calls before it is delivered (see
+    ``session.Session``). ``bind`` therefore fixes the recipients at the time of the call: a
+    subscriber that arrives later has seen the item already.
     """
 
     def __init__(self) -> None:
         self.changes: SubscriberSet[Any] = SubscriberSet()
         self.messages: SubscriberSet[Any] = SubscriberSet()
         self.calls: SubscriberSet[Any] = SubscriberSet()
-        self._sorts = (self.changes, self.messages, self.calls)
+        self._all_sets = (self.changes, self.messages, self.calls)
         self.callbacks: Callbacks = Callbacks()
         self.waiters: set[ChangeWaiter] = set()
 
     @property
     def lag(self) -> int:
-        """How many items wait to be taken."""
-        # A callback's subscription is in two places.
-        return sum(one.waiting for one in {*chain(*self._sorts), *self.callbacks.queues})
+        """Number of items that wait in queues."""
+        # The subscription of an asynchronous callback is in both collections.
+        queues = {*chain(*self._all_sets), *self.callbacks.queues}
+        return sum(queue.waiting for queue in queues)
 
     def publish_message(self, message: Message) -> None:
-        """Tell of a message."""
+        """Deliver a message."""
         self.callbacks.call(type(message).__name__, message)
         self.messages.offer(message, self.callbacks.report)
 
-    def publish(self, changes: Iterable[Change], events: Sequence[CallEvent]) -> None:
-        """Tell of a few changes, and what happened to calls by them."""
-        callbacks, report = self.callbacks, self.callbacks.report
-        # Who comes when told of the changes finds the calls as they are after them.
-        call_publisher = self.call_publisher() if events else None
-        for change in changes:
-            self.changes.offer(change, report)
-            callbacks.call("change", change)
-            if self.waiters:
-                self._see(change)
-        if call_publisher is not None:
-            for event in events:
-                call_publisher(event)
+    def publish_change(self, change: Change | Gap) -> None:
+        """Deliver a change to the subscribers of this moment."""
+        self.changes.offer(change, self.callbacks.report)
+        self.callbacks.call("change", change)
+        if self.waiters:
+            self._notify_waiters(change)
 
-    def change_publisher(self) -> Callable[[Change | Gap], None]:
-        """What tells of a change later, to those of now: who comes finds it in the mirror."""
-        subscribers, call = self.changes.current(), self.callbacks.current("change")
+    def bind(self, kind: Literal["change", "call"]) -> Callable[[Any], partial[None]]:
+        """Return a function that binds an item of this kind to the present subscribers.
 
-        def tell(change: Change | Gap) -> None:
+        The bound item delivers itself when it is called.
+        """
+        publish = self._change_publisher() if kind == "change" else self._call_publisher()
+        return partial(partial, publish)
+
+    def _change_publisher(self) -> Callable[[Change | Gap], None]:
+        subscribers, call = self.changes.frozen(), self.callbacks.frozen("change")
+
+        def publish(change: Change | Gap) -> None:
             subscribers.offer(change, self.callbacks.report)
             call(change)
-            self._see(change)
+            self._notify_waiters(change)
 
-        return tell
+        return publish
 
-    def call_publisher(self) -> Callable[[CallEvent], None]:
-        """What tells of a call later, to those of now: who comes finds it in the calls."""
-        subscribers, call = self.calls.current(), self.callbacks.current("call")
+    def _call_publisher(self) -> Callable[[CallEvent], None]:
+        subscribers, call = self.calls.frozen(), self.callbacks.frozen("call")
 
-        def tell(event: CallEvent) -> None:
+        def publish(event: CallEvent) -> None:
             subscribers.offer(event, self.callbacks.report)
             call(event)
 
-        return tell
+        return publish
 
-    def _see(self, change: Change | Gap) -> None:
-        for watch in tuple(self.waiters):
-            if not isinstance(change, Gap) and watch.fits(change) and not watch.seen.done():
-                watch.seen.set_result(None)
+    def _notify_waiters(self, change: Change | Gap) -> None:
+        for waiter in tuple(self.waiters):
+            if not isinstance(change, Gap) and waiter.matches(change) and not waiter.seen.done():
+                waiter.seen.set_result(None)
 
     def end(self, reason: Exception | None) -> None:
-        """There is nothing more to tell; ``reason``: what stopped the client, if anything did."""
-        for subscribers in self._sorts:
+        """End all subscriptions: with ``reason``, the error that stopped the client, if any."""
+        for subscribers in self._all_sets:
             for subscription in subscribers:
                 subscription.end(reason)
                 subscribers.discard(subscription)
         for queue in self.callbacks.queues:
             queue.end(reason)
-        for watch in self.waiters:
-            if not watch.seen.done():
-                watch.seen.set_exception(reason or NotConnectedError())
+        for waiter in self.waiters:
+            if not waiter.seen.done():
+                waiter.seen.set_exception(reason or NotConnectedError())

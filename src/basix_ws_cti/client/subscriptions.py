@@ -1,4 +1,12 @@
-"""Who is told what: subscribers with a bounded queue each, so that a slow one harms nobody."""
+"""Subscriptions: bounded queues, one per subscriber, so that a slow one delays no other.
+
+Coalescing (policy ``latest``), once more than ``size`` changes wait: ``_merged`` then holds one
+entry per element: the element as the subscriber knows it, and the last change. Invariant: applying
+the entries to what the subscriber knows gives the current state. A new change replaces the last
+change of its entry and moves the entry to the end. An element that was added and removed in the
+meantime leaves no entry. All gaps merge into one, from the start of the first to the end of the
+last.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, Literal, Self, TypeVar, cast
 from weakref import ReferenceType, ref
 
+from attrs import frozen
+
 from basix_ws_cti._internal.time_slice import SLICE_STEPS
 from basix_ws_cti.elements import Element
 from basix_ws_cti.exceptions import SubscriberLagged, UsageError
@@ -16,29 +26,47 @@ from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
 T = TypeVar("T")
 
 Policy = Literal["latest", "drop_oldest", "fail"]
+"""Reaction of a full queue; see ``Subscription``."""
 
+# Items that wait for one subscriber: at a hundred events per second, a pause of ten seconds.
 QUEUE_SIZE = 1024
 
-# A gap's place among what is merged: no kind has an empty name.
+# Key of the merged gap; no kind has an empty name.
 _GAP = ("", None)
 
-# A client holds its subscriptions weakly, and asyncio its tasks: a task that waits for one of
-# these is held here, as by anything else that it might wait for.
+# Subscriptions that a task is waiting for. Clients refer to subscriptions weakly, and asyncio
+# refers to tasks weakly; without this set both could be collected while the task waits.
 _waited_for: set[Subscription[Any]] = set()
 
 
+@frozen
+class _Merged(Generic[T]):
+    """Entry of a coalescing queue."""
+
+    known: Element | None
+    """Element as the subscriber knows it; ``None``: the subscriber does not know it."""
+
+    is_exact: bool
+    """False if ``known`` comes from a ``Removed``, whose element may contain news (a hang-up)."""
+
+    last: T
+    """Last change of the element."""
+
+
 class Subscription(Generic[T]):
-    """An async iterator over what is offered to it, from now on.
+    """Async iterator over the items that are offered from now on.
 
-    ``size`` items may wait. Beyond that, ``drop_oldest`` loses the oldest, and says so by a
-    ``Lagged`` in their place; ``fail`` ends the iteration with ``SubscriberLagged``;
-    ``latest`` (changes only) keeps, for each element, the way from what the subscriber knows
-    to what is: none is lost that still matters, and it always ends at the truth.
+    Up to ``size`` items wait. When the queue is full, ``policy`` decides:
 
-    Gaps too are merged then, into one from the first's beginning to the last's end; and of an
-    element that went and came again, ``old`` is what it was when it went.
+    - ``drop_oldest`` drops the oldest item; a ``Lagged`` in its place counts the dropped items.
+    - ``fail`` ends the iteration with ``SubscriberLagged``.
+    - ``latest`` (changes only) merges the waiting changes into one per element. A subscriber that
+      applies all changes ends up with the current state. Gaps merge into one, from the start of the
+      first to the end of the last. If an element was removed and added again, the ``old`` of the
+      merged change is the element before its removal.
 
-    Use it in a ``with`` block, or ``close()`` it, or let it be collected.
+    Close a subscription with its ``with`` block or ``close()``. One that is no longer referenced
+    ends by itself.
     """
 
     def __init__(
@@ -46,26 +74,24 @@ class Subscription(Generic[T]):
         policy: Policy,
         size: int,
         wants: Callable[[T], bool] | None,
-        leave: Callable[[Subscription[T]], None],
-        figures: Counter[str] | None = None,
+        on_close: Callable[[Subscription[T]], None],
+        counts: Counter[str] | None = None,
     ) -> None:
         if policy not in {"latest", "drop_oldest", "fail"}:
-            raise UsageError(f"policy is 'latest', 'drop_oldest' or 'fail', not {policy!r}")
+            raise UsageError(f"unknown policy {policy!r}: use 'latest', 'drop_oldest' or 'fail'")
         if size < 1:
-            raise UsageError(f"a queue holds at least one item, not {size}")
+            raise UsageError(f"size must be at least 1, got {size}")
         self.size = size
-        self._policy = policy
         self.wants = wants
-        self._leave = leave
-        self._figures = Counter() if figures is None else figures
+        self._policy = policy
+        self._on_close = on_close
+        self._counts = Counter() if counts is None else counts  # "missed" is incremented
         self._items: deque[T] = deque()
         self._missed = 0
         self._taken = 0
-        # latest, once more than `size` wait: kind and key (what stands for it, since a peer
-        # chooses it: see `keys`) -> what was known, whether just so (a Removed says what went,
-        # which may be news), what is last said. A dict would look longer and longer for the
-        # first of those that are left.
-        self._net: OrderedDict[tuple[str, object], tuple[Element | None, bool, T]] = OrderedDict()
+        # An OrderedDict removes its first entry in constant time; a dict skips the places of all
+        # entries that were removed before.
+        self._merged: OrderedDict[tuple[str, object], _Merged[T]] = OrderedDict()
         self._ready = asyncio.Event()
         self._ended: list[Exception | None] = []
 
@@ -80,28 +106,28 @@ class Subscription(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """How many items wait."""
-        return len(self._items) + len(self._net)
+        """Number of waiting items."""
+        return len(self._items) + len(self._merged)
 
     def close(self) -> None:
-        """Take nothing more, drop what waits; the iteration ends."""
-        self._leave(self)
+        """Drop all waiting items and end the iteration."""
+        self._on_close(self)
         self._items.clear()
-        self._net.clear()
+        self._merged.clear()
         self._missed = 0
         self.end(None)
 
     def end(self, reason: Exception | None) -> None:
-        """End the iteration after what waits: with ``reason``, or just so."""
+        """End the iteration after the waiting items, by raising ``reason`` if it is given."""
         if not self._ended:
             self._ended.append(reason)
             self._ready.set()
 
     def offer(self, item: T) -> None:
-        """Let an item wait, if the subscriber wants it."""
+        """Queue an item if the subscriber wants it."""
         if self._ended or (self.wants is not None and not self.wants(item)):
             return
-        if self._net:
+        if self._merged:
             self._merge(item)
         elif len(self._items) < self.size:
             self._items.append(item)
@@ -112,32 +138,32 @@ class Subscription(Generic[T]):
         elif self._policy == "drop_oldest":
             self._items.popleft()
             self._missed += 1
-            self._figures["missed"] += 1
+            self._counts["missed"] += 1
             self._items.append(item)
         else:
             self._items.clear()
-            self._leave(self)
+            self._on_close(self)
             self.end(SubscriberLagged(self.size))
         self._ready.set()
 
     async def __anext__(self) -> T | Lagged:
         while True:
             self._taken += 1
-            if self._taken % SLICE_STEPS == 0:  # who has much to take lets others have their turn
+            if self._taken % SLICE_STEPS == 0:  # a long queue must not block the event loop
                 await asyncio.sleep(0)
             if self._missed:
                 missed, self._missed = self._missed, 0
                 return Lagged(missed)
             if self._items:
                 return self._items.popleft()
-            if self._net:
-                item = _net_change(*self._net.popitem(last=False)[1])
+            if self._merged:
+                item = _net_change(self._merged.popitem(last=False)[1])
                 if item is None:
                     continue
                 return item
             if self._ended:
                 if self._ended[0] is not None:
-                    # Raised wherever somebody asks: it is not to hold all frames of them all.
+                    # Each raise would add its frames to the traceback and keep them alive.
                     raise self._ended[0].with_traceback(None)
                 raise StopAsyncIteration
             self._ready.clear()
@@ -151,27 +177,31 @@ class Subscription(Generic[T]):
         match item:
             case Added() | Changed() | Removed():
                 place = (item.element_name, item.key)
-                before = None
-                if isinstance(item, Changed):
-                    before = item.old
-                elif isinstance(item, Removed):
-                    before = item.element
-                exact = not isinstance(item, Removed)
-                known, exact, _ = self._net.pop(place, (before, exact, item))
-                if known is not None or not isinstance(item, Removed):  # else: came and went
-                    self._net[place] = (known, exact, item)
-            case _:  # a gap: there is nothing else among changes
-                waiting = self._net.pop(_GAP, None)
+                entry = self._merged.pop(place, None)
+                if entry is None:
+                    before = None
+                    if isinstance(item, Changed):
+                        before = item.old
+                    elif isinstance(item, Removed):
+                        before = item.element
+                    entry = _Merged(before, not isinstance(item, Removed), item)
+                else:
+                    entry = _Merged(entry.known, entry.is_exact, item)
+                if entry.known is not None or not isinstance(item, Removed):
+                    self._merged[place] = entry
+            case _:  # a gap, the only other item among changes
+                waiting = self._merged.pop(_GAP, None)
                 if waiting is not None:
-                    first, last = cast("Gap", waiting[2]), cast("Gap", item)
+                    first, last = cast("Gap", waiting.last), cast("Gap", item)
                     item = cast("T", Gap(first.started, last.ended, last.reason))
-                self._net[_GAP] = (None, True, item)
+                self._merged[_GAP] = _Merged(None, True, item)  # noqa: FBT003 - is_exact
 
 
 class SubscriberSet(Generic[T]):
-    """Subscriptions that are all told the same; nobody is kept alive for it.
+    """Subscriptions that receive the same items, held by weak references.
 
-    A subscription that nobody iterates over any more needs no closing.
+    The references are an immutable tuple that is replaced on each change. So iterating over it
+    stays safe when a callback subscribes or unsubscribes, and ``frozen`` copies nothing.
     """
 
     def __init__(self) -> None:
@@ -180,44 +210,48 @@ class SubscriberSet(Generic[T]):
     def __iter__(self) -> Iterator[Subscription[T]]:
         return iter([one for reference in self._references if (one := reference()) is not None])
 
-    def current(self) -> SubscriberSet[T]:
-        """Those who are told now, and nobody who comes later."""
-        those: SubscriberSet[T] = SubscriberSet()
-        those._references = self._references
-        return those
+    def frozen(self) -> SubscriberSet[T]:
+        """Return a set of the present subscribers, without any that come later."""
+        copy: SubscriberSet[T] = SubscriberSet()
+        copy._references = self._references
+        return copy
 
     def add(self, subscription: Subscription[T]) -> None:
-        """Tell it from now on."""
-        # Those that were collected go now, and not when they are: that may be in another thread.
+        """Add a subscriber."""
+        # Dead references are removed here and not by a weakref callback: the garbage collector may
+        # run in another thread.
         self._references = (*self._without(None), ref(subscription))
 
     def discard(self, subscription: Subscription[T]) -> None:
-        """Tell it no more; it may have gone already."""
+        """Remove a subscriber, if it is in the set."""
         self._references = self._without(subscription)
 
     def offer(self, item: T, report: Callable[[BaseException, object], None]) -> None:
-        """Offer an item to each; what their filters raise is reported and harms nobody."""
+        """Offer an item to each subscriber; report what a filter raises, and continue."""
         for reference in self._references:
             subscription = reference()
             if subscription is not None:
                 try:
                     subscription.offer(item)
-                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its filter's
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - of its filter
                     report(error, subscription)
 
-    def _without(self, left: Subscription[T] | None) -> tuple[ReferenceType[Subscription[T]], ...]:
-        return tuple(one for one in self._references if one() not in {None, left})
+    def _without(
+        self, removed: Subscription[T] | None
+    ) -> tuple[ReferenceType[Subscription[T]], ...]:
+        return tuple(one for one in self._references if one() not in {None, removed})
 
 
-def _net_change(known: Element | None, exact: bool, last: T) -> T | None:  # noqa: FBT001
-    """From what a subscriber knows to what was said last, in one change; ``None``: no way."""
+def _net_change(entry: _Merged[T]) -> T | None:
+    """Return the change from the known to the last element; ``None`` if there is no difference."""
+    known, last = entry.known, entry.last
     match last:
         case Removed():
             return None if known is None else last
         case Added(kind, element, synthetic) | Changed(kind, element, _, synthetic):
             if known is None:
                 return Added(kind, element, synthetic, position=last.position)  # type: ignore[return-value]
-            if exact and known == element:
+            if entry.is_exact and known == element:
                 return None
             return Changed(kind, element, known, synthetic, position=last.position)  # type: ignore[return-value]
     return last

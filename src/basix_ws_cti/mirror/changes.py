@@ -1,4 +1,4 @@
-"""Items of a stream of changes: elements that came, changed or went, gaps, and lost items."""
+"""Items of a stream of changes: elements added, changed and removed, gaps, and lost items."""
 
 from __future__ import annotations
 
@@ -12,84 +12,86 @@ from basix_ws_cti.elements import Element
 
 
 @frozen
-class Added:
-    """An element is there. ``synthetic``: no event said so, a comparison of pictures did.
-
-    ``position``, in all changes, is where an element that has no key stood in its
-    ``initial_info``: it stands for the key.
-    """
+class _ElementChange:
+    """Base of the three changes."""
 
     element_name: str
+    """Kind of the element, such as ``"channel"``."""
+
     element: Element
-    synthetic: bool = False
+    """The element as the PBX last described it."""
+
     position: int | str | None = field(default=None, kw_only=True, repr=False)
+    """Position in its ``initial_info`` of an element without a key; ``None`` for all others."""
 
     @property
     def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
+        """Key of the element in its mapping: its own key, or its ``position`` if it has none."""
         return self.element.key if self.position is None else self.position
 
 
 @frozen
-class Changed:
-    """An element is another now than it was: ``old``, and what it is, ``element``."""
+class Added(_ElementChange):
+    """An element appeared."""
 
-    element_name: str
-    element: Element
-    old: Element
     synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
+    """True if a comparison of two snapshots found the change, False if the PBX sent it."""
 
-    @property
-    def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
+
+@frozen
+class Changed(_ElementChange):
+    """An element has other values than before."""
+
+    old: Element
+    """The element before the change."""
+
+    synthetic: bool = False
+    """True if a comparison of two snapshots found the change, False if the PBX sent it."""
 
     @property
     def fields(self) -> dict[str, tuple[Any, Any]]:
-        """The fields that differ, by name: old value and new one. ``extra`` fields too."""
+        """Fields that differ, by name, with old and new value; includes ``extra`` fields."""
         names = [a.name for a in attrs.fields(type(self.element)) if a.name != "extra"]
         pairs = {name: (getattr(self.old, name), getattr(self.element, name)) for name in names}
-        before, now = self.old.extra, self.element.extra
-        for name in {**before, **now}:
-            pairs.setdefault(name, (before.get(name), now.get(name)))
+        before, after = self.old.extra, self.element.extra
+        for name in {**before, **after}:
+            pairs.setdefault(name, (before.get(name), after.get(name)))
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 @frozen
-class Removed:
-    """An element is gone: as the PBX described it last, a channel with how it ended."""
+class Removed(_ElementChange):
+    """An element is gone. A channel that hung up carries its hang-up."""
 
-    element_name: str
-    element: Element
     synthetic: bool = False
-    position: int | str | None = field(default=None, kw_only=True, repr=False)
-
-    @property
-    def key(self) -> int | str | None:
-        """The element's key; of one that has none, its ``position`` in its initial_info."""
-        return self.element.key if self.position is None else self.position
+    """True if a comparison of two snapshots found the change, False if the PBX sent it."""
 
 
 Change = Added | Changed | Removed
-"""Any of the changes."""
+"""Any change of an element."""
 
 
 @frozen
 class Gap:
-    """The client was blind from ``started`` to ``ended`` (aware, UTC), and why.
+    """A period in which changes of the PBX may have been missed.
 
-    Where the PBX fell silent, that is from its last sign of life on, a frame or a pong.
-    What happened meanwhile shows in the synthetic changes that follow, as far as it lasted.
+    The synthetic changes that follow a gap turn the state before it into the state after it.
+    Elements that came and went within the gap do not appear in them.
     """
 
     started: datetime
+    """Last sign of life of the lost connection, a frame or a pong (aware, UTC)."""
+
     ended: datetime
+    """Time at which the next snapshot was complete (aware, UTC)."""
+
     reason: Exception | None
+    """Error that ended the connection; ``None`` if it is unknown."""
 
 
 @frozen
 class Lagged:
-    """The subscriber was too slow: exactly ``missed`` items before the next are lost to it."""
+    """A slow subscriber lost items: its queue was full."""
 
     missed: int
+    """Exact number of items that were dropped before the next one."""

@@ -1,7 +1,15 @@
-"""The live picture of the PBX: messages in, changes out.
+"""Mirror of the PBX's current state: messages in, changes out. No I/O, no clock.
 
-Pure: no I/O, no clock. The picture is of the elements as they were sent; elements can't
-change, so what a holder has of one stays as it was.
+Invariants:
+
+- Elements are immutable. A holder of an element keeps the values it had.
+- ``apply`` and the comparisons return exactly the changes that lead from the state before to the
+  state after; a subscriber that applies every change ends up with the current state.
+- A channel ends once. ``_ended`` remembers the uuids of ended channels, because a PBX may send
+  an update after a hang-up: after a hang-up no event brings a channel back, after ``removed`` only
+  ``added`` does.
+- Long work is a generator: each ``next()`` is one short step, so that the caller can yield to its
+  event loop. The new state becomes visible in a single step.
 """
 
 from __future__ import annotations
@@ -29,97 +37,98 @@ from basix_ws_cti.messages import InfoEvent, InitialInfo, Message
 
 from .changes import Added, Change, Changed, Removed
 from .interning import Interner
-from .phone_numbers import plain_number
+from .phone_numbers import normalise_number
 
-# Channels that are gone and remembered, lest a late update bring one back. A PBX that ends a
-# hundred calls in a second would have to be late by minutes.
+# Uuids of ended channels that are remembered. A PBX that ends a hundred calls per second would have
+# to send an update minutes late before it revived a channel.
 MAX_ENDED_CHANNELS = 20_000
 
+# Values of the generated constructors' last arguments.
+_SENT = False  # synthetic: the PBX sent the change
+_COMPUTED = True  # synthetic: a comparison found it
 
-# Not synthetic, since an event said so, and of an element with a key, since it is kept.
-_SAID = False, None
-
-# Synthetic, since a comparison says so.
-_FOUND = True
-
+# Positional arguments in field order: element_name, element, position, …, synthetic.
 _added, _changed, _removed = constructor(Added), constructor(Changed), constructor(Removed)
 
 
 class _Store(Mapping[Any, Element]):
     """Read-only, live mapping of the elements of one kind by key, in order of arrival."""
 
-    __slots__ = ("__weakref__", "held")
+    __slots__ = ("__weakref__", "elements")
 
     def __init__(self) -> None:
-        self.held: dict[int | str, Element] = {}
+        self.elements: dict[int | str, Element] = {}
 
     def __getitem__(self, key: Any) -> Element:
-        return self.held[key]
+        return self.elements[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self.held
+        return key in self.elements
 
     def __iter__(self) -> Iterator[int | str]:
-        return iter(self.held)
+        return iter(self.elements)
 
     def __len__(self) -> int:
-        return len(self.held)
+        return len(self.elements)
 
     def __repr__(self) -> str:
         return repr(dict(self))
 
     def values(self) -> ValuesView[Element]:
-        return self.held.values()
+        return self.elements.values()
 
 
 class Mirror:
-    """What the PBX holds, as far as its messages tell.
+    """Current state of the PBX, built from its messages.
 
-    The mappings are read-only and live: they show what is there when they are looked at.
-    ``country_code`` is that of national telephone numbers, for ``channels_by_number``.
+    All mappings are read-only and live: they always show the current elements.
+
+    ``country_code`` (digits without ``+``) is the country of numbers written without one, for
+    ``channels_by_number``.
     """
 
     def __init__(self, *, country_code: str = "81") -> None:
         self._country_code = country_code
         self._stores: dict[str, _Store] = {}
-        # Empty ones that somebody holds, of kinds that nothing is known of, or any more.
-        self._idle: WeakValueDictionary[str, _Store] = WeakValueDictionary()
-        # Channels that ended, and whether it was by hanging up: then no event revives them.
-        self._gone: OrderedDict[int | str, bool] = OrderedDict()
+        # Empty mappings that a user still holds, of kinds without elements. If elements of the kind
+        # arrive, the same mapping shows them.
+        self._empty: WeakValueDictionary[str, _Store] = WeakValueDictionary()
+        # Ended channels by key, oldest first; True: by a hang-up, False: by ``removed``.
+        self._ended: OrderedDict[int | str, bool] = OrderedDict()
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{len(store)} {kind}" for kind, store in self._stores.items() if store)
-        return f"<Mirror {held or 'empty'}>"
+        counts = ", ".join(f"{len(store)} {kind}" for kind, store in self._stores.items() if store)
+        return f"<Mirror {counts or 'empty'}>"
 
-    # -- what there is ----------------------------------------------------------------
+    # -- elements by kind -------------------------------------------------------------
 
     def __getitem__(self, element_name: str) -> Mapping[int | str, Element]:
-        """The elements of any kind by key; none, for a kind that has not been heard of."""
+        """Return the elements of a kind by key; an empty mapping for an unknown kind."""
         store = self._stores.get(element_name)
-        return self._idle.setdefault(element_name, _Store()) if store is None else store
+        return self._empty.setdefault(element_name, _Store()) if store is None else store
 
     def __iter__(self) -> Iterator[str]:
-        """The kinds that have been heard of."""
+        """Iterate over the kinds that have elements."""
         return iter(tuple(kind for kind, store in self._stores.items() if store))
 
     @property
     def channels(self) -> Mapping[str, Channel]:
-        """Legs of calls, by uuid."""
+        """Call legs, by uuid."""
         return cast("Mapping[str, Channel]", self["channel"])
 
     @property
     def waiting_channels(self) -> Mapping[str, WaitingChannel]:
-        """Legs in ring queues and on park slots, by uuid (newer servers)."""
+        """Queued and parked call legs, by uuid (newer servers)."""
         return cast("Mapping[str, WaitingChannel]", self["channel_waiting"])
 
     @property
     def queued_channels(self) -> Mapping[str, QueuedChannel]:
-        """Legs in ring queues, by uuid (older servers)."""
+        """Queued call legs, by uuid (older servers)."""
         return cast("Mapping[str, QueuedChannel]", self["queued_channel"])
 
     @property
     def parked_channels(self) -> Mapping[str, ParkedChannel]:
-        """Legs on park slots, by uuid (older servers)."""
+        """Parked call legs, by uuid (older servers)."""
         return cast("Mapping[str, ParkedChannel]", self["parked_channel"])
 
     @property
@@ -134,7 +143,7 @@ class Mirror:
 
     @property
     def group_members(self) -> Mapping[int | str, GroupMember]:
-        """Memberships, by id, or ``"USER_ID:GROUP_ID"`` where the PBX sends none."""
+        """Group memberships, by id, or by ``"USER_ID:GROUP_ID"`` if the PBX sends no id."""
         return cast("Mapping[int | str, GroupMember]", self["group_member"])
 
     @property
@@ -144,25 +153,26 @@ class Mirror:
 
     @property
     def domain(self) -> Domain | None:
-        """The PBX's domain; ``None``: it has not been sent (older servers)."""
+        """The PBX's domain; ``None`` if the server sends none (older servers)."""
         return cast("Domain | None", next(iter(self["domain"].values()), None))
 
-    # -- looking things up ------------------------------------------------------------
+    # -- look-ups ---------------------------------------------------------------------
 
     def channels_of_user(self, user_id: int) -> list[Channel]:
-        """A user's legs."""
+        """Return the call legs of a user."""
         return [leg for leg in self.channels.values() if leg.user_id == user_id]
 
     def channels_of_group(self, group_id: int) -> list[Channel]:
-        """The legs that a group owns: callers in its queue, and its members' telephones."""
+        """Return the call legs of a group: callers in its queue and its members' ringing phones."""
         return [leg for leg in self.channels.values() if leg.group_id == group_id]
 
     def channels_by_number(self, number: str) -> list[Channel]:
-        """The legs that call or are called by a number, however it is written.
+        """Return the call legs whose calling or called number is ``number``.
 
-        See ``numbering``: withheld numbers and markers match nothing.
+        Numbers are compared in normal form (see ``phone_numbers``). Withheld numbers and markers
+        such as ``RINGING_PARK`` match nothing.
         """
-        wanted = plain_number(number, self._country_code)
+        wanted = normalise_number(number, self._country_code)
         if wanted is None:
             return []
         return [
@@ -170,77 +180,80 @@ class Mirror:
             for leg in self.channels.values()
             if wanted
             in {
-                plain_number(leg.calling_number, self._country_code),
-                plain_number(leg.called_number, self._country_code),
+                normalise_number(leg.calling_number, self._country_code),
+                normalise_number(leg.called_number, self._country_code),
             }
         ]
 
     def other_leg(self, channel: Channel) -> Channel | None:
-        """The channel at the other end; ``None``: there is none, or it is gone."""
-        other: object = channel.other_uuid  # as it was sent
+        """Return the channel at the other end; ``None`` if there is none or it has ended."""
+        other: object = channel.other_uuid  # any type: the PBX's value is kept as sent
         return self.channels.get(other) if isinstance(other, str) else None
 
     def members_of_group(self, group_id: int) -> list[User]:
-        """The users in a group, as far as they are known, in the order of their joining."""
+        """Return the known users of a group, in the order in which they joined."""
         ids = [m.user_id for m in self.group_members.values() if m.group_id == group_id]
         return [self.users[one] for one in ids if one is not None and one in self.users]
 
     def groups_of_user(self, user_id: int) -> list[Group]:
-        """The groups that a user is in, as far as they are known."""
+        """Return the known groups of a user."""
         ids = [m.group_id for m in self.group_members.values() if m.user_id == user_id]
         return [self.groups[one] for one in ids if one is not None and one in self.groups]
 
     def terminals_of_user(self, user_id: int) -> list[Terminal]:
-        """A user's terminals."""
+        """Return the terminals of a user."""
         return [one for one in self.terminals.values() if one.assoc_user_id == user_id]
 
     def user_by_extension(self, extension: str) -> User | None:
-        """The user with a main extension."""
+        """Return the user with this main extension; ``None`` if there is none."""
         return next((u for u in self.users.values() if u.main_extension == extension), None)
 
-    # -- keeping it true --------------------------------------------------------------
+    # -- updates ----------------------------------------------------------------------
 
     def apply(self, message: Message) -> list[Change]:
-        """Take in a message, and say what it changed.
+        """Apply a message and return the changes it made.
 
-        An ``initial_info`` replaces all there is of its kind: what differs are synthetic
-        changes. A channel is gone when it is hung up or ``removed``, whichever comes first,
-        and that is one ``Removed``. After a hang-up nothing brings it back; after a
-        ``removed``, only ``added`` does. The domain stays, even when ``removed``. An event
-        about an element without a key can't be kept, and changes nothing.
+        - An ``InitialInfo`` replaces all elements of its kind; the differences are synthetic
+          changes.
+        - A channel is removed when it hangs up or is ``removed``, whichever comes first: one
+          ``Removed``.
+        - The domain is kept, even when ``removed``.
+        - An event for an element without a key changes nothing, since it cannot be stored.
         """
         if isinstance(message, InfoEvent):
-            return self._event(message.element_name, message.element, message.event_name)
+            return self._apply_event(message.element_name, message.element, message.event_name)
         if isinstance(message, InitialInfo):
-            return [change for change in self._replace(message) if change is not None]
+            return [change for change in self._replace_kind(message) if change is not None]
         return []
 
-    def become(self, other: Mirror) -> list[Change]:
-        """Show what ``other`` shows, and say what differs; all of it is synthetic."""
-        return [change for change in self.swap(other) if change is not None]
+    def replace_with(self, other: Mirror) -> list[Change]:
+        """Take over the state of ``other`` and return the differences as synthetic changes."""
+        return [change for change in self.replace_stepwise(other) if change is not None]
 
-    def swap(self, other: Mirror) -> Generator[Change | None, None, None]:
-        """Show what ``other`` shows, at once. What differs comes a step at a time.
+    def replace_stepwise(self, other: Mirror) -> Generator[Change | None, None, None]:
+        """Take over the state of ``other`` at once; yield the differences step by step.
 
-        ``None`` is a step of which there is nothing to say.
+        The new state is visible when this method returns, before the first step. A step without a
+        difference yields ``None``.
         """
         replaced = []
         for kind in {**self._stores, **other._stores}:
             store = self._store(kind)
-            new = other._stores[kind].held if kind in other._stores else {}
-            replaced.append((kind, store.held, new))
-            store.held = new.copy()
+            new = other._stores[kind].elements if kind in other._stores else {}
+            replaced.append((kind, store.elements, new))
+            store.elements = new.copy()
             if kind not in other._stores:
-                self._idle[kind] = self._stores.pop(kind)
-        self._gone = other._gone.copy()
-        return _all_differences(replaced)
+                self._empty[kind] = self._stores.pop(kind)
+        self._ended = other._ended.copy()
+        return _differences(replaced)
 
-    def fill(
+    def load_stepwise(
         self, kind: str, elements: Mapping[int | str, Element]
     ) -> Generator[None, None, Iterator[Change | None]]:
-        """Take in an ``initial_info`` a step at a time; with the last the picture is another.
+        """Replace all elements of a kind, as an ``initial_info`` does.
 
-        Returns what differs, as ``swap`` does.
+        The steps only prepare the new state; the last one makes it visible. Returns an iterator
+        over the differences, as ``replace_stepwise`` does.
         """
         new: dict[int | str, Element] = {}
         interner = Interner()
@@ -250,24 +263,24 @@ class Mirror:
                 new[key] = element
             yield
         if kind == "channel":
-            for at in new:
-                self._gone.pop(at, None)
+            for key in new:
+                self._ended.pop(key, None)
         store = self._store(kind)
-        replaced = [(kind, store.held, new)]
-        store.held = new
-        return _all_differences(replaced)
+        replaced = [(kind, store.elements, new)]
+        store.elements = new
+        return _differences(replaced)
 
-    def _replace(self, message: InitialInfo) -> Iterator[Change | None]:
-        yield from (yield from self.fill(message.element_name, message.elements))
+    def _replace_kind(self, message: InitialInfo) -> Iterator[Change | None]:
+        yield from (yield from self.load_stepwise(message.element_name, message.elements))
 
     def _store(self, kind: str) -> _Store:
-        """The elements of a kind that a message is about."""
+        """Return the mapping of a kind; create it if necessary."""
         store = self._stores.get(kind)
         if store is None:
-            store = self._stores[kind] = self._idle.pop(kind, _Store())
+            store = self._stores[kind] = self._empty.pop(kind, _Store())
         return store
 
-    def _event(self, kind: str, element: Element, event_name: str) -> list[Change]:
+    def _apply_event(self, kind: str, element: Element, event_name: str) -> list[Change]:
         key = element.key
         if key is None:
             return []
@@ -278,56 +291,60 @@ class Mirror:
             if ended is None:
                 return []
             removed = ended
-        old = store.held.get(key)
+        old = store.elements.get(key)
         if removed:
-            store.held.pop(key, None)
-            return [] if old is None else [_removed(kind, element, *_SAID)]
+            store.elements.pop(key, None)
+            return [] if old is None else [_removed(kind, element, None, _SENT)]
         if old == element:
             return []
-        store.held[key] = element
+        store.elements[key] = element
         if old is None:
-            return [_added(kind, element, *_SAID)]
-        return [_changed(kind, element, old, *_SAID)]
+            return [_added(kind, element, None, _SENT)]
+        return [_changed(kind, element, None, old, _SENT)]
 
     def _has_ended(
         self, kind: str, key: int | str, element: AnyChannel, event_name: str
     ) -> bool | None:
-        """Whether a channel is gone with this event; ``None``: it was gone before."""
+        """Return True if this event ends the channel; ``None`` if it had ended before."""
         hung_up = _is_hung_up(element)
         removed = event_name == "removed"
-        gone = self._gone.get(key)
+        ended = self._ended.get(key)
         if kind == "channel":
-            if gone or (gone is False and event_name != "added"):
+            if ended or (ended is False and event_name != "added"):
                 return None
             if hung_up or removed:
-                if len(self._gone) >= MAX_ENDED_CHANNELS:
-                    self._gone.popitem(last=False)
-                self._gone[key] = hung_up
+                if len(self._ended) >= MAX_ENDED_CHANNELS:
+                    self._ended.popitem(last=False)
+                self._ended[key] = hung_up
             else:
-                self._gone.pop(key, None)
-        elif gone and not (hung_up or removed):
-            return None  # it does not wait any more
+                self._ended.pop(key, None)
+        elif ended and not (hung_up or removed):
+            return None  # a leg that has ended is no longer queued or parked
         return hung_up or removed
 
 
-def _all_differences(
+def _differences(
     replaced: list[tuple[str, dict[int | str, Element], dict[int | str, Element]]],
 ) -> Generator[Change | None, None, None]:
-    """What of each kind has to change for what was to be what is. Empties the list."""
+    """Yield the changes that turn old into new, kind by kind; empties the list.
+
+    ``replaced`` holds kind, old and new elements. One step looks at one element: it yields its
+    change or ``None``.
+    """
     while replaced:
         kind, old, new = replaced.pop(0)
-        for at, element in old.items():
-            gone = at not in new
-            yield _removed(kind, element, _FOUND, _position(at, element)) if gone else None
-        for at, element in new.items():
-            before = old.get(at)
+        for key, element in old.items():
+            gone = key not in new
+            yield _removed(kind, element, _position(key, element), _COMPUTED) if gone else None
+        for key, element in new.items():
+            before = old.get(key)
             if before is None:
-                yield _added(kind, element, _FOUND, _position(at, element))
+                yield _added(kind, element, _position(key, element), _COMPUTED)
             elif before != element:
-                yield _changed(kind, element, before, _FOUND, _position(at, element))
+                yield _changed(kind, element, _position(key, element), before, _COMPUTED)
             else:
                 yield None
-        # One by one: to free 50,000 elements takes its time as well.
+        # Free the old elements one by one: freeing 50,000 at once would block the event loop.
         left = [*old.values()]
         del old
         before = None
@@ -336,9 +353,9 @@ def _all_differences(
             yield None
 
 
-def _position(at: int | str, element: Element) -> int | str | None:
-    """What is kept by its position, having no key of its own, has that; else ``None``."""
-    return at if element.key is None else None
+def _position(key: int | str, element: Element) -> int | str | None:
+    """Return the key under which an element without its own key is stored, else ``None``."""
+    return key if element.key is None else None
 
 
 def _is_hung_up(element: Element) -> bool:

@@ -1,9 +1,12 @@
-"""When two telephone numbers are the same, however they are written.
+"""Comparison of telephone numbers that are written differently.
 
-The rule: separators count for nothing, full-width digits are digits, and a number with its
-country code (``+81…``, or ``010 81…`` dialled from Japan) is the national number with its
-leading zero. What holds anything but digits is no number: withheld callers (``anonymous``)
-and the PBX's markers (``RINGING_PARK…``, ``pickup_uuid.…``, ``media_plug``) match nothing.
+Rules:
+
+- Separators are ignored; full-width digits are digits.
+- A number with the own country code (``+81…``, or ``010 81…`` as dialled from Japan) equals the
+  national number with its leading zero.
+- A text with anything but digits is no number: withheld callers (``anonymous``) and the PBX's
+  markers (``RINGING_PARK…``, ``pickup_uuid.…``, ``media_plug``) match nothing.
 """
 
 from __future__ import annotations
@@ -12,31 +15,30 @@ import re
 import unicodedata
 from functools import lru_cache
 
-# Written between digits, and after a country code: +81 (0)3-1234-1234.
+# Separators between digits, and the zero in parentheses after a country code: +81 (0)3-1234-1234.
 _SEPARATORS = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015\u2212\u30fc]+")
 
-# What is dialled in Japan before a country code.
+# Prefix of international calls dialled in Japan.
 _INTERNATIONAL_PREFIX = "010"
 
-
-# Texts as long as a frame, of which the cache would hold thousands. With country code and
-# separators a number has some twenty characters; a marker with a uuid is none.
+# Characters of a number. With country code and separators a number has about twenty; the cache
+# below must not keep thousands of texts as long as a frame.
 MAX_NUMBER = 64
 
 
-def plain_number(text: str | None, country_code: str = "81") -> str | None:
-    """``text`` in the one form in which numbers are compared; ``None``: it is no number.
+def normalise_number(text: str | None, country_code: str = "81") -> str | None:
+    """Return a number in the form used for comparison; ``None`` if ``text`` is no number.
 
-    National numbers are digits, others ``+`` and digits. ``"03-1234-1234"``,
-    ``"0312341234"`` and ``"+81312341234"`` are all ``"0312341234"``.
+    National numbers become digits, others ``+`` and digits: ``"03-1234-1234"``,
+    ``"0312341234"`` and ``"+81312341234"`` all become ``"0312341234"``.
     """
     if not isinstance(text, str) or len(text) > MAX_NUMBER:
         return None
-    return _plain_number(text, country_code)
+    return _normalise(text, country_code)
 
 
-@lru_cache(maxsize=4096)  # the same few numbers come again and again
-def _plain_number(text: str, country_code: str) -> str | None:
+@lru_cache(maxsize=4096)  # a PBX sends the same few numbers again and again
+def _normalise(text: str, country_code: str) -> str | None:
     text = unicodedata.normalize("NFKC", text).strip()
     international = text.startswith("+")
     digits = _SEPARATORS.sub("", text.removeprefix("+"))
@@ -47,12 +49,12 @@ def _plain_number(text: str, country_code: str) -> str | None:
     if not international:
         return digits
     if digits.startswith(country_code):
-        # Some write the national zero too: +81 03…
+        # Some callers write the national zero as well: +81 03…
         return "0" + digits.removeprefix(country_code).removeprefix("0")
     return f"+{digits}"
 
 
 def same_number(one: str | None, other: str | None, country_code: str = "81") -> bool:
-    """Whether two texts are one telephone number. What is no number is the same as nothing."""
-    number = plain_number(one, country_code)
-    return number is not None and number == plain_number(other, country_code)
+    """Return True if both texts are the same telephone number; False if either is no number."""
+    number = normalise_number(one, country_code)
+    return number is not None and number == normalise_number(other, country_code)

@@ -38,6 +38,7 @@ from .disk import (
     Recording,
     read_recording,
 )
+from .player import RecordedLoss, Replay, replay
 
 __all__ = [
     "Anonymiser",
@@ -47,8 +48,11 @@ __all__ = [
     "Header",
     "LeftOut",
     "Lost",
+    "RecordedLoss",
     "Recorder",
     "Recording",
+    "Replay",
     "anonymise",
     "read_recording",
+    "replay",
 ]

@@ -1,64 +1,87 @@
-"""How a client stands, what it missed, and what it has done so far."""
+"""States of a client, and its statistics."""
 
 from __future__ import annotations
 
-from attrs import frozen
+from datetime import datetime
+
+from attrs import field, frozen
 
 
 @frozen
 class Connecting:
-    """Making an attempt; ``attempt`` counts from 1 since the last picture."""
+    """The client is trying to connect."""
 
     attempt: int
+    """Number of the attempt since the feed was last synced, starting with 1."""
 
 
 @frozen
 class Syncing:
-    """Connected, and being told what there is."""
+    """The client is connected, and the snapshot is arriving."""
 
 
 @frozen
 class Synced:
-    """The picture is whole, and follows every event."""
+    """The mirror shows the current state and follows every event."""
 
 
 @frozen
 class Disconnected:
-    """Not connected, because of ``reason``; the next attempt is in ``retry_in`` seconds.
-
-    ``None``: that is not known yet, the connection is being closed.
-    """
+    """The client is not connected."""
 
     reason: Exception
+    """Error that ended the connection or the attempt."""
+
     retry_in: float | None
+    """Seconds until the next attempt; ``None`` while the lost connection is being closed."""
+
+    last_heard: datetime | None = field(default=None, eq=False, kw_only=True, repr=False)
+    """Last sign of life, a frame or a pong, of a connection whose state was current (aware, UTC);
+    ``None`` for all others."""
 
 
 @frozen
 class Stopped:
-    """The end: ``None``, the block was left; else what can't be helped by trying again."""
+    """The client has stopped and will not connect again."""
 
     reason: Exception | None
+    """Error that a retry cannot fix; ``None`` if the client's block was left."""
 
 
 ClientState = Connecting | Syncing | Synced | Disconnected | Stopped
-"""Any of the states."""
+"""Any state of a client."""
 
 
 @frozen(kw_only=True)
 class Stats:
-    """What a client has done so far.
-
-    ``missed`` items were lost to slow subscribers, ``lag`` wait for them now.
-    ``last_frame_age`` is in seconds, ``None``: none came.
-    """
+    """Statistics of a client since it was created."""
 
     frames: int
+    """Frames received."""
+
     bytes: int
+    """Bytes of all frames received."""
+
     messages: dict[str, int]
+    """Messages received, by class name such as ``"InfoEvent"``."""
+
     connects: int
+    """Connections opened."""
+
     reconnects: int
+    """Connections opened after the first one."""
+
     gaps: int
+    """Gaps in the feed."""
+
     bad_frames: int
+    """Frames that could not be read."""
+
     missed: int
+    """Items that slow subscribers lost."""
+
     lag: int
+    """Items that are waiting for subscribers now."""
+
     last_frame_age: float | None
+    """Seconds since the last frame; ``None`` if none has arrived."""

@@ -36,9 +36,9 @@ def replay(
         must_be_a_terminal()
 
     async def follow() -> None:
-        from basix_ws_cti.sources.recorded import Recorded
+        from basix_ws_cti.sources.recorded import RecordedSource
 
-        source = Recorded(recording, speed=None if at_once or state else speed)
+        source = RecordedSource(recording, speed=None if at_once or state else speed)
         if top:
             from basix_ws_cti.board.feed_history import History
             from basix_ws_cti.cli.wallboard.app import run_top
@@ -52,7 +52,7 @@ def replay(
         if state:
             from .state import Looking, show_state
 
-            await source.read_on()
+            await source.read_to_end()
             looking = Looking(json=showing.json, kind=showing.kind)  # type: ignore[arg-type]
             await show_state(source, looking)
             source.check()

@@ -1,0 +1,50 @@
+"""Sending of commands, with or without waiting for their effect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError
+from basix_ws_cti.transport.connection import Connection
+
+from .commands import Command
+from .dispatch import ChangeWaiter, Dispatcher
+
+
+class CommandSender:
+    """Sends commands on the current connection; never sends one twice.
+
+    ``connection`` returns the open connection, or ``None``.
+    """
+
+    def __init__(self, connection: Callable[[], Connection | None], dispatcher: Dispatcher) -> None:
+        self._connection = connection
+        self._dispatcher = dispatcher
+
+    async def send(self, command: Command, confirm_timeout: float | None = None) -> None:
+        """Send a command; wait up to ``confirm_timeout`` seconds for its effect.
+
+        ``None`` does not wait, and neither does a command whose effect is not known. Raises
+        ``NotConnectedError`` without a connection, ``ConnectionLost`` if it breaks, and
+        ``CommandTimeout`` if the effect does not show in time.
+        """
+        connection = self._connection()
+        if connection is None:
+            raise NotConnectedError
+        if command.has_effect is None or confirm_timeout is None:
+            await connection.send(command.sent)
+            return
+        waiter = ChangeWaiter(command.has_effect)
+        self._dispatcher.waiters.add(waiter)
+        scope = asyncio.timeout(confirm_timeout)
+        try:
+            async with scope:
+                await connection.send(command.sent)
+                await waiter.seen
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise CommandTimeout(command.name, confirm_timeout) from None
+        finally:
+            self._dispatcher.waiters.discard(waiter)

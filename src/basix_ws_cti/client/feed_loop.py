@@ -1,0 +1,277 @@
+"""Feed loop: connects, reads, and retries until the client stops.
+
+One task does everything, so that messages are handled one after another. It drives a ``Session``
+from a socket and delivers what the session yields. Long work runs in time slices; between two
+slices the event loop serves other tasks, and the next message is read only when the work is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from basix_ws_cti._internal.time_slice import TimeSlice
+from basix_ws_cti.exceptions import (
+    BasixError,
+    ConnectFailed,
+    ConnectionLost,
+    DecodeError,
+    LoggedOut,
+    ProtocolError,
+    ResyncRequired,
+    SyncTimeout,
+)
+from basix_ws_cti.messages import (
+    FieldSpec,
+    InfoEvent,
+    InitialInfo,
+    Message,
+    Msg,
+    SystemMsg,
+    UnknownMessage,
+)
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.session.session import Session
+from basix_ws_cti.session.status import (
+    Connecting,
+    Disconnected,
+    Stopped,
+    Synced,
+    Syncing,
+)
+from basix_ws_cti.transport.connection import Connection
+
+from .callbacks import is_cancelled
+from .dispatch import Dispatcher
+from .keepalive import Keepalive
+from .reconnect import ReconnectPolicy
+from .state import StateHolder
+from .statistics import Statistics
+from .wall_clock import WallClock
+
+_logger = logging.getLogger(__name__)
+
+
+class FeedLoop:
+    """Runs a client's connections, one after another.
+
+    - ``name``: the feed's name in log lines; holds no secret.
+    - ``open_connection``: returns the context manager of one connection attempt.
+    - ``ping_interval``, ``ping_timeout``, ``sync_timeout``: in seconds; ``None``: no pings, no
+      limit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_connection: Callable[[], AbstractAsyncContextManager[Connection]],
+        *,
+        session: Session,
+        dispatcher: Dispatcher,
+        state: StateHolder,
+        statistics: Statistics,
+        reconnect: ReconnectPolicy,
+        ping_interval: float | None,
+        ping_timeout: float | None,
+        sync_timeout: float | None,
+    ) -> None:
+        self.connection: Connection | None = None
+        self._name = name
+        self._open_connection = open_connection
+        self._session = session
+        self._dispatcher = dispatcher
+        self._state = state
+        self._statistics = statistics
+        self._reconnect = reconnect
+        self._pings = {"interval": ping_interval, "timeout": ping_timeout}
+        self._sync_timeout = math.inf if sync_timeout is None else sync_timeout
+        self._sync_deadline = math.inf  # event-loop time; infinite once the state is current
+        self._attempts = 0  # since the state was last current
+        self._clock = WallClock()
+        self._slice: TimeSlice
+        self._deliver: dict[type[Any], Callable[[Any], object]] = {
+            partial: lambda bound: bound(),
+            **dict.fromkeys((Added, Changed, Removed, Gap), dispatcher.publish_change),
+            **dict.fromkeys(
+                (InfoEvent, InitialInfo, FieldSpec, SystemMsg, Msg, UnknownMessage),
+                dispatcher.publish_message,
+            ),
+            **dict.fromkeys((Syncing, Disconnected), state.enter),
+            Synced: self._enter_synced,
+        }
+
+    async def run(self) -> None:
+        """Connect and retry until an error is final or the task is cancelled."""
+        self._slice = TimeSlice()
+        reason: Exception | None = None
+        try:
+            while True:
+                self._attempts += 1
+                self._state.enter(Connecting(self._attempts))
+                reason = await self._attempt()
+                if self._reconnect.is_final(reason, was_synced=self._session.was_synced):
+                    break
+                _logger.warning("no feed from %s: %s", self._name, _loggable(reason))
+                self._dispatcher.callbacks.report(reason)
+                now = asyncio.get_running_loop().time()
+                delay = self._reconnect.delay_after(reason, now, datetime.now(UTC))
+                self._state.enter(Disconnected(reason, delay))
+                await asyncio.sleep(delay)
+        except asyncio.CancelledError:
+            self.stop(None)  # the block is left, or somebody cancels all tasks
+            raise
+        except Exception as error:  # a defect of this library must not end in silence
+            reason = error
+            _logger.exception("the client has a defect")
+        self.stop(reason)
+
+    def stop(self, reason: Exception | None) -> None:
+        """Enter the state ``Stopped`` and end all subscriptions."""
+        if self._state.has_stopped:
+            return
+        if reason is not None:
+            _logger.error("the client of %s stops: %s", self._name, _loggable(reason))
+        self._state.enter(Stopped(reason))
+        self._dispatcher.end(reason)
+
+    # -- one connection ---------------------------------------------------------------
+
+    async def _attempt(self) -> Exception:
+        """Connect and read until the connection ends; return the reason."""
+        await self._process(self._session.discard_snapshot())
+        reason: Exception
+        try:
+            async with self._open_connection() as connection:
+                self._statistics.counts["connects"] += 1
+                self.connection = connection
+                self._clock.synchronise(asyncio.get_running_loop().time())
+                await self._process(self._session.connected())
+                keepalive = Keepalive(
+                    connection, **self._pings, last_frame=lambda: self._statistics.last_frame
+                )
+                watch = asyncio.create_task(keepalive.run(), name="basix_ws_cti keepalive")
+                try:
+                    reason = await self._read_until_end(connection, keepalive)
+                finally:
+                    watch.cancel()
+        except asyncio.CancelledError as error:
+            if is_cancelled(error):
+                raise
+            reason = ConnectFailed("the credentials function was cancelled")
+        except Exception as error:  # noqa: BLE001 - a credentials function can raise anything
+            reason = error
+        finally:
+            self._forget_connection()
+        return reason
+
+    async def _read_until_end(self, connection: Connection, keepalive: Keepalive) -> Exception:
+        self._sync_deadline = asyncio.get_running_loop().time() + self._sync_timeout
+        try:
+            return self._lost(await self._read(connection), keepalive)
+        except StopAsyncIteration:
+            return self._lost(ConnectionLost(1000), keepalive)
+        except BasixError as error:
+            if not keepalive.timed_out:
+                return self._lost(error, keepalive)
+            timeout = self._pings["timeout"]
+            text = f"no answer to a ping within {timeout:g} s"
+            return self._lost(ConnectionLost(1006, text), keepalive)
+
+    async def _read(self, connection: Connection) -> Exception:  # noqa: C901 - the hot loop is one function
+        """Read messages until one of them ends the connection; return the reason."""
+        time_slice, session, statistics = self._slice, self._session, self._statistics
+        while True:
+            if time_slice.expired():
+                await time_slice.yield_to_loop()
+            if time_slice.now >= self._sync_deadline:
+                return SyncTimeout(self._sync_timeout)
+            try:
+                message = connection.waiting()
+                if message is None:
+                    message = await self._next_message(connection)
+                    time_slice.resumed()
+            except (DecodeError, ProtocolError) as error:
+                statistics.last_frame = time_slice.now
+                if self._reject(error):
+                    return ResyncRequired(error)
+                continue
+            if message is None:
+                await self._process(session.idle(self._clock.unix(time_slice.now)))
+                continue
+            statistics.last_frame = time_slice.now
+            statistics.messages[type(message)] += 1
+            notifications = session.receive(message, self._clock.unix(time_slice.now))
+            if type(notifications) is tuple:  # a single step
+                deliver = self._deliver
+                for item in notifications:
+                    deliver[type(item)](item)
+                if len(notifications) > 1:
+                    self._state.wake()
+            else:
+                await self._process(notifications)
+            if type(message) is SystemMsg and message.text == "logout":
+                return LoggedOut()
+
+    async def _next_message(self, connection: Connection) -> Message | None:
+        """Wait for a message; return ``None`` at the end of the quiet time or the sync time-out."""
+        if not self._session.is_syncing:
+            return await anext(connection)
+        quiet_at = self._clock.loop(self._session.quiet_at)
+        try:
+            async with asyncio.timeout_at(min(quiet_at, self._sync_deadline)):
+                return await anext(connection)
+        except TimeoutError:
+            # The timer also fires if the event loop was busy while a message arrived.
+            return connection.waiting()
+
+    async def _process(self, notifications: Iterable[Any]) -> None:
+        """Deliver notifications in time slices."""
+        time_slice = self._slice
+        for item in notifications:
+            if item is not None:
+                self._deliver[type(item)](item)
+            if time_slice.expired():
+                await time_slice.yield_to_loop()
+        self._state.wake()
+
+    def _enter_synced(self, state: Synced) -> None:
+        self._sync_deadline = math.inf
+        self._attempts = 0
+        self._reconnect.synced(self._slice.now)
+        self._state.enter(state)
+
+    def _reject(self, error: DecodeError | ProtocolError) -> bool:
+        """Report an unreadable frame; return True if the state is out of sync because of it."""
+        self._statistics.counts["bad_frames"] += 1
+        for reported in self._session.reject(error):
+            _logger.warning("a frame could not be read: %s", reported)
+            self._dispatcher.callbacks.report(reported)
+        # A malformed system_msg or msg says nothing about elements.
+        return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
+
+    def _lost(self, reason: Exception, keepalive: Keepalive) -> Exception:
+        """Mark the state as out of date from now on, or from the last sign of life on."""
+        now = asyncio.get_running_loop().time()
+        last_sign = keepalive.last_heard if keepalive.timed_out else now
+        last_heard = self._clock.last_heard(now, last_sign)
+        disconnected = self._session.lost(reason, self._clock.unix(now), last_heard)
+        if disconnected:
+            self._forget_connection()  # commands must fail at once from here on
+            self._state.enter(*disconnected)
+        return reason
+
+    def _forget_connection(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            self._statistics.add_closed(connection)
+
+
+def _loggable(reason: Exception) -> str:
+    """Return an error's text for a log; foreign errors may quote secrets: of them only the class."""
+    return str(reason) if isinstance(reason, BasixError) else type(reason).__name__

@@ -1,0 +1,256 @@
+"""Session: the state of one feed over all of its connections. No I/O, no clock.
+
+A driver owns the source of messages (a socket, a recording, a queue) and the clock. It reports what
+happens with ``connected``, ``receive``, ``reject``, ``idle`` and ``lost``; the session keeps the
+mirror and the calls up to date and yields notifications. Every driver therefore reports the
+same changes, call events and gaps for the same feed.
+
+The life of a connection::
+
+    connected --> [snapshot arrives] --> complete --> [events] --> lost
+                   nothing is visible     difference    changes     state is stale
+
+Invariants:
+
+- While a snapshot arrives, ``mirror`` and ``calls`` keep showing the last complete state. The new
+  state becomes visible at once, when the snapshot is complete.
+- Notifications of one moment come in this order: state, gap, changes, call events, message. When a
+  subscriber sees a change, the mirror and the calls already include it.
+- The changes between two complete states turn the first into the second.
+- ``None`` among the notifications is a pause point: the session has done a short step of long work,
+  and the driver may yield to its event loop before it continues. The driver must exhaust one
+  iterable before it calls the next method.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from basix_ws_cti.calls.events import CallEvent
+from basix_ws_cti.calls.model import Call
+from basix_ws_cti.calls.tracker import CallTracker
+from basix_ws_cti.exceptions import DecodeError, ProtocolError, UsageError
+from basix_ws_cti.messages import InfoEvent, InitialInfo, Message
+from basix_ws_cti.mirror.changes import Change, Gap
+from basix_ws_cti.mirror.mirror import Mirror
+from basix_ws_cti.mirror.snapshot import QUIET_TIME, SnapshotBuilder
+
+from .status import Disconnected, Synced, Syncing
+
+# Kinds of unreadable frames that are reported, once each. A peer could invent names without end.
+MAX_REPORTED_ERRORS = 100
+
+Notification = (
+    Syncing
+    | Synced
+    | Disconnected
+    | Gap
+    | Change
+    | CallEvent
+    | Message
+    | DecodeError
+    | ProtocolError
+)
+"""Anything that a session yields, apart from pause points."""
+
+Bind = Callable[[Literal["change", "call"]], Callable[[Any], Any]]
+"""Returns a function that binds items to the subscribers of this moment. See ``Session``."""
+
+
+def _no_binding(_: Literal["change", "call"]) -> Callable[[Any], Any]:
+    return lambda item: item
+
+
+class Session:
+    """State of one feed, driven by messages, idle time and lost connections.
+
+    ``now`` is always in seconds since the Unix epoch (UTC), as a float, and never goes back within
+    one connection.
+
+    - ``quiet_time``: seconds without a message after which a snapshot is complete.
+    - ``country_code``: country of numbers written without one, for the mirror.
+    - ``bind``: for drivers whose subscribers come and go while long work is in progress. Items
+      become visible in ``mirror`` and ``calls`` earlier than they are delivered; a subscriber that
+      arrives in between has seen them already and must not receive them. ``bind("change")`` or
+      ``bind("call")`` is called when items become visible; the function it returns is applied to
+      each of these items, and its result is yielded in the item's place.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet_time: float = QUIET_TIME,
+        country_code: str = "81",
+        bind: Bind = _no_binding,
+    ) -> None:
+        self.mirror: Mirror = Mirror(country_code=country_code)
+        self.is_synced: bool = False
+        self.was_synced: bool = False
+        self.gaps: int = 0
+        self._quiet_time = quiet_time
+        self._bind = bind
+        self._builder: SnapshotBuilder | None = None
+        self._tracker: CallTracker | None = None
+        self._gap_started: float | None = None
+        self._gap_reason: Exception | None = None
+        self._reported: set[str] = set()
+
+    @property
+    def calls(self) -> Mapping[str, Call]:
+        """Calls in progress, by id: read-only and live.
+
+        The session follows calls from the first access on. Access it before the first message to
+        see every call from its start.
+        """
+        return self.follow_calls().calls
+
+    @property
+    def quiet_at(self) -> float:
+        """Time at which the driver must call ``idle`` unless a message arrives before."""
+        return math.inf if self._builder is None else self._builder.quiet_at
+
+    @property
+    def is_syncing(self) -> bool:
+        """True while a snapshot arrives."""
+        return self._builder is not None
+
+    def follow_calls(self) -> CallTracker:
+        """Follow calls from now on, and return the tracker that does so."""
+        if self._tracker is None:
+            self._tracker = CallTracker(self.mirror.channels.values())
+        return self._tracker
+
+    def connected(self) -> list[Syncing]:
+        """Start a connection: its snapshot follows."""
+        self._builder = SnapshotBuilder(self._quiet_time)
+        self.is_synced = False
+        return [Syncing()]
+
+    def receive(self, message: Message, now: float) -> Iterable[Any]:
+        """Apply a message and return what follows from it.
+
+        Raises ``UsageError`` if no connection was started.
+        """
+        if self.is_synced:
+            # Nearly every message of a feed takes this branch; a list needs no pause points.
+            if type(message) is InfoEvent:
+                changes = self.mirror.apply(message)
+                if not changes:
+                    return (message,)
+                if self._tracker is None or not (events := self._tracker.apply(changes)):
+                    return (*changes, message)
+                return (*changes, *map(self._bind("call"), events), message)
+            if type(message) is InitialInfo:
+                return self._replace_kind(message)
+            return (message,)
+        if self._builder is None:
+            raise UsageError("the session has no connection: call connected() first")
+        return self._add_to_snapshot(self._builder, message, now)
+
+    def idle(self, now: float) -> Iterable[Any]:
+        """Complete the snapshot: no message arrived until ``quiet_at``."""
+        if self._builder is None or not self._builder.has_all_kinds:
+            return ()
+        return self._complete(self._builder, now)
+
+    def reject(self, error: DecodeError | ProtocolError) -> list[DecodeError | ProtocolError]:
+        """Return the error of an unreadable frame if it is the first of its kind, else nothing."""
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+        kind = f"{type(error).__name__} {problem}"
+        if kind in self._reported or len(self._reported) >= MAX_REPORTED_ERRORS:
+            return []
+        self._reported.add(kind)
+        return [error]
+
+    def lost(
+        self, reason: Exception, now: float, last_heard: float | None = None
+    ) -> list[Disconnected]:
+        """End the connection. From ``last_heard`` on, events may have been missed.
+
+        ``last_heard`` is the time of the connection's last sign of life; ``None``: ``now``.
+        Returns nothing if the state was not current, for then nothing changes for subscribers.
+        """
+        if not self.is_synced:
+            return []
+        self.is_synced = False
+        self._gap_started = now if last_heard is None else last_heard
+        self._gap_reason = reason
+        return [Disconnected(reason, None, last_heard=_utc(self._gap_started))]
+
+    def discard_snapshot(self) -> Iterator[None]:
+        """Free an incomplete snapshot step by step; it would block the event loop otherwise."""
+        if self._builder is not None:
+            for _ in self._builder.mirror.replace_stepwise(Mirror()):
+                yield None
+            self._builder = None
+
+    # -- snapshots --------------------------------------------------------------------
+
+    def _add_to_snapshot(
+        self, builder: SnapshotBuilder, message: Message, now: float
+    ) -> Iterator[Any]:
+        if builder.is_completed_by(message):
+            yield from self._complete(builder, now)
+            yield from self.receive(message, now)
+        else:
+            yield from builder.add(message, now)
+            yield message
+
+    def _complete(self, builder: SnapshotBuilder, now: float) -> Iterator[Any]:
+        """Make a complete snapshot the current state."""
+        self._builder = None
+        differences = self.mirror.replace_stepwise(builder.mirror)
+        gap = None
+        if self._gap_started is not None:
+            started = min(self._gap_started, now)
+            gap = Gap(_utc(started), _utc(now), self._gap_reason)
+            self._gap_started = self._gap_reason = None
+            self.gaps += 1
+        notifications = yield from self._collect(differences, gap)
+        self.is_synced = self.was_synced = True
+        yield Synced()
+        yield from _emptied(notifications)
+
+    def _replace_kind(self, message: InitialInfo) -> Iterator[Any]:
+        """Apply an ``initial_info`` that arrives after the snapshot was complete."""
+        differences = yield from self.mirror.load_stepwise(message.element_name, message.elements)
+        yield from _emptied((yield from self._collect(differences)))
+        yield message
+
+    def _collect(
+        self, differences: Iterator[Change | None], gap: Gap | None = None
+    ) -> Generator[None, None, deque[Any]]:
+        """Update the calls for all differences, and return the notifications in their order.
+
+        The mirror shows the differences already; each call event becomes visible with its step.
+        """
+        tracker = self._tracker
+        bind = self._bind("change")
+        leg_changes: list[Change | Gap] = [] if gap is None else [gap]
+        notifications = deque(map(bind, leg_changes))
+        for change in differences:
+            if change is not None:
+                notifications.append(bind(change))
+                if change.element_name == "channel":
+                    leg_changes.append(change)
+            yield None
+        if tracker is not None:
+            for events in tracker.apply_stepwise(leg_changes):
+                if events:
+                    notifications.extend(map(self._bind("call"), events))
+                yield None
+        return notifications
+
+
+def _emptied(notifications: deque[Any]) -> Iterator[Any]:
+    """Yield all notifications; each is freed once it is delivered."""
+    while notifications:
+        yield notifications.popleft()
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
