@@ -11,14 +11,33 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_imports import CALLS, CONNECTOR, CORE, FOUNDATION, LIVE
+import basix_ws_cti
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 TESTS = Path(__file__).parent
-MODULES = sorted((FOUNDATION | CORE | CONNECTOR | LIVE) - CALLS)
+SOURCES = Path(basix_ws_cti.__file__).parent
 
-# Their tests take next to no time.
-QUICK = ["callables", "callbacks", "commands", "endpoint", "exceptions", "messages", "status"]
+# Packages whose modules are each covered by the test file of the same name; those of ``calls`` are
+# covered by all tests in tests/calls.
+PACKAGES = ("_internal", "parsing", "mirror", "session", "transport", "client")
+MODULES = sorted(
+    [path.stem for path in SOURCES.glob("*.py") if path.stem not in {"__init__", "__main__"}]
+    + [
+        f"{package}/{path.stem}"
+        for package in PACKAGES
+        for path in SOURCES.joinpath(package).glob("*.py")
+        if path.stem != "__init__"
+    ]
+)
+
+# Modules whose tests take next to no time.
+QUICK = ["_internal/callables", "client/callbacks", "client/commands", "exceptions", "messages"]
+
+
+def own_tests(name):
+    """Return the path of a module's test file, below the folder of all tests."""
+    folder, _, module = name.rpartition("/")
+    return f"{folder}/test_{module}.py".lstrip("/")
 
 
 def uncovered(folder, names, files):
@@ -51,19 +70,19 @@ def uncovered(folder, names, files):
 def test_every_module_has_a_test_file():
     """Each module of the core has a test file of its name."""
     assert len(MODULES) >= 20
-    missing = [name for name in MODULES if not (TESTS / f"test_{name}.py").is_file()]
+    missing = [name for name in MODULES if not (TESTS / own_tests(name)).is_file()]
     assert missing == []
 
 
 def test_what_is_left_out_is_said(tmp_path):
     """The measure finds what a test file does not cover, line by line."""
-    said = uncovered(tmp_path, ["commands"], ["test_callables.py"])
-    assert "src/basix_ws_cti/commands.py" in said or "Coverage failure" in said, said
+    said = uncovered(tmp_path, ["client/commands"], [own_tests("_internal/callables")])
+    assert "src/basix_ws_cti/client/commands.py" in said or "Coverage failure" in said, said
 
 
 def test_quick_modules_are_covered(tmp_path):
     """The modules whose tests are quick are covered by these tests."""
-    files = [f"test_{name}.py" for name in QUICK]
+    files = [own_tests(name) for name in QUICK]
     assert uncovered(tmp_path, QUICK, files) == ""
 
 
@@ -71,7 +90,7 @@ def test_quick_modules_are_covered(tmp_path):
 @pytest.mark.parametrize("name", MODULES)
 def test_each_module_is_covered_by_its_own_test_file(name, tmp_path):
     """Every line and branch of a module is run by the test file of its name."""
-    assert uncovered(tmp_path, [name], [f"test_{name}.py"]) == ""
+    assert uncovered(tmp_path, [name], [own_tests(name)]) == ""
 
 
 @pytest.mark.skipif(not NIGHTLY, reason="runs all the tests of calls; BASIX_NIGHTLY=1")

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .client.subscriptions import Subscription
     from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
     from .mirror.mirror import Mirror
+    from .session.session import Session
     from .session.status import (
         ClientState,
         Connecting,
@@ -160,6 +161,7 @@ __all__ = [
     "RecordingError",
     "Removed",
     "ResyncRequired",
+    "Session",
     "Stats",
     "Stopped",
     "SubscriberLagged",
@@ -200,6 +202,7 @@ _LAZY = {
         "client.subscriptions": "Subscription",
         "mirror.changes": "Added Change Changed Gap Lagged Removed",
         "mirror.mirror": "Mirror",
+        "session.session": "Session",
         "session.status": """ClientState Connecting Disconnected Stats Stopped Synced Syncing""",
         "transport.address": "feed_url",
         "transport.connection": "Connection",
