@@ -403,11 +403,13 @@ print("asyncio" in sys.modules, "websockets" in sys.modules, callable(connect))
     assert run(code) == ["end", "1", "end", "True", "True", "True"]
 
 
-@pytest.mark.parametrize("name", ["connect", "Connection"])
-def test_the_connector_s_names(name):
-    """The connector's names are the package's, whether by attribute or by import."""
-    connection = importlib.import_module("basix_ws_cti.transport.connection")
-    assert getattr(basix_ws_cti, name) is getattr(connection, name)
+@pytest.mark.parametrize(
+    ("name", "module"), [("connect", "connector"), ("Connection", "connection")]
+)
+def test_the_connector_s_names(name, module):
+    """``connect`` and ``Connection`` are the package's, whether by attribute or by import."""
+    module = importlib.import_module(f"basix_ws_cti.transport.{module}")
+    assert getattr(basix_ws_cti, name) is getattr(module, name)
     assert run(f"from basix_ws_cti import {name}; print({name}.__name__)") == [name]
 
 

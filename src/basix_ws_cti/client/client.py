@@ -615,7 +615,7 @@ class Client(NotPicklable):
                     await connection.ping()
                 heard = loop.time()
             except TimeoutError:
-                if connection.frames_read == frames and not connection.holds_back:
+                if connection.frames_read == frames and not connection.is_paused:
                     self._silence = loop.time() - max(heard, self._last_frame or heard)
                     connection.abort()
                     return
@@ -652,7 +652,7 @@ class Client(NotPicklable):
             if time_slice.expired():
                 await time_slice.yield_to_loop()
             try:
-                message = connection.waiting()
+                message = connection.receive_nowait()
                 if message is None:
                     message = await self._next(connection)
                     time_slice.resumed()
@@ -680,7 +680,7 @@ class Client(NotPicklable):
                 return await anext(connection)
         except TimeoutError:
             # It was not quiet if the loop was kept from seeing what has come.
-            return connection.waiting()
+            return connection.receive_nowait()
 
     async def _run_sliced(self, steps: Generator[object, None, T]) -> T:
         """Take all steps, and let others have their turn in between; what that returns."""
