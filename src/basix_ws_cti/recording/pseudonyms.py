@@ -197,8 +197,8 @@ class Pseudonyms:
             return self._extension(digits)
         kept = 2 if _is_mobile(digits) else 1
         replaced = digits
-        # A landline must not become a mobile number: repeat until it is none. As each step is a
-        # permutation, different numbers stay different.
+        # A landline number must not become a mobile number: permute again until the kind is the
+        # same. Each step is a permutation, so different numbers stay different.
         while True:
             replaced = digits[:kept] + self._permute(replaced[kept:], f"national {digits[:kept]}")
             if _is_mobile(replaced) == (kept == 2):
@@ -209,8 +209,8 @@ class Pseudonyms:
         if len(digits) < 3 or _is_slot(digits):
             return digits
         shift = 1 + self._hash(f"turn {len(digits)}", 1)[0] % 8
-        # Park slots are kept, so no other number may become one: repeat until it is none. As each
-        # step is a permutation, different numbers stay different.
+        # Park slots are kept, so no other number may become one: permute again as long as the
+        # result is a slot. Each step is a permutation, so different numbers stay different.
         while True:
             first = digits[0]
             shifted = first if first == "0" else str(1 + (int(first) - 1 + shift) % 9)
