@@ -515,7 +515,7 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
 
 
 def decode_text(raw: bytes) -> str:
-    """Decode UTF-8, or Latin-1 if it is not valid UTF-8, so that no byte is lost."""
+    """Decode UTF-8, or Latin-1 if the bytes are not valid UTF-8, so that nothing is lost."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
