@@ -1,11 +1,11 @@
-"""Keep a log of all calls in a SQLite database, one row for each.
+"""Keep a log of all calls in a SQLite database, with one row per call.
 
     python examples/call_log.py calls.db --time-zone Asia/Tokyo
 
-It runs until Ctrl-C, or for so many ``--seconds``, and prints the last calls then. A call has its
-row from its beginning on, and is ``complete`` when it was seen from there to its end: neither
-a lost connection nor a restart of this program makes a second row, or a false one.
-Which PBX: see feed.py.
+It runs until Ctrl-C or for ``--seconds``, and then prints the last calls. The row is inserted
+when the call starts, and is marked ``complete`` when the whole call was observed. A lost
+connection or a restart of this program causes neither a second row nor a wrong one.
+feed.py chooses the PBX.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 TABLE = f"CREATE TABLE IF NOT EXISTS calls ({', '.join(COLUMNS)}, PRIMARY KEY (id))"
 
-# That it is not complete is true until it has been seen to end.
-BEGUN = """
+# A call is incomplete until its end was observed.
+INSERT_STARTED = """
 INSERT INTO calls (id, direction, started, caller_number, caller_name, caller_user_id,
     called_number, complete)
 VALUES (?, ?, ?, ?, ?, ?, ?, FALSE) ON CONFLICT DO NOTHING
 """
 
-ENDED = f"""
+UPSERT_ENDED = f"""
 INSERT INTO calls VALUES ({", ".join(f":{name}" for name in COLUMNS)})
 ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS)}
 WHERE NOT calls.complete
-"""  # noqa: S608 - the columns' names are ours
+"""  # noqa: S608 - the column names are constants
 
-LAST = """
+SELECT_LAST = """
 SELECT started, direction, coalesce(caller_name, caller_number, 'user ' || caller_user_id, '?'),
     called_number, coalesce(disposition || coalesce(' in ' || abandoned_in, ''), 'end not seen'),
     talking_us, complete
@@ -53,7 +53,7 @@ FROM (SELECT * FROM calls ORDER BY started DESC LIMIT ?) ORDER BY started, id
 
 
 def open_log(path: str) -> sqlite3.Connection:
-    log = sqlite3.connect(path, isolation_level=None)  # each row is there at once
+    log = sqlite3.connect(path, isolation_level=None)  # autocommit: each row is written at once
     try:
         log.execute("PRAGMA journal_mode = WAL")
         log.execute("PRAGMA synchronous = NORMAL")
@@ -64,35 +64,36 @@ def open_log(path: str) -> sqlite3.Connection:
     return log
 
 
-def begun(log: sqlite3.Connection, call: Call) -> None:
-    who = call.caller
-    caller = (who.number, who.name, who.user_id)
+def insert_started(log: sqlite3.Connection, call: Call) -> None:
+    caller = (call.caller.number, call.caller.name, call.caller.user_id)
     row = (call.id, call.direction, call.started, *caller, call.called_number)
-    log.execute(BEGUN, row)
+    log.execute(INSERT_STARTED, row)
 
 
-async def write(log: sqlite3.Connection) -> None:
+async def record_calls(log: sqlite3.Connection) -> None:
     async with feed("call_log") as pbx:
         client = Client(**pbx, full_events=True)
-        # Should the disk be slower than the PBX for long, it ends rather than leave calls out.
+        # If the disk stays slower than the PBX, stop with an error rather than lose calls.
         events = client.call_events(policy="fail", size=10_000)
         async with client:
             async for event in events:
                 match event:
                     case CallStarted(call):
-                        begun(log, call)
+                        insert_started(log, call)
                     case CallEnded(call):
-                        log.execute(ENDED, CallRecord.of(call).to_dict())
+                        log.execute(UPSERT_ENDED, CallRecord.of(call).to_dict())
 
 
 def table(log: sqlite3.Connection, zone: tzinfo, limit: int) -> Iterator[str]:
-    """The last calls, as lines."""
-    yield line("started", "direction", "caller", "called", "how it went", "talk", "")
-    for started, direction, caller, called, how, talk, complete in log.execute(LAST, [limit]):
+    """Yield the last calls as lines of a table, oldest first."""
+    yield line("started", "direction", "caller", "called", "result", "talk", "")
+    for started, direction, caller, called, result, talk, complete in log.execute(
+        SELECT_LAST, [limit]
+    ):
         local = (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=started)).astimezone(zone)
         talked = timedelta(seconds=talk // 1_000_000) if talk else ""
         note = "" if complete else "incomplete"
-        yield line(f"{local:%Y-%m-%d %H:%M:%S}", direction, caller, called, how, talked, note)
+        yield line(f"{local:%Y-%m-%d %H:%M:%S}", direction, caller, called, result, talked, note)
 
 
 def line(*cells: object) -> str:
@@ -100,16 +101,17 @@ def line(*cells: object) -> str:
 
 
 def fit(cells: Iterable[object], widths: Iterable[int]) -> Iterator[str]:
-    """Cells as wide as their columns. Japanese characters take two places each."""
+    """Yield cells padded or cut to the widths of their columns, in terminal columns."""
     for cell, width in zip(cells, widths, strict=True):
-        # Nobody outside is to write on our terminal with control characters in a name.
+        # A name may contain control characters, which could manipulate the terminal.
         text = "".join(c if c.isprintable() else "?" for c in str(cell or ""))
-        while (free := width - sum(places(c) for c in text)) < 0:
+        while (free := width - sum(columns(c) for c in text)) < 0:
             text = text[:-1]
         yield text + " " * free
 
 
-def places(char: str) -> int:
+def columns(char: str) -> int:
+    """Return the width of a character in a terminal: 2 for a Japanese one, else 1."""
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
@@ -118,25 +120,32 @@ def time_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise argparse.ArgumentTypeError(
-            f"no such time zone: {name} (tzdata brings them)"
+            f"unknown time zone {name!r}: on systems without time zones, install tzdata"
         ) from None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("database", help="a file; it is made if it is not there")
-    parser.add_argument("--time-zone", type=time_zone, default=UTC, help="such as Asia/Tokyo")
-    parser.add_argument("--seconds", type=float, help="end after that time")
-    parser.add_argument("--last", type=int, default=20, help="calls to print at the end")
+    parser.add_argument("database", help="path of the SQLite file, created if missing")
+    parser.add_argument(
+        "--time-zone",
+        type=time_zone,
+        default=UTC,
+        help="zone of the times, such as Asia/Tokyo (default UTC)",
+    )
+    parser.add_argument("--seconds", type=float, help="stop after this many seconds")
+    parser.add_argument(
+        "--last", type=int, default=20, help="number of calls to print at the end (default 20)"
+    )
     options = parser.parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese
+        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show Japanese
     try:
         log = open_log(options.database)
     except sqlite3.Error as error:
         sys.exit(f"call_log: {options.database}: {error}")
     try:
-        run(write(log), options.seconds)
+        run(record_calls(log), options.seconds)
     finally:
         print(*table(log, options.time_zone, options.last), sep="\n")
         log.close()

@@ -1,7 +1,7 @@
-"""What the larger examples share: which PBX they look at, and how they end.
+"""Shared code of the larger examples: choose the PBX, run, report errors in one line.
 
-With BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN set it is a real PBX, else the built-in
-simulator, made for the occasion.
+They connect to the PBX in BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN. Without BASIX_SERVER they
+start the built-in simulator.
 """
 
 from __future__ import annotations
@@ -21,22 +21,25 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def feed(app_name: str) -> AsyncIterator[dict[str, Any]]:
-    """Arguments for a ``Client``."""
+    """Yield the arguments of ``Client`` for a real or a simulated PBX."""
     if os.environ.get("BASIX_SERVER"):
         names = ("server", "domain", "token")
-        found = {name: os.environ.get(f"BASIX_{name.upper()}") for name in names}
-        if not all(found.values()):
-            raise UsageError("BASIX_SERVER goes with BASIX_DOMAIN and BASIX_TOKEN")
-        yield {**found, "app_name": app_name}
+        settings = {name: os.environ.get(f"BASIX_{name.upper()}") for name in names}
+        if not all(settings.values()):
+            raise UsageError("BASIX_SERVER requires BASIX_DOMAIN and BASIX_TOKEN: set all three")
+        yield {**settings, "app_name": app_name}
         return
-    from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - a real PBX does without
+    from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - not needed for a real PBX
 
     async with Simulator(speed=10, seed=1) as pbx:
         yield pbx.connect_args
 
 
 def run(work: Coroutine[Any, Any, None], seconds: float | None = None) -> None:
-    """Work for so many seconds, or until Ctrl-C; what ends it otherwise is said in one line."""
+    """Run ``work`` for ``seconds`` (``None``: without a limit) or until Ctrl-C.
+
+    An error of the library ends the program with one line on stderr and exit code 1.
+    """
 
     async def timed() -> None:
         timer = asyncio.timeout(seconds)

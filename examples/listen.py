@@ -1,7 +1,7 @@
-"""Listen to a PBX and print what happens in it, one line for each event; it stays connected.
+"""Print one line for each event of a PBX, and reconnect when the connection is lost.
 
-Without arguments it starts the built-in simulator and listens to that, for ten seconds or
-as many as ``--seconds`` says. A real PBX it follows until Ctrl-C::
+Without arguments it listens to the built-in simulator, for ten seconds or the time that
+``--seconds`` sets. It listens to a real PBX until Ctrl-C::
 
     BASIX_TOKEN=… python examples/listen.py --server bcs.brastel.com --domain acme \
         --app-name wallboard
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 
 def describe(message: Message | Lagged) -> str | None:
-    """One line about a message; ``None`` for those that say nothing to people."""
+    """Return one line about a message; ``None``: a message that is not shown."""
     match message:
         case FieldSpec():
             return None
         case InitialInfo(kind, elements):
             return row("now", kind, f"{len(elements)} of them")
         case InfoEvent(kind, element, event_name):
-            return row(event_name, kind, who(element), what(element))
+            return row(event_name, kind, subject(element), activity(element))
         case SystemMsg(text) | Msg(text):
             return row("message", "", text)
         case Lagged(missed):
@@ -60,9 +60,9 @@ def describe(message: Message | Lagged) -> str | None:
 
 
 def row(*cells: str) -> str:
-    """Cells in columns. Japanese characters are two columns wide."""
+    """Return cells aligned in columns; a Japanese character takes two columns."""
     widths = (8, 16, 44, 0)
-    # Nobody outside is to write on our terminal with control characters in a name.
+    # A name may contain control characters, which could manipulate the terminal.
     cells = tuple("".join(c if c.isprintable() else "?" for c in cell) for cell in cells)
     return " ".join(
         cell + " " * (width - columns(cell)) for cell, width in zip(cells, widths, strict=False)
@@ -70,12 +70,12 @@ def row(*cells: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How wide a text is in a terminal."""
+    """Return the width of a text in a terminal, in columns."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def who(element: Element) -> str:
-    """Whom an element is about."""
+def subject(element: Element) -> str:
+    """Return the parties of a channel, or the name of another element."""
     if not isinstance(element, Channel | WaitingChannel):
         return str(getattr(element, "label", None) or getattr(element, "name", None) or element.key)
     people = element.end_user.items if isinstance(element.end_user, EndUsers) else ()
@@ -83,8 +83,8 @@ def who(element: Element) -> str:
     return f"{caller} -> {element.called_number}"
 
 
-def what(element: Element) -> str:
-    """What a channel is doing, or how it ended."""
+def activity(element: Element) -> str:
+    """Return the state of a channel, or the reason why it ended."""
     if not isinstance(element, Channel | WaitingChannel):
         return ""
     if element.hangup is not None:
@@ -109,7 +109,7 @@ def what(element: Element) -> str:
 
 @contextlib.asynccontextmanager
 async def feed(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
-    """What ``Client`` needs: a real PBX's address, or that of a simulator made for it."""
+    """Yield the arguments of ``Client`` for a real or a simulated PBX."""
     if options.server:
         yield {
             "server": options.server,
@@ -119,7 +119,7 @@ async def feed(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
             "full_events": options.full_events,
         }
         return
-    from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - a real PBX does without
+    from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - not needed for a real PBX
 
     async with Simulator(speed=options.speed, seed=options.seed) as simulator:
         print(f"listening to the simulator at {simulator.url}")
@@ -127,7 +127,7 @@ async def feed(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
 
 
 async def listen(options: argparse.Namespace) -> None:
-    seen = itertools.count(1)
+    line_numbers = itertools.count(1)
     with contextlib.suppress(TimeoutError):
         async with (
             feed(options) as arguments,
@@ -140,34 +140,49 @@ async def listen(options: argparse.Namespace) -> None:
                 if line is None:
                     continue
                 print(line, flush=True)
-                if next(seen) == options.events:
+                if next(line_numbers) == options.events:
                     return
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--server", help="a real PBX: host, host:port or wss://host:port")
-    parser.add_argument("--domain", help="its domain; the token comes from BASIX_TOKEN")
-    parser.add_argument("--app-name", help="the name to connect under")
-    parser.add_argument("--full-events", action="store_true", help="the whole PBX's channels")
-    parser.add_argument("--events", type=int, help="end after that many lines")
-    parser.add_argument("--seconds", type=float, help="end after that time (simulator: 10)")
-    parser.add_argument("--speed", type=float, default=4, help="the simulator's (default 4)")
-    parser.add_argument("--seed", type=int, default=1, help="the simulator's (default 1)")
+    parser.add_argument(
+        "--server", help="address of a real PBX: host, host:port or wss://host:port"
+    )
+    parser.add_argument(
+        "--domain", help="name of the PBX domain; the token is read from BASIX_TOKEN"
+    )
+    parser.add_argument("--app-name", help="name of this application for the PBX")
+    parser.add_argument(
+        "--full-events", action="store_true", help="subscribe to every channel of the PBX"
+    )
+    parser.add_argument("--events", type=int, help="stop after this number of lines")
+    parser.add_argument(
+        "--seconds", type=float, help="stop after this many seconds (simulator: 10)"
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=4,
+        help="speed of the simulator, in times real time (default 4)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="random seed of the simulator (default 1)"
+    )
     options = parser.parse_args()
     if options.server and not (options.domain and options.app_name and "BASIX_TOKEN" in os.environ):
-        parser.error("--server goes with --domain, --app-name and the token in BASIX_TOKEN")
+        parser.error("--server requires --domain, --app-name and the token in BASIX_TOKEN")
     if not options.server and options.seconds is None:
         options.seconds = 10
-    # What goes wrong is printed here: once is enough.
+    # on_error prints the errors; without this handler they would also be logged to stderr.
     logging.getLogger("basix_ws_cti").addHandler(logging.NullHandler())
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese
+        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show Japanese
     try:
         asyncio.run(listen(options))
     except KeyboardInterrupt:
         print()
-    except BrokenPipeError:  # as with `| head`: nobody reads on
+    except BrokenPipeError:  # the reader of the pipe is gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BasixError as error:
         sys.exit(f"listen: {error}")

@@ -1,9 +1,9 @@
-"""A Prometheus endpoint: how the queues do, and how the feed does.
+"""A Prometheus endpoint with figures of queues, users and the feed.
 
     python examples/metrics.py --port 9100
     curl http://127.0.0.1:9100/metrics
 
-Needs ``prometheus_client``. Which PBX: see feed.py.
+Needs ``prometheus_client``. feed.py chooses the PBX.
 """
 
 from __future__ import annotations
@@ -27,61 +27,67 @@ if TYPE_CHECKING:
 
 Rows = tuple[tuple[str, str, bool], ...]
 
-# Of a group, in the last hour unless it says now: name, help, microseconds or not.
-QUEUE: Rows = (
-    ("waiting", "callers who wait now", False),
-    ("longest_wait", "how long the first of them has waited", True),
-    ("offered", "calls that left the queue", False),
-    ("answered", "of them, those that were answered", False),
-    ("abandoned", "of them, those whose caller gave up", False),
-    ("average_answer", "how long the answered waited on average", True),
-    ("maximum_answer", "how long the answered waited at most", True),
-    ("service_level", "the share that was answered within 20 seconds, 0 to 1", False),
+# Name and help text of each figure, and whether it is in microseconds. The figures cover the last
+# hour, except those that say "now".
+GROUP_FIGURES: Rows = (
+    ("waiting", "callers waiting now", False),
+    ("longest_wait", "wait time of the longest-waiting caller now", True),
+    ("offered", "calls offered: those that left the queue", False),
+    ("answered", "calls answered", False),
+    ("abandoned", "calls abandoned by the caller", False),
+    ("average_answer", "average wait time of answered calls (ASA)", True),
+    ("maximum_answer", "maximum wait time of answered calls", True),
+    ("service_level", "service level: share of calls answered within 20 s, 0 to 1", False),
 )
-USER: Rows = (
-    ("answered", "calls that the user answered", False),
-    ("missed", "calls that the user missed", False),
-    ("talked", "how long the user talked", True),
+USER_FIGURES: Rows = (
+    ("answered", "calls answered by the user", False),
+    ("missed", "calls missed by the user", False),
+    ("talked", "talk time of the user", True),
 )
-COUNTED = ("frames", "bytes", "reconnects", "gaps", "bad_frames", "missed")
+FEED_COUNTERS = ("frames", "bytes", "reconnects", "gaps", "bad_frames", "missed")
 
 
-def families(about: str, rows: Rows, figures: dict[tuple[str, str], Any]) -> list[Metric]:
-    """A metric for each row, with a sample for each of ``figures``, by id and label."""
+def families(subject: str, rows: Rows, figures: dict[tuple[str, str], Any]) -> list[Metric]:
+    """Return one metric per row, with one sample per id and label in ``figures``."""
     metrics: list[Metric] = []
     for name, text, is_duration in rows:
         unit = "_seconds" if is_duration else ""
-        family = GaugeMetricFamily(f"basix_{about}_{name}{unit}", text, labels=["id", "label"])
-        for labels, those in figures.items():
-            value = getattr(those, name)
+        family = GaugeMetricFamily(f"basix_{subject}_{name}{unit}", text, labels=["id", "label"])
+        for labels, values in figures.items():
+            value = getattr(values, name)
             if value is not None:
                 family.add_metric(labels, value / 1e6 if is_duration else value)
         metrics.append(family)
     return metrics
 
 
-class Figures(Collector):
-    """What is served: figured out when somebody asks."""
+class FeedCollector(Collector):
+    """Collector that computes all figures when Prometheus scrapes them."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._queues = QueueStats(window=3600, service_level=20)
         self._loop = asyncio.get_running_loop()
-        self._ahead: int | None = None  # microseconds of the PBX's clock before ours
-        client.on_call(self._take)
+        # Microseconds by which the PBX's clock is ahead of this machine's; None: not known yet.
+        self._clock_offset: int | None = None
+        client.on_call(self._apply)
 
-    def _take(self, event: CallEvent) -> None:
+    def _apply(self, event: CallEvent) -> None:
         self._queues.apply([event])
-        ahead = (event.call.ended or event.call.phase.started) - our_clock()
-        self._ahead = ahead if self._ahead is None else max(ahead, self._ahead)
+        # An event arrives after it happened, so the largest difference is the best estimate.
+        offset = (event.call.ended or event.call.phase.started) - local_time()
+        self._clock_offset = (
+            offset if self._clock_offset is None else max(offset, self._clock_offset)
+        )
 
     def collect(self) -> list[Metric]:
-        # The web server has threads of its own, and the client lives in its event loop.
-        return asyncio.run_coroutine_threadsafe(self.now(), self._loop).result(5)
+        # Prometheus' web server calls this in a thread; the client belongs to the event loop.
+        return asyncio.run_coroutine_threadsafe(self.metrics(), self._loop).result(5)
 
-    async def now(self) -> list[Metric]:
+    async def metrics(self) -> list[Metric]:
+        """Return all metrics; to be run in the client's event loop."""
         mirror, stats = self._client.mirror, self._client.stats
-        now = our_clock() + (self._ahead or 0)
+        now = local_time() + (self._clock_offset or 0)
         groups = {
             (str(key), group.label or ""): self._queues.group(key, now)
             for key, group in mirror.groups.items()
@@ -90,27 +96,32 @@ class Figures(Collector):
             (str(key), user.label or ""): self._queues.user(key, now)
             for key, user in mirror.users.items()
         }
-        messages = CounterMetricFamily("basix_feed_messages", "by sort", labels=["sort"])
-        for sort, count in stats.messages.items():
-            messages.add_metric([sort], count)
-        age = GaugeMetricFamily("basix_feed_last_frame_age_seconds", "since something came")
+        messages = CounterMetricFamily("basix_feed_messages", "messages by type", labels=["type"])
+        for message_type, count in stats.messages.items():
+            messages.add_metric([message_type], count)
+        age = GaugeMetricFamily("basix_feed_last_frame_age_seconds", "time since the last frame")
         if stats.last_frame_age is not None:
             age.add_metric([], stats.last_frame_age)
         return [
-            *families("group", QUEUE, groups),
-            *families("user", USER, users),
-            GaugeMetricFamily("basix_feed_synced", "1: all this is true", self._client.is_synced),
-            GaugeMetricFamily("basix_feed_lag", "items that wait for subscribers", stats.lag),
+            *families("group", GROUP_FIGURES, groups),
+            *families("user", USER_FIGURES, users),
+            GaugeMetricFamily(
+                "basix_feed_synced", "1: in sync with the PBX", self._client.is_synced
+            ),
+            GaugeMetricFamily("basix_feed_lag", "items queued for subscribers", stats.lag),
             *(
-                CounterMetricFamily(f"basix_feed_{name}", "since the start", getattr(stats, name))
-                for name in COUNTED
+                CounterMetricFamily(
+                    f"basix_feed_{name}", "total since the start", getattr(stats, name)
+                )
+                for name in FEED_COUNTERS
             ),
             messages,
             age,
         ]
 
 
-def our_clock() -> int:
+def local_time() -> int:
+    """Return the time of this machine's clock, in microseconds since the epoch."""
     return time.time_ns() // 1000
 
 
@@ -118,13 +129,13 @@ async def serve(port: int) -> None:
     async with feed("metrics") as pbx:
         client = Client(**pbx, full_events=True)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(Figures(client))
+        registry.register(FeedCollector(client))
         async with client:
             server, thread = start_http_server(port, "127.0.0.1", registry)
             print(f"http://127.0.0.1:{server.server_port}/metrics", flush=True)
             try:
                 async for _ in client.changes():
-                    pass  # until the client ends: then with its error
+                    pass  # ends when the client stops, with its error
             finally:
                 await asyncio.to_thread(server.shutdown)
                 server.server_close()
@@ -133,8 +144,13 @@ async def serve(port: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--port", type=int, default=9100, help="to listen on (0: any)")
-    parser.add_argument("--seconds", type=float, help="end after that time")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=9100,
+        help="TCP port to listen on; 0: any free one (default 9100)",
+    )
+    parser.add_argument("--seconds", type=float, help="stop after this many seconds")
     options = parser.parse_args()
     run(serve(options.port), options.seconds)
 

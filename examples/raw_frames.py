@@ -1,8 +1,8 @@
-"""Own the socket, and hand each frame to the parser: no asyncio in sight.
+"""Use your own WebSocket and pass each frame to the parser, without asyncio.
 
-With ``BASIX_URL`` set (``wss://DOMAIN:TOKEN@SERVER/basix/api/ws_cti?app_name=…``, as
-``feed_url()`` writes it) it reads a real PBX; without, the built-in simulator, in a thread
-of its own. It prints twenty events and ends.
+It reads the feed at ``BASIX_URL`` (``wss://DOMAIN:TOKEN@SERVER/basix/api/ws_cti?app_name=…``, as
+``feed_url()`` returns it). Without ``BASIX_URL`` it starts the built-in simulator in a thread.
+It prints twenty events and ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EVENTS = 20
 
 
 class Printer:
-    """The callbacks, as methods of one object."""
+    """The parser's callbacks as methods of one object."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -37,21 +37,21 @@ class Printer:
         print(f"{self.events:2} {element_name} {element.key} {event_name}")
 
     def on_system_msg(self, text: str) -> None:
-        print(f"the PBX says: {text}")
+        print(f"system message: {text}")
 
 
 @contextlib.contextmanager
 def simulated_feed() -> Iterator[str]:
-    """The URL of a simulator that runs in a thread for as long as the block."""
-    from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - a real PBX does without
+    """Yield the URL of a simulator that runs in a thread until the end of the block."""
+    from basix_ws_cti.simulator import Simulator  # noqa: PLC0415 - not needed for a real PBX
 
     with Simulator(speed=20) as pbx:
         yield feed_url(**pbx.connect_args)
 
 
 def main() -> None:
-    real = os.environ.get("BASIX_URL")
-    with contextlib.nullcontext(real) if real else simulated_feed() as url:
+    real_url = os.environ.get("BASIX_URL")
+    with contextlib.nullcontext(real_url) if real_url else simulated_feed() as url:
         printer = Printer()
         parser = MessageParser(printer)
         with connect(url, compression=None, proxy=None, max_size=2**26) as websocket:

@@ -1,12 +1,12 @@
-"""Read a PBX's feed from the Redis stream that redis_fanout.py publishes; typed.
+"""Read a PBX's feed from the Redis stream of redis_fanout.py into typed events.
 
     python examples/redis_consumer.py --redis redis://127.0.0.1:6379 --group wallboard
 
-It prints a line for each entry, and keeps the picture of the PBX; ``--save`` writes that to a
-file at the end. Each program that wants the feed has a ``--group`` of its own, in which Redis
-remembers how far it has read. An entry is acknowledged after it was handled: after a crash some
-come a second time, with the same id, and none is left out that the stream still has.
-Needs ``redis``, and nothing of basix_ws_cti.
+It prints a line for each entry and maintains the state of the PBX, which ``--save`` writes to a
+file at the end. Each program that reads the stream needs its own ``--group``, for which Redis
+stores the position. An entry is acknowledged after it was handled: after a crash, some entries are
+delivered a second time, with the same id, and none is lost that the stream still contains.
+Needs ``redis``, and not basix_ws_cti.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ Key = int | str
 Element = dict[str, Any]  # in the shape of basix_ws_cti.to_dict
 Call = dict[str, Any]  # the fields of basix_ws_cti.Call
 
-AT_ONCE = 100
+# Entries to request from Redis at a time.
+PAGE_SIZE = 100
 
-# Seconds that Redis has for an answer. The package's own time-out loses a Ctrl-C now and then
-# (asyncio.wait_for does, before Python 3.12).
-PATIENCE = 20
+# Maximum time in seconds for a reply of Redis. The package's own time-out is not used: it loses a
+# Ctrl-C now and then (asyncio.wait_for does, before Python 3.12).
+REPLY_TIMEOUT = 20
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All there is: elements by kind and key, and calls by id."""
+    """The complete state: elements by kind and key, and calls by id."""
 
     elements: dict[str, dict[Key, Element]]
     calls: dict[str, Call]
@@ -47,7 +48,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Change:
-    """An element was ``added``, ``changed`` or ``removed``; synthetic: while nobody looked."""
+    """An element was ``added``, ``changed`` or ``removed`` (``name``).
+
+    ``synthetic``: it happened while the publisher was disconnected.
+    """
 
     name: str
     kind: str
@@ -58,7 +62,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Gap:
-    """The publisher was blind for a while, between two times in ISO 8601."""
+    """The publisher was disconnected between two times, given in ISO 8601."""
 
     started: str
     ended: str
@@ -67,7 +71,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class CallEvent:
-    """Something happened to a call: ``CallStarted`` … ``CallEnded``, with what is special to it."""
+    """An event of a call, ``CallStarted`` … ``CallEnded``, with the other fields of the event."""
 
     name: str
     call: Call
@@ -78,6 +82,7 @@ Event = Snapshot | Change | Gap | CallEvent
 
 
 def decode(event: str, data: str) -> Event:
+    """Return the typed event of a stream entry."""
     values: dict[str, Any] = json.loads(data)
     match event:
         case "snapshot":
@@ -92,18 +97,19 @@ def decode(event: str, data: str) -> Event:
 
 
 @dataclass
-class Picture:
-    """What the PBX holds, as far as the stream has told, and the id of the last entry in it."""
+class PbxState:
+    """Elements and calls of the PBX after the entry with the id ``last``."""
 
     elements: dict[str, dict[Key, Element]] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
     last: tuple[int, int] = (0, 0)
 
-    def take(self, entry_id: str, event: Event) -> None:
+    def apply(self, entry_id: str, event: Event) -> None:
+        """Apply an entry, unless it is not newer than the last one."""
         run, _, number = entry_id.partition("-")
-        if self.last >= (place := (int(run), int(number))):
-            return  # it comes a second time, or was read ahead
-        self.last = place
+        if self.last >= (position := (int(run), int(number))):
+            return  # delivered a second time, or included in the state from the start
+        self.last = position
         match event:
             case Snapshot(elements, calls):
                 self.elements, self.calls = elements, calls
@@ -118,65 +124,66 @@ class Picture:
 
 
 class Reader:
-    """The reading end of a stream."""
+    """Reader of a Redis stream, for one consumer group."""
 
     def __init__(self, redis: Redis, stream: str, group: str) -> None:
         self._redis = redis
         self._stream = stream
         self._group = group
 
-    async def picture(self) -> Picture:
-        """The picture at the stream's end: from its newest snapshot, and what came after."""
+    async def current_state(self) -> PbxState:
+        """Return the state at the end of the stream: the newest snapshot and all later entries."""
         entries: list[tuple[str, Event]] = []
         before = "+"
         while not entries or not isinstance(entries[-1][1], Snapshot):
-            page: Any = await self._redis.xrevrange(self._stream, before, count=AT_ONCE)
+            page: Any = await self._redis.xrevrange(self._stream, before, count=PAGE_SIZE)
             if not page:
-                break  # nobody has published yet
+                break  # nothing has been published yet
             for entry_id, fields in page:
                 entries.append((entry_id, decode(**fields)))
                 if isinstance(entries[-1][1], Snapshot):
                     break
             before = f"({entries[-1][0]}"
-        picture = Picture()
+        state = PbxState()
         for entry_id, event in reversed(entries):
-            picture.take(entry_id, event)
-        return picture
+            state.apply(entry_id, event)
+        return state
 
     async def entries(self) -> AsyncIterator[tuple[str, Event]]:
-        """Each entry that this group has not acknowledged, and then each as it comes.
+        """Yield the entries that this group has not acknowledged, then new ones as they arrive.
 
-        Asking for the next one acknowledges those before, a handful at a time.
+        Entries are acknowledged page by page, once the last one of a page was handled.
         """
         try:
             await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
         except ResponseError as error:
-            if "BUSYGROUP" not in str(error):  # else it is there already
+            if "BUSYGROUP" not in str(error):  # "BUSYGROUP": the group exists already
                 raise
-        after = "0"  # what was delivered to us before, and not acknowledged
+        after = "0"  # entries delivered before and not acknowledged
         while True:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(REPLY_TIMEOUT):
                 reply: Any = await self._redis.xreadgroup(
-                    self._group, "reader", {self._stream: after}, count=AT_ONCE, block=1000
+                    self._group, "reader", {self._stream: after}, count=PAGE_SIZE, block=1000
                 )
             entries = reply[0][1] if reply else []
             if not entries:
-                after = ">"  # what nobody of the group has seen yet
+                after = ">"  # entries not delivered to the group yet
                 continue
             for entry_id, fields in entries:
-                if fields:  # else the stream has it no more
+                if fields:  # empty if the stream has dropped the entry
                     yield entry_id, decode(**fields)
             await self._redis.xack(self._stream, self._group, *(one for one, _ in entries))
 
 
 def describe(event: Event) -> str:
+    """Return one line about an event."""
     match event:
         case Snapshot(elements, calls):
             return f"snapshot: {sum(map(len, elements.values()))} elements, {len(calls)} calls"
         case Change(name, kind, key):
             return f"{kind} {key} {name}"
         case Gap(started, ended, reason):
-            return f"the publisher was blind from {started} to {ended}: {reason}"
+            return f"the publisher was disconnected from {started} to {ended}: {reason}"
         case CallEvent(name, call):
             return f"{name} {call['id']}"
 
@@ -186,36 +193,40 @@ async def read(options: argparse.Namespace) -> None:
         options.redis, decode_responses=True, protocol=2, socket_timeout=None
     ) as redis:
         reader = Reader(redis, options.stream, options.group)
-        picture = await reader.picture()
+        state = await reader.current_state()
         try:
             async for entry_id, event in reader.entries():
-                picture.take(entry_id, event)
-                # In one piece with its end: a program that is killed here leaves no half a line.
+                state.apply(entry_id, event)
+                # One write including the line end: if killed here, no partial line is left.
                 sys.stdout.write(f"{entry_id} {describe(event)}\n")
                 sys.stdout.flush()
         finally:
             if options.save:
-                shown = {
-                    "calls": [*picture.calls.values()],
+                content = {
+                    "calls": [*state.calls.values()],
                     "elements": {
-                        kind: [*those.values()] for kind, those in picture.elements.items()
+                        kind: [*by_key.values()] for kind, by_key in state.elements.items()
                     },
                 }
-                options.save.write_text(json.dumps(shown, ensure_ascii=False), encoding="utf-8")
+                options.save.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--redis", default="redis://127.0.0.1:6379", help="its URL")
-    parser.add_argument("--stream", default="basix", help="its key")
-    parser.add_argument("--group", default="consumer", help="this program's name")
-    parser.add_argument("--save", type=Path, help="a file for the picture, at the end")
+    parser.add_argument("--redis", default="redis://127.0.0.1:6379", help="URL of the Redis server")
+    parser.add_argument("--stream", default="basix", help="key of the stream")
+    parser.add_argument(
+        "--group", default="consumer", help="consumer group: a name for this program"
+    )
+    parser.add_argument(
+        "--save", type=Path, help="file to write the state of the PBX to at the end"
+    )
     options = parser.parse_args()
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(read(options))
     except (RedisError, TimeoutError) as error:
-        sys.exit(f"redis_consumer: {str(error) or 'Redis does not answer'}")
+        sys.exit(f"redis_consumer: {str(error) or 'no reply from Redis'}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""Publish a PBX's feed to a Redis stream: the PBX allows two connections, and many want it.
+"""Publish a PBX's feed to a Redis stream, for more readers than the PBX allows connections.
 
     python examples/redis_fanout.py --redis redis://127.0.0.1:6379 --stream basix
 
-An entry of the stream has an ``event`` (``snapshot``; ``added``, ``changed``, ``removed``, ``gap``;
-``CallStarted`` … ``CallEnded``) and its ``data``, as JSON. It begins with a snapshot of all there
-is, and so does each run of this program; more come in between, so that a reader never has to
-look further back than the stream reaches.
+Each entry of the stream has an ``event`` (``snapshot``; ``added``, ``changed``, ``removed``,
+``gap``; ``CallStarted`` … ``CallEnded``) and its ``data`` as JSON. Each run of this program begins
+with a snapshot of the complete state, and repeats it from time to time, so that the stream always
+contains one.
 
-Entries' ids are ours, ``RUN-NUMBER``: what is appended again after a broken connection is refused
-by Redis, and so is whatever a forgotten second publisher appends. When Redis is away for more
-than a few seconds, this program ends, with an error: have it started again, as after a
-crash. Needs ``redis``. Its reader: redis_consumer.py. Which PBX: see feed.py.
+This program chooses the ids of the entries, ``RUN-NUMBER``. Redis refuses an id that is not
+higher than the last one. So an entry that is appended again after a lost connection is not
+duplicated, and an older publisher that is still running cannot append any more. If Redis is not
+available for more than a few seconds, this program exits with an error: let a supervisor restart
+it. Needs ``redis``. redis_consumer.py reads the stream. feed.py chooses the PBX.
 """
 
 from __future__ import annotations
@@ -35,19 +36,20 @@ from basix_ws_cti import Added, Changed, Client, Gap, Removed, to_dict
 if TYPE_CHECKING:
     from basix_ws_cti import CallEvent
 
-# Entries that the stream keeps, about. A reader that is away for longer misses some.
-KEPT = 100_000
+# Approximate number of entries that the stream keeps. A reader that falls further behind loses
+# some.
+MAX_ENTRIES = 100_000
 
-# Entries between two snapshots; a tenth of what is kept, so that there is always one.
-BETWEEN_SNAPSHOTS = KEPT // 10
+# Entries between two snapshots; few enough that the stream always contains a snapshot.
+SNAPSHOT_INTERVAL = MAX_ENTRIES // 10
 
-# Seconds that Redis has for an answer. The package's own time-out loses a Ctrl-C now and then
-# (asyncio.wait_for does, before Python 3.12).
-PATIENCE = 20
+# Maximum time in seconds for a reply of Redis. The package's own time-out is not used: it loses a
+# Ctrl-C now and then (asyncio.wait_for does, before Python 3.12).
+REPLY_TIMEOUT = 20
 
 
 def entry(item: Added | Changed | Removed | Gap | CallEvent) -> tuple[str, dict[str, Any]]:
-    """The name and the data of what happened."""
+    """Return the ``event`` and ``data`` of the stream entry for a change, gap or call event."""
     match item:
         case Added(kind, element, synthetic) | Removed(kind, element, synthetic):
             pass
@@ -63,7 +65,11 @@ def entry(item: Added | Changed | Removed | Gap | CallEvent) -> tuple[str, dict[
 
 
 def snapshot(client: Client) -> tuple[str, dict[str, Any]]:
-    """All there is. Keys stand beside their elements: as names in JSON, numbers become texts."""
+    """Return the entry with all elements and calls.
+
+    Elements are pairs of key and element, since JSON would turn integer keys of an object into
+    texts.
+    """
     elements = {
         kind: [[key, to_dict(element)] for key, element in client.mirror[kind].items()]
         for kind in client.mirror
@@ -73,7 +79,7 @@ def snapshot(client: Client) -> tuple[str, dict[str, Any]]:
 
 
 class Stream:
-    """The writing end of a stream."""
+    """Writer of a Redis stream."""
 
     def __init__(self, redis: Redis, name: str) -> None:
         self._redis = redis
@@ -82,17 +88,21 @@ class Stream:
         self._number = 0
 
     async def newest(self) -> tuple[int, int]:
-        """The newest entry's id."""
+        """Return the id of the newest entry; ``(0, 0)``: the stream is empty."""
         entries: Any = await self._redis.xrevrange(self._name, count=1)
         run, _, number = (entries[0][0] if entries else "0-0").partition("-")
         return int(run), int(number)
 
     async def begin(self) -> None:
-        """Be the publisher from now on, whoever was it before."""
+        """Take over from any other publisher: use ids that are higher than its ids."""
         run, _ = await self.newest()
         self._run = max(time.time_ns() // 1000, run + 1)
 
     async def append(self, entries: list[tuple[str, dict[str, Any]]]) -> None:
+        """Append entries in one transaction.
+
+        Raises ``RedisError`` if another publisher has taken over.
+        """
         async with self._redis.pipeline(transaction=True) as pipe:
             for event, data in entries:
                 self._number += 1
@@ -100,23 +110,24 @@ class Stream:
                     self._name,
                     {"event": event, "data": json.dumps(data, ensure_ascii=False)},
                     id=f"{self._run}-{self._number}",
-                    maxlen=KEPT,
+                    maxlen=MAX_ENTRIES,
                     approximate=True,
                 )
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(REPLY_TIMEOUT):
                     await pipe.execute()
             except ResponseError:
                 newest = await self.newest()
                 if newest[0] > self._run:
                     raise RedisError("another publisher has taken over") from None
-                # Ours are in it already when the answer to the first attempt was lost.
+                # The entries are in the stream already if only the reply to the first attempt was
+                # lost.
                 if newest != (self._run, self._number):
                     raise
 
 
 def connect(url: str) -> Redis:
-    """Redis, asked again for a few seconds when the connection is lost."""
+    """Return a Redis client that retries for a few seconds after a lost connection."""
     return Redis.from_url(
         url,
         decode_responses=True,
@@ -130,38 +141,38 @@ def connect(url: str) -> Redis:
 async def publish(url: str, name: str) -> None:
     async with feed("redis_fanout") as pbx, connect(url) as redis:
         client = Client(**pbx, full_events=True)
-        happened: list[Any] = []
-        client.on_change(happened.append)
-        client.on_call(happened.append)
+        pending: list[Any] = []
+        client.on_change(pending.append)
+        client.on_call(pending.append)
         stream = Stream(redis, name)
         async with client:
             await client.synced()
             await stream.begin()
-            happened.clear()  # the snapshot says it all
+            pending.clear()  # the snapshot includes them
             await stream.append([snapshot(client)])
             print(f"publishing to {name}", flush=True)
             since_snapshot = 0
             while True:
-                # It raises what stopped the client.
-                await client.wait_for(lambda _: happened)
-                entries = [entry(item) for item in happened]
-                happened.clear()
+                # Raises the error that stopped the client, if it stops.
+                await client.wait_for(lambda _: pending)
+                entries = [entry(item) for item in pending]
+                pending.clear()
                 since_snapshot += len(entries)
-                if since_snapshot >= BETWEEN_SNAPSHOTS:
-                    entries.append(snapshot(client))  # of this moment, and nothing is left out
+                if since_snapshot >= SNAPSHOT_INTERVAL:
+                    entries.append(snapshot(client))  # includes all entries before it
                     since_snapshot = 0
                 await stream.append(entries)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--redis", default="redis://127.0.0.1:6379", help="its URL")
-    parser.add_argument("--stream", default="basix", help="its key")
+    parser.add_argument("--redis", default="redis://127.0.0.1:6379", help="URL of the Redis server")
+    parser.add_argument("--stream", default="basix", help="key of the stream")
     options = parser.parse_args()
     try:
         run(publish(options.redis, options.stream))
     except (RedisError, TimeoutError) as error:
-        sys.exit(f"redis_fanout: {str(error) or 'Redis does not answer'}")
+        sys.exit(f"redis_fanout: {str(error) or 'no reply from Redis'}")
 
 
 if __name__ == "__main__":

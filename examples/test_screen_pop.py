@@ -1,7 +1,7 @@
-"""A test of a CRM pop-up, against the simulated PBX of the ``basix_pbx`` fixture.
+"""Test of a CRM screen pop against the simulated PBX of the ``basix_pbx`` fixture.
 
-Run it with ``pytest examples/test_screen_pop.py``. ``pop_up`` is the integration under
-test: it shows who calls when a telephone begins to ring.
+Run it with ``pytest examples/test_screen_pop.py``. ``pop_up`` is the integration under test: it
+shows the caller when a phone starts to ring.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def pop_up(cti: Connection, user_id: int) -> str:
-    """Wait until the user's telephone rings, and say who calls."""
+    """Wait until a phone of the user rings; return the caller's name and number."""
     async for message in cti:
         match message:
             case InfoEvent("channel", Channel(state=Ringing()) as leg, "added"):
@@ -30,7 +30,7 @@ async def pop_up(cti: Connection, user_id: int) -> str:
 
 
 @pytest.mark.asyncio
-async def test_the_pop_up_says_who_calls(basix_pbx: Simulator) -> None:
+async def test_pop_up_shows_the_caller(basix_pbx: Simulator) -> None:
     async with connect(**basix_pbx.connect_args) as cti:
         basix_pbx.call("0312341234", to="1001")
         assert await pop_up(cti, user_id=10001001) == "山田 太郎 (0312341234)"

@@ -1,7 +1,7 @@
-"""A wallboard in thirty lines: how many are on the phone in each group, and who talks to whom.
+"""A wallboard in thirty lines: the users of each group who are talking, and with which number.
 
-With BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN set it watches a real PBX, else the built-in
-simulator. Ctrl-C ends it.
+It connects to the PBX in BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN. Without BASIX_SERVER it
+starts the built-in simulator. Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -51,6 +51,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese
+        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show Japanese
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())

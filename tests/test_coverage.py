@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import basix_ws_cti
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))

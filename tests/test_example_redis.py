@@ -303,8 +303,8 @@ async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeyp
     import redis_consumer
     import redis_fanout
 
-    monkeypatch.setattr(redis_fanout, "KEPT", 200)
-    monkeypatch.setattr(redis_fanout, "BETWEEN_SNAPSHOTS", 20)
+    monkeypatch.setattr(redis_fanout, "MAX_ENTRIES", 200)
+    monkeypatch.setattr(redis_fanout, "SNAPSHOT_INTERVAL", 20)
     url = f"redis://127.0.0.1:{port}"
     async with Simulator(calls=False, speed=0.001) as pbx, redis_fanout.connect(url) as connection:
         for name, value in environment_of(pbx).items():
@@ -320,7 +320,7 @@ async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeyp
         while not await asyncio.to_thread(observer.look, "the last"):
             await asyncio.sleep(0.02)
         first = redis.xrange("basix", count=1)[0][0]
-        picture = await redis_consumer.Reader(connection, "basix", "late").picture()
+        picture = await redis_consumer.Reader(connection, "basix", "late").current_state()
         publisher.cancel()
         await asyncio.wait([publisher])
         assert observer.events["snapshot"] > 5

@@ -151,7 +151,7 @@ def test_what_was_seen_whole_stays_so(monkeypatch):
     log = call_log.open_log(":memory:")
     for call, seen in (("a", [False, True]), ("b", [True, False])):
         for complete in seen:
-            log.execute(call_log.ENDED, {**values, "id": call, "complete": complete})
+            log.execute(call_log.UPSERT_ENDED, {**values, "id": call, "complete": complete})
     assert log.execute("SELECT id, complete FROM calls").fetchall() == [("a", 1), ("b", 1)]
     log.close()
 
@@ -176,11 +176,11 @@ def test_the_log_of_a_day_of_the_simulator():
         [*run, "--seconds", "3"], check=True, capture_output=True, encoding="utf-8", env=environment
     )
     lines = done.stdout.splitlines()
-    assert " ".join(lines[0].split()) == "started direction caller called how it went talk"
+    assert " ".join(lines[0].split()) == "started direction caller called result talk"
     assert any("inbound" in line and "answered" in line for line in lines)
     wrong = subprocess.run([*run, "--time-zone", "Mars/Base"], check=False, capture_output=True)
     assert wrong.returncode == 2
-    assert b"no such time zone: Mars/Base" in wrong.stderr
+    assert b"unknown time zone 'Mars/Base'" in wrong.stderr
 
 
 # -- screen_pop.py --------------------------------------------------------------------
@@ -280,7 +280,7 @@ async def test_attempts_are_bounded(webhook, monkeypatch, capsys):
     import httpx
     import screen_pop
 
-    monkeypatch.setattr(screen_pop, "PAUSES", (0, 0, 0, 0))
+    monkeypatch.setattr(screen_pop, "RETRY_PAUSES", (0, 0, 0, 0))
     webhook.statuses = [500] * 5 + [404]
     async with httpx.AsyncClient() as client:
         await screen_pop.post(client, webhook.url, event="ringing", call="a")
@@ -289,7 +289,8 @@ async def test_attempts_are_bounded(webhook, monkeypatch, capsys):
         assert len(webhook.posts) == 6
         await asyncio.to_thread(webhook.server.shutdown)
     assert (
-        capsys.readouterr().err == "not told: ringing a: HTTP 500\nnot told: ringing b: HTTP 404\n"
+        capsys.readouterr().err
+        == "webhook failed: ringing a: HTTP 500\nwebhook failed: ringing b: HTTP 404\n"
     )
 
 
@@ -341,7 +342,7 @@ def test_the_metrics_of_queues_and_feed(pbx):
     assert now[f"basix_group_longest_wait_seconds{labels}"] >= 3
     talked = [value for name, value in now.items() if name.startswith("basix_user_talked_seconds")]
     assert max(talked) == pytest.approx(33, abs=1)
-    assert now['basix_feed_messages_total{sort="InitialInfo"}'] == len(pbx.snapshot())
+    assert now['basix_feed_messages_total{type="InitialInfo"}'] == len(pbx.snapshot())
     assert now["basix_feed_reconnects_total"] == 0
     assert now["basix_feed_frames_total"] > 14
     assert (out, err) == ("", "")
@@ -355,7 +356,7 @@ REFUSED = "the server refused the login with HTTP 401"
 @pytest.mark.parametrize(
     ("name", "arguments", "token", "problem"),
     [
-        ("call_log.py", [":memory:"], "", "BASIX_SERVER goes with BASIX_DOMAIN and BASIX_TOKEN"),
+        ("call_log.py", [":memory:"], "", "BASIX_SERVER requires BASIX_DOMAIN and BASIX_TOKEN"),
         ("call_log.py", [":memory:"], "canary", REFUSED),
         ("call_log.py", ["no-such-folder/calls.db"], "canary", "no-such-folder/calls.db: unable"),
         ("call_log.py", [__file__], "canary", f"{__file__}: file is not a database"),

@@ -165,7 +165,7 @@ class Line:
 
     start = 0
     silent = None
-    holds_back = False
+    is_paused = False
 
     def __init__(self, world, *, pace=0.0, frames=None, ending=None, first=()):
         self.pace = pace
@@ -207,7 +207,7 @@ class Line:
         self.bytes_read += 10
         return item
 
-    def waiting(self):
+    def receive_nowait(self):
         if self.pace is not None or self.silent is not None or not self.items:
             return None
         return self._take()

@@ -97,7 +97,7 @@ _FREE_TERMS: Final = 100_000
 
 _VERSION: Final = 131
 _COMPRESSED: Final = 80
-_ATOM_TAGS = frozenset({100, 115, 118, 119})
+ATOM_TAGS = frozenset({100, 115, 118, 119})
 
 # Tags the format knows and this feed never carries: named, so that the error says what came.
 _FOREIGN_TAGS = {
@@ -151,7 +151,7 @@ _BERT: Final = b"bert".decode()
 _VALUES = {"undefined": None, "true": True, "false": False, "bert": _BERT}
 
 _KNOWN_ATOMS = {
-    _atom_bytes(tag, name.encode()): value for tag in _ATOM_TAGS for name, value in _VALUES.items()
+    _atom_bytes(tag, name.encode()): value for tag in ATOM_TAGS for name, value in _VALUES.items()
 }
 _atoms: dict[bytes, str | bool | None] = dict(_KNOWN_ATOMS)
 
@@ -244,7 +244,7 @@ def as_text(value: Any) -> str | None:
     if not all(type(char) is int and 0 <= char < 0x110000 for char in value):
         return None
     if all(char < 256 for char in value):
-        return _text(bytes(value))
+        return decode_text(bytes(value))
     if any(0xD800 <= char < 0xE000 for char in value):
         return None  # half a surrogate pair is no character
     return "".join(map(chr, value))
@@ -514,8 +514,8 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
         raise DecodeError(size, "the frame ends before its term does") from None
 
 
-def _text(raw: bytes) -> str:
-    """UTF-8, or Latin-1 where it is not valid UTF-8, so that nothing is lost."""
+def decode_text(raw: bytes) -> str:
+    """Decode UTF-8, or Latin-1 if the bytes are not valid UTF-8, so that nothing is lost."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -555,7 +555,7 @@ def _compound(buf: bytes, start: int, term: tuple[Any, ...], limits: Limits) -> 
     from texts, and a text's own bytes be had.
     """
     pos = _atom(buf, start + (2 if buf[start] == 104 else 5))[1]
-    if len(term) < 2 or buf[pos] not in _ATOM_TAGS:
+    if len(term) < 2 or buf[pos] not in ATOM_TAGS:
         raise DecodeError(start, "a bert compound without a name")
     name, pos = _atom(buf, pos)
     match (name, *term[2:]):
@@ -582,7 +582,7 @@ def _declared_text(buf: bytes, start: int, pos: int, encoding: str) -> str:
     codec = _TEXT_ENCODINGS.get(encoding.lower().replace("-", "").replace("_", ""))
     if codec is None:
         raise DecodeError(start, "a bert string in an encoding other than UTF-8 and Latin-1")
-    if buf[pos] in _ATOM_TAGS:
+    if buf[pos] in ATOM_TAGS:
         pos = _atom(buf, pos)[1]
     else:
         pos += len(_plain_text(buf, pos, start))

@@ -303,7 +303,7 @@ KNOWN = [
     ("client/feed_loop.py", "no feed from %s: %s"),
     ("client/feed_loop.py", "the client of %s stops: %s"),
     ("client/feed_loop.py", "a frame could not be read: %s"),
-    ("transport/connection.py", "on_frame raised %s"),
+    ("transport/connection.py", "on_frame callback failed: %s"),
     ("parsing/parser.py", "unknown message %s: passed on as UnknownMessage"),
     ("simulator/client_handler.py", "a client connected as %s"),
     ("simulator/client_handler.py", "a client of %s is gone, after %d frames"),

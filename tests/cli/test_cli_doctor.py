@@ -553,7 +553,7 @@ def test_a_private_ca_by_file(tmp_path, authority):
     ("server", "options", "code", "line"),
     [
         ("ws://127.0.0.1:1", [], 4, "failed  tcp"),
-        ("ws://pbx.example", [], 2, "failed  options    credentials would cross"),
+        ("ws://pbx.example", [], 2, "failed  options    credentials would be sent"),
         ("x", ["--full-events", "--user-id", "1"], 2, "failed  options    user_id"),
     ],
 )

@@ -206,7 +206,10 @@ def test_anonymise_what_is_damaged(day, tmp_path):
     path.write_text("garbage")
     done = run_here("anonymise", path, tmp_path / "other.rec")
     assert done.returncode == 1
-    assert "line 1: no JSON" in done.stderr or "line 1: the recording breaks off" in done.stderr
+    assert (
+        "line 1: not valid JSON" in done.stderr
+        or "line 1: the recording is incomplete" in done.stderr
+    )
     assert not (tmp_path / "other.rec").exists()
     assert run_here("anonymise", tmp_path / "none.rec", target, "--overwrite").returncode == 1
     with pytest.raises(RecordingError):

@@ -170,12 +170,12 @@ def test_damaged(day, tmp_path, form):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "line 1: no recording"),
-        (b"garbage\n", "line 1: no JSON"),
-        (b'{"some": "JSON"}\n', "line 1: no recording"),
+        (b"", "line 1: not a recording"),
+        (b"garbage\n", "line 1: not valid JSON"),
+        (b'{"some": "JSON"}\n', "line 1: not a recording"),
         (
             b'{"format":"basix_ws_cti recording","version":99}\n',
-            "line 1: a recording of version 99",
+            "line 1: unsupported recording version 99",
         ),
     ],
 )
@@ -196,7 +196,7 @@ def test_compressed_and_cut(day, tmp_path):
     path.write_bytes(data[: len(data) // 2])
     done = run_here("replay", path, "--at-once", "--json")
     assert done.returncode == 1
-    assert "the compressed file breaks off here" in done.stderr
+    assert "the recording is incomplete: the compressed data is cut off" in done.stderr
     assert len(done.stdout.splitlines()) > 10
 
 

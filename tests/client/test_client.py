@@ -2227,10 +2227,10 @@ def test_a_pong_that_nobody_lets_in(fake):
         async with Client("fake", connector=fake.connect) as client:
             await client.synced()
             (line,) = pbx.lines
-            line.silent, line.holds_back = now(), True
+            line.silent, line.is_paused = now(), True
             await asyncio.sleep(60)
             assert client.stats.connects == 1
-            line.holds_back = False
+            line.is_paused = False
             await asyncio.sleep(15)
             assert client.stats.connects == 2
 
@@ -2368,5 +2368,5 @@ async def test_what_on_frame_raises_is_an_error():
 
 def test_on_frame_of_a_client_is_a_synchronous_function():
     """``on_frame`` that a client could not call is refused as ``connect`` does."""
-    with pytest.raises(UsageError, match="on_frame is a coroutine function"):
+    with pytest.raises(UsageError, match="got a coroutine function"):
         Client("bcs.example.com", app_name="tests", on_frame=asyncio.sleep)

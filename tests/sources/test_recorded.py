@@ -262,7 +262,7 @@ async def test_all_before_the_damage_is_used(tmp_path, recorded, opened):
     path.write_bytes(path.read_bytes()[:-20])
     source = RecordedSource(opened(path), speed=None)
     found = []
-    with pytest.raises(RecordingError, match="line 4: the recording breaks off"):
+    with pytest.raises(RecordingError, match="line 4: the recording is incomplete"):
         async for _, message in source.messages():
             found.append(type(message))
     assert found == [FieldSpec, InitialInfo]

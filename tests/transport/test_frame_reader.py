@@ -228,7 +228,7 @@ def test_binary_messages_do_not_pass_through_the_library(monkeypatch, size):
             connection.data_received(chunk)
         await shaking
         messages = [await connection.receive() for _ in range(3)]
-        assert connection.receive_waiting() is None
+        assert connection.receive_nowait() is None
         assert b"".join(passed) == answer(connection)
         return messages
 
@@ -272,9 +272,9 @@ def test_reading_pauses_while_too_much_waits():
         assert transport.pauses == 1
         for waiting in range(HIGH_WATER + 5, LOW_WATER, -1):
             assert transport.paused, waiting
-            assert connection.receive_waiting() == b"x"
+            assert connection.receive_nowait() == b"x"
         assert transport.paused
-        assert connection.receive_waiting() == b"x"
+        assert connection.receive_nowait() == b"x"
         assert not transport.paused
 
     opened(test)
@@ -345,12 +345,12 @@ def test_a_long_message_is_looked_at_once(monkeypatch):
     """The pieces of a long message are gathered, and not looked at again with each."""
     looks = []
 
-    def cut(self, data):
+    def extract(self, data):
         looks.append(len(data))
         return original(self, data)
 
-    original = FeedSocket._cut
-    monkeypatch.setattr(FeedSocket, "_cut", cut)
+    original = FeedSocket._extract_frames
+    monkeypatch.setattr(FeedSocket, "_extract_frames", extract)
 
     async def test(connection):
         stream = binary(bytes(60_000))

@@ -18,7 +18,12 @@ from basix_ws_cti.exceptions import (
     HandshakeError,
     UsageError,
 )
-from basix_ws_cti.transport.handshake import Handshake, RedactingLogger, explain, header_secrets
+from basix_ws_cti.transport.handshake import (
+    Handshake,
+    RedactingLogger,
+    secret_header_values,
+    translate_error,
+)
 from basix_ws_cti.transport.redaction import Redactor
 
 
@@ -51,50 +56,97 @@ def test_what_is_not_logged_is_not_made(caplog):
 def test_what_of_headers_is_secret():
     """Values are, and the values of cookies in them, from a length of eight characters on."""
     cookies = "a=12345678; b=1234567; c = abc=defgh ;d"
-    assert header_secrets([("Cookie", cookies), ("X-A", "1234567"), ("X-B", "87654321")]) == (
+    assert secret_header_values([("Cookie", cookies), ("X-A", "1234567"), ("X-B", "87654321")]) == (
         *(cookies, "87654321"),
         *("12345678", "abc=defgh"),
     )
 
 
-def refusal(status, body=b"", **headers):
+def refused(status: int, body: bytes | None = b"", **headers: str) -> InvalidStatus:
     return InvalidStatus(Response(status, "", Headers(headers), body))
 
 
-def untrusted():
-    error = ssl.SSLCertVerificationError()
-    error.verify_message = "self-signed"
+def certificate_error() -> ssl.SSLError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "it has expired"
     return error
+
+
+LOGIN = "the server refused the login with HTTP 401"
+REDACTOR = Redactor(["s3cret"])
 
 
 @pytest.mark.parametrize(
     ("error", "cls", "text"),
     [
-        (refusal(401, b"s3cret\n"), AuthenticationError, "401: [secret]"),
-        (refusal(403), AuthenticationError, "403"),
-        (refusal(503, **{"Retry-After": "7\x9b"}), HandshakeError, "503"),
-        (untrusted(), CertificateError, "the certificate: self-signed"),
-        (ssl.SSLError(1, "s3cret"), ConnectFailed, "TLS: [secret]"),
-        (TimeoutError(), ConnectFailed, "no answer within 3 s"),
-        (TimeoutError(110, "s3cret"), ConnectFailed, "[Errno 110] [secret]"),
-        (socket.gaierror("s3cret"), ConnectFailed, "pbx has no address: [secret]"),
-        (OSError(), ConnectFailed, "OSError"),
-        (InvalidProxy("http://u:p@x", "no"), UsageError, "the proxy is no valid URL"),
-        (InvalidHandshake("s3cret"), ConnectFailed, "the handshake: [secret]"),
-        (TypeError("s3cret"), UsageError, "an argument that can't work: [secret]"),
-        (LookupError("s3cret\n"), ConnectFailed, "LookupError: [secret]\ufffd"),
+        (refused(401, None), AuthenticationError, LOGIN),
+        (refused(401, b" no\xff\n"), AuthenticationError, f"{LOGIN}: no\ufffd"),
+        (refused(401, b"s3cret"), AuthenticationError, f"{LOGIN}: [secret]"),
+        (refused(403), AuthenticationError, "the server refused the login with HTTP 403"),
+        (refused(503), HandshakeError, "the server answered the handshake with HTTP 503"),
+        (
+            certificate_error(),
+            CertificateError,
+            "cannot connect: invalid certificate: it has expired",
+        ),
+        (ssl.SSLError(1, "odd s3cret"), ConnectFailed, "cannot connect: TLS failed: odd [secret]"),
+        (TimeoutError(), ConnectFailed, "cannot connect: no answer within 3 s"),
+        (TimeoutError(110, "late"), ConnectFailed, "cannot connect: [Errno 110] late"),
+        (OSError(5, "odd s3cret"), ConnectFailed, "cannot connect: [Errno 5] odd [secret]"),
+        (OSError(), ConnectFailed, "cannot connect: OSError"),
+        (
+            socket.gaierror(-2, "unknown"),
+            ConnectFailed,
+            "cannot connect: no address found for pbx: [Errno -2] unknown",
+        ),
+        (
+            InvalidProxy("http://u:s3cret@h", "odd"),
+            UsageError,
+            "proxy is not a valid URL: use http://host:port",
+        ),
+        (
+            InvalidHandshake("odd s3cret"),
+            ConnectFailed,
+            "cannot connect: WebSocket handshake failed: odd [secret]",
+        ),
+        (TypeError("odd s3cret"), UsageError, "invalid option: odd [secret]"),
+        (ValueError("odd"), UsageError, "invalid option: odd"),
+        (ImportError("odd"), UsageError, "invalid option: odd"),
+        (LookupError("s3cret\n"), ConnectFailed, "cannot connect: LookupError: [secret]\ufffd"),
+        (RuntimeError("x" * 300), ConnectFailed, f"cannot connect: RuntimeError: {'x' * 255}…"),
     ],
 )
-def test_each_failure_has_a_name(error, cls, text):
-    """What fails in the library is an error of this package, in words without secrets."""
-    explained = explain(error, Redactor(["s3cret"]), host="pbx", open_timeout=3)
-    assert type(explained) is cls
-    assert text in str(explained)
-    if cls is HandshakeError:
-        assert explained.retry_after == "7\ufffd"
+def test_library_errors_become_this_package_s_errors(error, cls, text):
+    """Each exception of a handshake has one error class and text, redacted and bounded."""
+    translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
+    assert type(translated) is cls
+    assert str(translated) == text
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("9" * 60, "9" * 60),
+        ("9" * 61, "9" * 59 + "…"),
+        ("s3cret", "[secret]"),
+        ("7\x9b", "7\ufffd"),
+    ],
+)
+@pytest.mark.parametrize("status", [401, 503])
+def test_retry_after_is_redacted_and_shortened(status, sent, shown):
+    """A Retry-After header is redacted, made printable and cut to 60 characters."""
+    error = refused(status, **{"Retry-After": sent})
+    translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
+    assert (translated.retry_after, translated.reason) == (shown, None)
+
+
+def test_retry_after_is_none_without_the_header():
+    """Without a Retry-After header ``retry_after`` is ``None``."""
+    translated = translate_error(refused(401), REDACTOR, host="pbx", open_timeout=3)
+    assert translated.retry_after is None
 
 
 def test_redirects_are_not_followed():
-    """Where a server points to is nobody to whom the credentials go."""
-    error = refusal(301, Location="ws://elsewhere")
+    """A redirect stays an error: the credentials go to no other server."""
+    error = refused(301, Location="ws://elsewhere")
     assert Handshake("ws://127.0.0.1").process_redirect(error) is error

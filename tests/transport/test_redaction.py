@@ -33,7 +33,7 @@ def holders():
         ),
         connect(HERE, app_name="a", credentials=Ticket(TOKEN)),
         client,
-        client._connect,
+        client._feed_loop._open_connection,
         made._headers,
         made._options,
         Redactor([TOKEN]),
@@ -46,7 +46,7 @@ def holders():
 def test_no_pickle_holds_a_secret(holder, protocol):
     """What holds a secret is not pickled, by itself or within something, and says so."""
     for thing in (holder, [holder], {"a": (holder,)}):
-        with pytest.raises(UsageError, match="is neither pickled nor copied") as caught:
+        with pytest.raises(UsageError, match="cannot be pickled or copied") as caught:
             pickle.dumps(thing, protocol)
         assert [*leaks_of(caught.value)] == []
 
@@ -201,7 +201,7 @@ def test_what_is_said_instead_of_a_pickle():
     with pytest.raises(UsageError) as caught:
         pickle.dumps(Ticket(TOKEN))
     assert str(caught.value) == (
-        "a Ticket holds a secret, and is neither pickled nor copied: make it where it is needed"
+        "a Ticket holds a secret and cannot be pickled or copied: create it where it is needed"
     )
 
 

@@ -223,7 +223,7 @@ async def connecting(limits: Limits) -> None:
         assert_type(cti, Connection)
         async for message in cti:
             assert_type(message, Message)
-        assert_type(cti.waiting(), Message | None)
+        assert_type(cti.receive_nowait(), Message | None)
         await cti.send({"cmd": "hangup", "uuid": "u"})
         await cti.ping()
         await cti.close()

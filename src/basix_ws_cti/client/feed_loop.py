@@ -192,7 +192,7 @@ class FeedLoop:
             if time_slice.now >= self._sync_deadline:
                 return SyncTimeout(self._sync_timeout)
             try:
-                message = connection.waiting()
+                message = connection.receive_nowait()
                 if message is None:
                     message = await self._next_message(connection)
                     time_slice.resumed()
@@ -228,7 +228,7 @@ class FeedLoop:
                 return await anext(connection)
         except TimeoutError:
             # The timer also fires if the event loop was busy while a message arrived.
-            return connection.waiting()
+            return connection.receive_nowait()
 
     async def _process(self, notifications: Iterable[Any]) -> None:
         """Deliver notifications in time slices."""

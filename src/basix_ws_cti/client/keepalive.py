@@ -54,7 +54,7 @@ class Keepalive:
                 self._last_pong = loop.time()
             except TimeoutError:
                 # Reading is paused while the client is busy: the pong may have arrived unread.
-                if connection.frames_read == frames and not connection.holds_back:
+                if connection.frames_read == frames and not connection.is_paused:
                     self.timed_out = True
                     connection.abort()
                     return

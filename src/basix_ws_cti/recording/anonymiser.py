@@ -1,8 +1,12 @@
-"""Frames that tell of nobody: which parts of a message stay, and which are replaced.
+"""Anonymiser: replaces personal data in frames; decides which parts of a message are kept.
 
-What stays is listed here: ids and uuids, times, statuses, and the protocol's own words where it
-has them. All else is taken for what somebody is called or reached by, fields and messages that
-nobody knows included.
+Only what is listed here is kept: ids and uuids, times, statuses, and the protocol's own words
+in the fields that hold them. Everything else is taken for a name, number or address and is
+replaced, including unknown fields and messages. A new kind of personal data is therefore
+replaced without a change here.
+
+A *rule* is a function from a term to the bytes to write for it. Rules named ``_keep…`` keep a
+term that they recognise and replace any other.
 """
 
 from __future__ import annotations
@@ -18,13 +22,21 @@ from basix_ws_cti.states import Calling
 from basix_ws_cti.terms import decode
 
 from .pseudonyms import Pseudonyms
-from .term_rewriter import ATOM, FLOAT, LIST, NUMBER, TUPLE, Rule, Term
-from .term_rewriter import floating as write_float
-from .term_rewriter import integer as write_integer
-from .term_rewriter import read as read_frame
+from .term_rewriter import (
+    ATOM,
+    FLOAT,
+    INTEGER,
+    LIST,
+    TUPLE,
+    Rule,
+    Term,
+    encode_float,
+    encode_integer,
+    read_term,
+)
 
-# The protocol's own words, where a field holds one of a few.
-_WORDS = frozenset(
+# The protocol's own words, kept in the fields that hold one of a few words.
+_PROTOCOL_WORDS = frozenset(
     [
         "inbound",
         "outbound",
@@ -56,51 +68,59 @@ _WORDS = frozenset(
     ]
 )
 
-# What stands for a number, and is none.
+# Texts and prefixes that take the place of a telephone number.
 _MARKERS = frozenset({"anonymous", "media_plug"})
-_PICKUP, _RINGING_PARK = "pickup_uuid.", "RINGING_PARK"
+_PICKUP_PREFIX, _RINGING_PARK_PREFIX = "pickup_uuid.", "RINGING_PARK"
 
-# What messages, kinds, fields, events and states are called.
+# Names of messages, kinds, fields, events and states.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
-_ENDING = re.compile(r"(?:recv|send)_(?:bye|cancel|refuse)(?:,[A-Z][A-Z_]*)?")
-_COUNTS = re.compile(r"\d{1,4}(?:/\d{1,4})*", re.ASCII)
-_DECIMAL = re.compile(r"\d{1,20}", re.ASCII)
-_MANY = re.compile(r"_MANY_:\d*\|?", re.ASCII)
+# Values of the fields last_event_data and mwi, an id or time as text, and the start of end_user.
+_HANGUP_DATA = re.compile(r"(?:recv|send)_(?:bye|cancel|refuse)(?:,[A-Z][A-Z_]*)?")
+_MESSAGE_COUNTS = re.compile(r"\d{1,4}(?:/\d{1,4})*", re.ASCII)
+_DIGITS = re.compile(r"\d{1,20}", re.ASCII)
+_MANY_PREFIX = re.compile(r"_MANY_:\d*\|?", re.ASCII)
 
-_PARTS = {state.name: state.PARTS for state in (Calling, *STATES)}
-_KNOWN = {*_PARTS, "added", "updated", "removed", "field_spec", "system_msg", "msg"}
+# Fields of each state, by its name; declared fields of each kind of element.
+_STATE_FIELDS = {state.name: state.PARTS for state in (Calling, *STATES)}
+_KNOWN_NAMES = {*_STATE_FIELDS, "added", "updated", "removed", "field_spec", "system_msg", "msg"}
 
-_FIELDS = {
+_DECLARED_FIELDS = {
     kind: {one.name for one in attrs.fields(cls)} - {"extra", "element_name"}
     for kind, cls in ELEMENTS.items()
 }
 
 
 class Anonymiser:
-    """Called with a frame, gives it with all replaced that tells of people.
+    """Callable that takes a frame and returns it with all personal data replaced.
 
-    Names, numbers, addresses and every other text that is not known to be harmless are
-    replaced, the same by the same in all frames, in escaped and composed texts too; shapes,
-    ids, times and states stay, so that the same calls come of it. ``None`` for a frame that
-    can't be read. ``key`` decides what becomes what: a random one, that is forgotten, if it is
-    ``None``; with a key of your own several recordings fit together, and whoever has it can
-    try out names and numbers. ``country_code`` is that of national numbers.
+    It replaces names, numbers, addresses and every other text that is not known to be harmless,
+    also inside escaped and composed texts. The same text gets the same pseudonym in all frames.
+    Shapes, ids, times and states are kept, so that the same calls result from the frames.
+
+    Returns ``None`` for a frame that cannot be decoded, and for a text frame.
+
+    - ``key``: decides which pseudonym replaces which original, up to 64 bytes. Recordings
+      anonymised with the same key fit together, but who knows the key can test guesses of names
+      and numbers. ``None``: a random key that is not stored.
+    - ``country_code``: country code of telephone numbers in national form.
+
+    Call ``start_connection`` at the beginning of each connection.
     """
 
     def __init__(self, key: bytes | None = None, *, country_code: str = "81") -> None:
-        self._names = Pseudonyms(key, country_code)
-        self._specs: dict[str, list[Rule]] = {}
+        self._pseudonyms = Pseudonyms(key, country_code)
+        self._field_rules: dict[str, list[Rule]] = {}
         self._rules: dict[str, Rule] = {
-            **dict.fromkeys(("uuid", "other_uuid"), self._uuid),
+            **dict.fromkeys(("uuid", "other_uuid"), self._channel_uuid),
             **dict.fromkeys(
                 ("direction", "peer_location", "last_event", "target_type", "operation"),
-                self._word,
+                self._keep_word,
             ),
             **dict.fromkeys(
-                # A caller without a name has the number for one.
+                # A caller without a name has the number in calling_name.
                 ("calling_name", "calling_number", "called_number", "peer_number"),
-                self._number,
+                self._phone_number,
             ),
             **dict.fromkeys(
                 [
@@ -129,111 +149,113 @@ class Anonymiser:
                     "priority",
                     "registered",
                 ],
-                self._plain,
+                self._keep_number,
             ),
-            "eavesdrop_state": self._word,
-            "last_event_data": self._matching(_ENDING),
-            "mwi": self._matching(_COUNTS),
+            "eavesdrop_state": self._keep_word,
+            "last_event_data": self._keep_matching(_HANGUP_DATA),
+            "mwi": self._keep_matching(_MESSAGE_COUNTS),
             "state": self._state,
-            "target": self._parts(self._word, self._plain, self._personal, self._number),
+            "target": self._tuple(
+                self._keep_word, self._keep_number, self._replace, self._phone_number
+            ),
             "end_user": self._end_user,
             "other_info": self._other_info,
-            "origination": self._joined("*"),
-            "tags": self._joined(";"),
+            "origination": self._joined_texts("*"),
+            "tags": self._joined_texts(";"),
         }
 
-    def begin(self) -> None:
-        """A connection begins: what fields there are will be said anew."""
-        self._specs.clear()
+    def start_connection(self) -> None:
+        """Forget the field names: each connection announces its own."""
+        self._field_rules.clear()
 
     def __call__(self, frame: bytes | str) -> bytes | None:
-        """The frame with other names in it; ``None``: it can't be read."""
+        """Return the anonymised frame; ``None``: it cannot be decoded or is a text frame."""
         if isinstance(frame, str):
             return None
         try:
             decode(frame)
         except DecodeError:
             return None
-        return b"\x83" + self._message(read_frame(frame))
+        return b"\x83" + self._message(read_term(frame))
 
     def _message(self, term: Term) -> bytes:
-        if term.sort != TUPLE or not term.items:
-            return self._personal(term)
+        if term.type != TUPLE or not term.items:
+            return self._replace(term)
         name, *rest = (item.text for item in term.items)
         kind = rest[0] if rest else None
         match name:
             case "field_spec" if kind is not None and len(rest) > 1:
-                self._learn(kind, term.items[2])
-                return self._each(term, self._name, self._name, self._field_names)
+                self._learn_fields(kind, term.items[2])
+                return self._items(term, self._keep_name, self._keep_name, self._field_names)
             case "initial_info":
-                records = self._records(self._specs.get(kind or "", []))
-                return self._each(term, self._name, self._name, records)
+                records = self._record_list(self._field_rules.get(kind or "", []))
+                return self._items(term, self._keep_name, self._keep_name, records)
             case "info_event":
-                record = self._record(self._specs.get(kind or "", []))
-                return self._each(term, self._name, self._name, record, self._atom)
+                record = self._record(self._field_rules.get(kind or "", []))
+                return self._items(
+                    term, self._keep_name, self._keep_name, record, self._keep_known_name
+                )
             case "system_msg":
-                return self._each(term, self._name, self._word)
-        return self._each(term, self._atom)
+                return self._items(term, self._keep_name, self._keep_word)
+        return self._items(term, self._keep_known_name)
 
-    def _learn(self, kind: str, names: Term) -> None:
-        known = _FIELDS.get(kind, set())
-        self._specs[kind] = [
-            self._rules.get(name.text or "", self._personal)
-            if name.text in known
-            else self._personal
+    def _learn_fields(self, kind: str, names: Term) -> None:
+        known = _DECLARED_FIELDS.get(kind, set())
+        self._field_rules[kind] = [
+            self._rules.get(name.text or "", self._replace) if name.text in known else self._replace
             for name in names.items
         ]
 
-    def _records(self, rules: list[Rule]) -> Rule:
+    def _record_list(self, rules: list[Rule]) -> Rule:
         record = self._record(rules)
         return lambda term: (
-            term.with_items(map(record, term.items)) if term.sort == LIST else self._personal(term)
+            term.with_items(map(record, term.items)) if term.type == LIST else self._replace(term)
         )
 
     def _record(self, rules: list[Rule]) -> Rule:
-        return lambda term: self._each(term, *rules) if term.sort == TUPLE else self._personal(term)
+        return lambda term: self._items(term, *rules) if term.type == TUPLE else self._replace(term)
 
     def _field_names(self, term: Term) -> bytes:
-        if term.sort != LIST:
-            return self._personal(term)
-        return term.with_items(map(self._name, term.items))
+        if term.type != LIST:
+            return self._replace(term)
+        return term.with_items(map(self._keep_name, term.items))
 
     # -- rules ------------------------------------------------------------------------
 
-    def _each(self, term: Term, *rules: Rule) -> bytes:
-        """A container's items, each by its rule; those beyond them may be anything."""
+    def _items(self, term: Term, *rules: Rule) -> bytes:
+        """Apply one rule to each item of a container; replace the items beyond the rules."""
         if _is_compound(term):
-            return self._personal(term)
+            return self._replace(term)
         parts = [rule(item) for rule, item in zip(rules, term.items, strict=False)]
-        parts += map(self._personal, term.items[len(rules) :])
+        parts += map(self._replace, term.items[len(rules) :])
         return term.with_items(parts)
 
-    def _parts(self, *rules: Rule) -> Rule:
-        return lambda term: self._each(term, *rules) if term.sort == TUPLE else self._personal(term)
+    def _tuple(self, *rules: Rule) -> Rule:
+        return lambda term: self._items(term, *rules) if term.type == TUPLE else self._replace(term)
 
-    def _personal(self, term: Term) -> bytes:
-        """What may tell of somebody: replaced, whatever it is."""
-        if term.sort == ATOM and term.value in {"undefined", "true", "false"}:
+    def _replace(self, term: Term) -> bytes:
+        """Replace personal data: texts, numbers and addresses, at any depth."""
+        if term.type == ATOM and term.value in {"undefined", "true", "false"}:
             return term.raw
         if term.text is not None:
-            return self._rewritten(term, self._names.text)
-        if term.sort == NUMBER:
-            return write_integer(self._names.integer(term.value))
-        if term.sort == FLOAT:
-            return write_float(self._names.fraction(term.value))
+            return self._rewrite_text(term, self._pseudonyms.text)
+        if term.type == INTEGER:
+            return encode_integer(self._pseudonyms.integer(term.value))
+        if term.type == FLOAT:
+            return encode_float(self._pseudonyms.floating(term.value))
         if _is_compound(term):
-            return self._compound(term)
+            return self._bert_compound(term)
         if _is_address(term):
-            parts = self._names.address(*(item.value for item in term.items))
-            return term.with_items(map(write_integer, parts))
-        return term.with_items(map(self._personal, term.items))
+            parts = self._pseudonyms.address(*(item.value for item in term.items))
+            return term.with_items(map(encode_integer, parts))
+        return term.with_items(map(self._replace, term.items))
 
-    def _compound(self, term: Term) -> bytes:
-        """What BERT has of its own: ``{bert, Name, …}``."""
+    def _bert_compound(self, term: Term) -> bytes:
+        """Replace personal data in a BERT compound, ``{bert, Name, …}``."""
         first, name, *rest = term.items
         if name.value == "string":
             encoding, text = rest
-            replaced = self._names.text(text.text or "")
+            replaced = self._pseudonyms.text(text.text or "")
             if (encoding.text or "").lower().startswith("utf"):
                 return term.with_items(
                     (first.raw, name.raw, encoding.raw, text.with_text(replaced))
@@ -242,96 +264,109 @@ class Anonymiser:
             size = len(raw).to_bytes(4, "big")
             return term.with_items((first.raw, name.raw, encoding.raw, b"m" + size + raw))
         if name.value in {"dict", "regex"}:
-            return term.with_items((first.raw, name.raw, *map(self._personal, rest)))
-        return term.raw  # nothing, a truth value, or a time
+            return term.with_items((first.raw, name.raw, *map(self._replace, rest)))
+        return term.raw  # nil, a boolean or a time
 
-    def _plain(self, term: Term) -> bytes:
-        """An id, a time, a status: numbers stay."""
-        if term.sort in {NUMBER, FLOAT} or _DECIMAL.fullmatch(term.text or ""):
+    def _keep_number(self, term: Term) -> bytes:
+        """Keep an id, a time or a status: a number, or a protocol word."""
+        if term.type in {INTEGER, FLOAT} or _DIGITS.fullmatch(term.text or ""):
             return term.raw
-        return self._word(term)
+        return self._keep_word(term)
 
-    def _word(self, term: Term) -> bytes:
-        """One of the protocol's own words."""
-        return term.raw if term.text in _WORDS else self._personal(term)
+    def _keep_word(self, term: Term) -> bytes:
+        """Keep one of the protocol's own words."""
+        return term.raw if term.text in _PROTOCOL_WORDS else self._replace(term)
 
-    def _name(self, term: Term) -> bytes:
-        """What the protocol calls something, in this version or in one to come."""
-        return term.raw if _NAME.fullmatch(term.text or "") else self._personal(term)
+    def _keep_name(self, term: Term) -> bytes:
+        """Keep a name that the protocol may use, in this or a later version."""
+        return term.raw if _NAME.fullmatch(term.text or "") else self._replace(term)
 
-    def _atom(self, term: Term) -> bytes:
-        """What a message, an event or a state is called: atoms are made by the PBX's authors."""
-        known = term.sort == ATOM or term.text in _KNOWN
-        return self._name(term) if known else self._personal(term)
+    def _keep_known_name(self, term: Term) -> bytes:
+        """Keep the name of a message, event or state.
 
-    def _uuid(self, term: Term) -> bytes:
-        if term.sort in {ATOM, LIST} or term.text is None:
-            return self._plain(term)
-        return self._rewritten(term, self._names.uuid)
+        Any atom is kept if it is a name: atoms come from the PBX's program, not from its users.
+        """
+        known = term.type == ATOM or term.text in _KNOWN_NAMES
+        return self._keep_name(term) if known else self._replace(term)
 
-    def _number(self, term: Term) -> bytes:
+    def _channel_uuid(self, term: Term) -> bytes:
+        if term.type in {ATOM, LIST} or term.text is None:
+            return self._keep_number(term)
+        return self._rewrite_text(term, self._pseudonyms.uuid)
+
+    def _phone_number(self, term: Term) -> bytes:
         text = term.text or ""
         if text in _MARKERS:
             return term.raw
-        if text.startswith(_PICKUP):
-            return term.with_text(_PICKUP + self._names.uuid(text.removeprefix(_PICKUP)))
-        if text.startswith(_RINGING_PARK):
-            rest = text.removeprefix(_RINGING_PARK)
-            return term.with_text(_RINGING_PARK + self._names.text(rest))
-        return self._personal(term)
+        if text.startswith(_PICKUP_PREFIX):
+            return term.with_text(
+                _PICKUP_PREFIX + self._pseudonyms.uuid(text.removeprefix(_PICKUP_PREFIX))
+            )
+        if text.startswith(_RINGING_PARK_PREFIX):
+            rest = text.removeprefix(_RINGING_PARK_PREFIX)
+            return term.with_text(_RINGING_PARK_PREFIX + self._pseudonyms.text(rest))
+        return self._replace(term)
 
-    def _matching(self, pattern: re.Pattern[str]) -> Rule:
-        return lambda term: term.raw if pattern.fullmatch(term.text or "") else self._personal(term)
+    def _keep_matching(self, pattern: re.Pattern[str]) -> Rule:
+        return lambda term: term.raw if pattern.fullmatch(term.text or "") else self._replace(term)
 
-    def _joined(self, separator: str) -> Rule:
-        """Texts in one, of which some may be the protocol's own words."""
+    def _joined_texts(self, separator: str) -> Rule:
+        """Return a rule for texts joined by a separator, some of which may be protocol words."""
 
         def replace(text: str) -> str:
             parts = text.split(separator)
             return separator.join(
-                part if part in _WORDS else self._names.text(part) for part in parts
+                part if part in _PROTOCOL_WORDS else self._pseudonyms.text(part) for part in parts
             )
 
         return lambda term: (
-            self._personal(term) if term.text is None else self._rewritten(term, replace)
+            self._replace(term) if term.text is None else self._rewrite_text(term, replace)
         )
 
     def _end_user(self, term: Term) -> bytes:
         if term.text is None:
-            return self._personal(term)
-        many = _MANY.match(term.text)
+            return self._replace(term)
+        many = _MANY_PREFIX.match(term.text)
         begin = many.end() if many else 0
-        return self._rewritten(term, lambda text: text[:begin] + self._names.text(text[begin:]))
+        return self._rewrite_text(
+            term, lambda text: text[:begin] + self._pseudonyms.text(text[begin:])
+        )
 
     def _other_info(self, term: Term) -> bytes:
-        inside = bool(term.items) and term.items[0].text == "user"
-        who = self._plain if inside else self._end_user
-        rest = (self._word, self._word, self._number, self._plain, self._plain)
-        return self._parts(self._word, who, *rest)(term)
+        is_user = bool(term.items) and term.items[0].text == "user"
+        party = self._keep_number if is_user else self._end_user
+        rest = (
+            self._keep_word,
+            self._keep_word,
+            self._phone_number,
+            self._keep_number,
+            self._keep_number,
+        )
+        return self._tuple(self._keep_word, party, *rest)(term)
 
     def _state(self, term: Term) -> bytes:
-        if term.sort != TUPLE or len(term.items) < 2:
-            return self._personal(term)
+        if term.type != TUPLE or len(term.items) < 2:
+            return self._replace(term)
         name = term.items[1].text or ""
         if name == "calling":
-            rules = [self._word, self._word, self._called(term)]
+            rules = [self._keep_word, self._keep_word, self._calling_target(term)]
         else:
-            parts = _PARTS.get(name, ())
-            rules = [self._rules.get(part or "", self._personal) for part in parts]
-        return self._each(term, self._plain, self._atom, *rules)
+            parts = _STATE_FIELDS.get(name, ())
+            rules = [self._rules.get(part or "", self._replace) for part in parts]
+        return self._items(term, self._keep_number, self._keep_known_name, *rules)
 
-    def _called(self, term: Term) -> Rule:
-        """The last part of ``calling``, by the sort of target."""
+    def _calling_target(self, term: Term) -> Rule:
+        """Return the rule for the last part of ``calling``, by the type of the target."""
         match [item.text for item in term.items[3:4]]:
             case ["user"]:
-                return self._parts(self._plain)
+                return self._tuple(self._keep_number)
             case ["group"]:
-                return self._parts(self._word, self._plain)
-        return self._parts(self._number)
+                return self._tuple(self._keep_word, self._keep_number)
+        return self._tuple(self._phone_number)
 
-    def _rewritten(self, term: Term, replace: Callable[[str], str]) -> bytes:
+    def _rewrite_text(self, term: Term, replace: Callable[[str], str]) -> bytes:
         text = term.text or ""
-        if term.sort == ATOM and text in {"undefined", "true", "false"}:
+        if term.type == ATOM and text in {"undefined", "true", "false"}:
             return term.raw
         replaced = replace(text)
         return term.raw if replaced == text else term.with_text(replaced)
@@ -340,9 +375,9 @@ class Anonymiser:
 def anonymise(
     frames: Iterable[bytes | str], key: bytes | None = None, *, country_code: str = "81"
 ) -> Iterator[bytes]:
-    """The frames of one connection with all replaced that tells of people; see ``Anonymiser``.
+    """Yield the frames of one connection with all personal data replaced.
 
-    Those that can't be read are left out.
+    See ``Anonymiser``. Frames that cannot be decoded are left out.
     """
     anonymiser = Anonymiser(key, country_code=country_code)
     for frame in frames:
@@ -352,15 +387,16 @@ def anonymise(
 
 
 def _is_compound(term: Term) -> bool:
-    first = term.items[0] if term.sort == TUPLE and term.items else None
-    return first is not None and first.sort == ATOM and first.value == "bert"
+    """Return True for a BERT compound, ``{bert, …}``."""
+    first = term.items[0] if term.type == TUPLE and term.items else None
+    return first is not None and first.type == ATOM and first.value == "bert"
 
 
 def _is_address(term: Term) -> bool:
-    """Whether a tuple is an IP address, as Erlang has them."""
+    """Return True for an IP address in Erlang's form: a tuple of 4 bytes or 8 16-bit numbers."""
     limit = {4: 256, 8: 65536}.get(len(term.items), 0)
     return (
-        term.sort == TUPLE
-        and all(item.sort == NUMBER and 0 <= item.value < limit for item in term.items)
+        term.type == TUPLE
+        and all(item.type == INTEGER and 0 <= item.value < limit for item in term.items)
         and bool(term.items)
     )

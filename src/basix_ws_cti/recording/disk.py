@@ -1,4 +1,7 @@
-"""Recordings written and read; the package's docstring is the format."""
+"""Recordings on disk: entries, writer and reader.
+
+The docstring of the package ``recording`` describes the format.
+"""
 
 from __future__ import annotations
 
@@ -28,72 +31,85 @@ VERSION = 1
 
 _GZIP = b"\x1f\x8b"
 
-# A line without end. The longest that is written holds the largest frame in base64.
-MAX_LINE = MAX_FRAME_BYTES // 3 * 4 + 1000
+# Maximum length of a line in bytes, so that a file without line breaks does not fill the memory.
+# The longest line that a recorder writes contains the largest frame in base64.
+MAX_LINE_BYTES = MAX_FRAME_BYTES // 3 * 4 + 1000
 
 
 @frozen
 class Header:
-    """When a recording was ``started`` (aware, UTC), and whether it is ``anonymised``."""
+    """First line of a recording."""
 
     started: datetime
+    """Start of the recording, an aware ``datetime`` in UTC."""
     anonymised: bool = False
+    """Whether personal data in the frames was replaced."""
 
 
 @frozen
 class Frame:
-    """A frame as it came, ``at`` seconds after the start.
-
-    ``data`` is what ``MessageParser.parse`` takes: ``bytes``, or ``str`` for a text frame.
-    """
+    """A frame arrived."""
 
     at: float
+    """Time in seconds since the start of the recording."""
     data: bytes | str
+    """The frame as ``MessageParser.parse`` takes it: ``bytes``, or ``str`` for a text frame."""
 
 
 @frozen
 class Connected:
-    """A connection begins."""
+    """A connection was opened."""
 
     at: float
+    """Time in seconds since the start of the recording."""
 
 
 @frozen
 class Lost:
-    """The connection ended, with an error of the class ``error``.
-
-    ``text`` is the error's; ``None``: it is kept back.
-    """
+    """The connection ended."""
 
     at: float
+    """Time in seconds since the start of the recording."""
     error: str
+    """Name of the exception's class."""
     text: str | None = None
+    """Text of the exception; ``None``: removed, since it may contain personal data."""
+    last_heard: float | None = None
+    """Time of the last sign of life on the connection, in seconds since the start of the recording.
+
+    At most ``at``. ``None``: unknown, as in older recordings.
+    """
 
 
 @frozen
 class LeftOut:
-    """A frame of ``size`` bytes came that could not be read, and so not be anonymised."""
+    """A frame arrived that could not be decoded, and so not anonymised."""
 
     at: float
+    """Time in seconds since the start of the recording."""
     size: int
+    """Size of the frame in bytes."""
 
 
 Entry = Frame | Connected | Lost | LeftOut
-"""Any of what a recording tells."""
+"""Any entry of a recording."""
 
 
 class Recorder:
-    """Writes a recording, each line at once; ``connect`` and ``Client`` take it as ``on_frame``.
+    """Writer of a recording; ``connect`` and ``Client`` take it as ``on_frame``.
 
-    ``target`` is a path, or an open text file, which stays open. A file is made for its owner
-    alone (mode 0600), compressed if its name ends in ``.gz``; one that is there already is a
-    ``FileExistsError``, unless ``overwrite`` lets it be replaced. ``anonymiser`` replaces what
-    tells of people in each frame, and keeps back the texts of errors. ``started`` is the time
-    of the start (aware), now if it is ``None``.
+    Each entry is written and flushed at once, so that a crash loses nothing. Use it as a context
+    manager, or call ``close``: both write the last line of the recording.
 
-    Leaving its block, or ``close``, writes the last line. ``frames`` and ``size`` (in bytes)
-    count what came; ``seconds`` is how long it has been. Raises ``OSError`` for what can't be
-    written.
+    - ``target``: path of the file to create, or an open text file, which is not closed. The file
+      is readable for its owner only (mode 0600), and compressed if its name ends in ``.gz``.
+    - ``anonymiser``: replaces personal data in each frame. The texts of errors are then removed.
+      ``None``: frames are written as they are.
+    - ``started``: start of the recording, an aware ``datetime``; ``None``: now.
+    - ``overwrite``: replace an existing file instead of raising ``FileExistsError``.
+    - ``clock``: function that returns the current time in seconds; for tests.
+
+    Raises ``OSError`` if the file cannot be created or written.
     """
 
     def __init__(
@@ -107,23 +123,29 @@ class Recorder:
     ) -> None:
         self._anonymiser = anonymiser
         self._clock = clock
-        self._began = clock()
+        self._start_time = clock()
         self._connected = False
-        self._last = 0.0
+        self._last_at = 0.0
         self.frames: int = 0
+        """Number of frames recorded so far, including those left out."""
         self.size: int = 0
+        """Total size of these frames in bytes, as they arrived."""
         self.is_closed: bool = False
+        """Whether the last line has been written."""
         if isinstance(target, str | os.PathLike):
             self._file, self._owned = _create(os.fspath(target), overwrite=overwrite), True
         else:
             self._file, self._owned = target, False
         header = Header(started or datetime.now(UTC), anonymiser is not None)
+        self._started = header.started
         try:
-            self._line(
-                format=FORMAT,
-                version=VERSION,
-                started=header.started.astimezone(UTC).isoformat(timespec="microseconds"),
-                anonymised=header.anonymised,
+            self._write_line(
+                {
+                    "format": FORMAT,
+                    "version": VERSION,
+                    "started": header.started.astimezone(UTC).isoformat(timespec="microseconds"),
+                    "anonymised": header.anonymised,
+                }
             )
         except OSError:
             if self._owned:
@@ -144,94 +166,113 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start."""
-        return self._clock() - self._began
+        """Time since the start of the recording, in seconds."""
+        return self._clock() - self._start_time
 
     def __call__(self, frame: bytes | str) -> None:
-        """Record a frame that comes now."""
+        """Record a frame that has just arrived."""
         self.write(Frame(self.seconds, frame))
 
     def connected(self) -> None:
-        """Record that a connection begins now."""
+        """Record that a connection has just been opened."""
         self.write(Connected(self.seconds))
 
-    def lost(self, error: BaseException | None) -> None:
-        """Record that the connection ends now, and why; nothing, if there is none.
+    def lost(self, error: BaseException | None, last_heard: datetime | None = None) -> None:
+        """Record that the connection has just ended.
 
-        Of an error that is not this package's own there is the class alone: its text is not
-        known to be fit for a file.
+        - ``error``: the reason. Only the class name of an exception from outside this package is
+          recorded: its text may contain secrets.
+        - ``last_heard``: the last sign of life on the connection, an aware ``datetime``, as in
+          ``Disconnected.last_heard``; ``None``: unknown. A time outside of the recording is limited
+          to it.
+
+        Does nothing without an open connection or if ``error`` is ``None``.
         """
         if self._connected and error is not None:
+            at = self.seconds
             text = str(error) if isinstance(error, BasixError) else None
-            self.write(Lost(self.seconds, type(error).__name__, text))
+            since_start = None
+            if last_heard is not None:
+                since_start = min(max(0.0, (last_heard - self._started).total_seconds()), at)
+            self.write(Lost(at, type(error).__name__, text, since_start))
 
     def write(self, entry: Entry) -> None:
-        """Record what came when ``entry`` says."""
-        at = self._last = round(entry.at, 6)
+        """Record an entry with its own time instead of the current one."""
+        at = self._last_at = round(entry.at, 6)
         match entry:
             case Frame(_, data):
                 self.frames += 1
                 self.size += len(data)
-                self._frame(at, data)
+                self._write_frame(at, data)
             case LeftOut(_, size):
                 self.frames += 1
                 self.size += size
-                self._line(at=at, event="left out", size=size)
+                self._write_line({"at": at, "event": "left out", "size": size})
             case Connected():
                 self._connected = True
                 if self._anonymiser is not None:
-                    self._anonymiser.begin()
-                self._line(at=at, event="connected")
-            case Lost(_, error, text):
+                    self._anonymiser.start_connection()
+                self._write_line({"at": at, "event": "connected"})
+            case Lost(_, error, text, last_heard):
                 self._connected = False
-                kept = None if self._anonymiser is not None else text
-                self._line(at=at, event="lost", error=error, text=kept)
+                if self._anonymiser is not None:
+                    text = None
+                line = {"at": at, "event": "lost", "error": error, "text": text}
+                if last_heard is not None:
+                    line["last_heard"] = round(last_heard, 6)
+                self._write_line(line)
 
     def close(self) -> None:
-        """Write the last line; again is harmless. What comes afterwards is a ``ValueError``."""
+        """Write the last line, and close the file if the recorder opened it.
+
+        Does nothing if closed already. Recording afterwards raises ``ValueError``.
+        """
         if self.is_closed:
             return
         self.is_closed = True
         try:
-            at = max(self._last, round(self.seconds, 6))
-            self._line(at=at, event="end", frames=self.frames)
+            at = max(self._last_at, round(self.seconds, 6))
+            self._write_line({"at": at, "event": "end", "frames": self.frames})
         finally:
             if self._owned:
                 self._file.close()
 
-    def _frame(self, at: float, data: bytes | str) -> None:
+    def _write_frame(self, at: float, data: bytes | str) -> None:
         if self._anonymiser is not None:
             replaced = self._anonymiser(data)
             if replaced is None:
-                self._line(at=at, event="left out", size=len(data))
+                self._write_line({"at": at, "event": "left out", "size": len(data)})
                 return
             data = replaced
         if isinstance(data, str):
-            self._line(at=at, text=data)
+            self._write_line({"at": at, "text": data})
         else:
-            self._line(at=at, frame=base64.b64encode(data).decode())
+            self._write_line({"at": at, "frame": base64.b64encode(data).decode()})
 
-    def _line(self, **values: Any) -> None:
+    def _write_line(self, values: dict[str, Any]) -> None:
         self._file.write(json.dumps(values, separators=(",", ":")) + "\n")
         self._file.flush()
 
 
 class Recording(Iterator[Entry]):
-    """A recording that is read: its ``header``, and an iterator of what it tells.
+    """Reader of a recording: an iterator of its entries; ``read_recording`` creates it.
 
-    Holds one line at a time. Iterating raises ``RecordingError`` at the first line that can't
-    be read, or where the recording breaks off. Leaving its block, or ``close``, closes a file
-    that was opened for it.
+    It keeps one line at a time in memory. Iterating raises ``RecordingError`` at the first
+    invalid line, or where an incomplete recording ends. Use it as a context manager, or call
+    ``close``.
     """
 
     def __init__(self, file: IO[bytes], name: str, *, owned: bool) -> None:
         self._file = file
         self._owned = owned
         self.name: str = name
+        """Name of the file, as it appears in errors."""
         self.line: int = 0
+        """Number of the line read last, counted from 1."""
         self._frames = 0
         self._ended = False
-        self.header: Header = self._header()
+        self.header: Header = self._read_header()
+        """First line of the recording."""
 
     def __enter__(self) -> Self:
         return self
@@ -245,7 +286,7 @@ class Recording(Iterator[Entry]):
         self.close()
 
     def close(self) -> None:
-        """Close the file, if it was opened for this."""
+        """Close the file if ``read_recording`` opened it."""
         if self._owned:
             self._file.close()
 
@@ -255,13 +296,13 @@ class Recording(Iterator[Entry]):
     def __next__(self) -> Entry:
         if self._ended:
             raise StopIteration
-        values = self._values()
+        values = self._read_values()
         if values is None:
-            self._fail("the recording breaks off here")
+            self._fail("the recording is incomplete: its last line is missing")
         if values.get("event") == "end":
-            self._end(values)
+            self._check_end(values)
             raise StopIteration
-        entry = self._entry(self._seconds(values), values)
+        entry = self._entry(self._at(values), values)
         if isinstance(entry, Frame | LeftOut):
             self._frames += 1
         return entry
@@ -269,100 +310,116 @@ class Recording(Iterator[Entry]):
     def _entry(self, at: float, values: dict[str, Any]) -> Entry:
         match values:
             case {"frame": str(text)}:
-                return Frame(at, self._bytes(text))
+                return Frame(at, self._decode_frame(text))
             case {"text": str(text), **rest} if "event" not in rest:
                 return Frame(at, text)
             case {"event": "connected"}:
                 return Connected(at)
             case {"event": "lost", "error": str(error), "text": str() | None as why}:
-                return Lost(at, error, why)
+                return Lost(at, error, why, self._last_heard(at, values))
             case {"event": "left out", "size": int(size)}:
                 return LeftOut(at, size)
-        return self._fail("nothing that a recording holds")
+        return self._fail("not a recording entry: unknown event, or missing or invalid keys")
 
-    def _end(self, values: dict[str, Any]) -> None:
+    def _check_end(self, values: dict[str, Any]) -> None:
         if values.get("frames") != self._frames:
-            self._fail(f"{self._frames} frames stand before it, which is not what it says")
-        if self._read():
-            self._fail("the recording ended in the line before")
+            self._fail(f"wrong number of frames in the last line: the recording has {self._frames}")
+        if self._read_line():
+            self._fail("unexpected data after the last line of the recording")
         self.line -= 1
         self._ended = True
 
-    def _header(self) -> Header:
-        values = self._values()
+    def _read_header(self) -> Header:
+        values = self._read_values()
         if values is None or values.get("format") != FORMAT:
             self.line = 1
-            self._fail("no recording: that begins with its header")
+            self._fail("not a recording: the first line is not its header")
         version = values.get("version")
         if version != VERSION:
             shown = version if type(version) is int else "?"
-            self._fail(f"a recording of version {shown}; this is able to read version {VERSION}")
+            self._fail(f"unsupported recording version {shown}: expected {VERSION}")
         try:
             started = datetime.fromisoformat(values["started"])
             if started.tzinfo is None:
-                raise ValueError  # noqa: TRY301 - as the parser does
+                raise ValueError  # noqa: TRY301 - handled like a start that cannot be parsed
             started = started.astimezone(UTC)
         except (KeyError, TypeError, ValueError, OverflowError):
-            self._fail("the header does not say when the recording started")
+            self._fail("the header has no valid start time")
         return Header(started, values.get("anonymised") is True)
 
-    def _values(self) -> dict[str, Any] | None:
-        """The next line's; ``None``: there is none."""
-        line = self._read()
+    def _read_values(self) -> dict[str, Any] | None:
+        """Return the JSON object in the next line; ``None``: end of the file."""
+        line = self._read_line()
         if not line:
             return None
-        if len(line) > MAX_LINE:
-            self._fail("a line longer than any frame")
+        if len(line) > MAX_LINE_BYTES:
+            self._fail("the line is longer than that of any frame")
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):
             if line.startswith(_GZIP):
-                self._fail("compressed, which no name that ends in .gz tells: unpack it first")
-            self._fail("no JSON" if line.endswith(b"\n") else "the recording breaks off in it")
+                self._fail("compressed data, but the name does not end in .gz: decompress it first")
+            self._fail(
+                "not valid JSON"
+                if line.endswith(b"\n")
+                else "the recording is incomplete: this line is cut off"
+            )
         if not isinstance(values, dict):
-            self._fail("no JSON object")
+            self._fail("not a JSON object")
         return values
 
-    def _read(self) -> bytes:
+    def _read_line(self) -> bytes:
         self.line += 1
         try:
-            return self._file.readline(MAX_LINE + 1)
+            return self._file.readline(MAX_LINE_BYTES + 1)
         except EOFError:
-            self._fail("the compressed file breaks off here")
+            self._fail("the recording is incomplete: the compressed data is cut off")
         except (gzip.BadGzipFile, zlib.error):
-            self._fail("not gzip's data, though the file's name ends in .gz")
+            self._fail("invalid gzip data, although the name ends in .gz")
 
-    def _seconds(self, values: dict[str, Any]) -> float:
-        """Seconds since the start: not before it, and not beyond the calendar."""
+    def _at(self, values: dict[str, Any]) -> float:
+        """Return the time of an entry, in seconds since the start.
+
+        Refuses negative times, and those that ``moment`` cannot convert to a ``datetime``.
+        """
         at = values.get("at")
         if type(at) not in {int, float} or not at >= 0:  # type: ignore[operator]
-            self._fail("it does not say when that was")
+            self._fail("'at' must be a number of seconds, 0 or more")
         try:
             self.header.started + timedelta(seconds=at)  # type: ignore[arg-type]
         except OverflowError:
-            self._fail("it was later than any date")
+            self._fail("'at' is later than the latest possible date")
         return float(at)  # type: ignore[arg-type]
 
-    def _bytes(self, text: str) -> bytes:
+    def _last_heard(self, at: float, values: dict[str, Any]) -> float | None:
+        last_heard = values.get("last_heard")
+        if last_heard is None:
+            return None
+        if type(last_heard) not in {int, float} or not 0 <= last_heard <= at:
+            self._fail("'last_heard' must be a number of seconds, from 0 to 'at'")
+        return float(last_heard)
+
+    def _decode_frame(self, text: str) -> bytes:
         try:
             return base64.b64decode(text, validate=True)
         except ValueError:
-            self._fail("the frame is not base64")
+            self._fail("the frame is not valid base64")
 
     def _fail(self, problem: str) -> NoReturn:
         self._ended = True
         raise RecordingError(self.name, self.line, problem) from None
 
     def moment(self, entry: Entry) -> datetime:
-        """When something came (aware, UTC)."""
+        """Return the time of an entry as an aware ``datetime`` in UTC."""
         return self.header.started + timedelta(seconds=entry.at)
 
 
 def read_recording(source: str | os.PathLike[str] | IO[bytes]) -> Recording:
-    """Open a recording: a path, or an open binary file, which stays open.
+    """Open a recording and read its header.
 
-    Raises ``RecordingError`` for what is none, or of a version that is not known, and
-    ``OSError`` for a file that can't be read.
+    ``source`` is a path, or an open binary file, which is not closed. A path that ends in ``.gz``
+    is decompressed. Raises ``RecordingError`` if it is not a recording or has an unsupported
+    version, and ``OSError`` if the file cannot be read.
     """
     if not isinstance(source, str | os.PathLike):
         return Recording(source, str(getattr(source, "name", "the recording")), owned=False)
@@ -376,18 +433,22 @@ def read_recording(source: str | os.PathLike[str] | IO[bytes]) -> Recording:
 
 
 def _create(name: str, *, overwrite: bool) -> IO[str]:
-    how = os.O_TRUNC if overwrite else os.O_EXCL
-    number = os.open(name, os.O_WRONLY | os.O_CREAT | how, 0o600)
-    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(number).st_mode):
-        os.fchmod(number, 0o600)  # it may have been there, readable for all
-    file: Any = os.fdopen(number, "wb")
+    """Create a file that only its owner can read; it contains personal data."""
+    mode = os.O_TRUNC if overwrite else os.O_EXCL
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | mode, 0o600)
+    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)  # an existing file keeps its mode, which may be wider
+    file: Any = os.fdopen(descriptor, "wb")
     if name.endswith(".gz"):
-        file = _Zipped(file)
+        file = _GzipWriter(file)
     return io.TextIOWrapper(file, "ascii", newline="\n")
 
 
-class _Zipped(gzip.GzipFile):
-    """A compressed file that closes the one below it."""
+class _GzipWriter(gzip.GzipFile):
+    """Compressed file that also closes the file that it writes to.
+
+    It stores neither a name nor a time in the gzip header.
+    """
 
     def __init__(self, below: IO[bytes]) -> None:
         super().__init__("", "wb", fileobj=below, mtime=0)

@@ -1,8 +1,8 @@
-"""Other words for words, other numbers for numbers: what tells of people in a text, replaced.
+"""Pseudonyms: replaces words, numbers and addresses in texts by made-up ones of the same form.
 
-The same is replaced by the same, wherever it stands; different things, by different ones. That
-needs no memory, only a key: a number is permuted among those of its sort, a word becomes
-syllables drawn from its hash.
+Equal input gives equal output, wherever it appears; different input gives different output. No
+table is needed for that, only a key: a number is permuted among the numbers of its kind, and a
+word becomes syllables chosen by its keyed hash.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from hashlib import blake2b
 from urllib.parse import quote, unquote_to_bytes
 from uuid import UUID
 
-from basix_ws_cti.terms import _text
+from basix_ws_cti.terms import decode_text
 
-# Escapes within escapes; the feed has two. Deeper ones are replaced as they stand.
-MAX_ESCAPES = 4
+# Levels of percent-encoding that are decoded; the feed has two. More levels could be made to cost
+# time without bound, so a deeper one is replaced like a word.
+MAX_ESCAPE_DEPTH = 4
 
-# Texts that are remembered with what they become: as short as names, and so many.
-_REMEMBERED = 256, 16_384
+# Cache of replaced texts: only texts of names' length, and a limited number, to bound the memory.
+_CACHED_TEXT_LENGTH = 256  # characters
+_CACHED_TEXTS = 16_384
 
-# Digits that are permuted together; longer numbers in parts.
+# Digits that are permuted together. A longer number is split: it is not a telephone number, and
+# one large permutation would be slow.
 _MAX_DIGITS = 18
 
-# What may be part of a word: letters and digits of any script with their marks, signs, and what
-# is no text at all. Other punctuation and space is where texts are joined, and stays.
+# A character of a word: letters and digits of any script with their marks, symbols and control
+# characters. All other punctuation and white space separates words, and is kept.
 _LETTER = (
     r"(?:\w|[^\t\n\r\x20-\x7e\xa0-\xbf\xd7\xf7\u2000-\u206f\u3000-\u303f\u30fb\uff01-\uff65\ufffd])"
 )
@@ -50,8 +53,8 @@ _TOKENS = re.compile(
     re.VERBOSE,
 )
 
-# Where a text holds escapes: what stands together with one.
-_RUN = re.compile(r"[\w.~!'()%\-]+")
+# Characters that may surround a percent-escape within one encoded text.
+_ESCAPED_RUN = re.compile(r"[\w.~!'()%\-]+")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 _CONSONANTS, _VOWELS = "bdfghjkmnprstvz", "aeiou"
@@ -62,53 +65,70 @@ _KANA = tuple(
 
 
 class Pseudonyms:
-    """Replaces what tells of people, by ``key``, or one that nobody knows.
+    """Source of pseudonyms for texts, numbers and addresses.
 
-    ``country_code`` is that of numbers in the national form: they are the same in any form.
+    - ``key``: decides which pseudonym replaces which original, up to 64 bytes; ``None``: a random
+      key that is not stored. Who knows the key can test guesses of names and numbers.
+    - ``country_code``: country code of telephone numbers in national form, so that a number has
+      the same pseudonym in national and international form.
     """
 
     def __init__(self, key: bytes | None = None, country_code: str = "81") -> None:
         self._key = secrets.token_bytes(32) if key is None else key
         self._country_code = country_code
-        longest, count = _REMEMBERED
-        self._longest = longest
-        self._short = lru_cache(count)(self._replaced)
+        self._replace_cached = lru_cache(_CACHED_TEXTS)(self._replace)
 
     def text(self, text: str) -> str:
-        """A text with its words, numbers and addresses replaced, and its punctuation kept."""
-        return self._short(text) if len(text) <= self._longest else self._replaced(text)
+        """Return ``text`` with words, numbers and addresses replaced, and punctuation kept.
+
+        Also replaces inside percent-encoded parts, in up to ``MAX_ESCAPE_DEPTH`` levels.
+        """
+        short = len(text) <= _CACHED_TEXT_LENGTH
+        return self._replace_cached(text) if short else self._replace(text)
 
     def uuid(self, text: str) -> str:
-        """What names a channel: a uuid tells nothing and stays; else a uuid of its own."""
+        """Return a pseudonym for a channel's identifier.
+
+        A uuid is random and is kept; any other text is replaced by a made-up uuid.
+        """
         if not text or re.fullmatch(_UUID, text):
             return text
         return str(UUID(bytes=self._hash(f"uuid {text}", 16)))
 
     def integer(self, number: int) -> int:
-        """A number that may be a telephone's; microseconds since the epoch stay."""
+        """Return a pseudonym for an integer, which may be a telephone number.
+
+        Kept are numbers of up to two digits, and those that are microseconds since the epoch.
+        """
         size = abs(number)
         if size < 100 or 10**15 <= size < 10**16:
             return number
         replaced = int(self.digits(str(size)))
         return -replaced if number < 0 else replaced
 
-    def fraction(self, number: float) -> float:
-        """A number with a fraction becomes another, from 0 to 1."""
+    def floating(self, number: float) -> float:
+        """Return a pseudonym for a float: a number from 0 to 1."""
         return int.from_bytes(self._hash(f"float {number!r}", 6)) / 2**48
 
     def address(self, *parts: int) -> list[int]:
-        """The parts of an IP address, four or eight of them."""
+        """Return a pseudonym for an IP address, given and returned as four or eight integers.
+
+        The result is a private address, in 10.0.0.0/8 or fd00::/16.
+        """
         width = len(parts) // 4
-        drawn = self._hash(f"ip {parts}", 16)
-        drawn = (b"\x0a" if width == 1 else b"\xfd\x00") + drawn
-        return [int.from_bytes(drawn[at * width : (at + 1) * width]) for at in range(len(parts))]
+        hashed = self._hash(f"ip {parts}", 16)
+        hashed = (b"\x0a" if width == 1 else b"\xfd\x00") + hashed
+        return [int.from_bytes(hashed[at * width : (at + 1) * width]) for at in range(len(parts))]
 
     def digits(self, digits: str, *, international: bool = False) -> str:
-        """A number of as many digits, of the same sort.
+        """Return a pseudonym for a telephone number: as many digits, and the same kind of number.
 
-        Extensions stay extensions, with another first digit. Of longer ones what tells landline
-        from mobile stays, and of the same number in two forms both stay the same number.
-        Two digits are no number, and three from 901 on are a park slot.
+        ``digits`` are ASCII digits; ``international``: they follow a ``+``.
+
+        - An extension becomes an extension with another first digit.
+        - A national number keeps what distinguishes landline from mobile, and has the same
+          pseudonym in national and international form.
+        - Kept are one or two digits, which are no number, and three from 901 on, a park slot.
         """
         if len(digits) > _MAX_DIGITS:
             parts = range(0, len(digits), _MAX_DIGITS)
@@ -118,22 +138,23 @@ class Pseudonyms:
         if match := re.match(rf"({forms})(\d{{3,}})$", digits, re.ASCII):
             return match[1] + self._national(match[2])
         if international and len(digits) > 7:
-            return digits[:2] + self._permuted(digits[2:], f"abroad {digits[:2]}")
+            return digits[:2] + self._permute(digits[2:], f"abroad {digits[:2]}")
         return self._extension(digits)
 
     # -- texts ------------------------------------------------------------------------
 
-    def _replaced(self, text: str, depth: int = 0) -> str:
+    def _replace(self, text: str, depth: int = 0) -> str:
         if _ESCAPE.search(text) is None:
             return _TOKENS.sub(self._token, text)
-        return _RUN.sub(lambda run: self._run(run[0], depth), text)
+        return _ESCAPED_RUN.sub(lambda run: self._run(run[0], depth), text)
 
     def _run(self, run: str, depth: int) -> str:
+        """Return a run of characters around escapes, replaced inside its encoding."""
         if _ESCAPE.search(run) is None:
             return _TOKENS.sub(self._token, run)
-        if depth == MAX_ESCAPES:
+        if depth == MAX_ESCAPE_DEPTH:
             return self._word(run)
-        return quote(self._replaced(_text(unquote_to_bytes(run)), depth + 1), safe="")
+        return quote(self._replace(decode_text(unquote_to_bytes(run)), depth + 1), safe="")
 
     def _token(self, match: re.Match[str]) -> str:
         text = match[0]
@@ -154,16 +175,16 @@ class Pseudonyms:
         return "".join(next(replaced) if char.isdecimal() else char for char in text)
 
     def _word(self, text: str) -> str:
-        """Another word; a capitalised one is the same word, capitalised."""
+        """Return a pseudonym for a word; lower case, upper case or a capital initial are kept."""
         lower = text.lower()
         titled = lower[:1].upper() + lower[1:]
         style = {lower: str.lower, titled: str.title, text.upper(): str.upper}.get(text)
-        drawn = int.from_bytes(self._hash(f"word {text if style is None else lower}", 8))
+        hashed = int.from_bytes(self._hash(f"word {text if style is None else lower}", 8))
         wide = any(char >= "\u2e80" for char in text)
         parts, count = (_KANA, 6) if wide else (_SYLLABLES, 5)
         chosen = []
         for _ in range(count):
-            drawn, at = divmod(drawn, len(parts))
+            hashed, at = divmod(hashed, len(parts))
             chosen.append(parts[at])
         word = "".join(chosen)
         return word if style is None else style(word)
@@ -171,35 +192,43 @@ class Pseudonyms:
     # -- numbers ----------------------------------------------------------------------
 
     def _national(self, digits: str) -> str:
-        """A number without its leading zero."""
+        """Return a pseudonym for a national number, given without its leading zero."""
         if len(digits) < 6:
             return self._extension(digits)
         kept = 2 if _is_mobile(digits) else 1
         replaced = digits
+        # A landline number must not become a mobile number: permute again until the kind is the
+        # same. Each step is a permutation, so different numbers stay different.
         while True:
-            replaced = digits[:kept] + self._permuted(replaced[kept:], f"national {digits[:kept]}")
+            replaced = digits[:kept] + self._permute(replaced[kept:], f"national {digits[:kept]}")
             if _is_mobile(replaced) == (kept == 2):
                 return replaced
 
     def _extension(self, digits: str) -> str:
+        """Return a pseudonym for an extension, or for any number of unknown form."""
         if len(digits) < 3 or _is_slot(digits):
             return digits
-        turn = 1 + self._hash(f"turn {len(digits)}", 1)[0] % 8
+        shift = 1 + self._hash(f"turn {len(digits)}", 1)[0] % 8
+        # Park slots are kept, so no other number may become one: permute again as long as the
+        # result is a slot. Each step is a permutation, so different numbers stay different.
         while True:
-            lead = digits[0]
-            turned = lead if lead == "0" else str(1 + (int(lead) - 1 + turn) % 9)
-            digits = turned + self._permuted(digits[1:], f"extension {lead}")
+            first = digits[0]
+            shifted = first if first == "0" else str(1 + (int(first) - 1 + shift) % 9)
+            digits = shifted + self._permute(digits[1:], f"extension {first}")
             if not _is_slot(digits):
                 return digits
 
-    def _permuted(self, digits: str, sort: str) -> str:
-        """One of as many digits, for each another: a Feistel network."""
+    def _permute(self, digits: str, domain: str) -> str:
+        """Return other digits of the same number: a keyed permutation (a Feistel network).
+
+        ``domain`` names the kind of number; each domain has its own permutation.
+        """
         half = len(digits) // 2
         left, right = digits[:half], digits[half:]
-        for turn in range(8):
+        for round_number in range(8):
             width = len(left)
-            drawn = int.from_bytes(self._hash(f"{sort} {turn} {right}", 12))
-            mixed = (int(left) + drawn) % 10**width
+            hashed = int.from_bytes(self._hash(f"{domain} {round_number} {right}", 12))
+            mixed = (int(left) + hashed) % 10**width
             left, right = right, f"{mixed:0{width}d}"
         return left + right
 
@@ -209,10 +238,10 @@ class Pseudonyms:
 
 
 def _is_mobile(digits: str) -> bool:
-    """Whether a number, without its leading zero, is a mobile telephone's or one like it."""
+    """Return True for a number, without its leading zero, of a mobile phone or the like."""
     return digits[0] in "5789" and digits[1] == "0"
 
 
 def _is_slot(digits: str) -> bool:
-    """Whether digits name a park slot: from 901 on."""
+    """Return True for the digits of a park slot, 901 to 999."""
     return len(digits) == 3 and digits > "900"

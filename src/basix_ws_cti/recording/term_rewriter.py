@@ -1,7 +1,7 @@
-"""A frame's term with the places of its parts, so that some can be written anew.
+"""Term rewriter: parses a frame into terms that know their bytes, and encodes changed ones.
 
-What is written keeps the encoding of what was read: an atom stays an atom, a charlist one, and
-the parts that nobody touches are the frame's own bytes. Frames are read here that
+A changed term keeps the encoding of the original: an atom stays an atom, a charlist stays a
+charlist. Unchanged parts are copied byte by byte. The input must be a frame that
 ``terms.decode`` has accepted: nothing is checked again.
 """
 
@@ -14,73 +14,88 @@ from typing import Any
 
 from attrs import frozen
 
-from basix_ws_cti.terms import _ATOM_TAGS, _text
+from basix_ws_cti.terms import ATOM_TAGS, decode_text
 
-ATOM, BINARY, CHARLIST, NUMBER, FLOAT = "atom", "binary", "charlist", "number", "float"
+# Types of terms.
+ATOM, BINARY, CHARLIST, INTEGER, FLOAT = "atom", "binary", "charlist", "integer", "float"
 TUPLE, LIST, MAP = "tuple", "list", "map"
 
-_U32 = struct.Struct(">I").unpack_from
+# Tags of the external term format; LIST_EXT is a proper list here, as ``decode`` demands.
+_NEW_FLOAT, _SMALL_INTEGER, _INTEGER, _FLOAT = 70, 97, 98, 99
+_ATOM, _SMALL_ATOM, _ATOM_UTF8 = 100, 115, 118  # SMALL_ATOM_UTF8 is 119
+_SMALL_TUPLE, _LARGE_TUPLE = 104, 105
+_STRING, _LIST, _BINARY = 107, 108, 109
+_SMALL_BIG, _LARGE_BIG = 110, 111
+_MAP = 116
+
+_COMPRESSED = 80
+
+_read_u32 = struct.Struct(">I").unpack_from
 
 
 @frozen(eq=False)
 class Term:
-    """A part of a frame: its ``sort``, its ``value`` or its ``items``, and its own bytes.
+    """A term of a frame together with its bytes."""
 
-    ``value`` of an atom, a binary or a charlist of bytes is a ``str``. A map's keys and values
-    are its ``items`` in turns; nil is a list of none.
-    """
-
-    sort: str
+    type: str
+    """One of the constants ``ATOM`` … ``MAP``."""
     raw: bytes
+    """The bytes of the term in the (inflated) frame."""
     value: Any = None
+    """A ``str`` (atom, binary, charlist) or a number; ``None``: a container."""
     items: tuple[Term, ...] = ()
+    """Items of a container. A map has its keys and values alternately; nil is an empty list."""
 
     @property
     def text(self) -> str | None:
-        """The text that this is; ``None``: it is none. A list of code points is one."""
+        """Text of an atom, a binary, a charlist or a list of code points; ``None``: not a text."""
         if isinstance(self.value, str):
             return self.value
-        if self.sort != LIST or not self.items:
+        if self.type != LIST or not self.items:
             return None
-        codes = [item.value for item in self.items if item.sort == NUMBER]
+        codes = [item.value for item in self.items if item.type == INTEGER]
         if len(codes) < len(self.items) or not all(_is_character(code) for code in codes):
             return None
         return "".join(map(chr, codes))
 
     def with_text(self, text: str) -> bytes:
-        """The bytes of another text, in the encoding of this one, as far as there is room."""
+        """Return the bytes of ``text`` in the encoding of this term.
+
+        The text is cut to what the encoding can hold: 65,535 bytes as a charlist, 255 characters
+        as an atom.
+        """
         tag = self.raw[0]
-        if self.sort == LIST:
-            codes = [integer(ord(char)) for char in text]
+        if self.type == LIST:
+            codes = [encode_integer(ord(char)) for char in text]
             return b"l" + len(codes).to_bytes(4, "big") + b"".join(codes) + b"j"
-        if self.sort == BINARY:
+        if self.type == BINARY:
             raw = text.encode()
             return b"m" + len(raw).to_bytes(4, "big") + raw
-        if self.sort == CHARLIST:
-            raw = _cut(text.encode(), 65535)
+        if self.type == CHARLIST:
+            raw = _cut_utf8(text.encode(), 65535)
             return b"k" + len(raw).to_bytes(2, "big") + raw
-        if tag in {100, 115}:
+        if tag in {_ATOM, _SMALL_ATOM}:  # Latin-1
             raw = text[:255].encode("latin-1", "replace")
             return b"d" + len(raw).to_bytes(2, "big") + raw
         raw = text[:255].encode()
         return b"v" + len(raw).to_bytes(2, "big") + raw
 
     def with_items(self, items: Iterable[bytes]) -> bytes:
-        """The bytes of this container with others for its items, as many."""
-        head = {TUPLE: 2 if self.raw[0] == 104 else 5, LIST: 5, MAP: 5}[self.sort]
+        """Return the bytes of this container with other items, of the same number."""
+        header_size = 2 if self.raw[0] == _SMALL_TUPLE else 5
         if not self.items:
             return self.raw
-        return self.raw[:head] + b"".join(items) + (b"j" if self.sort == LIST else b"")
+        return self.raw[:header_size] + b"".join(items) + (b"j" if self.type == LIST else b"")
 
 
-def read(frame: bytes) -> Term:
-    """The term of a frame, which is valid."""
-    buf = zlib.decompress(frame[6:]) if frame[1] == 80 else frame[1:]
+def read_term(frame: bytes) -> Term:
+    """Return the term of a valid frame, compressed or not."""
+    buf = zlib.decompress(frame[6:]) if frame[1] == _COMPRESSED else frame[1:]
     return _term(buf, 0)[0]
 
 
-def integer(number: int) -> bytes:
-    """A whole number's bytes, as Erlang writes them."""
+def encode_integer(number: int) -> bytes:
+    """Return the bytes of an integer, as Erlang encodes it."""
     if 0 <= number < 256:
         return bytes((97, number))
     if -(2**31) <= number < 2**31:
@@ -90,60 +105,64 @@ def integer(number: int) -> bytes:
     return head + bytes((number < 0,)) + abs(number).to_bytes(size, "little")
 
 
-def floating(number: float) -> bytes:
-    """A float's bytes."""
+def encode_float(number: float) -> bytes:
+    """Return the bytes of a float."""
     return b"F" + struct.pack(">d", number)
 
 
 def _term(buf: bytes, pos: int) -> tuple[Term, int]:
+    """Return the term at ``pos``, and the position after it."""
     tag = buf[pos]
-    if tag in {104, 105, 108, 116}:
-        count = buf[pos + 1] if tag == 104 else _U32(buf, pos + 1)[0]
+    if tag in {_SMALL_TUPLE, _LARGE_TUPLE, _LIST, _MAP}:
+        count = buf[pos + 1] if tag == _SMALL_TUPLE else _read_u32(buf, pos + 1)[0]
         return _container(buf, pos, tag, count)
     value: Any = None
-    if tag in _ATOM_TAGS:
-        begin = pos + (3 if tag in {100, 118} else 2)
+    if tag in ATOM_TAGS:
+        begin = pos + (3 if tag in {_ATOM, _ATOM_UTF8} else 2)
         end = begin + int.from_bytes(buf[pos + 1 : begin], "big")
-        sort, value = ATOM, buf[begin:end].decode("utf-8" if tag >= 118 else "latin-1")
-    elif tag in {107, 109}:
-        begin = pos + (3 if tag == 107 else 5)
+        encoding = "utf-8" if tag >= _ATOM_UTF8 else "latin-1"
+        term_type, value = ATOM, buf[begin:end].decode(encoding)
+    elif tag in {_STRING, _BINARY}:
+        begin = pos + (3 if tag == _STRING else 5)
         end = begin + int.from_bytes(buf[pos + 1 : begin], "big")
-        sort, value = (CHARLIST if tag == 107 else BINARY), _text(buf[begin:end])
-    elif tag == 97:
-        sort, end, value = NUMBER, pos + 2, buf[pos + 1]
-    elif tag == 98:
+        term_type = CHARLIST if tag == _STRING else BINARY
+        value = decode_text(buf[begin:end])
+    elif tag == _SMALL_INTEGER:
+        term_type, end, value = INTEGER, pos + 2, buf[pos + 1]
+    elif tag == _INTEGER:
         end = pos + 5
-        sort, value = NUMBER, int.from_bytes(buf[pos + 1 : end], "big", signed=True)
-    elif tag in {110, 111}:
-        begin = pos + (3 if tag == 110 else 6)
+        term_type, value = INTEGER, int.from_bytes(buf[pos + 1 : end], "big", signed=True)
+    elif tag in {_SMALL_BIG, _LARGE_BIG}:
+        begin = pos + (3 if tag == _SMALL_BIG else 6)
         end = begin + int.from_bytes(buf[pos + 1 : begin - 1], "big")
         size = int.from_bytes(buf[begin:end], "little")
-        sort, value = NUMBER, -size if buf[begin - 1] else size
-    elif tag == 70:
+        term_type, value = INTEGER, -size if buf[begin - 1] else size
+    elif tag == _NEW_FLOAT:
         end = pos + 9
-        sort, value = FLOAT, struct.unpack_from(">d", buf, pos + 1)[0]
-    elif tag == 99:
+        term_type, value = FLOAT, struct.unpack_from(">d", buf, pos + 1)[0]
+    elif tag == _FLOAT:
         end = pos + 32
         text = buf[pos + 1 : end].partition(b"\0")[0]
-        sort, value = FLOAT, float(text.replace(b",", b"."))
+        term_type, value = FLOAT, float(text.replace(b",", b"."))
     else:  # nil
-        sort, end = LIST, pos + 1
-    return Term(sort, buf[pos:end], value), end
+        term_type, end = LIST, pos + 1
+    return Term(term_type, buf[pos:end], value), end
 
 
 def _container(buf: bytes, start: int, tag: int, count: int) -> tuple[Term, int]:
-    sort = {104: TUPLE, 105: TUPLE, 108: LIST, 116: MAP}[tag]
-    pos = start + (2 if tag == 104 else 5)
+    term_type = {_SMALL_TUPLE: TUPLE, _LARGE_TUPLE: TUPLE, _LIST: LIST, _MAP: MAP}[tag]
+    pos = start + (2 if tag == _SMALL_TUPLE else 5)
     items = []
-    for _ in range(count * 2 if tag == 116 else count):
+    for _ in range(count * 2 if tag == _MAP else count):
         item, pos = _term(buf, pos)
         items.append(item)
-    if tag == 108:
-        pos += 1  # its tail
-    return Term(sort, buf[start:pos], None, tuple(items)), pos
+    if tag == _LIST:
+        pos += 1  # the tail, which is nil
+    return Term(term_type, buf[start:pos], None, tuple(items)), pos
 
 
-def _cut(raw: bytes, size: int) -> bytes:
+def _cut_utf8(raw: bytes, size: int) -> bytes:
+    """Return at most ``size`` bytes, without a part of a character at the end."""
     return raw if len(raw) <= size else raw[:size].decode(errors="ignore").encode()
 
 
@@ -152,4 +171,4 @@ def _is_character(code: int) -> bool:
 
 
 Rule = Callable[[Term], bytes]
-"""What is written for a term."""
+"""Function that returns the bytes to write for a term."""

@@ -1,6 +1,7 @@
-"""Where the feed is and who asks for it: server, request target, credentials, URL.
+"""Address of the feed: server, request target and URL.
 
-Pure text work (docs/explanation/protocol.md, Connecting); nothing here opens anything.
+Pure text work (docs/explanation/protocol.md, Connecting): nothing here opens a connection. No
+error quotes an address that was refused, since users paste URLs that contain a token.
 """
 
 from __future__ import annotations
@@ -13,76 +14,83 @@ from attrs import frozen
 
 from basix_ws_cti.exceptions import UsageError
 
-from .credentials import Basic, _check_text
+from .credentials import Basic, check_text
 from .redaction import scrub_traceback
 
 FEED_PATH = "/basix/api/ws_cti"
 
-# What a name in the DNS is made of. Nothing else may stand in a host: no name that is shown is
-# then one thing to us and another to who looks it up.
-_HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+# The characters of a DNS name. Any other is refused: URL parsers disagree about them, so that
+# the host that was checked could differ from the host that the resolver looks up.
+_HOST_NAME = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 
 
-def _looked_up(host: str) -> str:
-    """A host as it is looked up; ``UsageError`` for one that can't be."""
+def _ascii_host(host: str) -> str:
+    """Return the host in the form that the resolver looks up: IDNA if it is not ASCII.
+
+    Raises ``UsageError`` for a host that is not valid.
+    """
     if not host.isascii():
-        # Here, or the WebSocket library quotes the request target a second time.
+        # Encoded here, since the WebSocket library would also quote the request target again.
         try:
             host = host.encode("idna").decode()
         except UnicodeError:
-            raise UsageError("the server's host is no valid international name") from None
-    if ":" not in host and not _HOST.fullmatch(host):
-        raise UsageError("the server's host is no valid name or address")
+            raise UsageError("server host is not a valid international domain name") from None
+    if ":" not in host and not _HOST_NAME.fullmatch(host):
+        raise UsageError("server host is not a valid host name or IP address")
     return host
 
 
 @frozen
-class Server:
-    """A server's address, checked: ``ws`` or ``wss``, host and port."""
+class ServerAddress:
+    """Validated address of a server."""
 
     scheme: str
+    """``ws`` or ``wss``."""
     host: str
+    """ASCII host name or IP address; an IPv6 address without brackets."""
     port: int | None = None
+    """TCP port; ``None``: the default of the scheme, 80 or 443."""
 
     @classmethod
-    def parse(cls, text: str) -> Server:
-        """Read ``host``, ``host:port``, ``wss://host:port`` or ``ws://host:port``.
+    def parse(cls, text: str) -> ServerAddress:
+        """Parse ``host``, ``host:port``, ``wss://host:port`` or ``ws://host:port``.
 
-        Raises ``UsageError`` for anything else; its text never repeats the input,
-        which may hold a token.
+        Raises ``UsageError`` for anything else. The error never quotes the input, which may
+        contain a token.
         """
         if not isinstance(text, str):
-            raise UsageError(f"the server is a str, not {type(text).__name__}")
+            raise UsageError(f"server: expected a str, got {type(text).__name__}")
         try:
             parts = urlsplit(text if "://" in text else f"wss://{text}")
             port = parts.port
         except ValueError:
             raise UsageError(
-                "the server is no valid address: use host, host:port or wss://host:port"
+                "server is not a valid address: use host, host:port or wss://host:port"
             ) from None
         if "@" in parts.netloc:
-            raise UsageError("the server holds credentials: pass domain= and token= instead")
+            raise UsageError("server contains credentials: pass domain= and token= instead")
         if parts.scheme not in {"ws", "wss"}:
-            raise UsageError("the server's scheme must be wss (or ws, to this machine)")
+            raise UsageError("server must start with wss:// (or ws:// for this machine)")
         host = parts.hostname or ""
         if not host or any(char.isspace() or not char.isprintable() for char in text):
-            raise UsageError("the server has no host: use host, host:port or wss://host:port")
+            raise UsageError("server has no valid host: use host, host:port or wss://host:port")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise UsageError(f"the server is a host alone: {FEED_PATH} is added to it")
+            raise UsageError(f"server must not contain a path or query: {FEED_PATH} is added to it")
         if port == 0:
-            raise UsageError("the server's port is 0, which nobody listens on")
-        return cls(parts.scheme, _looked_up(host), port)
+            raise UsageError("server port must not be 0")
+        return cls(parts.scheme, _ascii_host(host), port)
 
     @property
     def is_secure(self) -> bool:
-        """Whether TLS protects what is sent."""
+        """True if the connection is encrypted with TLS."""
         return self.scheme == "wss"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is this machine by its very name.
+        """True if the host is ``localhost`` or an IP address of the loopback interface.
 
-        What only leads there when it is looked up (``127.1``, ``localhost.``) is not.
+        False for a name that only resolves to loopback (``127.1``, ``localhost.``): another
+        resolver may resolve it to another machine, to which credentials would go unencrypted.
         """
         if self.host == "localhost":
             return True
@@ -92,13 +100,14 @@ class Server:
             return False
         if isinstance(address, ipaddress.IPv6Address):
             if address.scope_id is not None:
-                return False  # any text can stand there
-            address = address.ipv4_mapped or address  # not every Python looks into it
+                return False  # a scope id may be any text
+            # Older Python versions do not count a mapped address as loopback.
+            address = address.ipv4_mapped or address
         return address.is_loopback
 
     @property
     def netloc(self) -> str:
-        """Host and port as they stand in a URL."""
+        """Host and port as they appear in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
@@ -113,42 +122,47 @@ def request_target(
     force: bool = False,
     **user_filter: str | int | None,
 ) -> str:
-    """Path and query of the feed, percent-encoded.
+    """Return path and query of the feed, percent-encoded.
 
-    ``user_filter`` are the ``user_…`` parameters; those that are ``None`` are left out.
-    Raises ``UsageError`` for an empty app_name, for more than one user filter, and for one
-    beside ``full_events``, which would make the PBX ignore it.
+    ``user_filter`` takes the ``user_…`` parameters; those that are ``None`` are left out.
+    Raises ``UsageError`` for an empty ``app_name``, for more than one user filter, and for a
+    user filter together with ``full_events``, since the PBX would ignore it.
     """
-    _check_text("app_name", app_name)
+    check_text("app_name", app_name)
     if not app_name:
-        raise UsageError("app_name must not be empty: the PBX counts connections by it")
+        raise UsageError("app_name must not be empty: the PBX counts connections per app_name")
     query: dict[str, str | int] = {"app_name": app_name}
     if full_events:
         query["full_events"] = "true"
-    if force:  # the reference says one, the API page the other
+    if force:  # the PBX's documents disagree about the name: send both
         query["force"] = query["forced"] = "true"
     filters = {name: value for name, value in user_filter.items() if value is not None}
     if len(filters) > 1:
-        raise UsageError(f"one user filter at a time, not {' and '.join(sorted(filters))}")
+        raise UsageError(f"expected at most one user filter, got {' and '.join(sorted(filters))}")
     if filters and full_events:
-        raise UsageError(f"{next(iter(filters))} means nothing with full_events=True: drop one")
+        raise UsageError(
+            f"{next(iter(filters))} has no effect with full_events=True: remove one of them"
+        )
     for name, value in filters.items():
-        _check_text(name, str(value))
+        check_text(name, str(value))
     query |= filters
     pairs = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
     return f"{FEED_PATH}?{pairs}"
 
 
-def check_transport(server: Server, *, proxy: str | None = None, allow_insecure: bool) -> None:
-    """Raise ``UsageError`` where credentials would cross a network in the clear.
+def check_encryption(
+    server: ServerAddress, *, proxy: str | None = None, allow_insecure: bool
+) -> None:
+    """Raise ``UsageError`` if credentials would cross a network unencrypted.
 
-    Plain ``ws://`` is for the loopback interface; a proxy is no part of it.
+    Plain ``ws://`` is allowed to the loopback interface only, and not through a proxy, which
+    may run on another machine. ``allow_insecure`` turns the check off.
     """
     if server.is_secure or allow_insecure or (server.is_loopback and proxy is None):
         return
     raise UsageError(
-        f"credentials would cross the network unencrypted to {server}: use wss://, "
-        "or pass allow_insecure=True if that is what you want"
+        f"credentials would be sent unencrypted to {server}: use wss://, "
+        "or pass allow_insecure=True to accept that"
     )
 
 
@@ -169,20 +183,27 @@ def feed_url(
     user_email: str | None = None,
     allow_insecure: bool = False,
 ) -> str:
-    """The feed's URL with the credentials in it, for a WebSocket library of your own.
+    """Return the feed's URL including the credentials, for use with other WebSocket libraries.
 
-    ``wss://DOMAIN:TOKEN@SERVER/basix/api/ws_cti?app_name=…``, everything percent-encoded.
-    It holds the token: do not show or log it. ``server`` is ``host``, ``host:port`` or
-    ``wss://host:port``. ``full_events`` asks for every channel of the PBX; otherwise one
-    of the ``user_…`` names whose are wanted. ``force`` makes room at the connection limit
-    by closing the oldest.
+    The result is ``wss://DOMAIN:TOKEN@SERVER/basix/api/ws_cti?app_name=…``, percent-encoded.
+    **It contains the token: do not show or log it.**
 
-    Raises ``UsageError`` for arguments that can't work, and for ``ws://`` to another
+    - ``server``: ``host``, ``host:port``, ``wss://host:port`` or ``ws://host:port``.
+    - ``domain``, ``token``: name of the PBX domain, and its API token.
+    - ``app_name``: name of the application; the PBX limits connections per user and app_name.
+    - ``full_events``: subscribe to every channel of the PBX.
+    - ``force``: at the connection limit, replace the oldest connection.
+    - ``user_id``, ``user_name``, ``user_label``, ``user_extension``, ``user_did``,
+      ``user_email``: without ``full_events``, subscribe to the channels of this user. At most
+      one of them; ``None``: not used.
+    - ``allow_insecure``: allow ``ws://``, which is unencrypted, to another machine.
+
+    Raises ``UsageError`` for invalid or contradictory arguments, and for ``ws://`` to another
     machine without ``allow_insecure``.
     """
-    address = Server.parse(server)
-    check_transport(address, allow_insecure=allow_insecure)
-    user, password = Basic(domain, token).pair
+    address = ServerAddress.parse(server)
+    check_encryption(address, allow_insecure=allow_insecure)
+    user, password = Basic(domain, token).user_and_password
     target = request_target(
         app_name,
         full_events=full_events,

@@ -1,12 +1,10 @@
-"""connect(): one WebSocket to the feed, messages out, commands in.
+"""Connection: one open WebSocket to the feed; yields messages and sends commands.
 
-Thin on purpose: one connection that ends when it ends. Staying connected is somebody
-else's work.
+A connection ends when its WebSocket ends. Reconnecting is the task of ``client``.
 
-What keeps the secret secret: the credentials travel in a header that this module makes
-itself, not in a URL; the WebSocket library logs through an adapter that masks them; and
-what goes wrong in a handshake is turned into an error of this package outside the
-``except`` block, so that no frame of the library, which holds the header, hangs on it.
+Large frames: parsing one in the event loop would block the loop, so a thread parses it. The
+result is kept in ``_threaded_parse`` until the caller has received it. While it is set, no other
+frame is read, so that messages keep their order, and a cancelled iteration loses no message.
 """
 
 from __future__ import annotations
@@ -43,30 +41,33 @@ from .redaction import NotPicklable, Redactor
 
 _logger = logging.getLogger(__name__)
 
+# Bytes (of a compressed frame: after inflating) above which a thread parses a frame. Parsing this
+# many takes 0.2 ms for typical records, and 16 ms for empty records with 256 fields each.
+BIG_FRAME_BYTES = 4096
 
-# Bytes beyond which a frame is read in a thread, lest it keep the loop too long: a fifth of a
-# millisecond of what the feed is made of, 16 ms of empty records with 256 fields each.
-BIG_FRAME = 4096
-
-_ENDINGS: dict[str, type[BasixError]] = {
+# Texts of a system_msg after which the PBX closes the connection, and the error to raise then.
+_FINAL_ERRORS: dict[str, type[BasixError]] = {
     "connection_limit_reached": ConnectionLimitReached,
     "connection_replaced": ConnectionReplaced,
 }
 
 
 class Connection(NotPicklable):
-    """An open connection: an async iterator of messages, and the way for commands.
+    """An open connection to the feed: an async iterator of messages that also sends commands.
 
-    Iteration ends when the connection is closed properly. It raises
-    ``ConnectionLost`` when it broke, and ``ConnectionLimitReached`` or
-    ``ConnectionReplaced`` after the message that says so has been delivered. A frame
-    that can't be read raises ``DecodeError`` or ``ProtocolError`` and leaves the
-    connection open: iterating on reads the next one. Two loops at once over one connection
-    are a ``UsageError``.
+    ``connect`` creates it. Iteration
 
-    However much there is to read, the event loop gets its turn: big frames are read in a
-    thread, and a loop over what has arrived already pauses now and then. No message is lost
-    if that is cancelled.
+    - ends when the PBX closes the connection normally;
+    - raises ``ConnectionLost`` when the connection breaks or is closed with an error code;
+    - raises ``ConnectionLimitReached`` or ``ConnectionReplaced`` after yielding the
+      ``SystemMsg`` that announces it;
+    - raises ``DecodeError`` or ``ProtocolError`` for a frame that cannot be parsed. The
+      connection stays open: continue iterating to get the next message;
+    - raises ``UsageError`` if another task is iterating over the same connection.
+
+    Iterating does not block the event loop for long, even if many messages have arrived: a
+    thread parses large frames, and the iterator yields to the loop from time to time.
+    Cancelling loses no message.
     """
 
     def __init__(
@@ -74,20 +75,22 @@ class Connection(NotPicklable):
         socket: FeedSocket,
         parser: MessageParser,
         name: str,
-        mask: Redactor,
+        redactor: Redactor,
         on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
         self._socket = socket
         self._parser = parser
         self._name = name
-        self._mask = mask
+        self._redactor = redactor
         self._on_frame = on_frame
-        self._ending: BasixError | None = None
+        self._final_error: BasixError | None = None
         self._time_slice = TimeSlice()
-        self._big: asyncio.Future[Message] | None = None  # what a thread makes of a big frame
-        self._waits_for_big = False
+        self._threaded_parse: asyncio.Future[Message] | None = None
+        self._awaiting_parse = False
         self.frames_read: int = 0
+        """Number of frames received, including those that could not be parsed."""
         self.bytes_read: int = 0
+        """Total size of these frames in bytes; a text frame counts its characters."""
 
     def __repr__(self) -> str:
         return f"<Connection {self._name} {self._socket.state.name}>"
@@ -98,142 +101,156 @@ class Connection(NotPicklable):
     async def __anext__(self) -> Message:
         if self._time_slice.expired():
             await self._time_slice.yield_to_loop()
-        if (message := self.waiting()) is not None:
+        if (message := self.receive_nowait()) is not None:
             return message
-        if self._big is None and (message := await self._receive()) is not None:
+        if self._threaded_parse is None and (message := await self._receive()) is not None:
             return message
-        return await self._read_big(cast("asyncio.Future[Message]", self._big))
+        return await self._await_parse(cast("asyncio.Future[Message]", self._threaded_parse))
 
-    def waiting(self) -> Message | None:
-        """The next message, if it is there already; ``None``: iterate to wait for it.
+    def receive_nowait(self) -> Message | None:
+        """Return the next message if it is available without waiting.
 
-        For who reads in bursts. A frame that can't be read raises what iterating would.
+        ``None``: iterate to wait for one; there may also be a large frame that a thread is
+        parsing. Raises ``DecodeError`` or ``ProtocolError`` for a frame that cannot be parsed,
+        as iterating does. Use it to process a burst of messages without suspending.
         """
-        if self._ending is not None or self._big is not None:
+        if self._final_error is not None or self._threaded_parse is not None:
             return None
-        frame = self._socket.receive_waiting()
-        return None if frame is None else self._read(frame)
+        frame = self._socket.receive_nowait()
+        return None if frame is None else self._parse(frame)
 
     async def _receive(self) -> Message | None:
-        """Wait for a frame; its message, or ``None``: it is a big one."""
-        if self._ending is not None:
-            raise self._ending
+        """Wait for a frame and return its message; ``None``: a thread is parsing it."""
+        if self._final_error is not None:
+            raise self._final_error
         lost = None
         try:
             frame = await self._socket.receive()
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
         except ConcurrencyError:
-            raise _two_loops() from None
+            raise _concurrent_iteration() from None
         except ConnectionClosed as error:
-            lost = self._lost(error)
+            lost = self._connection_lost(error)
         if lost is not None:
-            raise lost
+            raise lost  # outside the except block, so that no context holds the secret
         self._time_slice.resumed()
-        return self._read(frame)
+        return self._parse(frame)
 
-    async def _read_big(self, big: asyncio.Future[Message]) -> Message:
-        """Wait for what a thread makes of a big frame: again, if that was cancelled."""
-        if self._waits_for_big:
-            raise _two_loops()
-        self._waits_for_big = True
+    async def _await_parse(self, parse: asyncio.Future[Message]) -> Message:
+        """Wait for the thread that parses a large frame; may be called again if cancelled."""
+        if self._awaiting_parse:
+            raise _concurrent_iteration()
+        self._awaiting_parse = True
         try:
-            await asyncio.wait([big])
+            await asyncio.wait([parse])
         finally:
-            self._waits_for_big = False
-        self._big = None
+            self._awaiting_parse = False
+        self._threaded_parse = None
         self._time_slice.resumed()
-        return big.result()
+        return parse.result()
 
-    def _read(self, frame: bytes | str) -> Message | None:
-        """The message; ``None``: a thread reads it."""
+    def _parse(self, frame: bytes | str) -> Message | None:
+        """Return the frame's message; ``None``: a thread parses it (``_threaded_parse``)."""
         self.frames_read += 1
         self.bytes_read += len(frame)
         if self._on_frame is not None:
-            self._show(frame)
-        if len(frame) > BIG_FRAME or inflated_size(frame) > BIG_FRAME:
-            self._big = run_in_thread(partial(self._parser.parse, frame))
+            self._call_on_frame(frame)
+        if len(frame) > BIG_FRAME_BYTES or inflated_size(frame) > BIG_FRAME_BYTES:
+            self._threaded_parse = run_in_thread(partial(self._parser.parse, frame))
             return None
         message = self._parser.parse(frame)
-        if type(message) is SystemMsg and message.text in _ENDINGS:
-            self._ending = _ENDINGS[message.text]()
+        if type(message) is SystemMsg and message.text in _FINAL_ERRORS:
+            self._final_error = _FINAL_ERRORS[message.text]()
         return message
 
-    def _show(self, frame: bytes | str) -> None:
+    def _call_on_frame(self, frame: bytes | str) -> None:
         try:
             self._on_frame(frame)  # type: ignore[misc]
-        except Exception as error:  # noqa: BLE001 - a message is not lost for it
-            # Not its text: it may quote the frame.
-            _logger.error("on_frame raised %s", type(error).__name__)  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 - a failing callback must not lose the message
+            # The error's text is left out: it may quote the frame, which holds personal data.
+            _logger.error("on_frame callback failed: %s", type(error).__name__)  # noqa: TRY400
 
     async def send(self, command: Mapping[str, Any]) -> None:
-        """Send a command as a JSON text frame, ``{"cmd": …}``.
+        """Send a command, a JSON object ``{"cmd": …}``, as a text frame.
 
-        The PBX does not reply; what a command does shows in later messages. Raises
-        ``UsageError`` for what is no JSON, ``ConnectionLost`` when the connection
-        is closed.
+        The PBX does not reply; later messages show the effect of the command. Raises
+        ``UsageError`` if ``command`` cannot be encoded as JSON, and ``ConnectionLost`` if the
+        connection is closed.
         """
         if not isinstance(command, Mapping):
-            raise UsageError(f"a command is a JSON object, not {type(command).__name__}")
+            raise UsageError(f"command: expected a mapping, got {type(command).__name__}")
         try:
             text = json.dumps(dict(command), ensure_ascii=False, allow_nan=False)
-            text.encode()  # half a surrogate pair would break the connection
+            text.encode()  # a lone surrogate would break the connection
         except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"a command is a JSON object: {type(error).__name__}") from None
+            raise UsageError(f"command cannot be encoded as JSON: {type(error).__name__}") from None
         lost = None
         try:
             await self._socket.send(text)
         except ConnectionClosed as error:
-            lost = self._lost(error)
+            lost = self._connection_lost(error)
         if lost is not None:
             raise lost
 
     async def ping(self) -> None:
-        """Ping the PBX, and wait for its pong; ``ConnectionLost`` when the connection is closed."""
+        """Send a ping and wait for its pong, without a time limit.
+
+        Raises ``ConnectionLost`` if the connection is closed.
+        """
         lost = None
         try:
             pong = asyncio.ensure_future(await self._socket.ping())
-            # Who gives up waiting leaves the library's own future alone.
+            # Not ``await pong`` alone: if cancelled, that would cancel the library's future.
             await asyncio.wait([pong])
             await pong
         except ConnectionClosed as error:
-            lost = self._lost(error)
+            lost = self._connection_lost(error)
         if lost is not None:
             raise lost
 
     @property
-    def holds_back(self) -> bool:
-        """Whether nothing can come, not even a pong, before some of what is here is read."""
+    def is_paused(self) -> bool:
+        """True while reading from the socket is paused because too many messages wait.
+
+        Until some of them are received nothing more arrives, not even a pong.
+        """
         return not self._socket.transport.is_reading()
 
     def abort(self) -> None:
-        """End the TCP connection at once, without a word: whoever reads gets ``ConnectionLost``."""
+        """Drop the TCP connection at once, without a closing handshake.
+
+        A task that is iterating gets ``ConnectionLost``.
+        """
         self._socket.transport.abort()
 
     async def close(self) -> None:
-        """Close the connection; again is harmless. What has not been read is discarded.
+        """Close the connection and discard unread messages.
 
-        Who is cancelled meanwhile leaves it closed, too, without waiting for the PBX.
+        Does nothing if it is closed already. If cancelled, it drops the TCP connection
+        instead of waiting for the PBX's answer.
         """
-        # Unread messages would keep the peer's own close from being seen, until the time-out.
+        # While unread messages pause reading, the peer's close frame would not be seen, and
+        # closing would take until the time-out.
         discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")
         try:
             await self._socket.close()
         finally:
             discarding.cancel()
-            self.abort()  # nothing, if it is closed
+            self.abort()  # does nothing if the connection is closed
 
     async def _discard(self) -> None:
         with contextlib.suppress(ConnectionClosed, ConcurrencyError):
             while True:
                 await self._socket.receive()
 
-    def _lost(self, error: ConnectionClosed) -> ConnectionLost:
-        close = error.rcvd or error.sent  # ours says why where the peer's did not come
+    def _connection_lost(self, error: ConnectionClosed) -> ConnectionLost:
+        """Return this package's error for a closed connection, with secrets redacted."""
+        close = error.rcvd or error.sent  # without the peer's close frame, ours gives the reason
         if close is None:
             return ConnectionLost(1006)
-        return ConnectionLost(close.code, printable(self._mask(close.reason)))
+        return ConnectionLost(close.code, printable(self._redactor(close.reason)))
 
 
-def _two_loops() -> UsageError:
-    return UsageError("one loop at a time can read a connection")
+def _concurrent_iteration() -> UsageError:
+    return UsageError("another task is iterating over this connection: only one may at a time")

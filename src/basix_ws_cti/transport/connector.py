@@ -1,4 +1,13 @@
-"""Connector: arguments in, an open connection out."""
+"""Connector: checks the arguments of a connection and opens it.
+
+Leaks that this module prevents:
+
+- The credentials travel in a header, never in a URL, which servers and proxies log.
+- Without TLS they go to this machine only, and through no proxy of the environment.
+- A failed attempt raises a new exception (``translate_error``) outside the ``except`` block, so
+  that no traceback frame of the WebSocket library, which holds the header, hangs on it.
+- After the handshake the header is removed from the library's request object.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +20,23 @@ from types import TracebackType
 from typing import Any, Required, TypedDict, cast
 
 from basix_ws_cti._internal.callables import callback_kind
-from basix_ws_cti.exceptions import (
-    UsageError,
-    printable,
-)
+from basix_ws_cti.exceptions import UsageError, printable
 from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits
 
-from .address import (
-    Server,
-    check_transport,
-    request_target,
-)
+from .address import ServerAddress, check_encryption, request_target
 from .connection import Connection
 from .credentials import Basic, Credentials, Ticket, basic_header, secret_forms
 from .frame_reader import FeedSocket
-from .handshake import Handshake, RedactingLogger, explain, header_secrets
+from .handshake import Handshake, RedactingLogger, secret_header_values, translate_error
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
-
-_logger = logging.getLogger(__name__)
 
 
 class ConnectOptions(TypedDict, total=False):
-    """The keywords of ``connect``, for who passes them on."""
+    """Keyword arguments of ``connect``, for type-checking code that passes them on.
+
+    ``connect`` documents each of them.
+    """
 
     app_name: Required[str]
     domain: str | None
@@ -61,34 +64,51 @@ class ConnectOptions(TypedDict, total=False):
     on_frame: Callable[[bytes | str], object] | None
 
 
-class connect(NotPicklable):  # noqa: N801 - called like the function that it stands for
-    """``async with connect(…) as cti``: connect, and close at the end of the block.
+class connect(NotPicklable):  # noqa: N801 - used like a function
+    """Async context manager that opens a connection and closes it at the end of the block.
 
-    ``server`` is ``host``, ``host:port`` or ``wss://host:port``. Who connects is
-    ``domain`` and ``token``, or ``credentials``: a ``Basic`` or ``Ticket``, or an
-    async function that is given the request target (path and query, what a ticket is bound
-    to) and returns one, called for each attempt. A session's cookie goes into
-    ``additional_headers`` instead of any of them.
+    ``async with connect(…) as cti`` gives a ``Connection``. The same object can be entered again
+    after its block. All times are in seconds; ``None`` turns a time limit off.
 
-    ``app_name`` names the application; the PBX allows two connections for each and user.
-    ``full_events`` asks for every channel of the PBX, otherwise one of the ``user_…``
-    filters names whose. ``force`` makes room at the limit by closing the oldest connection.
-    ``base_url`` and ``limits`` are ``MessageParser``'s.
+    - ``server``: ``host``, ``host:port``, ``wss://host:port`` or ``ws://host:port``.
+    - ``app_name``: name of the application. The PBX allows two connections per user and
+      ``app_name``.
+    - ``domain``, ``token``: name of the PBX domain, and its API token.
+    - ``credentials``: instead of ``domain`` and ``token``, a ``Basic`` or ``Ticket``, or an async
+      function that returns one. The function is called for each attempt with the request target
+      (path and query), to which a ticket is bound.
+    - ``full_events``: subscribe to every channel of the PBX. Not possible with a ticket.
+    - ``force``: at the connection limit, replace the oldest connection.
+    - ``user_id``, ``user_name``, ``user_label``, ``user_extension``, ``user_did``,
+      ``user_email``: without ``full_events``, subscribe to the channels of this user. At most
+      one of them; ``None``: not used.
+    - ``base_url``, ``limits``: options of ``MessageParser``.
+    - ``ssl``: an ``ssl.SSLContext``, for example with a private CA; ``None``: the default
+      context. The context must verify the server unless ``allow_insecure`` is set.
+    - ``additional_headers``: HTTP headers to send, as a mapping or pairs. A session cookie goes
+      here, instead of any credentials.
+    - ``proxy``: URL of a proxy, ``http://host:port``; ``None``: no proxy. Proxies of the
+      environment are not used.
+    - ``allow_insecure``: allow unencrypted ``ws://`` to another machine, and an ``ssl`` context
+      that does not verify the server.
+    - ``open_timeout``: maximum time to open the connection. Default: 10.
+    - ``close_timeout``: maximum time to wait for the PBX when closing. Default: 10.
+    - ``ping_interval``: time between two pings; ``None``: no pings. Default: 20.
+    - ``ping_timeout``: maximum time to wait for a pong. Default: 20.
+    - ``max_size``: maximum size of a message in bytes; ``None``: no limit.
+    - ``on_frame``: synchronous function that is called with each frame before it is parsed:
+      ``bytes``, or ``str`` for a text frame. Reading waits for it. If it raises, the name of the
+      exception's class is logged, and the message is delivered nevertheless.
 
-    TLS is verified; ``ssl`` takes a context for a private CA. Plain ``ws://`` is for this
-    machine alone unless ``allow_insecure``. No proxy is used unless ``proxy`` names one
-    (``http://host:port``), redirects are refused, compression is off. Times are in
-    seconds, ``max_size`` in bytes.
+    Redirects are refused, and compression is off.
 
-    ``on_frame(frame)`` is called with each frame as it came, ``bytes``, or ``str`` for a text
-    frame, before it is read, in their order: for a recording, say. It is synchronous, and
-    reading waits for it. What it raises is logged, by the name of its class, and takes nothing
-    from who iterates.
+    Creating it raises ``UsageError`` for invalid or contradictory arguments. Entering raises
 
-    Entering raises ``UsageError`` for what can't work, ``AuthenticationError``
-    for a refused login, ``HandshakeError`` for any other answer,
-    ``CertificateError`` and ``ConnectFailed`` when there was none, and whatever
-    the ``credentials`` function raises.
+    - ``AuthenticationError`` if the login is refused, ``HandshakeError`` for any other HTTP
+      response;
+    - ``CertificateError`` or ``ConnectFailed`` if there is no response;
+    - ``UsageError`` for options that the WebSocket library refuses, or if it is entered already;
+    - any exception of the ``credentials`` function.
     """
 
     @scrub_traceback
@@ -122,9 +142,9 @@ class connect(NotPicklable):  # noqa: N801 - called like the function that it st
         on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
         if on_frame is not None and callback_kind("on_frame", on_frame) != "sync":
-            raise UsageError("on_frame is a coroutine function, and a connection does not await it")
+            raise UsageError("on_frame must be a synchronous function, got a coroutine function")
         self._on_frame = on_frame
-        self._server = Server.parse(server)
+        self._server = ServerAddress.parse(server)
         self._full_events = full_events
         self._target = request_target(
             app_name,
@@ -142,10 +162,12 @@ class connect(NotPicklable):  # noqa: N801 - called like the function that it st
         self._credentials = _checked_credentials(domain, token, credentials)
         names = {name.lower() for name, _ in self._headers.value}
         if self._credentials is not None and "authorization" in names:
-            raise UsageError("an Authorization header beside credentials: drop one")
-        self._check_value(self._credentials)
+            raise UsageError(
+                "additional_headers contains Authorization next to credentials: remove one of them"
+            )
+        self._check_ticket(self._credentials)
         if self._credentials is not None or names:
-            check_transport(self._server, proxy=proxy, allow_insecure=allow_insecure)
+            check_encryption(self._server, proxy=proxy, allow_insecure=allow_insecure)
         _check_tls(self._server, ssl, allow_insecure=allow_insecure)
         self._open_timeout = open_timeout
         options: dict[str, Any] = {
@@ -174,7 +196,7 @@ class connect(NotPicklable):  # noqa: N801 - called like the function that it st
 
     async def __aenter__(self) -> Connection:
         if self._entered:
-            raise UsageError("this connect() is in use already: make another one")
+            raise UsageError("this connect() is already in use: create another one")
         self._entered = True
         opened: Connection | BaseException | None = None
         try:
@@ -182,7 +204,7 @@ class connect(NotPicklable):  # noqa: N801 - called like the function that it st
         finally:
             self._entered = isinstance(opened, Connection)
         if isinstance(opened, BaseException):
-            raise opened  # here, where no local variable and no context holds the secret
+            raise opened  # here, where neither a local variable nor a context holds the secret
         self._connection = opened
         return opened
 
@@ -198,44 +220,50 @@ class connect(NotPicklable):  # noqa: N801 - called like the function that it st
             await connection.close()
 
     async def _open(self) -> Connection | BaseException:
-        """Make one attempt; what went wrong is returned."""
+        """Try to connect once; return the connection, or the error to raise.
+
+        The error is returned because the local variables here hold the secret: raised from here,
+        its traceback would show them.
+        """
         credentials = self._credentials
         if callable(credentials):
             fresh: object = await credentials(self._target)
             if not isinstance(fresh, Basic | Ticket):
                 return UsageError(
-                    "the credentials function returns Basic(…) or Ticket(…), "
-                    f"not {type(fresh).__name__}"
+                    "the credentials function must return Basic(…) or Ticket(…), "
+                    f"got {type(fresh).__name__}"
                 )
-            self._check_value(fresh)
+            self._check_ticket(fresh)
             credentials = fresh
         headers = list(self._headers.value)
-        secrets = header_secrets(headers)
+        secrets = secret_header_values(headers)
         if credentials is not None:
             headers.append(("Authorization", basic_header(credentials)))
             secrets += secret_forms(credentials)
-        mask = Redactor(secrets)
+        redactor = Redactor(secrets)
         try:
             websocket = await Handshake(
                 f"{self._server}{self._target}",
                 additional_headers=headers,
-                logger=RedactingLogger(logging.getLogger("websockets.client"), mask),
+                logger=RedactingLogger(logging.getLogger("websockets.client"), redactor),
                 **self._options.value,
             )
         except asyncio.CancelledError as error:
             return error.with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - whatever it is must not carry the header out
+        except Exception as error:  # noqa: BLE001 - no exception may carry the header out
             host = "the proxy" if self._options.value["proxy"] else self._server.host
-            return explain(error, mask, host=host, open_timeout=self._open_timeout)
+            return translate_error(error, redactor, host=host, open_timeout=self._open_timeout)
         for name in {name.lower() for name, _ in headers}:
-            # No longer needed, and readable in there.
+            # No longer needed, and anyone with the object could read the secret there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
         parser = MessageParser(**self._parser_options)
-        return Connection(cast("FeedSocket", websocket), parser, self._name, mask, self._on_frame)
+        return Connection(
+            cast("FeedSocket", websocket), parser, self._name, redactor, self._on_frame
+        )
 
-    def _check_value(self, credentials: object) -> None:
+    def _check_ticket(self, credentials: object) -> None:
         if isinstance(credentials, Ticket) and self._full_events:
-            raise UsageError("a ticket can't have full_events: use a domain and token")
+            raise UsageError("full_events=True is not possible with a ticket: use domain and token")
 
 
 def _checked_headers(
@@ -245,12 +273,14 @@ def _checked_headers(
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
         checked = [(name, value) for name, value in pairs]
     except (TypeError, ValueError):
-        raise UsageError("additional_headers are a mapping, or pairs of str") from None
+        raise UsageError(
+            "additional_headers must be a mapping or (name, value) pairs of str"
+        ) from None
     for name, value in checked:
         if not (isinstance(name, str) and isinstance(value, str)):
-            raise UsageError("additional_headers are pairs of str")
+            raise UsageError("additional_headers: names and values must be str")
         if any(char in text for text in (name, value) for char in "\r\n\0"):
-            raise UsageError("additional_headers must not contain line breaks")
+            raise UsageError("additional_headers must not contain line breaks or NUL characters")
     return SecretValue(checked)
 
 
@@ -261,28 +291,30 @@ def _checked_credentials(
         if domain is None and token is None:
             return None
         if domain is None or token is None:
-            raise UsageError("domain and token go together")
+            raise UsageError("domain and token must be given together")
         return Basic(domain, token)
     if domain is not None or token is not None:
-        raise UsageError("give either domain and token or credentials, not both")
+        raise UsageError("pass either domain and token or credentials, not both")
     if not isinstance(credentials, Basic | Ticket) and not callable(credentials):
         raise UsageError(
-            f"credentials are Basic(…), Ticket(…) or an async function, "
-            f"not {type(credentials).__name__}"
+            "credentials: expected Basic(…), Ticket(…) or an async function, "
+            f"got {type(credentials).__name__}"
         )
     return credentials
 
 
-def _check_tls(server: Server, context: tls.SSLContext | None, *, allow_insecure: bool) -> None:
+def _check_tls(
+    server: ServerAddress, context: tls.SSLContext | None, *, allow_insecure: bool
+) -> None:
     if context is None:
         return
     if not isinstance(context, tls.SSLContext):
-        raise UsageError(f"ssl is an SSLContext, not {type(context).__name__}")
+        raise UsageError(f"ssl: expected an ssl.SSLContext, got {type(context).__name__}")
     if not server.is_secure:
-        raise UsageError("ssl= goes with wss://, and the server is ws://")
+        raise UsageError("ssl= requires a wss:// server, got ws://")
     verifies = context.verify_mode is tls.CERT_REQUIRED and context.check_hostname
     if not verifies and not allow_insecure:
         raise UsageError(
-            "the ssl context does not verify the server: load its CA with "
+            "the SSL context does not verify the server: load its CA with "
             "ssl.create_default_context(cafile=…), or pass allow_insecure=True"
         )

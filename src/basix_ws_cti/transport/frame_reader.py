@@ -1,12 +1,27 @@
-"""A WebSocket that takes what the feed is made of straight from the stream.
+"""Frame reader: a WebSocket with a fast path for the frames that the feed consists of.
 
-The feed is binary messages, each in one frame. For those, what the library does frame by
-frame (a generator, a queue, a coroutine) costs more than reading the message in them. So
-whole frames of that sort are cut out of what has arrived right here; everything else
-(control frames, text, fragments, what is against the protocol, what is too long) goes to the
-library as it came, and from the first data frame among that the library has it all.
+The feed is binary messages of one frame each. For those, the WebSocket library's work per frame
+(a generator, a queue, a coroutine) costs more than parsing the message. ``FeedSocket`` therefore
+extracts them from the received bytes itself.
 
-RFC 6455, section 5.2, is the layout of a frame.
+Invariant: **every received byte goes either to the fast path or to the library, in order, and
+never to both.** Two states follow from it:
+
+- *Extracting* (``_extracts`` is true). The library has consumed all bytes up to a frame
+  boundary. From there on this module cuts the frames: a complete, unmasked, unfragmented binary
+  frame of at most ``max_size`` bytes becomes a message in ``_messages``; a complete close, ping
+  or pong frame is passed to the library, which answers it. The bytes of a frame that is not
+  complete yet wait in ``_partial``.
+- *Handed over* (``_extracts`` is false). At the first frame of any other kind (text, fragment,
+  masked, reserved bit, too long, unknown opcode), and once the connection is closing or closed,
+  the library gets that frame's bytes and every later byte. There is no way back: the library may
+  be in the middle of a fragmented message. Messages then come from ``recv``, after those
+  that ``_messages`` still holds.
+
+The handshake's response goes to the library, up to its last byte. If the library's logger is at
+DEBUG, it is to log every frame: the reader then starts in the second state.
+
+RFC 6455, section 5.2, describes the layout of a frame.
 """
 
 from __future__ import annotations
@@ -24,135 +39,138 @@ if TYPE_CHECKING:
 
     from websockets.typing import Data
 
-# Frames that may wait before reading pauses, and at which it goes on; the library's own. One
-# read of the socket can bring more: what has arrived is kept.
+# Numbers of unread messages at which reading from the socket pauses and resumes, the library's
+# defaults. A single read may exceed the high mark: what has been received is kept.
 HIGH_WATER, LOW_WATER = 16, 4
 
-_BINARY = 0x82  # FIN, and the opcode of a binary message
-_CONTROL = frozenset({0x88, 0x89, 0x8A})  # close, ping, pong
+# First bytes of frames: the FIN bit and an opcode.
+_BINARY = 0x82
+_CONTROL_FRAMES = frozenset({0x88, 0x89, 0x8A})  # close, ping, pong
 
 _END_OF_HEADERS = b"\r\n\r\n"
 
 
 class FeedSocket(ClientConnection):
-    """The library's connection, with ``receive`` and ``receive_waiting`` beside ``recv``.
+    """The library's client connection with a fast path: ``receive`` and ``receive_nowait``.
 
-    Once they are used ``recv`` is not to be, and the other way round. ``max_size`` is that of
-    a message in bytes, ``None``: no limit.
+    Use either these two or the library's ``recv``, never both on one connection.
+    ``max_size`` is the maximum size of a message in bytes; ``None``: no limit.
     """
 
     def __init__(self, *args: Any, max_size: int | None, **options: Any) -> None:
         super().__init__(*args, **options)
         self._max_size = math.inf if max_size is None else max_size
-        self._head = b""  # the end of what came of the handshake's answer
-        self._opened = False
-        # Whether frames are cut out here: not while the library logs each of them.
-        self._cuts = not self.protocol.debug
-        self._arrived: deque[bytes] = deque()
-        self._rest = bytearray()  # a frame that is not whole yet
-        self._needed = 0  # bytes that it has to have, as far as is known
-        self._waiter: asyncio.Future[None] | None = None
-        self._holds_back = False
+        self._response_tail = b""  # last bytes of the handshake response received so far
+        self._handshake_done = False
+        self._extracts = not self.protocol.debug
+        self._messages: deque[bytes] = deque()  # extracted, not received by the caller yet
+        self._partial = bytearray()  # an incomplete frame from its first byte on
+        self._partial_size = 0  # bytes of that frame when complete; 0: not known yet
+        self._receiver: asyncio.Future[None] | None = None  # wakes a waiting ``receive``
+        self._paused = False  # whether reading is paused because of ``_messages``
 
     async def receive(self) -> Data:
-        """The next message: ``bytes``, or ``str`` for a text frame.
+        """Wait for a message and return it: ``bytes``, or ``str`` for a text frame.
 
-        Raises ``ConnectionClosed`` once the connection is closed and all was received, and
-        ``ConcurrencyError`` when two receive at once.
+        Cancelling it loses no message. Raises ``ConnectionClosed`` once the connection is
+        closed and every message has been received, and ``ConcurrencyError`` if another task is
+        waiting in ``receive`` already.
         """
-        while (message := self.receive_waiting()) is None:
-            if not self._cuts:
+        while (message := self.receive_nowait()) is None:
+            if not self._extracts:
                 return await self.recv()
-            if self._waiter is not None:
+            if self._receiver is not None:
                 raise ConcurrencyError("receive is running already")
-            self._waiter = self.loop.create_future()
+            self._receiver = self.loop.create_future()
             try:
-                await self._waiter
+                await self._receiver
             finally:
-                self._waiter = None
+                self._receiver = None
         return message
 
-    def receive_waiting(self) -> bytes | None:
-        """The next message if it has arrived and was cut out here, else ``None``."""
-        arrived = self._arrived
-        if not arrived:
+    def receive_nowait(self) -> bytes | None:
+        """Return the next message if the fast path has extracted one, else ``None``."""
+        messages = self._messages
+        if not messages:
             return None
-        if self._holds_back and len(arrived) <= LOW_WATER + 1:
-            self._holds_back = False
-            if not self.recv_messages.paused:
+        if self._paused and len(messages) <= LOW_WATER + 1:
+            self._paused = False
+            if not self.recv_messages.paused:  # the library may have its own reason to pause
                 self.transport.resume_reading()
-        return arrived.popleft()
+        return messages.popleft()
 
     def data_received(self, data: bytes) -> None:
-        """Cut out what can be, leave the rest to the library (asyncio's callback)."""
-        if not self._opened:
-            data = self._answer(data)
+        """Process bytes from the socket (asyncio's callback)."""
+        if not self._handshake_done:
+            data = self._feed_handshake(data)
         if data:
-            self._take(data)
-            if self._arrived:
-                self._wake()
-                if len(self._arrived) > HIGH_WATER and not self._holds_back:
-                    self._holds_back = True
+            self._feed(data)
+            if self._messages:
+                self._wake_receiver()
+                if len(self._messages) > HIGH_WATER and not self._paused:
+                    self._paused = True
                     self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what receives, once it has all there is (asyncio's callback)."""
+        """Let ``receive`` raise once it has returned all messages (asyncio's callback)."""
         super().connection_lost(exc)
-        self._cuts = False
-        self._wake()
+        self._extracts = False
+        self._wake_receiver()
 
-    def _answer(self, data: bytes) -> bytes:
-        """Let the library have the handshake's answer, to its last byte; what is after it."""
-        seen = self._head + data
+    def _feed_handshake(self, data: bytes) -> bytes:
+        """Pass the handshake response to the library; return the bytes that follow it."""
+        seen = self._response_tail + data
         end = seen.find(_END_OF_HEADERS)
         if end < 0:
-            self._head = seen[-len(_END_OF_HEADERS) + 1 :]
+            self._response_tail = seen[-len(_END_OF_HEADERS) + 1 :]
             super().data_received(data)
             return b""
-        end += len(_END_OF_HEADERS) - len(self._head)
+        end += len(_END_OF_HEADERS) - len(self._response_tail)
         super().data_received(data[:end])
-        self._opened = True
+        self._handshake_done = True
         return data[end:]
 
     @property
-    def _is_ours(self) -> bool:
-        return self._cuts and self.protocol.state is State.OPEN
+    def _may_extract(self) -> bool:
+        return self._extracts and self.protocol.state is State.OPEN
 
-    def _take(self, data: bytes) -> None:
-        rest = self._rest
-        if rest:
-            rest += data
-            begin = self._needed if self._is_ours else 0
-            if len(rest) < begin:
-                return  # of a long message only the last part is worth a look
-            with memoryview(rest) as view:  # a long message is copied once
+    def _feed(self, data: bytes) -> None:
+        """Extract messages from ``data``; keep an incomplete frame or hand over for good."""
+        partial = self._partial
+        if partial:
+            partial += data
+            begin = self._partial_size if self._may_extract else 0
+            if len(partial) < begin:
+                return  # so that the header of a long message is parsed once, not per read
+            with memoryview(partial) as view:  # copies a long message only once
                 if begin:
-                    self._arrived.append(bytes(view[_header(rest[1]) : begin]))
+                    self._messages.append(bytes(view[_header_size(partial[1]) : begin]))
                 data = bytes(view[begin:])
-            rest.clear()
-        begin = self._cut(data) if self._is_ours else 0
-        if self._is_ours:
-            rest += data[begin:]
+            partial.clear()
+        begin = self._extract_frames(data) if self._may_extract else 0
+        if self._may_extract:
+            partial += data[begin:]
         else:
-            self._cuts = False
+            self._extracts = False
             super().data_received(data[begin:])
-            self._wake()  # what comes now comes from the library
+            self._wake_receiver()  # ``receive`` has to wait in the library from now on
 
-    def _cut(self, data: bytes) -> int:
-        """Cut out the frames from the start of ``data`` on; where the first begins that is left.
+    def _extract_frames(self, data: bytes) -> int:
+        """Extract the complete frames at the start of ``data``; return the offset of the rest.
 
-        That one is not whole yet, then ``_needed`` says how many bytes it has at least; or it
-        is nothing for us: then ``_cuts`` is false from now on.
+        The rest is empty, or starts with an incomplete frame (``_partial_size`` is its size if
+        that is known, else 0), or with a frame for the library: then ``_extracts`` is false.
         """
         size = len(data)
-        at = self._needed = 0
+        at = self._partial_size = 0
         while size - at >= 2:
             opcode, length = data[at], data[at + 1]
-            # Masked, which a server's frames are not; or long, which binary ones alone may be.
+            # Above 127 the frame is masked, which a server must not do; above 125 it has an
+            # extended length, which is for binary frames only among those extracted here.
             if length > 127 or (length > 125 and opcode != _BINARY):
-                self._cuts = False
+                self._extracts = False
                 break
-            begin = at + (2 if length < 126 else _header(length))
+            begin = at + (2 if length < 126 else _header_size(length))
             if length > 125:
                 if begin > size:
                     break
@@ -160,26 +178,26 @@ class FeedSocket(ClientConnection):
             end = begin + length
             if opcode == _BINARY and length <= self._max_size:
                 if end > size:
-                    self._needed = end - at
+                    self._partial_size = end - at
                     break
-                self._arrived.append(data[begin:end])
-            elif opcode in _CONTROL:
+                self._messages.append(data[begin:end])
+            elif opcode in _CONTROL_FRAMES:
                 if end > size:
                     break
                 super().data_received(data[at:end])
                 if self.protocol.state is not State.OPEN:
                     return end
             else:
-                self._cuts = False
+                self._extracts = False
                 break
             at = end
         return at
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _wake_receiver(self) -> None:
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
 
 
-def _header(length: int) -> int:
-    """Bytes before a frame's data, by the length that its second byte says."""
+def _header_size(length: int) -> int:
+    """Return the size of a frame's header in bytes, given the second byte of the frame."""
     return 2 if length < 126 else 4 if length == 126 else 10

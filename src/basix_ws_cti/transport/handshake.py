@@ -1,7 +1,12 @@
-"""The handshake: what of it may be seen, and what its failures are called.
+"""WebSocket handshake: no redirects, redacted logs, and this package's own errors.
 
-The WebSocket library holds the headers, and so the secret, wherever it fails, and logs them at
-DEBUG.
+The WebSocket library keeps the request headers, and so the secret, in its objects, logs them at
+DEBUG, and raises exceptions whose tracebacks lead to them. Leaks that this module prevents:
+
+- ``Handshake`` refuses redirects: they would send the credentials to another server.
+- ``RedactingLogger`` replaces secrets in the library's log lines.
+- ``translate_error`` turns the library's exceptions into new ones with redacted texts. The new
+  exception has no reference to the old one.
 """
 
 from __future__ import annotations
@@ -27,46 +32,57 @@ from basix_ws_cti.exceptions import (
 
 from .redaction import Redactor
 
+# Characters from which on a header or cookie value is redacted. Shorter values are no secrets
+# (``X-Tenant: 1``), and redacting them would make error texts unreadable.
+MIN_SECRET_LENGTH = 8
+
 
 class Handshake(websocket_connect):
-    """Refuses redirects: they would carry the credentials to wherever a server points."""
+    """Opening handshake of the WebSocket library, without redirects.
+
+    A redirect would send the credentials to whichever server the response names.
+    """
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """Let what was to be redirected fail."""
+        """Return the error unchanged, so that a redirect fails like any other response."""
         return exc
 
 
 class RedactingLogger(SanitisingLogger):
-    """What the WebSocket library logs to, which at DEBUG is every header it sends."""
+    """Logger for the WebSocket library, which at DEBUG logs every header that it sends."""
 
-    def __init__(self, logger: logging.Logger, mask: Redactor) -> None:
+    def __init__(self, logger: logging.Logger, redactor: Redactor) -> None:
         super().__init__(logger)
-        self._mask = mask
+        self._redactor = redactor
 
     def shown(self, arg: object) -> object:
-        """What stands in the line for an argument: no secret, and nothing of a frame."""
+        """Return a log argument with secrets redacted; a frame as its opcode and size."""
         if isinstance(arg, Frame):
-            # Not its contents, which come cut and escaped: no secret could be found in them.
+            # The library shortens and escapes the contents, so that a redactor would not find
+            # a secret in them.
             return f"{arg.opcode.name} [{len(arg.data)} bytes]"
-        return arg if isinstance(arg, int | float) else printable(self._mask(str(arg)))
+        return arg if isinstance(arg, int | float) else printable(self._redactor(str(arg)))
 
 
-def header_secrets(headers: list[tuple[str, str]]) -> tuple[str, ...]:
-    """What of the headers is to be masked: their values, and the values of cookies in them."""
+def secret_header_values(headers: list[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the texts in ``headers`` to redact: all values, and each cookie's own value.
+
+    A server may repeat a single cookie without the rest of its header. Values shorter than
+    ``MIN_SECRET_LENGTH`` are left out.
+    """
     values = [value for _, value in headers]
     cookies = [pair.partition("=")[2].strip() for value in values for pair in value.split(";")]
-    # What is shorter is no secret, and would blot out half of an error's text.
-    return tuple(value for value in (*values, *cookies) if len(value) >= 8)
+    return tuple(value for value in (*values, *cookies) if len(value) >= MIN_SECRET_LENGTH)
 
 
-def explain(
-    error: Exception, mask: Redactor, *, host: str, open_timeout: float | None
+def translate_error(
+    error: Exception, redactor: Redactor, *, host: str, open_timeout: float | None
 ) -> BasixError:
-    """The error of this package for an exception out of the handshake.
+    """Return this package's error for an exception raised during the handshake.
 
-    ``host`` is whose name was looked up, and ``open_timeout`` the seconds that it might take.
+    ``host`` is the name that was looked up. ``open_timeout`` is the time limit in seconds.
     """
-    text = printable(mask(str(error))) or type(error).__name__  # some have none
+    text = printable(redactor(str(error))) or type(error).__name__  # some have no text
     match error:
         case InvalidStatus(response=response):
             status = response.status_code
@@ -75,23 +91,23 @@ def explain(
             retry_after = response.headers.get("Retry-After")
             return cls(
                 status,
-                printable(mask(body)) or None,
-                None if retry_after is None else printable(mask(retry_after), 60),
+                printable(redactor(body)) or None,
+                None if retry_after is None else printable(redactor(retry_after), 60),
             )
         case tls.SSLCertVerificationError():
-            return CertificateError(f"the certificate: {error.verify_message}")
+            return CertificateError(f"invalid certificate: {error.verify_message}")
         case tls.SSLError():
-            return ConnectFailed(f"TLS: {text}")
-        case TimeoutError(errno=None):  # with a number it is the system's own
+            return ConnectFailed(f"TLS failed: {text}")
+        case TimeoutError(errno=None):  # one with a number comes from the operating system
             return ConnectFailed(f"no answer within {open_timeout} s")
         case socket.gaierror():
-            return ConnectFailed(f"{host} has no address: {text}")
+            return ConnectFailed(f"no address found for {host}: {text}")
         case OSError():
             return ConnectFailed(text)
-        case InvalidProxy():  # its text holds the proxy's URL, and that a password
-            return UsageError("the proxy is no valid URL: use http://host:port")
+        case InvalidProxy():  # its text contains the proxy's URL and so its password
+            return UsageError("proxy is not a valid URL: use http://host:port")
         case InvalidHandshake():
-            return ConnectFailed(f"the handshake: {text}")
+            return ConnectFailed(f"WebSocket handshake failed: {text}")
         case TypeError() | ValueError() | ImportError():
-            return UsageError(f"an argument that can't work: {text}")
+            return UsageError(f"invalid option: {text}")
     return ConnectFailed(f"{type(error).__name__}: {text}")

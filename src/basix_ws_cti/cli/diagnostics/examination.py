@@ -33,7 +33,7 @@ from basix_ws_cti.exceptions import (
     printable,
 )
 from basix_ws_cti.mirror.snapshot import QUIET_TIME
-from basix_ws_cti.transport.address import Server
+from basix_ws_cti.transport.address import ServerAddress
 
 from . import certificate
 
@@ -109,7 +109,7 @@ class Examination:
         self._timeout = timeout
         # Pings are sent, and counted, by hand.
         self._connect = connect(**arguments, open_timeout=timeout, ping_interval=None)
-        self._server = Server.parse(arguments["server"])
+        self._server = ServerAddress.parse(arguments["server"])
         self._port = self._server.port or (443 if self._server.is_secure else 80)
         self._trust: ssl.SSLContext | None = arguments.get("ssl")
         self._domain = arguments.get("domain")

@@ -38,6 +38,7 @@ ENTRIES = [
     Frame(1, "text \u3042"),
     Lost(1.5, "ConnectionLost", "the connection was lost (close code 1006)"),
     Lost(1.5, "ValueError", None),
+    Lost(1.75, "ConnectionLost", "", 0.333333),
     Connected(2),
     LeftOut(3.000001, 70),
     Frame(3.5, bytes(range(256))),
@@ -67,6 +68,7 @@ def test_what_is_written_is_read(tmp_path, name):
         assert recording.moment(ENTRIES[-1]) == STARTED + timedelta(seconds=3.5)
     with read_recording(str(path)) as recording:
         assert list(recording) == ENTRIES
+        assert list(recording) == []
 
 
 def test_the_format(tmp_path):
@@ -121,6 +123,42 @@ def test_a_loss_is_recorded_once_and_without_strangers_words(tmp_path):
     assert "ValueError" in text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "last_heard"),
+    [(None, None), (5, 5), (4.75, 4.75), (0, 0), (-0.001, 0), (-1e6, 0), (5.001, 5)],
+)
+def test_last_heard_is_limited_to_the_recording(tmp_path, seconds, last_heard):
+    """``last_heard`` is stored in seconds since the start, from 0 to the time of the loss."""
+    started = datetime(2026, 1, 31, 9, tzinfo=UTC)
+    clock = itertools.chain([100, 101], itertools.repeat(105)).__next__
+    with Recorder(tmp_path / "day.rec", started=started, clock=clock) as recorder:
+        recorder.connected()
+        moment = None if seconds is None else started + timedelta(seconds=seconds)
+        recorder.lost(ConnectionLost(1006), moment)
+    with read_recording(tmp_path / "day.rec") as recording:
+        assert [*recording][1].last_heard == last_heard
+
+
+def test_last_heard_is_read_back(tmp_path):
+    """``last_heard`` is read from the start of the recording up to ``at``; missing, it is None."""
+    entries = [Lost(2, "A", None, 0), Lost(2, "A", None, 1.25), Lost(2, "A", None, 2), Lost(2, "A")]
+    path = written(tmp_path / "day.rec", entries)
+    assert [json.loads(line).get("last_heard", "missing") for line in lines(path)[1:-1]] == [
+        *(0, 1.25, 2, "missing")
+    ]
+    path.write_text(path.read_text().replace('"text":null}', '"text":null,"last_heard":null}'))
+    with read_recording(path) as recording:
+        assert list(recording) == entries
+
+
+def test_anonymising_keeps_last_heard(tmp_path):
+    """An anonymised recording keeps ``last_heard`` of a lost connection."""
+    entry = Lost(2, "ConnectionLost", "secret", 1.5)
+    path = written(tmp_path / "day.rec", [entry], anonymiser=Anonymiser(b"key"))
+    with read_recording(path) as recording:
+        assert list(recording) == [Lost(2, "ConnectionLost", None, 1.5)]
+
+
 def test_each_line_is_there_at_once(tmp_path):
     """A line is in the file when it has been written, in a compressed one too."""
     for name in ("day.rec", "day.rec.gz"):
@@ -128,7 +166,7 @@ def test_each_line_is_there_at_once(tmp_path):
         recorder(HELLO)
         with read_recording(tmp_path / name) as recording:
             assert next(recording).data == HELLO
-            with pytest.raises(RecordingError, match="breaks off"):
+            with pytest.raises(RecordingError, match="incomplete"):
                 next(recording)
         recorder.close()
 
@@ -197,6 +235,10 @@ def test_an_offset_is_read_as_utc(tmp_path):
         assert list(recording) == ENTRIES
 
 
+LAST_HEARD = "'last_heard' must be a number of seconds, from 0 to 'at'"
+NO_ENTRY = "not a recording entry: unknown event, or missing or invalid keys"
+
+
 # -- damage ---------------------------------------------------------------------------
 
 
@@ -248,30 +290,37 @@ def test_a_compressed_recording_that_breaks_off_anywhere(tmp_path):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("garbage", "no JSON"),
-        ("", "no JSON"),
-        ("\xff\xfe", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("9" * 10_000, "no JSON"),
-        ("[1]", "no JSON object"),
-        ("null", "no JSON object"),
-        ("{}", "it does not say when that was"),
-        ('{"at":true,"event":"connected"}', "it does not say when that was"),
-        ('{"at":-1,"event":"connected"}', "it does not say when that was"),
-        ('{"at":NaN,"event":"connected"}', "it does not say when that was"),
-        ('{"at":Infinity,"event":"connected"}', "it was later than any date"),
-        ('{"at":1e30,"event":"connected"}', "it was later than any date"),
-        (f'{{"at":1{"0" * 400},"event":"connected"}}', "it was later than any date"),
-        ('{"at":1}', "nothing that a recording holds"),
-        ('{"at":1,"event":"yamada"}', "nothing that a recording holds"),
-        ('{"at":1,"event":"lost"}', "nothing that a recording holds"),
-        ('{"at":1,"event":"left out","size":"a"}', "nothing that a recording holds"),
-        ('{"at":1,"frame":7}', "nothing that a recording holds"),
-        ('{"at":1,"frame":"a"}', "the frame is not base64"),
-        ('{"at":1,"frame":"\u3042"}', "the frame is not base64"),
+        ("garbage", "not valid JSON"),
+        ("", "not valid JSON"),
+        ("\xff\xfe", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("9" * 10_000, "not valid JSON"),
+        ("[1]", "not a JSON object"),
+        ("null", "not a JSON object"),
+        ("{}", "'at' must be a number of seconds, 0 or more"),
+        ('{"at":true,"event":"connected"}', "'at' must be a number of seconds, 0 or more"),
+        ('{"at":-1,"event":"connected"}', "'at' must be a number of seconds, 0 or more"),
+        ('{"at":NaN,"event":"connected"}', "'at' must be a number of seconds, 0 or more"),
+        ('{"at":Infinity,"event":"connected"}', "'at' is later than the latest possible date"),
+        ('{"at":1e30,"event":"connected"}', "'at' is later than the latest possible date"),
+        (
+            f'{{"at":1{"0" * 400},"event":"connected"}}',
+            "'at' is later than the latest possible date",
+        ),
+        ('{"at":1}', NO_ENTRY),
+        ('{"at":1,"event":"yamada"}', NO_ENTRY),
+        ('{"at":1,"event":"lost"}', NO_ENTRY),
+        *(
+            (f'{{"at":1,"event":"lost","error":"A","text":null,"last_heard":{value}}}', LAST_HEARD)
+            for value in ("-0.001", "1.001", "NaN", "Infinity", "-Infinity", "true", '"0"', "[0]")
+        ),
+        ('{"at":1,"event":"left out","size":"a"}', NO_ENTRY),
+        ('{"at":1,"frame":7}', NO_ENTRY),
+        ('{"at":1,"frame":"a"}', "the frame is not valid base64"),
+        ('{"at":1,"frame":"\u3042"}', "the frame is not valid base64"),
         (
             '{"at":1,"event":"end","frames":9}',
-            "1 frames stand before it, which is not what it says",
+            "wrong number of frames in the last line: the recording has 1",
         ),
     ],
 )
@@ -289,22 +338,22 @@ def test_a_line_that_is_none(tmp_path, line, problem):
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        ("", "no recording: that begins with its header"),
-        ("{}", "no recording: that begins with its header"),
-        ('{"name": "basix"}', "no recording: that begins with its header"),
-        ("PK\x03\x04", "no JSON"),
+        ("", "not a recording: the first line is not its header"),
+        ("{}", "not a recording: the first line is not its header"),
+        ('{"name": "basix"}', "not a recording: the first line is not its header"),
+        ("PK\x03\x04", "not valid JSON"),
         (
             '{"format":"basix_ws_cti recording","version":2}',
-            "a recording of version 2; this is able to read version 1",
+            "unsupported recording version 2: expected 1",
         ),
         (
             '{"format":"basix_ws_cti recording","version":"secret"}',
-            "a recording of version ?; this is able to read version 1",
+            "unsupported recording version ?: expected 1",
         ),
         *(
             (
                 json.dumps({"format": "basix_ws_cti recording", "version": 1, "started": started}),
-                "the header does not say when the recording started",
+                "the header has no valid start time",
             )
             for started in (None, "today", "2026-01-31T09:00:00", "0001-01-01T00:00:00+09:00")
         ),
@@ -326,7 +375,10 @@ def test_after_the_end_there_is_nothing(tmp_path):
     path.write_text(path.read_text() * 2)
     given, error = read_all(path)
     assert given == ENTRIES
-    assert (error.line, error.problem) == (count + 1, "the recording ended in the line before")
+    assert (error.line, error.problem) == (
+        count + 1,
+        "unexpected data after the last line of the recording",
+    )
 
 
 def test_a_file_that_is_not_compressed(tmp_path):
@@ -335,17 +387,17 @@ def test_a_file_that_is_not_compressed(tmp_path):
     path.write_bytes(written(tmp_path / "day.rec").read_bytes())
     given, error = read_all(path)
     assert given == []
-    assert error.problem.startswith("not gzip's data")
+    assert error.problem.startswith("invalid gzip data")
     damaged = bytearray(written(tmp_path / "other.rec.gz").read_bytes())
     damaged[-6] ^= 1
     path.write_bytes(damaged)
     assert read_all(path)[0] == ENTRIES
-    assert read_all(path)[1].problem.startswith("not gzip's data")
+    assert read_all(path)[1].problem.startswith("invalid gzip data")
 
 
 def test_a_line_without_end(tmp_path, monkeypatch):
     """A line longer than that of any frame is not read into memory."""
-    monkeypatch.setattr("basix_ws_cti.recording.disk.MAX_LINE", 1000)
+    monkeypatch.setattr("basix_ws_cti.recording.disk.MAX_LINE_BYTES", 1000)
     path = written(tmp_path / "day.rec")
     with path.open("a") as file:
         file.write("x" * 5000)
@@ -353,7 +405,7 @@ def test_a_line_without_end(tmp_path, monkeypatch):
     path.write_text(text)
     given, error = read_all(path)
     assert len(given) == len(ENTRIES) + 1
-    assert error.problem == "a line longer than any frame"
+    assert error.problem == "the line is longer than that of any frame"
 
 
 def test_files_that_cannot_be_opened(tmp_path):
@@ -379,6 +431,26 @@ def test_a_disk_that_is_full(tmp_path, name):
     assert caught.value.__traceback__ is not None  # which holds what was made
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
+
+
+def test_a_file_that_cannot_be_written_stays_open():
+    """An open file that cannot be written is an OSError, and is not closed."""
+
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+    file = Full()
+    with pytest.raises(OSError, match="No space left"):
+        Recorder(file)
+    assert not file.closed
+
+
+def test_anonymising_forgets_field_names_on_each_connection(tmp_path):
+    """A new connection of an anonymised recording starts without the fields of the last one."""
+    anonymiser = mock.Mock(return_value=b"")
+    written(tmp_path / "day.rec", [Connected(0), Frame(1, HELLO)], anonymiser=anonymiser)
+    assert anonymiser.mock_calls == [mock.call.start_connection(), mock.call(HELLO)]
 
 
 def test_memory_is_flat(tmp_path):
@@ -407,5 +479,5 @@ def test_zipped_without_a_name_that_says_so(tmp_path):
     path = written(tmp_path / "day.rec.gz").rename(tmp_path / "day.rec")
     with path.open("rb") as pipe:
         for source in (path, pipe):
-            with pytest.raises(RecordingError, match=r"line 1: compressed.*unpack"):
+            with pytest.raises(RecordingError, match=r"line 1: compressed data.*decompress"):
                 read_recording(source)

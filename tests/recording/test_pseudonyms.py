@@ -1,0 +1,165 @@
+"""Pseudonyms: the same for the same, of the same form, and different for different input."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, quote_plus, unquote
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from basix_ws_cti.mirror.phone_numbers import normalise_number
+from basix_ws_cti.recording.pseudonyms import MAX_ESCAPE_DEPTH, Pseudonyms
+
+KEY = b"for these tests"
+
+
+names = Pseudonyms(KEY)
+
+
+def test_words_are_the_same_words():
+    """A word is replaced by one word, whatever stands around it and in whatever escapes."""
+    yamada = names.text("山田")
+    assert names.text("山田 太郎").split()[0] == yamada
+    assert names.text(quote("山田")) == quote(yamada)
+    assert names.text(f"1*{quote_plus('山田 太郎')}").startswith(f"1*{quote_plus(yamada)}+")
+    assert quote(quote(yamada)) in names.text(quote(quote("(山田)")))
+    ken = names.text("ken")
+    assert names.text("Ken KEN") == f"{ken.capitalize()} {ken.upper()}"
+    assert len(names.text("kEn")) == len(ken)
+    assert len({ken, names.text("kEn"), names.text("Kenji").lower()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("user1@example.com", r"[a-z]+@[a-z]+\.[a-z]+"),
+        ("sips:ken@10.1.2.3:5061", r"sips:[a-z]+@10(\.\d+){3}:\d{4}"),
+        ("https://a.b/x_1.PNG", r"https://[a-z]+\.[a-z]+/[a-z]+\.[A-Z]+"),
+        ("sakura.png", r"[a-z]+\.png"),
+        ("fe80::1%eth0", r".*"),
+        ("00:11:22:33:44:55", r"fd00::[0-9a-f]{4}:[0-9a-f]{4}"),
+        (
+            '{"name":"a","spam":true,"n":[null,1]}',
+            r'\{"name":"[a-z]+","spam":true,"[a-z]+":\[null,1\]\}',
+        ),
+        ("true", "[a-z]{10}"),
+        ("", ""),
+        (" *;|", r" \*;\|"),
+    ],
+)
+def test_texts_keep_their_composition(text, pattern):
+    """What joins the parts of a text stays, and so do what is no part of a name."""
+    assert re.fullmatch(pattern, names.text(text), re.ASCII), names.text(text)
+
+
+FORMS = [
+    ["0312341234", "03-1234-1234", "(03) 1234-1234", "+81 3-1234-1234", "+81(0)312341234"],
+    ["09011112222", "+819011112222", "090 1111 2222", "010-81-90-1111-2222"],
+    ["0120-123-456", "".join(chr(ord(char) + 0xFEE0) for char in "0120123456")],
+    ["1001", "1 0 0 1"],
+    ["+14155550100", "+1 415 555 0100"],
+]
+
+
+@pytest.mark.parametrize("forms", FORMS)
+def test_a_number_is_the_same_in_all_its_forms(forms):
+    """What is one number, however it is written, is one number afterwards, and another."""
+    after = {normalise_number(names.text(form)) for form in forms}
+    assert len(after) == 1
+    assert after != {normalise_number(forms[0])}
+    for form in forms:
+        assert len(names.text(form)) == len(form)
+
+
+@given(st.text("0123456789", min_size=3, max_size=15))
+def test_sorts_of_numbers(number):
+    """Of each length numbers stay different, extensions extensions, and mobiles mobiles."""
+    after = names.text(number)
+    assert len(after) == len(number)
+    assert (after[0] == "0") is (number[0] == "0")
+    if len(number) > 6 and number[0] == "0":
+        mobile = re.compile("0[5789]0")
+        assert bool(mobile.match(after)) is bool(mobile.match(number))
+        assert after[:2] == number[:2]
+    if len(number) < 7 and number[0] != "0" and not "901" <= number <= "999":
+        assert after[0] != number[0]
+
+
+def test_landlines_stay_landlines():
+    """A landline whose area code is near a mobile's does not become a mobile's number."""
+    for number in range(100):
+        assert names.text(f"05{100_000_00 + number}")[2] != "0"
+        assert names.text(f"050{100_000_0 + number}")[:3] == "050"
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_no_two_numbers_become_one(size):
+    """All numbers of a length become all numbers of that length, in another order."""
+    numbers = [f"{number:0{size}d}" for number in range(10**size)]
+    after = [names.digits(number) for number in numbers]
+    assert sorted(after) == numbers
+    same = [one for one, other in zip(numbers, after, strict=True) if one == other]
+    slots = [str(slot) for slot in range(901, 1000)]
+    assert [one for one in same if one[0] != "0"] == (slots if size == 3 else [])
+
+
+def test_long_texts_take_no_detours():
+    """Texts made to be looked at again and again are gone through once: this ends."""
+    size = 100_000
+    for text in ("a." * size, "1-" * size, "%25" * size, "%2" * size, "a%" * size, "1 " * size):
+        assert names.text(text)
+    for text in ("9" * size, ":" * size, "a:" * size, "(" * size, "%41" * size, "1.1.1." * size):
+        assert names.text(text)
+
+
+def test_uuids_are_kept_and_other_identifiers_become_uuids():
+    """A uuid and no identifier at all are kept; anything else becomes a uuid, always the same."""
+    uuid = "5714495a-b8a1-4fff-8420-78648863ecd1"
+    assert [names.uuid(text) for text in (uuid, uuid.upper(), "")] == [uuid, uuid.upper(), ""]
+    replaced = names.uuid("channel-1")
+    assert str(UUID(replaced)) == replaced == names.uuid("channel-1")
+    assert names.uuid("channel-2") != replaced
+    assert names.text(f"of {uuid}").endswith(uuid)
+
+
+@pytest.mark.parametrize("number", [0, 99, -99, 10**15, 10**16 - 1])
+def test_integers_that_are_no_telephone_numbers_are_kept(number):
+    """Up to two digits, and microseconds since the epoch, are kept."""
+    assert names.integer(number) == number
+
+
+@pytest.mark.parametrize("number", [100, -100, 10**15 - 1, 10**16, 312341234])
+def test_integers_that_may_be_telephone_numbers_are_replaced(number):
+    """Any other integer becomes one with as many digits and the same sign."""
+    replaced = names.integer(number)
+    assert replaced != number
+    assert len(str(replaced)) == len(str(number))
+    assert (replaced < 0) is (number < 0)
+
+
+def test_floats_and_addresses_are_replaced():
+    """A float becomes one from 0 to 1, an IP address a private one of its version."""
+    assert 0 <= names.floating(2.5) < 1
+    assert names.floating(2.5) != names.floating(2.75)
+    assert names.address(192, 0, 2, 55)[0] == 10
+    assert all(0 <= part < 256 for part in names.address(192, 0, 2, 55))
+    long = names.address(8193, 3512, 0, 0, 0, 0, 0, 119)
+    assert (len(long), long[0]) == (8, 0xFD00)
+
+
+def test_escapes_are_decoded_to_a_limited_depth():
+    """Up to ``MAX_ESCAPE_DEPTH`` levels of escapes are decoded; a deeper text is one word."""
+    text = "(山田)"
+    for _ in range(MAX_ESCAPE_DEPTH):
+        text = quote(text, safe="")
+    replaced = names.text(text)
+    for _ in range(MAX_ESCAPE_DEPTH):
+        replaced = unquote(replaced)
+    assert replaced == f"({names.text('山田')})"
+    deeper = names.text(quote(text, safe=""))
+    for _ in range(MAX_ESCAPE_DEPTH):
+        deeper = unquote(deeper)
+    assert deeper.isalpha()

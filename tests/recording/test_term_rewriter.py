@@ -1,0 +1,160 @@
+"""Term rewriter: parsed terms know their bytes; changed ones keep the encoding."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from frames import any_term, encode
+from hypothesis import given
+
+from basix_ws_cti.recording.term_rewriter import (
+    ATOM,
+    BINARY,
+    CHARLIST,
+    FLOAT,
+    INTEGER,
+    LIST,
+    MAP,
+    TUPLE,
+    encode_float,
+    encode_integer,
+    read_term,
+)
+
+
+def raw(hexadecimal):
+    return bytes.fromhex(hexadecimal)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "term_type", "value"),
+    [
+        (raw("640002c3a9"), ATOM, "Ã©"),  # ATOM_EXT: Latin-1
+        (raw("7301e9"), ATOM, "é"),
+        (raw("760002c3a9"), ATOM, "é"),
+        (raw("7702c3a9"), ATOM, "é"),
+        (raw("6d00000002c3a9"), BINARY, "é"),
+        (raw("6d00000001e9"), BINARY, "é"),  # not UTF-8: Latin-1
+        (raw("6b0002c3a9"), CHARLIST, "é"),
+        (raw("61ff"), INTEGER, 255),
+        (raw("62ffffffff"), INTEGER, -1),
+        (raw("6e020001ff"), INTEGER, 0xFF01),
+        (raw("6e020101ff"), INTEGER, -0xFF01),
+        (raw("6f000000020101ff"), INTEGER, -0xFF01),
+        (raw("463ff8000000000000"), FLOAT, 1.5),
+        (b"c1.50000000000000000000e+00\0\0\0\0\0", FLOAT, 1.5),
+        (b"c1,50000000000000000000e+00\0\0\0\0\0", FLOAT, 1.5),
+        (raw("6a"), LIST, None),
+    ],
+)
+def test_a_term_has_type_value_and_bytes(encoded, term_type, value):
+    """Each encoding of a term without items is read, also as an item among others."""
+    term = read_term(b"\x83" + encoded)
+    assert (term.type, term.value, term.raw, term.items) == (term_type, value, encoded, ())
+    for head, tail, count in (
+        (b"h\x03", b"", 3),
+        (b"i\0\0\0\x03", b"", 3),
+        (b"l\0\0\0\x03", b"j", 3),
+    ):
+        container = read_term(b"\x83" + head + encoded * 3 + tail)
+        assert [item.raw for item in container.items] == [encoded] * count
+        assert container.type == (LIST if tail else TUPLE)
+        assert container.with_items(item.raw for item in container.items) == container.raw
+    mapping = read_term(b"\x83t\0\0\0\x01" + encoded * 2)
+    assert (mapping.type, [item.raw for item in mapping.items]) == (MAP, [encoded] * 2)
+    assert mapping.with_items([encoded, encoded]) == mapping.raw
+
+
+def test_an_empty_container_keeps_its_bytes():
+    """Nil, the empty tuple and the empty map are written as they are."""
+    for encoded in (b"j", b"h\0", b"i\0\0\0\0", b"t\0\0\0\0"):
+        assert read_term(b"\x83" + encoded).with_items([]) == encoded
+
+
+def test_a_compressed_frame_is_inflated():
+    """The bytes of a term in a compressed frame are those of the inflated term."""
+    term = encode("a" * 100)
+    frame = b"\x83P" + len(term).to_bytes(4, "big") + zlib.compress(term)
+    assert read_term(frame).raw == term
+
+
+@pytest.mark.parametrize(
+    ("encoded", "text", "written"),
+    [
+        (raw("64000178"), "é\u3042", b"d\0\x02\xe9?"),
+        (raw("730178"), "é" * 256, b"d\0\xff" + b"\xe9" * 255),
+        (raw("76000178"), "é", raw("760002c3a9")),
+        (raw("770178"), "é" * 256, b"v\x01\xfe" + "é".encode() * 255),
+        (raw("6d0000000178"), "é", raw("6d00000002c3a9")),
+        (raw("6b000178"), "é", raw("6b0002c3a9")),
+        (raw("6b000178"), "a" * 65535, b"k\xff\xff" + b"a" * 65535),
+        (raw("6b000178"), "a" * 65534 + "é", b"k\xff\xfe" + b"a" * 65534),
+        (b"l\0\0\0\x01a\x78j", "é\u3042", b"l\0\0\0\x02a\xe9b\0\0\x30\x42j"),
+    ],
+)
+def test_another_text_keeps_the_encoding(encoded, text, written):
+    """A new text has the encoding of the old one, cut to what that encoding can hold."""
+    term = read_term(b"\x83" + encoded)
+    assert term.text == "x"
+    assert term.with_text(text) == written
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [
+        (b"a\x41b\0\0\x30\x42", "A\u3042"),
+        (b"b\0\0\xd7\xffb\0\0\xe0\0", "\ud7ff\ue000"),
+        (b"a\x41b\0\0\xd8\0", None),
+        (b"a\x41b\0\0\xdf\xff", None),
+        (b"a\x41b\0\x10\xff\xff", "A\U0010ffff"),
+        (b"a\x41b\0\x11\0\0", None),
+        (b"a\x41b\xff\xff\xff\xff", None),
+        (b"a\x41d\0\x01x", None),
+    ],
+)
+def test_a_list_of_characters_is_a_text(items, text):
+    """A list is a text if all its items are code points of characters."""
+    assert read_term(b"\x83l\0\0\0\x02" + items + b"j").text == text
+
+
+def test_containers_and_numbers_are_no_text():
+    """Nil, a tuple and a number have no text."""
+    for encoded in (b"j", b"h\x01a\x41", b"a\x41"):
+        assert read_term(b"\x83" + encoded).text is None
+
+
+@pytest.mark.parametrize(
+    ("number", "encoded"),
+    [
+        (0, "6100"),
+        (255, "61ff"),
+        (256, "6200000100"),
+        (-1, "62ffffffff"),
+        (2**31 - 1, "627fffffff"),
+        (-(2**31), "6280000000"),
+        (2**31, "6e040000000080"),
+        (-(2**31) - 1, "6e040101000080"),
+        (256**255 - 1, "6eff00" + "ff" * 255),
+        (256**255, "6f0000010000" + "00" * 255 + "01"),
+    ],
+)
+def test_integers_are_encoded_as_erlang_does(number, encoded):
+    """An integer has the shortest encoding, on both sides of each limit."""
+    assert encode_integer(number).hex() == encoded
+
+
+def test_floats_are_encoded():
+    """A float is written as NEW_FLOAT_EXT."""
+    assert encode_float(1.5) == raw("463ff8000000000000")
+
+
+@given(any_term())
+def test_any_term_is_written_as_it_was_read(term):
+    """A term written item by item, without a change, has the same bytes."""
+
+    def copy(part):
+        return part.with_items(map(copy, part.items)) if part.items else part.raw
+
+    encoded = encode(term)
+    assert copy(read_term(b"\x83" + encoded)) == encoded

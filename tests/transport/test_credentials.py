@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import base64
+import copy
+
+import pytest
+from canaries import STEM, TOKEN
+
+from basix_ws_cti import Basic, Ticket, UsageError
+from basix_ws_cti.transport.credentials import basic_header, secret_forms
+
+
+def test_credentials_do_not_show_their_secret():
+    """Neither form of credentials shows its secret, and the header is RFC 7617 in UTF-8."""
+    basic, ticket = Basic("acme", TOKEN), Ticket(TOKEN)
+    assert TOKEN not in f"{basic!r} {basic} {ticket!r} {ticket}"
+    scheme, _, value = basic_header(basic).partition(" ")
+    assert (scheme, base64.b64decode(value).decode()) == ("Basic", f"acme:{TOKEN}")
+    assert base64.b64decode(basic_header(ticket)[6:]).decode() == f"ws_ticket:{TOKEN}"
+    with pytest.raises(UsageError, match="empty"):
+        Ticket("")
+    with pytest.raises(UsageError, match="ticket: expected a str, got NoneType"):
+        Ticket(None)
+
+
+@pytest.mark.parametrize(
+    ("make", "parts", "problem"),
+    [
+        (Basic, ("", "s3cret"), "domain and token must not be empty"),
+        (Basic, ("acme", ""), "domain and token must not be empty"),
+        (
+            Basic,
+            ("ac:me", "s3cret"),
+            "domain must not contain a colon: HTTP Basic ends the user name at the first one",
+        ),
+        (Basic, (b"acme", "s3cret"), "domain: expected a str, got bytes"),
+        (Basic, ("acme", b"s3cret"), "token: expected a str, got bytes"),
+        (
+            Basic,
+            ("\udfff", "s3cret"),
+            "domain contains a lone surrogate, which UTF-8 cannot encode",
+        ),
+        (
+            Basic,
+            ("a", "s3cret\ud800"),
+            "token contains a lone surrogate, which UTF-8 cannot encode",
+        ),
+        (Ticket, ("",), "ticket must not be empty"),
+        (Ticket, (b"s3cret",), "ticket: expected a str, got bytes"),
+        (Ticket, ("s3cret\ud800",), "ticket contains a lone surrogate, which UTF-8 cannot encode"),
+    ],
+)
+def test_bad_credentials_are_refused_without_being_repeated(make, parts, problem):
+    """Credentials that can't be sent are a UsageError that says why, and shows none of them."""
+    with pytest.raises(UsageError) as caught:
+        make(*parts)
+    assert str(caught.value) == problem
+
+
+def test_whole_characters_are_credentials():
+    """The characters next to the surrogates are characters, and so is any in a token."""
+    assert Basic("\ud7ff", "\ue000").user_and_password == ("\ud7ff", "\ue000")
+    assert Ticket("\ud7ff\ue000").user_and_password == ("ws_ticket", "\ud7ff\ue000")
+
+
+def test_what_credentials_show():
+    """Credentials show the domain alone."""
+    assert repr(Basic("acme", TOKEN)) == "Basic(domain='acme')"
+    assert repr(Ticket(TOKEN)) == "Ticket()"
+
+
+def test_the_forms_of_a_secret():
+    """A secret is looked for as it is, escaped for HTML and JSON, in URLs and in base64."""
+    forms = secret_forms(Basic("acme", 'a/b ö"&'))
+    assert set(forms) == {
+        'a/b ö"&',
+        "a/b ö&quot;&amp;",
+        'a/b \\u00f6\\"&',
+        'a/b ö\\"&',
+        *("a%2Fb%20%C3%B6%22%26", "a%2fb%20%c3%b6%22%26"),
+        *("a/b%20%C3%B6%22%26", "a/b%20%c3%b6%22%26"),
+        *("a%2Fb+%C3%B6%22%26", "a%2fb+%c3%b6%22%26"),
+        *("YS9iIMO2IiY=", "YS9iIMO2IiY"),
+        *("YWNtZTphL2Igw7YiJg==", "YWNtZTphL2Igw7YiJg"),
+    }
+    assert sorted(map(len, forms), reverse=True) == [len(form) for form in forms]
+    assert set(secret_forms(Basic("ab", "aaW"))) == {"aaW", "YWFX", "YWI6YWFX"}
+
+
+def test_every_form_of_a_secret_is_known():
+    """The forms to mask hold the secret raw, percent-encoded, and in base64."""
+    forms = secret_forms(Basic("acme", TOKEN))
+    assert TOKEN in forms
+    assert f"{STEM}%3A%2F%40%20t%C3%B6k%C3%A9n%3F%2541%2B" in forms
+    assert base64.b64encode(TOKEN.encode()).decode() in forms
+    assert base64.b64encode(f"acme:{TOKEN}".encode()).decode() in forms
+    assert list(forms) == sorted(forms, key=len, reverse=True)
+
+
+@pytest.mark.parametrize("credentials", [Basic("acme", TOKEN), Ticket(TOKEN)])
+def test_a_copy_of_credentials_is_the_same(credentials):
+    """Credentials can't change: who copies them has them."""
+    assert copy.copy(credentials) is credentials
+    assert copy.deepcopy({"who": credentials})["who"] is credentials
