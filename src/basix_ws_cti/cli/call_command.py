@@ -10,7 +10,7 @@ from attrs import frozen
 
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
-from .options import Connecting
+from .options import ConnectionOptions
 from .output import write_json
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class NoSuchChannelError(BasixError):
 
 
 def command(
-    connecting: Connecting,
+    connection: ConnectionOptions,
     sending: Sending,
     call: str,
     made: Callable[[Channel], Command],
@@ -59,7 +59,7 @@ def command(
     ``made`` is what that sends, for ``--dry-run``. Nothing is tried twice: what fails before
     the command is sent ends it. After that the client may come back to see the effect.
     """
-    from basix_ws_cti.sources.source import live
+    from basix_ws_cti.cli.open_source import open_selected_source
 
     from .signals import run
 
@@ -69,7 +69,7 @@ def command(
         def classify(_: Exception, is_final: bool) -> bool:  # noqa: FBT001 - the client's callback
             return is_final or not is_sent
 
-        async with live(connecting, classify=classify) as source:
+        async with open_selected_source(connection, classify=classify) as source:
             channel = find(await source.synced(), call)
             if sending.dry_run:
                 write_json(made(channel).sent)

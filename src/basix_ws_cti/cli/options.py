@@ -1,7 +1,7 @@
 """What commands share: ``--log-level``, and how to connect.
 
 A command is a plain function with ``Annotated`` parameters, as typer has them. A parameter may
-be a group of options: an attrs class with such annotations, as ``Connecting`` is.
+be a group of options: an attrs class with such annotations, as ``ConnectionOptions`` is.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _no_argument(value: str | None) -> None:
 
 
 @frozen(kw_only=True)
-class Connecting:
+class ConnectionOptions:
     """How a command comes to its feed. ``None`` and ``False``: not asked for."""
 
     server: Annotated[
@@ -124,7 +124,7 @@ class Connecting:
         int, _option("--simulate-seed", text="a day of its own for each number")
     ] = 1
 
-    def arguments(self) -> dict[str, Any]:
+    def client_arguments(self) -> dict[str, Any]:
         """What ``connect`` and ``Client`` take, for a real PBX.
 
         Raises ``UsageError`` for what is missing, or a file that can't be read.

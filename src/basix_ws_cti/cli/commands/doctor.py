@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from basix_ws_cti.cli.exit_codes import Exit
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 from basix_ws_cti.cli.output import console, write_json
 from basix_ws_cti.exceptions import UsageError
 
@@ -23,7 +23,7 @@ _EXITS = {"options": Exit.USAGE, "login": Exit.AUTHENTICATION}
 
 
 def doctor(
-    connecting: Connecting,
+    connection: ConnectionOptions,
     *,
     json: Annotated[bool, typer.Option("--json", help="a JSON line for each step")] = False,
     timeout: Annotated[
@@ -36,19 +36,19 @@ def doctor(
     """
     from basix_ws_cti.cli.signals import run
 
-    raise typer.Exit(run(_examine(connecting, timeout, _write if json else _Lines())))
+    raise typer.Exit(run(_examine(connection, timeout, _write if json else _Lines())))
 
 
 async def _examine(
-    connecting: Connecting, seconds: float, show: Callable[[Finding], object]
+    connection: ConnectionOptions, seconds: float, show: Callable[[Finding], object]
 ) -> Exit:
     from basix_ws_cti.cli.diagnostics.examination import STEPS, Examination, Finding, Mark
-    from basix_ws_cti.sources.source import pbx
+    from basix_ws_cti.cli.open_source import selected_pbx_arguments
 
     result = Exit.OK
     async with contextlib.AsyncExitStack() as stack:
         try:
-            arguments, _ = await stack.enter_async_context(pbx(connecting))
+            arguments = await stack.enter_async_context(selected_pbx_arguments(connection))
             examination = Examination(arguments, timeout=seconds)
         except UsageError as error:
             advice = "see --help: what is missing or wrong there can't work with any PBX"
@@ -56,7 +56,7 @@ async def _examine(
             for step in STEPS[1:]:
                 show(Finding(step=step, mark=Mark.SKIPPED, found="not looked at"))
             return _EXITS["options"]
-        show(_asked(connecting, arguments))
+        show(_asked(connection, arguments))
         findings = await stack.enter_async_context(contextlib.aclosing(examination.findings()))
         async for finding in findings:
             show(finding)
@@ -65,7 +65,7 @@ async def _examine(
     return result
 
 
-def _asked(connecting: Connecting, arguments: dict[str, Any]) -> Finding:
+def _asked(connection: ConnectionOptions, arguments: dict[str, Any]) -> Finding:
     """The options: what is asked for, and where the token is from."""
     from basix_ws_cti.cli.diagnostics.examination import Finding, Mark
     from basix_ws_cti.exceptions import printable
@@ -76,8 +76,8 @@ def _asked(connecting: Connecting, arguments: dict[str, Any]) -> Finding:
         "domain": arguments["domain"],
         "app_name": arguments["app_name"],
         "full_events": arguments["full_events"],
-        "force": connecting.force,
-        "token_from": connecting.token_source,
+        "force": connection.force,
+        "token_from": connection.token_source,
         **user,
     }
     wanted = "every channel" if arguments["full_events"] else "the channels of the token's user"
@@ -85,7 +85,7 @@ def _asked(connecting: Connecting, arguments: dict[str, Any]) -> Finding:
         wanted = "the channels of " + ", ".join(f"{name} {value}" for name, value in user.items())
     found = (
         f"{arguments['server']}, domain {arguments['domain']}, app_name {arguments['app_name']}: "
-        f"{wanted}; the token is from {connecting.token_source}"
+        f"{wanted}; the token is from {connection.token_source}"
     )
     is_vague = not (user or arguments["full_events"])
     return Finding(

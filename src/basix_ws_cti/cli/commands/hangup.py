@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from basix_ws_cti.cli.call_command import Call, Sending, command, described
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
 
 
-def hangup(uuid: Call, connecting: Connecting, sending: Sending) -> None:
+def hangup(uuid: Call, connection: ConnectionOptions, sending: Sending) -> None:
     """End a channel, and wait until it is gone."""
     from basix_ws_cti.client import commands
 
@@ -19,4 +19,4 @@ def hangup(uuid: Call, connecting: Connecting, sending: Sending) -> None:
         await client.hangup(str(leg.uuid), confirm=sending.confirm, confirm_timeout=sending.timeout)
         return f"{'hung up' if sending.confirm else 'sent: hangup of'} {described(leg)}"
 
-    command(connecting, sending, uuid, lambda leg: commands.hangup(str(leg.uuid)), carry_out)
+    command(connection, sending, uuid, lambda leg: commands.hangup(str(leg.uuid)), carry_out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import Connecting, Timezone, zone
+from basix_ws_cti.cli.options import ConnectionOptions, Timezone, zone
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -73,17 +73,17 @@ class Showing:
         )
 
 
-def listen(connecting: Connecting, showing: Showing) -> None:
+def listen(connection: ConnectionOptions, showing: Showing) -> None:
     """What happens, line by line, as it happens; gaps are told on stderr."""
+    from basix_ws_cti.cli.open_source import open_selected_source
     from basix_ws_cti.cli.render.notices import Notices
     from basix_ws_cti.cli.signals import run
-    from basix_ws_cti.sources.source import live
 
     zone = showing.zone
     showing.filters()
 
     async def follow() -> None:
-        async with live(connecting, Notices(zone)) as source:
+        async with open_selected_source(connection, Notices(zone)) as source:
             await show(source, showing)
 
     run(follow())

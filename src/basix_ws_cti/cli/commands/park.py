@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from basix_ws_cti.cli.call_command import Call, Sending, command, described
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def park(
     uuid: Call,
-    connecting: Connecting,
+    connection: ConnectionOptions,
     sending: Sending,
     *,
     park_timeout: Annotated[
@@ -41,5 +41,5 @@ def park(
         return f"parked, and fetched since: {described(leg)}"
 
     command(
-        connecting, sending, uuid, lambda leg: commands.park(str(leg.uuid), park_timeout), carry_out
+        connection, sending, uuid, lambda leg: commands.park(str(leg.uuid), park_timeout), carry_out
     )

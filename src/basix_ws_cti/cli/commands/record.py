@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 
 
 def record(
     file: Annotated[Path, typer.Argument(help="to write; .gz is compressed, - is stdout")],
-    connecting: Connecting,
+    connection: ConnectionOptions,
     *,
     anonymise: Annotated[
         bool, typer.Option("--anonymise", help="replace names, numbers, addresses")
@@ -28,10 +28,10 @@ def record(
     import asyncio
     import contextlib
 
+    from basix_ws_cti.cli.open_source import open_selected_source
     from basix_ws_cti.cli.recording_session import RecordingSession, check_target, create
     from basix_ws_cti.cli.signals import run
     from basix_ws_cti.recording import Anonymiser
-    from basix_ws_cti.sources.source import live
 
     check_target(file, overwrite=overwrite)
     options: dict[str, Any] = {
@@ -42,8 +42,8 @@ def record(
     async def follow() -> None:
         tape = RecordingSession(lambda: create(file, **options))
         try:
-            async with live(connecting, tape.notice, on_frame=tape.frame) as source:
-                if connecting.simulate:  # its own time is what its frames speak of
+            async with open_selected_source(connection, tape.notice, on_frame=tape.frame) as source:
+                if connection.simulate:  # its own time is what its frames speak of
                     options["started"] = source.now()
                     options["clock"] = lambda: source.now().timestamp()
                 with contextlib.suppress(TimeoutError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from basix_ws_cti.sources.source import Source
@@ -29,15 +29,15 @@ class Looking:
     ] = False
 
 
-def state(connecting: Connecting, looking: Looking) -> None:
+def state(connection: ConnectionOptions, looking: Looking) -> None:
     """What there is now, once."""
+    from basix_ws_cti.cli.open_source import open_selected_source
     from basix_ws_cti.cli.render.notices import Notices
     from basix_ws_cti.cli.signals import run
-    from basix_ws_cti.sources.source import live
 
     async def look() -> None:
-        async with live(
-            connecting,
+        async with open_selected_source(
+            connection,
             Notices(),
             classify=lambda _error, final: final or not looking.wait,
             sync_timeout=looking.timeout,

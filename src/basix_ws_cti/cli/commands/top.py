@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 
-from basix_ws_cti.cli.options import Connecting, Timezone, zone
+from basix_ws_cti.cli.options import ConnectionOptions, Timezone, zone
 from basix_ws_cti.exceptions import UsageError
 
 
-def top(connecting: Connecting, *, timezone: Timezone = None) -> None:
+def top(connection: ConnectionOptions, *, timezone: Timezone = None) -> None:
     """The live wallboard: calls, queues, users, parked calls, the connection."""
     shown_in = zone(timezone)
     must_be_a_terminal()
     from basix_ws_cti.board.feed_history import History
+    from basix_ws_cti.cli.open_source import open_selected_source
     from basix_ws_cti.cli.signals import run
     from basix_ws_cti.cli.wallboard.app import run_top
-    from basix_ws_cti.sources.source import live
 
     async def show() -> None:
         history = History()
-        async with live(connecting, history) as source:
+        async with open_selected_source(connection, history) as source:
             await run_top(source, history, shown_in)
 
     run(show())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from basix_ws_cti.cli.call_command import Call, Sending, command, described
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 from basix_ws_cti.exceptions import BasixError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def transfer(
         str,
         typer.Argument(metavar="TARGET", help="a number or extension, user:ID or user:NAME"),
     ],
-    connecting: Connecting,
+    connection: ConnectionOptions,
     sending: Sending,
 ) -> None:
     """Send a channel on to somebody else, and wait until it is on its way.
@@ -43,7 +43,7 @@ def transfer(
         return f"sent on: {described(await _sent_on(client, leg, to, sending.timeout))}"
 
     command(
-        connecting, sending, uuid, lambda leg: commands.transfer(str(leg.uuid), **to), carry_out
+        connection, sending, uuid, lambda leg: commands.transfer(str(leg.uuid), **to), carry_out
     )
 
 
