@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from basix_ws_cti import MessageParser, Mirror, Synced
 from basix_ws_cti.calls import CallTracker
-from basix_ws_cti.cli.commands.listen import show
+from basix_ws_cti.cli.commands.listen import print_source
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ class Scripted:
 
 def shown(told, showing):
     """What ``show`` prints of it, as lines."""
-    return printed(show(Scripted(told), showing))
+    return printed(print_source(Scripted(told), showing))
 
 
 def printed(coroutine):

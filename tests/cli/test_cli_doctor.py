@@ -24,8 +24,10 @@ from proxy import Proxy
 from websockets.asyncio.server import serve
 
 from basix_ws_cti import connect
-from basix_ws_cti.cli.diagnostics import certificate, examination
-from basix_ws_cti.cli.diagnostics.examination import STEPS, Examination, Mark
+from basix_ws_cti.cli.diagnostics import examination
+from basix_ws_cti.cli.diagnostics.certificate import certificate_details, describe_certificate
+from basix_ws_cti.cli.diagnostics.examination import Examination
+from basix_ws_cti.cli.diagnostics.findings import STEPS, Mark
 from basix_ws_cti.client.client import QUIET_TIME
 from basix_ws_cti.simulator import Simulator, faults
 
@@ -43,12 +45,12 @@ async def examined(server, hasty=None, **arguments):
     """
     given = {**ARGUMENTS, "server": server, **arguments}
     examination = Examination(given, timeout=0.5 if hasty == "http" else 30)
-    examination._timeout = 30
+    examination.timeout = 30
     findings = []
     async for finding in examination.findings():
         findings.append(finding)
         if STEPS[len(findings) + 1 :][:1] == (hasty,):
-            examination._timeout = 0.5
+            examination.timeout = 0.5
     assert [one.step for one in findings] == [*STEPS[1:]]
     marks = [one.mark for one in findings]
     if Mark.FAILED in marks:
@@ -149,9 +151,9 @@ async def test_silence():
         async for finding in examination.findings():
             if finding.step == "snapshot":
                 pbx.inject(faults.Silence())
-                examination._timeout = 0.5
+                examination.timeout = 0.5
     assert (finding.step, finding.mark) == ("pings", Mark.FAILED)
-    assert "no answer to a ping" in finding.found
+    assert "no pong within" in finding.found
 
 
 async def test_slow_pings(monkeypatch):
@@ -254,11 +256,11 @@ async def test_one_of_two_addresses(monkeypatch):
         (say_nothing, "ws", "http", "no answer within 0.5 s"),
         (say_nothing, "wss", "tls", "no answer within 0.5 s"),
         (speak_http, "ws", "http", "HTTP 200"),
-        (speak_http, "wss", "tls", "no TLS is spoken"),
+        (speak_http, "wss", "tls", "does not speak TLS"),
         (speak_ssh, "ws", "http", "handshake"),
-        (speak_ssh, "wss", "tls", "no TLS is spoken"),
+        (speak_ssh, "wss", "tls", "does not speak TLS"),
         (cut, "ws", "http", "handshake"),
-        (cut, "wss", "tls", "came to nothing"),
+        (cut, "wss", "tls", "handshake failed"),
     ],
 )
 async def test_other_servers(answer, scheme, step, word):
@@ -297,14 +299,14 @@ async def sending(*said):
 @pytest.mark.parametrize(
     ("said", "step", "word"),
     [
-        ([], "field_spec", "nothing came within"),
-        ([b"\x00garbage"], "field_spec", "can't be read"),
+        ([], "field_spec", "nothing received within"),
+        ([b"\x00garbage"], "field_spec", "cannot read a frame"),
         (["hello"], "field_spec", "text frame"),
-        ([frame(("hello", 1))], "field_spec", "UnknownMessage comes first"),
+        ([frame(("hello", 1))], "field_spec", "the first message is UnknownMessage"),
         ([frame(("system_msg", "logout"))], "field_spec", "'logout'"),
         ([field_spec("user", "id")], "snapshot", "no initial_info of user"),
-        ([field_spec("user", "id"), b"\x83"], "snapshot", "can't be read"),
-        ([field_spec("user", "id"), ""], "snapshot", "can't be read"),
+        ([field_spec("user", "id"), b"\x83"], "snapshot", "cannot read a frame"),
+        ([field_spec("user", "id"), ""], "snapshot", "cannot read a frame"),
         ([field_spec("user", "id"), info_event("user", (1,))], "snapshot", "initial_info"),
     ],
 )
@@ -412,7 +414,7 @@ async def test_a_certificate_that_ends_soon(authority):
     """A certificate within its last 14 days is a warning, and no more."""
     findings = await secured(authority, not_after=days(13))
     assert findings["tls"].mark is Mark.WARNING
-    assert "renewed" in findings["tls"].advice
+    assert "renew" in findings["tls"].advice
     assert findings["pings"].mark is Mark.OK
     assert (await secured(authority, not_after=days(14)))["tls"].mark is Mark.OK
 
@@ -420,9 +422,9 @@ async def test_a_certificate_that_ends_soon(authority):
 @pytest.mark.parametrize(
     ("certificate_", "word", "advice", "left"),
     [
-        ({"not_before": days(-60), "not_after": days(-3)}, "expired", "new certificate", -3),
+        ({"not_before": days(-60), "not_after": days(-3)}, "expired", "renew the server", -3),
         ({"not_before": days(3), "not_after": days(9)}, "not yet valid", "clock", 9),
-        ({"name": "pbx.example", "not_after": days(9)}, "mismatch", "name the server", 9),
+        ({"name": "pbx.example", "not_after": days(9)}, "mismatch", "as --server", 9),
         ({"trust": False, "not_after": days(9)}, "issuer", "--ca-file", 9),
     ],
 )
@@ -477,13 +479,13 @@ def test_what_a_certificate_says():
         "subjectAltName": (("DNS", "b"), ("DNS", "c")),
     }
     midnight = ssl.cert_time_to_seconds(given["notAfter"])
-    details = certificate.details(given, midnight - 86400)
+    details = certificate_details(given, midnight - 86400)
     assert details["subject"] == "commonName=a\N{REPLACEMENT CHARACTER}[2Jb"
     assert details["issuer"] == "organizationName=x, commonName=y"
     assert (details["days_left"], details["expires"]) == (1, "2030-01-02T00:00:00+00:00")
-    assert "for b, c" in certificate.in_words(details)
-    assert certificate.details(given, midnight - 86399)["days_left"] == 0
-    assert "expired on 2030-01-02" in certificate.in_words(certificate.details(given, midnight + 1))
+    assert "for b, c" in describe_certificate(details)
+    assert certificate_details(given, midnight - 86399)["days_left"] == 0
+    assert "expired on 2030-01-02" in describe_certificate(certificate_details(given, midnight + 1))
 
 
 # -- the command ----------------------------------------------------------------------------
@@ -543,7 +545,7 @@ def test_a_private_ca_by_file(tmp_path, authority):
         server = pbx.url.replace("127.0.0.1", "localhost")
         good, bad = doctor(server, "--ca-file", path), doctor(server)
     assert good.returncode == 0
-    assert "the chain leads to --ca-file" in good.stdout
+    assert "its chain leads to --ca-file" in good.stdout
     assert bad.returncode == 4
     assert "failed  tls" in bad.stdout
     assert "--ca-file" in bad.stdout
@@ -583,7 +585,7 @@ def test_where_the_token_is_from(pbx, tmp_path):
     assert f"the token is from the file {path}" in done.stdout
     done = run(*options)
     assert done.returncode == 2
-    assert "failed  options    the token comes from BASIX_TOKEN or --token-file" in done.stdout
+    assert "failed  options    no token: set BASIX_TOKEN or pass --token-file" in done.stdout
 
 
 def test_interrupted():

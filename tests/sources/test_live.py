@@ -42,10 +42,8 @@ async def test_messages_carry_the_time_of_arrival():
         await first
         before = datetime.now(UTC)
         pbx.msg("hello")
-        async for at, message in messages:
-            if isinstance(message, Msg):
-                break
-    assert before <= at <= datetime.now(UTC)
+        at = await anext(at async for at, message in messages if isinstance(message, Msg))
+        assert before <= at <= datetime.now(UTC)
 
 
 async def test_states_gaps_and_errors_are_reported_as_notices():
