@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import html
-import importlib.util
 import os
 import pty
 import re
@@ -24,15 +23,6 @@ from waiting import PATIENCE
 
 HERE = Path(__file__).parent
 SCREENS = HERE / "screens"
-PICTURES = HERE.parent.parent / "docs" / "pictures.py"
-
-
-def pictures():
-    """docs/pictures.py, as a module."""
-    spec = importlib.util.spec_from_file_location("pictures", PICTURES)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def columns(text):

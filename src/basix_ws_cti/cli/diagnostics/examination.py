@@ -47,12 +47,16 @@ class Examination:
 
     - ``arguments``: keyword arguments of ``connect``.
     - ``timeout``: maximum time, in seconds, that a step waits for anything to arrive.
+    - ``slow_ping``: average round trip, in seconds, from which pings give a warning.
 
     Raises ``UsageError`` for arguments that cannot work.
     """
 
-    def __init__(self, arguments: dict[str, Any], *, timeout: float = 10) -> None:
+    def __init__(
+        self, arguments: dict[str, Any], *, timeout: float = 10, slow_ping: float = SLOW_PING
+    ) -> None:
         self.timeout: float = timeout
+        self._slow_ping = slow_ping
         # The examination sends and counts pings itself.
         self._connect = connect(**arguments, open_timeout=timeout, ping_interval=None)
         self._server = Server.parse(arguments["server"])
@@ -244,7 +248,7 @@ class Examination:
             reading.cancel()
             await asyncio.wait([reading])
         best, average = min(times), sum(times) / PINGS
-        is_slow = average >= SLOW_PING
+        is_slow = average >= self._slow_ping
         return Finding(
             mark=Mark.WARNING if is_slow else Mark.OK,
             found=f"{PINGS} round trips: best {best * 1000:.1f} ms, "
