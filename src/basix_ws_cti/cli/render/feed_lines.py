@@ -22,7 +22,7 @@ from basix_ws_cti.calls import (
 )
 from basix_ws_cti.cli.filters import INITIAL, Filters
 from basix_ws_cti.cli.output import fit_text, json_text
-from basix_ws_cti.elements import Element, _plain, to_dict
+from basix_ws_cti.elements import Element, to_dict, to_plain
 from basix_ws_cti.messages import (
     FieldSpec,
     InfoEvent,
@@ -103,7 +103,7 @@ class JsonLines:
             case event:
                 name = event_name(type(event))
                 if filters.match_call(event, name, self.mirror):
-                    yield {"type": "call", "event": name, **_plain(attrs.asdict(event))}
+                    yield {"type": "call", "event": name, **to_plain(attrs.asdict(event))}
 
 
 def _message_value(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _message_value(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
         case Msg(text):
             return {"type": "msg", "text": text}
         case UnknownMessage(name, term):
-            return {"type": "unknown", "name": name, "term": _plain(term)}
+            return {"type": "unknown", "name": name, "term": to_plain(term)}
 
 
 def _element_value(
