@@ -22,12 +22,12 @@ PICTURES = load_pictures()
 
 
 def quiet(users=5):
-    """A PBX in which nothing happens by itself."""
+    """Return a staged PBX that starts no calls."""
     return PICTURES.Staged(rate=0, users=users)
 
 
 def talk(staged, number="0312341234", by=0):
-    """A call that was answered: the caller's line."""
+    """Start a call that a user has answered, and return the caller's line."""
     user = list(staged.pbx.users.values())[by]
     line = staged.pbx.receive(Person(number), "0501234567")
     staged.pbx.connect(staged.pbx.call_user(line, user))

@@ -10,8 +10,7 @@ from basix_ws_cti.board.model import BoardModel
 from basix_ws_cti.simulator import Person
 
 
-def test_ended_calls_are_kept_up_to_a_number():
-    """The last calls that ended can be looked at, and the oldest of them go."""
+def test_latest_ended_calls_and_missed_events_are_kept():
     staged = quiet()
     board_model = BoardModel(staged, FeedHistory(), max_ended_calls=3)
     lines = []

@@ -19,13 +19,12 @@ from basix_ws_cti.states import Calling, Park
 
 
 def rows_of(source, table, history=None):
-    """A table's rows, as texts."""
+    """Return the texts of a table's rows."""
     rows = BoardModel(source, history or FeedHistory(source.now), UTC).build_board().rows[table]
     return [[cell.text for cell in row.cells] for row in rows]
 
 
-def test_a_call_is_a_row():
-    """A row has the direction, what the call does and for how long, and with whom."""
+def test_call_row_has_direction_state_durations_and_parties():
     staged = quiet()
     talk(staged, "0699990000")
     staged.advance(75)
@@ -34,8 +33,7 @@ def test_a_call_is_a_row():
     ]
 
 
-def test_users_are_shown_with_what_they_do():
-    """Who has a telephone in use stands on top; others say if no telephone is registered."""
+def test_busy_users_come_first_and_unreachable_users_are_marked():
     staged = quiet(users=3)
     talk(staged, "0699990000", by=2)
     staged.advance(5)
@@ -49,8 +47,7 @@ def test_users_are_shown_with_what_they_do():
     ]
 
 
-def test_queues_and_slots_are_shown():
-    """A queue has who waits, the longest wait and the hour's figures; a slot whom, and by whom."""
+def test_queue_row_has_waits_and_figures_and_slot_row_has_parties():
     staged = quiet()
     group = next(iter(staged.pbx.groups.values()))
     parked = talk(staged, "0699990000")
@@ -74,8 +71,8 @@ def test_queues_and_slots_are_shown():
     assert row.cells[2].style == Style.QUEUED != colour
 
 
-def test_who_waits_is_shown_though_the_legs_are_not():
-    """Queues and slots are told by the kinds for them too, of servers new and old, once each."""
+def test_waiting_channels_of_every_kind_are_counted_once():
+    """Newer and older servers use different kinds of elements for queued and parked channels."""
     mirror = Mirror()
     for event in (
         InfoEvent(
@@ -85,7 +82,7 @@ def test_who_waits_is_shown_though_the_legs_are_not():
         InfoEvent("channel", Channel(uuid="b", state=Park(ts=0, slot=901)), "added"),
     ):
         mirror.apply(event)
-    source = _Still(mirror)
+    source = _MirrorSource(mirror)
     assert [row[:2] for row in rows_of(source, "queues")] == [["group 7", "1"]]
     assert [row[0] for row in rows_of(source, "parked")] == ["901"]
 
@@ -94,8 +91,8 @@ def _waits(uuid, state):
     return ParkedChannel(uuid=uuid, state=state, peer_number="0699990000")
 
 
-class _Still:
-    """A source that is a mirror, and no more."""
+class _MirrorSource:
+    """Source that consists of a mirror without calls."""
 
     def __init__(self, mirror):
         self.mirror = mirror
@@ -104,8 +101,7 @@ class _Still:
         self.now = quiet().now
 
 
-def test_ids_that_are_none_harm_nothing():
-    """Whatever a PBX sends as an id, or leaves out, rows are made, each with a key of its own."""
+def test_ids_of_unexpected_types_still_give_rows_with_unique_keys():
     mirror = Mirror()
     for number, wild in enumerate(([], {}, None, 1.5, "x", (1, 2))):
         state = Calling(ts="soon", target_type="group", group_id=wild)
@@ -119,7 +115,7 @@ def test_ids_that_are_none_harm_nothing():
             GroupMember(id=number, user_id=wild, group_id=wild),
         ):
             mirror.apply(InfoEvent(element.element_name, element, "added"))
-    rows = BoardModel(_Still(mirror), FeedHistory()).build_board().rows
+    rows = BoardModel(_MirrorSource(mirror), FeedHistory()).build_board().rows
     assert len(rows["users"]) == len(rows["parked"]) == 6
     for table in rows.values():
         assert len({row.key for row in table}) == len(table)
@@ -131,7 +127,7 @@ def test_ids_that_are_none_harm_nothing():
 
 
 @pytest.mark.parametrize(
-    "sought",
+    "query",
     [
         "山田",
         "0312341234",
@@ -143,13 +139,12 @@ def test_ids_that_are_none_harm_nothing():
         "USER1",
     ],
 )
-def test_a_row_is_found_by_names_and_numbers(sought):
-    """By the caller's name or number, however typed, and by those of the user they talk to."""
+def test_row_is_found_by_names_and_numbers_of_both_parties(query):
     staged = quiet()
     user = next(iter(staged.pbx.users.values()))
     line = staged.pbx.receive(PICTURES.scenarios.CALLERS[0], "0501234567")
     staged.pbx.connect(staged.pbx.call_user(line, user))
     talk(staged, "0699990000", by=1)
     rows = BoardModel(staged, FeedHistory()).build_board().rows["calls"]
-    assert [row.key for row in arrange(rows, sought)] == [line.uuid]
+    assert [row.key for row in arrange(rows, query)] == [line.uuid]
     assert arrange(rows, "nobody") == []

@@ -8,8 +8,8 @@ import pytest
 from staging import quiet
 
 from basix_ws_cti import ConnectionLost, Disconnected, Gap, Stopped, Synced, Syncing
-from basix_ws_cti.board import feed_history as histories
 from basix_ws_cti.board.feed_history import (
+    MAX_ENTRIES,
     FeedHistory,
     describe_error,
     describe_notice,
@@ -18,8 +18,8 @@ from basix_ws_cti.board.feed_history import (
 from basix_ws_cti.session.status import Connecting
 
 
-def test_a_loss_is_told_once():
-    """That the feed broke off, and when it is tried again, is one entry; gaps are counted."""
+def test_disconnection_and_its_retry_are_one_entry():
+    """Intermediate states give no entry; gaps are counted."""
     history = FeedHistory(quiet().now)
     lost = ConnectionLost(1006)
     for notice in (
@@ -29,11 +29,11 @@ def test_a_loss_is_told_once():
         Disconnected(lost, 2.0),
         lost,
         Gap(quiet().now(), quiet().now() + timedelta(seconds=8), lost),
-        ValueError("told by a stranger"),
+        ValueError("text of another package"),
     ):
         history(notice)
-    told = [describe_notice(entry.notice, UTC) for entry in history]
-    assert told == [
+    texts = [describe_notice(entry.notice, UTC) for entry in history]
+    assert texts == [
         "ValueError",
         f"gap from 00:00:00 to 00:00:08, 8.0 s: {lost}",
         f"disconnected: {lost}; retrying in 2.0 s",
@@ -43,12 +43,11 @@ def test_a_loss_is_told_once():
     assert history.gaps == 1
 
 
-def test_the_history_is_bounded():
-    """A PBX that is away for long fills no memory."""
+def test_history_keeps_a_limited_number_of_entries():
     history = FeedHistory()
-    for _ in range(histories.MAX_ENTRIES * 2):
+    for _ in range(MAX_ENTRIES * 2):
         history(Disconnected(ConnectionLost(1006), 1.0))
-    assert len([*history]) == histories.MAX_ENTRIES
+    assert len([*history]) == MAX_ENTRIES
 
 
 @pytest.mark.parametrize(

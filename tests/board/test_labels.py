@@ -22,7 +22,6 @@ from basix_ws_cti.calls.model import Party, Phase
     ],
 )
 def test_durations(microseconds, text):
-    """Minutes and seconds, with hours where there are any."""
     assert format_duration(microseconds) == text
 
 

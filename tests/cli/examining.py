@@ -19,9 +19,9 @@ QUIET.propagate = False
 
 
 async def examined(server, hasty=None, slow_ping=SLOW_PING, **arguments):
-    """All findings, by step; exactly one failed, or none, and those after it are skipped.
+    """Return all findings by step, after checking that steps after a failure are skipped.
 
-    The step ``hasty`` waits for 0.5 s, the others for as long as a busy machine may need.
+    The step ``hasty`` has a timeout of 0.5 s, the others one that suits a busy machine.
     """
     given = {**ARGUMENTS, "server": server, **arguments}
     examination = Examination(given, timeout=0.5 if hasty == "http" else 30, slow_ping=slow_ping)
@@ -43,14 +43,14 @@ async def examined(server, hasty=None, slow_ping=SLOW_PING, **arguments):
 
 
 async def failed(server, hasty=None, **arguments):
-    """The finding that failed."""
+    """Return the finding that failed."""
     findings = await examined(server, hasty, **arguments)
     return next(one for one in findings.values() if one.mark is Mark.FAILED)
 
 
 @contextlib.asynccontextmanager
 async def listening(answer, **options):
-    """A server that does ``answer(reader, writer)`` to each connection; its host and port."""
+    """Run a server that calls ``answer(reader, writer)`` for each connection."""
     tasks = set()
 
     async def serve_one(reader, writer):
@@ -66,11 +66,11 @@ async def listening(answer, **options):
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        await asyncio.sleep(0.01)  # one may just be accepted
+        await asyncio.sleep(0.01)  # a connection may just have been accepted
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # a transport closes in the next turn
+        await asyncio.sleep(0)  # a transport closes in the next loop iteration
 
 
 async def say_nothing(reader, _):

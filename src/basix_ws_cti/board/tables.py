@@ -94,7 +94,7 @@ class Row:
     """Names and numbers by which the row is found."""
 
     call_id: str | None = None
-    """Id of the call that the row belongs to; ``None`` if there is none."""
+    """Id of the call that the row belongs to; ``None`` for a row without a call."""
 
 
 _TIME = 8  # characters of the longest usual duration, "10:00:00"
