@@ -11,7 +11,7 @@ from basix_ws_cti import Mirror, Synced
 from basix_ws_cti.board.arrangement import arrange
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.board.model import BoardModel
-from basix_ws_cti.board.tables import TABLES, Style
+from basix_ws_cti.board.tables import TABLES
 from basix_ws_cti.elements import Channel, GroupMember, ParkedChannel, Terminal, User
 from basix_ws_cti.messages import InfoEvent
 from basix_ws_cti.simulator import Person
@@ -68,7 +68,7 @@ def test_queue_row_has_waits_and_figures_and_slot_row_has_parties():
     row = board_model.build_board().rows["queues"][0]
     assert [cell.text for cell in row.cells] == ["サポート", "1", "0:11", "0", "1"]
     # Nobody waits for more than 20 seconds now.
-    assert row.cells[2].style == Style.QUEUED != colour
+    assert row.cells[2].style == "queued" != colour
 
 
 def test_waiting_channels_of_every_kind_are_counted_once():

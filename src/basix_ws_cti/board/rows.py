@@ -35,13 +35,13 @@ def call_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
         yield Row(
             key=call.id,
             cells=(
-                text_cell(_DIRECTIONS[call.direction], Style.FAINT),
+                text_cell(_DIRECTIONS[call.direction], "faint"),
                 text_cell(word, style),
                 duration_cell(now - phase.started, style),
                 text_cell(labels.party(call.caller)),
                 text_cell(_counterpart(labels, call)),
-                text_cell(call.called_number or "", Style.FAINT),
-                duration_cell(now - call.started, Style.FAINT),
+                text_cell(call.called_number or "", "faint"),
+                duration_cell(now - call.started, "faint"),
             ),
             search_terms=(
                 *_party_terms(labels, call.caller),
@@ -65,7 +65,7 @@ def queue_rows(labels: Labels, stats: QueueStats, now: int) -> Iterator[Row]:
         longest = now - min(times) if times else 0
         figures = stats.group(group, now)  # type: ignore[arg-type]  # an id as the PBX sent it
         is_late = longest > stats.service_level * _MICROSECONDS
-        style = Style.LATE if is_late else Style.QUEUED if times else Style.FAINT
+        style: Style = "late" if is_late else "queued" if times else "faint"
         element = labels.mirror["group"].get(group)
         rows.append(
             Row(
@@ -74,8 +74,8 @@ def queue_rows(labels: Labels, stats: QueueStats, now: int) -> Iterator[Row]:
                     text_cell(labels.group(group)),
                     count_cell(len(times), style),
                     duration_cell(longest, style) if times else text_cell("", sort_key=0),
-                    count_cell(figures.answered, Style.FAINT),
-                    count_cell(figures.abandoned, Style.FAINT),
+                    count_cell(figures.answered, "faint"),
+                    count_cell(figures.abandoned, "faint"),
                 ),
                 search_terms=(labels.group(group), str(getattr(element, "main_extension", ""))),
             )
@@ -97,7 +97,7 @@ def user_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
         channels_of_user.setdefault(_valid_id(channel.user_id), []).append(channel)
     busy, idle = [], []
     for key, user in mirror.users.items():
-        extension = text_cell(str(user.main_extension or ""), Style.FAINT)
+        extension = text_cell(str(user.main_extension or ""), "faint")
         name = labels.element(user)
         terms = _user_terms(user)
         channels = sorted(
@@ -120,9 +120,9 @@ def user_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
             busy.append(Row(repr(key), cells, (*terms, *others), call_of_leg.get(str(shown.key))))
         else:
             cells = (
-                text_cell(name, Style.FAINT),
+                text_cell(name, "faint"),
                 extension,
-                text_cell("" if key in reachable else "no phone", Style.FAINT),
+                text_cell("" if key in reachable else "no phone", "faint"),
                 text_cell("", sort_key=-1),
             )
             idle.append(Row(repr(key), cells, terms))
@@ -146,10 +146,10 @@ def parked_rows(calls: Mapping[str, Call], labels: Labels, now: int) -> Iterator
             Row(
                 key=str(channel.key),
                 cells=(
-                    text_cell(str(state.slot), Style.PARKED),
+                    text_cell(str(state.slot), "parked"),
                     text_cell(caller),
                     text_cell(parker or str(state.parker_name or "")),
-                    duration_cell(now - _state_since(channel, now), Style.PARKED),
+                    duration_cell(now - _state_since(channel, now), "parked"),
                 ),
                 search_terms=(str(state.slot), caller, parker),
                 call_id=call_of_leg.get(str(channel.key)),
@@ -166,8 +166,8 @@ def feed_rows(history: FeedHistory, zone: tzinfo | None) -> Iterator[Row]:
         yield Row(
             key=str(entry.number),
             cells=(
-                text_cell(time, Style.FAINT, sort_key=entry.number),
-                text_cell(text, Style.WARNING if entry.is_problem else Style.PLAIN),
+                text_cell(time, "faint", sort_key=entry.number),
+                text_cell(text, "warning" if entry.is_problem else "plain"),
             ),
             search_terms=(text,),
         )
@@ -201,12 +201,12 @@ def _activity(channel: Channel, labels: Labels) -> tuple[str, Style]:
     name = labels.party(evolve(other, number=None) if other.name else other)
     match channel.state:
         case Ringing():
-            return f"ringing: {name}", Style.RINGING
+            return f"ringing: {name}", "ringing"
         case Bridged():
-            return f"with {name}", Style.TALKING
+            return f"with {name}", "talking"
         case Calling():
-            return f"calling {name}", Style.RINGING
-    return labels.activity(channel), Style.OTHER
+            return f"calling {name}", "ringing"
+    return labels.activity(channel), "other"
 
 
 def _display_rank(channel: Channel) -> int:

@@ -5,46 +5,44 @@ A display maps each ``Style`` to its own colours.
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from attrs import field, frozen
 
 from .labels import format_duration
 from .text import cell_text, search_key
 
+Style = Literal[
+    "plain",
+    "faint",
+    "late",
+    "warning",
+    "ivr",
+    "queued",
+    "ringing",
+    "talking",
+    "parked",
+    "voicemail",
+    "conference",
+    "other",
+    "unknown",
+]
+"""Meaning that a cell's appearance conveys.
 
-class Style(StrEnum):
-    """Meaning that a cell's appearance conveys."""
-
-    PLAIN = ""
-    FAINT = "faint"
-    """Secondary information."""
-    LATE = "late"
-    """A wait that is longer than the service level."""
-    WARNING = "warning"
-    """A problem of the feed."""
-    IVR = "ivr"
-    QUEUED = "queued"
-    RINGING = "ringing"
-    TALKING = "talking"
-    PARKED = "parked"
-    VOICEMAIL = "voicemail"
-    CONFERENCE = "conference"
-    OTHER = "other"
-    UNKNOWN = "unknown"
-
+``faint`` is secondary information, ``late`` a wait that is longer than the service level,
+``warning`` a problem of the feed. The others are kinds of call phases.
+"""
 
 PHASES: dict[str, tuple[str, Style]] = {
-    "ivr": ("IVR", Style.IVR),
-    "queued": ("waiting", Style.QUEUED),
-    "ringing": ("ringing", Style.RINGING),
-    "talking": ("talking", Style.TALKING),
-    "parked": ("parked", Style.PARKED),
-    "voicemail": ("voicemail", Style.VOICEMAIL),
-    "conference": ("conference", Style.CONFERENCE),
-    "other": ("service", Style.OTHER),
-    "unknown": ("unknown", Style.UNKNOWN),
+    "ivr": ("IVR", "ivr"),
+    "queued": ("waiting", "queued"),
+    "ringing": ("ringing", "ringing"),
+    "talking": ("talking", "talking"),
+    "parked": ("parked", "parked"),
+    "voicemail": ("voicemail", "voicemail"),
+    "conference": ("conference", "conference"),
+    "other": ("service", "other"),
+    "unknown": ("unknown", "unknown"),
 }
 """Display word and style of each kind of call phase."""
 
@@ -73,7 +71,7 @@ class Cell:
     text: str
     """Text to show."""
 
-    style: Style = Style.PLAIN
+    style: Style = "plain"
     """Meaning that the appearance conveys."""
 
     sort_key: Any = field(default=None, eq=False)
@@ -133,7 +131,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
 """Columns of each table, by the table's name, in display order."""
 
 
-def text_cell(text: str, style: Style = Style.PLAIN, sort_key: Any = None) -> Cell:
+def text_cell(text: str, style: Style = "plain", sort_key: Any = None) -> Cell:
     """Return a cell for a text, which is made safe to show.
 
     ``sort_key`` ``None`` means the text itself, without regard to case and width.
@@ -142,11 +140,11 @@ def text_cell(text: str, style: Style = Style.PLAIN, sort_key: Any = None) -> Ce
     return Cell(text, style, search_key(text) if sort_key is None else sort_key)
 
 
-def duration_cell(microseconds: int, style: Style = Style.PLAIN) -> Cell:
+def duration_cell(microseconds: int, style: Style = "plain") -> Cell:
     """Return a cell for a duration."""
     return Cell(format_duration(microseconds), style, microseconds)
 
 
-def count_cell(count: int, style: Style = Style.PLAIN) -> Cell:
+def count_cell(count: int, style: Style = "plain") -> Cell:
     """Return a cell for a number of things."""
     return Cell(str(count), style, count)

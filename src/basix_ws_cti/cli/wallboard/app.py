@@ -21,7 +21,7 @@ from basix_ws_cti.board.arrangement import arrange
 from basix_ws_cti.board.feed_history import FeedHistory, describe_state
 from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.board.model import Board, BoardModel
-from basix_ws_cti.board.tables import TABLES, Style
+from basix_ws_cti.board.tables import TABLES
 from basix_ws_cti.session.status import Synced
 from basix_ws_cti.sources.source import Source
 
@@ -174,7 +174,7 @@ class Wallboard(App[BaseException]):
         text.append(f" {board.summary}")
         clock = f" {board.at.astimezone(self.zone):%H:%M:%S} "
         text.truncate(max(0, self.size.width - len(clock)), overflow="ellipsis", pad=True)
-        text.append(clock, style=_PAUSED if self.is_paused else RICH_STYLES[Style.FAINT])
+        text.append(clock, style=_PAUSED if self.is_paused else RICH_STYLES["faint"])
         for head in self.query("#head").results(Static):  # absent while the screen is torn down
             if head.content != text:
                 head.update(text)

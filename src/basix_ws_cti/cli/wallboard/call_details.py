@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from basix_ws_cti.board.labels import Labels, format_duration
-from basix_ws_cti.board.tables import PHASES, Style
+from basix_ws_cti.board.tables import PHASES
 from basix_ws_cti.board.text import cell_text
 from basix_ws_cti.calls import Call, Leg
 from basix_ws_cti.states import moment
@@ -20,7 +20,7 @@ from .styles import RICH_STYLES
 # Width, in characters, of the bar that shows when each phase took place.
 _BAR = 24
 
-_FAINT = RICH_STYLES[Style.FAINT]
+_FAINT = RICH_STYLES["faint"]
 
 
 def render_call(call: Call, labels: Labels, now: int, zone: tzinfo | None = None) -> RenderableType:
