@@ -26,7 +26,7 @@ from basix_ws_cti import (
     Mirror,
     Synced,
 )
-from basix_ws_cti.board.feed_history import History
+from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.simulator import Pbx, scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
@@ -110,7 +110,7 @@ def busy() -> Staged:
 
 async def _top() -> str:
     staged = busy()
-    history = History(staged.now)
+    history = FeedHistory(staged.now)
     history(Synced())
     now = staged.now()
     history(Gap(now - timedelta(seconds=95), now - timedelta(seconds=91.4), ConnectionLost(1006)))

@@ -1,4 +1,4 @@
-"""``python -m basix_ws_cti``: the command line."""
+"""Entry point of ``python -m basix_ws_cti``: the command line."""
 
 from __future__ import annotations
 

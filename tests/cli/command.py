@@ -1,4 +1,4 @@
-"""The command line as a user has it: a process of its own, or this one."""
+"""Runs commands: in a separate process, or in this one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from basix_ws_cti.cli import main
 
 
 def environment(**variables):
-    """This process's environment, without what would steer the command, and with UTF-8."""
+    """Return this process's environment in UTF-8, without variables that affect commands."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -27,7 +27,7 @@ def environment(**variables):
 
 
 def start(*arguments, env=None, **more):
-    """A running command, its three streams being pipes of text."""
+    """Start a command whose three streams are text pipes."""
     options = {
         "stdin": subprocess.PIPE,
         "stdout": subprocess.PIPE,
@@ -43,7 +43,7 @@ def start(*arguments, env=None, **more):
 
 
 def run(*arguments, env=None, stdin="", **more):
-    """A command that has ended; none ends with a traceback, or warns."""
+    """Run a command to its end; fail the test if it prints a traceback or a warning."""
     with start(*arguments, env=env, **more) as process:
         try:
             out, err = process.communicate(stdin, PATIENCE)
@@ -54,7 +54,7 @@ def run(*arguments, env=None, stdin="", **more):
 
 
 def run_here(*arguments, env=None):
-    """The same in this process: for the many cases in which a process shows nothing more."""
+    """Run a command in this process, which is faster than ``run``."""
     streams = {
         name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdin", "stdout", "stderr")
     }

@@ -1,11 +1,10 @@
-"""Screens as people see them: of the application's own picture, and of a real terminal."""
+"""Screens of the wallboard: from a Textual screenshot, or from a pseudo-terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import html
-import importlib.util
 import os
 import pty
 import re
@@ -24,19 +23,10 @@ from waiting import PATIENCE
 
 HERE = Path(__file__).parent
 SCREENS = HERE / "screens"
-PICTURES = HERE.parent.parent / "docs" / "pictures.py"
-
-
-def pictures():
-    """docs/pictures.py, as a module."""
-    spec = importlib.util.spec_from_file_location("pictures", PICTURES)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def columns(text):
-    """The characters of a line by column; the second one of a wide character is empty."""
+    """Yield a line's characters by column; the second column of a wide character is empty."""
     for char in text:
         yield char
         if unicodedata.east_asian_width(char) in "WF":
@@ -44,7 +34,7 @@ def columns(text):
 
 
 def lines_of(svg, width):
-    """The lines of text in one of textual's pictures, each character in its column."""
+    """Return the text lines of a Textual SVG, each character in its column."""
     found = {}
     for text in re.finditer(
         r'<text class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)', svg
@@ -58,12 +48,12 @@ def lines_of(svg, width):
 
 
 def shown(app):
-    """What an application shows, line by line."""
+    """Return the lines that an application shows."""
     return lines_of(app.export_screenshot(), app.size.width)
 
 
 def check(name, lines):
-    """The lines are those of the screen kept by this name; BASIX_SCREENS=new keeps them."""
+    """Compare lines with the stored screen of this name; BASIX_SCREENS=new stores them."""
     kept = SCREENS / f"{name}.txt"
     if os.environ.get("BASIX_SCREENS") == "new":
         kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -71,7 +61,7 @@ def check(name, lines):
 
 
 class Terminal:
-    """A command in a terminal of its own; ``screen`` is what stands there."""
+    """Command in a pseudo-terminal; ``screen`` is the emulated screen."""
 
     def __init__(self, *arguments, columns=80, rows=24, env=None, encoding="utf-8"):
         self.screen = pyte.Screen(columns, rows)
@@ -107,7 +97,7 @@ class Terminal:
         fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def resize(self, columns, rows):
-        """Make the terminal larger or smaller, as people do with the mouse."""
+        """Change the terminal's size."""
         self.screen.resize(rows, columns)
         self._set_size(columns, rows)
         os.killpg(self.process.pid, 28)  # SIGWINCH
@@ -124,18 +114,18 @@ class Terminal:
 
     @property
     def lines(self):
-        """The screen's lines; pyte's own display fails at wide characters half overwritten."""
+        """Lines of the screen; pyte's ``display`` fails on half-overwritten wide characters."""
         buffer = self.screen.buffer
         columns, rows = range(self.screen.columns), range(self.screen.lines)
         return ["".join(buffer[y][x].data for x in columns) for y in rows]
 
     @property
     def text(self):
-        """The screen's lines as one text."""
+        """Lines of the screen as one text."""
         return "\n".join(self.lines)
 
     def wait_for(self, condition):
-        """Read until a text is on the screen, or a condition of the screen's text is true."""
+        """Read until a text is on the screen, or a condition of the screen's text holds."""
         fits = condition if callable(condition) else lambda text: condition in text
         end = time.monotonic() + PATIENCE
         while not fits(self.text):
@@ -144,7 +134,7 @@ class Terminal:
             self._read()
 
     def ends(self):
-        """The exit code; all that was written is read by then."""
+        """Wait for the command's end, read all its output, and return the exit code."""
         end = time.monotonic() + PATIENCE
         while self.process.poll() is None:
             assert time.monotonic() < end, self.text
@@ -155,7 +145,7 @@ class Terminal:
 
     @property
     def is_restored(self):
-        """Whether the terminal is as it was: its modes, its screen, its cursor, its mouse."""
+        """True if modes, screen, cursor and mouse of the terminal are as before the command."""
         last = {}
         for mode, letter in re.findall(rb"\x1b\[\?(\d+)([hl])", bytes(self.raw)):
             last[int(mode)] = letter

@@ -1,4 +1,4 @@
-"""A source that tells what it is given, as a recording would."""
+"""Source of given messages, for tests of the output."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 from basix_ws_cti import MessageParser, Mirror, Synced
 from basix_ws_cti.calls import CallTracker
-from basix_ws_cti.cli.commands.listen import show
+from basix_ws_cti.cli.commands.listen import print_source
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 class Scripted:
-    """Messages (or frames, which are parsed) as a source, a second apart."""
+    """Source of messages, or of frames that it parses, one per second."""
 
-    def __init__(self, told):
-        self._told = told
+    def __init__(self, items):
+        self._given = items
         self._parser = MessageParser()
         self.mirror = Mirror()
         self.state = Synced()
@@ -34,7 +34,7 @@ class Scripted:
         return self._now
 
     async def _items(self):
-        for one in self._told:
+        for one in self._given:
             message = self._parser.parse(one) if isinstance(one, bytes) else one
             changes = self.mirror.apply(message)
             yield message, self.tracker.apply(changes)
@@ -55,13 +55,13 @@ class Scripted:
         return self.mirror
 
 
-def shown(told, showing):
-    """What ``show`` prints of it, as lines."""
-    return printed(show(Scripted(told), showing))
+def shown(items, options):
+    """Return the lines that ``print_source`` prints for messages or frames."""
+    return printed(print_source(Scripted(items), options))
 
 
 def printed(coroutine):
-    """What a coroutine prints, as lines; stdout has no descriptor here."""
+    """Run a coroutine and return the lines that it prints; stdout has no file descriptor."""
     with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
         asyncio.run(coroutine)
         sys.stdout.flush()

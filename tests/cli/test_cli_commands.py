@@ -13,7 +13,7 @@ from reaching import environment_of
 from waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
-from basix_ws_cti.cli.call_command import NoSuchChannelError, described, find
+from basix_ws_cti.cli.call_command import NoSuchChannelError, describe_channel, find_channel
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults
@@ -85,7 +85,7 @@ def test_transfer(pbx, line, target):
     own = own_leg(pbx, line)
     done = command(pbx, "transfer", line, target)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"sent on: {line} (")
+    assert done.stdout.startswith(f"transferred: {line} (")
     assert done.stdout.endswith(", calling)\n")
     now = channels(pbx)
     assert own not in now
@@ -145,7 +145,7 @@ def test_a_channel_that_is_not_there(pbx, line):
     for name, *more in (("hangup",), ("transfer", "1002")):
         done = command(pbx, name, "no-such-uuid", *more)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == "basix-ws-cti: there is no channel no-such-uuid; nothing was sent\n"
+        assert done.stderr == "basix-ws-cti: no channel matches no-such-uuid; nothing was sent\n"
     assert channels(pbx) == before
 
 
@@ -170,24 +170,24 @@ def test_what_fits():
     """A whole uuid wins over longer ones; less than four characters are no beginning."""
     legs = [Channel(uuid=uuid) for uuid in ("abcd", "abcd-e", "1234-5", "xyz")]
     held = mirror(*legs, Channel(uuid="q", calling_number="1234", called_number="777"))
-    assert find(held, "abcd") is legs[0]
-    assert find(held, "abcd-") is legs[1]
-    assert find(held, "xyz") is legs[3]
-    assert find(held, "777").uuid == "q"
+    assert find_channel(held, "abcd") is legs[0]
+    assert find_channel(held, "abcd-") is legs[1]
+    assert find_channel(held, "xyz") is legs[3]
+    assert find_channel(held, "777").uuid == "q"
     for nothing in ("xy", "", "abc", "77", "abcde"):
         with pytest.raises(NoSuchChannelError):
-            find(held, nothing)
+            find_channel(held, nothing)
     with pytest.raises(UsageError) as caught:
-        find(held, "1234")  # a number of one, the beginning of another
+        find_channel(held, "1234")  # a number of one, the beginning of another
     assert "q (1234 -> 777, ?)" in str(caught.value)
     assert "1234-5 (? -> ?, ?)" in str(caught.value)
 
 
 def test_what_others_wrote_is_harmless():
     """What could steer a terminal is not shown, whoever sent it."""
-    assert "\x1b" not in described(Channel(uuid="a\x1b[2J", calling_number="\x1b]0;x\x07"))
+    assert "\x1b" not in describe_channel(Channel(uuid="a\x1b[2J", calling_number="\x1b]0;x\x07"))
     with pytest.raises(NoSuchChannelError) as caught:
-        find(mirror(), "\x1b[2J")
+        find_channel(mirror(), "\x1b[2J")
     assert "\x1b" not in str(caught.value)
 
 
@@ -233,7 +233,7 @@ def test_a_connection_that_breaks_while_it_waits(pbx, line, ignored):
     pbx.transfer(line, "1002")
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert out.startswith(f"sent on: {line} ")
+    assert out.startswith(f"transferred: {line} ")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])

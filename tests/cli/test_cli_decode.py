@@ -15,7 +15,7 @@ from command import environment, run, run_here, start
 from frames import field_spec, info_event
 
 from basix_ws_cti import MessageParser, terms, to_dict
-from basix_ws_cti.cli.frame_dumps import Form, UnreadableError, frames, hexdump
+from basix_ws_cti.cli.frame_dumps import Form, UnreadableFrameError, hexdump, parse_frames
 from basix_ws_cti.simulator import frames as session
 
 SPEC = field_spec("user", "id", "label")
@@ -57,16 +57,16 @@ def test_each_form_is_seen_by_itself(way):
     """Whatever the form, a session's frames come out as they are, several in order."""
     every = [*session("parked")[:12], bytes([131, *range(256)])]
     lines = [f"  {line}\r\n" for frame in every for line in WAYS[way](frame)]
-    assert [*frames([*lines, "\n"])] == every
+    assert [*parse_frames([*lines, "\n"])] == every
 
 
 @pytest.mark.parametrize("form", ["hex", "base64"])
 def test_a_form_can_be_forced(form):
     """What would be taken for hex can be base64, and the other way round is an error."""
-    assert [*frames(["83aabbcc"], Form.BASE64)] == [base64.b64decode("83aabbcc")]
-    (error,) = frames(["g2o="], Form.HEX)
-    assert isinstance(error, UnreadableError)
-    assert [*frames(["83aabbcc"], Form.HEX)] == [b"\x83\xaa\xbb\xcc"]
+    assert [*parse_frames(["83aabbcc"], Form.BASE64)] == [base64.b64decode("83aabbcc")]
+    (error,) = parse_frames(["g2o="], Form.HEX)
+    assert isinstance(error, UnreadableFrameError)
+    assert [*parse_frames(["83aabbcc"], Form.HEX)] == [b"\x83\xaa\xbb\xcc"]
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_a_form_can_be_forced(form):
 )
 def test_a_line_that_is_no_frame(line, word):
     """A line that can't be read is an error in its place, and the others are read."""
-    first, error, last = frames(["836a", line, "836a"])
+    first, error, last = parse_frames(["836a", line, "836a"])
     assert first == last == b"\x83j"
-    assert isinstance(error, UnreadableError)
+    assert isinstance(error, UnreadableFrameError)
     assert word in str(error)
 
 
 def test_a_recording_s_header_is_no_frame():
     """A JSON line without a frame is passed over."""
-    assert [*frames(['{"version": 1}', '{"frame": "g2o="}'])] == [b"\x83j"]
+    assert [*parse_frames(['{"version": 1}', '{"frame": "g2o="}'])] == [b"\x83j"]
 
 
 @pytest.mark.parametrize("offset", [0, 7, 15, 16, 70, 79, 80])

@@ -19,12 +19,12 @@ from jsonschema import Draft202012Validator
 from reaching import environment_of
 from waiting import PATIENCE, wait_until
 
-from basix_ws_cti.cli.render.json_schema import schema_of_lines
+from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.simulator import Simulator, faults
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
-VALIDATOR = Draft202012Validator(schema_of_lines())
+VALIDATOR = Draft202012Validator(build_schema())
 
 
 @contextlib.contextmanager
@@ -128,8 +128,8 @@ def test_a_slip_is_told():
         done = run("listen", *asked, "--limit", "1", env=env)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
     kind, event = done.stderr.splitlines()
-    assert "--kind chanel is none of those that are known: channel, " in kind
-    assert "--event aded is none of those that are known: initial, " in event
+    assert "--kind chanel is unknown; known: channel, " in kind
+    assert "--event aded is unknown; known: initial, " in event
 
 
 @pytest.mark.parametrize("calls", [[], ["--calls"]])
@@ -140,8 +140,8 @@ def test_a_stranger_is_told(calls):
     done = run("listen", *calls, *asked, *arguments)
     assert (done.returncode, done.stdout.count("\n")) == (0, 4)
     user, group = done.stderr.splitlines()
-    assert "--user 佐藤 fits nobody" in user
-    assert "--group moon fits nobody" in group
+    assert "--user 佐藤 matches no current id" in user
+    assert "--group moon matches no current id" in group
 
 
 def test_names_are_known_from_the_first():
@@ -306,10 +306,10 @@ def test_gaps_are_told_on_stderr():
     assert code == 130
     clock = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
     patterns = [
-        rf"{clock} the feed broke off: the connection was lost \(close code 1006\).*",
-        rf"{clock} no feed: the connection was lost .*; next attempt in \d+\.\d s",
-        rf"{clock} connected, and told what there is",
-        rf"{clock} blind from {clock} to {clock}, \d+\.\d s: the connection was lost .*",
+        rf"{clock} disconnected: the connection was lost \(close code 1006\).*",
+        rf"{clock} disconnected: the connection was lost .*; retrying in \d+\.\d s",
+        rf"{clock} connected: snapshot received",
+        rf"{clock} gap in the feed from {clock} to {clock}, \d+\.\d s: the connection was lost .*",
     ]
     lines = err.splitlines()
     assert len(lines) == len(patterns), err
@@ -339,7 +339,7 @@ def test_the_end_of_the_feed(text, code):
         pbx.system_msg(text)
         _, err, returned = finish(process)
     assert returned == code, err
-    assert len(err.splitlines()) == 2  # that the feed broke off, and that this is the end
+    assert len(err.splitlines()) == 2  # the disconnection, and the final error
 
 
 def test_the_connection_limit():
@@ -426,7 +426,7 @@ _FLOOD = """
     sys.path.insert(0, {path!r})
     from scripted import Scripted
     from basix_ws_cti import MessageParser, FieldSpec, InitialInfo
-    from basix_ws_cti.cli.listen import Showing, show
+    from basix_ws_cti.cli.commands.listen import FeedOptions, print_source
     from basix_ws_cti.simulator import frames
 
     def rss():
@@ -446,7 +446,7 @@ _FLOOD = """
             yield one
 
     began = time.perf_counter()
-    asyncio.run(show(Scripted(feed()), Showing(json={json}, limit={lines})))
+    asyncio.run(print_source(Scripted(feed()), FeedOptions(json={json}, limit={lines})))
     print(round({lines} / (time.perf_counter() - began)), file=sys.stderr)
 """
 

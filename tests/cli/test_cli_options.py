@@ -195,7 +195,7 @@ THERE = ["--server", "x", "--domain", "y"]
     [
         ([], {}, "--server, or --simulate"),
         (["--server", "x"], {}, "--domain"),
-        (THERE, {}, "BASIX_TOKEN or --token-file"),
+        (THERE, {}, "set BASIX_TOKEN or pass --token-file"),
         ([*THERE, "--token-file", "/no/such"], {}, "No such file"),
         ([*THERE, "--token-file", "/"], {}, "directory"),
         ([*THERE, "--token-file", os.devnull], {}, "empty"),
@@ -225,7 +225,7 @@ def test_a_binary_token_file(tmp_path):
     file.write_bytes(b"\xff\xfe\x00")
     done = run_here("listen", "--server", "x", "--domain", "y", "--token-file", file)
     assert done.returncode == 2
-    assert "can't be read" in done.stderr
+    assert "cannot read the token file" in done.stderr
 
 
 @pytest.mark.parametrize("level", ["debug", "critical"])
@@ -309,9 +309,9 @@ def test_a_defect_is_not_hidden():
 def test_nobody_reads_on_windows(error, code):
     """There a pipe that nobody reads is an invalid argument; of a file's name it is an error."""
     script = (
-        "import sys, typer; from basix_ws_cti.cli.options import LogLevel, command\n"
+        "import sys, typer; from basix_ws_cti.cli.command_wrapper import LogLevel, wrap_command\n"
         f"def fail() -> None: raise OSError(*{error})\n"
-        "run = command(fail); sys.platform = 'win32'\n"
+        "run = wrap_command(fail); sys.platform = 'win32'\n"
         "try: run(log_level=LogLevel.CRITICAL)\n"
         "except typer.Exit as end: sys.exit(end.exit_code)"
     )

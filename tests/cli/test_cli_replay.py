@@ -134,8 +134,8 @@ def test_gaps_are_told(day, tmp_path):
             recorder.lost(ValueError("secret"))
     done = run_here("replay", path, "--at-once")
     assert done.returncode == 0
-    assert "broke off: ValueError" in done.stderr
-    assert "blind from " in done.stderr
+    assert "disconnected: ValueError" in done.stderr
+    assert "gap in the feed from " in done.stderr
 
 
 def damaged(lines):

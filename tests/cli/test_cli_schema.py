@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from scripted import BEGIN, Scripted, printed, shown
 
 from basix_ws_cti import InfoEvent, Lagged, MessageParser, Msg, SystemMsg, UnknownMessage, states
-from basix_ws_cti.cli.commands.listen import Showing
-from basix_ws_cti.cli.commands.state import Looking, show_state
-from basix_ws_cti.cli.render.feed_lines import stamped
-from basix_ws_cti.cli.render.json_schema import schema_of_lines
+from basix_ws_cti.cli.commands.listen import FeedOptions
+from basix_ws_cti.cli.commands.state import StateOptions, print_source_state
+from basix_ws_cti.cli.render.feed_lines import with_envelope
+from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.elements import (
     AnyChannel,
     Channel,
@@ -31,7 +31,7 @@ from basix_ws_cti.simulator.scenarios import STORIES
 from basix_ws_cti.states import Calling, OtherState, State
 from basix_ws_cti.terms import Regex
 
-VALIDATOR = Draft202012Validator(schema_of_lines())
+VALIDATOR = Draft202012Validator(build_schema())
 
 ELEMENTS = sorted(record_decoder.ELEMENTS.values(), key=lambda one: one.element_name)
 STATES = sorted(
@@ -51,7 +51,7 @@ def is_valid(value):
 def line(element):
     """The line of an element, as it is printed."""
     told = [InfoEvent(element.element_name, element, "updated")]
-    (text,) = shown(told, Showing(json=True))
+    (text,) = shown(told, FeedOptions(json=True))
     return json.loads(text)
 
 
@@ -63,9 +63,9 @@ def test_the_command_prints_it():
     """What the command prints is a JSON Schema of 2020-12, and the one that is tested here."""
     done = run("schema")
     assert done.returncode == 0
-    assert json.loads(done.stdout) == schema_of_lines()
-    Draft202012Validator.check_schema(schema_of_lines())
-    assert schema_of_lines()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert json.loads(done.stdout) == build_schema()
+    Draft202012Validator.check_schema(build_schema())
+    assert build_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 @pytest.mark.parametrize("older", [False, True])
@@ -73,9 +73,11 @@ def test_the_command_prints_it():
 def test_every_story(story, older):
     """All lines about every story are valid, of messages and of calls, and so is the picture."""
     told = frames(story, seed=3, older=older)
-    messages = shown(told, Showing(json=True))
-    calls = shown(told, Showing(json=True, calls=True))
-    document = printed(show_state(Scripted(told[: len(told) * 2 // 3]), Looking(json=True)))
+    messages = shown(told, FeedOptions(json=True))
+    calls = shown(told, FeedOptions(json=True, calls=True))
+    document = printed(
+        print_source_state(Scripted(told[: len(told) * 2 // 3]), StateOptions(json=True))
+    )
     events = [info for info in map(MessageParser().parse, told) if isinstance(info, InfoEvent)]
     initial = sum('"event":"initial"' in text for text in messages)
     assert len(messages) - initial == len(events) > 0
@@ -89,7 +91,7 @@ def test_what_is_no_element():
     """Texts, unknown messages and what was missed have lines of their own, all valid."""
     term = ("news", {"a": 1, 2: (None, 1.5)}, Regex("a.*", ()), BEGIN)
     told = [SystemMsg("hello"), Msg("there"), UnknownMessage("news", term), Lagged(3)]
-    lines = [json.loads(text) for text in shown(told, Showing(json=True))]
+    lines = [json.loads(text) for text in shown(told, FeedOptions(json=True))]
     assert [one["type"] for one in lines] == ["system_msg", "msg", "unknown", "lagged"]
     for one in lines:
         VALIDATOR.validate(one)
@@ -207,7 +209,7 @@ def test_times_have_a_zone(at):
 
 def test_a_picture_is_of_elements():
     """The document of ``state`` holds elements of their kinds, and other kinds too."""
-    document = stamped(
+    document = with_envelope(
         BEGIN, None, {"type": "state", "elements": {"channel": [to_dict(Channel())], "moon": [{}]}}
     )
     assert is_valid(document)
@@ -219,7 +221,7 @@ def test_a_picture_is_of_elements():
 
 def test_no_class_is_forgotten():
     """The schema knows every class of elements and every state that the parser makes."""
-    defs = schema_of_lines()["$defs"]
+    defs = build_schema()["$defs"]
     assert {sort.__name__ for sort in ELEMENTS} <= {*defs}
     found = [one["properties"]["name"].get("const") for one in defs["State"]["oneOf"]]
     assert {*found} == {sort.name for sort in STATES} | {None}

@@ -119,7 +119,7 @@ def test_a_taken_port():
         port = taken.getsockname()[1]
         done = run("simulate", "--port", port)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"port {port} is in use already" in done.stderr
+    assert f"port {port} is already in use" in done.stderr
     assert "--port" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "in use" in done.stderr

@@ -17,14 +17,14 @@ from rich.cells import cell_len
 from scripted import Scripted, printed
 
 from basix_ws_cti import InfoEvent, InitialInfo, OtherElement
-from basix_ws_cti.cli.commands.state import Looking, show_state
-from basix_ws_cti.cli.render.json_schema import schema_of_lines
+from basix_ws_cti.cli.commands.state import StateOptions, print_source_state
+from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.elements import Extra
 from basix_ws_cti.simulator import Simulator, faults, frames
 
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
-VALIDATOR = Draft202012Validator(schema_of_lines())
+VALIDATOR = Draft202012Validator(build_schema())
 
 
 def busy(pbx):
@@ -117,9 +117,9 @@ def test_any_source():
         InitialInfo("moon", {}),
         InfoEvent("moon", moon, "added"),
     ]
-    lines = printed(show_state(Scripted(told), Looking()))
+    lines = printed(print_source_state(Scripted(told), StateOptions()))
     assert any("Luna" in line for line in lines)
-    (document,) = printed(show_state(Scripted(told), Looking(json=True)))
+    (document,) = printed(print_source_state(Scripted(told), StateOptions(json=True)))
     VALIDATOR.validate(json.loads(document))
 
 
@@ -160,7 +160,7 @@ def test_nobody_listens():
     assert len(done.stderr.splitlines()) == 1
     assert "cannot connect" in done.stderr
     with start("state", "--wait", "--json", env=env) as process:
-        assert "next attempt in" in process.stderr.readline()
+        assert "retrying in" in process.stderr.readline()
         with Simulator(calls=False, port=port, domain="demo", token="secret-of-nobody"):
             out, _ = process.communicate(timeout=60)
     assert process.returncode == 0

@@ -155,7 +155,7 @@ def test_a_gap_is_shown():
         with Terminal(*arguments, columns=160, rows=50, env=env) as terminal:
             terminal.wait_for(" live ")
             pbx.inject(faults.Reset())
-            terminal.wait_for("blind from")
+            terminal.wait_for("gap from")
             terminal.wait_for("1 gap")
             assert "WARNING" not in terminal.text
             terminal.type("q")

@@ -1,4 +1,4 @@
-"""The wallboard: rows made of pictures, and what the application does with them."""
+"""Wallboard application: screens, keys, and the amount of drawing."""
 
 from __future__ import annotations
 
@@ -9,48 +9,30 @@ from datetime import UTC, timedelta
 
 import pytest
 from rich.cells import cell_len
-from screens import check, lines_of, pictures, shown
+from screens import check, lines_of, shown
+from staging import PICTURES, quiet, talk
 
 from basix_ws_cti import (
     AuthenticationError,
     ConnectionLost,
     Disconnected,
     Gap,
-    Lagged,
-    Mirror,
     Stopped,
     Synced,
-    Syncing,
 )
-from basix_ws_cti.board import feed_history as histories
-from basix_ws_cti.board.feed_history import History, words
-from basix_ws_cti.board.model import STATES, TABLES, BoardModel, Cell, Column, arranged
-from basix_ws_cti.cli.wallboard.app import Filter, Panel, Wallboard, _fitted, _log_kept_back
-from basix_ws_cti.elements import Channel, GroupMember, ParkedChannel, Terminal, User
-from basix_ws_cti.messages import InfoEvent
-from basix_ws_cti.simulator import Person
-from basix_ws_cti.states import Calling, Park
+from basix_ws_cti.board.feed_history import FeedHistory
+from basix_ws_cti.board.tables import TABLES, Cell, Column
+from basix_ws_cti.cli.wallboard.app import Wallboard
+from basix_ws_cti.cli.wallboard.deferred_log import defer_terminal_log
+from basix_ws_cti.cli.wallboard.filter_box import FilterBox
+from basix_ws_cti.cli.wallboard.panel import Panel, fit_cell
 
-PICTURES = pictures()
 SIZES = [(80, 24), (160, 50)]
-
-
-def quiet(users=5):
-    """A PBX in which nothing happens by itself."""
-    return PICTURES.Staged(rate=0, users=users)
-
-
-def talk(staged, number="0312341234", by=0):
-    """A call that was answered: the caller's line."""
-    user = list(staged.pbx.users.values())[by]
-    line = staged.pbx.receive(Person(number), "0501234567")
-    staged.pbx.connect(staged.pbx.call_user(line, user))
-    return line
 
 
 def history_of(staged):
     """A feed that was blind for a while."""
-    history = History(staged.now)
+    history = FeedHistory(staged.now)
     history(Synced())
     now = staged.now()
     history(Gap(now - timedelta(seconds=95), now - timedelta(seconds=90), ConnectionLost(1006)))
@@ -59,7 +41,7 @@ def history_of(staged):
 
 def opened(staged, size=(80, 24), history=None):
     """The wallboard of a staged PBX: the application, and its block to run it in."""
-    app = Wallboard(staged, history or History(staged.now), UTC)
+    app = Wallboard(staged, history or FeedHistory(staged.now), UTC)
     return app, app.run_test(size=size)
 
 
@@ -76,203 +58,14 @@ def callers(app):
     return [str(panel.get_row_at(at)[3]).strip() for at in range(panel.row_count)]
 
 
-def rows_of(source, table, history=None):
-    """A table's rows, as texts."""
-    rows = BoardModel(source, history or History(source.now), UTC).board().rows[table]
-    return [[cell.text for cell in row.cells] for row in rows]
-
-
-# -- rows -----------------------------------------------------------------------------
-
-
-def test_a_call_is_a_row():
-    """A row has the direction, what the call does and for how long, and with whom."""
-    staged = quiet()
-    talk(staged, "0699990000")
-    staged.advance(75)
-    assert rows_of(staged, "calls") == [
-        ["in", "talking", "1:15", "0699990000", "佐藤 健", "0501234567", "1:15"]
-    ]
-
-
-def test_users_are_shown_with_what_they_do():
-    """Who has a telephone in use stands on top; others say if no telephone is registered."""
-    staged = quiet(users=3)
-    talk(staged, "0699990000", by=2)
-    staged.advance(5)
-    pbx = staged.pbx
-    pbx.call_user(pbx.receive(Person("0688880000"), "0501234567"), list(pbx.users.values())[1])
-    pbx.edit(next(iter(pbx.terminals.values())), registered=0)
-    assert rows_of(staged, "users") == [
-        ["高橋 一郎", "1003", "with 0699990000", "0:05"],
-        ["鈴木 花子", "1002", "rings: 0688880000", "0:00"],
-        ["佐藤 健", "1001", "no telephone", ""],
-    ]
-
-
-def test_queues_and_slots_are_shown():
-    """A queue has who waits, the longest wait and the hour's figures; a slot whom, and by whom."""
-    staged = quiet()
-    group = next(iter(staged.pbx.groups.values()))
-    parked = talk(staged, "0699990000")
-    slot = staged.pbx.park(parked)
-    lines = []
-    for number in ("0611110000", "0622220000"):
-        lines.append(staged.pbx.receive(Person(number), "0501234567"))
-        staged.pbx.call_group(lines[-1], group)
-        staged.advance(10)
-    board_model = BoardModel(staged, History(staged.now))
-    assert rows_of(staged, "queues") == [["サポート", "2", "0:20", "0", "0"]]
-    assert rows_of(staged, "parked") == [[str(slot), "0699990000", "佐藤 健", "0:20"]]
-    staged.advance(1)
-    colour = board_model.board().rows["queues"][0].cells[2].style
-    staged.pbx.hang_up(lines[0])
-    while not staged.events.empty():
-        board_model.take(staged.events.get_nowait())
-    row = board_model.board().rows["queues"][0]
-    assert [cell.text for cell in row.cells] == ["サポート", "1", "0:11", "0", "1"]
-    # Nobody waits for more than 20 seconds now.
-    assert row.cells[2].style == STATES["queued"][1] != colour
-
-
-def test_who_waits_is_shown_though_the_legs_are_not():
-    """Queues and slots are told by the kinds for them too, of servers new and old, once each."""
-    mirror = Mirror()
-    for event in (
-        InfoEvent(
-            "queued_channel", _waits("a", Calling(ts=0, target_type="group", group_id=7)), "added"
-        ),
-        InfoEvent("parked_channel", _waits("b", Park(ts=0, slot=901)), "added"),
-        InfoEvent("channel", Channel(uuid="b", state=Park(ts=0, slot=901)), "added"),
-    ):
-        mirror.apply(event)
-    source = _Still(mirror)
-    assert [row[:2] for row in rows_of(source, "queues")] == [["group 7", "1"]]
-    assert [row[0] for row in rows_of(source, "parked")] == ["901"]
-
-
-def _waits(uuid, state):
-    return ParkedChannel(uuid=uuid, state=state, peer_number="0699990000")
-
-
-class _Still:
-    """A source that is a mirror, and no more."""
-
-    def __init__(self, mirror):
-        self.mirror = mirror
-        self.calls = {}
-        self.state = Synced()
-        self.now = quiet().now
-
-
-def test_ids_that_are_none_harm_nothing():
-    """Whatever a PBX sends as an id, or leaves out, rows are made, each with a key of its own."""
-    mirror = Mirror()
-    for number, wild in enumerate(([], {}, None, 1.5, "x", (1, 2))):
-        state = Calling(ts="soon", target_type="group", group_id=wild)
-        for element in (
-            Channel(uuid=f"c{number}", user_id=wild, state=state, called_number=wild),
-            Channel(
-                uuid=f"p{number}", user_id=wild, state=Park(ts=None, slot=wild, parker_id=wild)
-            ),
-            User(id=number, label=wild, main_extension=wild),
-            Terminal(id=number, assoc_user_id=wild, registered=1),
-            GroupMember(id=number, user_id=wild, group_id=wild),
-        ):
-            mirror.apply(InfoEvent(element.element_name, element, "added"))
-    rows = BoardModel(_Still(mirror), History()).board().rows
-    assert len(rows["users"]) == len(rows["parked"]) == 6
-    for table in rows.values():
-        assert len({row.key for row in table}) == len(table)
-        for row in table:
-            assert all(isinstance(cell.text, str) for cell in row.cells)
-    for name, table in TABLES.items():
-        for at in range(len(table)):
-            assert len(arranged(rows[name], "", at)) == len(rows[name])
-
-
-@pytest.mark.parametrize(
-    "sought",
-    [
-        "山田",
-        "0312341234",
-        "03-1234-1234",
-        "\uff10\uff13\uff11\uff12",
-        "(03) 1234",
-        "佐藤",
-        "1001",
-        "USER1",
-    ],
-)
-def test_a_row_is_found_by_names_and_numbers(sought):
-    """By the caller's name or number, however typed, and by those of the user they talk to."""
-    staged = quiet()
-    user = next(iter(staged.pbx.users.values()))
-    line = staged.pbx.receive(PICTURES.scenarios.CALLERS[0], "0501234567")
-    staged.pbx.connect(staged.pbx.call_user(line, user))
-    talk(staged, "0699990000", by=1)
-    rows = BoardModel(staged, History()).board().rows["calls"]
-    assert [row.key for row in arranged(rows, sought)] == [line.uuid]
-    assert arranged(rows, "nobody") == []
-
-
 def test_texts_fill_their_columns_exactly():
     """Wide characters count as two columns, and what does not fit ends in a tilde."""
     for text in ("山田 太郎", "Ana", "山田太郎とその仲間たち", "a" * 40, "ｶﾅ", ""):
         for right in (False, True):
-            cell = _fitted(Cell(text), Column("x", right=right), 11)
+            cell = fit_cell(Cell(text), Column("x", align_right=right), 11)
             assert cell_len(cell.plain) == 10
-    assert _fitted(Cell("山田太郎と仲間"), Column("x"), 11).plain == "山田太郎 ~"
-    assert _fitted(Cell("1:05"), Column("x", right=True), 11).plain == "      1:05"
-
-
-def test_a_loss_is_told_once():
-    """That the feed broke off, and when it is tried again, is one entry; gaps are counted."""
-    history = History(quiet().now)
-    lost = ConnectionLost(1006)
-    for notice in (
-        Syncing(),
-        Synced(),
-        Disconnected(lost, None),
-        Disconnected(lost, 2.0),
-        lost,
-        Gap(quiet().now(), quiet().now() + timedelta(seconds=8), lost),
-        ValueError("told by a stranger"),
-    ):
-        history(notice)
-    told = [words(entry.notice, UTC) for entry in history]
-    assert told == [
-        "ValueError",
-        f"blind from 00:00:00 to 00:00:08, 8.0 s: {lost}",
-        f"no feed: {lost}; next attempt in 2.0 s",
-        "live",
-    ]
-    assert [entry.bad for entry in history] == [True, True, True, False]
-    assert history.gaps == 1
-
-
-def test_the_history_is_bounded():
-    """A PBX that is away for long fills no memory."""
-    history = History()
-    for _ in range(histories.MAX_ENTRIES * 2):
-        history(Disconnected(ConnectionLost(1006), 1.0))
-    assert len([*history]) == histories.MAX_ENTRIES
-
-
-def test_ended_calls_are_kept_up_to_a_number(monkeypatch):
-    """The last calls that ended can be looked at, and the oldest of them go."""
-    monkeypatch.setattr("basix_ws_cti.board.model.MAX_ENDED", 3)
-    staged = quiet()
-    board_model = BoardModel(staged, History())
-    lines = []
-    for _ in range(5):
-        lines.append(talk(staged))
-        staged.pbx.hang_up(lines[-1])
-    while not staged.events.empty():
-        board_model.take(staged.events.get_nowait())
-    board_model.take(Lagged(7))
-    assert [*board_model.ended] == [line.uuid for line in lines[-3:]]
-    assert board_model.missed == 7
+    assert fit_cell(Cell("山田太郎と仲間"), Column("x"), 11).plain == "山田太郎 ~"
+    assert fit_cell(Cell("1:05"), Column("x", align_right=True), 11).plain == "      1:05"
 
 
 # -- the screen -----------------------------------------------------------------------
@@ -320,7 +113,7 @@ async def test_details_follow_a_call_to_its_end():
         await settle(pilot)
         text = "\n".join(shown(app))
         assert "answered by the caller" in text
-        assert "Lasted    1:01" in text
+        assert "Duration  1:01" in text
 
 
 async def test_rows_are_sorted_by_key_and_by_mouse():
@@ -382,10 +175,10 @@ async def test_rows_are_filtered():
         text = "\n".join(shown(app))
         assert "Calls 1 of 2" in text
         assert "Users 1 of 5" in text
-        assert "blind from" in text  # what the feed did is no matter of names
+        assert "gap from" in text  # what the feed did is no matter of names
         await pilot.press("enter", "p")  # a key again, not a letter
-        assert app.paused
-        assert app.query_one(Filter).value == "0622"
+        assert app.is_paused
+        assert app.query_one(FilterBox).value == "0622"
         await pilot.press("escape")
         await settle(pilot)
         assert len(callers(app)) == 2
@@ -414,7 +207,7 @@ async def test_a_paused_picture_stands_still():
 async def test_how_the_feed_stands_is_shown():
     """A lost connection is in the head at once, and the gap in it and in the history after."""
     staged = quiet()
-    history = History(staged.now)
+    history = FeedHistory(staged.now)
     app, running = opened(staged, history=history)
     async with running as pilot:
         await settle(pilot)
@@ -422,13 +215,13 @@ async def test_how_the_feed_stands_is_shown():
         staged.state = Disconnected(ConnectionLost(1006), 2.0)
         history(staged.state)
         await settle(pilot)
-        assert shown(app)[0].startswith(" no feed")
-        assert any("no feed: the c" in line for line in shown(app)[1:])
+        assert shown(app)[0].startswith(" disconnected")
+        assert any("disconnected: " in line for line in shown(app)[1:])
         staged.state = Synced()
         history(Gap(staged.now(), staged.now(), ConnectionLost(1006)))
         await settle(pilot)
         assert "1 gap" in shown(app)[0]
-        assert any("blind from 00:00:00" in line for line in shown(app))
+        assert any("gap from 00:00:00" in line for line in shown(app))
 
 
 async def test_what_stops_the_feed_ends_the_wallboard():
@@ -566,7 +359,7 @@ async def test_events_between_two_pictures_cost_no_drawing(monkeypatch):
     async with running as pilot:
         await settle(pilot)
         counts = counted(app, monkeypatch)
-        app.paused = True  # no picture is taken by itself
+        app.is_paused = True  # no picture is taken by itself
         for _ in range(500):
             staged.pbx.hang_up(talk(staged))
         await pilot.pause()
@@ -586,16 +379,16 @@ async def test_the_cursor_stays_with_its_call():
         await settle(pilot)
         await pilot.press("down", "down")
         panel = app.query_one("#calls", Panel)
-        assert panel.chosen.key == lines[2].uuid
+        assert panel.selected_row.key == lines[2].uuid
         staged.pbx.hang_up(lines[0])
         await settle(pilot)
-        assert panel.chosen.key == lines[2].uuid
+        assert panel.selected_row.key == lines[2].uuid
         assert panel.cursor_row == 1
         for _ in range(4):
             app.action_sort()
         await pilot.press("r")
         await settle(pilot)
-        assert panel.chosen.key == lines[2].uuid
+        assert panel.selected_row.key == lines[2].uuid
         await pilot.press("enter")
         await settle(pilot)
         assert any("from 0620000000" in line for line in shown(app))
@@ -621,7 +414,7 @@ def test_the_log_waits_for_the_screen_to_be_left(monkeypatch):
     handler = logging.StreamHandler(Screen())
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     logger = logging.getLogger("basix_ws_cti.test")
-    with _log_kept_back():
+    with defer_terminal_log():
         logger.error("one")
         assert written == []
     assert written == ["one\n"]

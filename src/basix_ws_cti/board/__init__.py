@@ -1,1 +1,1 @@
-"""Model behind every wallboard: rows, labels and feed history. No terminal, no browser."""
+"""Model behind every wallboard: rows, labels and feed history, without terminal or browser."""

@@ -1,4 +1,4 @@
-"""How a feed has fared: its states and gaps in words, the newest first."""
+"""History of a feed: its states, gaps and errors as readable entries, newest first."""
 
 from __future__ import annotations
 
@@ -20,78 +20,89 @@ from basix_ws_cti.session.status import (
 )
 from basix_ws_cti.sources.source import Notice
 
-# Entries that are kept: a PBX that is away for a day is asked again every minute or so.
+# Entries kept. While a PBX is unreachable, about one entry per minute is added.
 MAX_ENTRIES = 500
 
 
 @frozen
-class Entry:
-    """Something about the feed, and when; ``number`` counts them. ``bad``: nobody wants it."""
+class FeedEntry:
+    """Entry of the history."""
 
     number: int
+    """Running number of the entry, from 1."""
+
     at: datetime
+    """Time of the notice, timezone-aware."""
+
     notice: Notice
-    bad: bool
+    """State, gap or error."""
+
+    is_problem: bool
+    """True unless the feed became live or ended normally."""
 
 
 @define
-class History:
-    """Takes the notices of a source. ``clock`` is when they come: the recording's, of one."""
+class FeedHistory:
+    """Callback for a source's notices that keeps the last ``MAX_ENTRIES`` of them.
+
+    Iterating yields the entries, newest first.
+    """
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """Function that returns the current time of the feed; for a recording, the recording's."""
+
     gaps: int = 0
-    _entries: deque[Entry] = Factory(lambda: deque(maxlen=MAX_ENTRIES))
+    """Number of gaps so far."""
+
+    _entries: deque[FeedEntry] = Factory(lambda: deque(maxlen=MAX_ENTRIES))
     _count: int = 0
 
     def __call__(self, notice: Notice) -> None:
-        """Take a notice, if it is worth a line."""
+        """Add an entry for a notice, unless it is a mere intermediate state."""
         match notice:
-            case Connecting() | Syncing() | FeedError():  # errors of the feed come as states, too
+            case Connecting() | Syncing() | FeedError():  # a feed error is reported as a state, too
                 return
             case Disconnected(reason):
                 last = self._entries[0].notice if self._entries else None
                 if isinstance(last, Disconnected) and last.reason is reason:
-                    self._entries.popleft()  # the same loss: now it is known what follows
+                    # The same disconnection, now with the time of the next attempt.
+                    self._entries.popleft()
             case Gap():
                 self.gaps += 1
         self._count += 1
-        bad = not (isinstance(notice, Synced) or notice == Stopped(None))
-        self._entries.appendleft(Entry(self._count, self.clock(), notice, bad))
+        is_problem = not (isinstance(notice, Synced) or notice == Stopped(None))
+        self._entries.appendleft(FeedEntry(self._count, self.clock(), notice, is_problem))
 
-    def __iter__(self) -> Iterator[Entry]:
-        """The entries, the newest first."""
+    def __iter__(self) -> Iterator[FeedEntry]:
+        """Iterate over the entries, newest first."""
         return iter(self._entries)
 
 
-def words(notice: Notice, zone: tzinfo | None = None) -> str:
-    """A notice as a line; its times in ``zone``, ``None`` being the local one."""
+def describe_notice(notice: Notice, zone: tzinfo | None = None) -> str:
+    """Return a notice as one line of text. Times are in ``zone``; ``None`` is local time."""
     match notice:
         case Gap(started, ended, reason):
             seconds = (ended - started).total_seconds()
             times = " to ".join(f"{at.astimezone(zone):%H:%M:%S}" for at in (started, ended))
-            return f"blind from {times}, {seconds:.1f} s: {why(reason)}"
+            return f"gap from {times}, {seconds:.1f} s: {describe_error(reason)}"
         case Disconnected(reason, None):
-            return f"lost: {why(reason)}"
+            return f"disconnected: {describe_error(reason)}"
         case Disconnected(reason, seconds):
-            return f"no feed: {why(reason)}; next attempt in {seconds:.1f} s"
+            return f"disconnected: {describe_error(reason)}; retrying in {seconds:.1f} s"
         case Stopped(None):
-            return "the feed has ended"
+            return "feed ended"
         case Stopped(reason):
-            return f"stopped: {why(reason)}"
-        case Synced():
-            return "live"
+            return f"stopped: {describe_error(reason)}"
         case Exception():
-            return why(notice)
-    return state_word(notice)
+            return describe_error(notice)
+    return describe_state(notice)
 
 
-def state_word(state: ClientState) -> str:
-    """How a feed stands, in a word or two."""
+def describe_state(state: ClientState) -> str:
+    """Return a feed's state in one to three words."""
     match state:
         case Connecting(attempt) if attempt > 1:
             return f"connecting, attempt {attempt}"
-        case Disconnected():
-            return "no feed"
         case Stopped(None):
             return "ended"
         case Synced():
@@ -99,8 +110,12 @@ def state_word(state: ClientState) -> str:
     return type(state).__name__.lower()
 
 
-def why(reason: Exception | None, tell: Callable[[BasixError], str] = str) -> str:
-    """An error in words, ours as ``tell`` has them: others might quote anything."""
+def describe_error(reason: Exception | None, describe: Callable[[BasixError], str] = str) -> str:
+    """Return an error as text; ``None`` is an unknown reason.
+
+    ``describe`` converts errors of this package. Other errors are named by their class only,
+    because their text may contain anything, such as personal data.
+    """
     if isinstance(reason, BasixError):
-        return tell(reason)
-    return "unknown" if reason is None else type(reason).__name__
+        return describe(reason)
+    return "unknown reason" if reason is None else type(reason).__name__

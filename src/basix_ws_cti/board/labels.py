@@ -1,4 +1,4 @@
-"""Who is who, and what they are doing, in words: of a feed's elements and calls."""
+"""Display text for parties, elements, calls and durations."""
 
 from __future__ import annotations
 
@@ -26,107 +26,113 @@ from basix_ws_cti.elements import (
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import Ringing
 
-_PHASES = {
-    "ivr": "in the menu",
+# Text before the party or place of a phase, by the phase's kind.
+_PHASE_TEXTS = {
+    "ivr": "in IVR",
     "queued": "waiting for",
     "ringing": "calling",
     "talking": "talking with",
     "parked": "parked on",
     "voicemail": "voicemail of",
-    "conference": "in the conference",
+    "conference": "in conference",
     "other": "",
     "unknown": "",
 }
 
+_UNKNOWN_PARTY = "unknown"
 
-def duration(microseconds: int) -> str:
-    """``0:07``, or ``1:02:03``."""
+
+def format_duration(microseconds: int) -> str:
+    """Return a duration as ``0:07`` or ``1:02:03``; a negative one as ``0:00``."""
     minutes, seconds = divmod(max(0, microseconds) // 1_000_000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def microseconds(moment: datetime) -> int:
-    """A moment as the PBX writes it."""
+def to_microseconds(moment: datetime) -> int:
+    """Return a time in microseconds since the epoch, as the PBX sends times."""
     return round(moment.timestamp() * 1_000_000)
 
 
 @frozen
 class Labels:
-    """Words for people and things, as far as a picture knows them."""
+    """Display text for people and things, by the names that a mirror has for them."""
 
     mirror: Mirror
+    """Mirror in which users and groups are looked up by id."""
 
     def user(self, user_id: Any) -> str:
-        """A user's label, name, or at least id."""
-        found = self.mirror["user"].get(user_id) if isinstance(user_id, int | str) else None
-        return self.element(found) if found is not None else f"user {user_id}"
+        """Return a user's label or name, or ``user ID`` for an unknown id."""
+        element = self.mirror["user"].get(user_id) if isinstance(user_id, int | str) else None
+        return self.element(element) if element is not None else f"user {user_id}"
 
     def group(self, group_id: Any) -> str:
-        """A group's label, name, or at least id."""
-        found = self.mirror["group"].get(group_id) if isinstance(group_id, int | str) else None
-        return self.element(found) if found is not None else f"group {group_id}"
+        """Return a group's label or name, or ``group ID`` for an unknown id."""
+        element = self.mirror["group"].get(group_id) if isinstance(group_id, int | str) else None
+        return self.element(element) if element is not None else f"group {group_id}"
 
     def party(self, party: Party) -> str:
-        """Who is at one end of a call."""
+        """Return the name of a party, with the number of an outside party."""
         if party.user_id is not None:
             return self.user(party.user_id)
         if party.group_id is not None:
             return self.group(party.group_id)
         if party.name and party.number:
             return f"{party.name} ({party.number})"
-        return str(party.name or party.number or "somebody")
+        return str(party.name or party.number or _UNKNOWN_PARTY)
 
     def element(self, element: Element) -> str:
-        """Whom an element is about: of a channel, who calls whom."""
+        """Return the name of an element; for a channel, ``CALLER -> CALLED``."""
         if isinstance(element, FullChannel):
-            return self._ends(element)
+            return self._channel_ends(element)
         if isinstance(element, AnyChannel):
-            people = element.end_user.items if isinstance(element.end_user, EndUsers) else ()
-            name = people[0].name if people else None
+            customers = element.end_user.items if isinstance(element.end_user, EndUsers) else ()
+            name = customers[0].name if customers else None
             return self.party(Party(name=name, number=getattr(element, "peer_number", None)))
         if isinstance(element, GroupMember):
             return f"{self.user(element.user_id)} in {self.group(element.group_id)}"
         name = getattr(element, "label", None) or getattr(element, "name", None)
         return str(name or element.extra.get("label") or element.extra.get("name") or element.key)
 
-    def _ends(self, leg: FullChannel) -> str:
-        channel = _channel(leg)
-        dials = channel.direction == "inbound"
+    def _channel_ends(self, leg: FullChannel) -> str:
+        channel = _as_channel(leg)
+        is_caller = channel.direction == "inbound"
         behind = party_behind(channel)
         if behind.user_id is None and not behind.number:
-            number = channel.called_number if dials else channel.calling_number
+            number = channel.called_number if is_caller else channel.calling_number
             behind = Party(number=number, name=behind.name)
         ends = self.party(party_of(channel)), self.party(behind)
-        return " -> ".join(ends if dials else ends[::-1])
+        return " -> ".join(ends if is_caller else ends[::-1])
 
-    def doing(self, element: Element) -> str:
-        """What an element is doing, as it tells itself."""
+    def activity(self, element: Element) -> str:
+        """Return what an element is doing, or its main properties if it does nothing."""
         match element:
             case FullChannel() if element.hangup is not None:
-                return _ending(element, element.hangup)
+                return _describe_hangup(element, element.hangup)
             case AnyChannel(state=Ringing()):
                 return "ringing"
             case AnyChannel():
-                return self.phase(phase_of(_channel(element), None, 0))
+                return self.phase(phase_of(_as_channel(element), None, 0))
             case User():
-                told = {"extension": element.main_extension, "presence": element.presence}
+                properties = {"extension": element.main_extension, "presence": element.presence}
             case Group():
-                told = {"extension": element.main_extension}
+                properties = {"extension": element.main_extension}
             case GroupMember():
-                told = {"login status": element.login_status}
+                properties = {"login status": element.login_status}
             case Terminal():
                 registered = "registered" if element.registered else "not registered"
                 return f"{registered}, {element.user_agent}" if element.user_agent else registered
             case Domain():
-                told = {"domain": element.name}
+                properties = {"domain": element.name}
             case _:
-                told = {}
-        return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+                properties = {}
+        return ", ".join(
+            f"{name} {value}" for name, value in properties.items() if value is not None
+        )
 
     def phase(self, phase: Phase) -> str:
-        """What a call or a channel is doing."""
-        words = [_PHASES[phase.kind]]
+        """Return what a call or channel is doing in a phase, such as ``talking with NAME``."""
+        words = [_PHASE_TEXTS[phase.kind]]
         if phase.kind == "ringing" and phase.party == Party():
             return "ringing"
         if phase.party != Party():
@@ -140,16 +146,16 @@ class Labels:
         return " ".join(words).strip()
 
 
-def _ending(leg: FullChannel, hangup: Hangup) -> str:
+def _describe_hangup(leg: FullChannel, hangup: Hangup) -> str:
     words = [f"ended ({hangup.disposition}): {meaning(hangup.cause) or hangup.cause or 'no cause'}"]
     ended, answered = leg.hangup_timestamp, leg.answer_timestamp
     if isinstance(ended, int) and isinstance(answered, int):
-        words.append(f"after {duration(ended - answered)}")
+        words.append(f"after {format_duration(ended - answered)}")
     return ", ".join(words)
 
 
-def _channel(element: AnyChannel) -> Channel:
-    """What waits as a channel: it has all that a channel has, or some of it."""
+def _as_channel(element: AnyChannel) -> Channel:
+    """Return an element of any kind of channel as a ``Channel``, as far as it has the fields."""
     if isinstance(element, FullChannel):
         return cast("Channel", element)
     return Channel(uuid=element.uuid, state=element.state, end_user=element.end_user)

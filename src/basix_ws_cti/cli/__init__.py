@@ -1,30 +1,33 @@
-"""The command line: ``basix-ws-cti``, or ``python -m basix_ws_cti``. In the extra ``cli``.
+"""Command line ``basix-ws-cti``, or ``python -m basix_ws_cti``; requires the extra ``cli``.
 
-Each command is a module of its name: its options, and what it does with the library. What they
-share is in ``options`` (how to connect), ``source`` and ``recorded`` (where a feed comes from),
-``output`` (terminals and pipes) and ``exits`` (exit codes).
+- ``app`` registers the commands; ``commands`` has one module for each.
+- ``options`` defines shared options, ``open_source`` opens the feed that they select.
+- ``render`` formats a feed as lines, tables or JSON; ``wallboard`` is a Textual application.
+- ``diagnostics`` examines a connection step by step, for ``doctor``.
+- ``output``, ``stdout_pipe``, ``signals`` and ``exit_codes`` deal with the terminal and shell.
 """
 
 from __future__ import annotations
 
 import sys
 
+# Packages of the extra ``cli``, whose absence means that the extra is not installed.
 EXTRA = frozenset({"typer", "rich", "textual"})
 
 
 def main() -> None:
-    """Run the command that ``sys.argv`` names, and exit with its code (docs/cli.md)."""
+    """Run the command in ``sys.argv`` and exit with its code (docs/cli.md lists the codes)."""
     try:
         from .app import app
 
         app()
-    except KeyboardInterrupt:  # before there was a command to interrupt
+    except KeyboardInterrupt:  # raised before a command was running
         sys.exit(130)
-    except OSError as error:  # the help can't be written: a command tells of its own
-        from .output import leave_nothing, say
+    except OSError as error:  # the help could not be written; a command reports its own errors
+        from .output import flush_or_discard_output, report
 
-        say(str(error))
-        leave_nothing()
+        report(str(error))
+        flush_or_discard_output()
         sys.exit(1)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:

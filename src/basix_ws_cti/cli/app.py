@@ -1,38 +1,38 @@
-"""The commands, by name."""
+"""Registration of the commands."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from basix_ws_cti.cli.commands.anonymise import anonymise
-from basix_ws_cti.cli.commands.decode import decode
-from basix_ws_cti.cli.commands.doctor import doctor
-from basix_ws_cti.cli.commands.hangup import hangup
-from basix_ws_cti.cli.commands.listen import listen
-from basix_ws_cti.cli.commands.park import park
-from basix_ws_cti.cli.commands.record import record
-from basix_ws_cti.cli.commands.replay import replay
-from basix_ws_cti.cli.commands.schema import schema
-from basix_ws_cti.cli.commands.simulate import simulate
-from basix_ws_cti.cli.commands.state import state
-from basix_ws_cti.cli.commands.top import top
-from basix_ws_cti.cli.commands.transfer import transfer
-
-from .options import command
+from .command_wrapper import wrap_command
+from .commands.anonymise import anonymise_recording
+from .commands.decode import decode_frames
+from .commands.doctor import run_doctor
+from .commands.hangup import hang_up_channel
+from .commands.listen import print_feed
+from .commands.park import park_channel
+from .commands.record import record_feed
+from .commands.replay import replay_recording
+from .commands.schema import print_schema
+from .commands.simulate import run_simulator
+from .commands.state import print_state
+from .commands.top import show_wallboard
+from .commands.transfer import transfer_channel
 
 app: typer.Typer = typer.Typer(
     name="basix-ws-cti",
-    help="Look at the live feed of a Basix PBX, record it, ask it to do things.",
+    help="Show, record and replay the live feed of a Basix PBX, and control its calls.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
-def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's
-    if wanted:
+def _print_version(is_given: bool) -> None:  # noqa: FBT001 - typer's callback
+    if is_given:
         from importlib.metadata import version
 
         typer.echo(f"basix-ws-cti {version('basix_ws_cti')}")
@@ -45,16 +45,28 @@ def _main(
     _: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_say_version, is_eager=True, help="Show the version and exit."
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Look at the live feed of a Basix PBX, record it, ask it to do things."""
+    """Show, record and replay the live feed of a Basix PBX, and control its calls."""
 
 
-for _function in (
-    *(listen, top, state, schema),
-    *(record, replay, anonymise, decode),
-    *(doctor, simulate, hangup, park, transfer),
-):
-    app.command()(command(_function))
+# In the order in which --help lists them.
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "listen": print_feed,
+    "top": show_wallboard,
+    "state": print_state,
+    "schema": print_schema,
+    "record": record_feed,
+    "replay": replay_recording,
+    "anonymise": anonymise_recording,
+    "decode": decode_frames,
+    "doctor": run_doctor,
+    "simulate": run_simulator,
+    "hangup": hang_up_channel,
+    "park": park_channel,
+    "transfer": transfer_channel,
+}
+for _name, _function in _COMMANDS.items():
+    app.command(_name)(wrap_command(_function))

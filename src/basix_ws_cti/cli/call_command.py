@@ -1,4 +1,4 @@
-"""What ``hangup``, ``park`` and ``transfer`` share: which channel is meant, and the sending."""
+"""Common part of ``hangup``, ``park`` and ``transfer``: finding the channel, and sending."""
 
 from __future__ import annotations
 
@@ -10,98 +10,107 @@ from attrs import frozen
 
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
-from .options import Connecting
+from .options import ConnectionOptions
 from .output import write_json
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client, Mirror
     from basix_ws_cti.client.commands import Command
 
-# A shorter beginning of a uuid is no name for a call that is to end.
+# Shortest prefix of a UUID that identifies a channel: a shorter one could hit a call by chance.
 MIN_PREFIX = 4
 
-Call = Annotated[
+ChannelArgument = Annotated[
     str,
     typer.Argument(
-        metavar="UUID", help="of the channel; or how it begins, or its number, if one alone fits"
+        metavar="UUID",
+        help=f"UUID of the channel, or its first {MIN_PREFIX} or more characters, or a telephone "
+        "number, if only one channel matches.",
     ),
 ]
 
 
 @frozen(kw_only=True)
-class Sending:
-    """How a command is sent."""
+class CommandOptions:
+    """Options for sending a command to the PBX."""
 
     confirm: Annotated[
-        bool, typer.Option("--confirm/--no-confirm", help="wait until the effect is seen")
+        bool, typer.Option("--confirm/--no-confirm", help="Wait until the effect is visible.")
     ] = True
     timeout: Annotated[
-        float, typer.Option("--timeout", help="seconds to wait for the effect", min=0.1, max=3600)
+        float,
+        typer.Option(
+            "--timeout", help="Maximum time to wait for the effect, in seconds.", min=0.1, max=3600
+        ),
     ] = 5
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="print what would be sent, and send nothing")
+        bool, typer.Option("--dry-run", help="Print the command as JSON without sending it.")
     ] = False
 
 
 class NoSuchChannelError(BasixError):
-    """There is no such channel now; nothing was sent."""
+    """No channel matches the argument; nothing was sent."""
 
 
-def command(
-    connecting: Connecting,
-    sending: Sending,
-    call: str,
-    made: Callable[[Channel], Command],
-    carry_out: Callable[[Client, Channel], Awaitable[str]],
+def run_call_command(
+    connection: ConnectionOptions,
+    options: CommandOptions,
+    name: str,
+    build: Callable[[Channel], Command],
+    send: Callable[[Client, Channel], Awaitable[str]],
 ) -> None:
-    """Find the channel, and let ``carry_out`` do something to it; what it returns is printed.
+    """Find a channel, send a command for it and print the result.
 
-    ``made`` is what that sends, for ``--dry-run``. Nothing is tried twice: what fails before
-    the command is sent ends it. After that the client may come back to see the effect.
+    - ``name``: UUID, prefix or number that identifies the channel.
+    - ``build``: function that returns the command, for ``--dry-run``.
+    - ``send``: function that sends the command and returns the text to print.
+
+    The command is sent at most once: a connection error before it is sent is final. After it is
+    sent, the client may reconnect in order to see the effect.
     """
-    from basix_ws_cti.sources.source import live
+    from .open_source import open_selected_source
+    from .signals import run_interruptible
 
-    from .signals import run
-
-    async def do() -> None:
+    async def run() -> None:
         is_sent = False
 
         def classify(_: Exception, is_final: bool) -> bool:  # noqa: FBT001 - the client's callback
             return is_final or not is_sent
 
-        async with live(connecting, classify=classify) as source:
-            channel = find(await source.synced(), call)
-            if sending.dry_run:
-                write_json(made(channel).sent)
+        async with open_selected_source(connection, classify=classify) as source:
+            channel = find_channel(await source.synced(), name)
+            if options.dry_run:
+                write_json(build(channel).sent)
                 return
             is_sent = True
-            typer.echo(await carry_out(source.client, channel))
+            typer.echo(await send(source.client, channel))
 
-    run(do())
+    run_interruptible(run())
 
 
-def find(mirror: Mirror, call: str) -> Channel:
-    """The channel that is meant.
+def find_channel(mirror: Mirror, name: str) -> Channel:
+    """Return the channel with a UUID, or the only one that matches a prefix or number.
 
-    By its uuid; else by the beginning of one or a telephone number, if one channel alone fits.
-    Raises ``NoSuchChannelError`` for none, and ``UsageError`` that lists several.
+    Raises ``NoSuchChannelError`` if none matches, and ``UsageError`` with a list if several do.
     """
-    exact = mirror.channels.get(call)
+    exact = mirror.channels.get(name)
     if exact is not None:
         return exact
-    fitting: dict[Any, Channel] = {leg.uuid: leg for leg in mirror.channels_by_number(call)}
-    if len(call) >= MIN_PREFIX:
-        fitting |= {uuid: leg for uuid, leg in mirror.channels.items() if uuid.startswith(call)}
-    if not fitting:
-        raise NoSuchChannelError(f"there is no channel {printable(call, 60)}; nothing was sent")
-    if len(fitting) > 1:
-        every = "".join(f"\n  {described(leg)}" for leg in fitting.values())
-        raise UsageError(f"{printable(call, 60)} may be any of these; nothing was sent:{every}")
-    return next(iter(fitting.values()))
+    found: dict[Any, Channel] = {leg.uuid: leg for leg in mirror.channels_by_number(name)}
+    if len(name) >= MIN_PREFIX:
+        found |= {uuid: leg for uuid, leg in mirror.channels.items() if uuid.startswith(name)}
+    if not found:
+        raise NoSuchChannelError(f"no channel matches {printable(name, 60)}; nothing was sent")
+    if len(found) > 1:
+        candidates = "".join(f"\n  {describe_channel(leg)}" for leg in found.values())
+        raise UsageError(
+            f"several channels match {printable(name, 60)}; nothing was sent:{candidates}"
+        )
+    return next(iter(found.values()))
 
 
-def described(leg: Channel) -> str:
-    """A channel in a line: its uuid, who calls whom, and what it is doing."""
+def describe_channel(leg: Channel) -> str:
+    """Return a channel's UUID, calling and called number, and state, as one line."""
     numbers = f"{leg.calling_number or '?'} -> {leg.called_number or '?'}"
-    doing = getattr(leg.state, "name", None) or "?"
-    return printable(f"{leg.uuid} ({numbers}, {doing})")
+    state = getattr(leg.state, "name", None) or "?"
+    return printable(f"{leg.uuid} ({numbers}, {state})")

@@ -1,4 +1,4 @@
-"""Exit codes, and what becomes which (docs/cli.md)."""
+"""Exit codes of the commands, and error messages with advice for the command line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from basix_ws_cti.exceptions import (
 )
 
 
-class Exit(IntEnum):
-    """What the shell is told."""
+class ExitCode(IntEnum):
+    """Exit code of a command; docs/cli.md documents them."""
 
     OK = 0
     FAILURE = 1
@@ -27,32 +27,32 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-def exit_code(error: BaseException) -> Exit:
-    """The code for an error that ended a command."""
+def exit_code(error: BaseException) -> ExitCode:
+    """Return the exit code for an error that ended a command."""
     match error:
         case KeyboardInterrupt():
-            return Exit.INTERRUPTED
+            return ExitCode.INTERRUPTED
         case UsageError():
-            return Exit.USAGE
+            return ExitCode.USAGE
         case AuthenticationError() | LoggedOut():
-            return Exit.AUTHENTICATION
+            return ExitCode.AUTHENTICATION
         case CommandTimeout() | WaitTimeout():
-            return Exit.FAILURE
+            return ExitCode.FAILURE
         case FeedError():
-            return Exit.CONNECTION
-    return Exit.FAILURE
+            return ExitCode.CONNECTION
+    return ExitCode.FAILURE
 
 
-def told(error: BaseException) -> str:
-    """An error in words, with what to do about it at the command line."""
+def error_message(error: BaseException) -> str:
+    """Return an error's text, with advice in terms of the command line's options."""
     match error:
         case ConnectionLimitReached():
             return (
-                "the PBX already has as many connections for this user and app_name as it allows: "
-                "close one, use another --app-name, or --force to replace the oldest"
+                "the PBX allows no further connection for this user and app_name: close one, "
+                "use another --app-name, or replace the oldest with --force"
             )
         case CertificateError():
-            return f"{error} (doctor says what to do; --ca-file names a private CA's)"
+            return f"{error} (for advice run doctor; --ca-file trusts a private CA)"
         case AuthenticationError():
             return f"{error}: check --domain and the token"
     return str(error)

@@ -1,4 +1,4 @@
-"""Which elements and calls are asked for."""
+"""Filters of ``listen``: selection of elements and calls by kind, event and participant."""
 
 from __future__ import annotations
 
@@ -25,81 +25,96 @@ from basix_ws_cti.mirror.phone_numbers import normalise_number
 from basix_ws_cti.states import Calling, Park, Voicemail
 
 INITIAL = "initial"
-"""Stands for an event's name where there was none: the element was there already."""
+"""Event name for elements of the snapshot, for which the PBX sends no event."""
 
 
 @frozen(kw_only=True)
-class Concerned:
-    """Whom something is about: ids of users and groups, telephone numbers."""
+class Participants:
+    """Ids of users and groups, and telephone numbers, that an element or call involves.
 
-    # As they were sent, whatever that is: not even hashable, perhaps.
+    Values are as the PBX sent them: they may be of any type, even unhashable.
+    """
+
     users: list[Any] = Factory(list)
     groups: list[Any] = Factory(list)
     numbers: list[Any] = Factory(list)
 
 
-def of_element(element: Element) -> Concerned:
-    """Whom an element is about."""
+def participants_of_element(element: Element) -> Participants:
+    """Return the participants of an element."""
     match element:
         case AnyChannel():
-            return _of_channel(element)
+            return _participants_of_channel(element)
         case User(id=user):
-            return Concerned(users=[user])
+            return Participants(users=[user])
         case Group(id=group):
-            return Concerned(groups=[group])
+            return Participants(groups=[group])
         case GroupMember(user_id=user, group_id=group):
-            return Concerned(users=[user], groups=[group])
+            return Participants(users=[user], groups=[group])
         case Terminal(assoc_user_id=user):
-            return Concerned(users=[user])
-    return Concerned()
+            return Participants(users=[user])
+    return Participants()
 
 
-def _of_channel(leg: AnyChannel) -> Concerned:
-    told = Concerned(numbers=[getattr(leg, "peer_number", None)])
-    parts: list[Any] = [leg.state]
-    if isinstance(leg, FullChannel):
-        parts += [leg, leg.target, leg.other_info]
-        told.numbers.extend((leg.calling_number, leg.called_number))
+def _participants_of_channel(channel: AnyChannel) -> Participants:
+    found = Participants(numbers=[getattr(channel, "peer_number", None)])
+    parts: list[Any] = [channel.state]
+    if isinstance(channel, FullChannel):
+        parts += [channel, channel.target, channel.other_info]
+        found.numbers.extend((channel.calling_number, channel.called_number))
     for part in parts:
         match part:
             case FullChannel() | OtherInfo() | Calling():
-                told.users.append(part.user_id)
-                told.groups.append(part.group_id)
+                found.users.append(part.user_id)
+                found.groups.append(part.group_id)
             case Park():
-                told.users.append(part.parker_id)
-            case Target(type=kind, id=one) | Voicemail(target_type=kind, target_id=one):
-                (told.groups if kind == "group" else told.users).append(one)
-        told.numbers.append(getattr(part, "address", None))
-    return told
+                found.users.append(part.parker_id)
+            case Target(type=kind, id=target) | Voicemail(target_type=kind, target_id=target):
+                (found.groups if kind == "group" else found.users).append(target)
+        found.numbers.append(getattr(part, "address", None))
+    return found
 
 
-def of_call(call: Call) -> Concerned:
-    """Whom a call is about: whoever took part, was rung or waited for."""
+def participants_of_call(call: Call) -> Participants:
+    """Return everyone who took part in a call, was rung, waited for, or parked it."""
     parties = [
         call.caller,
         call.answered_by or Party(),
         *(leg.party for leg in call.legs),
         *(phase.party for phase in call.phases),
     ]
-    return Concerned(
-        users=[one.user_id for one in parties] + [phase.by for phase in call.phases],
-        groups=[one.group_id for one in parties],
-        numbers=[call.called_number, *(one.number for one in parties)],
+    return Participants(
+        users=[party.user_id for party in parties] + [phase.by for phase in call.phases],
+        groups=[party.group_id for party in parties],
+        numbers=[call.called_number, *(party.number for party in parties)],
     )
 
 
 @frozen(kw_only=True)
 class Filters:
-    """What is asked for: of each sort any, of all sorts each; nothing given is no filter."""
+    """Selection of elements and calls.
+
+    An item matches if it has one of the values of each option that is given. Empty options
+    select everything.
+    """
 
     kinds: frozenset[str]
+    """Kinds of elements."""
+
     events: frozenset[str]
+    """Names of element events or call events."""
+
     users: frozenset[str]
+    """Users by id, name, label or extension."""
+
     groups: frozenset[str]
+    """Groups by id, name, label or extension."""
+
     numbers: frozenset[str]
+    """Telephone numbers in normalised form."""
 
     @classmethod
-    def of(
+    def parse(
         cls,
         *,
         kinds: Iterable[str] = (),
@@ -108,76 +123,86 @@ class Filters:
         groups: Iterable[str] = (),
         numbers: Iterable[str] = (),
     ) -> Filters:
-        """Filters as they are written; ``UsageError`` for a number that is none."""
-        plain = frozenset(map(_plain, numbers))
+        """Return filters from option values.
+
+        Raises ``UsageError`` for a value that is not a telephone number in ``numbers``.
+        """
         return cls(
             kinds=frozenset(kinds),
             events=frozenset(events),
             users=frozenset(users),
             groups=frozenset(groups),
-            numbers=plain,
+            numbers=frozenset(map(_normalise_number, numbers)),
         )
 
     @property
-    def any(self) -> bool:
-        """Whether anything is asked for; then what is neither element nor call is not."""
-        return bool(self.kinds or self.events) or self._ask_who
+    def is_active(self) -> bool:
+        """True if any filter is set; items other than elements and calls are left out then."""
+        return bool(self.kinds or self.events) or self._has_participants
 
     @property
-    def _ask_who(self) -> bool:
+    def _has_participants(self) -> bool:
         return bool(self.users or self.groups or self.numbers)
 
-    def strangers(self, mirror: Mirror) -> list[str]:
-        """Options that name a user or group whom the picture does not have."""
-        asked = (("user", self.users, User), ("group", self.groups, Group))
+    def unmatched_options(self, mirror: Mirror) -> list[str]:
+        """Return the options, as ``--user NAME``, that match no user or group in the mirror."""
+        options = (("user", self.users, User), ("group", self.groups, Group))
         return [
             f"--{option} {name}"
-            for option, names, sort in asked
+            for option, names, element_class in options
             for name in sorted(
-                names.difference(_names([*mirror[option]], mirror[option], None, sort))
+                names.difference(_names([*mirror[option]], mirror[option], None, element_class))
             )
         ]
 
-    def want_element(self, kind: str, element: Element, event: str, mirror: Mirror) -> bool:
-        """Whether an element is asked for, of a kind, at an event."""
+    def match_element(self, kind: str, element: Element, event: str, mirror: Mirror) -> bool:
+        """Return True if an event of an element is selected."""
         return (
             (not self.kinds or kind in self.kinds)
             and (not self.events or event in self.events)
-            and (not self._ask_who or self._concern(of_element(element), mirror, element))
+            and (
+                not self._has_participants
+                or self._match_participants(participants_of_element(element), mirror, element)
+            )
         )
 
-    def want_call(self, event: CallEvent, name: str, mirror: Mirror) -> bool:
-        """Whether a call is asked for, at the event of a name."""
+    def match_call(self, event: CallEvent, name: str, mirror: Mirror) -> bool:
+        """Return True if a call event of this name is selected."""
         return (not self.events or name in self.events) and (
-            not self._ask_who or self._concern(of_call(event.call), mirror)
+            not self._has_participants
+            or self._match_participants(participants_of_call(event.call), mirror)
         )
 
-    def _concern(self, told: Concerned, mirror: Mirror, itself: Element | None = None) -> bool:
-        asked = (
-            (self.users, lambda: _names(told.users, mirror["user"], itself, User)),
-            (self.groups, lambda: _names(told.groups, mirror["group"], itself, Group)),
-            (self.numbers, lambda: map(normalise_number, told.numbers)),
+    def _match_participants(
+        self, found: Participants, mirror: Mirror, element: Element | None = None
+    ) -> bool:
+        # Functions, because names are looked up only for options that are given.
+        checks = (
+            (self.users, lambda: _names(found.users, mirror["user"], element, User)),
+            (self.groups, lambda: _names(found.groups, mirror["group"], element, Group)),
+            (self.numbers, lambda: map(normalise_number, found.numbers)),
         )
-        return all(not wanted or not wanted.isdisjoint(names()) for wanted, names in asked)
+        return all(not wanted or not wanted.isdisjoint(names()) for wanted, names in checks)
 
 
-def _plain(number: str) -> str:
-    plain = normalise_number(number)
-    if plain is None:
-        raise UsageError(f"--number takes a telephone number, not {number!r}")
-    return plain
+def _normalise_number(number: str) -> str:
+    normalised = normalise_number(number)
+    if normalised is None:
+        raise UsageError(f"--number: expected a telephone number, got {number!r}")
+    return normalised
 
 
 def _names(
-    ids: list[Any], known: Mapping[Any, Element], itself: Element | None, sort: type[User | Group]
+    ids: list[Any],
+    known: Mapping[Any, Element],
+    element: Element | None,
+    element_class: type[User | Group],
 ) -> Iterator[str]:
-    """All that users or groups with these ids can be asked for by."""
-    for one in ids:
-        if isinstance(one, int | str):
-            yield str(one)
-    found = (known.get(one) for one in ids if isinstance(one, int | str))
-    # What is removed is known no more, and describes itself.
-    for element in (*found, itself):
-        if isinstance(element, sort):
-            names = (element.name, element.label, element.main_extension)
+    """Yield every id, name, label and extension of the users or groups with these ids."""
+    valid_ids = [value for value in ids if isinstance(value, int | str)]
+    yield from map(str, valid_ids)
+    # The mirror no longer contains a removed element, so the element itself is searched, too.
+    for candidate in (*(known.get(value) for value in valid_ids), element):
+        if isinstance(candidate, element_class):
+            names = (candidate.name, candidate.label, candidate.main_extension)
             yield from (str(name) for name in names if name is not None)

@@ -1,4 +1,4 @@
-"""Terminals, pipes and files: how commands write."""
+"""Output to terminals, pipes and files: streams, colours, text fitting, JSON."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from basix_ws_cti.board.text import FULL_WIDTH_SPACE, MAX_LINE_TEXT, escape_unprintable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-# Labels as long as a frame; a line is for reading.
-MAX_TEXT = 1000
+def prepare_streams() -> None:
+    """Make the standard streams accept any text.
 
-
-def prepare() -> None:
-    """Write what the encoding lacks as ``?``, rather than fail at it; a closed stream is a void."""
+    A character that the encoding lacks is written as ``?``. A stream that is closed from the
+    start is replaced by the null device.
+    """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
@@ -30,49 +32,36 @@ def prepare() -> None:
             stream.reconfigure(errors="replace")
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A rich console without markup, for text that others wrote.
+def plain_console(*, stderr: bool = False) -> Console:
+    """Return a Rich console that interprets no markup, for text that other people wrote.
 
-    Colours are left out where ``NO_COLOR`` says so and where no terminal reads (rich's rules).
+    It uses no colours if ``NO_COLOR`` is set or the stream is not a terminal (Rich's rules).
     """
     from rich.console import Console
 
-    class Plain(Console):
+    class PlainConsole(Console):
         def on_broken_pipe(self) -> None:
-            raise  # noqa: PLE0704 - rich would end the program with 1
+            raise  # noqa: PLE0704 - Rich would end the program with exit code 1
 
-    return Plain(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """A line on stderr, or several: what is no result. Nobody need read it."""
-    shown = "\n".join(map(harmless, text.split("\n")))
+def report(text: str) -> None:
+    """Write one or more lines of status or error text to stderr, if stderr can be written."""
+    safe = "\n".join(map(escape_unprintable, text.split("\n")))
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"basix-ws-cti: {shown}\n")
+        sys.stderr.write(f"basix-ws-cti: {safe}\n")
         sys.stderr.flush()
 
 
-def harmless(text: str) -> str:
-    """A text that others wrote, for a terminal: what could steer it is seen instead.
+def fit_text(text: str, width: int | None = None) -> str:
+    """Return a text cut or padded to ``width`` terminal columns, safe to print.
 
-    That is control characters, escape sequences, and what turns the direction of writing.
-    """
-    if text.isprintable():
-        return text
-    # Python counts the full-width space, which is in Japanese names, among the unprintable.
-    return "".join(
-        char if char.isprintable() or char == "\u3000" else ascii(char)[1:-1] for char in text
-    )
-
-
-def fitted(text: str, width: int | None = None) -> str:
-    """A harmless text of so many columns, of which a Japanese character takes two.
-
-    Without ``width``, as long as it is, up to a limit.
+    A Japanese character takes two columns. ``None`` only limits the text to ``MAX_LINE_TEXT``.
     """
     from rich.cells import cell_len, set_cell_size
 
-    text = harmless(text[:MAX_TEXT])
+    text = escape_unprintable(text[:MAX_LINE_TEXT])
     if width is None:
         return text
     if cell_len(text) > width:
@@ -80,39 +69,48 @@ def fitted(text: str, width: int | None = None) -> str:
     return text + " " * (width - cell_len(text))
 
 
-def painter() -> Callable[[str, int], str]:
-    """How stdout shows colours: ``paint(text, code)``, codes being those of SGR (ECMA-48)."""
-    out = console()
-    if out.color_system is None or out.no_color or out.legacy_windows:
+def stdout_colouriser() -> Callable[[str, int], str]:
+    """Return ``colourise(text, code)`` for stdout; ``code`` is an SGR code of ECMA-48.
+
+    It returns the text unchanged if stdout shows no colours.
+    """
+    console = plain_console()
+    if console.color_system is None or console.no_color or console.legacy_windows:
         return lambda text, _: text
     return lambda text, code: f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """JSON; escaped what the encoding can't hold, and what could steer a terminal."""
-    narrow = not (sys.stdout.encoding or "").lower().startswith("utf")
+    """Return a value as JSON.
+
+    Characters that stdout's encoding lacks, or that could steer a terminal, are escaped.
+    """
+    is_narrow = not (sys.stdout.encoding or "").lower().startswith("utf")
     separators = (",", ":") if indent is None else None
-    text = json.dumps(value, ensure_ascii=narrow, separators=separators, indent=indent)
+    text = json.dumps(value, ensure_ascii=is_narrow, separators=separators, indent=indent)
     if text.isprintable():
         return text
-    # A line end is ours: those in texts are escaped already.
+    # Line ends come from the indentation: json.dumps has escaped those in texts.
     return "".join(
-        char if char.isprintable() or char in "\n\u3000" else json.dumps(char)[1:-1]
+        char if char.isprintable() or char in f"\n{FULL_WIDTH_SPACE}" else json.dumps(char)[1:-1]
         for char in text
     )
 
 
 def write_json(value: Any, *, indent: int | None = None) -> None:
-    """One JSON line, flushed; with ``indent``, several for people to read."""
+    """Write a value to stdout as one JSON line and flush; ``indent`` spreads it over several."""
     sys.stdout.write(json_text(value, indent=indent) + "\n")
     sys.stdout.flush()
 
 
-def reader_is_gone(error: BaseException) -> bool:
-    """Whether an error says that nobody reads what is written; Windows has two for that."""
+def is_broken_pipe(error: BaseException) -> bool:
+    """Return True if an error means that the reader of the output is gone.
+
+    Windows reports this as ``BrokenPipeError`` or as ``EINVAL``. With a file name, ``EINVAL``
+    means an invalid name instead.
+    """
     if isinstance(error, BrokenPipeError):
         return True
-    # Of a file that is named it says that there can be none of that name.
     return (
         sys.platform == "win32"
         and isinstance(error, OSError)
@@ -121,16 +119,16 @@ def reader_is_gone(error: BaseException) -> bool:
     )
 
 
-def leave_nothing() -> None:
-    """Before an error ends all: write what is left; what can't be written is not told twice."""
+def flush_or_discard_output() -> None:
+    """Flush stdout before the program ends with an error, without reporting a second error."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
-        nobody_reads()
+        discard_output()
 
 
-def nobody_reads() -> None:
-    """After the reader has gone: what is still to be flushed goes nowhere."""
+def discard_output() -> None:
+    """Redirect stdout and stderr to the null device, so that flushing at exit cannot fail."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""How Ctrl-C and SIGTERM end a command: with ``KeyboardInterrupt``, whatever it is doing."""
+"""Handling of Ctrl-C and SIGTERM: both end a command with ``KeyboardInterrupt``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """``asyncio.run`` that ends for SIGTERM as it does for Ctrl-C."""
-    import asyncio  # of what every command starts with, nothing else needs it
+def run_interruptible(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine like ``asyncio.run``, with SIGTERM handled like Ctrl-C.
+
+    Raises ``KeyboardInterrupt`` when a signal cancelled the coroutine.
+    """
+    import asyncio  # imported here because a command's --help does not need it
 
     async def until_terminated() -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None  # noqa: S101 - for the type checker
 
-        def cancel(*_: object) -> None:  # as asyncio does it for Ctrl-C
+        def cancel(*_: object) -> None:  # like asyncio's own handler for Ctrl-C
             task.cancel()
-            loop.call_soon_threadsafe(lambda: None)  # wakes it
+            loop.call_soon_threadsafe(lambda: None)  # wakes the loop up
 
         before = signal.signal(signal.SIGTERM, cancel)
         try:
@@ -35,23 +38,24 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.contextmanager
-def at_once() -> Iterator[None]:
-    """While something in the block waits for a person or a pipe, and the event loop with it.
+def interrupt_blocking_call() -> Iterator[None]:
+    """Let signals interrupt a call in the block that blocks the event loop, such as a read.
 
-    The loop's handlers cancel the command, of which it would hear only afterwards; what they
-    did before the block counts too.
+    The event loop's signal handlers only cancel the current task, which takes effect after the
+    blocking call. In the block, signals raise ``KeyboardInterrupt`` at once instead; a signal
+    that arrived before the block raises it on entry.
     """
     import asyncio
 
     before = {
-        sign: signal.signal(sign, signal.default_int_handler)
-        for sign in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        with contextlib.suppress(RuntimeError):  # there is no loop yet
+        with contextlib.suppress(RuntimeError):  # no event loop is running
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise KeyboardInterrupt
         yield
     finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,1 +1,1 @@
-"""Feeds behind one interface: a live PBX, a simulated one, or a recording."""
+"""Sources of a feed behind one interface: live, simulated, recorded."""

@@ -1,4 +1,4 @@
-"""``anonymise``: a recording without the people in it."""
+"""Command ``anonymise``: copies a recording with personal data replaced."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ from typing import Annotated
 import typer
 
 
-def anonymise(
-    source: Annotated[Path, typer.Argument(help="a recording; - is stdin")],
-    target: Annotated[Path, typer.Argument(help="to write; .gz is compressed, - is stdout")],
+def anonymise_recording(
+    source: Annotated[Path, typer.Argument(help="Recording to read; - is stdin.")],
+    target: Annotated[Path, typer.Argument(help="File to write; .gz compresses it, - is stdout.")],
     *,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="replace a file that is there")
+        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
     ] = False,
 ) -> None:
-    """A recording once more, with names, numbers and addresses replaced."""
-    from basix_ws_cti.cli.output import say
-    from basix_ws_cti.cli.recording_session import STDIO, check_target, create, opened
+    """Copy a recording with names, numbers and addresses replaced."""
+    from basix_ws_cti.cli.output import report
+    from basix_ws_cti.cli.recording_session import (
+        STDIO,
+        check_target,
+        create_recorder,
+        open_recording,
+    )
     from basix_ws_cti.exceptions import UsageError
     from basix_ws_cti.recording import Anonymiser
 
     check_target(target, overwrite=overwrite)
     if target != STDIO and target.exists() and source.exists() and target.samefile(source):
-        raise UsageError("the two are one file: name another to write")
-    with opened(source) as recording:
+        raise UsageError("source and target are the same file: choose another target")
+    with open_recording(source) as recording:
         started = recording.header.started
-        with create(
+        with create_recorder(
             target, anonymiser=Anonymiser(), started=started, overwrite=overwrite
         ) as recorder:
             for entry in recording:
                 recorder.write(entry)
-    say(f"wrote {recorder.frames} frames, {recorder.size} bytes")
+    report(f"wrote {recorder.frames} frames, {recorder.size} bytes")

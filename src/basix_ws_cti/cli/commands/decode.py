@@ -1,4 +1,4 @@
-"""``decode``: what is in frames that are given as hex, base64 or bytes."""
+"""Command ``decode``: prints terms and messages of frames given as hex, base64 or bytes."""
 
 from __future__ import annotations
 
@@ -10,88 +10,93 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from basix_ws_cti.cli.exit_codes import Exit
-from basix_ws_cti.cli.frame_dumps import Form, UnreadableError, frames, hexdump
-from basix_ws_cti.cli.output import say, write_json
+from basix_ws_cti.cli.exit_codes import ExitCode
+from basix_ws_cti.cli.frame_dumps import Form, UnreadableFrameError, hexdump, parse_frames
+from basix_ws_cti.cli.output import report, write_json
 from basix_ws_cti.exceptions import BasixError, DecodeError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
     from basix_ws_cti import Message, MessageParser
 
 
-def decode(
+def decode_frames(
     *,
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            help="a frame each, in hex or base64; none: from a pipe", show_default=False
+            help="Frames, each in hex or base64; without any, stdin is read.", show_default=False
         ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="with a frame in each line, or one as it is")
+        Path | None,
+        typer.Option("--file", help="File with one frame per line, or with one binary frame."),
     ] = None,
     form: Annotated[
-        Form | None, typer.Option("--form", help="of the frames, if it is not seen by itself")
+        Form | None,
+        typer.Option("--form", help="Form of the frames; default: recognised automatically."),
     ] = None,
-    term: Annotated[bool, typer.Option("--term", help="the terms alone, not the messages")] = False,
+    term: Annotated[
+        bool, typer.Option("--term", help="Print only the Erlang terms, not the messages.")
+    ] = False,
 ) -> None:
-    """What is in frames: the Erlang term, and the message that it is.
+    """Decode frames and print their Erlang terms and messages.
 
-    Frames are hex, base64, a hexdump, a recording's lines, or one frame's bytes as they are.
+    Frames are given in hex or base64, as a hexdump, as lines of a recording, or as the bytes of
+    one frame.
     """
     from basix_ws_cti import MessageParser
 
     parser = None if term else MessageParser()
     failed = False
     number = 0
-    for number, frame in enumerate(_given(data, file, form), 1):
+    for number, frame in enumerate(_read_input(data, file, form), 1):
         try:
-            if isinstance(frame, UnreadableError):
+            if isinstance(frame, UnreadableFrameError):
                 raise frame
-            _show(number, frame, parser)
+            _print_frame(number, frame, parser)
         except BasixError as error:
             failed = True
-            say(f"frame {number}: {error}")
+            report(f"frame {number}: {error}")
             if isinstance(error, DecodeError) and isinstance(frame, bytes):
                 sys.stderr.write(_excerpt(frame, error) + "\n")
     if not number:
-        raise UsageError("nothing to decode: no frame was given")
+        raise UsageError("nothing to decode: the input contains no frame")
     if failed:
-        raise typer.Exit(Exit.FAILURE)
+        raise typer.Exit(ExitCode.FAILURE)
 
 
-def _given(
+def _read_input(
     data: list[str] | None, file: Path | None, form: Form | None
-) -> Iterator[bytes | UnreadableError]:
+) -> Iterator[bytes | UnreadableFrameError]:
     if data and file:
-        raise UsageError("give either frames or --file, not both")
+        raise UsageError("pass frames or --file, not both")
     if data:
         if form is Form.BINARY:
-            raise UsageError("an argument is text: binary comes from a file or a pipe")
+            raise UsageError("--form binary needs --file or a pipe: arguments are text")
         if all(len(part) == 2 for part in data):
-            data = [" ".join(data)]  # bytes of one frame: the shortest has two
-        yield from frames(data, form)
+            data = [" ".join(data)]  # bytes of one frame, since the shortest frame has two
+        yield from parse_frames(data, form)
     elif file:
         with file.open("rb") as stream:
-            yield from _read(stream, form)
+            yield from _read_stream(stream, form)
     elif sys.stdin.isatty():
-        raise UsageError("nothing to decode: give frames, --file, or a pipe")
+        raise UsageError("nothing to decode: pass frames or --file, or use a pipe")
     else:
-        yield from _read(sys.stdin.buffer, form)
+        yield from _read_stream(sys.stdin.buffer, form)
 
 
-def _read(stream: BinaryIO, form: Form | None) -> Iterator[bytes | UnreadableError]:
+def _read_stream(stream: BinaryIO, form: Form | None) -> Iterator[bytes | UnreadableFrameError]:
     start = stream.readline()
     is_text = start.removesuffix(b"\n").removesuffix(b"\r").replace(b"\t", b" ").isascii()
     if form is Form.BINARY or (form is None and start and not is_text):
         yield start + stream.read()
         return
     lines: Iterable[bytes] = chain([start], stream)
-    yield from frames((line.decode("ascii", "replace") for line in lines), form)
+    yield from parse_frames((line.decode("ascii", "replace") for line in lines), form)
 
 
-def _show(number: int, frame: bytes, parser: MessageParser | None) -> None:
-    """Print a frame's term, and its message if there is one."""
+def _print_frame(number: int, frame: bytes, parser: MessageParser | None) -> None:
+    """Print a frame's term, and its message if it has one; ``parser`` ``None``: the term only."""
     from pprint import pformat
 
     from basix_ws_cti import terms
@@ -108,11 +113,11 @@ def _show(number: int, frame: bytes, parser: MessageParser | None) -> None:
     except ProtocolError as error:
         print(f"# no message: {error}", flush=True)  # noqa: T201
     else:
-        write_json(_plain(message), indent=2)
+        write_json(_message_value(message), indent=2)
 
 
-def _plain(message: Message) -> dict[str, object]:
-    """A message as JSON-ready values."""
+def _message_value(message: Message) -> dict[str, object]:
+    """Return a message as a JSON-ready object."""
     from basix_ws_cti import (
         FieldSpec,
         InfoEvent,
@@ -127,8 +132,8 @@ def _plain(message: Message) -> dict[str, object]:
         case FieldSpec(kind, fields):
             return {"message": "field_spec", "element_name": kind, "fields": list(fields)}
         case InitialInfo(kind, elements):
-            every = {str(key): to_dict(element) for key, element in elements.items()}
-            return {"message": "initial_info", "element_name": kind, "elements": every}
+            values = {str(key): to_dict(element) for key, element in elements.items()}
+            return {"message": "initial_info", "element_name": kind, "elements": values}
         case InfoEvent(kind, element, event_name):
             return {
                 "message": "info_event",
@@ -145,11 +150,11 @@ def _plain(message: Message) -> dict[str, object]:
 
 
 def _excerpt(frame: bytes, error: DecodeError) -> str:
-    """The bytes around the one at fault."""
+    """Return a hexdump of the bytes around the position of an error."""
     if not error.inflated:
         return hexdump(frame, error.offset)
     import zlib
 
-    # A compressed frame: version, tag and the size in four bytes stand before.
+    # Compressed data follows the version byte, the tag byte and the size in four bytes.
     inflated = zlib.decompressobj().decompress(frame[6:], error.offset + 64)
     return hexdump(inflated, error.offset)

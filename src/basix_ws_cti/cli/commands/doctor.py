@@ -1,4 +1,4 @@
-"""``doctor``: where the way to the feed ends, and what to do about it."""
+"""Command ``doctor``: examines the connection to a feed step by step."""
 
 from __future__ import annotations
 
@@ -8,66 +8,72 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from basix_ws_cti.cli.exit_codes import Exit
-from basix_ws_cti.cli.options import Connecting
-from basix_ws_cti.cli.output import console, write_json
+from basix_ws_cti.cli.exit_codes import ExitCode
+from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.output import plain_console, write_json
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
-    from basix_ws_cti.cli.diagnostics.examination import Finding
+    from basix_ws_cti.cli.diagnostics.findings import Finding
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
 
-# What a failed step means to the shell; of any other, that there is no connection.
-_EXITS = {"options": Exit.USAGE, "login": Exit.AUTHENTICATION}
+# Exit code for a failed step; for all other steps it is CONNECTION.
+_EXIT_CODES = {"options": ExitCode.USAGE, "login": ExitCode.AUTHENTICATION}
 
 
-def doctor(
-    connecting: Connecting,
+def run_doctor(
+    connection: ConnectionOptions,
     *,
-    json: Annotated[bool, typer.Option("--json", help="a JSON line for each step")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line for each step.")
+    ] = False,
     timeout: Annotated[
-        float, typer.Option(help="seconds that a step waits for anything to come", min=0.1)
+        float,
+        typer.Option(help="Maximum time that a step waits for an answer, in seconds.", min=0.1),
     ] = 10,
 ) -> None:
-    """Go the way to the feed step by step: where it ends, and what to do about it.
+    """Examine the connection to the feed step by step, and print advice.
 
-    It takes one of the app_name's connections for a moment, and with --force somebody's.
+    This occupies one of the app_name's connections for a moment; with --force it may replace
+    another one.
     """
-    from basix_ws_cti.cli.signals import run
+    from basix_ws_cti.cli.signals import run_interruptible
 
-    raise typer.Exit(run(_examine(connecting, timeout, _write if json else _Lines())))
+    show = _print_json if json else _FindingPrinter()
+    raise typer.Exit(run_interruptible(_examine(connection, timeout, show)))
 
 
 async def _examine(
-    connecting: Connecting, seconds: float, show: Callable[[Finding], object]
-) -> Exit:
-    from basix_ws_cti.cli.diagnostics.examination import STEPS, Examination, Finding, Mark
-    from basix_ws_cti.sources.source import pbx
+    connection: ConnectionOptions, seconds: float, show: Callable[[Finding], object]
+) -> ExitCode:
+    from basix_ws_cti.cli.diagnostics.examination import Examination
+    from basix_ws_cti.cli.diagnostics.findings import STEPS, Finding, Mark
+    from basix_ws_cti.cli.open_source import selected_pbx_arguments
 
-    result = Exit.OK
+    result = ExitCode.OK
     async with contextlib.AsyncExitStack() as stack:
         try:
-            arguments, _ = await stack.enter_async_context(pbx(connecting))
+            arguments = await stack.enter_async_context(selected_pbx_arguments(connection))
             examination = Examination(arguments, timeout=seconds)
         except UsageError as error:
-            advice = "see --help: what is missing or wrong there can't work with any PBX"
+            advice = "correct the options: run doctor --help"
             show(Finding(step="options", mark=Mark.FAILED, found=str(error), advice=advice))
             for step in STEPS[1:]:
-                show(Finding(step=step, mark=Mark.SKIPPED, found="not looked at"))
-            return _EXITS["options"]
-        show(_asked(connecting, arguments))
+                show(Finding(step=step, mark=Mark.SKIPPED, found="not examined"))
+            return _EXIT_CODES["options"]
+        show(_options_finding(connection, arguments))
         findings = await stack.enter_async_context(contextlib.aclosing(examination.findings()))
         async for finding in findings:
             show(finding)
             if finding.mark is Mark.FAILED:
-                result = _EXITS.get(finding.step, Exit.CONNECTION)
+                result = _EXIT_CODES.get(finding.step, ExitCode.CONNECTION)
     return result
 
 
-def _asked(connecting: Connecting, arguments: dict[str, Any]) -> Finding:
-    """The options: what is asked for, and where the token is from."""
-    from basix_ws_cti.cli.diagnostics.examination import Finding, Mark
+def _options_finding(connection: ConnectionOptions, arguments: dict[str, Any]) -> Finding:
+    """Return the finding about the options: the request, and the origin of the token."""
+    from basix_ws_cti.cli.diagnostics.findings import Finding, Mark
     from basix_ws_cti.exceptions import printable
 
     user = {name: value for name, value in arguments.items() if name.startswith("user_") and value}
@@ -76,46 +82,46 @@ def _asked(connecting: Connecting, arguments: dict[str, Any]) -> Finding:
         "domain": arguments["domain"],
         "app_name": arguments["app_name"],
         "full_events": arguments["full_events"],
-        "force": connecting.force,
-        "token_from": connecting.token_source,
+        "force": connection.force,
+        "token_from": connection.token_source,
         **user,
     }
-    wanted = "every channel" if arguments["full_events"] else "the channels of the token's user"
+    selection = "every channel" if arguments["full_events"] else "the channels of the token's user"
     if user:
-        wanted = "the channels of " + ", ".join(f"{name} {value}" for name, value in user.items())
+        selection = "the channels of " + ", ".join(
+            f"{name} {value}" for name, value in user.items()
+        )
     found = (
         f"{arguments['server']}, domain {arguments['domain']}, app_name {arguments['app_name']}: "
-        f"{wanted}; the token is from {connecting.token_source}"
+        f"{selection}; the token is from {connection.token_source}"
     )
-    is_vague = not (user or arguments["full_events"])
+    has_selection = user or arguments["full_events"]
     return Finding(
         step="options",
-        mark=Mark.WARNING if is_vague else Mark.OK,
+        mark=Mark.OK if has_selection else Mark.WARNING,
         found=printable(found, 400),
-        advice="say whose channels: --full-events, or one of the --user options"
-        if is_vague
-        else None,
+        advice=None if has_selection else "select channels: --full-events or a --user option",
         details=details,
     )
 
 
-def _write(finding: Finding) -> None:
+def _print_json(finding: Finding) -> None:
     import attrs
 
     write_json(attrs.asdict(finding))
 
 
-class _Lines:
-    """Findings as lines, in colours where a terminal reads."""
+class _FindingPrinter:
+    """Callback that prints a finding as one or two lines, with colours on a terminal."""
 
     def __init__(self) -> None:
-        self._console = console()
+        self._console = plain_console()
 
     def __call__(self, finding: Finding) -> None:
         from rich.text import Text
 
         mark = Text(f"{finding.mark:<8}", _STYLES[finding.mark])
-        took = "" if finding.seconds is None else f" ({finding.seconds * 1000:.0f} ms)"
-        self._console.print(mark + f"{finding.step:<11}{finding.found}{took}")
+        duration = "" if finding.seconds is None else f" ({finding.seconds * 1000:.0f} ms)"
+        self._console.print(mark + f"{finding.step:<11}{finding.found}{duration}")
         if finding.advice:
             self._console.print(f"{'':8}-> {finding.advice}")

@@ -1,22 +1,29 @@
-"""``hangup``: end a channel."""
+"""Command ``hangup``: ends a channel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from basix_ws_cti.cli.call_command import Call, Sending, command, described
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.call_command import (
+    ChannelArgument,
+    CommandOptions,
+    describe_channel,
+    run_call_command,
+)
+from basix_ws_cti.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
 
 
-def hangup(uuid: Call, connecting: Connecting, sending: Sending) -> None:
-    """End a channel, and wait until it is gone."""
+def hang_up_channel(
+    uuid: ChannelArgument, connection: ConnectionOptions, options: CommandOptions
+) -> None:
+    """Hang up a channel and wait until it is gone."""
     from basix_ws_cti.client import commands
 
-    async def carry_out(client: Client, leg: Channel) -> str:
-        await client.hangup(str(leg.uuid), confirm=sending.confirm, confirm_timeout=sending.timeout)
-        return f"{'hung up' if sending.confirm else 'sent: hangup of'} {described(leg)}"
+    async def send(client: Client, leg: Channel) -> str:
+        await client.hangup(str(leg.uuid), confirm=options.confirm, confirm_timeout=options.timeout)
+        return f"{'hung up' if options.confirm else 'sent: hangup of'} {describe_channel(leg)}"
 
-    command(connecting, sending, uuid, lambda leg: commands.hangup(str(leg.uuid)), carry_out)
+    run_call_command(connection, options, uuid, lambda leg: commands.hangup(str(leg.uuid)), send)

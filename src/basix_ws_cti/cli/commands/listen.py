@@ -1,4 +1,4 @@
-"""``listen``: what happens, line by line, as it happens."""
+"""Command ``listen``: prints the events of a feed, line by line."""
 
 from __future__ import annotations
 
@@ -8,63 +8,94 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import Connecting, Timezone, zone
+from basix_ws_cti.cli.options import ConnectionOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
     from basix_ws_cti.cli.filters import Filters
     from basix_ws_cti.sources.source import Source
 
-# Items after which others get their turn: signals, the connection.
-_BURST = 64
+# Items after which the event loop gets control, for signals and the connection.
+_ITEMS_PER_SLICE = 64
 
-_EVENTS = ("initial", "added", "updated", "removed")
+_ELEMENT_EVENTS = ("initial", "added", "updated", "removed")
 _CALL_EVENTS = frozenset(
     ("started", "ringing", "answered", "parked", "retrieved", "transferred", "updated", "ended")
 )
 
 
 @frozen(kw_only=True)
-class Showing:
-    """What is shown of a feed, and how. The filters can be given several times each."""
+class FeedOptions:
+    """Options for the output of a feed. Each filter can be given several times."""
 
-    json: Annotated[bool, typer.Option("--json", help="JSON lines: see the command schema")] = False
-    calls: Annotated[bool, typer.Option("--calls", help="what happens to calls")] = False
-    kind: Annotated[list[str], typer.Option("--kind", help="of elements: channel, user, …")] = (
-        field(default=(), converter=list)
-    )
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print JSON lines; the command schema prints their schema."),
+    ] = False
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Print call events instead of element events.")
+    ] = False
+    kind: Annotated[
+        list[str],
+        typer.Option(
+            "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
+        ),
+    ] = field(default=(), converter=list)
     event: Annotated[
         list[str],
-        typer.Option("--event", help="initial, added, updated, removed; of a call: started, …"),
+        typer.Option(
+            "--event",
+            help="Print only events of this name: initial, added, updated or removed; with "
+            "--calls started, ringing, answered, … (repeatable).",
+        ),
     ] = field(default=(), converter=list)
-    user: Annotated[list[str], typer.Option("--user", help="id, name, extension or label")] = field(
-        default=(), converter=list
-    )
-    group: Annotated[list[str], typer.Option("--group", help="id, name, extension or label")] = (
-        field(default=(), converter=list)
-    )
+    user: Annotated[
+        list[str],
+        typer.Option(
+            "--user",
+            help="Print only events of the user with this id, name, extension or label "
+            "(repeatable).",
+        ),
+    ] = field(default=(), converter=list)
+    group: Annotated[
+        list[str],
+        typer.Option(
+            "--group",
+            help="Print only events of the group with this id, name, extension or label "
+            "(repeatable).",
+        ),
+    ] = field(default=(), converter=list)
     number: Annotated[
-        list[str], typer.Option("--number", help="a telephone number, however written")
+        list[str],
+        typer.Option(
+            "--number",
+            help="Print only events of this telephone number, in any notation (repeatable).",
+        ),
     ] = field(default=(), converter=list)
-    limit: Annotated[int | None, typer.Option("--limit", help="lines, then end", min=1)] = None
-    timezone: Timezone = None
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Stop after N lines.", metavar="N", min=1)
+    ] = None
+    timezone: TimezoneOption = None
 
     @property
     def zone(self) -> tzinfo | None:
-        """The time zone that is asked for; ``UsageError``: there is none of that name."""
-        return zone(self.timezone)
+        """Time zone for displayed times; ``None`` if not given.
+
+        Raises ``UsageError`` for an unknown name.
+        """
+        return parse_timezone(self.timezone)
 
     def filters(self) -> Filters:
-        """The filters; ``UsageError`` for what can select nothing."""
+        """Return the filters. Raises ``UsageError`` if they can never match anything."""
         from basix_ws_cti.cli.filters import Filters
 
         if self.calls and self.kind:
-            raise UsageError("--kind selects elements, and with --calls there are none")
+            raise UsageError("--kind selects elements and cannot be combined with --calls")
         if self.calls and (unknown := sorted({*self.event} - _CALL_EVENTS)):
             raise UsageError(
-                f"no call event is named {unknown[0]}: there are {', '.join(sorted(_CALL_EVENTS))}"
+                f"unknown call event {unknown[0]!r}; known: {', '.join(sorted(_CALL_EVENTS))}"
             )
-        return Filters.of(
+        return Filters.parse(
             kinds=self.kind,
             events=self.event,
             users=self.user,
@@ -73,60 +104,75 @@ class Showing:
         )
 
 
-def listen(connecting: Connecting, showing: Showing) -> None:
-    """What happens, line by line, as it happens; gaps are told on stderr."""
-    from basix_ws_cti.cli.render.notices import Notices
-    from basix_ws_cti.cli.signals import run
-    from basix_ws_cti.sources.source import live
+def print_feed(connection: ConnectionOptions, options: FeedOptions) -> None:
+    """Print feed events line by line until interrupted; gaps are reported on stderr."""
+    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.render.notices import NoticePrinter
+    from basix_ws_cti.cli.signals import run_interruptible
 
-    zone = showing.zone
-    showing.filters()
+    # Invalid options are reported before connecting.
+    zone = options.zone
+    options.filters()
 
     async def follow() -> None:
-        async with live(connecting, Notices(zone)) as source:
-            await show(source, showing)
+        async with open_selected_source(connection, NoticePrinter(zone)) as source:
+            await print_source(source, options)
 
-    run(follow())
+    run_interruptible(follow())
 
 
-async def show(source: Source, showing: Showing) -> None:
-    """Print what a source tells until it ends, or nobody reads, or the limit is reached.
+async def print_source(source: Source, options: FeedOptions) -> None:
+    """Print a source's events until it ends or the limit is reached.
 
-    Raises ``UsageError``, what ends the source, and ``BrokenPipeError``.
+    Raises ``UsageError``, the error that ended the source, or ``BrokenPipeError`` if the reader
+    of stdout is gone.
     """
     import asyncio
 
-    from basix_ws_cti.cli.output import painter, say
-    from basix_ws_cti.cli.render.feed_lines import JsonLines, Prose
-    from basix_ws_cti.cli.stdout_pipe import while_read, write
+    from basix_ws_cti.cli.output import report, stdout_colouriser
+    from basix_ws_cti.cli.render.feed_lines import JsonLines, TextLines
+    from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes, write_stdout
     from basix_ws_cti.messages import FieldSpec, InitialInfo
+
+    filters = options.filters()
+    _report_unknown_names(options)
+    to_lines = (
+        JsonLines(source.mirror, filters, options.zone)
+        if options.json
+        else TextLines(source.mirror, filters, stdout_colouriser(), options.zone)
+    )
+    remaining = options.limit
+    count = 0
+    is_complete = False
+    with stop_when_reader_closes():
+        async for at, item in source.call_events() if options.calls else source.messages():
+            if not is_complete and not isinstance(item, FieldSpec | InitialInfo):
+                is_complete = True  # the first event follows the complete snapshot
+                for option in filters.unmatched_options(source.mirror):
+                    report(f"{option} matches no current id, name, extension or label")
+            for line in to_lines(at, item):
+                await write_stdout(line)
+                if remaining is not None:
+                    remaining -= 1
+                    if not remaining:
+                        return
+            count += 1
+            if count % _ITEMS_PER_SLICE == 0:
+                await asyncio.sleep(0)
+
+
+def _report_unknown_names(options: FeedOptions) -> None:
+    """Report kinds and events that this version does not know.
+
+    They are no errors, because a newer PBX may send them.
+    """
+    from basix_ws_cti.cli.output import report
     from basix_ws_cti.parsing.record_decoder import ELEMENTS
 
-    filters = showing.filters()
-    # A newer PBX may send them; but more often somebody mistyped, and would wait for ever.
-    for sort, known in (("kind", ELEMENTS), ("event", _CALL_EVENTS if showing.calls else _EVENTS)):
-        for name in sorted({*getattr(showing, sort)}.difference(known)):
-            say(f"--{sort} {name} is none of those that are known: {', '.join(known)}")
-    lines = (
-        JsonLines(source.mirror, filters, showing.zone)
-        if showing.json
-        else Prose(source.mirror, filters, painter(), showing.zone)
-    )
-    left = showing.limit
-    told = 0
-    strangers: list[str] | None = None
-    with while_read():
-        async for at, item in source.call_events() if showing.calls else source.messages():
-            if strangers is None and not isinstance(item, FieldSpec | InitialInfo):
-                strangers = filters.strangers(source.mirror)  # it is whole by now
-                for option in strangers:
-                    say(f"{option} fits nobody there is now, by id, name, extension or label")
-            for line in lines(at, item):
-                await write(line)
-                if left is not None:
-                    left -= 1
-                    if not left:
-                        return
-            told += 1
-            if told % _BURST == 0:
-                await asyncio.sleep(0)
+    events = _CALL_EVENTS if options.calls else _ELEMENT_EVENTS
+    for option, names, known in (
+        ("kind", options.kind, ELEMENTS),
+        ("event", options.event, events),
+    ):
+        for name in sorted({*names}.difference(known)):
+            report(f"--{option} {name} is unknown; known: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""``park``: put a call on a park slot."""
+"""Command ``park``: parks a call."""
 
 from __future__ import annotations
 
@@ -6,40 +6,49 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from basix_ws_cti.cli.call_command import Call, Sending, command, described
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.call_command import (
+    ChannelArgument,
+    CommandOptions,
+    describe_channel,
+    run_call_command,
+)
+from basix_ws_cti.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
 
 
-def park(
-    uuid: Call,
-    connecting: Connecting,
-    sending: Sending,
+def park_channel(
+    uuid: ChannelArgument,
+    connection: ConnectionOptions,
+    options: CommandOptions,
     *,
     park_timeout: Annotated[
         int | None,
-        typer.Option(help="seconds on the slot; else as long as the PBX likes", min=1, max=86400),
+        typer.Option(
+            help="Maximum time on the park slot, in seconds; default: the PBX's setting.",
+            min=1,
+            max=86400,
+        ),
     ] = None,
 ) -> None:
-    """Put a call on a park slot that the PBX chooses, and wait until it is there."""
+    """Park a call on a slot chosen by the PBX and wait until it is there."""
     from basix_ws_cti.client import commands
     from basix_ws_cti.states import Park
 
-    async def carry_out(client: Client, leg: Channel) -> str:
+    async def send(client: Client, leg: Channel) -> str:
         await client.park(
-            str(leg.uuid), park_timeout, confirm=sending.confirm, confirm_timeout=sending.timeout
+            str(leg.uuid), park_timeout, confirm=options.confirm, confirm_timeout=options.timeout
         )
-        if not sending.confirm:
-            return f"sent: park of {described(leg)}"
-        # The channel itself, or of a user's own leg whom it talked to.
+        if not options.confirm:
+            return f"sent: park of {describe_channel(leg)}"
+        # For a user's leg, the PBX parks the other leg of the call.
         mirror = client.mirror
         for parked in (mirror.channels.get(str(leg.uuid)), mirror.other_leg(leg)):
             if parked is not None and isinstance(parked.state, Park):
-                return f"parked on {parked.state.slot}: {described(parked)}"
-        return f"parked, and fetched since: {described(leg)}"
+                return f"parked on {parked.state.slot}: {describe_channel(parked)}"
+        return f"parked, and retrieved since: {describe_channel(leg)}"
 
-    command(
-        connecting, sending, uuid, lambda leg: commands.park(str(leg.uuid), park_timeout), carry_out
+    run_call_command(
+        connection, options, uuid, lambda leg: commands.park(str(leg.uuid), park_timeout), send
     )

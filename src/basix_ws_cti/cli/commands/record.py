@@ -1,4 +1,4 @@
-"""``record``: the feed's frames into a file, across reconnects."""
+"""Command ``record``: records the frames of a feed, across reconnects."""
 
 from __future__ import annotations
 
@@ -7,31 +7,37 @@ from typing import Annotated, Any
 
 import typer
 
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 
 
-def record(
-    file: Annotated[Path, typer.Argument(help="to write; .gz is compressed, - is stdout")],
-    connecting: Connecting,
+def record_feed(
+    file: Annotated[Path, typer.Argument(help="File to write; .gz compresses it, - is stdout.")],
+    connection: ConnectionOptions,
     *,
     anonymise: Annotated[
-        bool, typer.Option("--anonymise", help="replace names, numbers, addresses")
+        bool,
+        typer.Option("--anonymise", help="Replace names, numbers and addresses while recording."),
     ] = False,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", help="then end, else at Ctrl-C", min=0.1)
+        float | None,
+        typer.Option(
+            "--seconds",
+            help="Duration of the recording in seconds; default: until Ctrl-C.",
+            min=0.1,
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="replace a file that is there")
+        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
     ] = False,
 ) -> None:
-    """The feed's frames into a file, with their times, until Ctrl-C."""
+    """Record the frames of the feed with their times until Ctrl-C."""
     import asyncio
     import contextlib
 
-    from basix_ws_cti.cli.recording_session import RecordingSession, check_target, create
-    from basix_ws_cti.cli.signals import run
+    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.recording_session import RecordingSession, check_target, create_recorder
+    from basix_ws_cti.cli.signals import run_interruptible
     from basix_ws_cti.recording import Anonymiser
-    from basix_ws_cti.sources.source import live
 
     check_target(file, overwrite=overwrite)
     options: dict[str, Any] = {
@@ -40,15 +46,17 @@ def record(
     }
 
     async def follow() -> None:
-        tape = RecordingSession(lambda: create(file, **options))
+        session = RecordingSession(lambda: create_recorder(file, **options))
         try:
-            async with live(connecting, tape.notice, on_frame=tape.frame) as source:
-                if connecting.simulate:  # its own time is what its frames speak of
+            async with open_selected_source(
+                connection, session.on_notice, on_frame=session.on_frame
+            ) as source:
+                if connection.simulate:  # the times in simulated frames are simulated, too
                     options["started"] = source.now()
                     options["clock"] = lambda: source.now().timestamp()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(tape.ended, seconds)
+                    await asyncio.wait_for(session.ended, seconds)
         finally:
-            tape.close()
+            session.close()
 
-    run(follow())
+    run_interruptible(follow())

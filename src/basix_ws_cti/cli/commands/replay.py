@@ -1,4 +1,4 @@
-"""``replay``: a recording, shown as the feed it was."""
+"""Command ``replay``: shows a recording as a feed."""
 
 from __future__ import annotations
 
@@ -7,59 +7,72 @@ from typing import Annotated
 
 import typer
 
-from .listen import Showing
+from .listen import FeedOptions
 
 
-def replay(
-    file: Annotated[Path, typer.Argument(help="a recording; - is stdin")],
-    showing: Showing,
+def replay_recording(
+    file: Annotated[Path, typer.Argument(help="Recording to show; - is stdin.")],
+    options: FeedOptions,
     *,
     speed: Annotated[
-        float, typer.Option("--speed", help="of its time", min=0.001, max=1_000_000)
+        float,
+        typer.Option(
+            "--speed",
+            help="Speed of the replay, in recorded seconds per second.",
+            min=0.001,
+            max=1_000_000,
+        ),
     ] = 1.0,
-    at_once: Annotated[bool, typer.Option("--at-once", help="without waiting")] = False,
-    top: Annotated[bool, typer.Option("--top", help="on the wallboard")] = False,
-    state: Annotated[bool, typer.Option("--state", help="what there was at its end")] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Replay without waiting between events.")
+    ] = False,
+    top: Annotated[
+        bool, typer.Option("--top", help="Show the recording on the wallboard.")
+    ] = False,
+    state: Annotated[
+        bool, typer.Option("--state", help="Print the state at the end of the recording.")
+    ] = False,
 ) -> None:
-    """A recording, line by line, at the speed at which it was made."""
-    from basix_ws_cti.cli.recording_session import opened
-    from basix_ws_cti.cli.signals import run
+    """Print the events of a recording line by line, at the speed of the recording."""
+    from basix_ws_cti.cli.recording_session import open_recording
+    from basix_ws_cti.cli.signals import run_interruptible
     from basix_ws_cti.exceptions import UsageError
 
     if top and state:
-        raise UsageError("--top and --state are two ways to see it: choose one")
-    zone = showing.zone
-    showing.filters()
+        raise UsageError("--top and --state cannot be combined")
+    # Invalid options are reported before reading.
+    zone = options.zone
+    options.filters()
     if top:
-        from .top import must_be_a_terminal
+        from .top import require_terminal
 
-        must_be_a_terminal()
+        require_terminal()
 
     async def follow() -> None:
         from basix_ws_cti.sources.recorded import RecordedSource
 
         source = RecordedSource(recording, speed=None if at_once or state else speed)
         if top:
-            from basix_ws_cti.board.feed_history import History
-            from basix_ws_cti.cli.wallboard.app import run_top
+            from basix_ws_cti.board.feed_history import FeedHistory
+            from basix_ws_cti.cli.wallboard.app import run_wallboard
 
-            source.on_notice = history = History(source.now)
-            await run_top(source, history, zone)
+            source.on_notice = history = FeedHistory(source.now)
+            await run_wallboard(source, history, zone)
             return
-        from basix_ws_cti.cli.render.notices import Notices
+        from basix_ws_cti.cli.render.notices import NoticePrinter
 
-        source.on_notice = Notices(zone)
+        source.on_notice = NoticePrinter(zone)
         if state:
-            from .state import Looking, show_state
+            from .state import StateOptions, print_source_state
 
             await source.read_to_end()
-            looking = Looking(json=showing.json, kind=showing.kind)  # type: ignore[arg-type]
-            await show_state(source, looking)
+            state_options = StateOptions(json=options.json, kind=options.kind)  # type: ignore[arg-type]
+            await print_source_state(source, state_options)
             source.check()
         else:
-            from .listen import show
+            from .listen import print_source
 
-            await show(source, showing)
+            await print_source(source, options)
 
-    with opened(file) as recording:
-        run(follow())
+    with open_recording(file) as recording:
+        run_interruptible(follow())

@@ -1,11 +1,11 @@
-"""``schema``: the JSON Schema of what ``listen --json`` and ``state --json`` print."""
+"""Command ``schema``: prints the JSON Schema of the JSON output."""
 
 from __future__ import annotations
 
 
-def schema() -> None:
-    """The JSON Schema of what ``listen --json`` and ``state --json`` print."""
+def print_schema() -> None:
+    """Print the JSON Schema of the output of listen --json and state --json."""
     from basix_ws_cti.cli.output import write_json
-    from basix_ws_cti.cli.render.json_schema import schema_of_lines
+    from basix_ws_cti.cli.render.json_schema import build_schema
 
-    write_json(schema_of_lines(), indent=2)
+    write_json(build_schema(), indent=2)

@@ -1,4 +1,4 @@
-"""``simulate``: a simulated PBX, until Ctrl-C."""
+"""Command ``simulate``: runs a simulated PBX."""
 
 from __future__ import annotations
 
@@ -11,32 +11,52 @@ import typer
 from basix_ws_cti.exceptions import UsageError
 
 
-def simulate(
+def run_simulator(
     *,
-    port: Annotated[int, typer.Option(help="to listen on; 0: a free one", min=0, max=65535)] = 8765,
-    rate: Annotated[float, typer.Option(help="calls that begin in a minute")] = 9,
-    speed: Annotated[float, typer.Option(help="of its time; 1: as ours")] = 1,
-    seed: Annotated[int, typer.Option(help="a day of its own for each number")] = 0,
-    users: Annotated[int, typer.Option(help="in groups of ten")] = 5,
+    port: Annotated[
+        int, typer.Option(help="Port on the loopback interface; 0 is a free one.", min=0, max=65535)
+    ] = 8765,
+    rate: Annotated[float, typer.Option(help="New calls per simulated minute.")] = 9,
+    speed: Annotated[
+        float, typer.Option(help="Speed of the simulation, in simulated seconds per second.")
+    ] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the simulated day; equal seeds give equal days.")
+    ] = 0,
+    users: Annotated[int, typer.Option(help="Number of users, in groups of ten.")] = 5,
     domain: Annotated[
-        str, typer.Option(help="that clients show", envvar="BASIX_DOMAIN", show_envvar=True)
+        str,
+        typer.Option(
+            help="Domain with which clients log in.", envvar="BASIX_DOMAIN", show_envvar=True
+        ),
     ] = "demo",
-    otp: Annotated[int, typer.Option(help="of the server: 25 or 26", min=25, max=26)] = 25,
-    older: Annotated[bool, typer.Option("--older", help="an older server's kinds")] = False,
-    compressed: Annotated[bool, typer.Option("--compressed", help="compress frames")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="no calls by themselves")] = False,
-    tls: Annotated[bool, typer.Option("--tls", help="wss://, with a new certificate")] = False,
+    otp: Annotated[
+        int,
+        typer.Option(
+            help="Erlang/OTP release whose atom encoding is used: 25 or 26.", min=25, max=26
+        ),
+    ] = 25,
+    older: Annotated[
+        bool, typer.Option("--older", help="Send the element kinds of an older server.")
+    ] = False,
+    compressed: Annotated[
+        bool, typer.Option("--compressed", help="Send compressed frames.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Start no calls automatically.")] = False,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Use wss:// with a newly created certificate.")
+    ] = False,
 ) -> None:
-    """A simulated PBX, until Ctrl-C.
+    """Run a simulated PBX until Ctrl-C.
 
-    Clients show its domain, and the token in BASIX_TOKEN, or "simulated".
+    Clients log in with its domain and the token in BASIX_TOKEN, or "simulated" without it.
     """
-    from basix_ws_cti.cli.signals import run
+    from basix_ws_cti.cli.signals import run_interruptible
     from basix_ws_cti.simulator import Simulator
     from basix_ws_cti.simulator.__main__ import serve
 
     token = os.environ.get("BASIX_TOKEN")
-    shown = "as in BASIX_TOKEN" if token else "simulated"
+    displayed_token = "as in BASIX_TOKEN" if token else "simulated"
     try:
         pbx = Simulator(
             port=port,
@@ -56,10 +76,10 @@ def simulate(
     except ValueError as error:
         raise UsageError(str(error)) from None
     try:
-        run(serve(pbx, f"domain: {domain}, token: {shown}"))
+        run_interruptible(serve(pbx, f"domain: {domain}, token: {displayed_token}"))
     except ImportError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        raise OSError(f"port {port} is in use already: choose another as --port") from None
+        raise OSError(f"port {port} is already in use: choose another with --port") from None

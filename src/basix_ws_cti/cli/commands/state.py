@@ -1,4 +1,4 @@
-"""``state``: what there is now, once, as tables or as one JSON document."""
+"""Command ``state``: prints the current state of the PBX once."""
 
 from __future__ import annotations
 
@@ -7,76 +7,90 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from basix_ws_cti.sources.source import Source
 
+# Width, in columns, of tables that go to a file or pipe: nothing is cut or wrapped.
+_UNLIMITED_WIDTH = 10_000
+
 
 @frozen(kw_only=True)
-class Looking:
-    """What is shown of a picture, and how long it may take to come."""
+class StateOptions:
+    """Options for the output of a state."""
 
-    json: Annotated[bool, typer.Option("--json", help="one JSON document")] = False
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
     kind: Annotated[
-        list[str], typer.Option("--kind", help="of elements: channel, user, …; several times")
+        list[str],
+        typer.Option(
+            "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
+        ),
     ] = field(default=(), converter=list)
     timeout: Annotated[
-        float, typer.Option("--timeout", help="seconds to come to know it", min=0.1, max=86400)
+        float,
+        typer.Option(
+            "--timeout",
+            help="Maximum time to wait for the snapshot, in seconds.",
+            min=0.1,
+            max=86400,
+        ),
     ] = 60.0
     wait: Annotated[
-        bool, typer.Option("--wait", help="try on when connecting fails, until the time-out")
+        bool,
+        typer.Option("--wait", help="Retry until the timeout if the connection fails."),
     ] = False
 
 
-def state(connecting: Connecting, looking: Looking) -> None:
-    """What there is now, once."""
-    from basix_ws_cti.cli.render.notices import Notices
-    from basix_ws_cti.cli.signals import run
-    from basix_ws_cti.sources.source import live
+def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
+    """Print the current PBX state and exit."""
+    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.render.notices import NoticePrinter
+    from basix_ws_cti.cli.signals import run_interruptible
 
-    async def look() -> None:
-        async with live(
-            connecting,
-            Notices(),
-            classify=lambda _error, final: final or not looking.wait,
-            sync_timeout=looking.timeout,
+    async def run() -> None:
+        async with open_selected_source(
+            connection,
+            NoticePrinter(),
+            classify=lambda _error, is_final: is_final or not options.wait,
+            sync_timeout=options.timeout,
         ) as source:
-            await show_state(source, looking)
+            await print_source_state(source, options)
 
-    run(look())
+    run_interruptible(run())
 
 
-async def show_state(source: Source, looking: Looking) -> None:
-    """Print a source's picture once it is whole.
+async def print_source_state(source: Source, options: StateOptions) -> None:
+    """Wait for a source's complete snapshot and print the state.
 
-    Raises ``SyncTimeout``, what ends the source, and ``BrokenPipeError``.
+    Raises ``SyncTimeout``, the error that ended the source, or ``BrokenPipeError`` if the
+    reader of stdout is gone.
     """
     import asyncio
 
-    from basix_ws_cti.cli.stdout_pipe import while_read
+    from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes
     from basix_ws_cti.exceptions import SyncTimeout
 
-    with while_read():
-        timed = asyncio.timeout(looking.timeout)
+    with stop_when_reader_closes():
+        timeout = asyncio.timeout(options.timeout)
         try:
-            async with timed:
+            async with timeout:
                 mirror = await source.synced()
         except TimeoutError:
-            if not timed.expired():
+            if not timeout.expired():
                 raise
-            raise SyncTimeout(looking.timeout) from None
-    if looking.json:
+            raise SyncTimeout(options.timeout) from None
+    if options.json:
         from basix_ws_cti.cli.output import write_json
-        from basix_ws_cti.cli.render.state_tables import document
+        from basix_ws_cti.cli.render.state_tables import state_document
 
-        write_json(document(mirror, source.now(), looking.kind))
+        write_json(state_document(mirror, source.now(), options.kind))
         return
-    from basix_ws_cti.cli.output import console
-    from basix_ws_cti.cli.render.state_tables import tables
+    from basix_ws_cti.cli.output import plain_console
+    from basix_ws_cti.cli.render.state_tables import element_tables
 
-    out = console()
-    if not out.is_terminal:
-        out.width = 10_000  # nothing is cut or folded for a file or a pipe
-    for table in tables(mirror, source.now(), looking.kind):
-        out.print(table, soft_wrap=False)
+    console = plain_console()
+    if not console.is_terminal:
+        console.width = _UNLIMITED_WIDTH
+    for table in element_tables(mirror, source.now(), options.kind):
+        console.print(table, soft_wrap=False)

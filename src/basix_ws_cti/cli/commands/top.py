@@ -1,35 +1,35 @@
-"""``top``: the live wallboard in the terminal."""
+"""Command ``top``: shows the live wallboard in the terminal."""
 
 from __future__ import annotations
 
 import sys
 
-from basix_ws_cti.cli.options import Connecting, Timezone, zone
+from basix_ws_cti.cli.options import ConnectionOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.exceptions import UsageError
 
 
-def top(connecting: Connecting, *, timezone: Timezone = None) -> None:
-    """The live wallboard: calls, queues, users, parked calls, the connection."""
-    shown_in = zone(timezone)
-    must_be_a_terminal()
-    from basix_ws_cti.board.feed_history import History
-    from basix_ws_cti.cli.signals import run
-    from basix_ws_cti.cli.wallboard.app import run_top
-    from basix_ws_cti.sources.source import live
+def show_wallboard(connection: ConnectionOptions, *, timezone: TimezoneOption = None) -> None:
+    """Show a live wallboard of calls, queues, users, parked calls and the connection."""
+    zone = parse_timezone(timezone)
+    require_terminal()
+    from basix_ws_cti.board.feed_history import FeedHistory
+    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.signals import run_interruptible
+    from basix_ws_cti.cli.wallboard.app import run_wallboard
 
     async def show() -> None:
-        history = History()
-        async with live(connecting, history) as source:
-            await run_top(source, history, shown_in)
+        history = FeedHistory()
+        async with open_selected_source(connection, history) as source:
+            await run_wallboard(source, history, zone)
 
-    run(show())
+    run_interruptible(show())
 
 
-def must_be_a_terminal() -> None:
-    """Raise ``UsageError`` where there is no screen to draw on, or no keyboard."""
+def require_terminal() -> None:
+    """Raise ``UsageError`` unless stdin, stdout and stderr are terminals."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if not stream.isatty():
             raise UsageError(
-                "top needs a terminal for its input, output and errors: "
-                "state prints the picture, listen what happens"
+                "top needs a terminal for input, output and errors: "
+                "use state for the current state, or listen for events"
             )

@@ -1,4 +1,4 @@
-"""``transfer``: send a channel on."""
+"""Command ``transfer``: transfers a channel."""
 
 from __future__ import annotations
 
@@ -6,84 +6,105 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from basix_ws_cti.cli.call_command import Call, Sending, command, described
-from basix_ws_cti.cli.options import Connecting
+from basix_ws_cti.cli.call_command import (
+    ChannelArgument,
+    CommandOptions,
+    describe_channel,
+    run_call_command,
+)
+from basix_ws_cti.cli.options import ConnectionOptions
 from basix_ws_cti.exceptions import BasixError, UsageError
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
     from basix_ws_cti.mirror.changes import Change
 
+# A decimal number with fewer digits than this is a user id; a longer one exceeds 64 bits.
+_MAX_ID_DIGITS = 20
 
-class EndedError(BasixError):
-    """The channel that was to be sent on has ended."""
+
+class ChannelEndedError(BasixError):
+    """The channel ended before the effect of the transfer was visible."""
 
 
-def transfer(
-    uuid: Call,
+def transfer_channel(
+    uuid: ChannelArgument,
     target: Annotated[
         str,
-        typer.Argument(metavar="TARGET", help="a number or extension, user:ID or user:NAME"),
+        typer.Argument(
+            metavar="TARGET",
+            help="Destination: a telephone number, an extension, user:ID or user:NAME.",
+        ),
     ],
-    connecting: Connecting,
-    sending: Sending,
+    connection: ConnectionOptions,
+    options: CommandOptions,
 ) -> None:
-    """Send a channel on to somebody else, and wait until it is on its way.
+    """Transfer a channel (blind transfer) and wait until it has left its state.
 
-    It is the caller's channel that is named, not that of the telephone that talks to it.
+    Pass the channel of the caller, not that of the extension that talks to the caller.
     """
     from basix_ws_cti.client import commands
 
-    to = _read(target)
+    destination = _parse_target(target)
 
-    async def carry_out(client: Client, leg: Channel) -> str:
-        if not sending.confirm:
-            await client.transfer(str(leg.uuid), **to)
-            return f"sent: transfer of {described(leg)}"
-        return f"sent on: {described(await _sent_on(client, leg, to, sending.timeout))}"
+    async def send(client: Client, leg: Channel) -> str:
+        if not options.confirm:
+            await client.transfer(str(leg.uuid), **destination)
+            return f"sent: transfer of {describe_channel(leg)}"
+        transferred = await _transfer_and_wait(client, leg, destination, options.timeout)
+        return f"transferred: {describe_channel(transferred)}"
 
-    command(
-        connecting, sending, uuid, lambda leg: commands.transfer(str(leg.uuid), **to), carry_out
+    run_call_command(
+        connection,
+        options,
+        uuid,
+        lambda leg: commands.transfer(str(leg.uuid), **destination),
+        send,
     )
 
 
-def _read(target: str) -> dict[str, Any]:
-    """The arguments of a transfer."""
+def _parse_target(target: str) -> dict[str, Any]:
+    """Return the keyword arguments of ``Client.transfer`` for a target."""
     if target in {"", "user:"}:
-        raise UsageError("say where to: TARGET is a number or extension, user:ID or user:NAME")
+        raise UsageError(
+            "no transfer target: pass a number, an extension, user:ID or user:NAME as TARGET"
+        )
     if not target.startswith("user:"):
         return {"destination": target}
     user = target.removeprefix("user:")
-    if user.isascii() and user.isdecimal() and len(user) < 20:
+    if user.isascii() and user.isdecimal() and len(user) < _MAX_ID_DIGITS:
         return {"user_id": int(user)}
     return {"user_name": user}
 
 
-async def _sent_on(client: Client, leg: Channel, to: dict[str, Any], seconds: float) -> Channel:
-    """Transfer, and the channel as it is once it has left the state that it was in.
+async def _transfer_and_wait(
+    client: Client, leg: Channel, destination: dict[str, Any], timeout_s: float
+) -> Channel:
+    """Transfer a channel and return it as it is after leaving its present state.
 
-    To be answered is no sign: that may have happened just then.
+    A change to ``bridged`` does not count: the call may have been answered at the same time.
+    Raises ``ChannelEndedError`` or ``CommandTimeout``.
     """
     import asyncio
 
     from basix_ws_cti import Added, Changed, CommandTimeout, Removed
     from basix_ws_cti.states import Bridged
 
-    def shows(change: Change) -> bool:
+    def is_effect(change: Change) -> bool:
         state = getattr(change.element, "state", None)
         return isinstance(change, Removed) or not (state == leg.state or isinstance(state, Bridged))
 
-    changes = client.changes(kind="channel", key=leg.uuid, where=shows, policy="drop_oldest")
-    timed = asyncio.timeout(seconds)
+    changes = client.changes(kind="channel", key=leg.uuid, where=is_effect, policy="drop_oldest")
+    timeout = asyncio.timeout(timeout_s)
     try:
-        async with timed:
-            await client.transfer(str(leg.uuid), **to)
+        async with timeout:
+            await client.transfer(str(leg.uuid), **destination)
             async for change in changes:
                 if isinstance(change, Removed):
-                    raise EndedError(f"the channel has ended: {described(leg)}")
+                    raise ChannelEndedError(f"the channel has ended: {describe_channel(leg)}")
                 if isinstance(change, Added | Changed):
                     return cast("Channel", change.element)
     except TimeoutError:
-        if not timed.expired():
+        if not timeout.expired():
             raise
-    raise CommandTimeout("transfer", seconds)
+    raise CommandTimeout("transfer", timeout_s)

@@ -1,1 +1,1 @@
-"""Step-by-step examination of the way to a feed."""
+"""Step-by-step examination of a connection, for the command ``doctor``."""

@@ -1,4 +1,4 @@
-"""What a TLS certificate says, and what to do about one that is not accepted."""
+"""Contents of a TLS certificate, and advice for one that is rejected."""
 
 from __future__ import annotations
 
@@ -9,51 +9,53 @@ from typing import Any
 
 from basix_ws_cti.exceptions import printable
 
-_DAY = 86400
+_SECONDS_PER_DAY = 86400
 
-# OpenSSL's verification codes (X509_V_ERR_…).
+# Advice by OpenSSL's verification code (X509_V_ERR_…).
 _ADVICE = {
-    9: "its time has not begun: check this machine's clock",
-    10: "the server needs a new certificate; or this machine's clock is wrong",
-    18: "it vouches for itself: if it is to be trusted, hand it in as --ca-file",
-    62: "name the server as its certificate does, in --server",
-    64: "name the server as its certificate does, in --server",
+    9: "the certificate is not valid yet: check this machine's clock",
+    10: "renew the server's certificate, or check this machine's clock",
+    18: "the certificate is self-signed: to trust it, pass it as --ca-file",
+    62: "pass the name in the certificate as --server",
+    64: "pass the name in the certificate as --server",
 }
-_UNKNOWN_CA = (
-    "nobody whom this machine trusts vouches for it: hand in a private CA as --ca-file; or the "
-    "server does not send its chain, or something in between opens the encryption"
+_UNKNOWN_CA_ADVICE = (
+    "no CA that this machine trusts has issued it: pass a private CA as --ca-file; otherwise the "
+    "server sends an incomplete chain, or a proxy in between decrypts the traffic"
 )
 
 
-def advice(verify_code: int) -> str:
-    """What to do about a certificate that OpenSSL refused for this reason."""
-    return _ADVICE.get(verify_code, _UNKNOWN_CA)
+def certificate_advice(verify_code: int) -> str:
+    """Return what to do about a certificate that OpenSSL rejected with this code."""
+    return _ADVICE.get(verify_code, _UNKNOWN_CA_ADVICE)
 
 
-def details(certificate: dict[str, Any], now: float | None = None) -> dict[str, Any]:
-    """A certificate, as ``getpeercert`` gives it: for whom, by whom, until when.
+def certificate_details(certificate: dict[str, Any], now: float | None = None) -> dict[str, Any]:
+    """Return subject, names, issuer and expiry of a certificate, as JSON-ready values.
 
-    ``days_left`` are whole days from ``now``, in seconds since the epoch; ``None``: the clock's.
+    - ``certificate``: result of ``SSLSocket.getpeercert``.
+    - ``now``: seconds since the epoch from which ``days_left`` counts; ``None`` is the present.
+
+    ``days_left`` is a number of whole days, negative for an expired certificate.
     """
     expires = ssl.cert_time_to_seconds(certificate["notAfter"])
     return {
-        "subject": _name(certificate["subject"]),
+        "subject": _distinguished_name(certificate["subject"]),
         "names": [printable(value) for _, value in certificate.get("subjectAltName", ())],
-        "issuer": _name(certificate["issuer"]),
+        "issuer": _distinguished_name(certificate["issuer"]),
         "expires": datetime.fromtimestamp(expires, UTC).isoformat(),
-        "days_left": int((expires - (time.time() if now is None else now)) // _DAY),
+        "days_left": int((expires - (time.time() if now is None else now)) // _SECONDS_PER_DAY),
     }
 
 
-def in_words(details: dict[str, Any]) -> str:
-    """The same for people."""
+def describe_certificate(details: dict[str, Any]) -> str:
+    """Return the result of ``certificate_details`` as text."""
     days = details["days_left"]
     date = details["expires"][:10]
-    until = f"until {date}, {days} days left" if days >= 0 else f"expired on {date}"
-    names = ", ".join(details["names"]) or "nobody"
-    return f"for {names} ({details['subject']}); by {details['issuer']}; {until}"
+    validity = f"valid until {date}, {days} days left" if days >= 0 else f"expired on {date}"
+    names = ", ".join(details["names"]) or "no name"
+    return f"for {names} ({details['subject']}); issued by {details['issuer']}; {validity}"
 
 
-def _name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
-    """A distinguished name."""
+def _distinguished_name(parts: tuple[tuple[tuple[str, str], ...], ...]) -> str:
     return printable(", ".join(f"{key}={value}" for part in parts for key, value in part))

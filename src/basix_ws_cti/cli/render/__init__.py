@@ -1,1 +1,1 @@
-"""Output formats of the commands: lines, tables, JSON."""
+"""Output of feeds and states: text lines, tables, JSON and notices."""

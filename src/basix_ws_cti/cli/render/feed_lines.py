@@ -1,4 +1,4 @@
-"""What ``listen`` prints: JSON lines (``schema`` has their schema), or lines for people."""
+"""Lines that ``listen`` prints: JSON lines (for the schema of ``schema``), or text lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from basix_ws_cti.board.labels import Labels, duration
+from basix_ws_cti.board.labels import Labels, format_duration
 from basix_ws_cti.calls import (
     Call,
     CallAnswered,
@@ -21,8 +21,8 @@ from basix_ws_cti.calls import (
     CallTransferred,
 )
 from basix_ws_cti.cli.filters import INITIAL, Filters
-from basix_ws_cti.cli.output import fitted, json_text
-from basix_ws_cti.elements import Element, _plain, to_dict
+from basix_ws_cti.cli.output import fit_text, json_text
+from basix_ws_cti.elements import Element, to_dict, to_plain
 from basix_ws_cti.messages import (
     FieldSpec,
     InfoEvent,
@@ -36,131 +36,14 @@ from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 
 VERSION = 1
-"""Of the JSON lines: it grows when something in them is renamed, retyped or gone."""
+"""Version of the JSON lines. Renaming, retyping or removing a key increments it."""
 
 Item = Message | CallEvent | Lagged
 
+# Widths, in terminal columns, of all text columns but the first (time) and the last.
 _WIDTHS = (11, 15, 50)
-"""Of the columns that others follow."""
 
-
-def event_name(sort: type[CallEvent]) -> str:
-    """What an event of a call is called: ``started``, ``ringing`` and so on."""
-    return sort.__name__.removeprefix("Call").lower()
-
-
-@frozen
-class JsonLines:
-    """Items as JSON lines; without ``zone``, times are UTC."""
-
-    mirror: Mirror
-    filters: Filters
-    zone: tzinfo | None = None
-
-    def __call__(self, at: datetime, item: Item) -> Iterator[str]:
-        """The lines of one item: of an ``initial_info``, one for each element."""
-        for one in self._values(item):
-            yield json_text(stamped(at, self.zone, one)) + "\n"
-
-    def _values(self, item: Item) -> Iterator[dict[str, Any]]:
-        filters = self.filters
-        match item:
-            case InfoEvent(kind, element, name):
-                if filters.want_element(kind, element, name, self.mirror):
-                    yield _element(kind, name, element.key, element)
-            case InitialInfo(kind, elements):
-                for key, element in elements.items():
-                    if filters.want_element(kind, element, INITIAL, self.mirror):
-                        yield _element(kind, INITIAL, key, element)
-            case Lagged(missed):
-                yield {"type": "lagged", "missed": missed}
-            case SystemMsg() | Msg() | UnknownMessage() if not filters.any:
-                yield _rest(item)
-            case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
-                pass
-            case event:
-                name = event_name(type(event))
-                if filters.want_call(event, name, self.mirror):
-                    yield {"type": "call", "event": name, **_plain(attrs.asdict(event))}
-
-
-def _rest(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
-    match message:
-        case SystemMsg(text):
-            return {"type": "system_msg", "text": text}
-        case Msg(text):
-            return {"type": "msg", "text": text}
-        case UnknownMessage(name, term):
-            return {"type": "unknown", "name": name, "term": _plain(term)}
-
-
-def _element(kind: str, event: str, key: int | str | None, element: Element) -> dict[str, Any]:
-    return {
-        "type": "element",
-        "kind": kind,
-        "event": event,
-        "key": key,
-        "element": to_dict(element),
-    }
-
-
-def stamped(at: datetime, zone: tzinfo | None, value: dict[str, Any]) -> dict[str, Any]:
-    """A value as one of ours: with the version, its type, and when it came."""
-    moment = at.astimezone(zone or UTC).isoformat(timespec="microseconds")
-    return {"v": VERSION, "type": value["type"], "at": moment, **value}
-
-
-@frozen
-class Prose:
-    """Items as lines for people; without ``zone``, times are local.
-
-    ``paint(text, colour)`` is how a terminal shows a colour, by its number.
-    """
-
-    mirror: Mirror
-    filters: Filters
-    paint: Callable[[str, int], str]
-    zone: tzinfo | None = None
-
-    def __call__(self, at: datetime, item: Item) -> Iterator[str]:
-        """The lines of one item."""
-        cells = self._cells(item)
-        if cells is None:
-            return
-        first, *rest = (fitted(cell, width) for cell, width in zip(cells, _WIDTHS, strict=False))
-        time = self.paint(clock(at, self.zone), 2)
-        event = self.paint(first, _COLOURS.get(cells[0], 0))
-        yield " ".join((time, event, *rest, fitted(cells[-1]))).rstrip() + "\n"
-
-    def _cells(self, item: Item) -> tuple[str, str, str, str] | None:
-        labels, filters = Labels(self.mirror), self.filters
-        match item:
-            case InfoEvent(kind, element, name):
-                if filters.want_element(kind, element, name, self.mirror):
-                    return name, kind, labels.element(element), labels.doing(element)
-            case InitialInfo(kind, elements):
-                there = sum(
-                    filters.want_element(kind, element, INITIAL, self.mirror)
-                    for element in elements.values()
-                )
-                if there or not filters.any:
-                    return INITIAL, kind, f"{there} there", ""
-            case Lagged(missed):
-                return "lagged", "", f"{missed} more came than could be shown", ""
-            case SystemMsg(text) | Msg(text) if not filters.any:
-                return "message", "", text, ""
-            case UnknownMessage(name, _) if not filters.any:
-                return "unknown", name, "", ""
-            case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
-                pass
-            case event:
-                call, name = event.call, event_name(type(event))
-                if filters.want_call(event, name, self.mirror):
-                    who = f"{labels.party(call.caller)} -> {_called(event, labels)}"
-                    return name, call.direction, who, happened(event, labels)
-        return None
-
-
+# SGR codes (ECMA-48) by event: the eight colours that every terminal has, 1 bold, 2 faint.
 _COLOURS = {
     "added": 32,
     "started": 32,
@@ -175,50 +58,184 @@ _COLOURS = {
     "message": 1,
     "lagged": 1,
 }
-"""SGR codes (ECMA-48): the eight colours that every terminal has."""
+_FAINT = 2
 
 
-def clock(at: datetime, zone: tzinfo | None) -> str:
-    """A time for people."""
+def event_name(event_class: type[CallEvent]) -> str:
+    """Return the name of a kind of call event: ``started``, ``ringing`` and so on."""
+    return event_class.__name__.removeprefix("Call").lower()
+
+
+@frozen
+class JsonLines:
+    """Converter from items of a feed to JSON lines."""
+
+    mirror: Mirror
+    """Mirror in which the filters look up names."""
+
+    filters: Filters
+    """Selection of items."""
+
+    zone: tzinfo | None = None
+    """Time zone of ``at``; ``None`` is UTC."""
+
+    def __call__(self, at: datetime, item: Item) -> Iterator[str]:
+        """Yield the lines of one item: one per element for an ``initial_info``."""
+        for value in self._values(item):
+            yield json_text(with_envelope(at, self.zone, value)) + "\n"
+
+    def _values(self, item: Item) -> Iterator[dict[str, Any]]:
+        filters = self.filters
+        match item:
+            case InfoEvent(kind, element, name):
+                if filters.match_element(kind, element, name, self.mirror):
+                    yield _element_value(kind, name, element.key, element)
+            case InitialInfo(kind, elements):
+                for key, element in elements.items():
+                    if filters.match_element(kind, element, INITIAL, self.mirror):
+                        yield _element_value(kind, INITIAL, key, element)
+            case Lagged(missed):
+                yield {"type": "lagged", "missed": missed}
+            case SystemMsg() | Msg() | UnknownMessage() if not filters.is_active:
+                yield _message_value(item)
+            case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
+                pass
+            case event:
+                name = event_name(type(event))
+                if filters.match_call(event, name, self.mirror):
+                    yield {"type": "call", "event": name, **to_plain(attrs.asdict(event))}
+
+
+def _message_value(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
+    match message:
+        case SystemMsg(text):
+            return {"type": "system_msg", "text": text}
+        case Msg(text):
+            return {"type": "msg", "text": text}
+        case UnknownMessage(name, term):
+            return {"type": "unknown", "name": name, "term": to_plain(term)}
+
+
+def _element_value(
+    kind: str, event: str, key: int | str | None, element: Element
+) -> dict[str, Any]:
+    return {
+        "type": "element",
+        "kind": kind,
+        "event": event,
+        "key": key,
+        "element": to_dict(element),
+    }
+
+
+def with_envelope(at: datetime, zone: tzinfo | None, value: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON object preceded by the common keys ``v``, ``type`` and ``at``.
+
+    ``zone`` ``None`` gives times in UTC.
+    """
+    moment = at.astimezone(zone or UTC).isoformat(timespec="microseconds")
+    return {"v": VERSION, "type": value["type"], "at": moment, **value}
+
+
+@frozen
+class TextLines:
+    """Converter from items of a feed to text lines."""
+
+    mirror: Mirror
+    """Mirror in which names are looked up."""
+
+    filters: Filters
+    """Selection of items."""
+
+    colourise: Callable[[str, int], str]
+    """Function that returns a text in the colour of an SGR code."""
+
+    zone: tzinfo | None = None
+    """Time zone of printed times; ``None`` is local time."""
+
+    def __call__(self, at: datetime, item: Item) -> Iterator[str]:
+        """Yield the line of one item, or nothing if the filters reject it."""
+        cells = self._cells(item)
+        if cells is None:
+            return
+        first, *rest = (fit_text(cell, width) for cell, width in zip(cells, _WIDTHS, strict=False))
+        time = self.colourise(format_time(at, self.zone), _FAINT)
+        event = self.colourise(first, _COLOURS.get(cells[0], 0))
+        yield " ".join((time, event, *rest, fit_text(cells[-1]))).rstrip() + "\n"
+
+    def _cells(self, item: Item) -> tuple[str, str, str, str] | None:
+        """Return event, kind, subject and description of an item; ``None`` if it is rejected."""
+        labels, filters = Labels(self.mirror), self.filters
+        match item:
+            case InfoEvent(kind, element, name):
+                if filters.match_element(kind, element, name, self.mirror):
+                    return name, kind, labels.element(element), labels.activity(element)
+            case InitialInfo(kind, elements):
+                count = sum(
+                    filters.match_element(kind, element, INITIAL, self.mirror)
+                    for element in elements.values()
+                )
+                if count or not filters.is_active:
+                    return INITIAL, kind, "1 element" if count == 1 else f"{count} elements", ""
+            case Lagged(missed):
+                return "lagged", "", f"{missed} items dropped: output is too slow", ""
+            case SystemMsg(text) | Msg(text) if not filters.is_active:
+                return "message", "", text, ""
+            case UnknownMessage(name, _) if not filters.is_active:
+                return "unknown", name, "", ""
+            case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
+                pass
+            case event:
+                call, name = event.call, event_name(type(event))
+                if filters.match_call(event, name, self.mirror):
+                    parties = f"{labels.party(call.caller)} -> {_callee(event, labels)}"
+                    return name, call.direction, parties, describe_call_event(event, labels)
+        return None
+
+
+def format_time(at: datetime, zone: tzinfo | None) -> str:
+    """Return date and time of day in a zone; ``None`` is local time."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
-def _called(event: CallEvent, labels: Labels) -> str:
-    answered = event.call.answered_by
-    return str(event.call.called_number or "?") if answered is None else labels.party(answered)
+def _callee(event: CallEvent, labels: Labels) -> str:
+    answered_by = event.call.answered_by
+    if answered_by is None:
+        return str(event.call.called_number or "?")
+    return labels.party(answered_by)
 
 
-def happened(event: CallEvent, labels: Labels) -> str:
-    """What happened to a call."""
+def describe_call_event(event: CallEvent, labels: Labels) -> str:
+    """Return a call event as text, such as ``answered by NAME after 0:07``."""
     match event:
         case CallRinging(_, party):
-            return f"rings at {labels.party(party)}"
+            return f"ringing at {labels.party(party)}"
         case CallAnswered(_, party, waited):
-            return f"answered by {labels.party(party)} after {duration(waited)}"
+            return f"answered by {labels.party(party)} after {format_duration(waited)}"
         case CallParked(_, slot, by):
-            return f"on {slot}" + ("" if by is None else f" by {labels.user(by)}")
+            return f"parked on {slot}" + ("" if by is None else f" by {labels.user(by)}")
         case CallRetrieved(_, party, parked_for):
-            return f"fetched by {labels.party(party)} after {duration(parked_for)}"
+            return f"retrieved by {labels.party(party)} after {format_duration(parked_for)}"
         case CallTransferred(_, source, target):
-            return f"by {labels.party(source)} to {labels.party(target)}"
+            return f"transferred by {labels.party(source)} to {labels.party(target)}"
         case CallEnded(call, synthetic):
-            return _ended(call, synthetic=synthetic)
+            return _describe_end(call, synthetic=synthetic)
     return labels.phase(event.call.phase)
 
 
-def _ended(call: Call, *, synthetic: bool) -> str:
-    how = call.disposition or "unknown"
-    words = [f"{how} in {call.abandoned_in}" if call.abandoned_in else how]
+def _describe_end(call: Call, *, synthetic: bool) -> str:
+    disposition = call.disposition or "unknown"
+    parts = [f"{disposition} in {call.abandoned_in}" if call.abandoned_in else disposition]
     if call.ended_by:
-        words.append(f"ended by {call.ended_by}")
+        parts.append(f"ended by {call.ended_by}")
     if call.cause_meaning:
-        words.append(call.cause_meaning)
+        parts.append(call.cause_meaning)
     if call.ended is not None:
-        words.append(f"after {duration(call.ended - call.started)}")
+        parts.append(f"after {format_duration(call.ended - call.started)}")
     if talked := call.time_in("talking"):
-        words.append(f"talked {duration(talked)}")
+        parts.append(f"talked {format_duration(talked)}")
     if call.joined:
-        words.append("became a part of another call")
+        parts.append("merged into another call")
     if synthetic:
-        words.append("nobody saw it")
-    return ", ".join(words)
+        parts.append("end not observed")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What is told on stderr while a feed goes on: lost connections, attempts, gaps."""
+"""Notices about the feed on stderr: disconnections, retries, recoveries and gaps."""
 
 from __future__ import annotations
 
@@ -6,39 +6,49 @@ from datetime import UTC, datetime, tzinfo
 
 from attrs import define
 
-from basix_ws_cti.board.feed_history import why
-from basix_ws_cti.cli.exit_codes import told
-from basix_ws_cti.cli.output import say
+from basix_ws_cti.board.feed_history import describe_error
+from basix_ws_cti.cli.exit_codes import error_message
+from basix_ws_cti.cli.output import report
 from basix_ws_cti.exceptions import FeedError
 from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.session.status import Disconnected, Synced
 from basix_ws_cti.sources.source import Notice
 
-from .feed_lines import clock
+from .feed_lines import format_time
 
 
 @define
-class Notices:
-    """One line for each thing that went wrong, and that it goes on; times in ``zone``."""
+class NoticePrinter:
+    """Callback that prints one line for each notice that a user needs to know."""
 
     zone: tzinfo | None = None
-    _troubled: bool = False
+    """Time zone of printed times; ``None`` is local time."""
+
+    _is_retrying: bool = False
 
     def __call__(self, notice: Notice) -> None:
-        """Tell it, if it is worth a line."""
-        now = clock(datetime.now(UTC), self.zone)
+        """Print a line, unless the notice is an intermediate state."""
+        now = format_time(datetime.now(UTC), self.zone)
         match notice:
             case Disconnected(reason, None):
-                say(f"{now} the feed broke off: {why(reason, told)}")
+                report(f"{now} disconnected: {_describe(reason)}")
             case Disconnected(reason, seconds):
-                say(f"{now} no feed: {why(reason, told)}; next attempt in {seconds:.1f} s")
-                self._troubled = True
-            case Synced() if self._troubled:
-                say(f"{now} connected, and told what there is")
-                self._troubled = False
+                report(f"{now} disconnected: {_describe(reason)}; retrying in {seconds:.1f} s")
+                self._is_retrying = True
+            case Synced() if self._is_retrying:
+                report(f"{now} connected: snapshot received")
+                self._is_retrying = False
             case Gap(started, ended, reason):
                 seconds = (ended - started).total_seconds()
-                since, until = clock(started, self.zone), clock(ended, self.zone)
-                say(f"{now} blind from {since} to {until}, {seconds:.1f} s: {why(reason, told)}")
-            case Exception() if not isinstance(notice, FeedError):  # those are told as states
-                say(f"{now} {why(notice, told)}")
+                since, until = format_time(started, self.zone), format_time(ended, self.zone)
+                report(
+                    f"{now} gap in the feed from {since} to {until}, {seconds:.1f} s: "
+                    f"{_describe(reason)}"
+                )
+            case Exception() if not isinstance(notice, FeedError):
+                # A FeedError is reported as a state, too.
+                report(f"{now} {_describe(notice)}")
+
+
+def _describe(reason: Exception | None) -> str:
+    return describe_error(reason, error_message)

@@ -1,4 +1,4 @@
-"""The picture of a PBX, for ``state``: as tables, or as a JSON document."""
+"""State of a PBX for the command ``state``: as tables, or as one JSON document."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from rich.table import Table
 
-from basix_ws_cti.board.labels import Labels, duration, microseconds
-from basix_ws_cti.cli.output import MAX_TEXT, harmless
+from basix_ws_cti.board.labels import Labels, format_duration, to_microseconds
+from basix_ws_cti.board.text import MAX_LINE_TEXT, escape_unprintable
 from basix_ws_cti.elements import AnyChannel, Element, to_dict
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import State
 
-from .feed_lines import stamped
+from .feed_lines import with_envelope
 
-# In the order in which people look for them.
+# Kinds of elements in the order in which they are shown; other kinds follow by name.
 _KINDS = (
     "channel",
     "channel_waiting",
@@ -29,90 +29,94 @@ _KINDS = (
     "domain",
 )
 
+# Kinds without a table unless they are asked for: other tables contain the same facts.
+_HIDDEN_KINDS = frozenset({"group_member", "domain"})
 
-def document(mirror: Mirror, at: datetime, kinds: Collection[str]) -> dict[str, Any]:
-    """The picture as JSON-ready values, for the schema that ``schema`` prints."""
-    shown = {
+
+def state_document(mirror: Mirror, at: datetime, kinds: Collection[str]) -> dict[str, Any]:
+    """Return the state as one JSON-ready object, which the schema of ``schema`` describes.
+
+    ``kinds`` selects kinds of elements; an empty collection selects all that exist.
+    """
+    elements = {
         kind: [to_dict(element) for element in mirror[kind].values()]
-        for kind in _kinds(mirror, kinds)
+        for kind in _selected_kinds(mirror, kinds)
     }
-    return stamped(at, None, {"type": "state", "elements": shown})
+    return with_envelope(at, None, {"type": "state", "elements": elements})
 
 
-def _kinds(mirror: Mirror, kinds: Collection[str]) -> list[str]:
-    """The kinds that are shown: those asked for, or all that there is anything of."""
-    if kinds:
-        return [*dict.fromkeys(kinds)]
-    there = {*mirror}
-    return [kind for kind in _KINDS if kind in there] + sorted(there - {*_KINDS})
-
-
-def tables(mirror: Mirror, at: datetime, kinds: Collection[str]) -> Iterator[Table]:
-    """The picture as tables, one for each kind."""
-    # Memberships and the domain are seen in the others.
-    told = _kinds(mirror, kinds)
+def element_tables(mirror: Mirror, at: datetime, kinds: Collection[str]) -> Iterator[Table]:
+    """Yield a table for each kind of element; ``kinds`` as in ``state_document``."""
+    selected = _selected_kinds(mirror, kinds)
     if not kinds:
-        told = [kind for kind in told if kind not in {"group_member", "domain"}]
-    for kind in told:
+        selected = [kind for kind in selected if kind not in _HIDDEN_KINDS]
+    labels, now = Labels(mirror), to_microseconds(at)
+    for kind in selected:
         elements = mirror[kind]
-        table = Table(title=harmless(f"{kind}: {len(elements)}"), title_justify="left")
-        columns, row = _COLUMNS.get(kind, (("what", ""), _other))
+        table = Table(title=escape_unprintable(f"{kind}: {len(elements)}"), title_justify="left")
+        columns, row = _COLUMNS.get(kind, (("element", ""), _other_row))
         for name in columns:
             table.add_column(name, overflow="fold")
         for element in elements.values():
-            cells = row(element, mirror, Labels(mirror), microseconds(at))
-            table.add_row(
-                *(harmless(str("" if cell is None else cell)[:MAX_TEXT]) for cell in cells)
-            )
+            texts = ("" if cell is None else str(cell) for cell in row(element, labels, now))
+            table.add_row(*(escape_unprintable(text[:MAX_LINE_TEXT]) for text in texts))
         yield table
 
 
-def _channel(element: Any, _: Mirror, labels: Labels, now: int) -> tuple[Any, ...]:
+def _selected_kinds(mirror: Mirror, kinds: Collection[str]) -> list[str]:
+    if kinds:
+        return [*dict.fromkeys(kinds)]
+    existing = {*mirror}
+    return [kind for kind in _KINDS if kind in existing] + sorted(existing - {*_KINDS})
+
+
+def _channel_row(element: Any, labels: Labels, now: int) -> tuple[Any, ...]:
     state = element.state
     since = state.ts if isinstance(state, State) else None
     return (
         labels.element(element),
-        labels.doing(element),
-        duration(now - since) if isinstance(since, int) else None,
+        labels.activity(element),
+        format_duration(now - since) if isinstance(since, int) else None,
         element.uuid,
     )
 
 
-def _user(element: Any, mirror: Mirror, labels: Labels, _: int) -> tuple[Any, ...]:
-    legs = mirror.channels_of_user(element.id)
+def _user_row(element: Any, labels: Labels, _: int) -> tuple[Any, ...]:
+    channels = labels.mirror.channels_of_user(element.id)
     return (
         labels.element(element),
         element.main_extension,
         element.presence,
-        "; ".join(labels.doing(leg) for leg in legs),
+        "; ".join(labels.activity(channel) for channel in channels),
         element.id,
     )
 
 
-def _group(element: Any, mirror: Mirror, labels: Labels, now: int) -> tuple[Any, ...]:
+def _group_row(element: Any, labels: Labels, now: int) -> tuple[Any, ...]:
+    mirror = labels.mirror
     waiting = [
         since
-        for leg in mirror.channels_of_group(element.id)
-        if (since := _waits_since(leg)) is not None
+        for channel in mirror.channels_of_group(element.id)
+        if (since := _queued_since(channel)) is not None
     ]
     return (
         labels.element(element),
         element.main_extension,
-        ", ".join(labels.element(one) for one in mirror.members_of_group(element.id)),
+        ", ".join(labels.element(user) for user in mirror.members_of_group(element.id)),
         len(waiting),
-        duration(now - min(waiting)) if waiting else None,
+        format_duration(now - min(waiting)) if waiting else None,
         element.id,
     )
 
 
-def _waits_since(leg: AnyChannel) -> int | None:
-    """Since when a leg waits in its group's queue; ``None``: it does not."""
-    state = leg.state
-    queued = getattr(state, "target_type", None) == "group"
-    return state.ts if queued and isinstance(state.ts, int) else None
+def _queued_since(channel: AnyChannel) -> int | None:
+    """Return the time since which a channel is queued; ``None`` if it is not."""
+    state = channel.state
+    is_queued = getattr(state, "target_type", None) == "group"
+    return state.ts if is_queued and isinstance(state.ts, int) else None
 
 
-def _terminal(element: Any, _: Mirror, labels: Labels, __: int) -> tuple[Any, ...]:
+def _terminal_row(element: Any, labels: Labels, _: int) -> tuple[Any, ...]:
     owner = element.assoc_user_id
     return (
         element.name,
@@ -123,17 +127,17 @@ def _terminal(element: Any, _: Mirror, labels: Labels, __: int) -> tuple[Any, ..
     )
 
 
-def _other(element: Element, _: Mirror, labels: Labels, __: int) -> tuple[Any, ...]:
-    return labels.element(element), labels.doing(element)
+def _other_row(element: Element, labels: Labels, _: int) -> tuple[Any, ...]:
+    return labels.element(element), labels.activity(element)
 
 
-_WAITING = ("who", "doing", "for", "uuid"), _channel
+_CHANNEL_COLUMNS = ("parties", "activity", "for", "uuid"), _channel_row
 _COLUMNS: dict[str, tuple[tuple[str, ...], Any]] = {
-    "channel": _WAITING,
-    "channel_waiting": _WAITING,
-    "queued_channel": _WAITING,
-    "parked_channel": _WAITING,
-    "user": (("user", "extension", "presence", "doing", "id"), _user),
-    "group": (("group", "extension", "members", "waiting", "longest", "id"), _group),
-    "terminal": (("terminal", "user", "registered", "user agent", "id"), _terminal),
+    "channel": _CHANNEL_COLUMNS,
+    "channel_waiting": _CHANNEL_COLUMNS,
+    "queued_channel": _CHANNEL_COLUMNS,
+    "parked_channel": _CHANNEL_COLUMNS,
+    "user": (("user", "extension", "presence", "activity", "id"), _user_row),
+    "group": (("group", "extension", "members", "waiting", "longest", "id"), _group_row),
+    "terminal": (("terminal", "user", "registered", "user agent", "id"), _terminal_row),
 }

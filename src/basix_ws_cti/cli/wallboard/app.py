@@ -1,17 +1,12 @@
-"""The wallboard: a textual application that shows a source, redrawn at a fixed rate.
+"""Wallboard application: shows a source's board and redraws it at a fixed rate.
 
-What it shows is made in ``board``; here is the terminal. Of a table only the cells that differ
-from what stands there are written.
+``board.model`` builds the content; this package only displays it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
 from datetime import tzinfo
 from typing import ClassVar
 
@@ -19,169 +14,34 @@ from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid, VerticalScroll
-from textual.events import Resize
-from textual.screen import ModalScreen
+from textual.containers import Grid
 from textual.widgets import DataTable, Footer, Input, Static
 
-from basix_ws_cti.board.feed_history import History, state_word
+from basix_ws_cti.board.arrangement import arrange
+from basix_ws_cti.board.feed_history import FeedHistory, describe_state
 from basix_ws_cti.board.labels import Labels
-from basix_ws_cti.board.model import FAINT, TABLES, Board, BoardModel, Cell, Column, Row, arranged
-from basix_ws_cti.calls import Call
-from basix_ws_cti.cli.output import fitted
+from basix_ws_cti.board.model import Board, BoardModel
+from basix_ws_cti.board.tables import TABLES
+from basix_ws_cti.session.status import Synced
 from basix_ws_cti.sources.source import Source
 
-from .call_details import details
+from .deferred_log import defer_terminal_log
+from .details_screen import DetailsScreen
+from .filter_box import FilterBox
+from .panel import Panel
+from .styles import RICH_STYLES
 
-# Seconds from one picture to the next: timers of seconds run, and nobody reads faster.
-RATE = 0.5
+# Seconds between two redraws: short enough for timers that count seconds.
+REFRESH_INTERVAL = 0.5
 
-# Lines of the log that are kept for after the screen, which they would spoil.
-_MAX_LOG = 100
-
-_GOOD, _BAD, _PAUSED = "black on #a9dc76", "black on #ff6188", "black on #ffd866"
-
-
-class Panel(DataTable[Text]):
-    """One of the tables: its rows as ``display`` was told, in the columns that there is room for.
-
-    The cursor stays with its row wherever that goes; on the first row it stays at the top.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Details", key_display="enter"),
-        Binding("tab", "app.focus_next", "Next table"),
-    ]
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            id=name,
-            cursor_type="row",
-            cell_padding=0,
-            cursor_foreground_priority="renderable",
-        )
-        self.border_title: str | None = name.capitalize()
-        self.spec: tuple[Column, ...] = TABLES[name]
-        self.sorted_by: int | None = None
-        self.is_reversed: bool = False
-        self._rows: list[Row] = []
-        self._columns: list[tuple[int, tuple[Column, int]]] = []  # which, and how wide
-        self._room = 0
-
-    @property
-    def chosen(self) -> Row | None:
-        """The row under the cursor."""
-        return self._rows[self.cursor_row] if self.cursor_row < len(self._rows) else None
-
-    def on_resize(self, _: Resize) -> None:
-        """Make the columns anew, in the width that there is."""
-        room = self.scrollable_content_region.width
-        if room and room != self._room:
-            self._room = room
-            self._lay_out()
-
-    def _lay_out(self) -> None:
-        spec = [(at, one) for at, one in enumerate(self.spec) if one.least <= self._room]
-        rest = self._room - sum(one.width + 1 for _, one in spec if one.width)
-        shares = sum(not one.width for _, one in spec)
-        self._columns = []
-        for at, one in spec:
-            width = one.width + 1
-            if not one.width:
-                width = max(4, rest // shares)
-                rest, shares = rest - width, shares - 1
-            self._columns.append((at, (one, width)))
-        rows, cursor = self._rows, self.cursor_row
-        self._rows = []
-        self.clear(columns=True)
-        for at, (one, width) in self._columns:
-            mark = ("v" if self.is_reversed else "^") if at == self.sorted_by else ""
-            label = _fitted(Cell(one.name + mark), one, width)
-            self.add_column(label, width=width, key=str(at))
-        self.display_rows(rows)
-        self.move_cursor(row=cursor)
-
-    def sort_by(self, column: int | None, *, reverse: bool) -> None:
-        """Mark the column that rows are ordered by; ``None``: as they come."""
-        self.sorted_by, self.is_reversed = column, reverse
-        if self._room:
-            self._lay_out()
-
-    def display_rows(self, rows: Sequence[Row]) -> None:
-        """Show these rows, in this order."""
-        chosen = self.chosen if self.cursor_row else None
-        before = {row.key: row for row in self._rows}
-        wanted = {row.key for row in rows}
-        order = [row.key for row in self._rows if row.key in wanted]
-        for key in before.keys() - wanted:
-            self.remove_row(key)
-        for row in rows:
-            old = before.get(row.key)
-            if old is None:
-                cells = [_fitted(row.cells[at], *how) for at, how in self._columns]
-                self.add_row(*cells, key=row.key)
-                order.append(row.key)
-                continue
-            for at, how in self._columns:
-                if row.cells[at] != old.cells[at]:
-                    self.update_cell(row.key, str(at), _fitted(row.cells[at], *how))
-        self._rows = [*rows]
-        if order != [row.key for row in rows]:
-            # sort() is given cells alone, so a row is known by its first one.
-            rank = {id(self.get_row(row.key)[0]): at for at, row in enumerate(rows)}
-            self.sort(key=lambda cells: rank[id(cells[0])])
-        if chosen is not None and chosen.key in wanted:
-            at = self.get_row_index(chosen.key)
-            if at != self.cursor_row:
-                self.move_cursor(row=at)
-
-
-class Filter(Input):
-    """Where somebody types what is to be found; seen while there is something in it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Done", key_display="enter"),
-        Binding("escape", "app.clear_filter", "Clear"),
-    ]
-
-    def __init__(self) -> None:
-        super().__init__(placeholder="a name or a number", select_on_focus=False)
-        self.display = False
-
-
-class Details(ModalScreen[None]):
-    """A call and its timeline, as long as somebody looks."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Back", key_display="esc")
-    ]
-
-    def __init__(self, call_id: str, shown: Callable[[], None]) -> None:
-        super().__init__()
-        self.call_id = call_id
-        self.shown = shown
-
-    def compose(self) -> ComposeResult:
-        """One text, which scrolls."""
-        with VerticalScroll() as box:
-            box.border_title = "Call"
-            yield Static(id="call", markup=False)
-        yield Footer(show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """Show the call at once."""
-        self.call_after_refresh(self.shown)
-
-    def show(self, call: Call, labels: Labels, now: int, zone: tzinfo | None) -> None:
-        """Show the call as it is now."""
-        for text in self.query("#call").results(Static):  # not there in its first moments
-            text.update(details(call, labels, now, zone))
+_LIVE, _NOT_LIVE, _PAUSED = "black on #a9dc76", "black on #ff6188", "black on #ffd866"
 
 
 class Wallboard(App[BaseException]):
-    """Shows a source until somebody leaves: with what ended the feed, if something did.
+    """Full-screen wallboard of a source.
 
-    ``plain`` lines are for encodings in which others are missing, or are two columns wide.
+    The application returns the error that ended the feed, ``KeyboardInterrupt`` for Ctrl-C, or
+    ``None`` when the user quits. With ``ascii_borders`` it draws lines that every encoding has.
     """
 
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
@@ -192,7 +52,7 @@ class Wallboard(App[BaseException]):
     ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", show=False, priority=True),
-        # Before the table has it: what follows quickly is meant for the box.
+        # Priority over the focused table: characters typed right after it belong to the filter.
         Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("s", "sort", "Sort"),
         Binding("r", "reverse", "Reverse"),
@@ -221,244 +81,207 @@ class Wallboard(App[BaseException]):
     Panel > .datatable--cursor { background: #16181d; color: #e6e6e6; text-style: none; }
     Panel:focus > .datatable--cursor { background: #34495e; color: #ffffff; }
     Panel > .datatable--hover { background: #252a33; }
-    Filter { height: 1; border: none; padding: 0 1; background: #34495e; }
-    Filter:focus { border: none; }
+    FilterBox { height: 1; border: none; padding: 0 1; background: #34495e; }
+    FilterBox:focus { border: none; }
     Footer { background: #2a2e37; }
-    Details { align: center middle; background: #000000 60%; }
-    Details VerticalScroll {
+    DetailsScreen { align: center middle; background: #000000 60%; }
+    DetailsScreen VerticalScroll {
         width: 90%; max-width: 110; height: 90%; padding: 0 1;
         background: #1d2027; border: solid #78dce8; scrollbar-size-vertical: 1;
     }
-    Details #call { height: auto; }
+    DetailsScreen #call { height: auto; }
     """
 
     def __init__(
         self,
         source: Source,
-        history: History,
+        history: FeedHistory,
         zone: tzinfo | None = None,
         *,
-        plain: bool = False,
+        ascii_borders: bool = False,
     ) -> None:
         super().__init__()
-        self.is_plain = plain
         self.source = source
-        self.board_model: BoardModel = BoardModel(source, history, zone)
         self.zone = zone
+        self.board_model: BoardModel = BoardModel(source, history, zone)
         self.board: Board | None = None
-        self.paused: bool = False
-        self.sought: str = ""
+        self.is_paused: bool = False
+        self.query_text: str = ""
+        self._ascii_borders = ascii_borders
 
     def compose(self) -> ComposeResult:
-        """The head, the tables, the filter, the keys."""
+        """Create the head line, the tables, the filter and the footer with the keys."""
         yield Static(id="head", markup=False)
         with Grid(id="board"):
             for name in TABLES:
                 yield Panel(name)
-        yield Filter()
+        yield FilterBox()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to follow the source, and to show it."""
-        self.screen.set_class(self.is_plain, "-ascii")
+        """Start to follow the source and to redraw at the fixed rate."""
+        self.screen.set_class(self._ascii_borders, "-ascii")
         self.query_one("#calls", Panel).focus()
         self.run_worker(self._follow(), exit_on_error=False)
-        self.set_interval(RATE, self.tick)
+        self.set_interval(REFRESH_INTERVAL, self.tick)
         self.call_after_refresh(self.tick)
 
     async def _follow(self) -> None:
-        """Take in what happens to calls; of a recording, that is what reads it."""
+        """Apply call events until the feed ends. For a recording, this is what reads it."""
         try:
             async for _, event in self.source.call_events():
-                self.board_model.take(event)
-        except Exception as error:  # noqa: BLE001 - whoever runs this raises it
+                self.board_model.apply(event)
+        except Exception as error:  # noqa: BLE001 - run_wallboard raises it
             self.exit(error)
 
-    # -- showing ----------------------------------------------------------------------
+    # -- display ------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Take a new picture, unless it is to stand still, and show it."""
-        if self.board is None or not self.paused:
-            self.board = self.board_model.board()
-            self._show_rows()
-        self._show_head()
+        """Build a new board, unless paused, and display it."""
+        if self.board is None or not self.is_paused:
+            self.board = self.board_model.build_board()
+            self._update_tables()
+        self._update_head()
 
-    def _show_rows(self) -> None:
+    def _update_tables(self) -> None:
         board = self.board
         if board is None:
             return
         for panel in self._panels:
             rows = board.rows[str(panel.id)]
-            # What happened to the feed has neither names nor numbers to be found by.
-            sought = "" if panel.id == "feed" else self.sought
-            found = arranged(rows, sought, panel.sorted_by, reverse=panel.is_reversed)
-            panel.display_rows(found)
-            count = f"{len(found)} of {len(rows)}" if sought else f"{len(rows)}"
+            # Entries of the feed history have no names or numbers to search for.
+            query = "" if panel.id == "feed" else self.query_text
+            shown = arrange(rows, query, panel.sort_column, reverse=panel.is_reversed)
+            panel.display_rows(shown)
+            count = f"{len(shown)} of {len(rows)}" if query else f"{len(rows)}"
             title = str(panel.id).capitalize()
             title = title if panel.id == "feed" else f"{title} {count}"
             if str(panel.border_title) != title:
                 panel.border_title = title
-        self._show_call()
+        self._update_details()
 
-    def _show_head(self) -> None:
+    def _update_head(self) -> None:
         board = self.board
         if board is None:
             return
-        state = state_word(self.source.state)
+        state = self.source.state
         text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(f" {state} ", style=_GOOD if state == "live" else _BAD)
-        if self.paused:
+        text.append(
+            f" {describe_state(state)} ", style=_LIVE if isinstance(state, Synced) else _NOT_LIVE
+        )
+        if self.is_paused:
             text.append(" PAUSED ", style=_PAUSED)
         text.append(f" {board.summary}")
         clock = f" {board.at.astimezone(self.zone):%H:%M:%S} "
         text.truncate(max(0, self.size.width - len(clock)), overflow="ellipsis", pad=True)
-        text.append(clock, style=_PAUSED if self.paused else FAINT)
-        for head in self.query("#head").results(Static):  # gone in the last moments
+        text.append(clock, style=_PAUSED if self.is_paused else RICH_STYLES["faint"])
+        for head in self.query("#head").results(Static):  # absent while the screen is torn down
             if head.content != text:
                 head.update(text)
 
-    def _show_call(self) -> None:
+    def _update_details(self) -> None:
         board, screen = self.board, self.screen
-        if board is None or not isinstance(screen, Details):
+        if board is None or not isinstance(screen, DetailsScreen):
             return
-        call = board.calls.get(screen.call_id) or self.board_model.ended.get(screen.call_id)
+        call_id = screen.call_id
+        call = board.calls.get(call_id) or self.board_model.ended_calls.get(call_id)
         if call is not None:
-            screen.show(call, Labels(self.source.mirror), board.now, self.zone)
+            screen.show_call(call, Labels(self.source.mirror), board.now, self.zone)
 
     @property
     def _panels(self) -> list[Panel]:
         return list(self.screen_stack[0].query(Panel))
 
     @property
-    def _panel(self) -> Panel | None:
-        """The table that has the keyboard."""
+    def _focused_panel(self) -> Panel | None:
         return self.focused if isinstance(self.focused, Panel) else None
 
-    # -- what people do ---------------------------------------------------------------
+    # -- user input ---------------------------------------------------------------------
 
     def action_interrupt(self) -> None:
-        """Ctrl-C."""
+        """Leave as Ctrl-C does."""
         self.exit(KeyboardInterrupt())
 
     def action_pause(self) -> None:
-        """Let the picture stand still, or go on."""
-        self.paused = not self.paused
+        """Freeze the display, or resume it."""
+        self.is_paused = not self.is_paused
         self.tick()
 
     def action_sort(self) -> None:
-        """Order the table by its next column, after the last one as it comes."""
-        if panel := self._panel:
-            columns = [None, *range(len(panel.spec))]
-            at = columns[(columns.index(panel.sorted_by) + 1) % len(columns)]
-            self._sort(panel, at, reverse=False)
+        """Sort the focused table by its next column; after the last one, by none."""
+        if panel := self._focused_panel:
+            columns = [None, *range(len(panel.all_columns))]
+            column = columns[(columns.index(panel.sort_column) + 1) % len(columns)]
+            self._sort(panel, column, reverse=False)
 
     def action_reverse(self) -> None:
-        """Turn the table's order round."""
-        if panel := self._panel:
-            self._sort(panel, panel.sorted_by, reverse=not panel.is_reversed)
+        """Reverse the order of the focused table."""
+        if panel := self._focused_panel:
+            self._sort(panel, panel.sort_column, reverse=not panel.is_reversed)
 
     @on(DataTable.HeaderSelected)
-    def _sort_by_mouse(self, event: DataTable.HeaderSelected) -> None:
+    def _sort_by_clicked_column(self, event: DataTable.HeaderSelected) -> None:
         panel = event.data_table
         if isinstance(panel, Panel):
             column = int(event.column_key.value or 0)
-            same = panel.sorted_by == column
-            self._sort(panel, column, reverse=same and not panel.is_reversed)
+            is_same = panel.sort_column == column
+            self._sort(panel, column, reverse=is_same and not panel.is_reversed)
 
     def _sort(self, panel: Panel, column: int | None, *, reverse: bool) -> None:
         panel.sort_by(column, reverse=reverse)
-        self._show_rows()
+        self._update_tables()
 
     @on(DataTable.RowSelected)
-    def _open(self, event: DataTable.RowSelected) -> None:
+    def _open_details(self, event: DataTable.RowSelected) -> None:
         panel = event.data_table
-        row = panel.chosen if isinstance(panel, Panel) else None
-        if row is not None and row.call is not None:
-            self.push_screen(Details(row.call, self._show_call))
+        row = panel.selected_row if isinstance(panel, Panel) else None
+        if row is not None and row.call_id is not None:
+            self.push_screen(DetailsScreen(row.call_id, self._update_details))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - textual's
-        """In the box, a slash is what somebody types."""
-        return action != "filter" or self._panel is not None
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's signature
+        """Disable the filter key while the filter itself has the focus: a slash is text there."""
+        return action != "filter" or self._focused_panel is not None
 
     def action_filter(self) -> None:
-        """Let somebody type what is to be found."""
-        box = self.query_one(Filter)
+        """Open the filter for editing."""
+        box = self.query_one(FilterBox)
         box.display = True
         self.screen.set_focus(box)
 
     @on(Input.Changed)
-    def _find(self, event: Input.Changed) -> None:
-        self.sought = event.value
-        self._show_rows()
+    def _apply_filter(self, event: Input.Changed) -> None:
+        self.query_text = event.value
+        self._update_tables()
 
     @on(Input.Submitted)
     def _leave_filter(self) -> None:
-        box = self.query_one(Filter)
+        box = self.query_one(FilterBox)
         box.display = bool(box.value)
         self.query_one("#calls", Panel).focus()
 
     def action_clear_filter(self) -> None:
-        """Show everything again."""
-        self.query_one(Filter).value = ""
+        """Clear the filter, so that every row is shown."""
+        self.query_one(FilterBox).value = ""
         self._leave_filter()
 
 
-def _fitted(cell: Cell, column: Column, width: int) -> Text:
-    """A cell's text in so many columns of the terminal, the last of which is a gap."""
-    text = fitted(cell.text, width - 1)
-    if column.right:
-        text = text[len(text.rstrip()) :] + text.rstrip()
-    return Text(text, style=cell.style, no_wrap=True, end="")
+async def run_wallboard(source: Source, history: FeedHistory, zone: tzinfo | None = None) -> None:
+    """Show a source on the terminal until the user leaves.
 
-
-async def run_top(source: Source, history: History, zone: tzinfo | None = None) -> None:
-    """Show a source on the terminal until somebody leaves.
-
-    ``history`` is what the source gives its notices to. Raises what ended the feed, and
-    ``KeyboardInterrupt`` for Ctrl-C. A feed that ends properly stays to be looked at.
+    ``history`` must receive the source's notices. When a feed ends without an error, its last
+    board stays on the screen. Raises the error that ended the feed, or ``KeyboardInterrupt``
+    for Ctrl-C.
     """
-    source.calls  # noqa: B018 - asked for before anything is awaited, calls are seen whole
-    plain = not sys.stderr.encoding.lower().startswith("utf")
-    app = Wallboard(source, history, zone, plain=plain)
-    with _log_kept_back():
-        ended = await app.run_async()
+    # The first access starts call tracking; before the first await, every call is complete.
+    source.calls  # noqa: B018
+    ascii_borders = not sys.stderr.encoding.lower().startswith("utf")
+    app = Wallboard(source, history, zone, ascii_borders=ascii_borders)
+    with defer_terminal_log():
+        result = await app.run_async()
     task = asyncio.current_task()
     if task is not None and task.cancelling():
-        raise asyncio.CancelledError  # textual keeps that to itself
-    if ended is not None:
-        raise ended
+        raise asyncio.CancelledError  # Textual suppresses the cancellation
+    if result is not None:
+        raise result
     if app.return_code:
         raise SystemExit(app.return_code)
-
-
-@contextlib.contextmanager
-def _log_kept_back() -> Iterator[None]:
-    """Keep what is logged to the terminal until the screen is left: it would spoil it."""
-    lines: deque[str] = deque(maxlen=_MAX_LOG)
-    handlers = [
-        handler
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream.isatty()
-    ]
-    streams = [handler.setStream(_Lines(lines)) for handler in handlers]
-    try:
-        yield
-    finally:
-        for handler, stream in zip(handlers, streams, strict=True):
-            if stream is not None:
-                handler.setStream(stream)
-                stream.writelines(lines)
-                stream.flush()
-
-
-class _Lines:
-    """A stream that keeps its last writes."""
-
-    def __init__(self, lines: deque[str]) -> None:
-        self._lines = lines
-
-    def write(self, text: str) -> None:
-        self._lines.append(text)
-
-    def flush(self) -> None:
-        """Everything is there already."""

@@ -1,0 +1,87 @@
+"""Steps of an examination and their findings."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from enum import StrEnum
+from typing import Any
+
+from attrs import Factory, frozen
+
+from basix_ws_cti.exceptions import printable
+
+STEPS = (
+    "options",
+    "dns",
+    "tcp",
+    "tls",
+    "http",
+    "login",
+    "limit",
+    "field_spec",
+    "snapshot",
+    "pings",
+)
+"""Names of the steps in order."""
+
+
+class Mark(StrEnum):
+    """Result of a step."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@frozen(kw_only=True)
+class Finding:
+    """Outcome of a step."""
+
+    step: str = ""
+    """Name of the step."""
+
+    mark: Mark = Mark.OK
+    """Result."""
+
+    found: str
+    """Description for people."""
+
+    advice: str | None = None
+    """What to do about it; ``None`` if nothing is to be done."""
+
+    seconds: float | None = None
+    """Duration of the step in seconds; ``None`` if it waited for nothing."""
+
+    details: dict[str, Any] = Factory(dict)
+    """JSON-ready values for programs."""
+
+
+class StepFailedError(Exception):
+    """Failure of a step, with its finding."""
+
+    def __init__(self, found: str, advice: str, **details: Any) -> None:
+        super().__init__(found, advice)
+        self.finding: Finding = Finding(
+            mark=Mark.FAILED, found=found, advice=advice, details=details
+        )
+
+
+def describe_network_error(error: Exception, timeout: float | None = None) -> str:
+    """Return a network error as text, without numeric codes.
+
+    ``timeout`` is the step's own timeout in seconds, to describe the ``TimeoutError`` of
+    ``asyncio.timeout``; a ``TimeoutError`` with an ``errno`` comes from the system instead.
+    """
+    match error:
+        case TimeoutError(errno=None) if timeout is not None:
+            return f"no answer within {timeout:g} s"
+        case socket.gaierror():
+            return error.strerror or str(error)
+        case ssl.SSLError(reason=str(reason)):
+            return reason.replace("_", " ").lower()
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+    return printable(str(error)) or type(error).__name__

@@ -1,0 +1,208 @@
+"""Network steps of an examination: name resolution, TCP connection and TLS handshake.
+
+Each step opens its own connections and sends no credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+import time
+from typing import Any
+
+from basix_ws_cti.exceptions import printable
+from basix_ws_cti.transport.address import ServerAddress
+
+from .certificate import certificate_advice, certificate_details, describe_certificate
+from .findings import Finding, Mark, StepFailedError, describe_network_error
+
+# A certificate that expires within this many days gives a warning.
+EXPIRES_SOON = 14
+
+# OpenSSL's X509_V_FLAG_NO_CHECK_TIME: accept an expired certificate or one not valid yet.
+_NO_CHECK_TIME = 0x200000
+
+
+class NetworkProbe:
+    """Network steps for one server; call ``resolve``, ``connect``, ``check_tls`` in this order.
+
+    ``close`` must be called at the end. ``trust`` is the SSL context of ``--ca-file``, or
+    ``None``. ``timeout_s`` of each step is in seconds.
+    """
+
+    def __init__(self, server: ServerAddress, trust: ssl.SSLContext | None) -> None:
+        self._server = server
+        self._port = server.port or (443 if server.is_secure else 80)
+        self._trust = trust
+        # Address family and socket address; after ``connect``, only the one that answered.
+        self._addresses: list[tuple[int, Any]] = []
+        self._socket: socket.socket | None = None
+
+    def close(self) -> None:
+        """Close the connection that ``connect`` left open."""
+        if self._socket is not None:
+            self._socket.close()
+
+    async def resolve(self, timeout_s: float) -> Finding:
+        """Resolve the server's name."""
+        host = self._server.host
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout_s):
+                entries = await asyncio.get_running_loop().getaddrinfo(
+                    host, self._port, type=socket.SOCK_STREAM
+                )
+        except TimeoutError:
+            raise StepFailedError(
+                f"no answer for {host} within {timeout_s:g} s",
+                "the name servers do not answer: check the network connection",
+            ) from None
+        except (OSError, UnicodeError) as error:
+            raise StepFailedError(
+                f"{host} has no address: {describe_network_error(error)}",
+                "check the spelling of --server, and that this network resolves names",
+            ) from None
+        self._addresses = [(entry[0], entry[4]) for entry in entries]
+        texts = [str(address[0]) for _, address in self._addresses]
+        return Finding(
+            found=f"{host}: {', '.join(texts)}",
+            seconds=time.perf_counter() - began,
+            details={"addresses": texts},
+        )
+
+    async def connect(self, timeout_s: float) -> Finding:
+        """Connect to the first address that answers."""
+        missed: dict[str, str] = {}
+        is_refused = False
+        for family, address in self._addresses:
+            host = str(address[0])
+            began = time.perf_counter()
+            try:
+                self._socket = await _open_socket(family, address, timeout_s)
+            except OSError as error:
+                missed[host] = describe_network_error(error, timeout_s)
+                is_refused = error.errno == errno.ECONNREFUSED
+                continue
+            self._addresses = [(family, address)]
+            seconds = time.perf_counter() - began
+            return Finding(
+                mark=Mark.WARNING if missed else Mark.OK,
+                found="; ".join(
+                    [f"{host} port {self._port} answers", *map(": ".join, missed.items())]
+                ),
+                advice="some of the server's addresses cannot be reached" if missed else None,
+                seconds=seconds,
+                details={"address": host, "port": self._port, "missed": missed},
+            )
+        raise StepFailedError(
+            f"port {self._port}: {'; '.join(map(': '.join, missed.items()))}",
+            "nothing listens on this port: check the port in --server; or the server is down"
+            if is_refused
+            else "a firewall may block the connection, the server may be down, or the address "
+            "may be wrong",
+            port=self._port,
+            missed=missed,
+        )
+
+    async def check_tls(self, timeout_s: float) -> Finding:
+        """Make a TLS handshake and examine the certificate."""
+        if not self._server.is_secure:
+            self.close()
+            return Finding(found="not used: plain ws://")
+        began = time.perf_counter()
+        try:
+            context = self._trust or ssl.create_default_context()
+            protocol, accepted = await self._shake_hands(context, timeout_s, self._socket)
+        except ssl.SSLCertVerificationError as error:
+            raise await self._certificate_rejected(error, timeout_s) from None
+        except OSError as error:
+            found = describe_network_error(error, timeout_s)
+            if isinstance(error, ssl.SSLError):
+                found = f"the port does not speak TLS: {found}"
+                advice = "check the port in --server; plain ws:// is only for this machine"
+            else:
+                found = f"the TLS handshake failed: {found}"
+                advice = "the port may not speak TLS, or a proxy or firewall cut the connection"
+            raise StepFailedError(found, advice) from None
+        details = certificate_details(accepted)
+        expires_soon = details["days_left"] < EXPIRES_SOON
+        authority = "--ca-file" if self._trust else "a CA that this machine trusts"
+        return Finding(
+            mark=Mark.WARNING if expires_soon else Mark.OK,
+            found=f"{protocol}; certificate {describe_certificate(details)}; "
+            f"it matches the host name, and its chain leads to {authority}",
+            advice="renew the server's certificate" if expires_soon else None,
+            seconds=time.perf_counter() - began,
+            details={"protocol": protocol, **details},
+        )
+
+    async def _shake_hands(
+        self,
+        context: ssl.SSLContext,
+        timeout_s: float,
+        sock: socket.socket | None = None,
+    ) -> tuple[str, Any]:
+        """Make a TLS handshake; return the protocol and the certificate.
+
+        The certificate is a dict as from ``getpeercert``, or DER bytes if the context does not
+        verify it. ``sock`` ``None`` opens a new connection.
+        """
+        if sock is None:
+            sock = await _open_socket(*self._addresses[0], timeout_s)
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(
+                sock=sock, ssl=context, server_hostname=self._server.host
+            )
+        session = writer.get_extra_info("ssl_object")
+        received = session.getpeercert(binary_form=context.verify_mode is ssl.CERT_NONE)
+        writer.transport.abort()
+        return session.version(), received
+
+    async def _certificate_rejected(
+        self,
+        error: ssl.SSLCertVerificationError,
+        timeout_s: float,
+    ) -> StepFailedError:
+        found = f"the certificate is rejected: {printable(error.verify_message)}"
+        details: dict[str, Any] = {}
+        with contextlib.suppress(OSError):
+            details = certificate_details(await self._unverified_certificate(timeout_s))
+            found += f"; certificate {describe_certificate(details)}"
+        return StepFailedError(found, certificate_advice(error.verify_code), **details)
+
+    async def _unverified_certificate(self, timeout_s: float) -> Any:
+        """Return the server's certificate without verification; nothing is sent to the server.
+
+        Python parses only certificates that it has verified. So a second handshake trusts the
+        certificate received in the first one, at any time of validity.
+        """
+        unverifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        unverifying.check_hostname = False
+        unverifying.verify_mode = ssl.CERT_NONE
+        _, der = await self._shake_hands(unverifying, timeout_s)
+        self_trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self_trusting.check_hostname = False
+        self_trusting.load_verify_locations(cadata=der)
+        self_trusting.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        self_trusting.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+        _, received = await self._shake_hands(self_trusting, timeout_s)
+        return received
+
+
+async def _open_socket(
+    family: int,
+    address: Any,
+    timeout_s: float,
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(0)
+        async with asyncio.timeout(timeout_s):
+            await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

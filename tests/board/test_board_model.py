@@ -1,0 +1,38 @@
+"""Board model: figures and calls that it keeps between boards."""
+
+from __future__ import annotations
+
+from staging import quiet, talk
+
+from basix_ws_cti import ConnectionLost, Gap, Lagged
+from basix_ws_cti.board.feed_history import FeedHistory
+from basix_ws_cti.board.model import BoardModel
+from basix_ws_cti.simulator import Person
+
+
+def test_latest_ended_calls_and_missed_events_are_kept():
+    staged = quiet()
+    board_model = BoardModel(staged, FeedHistory(), max_ended_calls=3)
+    lines = []
+    for _ in range(5):
+        lines.append(talk(staged))
+        staged.pbx.hang_up(lines[-1])
+    while not staged.events.empty():
+        board_model.apply(staged.events.get_nowait())
+    board_model.apply(Lagged(7))
+    assert [*board_model.ended_calls] == [line.uuid for line in lines[-3:]]
+    assert board_model.missed_events == 7
+
+
+def test_the_summary_counts_calls_waits_slots_and_gaps():
+    staged = quiet()
+    history = FeedHistory(staged.now)
+    model = BoardModel(staged, history)
+    assert model.build_board().summary == "0 calls, 0 talking"
+    talk(staged)
+    staged.pbx.park(talk(staged, "0699990000", by=1))
+    waiting = staged.pbx.receive(Person("0611110000"), "0501234567")
+    staged.pbx.call_group(waiting, next(iter(staged.pbx.groups.values())))
+    staged.advance(7)
+    history(Gap(staged.now(), staged.now(), ConnectionLost(1006)))
+    assert model.build_board().summary == "3 calls, 1 talking, 1 waiting 0:07, 1 parked, 1 gap"

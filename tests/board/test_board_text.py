@@ -1,0 +1,33 @@
+"""Sanitising of text: escapes, length, and keys for search."""
+
+from __future__ import annotations
+
+import pytest
+from hostile_texts import HOSTILE
+
+from basix_ws_cti.board.text import MAX_CELL_TEXT, cell_text, escape_unprintable, search_key
+
+
+@pytest.mark.parametrize(("text", "escaped"), HOSTILE.values(), ids=HOSTILE)
+def test_characters_that_steer_a_terminal_are_escaped(text, escaped):
+    assert escape_unprintable(text) == escaped
+    assert cell_text(text) == escaped
+
+
+def test_cell_text_is_cut_before_it_is_escaped():
+    assert cell_text("x" * 100_000) == "x" * MAX_CELL_TEXT
+    assert cell_text("\x1b" * 100_000) == r"\x1b" * MAX_CELL_TEXT
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("  Sato ", "sato"),
+        ("\uff33\uff21\uff34\uff2f", "sato"),
+        ("ｶﾅ", "カナ"),
+        ("\uff10\uff13", "03"),
+        ("Straße", "strasse"),
+    ],
+)
+def test_search_ignores_case_and_width(text, key):
+    assert search_key(text) == key

@@ -1,0 +1,69 @@
+"""Display text of durations and parties; ``tests/cli/test_cli_lines.py`` has all elements."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from basix_ws_cti import Group, InitialInfo, Mirror, User
+from basix_ws_cti.board.labels import Labels, format_duration, to_microseconds
+from basix_ws_cti.calls.model import Party, Phase
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [
+        (0, "0:00"),
+        (-5, "0:00"),
+        (59_999_999, "0:59"),
+        (60_000_000, "1:00"),
+        (3_723_000_000, "1:02:03"),
+    ],
+)
+def test_durations(microseconds, text):
+    assert format_duration(microseconds) == text
+
+
+def test_times_in_microseconds():
+    assert to_microseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC)) == 1_000_005
+
+
+@pytest.fixture
+def labels():
+    mirror = Mirror()
+    mirror.apply(InitialInfo("user", {1: User(id=1, name="aiko", label="青木 愛子")}))
+    mirror.apply(InitialInfo("group", {9: Group(id=9, name="sales")}))
+    return Labels(mirror)
+
+
+@pytest.mark.parametrize(
+    ("party", "text"),
+    [
+        (Party(user_id=1, number="1001"), "青木 愛子"),
+        (Party(user_id=2), "user 2"),
+        (Party(group_id=9), "sales"),
+        (Party(name="山田 太郎", number="0312341234"), "山田 太郎 (0312341234)"),
+        (Party(number="0312341234"), "0312341234"),
+        (Party(), "unknown"),
+    ],
+)
+def test_parties(labels, party, text):
+    assert labels.party(party) == text
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [
+        (Phase(kind="ivr", started=0, place="main_menu"), "in IVR main menu"),
+        (Phase(kind="ringing", started=0), "ringing"),
+        (Phase(kind="ringing", started=0, party=Party(number="0312341234")), "calling 0312341234"),
+        (Phase(kind="talking", started=0), "talking"),
+        (Phase(kind="parked", started=0, place=901, by=1), "parked on 901 by 青木 愛子"),
+        (Phase(kind="queued", started=0, party=Party(group_id=9)), "waiting for sales"),
+        (Phase(kind="conference", started=0, place="room_1"), "in conference room 1"),
+        (Phase(kind="unknown", started=0), ""),
+    ],
+)
+def test_phases(labels, phase, text):
+    assert labels.phase(phase) == text
