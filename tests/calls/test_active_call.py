@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from basix_ws_cti import Channel
-from basix_ws_cti.calls import CallRinging, CallTracker, active_call
+from basix_ws_cti.calls import CallRinging, CallTracker, active_call, active_legs
 from basix_ws_cti.mirror.changes import Added, Changed
 from basix_ws_cti.states import Calling, Ivr, Ringing
 
@@ -43,8 +43,8 @@ def read(monkeypatch):
 
         return called
 
-    for name in ("leg_of", "phase_of"):
-        monkeypatch.setattr(active_call, name, counting(getattr(active_call, name)))
+    monkeypatch.setattr(active_legs, "leg_of", counting(active_legs.leg_of))
+    monkeypatch.setattr(active_call, "phase_of", counting(active_call.phase_of))
     return counts
 
 

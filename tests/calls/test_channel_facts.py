@@ -231,6 +231,6 @@ def test_times_of_a_channel():
 def test_a_leg_of_a_channel():
     """A leg is what a channel says of itself; that it has ended is not its to say."""
     channel = Channel(uuid="a", user_id=7, direction="outbound", offer_timestamp=3)
-    leg = leg_of(channel)
+    leg = leg_of(channel, channel.hangup)
     assert (leg.uuid, leg.party, leg.offered) == ("a", Party(user_id=7), 3)
     assert (leg.answered, leg.ended, leg.hangup, leg.outcome) == (None, None, None, None)

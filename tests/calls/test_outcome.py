@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from basix_ws_cti import Channel
 from basix_ws_cti.calls import Leg, Party, Phase
 from basix_ws_cti.calls.outcome import decisive, disposition_of, leg_outcome, who_ended_it
 from basix_ws_cti.elements import Hangup
@@ -36,9 +35,8 @@ def leg(uuid, text, ended=None):
 )
 def test_how_a_leg_went(data, outcome):
     """A leg that nobody answered went by its hang-up; one that was answered was answered."""
-    fields = {"last_event": "CHANNEL_HANGUP", "last_event_data": data} if data else {}
-    assert leg_outcome(Channel(uuid="a", **fields)) == outcome
-    assert leg_outcome(Channel(uuid="a", answer_timestamp=5, **fields)) == "answered"
+    assert leg_outcome(hangup(data), answered=False) == outcome
+    assert leg_outcome(hangup(data), answered=True) == "answered"
 
 
 @pytest.mark.parametrize(

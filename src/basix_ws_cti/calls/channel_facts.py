@@ -7,7 +7,7 @@ from typing import Any
 from attrs import evolve
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo
+from basix_ws_cti.elements import Channel, EndUser, EndUsers, Hangup, OtherInfo
 from basix_ws_cti.states import (
     Bridged,
     Calling,
@@ -76,11 +76,6 @@ def other_of(channel: Channel) -> str | None:
     return str(other) if isinstance(other, str | int) and other != "" else None
 
 
-def offered(channel: Channel) -> int | None:
-    """When the channel was offered; ``None``: it does not say."""
-    return _moment(channel.offer_timestamp)
-
-
 def calls_outside(channel: Channel) -> bool:
     """Whether a channel is, or is about to be, somebody's outside."""
     state = channel.state
@@ -118,11 +113,12 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
                 if partner is not channel and party.whoscall is None and heard is not None:
                     party = evolve(party, whoscall=heard)
         case Calling(target_type="group", group_id=group_id):
-            kind, party = "queued", Party(group_id=group_id)
+            kind, party = "queued", _make_party(None, group_id, None, None, None, None)
         case Calling(user_id=user_id, address=address):
-            kind, party = "ringing", Party(user_id=user_id, number=address)
+            kind = "ringing"
+            party = _make_party(user_id, None, address, None, None, None)
         case CallingSipTermination(url=url):
-            kind, party = "ringing", Party(number=url)
+            kind, party = "ringing", _make_party(None, None, url, None, None, None)
         case Ringing():
             kind, party = "ringing", party_of(channel)
         case Ivr(ivr_id=place):
@@ -132,9 +128,9 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
         case Park(slot=place, parker_id=by):
             kind = "parked"
         case Voicemail(target_type="group", target_id=group_id, target_name=place):
-            kind, party = "voicemail", Party(group_id=group_id)
+            kind, party = "voicemail", _make_party(None, group_id, None, None, None, None)
         case Voicemail(target_id=user_id, target_name=place):
-            kind, party = "voicemail", Party(user_id=user_id)
+            kind, party = "voicemail", _make_party(user_id, None, None, None, None, None)
         case Conference(room_id=place):
             kind = "conference"
         case SystemOperation(operation=place):
@@ -151,16 +147,26 @@ def until(phase: Phase, ended: int) -> Phase:
     return _make_phase(phase.kind, phase.started, ended, phase.party, phase.place, phase.by)
 
 
-def leg_of(channel: Channel, ended: int | None = None, outcome: Disposition | None = None) -> Leg:
-    """A channel as a leg of its call, as far as it has come."""
+def leg_of(
+    channel: Channel,
+    hangup: Hangup | None,
+    ended: int | None = None,
+    outcome: Disposition | None = None,
+) -> Leg:
+    """Return a channel as a leg of its call.
+
+    ``hangup`` is ``channel.hangup``, which the caller passes because it is parsed each time it
+    is read. ``ended`` and ``outcome`` are ``None`` while the leg lives.
+    """
+    offered, answered = channel.offer_timestamp, channel.answer_timestamp
     return _make_leg(
         uuid_of(channel),
         party_of(channel),
         channel.direction,
-        offered(channel),
-        _moment(channel.answer_timestamp),
+        offered if isinstance(offered, int) else None,
+        answered if isinstance(answered, int) else None,
         ended,
-        channel.hangup,
+        hangup,
         outcome,
     )
 
@@ -176,17 +182,12 @@ def is_second(channel: Channel) -> bool:
     if isinstance(channel.state, Ringing):
         return channel.direction == "outbound"
     before = getattr(channel.other_info, "offer_timestamp", None)
-    own = offered(channel)
-    if not isinstance(before, int) or own is None:
+    own = channel.offer_timestamp
+    if not isinstance(before, int) or not isinstance(own, int):
         return False
     if before == own:
         return not _dials(channel) and channel.other_info.direction == "inbound"
     return before < own
-
-
-def _moment(value: object) -> int | None:
-    """Microseconds, as they were sent; ``None`` for anything else."""
-    return value if isinstance(value, int) else None
 
 
 def _dials(channel: Channel) -> bool:

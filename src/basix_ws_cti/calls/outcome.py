@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from basix_ws_cti.elements import Channel, Hangup
+from basix_ws_cti.elements import Hangup
 
 from .model import Disposition, Leg, Phase, Side, Where
 
@@ -27,11 +27,10 @@ _AT_ONCE = 100_000
 _SERVICES = frozenset({"conference", "other"})
 
 
-def leg_outcome(channel: Channel) -> Disposition:
-    """How a leg that ended went for the party at its end."""
-    if channel.answer_timestamp is not None:
+def leg_outcome(hangup: Hangup | None, *, answered: bool) -> Disposition:
+    """Return how an ended leg went for its party."""
+    if answered:
         return "answered"
-    hangup = channel.hangup
     if hangup is None:
         return "unknown"
     if hangup.disposition == "recv_cancel":

@@ -768,7 +768,7 @@ class Client(NotPicklable):
             if time_slice.expired():
                 await time_slice.yield_to_loop()
         if tracker is not None:
-            for events in tracker.steps(legs):
+            for events in tracker.apply_stepwise(legs):
                 if events:
                     call_publisher = self._dispatcher.call_publisher()
                     news.extend(partial(call_publisher, event) for event in events)
