@@ -10,7 +10,7 @@ from typing import Any
 from attrs import Factory, define, evolve, field, frozen
 
 from basix_ws_cti.calls import Call, CallEnded, CallEvent, Party, Phase, QueueStats
-from basix_ws_cti.calls.channel_facts import party_behind, party_of
+from basix_ws_cti.calls.channel_facts import other_party, own_party
 from basix_ws_cti.cli.output import harmless
 from basix_ws_cti.elements import AnyChannel, Channel, User
 from basix_ws_cti.mirror.changes import Lagged
@@ -267,7 +267,7 @@ def user_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
                 _text(doing + more, style),
                 _time(now - _since(own[0], now), style),
             )
-            others = [word for leg in own for word in _about(labels, party_behind(leg))]
+            others = [word for leg in own for word in _about(labels, other_party(leg))]
             call = call_of.get(str(own[0].key))
             busy.append(Row(repr(key), cells, (*about, *others), call))
         else:
@@ -293,7 +293,7 @@ def parked_rows(calls: Mapping[str, Call], labels: Labels, now: int) -> Iterator
         if not isinstance(state, Park):
             continue
         known = labels.mirror.channels.get(str(channel.key))
-        who = labels.party(party_of(known)) if known is not None else labels.element(channel)
+        who = labels.party(own_party(known)) if known is not None else labels.element(channel)
         by = labels.user(state.parker_id) if state.parker_id is not None else ""
         rows.append(
             Row(
@@ -407,7 +407,7 @@ def _words_of(user: User) -> tuple[str, ...]:
 
 def _doing(leg: Channel, labels: Labels) -> tuple[str, str]:
     """What a user does on a leg of theirs, and its colour."""
-    other = party_behind(leg)
+    other = other_party(leg)
     who = labels.party(evolve(other, number=None) if other.name else other)
     match leg.state:
         case Ringing():

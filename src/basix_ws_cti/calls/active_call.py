@@ -59,7 +59,14 @@ from basix_ws_cti.elements import Channel, Hangup
 
 from .active_legs import ActiveLeg, ActiveLegs
 from .call_parties import CallParties
-from .channel_facts import latest_of, leg_of, phase_of, since, until, uuid_of
+from .channel_facts import (
+    channel_uuid,
+    end_phase,
+    last_known_alive,
+    leg_of,
+    phase_of,
+    state_entered,
+)
 from .events import (
     CallAnswered,
     CallEnded,
@@ -110,7 +117,7 @@ class ActiveCall:
         ``synthetic``: a comparison of snapshots found the leg, so that what it did before it
         entered its present state is unknown.
         """
-        entered = since(leg.channel)
+        entered = state_entered(leg.channel)
         # A zero as time of the offer means the same as no time.
         started = leg.leg.offered or entered or 0
         self.started = started
@@ -166,7 +173,7 @@ class ActiveCall:
         time of hang-up, the leg ended at ``gap_started``, or without a gap at the last time at
         which it is known to have lived.
         """
-        uuid = uuid_of(channel)
+        uuid = channel_uuid(channel)
         was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
         hangup = channel.hangup
         unseen = synthetic and hangup is None
@@ -174,7 +181,7 @@ class ActiveCall:
         if not isinstance(ended, int):
             ended = gap_started
         if ended is None:
-            ended = latest_of(self.legs.living[uuid].channel)
+            ended = last_known_alive(self.legs.living[uuid].channel)
         outcome: Disposition = "unknown"
         if not unseen:
             outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
@@ -206,7 +213,7 @@ class ActiveCall:
             CallEnded(
                 evolve(
                     call,
-                    phases=(*call.phases[:-1], until(current, ended)),
+                    phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
                     disposition="answered",
                     joined=self.id,
@@ -268,7 +275,7 @@ class ActiveCall:
         if lead is self.lead and current.kind != "talking":
             return []
         self.lead = lead
-        entered = since(lead.channel)
+        entered = state_entered(lead.channel)
         if entered is None:
             entered = current.started
         phase = self._phase_of(lead, max(entered, not_before))

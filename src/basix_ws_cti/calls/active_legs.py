@@ -10,7 +10,7 @@ from attrs import Factory, define
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.states import Bridged, Ringing
 
-from .channel_facts import calls_outside, heard_of, leg_of, other_of
+from .channel_facts import has_external_callee, leg_of, other_leg_uuid, other_whoscall
 from .model import Leg
 
 # Ended legs kept per call. A queue that rings the same phones for hours produces thousands.
@@ -43,9 +43,9 @@ class ActiveLeg:
             channel,
             leg,
             leg.uuid,
-            other_of(channel),
-            calls_outside(channel),
-            heard_of(channel),
+            other_leg_uuid(channel),
+            has_external_callee(channel),
+            other_whoscall(channel),
             isinstance(channel.state, Ringing),
             isinstance(channel.state, Bridged),
         )

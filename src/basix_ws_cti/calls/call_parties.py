@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import define, evolve
 
 from .active_legs import ActiveLeg, ActiveLegs
-from .channel_facts import party_behind
-from .model import NOBODY, Direction, Party
+from .channel_facts import other_party
+from .model import UNKNOWN_PARTY, Direction, Party
 
 
 @define(eq=False)
@@ -20,7 +20,7 @@ class CallParties:
       has an external callee; it never returns to internal.
     """
 
-    caller: Party = NOBODY
+    caller: Party = UNKNOWN_PARTY
     called_number: str | None = None
     direction: Direction = "internal"
 
@@ -33,7 +33,7 @@ class CallParties:
             self.called_number = first.channel.called_number
             is_inbound = first.channel.peer_location == "external"
         elif not legs.first_has_ended:
-            self.caller = party_behind(lead.channel)
+            self.caller = other_party(lead.channel)
             self.called_number = lead.channel.called_number
             is_inbound = self.caller.user_id is None
         else:

@@ -56,7 +56,7 @@ class Party:
     whoscall: str | None = None
 
 
-NOBODY = Party()
+UNKNOWN_PARTY = Party()
 
 
 @frozen(kw_only=True)
@@ -70,7 +70,7 @@ class Phase:
     kind: PhaseKind
     started: int
     ended: int | None = None
-    party: Party = NOBODY
+    party: Party = UNKNOWN_PARTY
     place: str | int | None = None
     by: int | None = None
 

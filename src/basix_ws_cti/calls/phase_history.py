@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import Factory, define, evolve
 
-from .channel_facts import until
+from .channel_facts import end_phase
 from .model import Party, Phase
 
 # Phases kept per call. Beyond this limit the oldest two are merged into one unknown phase.
@@ -58,5 +58,5 @@ class PhaseHistory:
 
     def close(self, ended: int) -> Phase:
         """End the current phase and return it."""
-        self.current = closed = until(self.current, ended)
+        self.current = closed = end_phase(self.current, ended)
         return closed

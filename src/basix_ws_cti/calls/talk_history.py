@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import Factory, define
 
 from .active_legs import ActiveLeg
-from .model import NOBODY, Party, Phase
+from .model import UNKNOWN_PARTY, Party, Phase
 
 
 @define(eq=False)
@@ -32,7 +32,9 @@ class TalkHistory:
         That party transferred the call.
         """
         here = {lead.uuid, lead.other_uuid}
-        return next((self.talkers[uuid] for uuid in self.talkers if uuid not in here), NOBODY)
+        return next(
+            (self.talkers[uuid] for uuid in self.talkers if uuid not in here), UNKNOWN_PARTY
+        )
 
     def record(self, lead: ActiveLeg, other_party: Party, phase: Phase) -> None:
         """Record a talking phase between the lead leg and ``other_party``.

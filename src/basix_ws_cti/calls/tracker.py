@@ -31,7 +31,7 @@ from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 from .active_call import ActiveCall
 from .active_legs import ActiveLeg
 from .call_index import CallIndex
-from .channel_facts import is_second, since, uuid_of
+from .channel_facts import channel_uuid, is_b_leg, state_entered
 from .events import CallEvent
 from .model import Call
 
@@ -122,7 +122,7 @@ class CallTracker:
             events = call.update_leg(leg, synthetic=synthetic)
         else:
             call, younger = sorted((call, named_call), key=lambda one: (one.started, one.id))
-            events = call.absorb(younger, since(leg.channel) or 0)
+            events = call.absorb(younger, state_entered(leg.channel) or 0)
             index.replace(younger, call)
             events += call.update_leg(leg, synthetic=synthetic)
         if own_call is None:
@@ -144,13 +144,13 @@ class CallTracker:
         return self._index.find_parked(called) if called.isdecimal() else None
 
     def _new_call(self, leg: ActiveLeg) -> ActiveCall:
-        first_uuid = (leg.other_uuid if is_second(leg.channel) else None) or leg.uuid
+        first_uuid = (leg.other_uuid if is_b_leg(leg.channel) else None) or leg.uuid
         call_id = leg.uuid if first_uuid in self._ended_unseen else first_uuid
         return ActiveCall.of(call_id, first_uuid)
 
     def _end_leg(self, channel: Channel, *, synthetic: bool) -> list[CallEvent]:
         index = self._index
-        uuid = uuid_of(channel)
+        uuid = channel_uuid(channel)
         call = index.find(uuid)
         if call is None or uuid not in call.legs.living:
             return []
