@@ -730,8 +730,8 @@ def test_other_kinds_and_nameless_ones_are_no_calls():
     assert len(tracker.calls) == 0
 
 
-def test_in_steps():
-    """Taken in a step at a time, changes mean the same: a list of events for each."""
+def test_apply_stepwise():
+    """``apply_stepwise`` yields one list per change: together, the events of ``apply``."""
     lines = [channel(name, state=Ivr(ts=number)) for number, name in enumerate("abc")]
     changes = [Added("channel", line) for line in lines]
     changes += [Gap(_moment(0), _moment(0), None), Removed("channel", lines[1])]

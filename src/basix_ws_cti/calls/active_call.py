@@ -1,8 +1,9 @@
 """State machine of one active call: pure, without I/O and without a clock.
 
 The PBX reports legs (channels), not calls. ``ActiveCall`` holds the legs that belong together
-and infers from their states what the call does. It changes through four transitions only. Each
-of them changes no other object and returns the call events that follow from it:
+and infers from their states what the call does. Apart from ``mark_incomplete``, it changes
+through four transitions only. Each of them changes no other call and returns the call events
+that follow from it:
 
 ``start(leg)``
     The first event of the call that the feed shows.
@@ -13,7 +14,9 @@ of them changes no other object and returns the call events that follow from it:
 ``absorb(other)``
     A leg of this call was bridged to a leg of another call: the two calls become one.
 
-``CallTracker`` decides which call a leg belongs to and calls the transitions.
+``CallTracker`` decides which call a leg belongs to and calls the transitions. Parts of the state
+have classes of their own: ``ActiveLegs``, ``PhaseHistory``, ``TalkHistory`` (the pair that talks,
+the answer, transfers) and ``CallParties`` (caller, dialled number, direction).
 
 Invariants:
 
@@ -27,7 +30,7 @@ Invariants:
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
   feed showed a leg late, or had a gap, or the phases were truncated.
 
-Inferences from a new phase (``_event_for``), first match counts:
+Events of a new phase (``_phase_began``); the first match counts:
 
 ==================  ============================================  ===================
 previous phase      new phase                                     event
@@ -40,12 +43,18 @@ any but conference  talking                                       ``CallAnswered
 any                 any                                           ``CallUpdated``
 ==================  ============================================  ===================
 
+Further inferences:
+
+- The call is answered when the first talk begins. A talk that a later event shows to be with
+  another party than named at first corrects ``answered_by``.
 - The source of a transfer is the party of the previous talk that is not connected any more.
 - ``CallAnswered.waited`` counts from the start of the call, or from the last transfer or recall
   from a park slot.
-- When the lead leg ends, the phase changes only if the new lead leg says something about the
-  call. A ringing leg does not, because it stops ringing in a moment; nor does a pending pickup;
-  nor a leg whose partner just ended, because it is about to be transferred or to end.
+- When the lead leg ends, the phase changes only if the state of the new lead leg describes the
+  call. It does not if that leg rings (it stops ringing in a moment), is a pending pickup, or has
+  just lost its partner (it is about to be transferred or to end).
+- The call ends when no leg is left but pending pickups. ``outcome`` explains which leg's hang-up
+  decides, which side ended the call, and how it went.
 """
 
 from __future__ import annotations
@@ -78,8 +87,8 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import Call, Disposition, Leg, Party, Phase, Side, Where
-from .outcome import decisive, disposition_of, leg_outcome, who_ended_it
+from .model import AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
+from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
 
@@ -93,14 +102,16 @@ class ActiveCall:
     id: str
     legs: ActiveLegs
     started: int = 0
-    """Time at which the call began, in microseconds since the epoch."""
+    """Start of the call, in microseconds since the epoch."""
     complete: bool = True
+    """False once something of the call may have been missed."""
     is_over: bool = False
+    """True once the last leg has ended. No transition may follow."""
     phases: PhaseHistory = field(init=False)
     parties: CallParties = Factory(CallParties)
     talk: TalkHistory = Factory(TalkHistory)
     lead: ActiveLeg = field(init=False)
-    """The lead leg in the state in which the current phase was last derived from it."""
+    """The lead leg, in the state from which the current phase was derived last."""
     phase_lead_uuid: str = ""
     """Uuid of the leg that was the lead leg when the current phase began."""
 
@@ -114,12 +125,12 @@ class ActiveCall:
     def start(self, leg: ActiveLeg, *, synthetic: bool = False) -> list[CallEvent]:
         """Start the call with its first known leg.
 
-        ``synthetic``: a comparison of snapshots found the leg, so that what it did before it
-        entered its present state is unknown.
+        ``synthetic``: a comparison of snapshots found the leg. Its activity before it entered
+        its present state is unknown.
         """
         entered = state_entered(leg.channel)
         # A zero as time of the offer means the same as no time.
-        started = leg.leg.offered or entered or 0
+        started = leg.snapshot.offered or entered or 0
         self.started = started
         self.complete = not synthetic
         self.legs.put(leg)
@@ -136,7 +147,7 @@ class ActiveCall:
         events: list[CallEvent] = [CallStarted(self.snapshot())]
         self._record_talk()
         if leg.is_ringing:
-            events.append(CallRinging(self.snapshot(), leg.leg.party))
+            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
         return events
 
     def update_leg(
@@ -150,7 +161,7 @@ class ActiveCall:
         self.legs.put(leg, is_pickup=is_pickup)
         if synthetic:
             self.complete = False
-        offered = leg.leg.offered
+        offered = leg.snapshot.offered
         # The first leg may be shown after a leg that was created for it.
         if leg.uuid == self.legs.first_uuid and offered and offered < self.started:
             self.started = offered
@@ -159,7 +170,7 @@ class ActiveCall:
         parties_changed = self.parties.update(self.legs, lead)
         events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
-            events.append(CallRinging(self.snapshot(), leg.leg.party))
+            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
         if parties_changed and not events:
             events.append(CallUpdated(self.snapshot()))
         return events
@@ -169,9 +180,9 @@ class ActiveCall:
     ) -> list[CallEvent]:
         """End a living leg, given the last state of its channel.
 
-        ``synthetic``: a comparison of snapshots found the leg gone. If the channel has no
-        time of hang-up, the leg ended at ``gap_started``, or without a gap at the last time at
-        which it is known to have lived.
+        ``synthetic``: a comparison of snapshots found that the leg is gone. If the channel has no
+        time of hang-up, the leg is taken to have ended at ``gap_started``, or, without a gap, at
+        the last time at which it is known to have lived (microseconds since the epoch).
         """
         uuid = channel_uuid(channel)
         was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
@@ -201,8 +212,8 @@ class ActiveCall:
     def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
         """Take over the legs of a call that becomes part of this one at ``at``.
 
-        The event says that the other call ended, as answered. The other call must not be
-        used afterwards.
+        Return the event that the other call ended, as answered. The other call must not be
+        used afterwards. ``at`` is in microseconds since the epoch.
         """
         call = other.snapshot()
         current = other.phases.current
@@ -229,7 +240,9 @@ class ActiveCall:
 
     def snapshot(self) -> Call:
         """Return the call as it is now."""
-        return self._snapshot((*self.legs.ended, *[leg.leg for leg in self.legs.living.values()]))
+        return self._snapshot(
+            (*self.legs.ended, *[leg.snapshot for leg in self.legs.living.values()])
+        )
 
     def _snapshot(
         self,
@@ -237,7 +250,7 @@ class ActiveCall:
         *,
         ended: int | None = None,
         disposition: Disposition | None = None,
-        abandoned_in: Where | None = None,
+        abandoned_in: AbandonedIn | None = None,
         ended_by: Side | None = None,
         hangup: Hangup | None = None,
     ) -> Call:
@@ -291,7 +304,7 @@ class ActiveCall:
         self.legs.ended_in_phase.clear()
         source = self.talk.party_left_behind(lead)
         self._record_talk()
-        return [self._event_for(ended, phases.current, source)]
+        return [self._phase_began(ended, phases.current, source)]
 
     def _phase_of(self, lead: ActiveLeg, started: int) -> Phase:
         """Return the phase that the lead leg's state means for the call."""
@@ -312,13 +325,14 @@ class ActiveCall:
         return same_party or phase.started <= current.started
 
     def _record_talk(self) -> None:
+        """Record who talks, if the current phase is a talk."""
         phase, lead = self.phases.current, self.lead
         if phase.kind == "talking":
             with_caller = lead.other_uuid == self.legs.first_uuid
             self.talk.record(lead, self.parties.caller if with_caller else phase.party, phase)
 
-    def _event_for(self, ended: Phase, phase: Phase, source: Party) -> CallEvent:
-        """Return the event for a phase that follows another (see the module's table)."""
+    def _phase_began(self, ended: Phase, phase: Phase, source: Party) -> CallEvent:
+        """Record a transfer or recall; return the event, by the table in the module docstring."""
         talk = self.talk
         if phase.kind == "parked":
             return CallParked(self.snapshot(), phase.place, phase.by)
@@ -330,7 +344,7 @@ class ActiveCall:
         if phase.kind == "talking" and ended.kind != "conference":
             requested = self.started if talk.requested_again is None else talk.requested_again
             return CallAnswered(self.snapshot(), phase.party, phase.started - requested)
-        if ended.kind == "parked":  # in most cases a recall: the phone of the parker rings
+        if ended.kind == "parked":  # usually a recall: the phone of the user who parked it rings
             talk.requested_again = phase.started
         return CallUpdated(self.snapshot())
 
@@ -339,18 +353,18 @@ class ActiveCall:
     def _finish(self, ended: int, *, unseen: bool) -> CallEnded:
         """End the call. Living legs are pending pickups and are no part of it any more.
 
-        ``unseen``: a comparison of snapshots found the last leg gone, so that nobody knows how
-        the call ended.
+        ``unseen``: a comparison of snapshots found that the last leg is gone. How the call
+        ended is unknown.
         """
         self.is_over = True
         last = self.phases.close(max(ended, self.phases.current.started))
         legs = self.legs.ended_in_phase
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
-        leg = None if unseen else decisive(last, legs, self.phase_lead_uuid)
+        leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
         hangup = None if leg is None else leg.hangup
         by_caller = leg is not None and leg.uuid == self.legs.first_uuid
-        ended_by = who_ended_it(last, hangup, by_caller=by_caller, alone=len(legs) == 1)
+        ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
         disposition, abandoned_in = disposition_of(self.phases.as_tuple(), hangup, ended_by)
         call = self._snapshot(
             tuple(self.legs.ended),

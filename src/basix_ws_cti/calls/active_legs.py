@@ -22,18 +22,23 @@ MAX_ENDED_LEGS = 200
 class ActiveLeg:
     """One state of a living leg: its channel and the facts derived from it.
 
-    The facts are derived once per channel event, because one event of a call reads those of
-    all its legs.
+    The facts are derived once per event of this leg, because each event of the call reads the
+    facts of all its legs. ``channel_facts`` explains them.
     """
 
     channel: Channel
-    leg: Leg  # the leg as it appears in `Call.legs`
+    snapshot: Leg
+    """The leg as it appears in ``Call.legs``."""
     uuid: str
-    other_uuid: str | None  # uuid of the leg at the other end
+    other_uuid: str | None
+    """Uuid of the leg at the other end; ``None`` if the channel names none."""
     has_external_callee: bool
-    other_whoscall: str | None  # caller directory entry of the party at the other end
+    other_whoscall: str | None
+    """Caller directory entry of the party at the other end."""
     is_ringing: bool
-    is_bridged: bool  # connected to another leg
+    """True if the leg is a phone that rings."""
+    is_bridged: bool
+    """True if the leg is connected to another leg."""
 
     @classmethod
     def of(cls, channel: Channel) -> Self:
@@ -78,7 +83,7 @@ class ActiveLegs:
 
     @property
     def only_pickups_left(self) -> bool:
-        """True if no leg lives that belongs to the call in its own right."""
+        """True if every living leg, if any, is a pending pickup."""
         return self.living.keys() <= self.pending_pickups
 
     def put(self, leg: ActiveLeg, *, is_pickup: bool = False) -> None:
@@ -118,6 +123,6 @@ class ActiveLegs:
 
         def rank(leg: ActiveLeg) -> tuple[bool, bool, int]:
             is_waiting = leg.is_ringing or leg.uuid in self.pending_pickups
-            return is_waiting, leg.uuid not in talkers, leg.leg.offered or 0
+            return is_waiting, leg.uuid not in talkers, leg.snapshot.offered or 0
 
         return min(self.living.values(), key=rank)

@@ -9,10 +9,11 @@ from .model import Call
 
 
 class CallIndex:
-    """Finds the active call that a leg belongs to.
+    """Look-up of the active call that a leg belongs to.
 
-    A call is found by the uuid of each of its living legs, of its first leg, and of each leg
-    that one of its legs named as its other end, even if the feed has not shown that leg yet.
+    A call is found by the slot on which it is parked, and by the uuids of its living legs, of
+    its first leg, and of all legs that its legs named as their other end, even if the feed has
+    not shown them yet.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,7 @@ class CallIndex:
         # Calls that are parked, by call id, in the order in which they were parked.
         self._parked: dict[str, ActiveCall] = {}
         self.snapshots: Mapping[str, Call] = _Snapshots(self._calls)
+        """Snapshots of the calls by id: a read-only mapping that shows the current state."""
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -32,45 +34,45 @@ class CallIndex:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing is kept at all, of any call."""
+        """True if the index holds no call and no uuid."""
         return not (self._calls or self._by_uuid or self._uuids or self._parked)
 
     def find(self, uuid: str | None) -> ActiveCall | None:
-        """Return the call that a uuid leads to."""
+        """Return the call that a uuid leads to; ``None`` if it leads to no call."""
         return None if uuid is None else self._by_uuid.get(uuid)
 
     def find_parked(self, slot: str) -> ActiveCall | None:
-        """Return the call that is parked on a slot."""
+        """Return the call that is parked on a slot; ``None`` if the slot is free."""
         for call in self._parked.values():
             if str(call.phases.current.place) == slot:
                 return call
         return None
 
     def add(self, call: ActiveCall) -> None:
-        """Add a call, which its first leg's uuid leads to."""
+        """Add a call. The uuid of its first leg leads to it."""
         self._calls[call.id] = call
         self._uuids[call] = set()
         self.link(call.legs.first_uuid, call)
 
     def link(self, uuid: str, call: ActiveCall) -> None:
-        """Let a uuid lead to a call."""
+        """Make a uuid lead to a call."""
         self._by_uuid[uuid] = call
         self._uuids[call].add(uuid)
 
     def unlink(self, uuid: str, call: ActiveCall) -> None:
-        """Let a uuid of a call lead to no call any more."""
+        """Remove one of the uuids that lead to a call."""
         self._uuids[call].discard(uuid)
         self._by_uuid.pop(uuid, None)
 
     def update_parked(self, call: ActiveCall) -> None:
-        """Note if a call is parked; to be called after each event of the call."""
+        """Record if a call is parked now. Must be called after each event of the call."""
         if call.phases.current.kind == "parked":
             self._parked[call.id] = call
         else:
             self._parked.pop(call.id, None)
 
     def replace(self, call: ActiveCall, successor: ActiveCall) -> None:
-        """Remove a call and let its uuids lead to the call that absorbed it."""
+        """Remove a call and make its uuids lead to the call that absorbed it."""
         for uuid in self._remove(call):
             self.link(uuid, successor)
 

@@ -29,7 +29,7 @@ class CallParties:
         first = legs.first
         before = (self.caller, self.called_number, self.direction)
         if first is not None:
-            self.caller = self._with_whoscall(first.leg.party, legs)
+            self.caller = self._with_whoscall(first.snapshot.party, legs)
             self.called_number = first.channel.called_number
             is_inbound = first.channel.peer_location == "external"
         elif not legs.first_has_ended:

@@ -1,4 +1,4 @@
-"""Who talks to whom in an active call, when it was answered and how often transferred."""
+"""The talks of an active call: the pair that talks, the first answer and transfers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from .model import UNKNOWN_PARTY, Party, Phase
 
 @define(eq=False)
 class TalkHistory:
-    """The pair of legs that talk or talked last, the first answer, and transfers."""
+    """The two legs that talk or talked last, the first answer and the transfers of a call."""
 
     talkers: dict[str | None, Party] = Factory(dict)
     """The two parties of the current or last talk, by the uuids of their legs, lead leg first."""
     answered: int | None = None
     """Start of the first talk, in microseconds since the epoch; ``None`` before it."""
     answered_by: Party | None = None
+    """The party of the first talk."""
     transfers: int = 0
+    """Number of transfers so far."""
     requested_again: int | None = None
-    """Time at which the call last began to wait for another party, after a transfer or a time
-    on a park slot, in microseconds since the epoch; ``None``: only when it started."""
+    """Time of the last transfer or recall from a park slot, in microseconds since the epoch:
+    since then the call waits, or waited, for its next party. ``None``: neither happened."""
 
     def is_between(self, lead: ActiveLeg) -> bool:
         """Return True if the lead leg and its other end are the pair that talked last."""
@@ -43,7 +45,7 @@ class TalkHistory:
         better and then replaces ``answered_by``.
         """
         before = self.talkers.keys()
-        self.talkers = {lead.uuid: lead.leg.party, lead.other_uuid: other_party}
+        self.talkers = {lead.uuid: lead.snapshot.party, lead.other_uuid: other_party}
         is_same_talk = not self.transfers and before == self.talkers.keys()
         if self.answered is None or (is_same_talk and self.answered == phase.started):
             self.answered, self.answered_by = phase.started, phase.party

@@ -1,4 +1,4 @@
-"""CallTracker: turns the changes of a mirror's channels into call events.
+"""Tracker that turns the changes of a mirror's channels into call events.
 
 The tracker is pure: no I/O and no clock; all times are the PBX's. It decides which call a leg
 belongs to and routes the leg to that ``ActiveCall``, whose module explains what a call infers
@@ -35,8 +35,8 @@ from .channel_facts import channel_uuid, is_b_leg, state_entered
 from .events import CallEvent
 from .model import Call
 
-# Ended calls remembered because the feed never showed their first leg. Their ids must not be
-# used again, though the PBX may still create legs for that first leg.
+# Ended calls remembered because the feed never showed their first leg. The PBX may still create
+# legs for that first leg; their call must not get the same id again. The limit bounds memory.
 MAX_ENDED_UNSEEN = 1000
 
 # A user dials this prefix and a leg's uuid to pick up the call that rings on that leg.
@@ -44,7 +44,7 @@ _PICKUP = "pickup_uuid."
 
 
 class CallTracker:
-    """Follows calls: turns the changes of channels into call events.
+    """Tracker of active calls: channel changes in, call events out.
 
     ``channels`` are the channels that exist already; the calls they form cause no events.
     Pass all changes of one mirror to ``apply``, in their order and without omission. With a
@@ -53,6 +53,7 @@ class CallTracker:
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
         self._index = CallIndex()
+        # Ids of ended calls whose first leg was never shown, oldest first.
         self._ended_unseen: dict[str, None] = {}
         # Start of the gap in the feed that the next synthetic changes bridge, in microseconds.
         self._gap_started: int | None = None
@@ -104,7 +105,7 @@ class CallTracker:
         return self._update_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
 
     def _update_leg(self, leg: ActiveLeg, *, synthetic: bool) -> list[CallEvent]:
-        """Route a new or changed leg to its call (the module docstring has the rules)."""
+        """Route a new or changed leg to its call, by the rules in the module docstring."""
         index = self._index
         own_call = index.find(leg.uuid)
         named_call = index.find(leg.other_uuid)
@@ -129,7 +130,7 @@ class CallTracker:
             index.link(leg.uuid, call)
         if named_call is None and leg.other_uuid is not None:
             index.link(leg.other_uuid, call)
-        if events:  # there is an event whenever a call is parked or retrieved
+        if events:  # a call that is parked, or leaves its slot, always has an event
             index.update_parked(call)
         return events
 
@@ -144,11 +145,13 @@ class CallTracker:
         return self._index.find_parked(called) if called.isdecimal() else None
 
     def _new_call(self, leg: ActiveLeg) -> ActiveCall:
+        """Create the call of a leg that belongs to no call (rule 4)."""
         first_uuid = (leg.other_uuid if is_b_leg(leg.channel) else None) or leg.uuid
         call_id = leg.uuid if first_uuid in self._ended_unseen else first_uuid
         return ActiveCall.of(call_id, first_uuid)
 
     def _end_leg(self, channel: Channel, *, synthetic: bool) -> list[CallEvent]:
+        """End a leg; if its call ends with it, start new calls for the pending pickups."""
         index = self._index
         uuid = channel_uuid(channel)
         call = index.find(uuid)
@@ -190,6 +193,7 @@ def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
 
 
 def _order(item: Change | Gap) -> tuple[int, int]:
+    """Return the sort key of a synthetic change."""
     match item:
         case Gap():
             return 0, 0
