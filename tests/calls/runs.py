@@ -212,8 +212,7 @@ def wind_up(pbx, watchers, chance):
         watcher.check()
         assert set(watcher.started) == set(watcher.ended)
         assert not watcher.tracker.calls
-        assert not watcher.tracker._live
-        assert not watcher.tracker._call_of
+        assert watcher.tracker._index.is_empty
     assert not pbx.ledger._call_of
 
 

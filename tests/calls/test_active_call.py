@@ -1,4 +1,4 @@
-"""What a call that goes on reads of its legs, and how often."""
+"""Reading of channels by active calls: each leg once per event of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from basix_ws_cti import Channel
-from basix_ws_cti.calls import CallRinging, CallTracker, active_call
+from basix_ws_cti.calls import CallRinging, CallTracker, active_call, active_legs
 from basix_ws_cti.mirror.changes import Added, Changed
 from basix_ws_cti.states import Calling, Ivr, Ringing
 
@@ -33,7 +33,7 @@ def telephone(number):
 
 @pytest.fixture
 def read(monkeypatch):
-    """How often a channel is read as a leg, by its uuid, and what a line does."""
+    """Number of calls of ``leg_of`` and ``phase_of``, by name and uuid of the channel."""
     counts = Counter()
 
     def counting(function):
@@ -43,13 +43,13 @@ def read(monkeypatch):
 
         return called
 
-    for name in ("leg_of", "phase_of"):
-        monkeypatch.setattr(active_call, name, counting(getattr(active_call, name)))
+    monkeypatch.setattr(active_legs, "leg_of", counting(active_legs.leg_of))
+    monkeypatch.setattr(active_call, "phase_of", counting(active_call.phase_of))
     return counts
 
 
 def test_each_leg_is_read_once(read):
-    """However many telephones ring for a call, each change reads the one leg that it is of."""
+    """A change reads its own leg only, however many phones ring for the call."""
     tracker = CallTracker([LINE])
     events = tracker.apply([Added("channel", telephone(number)) for number in range(20)])
     assert [type(event) for event in events] == [CallRinging] * 20
@@ -64,8 +64,8 @@ def test_each_leg_is_read_once(read):
     assert read.total() == 20 + 4
 
 
-def test_pictures_share_the_legs_that_are_the_same():
-    """Of a leg that is as it was, each picture of its call holds the same."""
+def test_snapshots_share_unchanged_legs():
+    """Two snapshots of a call hold the same object for a leg that did not change."""
     tracker = CallTracker([LINE])
     first, second = tracker.apply([Added("channel", telephone(number)) for number in range(2)])
     assert first.call.legs[0] is second.call.legs[0]

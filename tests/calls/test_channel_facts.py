@@ -1,4 +1,4 @@
-"""What one channel tells of its call."""
+"""Facts that a single channel states about its call."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import pytest
 from basix_ws_cti import Channel
 from basix_ws_cti.calls import Party, Phase
 from basix_ws_cti.calls.channel_facts import (
-    calls_outside,
-    heard_of,
-    is_second,
-    latest_of,
+    has_external_callee,
+    is_b_leg,
+    last_known_alive,
     leg_of,
-    party_behind,
-    party_of,
+    other_party,
+    other_whoscall,
+    own_party,
     phase_of,
-    since,
+    state_entered,
 )
 from basix_ws_cti.elements import EndUser, EndUsers, OtherInfo
 from basix_ws_cti.states import (
@@ -80,9 +80,9 @@ def people(*items):
         ({"extra": {"whoscall": 5}}, Party()),
     ],
 )
-def test_who_is_at_the_end(fields, party):
-    """The party of a channel is its user, or the number outside, with who the CRM says it is."""
-    assert party_of(Channel(uuid="a", **fields)) == party
+def test_own_party_is_user_or_outside_number(fields, party):
+    """The own party is the user, or the number outside with its end user in the CRM."""
+    assert own_party(Channel(uuid="a", **fields)) == party
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_who_is_at_the_end(fields, party):
         ),
     ],
 )
-def test_who_is_behind(info, party):
-    """Of who is at the other end a channel knows what its other_info says."""
-    assert party_behind(Channel(uuid="a", other_info=info)) == party
+def test_other_party_comes_from_other_info(info, party):
+    """The other party is the one that ``other_info`` names."""
+    assert other_party(Channel(uuid="a", other_info=info)) == party
 
 
 @pytest.mark.parametrize(
-    ("info", "heard"),
+    ("info", "whoscall"),
     [
         (None, None),
         ("raw", None),
@@ -112,14 +112,14 @@ def test_who_is_behind(info, party):
         (OtherInfo(type="end_user", whoscall="w"), "w"),
     ],
 )
-def test_what_is_heard_of_who_is_behind(info, heard):
-    """The caller directory's word is on who is outside: the same as of the party behind."""
+def test_other_whoscall_is_that_of_an_outside_party(info, whoscall):
+    """Only an outside party has a caller directory entry: the one that ``other_party`` has."""
     leg = Channel(uuid="a", other_info=info)
-    assert heard_of(leg) == party_behind(leg).whoscall == heard
+    assert other_whoscall(leg) == other_party(leg).whoscall == whoscall
 
 
 @pytest.mark.parametrize(
-    ("fields", "outside"),
+    ("fields", "external"),
     [
         ({"peer_location": "external", "direction": "outbound"}, True),
         ({"peer_location": "external", "direction": "inbound"}, False),
@@ -129,9 +129,9 @@ def test_what_is_heard_of_who_is_behind(info, heard):
         ({"state": Calling(target_location="int")}, False),
     ],
 )
-def test_who_is_called_outside(fields, outside):
-    """A call goes outside with a leg that the PBX offers there, or is about to."""
-    assert calls_outside(Channel(uuid="a", **fields)) is outside
+def test_external_callee(fields, external):
+    """A channel that calls outside, or is about to, has an external callee."""
+    assert has_external_callee(Channel(uuid="a", **fields)) is external
 
 
 @pytest.mark.parametrize(
@@ -166,15 +166,15 @@ def test_who_is_called_outside(fields, outside):
         ("raw", {"kind": "unknown"}),
     ],
 )
-def test_what_a_line_does(state, expected):
-    """Every state of a line is a phase of its call."""
+def test_phase_of_each_state(state, expected):
+    """Every state of a channel is a phase of its call."""
     info = OtherInfo(type="user", user_id=3)
     line = Channel(uuid="a", state=state, other_info=info, called_number="6")
     assert phase_of(line, None, 5) == Phase(started=5, **expected)
 
 
-def test_whom_a_line_talks_to():
-    """The other leg says who talks there, but what the directory says of them; or the line does."""
+def test_party_of_a_talking_phase():
+    """The partner's own party talks, completed by the caller directory entry in ``other_info``."""
     info = OtherInfo(type="end_user", address="9", whoscall="w")
     line = Channel(uuid="a", state=Bridged(), other_info=info, user_id=7)
     other = Channel(uuid="b", calling_number="5", direction="inbound")
@@ -186,7 +186,7 @@ def test_whom_a_line_talks_to():
 
 
 @pytest.mark.parametrize(
-    ("fields", "second"),
+    ("fields", "expected"),
     [
         ({"state": Ringing(), "direction": "outbound"}, True),
         ({"state": Ringing(), "direction": "inbound"}, False),
@@ -212,25 +212,25 @@ def test_whom_a_line_talks_to():
         ({"offer_timestamp": "5", "other_info": OtherInfo(offer_timestamp=4)}, False),
     ],
 )
-def test_which_leg_came_second(fields, second):
-    """A leg is second that rings for another, or that was offered later, or on its behalf."""
-    assert is_second(Channel(uuid="a", **fields)) is second
+def test_b_leg(fields, expected):
+    """A B leg rings for another leg, was offered after it, or at the same time and outbound."""
+    assert is_b_leg(Channel(uuid="a", **fields)) is expected
 
 
 def test_times_of_a_channel():
-    """When a channel entered its state, and was last known to live, is what it says of it."""
-    assert since(Channel(uuid="a", state=Ringing(ts=5))) == 5
-    assert since(Channel(uuid="a", state=Ringing(ts="5"))) is None
-    assert since(Channel(uuid="a", state="raw")) is None
+    """Only integers count as times, for the state's start and for the last sign of life."""
+    assert state_entered(Channel(uuid="a", state=Ringing(ts=5))) == 5
+    assert state_entered(Channel(uuid="a", state=Ringing(ts="5"))) is None
+    assert state_entered(Channel(uuid="a", state="raw")) is None
     full = Channel(uuid="a", state=Ringing(ts=5), offer_timestamp=3, answer_timestamp=9)
-    assert latest_of(full) == 9
-    assert latest_of(Channel(uuid="a", state=Ringing(ts=5), offer_timestamp="9")) == 5
-    assert latest_of(Channel(uuid="a")) == 0
+    assert last_known_alive(full) == 9
+    assert last_known_alive(Channel(uuid="a", state=Ringing(ts=5), offer_timestamp="9")) == 5
+    assert last_known_alive(Channel(uuid="a")) == 0
 
 
-def test_a_leg_of_a_channel():
-    """A leg is what a channel says of itself; that it has ended is not its to say."""
+def test_leg_of_a_living_channel():
+    """The leg of a living channel has no end, hang-up or outcome."""
     channel = Channel(uuid="a", user_id=7, direction="outbound", offer_timestamp=3)
-    leg = leg_of(channel)
+    leg = leg_of(channel, channel.hangup)
     assert (leg.uuid, leg.party, leg.offered) == ("a", Party(user_id=7), 3)
     assert (leg.answered, leg.ended, leg.hangup, leg.outcome) == (None, None, None, None)

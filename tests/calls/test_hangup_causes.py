@@ -1,4 +1,4 @@
-"""Hangup causes: what they mean, and which SIP status a refusal carried."""
+"""Meanings of hangup causes and SIP status codes of refusals."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ STATUSES = {
 
 
 @pytest.mark.parametrize(("cause", "status"), STATUSES.items())
-def test_statuses_of_refusals(cause, status):
-    """A refusal carried the status that FreeSWITCH has for its cause, whichever way it went."""
+def test_sip_status_of_a_refusal(cause, status):
+    """A refusal has FreeSWITCH's status code for its cause, in both directions."""
     assert sip_status(Hangup("send_refuse", cause)) == status
     assert sip_status(Hangup("recv_refuse", cause)) == status
 
 
 @pytest.mark.parametrize("cause", ["NORMAL_CLEARING", "LOSE_RACE", "BRAND_NEW"])
-def test_a_refusal_for_any_other_cause_is_480(cause):
-    """A cause that has no status of its own goes out as 480."""
+def test_sip_status_of_any_other_cause_is_480(cause):
+    """FreeSWITCH sends 480 for a cause without a status code."""
     assert sip_status(Hangup("send_refuse", cause)) == 480
 
 
@@ -59,18 +59,18 @@ def test_a_refusal_for_any_other_cause_is_480(cause):
     "disposition", ["send_bye", "recv_bye", "send_cancel", "recv_cancel", "refuse_bye", ""]
 )
 def test_only_refusals_have_a_status(disposition):
-    """What is no refusal carried no status, whatever the cause."""
+    """A leg that was not refused has no status code, whatever the cause."""
     assert sip_status(Hangup(disposition, "USER_BUSY")) is None
 
 
-def test_nothing_known_has_no_status():
-    """Without a hang-up, or without a cause, there is no status."""
+def test_no_status_without_a_cause():
+    """Without a hang-up, or without a cause, there is no status code."""
     assert sip_status(None) is None
     assert sip_status(Hangup("send_refuse", None)) is None
 
 
 def test_every_cause_has_a_meaning():
-    """Each cause of the table has a text of its own sort, and a status that is one."""
+    """Each cause has a one-line text without a full stop, and a valid status code."""
     assert STATUSES.keys() <= _CAUSES.keys()
     for cause, (text, status) in _CAUSES.items():
         assert meaning(cause) == text
@@ -82,5 +82,5 @@ def test_every_cause_has_a_meaning():
 
 @pytest.mark.parametrize("cause", [None, "BRAND_NEW", "user_busy"])
 def test_an_unknown_cause_has_no_meaning(cause):
-    """A cause that nobody knows is not explained."""
+    """An unknown cause has no meaning."""
     assert meaning(cause) is None

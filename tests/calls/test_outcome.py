@@ -1,12 +1,11 @@
-"""How legs and calls end: from what the PBX says to a word for people."""
+"""Outcome of legs and calls, derived from hangup dispositions and causes."""
 
 from __future__ import annotations
 
 import pytest
 
-from basix_ws_cti import Channel
 from basix_ws_cti.calls import Leg, Party, Phase
-from basix_ws_cti.calls.outcome import decisive, disposition_of, leg_outcome, who_ended_it
+from basix_ws_cti.calls.outcome import deciding_leg, disposition_of, ending_side, leg_outcome
 from basix_ws_cti.elements import Hangup
 
 
@@ -34,43 +33,42 @@ def leg(uuid, text, ended=None):
         None: "unknown",
     }.items(),
 )
-def test_how_a_leg_went(data, outcome):
-    """A leg that nobody answered went by its hang-up; one that was answered was answered."""
-    fields = {"last_event": "CHANNEL_HANGUP", "last_event_data": data} if data else {}
-    assert leg_outcome(Channel(uuid="a", **fields)) == outcome
-    assert leg_outcome(Channel(uuid="a", answer_timestamp=5, **fields)) == "answered"
+def test_leg_outcome(data, outcome):
+    """The hang-up decides about a leg that was not answered."""
+    assert leg_outcome(hangup(data), answered=False) == outcome
+    assert leg_outcome(hangup(data), answered=True) == "answered"
 
 
 @pytest.mark.parametrize(
     ("kind", "legs", "which"),
     [
-        # Who hung up themselves: the line before all others.
+        # A party hung up: the lead leg comes before all others.
         ("talking", {"line": "recv_bye,NORMAL_CLEARING", "b": "send_bye,NORMAL_CLEARING"}, "line"),
         ("talking", {"b": "recv_bye,NORMAL_CLEARING", "line": "send_bye,NORMAL_CLEARING"}, "b"),
         ("talking", {"b": "recv_bye,NORMAL_CLEARING", "line": "recv_bye,NORMAL_CLEARING"}, "line"),
         ("ringing", {"b": "recv_refuse,USER_BUSY", "line": "send_refuse,USER_BUSY"}, "b"),
-        # A telephone was busy, and the PBX ended the line for another reason.
+        # A phone was busy, and the PBX ended the lead leg for another cause.
         ("queued", {"b": "recv_refuse,USER_BUSY", "line": "send_refuse,NO_ANSWER"}, "line"),
-        # Nobody did: the PBX's doing.
+        # No party hung up: the PBX ended the call.
         (
             "talking",
             {"line": "send_bye,ALLOTTED_TIMEOUT", "b": "send_bye,ALLOTTED_TIMEOUT"},
             "line",
         ),
-        # The line is not shown.
+        # The feed does not show the lead leg.
         ("talking", {"a": "send_bye,NORMAL_CLEARING", "b": "recv_bye,NORMAL_CLEARING"}, "b"),
         ("talking", {"a": "send_bye,NORMAL_CLEARING", "b": "send_bye,NORMAL_CLEARING"}, "b"),
-        # Where nobody waits or talks, nobody but the line counts.
+        # In a phase without waiting or talk, only the lead leg counts.
         ("parked", {"b": "recv_bye,NORMAL_CLEARING", "line": "send_bye,NORMAL_CLEARING"}, "line"),
         ("conference", {"b": "recv_bye,NORMAL_CLEARING", "line": ""}, "line"),
         ("ringing", {"line": "", "b": "recv_refuse,USER_BUSY"}, "line"),
         ("talking", {}, None),
     ],
 )
-def test_whose_hang_up_ended_it(kind, legs, which):
-    """The leg that ended a call is the line, or who hung up and took the line with them."""
+def test_deciding_leg(kind, legs, which):
+    """The lead leg decides, or a leg whose party hung up and that ended the lead leg."""
     ended = [leg(uuid, text) for uuid, text in legs.items()]
-    found = decisive(Phase(kind=kind, started=0), ended, "line")
+    found = deciding_leg(Phase(kind=kind, started=0), ended, "line")
     assert (None if found is None else found.uuid) == which
 
 
@@ -84,15 +82,15 @@ def test_whose_hang_up_ended_it(kind, legs, which):
         ("ringing", None, "line"),
     ],
 )
-def test_a_refusal_that_the_pbx_words_in_its_own_way(kind, apart, which):
-    """Who alone was asked, and refused in the moment of the line's end, is why it ended."""
+def test_refusal_decides_if_the_lead_leg_ends_at_the_same_moment(kind, apart, which):
+    """A refusal decides if the lead leg ends within 0.1 s, even for another cause."""
     line = leg("line", "send_refuse,NO_ANSWER", ended=None if apart is None else 10**9 + apart)
     ended = [leg("b", "recv_refuse,USER_BUSY", ended=10**9), line]
-    assert decisive(Phase(kind=kind, started=0), ended, "line").uuid == which
+    assert deciding_leg(Phase(kind=kind, started=0), ended, "line").uuid == which
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "by_caller", "alone", "side"),
+    ("kind", "text", "by_caller", "only_leg", "side"),
     [
         ("talking", "recv_bye,NORMAL_CLEARING", True, False, "caller"),
         ("talking", "recv_bye,NORMAL_CLEARING", False, False, "callee"),
@@ -109,10 +107,10 @@ def test_a_refusal_that_the_pbx_words_in_its_own_way(kind, apart, which):
         ("ringing", "", True, True, None),
     ],
 )
-def test_who_ended_it(kind, text, by_caller, alone, side):
-    """Who hung up is told by the leg itself, or by what was sent on of who is not shown."""
+def test_ending_side(kind, text, by_caller, only_leg, side):
+    """The deciding leg's hang-up names the side, also that of a party whose leg is not shown."""
     last = Phase(kind=kind, started=0)
-    assert who_ended_it(last, hangup(text), by_caller=by_caller, alone=alone) == side
+    assert ending_side(last, hangup(text), by_caller=by_caller, only_leg=only_leg) == side
 
 
 @pytest.mark.parametrize(
@@ -138,7 +136,7 @@ def test_who_ended_it(kind, text, by_caller, alone, side):
         ("ringing", "send_refuse,BRAND_NEW", "pbx", ("failed", None)),
     ],
 )
-def test_how_a_call_went(kinds, text, side, disposition):
-    """A call went by what it came to, and if to nothing by who ended it, and for what cause."""
+def test_disposition(kinds, text, side, disposition):
+    """What the call reached decides, then the side that ended it, then the cause."""
     phases = [Phase(kind=kind, started=0) for kind in kinds.split()]
     assert disposition_of(phases, hangup(text), side) == disposition

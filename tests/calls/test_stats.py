@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from told import CALLERS, World
 
@@ -199,8 +201,17 @@ def test_memory_is_bounded(monkeypatch):
     assert centre.user(0).answered == 2
 
 
-@pytest.mark.parametrize("options", [{"window": 0}, {"window": -1}, {"service_level": -1}])
-def test_what_makes_no_sense(options):
-    """A window without length, or a negative service level, is a UsageError."""
-    with pytest.raises(UsageError, match="are seconds"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "window must be more than 0 seconds, got 0"),
+        ({"window": -1}, "window must be more than 0 seconds, got -1"),
+        ({"window": math.nan}, "window must be more than 0 seconds, got nan"),
+        ({"service_level": -1}, "service_level must be 0 seconds or more, got -1"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    """A window without length, or a negative service level, raises UsageError."""
+    with pytest.raises(UsageError) as caught:
         QueueStats(**options)
+    assert str(caught.value) == message

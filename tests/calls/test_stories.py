@@ -265,4 +265,4 @@ def test_each_story_in_the_book(story):
         assert [columns(record) for record in records] == [columns(row) for row in world.pbx.ledger]
         assert all(record.complete for record in records)
         assert not world.tracker.calls
-        assert not world.tracker._call_of
+        assert world.tracker._index.is_empty

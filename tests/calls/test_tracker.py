@@ -19,7 +19,8 @@ from basix_ws_cti.calls import (
     CallTransferred,
     CallUpdated,
     Party,
-    active_call,
+    active_legs,
+    phase_history,
 )
 from basix_ws_cti.calls import tracker as module
 from basix_ws_cti.elements import OtherInfo
@@ -729,12 +730,12 @@ def test_other_kinds_and_nameless_ones_are_no_calls():
     assert len(tracker.calls) == 0
 
 
-def test_in_steps():
-    """Taken in a step at a time, changes mean the same: a list of events for each."""
+def test_apply_stepwise():
+    """``apply_stepwise`` yields one list per change: together, the events of ``apply``."""
     lines = [channel(name, state=Ivr(ts=number)) for number, name in enumerate("abc")]
     changes = [Added("channel", line) for line in lines]
     changes += [Gap(_moment(0), _moment(0), None), Removed("channel", lines[1])]
-    steps = [*CallTracker().steps(changes)]
+    steps = [*CallTracker().apply_stepwise(changes)]
     assert [len(events) for events in steps] == [1, 1, 1, 0, 1]
     assert [event for events in steps for event in events] == CallTracker().apply(changes)
 
@@ -846,8 +847,8 @@ def test_a_leg_offered_at_no_time(synthetic):
 
 def test_memory_of_one_call_is_bounded(monkeypatch):
     """A call keeps so many legs and phases, the legs that answered longest; and says so."""
-    monkeypatch.setattr(active_call, "MAX_ENDED_LEGS", 3)
-    monkeypatch.setattr(active_call, "MAX_PHASES", 4)
+    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 3)
+    monkeypatch.setattr(phase_history, "MAX_PHASES", 4)
     world = World()
     line, _ = talk(world)
     for number in range(4):
@@ -858,7 +859,7 @@ def test_memory_of_one_call_is_bounded(monkeypatch):
     world.pbx.transfer(line, world.group)
     for leg in world.pbx.ringing_for(line):
         world.pbx.give_up(leg)
-    assert len(world.tracker._live[line.uuid].finals) == 3
+    assert len(world.tracker._index.find(line.uuid).legs.ended_in_phase) == 3
     world.pbx.hang_up(line)
     (call,) = world.ended
     assert len(call.legs) == 3

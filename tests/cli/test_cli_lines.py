@@ -120,7 +120,7 @@ CUSTOMER = EndUsers(count=1, items=(EndUser(name="山田 太郎"),))
                 last_event_data="recv_bye,NORMAL_CLEARING",
                 state=Bridged(),
             ),
-            ["1 -> 2", "ended (recv_bye): somebody hung up, after 1:02"],
+            ["1 -> 2", "ended (recv_bye): normal hangup, after 1:02"],
         ),
         (
             Channel(last_event="CHANNEL_HANGUP", last_event_data="recv_bye"),

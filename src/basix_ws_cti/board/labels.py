@@ -8,7 +8,7 @@ from typing import Any, cast
 from attrs import frozen
 
 from basix_ws_cti.calls import Party, Phase
-from basix_ws_cti.calls.channel_facts import party_behind, party_of, phase_of
+from basix_ws_cti.calls.channel_facts import other_party, own_party, phase_of
 from basix_ws_cti.calls.hangup_causes import meaning
 from basix_ws_cti.elements import (
     AnyChannel,
@@ -97,11 +97,11 @@ class Labels:
     def _channel_ends(self, leg: FullChannel) -> str:
         channel = _as_channel(leg)
         is_caller = channel.direction == "inbound"
-        behind = party_behind(channel)
+        behind = other_party(channel)
         if behind.user_id is None and not behind.number:
             number = channel.called_number if is_caller else channel.calling_number
             behind = Party(number=number, name=behind.name)
-        ends = self.party(party_of(channel)), self.party(behind)
+        ends = self.party(own_party(channel)), self.party(behind)
         return " -> ".join(ends if is_caller else ends[::-1])
 
     def activity(self, element: Element) -> str:

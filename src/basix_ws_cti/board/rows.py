@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 
 from basix_ws_cti.calls import Call, Party, QueueStats
-from basix_ws_cti.calls.channel_facts import party_behind, party_of
+from basix_ws_cti.calls.channel_facts import other_party, own_party
 from basix_ws_cti.elements import AnyChannel, Channel, User
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
@@ -115,7 +115,7 @@ def user_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
                 duration_cell(now - _state_since(shown, now), style),
             )
             others = [
-                term for channel in channels for term in _party_terms(labels, party_behind(channel))
+                term for channel in channels for term in _party_terms(labels, other_party(channel))
             ]
             busy.append(Row(repr(key), cells, (*terms, *others), call_of_leg.get(str(shown.key))))
         else:
@@ -140,7 +140,7 @@ def parked_rows(calls: Mapping[str, Call], labels: Labels, now: int) -> Iterator
         if not isinstance(state, Park):
             continue
         known = labels.mirror.channels.get(str(channel.key))
-        caller = labels.party(party_of(known)) if known is not None else labels.element(channel)
+        caller = labels.party(own_party(known)) if known is not None else labels.element(channel)
         parker = labels.user(state.parker_id) if state.parker_id is not None else ""
         rows.append(
             Row(
@@ -197,7 +197,7 @@ def _user_terms(user: User) -> tuple[str, ...]:
 
 def _activity(channel: Channel, labels: Labels) -> tuple[str, Style]:
     """Return what a user's channel is doing, and the style of that text."""
-    other = party_behind(channel)
+    other = other_party(channel)
     name = labels.party(evolve(other, number=None) if other.name else other)
     match channel.state:
         case Ringing():

@@ -1,4 +1,4 @@
-"""Calls made out of channels: what people mean when they say that it rang."""
+"""Calls: call events, records and figures derived from the channels of the feed."""
 
 from .call_record import CallRecord
 from .events import (

@@ -1,4 +1,61 @@
-"""A call that goes on: what the tracker knows of it, and how it reads what its legs do."""
+"""State machine of one active call: pure, without I/O and without a clock.
+
+The PBX reports legs (channels), not calls. ``ActiveCall`` holds the legs that belong together
+and infers from their states what the call does. Apart from ``mark_incomplete``, it changes
+through four transitions only. Each of them changes no other call and returns the call events
+that follow from it:
+
+``start(leg)``
+    The first event of the call that the feed shows.
+``update_leg(leg)``
+    A leg joined the call, or a leg of the call changed its state.
+``end_leg(channel)``
+    A leg ended. The call ends with its last leg: ``is_over`` is true from then on.
+``absorb(other)``
+    A leg of this call was bridged to a leg of another call: the two calls become one.
+
+``CallTracker`` decides which call a leg belongs to and calls the transitions. Parts of the state
+have classes of their own: ``ActiveLegs``, ``PhaseHistory``, ``TalkHistory`` (the pair that talks,
+the answer, transfers) and ``CallParties`` (caller, dialled number, direction).
+
+Invariants:
+
+- Phases tile the life of the call: the first begins at ``started``, each next one at the moment
+  its predecessor ended. A state that is older than the current phase begins together with it.
+- The state of the lead leg is the phase of the call. The lead leg is the first leg while it
+  lives; ``ActiveLegs.lead`` says which leg takes over.
+- A phase ends when the kind, place or parker of the lead leg's state changes; in a talk, also
+  when the pair of connected legs changes; in any other phase, also when the party changes and
+  the state is newer. If only more is known about the party, the phase goes on with that party.
+- ``complete`` turns false, and stays false, once something of the call may have been missed: the
+  feed showed a leg late, or had a gap, or the phases were truncated.
+
+Events of a new phase (``_phase_began``); the first match counts:
+
+==================  ============================================  ===================
+previous phase      new phase                                     event
+==================  ============================================  ===================
+any                 parked                                        ``CallParked``
+parked              talking                                       ``CallRetrieved``
+talking             queued, ringing, talking (with another leg),  ``CallTransferred``
+                    voicemail
+any but conference  talking                                       ``CallAnswered``
+any                 any                                           ``CallUpdated``
+==================  ============================================  ===================
+
+Further inferences:
+
+- The call is answered when the first talk begins. A talk that a later event shows to be with
+  another party than named at first corrects ``answered_by``.
+- The source of a transfer is the party of the previous talk that is not connected any more.
+- ``CallAnswered.waited`` counts from the start of the call, or from the last transfer or recall
+  from a park slot.
+- When the lead leg ends, the phase changes only if the state of the new lead leg describes the
+  call. It does not if that leg rings (it stops ringing in a moment), is a pending pickup, or has
+  just lost its partner (it is about to be transferred or to end).
+- The call ends when no leg is left but pending pickups. ``outcome`` explains which leg's hang-up
+  decides, which side ended the call, and how it went.
+"""
 
 from __future__ import annotations
 
@@ -8,154 +65,207 @@ from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup
-from basix_ws_cti.states import Bridged, Ringing
 
+from .active_legs import ActiveLeg, ActiveLegs
+from .call_parties import CallParties
 from .channel_facts import (
-    calls_outside,
-    heard_of,
+    channel_uuid,
+    end_phase,
+    last_known_alive,
     leg_of,
-    other_of,
-    party_behind,
     phase_of,
-    since,
-    until,
+    state_entered,
 )
-from .model import NOBODY, Call, Direction, Disposition, Leg, Party, Phase, Side, Where
+from .events import (
+    CallAnswered,
+    CallEnded,
+    CallEvent,
+    CallParked,
+    CallRetrieved,
+    CallRinging,
+    CallStarted,
+    CallTransferred,
+    CallUpdated,
+)
+from .model import AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
+from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
+from .phase_history import PhaseHistory
+from .talk_history import TalkHistory
 
 _make_call = constructor(Call)
-
-# Legs of a call that ended and are kept; a queue that rings the same telephones for hours
-# has thousands. Of those beyond it the oldest that never answered go.
-MAX_ENDED_LEGS = 200
-
-# Phases of a call that are kept; the oldest two become one beyond it.
-MAX_PHASES = 1000
-
-
-@define(eq=False)
-class ActiveLeg:
-    """A leg of such a call: its channel, and what that tells, read once."""
-
-    channel: Channel
-    picture: Leg
-    uuid: str
-    other: str | None  # what names the channel at the other end
-    outside: bool  # whether it is, or is about to be, somebody's outside
-    heard: str | None  # what it says that the caller directory says of the other end
-    rings: bool  # whether it is a telephone that rings
-    talks: bool  # whether it is connected to another
-
-    @classmethod
-    def of(cls, channel: Channel) -> Self:
-        """What a channel tells."""
-        leg = leg_of(channel)
-        return cls(
-            channel,
-            leg,
-            leg.uuid,
-            other_of(channel),
-            calls_outside(channel),
-            heard_of(channel),
-            isinstance(channel.state, Ringing),
-            isinstance(channel.state, Bridged),
-        )
 
 
 @define(eq=False)
 class ActiveCall:
-    """A call that goes on."""
+    """A call that has not ended. The module docstring explains its transitions."""
 
     id: str
-    first: str  # the uuid of its first leg, which may not be shown to us
-    started: int
-    complete: bool
-    caller: Party = NOBODY
-    called_number: str | None = None
-    direction: Direction = "internal"
-    legs: dict[str, ActiveLeg] = Factory(dict)
-    ended_legs: list[Leg] = Factory(list)
-    phases: list[Phase] = Factory(list)
-    # Legs that want to fetch the call, and do not talk yet.
-    pending_pickups: set[str] = Factory(set)
-    # Whose phase the last one is.
-    led_by: str = ""
-    # The line as it was when it was looked at last.
-    followed: ActiveLeg = field(init=False)
-    # Who talks, or talked last, by their legs' uuids: the line first.
-    talkers: dict[str | None, Party] = Factory(dict)
-    # Uuids of its legs, and of those that they name.
-    names: set[str] = Factory(set)
-    # Legs that ended since the last phase began.
-    finals: list[Leg] = Factory(list)
-    # When somebody was asked for again, after a transfer or a time on a slot.
-    asked_again: int | None = None
-    answered: int | None = None
-    answered_by: Party | None = None
-    transfers: int = 0
+    legs: ActiveLegs
+    started: int = 0
+    """Start of the call, in microseconds since the epoch."""
+    complete: bool = True
+    """False once something of the call may have been missed."""
+    is_over: bool = False
+    """True once the last leg has ended. No transition may follow."""
+    phases: PhaseHistory = field(init=False)
+    parties: CallParties = Factory(CallParties)
+    talk: TalkHistory = Factory(TalkHistory)
+    lead: ActiveLeg = field(init=False)
+    """The lead leg, in the state from which the current phase was derived last."""
+    phase_lead_uuid: str = ""
+    """Uuid of the leg that was the lead leg when the current phase began."""
 
-    @property
-    def lead_leg(self) -> ActiveLeg:
-        """The leg that leads: the first, or who is left of those who talked, or the oldest."""
-        first = self.legs.get(self.first)
-        if first is not None:
-            return first
+    @classmethod
+    def of(cls, call_id: str, first_uuid: str) -> Self:
+        """Create a call that waits for ``start``."""
+        return cls(call_id, ActiveLegs(first_uuid))
 
-        def place(leg: ActiveLeg) -> tuple[bool, bool, int]:
-            uuid = leg.uuid
-            return (
-                leg.rings or uuid in self.pending_pickups,
-                uuid not in self.talkers,
-                leg.picture.offered or 0,
+    # -- transitions ------------------------------------------------------------------
+
+    def start(self, leg: ActiveLeg, *, synthetic: bool = False) -> list[CallEvent]:
+        """Start the call with its first known leg.
+
+        ``synthetic``: a comparison of snapshots found the leg. Its activity before it entered
+        its present state is unknown.
+        """
+        entered = state_entered(leg.channel)
+        # A zero as time of the offer means the same as no time.
+        started = leg.snapshot.offered or entered or 0
+        self.started = started
+        self.complete = not synthetic
+        self.legs.put(leg)
+        self.lead = leg
+        self.phase_lead_uuid = leg.uuid
+        self.parties.update(self.legs, leg)
+        phase = self._phase_of(leg, started if entered is None else max(entered, started))
+        earlier: list[Phase] = []
+        if synthetic and entered is not None and entered > started:
+            earlier = [Phase(kind="unknown", started=started, ended=entered)]
+        elif phase.started != started:
+            phase = evolve(phase, started=started)
+        self.phases = PhaseHistory(phase, earlier)
+        events: list[CallEvent] = [CallStarted(self.snapshot())]
+        self._record_talk()
+        if leg.is_ringing:
+            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
+        return events
+
+    def update_leg(
+        self, leg: ActiveLeg, *, synthetic: bool = False, is_pickup: bool = False
+    ) -> list[CallEvent]:
+        """Add a leg, or replace its state.
+
+        ``is_pickup``: the leg is new and dialled a pickup of this call or its park slot.
+        """
+        before = self.legs.living.get(leg.uuid)
+        self.legs.put(leg, is_pickup=is_pickup)
+        if synthetic:
+            self.complete = False
+        offered = leg.snapshot.offered
+        # The first leg may be shown after a leg that was created for it.
+        if leg.uuid == self.legs.first_uuid and offered and offered < self.started:
+            self.started = offered
+            self.phases.start_earlier(offered)
+        lead = self.legs.lead(self.talk.talkers)
+        parties_changed = self.parties.update(self.legs, lead)
+        events = self._follow(lead)
+        if leg.is_ringing and (before is None or not before.is_ringing):
+            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
+        if parties_changed and not events:
+            events.append(CallUpdated(self.snapshot()))
+        return events
+
+    def end_leg(
+        self, channel: Channel, *, synthetic: bool = False, gap_started: int | None = None
+    ) -> list[CallEvent]:
+        """End a living leg, given the last state of its channel.
+
+        ``synthetic``: a comparison of snapshots found that the leg is gone. If the channel has no
+        time of hang-up, the leg is taken to have ended at ``gap_started``, or, without a gap, at
+        the last time at which it is known to have lived (microseconds since the epoch).
+        """
+        uuid = channel_uuid(channel)
+        was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
+        hangup = channel.hangup
+        unseen = synthetic and hangup is None
+        ended = channel.hangup_timestamp
+        if not isinstance(ended, int):
+            ended = gap_started
+        if ended is None:
+            ended = last_known_alive(self.legs.living[uuid].channel)
+        outcome: Disposition = "unknown"
+        if not unseen:
+            outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
+        self.legs.end(leg_of(channel, hangup, ended, outcome))
+        if synthetic:
+            self.complete = False
+        if self.legs.only_pickups_left:
+            return [self._finish(ended, unseen=unseen)]
+        if was_lead:
+            lead = self.legs.lead(self.talk.talkers)
+            lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
+            is_waiting = lead.is_ringing or lead.uuid in self.legs.pending_pickups
+            if not (lost_partner or is_waiting):
+                return self._follow(lead, ended)
+        return []
+
+    def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
+        """Take over the legs of a call that becomes part of this one at ``at``.
+
+        Return the event that the other call ended, as answered. The other call must not be
+        used afterwards. ``at`` is in microseconds since the epoch.
+        """
+        call = other.snapshot()
+        current = other.phases.current
+        ended = max(current.started, at)
+        self.legs.absorb(other.legs)
+        self.complete = self.complete and other.complete
+        return [
+            CallEnded(
+                evolve(
+                    call,
+                    phases=(*call.phases[:-1], end_phase(current, ended)),
+                    ended=ended,
+                    disposition="answered",
+                    joined=self.id,
+                )
             )
+        ]
 
-        return min(self.legs.values(), key=place)
+    def mark_incomplete(self) -> None:
+        """Note that something of the call may have been missed."""
+        self.complete = False
 
-    def take(self, leg: ActiveLeg) -> None:
-        """A leg is there, or is another now."""
-        uuid, began = leg.uuid, leg.picture.offered
-        self.legs[uuid] = leg
-        if leg.talks:
-            self.pending_pickups.discard(uuid)
-        # A time of zero says as little as none.
-        if uuid == self.first and began and began < self.started:
-            # The first leg, after another that was made for it.
-            self.started = began
-            self.phases[0] = evolve(self.phases[0], started=began)
+    # -- snapshots --------------------------------------------------------------------
 
-    def doing(self, at: int = 0) -> Phase:
-        """What its line does, and since when: since ``at`` at the earliest."""
-        lead_leg = self.lead_leg
-        entered = since(lead_leg.channel)
-        if entered is None:
-            entered = self.phases[-1].started if self.phases else at
-        # With the first leg, if that is not shown to us, is the line itself.
-        other = lead_leg.other
-        partner = lead_leg if other == self.first else self.legs.get(other or "")
-        return phase_of(
-            lead_leg.channel, None if partner is None else partner.channel, max(entered, at)
+    def snapshot(self) -> Call:
+        """Return the call as it is now."""
+        return self._snapshot(
+            (*self.legs.ended, *[leg.snapshot for leg in self.legs.living.values()])
         )
 
-    def picture(
+    def _snapshot(
         self,
+        legs: tuple[Leg, ...],
+        *,
         ended: int | None = None,
         disposition: Disposition | None = None,
-        abandoned_in: Where | None = None,
+        abandoned_in: AbandonedIn | None = None,
         ended_by: Side | None = None,
         hangup: Hangup | None = None,
     ) -> Call:
-        """The call as it is now, or as it was when it ended."""
-        living = [leg.picture for leg in self.legs.values()]
+        parties, talk = self.parties, self.talk
         return _make_call(
             self.id,
-            self.direction,
-            self.caller,
-            self.called_number,
+            parties.direction,
+            parties.caller,
+            parties.called_number,
             self.started,
-            tuple(self.phases),
-            (*self.ended_legs, *living),
-            self.answered,
-            self.answered_by,
-            self.transfers,
+            self.phases.as_tuple(),
+            legs,
+            talk.answered,
+            talk.answered_by,
+            talk.transfers,
             self.complete,
             ended,
             disposition,
@@ -165,73 +275,103 @@ class ActiveCall:
             None,
         )
 
-    def describe(self) -> bool:
-        """Read again who calls, whom, and which way; whether any of that is new."""
-        first = self.legs.get(self.first)
-        legs = self.legs.values()
-        before = (self.caller, self.called_number, self.direction)
-        if first is not None:
-            self.caller = first.picture.party
-            if self.caller.whoscall is None:  # others say that of it
-                heard = before[0].whoscall
-                for leg in legs:
-                    if leg.heard and leg.other == self.first:
-                        heard = leg.heard
-                        break
-                if heard is not None:
-                    self.caller = evolve(self.caller, whoscall=heard)
-            self.called_number = first.channel.called_number
-            outside = first.channel.peer_location == "external"
-        elif not any(leg.uuid == self.first for leg in self.ended_legs):  # it is not shown to us
-            lead_leg = self.lead_leg.channel
-            self.caller = party_behind(lead_leg)
-            self.called_number = lead_leg.called_number
-            outside = self.caller.user_id is None
-        else:
-            outside = self.direction == "inbound"
-        if outside:
-            self.direction = "inbound"
-        elif any(leg.outside for leg in legs):
-            self.direction = "outbound"
-        return (self.caller, self.called_number, self.direction) != before
+    # -- phases -----------------------------------------------------------------------
 
-    def keep(self, leg: Leg) -> None:
-        """Remember a leg that ended, within bounds."""
-        self.finals.append(leg)
-        self.ended_legs.append(leg)
-        if len(self.ended_legs) > MAX_ENDED_LEGS:
-            idle = (at for at, one in enumerate(self.ended_legs) if one.answered is None)
-            del self.ended_legs[next(idle, 0)]
-            del self.finals[:-MAX_ENDED_LEGS]
+    def _follow(self, lead: ActiveLeg, not_before: int = 0) -> list[CallEvent]:
+        """Derive the phase from the lead leg; return an event if a new phase began.
 
-    def enter(self, at: int = 0) -> Phase | None:
-        """Take in what the line does, since ``at`` at the earliest.
-
-        Returns the phase before, if this is one of its own.
+        A new phase begins at ``not_before`` at the earliest.
         """
-        last = self.phases[-1]
-        lead_leg = self.lead_leg
-        if lead_leg is self.followed and last.kind != "talking":
-            return None  # of who talks more may be known now
-        self.followed = lead_leg
-        phase = self.doing(at)
-        known = phase.party == last.party
-        same = (phase.kind, phase.place, phase.by) == (last.kind, last.place, last.by)
-        if phase.kind == "talking" and same:
-            same = {lead_leg.uuid, lead_leg.other} == self.talkers.keys()
-        elif not known:
-            same = same and phase.started <= last.started
-        if same:
-            if not known:
-                self.phases[-1] = evolve(last, party=phase.party)
-            return None
-        self.led_by = lead_leg.uuid
-        start = max(phase.started, last.started)
-        self.phases[-1] = closed = until(last, start)
-        self.phases.append(phase if phase.started == start else evolve(phase, started=start))
-        self.finals.clear()
-        if len(self.phases) > MAX_PHASES:
-            first, second, *_ = self.phases
-            self.phases[:2] = [Phase(kind="unknown", started=first.started, ended=second.ended)]
-            self.complete = False
-        return closed
+        phases = self.phases
+        current = phases.current
+        # In a talk, another leg may have revealed more about who talks.
+        if lead is self.lead and current.kind != "talking":
+            return []
+        self.lead = lead
+        entered = state_entered(lead.channel)
+        if entered is None:
+            entered = current.started
+        phase = self._phase_of(lead, max(entered, not_before))
+        same_party = phase.party == current.party
+        if self._continues(current, phase, same_party=same_party):
+            if not same_party:
+                phases.set_party(phase.party)
+            self._record_talk()
+            return []
+        ended = phases.begin(phase)
+        self.complete = self.complete and not phases.is_truncated
+        self.phase_lead_uuid = lead.uuid
+        self.legs.ended_in_phase.clear()
+        source = self.talk.party_left_behind(lead)
+        self._record_talk()
+        return [self._phase_began(ended, phases.current, source)]
+
+    def _phase_of(self, lead: ActiveLeg, started: int) -> Phase:
+        """Return the phase that the lead leg's state means for the call."""
+        # If the other end is the first leg, the caller talks with the lead leg's own party.
+        partner: ActiveLeg | None = None
+        if lead.other_uuid == self.legs.first_uuid:
+            partner = lead
+        elif lead.other_uuid is not None:
+            partner = self.legs.living.get(lead.other_uuid)
+        return phase_of(lead.channel, None if partner is None else partner.channel, started)
+
+    def _continues(self, current: Phase, phase: Phase, *, same_party: bool) -> bool:
+        """Return True if ``phase`` is the current phase, perhaps with a better known party."""
+        if (phase.kind, phase.place, phase.by) != (current.kind, current.place, current.by):
+            return False
+        if phase.kind == "talking":
+            return self.talk.is_between(self.lead)
+        return same_party or phase.started <= current.started
+
+    def _record_talk(self) -> None:
+        """Record who talks, if the current phase is a talk."""
+        phase, lead = self.phases.current, self.lead
+        if phase.kind == "talking":
+            with_caller = lead.other_uuid == self.legs.first_uuid
+            self.talk.record(lead, self.parties.caller if with_caller else phase.party, phase)
+
+    def _phase_began(self, ended: Phase, phase: Phase, source: Party) -> CallEvent:
+        """Record a transfer or recall; return the event, by the table in the module docstring."""
+        talk = self.talk
+        if phase.kind == "parked":
+            return CallParked(self.snapshot(), phase.place, phase.by)
+        if phase.kind == "talking" and ended.kind == "parked":
+            return CallRetrieved(self.snapshot(), phase.party, ended.duration)
+        if ended.kind == "talking" and phase.kind in {"queued", "ringing", "talking", "voicemail"}:
+            talk.record_transfer(phase.started)
+            return CallTransferred(self.snapshot(), source, phase.party)
+        if phase.kind == "talking" and ended.kind != "conference":
+            requested = self.started if talk.requested_again is None else talk.requested_again
+            return CallAnswered(self.snapshot(), phase.party, phase.started - requested)
+        if ended.kind == "parked":  # usually a recall: the phone of the user who parked it rings
+            talk.requested_again = phase.started
+        return CallUpdated(self.snapshot())
+
+    # -- end --------------------------------------------------------------------------
+
+    def _finish(self, ended: int, *, unseen: bool) -> CallEnded:
+        """End the call. Living legs are pending pickups and are no part of it any more.
+
+        ``unseen``: a comparison of snapshots found that the last leg is gone. How the call
+        ended is unknown.
+        """
+        self.is_over = True
+        last = self.phases.close(max(ended, self.phases.current.started))
+        legs = self.legs.ended_in_phase
+        if last.kind == "talking":
+            legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
+        leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
+        hangup = None if leg is None else leg.hangup
+        by_caller = leg is not None and leg.uuid == self.legs.first_uuid
+        ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
+        disposition, abandoned_in = disposition_of(self.phases.as_tuple(), hangup, ended_by)
+        call = self._snapshot(
+            tuple(self.legs.ended),
+            ended=last.ended,
+            disposition=disposition,
+            abandoned_in=abandoned_in,
+            ended_by=ended_by,
+            hangup=hangup,
+        )
+        return CallEnded(call, unseen)

@@ -1,4 +1,4 @@
-"""CallRecord: a call that ended, as one flat row for a table or a file."""
+"""CallRecord: an ended call as one flat row for a table or a file."""
 
 from __future__ import annotations
 
@@ -14,51 +14,86 @@ from .model import Call
 
 @frozen(kw_only=True)
 class CallRecord:
-    """One row. The fields are its columns: their names and their order stay as they are.
+    """One row per ended call. Names and order of the columns do not change between versions.
 
-    Times are microseconds since the epoch, UTC; the columns that end in ``_us`` are durations
-    in microseconds, and of those all but ``waited_us`` add up to ``total_us``. What does not
-    apply is ``None``.
+    Times are integers in microseconds since the epoch, UTC. Columns that end in ``_us`` are
+    durations in microseconds; all of them except ``waited_us`` add up to ``total_us``. A column
+    that does not apply is ``None``.
     """
 
     id: str
+    """Uuid of the call's first leg."""
     direction: str
+    """``"inbound"``, ``"outbound"`` or ``"internal"``."""
     started: int
+    """Start of the call."""
     answered: int | None
+    """Time at which somebody first talked to the caller; ``None`` if nobody did."""
     ended: int
+    """End of the call."""
     caller_number: str | None
+    """Number of a caller outside."""
     caller_name: str | None
+    """Name of the caller, if the PBX sent one."""
     caller_user_id: int | None
+    """Id of the user who called."""
     caller_end_user_id: str | None
+    """Id of the caller in the CRM."""
     called_number: str | None
+    """Number that the caller dialled."""
     group_id: int | None
+    """Id of the first group that the call waited for."""
     answered_by_user_id: int | None
+    """Id of the user who answered first."""
     answered_by_number: str | None
+    """Number outside that answered first."""
     disposition: str
+    """How the call went, as in ``Call.disposition``."""
     abandoned_in: str | None
+    """What an abandoning caller waited in: ``"ivr"``, ``"queue"`` or ``"ringing"``."""
     ended_by: str | None
+    """Side that hung up: ``"caller"``, ``"callee"`` or ``"pbx"``."""
     cause: str | None
+    """FreeSWITCH's hangup cause."""
     cause_meaning: str | None
+    """The hangup cause in English."""
     sip_status: int | None
+    """SIP status code of a refused call."""
     waited_us: int | None
+    """Time from the start to the answer, menus included; ``None`` if nobody answered."""
     ivr_us: int
+    """Time in voice menus."""
     queued_us: int
+    """Time in queues."""
     ringing_us: int
+    """Time of ringing outside of queues."""
     talking_us: int
+    """Time of talk."""
     parked_us: int
+    """Time on park slots."""
     voicemail_us: int
+    """Time in voicemail boxes."""
     conference_us: int
+    """Time in conferences."""
     other_us: int
+    """Time in other services and in phases that the feed did not show."""
     total_us: int
+    """Time from the start to the end."""
     transfers: int
+    """Number of transfers, blind and attended."""
     complete: bool
+    """False if something of the call may have been missed."""
     joined: str | None
+    """Id of the call that this one became a part of."""
 
     @classmethod
     def of(cls, call: Call) -> CallRecord:
-        """The row of a call; ``UsageError`` for one that has not ended."""
+        """Return the row of an ended call.
+
+        Raise ``UsageError`` if the call is still active.
+        """
         if call.ended is None or call.disposition is None:
-            raise UsageError(f"the call {call.id} has not ended: it has no record yet")
+            raise UsageError(f"call {call.id} has not ended: only an ended call has a record")
         answered_by = call.answered_by
         end_user = call.caller.end_user
         groups = (phase.party.group_id for phase in call.phases if phase.kind == "queued")
@@ -98,9 +133,9 @@ class CallRecord:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as a plain dict, JSON-ready, in the order of the columns."""
+        """Return the row as a dict of JSON values, in the order of the columns."""
         return attrs.asdict(self)
 
 
 COLUMNS = tuple(attribute.name for attribute in attrs.fields(CallRecord))
-"""The names of a record's columns, in their order."""
+"""Names of the columns of a ``CallRecord``, in order."""

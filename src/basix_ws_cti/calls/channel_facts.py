@@ -1,4 +1,14 @@
-"""What one channel tells of its call: who is at its ends, and what it is doing."""
+"""Facts that a single channel states about its call.
+
+A channel is one leg of a call. It has two ends: *its own party*, the phone or number that the
+PBX is connected to through this channel, and the *other party*, which the PBX connects or has
+connected to it. ``Channel.direction`` is the PBX's view: the own party of an ``inbound`` channel
+dialled, the own party of an ``outbound`` channel was called.
+
+All functions here are public. User interfaces need three of them: ``own_party``, ``other_party``
+and ``phase_of``. The call tracker uses all. None of them raises an error, whatever values the
+PBX sent: a value of an unexpected type counts as absent.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +17,7 @@ from typing import Any
 from attrs import evolve
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo
+from basix_ws_cti.elements import Channel, EndUser, EndUsers, Hangup, OtherInfo
 from basix_ws_cti.states import (
     Bridged,
     Calling,
@@ -22,87 +32,122 @@ from basix_ws_cti.states import (
     XmlIvr,
 )
 
-from .model import NOBODY, Disposition, Leg, Party, Phase
+from .model import UNKNOWN_PARTY, Disposition, Leg, Party, Phase
 
-# Made at each event.
+# Generated constructors take positional arguments and a fifth of the time of the classes' own
+# ones; these objects are created at each channel event.
 _make_leg, _make_party, _make_phase = constructor(Leg), constructor(Party), constructor(Phase)
 
 
-def party_of(channel: Channel) -> Party:
-    """Who is at the end of a channel."""
-    dials = _dials(channel)
-    if channel.user_id is not None:
-        name = channel.calling_name if dials else None
-        return _make_party(channel.user_id, None, None, name, None, None)
-    person = _first(channel.end_user)
-    number = channel.calling_number if dials else channel.called_number
-    name = channel.calling_name if dials and channel.calling_name != number else None
-    whoscall = channel.extra.get("whoscall")
-    if person is not None and person.name:
-        name = person.name
-    whoscall = whoscall if isinstance(whoscall, str) else None
-    return _make_party(None, None, number, name, person, whoscall)
-
-
-def party_behind(channel: Channel) -> Party:
-    """Who is at the other end of a channel, as far as the channel itself tells."""
-    info = channel.other_info
-    if not isinstance(info, OtherInfo):
-        return NOBODY
-    if info.type == "user":
-        return _make_party(info.user_id, None, None, None, None, None)
-    person = _first(info.end_user)
-    name = None if person is None else person.name
-    return _make_party(None, None, info.address, name, person, info.whoscall)
-
-
-def heard_of(channel: Channel) -> str | None:
-    """What a channel says that the caller directory says of who is at its other end."""
-    info = channel.other_info
-    return info.whoscall if isinstance(info, OtherInfo) and info.type != "user" else None
-
-
-def uuid_of(channel: Channel) -> str:
-    """What names a channel, as text: a number may have come instead."""
+def channel_uuid(channel: Channel) -> str:
+    """Return the key of a channel as text; the PBX may have sent a number."""
     key = channel.key
     return key if type(key) is str else str(key)
 
 
-def other_of(channel: Channel) -> str | None:
-    """What names the channel at the other end; ``None``: nothing, or nothing that could."""
+def other_leg_uuid(channel: Channel) -> str | None:
+    """Return the uuid of the leg at the other end; ``None`` if the channel names none."""
     other: object = channel.other_uuid
     if type(other) is str and other:
         return other
     return str(other) if isinstance(other, str | int) and other != "" else None
 
 
-def offered(channel: Channel) -> int | None:
-    """When the channel was offered; ``None``: it does not say."""
-    return _moment(channel.offer_timestamp)
+def own_party(channel: Channel) -> Party:
+    """Return the party at the channel's own end.
+
+    A user of the PBX has a ``user_id``, and a name only if the user dialled. A party outside has
+    a number, the name of the first end user that the CRM knows by it (else the name that the
+    caller sent), that end user, and the caller directory entry.
+    """
+    is_caller = _is_caller(channel)
+    if channel.user_id is not None:
+        name = channel.calling_name if is_caller else None
+        return _make_party(channel.user_id, None, None, name, None, None)
+    end_user = _first_end_user(channel.end_user)
+    number = channel.calling_number if is_caller else channel.called_number
+    name = channel.calling_name if is_caller and channel.calling_name != number else None
+    if end_user is not None and end_user.name:
+        name = end_user.name
+    whoscall = channel.extra.get("whoscall")
+    whoscall = whoscall if isinstance(whoscall, str) else None
+    return _make_party(None, None, number, name, end_user, whoscall)
 
 
-def calls_outside(channel: Channel) -> bool:
-    """Whether a channel is, or is about to be, somebody's outside."""
+def other_party(channel: Channel) -> Party:
+    """Return the party at the other end, as far as this channel's ``other_info`` names it.
+
+    Without ``other_info`` nothing is known: ``Party()``.
+    """
+    info = channel.other_info
+    if not isinstance(info, OtherInfo):
+        return UNKNOWN_PARTY
+    if info.type == "user":
+        return _make_party(info.user_id, None, None, None, None, None)
+    end_user = _first_end_user(info.end_user)
+    name = None if end_user is None else end_user.name
+    return _make_party(None, None, info.address, name, end_user, info.whoscall)
+
+
+def other_whoscall(channel: Channel) -> str | None:
+    """Return the caller directory entry of the other party, if that party is outside."""
+    info = channel.other_info
+    return info.whoscall if isinstance(info, OtherInfo) and info.type != "user" else None
+
+
+def has_external_callee(channel: Channel) -> bool:
+    """Return True if the channel calls, or is about to call, somebody outside the PBX."""
     state = channel.state
-    return (channel.peer_location == "external" and not _dials(channel)) or (
+    return (channel.peer_location == "external" and not _is_caller(channel)) or (
         isinstance(state, CallingSipTermination)
         or (isinstance(state, Calling) and state.target_location == "ext")
     )
 
 
-def since(channel: Channel) -> int | None:
-    """When the channel entered its state; ``None``: it does not say."""
+def is_b_leg(channel: Channel) -> bool:
+    """Return True if the PBX created the channel for another leg (a B leg in FreeSWITCH).
+
+    A ringing leg is one if it is outbound. In other states, the leg that was offered later is
+    the B leg; of two legs offered at the same microsecond, the outbound one.
+    """
+    if isinstance(channel.state, Ringing):
+        return channel.direction == "outbound"
+    other_offered = getattr(channel.other_info, "offer_timestamp", None)
+    own_offered = channel.offer_timestamp
+    if not isinstance(other_offered, int) or not isinstance(own_offered, int):
+        return False
+    if other_offered == own_offered:
+        return not _is_caller(channel) and channel.other_info.direction == "inbound"
+    return other_offered < own_offered
+
+
+def state_entered(channel: Channel) -> int | None:
+    """Return the time at which the channel entered its state, in microseconds since the epoch.
+
+    ``None`` if the PBX sent no time.
+    """
     state = channel.state
     return state.ts if isinstance(state, State) and isinstance(state.ts, int) else None
 
 
-def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase:  # noqa: C901, PLR0912
-    """What a lead leg is doing, from ``started`` on.
+def last_known_alive(channel: Channel) -> int:
+    """Return the latest time at which the channel existed for certain.
 
-    ``partner`` is who talks there, if that is known: the other leg, or the line's own party,
-    where the other leg is the caller's and is not shown.
+    In microseconds since the epoch; 0 if the channel has no times.
     """
-    party = NOBODY
+    times = (channel.offer_timestamp, channel.answer_timestamp, state_entered(channel))
+    return max((time for time in times if isinstance(time, int)), default=0)
+
+
+def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase:  # noqa: C901, PLR0912
+    """Return the channel's state as an open phase of its call.
+
+    - ``partner``: the channel whose own party the phase names while the state is ``Bridged``.
+      That is the other leg, or ``channel`` itself if the other leg is the caller's. ``None``: the
+      phase names the party in ``other_info``.
+    - ``started``: start of the phase, in microseconds since the epoch.
+    """
+    party = UNKNOWN_PARTY
     kind: Any
     place: Any = None
     by: Any = None
@@ -111,20 +156,20 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
     match channel.state:
         case Bridged():
             kind = "talking"
-            party = behind = party_behind(channel)
+            party = other = other_party(channel)
             if partner is not None:
-                party = party_of(partner)
-                heard = behind.whoscall
-                if partner is not channel and party.whoscall is None and heard is not None:
-                    party = evolve(party, whoscall=heard)
+                party = own_party(partner)
+                if partner is not channel and party.whoscall is None and other.whoscall is not None:
+                    party = evolve(party, whoscall=other.whoscall)
         case Calling(target_type="group", group_id=group_id):
-            kind, party = "queued", Party(group_id=group_id)
+            kind, party = "queued", _make_party(None, group_id, None, None, None, None)
         case Calling(user_id=user_id, address=address):
-            kind, party = "ringing", Party(user_id=user_id, number=address)
+            kind = "ringing"
+            party = _make_party(user_id, None, address, None, None, None)
         case CallingSipTermination(url=url):
-            kind, party = "ringing", Party(number=url)
+            kind, party = "ringing", _make_party(None, None, url, None, None, None)
         case Ringing():
-            kind, party = "ringing", party_of(channel)
+            kind, party = "ringing", own_party(channel)
         case Ivr(ivr_id=place):
             kind = "ivr"
         case XmlIvr():
@@ -132,9 +177,9 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
         case Park(slot=place, parker_id=by):
             kind = "parked"
         case Voicemail(target_type="group", target_id=group_id, target_name=place):
-            kind, party = "voicemail", Party(group_id=group_id)
+            kind, party = "voicemail", _make_party(None, group_id, None, None, None, None)
         case Voicemail(target_id=user_id, target_name=place):
-            kind, party = "voicemail", Party(user_id=user_id)
+            kind, party = "voicemail", _make_party(user_id, None, None, None, None, None)
         case Conference(room_id=place):
             kind = "conference"
         case SystemOperation(operation=place):
@@ -146,53 +191,39 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
     return _make_phase(kind, started, None, party, place, by)
 
 
-def until(phase: Phase, ended: int) -> Phase:
-    """A phase that has ended."""
+def end_phase(phase: Phase, ended: int) -> Phase:
+    """Return the phase with its end, in microseconds since the epoch."""
     return _make_phase(phase.kind, phase.started, ended, phase.party, phase.place, phase.by)
 
 
-def leg_of(channel: Channel, ended: int | None = None, outcome: Disposition | None = None) -> Leg:
-    """A channel as a leg of its call, as far as it has come."""
+def leg_of(
+    channel: Channel,
+    hangup: Hangup | None,
+    ended: int | None = None,
+    outcome: Disposition | None = None,
+) -> Leg:
+    """Return the channel as a leg of its call.
+
+    - ``hangup``: ``channel.hangup``. The caller passes it because each access parses it anew.
+    - ``ended``, ``outcome``: ``None`` while the leg lives.
+    """
+    offered, answered = channel.offer_timestamp, channel.answer_timestamp
     return _make_leg(
-        uuid_of(channel),
-        party_of(channel),
+        channel_uuid(channel),
+        own_party(channel),
         channel.direction,
-        offered(channel),
-        _moment(channel.answer_timestamp),
+        offered if isinstance(offered, int) else None,
+        answered if isinstance(answered, int) else None,
         ended,
-        channel.hangup,
+        hangup,
         outcome,
     )
 
 
-def latest_of(channel: Channel) -> int:
-    """The last moment at which a channel is known to have lived."""
-    times = (channel.offer_timestamp, channel.answer_timestamp, since(channel))
-    return max((time for time in times if isinstance(time, int)), default=0)
-
-
-def is_second(channel: Channel) -> bool:
-    """Whether a channel was made for another, or by what it says came after it."""
-    if isinstance(channel.state, Ringing):
-        return channel.direction == "outbound"
-    before = getattr(channel.other_info, "offer_timestamp", None)
-    own = offered(channel)
-    if not isinstance(before, int) or own is None:
-        return False
-    if before == own:
-        return not _dials(channel) and channel.other_info.direction == "inbound"
-    return before < own
-
-
-def _moment(value: object) -> int | None:
-    """Microseconds, as they were sent; ``None`` for anything else."""
-    return value if isinstance(value, int) else None
-
-
-def _dials(channel: Channel) -> bool:
-    """Whether the party at its end made the call that the channel is."""
+def _is_caller(channel: Channel) -> bool:
+    """Return True if the channel's own party dialled."""
     return channel.direction == "inbound"
 
 
-def _first(end_user: object) -> EndUser | None:
+def _first_end_user(end_user: object) -> EndUser | None:
     return end_user.items[0] if isinstance(end_user, EndUsers) and end_user.items else None

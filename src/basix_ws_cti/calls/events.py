@@ -1,4 +1,4 @@
-"""What happens to a call. Each event holds the call as it was then."""
+"""Call events. Each event holds the call as it was right after the event."""
 
 from __future__ import annotations
 
@@ -9,71 +9,87 @@ from .model import Call, Party
 
 @frozen
 class CallStarted:
-    """A call is there: it began, or the client found it going on."""
+    """A call began, or was found to be active."""
 
     call: Call
+    """The call."""
 
 
 @frozen
 class CallRinging:
-    """A telephone rings for the call."""
+    """A phone started to ring for the call."""
 
     call: Call
+    """The call."""
     party: Party
+    """The party whose phone rings."""
 
 
 @frozen
 class CallAnswered:
-    """Somebody answered, ``waited`` microseconds after they were first asked for.
-
-    That is since the call began, or since it was sent on.
-    """
+    """A party answered the call, for the first time or after a transfer or recall."""
 
     call: Call
+    """The call."""
     party: Party
+    """The party that answered."""
     waited: int
+    """Time since the call began, or since its last transfer or recall from a park slot, in
+    microseconds."""
 
 
 @frozen
 class CallParked:
-    """A call stands on a park slot; ``by`` is the user's id who put it there."""
+    """The call was parked."""
 
     call: Call
+    """The call."""
     slot: str | int | None
+    """The park slot."""
     by: int | None
+    """Id of the user who parked the call."""
 
 
 @frozen
 class CallRetrieved:
-    """Somebody fetched a call from its slot, after ``parked_for`` microseconds."""
+    """A party retrieved the call from its park slot."""
 
     call: Call
+    """The call."""
     party: Party
+    """The party that retrieved the call."""
     parked_for: int
+    """Time on the park slot, in microseconds."""
 
 
 @frozen
 class CallTransferred:
-    """Whom the call was with sent it on, or handed it over, to somebody else."""
+    """The call was transferred, blind or attended."""
 
     call: Call
+    """The call."""
     source: Party
+    """The party that transferred the call."""
     target: Party
+    """The party or group that the call was transferred to."""
 
 
 @frozen
 class CallUpdated:
-    """Something else about a call is new: a menu, a queue, a voicemail box, its direction."""
+    """Something else about the call changed: menu, queue, voicemail, caller or direction."""
 
     call: Call
+    """The call."""
 
 
 @frozen
 class CallEnded:
-    """A call is over. ``synthetic``: nobody saw it end, it was gone when the client looked."""
+    """The call ended, or became part of another call (``call.joined``)."""
 
     call: Call
+    """The call."""
     synthetic: bool = False
+    """True if the feed did not show the end: the call was gone after a gap."""
 
 
 CallEvent = (
@@ -86,4 +102,4 @@ CallEvent = (
     | CallUpdated
     | CallEnded
 )
-"""Any of the events."""
+"""Any of the call events."""

@@ -1,8 +1,8 @@
-"""What a call is: who takes part, which phases it went through, how it ended.
+"""Data model of a call: its legs, parties, phases and how it ended.
 
-All of it is immutable: a ``Call`` is the call as it was when somebody was told of it. Times
-are microseconds since the epoch, UTC, as the PBX sends them; durations are microseconds.
-docs/explanation/calls.md says what of this the PBX says and what is inferred.
+All classes are immutable: a ``Call`` shows the call at one moment. Times are integers in
+microseconds since the epoch, UTC, taken from the PBX; durations are integers in microseconds.
+docs/explanation/calls.md tells apart what the PBX states and what is inferred.
 """
 
 from __future__ import annotations
@@ -35,99 +35,131 @@ Disposition = Literal[
     "unknown",
 ]
 
-Where = Literal["ivr", "queue", "ringing"]
+AbandonedIn = Literal["ivr", "queue", "ringing"]
 
 Side = Literal["caller", "callee", "pbx"]
 
 
 @frozen(kw_only=True)
 class Party:
-    """Who is at one end: a user or group of the PBX by id, or a number outside.
+    """Party at one end of a call: a user or group of the PBX, or a number outside.
 
-    ``end_user`` is the first of the customers whom the CRM knows by the number, ``whoscall``
-    what the caller directory says (percent-encoded JSON).
+    ``Party()``, with all fields ``None``, is an unknown party.
     """
 
     user_id: int | None = None
+    """Id of the user; ``None`` for a group or a number outside."""
     group_id: int | None = None
+    """Id of the group; ``None`` for a user or a number outside."""
     number: str | None = None
+    """Telephone number or SIP address of a party outside."""
     name: str | None = None
+    """Name of the party, if the PBX sent one."""
     end_user: EndUser | None = None
+    """The first customer whom the CRM knows by the number."""
     whoscall: str | None = None
+    """Entry of the caller directory for the number: percent-encoded JSON, as received."""
 
 
-NOBODY = Party()
+UNKNOWN_PARTY = Party()
 
 
 @frozen(kw_only=True)
 class Phase:
-    """What a call was doing from ``started`` to ``ended``; ``None``: and still is.
+    """Period in which a call did one thing: wait in a queue, ring, be talked on.
 
-    ``party`` is who rings, is talked to, or the group that is waited for; ``place`` is the
-    menu's id, the park slot, the room, the operation or state; ``by`` is the user who parked.
+    The phases of a call follow each other without a gap or an overlap.
     """
 
     kind: PhaseKind
+    """Activity of the call in this phase."""
     started: int
+    """Start, in microseconds since the epoch."""
     ended: int | None = None
-    party: Party = NOBODY
+    """End, in microseconds since the epoch; ``None`` while the phase lasts."""
+    party: Party = UNKNOWN_PARTY
+    """The party that is called or talked to, the group that is waited for, or the owner of the
+    voicemail box."""
     place: str | int | None = None
+    """Id of the menu (``ivr``), park slot (``parked``), room (``conference``), name of the
+    voicemail box (``voicemail``), or the operation or state (``other``)."""
     by: int | None = None
+    """Id of the user who parked the call (``parked``)."""
 
     @property
     def duration(self) -> int:
-        """How long it lasted, in microseconds; 0 while it goes on."""
+        """Duration in microseconds; 0 while the phase lasts."""
         return 0 if self.ended is None else self.ended - self.started
 
 
 @frozen(kw_only=True)
 class Leg:
-    """One channel of a call. ``outcome`` is how it ended for its party; ``None``: it lives."""
+    """One channel of a call."""
 
     uuid: str
+    """Uuid of the channel."""
     party: Party
+    """The party at the channel's own end."""
     direction: str | None = None
+    """``"inbound"`` if the party dialled, ``"outbound"`` if the PBX called it."""
     offered: int | None = None
+    """Time at which the leg was created, in microseconds since the epoch."""
     answered: int | None = None
+    """Time at which the leg was answered, in microseconds since the epoch; ``None`` before it."""
     ended: int | None = None
+    """Time at which the leg ended, in microseconds since the epoch; ``None`` while it lives."""
     hangup: Hangup | None = None
+    """Disposition and cause of the hang-up, if the PBX sent them."""
     outcome: Disposition | None = None
+    """How the leg went for its party; ``None`` while it lives."""
 
 
 @frozen(kw_only=True)
 class Call:
-    """The legs that belong together, as one call.
-
-    ``id`` is the first leg's uuid. ``phases`` tile its life: each begins where the one before
-    ended. ``answered`` is when somebody first talked to the caller. ``complete`` is false when
-    the client joined in the middle or was blind for a while: then there may be more to it.
-
-    After the end ``disposition`` says how it went, ``abandoned_in`` where the caller gave up,
-    ``ended_by`` who hung up, ``cause`` and ``sip_status`` what the PBX says of it. ``joined`` is
-    the id of the call that this one became a part of.
-    """
+    """One call at one moment: the legs that belong together."""
 
     id: str
+    """Uuid of the first leg, the one that the others were created for."""
     direction: Direction
+    """``"inbound"``: from outside. ``"outbound"``: from a user to outside, if only after a
+    transfer. ``"internal"``: between users."""
     caller: Party
+    """The party that called."""
     called_number: str | None
+    """The number that the caller dialled."""
     started: int
+    """Start, in microseconds since the epoch."""
     phases: tuple[Phase, ...] = ()
+    """The phases, oldest first. Each starts at the time at which its predecessor ended. Of a long
+    call, the oldest phases are merged; the last 1,000 are kept."""
     legs: tuple[Leg, ...] = ()
+    """The legs: ended ones first (the last 200 of them), then those that live."""
     answered: int | None = None
+    """Time at which somebody first talked to the caller, in microseconds since the epoch;
+    ``None``: nobody has."""
     answered_by: Party | None = None
+    """The party that first talked to the caller; ``None``: nobody has."""
     transfers: int = 0
+    """Number of transfers, blind and attended."""
     complete: bool = True
+    """False if something of the call may have been missed: the client joined while it was going
+    on, or there was a gap in the feed."""
     ended: int | None = None
+    """End, in microseconds since the epoch; ``None`` while the call is active."""
     disposition: Disposition | None = None
-    abandoned_in: Where | None = None
+    """How the call went; ``None`` while it is active."""
+    abandoned_in: AbandonedIn | None = None
+    """What the caller waited in when they abandoned the call; ``None`` if they did not."""
     ended_by: Side | None = None
+    """The side that hung up; ``None`` if it is unknown or the call is active."""
     hangup: Hangup | None = None
+    """Disposition and cause of the hang-up that ended the call."""
     joined: str | None = None
+    """Id of the call that this one became a part of; ``None`` if it ended by itself."""
 
     @property
     def phase(self) -> Phase:
-        """What it is doing, or did last."""
+        """The current phase, or the last one of a call that has ended."""
         return self.phases[-1]
 
     @property
@@ -137,32 +169,33 @@ class Call:
 
     @property
     def answered_at(self) -> datetime | None:
-        """``answered`` as an aware datetime in UTC; ``None``: nobody did."""
+        """``answered`` as an aware datetime in UTC; ``None``: not answered."""
         return moment(self.answered)
 
     @property
     def ended_at(self) -> datetime | None:
-        """``ended`` as an aware datetime in UTC; ``None``: it goes on."""
+        """``ended`` as an aware datetime in UTC; ``None`` while the call is active."""
         return moment(self.ended)
 
     @property
     def cause(self) -> str | None:
-        """FreeSWITCH's hangup cause."""
+        """FreeSWITCH's hangup cause, such as ``"USER_BUSY"``."""
         return None if self.hangup is None else self.hangup.cause
 
     @property
     def cause_meaning(self) -> str | None:
-        """The cause in plain English."""
+        """The hangup cause in English, such as ``"no answer"``; ``None`` for an unknown cause."""
         return meaning(self.cause)
 
     @property
     def sip_status(self) -> int | None:
-        """The SIP status of a refusal; ``None``: it was none."""
+        """The SIP status code of a refused call, such as 486; ``None`` if it was not refused."""
         return sip_status(self.hangup)
 
     def time_in(self, *kinds: PhaseKind) -> int:
-        """Microseconds spent in phases of these kinds, the present one left out.
+        """Return the time spent in phases of these kinds, in microseconds.
 
-        Over all kinds that is the whole life of a call that has ended.
+        The current phase of an active call counts as 0. Over all kinds, the time in an ended
+        call is its whole duration.
         """
         return sum(phase.duration for phase in self.phases if phase.kind in kinds)

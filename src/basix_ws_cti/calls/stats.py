@@ -1,7 +1,8 @@
-"""Queue figures: how the groups and users of a call centre do, told from calls alone.
+"""Live figures of queues and users, computed from call events.
 
-Pure: times are the PBX's, in microseconds since the epoch, and "now" is given by who asks.
-A group's queue is what calls say of it; who is logged in, or present, is not looked at.
+The module reads no clock: times are the PBX's, in microseconds since the epoch, and the caller
+passes the present time. The figures come from calls alone; login and presence of agents are not
+considered.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from attrs import Factory, define, frozen
+from attrs import define, field, frozen
 
 from basix_ws_cti.exceptions import UsageError
 
@@ -17,41 +18,54 @@ from .events import CallEnded, CallEvent
 from .model import Call, Disposition, Phase
 
 SECOND = 1_000_000
+"""One second in microseconds."""
 
-# Waits of one group, or legs of one user, that are kept in the window: a thousand in a minute.
+# Ended waits kept per group, and ended legs per user: a thousand a minute for an hour.
 MAX_KEPT = 60_000
 
 
 @frozen(kw_only=True)
 class QueueFigures:
-    """A group's queue: now, and what ended in the window. Durations are microseconds.
+    """Figures of one group's queue.
 
-    ``offered`` calls came out of the queue: ``answered``, ``abandoned`` by the caller while
-    they waited, or went elsewhere. ``service_level`` is the share of them that were answered
-    in time, 0 to 1; ``None``: there were none. So are the averages.
+    ``waiting`` and ``longest_wait`` describe the present; all others the waits that ended in the
+    window.
     """
 
     waiting: int
+    """Number of calls that wait now."""
     longest_wait: int
+    """Longest wait of the calls that wait now, in microseconds; 0 if no call waits."""
     offered: int
+    """Number of waits that ended, in whatever way."""
     answered: int
+    """Number of waits that ended with an answer."""
     abandoned: int
+    """Number of waits that the caller ended by hanging up."""
     average_answer: int | None
+    """Average speed of answer (ASA): average wait of answered calls, in microseconds; ``None``
+    if none was answered."""
     maximum_answer: int | None
+    """Longest wait of an answered call, in microseconds; ``None`` if none was answered."""
     service_level: float | None
+    """Calls answered within the threshold, divided by ``offered``: 0 to 1; ``None`` if no call
+    was offered."""
 
 
 @frozen(kw_only=True)
 class UserFigures:
-    """A user's legs that ended in the window: how many, and microseconds of talk."""
+    """Figures of one user's legs that ended in the window."""
 
     answered: int
+    """Number of legs that were answered, calls by the user included."""
     missed: int
+    """Number of legs that the user missed; calls answered on another phone are not missed."""
     talked: int
+    """Time between answer and end of the legs, summed up, in microseconds."""
 
 
 @frozen
-class _Wait:
+class _EndedWait:
     ended: int
     waited: int
     answered: bool
@@ -59,7 +73,7 @@ class _Wait:
 
 
 @frozen
-class _Part:
+class _EndedLeg:
     ended: int
     outcome: Disposition
     talked: int
@@ -67,51 +81,54 @@ class _Part:
 
 @define
 class QueueStats:
-    """Counts over a sliding window of ``window`` seconds, fed with the events of calls.
+    """Figures over a sliding window, updated by call events.
 
-    ``service_level`` is in seconds: who is answered within it counts for the service level.
-    Memory is bounded by the calls that go on, and 60,000 waits a group in the window.
+    Memory is bounded: active calls, and 60,000 ended waits per group and ended legs per user.
     """
 
     window: float = 3600
+    """Length of the window, in seconds."""
     service_level: float = 20
-    _calls: dict[str, Call] = Factory(dict)
-    _waits: dict[int, deque[_Wait]] = Factory(dict)
-    _parts: dict[int, deque[_Part]] = Factory(dict)
-    # How many phases of the calls that go on are counted already.
-    _counted: dict[str, int] = Factory(dict)
+    """Threshold of the service level, in seconds: the longest wait that counts as in time."""
+    _calls: dict[str, Call] = field(init=False, factory=dict)
+    _waits: dict[int, deque[_EndedWait]] = field(init=False, factory=dict)
+    _legs: dict[int, deque[_EndedLeg]] = field(init=False, factory=dict)
+    # Number of phases of each active call whose waits have been counted, by call id.
+    _counted: dict[str, int] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        if not (self.window > 0 and self.service_level >= 0):
-            raise UsageError("window and service_level are seconds, window more than none")
+        if not self.window > 0:
+            raise UsageError(f"window must be more than 0 seconds, got {self.window}")
+        if not self.service_level >= 0:
+            raise UsageError(f"service_level must be 0 seconds or more, got {self.service_level}")
 
     @property
     def groups(self) -> set[int]:
-        """The ids of the groups that there are figures of."""
+        """Ids of the groups that have figures."""
         return {*self._waits, *(group for _, group in self._now_waiting())}
 
     @property
     def users(self) -> set[int]:
-        """The ids of the users that there are figures of."""
-        return {*self._parts}
+        """Ids of the users that have figures."""
+        return {*self._legs}
 
     def apply(self, events: Iterable[CallEvent]) -> None:
-        """Take in what happened to calls, in its order."""
+        """Update the figures with call events, in their order."""
         for event in events:
             call = event.call
             self._count_waits(call)
             if isinstance(event, CallEnded):
-                self._count_parts(call)
+                self._count_legs(call)
                 self._calls.pop(call.id, None)
                 self._counted.pop(call.id, None)
             else:
                 self._calls[call.id] = call
 
     def group(self, group_id: int, now: int) -> QueueFigures:
-        """A group's figures at ``now``, microseconds since the epoch."""
+        """Return a group's figures at ``now``, in microseconds since the epoch."""
         waiting = [now - phase.started for phase, group in self._now_waiting() if group == group_id]
         waits = self._waits.get(group_id, deque())
-        _forget(waits, now - self.window * SECOND)
+        _drop_older(waits, now - self.window * SECOND)
         answers = [wait.waited for wait in waits if wait.answered]
         in_time = sum(wait <= self.service_level * SECOND for wait in answers)
         return QueueFigures(
@@ -126,16 +143,17 @@ class QueueStats:
         )
 
     def user(self, user_id: int, now: int) -> UserFigures:
-        """A user's figures at ``now``, microseconds since the epoch."""
-        parts = self._parts.get(user_id, deque())
-        _forget(parts, now - self.window * SECOND)
+        """Return a user's figures at ``now``, in microseconds since the epoch."""
+        legs = self._legs.get(user_id, deque())
+        _drop_older(legs, now - self.window * SECOND)
         return UserFigures(
-            answered=sum(part.outcome == "answered" for part in parts),
-            missed=sum(part.outcome == "missed" for part in parts),
-            talked=sum(part.talked for part in parts),
+            answered=sum(leg.outcome == "answered" for leg in legs),
+            missed=sum(leg.outcome == "missed" for leg in legs),
+            talked=sum(leg.talked for leg in legs),
         )
 
     def _now_waiting(self) -> list[tuple[Phase, int]]:
+        """Return the current phase and the group's id of each call that waits in a queue."""
         return [
             (call.phase, call.phase.party.group_id)
             for call in self._calls.values()
@@ -143,38 +161,39 @@ class QueueStats:
         ]
 
     def _count_waits(self, call: Call) -> None:
-        """Count the stays in queues that have ended since the call was last seen."""
-        seen = self._counted.get(call.id, 0)
+        """Count the waits that have ended since the last event of the call."""
+        counted = self._counted.get(call.id, 0)
         phases = call.phases
-        for at in range(seen, len(phases)):
-            phase = phases[at]
+        for index in range(counted, len(phases)):
+            phase = phases[index]
             if phase.ended is None:
                 break
-            seen = at + 1
+            counted = index + 1
             if phase.kind != "queued" or not isinstance(phase.party.group_id, int):
                 continue
-            after = phases[at + 1].kind if at + 1 < len(phases) else None
+            next_kind = phases[index + 1].kind if index + 1 < len(phases) else None
             waits = self._waits.setdefault(phase.party.group_id, deque(maxlen=MAX_KEPT))
             waits.append(
-                _Wait(
+                _EndedWait(
                     ended=phase.ended,
                     waited=phase.duration,
-                    answered=after == "talking",
-                    abandoned=after is None and call.disposition == "abandoned",
+                    answered=next_kind == "talking",
+                    abandoned=next_kind is None and call.disposition == "abandoned",
                 )
             )
-        self._counted[call.id] = seen
+        self._counted[call.id] = counted
 
-    def _count_parts(self, call: Call) -> None:
+    def _count_legs(self, call: Call) -> None:
         for leg in call.legs:
-            who = leg.party.user_id
-            if not isinstance(who, int) or leg.outcome is None or leg.ended is None:
+            user_id = leg.party.user_id
+            if not isinstance(user_id, int) or leg.outcome is None or leg.ended is None:
                 continue
             talked = leg.ended - leg.answered if leg.answered is not None else 0
-            parts = self._parts.setdefault(who, deque(maxlen=MAX_KEPT))
-            parts.append(_Part(leg.ended, leg.outcome, max(0, talked)))
+            legs = self._legs.setdefault(user_id, deque(maxlen=MAX_KEPT))
+            legs.append(_EndedLeg(leg.ended, leg.outcome, max(0, talked)))
 
 
-def _forget(items: deque[_Wait] | deque[_Part], before: float) -> None:
-    while items and items[0].ended < before:
+def _drop_older(items: deque[_EndedWait] | deque[_EndedLeg], than: float) -> None:
+    """Drop the items that ended before ``than``, in microseconds since the epoch."""
+    while items and items[0].ended < than:
         items.popleft()

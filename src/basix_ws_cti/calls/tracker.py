@@ -1,10 +1,22 @@
-"""CallTracker: a mirror's changes in, what happens to calls out.
+"""Tracker that turns the changes of a mirror's channels into call events.
 
-Pure: no I/O, no clock; all times are the PBX's own. What is inferred here, rather than said
-by the PBX, is listed in docs/explanation/calls.md.
+The tracker is pure: no I/O and no clock; all times are the PBX's. It decides which call a leg
+belongs to and routes the leg to that ``ActiveCall``, whose module explains what a call infers
+from its legs. docs/explanation/calls.md describes all inferences for users.
 
-A call is led by its *line*: the first leg while it lives, then the oldest that is left. What
-the line does is what the call does.
+A leg belongs to
+
+1. the call that its own uuid leads to, because it is a leg of that call or was named by one;
+2. the call of the leg that it names as its other end. If that is another call than in 1 and
+   the leg is bridged, the two calls become one: the older goes on and absorbs the younger;
+3. the call that it tries to pick up: the phone dialled ``pickup_uuid.UUID`` of a leg, or the
+   slot on which a call is parked. This leg is a pending pickup until it is bridged;
+4. otherwise a new call. Its id is the uuid of its first leg: of the leg that this one was
+   created for, if there is one, so that the id is the same for a client that is shown other
+   legs of the call. An id is never used twice, however: if a call of this id ended and its
+   first leg was never shown, the id is the uuid of the leg itself.
+
+When a call ends while pickups of it are pending, these legs are calls in their own right.
 """
 
 from __future__ import annotations
@@ -16,346 +28,178 @@ from attrs import evolve
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 
-from .active_call import ActiveCall, ActiveLeg
-from .channel_facts import is_second, latest_of, leg_of, since, until, uuid_of
-from .events import (
-    CallAnswered,
-    CallEnded,
-    CallEvent,
-    CallParked,
-    CallRetrieved,
-    CallRinging,
-    CallStarted,
-    CallTransferred,
-    CallUpdated,
-)
-from .model import NOBODY, Call, Party, Phase
-from .outcome import decisive, disposition_of, leg_outcome, who_ended_it
+from .active_call import ActiveCall
+from .active_legs import ActiveLeg
+from .call_index import CallIndex
+from .channel_facts import channel_uuid, is_b_leg, state_entered
+from .events import CallEvent
+from .model import Call
 
-# Calls of which others' legs are not shown, and whose ids are not given again.
+# Ended calls remembered because the feed never showed their first leg. The PBX may still create
+# legs for that first leg; their call must not get the same id again. The limit bounds memory.
 MAX_ENDED_UNSEEN = 1000
 
+# A user dials this prefix and a leg's uuid to pick up the call that rings on that leg.
 _PICKUP = "pickup_uuid."
 
 
-class _Calls(Mapping[str, Call]):
-    """The calls that go on, by id: read-only and live."""
-
-    def __init__(self, calls: dict[str, ActiveCall]) -> None:
-        self._calls = calls
-
-    def __getitem__(self, key: str) -> Call:
-        return self._calls[key].picture()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._calls))
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} calls>"
-
-
 class CallTracker:
-    """Makes calls out of the changes of channels.
+    """Tracker of active calls: channel changes in, call events out.
 
-    ``channels`` are those that are there already. All changes of one mirror go to ``apply``,
-    in their order, and none may be missing: with a ``Client`` use its ``call_events()``.
-    ``calls`` are those that go on, by id: a read-only live mapping.
+    ``channels`` are the channels that exist already; the calls they form cause no events.
+    Pass all changes of one mirror to ``apply``, in their order and without omission. With a
+    ``Client``, use its ``call_events()`` instead.
     """
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
-        self._live: dict[str, ActiveCall] = {}
-        # By the uuid of each leg, and of legs that others only name.
-        self._call_of: dict[str, ActiveCall] = {}
-        # Calls that ended, and whose first leg was not shown: others may be made for it yet.
+        self._index = CallIndex()
+        # Ids of ended calls whose first leg was never shown, oldest first.
         self._ended_unseen: dict[str, None] = {}
-        # Those that stand on a slot, by id.
-        self._parked: dict[str, ActiveCall] = {}
+        # Start of the gap in the feed that the next synthetic changes bridge, in microseconds.
         self._gap_started: int | None = None
-        self._events: list[CallEvent] = []
-        self.calls: Mapping[str, Call] = _Calls(self._live)
+        self.calls: Mapping[str, Call] = self._index.snapshots
+        """Active calls by id: a read-only mapping that always shows the current state."""
         self.apply([Added("channel", channel, synthetic=True) for channel in channels])
 
     def __repr__(self) -> str:
-        return f"<CallTracker of {len(self._live)} calls>"
+        return f"<CallTracker of {len(self._index)} calls>"
 
     def apply(self, changes: Iterable[Change | Gap]) -> list[CallEvent]:
-        """Take in changes, and say what happened to calls.
+        """Apply changes of the mirror and return the call events that follow from them.
 
-        A ``Gap`` before synthetic changes says when the client went blind: that is when calls
-        that are gone since then are taken to have ended.
+        A ``Gap`` goes before the synthetic changes that follow it: calls that are gone after
+        the gap are taken to have ended when it started. Changes of elements other than
+        channels are ignored.
         """
-        self._events = []
+        events = []
         for change in _in_order(changes):
-            self._take(change)
+            events += self._apply_change(change)
         self._gap_started = None
-        return self._events
+        return events
 
     def apply_stepwise(self, changes: Iterable[Change | Gap]) -> Iterator[list[CallEvent]]:
-        """The same a step at a time: what came of one change after another."""
+        """Apply changes like ``apply``, yielding the events of one change after another.
+
+        The caller may pause between two changes; it must exhaust the iterator.
+        """
         for change in _in_order(changes):
-            self._events = []
-            self._take(change)
-            yield self._events
+            yield self._apply_change(change)
         self._gap_started = None
 
-    def _take(self, change: Change | Gap) -> None:
+    def _apply_change(self, change: Change | Gap) -> list[CallEvent]:
         if isinstance(change, Gap):
             self._gap_started = int(change.started.timestamp() * 1_000_000)
-            for live in self._live.values():
-                live.complete = False
-        elif change.element_name == "channel":
-            channel: Channel = change.element  # type: ignore[assignment]
-            if channel.key is None:  # it goes by its position, as in the mirror
-                if change.key is None:
-                    return
-                channel = evolve(channel, uuid=str(change.key))
-            if isinstance(change, Removed):
-                self._ends(channel, synthetic=change.synthetic)
+            for call in self._index:
+                call.mark_incomplete()
+            return []
+        if change.element_name != "channel":
+            return []
+        channel: Channel = change.element  # type: ignore[assignment]
+        if channel.key is None:
+            # As in the mirror, the position in the initial_info stands in for the key.
+            if change.key is None:
+                return []
+            channel = evolve(channel, uuid=str(change.key))
+        if isinstance(change, Removed):
+            return self._end_leg(channel, synthetic=change.synthetic)
+        return self._update_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
+
+    def _update_leg(self, leg: ActiveLeg, *, synthetic: bool) -> list[CallEvent]:
+        """Route a new or changed leg to its call, by the rules in the module docstring."""
+        index = self._index
+        own_call = index.find(leg.uuid)
+        named_call = index.find(leg.other_uuid)
+        call = own_call or named_call
+        events: list[CallEvent]
+        if call is None:
+            call = self._find_pickup_target(leg.channel)
+            if call is None:
+                call = self._new_call(leg)
+                events = call.start(leg, synthetic=synthetic)
+                index.add(call)
             else:
-                self._is(ActiveLeg.of(channel), synthetic=change.synthetic)
+                events = call.update_leg(leg, synthetic=synthetic, is_pickup=True)
+        elif named_call is None or named_call is call or not leg.is_bridged:
+            events = call.update_leg(leg, synthetic=synthetic)
+        else:
+            call, younger = sorted((call, named_call), key=lambda one: (one.started, one.id))
+            events = call.absorb(younger, state_entered(leg.channel) or 0)
+            index.replace(younger, call)
+            events += call.update_leg(leg, synthetic=synthetic)
+        if own_call is None:
+            index.link(leg.uuid, call)
+        if named_call is None and leg.other_uuid is not None:
+            index.link(leg.other_uuid, call)
+        if events:  # a call that is parked, or leaves its slot, always has an event
+            index.update_parked(call)
+        return events
 
-    # -- a leg is there ---------------------------------------------------------------
-
-    def _is(self, leg: ActiveLeg, *, synthetic: bool) -> None:
-        uuid = leg.uuid
-        live = self._call_with(leg, synthetic=synthetic)
-        live.complete = live.complete and not synthetic
-        before = live.legs.get(uuid)
-        begins = before is leg  # and is described as it is
-        live.take(leg)
-        if before is None:
-            self._name(uuid, live)
-        if leg.other is not None and leg.other not in self._call_of:
-            self._name(leg.other, live)
-        told = len(self._events)
-        described = not begins and live.describe()
-        if not begins:
-            self._move(live)
-        if leg.rings and (begins or before is None or not before.rings):
-            self._events.append(CallRinging(live.picture(), leg.picture.party))
-        if described and len(self._events) == told:
-            self._events.append(CallUpdated(live.picture()))
-
-    def _call_with(self, leg: ActiveLeg, *, synthetic: bool) -> ActiveCall:
-        """The call that a leg belongs to; a new one, if it names none."""
-        uuid = leg.uuid
-        named = self._call_of.get(leg.other or "")
-        live = self._call_of.get(uuid) or named
-        if live is None:
-            live = self._fetched_by(leg.channel)
-            if live is None:
-                return self._begins(leg, synthetic=synthetic)
-            live.pending_pickups.add(uuid)
-        elif named is not None and named is not live and leg.talks:
-            return self._join(live, named, since(leg.channel))
-        return live
-
-    def _fetched_by(self, channel: Channel) -> ActiveCall | None:
-        """The call that a new leg wants: who dials it picks it up, or dials its park slot."""
+    def _find_pickup_target(self, channel: Channel) -> ActiveCall | None:
+        """Return the call that a new leg dialled to pick up or retrieve."""
         called = channel.called_number
-        comes = channel.peer_location == "internal" and channel.answer_timestamp is None
-        if not isinstance(called, str) or not comes:
+        is_dialling = channel.peer_location == "internal" and channel.answer_timestamp is None
+        if not isinstance(called, str) or not is_dialling:
             return None
         if called.startswith(_PICKUP):
-            return self._call_of.get(called.removeprefix(_PICKUP))
-        for live in self._parked.values() if called.isdecimal() else ():
-            if str(live.phases[-1].place) == called:
-                return live
-        return None
+            return self._index.find(called.removeprefix(_PICKUP))
+        return self._index.find_parked(called) if called.isdecimal() else None
 
-    def _begins(self, leg: ActiveLeg, *, synthetic: bool) -> ActiveCall:
-        uuid = leg.uuid
-        entered = since(leg.channel)
-        started = leg.picture.offered or entered or 0
-        # A leg that the PBX offers on behalf of another names the first: that one may not be
-        # shown to us, or come later.
-        first = (leg.other if is_second(leg.channel) else None) or uuid
-        live = ActiveCall(
-            id=uuid if first in self._ended_unseen else first,
-            first=first,
-            started=started,
-            complete=not synthetic,
-        )
-        live.take(leg)
-        live.describe()
-        phase = live.doing(started)
-        if synthetic and entered is not None and entered > started:
-            # What it did before is not known.
-            live.phases.append(Phase(kind="unknown", started=started, ended=entered))
-        elif phase.started != started:
-            phase = evolve(phase, started=started)
-        live.phases.append(phase)
-        self._note_slot(live)
-        live.followed, live.led_by = leg, uuid
-        self._live[live.id] = live
-        self._name(live.first, live)
-        self._name(uuid, live)
-        self._events.append(CallStarted(live.picture()))
-        self._note_talk(live)
-        return live
+    def _new_call(self, leg: ActiveLeg) -> ActiveCall:
+        """Create the call of a leg that belongs to no call (rule 4)."""
+        first_uuid = (leg.other_uuid if is_b_leg(leg.channel) else None) or leg.uuid
+        call_id = leg.uuid if first_uuid in self._ended_unseen else first_uuid
+        return ActiveCall.of(call_id, first_uuid)
 
-    def _join(self, one: ActiveCall, other: ActiveCall, at: int | None) -> ActiveCall:
-        """Two calls have become one: the older goes on, the other ends in it."""
-        older, younger = sorted((one, other), key=lambda live: (live.started, live.id))
-        call = younger.picture()
-        last = younger.phases[-1]
-        end = max(last.started, at or 0)
-        self._events.append(
-            CallEnded(
-                evolve(
-                    call,
-                    phases=(*call.phases[:-1], until(last, end)),
-                    ended=end,
-                    disposition="answered",
-                    joined=older.id,
-                )
-            )
-        )
-        del self._live[younger.id]
-        self._parked.pop(younger.id, None)
-        older.legs |= younger.legs
-        older.pending_pickups |= younger.pending_pickups
-        older.complete = older.complete and younger.complete
-        for uuid in younger.names:
-            self._name(uuid, older)
-        return older
+    def _end_leg(self, channel: Channel, *, synthetic: bool) -> list[CallEvent]:
+        """End a leg; if its call ends with it, start new calls for the pending pickups."""
+        index = self._index
+        uuid = channel_uuid(channel)
+        call = index.find(uuid)
+        if call is None or uuid not in call.legs.living:
+            return []
+        events = call.end_leg(channel, synthetic=synthetic, gap_started=self._gap_started)
+        if call.is_over:
+            index.remove(call)
+            if not call.legs.first_has_ended:
+                self._remember_unseen(call.id)
+            for pickup in call.legs.living.values():
+                events += self._update_leg(pickup, synthetic=not call.complete)
+            return events
+        if uuid != call.legs.first_uuid:
+            index.unlink(uuid, call)
+        if events:
+            index.update_parked(call)
+        return events
 
-    def _name(self, uuid: str, live: ActiveCall) -> None:
-        live.names.add(uuid)
-        self._call_of[uuid] = live
-
-    def _unname(self, uuid: str, live: ActiveCall) -> None:
-        live.names.discard(uuid)
-        self._call_of.pop(uuid, None)
-
-    def _move(self, live: ActiveCall, at: int = 0) -> None:
-        """The line may be doing something else now; since ``at`` at the earliest."""
-        before = live.enter(at)
-        if before is None:
-            self._note_talk(live)
-            return
-        now, lead_leg = live.phases[-1], live.followed
-        self._note_slot(live)
-        here = {lead_leg.uuid, lead_leg.other}
-        gone = [live.talkers[uuid] for uuid in live.talkers if uuid not in here]
-        self._note_talk(live)
-        self._events.append(self._event(live, before, now, gone[0] if gone else NOBODY))
-
-    def _note_slot(self, live: ActiveCall) -> None:
-        if live.phases[-1].kind == "parked":
-            self._parked[live.id] = live
-        else:
-            self._parked.pop(live.id, None)
-
-    def _note_talk(self, live: ActiveCall) -> None:
-        lead_leg, phase = live.followed, live.phases[-1]
-        if phase.kind == "talking":
-            other = lead_leg.other
-            behind = live.caller if other == live.first else phase.party
-            before = live.talkers.keys()
-            live.talkers = {lead_leg.uuid: lead_leg.picture.party, other: behind}
-            # At the same answer again more may be known of who it is.
-            again = not live.transfers and before == live.talkers.keys()
-            if live.answered is None or (again and live.answered == phase.started):
-                live.answered, live.answered_by = phase.started, phase.party
-
-    def _event(self, live: ActiveCall, before: Phase, now: Phase, source: Party) -> CallEvent:
-        """What a new phase means, coming after another."""
-        if now.kind == "parked":
-            return CallParked(live.picture(), now.place, now.by)
-        if now.kind == "talking" and before.kind == "parked":
-            return CallRetrieved(live.picture(), now.party, before.duration)
-        if before.kind == "talking" and now.kind in {"queued", "ringing", "talking", "voicemail"}:
-            live.transfers += 1
-            live.asked_again = now.started
-            return CallTransferred(live.picture(), source, now.party)
-        if now.kind == "talking" and before.kind != "conference":
-            asked = live.started if live.asked_again is None else live.asked_again
-            return CallAnswered(live.picture(), now.party, now.started - asked)
-        if before.kind == "parked":  # it rings back, mostly
-            live.asked_again = now.started
-        return CallUpdated(live.picture())
-
-    # -- a leg ends -------------------------------------------------------------------
-
-    def _ends(self, channel: Channel, *, synthetic: bool) -> None:
-        uuid = uuid_of(channel)
-        live = self._call_of.get(uuid)
-        if live is None or uuid not in live.legs:
-            return
-        led = live.lead_leg.uuid == uuid
-        last_seen = live.legs.pop(uuid).channel
-        unseen = synthetic and channel.hangup is None
-        ended = channel.hangup_timestamp
-        if not isinstance(ended, int):
-            ended = self._gap_started if self._gap_started is not None else latest_of(last_seen)
-        live.keep(leg_of(channel, ended, "unknown" if unseen else leg_outcome(channel)))
-        live.pending_pickups.discard(uuid)
-        live.complete = live.complete and not synthetic
-        if uuid != live.first:
-            self._unname(uuid, live)
-        if live.legs.keys() <= live.pending_pickups:
-            pending_pickups = [*live.legs.values()]
-            live.legs.clear()
-            self._finish(live, ended, unseen=unseen)
-            for leg in pending_pickups:  # there is nothing to fetch any more
-                self._is(leg, synthetic=not live.complete)
-        elif led:
-            heir = live.lead_leg
-            alone = heir.talks and heir.other not in live.legs
-            # Telephones that rang for who is gone fall silent in a moment; who talked to them
-            # alone is sent on, or ends.
-            if not (alone or heir.rings or heir.uuid in live.pending_pickups):
-                self._move(live, ended)
-
-    def _finish(self, live: ActiveCall, ended: int, *, unseen: bool) -> None:
-        last = live.phases[-1]
-        ended = max(ended, last.started)
-        live.phases[-1] = last = until(last, ended)
-        legs = live.finals
-        if last.kind == "talking":
-            legs = [leg for leg in legs if leg.uuid in live.talkers]
-        leg = None if unseen else decisive(last, legs, live.led_by)
-        hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and leg.uuid == live.first
-        ended_by = who_ended_it(last, hangup, by_caller=by_caller, alone=len(legs) == 1)
-        disposition, where = disposition_of(live.phases, hangup, ended_by)
-        call = live.picture(ended, disposition, where, ended_by, hangup)
-        del self._live[live.id]
-        self._parked.pop(live.id, None)
-        if not any(leg.uuid == live.first for leg in live.ended_legs):
-            self._ended_unseen[live.id] = None
-            if len(self._ended_unseen) > MAX_ENDED_UNSEEN:
-                del self._ended_unseen[next(iter(self._ended_unseen))]
-        for uuid in tuple(live.names):
-            self._unname(uuid, live)
-        self._events.append(CallEnded(call, unseen))
+    def _remember_unseen(self, call_id: str) -> None:
+        self._ended_unseen[call_id] = None
+        if len(self._ended_unseen) > MAX_ENDED_UNSEEN:
+            del self._ended_unseen[next(iter(self._ended_unseen))]
 
 
 def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
-    """The changes as they came; of synthetic ones, which tell of no order, a useful one.
+    """Return the changes in the order in which to apply them.
 
-    Who came is needed by who is changed, and both by who is gone.
+    Changes from events keep their order. Synthetic changes come in no meaningful order, so
+    they are sorted: gaps, added channels in the order of their offers, changed channels, removed
+    channels. Legs that changed may name legs that were added, and legs that ended may have been
+    replaced by either.
     """
     items = list(changes)
-    for one in items:
-        if not isinstance(one, Gap) and one.synthetic:
-            break
-    else:
-        return items
+    for item in items:
+        if not isinstance(item, Gap) and item.synthetic:
+            return sorted(items, key=_order)
+    return items
 
-    def place(item: Change | Gap) -> tuple[int, int]:
-        match item:
-            case Gap():
-                return 0, 0
-            case Added():
-                began = getattr(item.element, "offer_timestamp", None)
-                return 1, began if isinstance(began, int) else 0
-            case Changed():
-                return 2, 0
-        return 3, 0
 
-    return sorted(items, key=place)
+def _order(item: Change | Gap) -> tuple[int, int]:
+    """Return the sort key of a synthetic change."""
+    match item:
+        case Gap():
+            return 0, 0
+        case Added():
+            offered = getattr(item.element, "offer_timestamp", None)
+            return 1, offered if isinstance(offered, int) else 0
+        case Changed():
+            return 2, 0
+    return 3, 0

@@ -1,0 +1,106 @@
+"""Index of the active calls: by call id, by uuid of a leg, and by park slot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from .active_call import ActiveCall
+from .model import Call
+
+
+class CallIndex:
+    """Look-up of the active call that a leg belongs to.
+
+    A call is found by the slot on which it is parked, and by the uuids of its living legs, of
+    its first leg, and of all legs that its legs named as their other end, even if the feed has
+    not shown them yet.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[str, ActiveCall] = {}
+        self._by_uuid: dict[str, ActiveCall] = {}
+        # For each call, the uuids in `_by_uuid` that lead to it.
+        self._uuids: dict[ActiveCall, set[str]] = {}
+        # Calls that are parked, by call id, in the order in which they were parked.
+        self._parked: dict[str, ActiveCall] = {}
+        self.snapshots: Mapping[str, Call] = _Snapshots(self._calls)
+        """Snapshots of the calls by id: a read-only mapping that shows the current state."""
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[ActiveCall]:
+        return iter(self._calls.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the index holds no call and no uuid."""
+        return not (self._calls or self._by_uuid or self._uuids or self._parked)
+
+    def find(self, uuid: str | None) -> ActiveCall | None:
+        """Return the call that a uuid leads to; ``None`` if it leads to no call."""
+        return None if uuid is None else self._by_uuid.get(uuid)
+
+    def find_parked(self, slot: str) -> ActiveCall | None:
+        """Return the call that is parked on a slot; ``None`` if the slot is free."""
+        for call in self._parked.values():
+            if str(call.phases.current.place) == slot:
+                return call
+        return None
+
+    def add(self, call: ActiveCall) -> None:
+        """Add a call. The uuid of its first leg leads to it."""
+        self._calls[call.id] = call
+        self._uuids[call] = set()
+        self.link(call.legs.first_uuid, call)
+
+    def link(self, uuid: str, call: ActiveCall) -> None:
+        """Make a uuid lead to a call."""
+        self._by_uuid[uuid] = call
+        self._uuids[call].add(uuid)
+
+    def unlink(self, uuid: str, call: ActiveCall) -> None:
+        """Remove one of the uuids that lead to a call."""
+        self._uuids[call].discard(uuid)
+        self._by_uuid.pop(uuid, None)
+
+    def update_parked(self, call: ActiveCall) -> None:
+        """Record if a call is parked now. Must be called after each event of the call."""
+        if call.phases.current.kind == "parked":
+            self._parked[call.id] = call
+        else:
+            self._parked.pop(call.id, None)
+
+    def replace(self, call: ActiveCall, successor: ActiveCall) -> None:
+        """Remove a call and make its uuids lead to the call that absorbed it."""
+        for uuid in self._remove(call):
+            self.link(uuid, successor)
+
+    def remove(self, call: ActiveCall) -> None:
+        """Remove a call and all uuids that lead to it."""
+        for uuid in self._remove(call):
+            self._by_uuid.pop(uuid, None)
+
+    def _remove(self, call: ActiveCall) -> set[str]:
+        del self._calls[call.id]
+        self._parked.pop(call.id, None)
+        return self._uuids.pop(call)
+
+
+class _Snapshots(Mapping[str, Call]):
+    """Snapshots of the active calls by id: a read-only, live mapping."""
+
+    def __init__(self, calls: dict[str, ActiveCall]) -> None:
+        self._calls = calls
+
+    def __getitem__(self, key: str) -> Call:
+        return self._calls[key].snapshot()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._calls))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} calls>"
