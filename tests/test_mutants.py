@@ -71,7 +71,7 @@ def forget_atoms(monkeypatch):
     """Keep the atoms met here out of the memory that other tests share; forgets them if called."""
 
     def forget():
-        monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
+        monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
 
     forget()
     return forget

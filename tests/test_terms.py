@@ -42,7 +42,7 @@ random_runs = settings(
 @pytest.fixture(autouse=True)
 def _own_atom_cache(monkeypatch):
     """Every test starts with no atom remembered and leaves none behind."""
-    monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
+    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
 
 
 def u32(number):
@@ -781,7 +781,7 @@ def test_no_memory(monkeypatch):
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(terms, "_read", fail)
+    monkeypatch.setattr(terms, "read_term", fail)
     assert str(refusal(b"\x83a\1")) == "byte 0: not enough memory for this frame"
     assert str(refusal(packed(b"a\1"))) == "byte 0: not enough memory for this frame"
 
@@ -943,8 +943,8 @@ COSTS = {
 def test_terms(term, cost):
     """``terms`` is spent to the last one: a term passes at its cost and not at one less."""
     decode(b"\x83" + term, Limits(terms=cost))
-    terms._atoms.clear()
-    terms._atoms.update(terms._KNOWN_ATOMS)
+    terms.atom_cache.clear()
+    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
     error = refusal(b"\x83" + term, Limits(terms=cost - 1))
     assert error.reason == (
         f"more terms than the limits of {cost - 1} (terms) and 1 a byte (terms_per_byte)"
@@ -1114,7 +1114,7 @@ def test_max_remembered_atoms(tag):
     for start in range(0, 3000, 100):
         numbers = range(start, start + 100)
         assert decode(atoms_frame(tag, numbers)) == [f"{number:06d}" for number in numbers]
-        assert len(terms._atoms) == min(len(terms._KNOWN_ATOMS) + start + 100, 1024)
+        assert len(terms.atom_cache) == min(len(terms.PREDEFINED_ATOMS) + start + 100, 1024)
     assert decode(atoms_frame(tag, range(2900, 3000))) == [
         str(n).zfill(6) for n in range(2900, 3000)
     ]
@@ -1125,21 +1125,21 @@ def test_full_memory_changes_no_value(monkeypatch):
     monkeypatch.setattr(terms, "MAX_REMEMBERED_ATOMS", 0)
     for frame, value in GOOD.values():
         assert repr(decode(frame)) == repr(value)
-    assert terms._atoms == terms._KNOWN_ATOMS
+    assert terms.atom_cache == terms.PREDEFINED_ATOMS
 
 
 def test_both_sides_of_the_memory(monkeypatch):
     """The last atom that fits is remembered and the first that does not is not."""
-    monkeypatch.setattr(terms, "MAX_REMEMBERED_ATOMS", len(terms._KNOWN_ATOMS) + 2)
+    monkeypatch.setattr(terms, "MAX_REMEMBERED_ATOMS", len(terms.PREDEFINED_ATOMS) + 2)
     assert decode(b"\x83h\3w\1aw\1bw\1c") == ("a", "b", "c")
-    assert terms._atoms == {**terms._KNOWN_ATOMS, b"w\1a": "a", b"w\1b": "b"}
+    assert terms.atom_cache == {**terms.PREDEFINED_ATOMS, b"w\1a": "a", b"w\1b": "b"}
 
 
 def test_bad_atoms_are_not_remembered():
     """An atom that is refused, or cut, leaves nothing behind."""
     for frame in (b"\x83w\1\xff", b"\x83w\2a", b"\x83d\1\0" + b"a" * 256, b"\x83d\0\5a"):
         refusal(frame)
-    assert terms._atoms == terms._KNOWN_ATOMS
+    assert terms.atom_cache == terms.PREDEFINED_ATOMS
 
 
 def test_remembered_header_is_whole():
@@ -1371,7 +1371,7 @@ def test_snapshot_when_the_memory_is_full(record):
     """A long snapshot is read after a peer has filled the memory of atoms with its own."""
     for start in range(0, 1100, 100):
         decode(atoms_frame(119, range(start, start + 100)))
-    assert len(terms._atoms) == 1024
+    assert len(terms.atom_cache) == 1024
     records = decode(snapshot(record, 5000))[2]
     assert records == [decode(b"\x83" + record)] * 5000
 

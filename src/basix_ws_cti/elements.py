@@ -39,7 +39,7 @@ class Extra(dict[str, Any]):
         return Extra, (dict(self),)
 
 
-_NOTHING = Extra()
+NO_EXTRA = Extra()
 
 
 @frozen(kw_only=True)
@@ -152,7 +152,7 @@ class Element:
 
     element_name: ClassVar[str]
 
-    extra: Extra = field(default=_NOTHING)
+    extra: Extra = field(default=NO_EXTRA)
     """Fields that the PBX sent and this class does not know, by name."""
 
     @property
@@ -445,31 +445,35 @@ def to_dict(element: Element) -> dict[str, Any]:
     of pairs.
     """
     values = {
-        attribute.name: _plain(getattr(element, attribute.name))
+        attribute.name: to_plain(getattr(element, attribute.name))
         for attribute in attrs.fields(type(element))
         if attribute.name not in {"extra", "element_name"}
     }
     for name, value in element.extra.items():
-        values.setdefault(name, _plain(value))
+        values.setdefault(name, to_plain(value))
     return values
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Return a value of an element, or a term, as JSON-ready data; see ``to_dict``.
+
+    Raises ``AssertionError`` for a type that no element holds.
+    """
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, State):
         return _plain_state(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict):
         if all(isinstance(key, str) for key in value):
-            return {key: _plain(item) for key, item in value.items()}
-        return [[_plain(key), _plain(item)] for key, item in value.items()]
+            return {key: to_plain(item) for key, item in value.items()}
+        return [[to_plain(key), to_plain(item)] for key, item in value.items()]
     if isinstance(value, EndUser | EndUsers | Target | OtherInfo | Regex):
         return {
-            attribute.name: _plain(getattr(value, attribute.name))
+            attribute.name: to_plain(getattr(value, attribute.name))
             for attribute in attrs.fields(type(value))
         }
     raise AssertionError(f"no element holds a {type(value).__name__}")
@@ -479,7 +483,7 @@ def _plain_state(state: State) -> dict[str, Any]:
     # What the reference leaves out stays out: an unknown state's parts, a target's raw data.
     hidden = {"ts", "name", "data"} if isinstance(state, Calling | OtherState) else {"ts"}
     data = {
-        attribute.name: _plain(value)
+        attribute.name: to_plain(value)
         for attribute in attrs.fields(type(state))
         if attribute.name not in hidden and (value := getattr(state, attribute.name)) is not None
     }

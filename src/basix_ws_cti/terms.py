@@ -93,11 +93,11 @@ _NEW_ATOM_COST: Final = 16
 _LATIN1_COST: Final = 10  # finding out that it is not UTF-8
 
 # What every frame may spend, however small.
-_FREE_TERMS: Final = 100_000
+BASE_TERM_BUDGET: Final = 100_000
 
 _VERSION: Final = 131
 _COMPRESSED: Final = 80
-_ATOM_TAGS = frozenset({100, 115, 118, 119})
+ATOM_TAGS = frozenset({100, 115, 118, 119})
 
 # Tags the format knows and this feed never carries: named, so that the error says what came.
 _FOREIGN_TAGS = {
@@ -119,7 +119,7 @@ _FOREIGN_TAGS = {
     121: "local term",
 }
 
-_read_u16 = struct.Struct(">H").unpack_from
+unpack_u16 = struct.Struct(">H").unpack_from
 _read_u32 = struct.Struct(">I").unpack_from
 # Given the position of a tag, these skip it and read what follows.
 _f64_after_tag = struct.Struct(">xd").unpack_from
@@ -140,24 +140,25 @@ _TEXT_ENCODINGS = {
 }
 
 
-def _atom_bytes(tag: int, name: bytes) -> bytes:
+def encode_atom(tag: int, name: bytes) -> bytes:
+    """Encode an atom: its tag, its length in one or two bytes as the tag demands, its name."""
     return bytes([tag]) + len(name).to_bytes(2 if tag in {100, 118} else 1, "big") + name
 
 
 # The atom `bert` is a string of its own identity: a text "bert" that leads a tuple is
 # somebody's name, not the mark of a compound.
-_BERT: Final = b"bert".decode()
+BERT_ATOM: Final = b"bert".decode()
 
-_VALUES = {"undefined": None, "true": True, "false": False, "bert": _BERT}
+_VALUES = {"undefined": None, "true": True, "false": False, "bert": BERT_ATOM}
 
-_KNOWN_ATOMS = {
-    _atom_bytes(tag, name.encode()): value for tag in _ATOM_TAGS for name, value in _VALUES.items()
+PREDEFINED_ATOMS = {
+    encode_atom(tag, name.encode()): value for tag in ATOM_TAGS for name, value in _VALUES.items()
 }
-_atoms: dict[bytes, str | bool | None] = dict(_KNOWN_ATOMS)
+atom_cache: dict[bytes, str | bool | None] = dict(PREDEFINED_ATOMS)
 
 # The compounds without arguments, in all their encodings: the feed may hold one in any field.
-_CONSTANTS: Final[dict[bytes, bool | None]] = {
-    head + _atom_bytes(first, b"bert") + _atom_bytes(second, name): value
+BERT_CONSTANTS: Final[dict[bytes, bool | None]] = {
+    head + encode_atom(first, b"bert") + encode_atom(second, name): value
     for head in (b"h\2", b"i\0\0\0\2")
     for first in b"dsvw"
     for second in b"dsvw"
@@ -210,10 +211,10 @@ def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
         if not 2 <= len(buf) <= limits.frame_bytes or buf[0] != _VERSION:
             _refuse_frame(buf, limits)
         if buf[1] != _COMPRESSED:
-            return _read(buf, 1, limits)
+            return read_term(buf, 1, limits)
         inflated = _inflate(buf, limits)
         try:
-            return _read(inflated, 0, limits)
+            return read_term(inflated, 0, limits)
         except DecodeError as error:
             raise DecodeError(error.offset, error.reason, inflated=True) from None
     except DecodeError as error:
@@ -244,7 +245,7 @@ def as_text(value: Any) -> str | None:
     if not all(type(char) is int and 0 <= char < 0x110000 for char in value):
         return None
     if all(char < 256 for char in value):
-        return _text(bytes(value))
+        return decode_text(bytes(value))
     if any(0xD800 <= char < 0xE000 for char in value):
         return None  # half a surrogate pair is no character
     return "".join(map(chr, value))
@@ -307,7 +308,7 @@ def _inflate(frame: bytes, limits: Limits) -> bytes:
     return inflated
 
 
-def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, PLR0915
+def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, PLR0915
     """Read the one term at ``pos``, which must end where ``buf`` ends.
 
     One flat loop, with the same few lines at each of the atoms' tags and of the texts', on
@@ -319,9 +320,9 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
     """
     # Places in a frame are native integers; limits, and what is held against them, need not fit.
     size: i64 = len(buf)
-    atoms = _atoms
+    atoms = atom_cache
     terms_left = limits.terms
-    most = _FREE_TERMS + limits.terms_per_byte * len(buf)
+    most = BASE_TERM_BUDGET + limits.terms_per_byte * len(buf)
     if terms_left > most:  # noqa: PLR1730 - to call min() takes a hundredth of a frame's time
         terms_left = most
     max_depth = limits.depth
@@ -443,7 +444,7 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     pos += 9
                 elif tag == 118:  # ATOM_UTF8_EXT: Len:16
                     begin = pos
-                    pos += 3 + _read_u16(buf, pos + 1)[0]
+                    pos += 3 + unpack_u16(buf, pos + 1)[0]
                     try:
                         items.append(atoms[buf[begin:pos]])
                     except KeyError:
@@ -485,9 +486,9 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     return items[0]
                 if kind <= 105:  # a tuple of either size
                     value = tuple(items)
-                    if items[0] is _BERT:
+                    if items[0] is BERT_ATOM:
                         try:
-                            value = _CONSTANTS[buf[start:pos]]
+                            value = BERT_CONSTANTS[buf[start:pos]]
                             terms_left += _CONTAINER_COST  # it is none
                         except KeyError:
                             value = _compound(buf, start, value, limits)
@@ -514,7 +515,7 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
         raise DecodeError(size, "the frame ends before its term does") from None
 
 
-def _text(raw: bytes) -> str:
+def decode_text(raw: bytes) -> str:
     """UTF-8, or Latin-1 where it is not valid UTF-8, so that nothing is lost."""
     try:
         return raw.decode()
@@ -530,7 +531,7 @@ def _atom(buf: bytes, pos: int) -> tuple[str | bool | None, int]:
     tag = buf[pos]
     if tag in {100, 118}:
         begin = pos + 3
-        end = begin + _read_u16(buf, pos + 1)[0]
+        end = begin + unpack_u16(buf, pos + 1)[0]
     else:
         begin = pos + 2
         end = begin + buf[pos + 1]
@@ -543,8 +544,8 @@ def _atom(buf: bytes, pos: int) -> tuple[str | bool | None, int]:
     if len(name) > 255:
         raise DecodeError(pos, f"an atom of {len(name)} characters; the most is 255")
     value = _VALUES.get(name, name)
-    if len(_atoms) < MAX_REMEMBERED_ATOMS:
-        _atoms[buf[pos:end]] = value
+    if len(atom_cache) < MAX_REMEMBERED_ATOMS:
+        atom_cache[buf[pos:end]] = value
     return value, end
 
 
@@ -555,7 +556,7 @@ def _compound(buf: bytes, start: int, term: tuple[Any, ...], limits: Limits) -> 
     from texts, and a text's own bytes be had.
     """
     pos = _atom(buf, start + (2 if buf[start] == 104 else 5))[1]
-    if len(term) < 2 or buf[pos] not in _ATOM_TAGS:
+    if len(term) < 2 or buf[pos] not in ATOM_TAGS:
         raise DecodeError(start, "a bert compound without a name")
     name, pos = _atom(buf, pos)
     match (name, *term[2:]):
@@ -582,7 +583,7 @@ def _declared_text(buf: bytes, start: int, pos: int, encoding: str) -> str:
     codec = _TEXT_ENCODINGS.get(encoding.lower().replace("-", "").replace("_", ""))
     if codec is None:
         raise DecodeError(start, "a bert string in an encoding other than UTF-8 and Latin-1")
-    if buf[pos] in _ATOM_TAGS:
+    if buf[pos] in ATOM_TAGS:
         pos = _atom(buf, pos)[1]
     else:
         pos += len(_plain_text(buf, pos, start))
@@ -598,7 +599,7 @@ def _plain_text(buf: bytes, pos: int, start: int) -> bytes:
     if buf[pos] == 109:
         return buf[pos : pos + 5 + u32_after_tag(buf, pos)[0]]
     if buf[pos] == 107:
-        return buf[pos : pos + 3 + _read_u16(buf, pos + 1)[0]]
+        return buf[pos : pos + 3 + unpack_u16(buf, pos + 1)[0]]
     raise DecodeError(start, "a bert string whose text is neither a binary nor a charlist")
 
 

@@ -52,8 +52,8 @@ def _both_readers(request, monkeypatch):
 @pytest.fixture(autouse=True)
 def _no_other_atoms():
     """There is room to remember those of the tests, whatever ran before."""
-    terms._atoms.clear()
-    terms._atoms.update(terms._KNOWN_ATOMS)
+    terms.atom_cache.clear()
+    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
 
 
 def as_otp_25(term):

@@ -27,17 +27,24 @@ from basix_ws_cti.elements import Channel, OtherInfo, Target
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.states import Calling
 from basix_ws_cti.terms import (
-    _BERT,
-    _CONSTANTS,
-    _FREE_TERMS,
+    BASE_TERM_BUDGET,
+    BERT_ATOM,
+    BERT_CONSTANTS,
     Limits,
-    _atom_bytes,
-    _atoms,
-    _read,
-    _read_u16,
+    atom_cache,
+    encode_atom,
+    read_term,
+    unpack_u16,
 )
 
-from .record_decoder import STATES, _calling, _field_readers, _state, record_plan, record_reader
+from .record_decoder import (
+    STATES,
+    decode_calling,
+    decode_state,
+    field_readers,
+    record_plan,
+    record_reader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +99,8 @@ class _Form(NamedTuple):
 
 
 _FORMS = {
-    100: _Form(100, 2, _atom_bytes(100, b"undefined")),
-    119: _Form(119, 1, _atom_bytes(119, b"undefined")),
+    100: _Form(100, 2, encode_atom(100, b"undefined")),
+    119: _Form(119, 1, encode_atom(119, b"undefined")),
 }
 
 # The fields that hold one of a few words, which a PBX writes as an atom.
@@ -165,7 +172,7 @@ else:
 # bytes, and no maps; of a short frame's terms even the dearest are for nothing.
 FAST_PATH_LIMITS: Final = Limits(
     frame_bytes=MAX_FAST_BYTES,
-    terms=_FREE_TERMS,
+    terms=BASE_TERM_BUDGET,
     depth=4,
     big_integer_bytes=8,
     map_keys=1,
@@ -192,11 +199,11 @@ def event_head(frame: bytes, spec: FieldSpec) -> bytes | None:
     except UnicodeEncodeError:
         return None
     for tag in _FORMS:
-        start = b"\x83h\4" + _atom_bytes(tag, b"info_event")
+        start = b"\x83h\4" + encode_atom(tag, b"info_event")
         for written in (
             b"k" + len(kind).to_bytes(2, "big") + kind,
             b"m" + len(kind).to_bytes(4, "big") + kind,
-            _atom_bytes(tag, kind),
+            encode_atom(tag, kind),
         ):
             head = start + written + b"h" + bytes([size])
             if frame.startswith(head) and len(head) >= HEAD_BYTES:
@@ -230,7 +237,7 @@ def compiled_reader(
         if not frame.startswith(head):
             raise LookupError
         try:
-            term: tuple[Any, ...] = _read(frame, 1, FAST_PATH_LIMITS)
+            term: tuple[Any, ...] = read_term(frame, 1, FAST_PATH_LIMITS)
         except DecodeError:
             raise LookupError from None
         record, event_name = term[2], term[3]
@@ -293,8 +300,8 @@ def _namespace(form: _Form) -> dict[str, Any]:
         "_u64": _u64_after_header,
         "_microseconds": _MICROSECONDS,
         "_undefined": form.undefined,
-        "_atoms": _atoms,
-        "_bert": _BERT,
+        "_atoms": atom_cache,
+        "_bert": BERT_ATOM,
         "_other": _other,
         "_event_names": _EVENT_NAMES,
         "_Refusal": LookupError,
@@ -311,7 +318,7 @@ def _lines(template: str, form: _Form, at: int, name: str = "") -> list[str]:
 @lru_cache(maxsize=MAX_FAST_READERS)
 def _structures(form: _Form, base_url: str | None) -> dict[str, Part]:
     """What reads the tuples of the structured fields."""
-    readers = _field_readers(Channel, base_url)
+    readers = field_readers(Channel, base_url)
     target = _tuple_reader(
         form,
         Target,
@@ -377,7 +384,7 @@ def _state_reader(form: _Form) -> Part:
             before += _lines(_TEXT, form, at)
             if name is not None:
                 values[name] = f"_{at}"
-        readers[_atom_bytes(form.tag, cls.name.encode())] = (
+        readers[encode_atom(form.tag, cls.name.encode())] = (
             2 + len(cls.PARTS),
             generate(
                 cls,
@@ -397,9 +404,9 @@ def _state_reader(form: _Form) -> Part:
             "_2, _at = _other(_buf, _at) if _buf[_at] != 104 else _tuple(_buf, _at)",
             "return _calling((_ts, None, _0, _1, _2)), _at",
         ],
-        _namespace(form) | {"_calling": _calling, "_tuple": _tuple},
+        _namespace(form) | {"_calling": decode_calling, "_tuple": _tuple},
     )
-    readers[_atom_bytes(form.tag, Calling.name.encode())] = (5, calling)
+    readers[encode_atom(form.tag, Calling.name.encode())] = (5, calling)
 
     def read(buf: bytes, at: int) -> tuple[Any, int]:
         if buf[at + 2] == 110 and buf[at + 3] == 7 and not buf[at + 4]:
@@ -408,7 +415,7 @@ def _state_reader(form: _Form) -> Part:
             known = readers.get(buf[begin:end])
             if known is not None and known[0] == buf[at + 1]:
                 return known[1](buf, end, _u64_after_header(buf, at + 2)[0] & _MICROSECONDS)
-        return _rare(_state, buf, at)
+        return _rare(decode_state, buf, at)
 
     return read
 
@@ -424,14 +431,14 @@ def _other(buf: bytes, at: int) -> tuple[Any, int]:
     tag = buf[at]
     if tag == 100:
         end = at + 3 + buf[at + 2]
-        return _atoms[buf[at:end]], end
+        return atom_cache[buf[at:end]], end
     if tag == 109:
         begin = at + 5
         end = begin + _u32_after_tag(buf, at)[0]
         return buf[begin:end].decode(), end
     if tag in {119, 115}:
         end = at + 2 + buf[at + 1]
-        return _atoms[buf[at:end]], end
+        return atom_cache[buf[at:end]], end
     if tag == 104:
         return _tuple(buf, at)
     if tag == 106:  # the empty list is no value
@@ -447,7 +454,7 @@ def _other(buf: bytes, at: int) -> tuple[Any, int]:
         return -value if buf[at + 2] else value, end
     if tag == 107:
         begin = at + 3
-        end = begin + _read_u16(buf, at + 1)[0]
+        end = begin + unpack_u16(buf, at + 1)[0]
         return buf[begin:end].decode(), end
     raise LookupError
 
@@ -464,7 +471,7 @@ def _tuple(buf: bytes, at: int) -> tuple[Any, int]:
         elif tag == 100:
             begin = end
             end += 3 + buf[end + 2]
-            items.append(_atoms[buf[begin:end]])
+            items.append(atom_cache[buf[begin:end]])
         elif tag == 109:
             begin = end + 5
             end = begin + _u32_after_tag(buf, end)[0]
@@ -472,7 +479,7 @@ def _tuple(buf: bytes, at: int) -> tuple[Any, int]:
         elif tag == 119:
             begin = end
             end += 2 + buf[end + 1]
-            items.append(_atoms[buf[begin:end]])
+            items.append(atom_cache[buf[begin:end]])
         elif tag == 106:  # on the plain way it is as it was sent, until somebody asks for it
             items.append([])
             end += 1
@@ -481,6 +488,6 @@ def _tuple(buf: bytes, at: int) -> tuple[Any, int]:
         else:
             value, end = _other(buf, end)
             items.append(value)
-    if items and items[0] is _BERT:
-        return _CONSTANTS[buf[at:end]], end
+    if items and items[0] is BERT_ATOM:
+        return BERT_CONSTANTS[buf[at:end]], end
     return tuple(items), end

@@ -15,7 +15,7 @@ import attrs
 
 from basix_ws_cti._internal.codegen import constructor, record_constructor
 from basix_ws_cti.elements import (
-    _NOTHING,
+    NO_EXTRA,
     AnyChannel,
     Channel,
     Domain,
@@ -129,7 +129,7 @@ def record_plan(spec: FieldSpec, base_url: str | None) -> RecordPlan:
     own = {attribute.name for attribute in attrs.fields(cls)} - {"extra", "element_name"}
     # A name that comes twice counts where it comes last.
     positions = {name: at for at, name in enumerate(spec.fields)}
-    readers = _field_readers(cls, base_url)
+    readers = field_readers(cls, base_url)
     unknown = [
         (name, at, readers.get(name, _plain)) for name, at in positions.items() if name not in own
     ]
@@ -138,7 +138,7 @@ def record_plan(spec: FieldSpec, base_url: str | None) -> RecordPlan:
     if unknown:
         computed["extra"] = partial(_extra, unknown)
     else:
-        constants["extra"] = _NOTHING
+        constants["extra"] = NO_EXTRA
     if cls is OtherElement:
         constants["element_name"] = kind
     if cls is User and base_url:
@@ -171,14 +171,14 @@ def _plain(value: Any) -> Any:
     return None if type(value) is list and not value else value
 
 
-def _field_readers(element: type[Any], base_url: str | None) -> dict[str, Callable[[Any], Any]]:
+def field_readers(element: type[Any], base_url: str | None) -> dict[str, Callable[[Any], Any]]:
     """The structured fields of a class, and how each is read."""
     avatar = _avatar_reader(base_url, "end_users", "end_user") if base_url else None
     other_info = partial(_other_info, avatar)
     if not issubclass(element, AnyChannel):
         return {"other_info": other_info}
     return {
-        "state": _state,
+        "state": decode_state,
         "target": _target,
         "end_user": partial(_end_users, avatar),
         "other_info": other_info,
@@ -209,7 +209,8 @@ def _unshaped(value: Any) -> Any:
     return None if value == "" else value
 
 
-def _calling(value: tuple[Any, ...]) -> Calling:
+def decode_calling(value: tuple[Any, ...]) -> Calling:
+    """Decode ``{Ts, calling, Location, TargetType, Data}``; missing parts count as ``None``."""
     if len(value) != 5:
         value = (value + (None,) * 3)[:5]
     ts, _, location, target_type, data = value
@@ -262,12 +263,13 @@ STATES = (
 )
 
 _read_state: Final[dict[str, Callable[[tuple[Any, ...]], Any]]] = {
-    Calling.name: _calling,
+    Calling.name: decode_calling,
     **{cls.name: _tuple_reader(cls, "ts", None, *cls.PARTS) for cls in STATES},
 }
 
 
-def _state(value: Any) -> Any:
+def decode_state(value: Any) -> Any:
+    """Decode ``{Ts, Name, …}`` into a state; return a value of another shape as it is."""
     if type(value) is not tuple or len(value) < 2:
         return _unshaped(value)
     ts = value[0]

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from urllib.parse import quote, unquote_to_bytes
 from uuid import UUID
 
-from basix_ws_cti.terms import _text
+from basix_ws_cti.terms import decode_text
 
 # Escapes within escapes; the feed has two. Deeper ones are replaced as they stand.
 MAX_ESCAPES = 4
@@ -133,7 +133,7 @@ class Pseudonyms:
             return _TOKENS.sub(self._token, run)
         if depth == MAX_ESCAPES:
             return self._word(run)
-        return quote(self._replaced(_text(unquote_to_bytes(run)), depth + 1), safe="")
+        return quote(self._replaced(decode_text(unquote_to_bytes(run)), depth + 1), safe="")
 
     def _token(self, match: re.Match[str]) -> str:
         text = match[0]

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from basix_ws_cti.terms import _ATOM_TAGS, _text
+from basix_ws_cti.terms import ATOM_TAGS, decode_text
 
 ATOM, BINARY, CHARLIST, NUMBER, FLOAT = "atom", "binary", "charlist", "number", "float"
 TUPLE, LIST, MAP = "tuple", "list", "map"
@@ -101,14 +101,14 @@ def _term(buf: bytes, pos: int) -> tuple[Term, int]:
         count = buf[pos + 1] if tag == 104 else _U32(buf, pos + 1)[0]
         return _container(buf, pos, tag, count)
     value: Any = None
-    if tag in _ATOM_TAGS:
+    if tag in ATOM_TAGS:
         begin = pos + (3 if tag in {100, 118} else 2)
         end = begin + int.from_bytes(buf[pos + 1 : begin], "big")
         sort, value = ATOM, buf[begin:end].decode("utf-8" if tag >= 118 else "latin-1")
     elif tag in {107, 109}:
         begin = pos + (3 if tag == 107 else 5)
         end = begin + int.from_bytes(buf[pos + 1 : begin], "big")
-        sort, value = (CHARLIST if tag == 107 else BINARY), _text(buf[begin:end])
+        sort, value = (CHARLIST if tag == 107 else BINARY), decode_text(buf[begin:end])
     elif tag == 97:
         sort, end, value = NUMBER, pos + 2, buf[pos + 1]
     elif tag == 98:

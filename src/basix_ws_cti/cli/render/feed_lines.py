@@ -22,7 +22,7 @@ from basix_ws_cti.calls import (
 )
 from basix_ws_cti.cli.filters import INITIAL, Filters
 from basix_ws_cti.cli.output import fitted, json_text
-from basix_ws_cti.elements import Element, _plain, to_dict
+from basix_ws_cti.elements import Element, to_dict, to_plain
 from basix_ws_cti.messages import (
     FieldSpec,
     InfoEvent,
@@ -81,7 +81,7 @@ class JsonLines:
             case event:
                 name = event_name(type(event))
                 if filters.want_call(event, name, self.mirror):
-                    yield {"type": "call", "event": name, **_plain(attrs.asdict(event))}
+                    yield {"type": "call", "event": name, **to_plain(attrs.asdict(event))}
 
 
 def _rest(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _rest(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
         case Msg(text):
             return {"type": "msg", "text": text}
         case UnknownMessage(name, term):
-            return {"type": "unknown", "name": name, "term": _plain(term)}
+            return {"type": "unknown", "name": name, "term": to_plain(term)}
 
 
 def _element(kind: str, event: str, key: int | str | None, element: Element) -> dict[str, Any]:
