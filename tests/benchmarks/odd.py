@@ -69,7 +69,7 @@ def odd(size: Size, _: int) -> list[Row]:
     atoms = [encoded for encoded in atom_cache if encoded[0] == 100] * (size.events // 10)
     pairs = {
         "an event": {
-            "terms, record, message": calling(parser._parse, frames),
+            "terms, record, message": calling(parser._read_slow, frames),
             "straight to the element": calling(parser.parse, frames),
         },
         "an event's terms": {
