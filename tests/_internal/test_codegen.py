@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
+import inspect
+import linecache
 import pickle
+import re
+import traceback
 from typing import Any
 
 import attrs
@@ -270,3 +275,50 @@ def test_a_function_of_lines():
     """A function has the parameters and lines that it is given."""
     add = function("add", "_one, _two", ["_sum = _one + _two", "return _sum"], {})
     assert add(1, 2) == 3
+
+
+def generated_sources():
+    """Return the linecache entries of generated functions, by file name."""
+    return {
+        name: entry
+        for name, entry in linecache.cache.items()
+        if name.startswith("<basix_ws_cti generated Thing ")
+    }
+
+
+def test_traceback_shows_generated_source():
+    """A traceback through generated code names the class and shows the line that failed."""
+
+    def fail(value):
+        raise ValueError("from the decoder")
+
+    make = make_records(positions=IN_ORDER, decoders={"name": fail})
+    with pytest.raises(ValueError, match="from the decoder") as caught:
+        make(("a", "b", "c"))
+    text = "".join(traceback.format_exception(caught.value))
+    assert re.search(
+        r'File "<basix_ws_cti generated Thing \d+>", line \d+, in make\n'
+        r"    _self\.name = None if _2 is None else _decode_name\(_2\)\n",
+        text,
+    )
+
+
+def test_each_generated_function_has_its_own_source():
+    """Two functions for one class have different file names, so neither shows the other's code."""
+    first, second = constructor(Thing), make_records(positions=IN_ORDER)
+    assert first.__code__.co_filename != second.__code__.co_filename
+    for make, line in ((first, "def make(type, list, name):"), (second, "def make(_record):")):
+        linecache.checkcache()  # it drops the entries of files that have changed
+        assert linecache.getline(make.__code__.co_filename, 1) == f"{line}\n"
+    assert inspect.getsource(first).endswith("    return _self\n")
+
+
+def test_sources_of_collected_functions_are_removed():
+    """The number of sources kept does not grow with the number of functions ever generated."""
+    gc.collect()
+    before = generated_sources()
+    made = [constructor(Thing) for _ in range(10)]
+    assert len(generated_sources()) == len(before) + len(made)
+    made.clear()
+    gc.collect()
+    assert generated_sources() == before

@@ -13,11 +13,15 @@ Invariants:
   assign every field.
 - The source contains field names of our own classes, numbers and fixed templates, never text
   from a peer: whatever else it needs is passed in by name, through the namespace.
+
+The source is registered in ``linecache``, so that tracebacks and debuggers show it.
 """
 
 from __future__ import annotations
 
 import itertools
+import linecache
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -173,10 +177,13 @@ def function(
     """Return a function with these parameters and lines, compiled in ``namespace``.
 
     ``name`` is part of the file name that tracebacks show: ``<basix_ws_cti generated NAME 1>``.
+    The source stays in ``linecache`` as long as the function exists.
     """
     source = "\n    ".join([f"def make({parameters}):", *lines]) + "\n"
     filename = f"<basix_ws_cti generated {name} {next(_numbers)}>"
     # The source has no text from a peer in it: see the top of this module.
     exec(compile(source, filename, "exec"), namespace)  # noqa: S102
     make: Callable[..., Any] = namespace["make"]
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    weakref.finalize(make, linecache.cache.pop, filename, None).atexit = False
     return make
