@@ -91,7 +91,7 @@ REFUSED = {
     "bert dicts": "(terms_per_byte)",
     "deep tuples": "(depth)",
     "deep lists": "(depth)",
-    "binary of 4 GiB": "the frame ends before its term does",
+    "binary of 4 GiB": "the frame ends before its term is complete",
     "list of 2**32-1": "(terms)",
     "large tuple of 2**32-1": "(terms)",
     "map of 2**32-1": "(terms)",

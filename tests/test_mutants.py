@@ -155,7 +155,7 @@ READ_TRUE, READ_X, READ_PID = [["a", "74727565"], 7], [["a", "78"], 7], [["other
 
 def refusing(offset):
     def read(frame):
-        raise DecodeError(offset, "a pid (tag 103) is never part of this feed")
+        raise DecodeError(offset, "a pid (tag 103) is not supported")
 
     return read
 

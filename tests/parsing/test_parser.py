@@ -643,7 +643,7 @@ def test_a_kind_in_an_error_is_printable():
 @pytest.mark.parametrize("sent", [None, 7, [131, 97, 1], object()])
 def test_what_is_no_frame(sent):
     """What is neither bytes nor text is refused as bytes that can't be read are."""
-    with pytest.raises(DecodeError, match="a frame is bytes, not"):
+    with pytest.raises(DecodeError, match="expected bytes, got"):
         MessageParser().parse(sent)
 
 
