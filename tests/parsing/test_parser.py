@@ -985,7 +985,7 @@ def test_an_object_whose_methods_are_none():
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_a_callback_that_is_not_callable(name, value):
     """A callback that can't be called is refused at once, not when its message comes."""
-    text = f"{name} is not callable but a {type(value).__name__}"
+    text = f"{name} must be callable, not {type(value).__name__}"
     with pytest.raises(UsageError) as caught:
         MessageParser(**{name: value})
     assert str(caught.value) == text
@@ -1061,7 +1061,7 @@ def test_whatever_can_be_called(callback):
 def test_usage_errors_are_value_errors():
     """A wrong call of the parser is a ValueError as well as one of ours."""
     assert issubclass(UsageError, ValueError)
-    with pytest.raises(ValueError, match="not callable"):
+    with pytest.raises(ValueError, match="must be callable"):
         MessageParser(on_msg=7)
 
 
