@@ -26,8 +26,8 @@ a zlib-compressed term, 80    the value of the inflated term
 
 All other bytes raise ``DecodeError``, and nothing else is ever raised.
 
-The decoder trusts nobody: a frame must not be able to use memory or time out of proportion to
-its size. Each ``MAX_…`` constant below is the default of one limit, and its comment names the
+The decoder does not trust the peer: no frame can use memory or time out of proportion to its
+size. Each ``MAX_…`` constant below is the default of one limit, and its comment names the
 threat.
 """
 

@@ -69,8 +69,8 @@ def odd(size: Size, _: int) -> list[Row]:
     atoms = [encoded for encoded in atom_cache if encoded[0] == 100] * (size.events // 10)
     pairs = {
         "an event": {
-            "terms, record, message": calling(parser._read_slow, frames),
-            "straight to the element": calling(parser.parse, frames),
+            "slow path": calling(parser._read_slow, frames),
+            "fast path": calling(parser.parse, frames),
         },
         "an event's terms": {
             "a call for each": calling(lambda frame: recursive(frame, 1), frames),

@@ -72,9 +72,10 @@ class MessageParser:
       they stay as they were sent.
     - ``limits`` bound the size and complexity of a frame.
 
-    The PBX announces the fields of each kind once per connection: use a new parser for a new
-    connection. Raises ``UsageError`` if a callback is not callable or is a coroutine function,
-    if ``handler`` has none of the methods, or if both forms are used at once.
+    Field specs are valid within one connection: use a new parser for a new connection.
+
+    Raises ``UsageError`` if a callback is not callable or is a coroutine function, if
+    ``handler`` has none of the methods, or if both forms are used at once.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class MessageParser:
         self._readers: dict[str, Callable[[tuple[Any, ...]], Element]] = {}
         self._field_count = 0  # in all specs
         self._fast_path = FastPath(limits, self._base_url)
-        self._read_fast = self._fast_path.read  # one attribute access less for each frame
+        self._read_fast = self._fast_path.read  # cached for speed: called for every frame
         self._logged: set[str] = set()
         self._message_readers: dict[str, Callable[[tuple[Any, ...]], Message]] = {
             "info_event": self._info_event,
