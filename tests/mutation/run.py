@@ -35,7 +35,8 @@ UNKNOWN = 5.0  # what a test is taken to need that has not been measured
 SECRETS = {
     "connection": """_checked_headers Connection.__init__ Connection.__repr__ Connection._lost
         connect.__repr__ connect._name connect.__aenter__ connect._open""",
-    "endpoint": """_Credentials _with_scrubbed_init Basic Ticket _check_text basic_header secret_forms
+    "endpoint": """_Credentials _with_scrubbed_init Basic Ticket _check_text
+        basic_header secret_forms
         _looked_up Server.parse check_transport""",
     "exceptions": "printable ProtocolError",
     "handshake": "",
