@@ -367,8 +367,8 @@ def verdict_of(frame: bytes, read: Callable[[bytes], Any] = terms.decode) -> tup
 
 
 def forget_atoms() -> None:
-    terms._atoms.clear()
-    terms._atoms.update(terms._KNOWN_ATOMS)
+    terms.atom_cache.clear()
+    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
 
 
 def measure_memory(frame: bytes, read: Callable[[bytes], Any] = terms.decode) -> tuple[int, str]:

@@ -302,7 +302,7 @@ MUTATIONS = {
 def test_extra_refuses(name):
     """The extra fields refuse every way to change them, and stay as they were."""
     extra = Extra(a=1)
-    with pytest.raises(TypeError, match="an element's extra fields can't be changed"):
+    with pytest.raises(TypeError, match="the extra fields of an element are immutable"):
         MUTATIONS[name](extra)
     assert extra == {"a": 1}
 
@@ -619,5 +619,5 @@ def test_to_dict_leaves_the_element_alone():
 
 def test_to_dict_of_what_can_not_be():
     """What no frame decodes to is a bug of ours, and said so."""
-    with pytest.raises(AssertionError, match="no element holds a object"):
+    with pytest.raises(AssertionError, match="an element can't contain a object"):
         to_dict(User(extra=Extra(a=object())))

@@ -54,7 +54,7 @@ RUNS = 15 if os.environ.get("BASIX_NIGHTLY") else 1
 @pytest.fixture(autouse=True)
 def _fresh_atoms(monkeypatch):
     """Keep the atoms met here out of the memory that other tests share."""
-    monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
+    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
 
 
 REFUSED = "refused"

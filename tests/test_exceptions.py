@@ -42,7 +42,7 @@ LIMIT = (
     "the PBX already has as many connections for this user and app_name as it allows: "
     "close one, use another app_name, or pass force=True to replace the oldest"
 )
-REPLACED = "another connection with the same app_name and force=True took this one's place"
+REPLACED = "another connection with the same app_name and force=True replaced this one"
 
 # The exception, its text, its parts.
 TABLE = [
@@ -126,24 +126,28 @@ TABLE = [
     (ConnectionLimitReached(), LIMIT, {}),
     (ConnectionReplaced(), REPLACED, {}),
     (LoggedOut(), "the PBX ended the session: log in again", {}),
-    (SyncTimeout(60.0), "the PBX did not say within 60 s what there is", {"seconds": 60.0}),
+    (SyncTimeout(60.0), "the PBX did not send a complete snapshot within 60 s", {"seconds": 60.0}),
     (
         ResyncRequired(DecodeError(7, "unknown tag 1")),
-        "the picture is rebuilt, since a frame could not be read: byte 7: unknown tag 1",
+        "a new snapshot is needed, since a frame could not be read: byte 7: unknown tag 1",
         {},
     ),
     (NotConnectedError(), "not connected to the PBX: the command was not sent", {}),
     (
         CommandTimeout("park", 2.5),
-        "the effect of park was not seen within 2.5 s: whether it had one is unknown",
+        "no effect of park was seen within 2.5 s: its outcome is unknown",
         {"command": "park", "seconds": 2.5},
     ),
     (
-        WaitTimeout("the whole picture", 3),
-        "the whole picture did not come within 3 s",
-        {"what": "the whole picture", "seconds": 3},
+        WaitTimeout("the snapshot", 3),
+        "timed out after 3 s waiting for the snapshot",
+        {"what": "the snapshot", "seconds": 3},
     ),
-    (SubscriberLagged(8), "more than 8 items waited for a slow subscriber", {"size": 8}),
+    (
+        SubscriberLagged(8),
+        "a subscriber was too slow: more than 8 items waited in its queue",
+        {"size": 8},
+    ),
 ]
 IDS = [f"{number} {type(error).__name__}" for number, (error, *_) in enumerate(TABLE)]
 

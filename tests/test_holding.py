@@ -115,7 +115,7 @@ def events(session, number):
 @pytest.fixture(autouse=True)
 def _own_caches(monkeypatch):
     """Every test starts with nothing remembered, and leaves nothing behind."""
-    monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
+    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
     yield
     phone_numbers._normalise.cache_clear()
     record_decoder.record_reader.cache_clear()

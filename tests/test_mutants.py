@@ -71,7 +71,7 @@ def forget_atoms(monkeypatch):
     """Keep the atoms met here out of the memory that other tests share; forgets them if called."""
 
     def forget():
-        monkeypatch.setattr(terms, "_atoms", dict(terms._KNOWN_ATOMS))
+        monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
 
     forget()
     return forget
@@ -155,7 +155,7 @@ READ_TRUE, READ_X, READ_PID = [["a", "74727565"], 7], [["a", "78"], 7], [["other
 
 def refusing(offset):
     def read(frame):
-        raise DecodeError(offset, "a pid (tag 103) is never part of this feed")
+        raise DecodeError(offset, "a pid (tag 103) is not supported")
 
     return read
 

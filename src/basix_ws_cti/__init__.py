@@ -1,7 +1,7 @@
-"""Read the live CTI feed of a Basix PBX: frames in, typed elements and events out.
+"""Client library for the live CTI feed of a Basix PBX: typed elements and events from frames.
 
-Importing this package loads what parses frames. The names of all else are fetched when they
-are first used: those that need asyncio and websockets, the mirror, calls.
+Importing this package loads only the modules that parse frames. All other names, such as
+``Client``, ``Mirror`` and ``CallTracker``, are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -186,40 +186,44 @@ __all__ = [
 ]
 
 compiled: bool = _COMPILED
-"""Whether the parse path was compiled to C when this package was built."""
+"""True if the parse path was compiled to C when this package was built."""
 
-
-# Module of each name that is loaded on first use, so that a parser alone loads no more than it
-# needs.
-_LAZY = {
-    name: module
-    for module, names in {
-        "calls": """Call CallAnswered CallEnded CallEvent CallParked CallRecord CallRetrieved
-            CallRinging CallStarted CallTracker CallTransferred CallUpdated Leg Party Phase
-            QueueFigures QueueStats UserFigures""",
-        "client.backoff": "Backoff",
-        "client.client": "Client",
-        "client.subscriptions": "Subscription",
-        "mirror.changes": "Added Change Changed Gap Lagged Removed",
-        "mirror.mirror": "Mirror",
-        "session.session": "Session",
-        "session.status": """ClientState Connecting Disconnected Stats Stopped Synced Syncing""",
-        "transport.address": "feed_url",
-        "transport.connection": "Connection",
-        "transport.connector": "connect",
-        "transport.credentials": "Basic Ticket",
-    }.items()
-    for name in names.split()
+# Modules whose names are loaded on first use. They import asyncio and websockets, or are of no use
+# to a program that only parses frames.
+_LAZY_MODULES = {
+    "calls": (
+        *("Call", "CallAnswered", "CallEnded", "CallEvent", "CallParked", "CallRecord"),
+        *("CallRetrieved", "CallRinging", "CallStarted", "CallTracker", "CallTransferred"),
+        *("CallUpdated", "Leg", "Party", "Phase", "QueueFigures", "QueueStats", "UserFigures"),
+    ),
+    "client.backoff": ("Backoff",),
+    "client.client": ("Client",),
+    "client.subscriptions": ("Subscription",),
+    "mirror.changes": ("Added", "Change", "Changed", "Gap", "Lagged", "Removed"),
+    "mirror.mirror": ("Mirror",),
+    "session.session": ("Session",),
+    "session.status": (
+        *("ClientState", "Connecting", "Disconnected", "Stats", "Stopped", "Synced", "Syncing"),
+    ),
+    "transport.address": ("feed_url",),
+    "transport.connection": ("Connection",),
+    "transport.connector": ("connect",),
+    "transport.credentials": ("Basic", "Ticket"),
 }
+
+# From each lazily loaded name to its module.
+_LAZY = {name: module for module, names in _LAZY_MODULES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # a type checker would accept any name otherwise
 
     def __getattr__(name: str) -> Any:
+        """Load the module of a name in ``_LAZY``, and keep the name for the next access."""
         if name in _LAZY:
             module = import_module(f"{__name__}.{_LAZY[name]}")
             return globals().setdefault(name, getattr(module, name))
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
+        """Return the names of the module, including those not loaded yet."""
         return sorted({*globals(), *__all__})

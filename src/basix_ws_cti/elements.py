@@ -1,11 +1,14 @@
-"""The elements of the feed: channels, users, groups and the rest, typed and immutable.
+"""Elements of the feed: channels, users, groups and the rest, typed and immutable.
 
-Every declared field is ``None`` when the PBX left it out or sent no value. Fields that a
-class does not know, and the PBX sent, are in ``extra``. Scalars are passed through as they
-were sent; a structured field (``state``, ``target``, ``end_user``, ``other_info``,
-``origination``, ``tags``) that does not have the expected shape holds what was sent, raw.
-Timestamps are microseconds since the epoch, UTC; the ``…_at`` properties are the same as
-aware datetimes. How values are read: docs/explanation/protocol.md.
+- A declared field is ``None`` if the PBX left it out or sent no value.
+- Fields that the PBX sends and the class does not declare are in ``extra``.
+- A scalar has the type that the PBX sent, whatever the annotation says.
+- A structured field (``state``, ``target``, ``end_user``, ``other_info``, ``origination``,
+  ``tags``) without the expected shape holds the decoded term as it was sent.
+- Timestamps are microseconds since the epoch, UTC. The ``…_at`` properties are the same times
+  as aware datetimes.
+
+The rules for decoding values are in docs/explanation/protocol.md.
 """
 
 from __future__ import annotations
@@ -21,14 +24,14 @@ from .terms import Regex
 
 
 class Extra(dict[str, Any]):
-    """A dict that can't be changed, so that an element can't change under its holder."""
+    """Immutable and hashable dict of an element's undeclared fields."""
 
     __slots__ = ()
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("an element's extra fields can't be changed")
+        raise TypeError("the extra fields of an element are immutable")
 
-    if not TYPE_CHECKING:  # to a type checker they are those of any dict
+    if not TYPE_CHECKING:  # type checkers see the methods of dict
         __setitem__ = __delitem__ = __ior__ = _refuse
         clear = pop = popitem = setdefault = update = _refuse
 
@@ -39,106 +42,107 @@ class Extra(dict[str, Any]):
         return Extra, (dict(self),)
 
 
-_NOTHING = Extra()
+NO_EXTRA = Extra()
+"""Value of ``extra`` of all elements without undeclared fields."""
 
 
 @frozen(kw_only=True)
 class EndUser:
-    """A customer, as the helpdesk or CRM system behind the PBX knows them."""
+    """Customer, as known to the helpdesk or CRM system that is connected to the PBX."""
 
     id: str | None = None
-    """Their id in the helpdesk or CRM system."""
+    """Id in the helpdesk or CRM system."""
     name: str | None = None
-    """Their name there."""
+    """Display name."""
     organization: str | None = None
-    """The organization they belong to."""
+    """Company or other organization that the customer belongs to."""
     avatar: str | None = None
-    """The picture's address: a URL where the parser knows ``base_url``, else as it was sent."""
+    """Address of the portrait: a URL if the parser has a ``base_url``, else as sent."""
     prefecture: str | None = None
-    """The prefecture they live in."""
+    """Prefecture of the customer's address."""
 
 
 @frozen(kw_only=True)
 class EndUsers:
-    """The customers found for a number: ``count`` of them, of which ``items`` are listed."""
+    """Customers found for a telephone number."""
 
     count: int
-    """How many customers were found."""
+    """Number of customers found."""
     items: tuple[EndUser, ...] = ()
-    """Those of them that the PBX lists."""
+    """Customers that the PBX lists, which may be fewer than ``count``."""
 
 
 @frozen(kw_only=True)
 class Target:
-    """The user or group that a call is for, and the address that was dialled to reach it."""
+    """User or group that an inbound call is for."""
 
     type: str | None = None
     """``"user"`` or ``"group"``."""
     id: int | None = None
-    """The user's or group's id."""
+    """Id of the user or group."""
     name: str | None = None
-    """The user's or group's name."""
+    """Name of the user or group."""
     address: str | None = None
-    """What was dialled to reach it, mostly the number in the public network."""
+    """Dialled address of the user or group, usually a public telephone number."""
 
 
 @frozen(kw_only=True)
 class OtherInfo:
-    """A summary of the channel at the other end.
+    """Summary of the other channel of a call, as an element shows it.
 
-    With ``type`` ``"user"``, ``user_id`` and ``group_id`` say who is there; otherwise
-    ``end_user`` does. ``offer_timestamp`` is ``None`` while that channel does not exist yet.
-    ``whoscall`` is a caller-directory entry, percent-encoded JSON.
+    If ``type`` is ``"user"``, the party on that channel is given by ``user_id``, otherwise by
+    ``end_user``.
     """
 
     type: str | None = None
     """``"user"``, or ``"end_user"`` for a customer."""
     user_id: int | None = None
-    """The user there, if the type is ``"user"``."""
+    """Id of the user on that channel; ``None`` if the type is not ``"user"``."""
     end_user: EndUsers | Any = None
-    """The customers found for the number, if the type is another."""
+    """Customers found for the number; ``None`` if the type is ``"user"``, or none was found."""
     direction: str | None = None
-    """``"inbound"``: offered to the PBX; ``"outbound"``: offered by it."""
+    """``"inbound"``: a call to the PBX; ``"outbound"``: a call that the PBX makes."""
     peer_location: str | None = None
-    """``"internal"`` or ``"external"``: where whoever is there is."""
+    """``"internal"`` or ``"external"``: location of the party, seen from the PBX."""
     address: str | None = None
-    """A number of the public network, or a terminal's name."""
+    """Public telephone number, or name of a terminal."""
     offer_timestamp: int | None = None
-    """When that channel came about, in microseconds since the epoch."""
+    """Creation of that channel, in microseconds since the epoch; ``None``: not yet created."""
     group_id: int | None = None
-    """The group concerned, if the type is ``"user"``."""
+    """Id of the group concerned."""
     whoscall: str | None = None
-    """What the caller directory says: percent-encoded JSON."""
+    """Entry of the caller directory: percent-encoded JSON."""
 
     @property
     def offered_at(self) -> datetime | None:
-        """``offer_timestamp`` as an aware datetime in UTC."""
+        """Time of ``offer_timestamp`` as an aware datetime in UTC."""
         return moment(self.offer_timestamp)
 
 
 @frozen
 class Hangup:
-    """How a leg ended: ``disposition`` as seen from the leg, ``cause`` as FreeSWITCH says it.
-
-    ``recv_bye``, ``recv_cancel`` and ``recv_refuse`` came to the PBX from this leg's own
-    peer; ``send_bye``, ``send_cancel`` and ``send_refuse`` went from the PBX to it.
-    """
+    """End of a call leg: the SIP message that ended it, and the hangup cause."""
 
     disposition: str
-    """Who ended the leg and how, such as ``recv_bye`` or ``send_cancel``."""
+    """SIP message that ended the leg.
+
+    ``recv_bye``, ``recv_cancel``, ``recv_refuse``: received by the PBX from the party on this
+    leg. ``send_bye``, ``send_cancel``, ``send_refuse``: sent by the PBX to that party.
+    """
     cause: str | None = None
-    """FreeSWITCH's cause, such as ``NORMAL_CLEARING``."""
+    """Hangup cause of FreeSWITCH, such as ``NORMAL_CLEARING``."""
 
 
-# Texts as long as a frame, of which a mirror remembers thousands. A uuid has 36 characters.
+# Characters in a key. A mirror keeps thousands of keys, which must not be as long as a frame. A
+# uuid has 36 characters.
 MAX_KEY = 255
 
 
 def _as_key(value: Any) -> int | str | None:
-    """``value`` if it can be an element's key: a text of 1 to MAX_KEY characters, or 64 bits."""
+    """Return ``value`` if it can be a key: text of 1 to MAX_KEY characters, or a 64-bit integer."""
     if type(value) is str:
         return value if 0 < len(value) <= MAX_KEY else None
-    # Larger ones are no ids, and can be made to share one hash.
+    # A larger integer is not an id, and a peer could choose many with the same hash.
     if type(value) is int and -(2**63) <= value < 2**64:
         return value
     return None
@@ -146,106 +150,110 @@ def _as_key(value: Any) -> int | str | None:
 
 @frozen(kw_only=True)
 class Element:
-    """What all elements have."""
+    """Base class of all elements."""
 
     KEY: ClassVar[str] = "id"
+    """Name of the field that identifies the element among those of its kind."""
 
     element_name: ClassVar[str]
+    """Kind of the element, as the PBX names it."""
 
-    extra: Extra = field(default=_NOTHING)
-    """Fields that the PBX sent and this class does not know, by name."""
+    extra: Extra = field(default=NO_EXTRA)
+    """Fields that the PBX sent and this class does not declare, by name."""
 
     @property
     def key(self) -> int | str | None:
-        """What tells this element from others of its kind; ``None`` if it was sent without."""
+        """Key that identifies the element within its kind; ``None`` if the PBX sent none."""
         return _as_key(getattr(self, self.KEY))
 
 
 @frozen(kw_only=True)
 class AnyChannel(Element):
-    """What all kinds of channel have."""
+    """Base class of all kinds of channel. A channel is one leg of a call."""
 
     KEY: ClassVar[str] = "uuid"
 
     uuid: str | None = None
-    """What tells it from all others; of a call that the PBX makes, also its SIP Call-ID."""
+    """Id of the channel. If the PBX makes the call, it is also the SIP Call-ID."""
     state: State | Any = None
-    """What it is doing, as one of the classes in ``states``."""
+    """Current state, an instance of one of the classes in ``states``."""
     end_user: EndUsers | Any = None
-    """The customers whom the helpdesk or CRM system finds for this channel."""
+    """Customers that the helpdesk or CRM system finds for the channel; ``None``: none found."""
 
     @property
     def key(self) -> int | str | None:
-        """The uuid; ``None`` if the channel was sent without one, or with an empty one."""
+        """Return the uuid; ``None`` if the PBX sent none, or an empty one."""
         uuid = self.uuid
-        if (
-            type(uuid) is str and 0 < len(uuid) <= MAX_KEY
-        ):  # asked at each event: without the general case's detour
+        # The usual case first: the key is read at each event.
+        if type(uuid) is str and 0 < len(uuid) <= MAX_KEY:
             return uuid
         return _as_key(uuid)
 
 
 @frozen(kw_only=True)
 class FullChannel(AnyChannel):
-    """What a channel has, and one that waits on newer servers."""
+    """Base class of ``Channel`` and ``WaitingChannel``, which have the same fields."""
 
     direction: str | None = None
-    """``"inbound"``: offered to the PBX; ``"outbound"``: offered by it."""
+    """``"inbound"``: a call to the PBX; ``"outbound"``: a call that the PBX makes."""
     peer_location: str | None = None
-    """``"internal"`` or ``"external"``: where whoever is at its end is."""
+    """``"internal"`` or ``"external"``: location of the party, seen from the PBX."""
     calling_name: str | None = None
-    """The caller's display name."""
+    """Display name of the caller."""
     calling_number: str | None = None
-    """The caller's number."""
+    """Telephone number of the caller."""
     called_number: str | None = None
-    """The number that was dialled; a marker where none was (``pickup_uuid.…``)."""
+    """Dialled number; a marker such as ``pickup_uuid.…`` if no number was dialled."""
     offer_timestamp: int | None = None
-    """When it was offered, in microseconds since the epoch."""
+    """Time at which the call was offered, in microseconds since the epoch."""
     answer_timestamp: int | None = None
-    """When it was answered, in microseconds since the epoch."""
+    """Time of the answer, in microseconds since the epoch; ``None``: not answered."""
     hangup_timestamp: int | None = None
-    """When it ended, in microseconds since the epoch."""
+    """Time of the hangup, in microseconds since the epoch; ``None``: not hung up."""
     other_uuid: str | None = None
-    """The channel that it is bridged with, or was made for."""
+    """Uuid of the channel that this one is bridged with, or was created for."""
     user_id: int | None = None
-    """The id of the user whose telephone this is."""
+    """Id of the user whose phone the channel leads to."""
     group_id: int | None = None
-    """The id of the group that owns the channel."""
+    """Id of the group that owns the channel."""
     target: Target | Any = None
-    """The user or group that an inbound call is for."""
+    """User or group that an inbound call is for."""
     origination: tuple[str, ...] | Any = None
-    """How an API call asked for this channel, part by part."""
+    """Parts of the API request that created the channel, percent-decoded."""
     tags: tuple[str, ...] | Any = None
-    """Marks for the work of a call centre, such as ``monitoring_required``."""
+    """Tags for call-centre work, such as ``monitoring_required``."""
     last_bridged_user_id: int | None = None
-    """Of a customer's channel: the id of the user who talked there last."""
+    """On a customer's channel: id of the user who talked to the customer last."""
     last_event: str | None = None
-    """What happened to it last, such as ``CHANNEL_ANSWER``; for finding faults."""
+    """Last event of the channel, such as ``CHANNEL_ANSWER``; for troubleshooting."""
     last_event_data: str | None = None
-    """More on that; at ``CHANNEL_HANGUP`` it is what ``hangup`` holds."""
+    """Data of the last event; after ``CHANNEL_HANGUP``, see ``hangup``."""
     other_info: OtherInfo | Any = None
-    """A summary of the channel that ``other_uuid`` names."""
+    """Summary of the channel ``other_uuid``."""
     call_id: str | None = None
-    """The SIP Call-ID."""
+    """SIP Call-ID."""
 
     @property
     def offered_at(self) -> datetime | None:
-        """``offer_timestamp`` as an aware datetime in UTC."""
+        """Time of ``offer_timestamp`` as an aware datetime in UTC."""
         return moment(self.offer_timestamp)
 
     @property
     def answered_at(self) -> datetime | None:
-        """``answer_timestamp`` as an aware datetime in UTC; ``None``: not answered."""
+        """Time of ``answer_timestamp`` as an aware datetime in UTC; ``None``: not answered."""
         return moment(self.answer_timestamp)
 
     @property
     def hung_up_at(self) -> datetime | None:
-        """``hangup_timestamp`` as an aware datetime in UTC; ``None``: not hung up."""
+        """Time of ``hangup_timestamp`` as an aware datetime in UTC; ``None``: not hung up."""
         return moment(self.hangup_timestamp)
 
     @property
     def hangup(self) -> Hangup | None:
-        """How the leg ended, once ``last_event`` is ``CHANNEL_HANGUP`` and the PBX said how."""
+        """Disposition and cause of the hangup.
+
+        ``None`` until ``last_event`` is ``CHANNEL_HANGUP``, and if the PBX sent no disposition.
+        """
         if self.last_event != "CHANNEL_HANGUP" or type(self.last_event_data) is not str:
             return None
         disposition, _, cause = self.last_event_data.partition(",")
@@ -254,131 +262,131 @@ class FullChannel(AnyChannel):
 
 @frozen(kw_only=True)
 class Channel(FullChannel):
-    """One leg of a call."""
+    """One leg of a call between the PBX and a phone or the public network."""
 
     element_name: ClassVar[str] = "channel"
 
 
 @frozen(kw_only=True)
 class WaitingChannel(FullChannel):
-    """A channel in a ring queue or on a park slot (newer servers)."""
+    """Channel that waits in a ring queue or on a park slot (newer servers)."""
 
     element_name: ClassVar[str] = "channel_waiting"
 
     whoscall: str | None = None
-    """What the caller directory says: percent-encoded JSON."""
+    """Entry of the caller directory: percent-encoded JSON."""
 
 
 @frozen(kw_only=True)
 class QueuedChannel(AnyChannel):
-    """A channel in a ring queue (older servers)."""
+    """Channel that waits in a ring queue (older servers)."""
 
     element_name: ClassVar[str] = "queued_channel"
 
     peer_number: str | None = None
-    """The number of who waits."""
+    """Telephone number of the waiting party."""
 
 
 @frozen(kw_only=True)
 class ParkedChannel(AnyChannel):
-    """A channel on a park slot (older servers)."""
+    """Channel that is parked on a park slot (older servers)."""
 
     element_name: ClassVar[str] = "parked_channel"
 
     peer_number: str | None = None
-    """The number of who stands there."""
+    """Telephone number of the parked party."""
 
 
 @frozen(kw_only=True)
 class User(Element):
-    """A user of the PBX. ``mwi`` counts the new and saved messages in the voicemail box."""
+    """User of the PBX."""
 
     element_name: ClassVar[str] = "user"
 
     id: int | None = None
-    """The user's id."""
+    """Id of the user."""
     name: str | None = None
-    """The user's name, such as ``user1``."""
+    """Technical name, such as ``user1``."""
     fwd_always_status: int | None = None
-    """Whether all calls are forwarded, as a number whose values are not documented."""
+    """State of forwarding all calls; the values are not documented."""
     do_not_disturb_status: int | None = None
-    """Whether nobody may disturb, as a number whose values are not documented."""
+    """State of do-not-disturb; the values are not documented."""
     language: int | None = None
-    """A number for the user's language; which is which is not documented."""
+    """Number of the user's language; the values are not documented."""
     main_extension: str | None = None
-    """The extension that the user is called by."""
+    """Main extension."""
     presence: int | None = None
-    """A number whose meaning is not documented."""
+    """Presence; the values are not documented."""
     role: int | None = None
-    """A number whose meaning is not documented."""
+    """Role; the values are not documented."""
     park_group: int | None = None
-    """Which park slots are the user's own: three, from 901 + 3 × ``park_group`` on."""
+    """Number of the user's park slots, which are the three from 901 + 3 × ``park_group`` on."""
     mwi_target: str | None = None
-    """What the message lamp stands for; its form is not documented."""
+    """Target of the message-waiting indicator (MWI); the format is not documented."""
     flags: int | None = None
-    """A number whose meaning is not documented."""
+    """Bit field; the bits are not documented."""
     followme: str | None = None
-    """Where calls follow the user to; its form is not documented."""
+    """Destination of follow-me; the format is not documented."""
     email: str | None = None
-    """The user's e-mail address."""
+    """E-mail address."""
     avatar: str | None = None
-    """The picture's address: a URL where the parser knows ``base_url``, else as it was sent."""
+    """Address of the portrait: a URL if the parser has a ``base_url``, else as sent."""
     label: str | None = None
-    """The name to show to people."""
+    """Display name."""
     mwi: str | None = None
-    """The new and saved messages in the voicemail box; its form is not documented."""
+    """Counts of new and saved voicemail messages; the format is not documented."""
 
 
 @frozen(kw_only=True)
 class Group(Element):
-    """A group of users. ``type`` is 0 (ring) or 1 (hunt)."""
+    """Group of users that can be called together."""
 
     element_name: ClassVar[str] = "group"
 
     id: int | None = None
-    """The group's id."""
+    """Id of the group."""
     name: str | None = None
-    """The group's name."""
+    """Technical name."""
     type: int | None = None
-    """0: a ring group, 1: a hunt group."""
+    """0: ring group; 1: hunt group."""
     language: int | None = None
-    """A number for the group's language; which is which is not documented."""
+    """Number of the group's language; the values are not documented."""
     main_extension: str | None = None
-    """The extension that the group is called by."""
+    """Main extension."""
     queue: int | None = None
-    """A number about the group's queue, whose meaning is not documented."""
+    """Number concerning the group's queue; the meaning is not documented."""
     label: str | None = None
-    """The name to show to people."""
+    """Display name."""
     flags: int | None = None
-    """A number whose meaning is not documented."""
+    """Bit field; the bits are not documented."""
     check_login_status: int | None = None
-    """Whether members have to be logged in, as a number whose values are not documented."""
+    """Setting whether members have to be logged in; the values are not documented."""
     mwi: str | None = None
-    """The new and saved messages in the group's voicemail box, as for a user."""
+    """Counts of new and saved voicemail messages; the format is not documented."""
 
 
 @frozen(kw_only=True)
 class GroupMember(Element):
-    """A user's membership of a group."""
+    """Membership of a user in a group."""
 
     element_name: ClassVar[str] = "group_member"
 
     id: int | None = None
-    """The membership's own id."""
+    """Id of the membership."""
     group_id: int | None = None
-    """The group's id."""
+    """Id of the group."""
     user_id: int | None = None
-    """The user's id."""
+    """Id of the user."""
     priority: int | None = None
-    """The member's place in the order, as a number."""
+    """Position of the member in the order of the group."""
     login_status: int | None = None
-    """A number whose meaning is not documented."""
+    """Login state of the member in this group; the values are not documented."""
     role: int | None = None
-    """A number whose meaning is not documented."""
+    """Role; the values are not documented."""
 
     @property
     def key(self) -> int | str | None:
-        """``id``, or ``"USER_ID:GROUP_ID"`` where the PBX sends none."""
+        """Return ``id``, or ``"USER_ID:GROUP_ID"`` if the PBX sent no id."""
         key = _as_key(self.id)
         if key is not None:
             return key
@@ -388,61 +396,61 @@ class GroupMember(Element):
 
 @frozen(kw_only=True)
 class Terminal(Element):
-    """A SIP terminal. ``registered`` is 0 or 1, or a bool."""
+    """SIP phone or other SIP endpoint."""
 
     element_name: ClassVar[str] = "terminal"
 
     id: int | None = None
-    """The terminal's id."""
+    """Id of the terminal."""
     name: str | None = None
-    """The terminal's name."""
+    """Name of the terminal."""
     assoc_user_id: int | None = None
-    """The id of the user it belongs to."""
+    """Id of the user that the terminal belongs to."""
     type: int | None = None
-    """A number for the kind of terminal, whose meaning is not documented."""
+    """Kind of terminal; the values are not documented."""
     user_agent: str | None = None
-    """What the telephone calls itself (SIP User-Agent)."""
+    """SIP User-Agent of the phone."""
     registered: int | bool | None = None
-    """Whether the telephone is registered now."""
+    """SIP registration: true or 1 while the phone is registered, else false or 0."""
 
 
 @frozen(kw_only=True)
 class Domain(Element):
-    """The PBX's domain: one element, kept even when ``removed`` (newer servers)."""
+    """Domain of the PBX: a single element, which stays even when ``removed`` (newer servers)."""
 
     element_name: ClassVar[str] = "domain"
 
     id: int | None = None
-    """The domain's id."""
+    """Id of the domain."""
     name: str | None = None
-    """The domain's name."""
+    """Name of the domain."""
     label: str | None = None
-    """The name to show to people."""
+    """Display name."""
     flags: int | None = None
-    """A number whose meaning is not documented."""
+    """Bit field; the bits are not documented."""
 
 
 @frozen(kw_only=True)
 class OtherElement(Element):
-    """An element of a kind that this version does not know; all its fields are ``extra``."""
+    """Element of a kind that this version does not know; all its fields are in ``extra``."""
 
-    element_name: str  # type: ignore[misc]  # all the others have it of their class
-    """The kind, as the PBX calls it."""
+    element_name: str  # type: ignore[misc]  # a class variable in all other classes
+    """Kind of the element, as the PBX names it."""
 
     @property
     def key(self) -> int | str | None:
-        """``id``, else ``uuid``, else ``None``."""
+        """Return ``id``, else ``uuid``, else ``None``."""
         key = _as_key(self.extra.get("id"))
         return _as_key(self.extra.get("uuid")) if key is None else key
 
 
 def to_dict(element: Element) -> dict[str, Any]:
-    """The element as plain JSON-ready values, in the JavaScript reference's shape.
+    """Return the element as JSON-ready values, in the shape of the JavaScript reference library.
 
-    Every declared field has its key, ``None`` where there is no value; extra fields stand
-    beside them. A state is ``{"ts": …, "name": …, "data": {…}}``, its data holding what
-    applies. Raw values are kept, tuples as lists, maps with other keys than text as lists
-    of pairs.
+    - Every declared field has its key, with ``None`` for no value; extra fields are beside them.
+    - A state is ``{"ts": …, "name": …, "data": {…}}``; ``data`` has the parts with a value.
+    - Raw values are kept: tuples become lists, and maps with keys other than text become lists
+      of pairs.
     """
     values = {
         attribute.name: to_plain(getattr(element, attribute.name))
@@ -464,7 +472,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, State):
-        return _plain_state(value)
+        return _state_to_plain(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict):
@@ -476,11 +484,11 @@ def to_plain(value: Any) -> Any:
             attribute.name: to_plain(getattr(value, attribute.name))
             for attribute in attrs.fields(type(value))
         }
-    raise AssertionError(f"no element holds a {type(value).__name__}")
+    raise AssertionError(f"an element can't contain a {type(value).__name__}")
 
 
-def _plain_state(state: State) -> dict[str, Any]:
-    # What the reference leaves out stays out: an unknown state's parts, a target's raw data.
+def _state_to_plain(state: State) -> dict[str, Any]:
+    # The reference leaves out the parts of an unknown state and the raw data of a call target.
     hidden = {"ts", "name", "data"} if isinstance(state, Calling | OtherState) else {"ts"}
     data = {
         attribute.name: to_plain(value)

@@ -1,50 +1,50 @@
-"""Everything this package raises.
+"""Exceptions of this package.
 
 ::
 
     BasixError
-    ├── UsageError (also a ValueError)   a call that can never work as written
+    ├── UsageError (also a ValueError)   a call that can never succeed as written
     ├── DecodeError                      bytes that are not one well-formed term
     ├── ProtocolError                    a well-formed term that is not a message of the feed
-    ├── RecordingError                   a file that is no recording, or a damaged one
-    └── FeedError                        the connection
-        ├── ConnectFailed                no WebSocket came about: DNS, TCP, TLS, time-out
+    ├── RecordingError                   a file that is not a recording, or is damaged
+    └── FeedError                        an error of the connection
+        ├── ConnectFailed                the WebSocket could not be opened: DNS, TCP, TLS, timeout
         │   └── CertificateError         the server's certificate was not accepted
-        ├── HandshakeError               the server answered the handshake with something else
+        ├── HandshakeError               the server refused the WebSocket handshake
         │   └── AuthenticationError      … with 401 or 403
         ├── ConnectionLost               an open connection ended without a proper close
         ├── ConnectionLimitReached       the PBX allows no further connection for this app_name
-        ├── ConnectionReplaced           another connection with ``force`` took this one's place
+        ├── ConnectionReplaced           another connection with ``force`` replaced this one
         ├── LoggedOut                    the PBX ended the session
-        ├── SyncTimeout                  the PBX did not say in time what there is
-        ├── ResyncRequired              an event could not be read: the picture is rebuilt
-        ├── NotConnectedError            a command, and no connection to send it on
+        ├── SyncTimeout                  the PBX did not send a complete snapshot in time
+        ├── ResyncRequired               a frame could not be read: a new snapshot is needed
+        ├── NotConnectedError            a command without a connection to send it on
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
-        ├── WaitTimeout (also a TimeoutError)      what was waited for did not come
+        ├── WaitTimeout (also a TimeoutError)      a condition was not met in time
         └── SubscriberLagged             a subscriber was too slow for its queue
 
-Instances keep their parts as attributes and render them in ``__str__``. No text ever
-holds a token, and none quotes the contents of a frame: a frame holds people's names
-and numbers.
+Instances have the details as attributes and render them in ``__str__``. No text contains a
+token, and none quotes the contents of a frame, which has people's names and numbers in it.
 """
 
 from __future__ import annotations
 
 
 class BasixError(Exception):
-    """The root: whatever this package raises on its own account is one of these."""
+    """Base class of all exceptions that this package raises."""
 
 
 class UsageError(BasixError, ValueError):
-    """A call that can never work as written; the text says what to change."""
+    """A call that can never succeed as written; the text says what to change."""
 
 
 class DecodeError(BasixError):
     """Bytes that are not exactly one well-formed term within the limits.
 
-    ``offset`` is the byte at fault, counted from the start of the frame, or, where
-    ``inflated`` is true, from the start of what the compressed frame inflates to.
-    ``reason`` says what is wrong there.
+    - ``offset``: position of the byte at fault, from the start of the frame. If ``inflated`` is
+      true, from the start of the inflated term.
+    - ``reason``: what is wrong there.
+    - ``inflated``: the frame is compressed, and the error is in the inflated term.
     """
 
     def __init__(self, offset: int, reason: str, inflated: bool = False) -> None:  # noqa: FBT001, FBT002
@@ -59,10 +59,11 @@ class DecodeError(BasixError):
 
 
 class ProtocolError(BasixError):
-    """A term that was read well but can't be understood as a message of the feed.
+    """A well-formed term that is not a message of the feed.
 
-    ``problem`` says what is wrong. ``element_name`` is the kind concerned and ``field``
-    the part of the message, each ``None`` where it does not apply or is not known.
+    - ``problem``: what is wrong.
+    - ``element_name``: kind of the elements in the message; ``None`` if unknown.
+    - ``field``: part of the message that is wrong; ``None`` if unknown.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class ProtocolError(BasixError):
 
 
 class RecordingError(BasixError):
-    """A recording that can't be read on from ``line``, counted from 1; ``problem`` says why.
+    """A recording that is unreadable from a line on; the frames before it have been delivered.
 
-    ``name`` is the file's. What stands before that line has been given out.
+    - ``name``: name of the file.
+    - ``line``: number of the line, from 1.
+    - ``problem``: what is wrong.
     """
 
     def __init__(self, name: str, line: int, problem: str) -> None:
@@ -100,9 +103,9 @@ class FeedError(BasixError):
 
 
 class ConnectFailed(FeedError):  # noqa: N818 - reads as what happened
-    """No WebSocket came about: DNS, TCP, TLS, a proxy, or the time to open ran out.
+    """The WebSocket could not be opened: DNS, TCP, TLS, a proxy or a timeout.
 
-    ``reason`` is the cause in words.
+    ``reason`` is the cause as text.
     """
 
     def __init__(self, reason: str) -> None:
@@ -114,14 +117,15 @@ class ConnectFailed(FeedError):  # noqa: N818 - reads as what happened
 
 
 class CertificateError(ConnectFailed):
-    """The server's TLS certificate was not accepted; ``ssl=`` takes a private CA."""
+    """The server's TLS certificate was not accepted; pass a private CA with ``ssl=``."""
 
 
 class HandshakeError(FeedError):
-    """The server answered the WebSocket handshake with something other than 101.
+    """The server answered the WebSocket handshake with a status other than 101.
 
-    ``status`` is the HTTP status. ``reason`` is the answer's own text, printable and
-    shortened, or ``None``. ``retry_after`` is the Retry-After header as sent, or ``None``.
+    - ``status``: HTTP status code.
+    - ``reason``: text of the response, printable and truncated; ``None`` if it has none.
+    - ``retry_after``: the Retry-After header as sent; ``None`` if there is none.
     """
 
     def __init__(
@@ -150,8 +154,8 @@ class AuthenticationError(HandshakeError):
 class ConnectionLost(FeedError):  # noqa: N818
     """An open connection ended without a proper close.
 
-    ``code`` is the WebSocket close code (RFC 6455, section 7.4), 1006 when the
-    connection just broke; ``reason`` is the peer's text, possibly empty.
+    - ``code``: WebSocket close code (RFC 6455, section 7.4); 1006 if the connection broke.
+    - ``reason``: text from the server; empty if it sent none.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -165,7 +169,7 @@ class ConnectionLost(FeedError):  # noqa: N818
 
 
 class ConnectionLimitReached(FeedError):  # noqa: N818
-    """The PBX allows two connections per user and app_name, and both are in use."""
+    """The PBX allows two connections for a user and app_name, and both are in use."""
 
     def __str__(self) -> str:
         return (
@@ -175,50 +179,57 @@ class ConnectionLimitReached(FeedError):  # noqa: N818
 
 
 class ConnectionReplaced(FeedError):  # noqa: N818
-    """The PBX closed this connection because another one was forced in its place."""
+    """The PBX closed this connection in favour of another one with ``force=True``."""
 
     def __str__(self) -> str:
-        return "another connection with the same app_name and force=True took this one's place"
+        return "another connection with the same app_name and force=True replaced this one"
 
 
 class LoggedOut(FeedError):  # noqa: N818
-    """The PBX ended the session: ``logout``."""
+    """The PBX ended the session with the system message ``logout``."""
 
     def __str__(self) -> str:
         return "the PBX ended the session: log in again"
 
 
 class SyncTimeout(FeedError):  # noqa: N818
-    """The PBX did not say in time what there is; ``seconds`` is how long it had."""
+    """The PBX did not send a complete snapshot within ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"the PBX did not say within {self.seconds:g} s what there is"
+        return f"the PBX did not send a complete snapshot within {self.seconds:g} s"
 
 
 class ResyncRequired(FeedError):  # noqa: N818
-    """A frame could not be read, so the picture may lack an event; ``problem`` is its error."""
+    """A frame could not be read, so the state may lack an event: a new snapshot is needed.
+
+    ``problem`` is the frame's ``DecodeError`` or ``ProtocolError``.
+    """
 
     def __init__(self, problem: BasixError) -> None:
         super().__init__(problem)
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"the picture is rebuilt, since a frame could not be read: {self.problem}"
+        return f"a new snapshot is needed, since a frame could not be read: {self.problem}"
 
 
 class NotConnectedError(FeedError):
-    """There is no connection to send a command on; it was not sent."""
+    """A command was not sent, since there is no connection."""
 
     def __str__(self) -> str:
         return "not connected to the PBX: the command was not sent"
 
 
 class CommandTimeout(FeedError, TimeoutError):  # noqa: N818
-    """A command was sent, and its effect was not seen in time: whether it had one is unknown."""
+    """A command was sent, but its effect was not seen in time: its outcome is unknown.
+
+    - ``command``: name of the command.
+    - ``seconds``: time waited.
+    """
 
     def __init__(self, command: str, seconds: float) -> None:
         super().__init__(command, seconds)
@@ -227,13 +238,17 @@ class CommandTimeout(FeedError, TimeoutError):  # noqa: N818
 
     def __str__(self) -> str:
         return (
-            f"the effect of {self.command} was not seen within {self.seconds:g} s: "
-            "whether it had one is unknown"
+            f"no effect of {self.command} was seen within {self.seconds:g} s: "
+            "its outcome is unknown"
         )
 
 
 class WaitTimeout(FeedError, TimeoutError):  # noqa: N818
-    """What was waited for did not come within ``seconds``."""
+    """A condition was not met in time.
+
+    - ``what``: description of the condition.
+    - ``seconds``: time waited.
+    """
 
     def __init__(self, what: str, seconds: float) -> None:
         super().__init__(what, seconds)
@@ -241,22 +256,28 @@ class WaitTimeout(FeedError, TimeoutError):  # noqa: N818
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"{self.what} did not come within {self.seconds:g} s"
+        return f"timed out after {self.seconds:g} s waiting for {self.what}"
 
 
 class SubscriberLagged(FeedError):  # noqa: N818
-    """A subscriber with ``policy="fail"`` was too slow: more than ``size`` items waited for it."""
+    """A subscriber with ``policy="fail"``, or an async callback, was too slow for its queue.
+
+    ``size`` is the number of items that the queue can hold.
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self.size = size
 
     def __str__(self) -> str:
-        return f"more than {self.size} items waited for a slow subscriber"
+        return f"a subscriber was too slow: more than {self.size} items waited in its queue"
 
 
 def printable(text: str, limit: int = 256) -> str:
-    """A peer's text made fit for a log line: printable characters, at most ``limit``."""
+    """Return a peer's text as printable characters for a log line, ``limit`` at most.
+
+    Every other character becomes a replacement character; a cut text ends in an ellipsis.
+    """
     shown = "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1]
     )

@@ -1,4 +1,4 @@
-"""What one frame says: the typed messages of the feed."""
+"""Messages of the feed: the typed contents of one frame."""
 
 from __future__ import annotations
 
@@ -11,54 +11,64 @@ from .elements import Element
 
 @frozen
 class FieldSpec:
-    """The names of the positions in the records of one kind, until it is sent again."""
+    """Fields of a kind's records, in their order; valid until the PBX sends new ones."""
 
     element_name: str
+    """Kind of the elements."""
     fields: tuple[str, ...]
+    """Names of the fields."""
 
 
 @frozen
 class InitialInfo:
-    """All elements of one kind as they are now, by key, in the order they were sent.
-
-    An element that was sent without a key has its position for one, or the next free
-    number.
-    """
+    """Snapshot of all elements of one kind."""
 
     element_name: str
+    """Kind of the elements."""
     elements: dict[int | str, Element]
+    """Elements by key, in the order in which they were sent.
+
+    The key of an element without one is its position, or the next unused number.
+    """
 
 
 @frozen
 class InfoEvent:
-    """One element was ``"added"``, ``"updated"`` or ``"removed"``; other names may come."""
+    """Change of one element."""
 
     element_name: str
+    """Kind of the element."""
     element: Element
+    """Element after the change, with all its fields."""
     event_name: str
+    """``"added"``, ``"updated"`` or ``"removed"``; the PBX may send other names."""
 
 
 @frozen
 class SystemMsg:
-    """A word from the PBX, such as ``connection_replaced`` or ``logout``."""
+    """Message from the PBX."""
 
     text: str
+    """Text, such as ``connection_replaced`` or ``logout``."""
 
 
 @frozen
 class Msg:
-    """A message from a user or an administrator."""
+    """Message from a user or an administrator."""
 
     text: str
+    """Text of the message."""
 
 
 @frozen
 class UnknownMessage:
-    """A message this version does not know: its name and the whole decoded term."""
+    """Message that this version does not know."""
 
     name: str
+    """Name of the message."""
     term: tuple[Any, ...]
+    """Decoded term, which starts with the name."""
 
 
 Message = FieldSpec | InitialInfo | InfoEvent | SystemMsg | Msg | UnknownMessage
-"""Any of the messages."""
+"""Union of all messages."""

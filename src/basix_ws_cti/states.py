@@ -1,11 +1,10 @@
-"""What a channel is doing: one class per state, to ``match`` on.
+"""States of a channel, one class for each, to use with ``match``.
 
-Each state has ``name`` and ``ts``, the microseconds since the epoch (UTC) at which the
-channel entered it; ``since`` is the same as an aware datetime. Parts that the PBX left
-out, or sent as no value, are ``None``; scalars are passed through as they were sent.
+A state has a ``name`` and ``ts``, the time at which the channel entered it. Parts that the
+PBX left out, or sent without a value, are ``None``. Scalars have the type that the PBX sent.
 
-``PARTS`` says where the parts stand in the state's tuple after ``{Ts, Name, …``;
-``None`` marks a position whose meaning is not known.
+``PARTS`` names the fields in the order of the state's tuple, after ``{Ts, Name, …``; ``None``
+is a position of unknown meaning.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(microseconds: Any) -> datetime | None:
-    """Microseconds since the epoch as an aware datetime in UTC.
+    """Return microseconds since the epoch as an aware datetime in UTC.
 
-    ``None`` for ``None``, and for what is no integer or lies outside the years 1 to 9999.
+    Return ``None`` for a value that is not an integer or is outside the years 1 to 9999.
     """
     if type(microseconds) is not int:
         return None
@@ -33,110 +32,112 @@ def moment(microseconds: Any) -> datetime | None:
 
 @frozen(kw_only=True)
 class State:
-    """What all states have."""
+    """Base class of all states."""
 
     PARTS: ClassVar[tuple[str | None, ...]] = ()
 
     name: ClassVar[str]
+    """Name of the state, as the PBX names it."""
     ts: int | None = None
-    """When the channel came into this state, in microseconds since the epoch."""
+    """Time at which the channel entered this state, in microseconds since the epoch, UTC."""
 
     @property
     def since(self) -> datetime | None:
-        """``ts`` as an aware datetime in UTC."""
+        """Time of ``ts`` as an aware datetime in UTC."""
         return moment(self.ts)
 
 
 @frozen(kw_only=True)
 class Calling(State):
-    """Offered to somebody: a user, a group, a number outside, another endpoint.
+    """Call offered to a user, a group, an external number or another endpoint.
 
-    Of the fields after ``target_type`` those that apply are set: ``user_id`` for
-    ``"user"``; ``group_type`` and ``group_id`` for ``"group"``, with ``group_queue_id`` if
-    the type is ``"ring"``; ``address`` for ``"pstn"`` and ``"bridged_endpoint"``. ``data``
-    holds the target's description as it was sent, whatever its type.
+    ``target_type`` determines the fields that are set:
+
+    - ``"user"``: ``user_id``;
+    - ``"group"``: ``group_type`` and ``group_id``, and ``group_queue_id`` for a ring group;
+    - ``"pstn"`` and ``"bridged_endpoint"``: ``address``.
     """
 
     name: ClassVar[str] = "calling"
     target_location: str | None = None
-    """``"int"`` or ``"ext"``: inside or outside of the PBX."""
+    """``"int"`` (internal) or ``"ext"`` (external)."""
     target_type: str | None = None
     """``"user"``, ``"group"``, ``"pstn"`` or ``"bridged_endpoint"``."""
     user_id: int | None = None
-    """The user who is called."""
+    """Id of the called user."""
     group_type: str | None = None
     """``"ring"`` or ``"hunt"``."""
     group_id: int | None = None
-    """The group that is called."""
+    """Id of the called group."""
     group_queue_id: str | None = None
-    """The queue of a ring group, in which the channel waits."""
+    """Id of the ring group's queue in which the channel waits."""
     address: str | None = None
-    """The number, or the endpoint's address, that is called."""
+    """Called telephone number or address of an endpoint."""
     data: Any = None
-    """The target's description as it was sent."""
+    """Description of the target as sent, whatever its type."""
 
 
 @frozen(kw_only=True)
 class CallingSipTermination(State):
-    """Calling a SIP URL."""
+    """Call offered to a SIP URL."""
 
     name: ClassVar[str] = "calling_siptermination"
     PARTS: ClassVar[tuple[str | None, ...]] = ("url",)
     url: str | None = None
-    """The URL."""
+    """SIP URL."""
 
 
 @frozen(kw_only=True)
 class Ringing(State):
-    """Ringing."""
+    """Ringing, not yet answered."""
 
     name: ClassVar[str] = "ringing"
 
 
 @frozen(kw_only=True)
 class Bridged(State):
-    """Connected to another channel: the channel's ``other_uuid``."""
+    """Connected to another channel, the channel's ``other_uuid``."""
 
     name: ClassVar[str] = "bridged"
 
 
 @frozen(kw_only=True)
 class Voicemail(State):
-    """Leaving a message in the voicemail box of a user or group."""
+    """Leaving a message in a voicemail box."""
 
     name: ClassVar[str] = "voicemail"
     PARTS: ClassVar[tuple[str | None, ...]] = ("target_type", "target_id", "target_name")
     target_type: str | None = None
     """``"user"`` or ``"group"``."""
     target_id: int | None = None
-    """The user's or group's id."""
+    """Id of the user or group whose box it is."""
     target_name: str | None = None
-    """The user's or group's name."""
+    """Name of the user or group whose box it is."""
 
 
 @frozen(kw_only=True)
 class CheckingVoicemail(State):
-    """Listening to the voicemail box of a user or group."""
+    """Listening to the messages in a voicemail box."""
 
     name: ClassVar[str] = "checking_voicemail"
     PARTS: ClassVar[tuple[str | None, ...]] = ("target_name",)
     target_name: str | None = None
-    """The user's or group's name."""
+    """Name of the user or group whose box it is."""
 
 
 @frozen(kw_only=True)
 class Ivr(State):
-    """In a voice menu."""
+    """In a voice menu (IVR)."""
 
     name: ClassVar[str] = "ivr"
     PARTS: ClassVar[tuple[str | None, ...]] = ("ivr_id",)
     ivr_id: str | int | None = None
-    """Which menu."""
+    """Id of the menu."""
 
 
 @frozen(kw_only=True)
 class XmlIvr(State):
-    """In a voice menu driven by XML."""
+    """In a voice menu (IVR) that is controlled by XML."""
 
     name: ClassVar[str] = "xml_ivr"
 
@@ -148,50 +149,50 @@ class SystemOperation(State):
     name: ClassVar[str] = "system_operation"
     PARTS: ClassVar[tuple[str | None, ...]] = ("operation",)
     operation: str | None = None
-    """Which operation."""
+    """Name of the operation."""
 
 
 @frozen(kw_only=True)
 class Conference(State):
-    """In a conference room."""
+    """In a conference."""
 
     name: ClassVar[str] = "conference"
     PARTS: ClassVar[tuple[str | None, ...]] = ("room_id",)
     room_id: str | int | None = None
-    """Which room."""
+    """Id of the conference room."""
 
 
 @frozen(kw_only=True)
 class Park(State):
-    """Parked on a slot, by whom."""
+    """Parked on a park slot."""
 
     name: ClassVar[str] = "park"
     PARTS: ClassVar[tuple[str | None, ...]] = ("slot", None, "parker_id", "parker_name")
     slot: int | None = None
-    """The slot's number: 901 to 996 belong to users, 997 to 999 to everybody."""
+    """Number of the slot: 901 to 996 belong to single users, 997 to 999 are shared."""
     parker_id: int | None = None
-    """The id of the user who parked it."""
+    """Id of the user who parked the call."""
     parker_name: str | None = None
-    """That user's name."""
+    """Name of the user who parked the call."""
 
 
 @frozen(kw_only=True)
 class Eavesdrop(State):
-    """Listening in on the channel ``uuid``."""
+    """Eavesdropping on another channel."""
 
     name: ClassVar[str] = "eavesdrop"
     PARTS: ClassVar[tuple[str | None, ...]] = ("uuid", "eavesdrop_state")
     uuid: str | None = None
-    """The channel that is listened to."""
+    """Uuid of the channel that is eavesdropped on."""
     eavesdrop_state: str | None = None
-    """How it is listened to, as it was sent."""
+    """Mode of eavesdropping; the values are not documented."""
 
 
 @frozen(kw_only=True)
 class OtherState(State):
-    """A state nobody knows yet: its name, its timestamp, and the rest as it was sent."""
+    """State that this version does not know."""
 
-    name: str  # type: ignore[misc]  # all the others have it of their class
-    """Its name, as the PBX calls it."""
+    name: str  # type: ignore[misc]  # a class variable in all other classes
+    """Name of the state, as the PBX names it."""
     data: tuple[Any, ...] = ()
-    """What came after name and timestamp."""
+    """Parts after name and timestamp, as sent."""

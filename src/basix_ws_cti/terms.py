@@ -1,7 +1,8 @@
-"""One frame's bytes -> Python values, strictly and within limits.
+"""Decoder of Erlang terms: from the bytes of one frame to Python values, within limits.
 
-A frame is one term in Erlang's external term format ("format" below; the numbers are its
-tags), with the conventions of BERT on top. ``decode`` reads it:
+A frame is one term in Erlang's external term format, which erlang.org documents and which is
+called "format" below; the numbers in the table are its tags. Some tuples have a special meaning
+in BERT (bert-rpc.org). ``decode`` returns:
 
 ============================  =====================================================
 on the wire                   in Python
@@ -19,11 +20,15 @@ maps, 116                     ``dict``
 ``{bert,dict,Pairs}``         ``dict``; Pairs is a list, or ``{bert,nil}``
 ``{bert,time,Mega,S,Micro}``  ``datetime.datetime``, aware, UTC
 ``{bert,string,Enc,Bin}``     ``str``; Enc is UTF-8 or Latin-1
-``{bert,regex,Src,Options}``  ``Regex``: kept, never compiled
-a zlib-compressed term, 80    what it inflates to
+``{bert,regex,Src,Options}``  ``Regex``, which is never compiled
+a zlib-compressed term, 80    the value of the inflated term
 ============================  =====================================================
 
-Anything else is a ``DecodeError``, whatever the bytes.
+All other bytes raise ``DecodeError``, and nothing else is ever raised.
+
+The decoder does not trust the peer: no frame can use memory or time out of proportion to its
+size. Each ``MAX_…`` constant below is the default of one limit, and its comment names the
+threat.
 """
 
 from __future__ import annotations
@@ -45,61 +50,62 @@ if TYPE_CHECKING:
 
     from mypy_extensions import i64  # where this is compiled, a native integer
 
-# An endless frame. 50,000 users are 8 MB; the rest is room.
+# Bytes. Bounds the memory for one frame. The snapshot of 50,000 users has 8 MB.
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
-# A zip bomb: 576 bytes can inflate to half a gigabyte. Checked against the size the frame
-# declares, before a single byte is inflated.
+# Bytes. Stops zip bombs: 576 bytes can inflate to 512 MB. Checked against the size that the frame
+# declares, before anything is inflated.
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 
-# Containers within containers without end. The feed nests five deep.
+# Levels of nested containers. Bounds the decoder's stack. The feed nests five levels.
 MAX_DEPTH = 64
 
-# A list of 20 million nils inflated from 19 kB. A term counts one, and more where it costs
-# more than its bytes let expect (see _CONTAINER_COST and the others). 50,000 users of 16
-# fields are 1.15 million.
+# Terms, weighted. Bounds the memory of many tiny terms: 19 kB can inflate to a list of 20 million
+# nils. A term counts one, and more if it costs more memory or time than its bytes suggest (see
+# _CONTAINER_COST and the others). 50,000 users with 16 fields count 1.15 million.
 MAX_TERMS = 4_000_000
 
-# A frame made of nothing but the dearest terms, so that a megabyte takes seconds. The feed
-# has a tenth of a term to the byte.
+# Weighted terms per byte of the frame. Without it, a megabyte of the most expensive terms would
+# take seconds. The feed has 0.1 terms per byte.
 MAX_TERMS_PER_BYTE = 1
 
-# Integers that take quadratic time to print. The feed's longest, a timestamp, has 8 bytes;
-# 1,024 bytes still print below Python's own limit of 4,300 digits.
+# Bytes. Printing a long integer takes quadratic time. 1,024 bytes are still below Python's own
+# limit of 4,300 digits. The feed's longest integers, the timestamps, have 8 bytes.
 MAX_BIG_INTEGER_BYTES = 1024
 
-# Numbers crafted to share a hash make a dict quadratic. (Text is hashed with a secret.)
+# Numeric keys of one map. Numbers can be chosen to have equal hashes, which makes a dict take
+# quadratic time; the hashes of texts can't be predicted.
 MAX_NUMERIC_KEYS = 128
 
-# A dict as large as a frame outgrows the processor's cache, and twice the keys take more than
-# twice the time. No map is sent today.
+# Keys of one map. A dict that outgrows the processor's cache takes more than linear time. The feed
+# has no maps today.
 MAX_MAP_KEYS = 10_000
 
-# Empty tuples: two bytes each, and an element with all its fields for each. 50,000 users are
-# 50,000 records. Checked by who makes elements of them: ``decode`` knows no records.
+# Records in one initial_info. An empty record has two bytes, and an element with all its fields is
+# made from it. 50,000 users are 50,000 records. The parser checks this limit, not ``decode``.
 MAX_RECORDS = 200_000
 
-# Atoms met are remembered, undecoded bytes -> value, up to this many, process-wide: a feed
-# uses a few dozen, and a peer that makes them up must not fill the memory. Those of
-# _VALUES are known from the start, so that nobody can crowd them out.
+# Atoms in ``atom_cache``, which all connections of the process share. Bounds its memory against a
+# peer that makes up atoms. A feed uses a few dozen.
 MAX_REMEMBERED_ATOMS = 1024
 
-# What a term counts beyond one, from measured time and memory: a plain term takes 0.1 µs.
+# Weights of terms beyond the one that every term counts, from measured time and memory; a term of
+# weight one takes 0.1 µs.
 _CONTAINER_COST: Final = 6
 _EMPTY_LIST_COST: Final = 2  # one byte on the wire, 64 in memory
 _MAP_COST: Final = 20  # 5 bytes on the wire, 232 in memory
 _COMPOUND_COST: Final = 50
 _NEW_ATOM_COST: Final = 16
-_LATIN1_COST: Final = 10  # finding out that it is not UTF-8
+_LATIN1_COST: Final = 10  # decoding as UTF-8 fails first
 
-# What every frame may spend, however small.
-_FREE_TERMS: Final = 100_000
+# Weighted terms that every frame may contain, however short it is.
+BASE_TERM_BUDGET: Final = 100_000
 
 _VERSION: Final = 131
 _COMPRESSED: Final = 80
 ATOM_TAGS = frozenset({100, 115, 118, 119})
 
-# Tags the format knows and this feed never carries: named, so that the error says what came.
+# Tags of the format that the feed never uses, with their names for error messages.
 _FOREIGN_TAGS = {
     68: "distribution header",
     77: "bit binary",
@@ -119,17 +125,17 @@ _FOREIGN_TAGS = {
     121: "local term",
 }
 
-_read_u16 = struct.Struct(">H").unpack_from
+unpack_u16 = struct.Struct(">H").unpack_from
 _read_u32 = struct.Struct(">I").unpack_from
-# Given the position of a tag, these skip it and read what follows.
+# Functions named ``…_after_tag`` take the position of a tag and read the number that follows it.
 _f64_after_tag = struct.Struct(">xd").unpack_from
-if not COMPILED:  # to the interpreter the library's are quicker
+if not COMPILED:  # for the interpreter, those of the standard library are faster
     u32_after_tag = struct.Struct(">xI").unpack_from  # type: ignore[assignment]
     i32_after_tag = struct.Struct(">xi").unpack_from  # type: ignore[assignment]
     integer = int.from_bytes  # type: ignore[assignment]
 
-# Format section FLOAT_EXT: 31 bytes of text as printed with "%.20e", ended by NUL. What
-# Erlang accepts there, no less (a comma) and no more (no spaces, no "inf", no "1_0").
+# Format section FLOAT_EXT: 31 bytes of text as printed with "%.20e", terminated by NUL. The pattern
+# accepts exactly what Erlang accepts: a comma too, but no spaces, no "inf" and no "1_0".
 _FLOAT_TEXT = re.compile(rb"[+-]?[0-9]+[.,][0-9]+(?:[eE][+-]?[0-9]+)?(?=\0)")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -140,24 +146,30 @@ _TEXT_ENCODINGS = {
 }
 
 
-def _atom_bytes(tag: int, name: bytes) -> bytes:
+def encode_atom(tag: int, name: bytes) -> bytes:
+    """Encode an atom: its tag, its length in one or two bytes as the tag demands, its name."""
     return bytes([tag]) + len(name).to_bytes(2 if tag in {100, 118} else 1, "big") + name
 
 
-# The atom `bert` is a string of its own identity: a text "bert" that leads a tuple is
-# somebody's name, not the mark of a compound.
-_BERT: Final = b"bert".decode()
+# Value of the atom ``bert``, which marks a tuple as a BERT compound. It is recognised by identity,
+# since a tuple may also start with the text "bert".
+BERT_ATOM: Final = b"bert".decode()
 
-_VALUES = {"undefined": None, "true": True, "false": False, "bert": _BERT}
+_VALUES = {"undefined": None, "true": True, "false": False, "bert": BERT_ATOM}
 
-_KNOWN_ATOMS = {
-    _atom_bytes(tag, name.encode()): value for tag in ATOM_TAGS for name, value in _VALUES.items()
+# Initial content of ``atom_cache``: the atoms whose value is not their name. They are in the cache
+# however many atoms a peer makes up.
+PREDEFINED_ATOMS = {
+    encode_atom(tag, name.encode()): value for tag in ATOM_TAGS for name, value in _VALUES.items()
 }
-_atoms: dict[bytes, str | bool | None] = dict(_KNOWN_ATOMS)
+# From the encoded bytes of an atom, header included, to its value. A key is always a complete,
+# well-formed atom, so that a hit needs no further check.
+atom_cache: dict[bytes, str | bool | None] = dict(PREDEFINED_ATOMS)
 
-# The compounds without arguments, in all their encodings: the feed may hold one in any field.
-_CONSTANTS: Final[dict[bytes, bool | None]] = {
-    head + _atom_bytes(first, b"bert") + _atom_bytes(second, name): value
+# Values of the BERT compounds without arguments, by their encoded bytes in every encoding. Any
+# field of the feed may contain one.
+BERT_CONSTANTS: Final[dict[bytes, bool | None]] = {
+    head + encode_atom(first, b"bert") + encode_atom(second, name): value
     for head in (b"h\2", b"i\0\0\0\2")
     for first in b"dsvw"
     for second in b"dsvw"
@@ -171,20 +183,30 @@ def _positive(name: str) -> Any:
 
 @define(frozen=True, kw_only=True)
 class Limits:
-    """How much a frame may ask for; each field defaults to the constant of that name.
+    """Limits on the size and complexity of one frame.
 
-    Raises ``TypeError`` or ``ValueError`` for a limit that is no integer of at least one.
+    Each attribute defaults to the ``MAX_…`` constant of its name. Raises ``TypeError`` for a
+    limit that is not an integer, and ``ValueError`` for one below 1.
     """
 
     frame_bytes: int = _positive("MAX_FRAME_BYTES")
+    """Size of a frame, in bytes."""
     inflated_bytes: int = _positive("MAX_INFLATED_BYTES")
+    """Size of a compressed term after inflation, in bytes."""
     depth: int = _positive("MAX_DEPTH")
+    """Levels of nested containers."""
     terms: int = _positive("MAX_TERMS")
+    """Terms in a frame; terms that cost much memory or time count more than one."""
     terms_per_byte: int = _positive("MAX_TERMS_PER_BYTE")
+    """Terms for each byte of the frame, in addition to 100,000 that every frame may contain."""
     big_integer_bytes: int = _positive("MAX_BIG_INTEGER_BYTES")
+    """Size of one integer, in bytes."""
     numeric_keys: int = _positive("MAX_NUMERIC_KEYS")
+    """Keys of one map that are not text."""
     map_keys: int = _positive("MAX_MAP_KEYS")
+    """Keys of one map."""
     records: int = _positive("MAX_RECORDS")
+    """Records in one ``initial_info``."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -192,32 +214,32 @@ DEFAULT_LIMITS = Limits()
 
 @define(frozen=True)
 class Regex:
-    """A ``{bert,regex,Source,Options}``, as inert data: a peer's pattern is never compiled."""
+    """Value of ``{bert,regex,Source,Options}``: inert data, which is never compiled."""
 
     source: Any
     options: Any
 
 
 def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """Read one frame: the version byte 131, then exactly one term (format, section 1).
+    """Decode one frame: the version byte 131, then exactly one term (format, section 1).
 
-    Returns the value in the table above. A compressed term inflates to exactly the size it
-    declares. Raises ``DecodeError`` for everything else, an argument that is not bytes
-    included, and no other exception.
+    Returns the value that the table at the top of the module gives. Raises ``DecodeError`` for
+    all other bytes, for an argument of another type and when memory runs out, and no other
+    exception.
     """
     try:
         buf = frame if type(frame) is bytes else _as_bytes(frame, limits)
         if not 2 <= len(buf) <= limits.frame_bytes or buf[0] != _VERSION:
             _refuse_frame(buf, limits)
         if buf[1] != _COMPRESSED:
-            return _read(buf, 1, limits)
+            return read_term(buf, 1, limits)
         inflated = _inflate(buf, limits)
         try:
-            return _read(inflated, 0, limits)
+            return read_term(inflated, 0, limits)
         except DecodeError as error:
             raise DecodeError(error.offset, error.reason, inflated=True) from None
     except DecodeError as error:
-        # What it came of, a key that was not found or bytes that are no text, is the frame's.
+        # The exception it was raised in, such as a KeyError, may contain bytes of the frame.
         error.__context__ = None
         raise
     except MemoryError:
@@ -225,17 +247,17 @@ def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMIT
 
 
 def inflated_size(frame: bytes | str) -> int:
-    """How many bytes a compressed frame says that it is; 0: it is not compressed."""
+    """Return the size in bytes that a compressed frame declares; 0: it is not compressed."""
     if type(frame) is not bytes or frame[1:2] != b"P":
         return 0
     return int.from_bytes(frame[2:6], "big")
 
 
 def as_text(value: Any) -> str | None:
-    """The text that a term stands for, or ``None`` if it is not text.
+    """Return the text that a decoded term represents; ``None`` if it is not text.
 
-    A charlist with a code point above 255, or of 65,536 characters and more, is a list of
-    integers on the wire (format, STRING_EXT); the empty one is the empty list.
+    Erlang sends a charlist as a list of integers if it is empty, has a code point above 255 or
+    has more than 65,535 characters (format, STRING_EXT).
     """
     if isinstance(value, str):
         return value
@@ -246,17 +268,17 @@ def as_text(value: Any) -> str | None:
     if all(char < 256 for char in value):
         return decode_text(bytes(value))
     if any(0xD800 <= char < 0xE000 for char in value):
-        return None  # half a surrogate pair is no character
+        return None  # a surrogate is not a character
     return "".join(map(chr, value))
 
 
 def _as_bytes(frame: Any, limits: Limits) -> bytes:
     if not isinstance(frame, bytes | bytearray | memoryview):
-        raise DecodeError(0, f"a frame is bytes, not {type(frame).__name__}")
+        raise DecodeError(0, f"expected bytes, got {type(frame).__name__}")
     try:
         size = memoryview(frame).nbytes
     except ValueError:
-        raise DecodeError(0, "a memoryview that has been released") from None
+        raise DecodeError(0, "the memoryview has been released") from None
     if size > limits.frame_bytes:  # before it is copied
         _refuse_size(size, limits)
     return bytes(frame)
@@ -266,10 +288,10 @@ def _refuse_frame(buf: bytes, limits: Limits) -> NoReturn:
     if len(buf) > limits.frame_bytes:
         _refuse_size(len(buf), limits)
     if not buf:
-        raise DecodeError(0, "an empty frame")
+        raise DecodeError(0, "the frame is empty")
     if buf[0] != _VERSION:
-        raise DecodeError(0, f"version byte {buf[0]}, expected {_VERSION}")
-    raise DecodeError(1, "the frame ends where a term is due")
+        raise DecodeError(0, f"expected version byte {_VERSION}, got {buf[0]}")
+    raise DecodeError(1, "the frame ends after the version byte")
 
 
 def _refuse_size(size: int, limits: Limits) -> NoReturn:
@@ -285,44 +307,62 @@ def _inflate(frame: bytes, limits: Limits) -> bytes:
     (size,) = _read_u32(frame, 2)
     if size > limits.inflated_bytes:
         raise DecodeError(
-            2, f"declares {size} inflated bytes; the limit is {limits.inflated_bytes}"
+            2,
+            f"the compressed term declares {size} bytes; "
+            f"the limit is {limits.inflated_bytes} (inflated_bytes)",
         )
-    if size == 0:  # also: to zlib a maximum of 0 means "no maximum"
-        raise DecodeError(2, "a compressed term of no bytes")
+    if size == 0:  # to zlib, a maximum of 0 would mean "no maximum"
+        raise DecodeError(2, "a compressed term with a declared size of 0 bytes")
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(memoryview(frame)[6:], size)
-        # When all is out, one more call reads the checksum, or shows that there is more.
+        # After the last byte of output, one more call reads the checksum, or yields surplus output.
         inflated += inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
         raise DecodeError(6, f"not zlib data: {error}") from None
     if len(inflated) > size:
-        raise DecodeError(2, f"inflates to more than the {size} bytes it declares")
+        raise DecodeError(
+            2, f"the compressed term inflates to more than the {size} bytes it declares"
+        )
     if not inflater.eof:
         raise DecodeError(len(frame), "the compressed data ends early")
     if len(inflated) < size:
-        raise DecodeError(2, f"inflates to {len(inflated)} bytes, not the {size} it declares")
+        raise DecodeError(
+            2, f"the compressed term inflates to {len(inflated)} bytes, not the {size} it declares"
+        )
     if inflater.unused_data:
-        raise DecodeError(len(frame) - len(inflater.unused_data), "bytes after the compressed data")
+        raise DecodeError(
+            len(frame) - len(inflater.unused_data), "unexpected bytes after the compressed data"
+        )
     return inflated
 
 
-def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, PLR0915
-    """Read the one term at ``pos``, which must end where ``buf`` ends.
+def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, PLR0915
+    """Decode the one term at ``pos``, which must end at the end of ``buf``.
 
-    One flat loop, with the same few lines at each of the atoms' tags and of the texts', on
-    purpose: a call for each term would take half as long again, and a recursion could be
-    driven into the interpreter's limit. ``left`` counts the elements
-    still due in the innermost container, ``items`` collects them; a container met on the
-    way suspends both on ``stack``. The tags are tried in the order of how often the feed
-    uses them.
+    The inner loop reads the terms of the innermost container: ``items`` collects their values
+    and ``left`` counts those still missing; ``kind`` and ``start`` are the tag and position of
+    the container. A nested container pushes these four on ``stack`` and starts anew; when it is
+    complete, they are popped, and its value is appended to the outer ``items``. At the bottom
+    of the stack is a list for the one term of the frame.
+
+    Invariant: a length that is too large moves ``pos`` beyond the end of ``buf``. The next access
+    then raises IndexError or struct.error, or the final comparison of ``pos`` with the size does.
+    So the bytes of a text or atom can be sliced out without a check of their length.
+
+    One flat loop that repeats a few lines for each kind of atom and text is deliberate: a call
+    for each term would take 50 % longer, and a peer could drive a recursive decoder into the
+    interpreter's recursion limit. Tags are tested in the order of their frequency in the feed.
+
+    ``terms_left`` is the remaining budget of weighted terms.
     """
-    # Places in a frame are native integers; limits, and what is held against them, need not fit.
+    # Positions are native integers in a compiled package. Limits, and counts that are compared
+    # with them, are not: they may exceed 64 bits.
     size: i64 = len(buf)
-    atoms = _atoms
+    atoms = atom_cache
     terms_left = limits.terms
-    most = _FREE_TERMS + limits.terms_per_byte * len(buf)
-    if terms_left > most:  # noqa: PLR1730 - to call min() takes a hundredth of a frame's time
+    most = BASE_TERM_BUDGET + limits.terms_per_byte * len(buf)
+    if terms_left > most:  # noqa: PLR1730 - min() would take 1 % of a frame's time
         terms_left = most
     max_depth = limits.depth
     max_big = limits.big_integer_bytes
@@ -344,7 +384,7 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     begin = pos
                     pos += 3 + buf[pos + 2]
                     try:
-                        # The key holds the header, so a hit is whole and well-formed.
+                        # The key includes the header: a hit is complete and well-formed.
                         items.append(atoms[buf[begin:pos]])
                     except KeyError:
                         value, pos = _atom(buf, begin)
@@ -425,7 +465,7 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     if terms_left < 0:
                         _refuse_terms(pos, limits)
                     if count > size - pos - 5:  # every element has at least one byte
-                        raise IndexError  # noqa: TRY301 - as the reads do
+                        raise IndexError  # noqa: TRY301 - as reading beyond the end does
                     if tag == 105 and not count:
                         items.append(())
                         pos += 5
@@ -443,7 +483,7 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     pos += 9
                 elif tag == 118:  # ATOM_UTF8_EXT: Len:16
                     begin = pos
-                    pos += 3 + _read_u16(buf, pos + 1)[0]
+                    pos += 3 + unpack_u16(buf, pos + 1)[0]
                     try:
                         items.append(atoms[buf[begin:pos]])
                     except KeyError:
@@ -462,40 +502,38 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     items.append(-value if buf[begin - 1] else value)
                 elif tag == 99:  # FLOAT_EXT: 31 bytes of text
                     if pos + 32 > size:
-                        raise IndexError  # noqa: TRY301 - as the reads do
+                        raise IndexError  # noqa: TRY301 - as reading beyond the end does
                     match = _FLOAT_TEXT.match(buf, pos + 1, pos + 32)
                     if match is None:
-                        raise DecodeError(pos, "a float's text is not a number ended by NUL")
+                        raise DecodeError(pos, "a float's text is not a number terminated by NUL")
                     items.append(_finite(float(match[0].replace(b",", b".")), pos))
                     pos += 32
                 else:
                     name = _FOREIGN_TAGS.get(tag)
                     raise DecodeError(
                         pos,
-                        f"tag {tag} ({name}) is never part of this feed"
-                        if name
-                        else f"unknown tag {tag}",
+                        f"tag {tag} ({name}) is not supported" if name else f"unknown tag {tag}",
                     )
             else:  # the innermost container is complete
                 if not stack:
                     if pos > size:
-                        raise IndexError  # noqa: TRY301 - as the reads do
+                        raise IndexError  # noqa: TRY301 - as reading beyond the end does
                     if pos < size:
-                        raise DecodeError(pos, f"{size - pos} bytes after the term")
+                        raise DecodeError(pos, f"{size - pos} unexpected bytes after the term")
                     return items[0]
                 if kind <= 105:  # a tuple of either size
                     value = tuple(items)
-                    if items[0] is _BERT:
+                    if items[0] is BERT_ATOM:
                         try:
-                            value = _CONSTANTS[buf[start:pos]]
-                            terms_left += _CONTAINER_COST  # it is none
+                            value = BERT_CONSTANTS[buf[start:pos]]
+                            terms_left += _CONTAINER_COST  # the value is not a container
                         except KeyError:
                             value = _compound(buf, start, value, limits)
                             terms_left -= _COMPOUND_COST
                             if terms_left < 0:
                                 _refuse_terms(start, limits)
                 elif kind == 108:
-                    # A tail other than nil is an improper list: no feed has one.
+                    # A list with another tail than nil is improper; the feed has none.
                     if buf[pos] != 106:
                         raise DecodeError(pos, "an improper list: its tail is not nil")
                     pos += 1
@@ -511,7 +549,7 @@ def _read(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR0912, 
                     _refuse_terms(start, limits)
                 raise DecodeError(start, f"nested deeper than the limit of {max_depth} (depth)")
     except (IndexError, struct.error):
-        raise DecodeError(size, "the frame ends before its term does") from None
+        raise DecodeError(size, "the frame ends before its term is complete") from None
 
 
 def decode_text(raw: bytes) -> str:
@@ -523,14 +561,15 @@ def decode_text(raw: bytes) -> str:
 
 
 def _atom(buf: bytes, pos: int) -> tuple[str | bool | None, int]:
-    """Read an atom of any tag: at most 255 characters, Latin-1 (100, 115) or UTF-8 (118, 119).
+    """Decode an atom that is not in the cache; return its value and the position after it.
 
-    Raises DecodeError, or IndexError or struct.error where the frame is cut.
+    Its name has at most 255 characters, in Latin-1 (tags 100, 115) or UTF-8 (118, 119). Raises
+    DecodeError, and IndexError or struct.error if the frame is truncated.
     """
     tag = buf[pos]
     if tag in {100, 118}:
         begin = pos + 3
-        end = begin + _read_u16(buf, pos + 1)[0]
+        end = begin + unpack_u16(buf, pos + 1)[0]
     else:
         begin = pos + 2
         end = begin + buf[pos + 1]
@@ -539,31 +578,32 @@ def _atom(buf: bytes, pos: int) -> tuple[str | bool | None, int]:
     try:
         name = buf[begin:end].decode("utf-8" if tag >= 118 else "latin-1")
     except UnicodeDecodeError:
-        raise DecodeError(pos, "an atom that is not UTF-8") from None
+        raise DecodeError(pos, "an atom that is not valid UTF-8") from None
     if len(name) > 255:
-        raise DecodeError(pos, f"an atom of {len(name)} characters; the most is 255")
+        raise DecodeError(pos, f"an atom of {len(name)} characters; the limit is 255")
     value = _VALUES.get(name, name)
-    if len(_atoms) < MAX_REMEMBERED_ATOMS:
-        _atoms[buf[pos:end]] = value
+    if len(atom_cache) < MAX_REMEMBERED_ATOMS:
+        atom_cache[buf[pos:end]] = value
     return value, end
 
 
 def _compound(buf: bytes, start: int, term: tuple[Any, ...], limits: Limits) -> Any:
-    """Turn ``{bert, Name, …}``, read already, into what it stands for (bert-rpc.org).
+    """Return the value of the BERT compound ``{bert, Name, …}`` (bert-rpc.org).
 
-    ``start`` is where its tuple begins in ``buf``, the only place where atoms can be told
-    from texts, and a text's own bytes be had.
+    ``term`` is the decoded tuple, and ``start`` its position in ``buf``. Only the bytes there
+    distinguish atoms from texts, and preserve the original bytes of a text.
     """
     pos = _atom(buf, start + (2 if buf[start] == 104 else 5))[1]
     if len(term) < 2 or buf[pos] not in ATOM_TAGS:
         raise DecodeError(start, "a bert compound without a name")
     name, pos = _atom(buf, pos)
     match (name, *term[2:]):
-        # No pairs at all may be written as {bert,nil}; the atom undefined is something else.
+        # An empty list of pairs may be sent as {bert,nil}. The atom undefined, whose value is None
+        # too, is not accepted.
         case ["dict", pairs] if type(pairs) is list or (pairs is None and buf[pos] in {104, 105}):
             pairs = pairs or []
             if not all(type(pair) is tuple and len(pair) == 2 for pair in pairs):
-                raise DecodeError(start, "a bert dict holds something other than pairs")
+                raise DecodeError(start, "a bert dict contains an item that is not a pair")
             return _mapping(pairs, start, limits)
         case ["time", mega, seconds, micro] if all(type(part) is int for part in term[2:]):
             try:
@@ -578,7 +618,7 @@ def _compound(buf: bytes, start: int, term: tuple[Any, ...], limits: Limits) -> 
 
 
 def _declared_text(buf: bytes, start: int, pos: int, encoding: str) -> str:
-    """Read the text of a ``{bert,string,Encoding,Binary}`` whose Encoding is at ``pos``."""
+    """Decode the text of a ``{bert,string,Encoding,Binary}`` whose Encoding is at ``pos``."""
     codec = _TEXT_ENCODINGS.get(encoding.lower().replace("-", "").replace("_", ""))
     if codec is None:
         raise DecodeError(start, "a bert string in an encoding other than UTF-8 and Latin-1")
@@ -590,24 +630,23 @@ def _declared_text(buf: bytes, start: int, pos: int, encoding: str) -> str:
     try:
         return raw.decode(codec)
     except UnicodeDecodeError:
-        raise DecodeError(start, f"a bert string that is not the {codec} it declares") from None
+        raise DecodeError(start, f"a bert string that is not valid {codec} as declared") from None
 
 
 def _plain_text(buf: bytes, pos: int, start: int) -> bytes:
-    """The whole encoding, header included, of the binary or charlist at ``pos``."""
+    """Return the bytes, header included, of the binary or charlist at ``pos``."""
     if buf[pos] == 109:
         return buf[pos : pos + 5 + u32_after_tag(buf, pos)[0]]
     if buf[pos] == 107:
-        return buf[pos : pos + 3 + _read_u16(buf, pos + 1)[0]]
+        return buf[pos : pos + 3 + unpack_u16(buf, pos + 1)[0]]
     raise DecodeError(start, "a bert string whose text is neither a binary nor a charlist")
 
 
 def _mapping(pairs: Iterable[tuple[Any, Any]], start: int, limits: Limits) -> dict[Any, Any]:
-    """Make a dict of a map's pairs.
+    """Return the dict of a map's pairs; keys are text, numbers, booleans or None.
 
-    Its keys are text, numbers, booleans or None; what Erlang holds apart and Python does
-    not (1, 1.0 and true; an atom and a binary of the same text) is refused rather than
-    dropped.
+    Keys that differ in Erlang and are equal in Python (1, 1.0 and true; an atom and a binary of
+    the same text) raise DecodeError: a dict would drop all but one.
     """
     mapping: dict[Any, Any] = {}
     count = numeric = 0
@@ -619,14 +658,15 @@ def _mapping(pairs: Iterable[tuple[Any, Any]], start: int, limits: Limits) -> di
             if numeric > limits.numeric_keys:
                 raise DecodeError(
                     start,
-                    f"a map with over {limits.numeric_keys} keys that are not text (numeric_keys)",
+                    f"a map with more than {limits.numeric_keys} keys that are not text "
+                    "(numeric_keys)",
                 )
         mapping[key] = value
         count += 1
         if count > limits.map_keys:
-            raise DecodeError(start, f"a map with over {limits.map_keys} keys (map_keys)")
+            raise DecodeError(start, f"a map with more than {limits.map_keys} keys (map_keys)")
     if len(mapping) != count:
-        raise DecodeError(start, "a map with two keys of one value")
+        raise DecodeError(start, "a map with duplicate keys")
     return mapping
 
 
@@ -647,5 +687,5 @@ def _refuse_terms(pos: int, limits: Limits) -> NoReturn:
     raise DecodeError(
         pos,
         f"more terms than the limits of {limits.terms} (terms) and "
-        f"{limits.terms_per_byte} a byte (terms_per_byte)",
+        f"{limits.terms_per_byte} per byte (terms_per_byte)",
     )

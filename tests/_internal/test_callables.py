@@ -77,4 +77,4 @@ def test_what_can_not_be_called(callback):
     """What is not callable is a UsageError that says what it is called, and what it is."""
     with pytest.raises(UsageError) as caught:
         callback_kind("on_msg", callback)
-    assert str(caught.value) == f"on_msg is not callable but a {type(callback).__name__}"
+    assert str(caught.value) == f"on_msg must be callable, not {type(callback).__name__}"

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
+import inspect
+import linecache
 import pickle
+import re
+import traceback
 from typing import Any
 
 import attrs
@@ -39,13 +44,15 @@ def no_list(value):
     raise AssertionError(f"no list was given, but {value!r}")
 
 
-def make_records(cls=Thing, size=3, *, positions, readers=None, computed=None, read_list=no_list):
+def make_records(
+    cls=Thing, size=3, *, positions, decoders=None, computed=None, decode_list=no_list
+):
     return record_constructor(
         cls,
         size,
         positions=positions,
-        readers=readers or {},
-        read_list=read_list,
+        decoders=decoders or {},
+        decode_list=decode_list,
         computed=computed or {},
     )
 
@@ -121,15 +128,15 @@ def test_validators_and_converters_do_not_run():
     assert make_records(Careful, 1, positions={"size": 0})(("-1",)).size == "-1"
 
 
-def test_read_list_of_a_constructor():
-    """A list, and nothing else, goes through ``read_list``, whichever field it is in."""
+def test_decode_list_of_a_constructor():
+    """A list, and nothing else, goes through ``decode_list``, whichever field it is in."""
     make = constructor(Thing, lambda value: ("read", *value))
     assert make([1], (2,), "3") == Thing(type=("read", 1), list=(2,), name="3")
     assert make(None, [], {}) == Thing(type=None, list=("read",), name={})
 
 
-def test_no_read_list_of_a_constructor():
-    """Without ``read_list`` a list stays."""
+def test_no_decode_list_of_a_constructor():
+    """Without ``decode_list`` a list stays."""
     assert constructor(Thing)([1], [], None) == Thing(type=[1], list=[], name=None)
 
 
@@ -167,34 +174,34 @@ def test_many_parts():
     assert make(tuple(range(2000))).name == 999
 
 
-def test_readers():
-    """A field holds what its reader makes of its part."""
-    make = make_records(positions=IN_ORDER, readers={"name": str.upper, "type": len})
+def test_decoders():
+    """A field holds what its decoder returns for its part."""
+    make = make_records(positions=IN_ORDER, decoders={"name": str.upper, "type": len})
     assert make(("abc", "b", "c")) == Thing(type=3, list="b", name="C")
 
 
-def test_readers_never_see_none():
-    """No value is no value: a reader is not asked, whether it was sent or left out."""
-    make = make_records(positions=IN_ORDER, readers={"name": str.upper})
+def test_decoders_never_see_none():
+    """A decoder is not called for None, whether it was sent or the part is missing."""
+    make = make_records(positions=IN_ORDER, decoders={"name": str.upper})
     assert make(("a", "b", None)).name is None
     assert make(("a", "b")).name is None
 
 
-def test_readers_see_what_is_false():
-    """Only None is no value: a reader is asked about all that is merely false."""
-    make = make_records(positions=IN_ORDER, readers={"name": repr})
+def test_decoders_see_what_is_false():
+    """A decoder is called for false values other than None."""
+    make = make_records(positions=IN_ORDER, decoders={"name": repr})
     for value in (0, False, "", (), {}, 0.0):
         assert make(("a", "b", value)).name == repr(value)
 
 
 def test_lists_in_a_record():
-    """A list goes through ``read_list``, or through the field's own reader where it has one."""
+    """A list goes through ``decode_list``, unless the field has a decoder of its own."""
     make = make_records(
         positions=IN_ORDER,
-        readers={"name": lambda value: ("reader", value)},
-        read_list=lambda value: ("list", value),
+        decoders={"name": lambda value: ("decoder", value)},
+        decode_list=lambda value: ("list", value),
     )
-    assert make(([1], "b", [2])) == Thing(type=("list", [1]), list="b", name=("reader", [2]))
+    assert make(([1], "b", [2])) == Thing(type=("list", [1]), list="b", name=("decoder", [2]))
 
 
 def test_computed():
@@ -211,24 +218,24 @@ def test_computed():
 
 
 @pytest.mark.parametrize("record", [("a", "b", "c"), ("a", "b", "c", "d")])
-def test_a_reader_s_error_is_its_own(record):
-    """A ValueError from a reader passes through: it is not taken for a wrong size."""
+def test_decoder_error_passes_through(record):
+    """A ValueError from a decoder passes through: it is not taken for a wrong size."""
     seen = []
 
     def fail(value):
         seen.append(value)
-        raise ValueError("from the reader")
+        raise ValueError("from the decoder")
 
-    make = make_records(positions=IN_ORDER, readers={"name": fail})
-    with pytest.raises(ValueError, match="from the reader"):
+    make = make_records(positions=IN_ORDER, decoders={"name": fail})
+    with pytest.raises(ValueError, match="from the decoder"):
         make(record)
     assert seen == ["c"]
 
 
 def test_constructors_do_not_meddle():
-    """Two constructors of one class, made after each other, keep to their own readers."""
-    first = make_records(positions=IN_ORDER, readers={"name": str.upper})
-    second = make_records(positions={"name": 0}, readers={"name": str.title})
+    """Two constructors of one class, made one after the other, keep their own decoders."""
+    first = make_records(positions=IN_ORDER, decoders={"name": str.upper})
+    second = make_records(positions={"name": 0}, decoders={"name": str.title})
     assert first(("a", "b", "cd")).name == "CD"
     assert second(("ab",)).name == "Ab"
     assert first(("a", "b", "cd")).name == "CD"
@@ -241,8 +248,8 @@ def test_constants():
         Thing,
         3,
         positions=IN_ORDER,
-        readers={},
-        read_list=no_list,
+        decoders={},
+        decode_list=no_list,
         computed={},
         constants={"name": constant, "list": None},
     )
@@ -266,5 +273,52 @@ def test_generated_with_a_beginning():
 
 def test_a_function_of_lines():
     """A function has the parameters and lines that it is given."""
-    add = function("_one, _two", ["_sum = _one + _two", "return _sum"], {})
+    add = function("add", "_one, _two", ["_sum = _one + _two", "return _sum"], {})
     assert add(1, 2) == 3
+
+
+def generated_sources():
+    """Return the linecache entries of generated functions, by file name."""
+    return {
+        name: entry
+        for name, entry in linecache.cache.items()
+        if name.startswith("<basix_ws_cti generated Thing ")
+    }
+
+
+def test_traceback_shows_generated_source():
+    """A traceback through generated code names the class and shows the line that failed."""
+
+    def fail(value):
+        raise ValueError("from the decoder")
+
+    make = make_records(positions=IN_ORDER, decoders={"name": fail})
+    with pytest.raises(ValueError, match="from the decoder") as caught:
+        make(("a", "b", "c"))
+    text = "".join(traceback.format_exception(caught.value))
+    assert re.search(
+        r'File "<basix_ws_cti generated Thing \d+>", line \d+, in make\n'
+        r"    _self\.name = None if _2 is None else _decode_name\(_2\)\n",
+        text,
+    )
+
+
+def test_each_generated_function_has_its_own_source():
+    """Two functions for one class have different file names, so neither shows the other's code."""
+    first, second = constructor(Thing), make_records(positions=IN_ORDER)
+    assert first.__code__.co_filename != second.__code__.co_filename
+    for make, line in ((first, "def make(type, list, name):"), (second, "def make(_record):")):
+        linecache.checkcache()  # it drops the entries of files that have changed
+        assert linecache.getline(make.__code__.co_filename, 1) == f"{line}\n"
+    assert inspect.getsource(first).endswith("    return _self\n")
+
+
+def test_sources_of_collected_functions_are_removed():
+    """The number of sources kept does not grow with the number of functions ever generated."""
+    gc.collect()
+    before = generated_sources()
+    made = [constructor(Thing) for _ in range(10)]
+    assert len(generated_sources()) == len(before) + len(made)
+    made.clear()
+    gc.collect()
+    assert generated_sources() == before

@@ -304,7 +304,7 @@ KNOWN = [
     ("client/feed_loop.py", "the client of %s stops: %s"),
     ("client/feed_loop.py", "a frame could not be read: %s"),
     ("transport/connection.py", "on_frame callback failed: %s"),
-    ("parsing/parser.py", "unknown message %s: passed on as UnknownMessage"),
+    ("parsing/parser.py", "unknown message %s: delivered as UnknownMessage"),
     ("simulator/client_handler.py", "a client connected as %s"),
     ("simulator/client_handler.py", "a client of %s is gone, after %d frames"),
     ("simulator/client_handler.py", "a client of %s is one too many"),

@@ -12,7 +12,7 @@ from parsing import reader
 
 from basix_ws_cti import Channel
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.terms import _VALUES, _atoms, decode
+from basix_ws_cti.terms import _VALUES, atom_cache, decode
 
 _u32 = struct.Struct(">xI").unpack_from
 _i32 = struct.Struct(">xi").unpack_from
@@ -26,7 +26,7 @@ def recursive(buf: bytes, pos: int) -> tuple[Any, int]:
     tag = buf[pos]
     if tag == 100:
         end = pos + 3 + buf[pos + 2]
-        return _atoms[buf[pos:end]], end
+        return atom_cache[buf[pos:end]], end
     if tag == 109:
         end = pos + 5 + _u32(buf, pos)[0]
         return buf[pos + 5 : end].decode(), end
@@ -66,11 +66,11 @@ def odd(size: Size, _: int) -> list[Row]:
     fields = [field.name for field in attrs.fields(Channel)]
     named = [{name: getattr(channel, name) for name in fields} for channel in channels]
     make = constructor(Channel)
-    atoms = [encoded for encoded in _atoms if encoded[0] == 100] * (size.events // 10)
+    atoms = [encoded for encoded in atom_cache if encoded[0] == 100] * (size.events // 10)
     pairs = {
         "an event": {
-            "terms, record, message": calling(parser._parse, frames),
-            "straight to the element": calling(parser.parse, frames),
+            "slow path": calling(parser._read_slow, frames),
+            "fast path": calling(parser.parse, frames),
         },
         "an event's terms": {
             "a call for each": calling(lambda frame: recursive(frame, 1), frames),
@@ -84,7 +84,7 @@ def odd(size: Size, _: int) -> list[Row]:
         },
         "an atom": {
             "decoded": calling(atom, atoms),
-            "looked up by its bytes": calling(_atoms.__getitem__, atoms),
+            "looked up by its bytes": calling(atom_cache.__getitem__, atoms),
         },
     }
     table = []

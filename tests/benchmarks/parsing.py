@@ -22,7 +22,7 @@ import workload
 from measure import Row, Size, calling, cpu, rows, take_turns
 
 from basix_ws_cti import MessageParser
-from basix_ws_cti.parsing.parser import FAST_AFTER
+from basix_ws_cti.parsing.fast_path import FAST_AFTER
 from basix_ws_cti.terms import decode
 
 FLOOR = "marshal.loads"
@@ -31,7 +31,7 @@ FLOOR = "marshal.loads"
 def reader(opening: Sequence[bytes], events: Sequence[bytes] = ()) -> Callable[[bytes], None]:
     """``handle_message`` of a parser with callbacks that has read what comes before.
 
-    Of the events, if any are given, so many that the next go the straight way.
+    It reads enough of ``events``, if any are given, that the next ones take the fast path.
     """
 
     def called(*_: object) -> None:

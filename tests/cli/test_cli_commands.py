@@ -18,7 +18,7 @@ from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults
 
-UNANSWERED = "was not seen within 0.2 s: whether it had one is unknown"
+UNANSWERED = "was seen within 0.2 s: its outcome is unknown"
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_no_effect(pbx, monkeypatch, name, arguments):
     waiting = pbx.call("0312341234", to="0398769876")  # which no user could park
     done = command(pbx, name, waiting, *arguments, "--timeout", 0.2)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"basix-ws-cti: the effect of {name} {UNANSWERED}\n"
+    assert done.stderr == f"basix-ws-cti: no effect of {name} {UNANSWERED}\n"
 
 
 @pytest.fixture

@@ -225,6 +225,6 @@ def test_no_class_is_forgotten():
     assert {sort.__name__ for sort in ELEMENTS} <= {*defs}
     found = [one["properties"]["name"].get("const") for one in defs["State"]["oneOf"]]
     assert {*found} == {sort.name for sort in STATES} | {None}
-    assert {sort.name for sort in STATES} == {*record_decoder._read_state}
+    assert {sort.name for sort in STATES} == {*record_decoder._STATE_DECODERS}
     assert issubclass(Calling, State)
     assert all(issubclass(one, AnyChannel) for one in ELEMENTS if "state" in names(one))

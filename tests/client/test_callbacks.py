@@ -260,7 +260,7 @@ async def iterates(_):
 def test_what_can_not_be_a_callback(callback):
     """What is not callable, or an async generator, is refused, and leaves nothing behind."""
     callbacks = Callbacks()
-    with pytest.raises(UsageError, match="a callback (is|must not be)"):
+    with pytest.raises(UsageError, match="a callback must (not )?be"):
         callbacks.add("text", callback, queue())
     callbacks.call("text", 1)  # which would need an event loop if it was there
     assert not list(callbacks.queues)
@@ -404,7 +404,7 @@ def test_an_asynchronous_callback_that_misses_some():
             one.end(None)
         await asyncio.sleep(1)
         (error,) = errors
-        assert str(error) == "more than 2 items waited for a slow subscriber"
+        assert str(error) == ("a subscriber was too slow: more than 2 items waited in its queue")
 
     run(main())
     assert told == [3, 4]

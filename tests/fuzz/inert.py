@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import attrs
 
-import basix_ws_cti.parsing.parser
+import basix_ws_cti.parsing.fast_path
 from basix_ws_cti import DecodeError, MessageParser, ProtocolError, elements, messages, states
 from basix_ws_cti.terms import decode
 
@@ -27,19 +27,20 @@ def nothing(event, args):
 
 
 def parsing(event, args):
-    """Parsing compiles functions where a field_spec is new, of our own names and numbers."""
+    """Parsing a new field_spec compiles functions, from our own names and numbers."""
     match event, args:
-        case "compile", (source, "<string>"):
-            return is_ours(source.decode())
+        case "compile", (bytes() as source, str() as filename):
+            return filename.startswith(GENERATED) and is_ours(source.decode())
         case "exec", (code,):
-            return code.co_filename == "<string>"  # what has just been compiled
+            return code.co_filename.startswith(GENERATED)  # the code compiled just before
         case "object.__setattr__", (_, "__class__", cls):
-            return cls in OURS  # a draft becomes what it is
+            return cls in OURS  # the new instance gets its frozen class
         case ("sys._getframe", _) | ("object.__getattr__", (_, "f_code")):
             return True  # logging wants to know who says that
     return False
 
 
+GENERATED = "<basix_ws_cti generated "
 OURS = {
     cls
     for module in (elements, messages, states)
@@ -49,18 +50,18 @@ OURS = {
 FIELDS = {field.name for cls in OURS for field in attrs.fields(cls)}
 WORDS = {
     *("def", "make", "try", "except", "ValueError", "len", "None", "if", "is", "not", "else"),
-    *("return", "_record", "_self", "_draft", "_cls", "__class__", "_type", "_list"),
-    *("_read_list", *FIELDS),
+    *("return", "_record", "_self", "_Writable", "_cls", "__class__", "_type", "_list"),
+    *("_decode_list", *FIELDS),
     *(
         f"{prefix}_{name}"
-        for prefix in ("_read", "_compute", "_constant", "_straight")
+        for prefix in ("_decode", "_compute", "_constant", "_fast")
         for name in FIELDS
     ),
-    # Of what goes straight.
+    # Used on the fast path.
     *("_buf", "_at", "_ts", "_tag", "_begin", "_atoms", "_undefined", "_bert", "_user", "_kind"),
-    *("_u32", "_u64", "_i32", "_microseconds", "_other", "_tuple", "_rare", "_calling", "_head"),
-    *("_event_name", "_event_names", "_Refusal", "startswith", "decode", "raise", "elif", "and"),
-    "or",
+    *("_u32", "_u64", "_i32", "_microseconds", "_value", "_tuple", "_rare_shape", "_calling"),
+    *("_header", "_event_name", "_event_names", "_Fallback", "startswith", "decode", "raise"),
+    *("elif", "and", "or"),
 }
 BEGINNINGS = tuple(
     f"def make({parameters}):" for parameters in ("_record", "_buf", "_buf, _at", "_buf, _at, _ts")
@@ -100,7 +101,7 @@ def only(allowed):
 
 def main():
     frames = [bytes.fromhex(line) for line in sys.stdin]
-    basix_ws_cti.parsing.parser.FAST_AFTER = 1
+    basix_ws_cti.parsing.fast_path.FAST_AFTER = 1
     parser = MessageParser(base_url="https://xyz.com")
     loaded = set(sys.modules)
     read = dict.fromkeys((decode, parser.parse), 0)

@@ -37,7 +37,7 @@ SECRETS = {
     "transport.connector": """connect.__repr__ connect._name connect.__aenter__ connect._open
         _checked_headers""",
     "transport.credentials": "",
-    "transport.address": "Server.parse check_transport",
+    "transport.address": "Server.parse check_encryption",
     "transport.handshake": "",
     "transport.redaction": "",
     "_internal.log_sanitising": "",

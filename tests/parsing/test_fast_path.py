@@ -1,4 +1,4 @@
-"""The straight way gives what the plain way gives, or leaves the frame to it."""
+"""The fast path gives what the slow path gives, or leaves the frame to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mutants import bench_frames
 from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
 from basix_ws_cti.parsing import fast_path
 from basix_ws_cti.parsing.fast_path import (
-    HEAD_BYTES,
+    FALLBACK_ERRORS,
+    LOOKUP_BYTES,
     MAX_FAST_BYTES,
     MAX_FAST_FIELDS,
     MAX_FAST_READERS,
-    REFUSALS,
-    event_head,
+    event_header,
     event_reader,
     fast_path_fits,
 )
@@ -33,7 +33,7 @@ UUID = "04b0aa6a-fb6a-4cb9-88d8-521e42662406"
 CHANNEL = Charlist("channel")
 UPDATED = Charlist("updated")
 
-# Every atom that the tests below mean to go straight: an atom is known once it has been met.
+# Atoms in the frames below. The fast path reads only atoms that the slow path has met before.
 WORDS = [
     *("user", "end_user", "group", "ring", "calling", "ivr", "bridged", "park", "ringing"),
     *("pstn", "inbound", "outbound", "internal", "external", "new", "bridged_endpoint", "nil"),
@@ -44,20 +44,20 @@ FIELDS = ("uuid", "direction", "offer_timestamp", "state", "target", "other_info
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["generated", "compiled"])
 def _both_readers(request, monkeypatch):
-    """Whatever this is: what is for the compiled package works in any, only slower."""
+    """Test both kinds of reader: the one for a compiled package works in any, only slower."""
     monkeypatch.setattr(fast_path, "COMPILED", request.param)
     event_reader.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def _no_other_atoms():
-    """There is room to remember those of the tests, whatever ran before."""
-    terms._atoms.clear()
-    terms._atoms.update(terms._KNOWN_ATOMS)
+    """Make room in the atom cache for the atoms of these tests."""
+    terms.atom_cache.clear()
+    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
 
 
 def as_otp_25(term):
-    """The term as older PBXs write it: atoms with tag 100."""
+    """Encode a term as older PBXs do: atoms with tag 100."""
     if term is None or isinstance(term, bool | Atom):
         name = {None: "undefined", True: "true", False: "false"}.get(term, term)
         return b"d\0" + bytes([len(name)]) + name.encode()
@@ -73,8 +73,8 @@ def event(record, *, otp=25, kind=CHANNEL, name=UPDATED):
     return b"\x83" + WRITERS[otp]((Atom("info_event"), kind, tuple(record), name))
 
 
-def plain(spec, frame, base_url=None):
-    """What the plain way makes of a frame: a message, or an error's text."""
+def slow(spec, frame, base_url=None):
+    """Return the slow path's message for a frame, or the text of its error."""
     parser = MessageParser(base_url=base_url)
     parser._specs[spec.element_name] = spec
     try:
@@ -84,25 +84,25 @@ def plain(spec, frame, base_url=None):
 
 
 def reader(spec, frame, base_url=None):
-    """What reads straight the frames that begin as this one does."""
+    """Return the reader of frames with the header of this one."""
     for writer in WRITERS.values():
         MessageParser().parse(b"\x83" + writer((Atom("any"), *map(Atom, WORDS))))
-    head = event_head(frame, spec)
-    assert head is not None
-    return event_reader(spec, base_url, head)
+    header = event_header(frame, spec)
+    assert header is not None
+    return event_reader(spec, base_url, header)
 
 
-def straightly(read, frame):
-    """The message that goes straight; ``None``: it is left to the plain way."""
+def fast(read, frame):
+    """Return the fast path's message for a frame; None: it is left to the slow path."""
     try:
         kind, element, name = read(frame)
-    except REFUSALS:
+    except FALLBACK_ERRORS:
         return None
     return InfoEvent(kind, element, name)
 
 
 def same(one, other):
-    """Equal, and to the last type: 1, 1.0 and True are not the same."""
+    """Return True for equal values of equal types: 1, 1.0 and True differ."""
     return one == other and repr(one) == repr(other)
 
 
@@ -125,17 +125,17 @@ def record(**values):
 SPEC = FieldSpec("channel", FIELDS)
 
 
-# --------------------------------------------------------------------- what goes straight
+# ---------------------------------------------------------- frames that the fast path reads
 
 
 def test_the_benchmark_s_events():
-    """All of them go straight, and give what the plain way gives."""
+    """All of them take the fast path, and give what the slow path gives."""
     spec, _, _, _, *events = islice(bench_frames(), 500)
     parser = MessageParser()
     read = reader(parser.parse(spec), events[0])
     for frame in events:
         message = parser.parse(frame)
-        assert same(straightly(read, frame), message)
+        assert same(fast(read, frame), message)
 
 
 STORIES = ("inbound_call", "parked", "voicemail", "eavesdrop", "conference", "office")
@@ -144,7 +144,7 @@ STORIES = ("inbound_call", "parked", "voicemail", "eavesdrop", "conference", "of
 @pytest.mark.parametrize("base_url", [None, BASE_URL])
 @pytest.mark.parametrize("options", [{"otp": 25}, {"otp": 26}, {"otp": 26, "older": True}])
 def test_stories(options, base_url):
-    """Every event of simulated stories goes straight: of many kinds and states, in Japanese."""
+    """Every event of the simulated stories takes the fast path: many kinds and states."""
     parser = MessageParser(base_url=base_url)
     readers, kinds, states = {}, set(), set()
     for frame in [frame for name in STORIES for frame in story(name, **options)]:
@@ -153,8 +153,8 @@ def test_stories(options, base_url):
             continue
         kind = message.element_name
         spec = parser._specs[kind]
-        read = readers.setdefault(kind, event_reader(spec, base_url, event_head(frame, spec)))
-        assert same(straightly(read, frame), message)
+        read = readers.setdefault(kind, event_reader(spec, base_url, event_header(frame, spec)))
+        assert same(fast(read, frame), message)
         kinds.add(kind)
         states.add(type(getattr(message.element, "state", None)))
     assert {"channel", "user", "terminal"} <= kinds
@@ -223,29 +223,29 @@ CALLING = {
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_any_value_in_any_field(field, value, otp):
-    """What a PBX may put into a field goes straight, and gives what the plain way gives."""
+    """The fast path reads what a PBX may put into a field, as the slow path does."""
     frame = event(record(**{field: value}), otp=otp)
-    message = straightly(reader(SPEC, frame), frame)
+    message = fast(reader(SPEC, frame), frame)
     assert message is not None
-    assert same(message, plain(SPEC, frame))
+    assert same(message, slow(SPEC, frame))
 
 
 @pytest.mark.parametrize("otp", WRITERS)
 @pytest.mark.parametrize("value", CALLING.values(), ids=CALLING)
 def test_calling(value, otp):
-    """Whoever is called, whatever describes them."""
+    """The fast path reads calling states with any kind of target."""
     frame = event(record(state=value), otp=otp)
-    message = straightly(reader(SPEC, frame), frame)
+    message = fast(reader(SPEC, frame), frame)
     assert message is not None
-    assert same(message, plain(SPEC, frame))
+    assert same(message, slow(SPEC, frame))
 
 
 def test_bert_nil_in_a_structure():
-    """A part of a structure may be sent as no value the long way."""
+    """The fast path reads ``{bert,nil}`` and ``{bert,true}`` as parts of a structure."""
     frame = event(record(other_info=(*[BERT_NIL] * 7, (Atom("bert"), Atom("true")))))
-    message = straightly(reader(SPEC, frame), frame)
+    message = fast(reader(SPEC, frame), frame)
     assert message is not None
-    assert same(message, plain(SPEC, frame))
+    assert same(message, slow(SPEC, frame))
 
 
 DETOURS = {
@@ -269,13 +269,13 @@ DETOURS = {
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("value", DETOURS.values(), ids=DETOURS)
 def test_detours(field, value, otp):
-    """What is rare or malformed is left to the plain way, whichever field it stands in.
+    """Rare or malformed values in any field are left to the slow path.
 
-    What is compiled may read it, as the plain way does.
+    The reader of a compiled package may read them, as the slow path does.
     """
     frame = event(record(**{field: value}), otp=otp)
-    message = straightly(reader(SPEC, frame), frame)
-    assert message is None or (fast_path.COMPILED and same(message, plain(SPEC, frame)))
+    message = fast(reader(SPEC, frame), frame)
+    assert message is None or (fast_path.COMPILED and same(message, slow(SPEC, frame)))
 
 
 BEYOND = {
@@ -288,36 +288,36 @@ BEYOND = {
 
 @pytest.mark.parametrize("value", BEYOND.values(), ids=BEYOND)
 def test_beyond_the_least_limits(value):
-    """What some parser's limits may forbid is left to the plain way, which knows them."""
+    """A value beyond FAST_PATH_LIMITS is left to the slow path, which knows the real limits."""
     frame = event(record(end_user=value))
-    assert isinstance(plain(SPEC, frame), InfoEvent)
-    assert straightly(reader(SPEC, frame), frame) is None
+    assert isinstance(slow(SPEC, frame), InfoEvent)
+    assert fast(reader(SPEC, frame), frame) is None
 
 
 @settings(deadline=None)  # a reader may have to be made
 @given(data=st.data(), otp=st.sampled_from([*WRITERS]), base_url=st.sampled_from([None, BASE_URL]))
 def test_any_term_in_any_field(data, otp, base_url):
-    """Whatever a field holds: the same as on the plain way, or no way."""
+    """Whatever a field holds, the fast path gives what the slow path gives, or None."""
     values = data.draw(
         st.dictionaries(st.sampled_from(FIELDS), any_term() | st.sampled_from([*VALUES.values()]))
     )
     frame = event(record(**values), otp=otp)
-    expected = plain(SPEC, frame, base_url)  # also: what atoms there are, have been met
-    message = straightly(reader(SPEC, frame, base_url), frame)
+    expected = slow(SPEC, frame, base_url)  # it also fills the atom cache
+    message = fast(reader(SPEC, frame, base_url), frame)
     assert message is None or same(message, expected)
 
 
 @pytest.mark.parametrize("tag", ["s", "w"])
 def test_an_atom_in_another_form(tag):
-    """An atom may be written otherwise than its neighbours, if it has been met so."""
+    """An atom with another tag than its neighbours is read if the slow path has met it."""
     frame = event(record()).replace(b"d\0\7inbound", tag.encode() + b"\7inbound")
-    expected = plain(SPEC, frame)
+    expected = slow(SPEC, frame)
     assert expected.element.direction == "inbound"
-    assert same(straightly(reader(SPEC, frame), frame), expected)
+    assert same(fast(reader(SPEC, frame), frame), expected)
 
 
 def test_fields_nobody_knows():
-    """They are in ``extra``, all of a kind that nobody knows; and a name may come twice."""
+    """Undeclared fields, unknown kinds, and a field name that occurs twice are read."""
     for kind, names in (
         ("channel", ("uuid", "new", "tags", "other", "tags")),
         ("robot_of_some_kind", ("id", "new", "state", "other_info", "id")),
@@ -327,20 +327,20 @@ def test_fields_nobody_knows():
         spec = FieldSpec(kind, names)
         for base_url in (None, BASE_URL):
             frame = event([1, "a.png", (TS, None), [], "b;c"], kind=Charlist(kind))
-            message = straightly(reader(spec, frame, base_url), frame)
+            message = fast(reader(spec, frame, base_url), frame)
             assert message is not None
-            assert same(message, plain(spec, frame, base_url))
+            assert same(message, slow(spec, frame, base_url))
 
 
 def test_a_record_of_no_fields():
-    """A field spec without fields is one: all that there is to say is which kind it was."""
+    """A kind without fields has a reader too."""
     spec = FieldSpec("channel", ())
     frame = event([])
-    assert same(straightly(reader(spec, frame), frame), InfoEvent("channel", Channel(), "updated"))
+    assert same(fast(reader(spec, frame), frame), InfoEvent("channel", Channel(), "updated"))
 
 
 def test_the_result_is_final():
-    """An element that came straight is one of the class itself, with each of its fields set."""
+    """The element is an instance of the class itself, with all fields set."""
     frame = event([1, "a.png"], kind=Charlist("user"))
     spec = FieldSpec("user", ("id", "avatar"))
     kind, element, name = reader(spec, frame, BASE_URL)(frame)
@@ -355,32 +355,32 @@ def test_the_result_is_final():
 
 @pytest.mark.parametrize("otp", WRITERS)
 def test_no_more_and_no_less(otp):
-    """A frame that is cut, or goes on, anywhere, does not go straight."""
+    """A frame that is truncated anywhere, or has trailing bytes, is left to the slow path."""
     frame = event(record(state=CALLING["a group"]), otp=otp)
     read = reader(SPEC, frame)
-    assert straightly(read, frame) is not None
+    assert fast(read, frame) is not None
     for size in range(len(frame)):
-        assert straightly(read, frame[:size]) is None
-    assert straightly(read, frame + b"\0") is None
-    assert straightly(read, frame + frame[-10:]) is None
+        assert fast(read, frame[:size]) is None
+    assert fast(read, frame + b"\0") is None
+    assert fast(read, frame + frame[-10:]) is None
 
 
 @pytest.mark.parametrize("otp", WRITERS)
 def test_a_byte_changed(otp):
-    """Whichever byte is changed: the same as on the plain way, or no way."""
+    """Whichever byte is changed, the fast path gives what the slow path gives, or None."""
     frame = bytearray(event(record(state=CALLING["a group"]), otp=otp))
     read = reader(SPEC, bytes(frame))
     draw = random.Random(0)
-    straight_ones = 0
+    read_fast = 0
     for at, byte in enumerate(frame):
         for other in {*b"\0\1\7\10adhjmnw\xff", byte ^ 1, draw.randrange(256)}:
             frame[at] = other
-            expected = plain(SPEC, bytes(frame))
-            message = straightly(read, bytes(frame))
+            expected = slow(SPEC, bytes(frame))
+            message = fast(read, bytes(frame))
             assert message is None or same(message, expected), (at, other)
-            straight_ones += message is not None
+            read_fast += message is not None
         frame[at] = byte
-    assert 1000 < straight_ones < 14 * len(frame) - 1000
+    assert 1000 < read_fast < 14 * len(frame) - 1000
 
 
 def test_a_length_of_more_than_a_byte():
@@ -391,20 +391,20 @@ def test_a_length_of_more_than_a_byte():
     for position in (1, 2, 3):
         longer = bytearray(frame)
         longer[at + position] = 1
-        assert straightly(read, bytes(longer)) is None
+        assert fast(read, bytes(longer)) is None
 
 
 @pytest.mark.parametrize("otp", WRITERS)
 def test_a_record_led_by_bert(otp):
-    """A record that is a compound is none: the plain way says so."""
+    """A record that is a BERT compound is left to the slow path, which refuses it."""
     for first in (Atom("nil"), Atom("new"), 1):
         spec = FieldSpec("channel", ("uuid", "direction"))
         frame = event([Atom("bert"), first], otp=otp)
-        assert isinstance(plain(spec, frame), str)
-        assert straightly(reader(spec, frame), frame) is None
+        assert isinstance(slow(spec, frame), str)
+        assert fast(reader(spec, frame), frame) is None
 
 
-# ------------------------------------------------------------------------- the head
+# ------------------------------------------------------------------------ the header
 
 
 @pytest.mark.parametrize("otp", WRITERS)
@@ -413,33 +413,33 @@ def test_forms_of_kinds_and_names(form, otp):
     """A kind, and an event's name, may be a charlist, an atom or a binary."""
     for name in ("added", "updated", "removed"):
         frame = event(record(), otp=otp, kind=form("channel"), name=form(name))
-        message = straightly(reader(SPEC, frame), frame)
-        assert same(message, plain(SPEC, frame))
+        message = fast(reader(SPEC, frame), frame)
+        assert same(message, slow(SPEC, frame))
         assert message.event_name == name
     frame = event(record(), otp=otp, kind=form("channel"), name=form("rung"))
-    message = straightly(reader(SPEC, frame), frame)
-    assert message is None or (fast_path.COMPILED and same(message, plain(SPEC, frame)))
+    message = fast(reader(SPEC, frame), frame)
+    assert message is None or (fast_path.COMPILED and same(message, slow(SPEC, frame)))
 
 
 @pytest.mark.parametrize("name", [None, 5, [0x6771, 0x4EAC], []])
 def test_names_that_are_no_plain_text(name):
-    """An event's name that the plain way has to look at is left to it."""
+    """An event name that is not plain text is left to the slow path."""
     frame = event(record(), name=name)
-    assert straightly(reader(SPEC, frame), frame) is None
+    assert fast(reader(SPEC, frame), frame) is None
 
 
-def test_another_head():
-    """A reader takes no frame with another head than its own: kind, form, number of fields."""
+def test_another_header():
+    """A reader refuses a frame with another kind, encoding or number of fields than its own."""
     read = reader(SPEC, event(record()))
-    assert straightly(read, event(record(), otp=26)) is None
-    assert straightly(read, event(record(), kind=Charlist("chancel"))) is None
-    assert straightly(read, event(record()[:-1])) is None
-    assert straightly(read, event([*record(), None])) is None
+    assert fast(read, event(record(), otp=26)) is None
+    assert fast(read, event(record(), kind=Charlist("chancel"))) is None
+    assert fast(read, event(record()[:-1])) is None
+    assert fast(read, event([*record(), None])) is None
 
 
-def test_frames_without_a_head():
-    """What no reader is made for: other messages and forms, short, long and strange kinds."""
-    assert event_head(event(record()), SPEC) == event(record()).partition(b"m\0\0\0$")[0]
+def test_frames_without_a_header():
+    """Other messages, other encodings, long records and non-ASCII kinds get no reader."""
+    assert event_header(event(record()), SPEC) == event(record()).partition(b"m\0\0\0$")[0]
     for frame in (
         event(record()[:-1]),
         event(record(), kind=Charlist("user")),
@@ -447,7 +447,7 @@ def test_frames_without_a_head():
         b"\x83" + encode((Atom("system_msg"), "logout")),
         event(record()).replace(b"d\0\ninfo_event", b"s\ninfo_event"),
     ):
-        assert event_head(frame, SPEC) is None
+        assert event_header(frame, SPEC) is None
     for kind, size, there in (
         ("user", 1, True),
         ("use", 1, False),  # the first bytes would reach into the record
@@ -457,16 +457,16 @@ def test_frames_without_a_head():
     ):
         spec = FieldSpec(kind, tuple(f"f{number}" for number in range(size)))
         frame = event([1] * size, otp=26, kind=Atom(kind))
-        head = event_head(frame, spec)
-        assert (head is not None) is there
-        assert head is None or len(head) >= HEAD_BYTES
+        header = event_header(frame, spec)
+        assert (header is not None) is there
+        assert header is None or len(header) >= LOOKUP_BYTES
 
 
 # ------------------------------------------------------------------------ the limits
 
 
-def test_how_much_goes_straight():
-    """A frame of so many bytes, a record of so many fields, and readers of so many specs."""
+def test_bounds_of_the_fast_path():
+    """Frames, fields and readers kept are bounded by the constants."""
     assert (MAX_FAST_BYTES, MAX_FAST_FIELDS) == (4096, 64)
     for number in range(2 * MAX_FAST_READERS):
         spec = FieldSpec("channel", ("uuid", f"f{number}"))
@@ -485,13 +485,13 @@ def test_how_much_goes_straight():
     ],
 )
 def test_limits(name, least):
-    """Nothing goes straight under limits that it might pass."""
+    """The fast path is off under limits that one of its frames might exceed."""
     assert fast_path_fits(Limits(**{name: least}))
     assert not fast_path_fits(Limits(**{name: least - 1}))
 
 
 def test_the_limits_of_the_dearest_frame():
-    """A frame that may go straight is within those limits, whatever is in it."""
+    """The most expensive frames of the fast path stay within the least limits."""
     least = Limits(terms=100_000, depth=4, big_integer_bytes=8, frame_bytes=MAX_FAST_BYTES)
     spec = FieldSpec("channel", ("state", *(f"f{number}" for number in range(18))))
     call = (TS, Atom("calling"), None, Atom("user"), ([],) * 255)
@@ -500,11 +500,11 @@ def test_the_limits_of_the_dearest_frame():
         assert len(frame) <= MAX_FAST_BYTES
         parser = MessageParser(limits=least)
         parser._specs["channel"] = spec
-        assert same(parser.parse(frame), plain(spec, frame))
+        assert same(parser.parse(frame), slow(spec, frame))
 
 
 def test_no_text_of_a_peer_is_compiled(monkeypatch):
-    """Kinds and names that a peer makes up are in no source."""
+    """No kind or field name from a peer gets into generated source."""
     sources = []
     original = fast_path.generate
 
@@ -516,7 +516,7 @@ def test_no_text_of_a_peer_is_compiled(monkeypatch):
     monkeypatch.setattr(fast_path, "COMPILED", False)
     spec = FieldSpec("evil_kind_of_things", ("evil_name", "uuid", "__class__", "); evil("))
     frame = event([1, 2, 3, 4], kind=Charlist(spec.element_name))
-    message = straightly(reader(spec, frame), frame)
+    message = fast(reader(spec, frame), frame)
     assert message.element.extra["evil_name"] == 1
     assert sources
     assert not any("evil" in source for source in sources)

@@ -560,7 +560,7 @@ async def test_event_first():
         pbx.inject(faults.EventFirst())
         async with link(pbx) as websocket:
             client = Client(websocket)
-            with pytest.raises(ProtocolError, match="no field_spec has come"):
+            with pytest.raises(ProtocolError, match="no field_spec received"):
                 await client.read()
             assert isinstance(await client.read(), FieldSpec)
             await client.open(pbx)

@@ -217,7 +217,7 @@ async def test_each_connection_says_its_fields_anew(tmp_path, recorded):
     source = recorded(tmp_path / "day.rec", entries, on_notice=notices.append)
     await every(source.messages())
     (error,) = [one for one in notices if isinstance(one, Exception)]
-    assert error.problem == "no field_spec has come for this kind"
+    assert error.problem == "no field_spec received for this kind"
 
 
 async def test_calls_are_followed(tmp_path, recorded):

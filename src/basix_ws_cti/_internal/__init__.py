@@ -1,1 +1,1 @@
-"""Helpers without a subject of their own; no module here is public."""
+"""Private helper modules that several packages share."""

@@ -1,4 +1,4 @@
-"""What may be handed over to be called back, and what comes of calling it."""
+"""Classification of user-supplied callbacks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from basix_ws_cti.exceptions import UsageError
 
 
 def callback_kind(name: str, callback: object) -> Literal["sync", "async", "generator"]:
-    """Whether calling it does the work, or what it returns is to be awaited, or iterated over.
+    """Return how to call a callback: as a function, coroutine function or async generator.
 
-    Looks through ``functools.partial`` and at ``__call__``. Raises ``UsageError``, which
-    calls it ``name``, for what is not callable.
+    Looks through ``functools.partial``, and at the ``__call__`` method of an object. Raises
+    ``UsageError`` if ``callback`` is not callable; its text refers to the callback as ``name``.
     """
     if not callable(callback):
-        raise UsageError(f"{name} is not callable but a {type(callback).__name__}")
+        raise UsageError(f"{name} must be callable, not {type(callback).__name__}")
     while isinstance(callback, functools.partial):
         callback = callback.func
     functions = (callback, getattr(callback, "__call__", None))  # noqa: B004 - the method itself

@@ -1,13 +1,27 @@
-"""Frozen attrs instances, made quickly by generated functions.
+"""Generated functions that construct frozen attrs instances quickly.
 
-A frozen class's own ``__init__`` sets each field through ``object.__setattr__``, which for
-the 24 fields of a channel takes half as long as decoding its frame. Here the fields are
-set while the instance still belongs to a subclass that may be written to; then it becomes
-what it is: a fifth of the time. Validators and converters of the class do not run.
+The ``__init__`` of a frozen class sets each field through ``object.__setattr__``. For the 24
+fields of a channel this takes half as long as decoding the frame. A function generated here
+takes a fifth of that time: it creates an instance of a writable subclass, assigns the fields
+as plain attributes, and then sets ``__class__`` to the frozen class. The subclass has no slots
+of its own, so that both classes have the same layout.
+
+Invariants:
+
+- An instance leaves the function only as one of the frozen class.
+- Defaults, validators and converters of the class are not used: the generated function has to
+  assign every field.
+- The source contains field names of our own classes, numbers and fixed templates, never text
+  from a peer: whatever else it needs is passed in by name, through the namespace.
+
+The source is registered in ``linecache``, so that tracebacks and debuggers show it.
 """
 
 from __future__ import annotations
 
+import itertools
+import linecache
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -17,22 +31,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Makes the file names of generated functions unique within the process.
+_numbers = itertools.count(1)
+
 
 def constructor(
-    cls: type[T], read_list: Callable[[list[Any]], Any] | None = None
+    cls: type[T], decode_list: Callable[[list[Any]], Any] | None = None
 ) -> Callable[..., T]:
-    """A function that makes a ``cls`` of all its fields, positional, in their order.
+    """Return a function that takes all fields of ``cls`` by position and makes an instance.
 
-    With ``read_list``, a field given a list holds what that makes of it.
+    With ``decode_list``, a field whose argument is a list holds what that function returns
+    for it.
     """
     names = [attribute.name for attribute in attrs.fields(cls)]  # type: ignore[arg-type]
-    value = "{0}" if read_list is None else "{0} if _type({0}) is not _list else _read_list({0})"
+    value = (
+        "{0}" if decode_list is None else "{0} if _type({0}) is not _list else _decode_list({0})"
+    )
     return generate(
         cls,
         parameters=", ".join(names),
         before=[],
         values={name: value.format(name) for name in names},
-        namespace={"_read_list": read_list},
+        namespace={"_decode_list": decode_list},
     )
 
 
@@ -41,30 +61,34 @@ def record_constructor(
     size: int,
     *,
     positions: Mapping[str, int],
-    readers: Mapping[str, Callable[[Any], Any]],
-    read_list: Callable[[list[Any]], Any],
+    decoders: Mapping[str, Callable[[Any], Any]],
+    decode_list: Callable[[list[Any]], Any],
     computed: Mapping[str, Callable[[tuple[Any, ...]], Any]],
     constants: Mapping[str, Any] | None = None,
 ) -> Callable[[tuple[Any, ...]], T]:
-    """A function that makes a ``cls`` of a record, a tuple of about ``size`` parts.
+    """Return a function that makes a ``cls`` from a record, a tuple of about ``size`` parts.
 
-    Parts missing at the end are ``None``, surplus ones are ignored.
+    Parts missing at the end of a record count as ``None``; surplus parts are ignored.
+    The first of these that names a field determines its value:
 
-    A field in ``computed`` holds what its function makes of the record as it is; one in
-    ``constants`` that; one in ``positions`` holds that part of it: what its reader makes of
-    it, or, without a reader, the part itself, or what ``read_list`` makes of a list. Readers
-    never see ``None``. All other fields are ``None``.
+    - ``computed``: the function's result for the whole record, as it was received;
+    - ``constants``: the same value for every record;
+    - ``positions``: the part of the record at this index. A part other than ``None`` goes
+      through the field's function in ``decoders``. Without one, a list goes through
+      ``decode_list``, and any other part is the value.
+
+    All other fields are ``None``.
     """
     values, namespace = field_values(
         cls,
         positions=positions,
-        readers=readers,
+        decoders=decoders,
         computed=computed,
         constants=constants or {},
-        scalar="{0} if _type({0}) is not _list else _read_list({0})",
+        scalar="{0} if _type({0}) is not _list else _decode_list({0})",
     )
-    namespace["_read_list"] = read_list
-    # Without a size check for each record: a wrong size shows itself.
+    namespace["_decode_list"] = decode_list
+    # Unpacking detects a wrong size at no cost for records of the right one.
     parts = "".join(f"_{position}, " for position in range(size)) or "[]"
     unpack = [
         "try:",
@@ -79,15 +103,16 @@ def field_values(
     cls: type[Any],
     *,
     positions: Mapping[str, int],
-    readers: Mapping[str, Callable[[Any], Any]],
+    decoders: Mapping[str, Callable[[Any], Any]],
     computed: Mapping[str, Callable[[tuple[Any, ...]], Any]],
     constants: Mapping[str, Any],
     scalar: str = "{0}",
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """What ``generate`` needs for what ``record_constructor`` says: ``values``, ``namespace``.
+    """Return ``values`` and ``namespace`` for ``generate``, by the rules of ``record_constructor``.
 
-    The record is ``_record`` there, if something is computed of it, and its parts are ``_0``,
-    ``_1``, …; ``scalar`` is what becomes of a part without a reader.
+    The expressions expect the parts of the record in ``_0``, ``_1``, …, and the record itself
+    in ``_record`` if a field is computed. ``scalar`` is the expression for a part without a
+    decoder; ``{0}`` in it stands for the part.
     """
     values = {}
     namespace: dict[str, Any] = {}
@@ -102,9 +127,9 @@ def field_values(
             values[name] = f"_constant_{name}"
         elif name not in positions:
             values[name] = "None"
-        elif name in readers:
-            namespace[f"_read_{name}"] = readers[name]
-            values[name] = f"None if {part} is None else _read_{name}({part})"
+        elif name in decoders:
+            namespace[f"_decode_{name}"] = decoders[name]
+            values[name] = f"None if {part} is None else _decode_{name}({part})"
         else:
             values[name] = scalar.format(part)
     return values, namespace
@@ -119,35 +144,46 @@ def generate(
     namespace: dict[str, Any],
     result: str = "_self",
 ) -> Callable[..., Any]:
-    """A function of these parameters that makes a ``cls``, ``_self``, and returns ``result``.
+    """Return a function that makes a ``cls``, named ``_self`` in it, and returns ``result``.
 
-    The lines of ``before`` come first; then each field of ``values`` becomes what its
-    expression says. ``namespace`` is where the names in all of them stand for something; all
-    begin with an underscore, as no class's field does.
+    The function takes ``parameters`` and starts with the lines of ``before``. Then it assigns
+    to each field in ``values`` the value of its expression. ``namespace`` defines the names
+    that lines and expressions use. They all start with an underscore, and no field does.
     """
-    # Both, or Python falls back to looking the method up at every assignment.
+    # Overriding both methods makes attribute assignment as fast as on a plain class. With one
+    # alone, Python looks the method up at every assignment.
     writable = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    # Called without arguments, which is quicker than object.__new__ by a fifth of the whole.
+    # Calling the class without arguments is faster than object.__new__, by a fifth of the total.
     empty = {"__slots__": (), "__init__": object.__init__}
     namespace |= {
-        "_draft": type(f"{cls.__name__}Draft", (cls,), empty | writable),
+        "_Writable": type(f"Writable{cls.__name__}", (cls,), empty | writable),
         "_cls": cls,
-        "_type": type,  # a field may be called so
+        "_type": type,  # a field may have the name of a builtin
         "_list": list,
     }
     lines = [
         *before,
-        "_self = _draft()",
+        "_self = _Writable()",
         *(f"_self.{name} = {value}" for name, value in values.items()),
         "_self.__class__ = _cls",
         f"return {result}",
     ]
-    return function(parameters, lines, namespace)
+    return function(cls.__name__, parameters, lines, namespace)
 
 
-def function(parameters: str, lines: list[str], namespace: dict[str, Any]) -> Callable[..., Any]:
-    """A function of these parameters and lines."""
-    # Nothing of a peer's is in there: a class's own field names, and numbers.
-    exec("\n    ".join([f"def make({parameters}):", *lines]), namespace)  # noqa: S102
+def function(
+    name: str, parameters: str, lines: list[str], namespace: dict[str, Any]
+) -> Callable[..., Any]:
+    """Return a function with these parameters and lines, compiled in ``namespace``.
+
+    ``name`` is part of the file name that tracebacks show: ``<basix_ws_cti generated NAME 1>``.
+    The source stays in ``linecache`` as long as the function exists.
+    """
+    source = "\n    ".join([f"def make({parameters}):", *lines]) + "\n"
+    filename = f"<basix_ws_cti generated {name} {next(_numbers)}>"
+    # The source has no text from a peer in it: see the top of this module.
+    exec(compile(source, filename, "exec"), namespace)  # noqa: S102
     make: Callable[..., Any] = namespace["make"]
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    weakref.finalize(make, linecache.cache.pop, filename, None).atexit = False
     return make

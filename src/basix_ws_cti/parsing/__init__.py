@@ -1,1 +1,1 @@
-"""Reads frames: from bytes to messages and elements. No I/O, no clock."""
+"""Decoding of frames into messages and elements. No I/O, no clock."""

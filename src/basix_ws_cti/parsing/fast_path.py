@@ -1,16 +1,25 @@
-"""The straight way: an info_event's frame -> its element, in one pass.
+"""Fast path: read an info_event's frame into its element in one pass.
 
-What a PBX sends all day are events of the same few kinds in the same form. For each, a
-function is generated that knows from the field spec what to expect where, and reads the
-frame's bytes into the element's fields, with no list of terms, no record and no message in
-between: it takes two thirds of the time of ``terms.decode`` and ``records`` together.
+A PBX mostly sends events of the same few kinds in the same encoding. For each such kind a
+function is generated from the field spec. It knows which field comes next and reads the
+frame's bytes into the element's attributes, without building terms, a record and a message
+first. That takes two thirds of the time of the slow path, which is ``terms.decode`` followed
+by ``record_decoder``.
 
-It knows no errors and no rare terms. What it does not expect, it refuses to read with one of
-``REFUSALS``, and the frame goes the plain way from its start: so both ways give the same
-elements, and all errors are the plain way's own. What it does read, it reads as strictly:
-each tag, each length, the frame's end.
+Invariant: for every frame the fast path returns exactly what the slow path would return, or
+it raises one of ``FALLBACK_ERRORS``. In the second case the slow path reads the same frame
+from its start. It follows that
 
-In a package that was compiled nothing is generated: ``terms`` and ``records`` are quicker.
+- everything rare or malformed is refused here, and every error message is the slow path's;
+- what is accepted is checked as strictly as on the slow path: each tag and each length. The
+  frame must end with the event's name: the rest of the frame is looked up in
+  ``_EVENT_NAMES``. A length that points beyond the end therefore fails there at the latest;
+- no limit can be exceeded: see ``fast_path_fits``;
+- an atom is looked up in ``atom_cache`` by its encoded bytes. A hit proves that it is
+  well-formed. The slow path adds the atoms that are not there yet.
+
+A package compiled with mypyc generates nothing: there ``terms`` and ``record_decoder``, which
+are compiled, are faster than a generated function, which never is.
 """
 
 from __future__ import annotations
@@ -27,17 +36,24 @@ from basix_ws_cti.elements import Channel, OtherInfo, Target
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.states import Calling
 from basix_ws_cti.terms import (
-    _BERT,
-    _CONSTANTS,
-    _FREE_TERMS,
+    BASE_TERM_BUDGET,
+    BERT_ATOM,
+    BERT_CONSTANTS,
     Limits,
-    _atom_bytes,
-    _atoms,
-    _read,
-    _read_u16,
+    atom_cache,
+    encode_atom,
+    read_term,
+    unpack_u16,
 )
 
-from .record_decoder import STATES, _calling, _field_readers, _state, record_plan, record_reader
+from .record_decoder import (
+    STATES,
+    decode_calling,
+    decode_state,
+    field_decoders,
+    record_plan,
+    record_reader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,59 +61,66 @@ if TYPE_CHECKING:
     from basix_ws_cti.elements import Element
     from basix_ws_cti.messages import FieldSpec
 
-    Part = Callable[[bytes, int], tuple[Any, int]]
+    EventReader = Callable[[bytes], tuple[str, Element, str]]
+    # Given the buffer and a position, returns the value there and the position after it.
+    ValueReader = Callable[[bytes, int], tuple[Any, int]]
 
-# Frames short enough not to be over a limit, whatever is in them: see ``fast_path_fits``.
+# Bytes. A frame this short can't exceed a limit, whatever it contains: see ``fast_path_fits``.
 # The feed's events have about 500 bytes.
 MAX_FAST_BYTES = 4096
 
-# A field_spec of hundreds of fields, whose function takes a hundredth of a second to generate.
-# The longest known has 23.
+# Generating the function for hundreds of fields would take 10 ms. The longest known field
+# spec has 23 fields.
 MAX_FAST_FIELDS = 64
 
-# Functions kept, for specs met before, on this connection or an earlier one.
+# Generated functions kept in the process, for field specs seen before on any connection.
 MAX_FAST_READERS = 64
 
-# By so many first bytes frames are told from one another: they reach into the kind, whatever
-# form it has, and are no more than the shortest known head has. Of two kinds that are alike
-# so far, one goes straight.
-HEAD_BYTES = 23
+# Events of a kind that take the slow path before a function is generated. Generating it takes
+# as long as reading 100 events, or 300 with the longest field spec: a peer that sends a new
+# field spec every few events must not make the client generate all the time.
+FAST_AFTER = 500
 
-# How a frame is refused that is to go the plain way.
-REFUSALS = (LookupError, UnicodeDecodeError, struct.error, MemoryError)
+# Bytes at the start of a frame that select its reader. They reach into the name of the kind in
+# every encoding, and the shortest known header is not shorter. If two kinds agree in these
+# bytes, one of them keeps to the slow path.
+LOOKUP_BYTES = 23
 
-_MICROSECONDS = 2**56 - 1
-# Not those of ``terms``, which may be compiled: what is generated here never is.
+# A reader raises one of these for a frame that it leaves to the slow path.
+FALLBACK_ERRORS = (LookupError, UnicodeDecodeError, struct.error, MemoryError)
+
+_MICROSECONDS = 2**56 - 1  # the low seven bytes
+# Not those of ``terms``, which may be compiled: generated code is always interpreted.
 _u32_after_tag = struct.Struct(">xI").unpack_from
 _i32_after_tag = struct.Struct(">xi").unpack_from
-# Given the position of a SMALL_BIG_EXT's tag: the eight bytes after its header.
+# Given the position of a SMALL_BIG_EXT's tag, reads the eight bytes after its header.
 _u64_after_header = struct.Struct("<xxxQ").unpack_from
 _integer = int.from_bytes
 
-# Iterating a ready-made range is a tenth cheaper than making one for every tuple.
+# Iterating over a ready-made range is 10 % faster than making one for every tuple.
 _RANGES = [range(arity) for arity in range(256)]
 
 
-class _Form(NamedTuple):
-    """How a PBX writes its atoms: as OTP 25 does, with tag 100, or as OTP 26, with 119."""
+class _AtomFormat(NamedTuple):
+    """Encoding of a PBX's atoms: tag 100 up to OTP 25, tag 119 from OTP 26 on."""
 
     tag: int
-    length_at: int
+    length_offset: int  # of the byte that holds the name's length, from the tag
     undefined: bytes
 
     @property
-    def atom(self) -> str:
-        """The size of an atom at ``_at``, as an expression."""
-        return f"{self.length_at + 1} + _buf[_at + {self.length_at}]"
+    def size_expression(self) -> str:
+        """Source code of the encoded size of the atom at ``_at``."""
+        return f"{self.length_offset + 1} + _buf[_at + {self.length_offset}]"
 
 
-_FORMS = {
-    100: _Form(100, 2, _atom_bytes(100, b"undefined")),
-    119: _Form(119, 1, _atom_bytes(119, b"undefined")),
+_ATOM_FORMATS = {
+    100: _AtomFormat(100, 2, encode_atom(100, b"undefined")),
+    119: _AtomFormat(119, 1, encode_atom(119, b"undefined")),
 }
 
-# The fields that hold one of a few words, which a PBX writes as an atom.
-_WORDS = {"direction", "peer_location"}
+# Fields with one of a few words as their value, which a PBX sends as an atom.
+_ATOM_FIELDS = {"direction", "peer_location"}
 
 _EVENT_NAMES = {
     head + bytes([len(name)]) + name: name.decode()
@@ -105,36 +128,38 @@ _EVENT_NAMES = {
     for name in (b"added", b"updated", b"removed")
 }
 
-# The sorts of fields, by what is tried first.
-_WORD = """
+# Templates of the code that reads the value at ``_at`` into the variable ``{part}`` and moves
+# ``_at`` behind it. They differ in the tags that are tried first, the most frequent ones of a
+# field of that type; ``_value`` reads all others.
+_READ_ATOM = """
 _tag = _buf[_at]
 if _tag == {tag}:
     _begin = _at
-    _at += {atom}
+    _at += {atom_size}
     {part} = _atoms[_buf[_begin:_at]]
 elif _tag == 109:
     _begin = _at + 5
     _at = _begin + _u32(_buf, _at)[0]
     {part} = _buf[_begin:_at].decode()
 else:
-    {part}, _at = _other(_buf, _at)
+    {part}, _at = _value(_buf, _at)
 """
-_TEXT = """
+_READ_TEXT = """
 if _buf[_at] == 109:
     _begin = _at + 5
     _at = _begin + _u32(_buf, _at)[0]
     {part} = _buf[_begin:_at].decode()
 elif _buf.startswith(_undefined, _at):
     {part} = None
-    _at += {size}
+    _at += {undefined_size}
 elif _buf[_at] == {tag}:
     _begin = _at
-    _at += {atom}
+    _at += {atom_size}
     {part} = _atoms[_buf[_begin:_at]]
 else:
-    {part}, _at = _other(_buf, _at)
+    {part}, _at = _value(_buf, _at)
 """
-_INTEGER = """
+_READ_INTEGER = """
 _tag = _buf[_at]
 if _tag == 98:
     ({part},) = _i32(_buf, _at)
@@ -144,28 +169,29 @@ elif _tag == 110 and _buf[_at + 1] == 7 and not _buf[_at + 2]:
     _at += 10
 elif _buf.startswith(_undefined, _at):
     {part} = None
-    _at += {size}
+    _at += {undefined_size}
 else:
-    {part}, _at = _other(_buf, _at)
+    {part}, _at = _value(_buf, _at)
 """
-_TUPLE = """
+# ``_fast_…`` reads a structured field's tuple, ``_decode_…`` is the slow path's decoder.
+_READ_TUPLE = """
 if _buf[_at] == 104:
-    {part}, _at = _straight_{name}(_buf, _at)
+    {part}, _at = _fast_{name}(_buf, _at)
 elif _buf.startswith(_undefined, _at):
     {part} = None
-    _at += {size}
+    _at += {undefined_size}
 else:
-    {part}, _at = _other(_buf, _at)
+    {part}, _at = _value(_buf, _at)
     if {part} is not None:
-        {part} = _read_{name}({part})
+        {part} = _decode_{name}({part})
 """
 
-
-# The least that a frame needs to go straight: what is read has four levels, integers of eight
-# bytes, and no maps; of a short frame's terms even the dearest are for nothing.
+# Every frame that the fast path reads stays within these limits: the values have at most four
+# levels, integers of at most eight bytes and no maps; MAX_FAST_BYTES of even the most expensive
+# terms stay within the budget of terms that every frame has.
 FAST_PATH_LIMITS: Final = Limits(
     frame_bytes=MAX_FAST_BYTES,
-    terms=_FREE_TERMS,
+    terms=BASE_TERM_BUDGET,
     depth=4,
     big_integer_bytes=8,
     map_keys=1,
@@ -173,7 +199,7 @@ FAST_PATH_LIMITS: Final = Limits(
 
 
 def fast_path_fits(limits: Limits) -> bool:
-    """Whether these limits can't be passed on the straight way."""
+    """Return True if no frame that the fast path reads can exceed these limits."""
     return (
         limits.terms >= FAST_PATH_LIMITS.terms
         and limits.depth >= FAST_PATH_LIMITS.depth
@@ -182,8 +208,63 @@ def fast_path_fits(limits: Limits) -> bool:
     )
 
 
-def event_head(frame: bytes, spec: FieldSpec) -> bytes | None:
-    """The bytes before an event's first field; ``None`` if it can't go straight."""
+class FastPath:
+    """Fast path of one parser: the readers of the kinds that have sent enough events.
+
+    The parser offers every frame to ``read`` first. It reports each event that took the slow
+    path to ``observe``, which sets up a reader after ``FAST_AFTER`` events of a kind, and each
+    new field spec to ``forget``. If ``limits`` are too tight (``fast_path_fits``), ``read``
+    returns None for every frame.
+    """
+
+    def __init__(self, limits: Limits, base_url: str | None) -> None:
+        self._enabled = fast_path_fits(limits)
+        self._base_url = base_url
+        # By the first LOOKUP_BYTES of a frame, which are kept by kind for ``forget``.
+        self._readers: dict[bytes, EventReader] = {}
+        self._lookup_keys: dict[str, bytes] = {}
+        # By kind: events that took the slow path since the last field_spec.
+        self._slow_events: dict[str, int] = {}
+
+    def read(self, frame: object) -> tuple[str, Element, str] | None:
+        """Return an event's kind, element and event name; None: take the slow path."""
+        if type(frame) is not bytes or len(frame) > MAX_FAST_BYTES:
+            return None
+        reader = self._readers.get(frame[:LOOKUP_BYTES])
+        if reader is None:
+            return None
+        try:
+            return reader(frame)
+        except FALLBACK_ERRORS:
+            return None
+
+    def observe(self, frame: object, spec: FieldSpec) -> None:
+        """Count an event, read on the slow path with this field spec.
+
+        The event that completes FAST_AFTER provides the header of the frames that its kind's
+        reader accepts. Only frames of type ``bytes`` count, since ``read`` takes no others.
+        """
+        if not self._enabled or type(frame) is not bytes:
+            return
+        kind = spec.element_name
+        count = self._slow_events.get(kind, 0) + 1
+        self._slow_events[kind] = count
+        if count != FAST_AFTER:
+            return
+        header = event_header(frame, spec)
+        key = frame[:LOOKUP_BYTES]
+        if header is not None and key not in self._readers:
+            self._lookup_keys[kind] = key
+            self._readers[key] = event_reader(spec, self._base_url, header)
+
+    def forget(self, kind: str) -> None:
+        """Drop the reader and the count of a kind, whose field spec has been replaced."""
+        self._slow_events.pop(kind, None)
+        self._readers.pop(self._lookup_keys.pop(kind, b""), None)
+
+
+def event_header(frame: bytes, spec: FieldSpec) -> bytes | None:
+    """Return the bytes before the event's first field; None if the fast path can't read it."""
     size = len(spec.fields)
     if size > MAX_FAST_FIELDS:
         return None
@@ -191,46 +272,42 @@ def event_head(frame: bytes, spec: FieldSpec) -> bytes | None:
         kind = spec.element_name.encode("ascii")
     except UnicodeEncodeError:
         return None
-    for tag in _FORMS:
-        start = b"\x83h\4" + _atom_bytes(tag, b"info_event")
-        for written in (
+    for tag in _ATOM_FORMATS:
+        start = b"\x83h\4" + encode_atom(tag, b"info_event")
+        for encoded_kind in (
             b"k" + len(kind).to_bytes(2, "big") + kind,
             b"m" + len(kind).to_bytes(4, "big") + kind,
-            _atom_bytes(tag, kind),
+            encode_atom(tag, kind),
         ):
-            head = start + written + b"h" + bytes([size])
-            if frame.startswith(head) and len(head) >= HEAD_BYTES:
-                return head
+            header = start + encoded_kind + b"h" + bytes([size])
+            if frame.startswith(header) and len(header) >= LOOKUP_BYTES:
+                return header
     return None
 
 
 @lru_cache(maxsize=MAX_FAST_READERS)
-def event_reader(
-    spec: FieldSpec, base_url: str | None, head: bytes
-) -> Callable[[bytes], tuple[str, Element, str]]:
-    """A function that reads the frames that begin with ``head``: kind, element, event's name.
+def event_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> EventReader:
+    """Return a function that reads a frame that begins with ``header``.
 
-    It raises one of ``REFUSALS`` for a frame that has to go the plain way.
+    It returns the kind, the element and the event's name. It raises one of ``FALLBACK_ERRORS``
+    for a frame that the slow path has to read.
     """
-    return (compiled_reader if COMPILED else generated_reader)(spec, base_url, head)
+    return (compiled_reader if COMPILED else generated_reader)(spec, base_url, header)
 
 
-def compiled_reader(
-    spec: FieldSpec, base_url: str | None, head: bytes
-) -> Callable[[bytes], tuple[str, Element, str]]:
-    """What ``event_reader`` says, by ``terms`` and ``records``.
+def compiled_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> EventReader:
+    """Return the reader for a compiled package: ``terms`` and ``record_decoder`` combined.
 
-    Where they are compiled, they take two thirds of the time that the interpreter takes for a
-    function generated here.
+    If those are compiled, this takes two thirds of the time of a generated function.
     """
     kind = spec.element_name
     read_record = record_reader(spec, base_url)
 
     def read(frame: bytes) -> tuple[str, Element, str]:
-        if not frame.startswith(head):
+        if not frame.startswith(header):
             raise LookupError
         try:
-            term: tuple[Any, ...] = _read(frame, 1, FAST_PATH_LIMITS)
+            term: tuple[Any, ...] = read_term(frame, 1, FAST_PATH_LIMITS)
         except DecodeError:
             raise LookupError from None
         record, event_name = term[2], term[3]
@@ -241,38 +318,36 @@ def compiled_reader(
     return read
 
 
-def generated_reader(
-    spec: FieldSpec, base_url: str | None, head: bytes
-) -> Callable[[bytes], tuple[str, Element, str]]:
-    """What ``event_reader`` says, by a function that is generated."""
-    form = _FORMS[head[3]]
+def generated_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> EventReader:
+    """Return the reader for an interpreted package: a function generated for this spec."""
+    atom_format = _ATOM_FORMATS[header[3]]
     plan = record_plan(spec, base_url)
-    names = {at: name for name, at in plan.positions.items()}
+    names = {position: name for name, position in plan.positions.items()}
     types = {attribute.name: str(attribute.type) for attribute in attrs.fields(plan.cls)}
-    structures = _structures(form, base_url)
-    readers = dict(plan.readers)
-    namespace = _namespace(form) | {"_head": head, "_kind": spec.element_name}
-    before = ["if not _buf.startswith(_head):", "    raise _Refusal", f"_at = {len(head)}"]
-    for at in range(len(spec.fields)):
-        name = names.get(at, "")
-        if name in structures and name in readers:
-            namespace[f"_straight_{name}"] = structures[name]
-            namespace[f"_read_{name}"] = readers.pop(name)
-            sort = _TUPLE
-        elif name in _WORDS:
-            sort = _WORD
+    structures = _structure_readers(atom_format, base_url)
+    decoders = dict(plan.decoders)
+    namespace = _namespace(atom_format) | {"_header": header, "_kind": spec.element_name}
+    before = ["if not _buf.startswith(_header):", "    raise _Fallback", f"_at = {len(header)}"]
+    for position in range(len(spec.fields)):
+        name = names.get(position, "")
+        if name in structures and name in decoders:
+            namespace[f"_fast_{name}"] = structures[name]
+            namespace[f"_decode_{name}"] = decoders.pop(name)
+            template = _READ_TUPLE
+        elif name in _ATOM_FIELDS:
+            template = _READ_ATOM
         else:
-            sort = _INTEGER if types.get(name, "").startswith("int") else _TEXT
-        before += _lines(sort, form, at, name)
+            template = _READ_INTEGER if types.get(name, "").startswith("int") else _READ_TEXT
+        before += _lines(template, atom_format, position, name)
     before.append("_event_name = _event_names[_buf[_at:]]")
-    if spec.fields:
-        before += ["if _0 is _bert:", "    raise _Refusal"]
+    if spec.fields:  # a tuple that starts with the atom bert is a BERT compound, not a record
+        before += ["if _0 is _bert:", "    raise _Fallback"]
     if plan.computed:
         before.append(f"_record = ({''.join(f'_{at}, ' for at in range(len(spec.fields)))})")
-    values, meanings = field_values(
+    values, names_in_values = field_values(
         plan.cls,
         positions=plan.positions,
-        readers=readers,
+        decoders=decoders,
         computed=plan.computed,
         constants=plan.constants,
     )
@@ -281,52 +356,60 @@ def generated_reader(
         parameters="_buf",
         before=before,
         values=values,
-        namespace=namespace | meanings,
+        namespace=namespace | names_in_values,
         result="(_kind, _self, _event_name)",
     )
 
 
-def _namespace(form: _Form) -> dict[str, Any]:
+def _namespace(atom_format: _AtomFormat) -> dict[str, Any]:
+    """Return the names that the templates use."""
     return {
         "_u32": _u32_after_tag,
         "_i32": _i32_after_tag,
         "_u64": _u64_after_header,
         "_microseconds": _MICROSECONDS,
-        "_undefined": form.undefined,
-        "_atoms": _atoms,
-        "_bert": _BERT,
-        "_other": _other,
+        "_undefined": atom_format.undefined,
+        "_atoms": atom_cache,
+        "_bert": BERT_ATOM,
+        "_value": _read_value,
         "_event_names": _EVENT_NAMES,
-        "_Refusal": LookupError,
+        "_Fallback": LookupError,
     }
 
 
-def _lines(template: str, form: _Form, at: int, name: str = "") -> list[str]:
-    """The lines that read the term at ``_at`` into a variable of that number."""
+def _lines(template: str, atom_format: _AtomFormat, position: int, name: str = "") -> list[str]:
+    """Return the lines that read the value at ``_at`` into the variable of that position."""
     return template.format(
-        part=f"_{at}", name=name, tag=form.tag, atom=form.atom, size=len(form.undefined)
+        part=f"_{position}",
+        name=name,
+        tag=atom_format.tag,
+        atom_size=atom_format.size_expression,
+        undefined_size=len(atom_format.undefined),
     ).split("\n")[1:-1]
 
 
 @lru_cache(maxsize=MAX_FAST_READERS)
-def _structures(form: _Form, base_url: str | None) -> dict[str, Part]:
-    """What reads the tuples of the structured fields."""
-    readers = _field_readers(Channel, base_url)
+def _structure_readers(atom_format: _AtomFormat, base_url: str | None) -> dict[str, ValueReader]:
+    """Return the readers of the structured fields' tuples, by the name of the field."""
+    decoders = field_decoders(Channel, base_url)
     target = _tuple_reader(
-        form,
+        atom_format,
         Target,
-        sorts=(_WORD, _INTEGER, _TEXT, _TEXT),
+        templates=(_READ_ATOM, _READ_INTEGER, _READ_TEXT, _READ_TEXT),
         values={"type": "_0", "id": "_1", "name": "_2", "address": "_3"},
-        namespace={"_rare": partial(_rare, readers["target"])},
+        namespace={"_rare_shape": partial(_read_rare_shape, decoders["target"])},
     )
     other_info = _tuple_reader(
-        form,
+        atom_format,
         OtherInfo,
-        sorts=(_WORD, _INTEGER, _WORD, _WORD, _TEXT, _INTEGER, _INTEGER, _TEXT),
+        templates=(
+            *(_READ_ATOM, _READ_INTEGER, _READ_ATOM, _READ_ATOM),
+            *(_READ_TEXT, _READ_INTEGER, _READ_INTEGER, _READ_TEXT),
+        ),
         values={
             "type": "_0",
             "user_id": "_1 if _0 == _user else None",
-            "end_user": "None if _0 == _user or _1 is None else _read_end_user(_1)",
+            "end_user": "None if _0 == _user or _1 is None else _decode_end_user(_1)",
             "direction": "_2",
             "peer_location": "_3",
             "address": "_4",
@@ -335,106 +418,120 @@ def _structures(form: _Form, base_url: str | None) -> dict[str, Part]:
             "whoscall": "_7",
         },
         namespace={
-            "_rare": partial(_rare, readers["other_info"]),
-            "_read_end_user": readers["end_user"],
+            "_rare_shape": partial(_read_rare_shape, decoders["other_info"]),
+            "_decode_end_user": decoders["end_user"],
             "_user": "user",
         },
     )
-    return {"state": _state_reader(form), "target": target, "other_info": other_info}
+    return {"state": _state_reader(atom_format), "target": target, "other_info": other_info}
 
 
 def _tuple_reader(
-    form: _Form,
+    atom_format: _AtomFormat,
     cls: type[Any],
     *,
-    sorts: tuple[str, ...],
+    templates: tuple[str, ...],
     values: dict[str, str],
     namespace: dict[str, Any],
-) -> Part:
-    """What reads a tuple of parts of these sorts, ``_0``, ``_1``, …, into a ``cls``."""
-    before = [f"if _buf[_at + 1] != {len(sorts)}:", "    return _rare(_buf, _at)", "_at += 2"]
-    for at, sort in enumerate(sorts):
-        before += _lines(sort, form, at)
-    before += ["if _0 is _bert:", "    raise _Refusal"]
+) -> ValueReader:
+    """Return a function that reads a tuple into a ``cls``.
+
+    One template for each part of the tuple reads it into ``_0``, ``_1``, …, which the
+    expressions in ``values`` use. A tuple of another size is left to ``_rare_shape``.
+    """
+    before = [
+        f"if _buf[_at + 1] != {len(templates)}:",
+        "    return _rare_shape(_buf, _at)",
+        "_at += 2",
+    ]
+    for position, template in enumerate(templates):
+        before += _lines(template, atom_format, position)
+    before += ["if _0 is _bert:", "    raise _Fallback"]
     return generate(
         cls,
         parameters="_buf, _at",
         before=before,
         values=values,
-        namespace=_namespace(form) | namespace,
+        namespace=_namespace(atom_format) | namespace,
         result="(_self, _at)",
     )
 
 
-def _state_reader(form: _Form) -> Part:
-    """What reads the tuple of a state, ``{Ts, Name, …``."""
-    length_at = form.length_at
+def _state_reader(atom_format: _AtomFormat) -> ValueReader:
+    """Return a function that reads the tuple of a state, ``{Ts, Name, …}``."""
+    length_offset = atom_format.length_offset
+    # By the encoded name: the tuple's size, and a function that reads the parts after the name.
     readers: dict[bytes, tuple[int, Callable[[bytes, int, int], tuple[Any, int]]]] = {}
     for cls in STATES:
         before: list[str] = []
         values = {"ts": "_ts"}
-        for at, name in enumerate(cls.PARTS):
-            before += _lines(_TEXT, form, at)
+        for position, name in enumerate(cls.PARTS):
+            before += _lines(_READ_TEXT, atom_format, position)
             if name is not None:
-                values[name] = f"_{at}"
-        readers[_atom_bytes(form.tag, cls.name.encode())] = (
+                values[name] = f"_{position}"
+        readers[encode_atom(atom_format.tag, cls.name.encode())] = (
             2 + len(cls.PARTS),
             generate(
                 cls,
                 parameters="_buf, _at, _ts",
                 before=before,
                 values=values,
-                namespace=_namespace(form),
+                namespace=_namespace(atom_format),
                 result="(_self, _at)",
             ),
         )
 
     calling = function(
+        Calling.__name__,
         "_buf, _at, _ts",
         [
-            *_lines(_WORD, form, 0),
-            *_lines(_WORD, form, 1),
-            "_2, _at = _other(_buf, _at) if _buf[_at] != 104 else _tuple(_buf, _at)",
+            *_lines(_READ_ATOM, atom_format, 0),
+            *_lines(_READ_ATOM, atom_format, 1),
+            "_2, _at = _value(_buf, _at) if _buf[_at] != 104 else _tuple(_buf, _at)",
             "return _calling((_ts, None, _0, _1, _2)), _at",
         ],
-        _namespace(form) | {"_calling": _calling, "_tuple": _tuple},
+        _namespace(atom_format) | {"_calling": decode_calling, "_tuple": _read_tuple},
     )
-    readers[_atom_bytes(form.tag, Calling.name.encode())] = (5, calling)
+    readers[encode_atom(atom_format.tag, Calling.name.encode())] = (5, calling)
 
     def read(buf: bytes, at: int) -> tuple[Any, int]:
+        # A positive integer of seven bytes, as timestamps of our time are.
         if buf[at + 2] == 110 and buf[at + 3] == 7 and not buf[at + 4]:
             begin = at + 12
-            end = begin + length_at + 1 + buf[begin + length_at]
+            end = begin + length_offset + 1 + buf[begin + length_offset]
             known = readers.get(buf[begin:end])
             if known is not None and known[0] == buf[at + 1]:
                 return known[1](buf, end, _u64_after_header(buf, at + 2)[0] & _MICROSECONDS)
-        return _rare(_state, buf, at)
+        return _read_rare_shape(decode_state, buf, at)
 
     return read
 
 
-def _rare(read: Callable[[Any], Any], buf: bytes, at: int) -> tuple[Any, int]:
-    """A structured field of a rare shape, read by what reads it on the plain way."""
-    value, at = _other(buf, at)
-    return None if value is None else read(value), at
+def _read_rare_shape(decode: Callable[[Any], Any], buf: bytes, at: int) -> tuple[Any, int]:
+    """Read a structured field of a rare shape with the slow path's decoder."""
+    value, at = _read_value(buf, at)
+    return None if value is None else decode(value), at
 
 
-def _other(buf: bytes, at: int) -> tuple[Any, int]:
-    """Any term of a field that goes straight, and where it ends."""
+def _read_value(buf: bytes, at: int) -> tuple[Any, int]:
+    """Return the value of the term at ``at`` and the position after it.
+
+    Raises ``LookupError`` for a term that the slow path has to read.
+    """
     tag = buf[at]
     if tag == 100:
         end = at + 3 + buf[at + 2]
-        return _atoms[buf[at:end]], end
+        return atom_cache[buf[at:end]], end
     if tag == 109:
         begin = at + 5
         end = begin + _u32_after_tag(buf, at)[0]
         return buf[begin:end].decode(), end
     if tag in {119, 115}:
         end = at + 2 + buf[at + 1]
-        return _atoms[buf[at:end]], end
+        return atom_cache[buf[at:end]], end
     if tag == 104:
-        return _tuple(buf, at)
-    if tag == 106:  # the empty list is no value
+        return _read_tuple(buf, at)
+    if tag == 106:  # an empty list means: no value
         return None, at + 1
     if tag == 97:
         return buf[at + 1], at + 2
@@ -447,13 +544,13 @@ def _other(buf: bytes, at: int) -> tuple[Any, int]:
         return -value if buf[at + 2] else value, end
     if tag == 107:
         begin = at + 3
-        end = begin + _read_u16(buf, at + 1)[0]
+        end = begin + unpack_u16(buf, at + 1)[0]
         return buf[begin:end].decode(), end
     raise LookupError
 
 
-def _tuple(buf: bytes, at: int) -> tuple[Any, int]:
-    """A tuple of scalars, or one of the compounds that stand for a constant."""
+def _read_tuple(buf: bytes, at: int) -> tuple[Any, int]:
+    """Read a tuple of scalars, or a BERT compound that stands for a constant."""
     items: list[Any] = []
     end = at + 2
     for _ in _RANGES[buf[at + 1]]:
@@ -464,7 +561,7 @@ def _tuple(buf: bytes, at: int) -> tuple[Any, int]:
         elif tag == 100:
             begin = end
             end += 3 + buf[end + 2]
-            items.append(_atoms[buf[begin:end]])
+            items.append(atom_cache[buf[begin:end]])
         elif tag == 109:
             begin = end + 5
             end = begin + _u32_after_tag(buf, end)[0]
@@ -472,15 +569,15 @@ def _tuple(buf: bytes, at: int) -> tuple[Any, int]:
         elif tag == 119:
             begin = end
             end += 2 + buf[end + 1]
-            items.append(_atoms[buf[begin:end]])
-        elif tag == 106:  # on the plain way it is as it was sent, until somebody asks for it
+            items.append(atom_cache[buf[begin:end]])
+        elif tag == 106:  # a list here, as in the slow path's tuples; decoders turn it into None
             items.append([])
             end += 1
         elif tag == 104:
             raise LookupError
         else:
-            value, end = _other(buf, end)
+            value, end = _read_value(buf, end)
             items.append(value)
-    if items and items[0] is _BERT:
-        return _CONSTANTS[buf[at:end]], end
+    if items and items[0] is BERT_ATOM:
+        return BERT_CONSTANTS[buf[at:end]], end
     return tuple(items), end

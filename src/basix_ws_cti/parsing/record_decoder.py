@@ -1,7 +1,8 @@
-"""A record tuple + its field spec -> an element (PROTOCOL, "From terms to values").
+"""Record decoder: from a record tuple and its field spec to an element.
 
-Nothing here raises for what a PBX may send: a value without the expected shape is kept as
-it is.
+The rules are in docs/explanation/protocol.md, "From terms to values". Nothing here raises an
+exception for a value that a PBX may send: a structured field without the expected shape holds
+the decoded term as it is (below: "stays raw").
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import attrs
 
 from basix_ws_cti._internal.codegen import constructor, record_constructor
 from basix_ws_cti.elements import (
-    _NOTHING,
+    NO_EXTRA,
     AnyChannel,
     Channel,
     Domain,
@@ -56,15 +57,17 @@ if TYPE_CHECKING:
     from basix_ws_cti.elements import Element
     from basix_ws_cti.messages import FieldSpec
 
-# A text that lists people without end; longer lists stay raw. The PBX lists a few.
+# People listed in one end_user field. The PBX lists a few; a longer list, which a hostile peer
+# might send, stays raw.
 MAX_LISTED_END_USERS: Final = 1000
 
-# Texts of parts that fill a frame: a million parts, or one escape that takes fifty times its
-# size to look at. Longer ones stay raw. A thousand people with long names are shorter.
+# Characters of a text that is split into parts. A text as long as a frame could have a million
+# parts, and one long run of percent-escapes takes fifty times its size to match. Longer texts
+# stay raw; a thousand people with long names fit.
 MAX_PARTED_TEXT: Final = 262_144
 
-# Readers kept for specs met before, on this connection or an earlier one: making one takes
-# as long as reading twenty records.
+# Record readers kept in the process, for field specs seen before on any connection. Making one
+# takes as long as reading 20 records.
 MAX_READERS = 64
 
 ELEMENTS: dict[str, type[Any]] = {
@@ -82,21 +85,23 @@ ELEMENTS: dict[str, type[Any]] = {
     )
 }
 
+# Start of an end_user text that lists several customers.
 _MANY: Final = "_MANY_:"
 
-# One character of Japanese.
+# Percent-escapes up to which decoding them one by one is faster than with Python's codecs: one
+# Japanese character in UTF-8.
 FEW_ESCAPES: Final = 3
 
-# Runs of escapes. Led by a literal, which the engine finds several times faster.
+# A run of percent-escapes. A pattern that starts with a literal is found several times faster.
 _ESCAPES: Final = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 
 
 class RecordPlan(NamedTuple):
-    """Where an element's fields come from: see ``record_constructor``, whose words these are."""
+    """Sources of an element's fields: the parameters of ``codegen.record_constructor``."""
 
     cls: type[Any]
     positions: dict[str, int]
-    readers: dict[str, Callable[[Any], Any]]
+    decoders: dict[str, Callable[[Any], Any]]
     computed: dict[str, Callable[[tuple[Any, ...]], Any]]
     constants: dict[str, Any]
 
@@ -105,80 +110,86 @@ class RecordPlan(NamedTuple):
 def record_reader(
     spec: FieldSpec, base_url: str | None = None
 ) -> Callable[[tuple[Any, ...]], Element]:
-    """A function that turns a record, as ``spec`` describes them, into its element.
+    """Return a function that turns a record with the fields of ``spec`` into its element.
 
-    A shorter record leaves the missing fields out, a longer one's surplus is ignored.
-    ``base_url`` is where relative avatars live; without one, avatars stay as they are sent.
+    Fields that a short record does not reach are ``None``; surplus parts of a long one are
+    ignored. ``base_url`` turns relative avatars into URLs. If it is ``None``, avatars stay as
+    they were sent.
     """
     plan = record_plan(spec, base_url)
     return record_constructor(
         plan.cls,
         len(spec.fields),
         positions=plan.positions,
-        readers=plan.readers,
-        read_list=_scalar,
+        decoders=plan.decoders,
+        decode_list=_scalar,
         computed=plan.computed,
         constants=plan.constants,
     )
 
 
 def record_plan(spec: FieldSpec, base_url: str | None) -> RecordPlan:
-    """How an element is made of a record as ``spec`` describes them."""
+    """Return the sources of the element's fields for records with the fields of ``spec``."""
     kind = spec.element_name
     cls = ELEMENTS.get(kind, OtherElement)
-    own = {attribute.name for attribute in attrs.fields(cls)} - {"extra", "element_name"}
-    # A name that comes twice counts where it comes last.
+    declared = {attribute.name for attribute in attrs.fields(cls)} - {"extra", "element_name"}
+    # If a field name occurs twice, its last position counts.
     positions = {name: at for at, name in enumerate(spec.fields)}
-    readers = _field_readers(cls, base_url)
-    unknown = [
-        (name, at, readers.get(name, _plain)) for name, at in positions.items() if name not in own
+    decoders = field_decoders(cls, base_url)
+    undeclared = [
+        (name, at, decoders.get(name, _undeclared))
+        for name, at in positions.items()
+        if name not in declared
     ]
     computed: dict[str, Callable[[tuple[Any, ...]], Any]] = {}
     constants: dict[str, Any] = {}
-    if unknown:
-        computed["extra"] = partial(_extra, unknown)
+    if undeclared:
+        computed["extra"] = partial(_extra, undeclared)
     else:
-        constants["extra"] = _NOTHING
+        constants["extra"] = NO_EXTRA
     if cls is OtherElement:
         constants["element_name"] = kind
     if cls is User and base_url:
-        read = _avatar_reader(base_url, "users", "user")
+        # Computed, since a user without an avatar gets the default icon.
+        decode = _avatar_decoder(base_url, "users", "user")
         at = positions.get("avatar")
-        computed["avatar"] = lambda record: read(
+        computed["avatar"] = lambda record: decode(
             None if at is None or at >= len(record) else _scalar(record[at])
         )
     return RecordPlan(
         cls,
-        {name: at for name, at in positions.items() if name in own},
-        readers,
+        {name: at for name, at in positions.items() if name in declared},
+        decoders,
         computed,
         constants,
     )
 
 
-def _extra(unknown: list[tuple[str, int, Callable[[Any], Any]]], record: tuple[Any, ...]) -> Extra:
-    """The fields that the class does not know, and the record reaches."""
+def _extra(
+    undeclared: list[tuple[str, int, Callable[[Any], Any]]], record: tuple[Any, ...]
+) -> Extra:
+    """Return the fields that the class does not declare, as far as the record reaches."""
     values = {}
-    for name, at, read in unknown:
+    for name, at, decode in undeclared:
         if at < len(record):
             value = record[at]
-            values[name] = None if value is None else read(value)
+            values[name] = None if value is None else decode(value)
     return Extra(values)
 
 
-def _plain(value: Any) -> Any:
-    """A value whose meaning is not known: the empty list is no value."""
+def _undeclared(value: Any) -> Any:
+    """Return the value of an undeclared field: ``None`` for an empty list, else the term."""
     return None if type(value) is list and not value else value
 
 
-def _field_readers(element: type[Any], base_url: str | None) -> dict[str, Callable[[Any], Any]]:
-    """The structured fields of a class, and how each is read."""
-    avatar = _avatar_reader(base_url, "end_users", "end_user") if base_url else None
+def field_decoders(element: type[Any], base_url: str | None) -> dict[str, Callable[[Any], Any]]:
+    """Return the decoders of the structured fields of an element's class, by field name."""
+    avatar = _avatar_decoder(base_url, "end_users", "end_user") if base_url else None
     other_info = partial(_other_info, avatar)
     if not issubclass(element, AnyChannel):
         return {"other_info": other_info}
     return {
-        "state": _state,
+        "state": decode_state,
         "target": _target,
         "end_user": partial(_end_users, avatar),
         "other_info": other_info,
@@ -188,7 +199,7 @@ def _field_readers(element: type[Any], base_url: str | None) -> dict[str, Callab
 
 
 def _scalar(value: Any) -> Any:
-    """A part of a structure: an empty list is no value, a list of characters is text."""
+    """Return a scalar: ``None`` for an empty list, text for a list of characters."""
     if type(value) is not list:
         return value
     if not value:
@@ -204,12 +215,13 @@ _make_end_user: Final = constructor(EndUser)
 
 
 def _unshaped(value: Any) -> Any:
-    """A structured field of another shape: an empty text is no value, all else stays raw."""
+    """Return a structured field of an unexpected shape: ``None`` if it is empty, else raw."""
     value = _scalar(value)
     return None if value == "" else value
 
 
-def _calling(value: tuple[Any, ...]) -> Calling:
+def decode_calling(value: tuple[Any, ...]) -> Calling:
+    """Decode ``{Ts, calling, Location, TargetType, Data}``; missing parts count as ``None``."""
     if len(value) != 5:
         value = (value + (None,) * 3)[:5]
     ts, _, location, target_type, data = value
@@ -232,21 +244,21 @@ def _calling(value: tuple[Any, ...]) -> Calling:
     )
 
 
-def _tuple_reader(cls: type[Any], *parts: str | None) -> Callable[[tuple[Any, ...]], Any]:
-    """A function that makes a ``cls`` of a tuple whose parts are its fields of those names."""
+def _tuple_decoder(cls: type[Any], *parts: str | None) -> Callable[[tuple[Any, ...]], Any]:
+    """Return a function that makes a ``cls`` from a tuple with these fields; None: ignored."""
     return record_constructor(
         cls,
         len(parts),
         positions={name: at for at, name in enumerate(parts) if name is not None},
-        readers={},
-        read_list=_scalar,
+        decoders={},
+        decode_list=_scalar,
         computed={},
     )
 
 
-_read_target: Final = _tuple_reader(Target, "type", "id", "name", "address")
+_make_target: Final = _tuple_decoder(Target, "type", "id", "name", "address")
 
-# All but Calling are tuples of their parts.
+# The states that are plain tuples of their parts: all but Calling, which ``decode_calling`` reads.
 STATES = (
     CallingSipTermination,
     Ringing,
@@ -261,49 +273,52 @@ STATES = (
     Eavesdrop,
 )
 
-_read_state: Final[dict[str, Callable[[tuple[Any, ...]], Any]]] = {
-    Calling.name: _calling,
-    **{cls.name: _tuple_reader(cls, "ts", None, *cls.PARTS) for cls in STATES},
+_STATE_DECODERS: Final[dict[str, Callable[[tuple[Any, ...]], Any]]] = {
+    Calling.name: decode_calling,
+    **{cls.name: _tuple_decoder(cls, "ts", None, *cls.PARTS) for cls in STATES},
 }
 
 
-def _state(value: Any) -> Any:
+def decode_state(value: Any) -> Any:
+    """Decode ``{Ts, Name, …}`` into a state; return a value of another shape as it is."""
     if type(value) is not tuple or len(value) < 2:
         return _unshaped(value)
     ts = value[0]
     name = value[1]
     if type(name) is not str or not (type(ts) is int or ts is None):
         return value
-    read = _read_state.get(name)
-    return OtherState(ts=ts, name=name, data=value[2:]) if read is None else read(value)
+    decode = _STATE_DECODERS.get(name)
+    return OtherState(ts=ts, name=name, data=value[2:]) if decode is None else decode(value)
 
 
 def _target(value: Any) -> Any:
+    """Decode ``{Type, Id, Name, Address}``."""
     if type(value) is not tuple or len(value) < 4:
         return _unshaped(value)
-    return _read_target(value)
+    return _make_target(value)
 
 
 def _other_info(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
+    """Decode the tuple of eight parts; missing parts count as ``None``."""
     if type(value) is not tuple or not value:
         return _unshaped(value)
     if len(value) != 8:
         value = (value + (None,) * 7)[:8]
-    kind, who, direction, location, address, offered, group_id, whoscall = value
-    end_users = None
-    if kind != "user":
-        end_users = None if who is None else _end_users(avatar, who)
-        who = None
+    kind, party, direction, location, address, offered, group_id, whoscall = value
+    user_id, end_users = (party, None) if kind == "user" else (None, party)
+    if end_users is not None:
+        end_users = _end_users(avatar, end_users)
     return _make_other_info(
-        kind, who, end_users, direction, location, address, offered, group_id, whoscall
+        kind, user_id, end_users, direction, location, address, offered, group_id, whoscall
     )
 
 
 def _end_users(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
+    """Decode the text that lists one or several customers; asterisks alone mean none."""
     text = value if type(value) is str else _scalar(value)
     if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
-    if text[:1] in "*_":  # or empty: the empty text is "in" every text
+    if text[:1] in "*_":  # true for the empty text too
         if not text.strip("*"):
             return None
         if text.startswith(_MANY):
@@ -312,9 +327,9 @@ def _end_users(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
 
 
 def _many_end_users(avatar: Callable[[Any], Any] | None, text: str) -> Any:
-    """Several people, ``_MANY_:N|one|two|…``: N of them, of whom some are listed."""
+    """Decode ``_MANY_:N|one|two|…``: N customers, some of whom are listed."""
     count, *people = text[len(_MANY) :].split("|", MAX_LISTED_END_USERS + 1)
-    # isdecimal() alone takes digits of other scripts too, and int() has a limit of its own.
+    # isdecimal() alone also accepts digits of other scripts, and int() fails for long texts.
     if not (count.isascii() and count.isdecimal() and len(count) <= 18):
         return text
     if len(people) > MAX_LISTED_END_USERS:
@@ -324,16 +339,16 @@ def _many_end_users(avatar: Callable[[Any], Any] | None, text: str) -> Any:
 
 
 def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
-    """One person, ``id*name*organization*avatar*prefecture``; trailing parts may be missing."""
+    """Decode ``id*name*organization*avatar*prefecture``; trailing parts may be missing."""
     text = text.replace("+", " ")
     parts: list[Any]
     if "%" not in text:
         parts = text.split("*", 5)
     else:
-        whole = _unquote(text)
-        if whole.count("*") == text.count("*"):
-            parts = whole.split("*", 5)
-        else:  # an escaped asterisk separates nothing
+        unquoted = _unquote(text)
+        if unquoted.count("*") == text.count("*"):
+            parts = unquoted.split("*", 5)
+        else:  # an escaped asterisk belongs to its part
             parts = [_unquote(part) for part in text.split("*", 5)]
     if len(parts) != 5:
         parts = (parts + [None] * 4)[:5]
@@ -344,6 +359,7 @@ def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
 
 
 def _origination(value: Any) -> Any:
+    """Decode ``part*part*…``, each part percent-encoded, into a tuple of texts."""
     text = value if type(value) is str else _scalar(value)
     if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
@@ -353,6 +369,7 @@ def _origination(value: Any) -> Any:
 
 
 def _tags(value: Any) -> Any:
+    """Decode ``tag;tag;…`` into a tuple of texts."""
     text = value if type(value) is str else _scalar(value)
     if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
@@ -360,9 +377,11 @@ def _tags(value: Any) -> Any:
 
 
 def _unquote(text: str) -> str:
-    """Percent-decode; a malformed escape, or escapes that are no UTF-8, stay as written."""
-    # Python's own escapes, which are decoded in C, differ from these in how they begin: a third
-    # of the time, if all is well. Of a few escapes it is no gain, and where it fails a loss.
+    r"""Percent-decode a text; malformed escapes, and escapes that are not UTF-8, stay as sent.
+
+    Many escapes are decoded in C, as Python's own ``\x…`` escapes, in a third of the time. If
+    that fails, it has cost time for nothing, and for few escapes it saves none.
+    """
     if text.count("%") > FEW_ESCAPES and "\\" not in text:
         try:
             return unicode_escape_decode(text.replace("%", "\\x"))[0].encode("latin-1").decode()
@@ -378,16 +397,21 @@ def _unescape(escapes: re.Match[str]) -> str:
         return escapes[0]
 
 
-def _avatar_reader(base_url: str, folder: str, icon: str) -> Callable[[Any], Any]:
-    """How an avatar becomes a URL: absolute as it is, absent the icon, else in its folder."""
-    base = base_url.rstrip("/")
-    absent = f"{base}/static/icons/{icon}.png"  # one for all: two bytes list a person
+def _avatar_decoder(base_url: str, folder: str, icon: str) -> Callable[[Any], Any]:
+    """Return a function that turns an avatar into a URL.
 
-    def read(value: Any) -> Any:
+    An absolute URL stays as it is. A relative one is in ``folder`` under ``base_url``. Without
+    an avatar the URL is that of the default ``icon``.
+    """
+    base = base_url.rstrip("/")
+    # One string for all: a peer can list a person in two bytes.
+    default = f"{base}/static/icons/{icon}.png"
+
+    def decode(value: Any) -> Any:
         if value is None or value == "":
-            return absent
+            return default
         if type(value) is not str or value.startswith(("https:", "http:")):
             return value
         return f"{base}/basix/avatars/{folder}/{value}"
 
-    return read
+    return decode
