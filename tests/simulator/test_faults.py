@@ -898,7 +898,7 @@ async def test_restart_as_another():
     other = Pbx(9)
     scenarios.company(other, 2)
     line = other.receive(scenarios.CALLERS[1], "0501234567")
-    other.enter(line, "ivr", ivr_id="main_menu")
+    other.set_state(line, "ivr", ivr_id="main_menu")
     async with Simulator(calls=False) as pbx:
         old = pbx.pbx
         async with link(pbx) as websocket:

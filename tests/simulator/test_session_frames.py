@@ -24,7 +24,7 @@ DIGEST = """
 import hashlib, sys
 from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.pbx import Pbx
-from basix_ws_cti.simulator.sessions import frames
+from basix_ws_cti.simulator.session_frames import frames
 from basix_ws_cti.simulator.timeline import Timeline
 from basix_ws_cti.simulator.wire import Writer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen, validators
 
@@ -20,8 +20,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .feed_connection import Feed
+    from .frame_writer import Writer
     from .pbx import Pbx
-    from .server import Simulator
+
+
+class FaultTarget(Protocol):
+    """Parts of ``Simulator`` that faults act on."""
+
+    @property
+    def pbx(self) -> Pbx:
+        """The simulated PBX."""
+
+    @property
+    def writer(self) -> Writer:
+        """The encoder of the frames that clients receive."""
+
+    def ambush(self, fault: Fault, times: int) -> None:
+        """Apply a fault to the next ``times`` clients that connect."""
+
+    def change_fields(self, kind: str, fields: tuple[str, ...]) -> None:
+        """Send the fields of a kind in another order."""
+
+    def flood(self, events: int) -> None:
+        """Send ``events`` events as fast as possible."""
+
+    def restart(self, pbx: Pbx | None = None, *, down_for: float = 0) -> None:
+        """Close all connections and come back after ``down_for`` seconds."""
+
+    def set_linger(self, seconds: float) -> None:
+        """Count a lost connection towards the limit for ``seconds``."""
 
 
 def _number(at_least: float) -> Any:
@@ -63,7 +90,7 @@ def _check_frame(_: object, __: object, value: object) -> None:
 class Fault:
     """What all faults have."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         """Let it happen now, to these connections."""
         raise NotImplementedError
 
@@ -75,7 +102,7 @@ class Fault:
 class Drop(Fault):
     """The TCP connection ends, without a closing handshake."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.pipe.drop()
 
@@ -84,7 +111,7 @@ class Drop(Fault):
 class Reset(Fault):
     """The TCP connection ends with an RST."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.pipe.reset()
 
@@ -93,7 +120,7 @@ class Reset(Fault):
 class HalfClose(Fault):
     """The PBX's side of the TCP connection ends; it would still read."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.pipe.half_close()
 
@@ -102,7 +129,7 @@ class HalfClose(Fault):
 class Silence(Fault):
     """Nothing comes any more, not even a pong, and the connection stays open."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.pipe.go_silent()
 
@@ -113,7 +140,7 @@ class Stall(Fault):
 
     seconds: float = field(validator=_number(0.001))
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.pipe.stall(self.seconds)
 
@@ -124,7 +151,7 @@ class Split(Fault):
 
     size: int = field(default=1, validator=_count(0))
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.pipe.split(self.size)
 
@@ -135,7 +162,7 @@ class Coalesce(Fault):
 
     seconds: float = field(default=0.1, validator=_number(0))
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.pipe.coalesce(self.seconds)
 
@@ -157,7 +184,7 @@ class Refuse(Fault):
     location: str | None = field(default=None, validator=_check_header)
     times: int = field(default=1, validator=_count(1))
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
 
 
@@ -168,7 +195,7 @@ class DelayHandshake(Fault):
     seconds: float = field(validator=_number(0.001))
     times: int = field(default=1, validator=_count(1))
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
 
 
@@ -179,7 +206,7 @@ class DieInSnapshot(Fault):
     frames: int = field(default=8, validator=_count(0))
     times: int = field(default=1, validator=_count(1))
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
 
 
@@ -189,7 +216,7 @@ class EventFirst(Fault):
 
     times: int = field(default=1, validator=_count(1))
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.ambush(self, self.times)
 
 
@@ -202,7 +229,7 @@ class Say(Fault):
 
     frame: bytes | str = field(default=b"\x83h\x03d\x00\x07garbage", validator=_check_frame)
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.send([self.frame])
 
@@ -211,7 +238,7 @@ class Say(Fault):
 class Truncate(Fault):
     """The last event that was sent, once more, cut off in the middle."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             frame = _last_event(simulator, feed)
             if frame is not None:
@@ -222,14 +249,14 @@ class Truncate(Fault):
 class Repeat(Fault):
     """The last event that was sent, once more."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             frame = _last_event(simulator, feed)
             if frame is not None:
                 feed.send([frame])
 
 
-def _last_event(simulator: Simulator, feed: Feed) -> bytes | None:
+def _last_event(simulator: FaultTarget, feed: Feed) -> bytes | None:
     """The frame of the last event that was sent, in today's order of fields."""
     if feed.last_event is None:
         return None
@@ -242,7 +269,7 @@ def _last_event(simulator: Simulator, feed: Feed) -> bytes | None:
 class Afterlife(Fault):
     """A channel hangs up, is removed, and then updated as if it lived."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         pbx, writer = simulator.pbx, simulator.writer
         channel = next(iter(pbx.channels.values()), None)
         if channel is None:
@@ -262,7 +289,7 @@ class ChangeSpec(Fault):
 
     kind: str = "channel"
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         if self.kind not in simulator.pbx.kinds:
             raise ValueError(f"this PBX has no kind {self.kind!r}")
         first, *rest = simulator.writer.fields[self.kind]
@@ -273,7 +300,7 @@ class ChangeSpec(Fault):
 class UnknownKind(Fault):
     """A kind that nobody has heard of, with all its messages, and a message of its own."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         writer = simulator.writer
         kind, record = charlist("robot"), (7, b"R2", 1)
         frames = [
@@ -290,7 +317,7 @@ class UnknownKind(Fault):
 class UnspecifiedKind(Fault):
     """An event of a kind whose field_spec never came."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         frame = simulator.writer.message(
             "info_event", charlist("phantom"), (1, b"x"), charlist("added")
         )
@@ -307,7 +334,7 @@ class Linger(Fault):
 
     seconds: float = field(validator=_number(0))
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.set_linger(self.seconds)
 
 
@@ -321,7 +348,7 @@ class Restart(Fault):
     down_for: float = field(default=0, validator=_number(0))
     pbx: Pbx | None = None
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.restart(self.pbx, down_for=self.down_for)
 
 
@@ -331,5 +358,5 @@ class Flood(Fault):
 
     events: int = field(default=10_000, validator=_count(1))
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def strike(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.flood(self.events)

@@ -15,15 +15,14 @@ import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .access_control import RefusedError
 from .pbx import NotPossibleError
 
 if TYPE_CHECKING:
     import ssl
-
-    from .server import Simulator
+    from collections.abc import Iterable
 
 _logger = logging.getLogger(__name__)
 
@@ -32,10 +31,23 @@ _MAX_BODY = 1 << 16  # bytes: nobody needs more to ask for a ticket
 _TIMEOUT = 10  # seconds for a request to come
 
 
+class ApiBackend(Protocol):
+    """Parts of ``Simulator`` that the HTTP API calls, from the API's threads."""
+
+    def admit(self, headers: Iterable[str]) -> None:
+        """Check the Authorization headers; raise ``RefusedError`` if they are wrong."""
+
+    def ticket(self, target: str) -> str:
+        """Return a ticket for a request target."""
+
+    def call_user(self, user_id: int, destination: str) -> str:
+        """Call a user; return the uuid of the user's channel."""
+
+
 class Api:
     """The API's HTTP server, in threads of its own."""
 
-    def __init__(self, simulator: Simulator, context: ssl.SSLContext | None) -> None:
+    def __init__(self, simulator: ApiBackend, context: ssl.SSLContext | None) -> None:
         handler = type("_Handler", (_Handler,), {"simulator": simulator})
         self._server = _Server(("127.0.0.1", 0), handler)
         if context is not None:
@@ -85,7 +97,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    simulator: Simulator
+    simulator: ApiBackend
     timeout = _TIMEOUT
 
     def do_POST(self) -> None:
