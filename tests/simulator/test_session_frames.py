@@ -26,7 +26,7 @@ from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.session_frames import frames
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
+from basix_ws_cti.simulator.frame_writer import Writer
 
 
 def digest(seed):
