@@ -22,7 +22,7 @@ from basix_ws_cti import Client, FeedError, ProtocolError, connect
 from basix_ws_cti._internal.log_sanitising import SanitisingLogger
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.simulator import Simulator
-from basix_ws_cti.simulator.server import ServerLogger
+from basix_ws_cti.simulator.feed_server import ServerLogger
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
 

@@ -14,7 +14,7 @@ from websockets.sync.client import connect as sync_connect
 from basix_ws_cti import ConnectionLost, FieldSpec, MessageParser, Msg, SystemMsg, feed_url
 from basix_ws_cti.simulator import NotPossibleError, Pbx, Person, Simulator
 from basix_ws_cti.simulator.control import Control
-from basix_ws_cti.simulator.scenarios import CALLERS, STORIES, company
+from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS, populate
 
 LOGGER = "basix_ws_cti.simulator"
 
@@ -316,19 +316,19 @@ def test_outside_the_block():
                 act()
         with pbx:
             pbx.call()
-            pbx.pbx.lose_channels()
+            pbx.pbx.drop_channels()
 
 
 def test_control_alone_is_a_promise():
     """Control says what can be done; who does it is Simulator's."""
     with pytest.raises(NotImplementedError):
-        Control().act(lambda: None)
+        Control().run_now(lambda: None)
 
 
 # -- stories and time -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 async def test_every_story(story):
     """Each story can be played by name, is told as it goes, and comes to its end."""
     async with watched(users=40) as (pbx, _, look):
@@ -341,7 +341,7 @@ async def test_every_story(story):
             told += len((await look()).events)
         pbx.advance(7 * 60 * 60)
         assert (await look()).kinds["channel"] == {}
-        assert pbx.timeline.pause is None
+        assert pbx.timeline.time_to_next is None
 
 
 async def test_a_story_of_ones_own():
@@ -448,14 +448,14 @@ async def test_restart_as_another():
         async with client(pbx) as cti:
             await seen(pbx, cti)
             other = Pbx(9, older=True)
-            company(other, 11)
+            populate(other, 11)
             pbx.restart(other, down_for=0.2)
             with pytest.raises(ConnectionLost):
                 while True:
                     await anext(cti)
         assert pbx.pbx is other
-        assert pbx._reception.tell not in old.listeners
-        await until(pbx._away.done)
+        assert pbx._client_handler.publish_change not in old.listeners
+        await until(pbx._restart_task.done)
         assert pbx.url == url
         async with client(pbx) as cti:
             now = other.now
@@ -473,7 +473,7 @@ async def test_a_restart_while_it_is_down():
     async with Simulator(calls=False) as pbx:
         pbx.restart(down_for=0.05)
         pbx.restart(down_for=0.1)
-        await until(pbx._away.done)
+        await until(pbx._restart_task.done)
         async with client(pbx) as cti:
             assert isinstance(await anext(cti), FieldSpec)
 
@@ -786,5 +786,5 @@ async def test_a_timeout_not_of_this_world(caplog):
             await websocket.send(f'{{"cmd":"park","uuid":"{line}","timeout":{timeout}}}')
             await until(lambda: leg not in pbx.snapshot()["channel"])  # noqa: B023
             assert channel(await look(), line)["state"]["name"] == "park"
-            assert pbx.timeline.pause is None
+            assert pbx.timeline.time_to_next is None
             pbx.hangup(line)

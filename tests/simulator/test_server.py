@@ -34,7 +34,7 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.simulator import Pbx, RefusedError, Simulator, feed_connection
 from basix_ws_cti.simulator.certificates import make_contexts
-from basix_ws_cti.simulator.scenarios import company
+from basix_ws_cti.simulator.scenarios import populate
 
 LOGGER = "basix_ws_cti.simulator"
 
@@ -109,7 +109,7 @@ async def test_no_token_in_repr():
         assert re.fullmatch(r"<Simulator ws://127\.0\.0\.1:\d+>", repr(pbx))
         await seen(pbx, cti)
         assert re.fullmatch(r"<connection of 'me', \d+ frames sent>", repr(pbx.connections[0]))
-        assert "canary" not in f"{pbx._keys!r}"
+        assert "canary" not in f"{pbx._access!r}"
 
 
 # -- limits ---------------------------------------------------------------------------
@@ -327,7 +327,7 @@ async def test_full_events_overrides_a_filter():
 # -- what goes over the wire ----------------------------------------------------------
 
 
-async def opening(pbx: Simulator) -> tuple[list[bytes], list]:
+async def initial_frames(pbx: Simulator) -> tuple[list[bytes], list]:
     """The frames of a client's opening, and what they say."""
     async with bare(pbx) as websocket:
         frames = [await websocket.recv() for _ in range(2 * len(pbx.snapshot()))]
@@ -338,7 +338,7 @@ async def opening(pbx: Simulator) -> tuple[list[bytes], list]:
 async def test_specs_come_first():
     """By default all field_specs come before the first initial_info, in the order of kinds."""
     async with Simulator(calls=False) as pbx:
-        frames, messages = await opening(pbx)
+        frames, messages = await initial_frames(pbx)
     kinds = ["channel", "channel_waiting", "user", "group", "group_member", "terminal", "domain"]
     assert [type(message) for message in messages] == [FieldSpec] * 7 + [InitialInfo] * 7
     assert [message.element_name for message in messages] == kinds * 2
@@ -348,7 +348,7 @@ async def test_specs_come_first():
 async def test_each_spec_before_its_info():
     """With specs_first=False each field_spec comes just before the initial_info of its kind."""
     async with Simulator(calls=False, specs_first=False) as pbx:
-        _, messages = await opening(pbx)
+        _, messages = await initial_frames(pbx)
     assert [type(message) for message in messages] == [FieldSpec, InitialInfo] * 7
     for spec, info in zip(messages[::2], messages[1::2], strict=True):
         assert spec.element_name == info.element_name
@@ -368,7 +368,7 @@ async def test_encodings(options, inside):
     async with Simulator(calls=False, **options) as pbx, client(pbx) as cti:
         pbx.call(to="1900")
         assert (await seen(pbx, cti)).kinds == pbx.snapshot()
-        frames, _ = await opening(pbx)
+        frames, _ = await initial_frames(pbx)
     assert frames[0].startswith(inside)
 
 
@@ -399,13 +399,13 @@ async def test_an_older_server():
 async def test_a_pbx_of_ones_own():
     """A pbx that is given is the one that is served, as it is."""
     own = Pbx(7)
-    company(own, 12)
+    populate(own, 12)
     own.create_group("空")
     async with Simulator(pbx=own, calls=False) as pbx, client(pbx) as cti:
         assert pbx.pbx is own
         assert (await seen(pbx, cti)).kinds == own.snapshot()
         assert len(pbx.snapshot()["user"]) == 12
-    assert all(listener != pbx._reception.tell for listener in own.listeners)
+    assert all(listener != pbx._client_handler.publish_change for listener in own.listeners)
 
 
 async def test_users_and_seed():
@@ -734,7 +734,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody():
                     if number % 1000 == 0:
                         await asyncio.sleep(0)
                     pbx.set_presence("1001", number % 4)
-                    if idle.pipe.get_write_buffer_size() > 32768:
+                    if idle.transport.get_write_buffer_size() > 32768:
                         break
                 else:
                     raise AssertionError("the client reads after all")
