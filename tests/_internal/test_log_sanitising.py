@@ -216,9 +216,9 @@ async def test_what_a_client_says_to_the_simulator(said):
         while pbx.connections:
             await asyncio.sleep(0.01)
     lines = said()
-    assert any(line.startswith("a client connected as") for line in lines)
-    assert any("is one too many" in line for line in lines)
-    assert any(line.startswith("a command is ignored") for line in lines)
+    assert any(line.startswith("client connected: app_name") for line in lines)
+    assert any(line.startswith("connection limit reached") for line in lines)
+    assert any(line.startswith("command ignored") for line in lines)
     assert_fit(lines, heard=5)
 
 
@@ -305,10 +305,10 @@ KNOWN = [
     ("client/client.py", "a frame could not be read: %s"),
     ("transport/connection.py", "on_frame raised %s"),
     ("parsing/parser.py", "unknown message %s: passed on as UnknownMessage"),
-    ("simulator/client_handler.py", "a client connected as %s"),
-    ("simulator/client_handler.py", "a client of %s is gone, after %d frames"),
-    ("simulator/client_handler.py", "a client of %s is one too many"),
-    ("simulator/client_handler.py", "a command is ignored: %s"),
+    ("simulator/client_handler.py", "client connected: app_name %s"),
+    ("simulator/client_handler.py", "client disconnected: app_name %s, %d frames sent"),
+    ("simulator/client_handler.py", "connection limit reached: app_name %s, client refused"),
+    ("simulator/client_handler.py", "command ignored: %s"),
     # Shows nothing of a peer's.
     ("client/callbacks.py", "a callback raised %s"),
     ("client/callbacks.py", "a callback does not end though it was cancelled"),
@@ -317,6 +317,6 @@ KNOWN = [
         "the callback %s for %ss kept the client from reading for %.1f s: make it async",
     ),
     ("client/client.py", "the client has a defect"),
-    ("simulator/http_api.py", "an API request was answered with %s"),
-    ("simulator/server.py", "the simulated PBX goes no further"),
+    ("simulator/http_api.py", "API request answered: status %s"),
+    ("simulator/server.py", "simulated PBX stopped: unexpected error"),
 ]

@@ -67,7 +67,10 @@ def refusal(function, *args):
 )
 def test_there_is_one_path(target, pbx):
     """Any other path than the feed's is not found."""
-    assert refusal(parse_target, target, pbx) == (HTTPStatus.NOT_FOUND, "there is no feed here")
+    assert refusal(parse_target, target, pbx) == (
+        HTTPStatus.NOT_FOUND,
+        "no feed at this path: use /basix/api/ws_cti",
+    )
 
 
 @pytest.mark.parametrize("target", ["//[", "//[::1/x", "//\u2100/x", "http://[v1.x]x/"])
@@ -82,7 +85,7 @@ def test_an_application_has_a_name(query, pbx):
     """Without an app_name the request makes no sense."""
     assert refusal(parse_target, FEED_PATH + query, pbx) == (
         HTTPStatus.BAD_REQUEST,
-        "app_name is missing",
+        "query parameter app_name is missing",
     )
 
 

@@ -480,7 +480,7 @@ def test_a_system_msg_too_long_for_an_atom(otp):
 @pytest.mark.parametrize("otp", [24, 27, "25", None])
 def test_there_are_two_releases(otp):
     """OTP is 25 or 26: the two whose atoms differ."""
-    with pytest.raises(ValueError, match="otp is 25"):
+    with pytest.raises(ValueError, match="otp must be 25"):
         Writer(otp=otp)
 
 

@@ -140,7 +140,7 @@ def test_edit_changes_fields_by_name(office, pbx):
         assert changes.items() <= office.client.kinds[kind][element.id].items()
         assert (office.client.seen[-1].kind, office.client.seen[-1].event_name) == (kind, "updated")
     told = office.told()
-    with pytest.raises(ValueError, match="a user has no field colour"):
+    with pytest.raises(ValueError, match="a user has no field 'colour'"):
         pbx.edit(user, presence=4, colour="red")
     assert office.told() == told
     assert user.presence == 3
@@ -402,8 +402,8 @@ def test_a_queue_outlives_a_telephone(office, pbx):
 def test_only_what_rings_can_be_refused(office, pbx):
     """Refusing and giving up are of telephones that ring."""
     line, leg = office.talk()
-    refuses(office, "not in the state ringing but bridged", pbx.refuse, leg)
-    refuses(office, "not in the state ringing but bridged", pbx.stop_ringing, line)
+    refuses(office, "is in state bridged, not ringing", pbx.refuse, leg)
+    refuses(office, "is in state bridged, not ringing", pbx.stop_ringing, line)
 
 
 def test_what_is_gone_does_nothing(office, pbx):
@@ -414,7 +414,7 @@ def test_what_is_gone_does_nothing(office, pbx):
     pbx.hang_up(line)
     pbx.hang_up(ringing)
     user = office.users[3]
-    gone = "is gone|there is no channel|talks to no user|nobody's telephone|needs"
+    gone = "has ended|no active channel|talks to no user|no phone rings|needs"
     for operation, *args in (
         (pbx.hang_up, line),
         (pbx.set_state, line, "ivr"),
@@ -513,7 +513,7 @@ def test_park_and_retrieve(office, pbx):
     assert pbx.partner(line) is fetching
     assert line.last_bridged_user_id == office.users[1].id
     assert office.client.kinds["channel_waiting"] == {}
-    refuses(office, "not in the state park but bridged", pbx.retrieve, fetching, line)
+    refuses(office, "is in state bridged, not park", pbx.retrieve, fetching, line)
 
 
 def test_only_a_user_can_park(office, pbx):
@@ -531,7 +531,7 @@ def test_pick_up(office, pbx):
     pbx.pick_up(leg, line)
     assert office.client.endings() == {ringing.uuid: "send_cancel,PICKED_OFF"}
     assert pbx.partner(leg) is line
-    refuses(office, "nobody's telephone rings", pbx.pick_up, leg, line)
+    refuses(office, "no phone rings for channel", pbx.pick_up, leg, line)
 
 
 def test_transfer_to_a_user_a_group_and_outside(office, pbx):
@@ -633,7 +633,7 @@ def test_eavesdrop(office, pbx):
     assert told["state"]["data"] == {"uuid": line.uuid, "eavesdrop_state": "whisper"}
     assert told["answer_timestamp"] == pbx.now
     _, ringing = office.ring(2)
-    needs = "a channel of its own"
+    needs = "cannot listen in"
     refuses(office, needs, pbx.eavesdrop, plug, plug)
     refuses(office, needs, pbx.eavesdrop, leg, plug)
     refuses(office, needs, pbx.eavesdrop, ringing, line)
@@ -735,7 +735,7 @@ def test_a_restart_loses_all_channels(older):
     snapshot = pbx.snapshot()
     assert all(not elements for kind, elements in snapshot.items() if "channel" in kind)
     assert len(snapshot["user"]) == 5
-    refuses(office, "is gone|no channel", pbx.hang_up, leg)
+    refuses(office, "has ended|no active channel", pbx.hang_up, leg)
     assert line.hangup_timestamp == pbx.now
     later = Follower(pbx)
     office.call()

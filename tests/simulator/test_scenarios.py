@@ -266,7 +266,7 @@ def test_nobody_is_free():
     office.talk(0)
     before = office.pbx.snapshot()
     for name in ("direct_call", "internal_call", "outbound_call", "checking_voicemail", "busy"):
-        with pytest.raises(NotPossibleError, match="nobody is free"):
+        with pytest.raises(NotPossibleError, match="no user is available"):
             next(SCENARIOS[name](office.pbx))
     assert office.pbx.snapshot() == before
 

@@ -119,7 +119,7 @@ def test_a_session_is_an_opening_and_a_story(story):
 @pytest.mark.parametrize("story", ["", "Inbound_call", "day", "company"])
 def test_a_story_that_nobody_knows(story):
     """Another name is a ValueError, which says what names there are."""
-    with pytest.raises(ValueError, match="there is no story") as caught:
+    with pytest.raises(ValueError, match="unknown scenario") as caught:
         frames(story)
     assert "attended_transfer" in str(caught.value)
 

@@ -21,14 +21,14 @@ class Desk(Office):
     def __init__(self, *, simulate_users=False, **options):
         super().__init__(**options)
         self.timeline = Timeline(self.pbx)
-        self.lively = lively
+        self.simulate_users = simulate_users
 
     def give(self, **command):
         """Give a command, as a client's text frame."""
         self.give_text(json.dumps(command))
 
     def give_text(self, text):
-        self.timeline.start_now(parse_command(self.pbx, text, simulate_users=self.lively))
+        self.timeline.start_now(parse_command(self.pbx, text, simulate_users=self.simulate_users))
 
     def refuses(self, text, match=None):
         """A command is not possible, and changes nothing."""
@@ -276,7 +276,7 @@ def test_eavesdrop_needs_a_plug(desk):
     other, ringing = desk.ring(1)
     for plug, target in ((leg, other), (ringing, line), (other, other)):
         command = {"cmd": "eavesdrop", "uuid": plug.uuid, "target_uuid": target.uuid}
-        desk.refuses(json.dumps(command), "a channel of its own")
+        desk.refuses(json.dumps(command), "cannot listen in")
 
 
 # Nonsense
@@ -288,11 +288,11 @@ def test_a_channel_that_is_none(desk, name, uuid):
     """Each command needs a channel that is there."""
     line, _ = desk.talk()
     rest = {"target_uuid": line.uuid, "destination": "1002"}
-    desk.refuses(json.dumps({"cmd": name, "uuid": uuid, **rest}), "no channel")
-    desk.refuses(json.dumps({"cmd": name, **rest}), "names no channel as uuid")
+    desk.refuses(json.dumps({"cmd": name, "uuid": uuid, **rest}), "no active channel|no channel uuid")
+    desk.refuses(json.dumps({"cmd": name, **rest}), "has no channel uuid in uuid")
     if name == "eavesdrop":
         command = {"cmd": name, "uuid": line.uuid, "target_uuid": uuid}
-        desk.refuses(json.dumps(command), "no channel")
+        desk.refuses(json.dumps(command), "no active channel|no channel uuid")
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_a_channel_that_is_none(desk, name, uuid):
     ["", "{", "hangup", "[" * 100_000, '{"a":' * 100_000, "1" * 5000, "\ud800", "{'cmd': 'park'}"],
 )
 def test_what_is_not_json(desk, text):
-    """A command is JSON, and not too deep."""
-    desk.refuses(text, "is JSON")
+    """A command must be valid JSON, and not too deep."""
+    desk.refuses(text, "must be valid JSON")
 
 
 @pytest.mark.parametrize(
