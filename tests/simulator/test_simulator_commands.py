@@ -288,7 +288,9 @@ def test_a_channel_that_is_none(desk, name, uuid):
     """Each command needs a channel that is there."""
     line, _ = desk.talk()
     rest = {"target_uuid": line.uuid, "destination": "1002"}
-    desk.refuses(json.dumps({"cmd": name, "uuid": uuid, **rest}), "no active channel|no channel uuid")
+    desk.refuses(
+        json.dumps({"cmd": name, "uuid": uuid, **rest}), "no active channel|no channel uuid"
+    )
     desk.refuses(json.dumps({"cmd": name, **rest}), "has no channel uuid in uuid")
     if name == "eavesdrop":
         command = {"cmd": name, "uuid": line.uuid, "target_uuid": uuid}

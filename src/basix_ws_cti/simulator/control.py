@@ -105,7 +105,7 @@ class Control:
 
     @in_event_loop
     def hangup(self, uuid: str, cause: str | None = None, *, by_peer: bool = True) -> None:
-        """End a channel, and with it the call.
+        """End a channel, the channel bridged to it, and the phones that ring for it.
 
         :param cause: a FreeSWITCH hangup cause; ``None``: the usual one.
         :param by_peer: ``True``: the channel's own peer hangs up, cancels or refuses;

@@ -28,10 +28,13 @@ class Pacer:
     ``_origin`` plus the real time since ``_started``, times ``speed``. The difference between
     that and the PBX's clock is the lag. ``run()`` waits until the lag reaches the timeline's
     next step, and takes the step.
+
+    Attributes:
+        speed: speed of the PBX's time; 1 is real time.
     """
 
     def __init__(self, speed: float) -> None:
-        self._speed = speed
+        self.speed = speed
         self.reset()
 
     def reset(self) -> None:
@@ -57,7 +60,7 @@ class Pacer:
         """Return how far the PBX's clock is behind, in seconds of PBX time."""
         if self._started is None:
             return 0
-        passed = (time.monotonic() - self._started) * self._speed
+        passed = (time.monotonic() - self._started) * self.speed
         return max(0, passed - (self._pbx.now - self._origin) / SECOND)
 
     def run_now(self, action: Callable[[], R]) -> R:
@@ -89,7 +92,7 @@ class Pacer:
                 steps += 1
                 if steps % _STEPS_PER_SLICE == 0:
                     await asyncio.sleep(0)
-            timeout = None if wait is None else max(0, wait - self.lag()) / self._speed
+            timeout = None if wait is None else max(0, wait - self.lag()) / self.speed
             # Not wait_for(): before Python 3.12 it can lose a cancellation.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):

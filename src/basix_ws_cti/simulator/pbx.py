@@ -34,18 +34,19 @@ class Pbx(CallLegs):
     An operation on a call raises ``NotPossibleError`` if a channel has ended, or is not in
     the state that the operation needs.
 
-    Attributes:
-        seed: seed of all random decisions, as ``int``.
-        older: ``True`` for an older server, with the kinds ``queued_channel`` and
-            ``parked_channel`` instead of ``channel_waiting``, and without ``domain``.
-        now: the clock of the PBX, in microseconds since the epoch, as ``int``.
-        channels: active channels by uuid.
-        users: users by id.
-        groups: groups by id.
-        members: memberships by id.
-        terminals: phones by the id of their user.
-        ledger: log of the calls that ended, as ``Ledger``.
-        random: the seeded source of random decisions.
+    :param int seed: seed of all random decisions.
+    :param bool older: simulate an older server, with the kinds ``queued_channel`` and
+        ``parked_channel`` instead of ``channel_waiting``, and without ``domain``.
+    :param int now: the PBX's clock, in microseconds since the epoch; the code that drives the
+        PBX moves it.
+    :ivar channels: active channels by uuid.
+    :ivar users: users by id.
+    :ivar groups: groups by id.
+    :ivar members: memberships by id.
+    :ivar terminals: phones by the id of their user.
+    :ivar listeners: functions called with the kind, key, fields and event name of each change.
+    :ivar ledger: log of the calls that ended; iterates over ``Row``, the oldest first.
+    :ivar random: the seeded ``random.Random`` of all random decisions.
     """
 
     def remove_user(self, user: User) -> None:

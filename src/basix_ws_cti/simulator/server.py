@@ -177,6 +177,19 @@ class Simulator(Control):
         return self.pbx.now + round(self._pacer.lag() * SECOND)
 
     @property
+    def speed(self) -> float:
+        """Speed of the PBX's time; 1 is real time.
+
+        It counts from the first client on: a higher value makes the PBX catch up at once, and a
+        value near 0 stops its time.
+        """
+        return self._pacer.speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._pacer.speed = speed
+
+    @property
     def connections(self) -> tuple[Feed, ...]:
         """The current connections, as ``Feed``, the oldest first."""
         return tuple(self._client_handler.feeds)
@@ -187,7 +200,7 @@ class Simulator(Control):
     def inject(self, fault: Fault, *, after: float = 0, to: Feed | None = None) -> None:
         """Inject a fault.
 
-        :param fault: one of ``simulator.faults``.
+        :param basix_ws_cti.simulator.faults.Fault fault: the fault.
         :param after: delay in seconds.
         :param to: the connection; ``None``: all connections at that time.
         """
