@@ -177,7 +177,7 @@ class Company:
         self.edit(box, mwi=f"{new}/{saved}" if new or saved else "")
 
     def find_extension(self, extension: str) -> User | Group | None:
-        """Return the user or group with this extension; ``None``: there is none."""
+        """Return the user or group with this extension; ``None``: no match."""
         everybody: Iterable[User | Group] = (*self.users.values(), *self.groups.values())
         return next((one for one in everybody if one.main_extension == extension), None)
 

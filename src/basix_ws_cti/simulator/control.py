@@ -146,7 +146,7 @@ class Control:
 
     @in_event_loop
     def transfer(self, uuid: str, to: str) -> None:
-        """Transfer a channel blind to an extension or a number outside, whose phones then ring."""
+        """Make a blind transfer of a channel to an extension or a number outside."""
         self._transfer_to(self.pbx.channel(uuid), to)
 
     @in_event_loop

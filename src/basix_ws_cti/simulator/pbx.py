@@ -159,7 +159,7 @@ class Pbx(CallLegs):
         self.bridge(lead, leg)
 
     def transfer(self, lead: Channel, to: User | Group | Person) -> list[Channel]:
-        """Transfer a channel blind; return the legs that ring.
+        """Make a blind transfer of a channel; return the legs that ring.
 
         The leg bridged to it ends, and so do legs that ring on its behalf.
         """

@@ -177,7 +177,7 @@ def picked_up(pbx: Pbx) -> Scenario:
 
 
 def blind_transfer(pbx: Pbx) -> Scenario:
-    """A user transfers a call blind to a colleague."""
+    """A user makes a blind transfer to a colleague."""
     lead = yield from _talk(pbx)
     leg = pbx.transfer(lead, _available_user(pbx))[0]
     yield pbx.random.uniform(2, 8)
