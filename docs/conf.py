@@ -32,7 +32,7 @@ myst_heading_anchors = 3
 
 # Names in annotations that no page of ours documents.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections\.abc|datetime|ssl|tls|types|typing|websockets)\..*"),
+    (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets)\..*"),
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
     (r"py:.*", r"(.*\.)?(Frame|Message|R|T|datetime)"),
 ]

@@ -30,7 +30,7 @@ from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.simulator import Pbx, scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
-from basix_ws_cti.simulator.session_frames import opening
+from basix_ws_cti.simulator.session_frames import initial_frames
 from basix_ws_cti.simulator.timeline import Timeline
 
 HERE = Path(__file__).parent
@@ -48,7 +48,7 @@ class Staged:
         self.mirror = Mirror()
         self.state: ClientState = Synced()
         self.pbx = Pbx(seed)
-        scenarios.company(self.pbx, users)
+        scenarios.populate(self.pbx, users)
         self._tracker = CallTracker()
         self._parser, self._writer = MessageParser(), Writer()
         self.events: asyncio.Queue[CallEvent | Exception | None] = asyncio.Queue()
@@ -56,7 +56,7 @@ class Staged:
             kind: [self._writer.record(kind, one) for one in elements.values()]
             for kind, elements in self.pbx.snapshot().items()
         }
-        for frame in opening(self._writer, records):
+        for frame in initial_frames(self._writer, records):
             self._take(frame)
         self.pbx.listeners.append(
             lambda kind, _, picture, name: self._take(

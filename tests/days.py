@@ -26,7 +26,7 @@ def frames(seconds, *, seed=7, users=50, rate=9, heard=None, **options):
     ``heard`` is a set that takes what is told of people.
     """
     pbx = Pbx(seed)
-    scenarios.company(pbx, users)
+    scenarios.populate(pbx, users)
     writer = Writer(**options)
     heard = set() if heard is None else heard
     start, told = pbx.now, []

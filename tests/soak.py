@@ -43,7 +43,7 @@ from basix_ws_cti.client.subscriptions import Gap, Lagged
 from basix_ws_cti.exceptions import FeedError
 from basix_ws_cti.mirror.changes import Added, Removed
 from basix_ws_cti.simulator import Simulator
-from basix_ws_cti.simulator.faults import Say
+from basix_ws_cti.simulator.faults import SendFrame
 
 CLIENTS = 3  # of each simulator
 PAUSE = 0.12  # seconds between two faults of one client, in the middle
@@ -250,7 +250,9 @@ async def soak(seconds, seed):
             await asyncio.gather(*(one.come_to_the_truth() for one in watched))
             sizes.append(memory())
             for pbx in simulators:
-                pbx.inject(Say())  # nobody can read it; of those that are tampered with some can be
+                pbx.inject(
+                    SendFrame()
+                )  # nobody can read it; of those that are tampered with some can be
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     assert not tasks, f"left behind: {tasks}"
     gc.collect()

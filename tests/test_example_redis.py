@@ -24,9 +24,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from waiting import PATIENCE, wait_until
 
-from basix_ws_cti.simulator import Simulator
-from basix_ws_cti.simulator.pbx import NotPossibleError
-from basix_ws_cti.simulator.scenarios import STORIES
+from basix_ws_cti.simulator import NotPossibleError, Simulator
+from basix_ws_cti.simulator.scenarios import SCENARIOS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
@@ -155,7 +154,7 @@ def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start,
             )
             while len(observer.ids) < goal or due:
                 with contextlib.suppress(NotPossibleError):  # when nobody is free
-                    pbx.play(chance.choice(list(STORIES)))
+                    pbx.play(chance.choice(list(SCENARIOS)))
                 pbx.advance(chance.uniform(0, 5))
                 pbx.flood(200)
                 time.sleep(0.05)

@@ -77,7 +77,7 @@ def test_frames_are_sessions(basix_frames):
     assert {"ivr", "calling", "bridged", "park"} <= states
     assert basix_frames("parked", seed=3) == frames
     assert basix_frames("parked", seed=4) != frames
-    with pytest.raises(ValueError, match="there is no story 'nothing', but these: inbound_call"):
+    with pytest.raises(ValueError, match="unknown scenario 'nothing'; known are: inbound_call"):
         basix_frames("nothing")
 
 

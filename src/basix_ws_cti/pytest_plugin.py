@@ -1,6 +1,6 @@
-"""Fixtures for tests of what is built on the feed: a simulated PBX, and its frames.
+"""pytest fixtures for tests of code that uses the feed: a simulated PBX, and its frames.
 
-pytest loads this by itself. Nothing of the simulator is imported before a test asks.
+pytest loads this module as a plugin. The simulator is only imported when a test uses a fixture.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker ``basix_pbx``."""
     config.addinivalue_line(
-        "markers", "basix_pbx(**parameters): what the basix_pbx fixture's Simulator is made with"
+        "markers",
+        "basix_pbx(**parameters): parameters of the Simulator that the basix_pbx fixture starts",
     )
 
 
 @pytest.fixture
 def basix_pbx(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    """A running ``Simulator``, in a thread of its own: for asyncio and for plain tests.
+    """Yield a ``Simulator`` that runs in a separate thread, for asyncio and other tests.
 
-    Nothing happens in it but what the test lets happen (``calls=False``). The marker
-    ``basix_pbx`` gives it other parameters: ``@pytest.mark.basix_pbx(users=20, otp=26)``.
+    By default ``calls=False``: nothing happens but what the test calls for. The marker
+    ``basix_pbx`` gives other parameters: ``@pytest.mark.basix_pbx(users=20, otp=26)``.
     """
     from .simulator import Simulator  # noqa: PLC0415 - loads asyncio, websockets and bert
 
@@ -38,7 +39,7 @@ def basix_pbx(request: pytest.FixtureRequest) -> Iterator[Simulator]:
 
 @pytest.fixture
 def basix_frames() -> Callable[..., list[bytes]]:
-    """Sessions as bytes: ``basix_frames("parked", seed=3)``; see ``simulator.frames``."""
+    """Return ``simulator.frames``: ``basix_frames("parked", seed=3)`` is a list of frames."""
     from .simulator import frames  # noqa: PLC0415
 
     return frames

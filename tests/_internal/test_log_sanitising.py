@@ -22,7 +22,7 @@ from basix_ws_cti import Client, FeedError, ProtocolError, connect
 from basix_ws_cti._internal.log_sanitising import SanitisingLogger
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.simulator import Simulator
-from basix_ws_cti.simulator.server import ServerLogger
+from basix_ws_cti.simulator.feed_server import ServerLogger
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
 
@@ -216,9 +216,9 @@ async def test_what_a_client_says_to_the_simulator(said):
         while pbx.connections:
             await asyncio.sleep(0.01)
     lines = said()
-    assert any(line.startswith("a client connected as") for line in lines)
-    assert any("is one too many" in line for line in lines)
-    assert any(line.startswith("a command is ignored") for line in lines)
+    assert any(line.startswith("client connected: app_name") for line in lines)
+    assert any(line.startswith("connection limit reached") for line in lines)
+    assert any(line.startswith("command ignored") for line in lines)
     assert_fit(lines, heard=5)
 
 
@@ -305,10 +305,10 @@ KNOWN = [
     ("client/feed_loop.py", "a frame could not be read: %s"),
     ("transport/connection.py", "on_frame callback failed: %s"),
     ("parsing/parser.py", "unknown message %s: delivered as UnknownMessage"),
-    ("simulator/client_handler.py", "a client connected as %s"),
-    ("simulator/client_handler.py", "a client of %s is gone, after %d frames"),
-    ("simulator/client_handler.py", "a client of %s is one too many"),
-    ("simulator/client_handler.py", "a command is ignored: %s"),
+    ("simulator/client_handler.py", "client connected: app_name %s"),
+    ("simulator/client_handler.py", "client disconnected: app_name %s, %d frames sent"),
+    ("simulator/client_handler.py", "connection limit reached: app_name %s, client refused"),
+    ("simulator/client_handler.py", "command ignored: %s"),
     # Shows nothing of a peer's.
     ("client/callbacks.py", "a callback raised %s"),
     ("client/callbacks.py", "a cancelled callback does not end"),
@@ -317,6 +317,6 @@ KNOWN = [
         "slow callback: %s for %s blocked the client for %.1f s; make it async",
     ),
     ("client/feed_loop.py", "the client has a defect"),
-    ("simulator/http_api.py", "an API request was answered with %s"),
-    ("simulator/server.py", "the simulated PBX goes no further"),
+    ("simulator/http_api.py", "API request answered: status %s"),
+    ("simulator/server.py", "simulated PBX stopped: unexpected error"),
 ]

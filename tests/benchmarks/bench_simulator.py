@@ -17,8 +17,8 @@ from websockets.asyncio.client import connect
 from basix_ws_cti import feed_url
 from basix_ws_cti.simulator import Pbx, Simulator, faults
 from basix_ws_cti.simulator.frame_writer import Writer
-from basix_ws_cti.simulator.scenarios import CALLERS, company
-from basix_ws_cti.simulator.session_frames import opening
+from basix_ws_cti.simulator.scenarios import CALLERS, populate
+from basix_ws_cti.simulator.session_frames import initial_frames
 
 READY, DONE = b"ready\n", b"done\n"
 
@@ -55,7 +55,7 @@ def snapshot_frames(pbx: Pbx) -> list[bytes]:
         kind: [writer.record(kind, picture) for picture in elements.values()]
         for kind, elements in pbx.snapshot().items()
     }
-    return opening(writer, records)
+    return initial_frames(writer, records)
 
 
 async def send_all(clients: int, events: int) -> tuple[float, float]:
@@ -95,7 +95,7 @@ def main() -> None:
 
     start = time.process_time()
     pbx = Pbx()
-    company(pbx, 10_000)
+    populate(pbx, 10_000)
     for user in list(pbx.users.values())[:500]:
         line = pbx.receive(CALLERS[0], "0501234567")
         pbx.connect(pbx.call_user(line, user))

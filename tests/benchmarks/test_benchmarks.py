@@ -343,7 +343,7 @@ def test_no_two_days_are_the_same():
 def test_nothing_is_said_twice():
     """What is said again word by word is left out, and what is of another kind."""
     pbx = Pbx()
-    scenarios.company(pbx, 1)
+    scenarios.populate(pbx, 1)
     (user,) = pbx.users.values()
     seen, others = workload.watch(pbx), workload.watch(pbx, "channel")
     for label in ("one", "other", "one"):

@@ -16,7 +16,7 @@ from attrs import frozen
 from basix_ws_cti.simulator import Pbx, scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.model import Channel, Person
-from basix_ws_cti.simulator.session_frames import opening
+from basix_ws_cti.simulator.session_frames import initial_frames
 from basix_ws_cti.simulator.timeline import Timeline
 
 BENCH = Path(__file__).parent.parent / "data" / "bench.frames.gz"
@@ -80,7 +80,7 @@ def day(events: int, *, seed: int, kind: str | None = None, before: int = 1000) 
     ``before`` is how many happen before anybody looks.
     """
     pbx = Pbx(seed)
-    scenarios.company(pbx, 200)
+    scenarios.populate(pbx, 200)
     seen = watch(pbx, kind)
     timeline = Timeline(pbx)
     timeline.start(scenarios.day(pbx, timeline, 60.0))
@@ -117,7 +117,7 @@ def watch(pbx: Pbx, only: str | None = None) -> list[bytes]:
 def opening_of(pbx: Pbx, kinds: Iterable[str] = ()) -> list[bytes]:
     """What a connection begins with: the field_specs, then the initial_infos, of some or all."""
     writer, snapshot = Writer(), pbx.snapshot()
-    return opening(
+    return initial_frames(
         writer,
         {
             kind: [writer.record(kind, one) for one in snapshot[kind].values()]
@@ -139,7 +139,7 @@ def talk(pbx: Pbx, calls: int) -> list[Channel]:
 def company(users: int, calls: int = 0, kinds: Iterable[str] = ("user",)) -> list[bytes]:
     """The field_specs, then the initial_infos, of so many users, and calls of two channels."""
     pbx = Pbx()
-    scenarios.company(pbx, users)
+    scenarios.populate(pbx, users)
     talk(pbx, calls)
     return opening_of(pbx, kinds)
 
@@ -147,7 +147,7 @@ def company(users: int, calls: int = 0, kinds: Iterable[str] = ("user",)) -> lis
 def rush(channels: int) -> Session:
     """So many channels come, half of them to call the others; then they go."""
     pbx = Pbx()
-    scenarios.company(pbx, channels // 2)
+    scenarios.populate(pbx, channels // 2)
     start, seen = opening_of(pbx), watch(pbx)
     for line in talk(pbx, channels // 2):
         pbx.hang_up(line)
@@ -164,7 +164,7 @@ def sorts(count: int) -> dict[str, tuple[Session, int]]:
     specs = []
     for older in (False, True):
         writer, pbx = Writer(), Pbx(older=older)
-        scenarios.company(pbx, count * 2)
+        scenarios.populate(pbx, count * 2)
         group = next(iter(pbx.groups.values()))
         for line in talk(pbx, count)[:10]:  # there are few park slots
             pbx.park(line)

@@ -11,8 +11,8 @@ import attrs
 from basix_ws_cti import Mirror
 from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
 from basix_ws_cti.mirror.changes import Gap
-from basix_ws_cti.simulator import Row, scenarios
-from basix_ws_cti.simulator.pbx import DID, NotPossibleError, Pbx
+from basix_ws_cti.simulator import NotPossibleError, Pbx, Row, scenarios
+from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
@@ -51,7 +51,7 @@ def interfere(pbx, chance):  # noqa: C901, PLR0912 - what can be done, one after
             elif line is not None:  # the only one who was asked
                 pbx.hang_up(one, cause)
         case 6:
-            pbx.join_calls(one, other)
+            pbx.attended_transfer(one, other)
         case 7 if one.rings_for:
             leg = pbx.receive(user, f"pickup_uuid.{one.uuid}")
             pbx.set_state(leg, "system_operation", operation="pickup")
@@ -63,7 +63,7 @@ def interfere(pbx, chance):  # noqa: C901, PLR0912 - what can be done, one after
             if chance.random() < 0.7:
                 pbx.retrieve(leg, one)
         case 9:
-            pbx.give_up(one)
+            pbx.stop_ringing(one)
         case 10:
             partner = pbx.partner(one)
             if one.user is not None and partner is not None:
@@ -159,7 +159,7 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, peaceful=False):
     """
     chance = random.Random(seed)
     pbx = Pbx(seed)
-    scenarios.company(pbx, users)
+    scenarios.populate(pbx, users)
     timeline = Timeline(pbx)
     whole, partly = Watcher(pbx, reader), Watcher(pbx, reader)
     watchers = (whole, partly, Watcher(pbx, reader, next(iter(pbx.users))))

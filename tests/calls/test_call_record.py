@@ -12,7 +12,7 @@ from told import CALLERS, World
 from basix_ws_cti import UsageError
 from basix_ws_cti.calls import CallRecord
 from basix_ws_cti.calls.call_record import COLUMNS
-from basix_ws_cti.simulator.pbx import DID
+from basix_ws_cti.simulator.company import DID
 
 
 def test_the_columns_stay():

@@ -9,7 +9,8 @@ from told import CALLERS, World
 
 from basix_ws_cti import UsageError
 from basix_ws_cti.calls import QueueFigures, QueueStats, UserFigures, stats
-from basix_ws_cti.simulator.pbx import DID, SECOND
+from basix_ws_cti.simulator.company import DID
+from basix_ws_cti.simulator.model import SECOND
 
 NOTHING = QueueFigures(
     waiting=0,
@@ -96,7 +97,7 @@ def test_who_goes_elsewhere():
     """Who is sent from one queue to another was offered to both, and answered by one."""
     centre = CallCentre(service_level=12)
     other = centre.pbx.create_group("other")
-    centre.pbx.join(centre.users[4], other)
+    centre.pbx.add_member(centre.users[4], other)
     line = centre.enter()
     centre.wait(20)
     centre.pbx.transfer(line, other)

@@ -12,7 +12,7 @@ import functools
 
 import pytest
 from runs import columns
-from told import STORIES, Scribe, World, tidy
+from told import SCENARIOS, Scribe, World, tidy
 
 from basix_ws_cti.calls import CallRecord
 
@@ -92,7 +92,7 @@ SPECIFICATION = {
         """
         for side in ("caller", "callee")
     ],
-    "gave_up_ringing": [
+    "abandoned_ringing": [
         """
         0 starts: inbound from customer, ringing A
         0 rings at A
@@ -149,7 +149,7 @@ SPECIFICATION = {
           ivr 0-2, ringing sip:night@voice.example.com 2-3, ringing night@branch.example.com 3-4
         """
     ],
-    "too_long": [
+    "maximum_duration": [
         _TALK
         + """
         3 ends: answered by pbx, ALLOTTED_TIMEOUT
@@ -233,7 +233,7 @@ SPECIFICATION = {
           ringing A 0-1, talking A 1-5
         """
     ],
-    "office": [""],
+    "directory_changes": [""],
 }
 
 
@@ -245,7 +245,7 @@ def play(story, seed):
 
 def test_every_story_is_specified():
     """The specification has every story of the simulator."""
-    assert SPECIFICATION.keys() == STORIES.keys()
+    assert SPECIFICATION.keys() == SCENARIOS.keys()
 
 
 @pytest.mark.parametrize("story", SPECIFICATION)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from told import CALLERS, STORIES, Scribe, World, tidy
+from told import CALLERS, SCENARIOS, Scribe, World, tidy
 
 from basix_ws_cti import Channel, InitialInfo, Mirror
 from basix_ws_cti.calls import (
@@ -25,7 +25,7 @@ from basix_ws_cti.calls import (
 from basix_ws_cti.calls import tracker as module
 from basix_ws_cti.elements import OtherInfo
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
-from basix_ws_cti.simulator.pbx import DID
+from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.states import Bridged, Conference, Ivr, Park, Ringing, SystemOperation
 
 YAMADA = CALLERS[0]
@@ -171,7 +171,7 @@ def test_a_telephone_rings_again_for_somebody_unseen(remembered, monkeypatch):
     for _ in range(2):
         legs.append(world.pbx.call_user(line, world.users[0]))
         world.wait(5)
-        world.pbx.give_up(legs[-1])
+        world.pbx.stop_ringing(legs[-1])
     world.pbx.hang_up(line)
     first, second = world.ended
     assert first.id == line.uuid
@@ -193,7 +193,7 @@ def test_the_only_telephone_of_a_queue_refuses():
     world.pbx.refuse(leg)
     world.wait(20)
     for other in others:
-        world.pbx.give_up(other)
+        world.pbx.stop_ringing(other)
     world.pbx.hang_up(line, by_peer=False)
     assert told(world) == tidy("""
         0 starts: inbound from customer, queued group
@@ -229,7 +229,7 @@ def test_announced_transfer_by_who_called():
     world.wait(2)
     world.pbx.connect(asked)
     world.wait(4)
-    world.pbx.join_calls(customer, asked)
+    world.pbx.attended_transfer(customer, asked)
     world.wait(30)
     world.pbx.hang_up(asked)
     assert told(world) == tidy("""
@@ -497,7 +497,7 @@ def test_joining_takes_guests_along(late):
         world.tracker.apply([Changed("channel", world.mirror.channels[asked.uuid], None, True)])
     world.pbx.connect(asked)
     world.wait(4)
-    world.pbx.join_calls(line, asked)
+    world.pbx.attended_transfer(line, asked)
     assert call_of(world, guest).id == line.uuid
     world.wait(3)
     world.pbx.hang_up(line)
@@ -549,13 +549,13 @@ def _same(call):
 def moments(story, seed):
     """A story at each of its moments."""
     world = World(seed, users=40 if story == "hunt" else 5)
-    world.timeline.start(STORIES[story](world.pbx))
-    while world.timeline.pause is not None:
+    world.timeline.start(SCENARIOS[story](world.pbx))
+    while world.timeline.time_to_next is not None:
         world.timeline.step()
         yield world
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_joined_at_each_moment_in_any_order(story, seed):
     """Who comes late finds the calls that those find who were there, whatever comes first."""
@@ -576,7 +576,7 @@ def test_joined_at_each_moment_in_any_order(story, seed):
             }
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 def test_told_in_any_order(story):
     """So it is when the legs are told of one by one, and not in the order of their coming.
 
@@ -858,7 +858,7 @@ def test_memory_of_one_call_is_bounded(monkeypatch):
         world.wait(1)
     world.pbx.transfer(line, world.group)
     for leg in world.pbx.ringing_for(line):
-        world.pbx.give_up(leg)
+        world.pbx.stop_ringing(leg)
     assert len(world.tracker._index.find(line.uuid).legs.ended_in_phase) == 3
     world.pbx.hang_up(line)
     (call,) = world.ended

@@ -20,7 +20,7 @@ from basix_ws_cti.calls import (
 from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.pbx import Pbx
-from basix_ws_cti.simulator.scenarios import CALLERS, STORIES
+from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS
 from basix_ws_cti.simulator.timeline import Timeline
 
 
@@ -50,7 +50,7 @@ class World:
 
     def __init__(self, seed=1, users=5, user=None):
         self.pbx = Pbx(seed)
-        scenarios.company(self.pbx, users)
+        scenarios.populate(self.pbx, users)
         self.users = list(self.pbx.users.values())
         self.group = next(iter(self.pbx.groups.values()))
         self.shown = None if user is None else self.users[user].id
@@ -87,8 +87,8 @@ class World:
 
     def play(self, story):
         """A story from beginning to end; ``moments`` are when something happened."""
-        self.timeline.start(STORIES[story](self.pbx))
-        while self.timeline.pause is not None:
+        self.timeline.start(SCENARIOS[story](self.pbx))
+        while self.timeline.time_to_next is not None:
             self.timeline.step()
             if self.moments[-1] != self.pbx.now:
                 self.moments.append(self.pbx.now)

@@ -135,7 +135,7 @@ def test_bytes_of_one_frame_as_arguments():
 
 def test_a_whole_session_as_a_pipe():
     """A session through a pipe: every term reads as Python, and every message is told."""
-    every = [*session("office")]
+    every = [*session("directory_changes")]
     done = run("decode", stdin="\n".join(frame.hex() for frame in every))
     assert (done.returncode, done.stderr) == (0, "")
     blocks = done.stdout.split("\n\n")

@@ -323,7 +323,7 @@ def test_bad_frames_are_told():
     """A frame that can't be read is a line on stderr, and not the end."""
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
-        pbx.inject(faults.Say(b"\x83\x61"))
+        pbx.inject(faults.SendFrame(b"\x83\x61"))
         pbx.msg("the end")
         read_until(process, '"domain"')
         process.terminate()

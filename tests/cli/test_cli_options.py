@@ -232,7 +232,7 @@ def test_a_binary_token_file(tmp_path):
 def test_logs_without_the_token(level):
     """``--log-level debug`` says much, and not the token, in whatever form."""
     with Simulator(calls=False, token=TOKEN) as pbx:
-        pbx.inject(faults.DieInSnapshot(3))
+        pbx.inject(faults.DropDuringSnapshot(3))
         env = {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}
         done = run("listen", "--log-level", level, "--limit", "3", env=env)
     assert done.returncode == 0

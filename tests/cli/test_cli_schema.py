@@ -27,7 +27,7 @@ from basix_ws_cti.elements import (
 )
 from basix_ws_cti.parsing import record_decoder
 from basix_ws_cti.simulator import frames
-from basix_ws_cti.simulator.scenarios import STORIES
+from basix_ws_cti.simulator.scenarios import SCENARIOS
 from basix_ws_cti.states import Calling, OtherState, State
 from basix_ws_cti.terms import Regex
 
@@ -69,7 +69,7 @@ def test_the_command_prints_it():
 
 
 @pytest.mark.parametrize("older", [False, True])
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 def test_every_story(story, older):
     """All lines about every story are valid, of messages and of calls, and so is the picture."""
     told = frames(story, seed=3, older=older)
@@ -81,7 +81,7 @@ def test_every_story(story, older):
     events = [info for info in map(MessageParser().parse, told) if isinstance(info, InfoEvent)]
     initial = sum('"event":"initial"' in text for text in messages)
     assert len(messages) - initial == len(events) > 0
-    assert calls or story == "office"
+    assert calls or story == "directory_changes"
     assert len(document) == 1
     for text in messages + calls + document:
         VALIDATOR.validate(json.loads(text))

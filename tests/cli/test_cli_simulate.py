@@ -41,8 +41,8 @@ def test_it_serves_until_interrupted(sign):
     url = feed_url(server, domain="demo", token="simulated", app_name="me")
     with sync_connect(url, proxy=None) as websocket:
         assert isinstance(websocket.recv(PATIENCE), bytes)
-        assert "connected as 'me'" in process.stdout.readline()
-    assert "a client of 'me' is gone" in process.stdout.readline()
+        assert "connected: app_name 'me'" in process.stdout.readline()
+    assert "client disconnected: app_name 'me'" in process.stdout.readline()
     process.send_signal(sign)
     out, err = ended(process)
     assert (process.returncode, out, err) == (130, "", "")

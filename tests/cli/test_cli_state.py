@@ -142,7 +142,7 @@ def test_a_pbx_that_says_nothing():
 def test_a_snapshot_that_ends_early():
     """A connection that breaks before the picture is whole is one, too."""
     with Simulator(calls=False) as pbx:
-        pbx.inject(faults.DieInSnapshot(3))
+        pbx.inject(faults.DropDuringSnapshot(3))
         done = run("state", env=environment_of(pbx))
     assert (done.returncode, done.stdout) == (4, "")
 

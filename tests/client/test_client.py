@@ -1129,8 +1129,8 @@ async def test_an_answer_that_is_final(status):
             with pytest.raises(NotConnectedError):
                 await client.hangup("x")
         assert client.state == Stopped(caught.value)
-        assert len(pbx._reception.ambushes) == 1
-        assert pbx._reception.ambushes[0][1] == 8
+        assert len(pbx._client_handler.armed_faults) == 1
+        assert pbx._client_handler.armed_faults[0][1] == 8
 
 
 async def test_a_certificate_is_final():
@@ -1212,8 +1212,8 @@ async def end_of_the_line(pbx, ending):
         (faults.Silence(), ConnectionLost),
         ("close", ConnectionLost),
         ("nobody there", ConnectionLost),
-        (faults.Say(), ResyncRequired),
-        (faults.Say("text"), ResyncRequired),
+        (faults.SendFrame(), ResyncRequired),
+        (faults.SendFrame("text"), ResyncRequired),
         (faults.UnspecifiedKind(), ResyncRequired),
     ],
     ids=str,
@@ -1489,12 +1489,12 @@ def some_fault(chance):
             faults.Refuse(503, times=2),
             faults.Refuse(429, retry_after=0),
             faults.DelayHandshake(0.05),
-            faults.DieInSnapshot(chance.randint(0, 20)),
+            faults.DropDuringSnapshot(chance.randint(0, 20)),
             faults.EventFirst(),
-            faults.Say(),
+            faults.SendFrame(),
             faults.Truncate(),
             faults.Repeat(),
-            faults.Afterlife(),
+            faults.UpdateAfterRemoval(),
             faults.ChangeSpec(chance.choice(["channel", "user"])),
             faults.UnknownKind(),
             faults.UnspecifiedKind(),
@@ -1553,7 +1553,7 @@ async def one_schedule(seed):
         for _ in range(chance.randint(3, 8)):
             pbx.inject(some_fault(chance))
             await asyncio.sleep(chance.choice([0, 0.01, 0.1]))
-        pbx._reception.ambushes.clear()
+        pbx._client_handler.armed_faults.clear()
 
         def told():
             mirror = client.mirror
@@ -2003,7 +2003,9 @@ def resident():
 async def test_connect_and_kill(quiet_log, request, measure, most):
     """However often connections come and go, no task, descriptor or memory stays behind."""
     memory = request.getfixturevalue(measure)
-    deaths = itertools.cycle([faults.Drop(), faults.Reset(), faults.HalfClose(), faults.Say()])
+    deaths = itertools.cycle(
+        [faults.Drop(), faults.Reset(), faults.HalfClose(), faults.SendFrame()]
+    )
     cycles = 2000 if NIGHTLY else 200
 
     def descriptors():
@@ -2082,7 +2084,7 @@ async def test_no_secret_comes_out(caplog, name):
         client.on_state(shown.append)
         async with client:
             await client.synced(PATIENCE)
-            for fault in (faults.Drop(), faults.Say(), faults.Silence(), faults.Refuse(403)):
+            for fault in (faults.Drop(), faults.SendFrame(), faults.Silence(), faults.Refuse(403)):
                 shown.append(client)
                 pbx.inject(fault)
                 if isinstance(fault, faults.Refuse):

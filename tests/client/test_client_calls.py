@@ -331,7 +331,7 @@ async def follow(pbx, calls, trouble=None, **options):
                 trouble()
             await asyncio.sleep(0.05)
         pbx.speed = 1e-9  # its time stands still
-        pbx._reception.ambushes.clear()
+        pbx._client_handler.armed_faults.clear()
         await asyncio.sleep(1)  # a silence is found out
         await until(lambda: client.is_synced and is_true(client, pbx))
         rows = {row.id: row for row in pbx.ledger}  # what was due at that moment is in there too
@@ -363,8 +363,13 @@ async def test_a_day_with_faults(capsys):
     def trouble():
         what = [
             *(faults.Drop(), faults.Reset(), faults.HalfClose(), faults.Silence()),
-            *(faults.Split(40), faults.Coalesce(0.02), faults.Say(), faults.Truncate()),
-            *(faults.Repeat(), faults.Afterlife(), faults.DieInSnapshot(4), faults.EventFirst()),
+            *(faults.Split(40), faults.Coalesce(0.02), faults.SendFrame(), faults.Truncate()),
+            *(
+                faults.Repeat(),
+                faults.UpdateAfterRemoval(),
+                faults.DropDuringSnapshot(4),
+                faults.EventFirst(),
+            ),
         ]
         pbx.inject(chance.choice(what))
 

@@ -53,7 +53,7 @@ def run(coroutine):
         (faults.HalfClose(), ConnectionLost),
         (faults.Silence(), ConnectionLost),
         (faults.Restart(down_for=0.1), ConnectionLost),
-        (faults.Say(), ResyncRequired),
+        (faults.SendFrame(), ResyncRequired),
     ],
     ids=str,
 )

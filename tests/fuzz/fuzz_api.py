@@ -9,7 +9,7 @@ import json
 
 from offline import simulator
 
-from basix_ws_cti.simulator.http_api import _Handler
+from basix_ws_cti.simulator.http_api import RequestHandler
 
 MAX_LEN = 1024
 LOGIN = base64.b64encode(b"demo:simulated")
@@ -64,7 +64,7 @@ class Socket:
 
 def check(data):
     """Whatever is asked, the answer is well-formed HTTP, and that of the API itself is JSON."""
-    handler_class = type("Handler", (_Handler,), {"simulator": simulator(users=2)})
+    handler_class = type("Handler", (RequestHandler,), {"backend": simulator(users=2)})
     connection = Socket(data)
     handler = handler_class(connection, ("127.0.0.1", 1), None)
     sent = connection.sent.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")

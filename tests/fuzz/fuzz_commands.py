@@ -14,8 +14,8 @@ import random
 from follow import Picture, written
 from offline import run, simulator
 
-from basix_ws_cti.simulator.access_control import Wish
-from basix_ws_cti.simulator.session_frames import opening
+from basix_ws_cti.simulator.access_control import FeedRequest
+from basix_ws_cti.simulator.session_frames import initial_frames
 
 MAX_LEN = 256
 
@@ -23,7 +23,7 @@ MAX_LEN = 256
 def stage(*, lively):
     """A simulator in which a call goes on, another one rings, and a user listens in."""
     pbx = simulator(users=4)
-    pbx._lively = lively  # there are people, but none of a day's calls
+    pbx._simulate_users = lively  # there are people, but none of a day's calls
     pbx.answer(pbx.call("09011112222", to="1001"))
     pbx.call("0312341234", to="1002")
     pbx.originate("1003", "media_plug")
@@ -32,7 +32,7 @@ def stage(*, lively):
 
 WORLD = stage(lively=False)
 UUIDS = [uuid.encode() for uuid in WORLD.pbx.channels]
-FIRST_SIGHT = Picture(opening(WORLD.writer, written(WORLD.writer, WORLD.pbx)))
+FIRST_SIGHT = Picture(initial_frames(WORLD.writer, written(WORLD.writer, WORLD.pbx)))
 
 
 def seeds():
@@ -91,7 +91,7 @@ class Client:
     """Both ends of a connection: what the client says, and what it makes of what it hears."""
 
     user_id = last_event = None
-    wish = Wish("fuzz")
+    request = FeedRequest("fuzz")
 
     def __init__(self, data):
         self.client = self.says(data)
@@ -135,11 +135,11 @@ def check(data):
     """Whatever a client says, and however life goes on: nothing is raised, and it sees all."""
     pbx = stage(lively=bool(data[:1].isspace()))
     client = Client(data)
-    pbx._reception.feeds[client] = None
-    run(pbx._reception.listen_to(client))
+    pbx._client_handler.feeds[client] = None
+    run(pbx._client_handler.read_commands(client))
     assert client.sees() == pbx.pbx.snapshot()
     steps = 0
-    while pbx.timeline.pause is not None:
+    while pbx.timeline.time_to_next is not None:
         pbx.timeline.step()
         steps += 1
         assert steps < 1000

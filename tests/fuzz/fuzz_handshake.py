@@ -8,7 +8,7 @@ from offline import run, simulator
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from basix_ws_cti.simulator.access_control import Wish
+from basix_ws_cti.simulator.access_control import FeedRequest
 
 MAX_LEN = 1024
 LOGIN = base64.b64encode(b"demo:simulated").decode()
@@ -45,7 +45,7 @@ def request(target, authorization):
 class Client:
     """The server's end of a connection, as far as a handshake needs one."""
 
-    wish = username = None
+    feed_request = username = None
 
     def __init__(self, protocol):
         self.respond = protocol.reject
@@ -58,14 +58,14 @@ def check(data):
     for event in protocol.events_received():
         if isinstance(event, Request):
             client = Client(protocol)
-            response = run(PBX._reception.admit(client, event))
+            response = run(PBX._client_handler.process_request(client, event))
             if response is None:
-                assert isinstance(client.wish, Wish)
-                assert client.wish.app_name
+                assert isinstance(client.feed_request, FeedRequest)
+                assert client.feed_request.app_name
                 assert knows_the_token(event.headers["Authorization"])
             else:
                 assert response.status_code in STATUSES
-                assert client.wish is None
+                assert client.feed_request is None
 
 
 def knows_the_token(authorization):

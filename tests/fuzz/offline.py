@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
 from basix_ws_cti.simulator import Simulator
@@ -11,8 +10,7 @@ from basix_ws_cti.simulator import Simulator
 def simulator(*, users):
     """Its people do what they are told, by methods and by commands; of itself it does nothing."""
     pbx = Simulator(calls=False, users=users)
-    pbx._began, pbx._changed = None, asyncio.Event()
-    pbx._enter()
+    pbx._attach_pbx()
     pbx.loop, pbx.thread_id = object(), threading.get_ident()
     return pbx
 

@@ -444,7 +444,7 @@ def plain(mirror):
 def test_a_day_in_the_mirror(older):
     """After each of a day's steps, mirror, changes and the simulated PBX tell one story."""
     pbx, writer, parser = Pbx(11, older=older), Writer(), MessageParser()
-    scenarios.company(pbx, 30)
+    scenarios.populate(pbx, 30)
     mirror, told = Mirror(), {}
 
     def follow(changes):

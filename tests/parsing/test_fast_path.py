@@ -138,7 +138,7 @@ def test_the_benchmark_s_events():
         assert same(fast(read, frame), message)
 
 
-STORIES = ("inbound_call", "parked", "voicemail", "eavesdrop", "conference", "office")
+STORIES = ("inbound_call", "parked", "voicemail", "eavesdrop", "conference", "directory_changes")
 
 
 @pytest.mark.parametrize("base_url", [None, BASE_URL])

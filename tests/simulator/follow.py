@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, MessageParser, to_dict
 from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.frame_writer import Writer
-from basix_ws_cti.simulator.pbx import DID, Pbx
-from basix_ws_cti.simulator.session_frames import opening
+from basix_ws_cti.simulator.pbx import Pbx
+from basix_ws_cti.simulator.session_frames import initial_frames
 
 
 class Seen(NamedTuple):
@@ -65,7 +66,9 @@ class Follower(Picture):
     def __init__(self, pbx, *, specs_first=True, **options):
         self.pbx = pbx
         self.writer = Writer(**options)
-        super().__init__(opening(self.writer, written(self.writer, pbx), specs_first=specs_first))
+        super().__init__(
+            initial_frames(self.writer, written(self.writer, pbx), specs_first=specs_first)
+        )
         self.seen: list[Seen] = []
         pbx.listeners.append(self._hear)
 
@@ -104,7 +107,7 @@ class Office:
 
     def __init__(self, users=5, *, seed=1, older=False, **options):
         self.pbx = Pbx(seed, older=older)
-        scenarios.company(self.pbx, users)
+        scenarios.populate(self.pbx, users)
         self.users = list(self.pbx.users.values())
         self.group = next(iter(self.pbx.groups.values()))
         self.client = Follower(self.pbx, **options)

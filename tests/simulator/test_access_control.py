@@ -13,10 +13,10 @@ from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.access_control import (
     FEED_PATH,
     TICKET_NAME,
-    Keys,
+    AccessControl,
+    FeedRequest,
     RefusedError,
-    Wish,
-    read_target,
+    parse_target,
 )
 from basix_ws_cti.simulator.pbx import Pbx
 
@@ -35,7 +35,7 @@ class Clock:
 @pytest.fixture(scope="module")
 def pbx():
     pbx = Pbx()
-    scenarios.company(pbx, 12)
+    scenarios.populate(pbx, 12)
     return pbx
 
 
@@ -46,7 +46,7 @@ def clock():
 
 @pytest.fixture
 def keys(clock):
-    return Keys("demo", "canary-token", clock, ticket_lifetime=10)
+    return AccessControl("demo", "canary-token", clock, ticket_lifetime=10)
 
 
 def refusal(function, *args):
@@ -67,30 +67,33 @@ def refusal(function, *args):
 )
 def test_there_is_one_path(target, pbx):
     """Any other path than the feed's is not found."""
-    assert refusal(read_target, target, pbx) == (HTTPStatus.NOT_FOUND, "there is no feed here")
+    assert refusal(parse_target, target, pbx) == (
+        HTTPStatus.NOT_FOUND,
+        "no feed at this path: use /basix/api/ws_cti",
+    )
 
 
 @pytest.mark.parametrize("target", ["//[", "//[::1/x", "//\u2100/x", "http://[v1.x]x/"])
 def test_a_target_that_is_no_url(target, pbx, keys):
     """What can't be taken apart as a URL is refused, and no error of Python's."""
-    assert refusal(read_target, target, pbx)[0] in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}
-    assert refusal(keys.issue, target)[0] == HTTPStatus.BAD_REQUEST
+    assert refusal(parse_target, target, pbx)[0] in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}
+    assert refusal(keys.issue_ticket, target)[0] == HTTPStatus.BAD_REQUEST
 
 
 @pytest.mark.parametrize("query", ["", "?", "?app_name=", "?full_events=true", "?App_name=a"])
 def test_an_application_has_a_name(query, pbx):
     """Without an app_name the request makes no sense."""
-    assert refusal(read_target, FEED_PATH + query, pbx) == (
+    assert refusal(parse_target, FEED_PATH + query, pbx) == (
         HTTPStatus.BAD_REQUEST,
-        "app_name is missing",
+        "query parameter app_name is missing",
     )
 
 
 def test_without_a_filter_one_sees_all(pbx):
     """An app_name alone asks for the channels of everybody; it may hold any character."""
-    assert read_target(TARGET, pbx) == Wish("a", None, force=False)
-    assert read_target(f"{FEED_PATH}?app_name={quote('画面 &')}", pbx).app_name == "画面 &"
-    assert read_target(f"{FEED_PATH}?app_name=a&app_name=b", pbx).app_name == "b"
+    assert parse_target(TARGET, pbx) == FeedRequest("a", None, force=False)
+    assert parse_target(f"{FEED_PATH}?app_name={quote('画面 &')}", pbx).app_name == "画面 &"
+    assert parse_target(f"{FEED_PATH}?app_name=a&app_name=b", pbx).app_name == "b"
 
 
 @pytest.mark.parametrize("number", [0, 4, 11])
@@ -109,14 +112,14 @@ def test_each_filter_names_a_user(name, value, number, pbx):
     """Each of the six filters finds its user; one that fits nobody is a bad request."""
     user = list(pbx.users.values())[number]
     target = f"{TARGET}&{name}="
-    assert read_target(target + quote(value(user)), pbx) == Wish("a", user.id)
-    assert refusal(read_target, target + "nobody", pbx) == (
+    assert parse_target(target + quote(value(user)), pbx) == FeedRequest("a", user.id)
+    assert refusal(parse_target, target + "nobody", pbx) == (
         HTTPStatus.BAD_REQUEST,
         f"no user has this {name}",
     )
-    full = read_target(f"{target}nobody&full_events=true", pbx)
+    full = parse_target(f"{target}nobody&full_events=true", pbx)
     assert full.user_id is None
-    kept = read_target(f"{target}{quote(value(user))}&full_events=false", pbx)
+    kept = parse_target(f"{target}{quote(value(user))}&full_events=false", pbx)
     assert kept.user_id == user.id
 
 
@@ -124,13 +127,13 @@ def test_one_filter_counts(pbx):
     """Of several filters the first of the protocol's list counts, wherever it stands."""
     first, second = list(pbx.users.values())[:2]
     target = f"{TARGET}&user_email={second.email}&user_id={first.id}"
-    assert read_target(target, pbx).user_id == first.id
+    assert parse_target(target, pbx).user_id == first.id
 
 
 @pytest.mark.parametrize("name", ["user_id", "user_name", "user_email"])
 def test_a_filter_without_a_value(name, pbx):
     """A filter that is there and empty fits nobody: it is no wish for everybody's channels."""
-    assert refusal(read_target, f"{TARGET}&{name}=", pbx)[0] == HTTPStatus.BAD_REQUEST
+    assert refusal(parse_target, f"{TARGET}&{name}=", pbx)[0] == HTTPStatus.BAD_REQUEST
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,7 @@ def test_a_filter_without_a_value(name, pbx):
 )
 def test_force_has_two_names(query, force, pbx):
     """Either spelling makes room at the limit, if it says true."""
-    assert read_target(TARGET + query, pbx).force is force
+    assert parse_target(TARGET + query, pbx).force is force
 
 
 # Credentials
@@ -158,7 +161,7 @@ def test_force_has_two_names(query, force, pbx):
 def test_domain_and_token(keys, target):
     """Domain and token open everything, as often as they are shown; nothing else does."""
     for _ in range(2):
-        assert keys.open("demo", "canary-token", target)
+        assert keys.accepts("demo", "canary-token", target)
     for name, secret in (
         ("demo", "wrong"),
         ("other", "canary-token"),
@@ -168,22 +171,22 @@ def test_domain_and_token(keys, target):
         (TICKET_NAME, "canary-token"),
         ("canary-token", "demo"),
     ):
-        assert not keys.open(name, secret, target)
+        assert not keys.accepts(name, secret, target)
 
 
 def test_a_token_may_hold_any_character(clock):
     """A Japanese domain and token, with colons and slashes, are compared as they are."""
-    keys = Keys("会社", "ひみつ:/@é", clock)
-    assert keys.open("会社", "ひみつ:/@é")
-    assert not keys.open("会社", "ひみつ:/@e")
-    assert not keys.open("会", "ひみつ:/@é")
+    keys = AccessControl("会社", "ひみつ:/@é", clock)
+    assert keys.accepts("会社", "ひみつ:/@é")
+    assert not keys.accepts("会社", "ひみつ:/@e")
+    assert not keys.accepts("会", "ひみつ:/@é")
 
 
 def test_lone_surrogates_open_nothing(keys):
     """Text that no UTF-8 can hold is wrong, and no error."""
-    assert not keys.open("demo", "\udcff")
-    assert not keys.open("\ud800", "canary-token")
-    assert not keys.open(TICKET_NAME, "\udcff", TARGET)
+    assert not keys.accepts("demo", "\udcff")
+    assert not keys.accepts("\ud800", "canary-token")
+    assert not keys.accepts(TICKET_NAME, "\udcff", TARGET)
 
 
 BASIC = "Basic " + base64.b64encode(b"demo:canary-token").decode()
@@ -192,7 +195,7 @@ BASIC = "Basic " + base64.b64encode(b"demo:canary-token").decode()
 @pytest.mark.parametrize("header", [BASIC, BASIC.replace("Basic", "bASIC")])
 def test_one_header_lets_in(keys, header):
     """One Authorization header with domain and token opens, whatever the scheme's case."""
-    keys.admit([header])
+    keys.authenticate([header])
 
 
 @pytest.mark.parametrize(
@@ -214,77 +217,77 @@ def test_one_header_lets_in(keys, header):
 def test_other_headers_are_refused(keys, headers):
     """Several headers, and whatever is not Basic with the domain and its token, are a 401."""
     with pytest.raises(RefusedError, match="credentials") as caught:
-        keys.admit(headers)
+        keys.authenticate(headers)
     assert caught.value.status == 401
 
 
 def test_a_ticket_serves_once(keys):
     """A ticket opens the target it was made for, one time."""
-    ticket = keys.issue(TARGET)
-    assert keys.open(TICKET_NAME, ticket, TARGET)
-    assert not keys.open(TICKET_NAME, ticket, TARGET)
+    ticket = keys.issue_ticket(TARGET)
+    assert keys.accepts(TICKET_NAME, ticket, TARGET)
+    assert not keys.accepts(TICKET_NAME, ticket, TARGET)
 
 
 @pytest.mark.parametrize("target", ["/elsewhere", TARGET + "&force=true", FEED_PATH, ""])
 def test_a_ticket_is_for_its_own_target(keys, target):
     """A ticket shown elsewhere opens nothing, and is used up by that."""
-    ticket = keys.issue(TARGET)
-    assert not keys.open(TICKET_NAME, ticket, target)
-    assert not keys.open(TICKET_NAME, ticket, TARGET)
+    ticket = keys.issue_ticket(TARGET)
+    assert not keys.accepts(TICKET_NAME, ticket, target)
+    assert not keys.accepts(TICKET_NAME, ticket, TARGET)
 
 
 def test_a_ticket_is_for_a_target_alone(keys):
     """Where no ticket is for, one opens nothing, and stays good for its own target."""
-    ticket = keys.issue(TARGET)
-    assert not keys.open(TICKET_NAME, ticket)
-    assert not keys.open("demo", ticket, TARGET)
-    assert keys.open(TICKET_NAME, ticket, TARGET)
+    ticket = keys.issue_ticket(TARGET)
+    assert not keys.accepts(TICKET_NAME, ticket)
+    assert not keys.accepts("demo", ticket, TARGET)
+    assert keys.accepts(TICKET_NAME, ticket, TARGET)
 
 
 def test_a_ticket_dies(keys, clock):
     """A ticket is good until its lifetime is over."""
-    one, other, third = (keys.issue(TARGET) for _ in range(3))
+    one, other, third = (keys.issue_ticket(TARGET) for _ in range(3))
     clock.now += 9.99
-    assert keys.open(TICKET_NAME, one, TARGET)
+    assert keys.accepts(TICKET_NAME, one, TARGET)
     clock.now += 0.01
-    assert not keys.open(TICKET_NAME, other, TARGET)
+    assert not keys.accepts(TICKET_NAME, other, TARGET)
     clock.now += 100
-    assert not keys.open(TICKET_NAME, third, TARGET)
+    assert not keys.accepts(TICKET_NAME, third, TARGET)
 
 
 def test_dead_tickets_are_forgotten(keys, clock):
     """Tickets that nobody showed are thrown away when later ones are made."""
     for _ in range(50):
-        keys.issue(TARGET)
+        keys.issue_ticket(TARGET)
     assert len(keys._tickets) == 50
     clock.now += 5
-    fresh = keys.issue(TARGET)
+    fresh = keys.issue_ticket(TARGET)
     assert len(keys._tickets) == 51
     clock.now += 5
-    keys.issue(TARGET)
+    keys.issue_ticket(TARGET)
     assert len(keys._tickets) == 2
-    assert keys.open(TICKET_NAME, fresh, TARGET)
+    assert keys.accepts(TICKET_NAME, fresh, TARGET)
 
 
 @pytest.mark.parametrize("ticket", ["", "unknown", "canary-token", "ひみつ"])
 def test_an_unknown_ticket(keys, ticket):
     """A ticket that nobody made opens nothing, not even no target."""
-    assert not keys.open(TICKET_NAME, ticket, TARGET)
-    assert not keys.open(TICKET_NAME, ticket, "")
+    assert not keys.accepts(TICKET_NAME, ticket, TARGET)
+    assert not keys.accepts(TICKET_NAME, ticket, "")
 
 
 def test_a_ticket_of_a_clock_below_zero(clock):
     """A clock may count from anywhere: an unknown ticket opens nothing there either."""
     clock.now = -100.0
-    keys = Keys("demo", "t", clock)
-    assert keys.open(TICKET_NAME, keys.issue(TARGET), TARGET)
-    assert not keys.open(TICKET_NAME, "unknown", "")
+    keys = AccessControl("demo", "t", clock)
+    assert keys.accepts(TICKET_NAME, keys.issue_ticket(TARGET), TARGET)
+    assert not keys.accepts(TICKET_NAME, "unknown", "")
 
 
 @pytest.mark.parametrize("target", ["/elsewhere?app_name=a", "", "/basix/api/call_user"])
 def test_tickets_are_for_the_feed(keys, target):
     """There is no ticket for another path."""
-    status, reason = refusal(keys.issue, target)
+    status, reason = refusal(keys.issue_ticket, target)
     assert status == HTTPStatus.BAD_REQUEST
     assert FEED_PATH in reason
 
@@ -292,7 +295,7 @@ def test_tickets_are_for_the_feed(keys, target):
 @pytest.mark.parametrize("value", ["true", "false", "1"])
 def test_a_ticket_has_no_full_events(keys, value):
     """A ticket can't have full_events, whatever it says."""
-    status, reason = refusal(keys.issue, f"{TARGET}&full_events={value}")
+    status, reason = refusal(keys.issue_ticket, f"{TARGET}&full_events={value}")
     assert status == HTTPStatus.BAD_REQUEST
     assert "full_events" in reason
     assert keys._tickets == {}
@@ -300,7 +303,7 @@ def test_a_ticket_has_no_full_events(keys, value):
 
 def test_tickets_are_hard_to_guess(keys):
     """No two tickets are the same, and they are long."""
-    tickets = {keys.issue(TARGET) for _ in range(100)}
+    tickets = {keys.issue_ticket(TARGET) for _ in range(100)}
     assert len(tickets) == 100
     assert min(map(len, tickets)) >= 32
     assert all(quote(ticket, safe="") == ticket for ticket in tickets)
@@ -308,7 +311,7 @@ def test_tickets_are_hard_to_guess(keys):
 
 def test_repr_shows_no_secret(keys):
     """Neither the token nor a ticket stands in a repr."""
-    ticket = keys.issue(TARGET)
+    ticket = keys.issue_ticket(TARGET)
     assert "demo" in repr(keys)
     assert "canary" not in repr(keys)
     assert ticket not in repr(keys)

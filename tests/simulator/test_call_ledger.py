@@ -8,7 +8,8 @@ from follow import Office
 
 from basix_ws_cti.simulator import call_ledger, scenarios
 from basix_ws_cti.simulator.call_ledger import Ledger, Row
-from basix_ws_cti.simulator.pbx import DID, SECOND
+from basix_ws_cti.simulator.company import DID
+from basix_ws_cti.simulator.model import SECOND
 from basix_ws_cti.simulator.timeline import Timeline
 
 CUSTOMER = scenarios.CALLERS[0]
@@ -74,11 +75,11 @@ def test_a_row_whole():
     ("story", "expected"),
     {
         "abandoned": ("inbound", "abandoned", "queue", "caller", "NORMAL_CLEARING"),
-        "gave_up_ringing": ("inbound", "abandoned", "ringing", "caller", "ORIGINATOR_CANCEL"),
+        "abandoned_ringing": ("inbound", "abandoned", "ringing", "caller", "ORIGINATOR_CANCEL"),
         "after_hours": ("inbound", "abandoned", "ringing", "caller", "NORMAL_CLEARING"),
         "no_answer": ("inbound", "missed", None, "pbx", "NO_ANSWER"),
         "voicemail": ("inbound", "voicemail", None, "caller", "NORMAL_CLEARING"),
-        "too_long": ("inbound", "answered", None, "pbx", "ALLOTTED_TIMEOUT"),
+        "maximum_duration": ("inbound", "answered", None, "pbx", "ALLOTTED_TIMEOUT"),
         "busy": ("outbound", "busy", None, "callee", "USER_BUSY"),
         "rejected": ("outbound", "rejected", None, "callee", "CALL_REJECTED"),
         "unreachable": ("outbound", "failed", None, "callee", "NO_USER_RESPONSE"),
@@ -90,8 +91,8 @@ def test_how_stories_end(story, expected):
     """A story's row says which way the call went, how, and who ended it."""
     office = Office()
     timeline = Timeline(office.pbx)
-    timeline.start(scenarios.STORIES[story](office.pbx))
-    while timeline.pause is not None:
+    timeline.start(scenarios.SCENARIOS[story](office.pbx))
+    while timeline.time_to_next is not None:
         timeline.step()
     (row,) = rows(office)
     names = ("direction", "disposition", "abandoned_in", "ended_by", "cause")
@@ -125,7 +126,7 @@ def test_transfers():
     asked = pbx.call_user(asking, office.users[2])
     pbx.connect(asked)
     wait(office, 4)
-    pbx.join_calls(line, asked)
+    pbx.attended_transfer(line, asked)
     wait(office, 6)
     pbx.hang_up(asked)
     joined, row = rows(office)
@@ -174,13 +175,13 @@ def test_a_restart():
     other, _ = office.talk(1)
     office.pbx.park(other)
     wait(office, 5)
-    office.pbx.lose_channels()
+    office.pbx.drop_channels()
     first, second = rows(office)
     names = ("id", "disposition", "ended_by", "cause", "talking_us", "parked_us")
     assert shown(first, *names) == (line.uuid, "answered", None, None, 5 * SECOND, 0)
     assert shown(second, *names) == (other.uuid, "answered", None, None, 0, 5 * SECOND)
     line = office.call()
-    office.pbx.lose_channels()
+    office.pbx.drop_channels()
     assert shown(rows(office)[2], "id", "disposition") == (line.uuid, "unknown")
     assert not office.pbx.ledger._call_of
 

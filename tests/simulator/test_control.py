@@ -14,7 +14,7 @@ from websockets.sync.client import connect as sync_connect
 from basix_ws_cti import ConnectionLost, FieldSpec, MessageParser, Msg, SystemMsg, feed_url
 from basix_ws_cti.simulator import NotPossibleError, Pbx, Person, Simulator
 from basix_ws_cti.simulator.control import Control
-from basix_ws_cti.simulator.scenarios import CALLERS, STORIES, company
+from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS, populate
 
 LOGGER = "basix_ws_cti.simulator"
 
@@ -100,13 +100,13 @@ async def test_a_group_rings():
             u for u, c in picture.kinds["channel"].items() if c["state"]["name"] == "ringing"
         }
         assert len(ringing) == 5
-        with pytest.raises(NotPossibleError, match="no such telephone"):
+        with pytest.raises(NotPossibleError, match="no phone of"):
             pbx.answer(line, by="1900")
         leg = pbx.answer(line, by="1003")
         picture = await look()
         assert channel(picture, leg)["user_id"] == 10001003
         assert {last(picture, one) for one in ringing - {leg}} == {"send_cancel,LOSE_RACE"}
-        with pytest.raises(NotPossibleError, match="no such telephone"):
+        with pytest.raises(NotPossibleError, match="no phone of"):
             pbx.answer(line)
 
 
@@ -136,7 +136,7 @@ async def test_a_ringing_telephone_is_answered_or_not():
         pbx.call()
         (ringing,) = (u for u, c in pbx.snapshot()["channel"].items() if c["user_id"])
         assert pbx.answer(ringing) == ringing
-        with pytest.raises(NotPossibleError, match="no such telephone"):
+        with pytest.raises(NotPossibleError, match="no phone of"):
             pbx.answer(ringing)
 
 
@@ -154,7 +154,7 @@ async def test_park_and_retrieve():
         }
         assert picture.kinds["channel_waiting"].keys() == {line}
         assert last(picture, leg) == "recv_bye,NORMAL_CLEARING"
-        with pytest.raises(NotPossibleError, match="nobody stands on slot 902"):
+        with pytest.raises(NotPossibleError, match="no channel is parked on slot 902"):
             pbx.retrieve(902, by="1002")
         fetched = pbx.retrieve(901, by="1002")
         picture = await look()
@@ -162,7 +162,7 @@ async def test_park_and_retrieve():
         assert channel(picture, line)["other_uuid"] == fetched
         assert picture.kinds["channel_waiting"] == {}
         pbx.hangup(line)
-        with pytest.raises(NotPossibleError, match="there is no channel"):
+        with pytest.raises(NotPossibleError, match="no active channel"):
             pbx.park(line)
 
 
@@ -219,7 +219,7 @@ async def test_originate():
         for plug in plugs:
             assert channel(picture, plug)["called_number"] == "media_plug"
             assert channel(picture, plug)["answer_timestamp"]
-        with pytest.raises(NotPossibleError, match="there is no user 7"):
+        with pytest.raises(NotPossibleError, match="no user has the id 7"):
             pbx.call_user(7, "media_plug")
 
 
@@ -259,17 +259,17 @@ async def test_the_company_changes():
 @pytest.mark.parametrize(
     ("method", "arguments", "text"),
     [
-        ("answer", ("nobody",), "there is no channel 'nobody'"),
-        ("hangup", ("nobody",), "there is no channel"),
-        ("transfer", ("nobody", "1001"), "there is no channel"),
-        ("originate", ("1900",), "is a group's extension"),
-        ("originate", ("7",), "nobody has the extension '7'"),
-        ("set_presence", ("7", 1), "nobody has the extension"),
-        ("register", ("1900",), "is a group's extension"),
-        ("edit", ("7",), "nobody has the extension"),
-        ("add_user", ("x", "1001"), "is a user's extension"),
-        ("remove_user", ("1900",), "is a group's extension"),
-        ("play", ("a story",), "there is no story 'a story'"),
+        ("answer", ("nobody",), "no active channel has the uuid 'nobody'"),
+        ("hangup", ("nobody",), "no active channel"),
+        ("transfer", ("nobody", "1001"), "no active channel"),
+        ("originate", ("1900",), "is that of a group"),
+        ("originate", ("7",), "no user or group has the extension '7'"),
+        ("set_presence", ("7", 1), "no user or group has the extension"),
+        ("register", ("1900",), "is that of a group"),
+        ("edit", ("7",), "no user or group has the extension"),
+        ("add_user", ("x", "1001"), "is that of a user"),
+        ("remove_user", ("1900",), "is that of a group"),
+        ("play", ("a story",), "unknown scenario 'a story'"),
     ],
 )
 async def test_what_is_not_possible(method, arguments, text):
@@ -292,18 +292,18 @@ async def test_what_fails_changes_nothing():
 
 
 async def test_a_user_without_a_telephone():
-    """Who has no telephone can't register."""
+    """Who has no phone can't register."""
     own = Pbx()
     own.add_user("無電話", terminal=False)
     async with Simulator(pbx=own, calls=False) as pbx:
-        with pytest.raises(NotPossibleError, match="has no telephone"):
+        with pytest.raises(NotPossibleError, match="has no phone"):
             pbx.register("1001")
 
 
 async def test_a_field_that_is_none():
     """Editing a field that there is not is a ValueError."""
     async with Simulator(calls=False) as pbx:
-        with pytest.raises(ValueError, match="a user has no field shoe_size"):
+        with pytest.raises(ValueError, match="a user has no field 'shoe_size'"):
             pbx.edit("1001", shoe_size=43)
 
 
@@ -312,23 +312,23 @@ def test_outside_the_block():
     pbx = Simulator(calls=False)
     for _ in range(2):
         for act in (pbx.call, pbx.snapshot, pbx.restart, lambda: pbx.msg("x")):
-            with pytest.raises(RuntimeError, match="inside the simulator's with block only"):
+            with pytest.raises(RuntimeError, match="inside its with block"):
                 act()
         with pbx:
             pbx.call()
-            pbx.pbx.lose_channels()
+            pbx.pbx.drop_channels()
 
 
 def test_control_alone_is_a_promise():
     """Control says what can be done; who does it is Simulator's."""
     with pytest.raises(NotImplementedError):
-        Control().act(lambda: None)
+        Control().run_now(lambda: None)
 
 
 # -- stories and time -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 async def test_every_story(story):
     """Each story can be played by name, is told as it goes, and comes to its end."""
     async with watched(users=40) as (pbx, _, look):
@@ -341,7 +341,7 @@ async def test_every_story(story):
             told += len((await look()).events)
         pbx.advance(7 * 60 * 60)
         assert (await look()).kinds["channel"] == {}
-        assert pbx.timeline.pause is None
+        assert pbx.timeline.time_to_next is None
 
 
 async def test_a_story_of_ones_own():
@@ -448,14 +448,14 @@ async def test_restart_as_another():
         async with client(pbx) as cti:
             await seen(pbx, cti)
             other = Pbx(9, older=True)
-            company(other, 11)
+            populate(other, 11)
             pbx.restart(other, down_for=0.2)
             with pytest.raises(ConnectionLost):
                 while True:
                     await anext(cti)
         assert pbx.pbx is other
-        assert pbx._reception.tell not in old.listeners
-        await until(pbx._away.done)
+        assert pbx._client_handler.publish_change not in old.listeners
+        await until(pbx._restart_task.done)
         assert pbx.url == url
         async with client(pbx) as cti:
             now = other.now
@@ -473,7 +473,7 @@ async def test_a_restart_while_it_is_down():
     async with Simulator(calls=False) as pbx:
         pbx.restart(down_for=0.05)
         pbx.restart(down_for=0.1)
-        await until(pbx._away.done)
+        await until(pbx._restart_task.done)
         async with client(pbx) as cti:
             assert isinstance(await anext(cti), FieldSpec)
 
@@ -494,7 +494,7 @@ async def test_change_fields():
         await look()
         async with client(pbx, app_name="new") as other:
             assert (await seen(pbx, other)).kinds == pbx.snapshot()
-        with pytest.raises(ValueError, match="not the fields of user"):
+        with pytest.raises(ValueError, match="fields must be the fields of user"):
             pbx.change_fields("user", fields[1:])
 
 
@@ -724,10 +724,10 @@ async def test_nonsense_is_ignored(text, caplog):
         await look()
         await websocket.send(text if isinstance(text, bytes) else text.replace("LINE", line))
         await websocket.send('{"cmd":"sentinel"}')
-        await until(lambda: caplog.text.count("is ignored") == 2)
+        await until(lambda: caplog.text.count("command ignored") == 2)
         assert (await look()).events == []
         assert len(pbx.connections) == 2
-    lines = [one.getMessage() for one in caplog.records if "is ignored" in one.getMessage()]
+    lines = [one.getMessage() for one in caplog.records if "command ignored" in one.getMessage()]
     assert all(len(line) < 200 and line.isprintable() for line in lines)
     assert "canary" not in caplog.text
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
@@ -738,8 +738,8 @@ async def test_a_long_uuid_is_not_logged_in_full(caplog):
     caplog.set_level("INFO", logger=LOGGER)
     async with Simulator(calls=False) as pbx, client(pbx) as cti:
         await cti.send({"cmd": "hangup", "uuid": "x" * 100_000})
-        await until(lambda: "is ignored" in caplog.text)
-    (line,) = [one.getMessage() for one in caplog.records if "is ignored" in one.getMessage()]
+        await until(lambda: "command ignored" in caplog.text)
+    (line,) = [one.getMessage() for one in caplog.records if "command ignored" in one.getMessage()]
     assert len(line) < 500
 
 
@@ -758,7 +758,7 @@ async def test_half_a_character_is_ignored(command, caplog):
         pbx.answer(line)
         await websocket.send(command.replace("LINE", line).replace("PLUG", plug))
         await websocket.send('{"cmd":"sentinel"}')
-        await until(lambda: "is ignored: a command is an object" in caplog.text)
+        await until(lambda: "command ignored: a command must be a JSON object" in caplog.text)
         await look()
         assert len(pbx.connections) == 2
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
@@ -786,5 +786,5 @@ async def test_a_timeout_not_of_this_world(caplog):
             await websocket.send(f'{{"cmd":"park","uuid":"{line}","timeout":{timeout}}}')
             await until(lambda: leg not in pbx.snapshot()["channel"])  # noqa: B023
             assert channel(await look(), line)["state"]["name"] == "park"
-            assert pbx.timeline.pause is None
+            assert pbx.timeline.time_to_next is None
             pbx.hangup(line)

@@ -14,11 +14,12 @@ from follow import Office, Picture, written
 
 from basix_ws_cti import Msg, SystemMsg
 from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.model import FIELDS, Person
-from basix_ws_cti.simulator.pbx import DID, Pbx
-from basix_ws_cti.simulator.scenarios import CALLERS, STORIES
-from basix_ws_cti.simulator.session_frames import frames, opening
+from basix_ws_cti.simulator.pbx import Pbx
+from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS
+from basix_ws_cti.simulator.session_frames import frames, initial_frames
 
 ESCRIPT = Path(__file__).parents[1] / "erlang" / "terms.escript"
 needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")
@@ -276,7 +277,7 @@ def test_erlang_would_write_the_same_bytes(otp, tmp_path):
     script.write_text("#!/usr/bin/env escript\n" + REWRITE, encoding="ascii")
     sent = [
         frame
-        for number, story in enumerate(STORIES)
+        for number, story in enumerate(SCENARIOS)
         for frame in frames(story, otp=otp, older=number % 2 == 1)
     ]
     again = escript(script, 1 if otp == 25 else 2, frames=sent)
@@ -407,7 +408,7 @@ def agree(store, picture):
                     assert told[name]
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 @pytest.mark.parametrize("older", [False, True])
 def test_a_strict_reader_follows_a_session(story, older):
     """Who reads only what the reference reads follows a session of OTP 25 to its end."""
@@ -419,7 +420,7 @@ def test_a_strict_reader_follows_a_session(story, older):
     assert {97, 100, 107, 108, 109, 104} <= tags
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 def test_atoms_of_otp_26(story):
     """All atoms of OTP 26 have the tags 118 and 119; otherwise the session is the same."""
     newer, older = frames(story, otp=26), frames(story, otp=25)
@@ -479,7 +480,7 @@ def test_a_system_msg_too_long_for_an_atom(otp):
 @pytest.mark.parametrize("otp", [24, 27, "25", None])
 def test_there_are_two_releases(otp):
     """OTP is 25 or 26: the two whose atoms differ."""
-    with pytest.raises(ValueError, match="otp is 25"):
+    with pytest.raises(ValueError, match="otp must be 25"):
         Writer(otp=otp)
 
 
@@ -510,7 +511,7 @@ def test_fields_may_be_sent_in_another_order():
     writer, first = Writer(), Writer()
     writer.fields["channel"] = ("state", "uuid", "target")
     assert first.fields["channel"] == FIELDS["channel"]
-    picture = Picture(opening(writer, written(writer, office.pbx)))
+    picture = Picture(initial_frames(writer, written(writer, office.pbx)))
     assert picture.specs["channel"] == ("state", "uuid", "target")
     told = picture.kinds["channel"][line.uuid]
     whole = office.pbx.snapshot()["channel"][line.uuid]
@@ -540,7 +541,11 @@ def test_every_caller_comes_back(number):
     office.client.check()
     told = office.client.kinds["channel_waiting"][line.uuid]
     assert told["whoscall"] == CALLERS[number].whoscall
-    count = bool(CALLERS[number].id) + len(CALLERS[number].namesakes) + CALLERS[number].unlisted
+    count = (
+        bool(CALLERS[number].id)
+        + len(CALLERS[number].other_matches)
+        + CALLERS[number].unlisted_matches
+    )
     assert (told["end_user"] or {"count": 0})["count"] == count
     assert leg.uuid not in office.client.kinds["channel"]
 
@@ -552,7 +557,7 @@ def test_any_text_comes_back(text):
     """Texts are what they were, whatever they hold, in fields, in people and in origination."""
     office = Office()
     person = Person("03" + text, "7", text, text, text, text, whoscall=text or None)
-    many = Person("1", "8", text, namesakes=(person,), unlisted=1)
+    many = Person("1", "8", text, other_matches=(person,), unlisted_matches=1)
     for who in (person, many):
         line, _ = office.talk(0, who)
         office.pbx.hang_up(line)
@@ -575,8 +580,8 @@ def test_any_number_comes_back(value):
 def test_a_company_of_five_hundred():
     """A large company's opening is read whole."""
     pbx = Pbx()
-    scenarios.company(pbx, 500)
+    scenarios.populate(pbx, 500)
     writer = Writer()
-    picture = Picture(opening(writer, written(writer, pbx)))
+    picture = Picture(initial_frames(writer, written(writer, pbx)))
     assert picture.kinds == pbx.snapshot()
     assert len(picture.kinds["user"]) == 500

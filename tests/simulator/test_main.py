@@ -34,8 +34,8 @@ def test_the_command():
         url = feed_url(server, domain="demo", token="t", app_name="me")
         with sync_connect(url, proxy=None) as websocket:
             assert isinstance(websocket.recv(PATIENCE), bytes)
-            assert "connected as 'me'" in process.stdout.readline()
-        assert "a client of 'me' is gone" in process.stdout.readline()
+            assert "connected: app_name 'me'" in process.stdout.readline()
+        assert "client disconnected: app_name 'me'" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=PATIENCE)
     finally:

@@ -16,11 +16,11 @@ from basix_ws_cti.simulator.model import (
     Person,
     State,
     Terminal,
+    element_to_dict,
     end_user,
+    feed_kinds,
     other_info,
-    picture,
 )
-from basix_ws_cti.simulator.pbx import kinds
 
 CLASSES = {
     "channel": elements.Channel,
@@ -61,7 +61,7 @@ def test_fields_are_the_librarys(kind):
 
 def test_every_kind_is_announced_by_some_server():
     """Newer and older servers together have all kinds, the older ones the deprecated two."""
-    newer, older = kinds(older=False), kinds(older=True)
+    newer, older = feed_kinds(older=False), feed_kinds(older=True)
     assert {*newer, *older} == set(FIELDS)
     assert set(older) - set(newer) == {"queued_channel", "parked_channel"}
     assert set(newer) - set(older) == {"channel_waiting", "domain"}
@@ -70,7 +70,7 @@ def test_every_kind_is_announced_by_some_server():
 
 def test_a_picture_of_an_element_has_its_values():
     """Elements other than channels are told field by field, in the order of the wire."""
-    assert picture("domain", Domain(1, "demo", "デモ", 4)) == {
+    assert element_to_dict("domain", Domain(1, "demo", "デモ", 4)) == {
         "id": 1,
         "name": "demo",
         "label": "デモ",
@@ -84,14 +84,14 @@ def test_a_picture_of_an_element_has_its_values():
         ("terminal", Terminal(1, "term", 3)),
     ]
     for kind, element in pairs:
-        told = picture(kind, element)
+        told = element_to_dict(kind, element)
         assert tuple(told) == FIELDS[kind]
         assert told == {name: getattr(element, name) for name in FIELDS[kind]}
 
 
 def test_a_picture_of_a_channel_holds_what_is_there():
     """A bare channel has no user, no texts made of nothing, and a state without empty parts."""
-    told = picture("channel", channel(tags=(), origination=()))
+    told = element_to_dict("channel", channel(tags=(), origination=()))
     assert tuple(told) == FIELDS["channel"]
     assert told["state"] == {"ts": 2, "name": "ivr", "data": {"ivr_id": "main"}}
     there = {name for name, value in told.items() if value is not None}
@@ -111,7 +111,7 @@ def test_a_picture_of_a_channel_holds_what_is_there():
 def test_a_picture_of_a_users_channel():
     """A user's leg has their id; tags and origination are lists."""
     user = Office().users[2]
-    told = picture("channel", channel(user=user, tags=("a", "b"), origination=("x", "y")))
+    told = element_to_dict("channel", channel(user=user, tags=("a", "b"), origination=("x", "y")))
     assert told["user_id"] == user.id
     assert told["tags"] == ["a", "b"]
     assert told["origination"] == ["x", "y"]
@@ -121,10 +121,10 @@ def test_a_picture_of_a_users_channel():
 def test_a_picture_of_who_waits():
     """channel_waiting adds whoscall; the older kinds have four fields, one of them peer_number."""
     waits = channel(person=Person("05", whoscall="%7B%7D"))
-    assert picture("channel_waiting", waits)["whoscall"] == "%7B%7D"
-    assert picture("channel_waiting", channel(user=Office().users[0]))["whoscall"] is None
+    assert element_to_dict("channel_waiting", waits)["whoscall"] == "%7B%7D"
+    assert element_to_dict("channel_waiting", channel(user=Office().users[0]))["whoscall"] is None
     for kind in ("queued_channel", "parked_channel"):
-        told = picture(kind, waits)
+        told = element_to_dict(kind, waits)
         assert tuple(told) == ("uuid", "state", "peer_number", "end_user")
         assert told["peer_number"] == "03"
 
@@ -132,7 +132,7 @@ def test_a_picture_of_who_waits():
 def test_a_picture_stays_as_it_was():
     """A picture is a copy: what the channel does later does not change it."""
     leg = channel(tags=("a",))
-    told = picture("channel", leg)
+    told = element_to_dict("channel", leg)
     leg.state = State(3, "bridged")
     leg.tags = ("b",)
     leg.called_number = "9"
@@ -156,7 +156,9 @@ def test_end_user_counts_those_who_are_not_listed():
             "prefecture": "東京都",
         }
     ]
-    many = end_user(Person("1", "7", "A", namesakes=(Person("1", "8", "B"),), unlisted=3))
+    many = end_user(
+        Person("1", "7", "A", other_matches=(Person("1", "8", "B"),), unlisted_matches=3)
+    )
     assert many["count"] == 5
     assert [item["id"] for item in many["items"]] == ["7", "8"]
 

@@ -6,8 +6,10 @@ import pytest
 from follow import Follower, Office
 
 from basix_ws_cti import BasixError
-from basix_ws_cti.simulator.model import Person
-from basix_ws_cti.simulator.pbx import DID, SECOND, NotPossibleError, Pbx, kinds
+from basix_ws_cti.simulator.company import DID
+from basix_ws_cti.simulator.errors import NotPossibleError
+from basix_ws_cti.simulator.model import SECOND, Person, feed_kinds
+from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS
 
 YAMADA = CALLERS[0]
@@ -46,8 +48,8 @@ def refuses(office, match, operation, *args, **details):
 def test_a_new_pbx_has_its_domain_alone():
     """A newer PBX has a domain and nothing else; an older one has not even that."""
     newer, older = Pbx(), Pbx(older=True)
-    assert newer.kinds == kinds(older=False)
-    assert older.kinds == kinds(older=True)
+    assert newer.kinds == feed_kinds(older=False)
+    assert older.kinds == feed_kinds(older=True)
     assert [kind for kind, elements in newer.snapshot().items() if elements] == ["domain"]
     assert not any(older.snapshot().values())
     (domain,) = newer.snapshot()["domain"].values()
@@ -60,8 +62,8 @@ def test_hire_and_dismiss(office, pbx):
     assert office.client.kinds["user"][user.id]["label"] == "新人"
     phone = pbx.terminals[user.id]
     assert office.client.kinds["terminal"][phone.id]["assoc_user_id"] == user.id
-    member = pbx.join(user, office.group)
-    assert pbx.staff(office.group)[-1] is user
+    member = pbx.add_member(user, office.group)
+    assert pbx.members_of(office.group)[-1] is user
     line = office.call()
     leg = pbx.call_user(line, user)
     pbx.connect(leg)
@@ -69,7 +71,7 @@ def test_hire_and_dismiss(office, pbx):
     assert pbx.channels == {}
     for kind, key in (("user", user.id), ("terminal", phone.id), ("group_member", member.id)):
         assert key not in office.client.kinds[kind]
-    assert user not in pbx.staff(office.group)
+    assert user not in pbx.members_of(office.group)
     assert office.client.endings()[leg.uuid] == "send_bye,NORMAL_CLEARING"
 
 
@@ -77,13 +79,13 @@ def test_who_has_no_telephone(office, pbx):
     """A user without a telephone is never free, and can be dismissed, with calls that are joint."""
     user = pbx.add_user("内勤", terminal=False)
     assert user.id not in pbx.terminals
-    assert pbx.free([user]) == []
+    assert pbx.available([user]) == []
     asking = pbx.receive(user, user.main_extension)
     pbx.set_state(asking, "ivr", ivr_id="m")
     assert asking.address == ""
     leg = pbx.call_user(asking, user)
     assert asking.other_info["address"] == ""
-    assert pbx.legs_of(user) == [asking, leg]
+    assert pbx.channels_of(user) == [asking, leg]
     pbx.remove_user(user)
     assert pbx.channels == {}
 
@@ -97,18 +99,18 @@ def test_extensions_are_all_different():
     assert len(set(numbers)) == len(numbers)
     assert numbers[0] == "1001"
     for one in (everybody[0], everybody[850], everybody[-1]):
-        assert pbx.find(one.main_extension) is one
-    assert pbx.find("nobody's") is None
+        assert pbx.find_extension(one.main_extension) is one
+    assert pbx.find_extension("nobody's") is None
 
 
 def test_groups_come_and_go(office, pbx):
     """A group is founded, joined, left and dissolved, and clients hear of each."""
     ring, hunt = pbx.create_group("鳴"), pbx.create_group("順", hunt=True)
     assert (ring.type, hunt.type) == (0, 1)
-    first, second = (pbx.join(user, hunt) for user in office.users[:2])
-    pbx.leave(first)
-    assert pbx.staff(hunt) == [office.users[1]]
-    pbx.dissolve(hunt)
+    first, second = (pbx.add_member(user, hunt) for user in office.users[:2])
+    pbx.remove_member(first)
+    assert pbx.members_of(hunt) == [office.users[1]]
+    pbx.remove_group(hunt)
     assert second.id not in pbx.members
     told = [(one.kind, one.event_name) for one in office.client.seen]
     assert told == [
@@ -138,7 +140,7 @@ def test_edit_changes_fields_by_name(office, pbx):
         assert changes.items() <= office.client.kinds[kind][element.id].items()
         assert (office.client.seen[-1].kind, office.client.seen[-1].event_name) == (kind, "updated")
     told = office.told()
-    with pytest.raises(ValueError, match="a user has no field colour"):
+    with pytest.raises(ValueError, match="a user has no field 'colour'"):
         pbx.edit(user, presence=4, colour="red")
     assert office.told() == told
     assert user.presence == 3
@@ -150,7 +152,7 @@ def test_an_edit_is_of_somebody_who_is_there(office, pbx):
     member = next(one for one in pbx.members.values() if one.user_id == gone.id)
     phone = pbx.terminals[gone.id]
     group = pbx.create_group("臨時")
-    pbx.dissolve(group)
+    pbx.remove_group(group)
     pbx.remove_user(gone)
     for element, name in ((gone, "flags"), (member, "role"), (phone, "type"), (group, "flags")):
         refuses(office, ".", pbx.edit, element, **{name: 1})
@@ -161,11 +163,11 @@ def test_somebody_leaves_once(office, pbx):
     gone = office.users[0]
     member = next(one for one in pbx.members.values() if one.user_id == gone.id)
     group = pbx.create_group("臨時")
-    pbx.dissolve(group)
+    pbx.remove_group(group)
     pbx.remove_user(gone)
     refuses(office, ".", pbx.remove_user, gone)
-    refuses(office, ".", pbx.leave, member)
-    refuses(office, ".", pbx.dissolve, group)
+    refuses(office, ".", pbx.remove_member, member)
+    refuses(office, ".", pbx.remove_group, group)
 
 
 def test_who_is_free(office, pbx):
@@ -174,10 +176,10 @@ def test_who_is_free(office, pbx):
     office.talk(0)
     pbx.edit(pbx.terminals[two.id], registered=0)
     pbx.remove_user(three)
-    assert pbx.free(office.users) == [four, five]
+    assert pbx.available(office.users) == [four, five]
     office.ring(3)
-    assert pbx.free(office.users) == [five]
-    assert pbx.legs_of(one)[0].user is one
+    assert pbx.available(office.users) == [five]
+    assert pbx.channels_of(one)[0].user is one
 
 
 # Channels
@@ -259,7 +261,7 @@ def test_a_hunt_group_rings_the_first(office, pbx):
     line = office.call()
     assert pbx.call_group(line, group) == []
     for user in office.users[1:3]:
-        pbx.join(user, group)
+        pbx.add_member(user, group)
     other = office.call()
     (leg,) = pbx.call_group(other, group)
     assert leg.user is office.users[1]
@@ -290,7 +292,7 @@ def test_a_call_that_goes_straight_to_a_group(office, pbx):
 
 def test_a_member_rings_once(office, pbx):
     """Who is in a group twice has one telephone, which rings once for one call."""
-    pbx.join(office.users[0], office.group)
+    pbx.add_member(office.users[0], office.group)
     ringing = pbx.call_group(office.call(), office.group)
     assert [leg.user for leg in ringing] == office.users
 
@@ -383,8 +385,8 @@ def test_a_queue_outlives_a_telephone(office, pbx):
     ringing = pbx.call_group(line, office.group)
     pbx.refuse(ringing[0])
     pbx.refuse(ringing[1], "CALL_REJECTED")
-    pbx.give_up(ringing[2])
-    pbx.give_up(ringing[3], "ORIGINATOR_CANCEL")
+    pbx.stop_ringing(ringing[2])
+    pbx.stop_ringing(ringing[3], "ORIGINATOR_CANCEL")
     pbx.hang_up(ringing[4])
     endings = office.client.endings()
     assert [endings[leg.uuid] for leg in ringing] == [
@@ -400,8 +402,8 @@ def test_a_queue_outlives_a_telephone(office, pbx):
 def test_only_what_rings_can_be_refused(office, pbx):
     """Refusing and giving up are of telephones that ring."""
     line, leg = office.talk()
-    refuses(office, "not in the state ringing but bridged", pbx.refuse, leg)
-    refuses(office, "not in the state ringing but bridged", pbx.give_up, line)
+    refuses(office, "is in state bridged, not ringing", pbx.refuse, leg)
+    refuses(office, "is in state bridged, not ringing", pbx.stop_ringing, line)
 
 
 def test_what_is_gone_does_nothing(office, pbx):
@@ -412,7 +414,7 @@ def test_what_is_gone_does_nothing(office, pbx):
     pbx.hang_up(line)
     pbx.hang_up(ringing)
     user = office.users[3]
-    gone = "is gone|there is no channel|talks to no user|nobody's telephone|needs"
+    gone = "has ended|no active channel|talks to no user|no phone rings|needs"
     for operation, *args in (
         (pbx.hang_up, line),
         (pbx.set_state, line, "ivr"),
@@ -429,14 +431,14 @@ def test_what_is_gone_does_nothing(office, pbx):
         (pbx.retrieve, other, line),
         (pbx.pick_up, other, ringing_line),
         (pbx.transfer, line, user),
-        (pbx.join_calls, line, other),
-        (pbx.join_calls, other, line),
-        (pbx.confer, [line], "1"),
+        (pbx.attended_transfer, line, other),
+        (pbx.attended_transfer, other, line),
+        (pbx.start_conference, [line], "1"),
         (pbx.eavesdrop, line, other),
         (pbx.eavesdrop, other, line),
         (pbx.leave_message, line, user),
         (pbx.refuse, ringing),
-        (pbx.give_up, ringing),
+        (pbx.stop_ringing, ringing),
         (pbx.channel, line.uuid),
     ):
         refuses(office, gone, operation, *args)
@@ -482,7 +484,7 @@ def test_park_slots_are_the_users_own(office, pbx):
     pbx.hang_up(lines[1])
     assert pbx.park(line) == 905
     assert leg.uuid not in pbx.channels
-    assert pbx.parked() == [lines[0], *lines[2:], line]
+    assert pbx.parked_channels() == [lines[0], *lines[2:], line]
 
 
 @pytest.mark.parametrize(("park_group", "slot"), [(0, 901), (31, 994), (32, 901), (33, 904)])
@@ -511,7 +513,7 @@ def test_park_and_retrieve(office, pbx):
     assert pbx.partner(line) is fetching
     assert line.last_bridged_user_id == office.users[1].id
     assert office.client.kinds["channel_waiting"] == {}
-    refuses(office, "not in the state park but bridged", pbx.retrieve, fetching, line)
+    refuses(office, "is in state bridged, not park", pbx.retrieve, fetching, line)
 
 
 def test_only_a_user_can_park(office, pbx):
@@ -529,7 +531,7 @@ def test_pick_up(office, pbx):
     pbx.pick_up(leg, line)
     assert office.client.endings() == {ringing.uuid: "send_cancel,PICKED_OFF"}
     assert pbx.partner(leg) is line
-    refuses(office, "nobody's telephone rings", pbx.pick_up, leg, line)
+    refuses(office, "no phone rings for channel", pbx.pick_up, leg, line)
 
 
 def test_transfer_to_a_user_a_group_and_outside(office, pbx):
@@ -552,12 +554,12 @@ def test_transfer_to_a_user_a_group_and_outside(office, pbx):
 def test_join_calls(office, pbx):
     """An announced transfer ends both legs of the user in between, and joins the others."""
     line, leg = office.talk()
-    refuses(office, "two calls of one user", pbx.join_calls, line, leg)
-    refuses(office, "two calls of one user", pbx.join_calls, line, office.call())
+    refuses(office, "two calls of one user", pbx.attended_transfer, line, leg)
+    refuses(office, "two calls of one user", pbx.attended_transfer, line, office.call())
     asking = pbx.receive(office.users[0], "1002")
     asked = pbx.call_user(asking, office.users[1])
     pbx.connect(asked)
-    pbx.join_calls(line, asked)
+    pbx.attended_transfer(line, asked)
     assert pbx.partner(line) is asked
     assert pbx.partner(asked) is line
     assert line.last_bridged_user_id == office.users[1].id
@@ -569,14 +571,14 @@ def test_join_calls_is_of_one_user(office, pbx):
     """Two calls of different users, or a call with itself, can't be joined."""
     line, _ = office.talk(0)
     other, _ = office.talk(1)
-    refuses(office, "two calls of one user", pbx.join_calls, line, line)
-    refuses(office, "two calls of one user", pbx.join_calls, line, other)
+    refuses(office, "two calls of one user", pbx.attended_transfer, line, line)
+    refuses(office, "two calls of one user", pbx.attended_transfer, line, other)
 
 
 def test_conference(office, pbx):
     """Who is in a conference room is nobody's partner, and leaves alone."""
     line, leg = office.talk()
-    pbx.confer([line, leg], "8000")
+    pbx.start_conference([line, leg], "8000")
     told = office.client.kinds["channel"]
     assert {one["state"]["data"]["room_id"] for one in told.values()} == {"8000"}
     assert told[line.uuid]["other_uuid"] is told[leg.uuid]["other_info"] is None
@@ -592,25 +594,25 @@ def test_a_conference_with_who_is_gone(office, pbx):
     told = office.told()
     for missing in (gone, other):
         with pytest.raises(NotPossibleError):
-            pbx.confer([line, missing], "8000")
+            pbx.start_conference([line, missing], "8000")
     assert office.told() == told
 
 
 def test_nothing_rings_for_who_is_in_a_conference(office, pbx):
     """Telephones that ring for somebody fall silent when they go to a conference instead."""
     line, leg = office.ring()
-    pbx.confer([line], "8000")
+    pbx.start_conference([line], "8000")
     assert list(pbx.channels) == [line.uuid]
     assert office.client.endings() == {leg.uuid: "send_cancel,ORIGINATOR_CANCEL"}
 
 
-@pytest.mark.parametrize("operation", ["confer", "set_state", "eavesdrop"])
+@pytest.mark.parametrize("operation", ["start_conference", "set_state", "eavesdrop"])
 def test_who_does_something_else_waits_no_more(office, pbx, operation):
     """A parked channel that goes elsewhere is on its slot, and in channel_waiting, no longer."""
     line, _ = office.talk()
     pbx.park(line)
-    if operation == "confer":
-        pbx.confer([line], "8000")
+    if operation == "start_conference":
+        pbx.start_conference([line], "8000")
     elif operation == "set_state":
         pbx.set_state(line, "ivr", ivr_id="main_menu")
     else:
@@ -631,7 +633,7 @@ def test_eavesdrop(office, pbx):
     assert told["state"]["data"] == {"uuid": line.uuid, "eavesdrop_state": "whisper"}
     assert told["answer_timestamp"] == pbx.now
     _, ringing = office.ring(2)
-    needs = "a channel of its own"
+    needs = "cannot listen in"
     refuses(office, needs, pbx.eavesdrop, plug, plug)
     refuses(office, needs, pbx.eavesdrop, leg, plug)
     refuses(office, needs, pbx.eavesdrop, ringing, line)
@@ -679,7 +681,7 @@ def test_voicemail(office, pbx):
         line = office.call()
         pbx.call_group(line, office.group)
         for leg in pbx.ringing_for(line):
-            pbx.give_up(leg)
+            pbx.stop_ringing(leg)
         pbx.leave_message(line, box)
         told = office.client.kinds["channel"][line.uuid]
         assert told["state"]["data"] == {
@@ -699,8 +701,8 @@ def test_voicemail_counters(office, pbx):
     """A box counts new and saved messages, and says nothing when it is empty."""
     seen = []
     for new, saved in ((2, 3), (0, 1), (0, 0)):
-        pbx.count_messages(office.users[0], new, saved)
-        pbx.count_messages(office.group, new, saved)
+        pbx.set_message_counts(office.users[0], new, saved)
+        pbx.set_message_counts(office.group, new, saved)
         assert office.users[0].mwi == office.group.mwi
         seen.append(office.users[0].mwi)
     assert seen == ["2/3", "0/1", ""]
@@ -727,13 +729,13 @@ def test_a_restart_loses_all_channels(older):
     pbx.park(other)
     pbx.call_group(office.call(), office.group)
     told = office.told()
-    pbx.lose_channels()
+    pbx.drop_channels()
     assert office.told() == told
     assert pbx.channels == {}
     snapshot = pbx.snapshot()
     assert all(not elements for kind, elements in snapshot.items() if "channel" in kind)
     assert len(snapshot["user"]) == 5
-    refuses(office, "is gone|no channel", pbx.hang_up, leg)
+    refuses(office, "has ended|no active channel", pbx.hang_up, leg)
     assert line.hangup_timestamp == pbx.now
     later = Follower(pbx)
     office.call()

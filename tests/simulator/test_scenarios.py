@@ -10,10 +10,11 @@ import pytest
 from follow import Follower, Office
 
 from basix_ws_cti.simulator import scenarios
-from basix_ws_cti.simulator.commands import read_command
-from basix_ws_cti.simulator.model import Person
-from basix_ws_cti.simulator.pbx import SECOND, NotPossibleError, Pbx
-from basix_ws_cti.simulator.scenarios import STORIES
+from basix_ws_cti.simulator.commands import parse_command
+from basix_ws_cti.simulator.errors import NotPossibleError
+from basix_ws_cti.simulator.model import SECOND, Person
+from basix_ws_cti.simulator.pbx import Pbx
+from basix_ws_cti.simulator.scenarios import SCENARIOS
 from basix_ws_cti.simulator.timeline import Timeline
 
 STEPS = 10_000 * (20 if "BASIX_NIGHTLY" in os.environ else 1)
@@ -72,8 +73,8 @@ def play(story, seed, *, users=5, older=False, **form):
     """A company in which one story happened from beginning to end, and nothing else."""
     office = Office(users, seed=seed, older=older, **form)
     timeline = Timeline(office.pbx)
-    timeline.start(STORIES[story](office.pbx))
-    while timeline.pause is not None:
+    timeline.start(SCENARIOS[story](office.pbx))
+    while timeline.time_to_next is not None:
         timeline.step()
         office.client.check()
         check_partners(office.pbx)
@@ -145,7 +146,7 @@ def check_step(before, one):
         assert hangup == one.now >= (answer or offer)
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 @pytest.mark.parametrize("users", [5, 30])
 def test_each_story(story, users):
     """After each step the client's picture is the PBX's; in the end no channel is left."""
@@ -163,14 +164,14 @@ TALES = {
     "inbound_call": ({"ivr", "calling group", "ringing", "bridged"}, {"send_cancel,LOSE_RACE"}),
     "abandoned": ({"ivr", "calling group"}, {"recv_bye,NORMAL_CLEARING"}),
     "voicemail": ({"voicemail"}, {"send_cancel,NO_ANSWER", "recv_bye,NORMAL_CLEARING"}),
-    "gave_up_ringing": ({"calling user"}, {"recv_cancel,ORIGINATOR_CANCEL"}),
+    "abandoned_ringing": ({"calling user"}, {"recv_cancel,ORIGINATOR_CANCEL"}),
     "no_answer": ({"ringing"}, {"send_refuse,NO_ANSWER", "send_cancel,NO_ANSWER"}),
     "parked": ({"park", "system_operation"}, {"recv_bye,NORMAL_CLEARING"}),
     "picked_up": ({"system_operation", "bridged"}, {"send_cancel,PICKED_OFF"}),
     "blind_transfer": ({"calling user", "bridged"}, {"recv_bye,NORMAL_CLEARING"}),
     "attended_transfer": ({"calling user", "bridged"}, {"recv_bye,NORMAL_CLEARING"}),
     "after_hours": ({"xml_ivr", "calling_siptermination", "calling bridged_endpoint"}, set()),
-    "too_long": ({"bridged"}, {"send_bye,ALLOTTED_TIMEOUT"}),
+    "maximum_duration": ({"bridged"}, {"send_bye,ALLOTTED_TIMEOUT"}),
     "busy": ({"calling pstn"}, {"recv_refuse,USER_BUSY", "send_refuse,USER_BUSY"}),
     "rejected": ({"calling pstn"}, {"recv_refuse,CALL_REJECTED"}),
     "unreachable": ({"calling pstn"}, {"recv_refuse,NO_USER_RESPONSE"}),
@@ -227,7 +228,7 @@ def test_voicemail_is_counted_and_listened_to():
     office = Office(1)
     for story, mwi in (("voicemail", "1/0"), ("voicemail", "2/0"), ("checking_voicemail", "0/2")):
         timeline = Timeline(office.pbx)
-        timeline.start(STORIES[story](office.pbx))
+        timeline.start(SCENARIOS[story](office.pbx))
         timeline.advance(100)
         office.client.check()
         (user,) = office.client.kinds["user"].values()
@@ -236,7 +237,7 @@ def test_voicemail_is_counted_and_listened_to():
 
 def test_a_call_too_long_lasts_six_hours():
     """The longest call that the PBX allows is about six hours."""
-    for one in play("too_long", 1).client.seen:
+    for one in play("maximum_duration", 1).client.seen:
         values = one.values
         if one.event_name == "removed":
             length = values["hangup_timestamp"] - values["answer_timestamp"]
@@ -246,16 +247,16 @@ def test_a_call_too_long_lasts_six_hours():
 def test_a_company_has_groups_of_ten():
     """Everybody has their own name and telephone; every fourth group hunts, the others ring."""
     pbx = Pbx()
-    scenarios.company(pbx, 250)
+    scenarios.populate(pbx, 250)
     labels = [user.label for user in pbx.users.values()]
     assert len(set(labels)) == len(labels) == len(pbx.terminals) == 250
     assert labels[: len(scenarios.STAFF)] == list(scenarios.STAFF)
     groups = list(pbx.groups.values())
-    assert [len(pbx.staff(group)) for group in groups] == [10] * 25
+    assert [len(pbx.members_of(group)) for group in groups] == [10] * 25
     assert [group.type for group in groups[:8]] == [0, 0, 0, 1] * 2
     assert len({group.label for group in groups}) == 25
     empty = Pbx()
-    scenarios.company(empty, 0)
+    scenarios.populate(empty, 0)
     assert empty.users == empty.groups == {}
 
 
@@ -265,8 +266,8 @@ def test_nobody_is_free():
     office.talk(0)
     before = office.pbx.snapshot()
     for name in ("direct_call", "internal_call", "outbound_call", "checking_voicemail", "busy"):
-        with pytest.raises(NotPossibleError, match="nobody is free"):
-            next(STORIES[name](office.pbx))
+        with pytest.raises(NotPossibleError, match="no user is available"):
+            next(SCENARIOS[name](office.pbx))
     assert office.pbx.snapshot() == before
 
 
@@ -276,13 +277,13 @@ def test_nobody_answers_the_queue():
     _, leg = office.talk(0)
     for story in ("inbound_call", "parked"):
         timeline = Timeline(office.pbx)
-        timeline.start(STORIES[story](office.pbx))
+        timeline.start(SCENARIOS[story](office.pbx))
         timeline.advance(100)
-        assert timeline.pause is None
+        assert timeline.time_to_next is None
         assert len(office.pbx.channels) == 2
     timeline = Timeline(office.pbx)
-    timeline.start(STORIES["abandoned"](office.pbx))
-    timeline.start(STORIES["inbound_call"](office.pbx))
+    timeline.start(SCENARIOS["abandoned"](office.pbx))
+    timeline.start(SCENARIOS["inbound_call"](office.pbx))
     timeline.advance(6)
     office.pbx.hang_up(leg)
     timeline.advance(100)
@@ -299,7 +300,7 @@ def test_a_hunt_tries_one_after_another():
     for seed in range(30):
         office = Office(40, seed=seed)
         timeline = Timeline(office.pbx)
-        timeline.start(STORIES["hunt"](office.pbx))
+        timeline.start(SCENARIOS["hunt"](office.pbx))
         timeline.advance(200)
         endings = list(office.client.endings().values())
         rung = [
@@ -319,7 +320,7 @@ def test_a_conference_of_who_is_left():
     """Where the caller was parked meanwhile, the conference begins without the user."""
     office = Office()
     timeline = Timeline(office.pbx)
-    timeline.start(STORIES["conference"](office.pbx))
+    timeline.start(SCENARIOS["conference"](office.pbx))
     while not any(leg.state.name == "bridged" for leg in office.pbx.channels.values()):
         timeline.step()
     line = next(leg for leg in office.pbx.channels.values() if leg.user is None)
@@ -335,7 +336,7 @@ def test_an_attended_transfer_of_who_was_parked():
     """Where the caller was parked meanwhile, there is nobody to announce."""
     office = Office()
     timeline = Timeline(office.pbx)
-    timeline.start(STORIES["attended_transfer"](office.pbx))
+    timeline.start(SCENARIOS["attended_transfer"](office.pbx))
     while not any(leg.state.name == "bridged" for leg in office.pbx.channels.values()):
         timeline.step()
     line = next(leg for leg in office.pbx.channels.values() if leg.user is None)
@@ -349,7 +350,7 @@ def test_office_changes_everything_that_is_there():
     """Changes in the office come to all kinds, and leave no group, trainee or place behind."""
     told = set()
     for seed in range(40):
-        office = play("office", seed)
+        office = play("directory_changes", seed)
         told |= {(one.kind, one.event_name) for one in office.client.seen}
         assert len(office.pbx.users) == 5
         assert len(office.pbx.members) == 5
@@ -365,10 +366,10 @@ def test_office_of_somebody_without_a_telephone():
     """Who has no telephone can't unplug it: there is a trainee instead."""
     for seed in range(40):
         pbx = Pbx(seed)
-        pbx.join(pbx.add_user("x", terminal=False), pbx.create_group("g"))
+        pbx.add_member(pbx.add_user("x", terminal=False), pbx.create_group("g"))
         client = Follower(pbx)
         timeline = Timeline(pbx)
-        timeline.start(STORIES["office"](pbx))
+        timeline.start(SCENARIOS["directory_changes"](pbx))
         timeline.advance(1000)
         client.check()
         assert len(pbx.users) == 1
@@ -380,7 +381,7 @@ def test_office_of_who_was_dismissed(gone):
     for seed in range(40):
         office = Office(seed=seed)
         timeline = Timeline(office.pbx)
-        timeline.start(STORIES["office"](office.pbx))
+        timeline.start(SCENARIOS["directory_changes"](office.pbx))
         timeline.step()
         members = {one.id for one in office.pbx.members.values()}
         for user in office.users:
@@ -397,15 +398,15 @@ def test_office_of_who_left_the_group_already():
     for seed in range(40):
         office = Office(seed=seed)
         pbx, timeline = office.pbx, Timeline(office.pbx)
-        timeline.start(STORIES["office"](pbx))
+        timeline.start(SCENARIOS["directory_changes"](pbx))
         timeline.step()
         fresh = [one for one in list(pbx.members.values())[5:] if one.user_id in pbx.users]
         if fresh and len(pbx.groups) == 1:
             timeline.step()
-            pbx.leave(fresh[0])
+            pbx.remove_member(fresh[0])
             left += 1
             timeline.step()
-            assert timeline.pause is None
+            assert timeline.time_to_next is None
         office.client.check()
     assert left
 
@@ -415,7 +416,7 @@ def test_a_trainee_who_was_dismissed_already():
     for seed in range(40):
         office = Office(seed=seed)
         timeline = Timeline(office.pbx)
-        timeline.start(STORIES["office"](office.pbx))
+        timeline.start(SCENARIOS["directory_changes"](office.pbx))
         timeline.step()
         trainees = [user for user in office.pbx.users.values() if user not in office.users]
         for user in trainees:
@@ -449,7 +450,7 @@ class Day:
     def end(self):
         """No more begins, and what has begun comes to its end."""
         self.day.close()
-        while self.timeline.pause is not None:
+        while self.timeline.time_to_next is not None:
             self.timeline.step()
         self.client.check()
 
@@ -472,7 +473,7 @@ def test_a_long_day_has_everything():
 def test_a_day_does_not_wear_out():
     """A small company answers in the last hour as it did in the first."""
     pbx = Pbx(1)
-    scenarios.company(pbx, 5)
+    scenarios.populate(pbx, 5)
     timeline = Timeline(pbx)
     timeline.start(scenarios.day(pbx, timeline, 9))
     answered = []
@@ -488,7 +489,7 @@ def test_a_day_leaves_nobody_behind():
     """Who is told of as being there is there: users, groups, places and telephones."""
     for seed in range(3):
         pbx = Pbx(seed)
-        scenarios.company(pbx, 10)
+        scenarios.populate(pbx, 10)
         timeline = Timeline(pbx)
         timeline.start(scenarios.day(pbx, timeline, 20))
         for _ in range(6000):
@@ -535,7 +536,7 @@ def random_edit(chance, pbx):
         case 1:
             pbx.edit(group, queue=chance.randrange(2), type=chance.randrange(2))
         case 2:
-            pbx.join(pbx.add_user("新人", terminal=chance.random() < 0.8), group)
+            pbx.add_member(pbx.add_user("新人", terminal=chance.random() < 0.8), group)
         case 3 if len(users) > 25 and user.label == "新人":
             pbx.remove_user(user)
         case 4:
@@ -560,8 +561,10 @@ def test_a_random_walk(seed, older, form):
         timeline.step()
         if chance.random() < 0.2:
             try:
-                timeline.begin(
-                    read_command(pbx, random_command(chance, pbx), lively=chance.random() < 0.5)
+                timeline.start_now(
+                    parse_command(
+                        pbx, random_command(chance, pbx), simulate_users=chance.random() < 0.5
+                    )
                 )
                 outcomes["done"] += 1
             except NotPossibleError:
@@ -585,9 +588,9 @@ def test_commands_leave_nothing_behind(seed):
         day.timeline.step()
         before, told = day.pbx.snapshot()["channel"], day.office.told()
         lively = chance.random() < 0.5
-        scenario = read_command(day.pbx, random_command(chance, day.pbx), lively=lively)
+        scenario = parse_command(day.pbx, random_command(chance, day.pbx), simulate_users=lively)
         try:
-            day.timeline.begin(scenario)
+            day.timeline.start_now(scenario)
         except NotPossibleError:
             assert day.pbx.snapshot()["channel"] == before
             assert day.office.told() == told

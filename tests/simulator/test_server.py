@@ -34,7 +34,7 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.simulator import Pbx, RefusedError, Simulator, feed_connection
 from basix_ws_cti.simulator.certificates import make_contexts
-from basix_ws_cti.simulator.scenarios import company
+from basix_ws_cti.simulator.scenarios import populate
 
 LOGGER = "basix_ws_cti.simulator"
 
@@ -109,7 +109,7 @@ async def test_no_token_in_repr():
         assert re.fullmatch(r"<Simulator ws://127\.0\.0\.1:\d+>", repr(pbx))
         await seen(pbx, cti)
         assert re.fullmatch(r"<connection of 'me', \d+ frames sent>", repr(pbx.connections[0]))
-        assert "canary" not in f"{pbx._keys!r}"
+        assert "canary" not in f"{pbx._access!r}"
 
 
 # -- limits ---------------------------------------------------------------------------
@@ -258,7 +258,7 @@ async def test_a_ticket_expires():
 async def test_no_ticket_for_that():
     """There are tickets for the feed alone, and none with full_events."""
     async with Simulator(calls=False) as pbx:
-        with pytest.raises(RefusedError, match="alone"):
+        with pytest.raises(RefusedError, match="only valid for"):
             pbx.ticket("/elsewhere?app_name=a")
         with pytest.raises(RefusedError, match="full_events"):
             pbx.ticket(f"{FEED}?app_name=a&full_events=true")
@@ -327,7 +327,7 @@ async def test_full_events_overrides_a_filter():
 # -- what goes over the wire ----------------------------------------------------------
 
 
-async def opening(pbx: Simulator) -> tuple[list[bytes], list]:
+async def initial_frames(pbx: Simulator) -> tuple[list[bytes], list]:
     """The frames of a client's opening, and what they say."""
     async with bare(pbx) as websocket:
         frames = [await websocket.recv() for _ in range(2 * len(pbx.snapshot()))]
@@ -338,7 +338,7 @@ async def opening(pbx: Simulator) -> tuple[list[bytes], list]:
 async def test_specs_come_first():
     """By default all field_specs come before the first initial_info, in the order of kinds."""
     async with Simulator(calls=False) as pbx:
-        frames, messages = await opening(pbx)
+        frames, messages = await initial_frames(pbx)
     kinds = ["channel", "channel_waiting", "user", "group", "group_member", "terminal", "domain"]
     assert [type(message) for message in messages] == [FieldSpec] * 7 + [InitialInfo] * 7
     assert [message.element_name for message in messages] == kinds * 2
@@ -348,7 +348,7 @@ async def test_specs_come_first():
 async def test_each_spec_before_its_info():
     """With specs_first=False each field_spec comes just before the initial_info of its kind."""
     async with Simulator(calls=False, specs_first=False) as pbx:
-        _, messages = await opening(pbx)
+        _, messages = await initial_frames(pbx)
     assert [type(message) for message in messages] == [FieldSpec, InitialInfo] * 7
     for spec, info in zip(messages[::2], messages[1::2], strict=True):
         assert spec.element_name == info.element_name
@@ -368,7 +368,7 @@ async def test_encodings(options, inside):
     async with Simulator(calls=False, **options) as pbx, client(pbx) as cti:
         pbx.call(to="1900")
         assert (await seen(pbx, cti)).kinds == pbx.snapshot()
-        frames, _ = await opening(pbx)
+        frames, _ = await initial_frames(pbx)
     assert frames[0].startswith(inside)
 
 
@@ -399,13 +399,13 @@ async def test_an_older_server():
 async def test_a_pbx_of_ones_own():
     """A pbx that is given is the one that is served, as it is."""
     own = Pbx(7)
-    company(own, 12)
+    populate(own, 12)
     own.create_group("空")
     async with Simulator(pbx=own, calls=False) as pbx, client(pbx) as cti:
         assert pbx.pbx is own
         assert (await seen(pbx, cti)).kinds == own.snapshot()
         assert len(pbx.snapshot()["user"]) == 12
-    assert all(listener != pbx._reception.tell for listener in own.listeners)
+    assert all(listener != pbx._client_handler.publish_change for listener in own.listeners)
 
 
 async def test_users_and_seed():
@@ -547,11 +547,13 @@ async def test_clients_that_come_and_go():
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan")])
 def test_a_speed_or_rate_that_is_none(name, value):
     """A speed or rate at which time would stand still, or run away, is refused."""
-    with pytest.raises(ValueError, match=f"{name} is a positive number"):
+    with pytest.raises(ValueError, match=f"{name} must be a positive number"):
         Simulator(**{name: value})
 
 
-@pytest.mark.parametrize(("options", "text"), [({"users": 0}, "one user"), ({"otp": 24}, "otp is")])
+@pytest.mark.parametrize(
+    ("options", "text"), [({"users": 0}, "at least 1"), ({"otp": 24}, "otp must be")]
+)
 def test_options_out_of_range(options, text):
     """No users, or an OTP that is not known, are refused."""
     with pytest.raises(ValueError, match=text):
@@ -574,17 +576,17 @@ async def test_the_address_is_there_inside_the_block():
 async def test_running_once():
     """A simulator that runs can't be started again, in either form."""
     async with Simulator(calls=False) as pbx:
-        with pytest.raises(RuntimeError, match="running already"):
+        with pytest.raises(RuntimeError, match="already running"):
             await pbx.__aenter__()
-        with pytest.raises(RuntimeError, match="running already"), pbx:
+        with pytest.raises(RuntimeError, match="already running"), pbx:
             pass
         assert pbx.url
         async with client(pbx) as cti:
             await anext(cti)
     with Simulator(calls=False) as pbx:
-        with pytest.raises(RuntimeError, match="running already"):
+        with pytest.raises(RuntimeError, match="already running"):
             pbx.__enter__()
-        with pytest.raises(RuntimeError, match="running already"):
+        with pytest.raises(RuntimeError, match="already running"):
             await pbx.__aenter__()
         assert pbx.url
         async with client(pbx) as cti:
@@ -702,7 +704,7 @@ async def test_an_error_in_the_world_comes_out(threaded, caplog):
         pbx.play(broken())
         async with client(pbx) as cti:
             await anext(cti)
-            await until(lambda: "goes no further" in caplog.text)
+            await until(lambda: "simulated PBX stopped" in caplog.text)
             await seen(pbx, cti, Picture())
 
     with pytest.raises(LookupError, match="the world ended"):
@@ -712,7 +714,7 @@ async def test_an_error_in_the_world_comes_out(threaded, caplog):
         else:
             async with Simulator(calls=False) as pbx:
                 await watch(pbx)
-    record = next(one for one in caplog.records if "goes no further" in one.message)
+    record = next(one for one in caplog.records if "simulated PBX stopped" in one.message)
     assert record.levelno == logging.ERROR
     assert record.exc_info[0] is LookupError
 
@@ -734,7 +736,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody():
                     if number % 1000 == 0:
                         await asyncio.sleep(0)
                     pbx.set_presence("1001", number % 4)
-                    if idle.pipe.get_write_buffer_size() > 32768:
+                    if idle.transport.get_write_buffer_size() > 32768:
                         break
                 else:
                     raise AssertionError("the client reads after all")
@@ -783,9 +785,9 @@ async def test_who_comes_and_goes_is_logged(caplog):
             await anext(cti)
             async with client(pbx, app_name=name) as other:
                 await anext(other)
-        await until(lambda: caplog.text.count("is gone") == 2)
+        await until(lambda: caplog.text.count("client disconnected") == 2)
     lines = [record.getMessage() for record in caplog.records if record.name.startswith(LOGGER)]
-    assert [line[:12] for line in lines].count("a client con") == 1
-    assert sum("one too many" in line for line in lines) == 1
+    assert [line[:16] for line in lines].count("client connected") == 1
+    assert sum(line.startswith("connection limit reached") for line in lines) == 1
     assert all(line.isprintable() and line.isascii() and len(line) < 400 for line in lines)
     assert not any(found_in(line) for line in lines)

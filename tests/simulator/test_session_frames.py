@@ -14,9 +14,10 @@ from follow import Picture, written
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, MessageParser
 from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.frame_writer import Writer
-from basix_ws_cti.simulator.pbx import Pbx, kinds
-from basix_ws_cti.simulator.scenarios import STORIES
-from basix_ws_cti.simulator.session_frames import frames, opening
+from basix_ws_cti.simulator.model import feed_kinds
+from basix_ws_cti.simulator.pbx import Pbx
+from basix_ws_cti.simulator.scenarios import SCENARIOS
+from basix_ws_cti.simulator.session_frames import frames, initial_frames
 from basix_ws_cti.simulator.timeline import Timeline
 
 # A digest of every story, and of a long day.
@@ -24,14 +25,14 @@ DIGEST = """
 import hashlib, sys
 from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.pbx import Pbx
-from basix_ws_cti.simulator.sessions import frames
+from basix_ws_cti.simulator.session_frames import frames
 from basix_ws_cti.simulator.timeline import Timeline
-from basix_ws_cti.simulator.wire import Writer
+from basix_ws_cti.simulator.frame_writer import Writer
 
 
 def digest(seed):
     made = hashlib.sha256()
-    for story in scenarios.STORIES:
+    for story in scenarios.SCENARIOS:
         for frame in frames(story, seed=seed, users=12, otp=26):
             made.update(frame)
     pbx, writer = Pbx(seed), Writer(compressed=True)
@@ -40,7 +41,7 @@ def digest(seed):
             writer.info_event(kind, writer.record(kind, told), name)
         )
     )
-    scenarios.company(pbx, 40)
+    scenarios.populate(pbx, 40)
     timeline = Timeline(pbx)
     timeline.start(scenarios.day(pbx, timeline, 20))
     for _ in range(300):
@@ -74,7 +75,7 @@ def test_the_same_seed_gives_the_same_bytes(hash_seed):
 def test_another_seed_gives_other_bytes():
     """Another seed makes another day of every story, in other words on the wire."""
     assert digest(7) != digest(8)
-    for story in set(STORIES) - {"office"}:
+    for story in set(SCENARIOS) - {"directory_changes"}:
         assert (
             len({hashlib.sha256(b"".join(frames(story, seed=n))).digest() for n in range(4)}) == 4
         )
@@ -84,28 +85,28 @@ def test_a_session_reads_from_beginning_to_end():
     """In each form a session is read to the end, and all forms say the same."""
     pictures = {}
     for otp, compressed, older, story in product(
-        (25, 26), (False, True), (False, True), ("inbound_call", "office", "eavesdrop")
+        (25, 26), (False, True), (False, True), ("inbound_call", "directory_changes", "eavesdrop")
     ):
         session = frames(story, seed=2, otp=otp, compressed=compressed, older=older)
         picture = Picture(session)
         assert picture.kinds["channel"] == {}
-        assert tuple(picture.kinds) == tuple(picture.specs) == kinds(older=older)
+        assert tuple(picture.kinds) == tuple(picture.specs) == feed_kinds(older=older)
         same = pictures.setdefault((older, story), picture.kinds)
         assert same == picture.kinds
         assert len(picture.kinds["user"]) == 5
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", SCENARIOS)
 def test_a_session_is_an_opening_and_a_story(story):
     """First comes everything that there is, as of before the story, and then its events."""
     session = frames(story, seed=5, users=12)
     pbx, writer = Pbx(5), Writer()
-    scenarios.company(pbx, 12)
-    start = opening(writer, written(writer, pbx))
+    scenarios.populate(pbx, 12)
+    start = initial_frames(writer, written(writer, pbx))
     assert session[: len(start)] == start
     timeline = Timeline(pbx)
-    timeline.start(STORIES[story](pbx))
-    while timeline.pause is not None:
+    timeline.start(SCENARIOS[story](pbx))
+    while timeline.time_to_next is not None:
         timeline.step()
     assert len(session) > len(start)
     picture = Picture(session)
@@ -118,7 +119,7 @@ def test_a_session_is_an_opening_and_a_story(story):
 @pytest.mark.parametrize("story", ["", "Inbound_call", "day", "company"])
 def test_a_story_that_nobody_knows(story):
     """Another name is a ValueError, which says what names there are."""
-    with pytest.raises(ValueError, match="there is no story") as caught:
+    with pytest.raises(ValueError, match="unknown scenario") as caught:
         frames(story)
     assert "attended_transfer" in str(caught.value)
 
@@ -133,12 +134,12 @@ def test_the_default_is_an_inbound_call():
 def test_an_opening_in_either_order(specs_first, older):
     """All field_specs come first, or each right before the elements of its kind."""
     pbx, writer = Pbx(older=older), Writer()
-    scenarios.company(pbx, 3)
-    made = opening(writer, written(writer, pbx), specs_first=specs_first)
+    scenarios.populate(pbx, 3)
+    made = initial_frames(writer, written(writer, pbx), specs_first=specs_first)
     parser = MessageParser()
     messages = [parser.parse(frame) for frame in made]
     sorts = [type(message) for message in messages]
-    names = kinds(older=older)
+    names = feed_kinds(older=older)
     told = [message.element_name for message in messages]
     if specs_first:
         assert sorts == [FieldSpec] * len(names) + [InitialInfo] * len(names)
@@ -154,5 +155,7 @@ def test_the_opening_comes_in_two_orders_by_default_the_first():
     """Who says nothing gets all field_specs first."""
     pbx, writer = Pbx(), Writer()
     records = written(writer, pbx)
-    assert opening(writer, records) == opening(writer, records, specs_first=True)
-    assert sorted(opening(writer, records)) == sorted(opening(writer, records, specs_first=False))
+    assert initial_frames(writer, records) == initial_frames(writer, records, specs_first=True)
+    assert sorted(initial_frames(writer, records)) == sorted(
+        initial_frames(writer, records, specs_first=False)
+    )

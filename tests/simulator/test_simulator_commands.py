@@ -9,8 +9,8 @@ from follow import Office
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from basix_ws_cti.simulator.commands import read_command
-from basix_ws_cti.simulator.pbx import NotPossibleError
+from basix_ws_cti.simulator.commands import parse_command
+from basix_ws_cti.simulator.errors import NotPossibleError
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
@@ -18,25 +18,25 @@ from basix_ws_cti.simulator.timeline import Timeline
 class Desk(Office):
     """A company to which commands are given."""
 
-    def __init__(self, *, lively=False, **options):
+    def __init__(self, *, simulate_users=False, **options):
         super().__init__(**options)
         self.timeline = Timeline(self.pbx)
-        self.lively = lively
+        self.simulate_users = simulate_users
 
     def give(self, **command):
         """Give a command, as a client's text frame."""
         self.give_text(json.dumps(command))
 
     def give_text(self, text):
-        self.timeline.begin(read_command(self.pbx, text, lively=self.lively))
+        self.timeline.start_now(parse_command(self.pbx, text, simulate_users=self.simulate_users))
 
     def refuses(self, text, match=None):
         """A command is not possible, and changes nothing."""
-        before, told, pause = self.pbx.snapshot(), self.told(), self.timeline.pause
+        before, told, pause = self.pbx.snapshot(), self.told(), self.timeline.time_to_next
         with pytest.raises(NotPossibleError, match=match):
             self.give_text(text)
         assert self.pbx.snapshot() == before
-        assert (self.told(), self.timeline.pause) == (told, pause)
+        assert (self.told(), self.timeline.time_to_next) == (told, pause)
 
     def state(self, channel):
         return self.client.kinds["channel"][channel.uuid]["state"]
@@ -51,7 +51,7 @@ def desk():
 
 @pytest.fixture
 def lively():
-    desk = Desk(lively=True)
+    desk = Desk(simulate_users=True)
     yield desk
     desk.client.check()
 
@@ -69,7 +69,7 @@ def test_hangup_ends_a_call(desk):
         leg.uuid: "send_bye,NORMAL_CLEARING",
     }
     assert other.uuid in desk.pbx.channels
-    assert desk.timeline.pause is None
+    assert desk.timeline.time_to_next is None
 
 
 def test_hangup_of_a_telephone_that_rings(desk):
@@ -94,7 +94,7 @@ def test_park_parks_the_caller(desk, own):
     assert desk.state(line)["data"]["parker_id"] == desk.users[2].id
     assert desk.client.endings() == {leg.uuid: "recv_bye,NORMAL_CLEARING"}
     assert list(desk.client.kinds["channel_waiting"]) == [line.uuid]
-    assert desk.timeline.pause is None
+    assert desk.timeline.time_to_next is None
 
 
 def test_park_between_colleagues(desk):
@@ -118,7 +118,7 @@ def test_park_comes_back(desk):
     (ringing,) = desk.pbx.ringing_for(line)
     assert ringing.user is desk.users[2]
     assert desk.client.kinds["channel_waiting"] == {}
-    assert desk.timeline.pause is None
+    assert desk.timeline.time_to_next is None
 
 
 def test_park_comes_back_to_people(lively):
@@ -150,7 +150,7 @@ def test_park_that_is_fetched_does_not_come_back(desk):
     told = desk.told()
     desk.timeline.advance(30)
     assert desk.told() == told
-    assert desk.timeline.pause is None
+    assert desk.timeline.time_to_next is None
 
 
 def test_park_by_who_is_gone(desk):
@@ -169,7 +169,7 @@ def test_park_for_ever(desk, timeout):
     line, _ = desk.talk()
     desk.give_text(f'{{"cmd": "park", "uuid": "{line.uuid}", "timeout": {timeout}}}')
     assert desk.state(line)["name"] == "park"
-    assert desk.timeline.pause is None
+    assert desk.timeline.time_to_next is None
 
 
 def test_park_of_who_talks_to_nobody(desk):
@@ -197,7 +197,7 @@ def test_transfer_to_each_sort_of_destination(desk):
         desk.give(cmd="transfer", uuid=line.uuid, user_name="whoever", **wish)
         assert state.items() <= desk.state(line)["data"].items()
         assert leg.uuid not in desk.pbx.channels
-        assert desk.timeline.pause is None
+        assert desk.timeline.time_to_next is None
         desk.pbx.hang_up(line)
 
 
@@ -219,7 +219,7 @@ def test_transfer_to_where_nobody_is(lively):
     lively.give(cmd="transfer", uuid=line.uuid, destination="1900")
     assert list(lively.client.kinds["channel_waiting"]) == [line.uuid]
     lively.timeline.advance(100)
-    assert lively.timeline.pause is None
+    assert lively.timeline.time_to_next is None
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_eavesdrop_needs_a_plug(desk):
     other, ringing = desk.ring(1)
     for plug, target in ((leg, other), (ringing, line), (other, other)):
         command = {"cmd": "eavesdrop", "uuid": plug.uuid, "target_uuid": target.uuid}
-        desk.refuses(json.dumps(command), "a channel of its own")
+        desk.refuses(json.dumps(command), "cannot listen in")
 
 
 # Nonsense
@@ -288,11 +288,13 @@ def test_a_channel_that_is_none(desk, name, uuid):
     """Each command needs a channel that is there."""
     line, _ = desk.talk()
     rest = {"target_uuid": line.uuid, "destination": "1002"}
-    desk.refuses(json.dumps({"cmd": name, "uuid": uuid, **rest}), "no channel")
-    desk.refuses(json.dumps({"cmd": name, **rest}), "names no channel as uuid")
+    desk.refuses(
+        json.dumps({"cmd": name, "uuid": uuid, **rest}), "no active channel|no channel uuid"
+    )
+    desk.refuses(json.dumps({"cmd": name, **rest}), "has no channel uuid in uuid")
     if name == "eavesdrop":
         command = {"cmd": name, "uuid": line.uuid, "target_uuid": uuid}
-        desk.refuses(json.dumps(command), "no channel")
+        desk.refuses(json.dumps(command), "no active channel|no channel uuid")
 
 
 @pytest.mark.parametrize(
@@ -300,8 +302,8 @@ def test_a_channel_that_is_none(desk, name, uuid):
     ["", "{", "hangup", "[" * 100_000, '{"a":' * 100_000, "1" * 5000, "\ud800", "{'cmd': 'park'}"],
 )
 def test_what_is_not_json(desk, text):
-    """A command is JSON, and not too deep."""
-    desk.refuses(text, "is JSON")
+    """A command must be valid JSON, and not too deep."""
+    desk.refuses(text, "must be valid JSON")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +381,7 @@ TEXT = st.one_of(st.text(), st.binary(), JSON.map(json.dumps), COMMAND.map(json.
 @given(TEXT, st.booleans())
 def test_any_nonsense(text, lively):
     """Whatever a client sends is done or refused, and what is refused changes nothing."""
-    desk = Desk(lively=lively)
+    desk = Desk(simulate_users=lively)
     desk.talk(0)
     desk.pbx.call_group(desk.call(CALLERS[5]), desk.group)
     desk.pbx.originate(desk.users[1], "media_plug")

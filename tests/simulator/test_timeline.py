@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from follow import Office
 
-from basix_ws_cti.simulator.pbx import SECOND, NotPossibleError, Pbx
+from basix_ws_cti.simulator.errors import NotPossibleError
+from basix_ws_cti.simulator.model import SECOND
+from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
@@ -34,7 +36,7 @@ def test_things_happen_in_the_order_of_time():
     log = Log()
     log.timeline.start(log.scenario("a", 5, 1))
     log.timeline.start(log.scenario("b", 2, 3.5), after=1)
-    while log.timeline.pause is not None:
+    while log.timeline.time_to_next is not None:
         log.timeline.step()
     assert log.lines == [("a", 0), ("b", 1), ("b", 3), ("a", 5), ("a", 6), ("b", 6.5)]
 
@@ -52,15 +54,15 @@ def test_first_come_first_served():
 def test_pause_is_the_time_until_the_next_thing():
     """Pause is in seconds of the PBX, and None when nothing will happen."""
     log = Log()
-    assert log.timeline.pause is None
+    assert log.timeline.time_to_next is None
     log.timeline.start(log.scenario("a", 2.5), after=4)
-    assert log.timeline.pause == 4
+    assert log.timeline.time_to_next == 4
     log.timeline.step()
-    assert log.timeline.pause == 2.5
+    assert log.timeline.time_to_next == 2.5
     log.pbx.now += SECOND
-    assert log.timeline.pause == 1.5
+    assert log.timeline.time_to_next == 1.5
     log.timeline.step()
-    assert log.timeline.pause is None
+    assert log.timeline.time_to_next is None
     assert log.pbx.now == log.start + 6.5 * SECOND
 
 
@@ -73,7 +75,7 @@ def test_advance_stops_at_its_end():
     assert log.pbx.now == log.start + 5 * SECOND
     log.timeline.advance(0.25)
     assert len(log.lines) == 3
-    assert log.timeline.pause == 0.25
+    assert log.timeline.time_to_next == 0.25
     log.timeline.advance(100)
     assert log.lines[3:] == [("a", 5.5)]
     assert log.pbx.now == log.start + round(105.25 * SECOND)
@@ -84,7 +86,7 @@ def test_start_waits_and_begin_does_not():
     log = Log()
     log.timeline.start(log.scenario("started", 1))
     assert log.lines == []
-    log.timeline.begin(log.scenario("begun", 1))
+    log.timeline.start_now(log.scenario("begun", 1))
     assert log.lines == [("begun", 0)]
     log.timeline.advance(1)
     assert log.lines == [("begun", 0), ("started", 0), ("begun", 1), ("started", 1)]
@@ -99,8 +101,8 @@ def test_begin_tells_what_is_not_possible():
         yield
 
     with pytest.raises(NotPossibleError, match="no"):
-        log.timeline.begin(impossible())
-    assert log.timeline.pause is None
+        log.timeline.start_now(impossible())
+    assert log.timeline.time_to_next is None
 
 
 def test_a_scenario_may_begin_and_start_others():
@@ -114,12 +116,12 @@ def test_a_scenario_may_begin_and_start_others():
         raise NotPossibleError("somebody interfered")
 
     def outer():
-        timeline.begin(inner())
+        timeline.start_now(inner())
         line, _ = office.talk(1)
         yield 100
         office.pbx.hang_up(line)
 
-    timeline.begin(outer())
+    timeline.start_now(outer())
     timeline.advance(60)
     assert [leg.user for leg in office.pbx.channels.values()] == [None, office.users[1]]
     timeline.advance(60)
@@ -151,10 +153,10 @@ def test_a_scenario_that_is_interfered_with_ends(story):
     timeline.step()
     assert went_on == []
     assert len(pbx.channels) == 1
-    assert 1 <= timeline.pause <= 20
+    assert 1 <= timeline.time_to_next <= 20
     timeline.advance(40)
     assert pbx.channels == {}
-    assert timeline.pause is None
+    assert timeline.time_to_next is None
     assert went_on == []
     office.client.check()
 
@@ -175,7 +177,7 @@ def test_what_peters_out_takes_its_time():
     timeline.advance(1)
     assert len(pbx.channels) == 8
     counts = [len(pbx.channels)]
-    while timeline.pause is not None:
+    while timeline.time_to_next is not None:
         timeline.step()
         counts.append(len(pbx.channels))
     assert counts == [8, 6, 4, 2, 2]
@@ -215,7 +217,7 @@ def test_a_restart_leaves_nothing_to_peter_out():
     timeline.start(scenario())
     timeline.step()
     told = office.told()
-    pbx.lose_channels()
+    pbx.drop_channels()
     timeline.advance(100)
-    assert timeline.pause is None
+    assert timeline.time_to_next is None
     assert office.told() == told

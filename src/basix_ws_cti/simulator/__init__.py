@@ -1,19 +1,27 @@
-"""A PBX to talk to: a simulated Basix feed on the loopback interface.
+"""Simulated PBX with a real WebSocket server, to test and demonstrate against.
 
-``model`` and ``pbx`` are a world with its own clock and no I/O; ``scenarios`` is what
-happens in it, and ``timeline`` when; ``ledger`` is its own book of the calls that ended;
-``commands`` is what clients may ask of it. ``wire`` puts it into frames, through the ``bert``
-package. ``server`` runs it all; ``reception`` lets clients in, as ``access`` allows, each with
-its ``feed`` through a ``pipe``; ``faults`` is what can go wrong. Nothing is shared with the
-parser: what reads the simulator's frames is tested against somebody else's writing.
+The modules, from the model to the network:
+
+- ``model``, ``company``, ``call_legs``, ``pbx``: the PBX itself, with its own clock and no I/O.
+  ``change_publisher`` publishes its changes, ``call_ledger`` logs the calls that ended.
+- ``scenarios``, ``timeline``: typical calls, and their schedule in the PBX's time.
+- ``frame_writer``, ``session_frames``: the frames of the feed, encoded by the ``bert`` package.
+- ``access_control``, ``commands``: checks of what clients request and send.
+- ``server``, ``control``: the ``Simulator``. ``pacer`` runs it in real time, ``thread_runner`` in
+  a thread. ``feed_server``, ``client_handler``, ``feed_connection`` serve clients, ``http_api``
+  the HTTP API.
+- ``faults``, ``faulty_transport``: faults that can be injected.
+
+The simulator shares no code with the parser, so that tests of the parser read frames that other
+code has written.
 """
 
 from . import faults
-from .access_control import RefusedError
 from .call_ledger import Row
+from .errors import NotPossibleError, RefusedError
 from .feed_connection import Feed
 from .model import Person
-from .pbx import NotPossibleError, Pbx
+from .pbx import Pbx
 from .server import Simulator
 from .session_frames import frames
 

@@ -1,4 +1,4 @@
-"""``python -m basix_ws_cti.simulator``: a simulated PBX, until Ctrl-C."""
+"""Command ``python -m basix_ws_cti.simulator``: run a simulated PBX until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,24 +16,36 @@ from .server import Simulator
 
 
 def main() -> None:
-    """Run a simulator, and print where it is and a line for each connection."""
-    parser = argparse.ArgumentParser(prog="basix_ws_cti.simulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=8765, help="to listen on (default 8765)")
-    parser.add_argument("--rate", type=float, default=9, help="calls that begin in a minute")
-    parser.add_argument("--speed", type=float, default=1, help="of its time (default 1: as ours)")
-    parser.add_argument("--seed", type=int, default=0, help="a day of its own for each number")
-    parser.add_argument("--users", type=int, default=5, help="in groups of ten (default 5)")
-    parser.add_argument("--domain", default="demo", help="that clients show (default demo)")
-    parser.add_argument("--token", default="simulated", help="that clients show")
-    parser.add_argument("--otp", type=int, choices=(25, 26), default=25, help="of the server")
-    parser.add_argument("--older", action="store_true", help="an older server's kinds")
+    """Run a simulator; print its address and a line for each connection."""
+    parser = argparse.ArgumentParser(
+        prog="basix_ws_cti.simulator", description="Run a simulated PBX until Ctrl-C."
+    )
+    parser.add_argument(
+        "--port", type=int, default=8765, help="TCP port; 0: any free one (default 8765)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=9, help="calls per minute of PBX time (default 9)"
+    )
+    parser.add_argument(
+        "--speed", type=float, default=1, help="speed of the PBX's time (default 1: real time)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random calls (default 0)")
+    parser.add_argument("--users", type=int, default=5, help="number of users (default 5)")
+    parser.add_argument("--domain", default="demo", help="domain of clients (default demo)")
+    parser.add_argument("--token", default="simulated", help="token of clients (default simulated)")
+    parser.add_argument(
+        "--otp", type=int, choices=(25, 26), default=25, help="Erlang/OTP release (default 25)"
+    )
+    parser.add_argument("--older", action="store_true", help="send the kinds of an older server")
     parser.add_argument("--compressed", action="store_true", help="compress frames")
-    parser.add_argument("--quiet", action="store_true", help="no calls by themselves")
-    parser.add_argument("--tls", action="store_true", help="wss://, with a new certificate")
+    parser.add_argument("--quiet", action="store_true", help="make no calls")
+    parser.add_argument("--tls", action="store_true", help="use TLS with a new certificate")
     options = vars(parser.parse_args())
     calls = not options.pop("quiet")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # what its encoding lacks is no error
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # do not fail on a character that stdout's encoding lacks
     try:
         pbx = Simulator(**options, calls=calls, api=True)
         with contextlib.suppress(KeyboardInterrupt):
@@ -43,46 +55,46 @@ def main() -> None:
 
 
 async def serve(pbx: Simulator, credentials: str) -> None:
-    """Print where a PBX is, ``credentials``, and a line for each connection; without end.
+    """Run a PBX for ever; print its addresses, ``credentials`` and a line per connection.
 
-    Raises what entering the PBX's block raises, and ``BrokenPipeError`` when nobody reads.
+    Raises what entering the PBX's block raises, and ``BrokenPipeError`` when stdout is closed.
     """
-    unread = asyncio.Event()
+    stdout_closed = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with pbx:
         print(f"feed:   {pbx.url}/basix/api/ws_cti?app_name=…")  # noqa: T201 - a command's output
         print(f"API:    {pbx.api_url}/basix/api/gen_ws_ticket")  # noqa: T201
         print(credentials, flush=True)  # noqa: T201
-        with _told(lambda: loop.call_soon_threadsafe(unread.set)):
-            await unread.wait()
-    raise BrokenPipeError(errno.EPIPE, "nobody reads what is printed")
+        with _print_log(lambda: loop.call_soon_threadsafe(stdout_closed.set)):
+            await stdout_closed.wait()
+    raise BrokenPipeError(errno.EPIPE, "stdout is closed: the reader has gone")
 
 
-class _Lines(logging.StreamHandler[TextIO]):
-    """What is logged, as lines of stdout; ``on_unread`` is called when they can't be written."""
+class _StdoutHandler(logging.StreamHandler[TextIO]):
+    """Log handler that writes to stdout; calls ``on_error`` when a line cannot be written."""
 
-    def __init__(self, on_unread: Callable[[], object]) -> None:
+    def __init__(self, on_error: Callable[[], object]) -> None:
         super().__init__(sys.stdout)
         self.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-        self._on_unread = on_unread
+        self._on_error = on_error
 
     def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        self._on_unread()
+        self._on_error()
 
 
 @contextlib.contextmanager
-def _told(on_unread: Callable[[], object]) -> Iterator[None]:
-    """What the simulator logs is printed, and goes nowhere else."""
+def _print_log(on_error: Callable[[], object]) -> Iterator[None]:
+    """Print what the simulator logs, instead of passing it on to other handlers."""
     logger = logging.getLogger("basix_ws_cti.simulator")
     before = logger.level, logger.propagate
-    lines = _Lines(on_unread)
-    logger.addHandler(lines)
+    handler = _StdoutHandler(on_error)
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(lines)
+        logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
 

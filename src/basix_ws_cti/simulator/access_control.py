@@ -1,7 +1,7 @@
-"""Who may connect to the simulated PBX: credentials, tickets, and what the query asks for.
+"""Access to the simulated PBX: credentials, tickets, and the query of a feed request.
 
-Pure: a clock is handed in, and nothing is opened. What is asked
-for, and how: docs/explanation/protocol.md, Connecting.
+Pure: the clock is a parameter, and there is no I/O. The rules are in
+docs/explanation/protocol.md, section Connecting.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from attrs import define, field, frozen
 
-from basix_ws_cti.exceptions import BasixError
+from .errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FEED_PATH = "/basix/api/ws_cti"
 TICKET_NAME = "ws_ticket"
 
-# One of these in the query names the user whose channels are wanted.
+# Query parameters that name the user to monitor, each with the test that a user must pass.
 _USER_FILTERS: dict[str, Callable[[User, str], bool]] = {
     "user_id": lambda user, value: str(user.id) == value,
     "user_name": lambda user, value: user.name == value,
@@ -37,18 +37,15 @@ _USER_FILTERS: dict[str, Callable[[User, str], bool]] = {
 }
 
 
-class RefusedError(BasixError):
-    """A request that is not granted: an HTTP status, and a sentence that says why."""
-
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
-        super().__init__(status, reason)
-        self.status = status
-        self.reason = reason
-
-
 @frozen
-class Wish:
-    """What a client asked for. ``user_id``: this user's channels alone; ``None``: all."""
+class FeedRequest:
+    """The parsed query of a request for the feed.
+
+    Attributes:
+        app_name: name under which the client connects, as ``str``.
+        user_id: the client gets the channels of this user only; ``None``: all channels.
+        force: ``True``: at the connection limit, close an older connection.
+    """
 
     app_name: str
     user_id: int | None = None
@@ -59,83 +56,95 @@ def _split(target: str, status: HTTPStatus) -> SplitResult:
     try:
         return urlsplit(target)
     except ValueError:
-        raise RefusedError(status, "the target is no URL") from None
+        raise RefusedError(status, "the request target is not a valid URL") from None
 
 
-def read_target(target: str, pbx: Pbx) -> Wish:
-    """What a request target asks for; ``RefusedError`` for one that makes no sense."""
+def parse_target(target: str, pbx: Pbx) -> FeedRequest:
+    """Parse the request target of a handshake; raise ``RefusedError`` if it is not valid."""
     parts = _split(target, HTTPStatus.NOT_FOUND)
     if parts.path != FEED_PATH:
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no feed here")
-    found = parse_qs(parts.query, keep_blank_values=True)
-    query = {name: values[-1] for name, values in found.items()}
+        raise RefusedError(HTTPStatus.NOT_FOUND, f"no feed at this path: use {FEED_PATH}")
+    parameters = parse_qs(parts.query, keep_blank_values=True)
+    query = {name: values[-1] for name, values in parameters.items()}
     if not query.get("app_name"):
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "app_name is missing")
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "query parameter app_name is missing")
     user_id = None
     if query.get("full_events") != "true":
-        for name, fits in _USER_FILTERS.items():
+        for name, matches in _USER_FILTERS.items():
             if name in query:
-                user_id = next((u.id for u in pbx.users.values() if fits(u, query[name])), None)
+                user_id = next((u.id for u in pbx.users.values() if matches(u, query[name])), None)
                 if user_id is None:
                     raise RefusedError(HTTPStatus.BAD_REQUEST, f"no user has this {name}")
                 break
     force = "true" in {query.get("force"), query.get("forced")}
-    return Wish(query["app_name"], user_id, force)
+    return FeedRequest(query["app_name"], user_id, force)
 
 
 @define
-class Keys:
-    """The domain's token, and the tickets that are out.
+class AccessControl:
+    """The credentials of the domain, and the tickets that have been issued.
 
-    ``clock`` gives seconds; a ticket opens its own request target once, within
-    ``ticket_lifetime`` seconds.
+    A ticket is valid for one connection, to the request target for which it was issued.
+
+    Attributes:
+        domain: user name for HTTP Basic authentication, as ``str``.
+        token: password for HTTP Basic authentication, as ``str``.
+        clock: function that returns the time in seconds.
+        ticket_lifetime: validity of a ticket, in seconds.
     """
 
     domain: str
     token: str = field(repr=False)
     clock: Callable[[], float]
     ticket_lifetime: float = 10
+    # Request target and expiry of each ticket.
     _tickets: dict[str, tuple[str | None, float]] = field(factory=dict, init=False, repr=False)
 
-    def issue(self, target: str) -> str:
-        """A ticket for a request target; ``RefusedError`` if there is none for that."""
+    def issue_ticket(self, target: str) -> str:
+        """Return a ticket for a request target.
+
+        Raises ``RefusedError`` for a target for which there are no tickets.
+        """
         parts = _split(target, HTTPStatus.BAD_REQUEST)
         if parts.path != FEED_PATH:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, f"tickets are for {FEED_PATH} alone")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, f"a ticket is only valid for {FEED_PATH}")
         if "full_events" in parse_qs(parts.query, keep_blank_values=True):
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "a ticket can't have full_events")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "a ticket cannot have full_events")
         now = self.clock()
         self._tickets = {k: v for k, v in self._tickets.items() if v[1] > now}
         ticket = secrets.token_urlsafe(24)
         self._tickets[ticket] = (target, now + self.ticket_lifetime)
         return ticket
 
-    def admit(self, headers: Iterable[str], target: str | None = None) -> None:
-        """Let in whose Authorization headers open a target; ``RefusedError`` for all others.
+    def authenticate(self, headers: Iterable[str], target: str | None = None) -> None:
+        """Check the Authorization headers of a request; raise ``RefusedError`` if not valid.
 
-        There must be one: of several, nobody knows which a proxy has gone by.
+        There must be exactly one header: if there are more, a proxy before the PBX may have
+        checked another one. ``target``: as for ``accepts()``.
         """
         try:
             (header,) = headers
             scheme, _, value = header.partition(" ")
             name, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
-        except ValueError:  # each of the three lines has one
+        except ValueError:  # raised by each of the three lines
             scheme = name = secret = ""
-        if scheme.lower() != "basic" or not self.open(name, secret, target):
-            raise RefusedError(HTTPStatus.UNAUTHORIZED, "the credentials are wrong, or missing")
+        if scheme.lower() != "basic" or not self.accepts(name, secret, target):
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, "wrong or missing credentials")
 
-    def open(self, name: str, secret: str, target: str | None = None) -> bool:
-        """Whether name and secret open a target; ``None``: something no ticket is for.
+    def accepts(self, name: str, secret: str, target: str | None = None) -> bool:
+        """Return True if name and secret give access to a request target.
 
-        A ticket that is shown is used up, whether or not it opens anything.
+        ``target``: ``None`` for a request that does not take tickets. A ticket can be
+        presented once, even for the wrong target.
         """
         if name == TICKET_NAME and target is not None:
-            known, expires = self._tickets.pop(secret, (None, 0.0))
-            return known == target and self.clock() < expires
-        # Encoded: compare_digest() takes no other text than ASCII.
+            issued_for, expires = self._tickets.pop(secret, (None, 0.0))
+            return issued_for == target and self.clock() < expires
+        # Encoded, because compare_digest() takes no str but ASCII. Both are always compared,
+        # so that the time does not tell which one is wrong.
         pairs = ((self.domain, name), (self.token, secret))
-        fits = [hmac.compare_digest(_bytes(one), _bytes(other)) for one, other in pairs]
-        return all(fits)
+        equal = [hmac.compare_digest(_bytes(one), _bytes(other)) for one, other in pairs]
+        return all(equal)
 
 
 def _bytes(text: str) -> bytes:

@@ -1,7 +1,8 @@
-"""The simulated PBX's own book of calls: a row for each that ended, to compare others' with.
+"""Log of the calls that ended in the simulated PBX, to compare with a client's call records.
 
-It is kept from what the PBX does (who rings for whom, who is connected, sent on, parked, who
-hangs up), not from what the feed says of it.
+The ledger follows the operations of the PBX (which leg rings for which, which legs are bridged,
+transferred, parked, hung up), and not the feed. So it is an independent check of code that
+derives calls from the feed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
 
     from .model import Channel
 
-# Rows that are kept, the newest: a day and a half of a call centre.
+# Rows that are kept, the newest: enough for 36 hours of a call centre.
 MAX_ROWS = 20_000
 
-# What a caller gets from the PBX itself, without anybody answering.
+# States in which the PBX itself serves the caller: the call counts as answered.
 _SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
 
-_PLACES = {"ivr": "ivr", "xml_ivr": "ivr", "group": "queue"}
+# Row.abandoned_in by the activity of the lead leg; all others are "ringing".
+_ABANDONED_IN = {"ivr": "ivr", "xml_ivr": "ivr", "group": "queue"}
 
+# Row.disposition of an unanswered call by its hangup cause; all others are "failed".
 _BY_CAUSE = {
     "USER_BUSY": "busy",
     "CALL_REJECTED": "rejected",
@@ -36,61 +39,82 @@ _BY_CAUSE = {
 
 @frozen(kw_only=True)
 class Row:
-    """A call that ended, in the columns of the library's ``CallRecord`` that it has.
-
-    ``parks`` is how often it was parked.
-    """
+    """A call that ended. The columns are named as in the library's ``CallRecord``."""
 
     id: str
+    """uuid of the call's first channel."""
     direction: str
+    """``inbound``, ``outbound`` or ``internal``."""
     started: int
+    """Time of the first channel's offer, in microseconds since the epoch."""
     answered: int | None
+    """Time of the first answer by a person, in microseconds since the epoch; ``None``: none."""
     ended: int
+    """Time when the last channel ended, in microseconds since the epoch."""
     caller_number: str | None
+    """Number of a caller outside; ``None``: a user calls."""
     caller_user_id: int | None
+    """Id of the user who calls; ``None``: a caller outside."""
     called_number: str
+    """Number that the caller dialled."""
     answered_by_user_id: int | None
+    """Id of the user who answered first; ``None``: no user did."""
     answered_by_number: str | None
+    """Number of the person outside who answered first; ``None``: nobody outside did."""
     disposition: str
+    """``answered``, ``abandoned``, ``voicemail``, ``missed``, ``busy``, ``rejected``, ``failed``
+    or ``unknown``."""
     abandoned_in: str | None
+    """``ivr``, ``queue`` or ``ringing``; ``None``: the call was not abandoned."""
     ended_by: str | None
+    """``caller``, ``callee`` or ``pbx``; ``None``: not known."""
     cause: str | None
+    """FreeSWITCH hangup cause as ``str``; ``None``: not known."""
     talking_us: int
+    """Total talk time in microseconds."""
     parked_us: int
+    """Total time on park slots in microseconds."""
     parks: int
+    """Number of times the call was parked."""
     transfers: int
+    """Number of transfers."""
     joined: str | None
+    """Id of the call that this one was merged into; ``None``: it was not merged."""
 
 
 @define(eq=False)
-class _Open:
-    """A call that goes on."""
+class _ActiveCall:
+    """A call that has not ended.
+
+    ``lead`` is the leg that the call is about now: the first one, until it ends, is parked
+    or is bridged to the lead of another call.
+    """
 
     first: Channel
-    line: Channel
+    lead: Channel
     legs: dict[str, Channel]
-    pending_pickups: set[str] = Factory(set)  # legs that want to fetch it
-    outward: bool = False
+    pending_pickups: set[str] = Factory(set)  # uuids of legs that are to pick up or retrieve it
+    outward: bool = False  # a phone outside is called
     answered: int | None = None
     answered_by: Channel | None = None
-    message: bool = False
-    doing: str = ""  # what its line does: a state, or group for the queue of one
+    message: bool = False  # the caller reached a voicemail box
+    activity: str = ""  # state of the lead leg, or "group" while it calls a group
     talkers: tuple[Channel, ...] = ()
     talking_us: int = 0
     parked_us: int = 0
     parks: int = 0
     transfers: int = 0
-    since: int = 0  # of the talk, or on the slot
+    since: int = 0  # start of the current talk, or of the current stay on a slot
     parked: Channel | None = None
-    hung_up: tuple[Channel, bool] | None = None
+    hung_up: tuple[Channel, bool] | None = None  # the leg that hung up, and whether by its peer
 
 
 @define(eq=False)
 class Ledger:
-    """The book. Iterating gives the rows that are kept, in the order of the calls' ends."""
+    """Log of completed calls; iterates over the rows kept, in the order of the calls' ends."""
 
     _rows: deque[Row] = field(factory=lambda: deque(maxlen=MAX_ROWS))
-    _call_of: dict[str, _Open] = field(factory=dict)
+    _call_of: dict[str, _ActiveCall] = field(factory=dict)  # by uuid of each of its legs
 
     def __iter__(self) -> Iterator[Row]:
         return iter(tuple(self._rows))
@@ -98,13 +122,17 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._rows)
 
-    # -- what the PBX does ------------------------------------------------------------
+    # -- operations of the PBX --------------------------------------------------------
 
-    def begins(self, channel: Channel, served: Channel | None) -> None:
-        """A leg is there: for another's sake, whom it rings for, or wants to fetch; or a call."""
+    def leg_added(self, channel: Channel, served: Channel | None) -> None:
+        """Record a new leg.
+
+        ``served`` is the channel for which it rings, or which it is to pick up or retrieve;
+        ``None``: the leg starts a call.
+        """
         call = self._call_of.get(served.uuid) if served is not None else None
         if call is None:
-            call = _Open(first=channel, line=channel, legs={})
+            call = _ActiveCall(first=channel, lead=channel, legs={})
         elif not channel.rings_for:
             call.pending_pickups.add(channel.uuid)
         elif channel.person is not None:
@@ -112,97 +140,111 @@ class Ledger:
         call.legs[channel.uuid] = channel
         self._call_of[channel.uuid] = call
 
-    def enters(self, channel: Channel, now: int) -> None:
-        """A leg does something else now."""
+    def state_changed(self, channel: Channel, now: int) -> None:
+        """Record the new state of a leg. ``now``, here and below: microseconds since the epoch."""
         call = self._call_of[channel.uuid]
         name = channel.state.name
         if channel in call.talkers and name != "bridged":
-            self._stop(call, now)
+            self._stop_talk(call, now)
         leads = call.first is channel or call.first.uuid not in call.legs or name == "park"
         if channel.rings_for is None and channel.uuid not in call.pending_pickups and leads:
-            self._fetch(call, now)
-            call.line = channel
+            self._stop_park(call, now)
+            call.lead = channel
             if name == "park":
                 call.since = now
                 call.parked = channel
                 call.parks += 1
-            kind = channel.state.data.get("target_type") if name == "calling" else None
-            call.doing = "group" if kind == "group" else name
+            target_type = channel.state.data.get("target_type") if name == "calling" else None
+            call.activity = "group" if target_type == "group" else name
             call.message = call.message or name == "voicemail"
             call.hung_up = None
         if name == "calling_siptermination" or channel.state.data.get("target_location") == "ext":
             call.outward = True
 
-    def bridges(self, line: Channel, leg: Channel, now: int) -> None:
-        """Two legs are connected: ``leg`` answers, or takes over."""
-        call, other = self._call_of[line.uuid], self._call_of[leg.uuid]
+    def legs_bridged(self, lead: Channel, leg: Channel, now: int) -> None:
+        """Record that two legs are connected: ``leg`` answers, or replaces the former one.
+
+        If they belong to two calls, the younger call is merged into the older one.
+        """
+        call, other = self._call_of[lead.uuid], self._call_of[leg.uuid]
         if call is not other:
             call, other = sorted((call, other), key=_age)
-            self._stop(other, now)
+            self._stop_talk(other, now)
             self._close(other, now, joined=call.first.uuid)
             call.legs |= other.legs
             call.outward = call.outward or other.outward
             call.pending_pickups |= other.pending_pickups
             self._call_of |= dict.fromkeys(other.legs, call)
-        self._fetch(call, now)
+        self._stop_park(call, now)
         if not call.talkers:
             call.since = now
-        call.pending_pickups -= {line.uuid, leg.uuid}
-        call.line = line
-        call.talkers = (line, leg)
-        call.doing = "bridged"
+        call.pending_pickups -= {lead.uuid, leg.uuid}
+        call.lead = lead
+        call.talkers = (lead, leg)
+        call.activity = "bridged"
         call.hung_up = None
         if call.answered is None:
             call.answered, call.answered_by = now, leg
 
-    def sends_on(self, line: Channel) -> None:
-        """A talk is handed to somebody else."""
-        self._call_of[line.uuid].transfers += 1
+    def transferred(self, lead: Channel) -> None:
+        """Record a transfer."""
+        self._call_of[lead.uuid].transfers += 1
 
-    def hangs_up(self, channel: Channel, *, by_peer: bool) -> None:
-        """Somebody hangs up, or the PBX does: the last counts, but once the caller is gone."""
+    def leg_hung_up(self, channel: Channel, *, by_peer: bool) -> None:
+        """Record a hangup, by the leg's peer or by the PBX, before the leg ends.
+
+        The last hangup decides how the call ended, but none after the caller's is recorded.
+        """
         call = self._call_of[channel.uuid]
         if call.hung_up is None or call.hung_up[0] is not call.first:
             call.hung_up = (channel, by_peer)
 
-    def ends(self, channel: Channel, now: int) -> None:
-        """A leg is gone, and perhaps the call with it."""
+    def leg_ended(self, channel: Channel, now: int) -> None:
+        """Record the end of a leg; the call ends with its last leg.
+
+        A leg that waits to pick the call up does not keep it going, and becomes a call itself.
+        """
         call = self._call_of.pop(channel.uuid)
         if channel in call.talkers:
-            self._stop(call, now)
+            self._stop_talk(call, now)
         if channel is call.parked:
-            self._fetch(call, now)
+            self._stop_park(call, now)
         del call.legs[channel.uuid]
         call.pending_pickups.discard(channel.uuid)
         if call.legs.keys() <= call.pending_pickups:
             self._close(call, now, last=channel)
-            for guest in call.legs.values():  # there is nothing to fetch any more
-                self.begins(guest, None)
-                self.enters(guest, now)
+            for leg in call.legs.values():
+                self.leg_added(leg, None)
+                self.state_changed(leg, now)
 
-    def loses_all(self, now: int) -> None:
-        """All legs are gone, and nobody knows how."""
+    def channels_dropped(self, now: int) -> None:
+        """Record the end of all calls with an unknown cause, as when the PBX restarts."""
         for call in dict.fromkeys(self._call_of.values()):
-            self._stop(call, now)
-            self._fetch(call, now)
+            self._stop_talk(call, now)
+            self._stop_park(call, now)
             self._close(call, now)
         self._call_of.clear()
 
-    # -- how it is kept ---------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------
 
-    def _stop(self, call: _Open, now: int) -> None:
+    def _stop_talk(self, call: _ActiveCall, now: int) -> None:
         if call.talkers:
             call.talking_us += now - call.since
             call.talkers = ()
 
-    def _fetch(self, call: _Open, now: int) -> None:
+    def _stop_park(self, call: _ActiveCall, now: int) -> None:
         if call.parked is not None:
             call.parked_us += now - call.since
             call.parked = None
 
     def _close(
-        self, call: _Open, now: int, *, last: Channel | None = None, joined: str | None = None
+        self, call: _ActiveCall, now: int, *, last: Channel | None = None, joined: str | None = None
     ) -> None:
+        """Add the row of a call that ends.
+
+        ``last`` is the leg that ended last; ``None``: unknown. ``joined`` is the id of the
+        call that this one is merged into.
+        """
         first, by = call.first, call.answered_by
         cause = ended_by = None
         if last is not None:
@@ -211,9 +253,9 @@ class Ledger:
                 ended_by = "caller" if leg is first else "callee"
             else:
                 ended_by = "pbx"
-                leg = call.line if call.line.hangup_timestamp == now else leg
+                leg = call.lead if call.lead.hangup_timestamp == now else leg
             cause = (leg.last_event_data or ",").split(",")[1]
-        disposition, place = _disposition(call, ended_by, cause)
+        disposition, abandoned_in = _disposition(call, ended_by, cause)
         self._rows.append(
             Row(
                 id=first.uuid,
@@ -227,7 +269,7 @@ class Ledger:
                 answered_by_user_id=by.user.id if by and by.user else None,
                 answered_by_number=by.person.number if by and by.person else None,
                 disposition=disposition if joined is None else "answered",
-                abandoned_in=place,
+                abandoned_in=abandoned_in,
                 ended_by=ended_by,
                 cause=cause,
                 talking_us=call.talking_us,
@@ -239,19 +281,22 @@ class Ledger:
         )
 
 
-def _age(call: _Open) -> tuple[int, str]:
+def _age(call: _ActiveCall) -> tuple[int, str]:
     return call.first.offer_timestamp, call.first.uuid
 
 
-def _disposition(call: _Open, ended_by: str | None, cause: str | None) -> tuple[str, str | None]:
+def _disposition(
+    call: _ActiveCall, ended_by: str | None, cause: str | None
+) -> tuple[str, str | None]:
+    """Return ``Row.disposition`` and ``Row.abandoned_in``."""
     if call.answered is not None:
         return "answered", None
     if call.message:
         return "voicemail", None
-    if call.doing in _SERVICES:
+    if call.activity in _SERVICES:
         return "answered", None
     if cause is None:
         return "unknown", None
     if ended_by == "caller":
-        return "abandoned", _PLACES.get(call.doing, "ringing")
+        return "abandoned", _ABANDONED_IN.get(call.activity, "ringing")
     return _BY_CAUSE.get(cause, "failed"), None

@@ -1,4 +1,4 @@
-"""A certificate made on the spot, for a simulated PBX that speaks TLS."""
+"""TLS certificate for a simulated PBX."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import ssl
 
 
 def make_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """TLS contexts for a server on this machine, and for clients that are to trust it.
+    """Return TLS contexts for a server on this machine, and for clients that trust it.
 
-    Needs the ``trustme`` package (``pip install 'basix_ws_cti[simulator]'``); without it,
-    ``ImportError``.
+    Raises ``ImportError`` without the ``trustme`` package, which the extra ``simulator``
+    installs.
     """
     try:
-        import trustme  # noqa: PLC0415 - nobody needs it for ws://
+        import trustme  # noqa: PLC0415 - not needed for ws://
     except ImportError:
         raise ImportError(
-            "a certificate of its own needs trustme: pip install 'basix_ws_cti[simulator]', "
-            "or hand in an SSLContext as tls="
+            "tls=True needs the trustme package: pip install 'basix_ws_cti[simulator]', "
+            "or pass an SSLContext as tls="
         ) from None
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

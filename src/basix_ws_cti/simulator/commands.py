@@ -1,12 +1,12 @@
-"""What clients may ask of the simulated PBX, as JSON text frames."""
+"""Commands that clients send to the simulated PBX, as JSON text frames."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from .errors import NotPossibleError
 from .model import Person
-from .pbx import NotPossibleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,29 +17,31 @@ if TYPE_CHECKING:
     Scenario = Iterator[float]
 
 
-def read_command(pbx: Pbx, text: str | bytes, *, lively: bool) -> Scenario:
-    """What a command leads to, as a scenario; ``NotPossibleError`` for one that means nothing.
+def parse_command(pbx: Pbx, text: str | bytes, *, simulate_users: bool) -> Scenario:
+    """Return the scenario that carries out a command.
 
-    In a ``lively`` PBX there are people at the telephones, who answer what rings.
+    Raises ``NotPossibleError`` if the text is not a known command. With ``simulate_users``,
+    simulated users answer the phones that ring, and end the calls.
     """
     if isinstance(text, bytes):
-        raise NotPossibleError("a command is a text frame")
+        raise NotPossibleError("a command must be a text frame, got a binary frame")
     try:
         command = json.loads(text)
-        json.dumps(command, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        json.dumps(command, ensure_ascii=False).encode()  # refuses half a surrogate pair
     except (ValueError, RecursionError):
-        raise NotPossibleError("a command is JSON") from None
+        raise NotPossibleError("a command must be valid JSON") from None
     name = command.get("cmd") if isinstance(command, dict) else None
-    known = _COMMANDS.get(name) if isinstance(name, str) else None
-    if known is None:
-        raise NotPossibleError("a command is an object whose cmd is one of " + ", ".join(_COMMANDS))
-    return known(pbx, command, lively=lively)
+    function = _COMMANDS.get(name) if isinstance(name, str) else None
+    if function is None:
+        known = ", ".join(_COMMANDS)
+        raise NotPossibleError(f"a command must be a JSON object whose cmd is one of {known}")
+    return function(pbx, command, simulate_users=simulate_users)
 
 
 def _channel(pbx: Pbx, command: dict[str, Any], name: str = "uuid") -> Channel:
     uuid = command.get(name)
     if not isinstance(uuid, str):
-        raise NotPossibleError(f"the command names no channel as {name}")
+        raise NotPossibleError(f"the command has no channel uuid in {name}")
     return pbx.channel(uuid)
 
 
@@ -48,34 +50,35 @@ def _hangup(pbx: Pbx, command: dict[str, Any], **_: Any) -> Scenario:
     yield from ()
 
 
-def _park(pbx: Pbx, command: dict[str, Any], *, lively: bool) -> Scenario:
-    line = _channel(pbx, command)
-    partner = pbx.partner(line)
-    if line.user is not None and partner is not None and partner.user is None:
-        line = partner  # a user's own leg is named: whom they talk to is parked
+def _park(pbx: Pbx, command: dict[str, Any], *, simulate_users: bool) -> Scenario:
+    channel = _channel(pbx, command)
+    partner = pbx.partner(channel)
+    if channel.user is not None and partner is not None and partner.user is None:
+        channel = partner  # the command names the user's own leg: park the person outside
     timeout = command.get("timeout")
-    pbx.park(line)
-    since = line.state.ts
+    pbx.park(channel)
+    parked_at = channel.state.ts
     if isinstance(timeout, int | float) and 0 < timeout < 1e6:
         yield timeout
-        if line.uuid in pbx.channels and (line.state.name, line.state.ts) == ("park", since):
-            parker = pbx.users.get(line.state.data["parker_id"])
+        state = channel.state
+        if channel.uuid in pbx.channels and (state.name, state.ts) == ("park", parked_at):
+            parker = pbx.users.get(state.data["parker_id"])
             if parker is None:
-                pbx.hang_up(line, by_peer=False)
+                pbx.hang_up(channel, by_peer=False)
             else:
-                yield from _send(pbx, line, parker, lively=lively)
+                yield from _transfer_to(pbx, channel, parker, simulate_users=simulate_users)
 
 
-def _transfer(pbx: Pbx, command: dict[str, Any], *, lively: bool) -> Scenario:
-    line = _channel(pbx, command)
+def _transfer(pbx: Pbx, command: dict[str, Any], *, simulate_users: bool) -> Scenario:
+    channel = _channel(pbx, command)
     destination = command.get("destination")
     user_id = command.get("user_id")
     to: User | Group | Person | None = pbx.users.get(user_id) if isinstance(user_id, int) else None
     if to is None and isinstance(destination, str) and destination:
-        to = pbx.find(destination) or Person(destination)
+        to = pbx.find_extension(destination) or Person(destination)
     if to is None:
-        raise NotPossibleError("the command names neither a user_id nor a destination")
-    yield from _send(pbx, line, to, lively=lively)
+        raise NotPossibleError("the transfer command has neither a user_id nor a destination")
+    yield from _transfer_to(pbx, channel, to, simulate_users=simulate_users)
 
 
 def _eavesdrop(pbx: Pbx, command: dict[str, Any], **_: Any) -> Scenario:
@@ -88,16 +91,18 @@ def _eavesdrop(pbx: Pbx, command: dict[str, Any], **_: Any) -> Scenario:
     yield from ()
 
 
-def _send(pbx: Pbx, line: Channel, to: User | Group | Person, *, lively: bool) -> Scenario:
-    legs = pbx.transfer(line, to)
-    if lively:
+def _transfer_to(
+    pbx: Pbx, channel: Channel, to: User | Group | Person, *, simulate_users: bool
+) -> Scenario:
+    legs = pbx.transfer(channel, to)
+    if simulate_users:
         yield pbx.random.uniform(2, 6)
         legs = [leg for leg in legs if leg.rings_for and leg.uuid in pbx.channels]
         if not legs:
-            raise NotPossibleError("nobody is there")
+            raise NotPossibleError("no phone rings any more for the transferred channel")
         pbx.connect(legs[0])
         yield pbx.random.uniform(5, 60)
-        pbx.hang_up(line)
+        pbx.hang_up(channel)
 
 
 _COMMANDS: dict[str, Callable[..., Scenario]] = {

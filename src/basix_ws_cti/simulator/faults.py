@@ -1,70 +1,97 @@
-"""What can go wrong, on demand: hand one of these to ``Simulator.inject``.
+"""Faults that a simulated PBX can show, for ``Simulator.inject``.
 
-Those of a connection strike every connection there is at the moment, or the one that is
-named. Those of a handshake lie in wait for the next ``times`` clients.
+A fault of a connection applies to all current connections, or to the given one. A fault of
+the handshake applies to the next ``times`` clients that connect.
 """
 
 from __future__ import annotations
 
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen, validators
 
+from .company import DID
 from .frame_writer import charlist
-from .pbx import DID
 from .scenarios import CALLERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .feed_connection import Feed
+    from .frame_writer import Writer
     from .pbx import Pbx
-    from .server import Simulator
+
+
+class FaultTarget(Protocol):
+    """Parts of ``Simulator`` on which faults operate."""
+
+    @property
+    def pbx(self) -> Pbx:
+        """The simulated PBX."""
+
+    @property
+    def writer(self) -> Writer:
+        """The encoder of the frames that clients receive."""
+
+    def arm_fault(self, fault: Fault, times: int) -> None:
+        """Apply a fault to the next ``times`` clients that connect."""
+
+    def change_fields(self, kind: str, fields: tuple[str, ...]) -> None:
+        """Send the fields of a kind in another order."""
+
+    def flood(self, events: int) -> None:
+        """Send ``events`` events as fast as possible."""
+
+    def restart(self, pbx: Pbx | None = None, *, down_for: float = 0) -> None:
+        """Close all connections, and come back after ``down_for`` seconds."""
+
+    def set_linger(self, seconds: float) -> None:
+        """Count lost connections towards the limit for ``seconds`` seconds."""
 
 
 def _number(at_least: float) -> Any:
-    """A validator: a finite number, ``ValueError`` for anything else."""
+    """Return a validator for a finite number; it raises ``ValueError``."""
 
     def check(_: object, attribute: Any, value: object) -> None:
         if not (isinstance(value, int | float) and at_least <= value < math.inf):
-            raise ValueError(f"{attribute.name} is a number from {at_least:g}, not {value!r}")
+            raise ValueError(f"{attribute.name} must be a number >= {at_least:g}, not {value!r}")
 
     return check
 
 
 def _count(at_least: int) -> Any:
-    """A validator: a whole number, ``ValueError`` for anything else."""
+    """Return a validator for an integer; it raises ``ValueError``."""
 
     def check(_: object, attribute: Any, value: object) -> None:
         if not (isinstance(value, int) and value >= at_least):
-            raise ValueError(f"{attribute.name} is a whole number from {at_least}, not {value!r}")
+            raise ValueError(f"{attribute.name} must be an integer >= {at_least}, not {value!r}")
 
     return check
 
 
 def _check_status(_: object, __: object, value: HTTPStatus) -> None:
     if value < 300:
-        raise ValueError(f"a refusal has a status from 300, not {value}")
+        raise ValueError(f"status must be 300 or higher to refuse a client, not {value}")
 
 
 def _check_header(_: object, attribute: Any, value: str | None) -> None:
     if value is not None and not (value.isascii() and value.isprintable()):
-        raise ValueError(f"{attribute.name} is printable ASCII, not {value!r}")
+        raise ValueError(f"{attribute.name} must be printable ASCII, not {value!r}")
 
 
 def _check_frame(_: object, __: object, value: object) -> None:
     if not isinstance(value, bytes | str):
-        raise ValueError(f"a frame is bytes or str, not {type(value).__name__}")  # noqa: TRY004
+        raise ValueError(f"frame must be bytes or str, not {type(value).__name__}")  # noqa: TRY004
 
 
 @frozen
 class Fault:
-    """What all faults have."""
+    """Base class of all faults."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
-        """Let it happen now, to these connections."""
+    def apply(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
+        """Apply the fault now, to these connections."""
         raise NotImplementedError
 
 
@@ -73,71 +100,74 @@ class Fault:
 
 @frozen
 class Drop(Fault):
-    """The TCP connection ends, without a closing handshake."""
+    """The TCP connection ends without a closing handshake."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            feed.pipe.drop()
+            feed.transport.drop()
 
 
 @frozen
 class Reset(Fault):
     """The TCP connection ends with an RST."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            feed.pipe.reset()
+            feed.transport.reset()
 
 
 @frozen
 class HalfClose(Fault):
-    """The PBX's side of the TCP connection ends; it would still read."""
+    """The PBX closes its side of the TCP connection, and still reads the other side."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            feed.pipe.half_close()
+            feed.transport.half_close()
 
 
 @frozen
 class Silence(Fault):
-    """Nothing comes any more, not even a pong, and the connection stays open."""
+    """The PBX sends nothing any more, not even a pong; the connection stays open."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            feed.pipe.go_silent()
+            feed.transport.go_silent()
 
 
 @frozen
 class Stall(Fault):
-    """Nothing comes for so many seconds, and then all of it."""
+    """Data is held back for a time, and then sent at once."""
 
     seconds: float = field(validator=_number(0.001))
+    """Duration in seconds, at least 0.001."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            feed.pipe.stall(self.seconds)
+            feed.transport.stall(self.seconds)
 
 
 @frozen
 class Split(Fault):
-    """All that is sent from now on comes in pieces of ``size`` bytes; 0: no longer."""
+    """Data is sent in small pieces from now on."""
 
     size: int = field(default=1, validator=_count(0))
+    """Maximum size of a piece in bytes; 0: no limit any more."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            feed.pipe.split(self.size)
+            feed.transport.split(self.size)
 
 
 @frozen
 class Coalesce(Fault):
-    """All that is sent from now on comes together, every so many seconds; 0: no longer."""
+    """Data is collected and sent at intervals from now on."""
 
     seconds: float = field(default=0.1, validator=_number(0))
+    """Interval in seconds; 0: not collected any more."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
-            feed.pipe.coalesce(self.seconds)
+            feed.transport.coalesce(self.seconds)
 
 
 # -- the handshake --------------------------------------------------------------------
@@ -145,73 +175,81 @@ class Coalesce(Fault):
 
 @frozen
 class Refuse(Fault):
-    """The next clients are answered with an HTTP status, such as 401, 403, 429, 500, 503.
-
-    ``retry_after`` goes out as that header; ``location`` is where a redirect points.
-    """
+    """The next clients are refused with an HTTP status, such as 401, 403, 429, 500 or 503."""
 
     status: HTTPStatus = field(
         default=HTTPStatus.SERVICE_UNAVAILABLE, converter=HTTPStatus, validator=_check_status
     )
+    """HTTP status, 300 or higher, as ``HTTPStatus`` or ``int``."""
     retry_after: int | None = field(default=None, validator=validators.optional(_count(0)))
+    """Value of the header Retry-After, in seconds; ``None``: no such header."""
     location: str | None = field(default=None, validator=_check_header)
+    """Value of the header Location, the target of a redirect; ``None``: no such header."""
     times: int = field(default=1, validator=_count(1))
+    """Number of clients, at least 1."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
-        simulator.ambush(self, self.times)
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
+        simulator.arm_fault(self, self.times)
 
 
 @frozen
 class DelayHandshake(Fault):
-    """The next clients wait so many seconds for an answer."""
+    """The next clients wait for the response to their handshake."""
 
     seconds: float = field(validator=_number(0.001))
+    """Delay in seconds, at least 0.001."""
     times: int = field(default=1, validator=_count(1))
+    """Number of clients, at least 1."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
-        simulator.ambush(self, self.times)
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
+        simulator.arm_fault(self, self.times)
 
 
 @frozen
-class DieInSnapshot(Fault):
-    """The next clients' connections break after so many frames."""
+class DropDuringSnapshot(Fault):
+    """The connections of the next clients end during the snapshot."""
 
     frames: int = field(default=8, validator=_count(0))
+    """Number of frames sent before the connection ends."""
     times: int = field(default=1, validator=_count(1))
+    """Number of clients, at least 1."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
-        simulator.ambush(self, self.times)
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
+        simulator.arm_fault(self, self.times)
 
 
 @frozen
 class EventFirst(Fault):
-    """The next clients get an event before any field_spec."""
+    """The next clients receive an event before any field_spec."""
 
     times: int = field(default=1, validator=_count(1))
+    """Number of clients, at least 1."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
-        simulator.ambush(self, self.times)
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
+        simulator.arm_fault(self, self.times)
 
 
-# -- what is said ---------------------------------------------------------------------
+# -- the frames -----------------------------------------------------------------------
 
 
 @frozen
-class Say(Fault):
-    """A frame of your own: bytes, or str for a text frame. By default, bytes that mean nothing."""
+class SendFrame(Fault):
+    """The PBX sends a frame of your choice."""
 
     frame: bytes | str = field(default=b"\x83h\x03d\x00\x07garbage", validator=_check_frame)
+    """The frame: ``bytes`` for a binary frame, ``str`` for a text frame. By default, an
+    invalid term."""
 
-    def strike(self, _: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, _: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             feed.send([self.frame])
 
 
 @frozen
 class Truncate(Fault):
-    """The last event that was sent, once more, cut off in the middle."""
+    """The PBX sends the first half of its last event again."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             frame = _last_event(simulator, feed)
             if frame is not None:
@@ -220,29 +258,29 @@ class Truncate(Fault):
 
 @frozen
 class Repeat(Fault):
-    """The last event that was sent, once more."""
+    """The PBX sends its last event again."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             frame = _last_event(simulator, feed)
             if frame is not None:
                 feed.send([frame])
 
 
-def _last_event(simulator: Simulator, feed: Feed) -> bytes | None:
-    """The frame of the last event that was sent, in today's order of fields."""
+def _last_event(simulator: FaultTarget, feed: Feed) -> bytes | None:
+    """Return the frame of the last event sent, with the current order of fields."""
     if feed.last_event is None:
         return None
-    kind, picture, event_name = feed.last_event
+    kind, fields, event_name = feed.last_event
     writer = simulator.writer
-    return writer.info_event(kind, writer.record(kind, picture), event_name)
+    return writer.info_event(kind, writer.record(kind, fields), event_name)
 
 
 @frozen
-class Afterlife(Fault):
-    """A channel hangs up, is removed, and then updated as if it lived."""
+class UpdateAfterRemoval(Fault):
+    """A channel is hung up and removed, and then updated as if it still existed."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         pbx, writer = simulator.pbx, simulator.writer
         channel = next(iter(pbx.channels.values()), None)
         if channel is None:
@@ -258,22 +296,24 @@ class Afterlife(Fault):
 
 @frozen
 class ChangeSpec(Fault):
-    """The fields of a kind come in another order from now on, for everybody."""
+    """All clients receive the fields of a kind in another order, after a new field_spec."""
 
     kind: str = "channel"
+    """The kind."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         if self.kind not in simulator.pbx.kinds:
-            raise ValueError(f"this PBX has no kind {self.kind!r}")
+            known = ", ".join(simulator.pbx.kinds)
+            raise ValueError(f"this PBX has no kind {self.kind!r}; it has: {known}")
         first, *rest = simulator.writer.fields[self.kind]
         simulator.change_fields(self.kind, (*rest, first))
 
 
 @frozen
 class UnknownKind(Fault):
-    """A kind that nobody has heard of, with all its messages, and a message of its own."""
+    """The PBX sends all messages of an unknown kind, and an unknown message."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         writer = simulator.writer
         kind, record = charlist("robot"), (7, b"R2", 1)
         frames = [
@@ -288,9 +328,9 @@ class UnknownKind(Fault):
 
 @frozen
 class UnspecifiedKind(Fault):
-    """An event of a kind whose field_spec never came."""
+    """The PBX sends an event of a kind without having sent its field_spec."""
 
-    def strike(self, simulator: Simulator, feeds: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, feeds: Sequence[Feed]) -> None:
         frame = simulator.writer.message(
             "info_event", charlist("phantom"), (1, b"x"), charlist("added")
         )
@@ -303,33 +343,34 @@ class UnspecifiedKind(Fault):
 
 @frozen
 class Linger(Fault):
-    """A connection that broke counts towards the limit for so many seconds more; 0: no longer."""
+    """Lost connections still count towards the connection limit for a time."""
 
     seconds: float = field(validator=_number(0))
+    """Duration in seconds; 0: not any more."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.set_linger(self.seconds)
 
 
 @frozen
 class Restart(Fault):
-    """The PBX ends every connection, is down for a while, and comes back at the same address.
-
-    With ``pbx``, as another one; otherwise as itself, but without its channels.
-    """
+    """The PBX ends all connections, is down for a time, and comes back at the same address."""
 
     down_for: float = field(default=0, validator=_number(0))
+    """Downtime in seconds."""
     pbx: Pbx | None = None
+    """The ``Pbx`` that comes back; ``None``: the same one without its channels."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.restart(self.pbx, down_for=self.down_for)
 
 
 @frozen
 class Flood(Fault):
-    """So many events as fast as they go: users' presence."""
+    """The PBX sends many events as fast as possible: changes of presence."""
 
     events: int = field(default=10_000, validator=_count(1))
+    """Number of events, at least 1."""
 
-    def strike(self, simulator: Simulator, _: Sequence[Feed]) -> None:
+    def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         simulator.flood(self.events)

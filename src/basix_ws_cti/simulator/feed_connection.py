@@ -10,94 +10,94 @@ from typing import TYPE_CHECKING, cast
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from .send_pipe import Pipe
+from .faulty_transport import FaultyTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .access_control import Wish
-    from .pbx import Picture
+    from .access_control import FeedRequest
+    from .model import Fields
 
-# Frames that wait for a client that does not read; then it is cut off, lest they fill memory.
+# Maximum number of frames queued for a client that does not read, so that they cannot fill
+# memory. A connection that exceeds it is aborted.
 MAX_BACKLOG = 200_000
 
 
-class PipedConnection(ServerConnection):
-    """A WebSocket connection whose network can be made a bad one."""
+class FaultyConnection(ServerConnection):
+    """A server's WebSocket connection whose transport can simulate network faults."""
 
-    pipe: Pipe
-    wish: Wish
+    faulty_transport: FaultyTransport
+    feed_request: FeedRequest
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Put a pipe between the connection and its transport."""
-        self.pipe = Pipe(cast("asyncio.Transport", transport))
-        super().connection_made(cast("asyncio.Transport", self.pipe))
+        """Wrap the transport before the connection uses it."""
+        self.faulty_transport = FaultyTransport(cast("asyncio.Transport", transport))
+        super().connection_made(cast("asyncio.Transport", self.faulty_transport))
 
 
 class Feed:
-    """A client's connection: the frames that wait for it, and what it asked for.
+    """A client's connection to the simulated PBX, with the frames queued for it."""
 
-    ``identity`` is whose connection it is, and with the app_name counts towards the limit.
-    """
-
-    def __init__(self, client: PipedConnection, wish: Wish, identity: str) -> None:
+    def __init__(self, client: FaultyConnection, request: FeedRequest, identity: str) -> None:
         self.client = client
-        self.wish = wish
+        self.request = request
+        # The user or domain whose connection it is; counts towards the limit with app_name.
         self.identity = identity
         self.frames_sent: int = 0
-        self.last_event: tuple[str, Picture, str] | None = None
+        # Kind, fields and event name of the last event.
+        self.last_event: tuple[str, Fields, str] | None = None
         self._frames: deque[bytes | str] = deque()
         self._ready = asyncio.Event()
-        self._last = False
-        self._limit: int | None = None
+        self._finished = False  # no further frame is queued
+        self._frame_limit: int | None = None
 
     def __repr__(self) -> str:
-        return f"<connection of {self.wish.app_name!r}, {self.frames_sent} frames sent>"
+        return f"<connection of {self.app_name!r}, {self.frames_sent} frames sent>"
 
     @property
     def app_name(self) -> str:
-        """The name under which the client connected."""
-        return self.wish.app_name
+        """Name under which the client connected, as ``str``."""
+        return self.request.app_name
 
     @property
     def user_id(self) -> int | None:
-        """The user whose channels alone it gets; ``None``: it gets all."""
-        return self.wish.user_id
+        """The client gets the channels of this user only; ``None``: all channels."""
+        return self.request.user_id
 
     @property
-    def pipe(self) -> Pipe:
-        """Its network."""
-        return self.client.pipe
+    def transport(self) -> FaultyTransport:
+        """The transport of the connection."""
+        return self.client.faulty_transport
 
     def send(self, frames: Iterable[bytes | str]) -> None:
-        """Let frames follow those that wait already."""
-        if not self._last:
+        """Queue frames."""
+        if not self._finished:
             self._frames.extend(frames)
             self._ready.set()
             if len(self._frames) > MAX_BACKLOG:
                 self._frames.clear()
-                self._last = True
+                self._finished = True
                 self.client.transport.abort()
 
-    def finish(self, frame: bytes) -> None:
-        """Let a frame be the last one: the connection closes after it."""
+    def send_last(self, frame: bytes) -> None:
+        """Queue a frame, and close the connection after it."""
         self.send([frame])
-        self._last = True
+        self._finished = True
 
-    def die_after(self, frames: int) -> None:
-        """Let the connection break after so many frames, counted from its first."""
-        self._limit = frames
+    def drop_after(self, frames: int) -> None:
+        """Drop the connection after ``frames`` frames, counted from its first one."""
+        self._frame_limit = frames
 
     async def run(self) -> None:
-        """Send what there is to send, until the connection ends."""
+        """Send queued frames until the connection ends."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 while self._frames:
-                    if self.frames_sent == self._limit:
-                        self.pipe.drop()
+                    if self.frames_sent == self._frame_limit:
+                        self.transport.drop()
                     await self.client.send(self._frames.popleft())
                     self.frames_sent += 1
-                if self._last:
+                if self._finished:
                     await self.client.close()
                     return
                 self._ready.clear()

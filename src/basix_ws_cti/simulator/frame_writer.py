@@ -1,7 +1,8 @@
-"""The simulated PBX's frames: pictures of elements as records, written by the ``bert`` package.
+"""Encodes the frames of the simulated PBX with the ``bert`` package.
 
-Faithful to what the production server sends: kinds and event names are charlists, field
-names and enumerations atoms, texts binaries in UTF-8, the empty list ``{bert,nil}``.
+The frames have the production server's form: kinds and event names are charlists, field
+names and enumerations are atoms, texts are UTF-8 binaries, and the empty list is
+``{bert,nil}``.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from .model import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .pbx import Picture
+    from .model import Fields
 
 _UNDEFINED = Atom("undefined")
 
-# Fields, and parts of structured ones, whose values are atoms; other texts are binaries.
+# Fields, and parts of structured fields, with atoms as values; other texts are binaries.
 _ATOMS = frozenset({"direction", "peer_location", "type", "target_type", "target_location"})
 
-# Where a state's parts stand after {Ts, Name, …; None: nobody knows what.
+# Parts of each state, in the order after {Ts, Name, …; None: a position without a known meaning.
 _STATE_PARTS: dict[str, tuple[str | None, ...]] = {
     "voicemail": ("target_type", "target_id", "target_name"),
     "checking_voicemail": ("target_name",),
@@ -39,26 +40,26 @@ _STATE_PARTS: dict[str, tuple[str | None, ...]] = {
 
 
 class Charlist(bytes):
-    """Text that goes out as an Erlang string: STRING_EXT (format, section 9)."""
+    """Text to be encoded as an Erlang string, STRING_EXT."""
 
     __slots__ = ()
 
 
-class Written(bytes):
-    """A term that is written already."""
+class EncodedTerm(bytes):
+    """A term that is encoded already."""
 
     __slots__ = ()
 
 
 class _TermEncoder(ErlangTermEncoder):  # type: ignore[misc]
-    """erlastic's, with charlists, terms written before, and OTP 26's atoms."""
+    """erlastic's encoder, extended by charlists, encoded terms and the atoms of OTP 26."""
 
     def __init__(self, otp: int) -> None:
         super().__init__()
         self._utf8_atoms = otp >= 26
 
     def encode_part(self, obj: Any) -> Any:
-        if isinstance(obj, Written):
+        if isinstance(obj, EncodedTerm):
             return [obj]
         if isinstance(obj, Charlist):
             return [b"k", len(obj).to_bytes(2, "big"), obj]
@@ -69,42 +70,48 @@ class _TermEncoder(ErlangTermEncoder):  # type: ignore[misc]
 
 
 class Writer:
-    """Writes frames as a server on that OTP release does, compressed if that is shorter."""
+    """Encoder for the frames of a server on one OTP release.
+
+    Attributes:
+        compressed: ``True``: send a frame as a compressed term if that is shorter.
+        fields: the field names of each kind, in the order in which they are sent.
+    """
 
     def __init__(self, *, otp: int = 25, compressed: bool = False) -> None:
         if otp not in {25, 26}:
-            raise ValueError(f"otp is 25 (atoms in Latin-1) or 26 (in UTF-8), not {otp!r}")
+            raise ValueError(f"otp must be 25 (Latin-1 atoms) or 26 (UTF-8 atoms), not {otp!r}")
         self.compressed = compressed
-        # The order in which each kind's are sent.
         self.fields: dict[str, tuple[str, ...]] = dict(FIELDS)
         self._encoder = BERTEncoder()
         self._encoder.erlang_encoder = _TermEncoder(otp)
 
     def field_spec(self, kind: str) -> bytes:
-        """The frame that names the fields of a kind."""
+        """Return the frame that names the fields of a kind."""
         names = [Atom(name) for name in self.fields[kind]]
         return self.message("field_spec", charlist(kind), names)
 
     def initial_info(self, kind: str, records: Iterable[Any]) -> bytes:
-        """The frame that holds all elements of a kind; the records as ``record()`` writes them."""
+        """Return the frame with all elements of a kind, encoded by ``record()``."""
         return self.message("initial_info", charlist(kind), list(records) or None)
 
     def info_event(self, kind: str, record: Any, event_name: str) -> bytes:
-        """The frame that tells of a change."""
+        """Return the frame for one change."""
         return self.message("info_event", charlist(kind), record, charlist(event_name))
 
     def system_msg(self, text: str) -> bytes:
-        """The frame that carries a word from the PBX itself: an atom, of at most 255 bytes."""
+        """Return the frame for a message of the PBX: an atom of at most 255 bytes."""
         if len(text.encode()) > 255:
-            raise ValueError("a system_msg is an atom, of at most 255 bytes")
+            raise ValueError(
+                f"a system_msg is an atom of at most 255 bytes, got {len(text.encode())} bytes"
+            )
         return self.message("system_msg", Atom(text))
 
     def msg(self, text: str) -> bytes:
-        """The frame that carries a word to the user."""
+        """Return the frame for a message to the user."""
         return self.message("msg", text.encode())
 
     def message(self, name: str, *rest: Any) -> bytes:
-        """A frame of any sort; ``None`` becomes ``{bert,nil}``, bytes become a binary."""
+        """Return a frame of any type; ``None`` becomes ``{bert,nil}``, bytes a binary."""
         frame: bytes = self._encoder.encode((Atom(name), *rest))
         if self.compressed:
             term = frame[1:]
@@ -112,14 +119,14 @@ class Writer:
             return min(frame, packed, key=len)
         return frame
 
-    def record(self, kind: str, picture: Picture) -> Written:
-        """A picture as a record, which many frames can hold."""
-        values = tuple(_field(name, picture[name]) for name in self.fields[kind])
-        return Written(self._encoder.encode(values)[1:])
+    def record(self, kind: str, element: Fields) -> EncodedTerm:
+        """Encode the fields of an element as a record, which can go into several frames."""
+        values = tuple(_field(name, element[name]) for name in self.fields[kind])
+        return EncodedTerm(self._encoder.encode(values)[1:])
 
 
 def charlist(text: str) -> Charlist:
-    """Text as the PBX sends the names of kinds and events."""
+    """Return a text in the form in which the PBX sends names of kinds and events."""
     return Charlist(text.encode())
 
 
@@ -145,27 +152,27 @@ def _field(name: str, value: Any) -> Any:
 
 
 def _term(name: str, value: Any) -> Any:
-    """A scalar: text is a binary, or an atom where the PBX has one."""
+    """Return the term for a scalar: a text is a binary, or an atom where the PBX sends one."""
     if value is None:
         return _UNDEFINED
     if isinstance(value, str):
-        # To the encoder bytes are a binary; it would make {bert,string,…} of a str.
+        # The encoder turns bytes into a binary; it would turn a str into {bert,string,…}.
         return Atom(value) if name in _ATOMS else value.encode()
     return value
 
 
-def _state(state: Picture) -> tuple[Any, ...]:
+def _state(state: Fields) -> tuple[Any, ...]:
     data = state["data"]
     head = (state["ts"], Atom(state["name"]))
     if state["name"] == "calling":
-        where = (_term(name, data[name]) for name in ("target_location", "target_type"))
-        return (*head, *where, _called(data))
+        target = (_term(name, data[name]) for name in ("target_location", "target_type"))
+        return (*head, *target, _called(data))
     parts = _STATE_PARTS.get(state["name"], ()) if data else ()
     return (*head, *(_term(name, data.get(name)) if name else _UNDEFINED for name in parts))
 
 
-def _called(data: Picture) -> tuple[Any, ...]:
-    """The last part of ``calling``: whom, by the sort of target."""
+def _called(data: Fields) -> tuple[Any, ...]:
+    """Return the last part of the state ``calling``, which depends on the type of target."""
     match data["target_type"]:
         case "user":
             return (data["user_id"],)
@@ -178,15 +185,15 @@ def _called(data: Picture) -> tuple[Any, ...]:
     return (data["address"].encode(),)
 
 
-def _other_info(info: Picture) -> tuple[Any, ...]:
+def _other_info(info: Fields) -> tuple[Any, ...]:
     person = info["end_user"]
-    who = _term("user_id", info["user_id"]) if person is None else _end_user(person).encode()
+    peer = _term("user_id", info["user_id"]) if person is None else _end_user(person).encode()
     rest = ("direction", "peer_location", "address", "offer_timestamp", "group_id", "whoscall")
-    return (Atom(info["type"]), who, *(_term(name, info[name]) for name in rest))
+    return (Atom(info["type"]), peer, *(_term(name, info[name]) for name in rest))
 
 
-def _end_user(found: Picture) -> str:
-    people = ["*".join(quote_plus(part) for part in item.values()) for item in found["items"]]
-    if found["count"] == 1:
+def _end_user(matches: Fields) -> str:
+    people = ["*".join(quote_plus(part) for part in item.values()) for item in matches["items"]]
+    if matches["count"] == 1:
         return people[0]
-    return f"_MANY_:{found['count']}|{'|'.join(people)}"
+    return f"_MANY_:{matches['count']}|{'|'.join(people)}"

@@ -1,9 +1,9 @@
-"""The simulated PBX's HTTP API, on a port of its own: tickets, and calls by request.
+"""HTTP API of the simulated PBX, on a separate port: tickets and click-to-call.
 
 ``POST /basix/api/gen_ws_ticket`` takes ``{"uri": "/basix/api/ws_cti?app_name=…"}`` and
 answers ``{"result_code": 0, "ticket": "…"}``; ``POST /basix/api/call_user`` takes
 ``{"user_id": …, "destination": "media_plug"}`` and answers ``{"result_code": 0, "uuids":
-["…"]}``. Credentials are the domain and its token.
+["…"]}``. Both need HTTP Basic authentication with the domain and its token.
 """
 
 from __future__ import annotations
@@ -15,28 +15,42 @@ import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .access_control import RefusedError
-from .pbx import NotPossibleError
+from .errors import NotPossibleError, RefusedError
 
 if TYPE_CHECKING:
     import ssl
-
-    from .server import Simulator
+    from collections.abc import Iterable
 
 _logger = logging.getLogger(__name__)
 
 _PREFIX = "/basix/api/"
-_MAX_BODY = 1 << 16  # bytes: nobody needs more to ask for a ticket
-_TIMEOUT = 10  # seconds for a request to come
+_MAX_BODY = 1 << 16  # bytes: far more than any request needs
+_TIMEOUT = 10  # seconds for a client to send its request
+
+
+class ApiBackend(Protocol):
+    """Parts of ``Simulator`` that the HTTP API calls, from the API's threads."""
+
+    def authenticate(self, headers: Iterable[str]) -> None:
+        """Check the Authorization headers; raise ``RefusedError`` if they are not valid."""
+
+    def ticket(self, target: str) -> str:
+        """Return a ticket for a request target."""
+
+    def call_user(self, user_id: int, destination: str) -> str:
+        """Call a user; return the uuid of the user's channel."""
 
 
 class Api:
-    """The API's HTTP server, in threads of its own."""
+    """HTTP server of the API. It runs in a thread, and each request in another one.
 
-    def __init__(self, simulator: Simulator, context: ssl.SSLContext | None) -> None:
-        handler = type("_Handler", (_Handler,), {"simulator": simulator})
+    ``context`` is the TLS context; ``None``: no TLS.
+    """
+
+    def __init__(self, backend: ApiBackend, context: ssl.SSLContext | None) -> None:
+        handler = type("RequestHandler", (RequestHandler,), {"backend": backend})
         self._server = _Server(("127.0.0.1", 0), handler)
         if context is not None:
             self._server.socket = context.wrap_socket(
@@ -49,19 +63,19 @@ class Api:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """Return the port on which the server listens."""
         return int(self._server.server_address[1])
 
     def close(self) -> None:
-        """End it. Blocks for a moment: not for the event loop's thread."""
+        """Stop the server. Blocks for a moment, so do not call it in the event loop's thread."""
         self._server.shutdown()
         self._thread.join()
-        self._server.hang_up()
+        self._server.shut_down_connections()
         self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
-    """Waits for its threads when it closes, and knows how to make them end."""
+    """Threading HTTP server that can end its connections, so that closing waits for none."""
 
     daemon_threads = False
 
@@ -77,18 +91,21 @@ class _Server(ThreadingHTTPServer):
         self._sockets.discard(request)
         super().shutdown_request(request)
 
-    def hang_up(self) -> None:
-        """End all connections: nobody waits for a client that says nothing."""
+    def shut_down_connections(self) -> None:
+        """End all connections, so that no thread waits for a client that sends nothing."""
         for request in tuple(self._sockets):
             with contextlib.suppress(OSError):
                 request.shutdown(socket.SHUT_RDWR)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    simulator: Simulator
+class RequestHandler(BaseHTTPRequestHandler):
+    """Handler of one request; a subclass sets ``backend``."""
+
+    backend: ApiBackend
     timeout = _TIMEOUT
 
     def do_POST(self) -> None:
+        """Answer a POST request with JSON."""
         try:
             self._answer(HTTPStatus.OK, {"result_code": 0, **self._result(self._request())})
         except RefusedError as error:
@@ -102,28 +119,34 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             size = -1
         if not 0 <= size <= _MAX_BODY:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, f"a body of at most {_MAX_BODY} bytes")
+            raise RefusedError(
+                HTTPStatus.BAD_REQUEST,
+                f"Content-Length must be a number from 0 to {_MAX_BODY} (bytes)",
+            )
         body = self.rfile.read(size)
-        self.simulator.admit(self.headers.get_all("Authorization", ()))
+        self.backend.authenticate(self.headers.get_all("Authorization", ()))
         try:
             request = json.loads(body)
         except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
         return request
 
     def _result(self, request: dict[str, Any]) -> dict[str, Any]:
         match self.path.removeprefix(_PREFIX), request:
             case "gen_ws_ticket", {"uri": str(target)}:
-                return {"ticket": self.simulator.ticket(target)}
+                return {"ticket": self.backend.ticket(target)}
             case "gen_ws_ticket", _:
-                raise RefusedError(HTTPStatus.BAD_REQUEST, "uri is missing")
+                raise RefusedError(HTTPStatus.BAD_REQUEST, "the request needs uri as a string")
             case "call_user", {"user_id": int(user_id), "destination": str(destination)}:
-                return {"uuids": [self.simulator.call_user(user_id, destination)]}
+                return {"uuids": [self.backend.call_user(user_id, destination)]}
             case "call_user", _:
-                raise RefusedError(HTTPStatus.BAD_REQUEST, "user_id or destination is missing")
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such request")
+                raise RefusedError(
+                    HTTPStatus.BAD_REQUEST,
+                    "the request needs user_id as a number and destination as a string",
+                )
+        raise RefusedError(HTTPStatus.NOT_FOUND, "unknown path: use gen_ws_ticket or call_user")
 
     def _answer(self, status: HTTPStatus, answer: dict[str, Any]) -> None:
         body = json.dumps(answer).encode()
@@ -137,7 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, code: object = "-", _: object = "-") -> None:
-        _logger.debug("an API request was answered with %s", code)
+        """Log the status of a response."""
+        _logger.debug("API request answered: status %s", code)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: what the base class would say holds the client's own text."""
+        """Do nothing: the base class would log text that the client sent."""

@@ -1,8 +1,8 @@
-"""What there is in the simulated PBX, and what the feed says of it.
+"""Elements of the simulated PBX, and their representation in the feed.
 
-The classes are the PBX's own memory and change as things happen. ``picture()`` is what the
-feed says of one of them at a moment: a plain dict in the shape of the library's
-``to_dict``, from which ``wire`` writes the record.
+The classes are the mutable state of the PBX. ``element_to_dict()`` returns what the feed
+shows of one element at this moment: a plain dict in the shape of the library's ``to_dict``.
+``frame_writer`` encodes that dict as a record.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import Factory, define
+
+Key = int | str  # the key of an element in the feed: its id, or the uuid of a channel
+Fields = dict[str, Any]  # the fields of an element by name
+
+SECOND = 1_000_000  # microseconds: the PBX counts time in microseconds since the epoch
 
 _CHANNEL = (
     "uuid",
@@ -36,7 +41,7 @@ _CHANNEL = (
     "call_id",
 )
 
-# The fields of each kind's records, in the order in which they are sent.
+# Fields of each kind's records, in the order of a server's field_spec.
 FIELDS: dict[str, tuple[str, ...]] = {
     "channel": _CHANNEL,
     "channel_waiting": (*_CHANNEL, "whoscall"),
@@ -78,28 +83,40 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 
+def feed_kinds(*, older: bool) -> tuple[str, ...]:
+    """Return the kinds in the feed of a newer or an ``older`` server, in the order sent."""
+    waiting = ("queued_channel", "parked_channel") if older else ("channel_waiting",)
+    newer = () if older else ("domain",)
+    return ("channel", *waiting, "user", "group", "group_member", "terminal", *newer)
+
+
 @define
 class Person:
-    """Somebody outside: a customer whom the CRM knows (``id``), or just a number.
-
-    ``namesakes`` are others whom the CRM finds under the same number; of ``unlisted`` more
-    it tells the count alone. ``whoscall`` is what a caller directory says of the number.
-    """
+    """A person outside the PBX: a customer known to the CRM, or just a phone number."""
 
     number: str
+    """Phone number as ``str``, or ``"anonymous"``."""
     id: str = ""
+    """Id in the CRM as ``str``; empty: the CRM does not know the number."""
     name: str = ""
+    """Name in the CRM as ``str``; may be empty."""
     organization: str = ""
+    """Company as ``str``; may be empty."""
     avatar: str = ""
+    """File name or URL of the avatar as ``str``; may be empty."""
     prefecture: str = ""
-    namesakes: tuple[Person, ...] = ()
-    unlisted: int = 0
+    """Prefecture as ``str``; may be empty."""
+    other_matches: tuple[Person, ...] = ()
+    """Other people whom the CRM has under the same number, as a tuple of ``Person``."""
+    unlisted_matches: int = 0
+    """Number of further matches as ``int``: the feed counts them, but does not list them."""
     whoscall: str | None = None
+    """Entry of the caller directory as percent-encoded JSON; ``None``: no entry."""
 
 
 @define
 class User:
-    """A user of the PBX."""
+    """A user of the PBX. Fields are named as in the feed."""
 
     id: int
     name: str
@@ -121,7 +138,11 @@ class User:
 
 @define
 class Group:
-    """A group: ``type`` 0 rings all its members at once, 1 one after another."""
+    """A group of users. Fields are named as in the feed.
+
+    ``type`` 0 is a ring group, which rings all members at once; 1 is a hunt group, which
+    rings them one after another. ``queue`` 1: calls wait in a queue.
+    """
 
     id: int
     name: str
@@ -137,7 +158,7 @@ class Group:
 
 @define
 class GroupMember:
-    """A user's place in a group."""
+    """The membership of a user in a group. Fields are named as in the feed."""
 
     id: int
     group_id: int
@@ -149,7 +170,7 @@ class GroupMember:
 
 @define
 class Terminal:
-    """A user's telephone."""
+    """The phone of a user. Fields are named as in the feed; ``registered`` is 0 or 1."""
 
     id: int
     name: str
@@ -161,7 +182,7 @@ class Terminal:
 
 @define
 class Domain:
-    """The PBX itself."""
+    """The PBX as an element of its feed. Fields are named as in the feed."""
 
     id: int
     name: str
@@ -171,19 +192,23 @@ class Domain:
 
 @define
 class State:
-    """What a channel is doing since ``ts``; ``data`` holds the state's own parts by name."""
+    """The state of a channel.
+
+    ``ts`` is the time when the state began, in microseconds since the epoch; ``data`` holds
+    the parts that this state has besides its name, by their names in the feed.
+    """
 
     ts: int
     name: str
-    data: dict[str, Any] = Factory(dict)
+    data: Fields = Factory(dict)
 
 
 @define(eq=False)
 class Channel:
-    """One leg of a call: between the PBX and ``person`` outside or ``user`` inside.
+    """One call leg: between the PBX and a ``person`` outside or a ``user`` inside.
 
-    ``address`` is the peer's: a number outside, or a terminal's name. ``rings_for`` is the
-    uuid of the channel on whose behalf the PBX offers this one, until it is answered.
+    Fields without a comment are named as in the feed. Timestamps are microseconds since the
+    epoch.
     """
 
     uuid: str
@@ -194,27 +219,27 @@ class Channel:
     called_number: str
     offer_timestamp: int
     state: State
-    address: str
+    address: str  # of the peer: a number outside, or the name of a terminal
     call_id: str
-    person: Person | None = None
-    user: User | None = None
+    person: Person | None = None  # the peer, if outside
+    user: User | None = None  # the peer, if inside
     answer_timestamp: int | None = None
     hangup_timestamp: int | None = None
     other_uuid: str | None = None
     group_id: int | None = None
-    target: dict[str, Any] | None = None
+    target: Fields | None = None
     origination: tuple[str, ...] | None = None
     tags: tuple[str, ...] | None = None
     last_bridged_user_id: int | None = None
     last_event: str = "CHANNEL_CREATE"
     last_event_data: str | None = None
-    other_info: dict[str, Any] | None = None
-    rings_for: str | None = None
-    waiting: bool = False  # in a ring queue or on a park slot
+    other_info: Fields | None = None
+    rings_for: str | None = None  # until answered: the uuid of the lead leg for which it rings
+    waiting: bool = False  # in a queue or on a park slot
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """What the channel at the other end says of this one, as its ``other_info``."""
+    def summary(self) -> Fields:
+        """Return the summary that the leg at the other end shows as its ``other_info``."""
         return other_info(
             self.user or self.person,
             direction=self.direction,
@@ -228,47 +253,60 @@ class Channel:
 Element = Channel | User | Group | GroupMember | Terminal | Domain
 
 
-def other_info(who: User | Person | None, **parts: Any) -> dict[str, Any]:
-    """A summary of a channel; one without ``offer_timestamp`` does not exist yet."""
-    inside = isinstance(who, User)
+def other_info(
+    peer: User | Person | None,
+    *,
+    direction: str,
+    peer_location: str,
+    address: str,
+    offer_timestamp: int | None,
+    group_id: int | None,
+) -> Fields:
+    """Return the summary of a channel whose peer is ``peer``.
+
+    ``offer_timestamp`` is ``None`` for a channel that does not exist yet.
+    """
     return {
-        "type": "user" if inside else "end_user",
-        "user_id": who.id if isinstance(who, User) else None,
-        "end_user": end_user(who) if isinstance(who, Person) else None,
-        "direction": parts["direction"],
-        "peer_location": parts["peer_location"],
-        "address": parts["address"],
-        "offer_timestamp": parts["offer_timestamp"],
-        "group_id": parts["group_id"],
-        "whoscall": who.whoscall if isinstance(who, Person) else None,
+        "type": "user" if isinstance(peer, User) else "end_user",
+        "user_id": peer.id if isinstance(peer, User) else None,
+        "end_user": end_user(peer) if isinstance(peer, Person) else None,
+        "direction": direction,
+        "peer_location": peer_location,
+        "address": address,
+        "offer_timestamp": offer_timestamp,
+        "group_id": group_id,
+        "whoscall": peer.whoscall if isinstance(peer, Person) else None,
     }
 
 
-def end_user(person: Person | None) -> dict[str, Any] | None:
-    """Whom the CRM finds under a person's number; ``None``: nobody."""
+def end_user(person: Person | None) -> Fields | None:
+    """Return the CRM's matches for a person's number; ``None``: no match."""
     if person is None or not person.id:
         return None
-    found = (person, *person.namesakes)
+    matches = (person, *person.other_matches)
     names = ("id", "name", "organization", "avatar", "prefecture")
     return {
-        "count": len(found) + person.unlisted,
-        "items": [{name: getattr(one, name) for name in names} for one in found],
+        "count": len(matches) + person.unlisted_matches,
+        "items": [{name: getattr(one, name) for name in names} for one in matches],
     }
 
 
-def picture(kind: str, element: Element) -> dict[str, Any]:
-    """What the feed says of an element, as one of its kind: every field, by name."""
+def element_to_dict(kind: str, element: Element) -> Fields:
+    """Return all fields that the feed shows of an element as one of this kind.
+
+    A channel can be of several kinds: ``channel``, and one of the waiting kinds.
+    """
     if not isinstance(element, Channel):
         return {name: getattr(element, name) for name in FIELDS[kind]}
     values = {
         **{name: getattr(element, name, None) for name in FIELDS[kind]},
-        "state": _state(element.state),
+        "state": _state_to_dict(element.state),
         "end_user": end_user(element.person),
     }
     if kind in {"channel", "channel_waiting"}:
         values["user_id"] = element.user.id if element.user else None
-        values["tags"] = _list(element.tags)
-        values["origination"] = _list(element.origination)
+        values["tags"] = _list_or_none(element.tags)
+        values["origination"] = _list_or_none(element.origination)
     if kind == "channel_waiting":
         values["whoscall"] = element.person.whoscall if element.person else None
     if "peer_number" in values:
@@ -276,10 +314,10 @@ def picture(kind: str, element: Element) -> dict[str, Any]:
     return values
 
 
-def _state(state: State) -> dict[str, Any]:
+def _state_to_dict(state: State) -> Fields:
     data = {name: value for name, value in state.data.items() if value is not None}
     return {"ts": state.ts, "name": state.name, "data": data}
 
 
-def _list(items: tuple[str, ...] | None) -> list[str] | None:
+def _list_or_none(items: tuple[str, ...] | None) -> list[str] | None:
     return list(items) if items else None

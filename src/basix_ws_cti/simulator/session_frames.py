@@ -1,4 +1,4 @@
-"""What a client gets to see, as frames: for tests of parsers, without a connection."""
+"""The frames of one connection to the simulated PBX, for tests that need no connection."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .pbx import Pbx
 from .timeline import Timeline
 
 if TYPE_CHECKING:
-    from .pbx import Key, Picture
+    from .model import Fields, Key
 
 
 def frames(
-    story: str = "inbound_call",
+    scenario: str = "inbound_call",
     *,
     seed: int = 0,
     users: int = len(scenarios.STAFF),
@@ -22,42 +22,49 @@ def frames(
     compressed: bool = False,
     older: bool = False,
 ) -> list[bytes]:
-    """The frames of one connection: what there is, then one story from beginning to end.
+    """Return the frames of one connection: the snapshot, then one scenario to its end.
 
-    ``story`` is one of ``scenarios.STORIES``; another name is a ``ValueError``. The same
-    arguments give the same bytes.
+    The same arguments give the same bytes. Raises ``ValueError`` for an unknown scenario.
+
+    :param scenario: name of one of ``scenarios.SCENARIOS``.
+    :param seed: seed of the random decisions.
+    :param users: number of users.
+    :param otp: Erlang/OTP release of the server: 25 (Latin-1 atoms) or 26 (UTF-8 atoms).
+    :param compressed: send a frame as a compressed term if that is shorter.
+    :param older: send the kinds of an older server.
     """
-    if story not in scenarios.STORIES:
-        known = ", ".join(scenarios.STORIES)
-        raise ValueError(f"there is no story {story!r}, but these: {known}")
+    if scenario not in scenarios.SCENARIOS:
+        known = ", ".join(scenarios.SCENARIOS)
+        raise ValueError(f"unknown scenario {scenario!r}; known are: {known}")
     pbx, writer = Pbx(seed, older=older), Writer(otp=otp, compressed=compressed)
-    scenarios.company(pbx, users)
+    scenarios.populate(pbx, users)
     snapshot = pbx.snapshot()
-    seen = opening(
+    sent = initial_frames(
         writer,
         {kind: [writer.record(kind, one) for one in snapshot[kind].values()] for kind in snapshot},
     )
 
-    def see(kind: str, _: Key, picture: Picture, event_name: str) -> None:
-        seen.append(writer.info_event(kind, writer.record(kind, picture), event_name))
+    def send(kind: str, _: Key, fields: Fields, event_name: str) -> None:
+        sent.append(writer.info_event(kind, writer.record(kind, fields), event_name))
 
-    pbx.listeners.append(see)
+    pbx.listeners.append(send)
     timeline = Timeline(pbx)
-    timeline.start(scenarios.STORIES[story](pbx))
-    while timeline.pause is not None:
+    timeline.start(scenarios.SCENARIOS[scenario](pbx))
+    while timeline.time_to_next is not None:
         timeline.step()
-    return seen
+    return sent
 
 
-def opening(
+def initial_frames(
     writer: Writer, records: dict[str, list[bytes]], *, specs_first: bool = True
 ) -> list[bytes]:
-    """What a connection begins with: field_specs and initial_infos, of the records by kind.
+    """Return the first frames of a connection: the field_spec and initial_info of each kind.
 
-    All field_specs come first, or each just before the initial_info of its kind.
+    ``records`` are the encoded elements by kind. With ``specs_first``, all field_specs come
+    before the first initial_info; else each comes just before the initial_info of its kind.
     """
     specs = [writer.field_spec(kind) for kind in records]
-    infos = [writer.initial_info(kind, written) for kind, written in records.items()]
+    infos = [writer.initial_info(kind, encoded) for kind, encoded in records.items()]
     if specs_first:
         return specs + infos
     return [frame for pair in zip(specs, infos, strict=True) for frame in pair]

@@ -8,7 +8,7 @@ import pytest
 from virtual import run
 from waiting import until
 
-from basix_ws_cti.simulator.send_pipe import Pipe
+from basix_ws_cti.simulator.faulty_transport import FaultyTransport
 
 
 class Transport:
@@ -54,7 +54,7 @@ class Transport:
 async def test_plain():
     """A pipe to which nothing was done writes at once, and closes at once."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.write(b"one")
     pipe.write(memoryview(b"two"))
     pipe.close()
@@ -64,7 +64,7 @@ async def test_plain():
 async def test_the_rest_is_the_transports():
     """What a pipe does not do itself, the transport does; an unknown name is an AttributeError."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     assert pipe.get_extra_info("socket") is transport
     assert pipe.is_closing() is False
     pipe.abort()
@@ -76,7 +76,7 @@ async def test_the_rest_is_the_transports():
 async def test_an_end_of_file_of_the_connections_own_does_nothing():
     """Whoever writes to a pipe can't half-close it: that is what faults are for."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     assert pipe.can_write_eof() is False
     pipe.write_eof()
     assert transport.done == []
@@ -85,7 +85,7 @@ async def test_an_end_of_file_of_the_connections_own_does_nothing():
 async def test_split():
     """A split pipe writes pieces of the size, in order; with 0 the rest goes at once."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.split(2)
     pipe.write(b"abc")
     pipe.write(b"de")
@@ -105,7 +105,7 @@ def test_coalesce():
 
     async def main():
         transport = Transport()
-        pipe = Pipe(transport)
+        pipe = FaultyTransport(transport)
         pipe.coalesce(0.05)
         for letter in b"abc":
             pipe.write(bytes([letter]))
@@ -125,7 +125,7 @@ def test_coalesce():
 async def test_coalesce_and_split():
     """Both together: after the time, one piece after the other."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.coalesce(0.05)
     pipe.split(3)
     pipe.write(b"abcd")
@@ -140,7 +140,7 @@ def test_stall():
 
     async def main():
         transport = Transport()
-        pipe = Pipe(transport)
+        pipe = FaultyTransport(transport)
         pipe.stall(0.05)
         pipe.write(b"a")
         pipe.write(b"b")
@@ -156,7 +156,7 @@ def test_stall():
 async def test_a_stall_without_a_word():
     """A stall during which nobody writes ends without a trace."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.stall(0.01)
     await until(lambda: pipe._timer is None)
     pipe.write(b"a")
@@ -166,7 +166,7 @@ async def test_a_stall_without_a_word():
 async def test_a_stall_holds_up_what_was_held_already():
     """What a split pipe still holds waits too; the later of two stalls counts."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.split(1)
     pipe.write(b"ab")
     pipe.stall(60)
@@ -180,7 +180,7 @@ async def test_a_stall_holds_up_what_was_held_already():
 async def test_what_is_held_is_written_before_the_close():
     """Closing a pipe that holds something back closes it after that, and once."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.split(2)
     pipe.write(b"abc")
     pipe.close()
@@ -193,7 +193,7 @@ async def test_what_is_held_is_written_before_the_close():
 async def test_silence():
     """What is written to a silent pipe, or held back by it, is lost; closing still works."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.stall(0.02)
     pipe.write(b"held")
     pipe.go_silent()
@@ -207,7 +207,7 @@ async def test_silence():
 async def test_drop():
     """A dropped pipe closes at once: what is held back does not go out any more."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.stall(0.02)
     pipe.write(b"held")
     pipe.drop()
@@ -219,7 +219,7 @@ async def test_drop():
 async def test_what_is_held_when_the_transport_is_gone():
     """A transport that closed by itself is not written to, as that would be a warning."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.stall(0.02)
     pipe.write(b"held")
     pipe.abort()
@@ -230,7 +230,7 @@ async def test_what_is_held_when_the_transport_is_gone():
 async def test_reset():
     """A reset sets SO_LINGER to zero seconds, which makes the close an RST, and aborts."""
     transport = Transport()
-    Pipe(transport).reset()
+    FaultyTransport(transport).reset()
     linger = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert transport.done == [linger, "abort"]
 
@@ -238,7 +238,7 @@ async def test_reset():
 async def test_half_close():
     """A half-closed pipe has said EOF, and is silent but open."""
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.half_close()
     pipe.write(b"lost")
     assert transport.done == ["eof"]
@@ -248,7 +248,7 @@ async def test_half_close():
 async def test_half_close_where_there_is_no_half():
     """A transport that can't be half-closed, as those of TLS, is closed."""
     transport = Transport(eof=False)
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.half_close()
     pipe.write(b"lost")
     assert transport.done == ["close"]
@@ -258,15 +258,15 @@ async def test_drop_with_something_to_write():
     """A connection whose peer does not read what was written is cut off, not waited for."""
     transport = Transport()
     transport.buffered = 1
-    Pipe(transport).drop()
+    FaultyTransport(transport).drop()
     assert transport.done == ["abort"]
 
 
 async def test_what_is_held_back_is_bounded(monkeypatch):
     """A connection for which too much is held back is cut off."""
-    monkeypatch.setattr("basix_ws_cti.simulator.send_pipe.MAX_HELD", 10)
+    monkeypatch.setattr("basix_ws_cti.simulator.faulty_transport.MAX_HELD", 10)
     transport = Transport()
-    pipe = Pipe(transport)
+    pipe = FaultyTransport(transport)
     pipe.stall(60)
     pipe.write(b"x" * 10)
     assert transport.done == []

@@ -1,4 +1,4 @@
-"""A transport that can be made to treat what is written as bad networks do."""
+"""A transport that can simulate network faults for the data written to it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import socket
 import struct
 from typing import Any
 
-# Bytes held back, at most: a connection that has more to say is cut off.
+# Maximum number of bytes held back (64 MiB), so that a long stall cannot fill memory. A
+# connection that exceeds it is aborted.
 MAX_HELD = 1 << 26
 
 
-class Pipe:
-    """Stands in front of a connection's transport; all but writing is the transport's own.
+class FaultyTransport:
+    """Wrapper around a connection's transport that delays, splits or discards written data.
 
-    It is plain until one of its methods is called. What is held back is written, in order,
-    before a proper close.
+    Everything but writing and closing is passed on to the transport. Data is passed on
+    unchanged until a fault method is called. ``close()`` waits until all data that is held
+    back has been written, in order.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -24,21 +26,21 @@ class Pipe:
         self._loop = asyncio.get_running_loop()
         self._held = bytearray()
         self._timer: asyncio.TimerHandle | None = None
-        self._piece = 0  # bytes that go out at once; 0: all that there is
-        self._delay: float | None = None  # seconds that a write waits for others
+        self._max_write = 0  # maximum number of bytes per write; 0: no limit
+        self._delay: float | None = None  # seconds for which data is collected; None: not at all
         self._silent = False
         self._closing = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    # -- what the connection calls ----------------------------------------------------
+    # -- interface of a transport -----------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write, or hold back, or lose."""
+        """Write data, hold it back or discard it."""
         if self._silent:
             return
-        if self._delay is None and not self._piece and self._timer is None:
+        if self._delay is None and not self._max_write and self._timer is None:
             self._transport.write(data)
             return
         self._held += data
@@ -48,55 +50,55 @@ class Pipe:
             self._timer = self._loop.call_later(self._delay or 0, self._release)
 
     def close(self) -> None:
-        """Close, when what is held back has been written."""
+        """Close the transport after all data that is held back has been written."""
         self._closing = True
         if self._timer is None:
             self._transport.close()
 
     def write_eof(self) -> None:
-        """Nothing: what is held back may still have to go out, and a close follows."""
+        """Do nothing: data may still be held back, and a close follows."""
 
     def can_write_eof(self) -> bool:
-        """No."""
+        """Return False, so that the connection does not rely on ``write_eof()``."""
         return False
 
-    # -- what a fault calls -----------------------------------------------------------
+    # -- faults -----------------------------------------------------------------------
 
     def split(self, size: int) -> None:
-        """From now on no more than ``size`` bytes go out at once; 0: as many as there are."""
-        self._piece = size
+        """Write at most ``size`` bytes at once from now on; 0: no limit."""
+        self._max_write = size
 
     def coalesce(self, seconds: float) -> None:
-        """From now on what is written goes out together, every so many seconds."""
+        """Collect data from now on, and write it every ``seconds`` seconds; 0: do not collect."""
         self._delay = seconds or None
 
     def stall(self, seconds: float) -> None:
-        """Hold everything back for so many seconds."""
+        """Hold all data back for ``seconds`` seconds."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._release)
 
     def go_silent(self) -> None:
-        """From now on all that is written is lost, pongs and closing frames too."""
+        """Discard all data from now on, pongs and closing frames included."""
         self._silent = True
 
     def drop(self) -> None:
-        """End the TCP connection, without a closing handshake; what is held back is lost."""
+        """End the TCP connection without a closing handshake; discard data held back."""
         self.go_silent()
         if self._transport.get_write_buffer_size():
-            self._transport.abort()  # or it would wait for a peer that does not read
+            self._transport.abort()  # close() would wait for a peer that does not read
         else:
             self._transport.close()
 
     def reset(self) -> None:
-        """End the TCP connection with an RST; what is held back is lost."""
+        """End the TCP connection with an RST; discard data held back."""
         sock = self._transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):  # it is gone already
+        with contextlib.suppress(OSError):  # the socket is closed already
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def half_close(self) -> None:
-        """Say that nothing more will be written, and go on reading; over TLS, just end it."""
+        """Close the writing side, and keep reading; over TLS, end the connection."""
         if self._transport.can_write_eof():
             self._transport.write_eof()
             self.go_silent()
@@ -105,7 +107,7 @@ class Pipe:
 
     def _release(self) -> None:
         self._timer = None
-        size = self._piece or len(self._held)
+        size = self._max_write or len(self._held)
         data = bytes(self._held[:size])
         del self._held[:size]
         if not self._silent and not self._transport.is_closing():
