@@ -71,7 +71,7 @@ async def test_a_busy_pbx(specs_first):
         (faults.DelayHandshake(60), "http", "no answer within 0.5 s", "busy"),
         (faults.DropDuringSnapshot(0), "field_spec", "1006", "connections end"),
         (faults.DropDuringSnapshot(3), "snapshot", "1006", "connections end"),
-        (faults.EventFirst(), "field_spec", "no field_spec has come", "--server"),
+        (faults.EventFirst(), "field_spec", "no field_spec received", "--server"),
     ],
     ids=str,
 )

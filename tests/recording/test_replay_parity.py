@@ -50,7 +50,9 @@ class LiveRun:
 
     def error(self, error):
         # Failed attempts are states as well.
-        if not any(isinstance(one, Disconnected) and one.reason is error for one in self.items[-1:]):
+        if not any(
+            isinstance(one, Disconnected) and one.reason is error for one in self.items[-1:]
+        ):
             self.items.append(error)
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import itertools
 import linecache
-import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -33,6 +32,11 @@ T = TypeVar("T")
 
 # Makes the file names of generated functions unique within the process.
 _numbers = itertools.count(1)
+
+# Sources that are registered in ``linecache``. A peer that announces ever new field specs must not
+# fill the memory. Sources are never removed: a removal during ``linecache.checkcache`` would raise
+# a KeyError in the middle of a traceback.
+MAX_SOURCES = 256
 
 
 def constructor(
@@ -177,13 +181,14 @@ def function(
     """Return a function with these parameters and lines, compiled in ``namespace``.
 
     ``name`` is part of the file name that tracebacks show: ``<basix_ws_cti generated NAME 1>``.
-    The source stays in ``linecache`` as long as the function exists.
+    The sources of the first ``MAX_SOURCES`` functions are in ``linecache``.
     """
     source = "\n    ".join([f"def make({parameters}):", *lines]) + "\n"
-    filename = f"<basix_ws_cti generated {name} {next(_numbers)}>"
+    number = next(_numbers)
+    filename = f"<basix_ws_cti generated {name} {number}>"
     # The source has no text from a peer in it: see the top of this module.
     exec(compile(source, filename, "exec"), namespace)  # noqa: S102
     make: Callable[..., Any] = namespace["make"]
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    weakref.finalize(make, linecache.cache.pop, filename, None).atexit = False
+    if number <= MAX_SOURCES:
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     return make
