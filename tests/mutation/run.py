@@ -1,7 +1,7 @@
 """Mutation testing: change the code in one place, and see a test fail.
 
-``python tests/mutation/run.py terms record_decoder fast_path mirror redaction`` (or ``terms._mapping``
-for one function) makes every mutant, runs the tests against each, and fails where fewer than
+``python tests/mutation/run.py terms record_decoder fast_path mirror redaction`` (or
+``terms._mapping`` for one function) makes every mutant, runs the tests against each, and fails where fewer than
 90 % are killed, where a mutant survives that accepted.toml does not list, or where that
 lists one that is killed or that there is none of.
 

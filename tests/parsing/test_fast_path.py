@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 from mutants import bench_frames
 
 from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
-from basix_ws_cti.parsing import fast_path
-from basix_ws_cti.parsing.fast_path import (
+from basix_ws_cti.parsing import event_readers
+from basix_ws_cti.parsing.event_readers import (
     FALLBACK_ERRORS,
-    LOOKUP_BYTES,
     MAX_FAST_BYTES,
-    MAX_FAST_FIELDS,
     MAX_FAST_READERS,
-    event_header,
     event_reader,
+)
+from basix_ws_cti.parsing.fast_path import (
+    LOOKUP_BYTES,
+    MAX_FAST_FIELDS,
+    event_header,
     fast_path_fits,
 )
 from basix_ws_cti.simulator import frames as story
@@ -45,7 +47,7 @@ FIELDS = ("uuid", "direction", "offer_timestamp", "state", "target", "other_info
 @pytest.fixture(autouse=True, params=[False, True], ids=["generated", "compiled"])
 def _both_readers(request, monkeypatch):
     """Test both kinds of reader: the one for a compiled package works in any, only slower."""
-    monkeypatch.setattr(fast_path, "COMPILED", request.param)
+    monkeypatch.setattr(event_readers, "COMPILED", request.param)
     event_reader.cache_clear()
 
 
@@ -275,7 +277,7 @@ def test_detours(field, value, otp):
     """
     frame = event(record(**{field: value}), otp=otp)
     message = fast(reader(SPEC, frame), frame)
-    assert message is None or (fast_path.COMPILED and same(message, slow(SPEC, frame)))
+    assert message is None or (event_readers.COMPILED and same(message, slow(SPEC, frame)))
 
 
 BEYOND = {
@@ -418,7 +420,7 @@ def test_forms_of_kinds_and_names(form, otp):
         assert message.event_name == name
     frame = event(record(), otp=otp, kind=form("channel"), name=form("rung"))
     message = fast(reader(SPEC, frame), frame)
-    assert message is None or (fast_path.COMPILED and same(message, slow(SPEC, frame)))
+    assert message is None or (event_readers.COMPILED and same(message, slow(SPEC, frame)))
 
 
 @pytest.mark.parametrize("name", [None, 5, [0x6771, 0x4EAC], []])
@@ -506,14 +508,14 @@ def test_the_limits_of_the_dearest_frame():
 def test_no_text_of_a_peer_is_compiled(monkeypatch):
     """No kind or field name from a peer gets into generated source."""
     sources = []
-    original = fast_path.generate
+    original = event_readers.generate
 
     def generate(cls, **given):
         sources.append(repr((given["parameters"], given["before"], given["values"])))
         return original(cls, **given)
 
-    monkeypatch.setattr(fast_path, "generate", generate)
-    monkeypatch.setattr(fast_path, "COMPILED", False)
+    monkeypatch.setattr(event_readers, "generate", generate)
+    monkeypatch.setattr(event_readers, "COMPILED", False)
     spec = FieldSpec("evil_kind_of_things", ("evil_name", "uuid", "__class__", "); evil("))
     frame = event([1, 2, 3, 4], kind=Charlist(spec.element_name))
     message = fast(reader(spec, frame), frame)

@@ -40,7 +40,7 @@ class LiveRun:
                 pass
             case _:
                 return
-        # A connection that is lost while it is in sync is reported twice: at once, and with the delay
+        # The loss of a connection that was in sync is reported twice: at once, and with the delay
         # until the next attempt, which is not recorded.
         last = self.items[-1] if self.items else None
         if isinstance(state, Disconnected) and isinstance(last, Disconnected):

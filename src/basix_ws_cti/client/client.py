@@ -277,9 +277,9 @@ class Client(NotPicklable):
     ) -> Callable[[], None]:
         """Call ``callback(change)`` for each change.
 
-        ``selection`` takes the keywords of ``changes``. A synchronous callback runs at once, and the client reads nothing until it returns. An
-        asynchronous callback has a queue and is awaited for one item after another. Returns a
-        function that unregisters the callback.
+        ``selection`` takes the keywords of ``changes``. A synchronous callback runs at once, and
+        the client reads nothing until it returns. An asynchronous callback has a queue and is
+        awaited for one item after another. Returns a function that unregisters the callback.
         """
         return self._register("change", callback, lambda: self.changes(**selection))
 

@@ -273,5 +273,5 @@ class FeedLoop:
 
 
 def _loggable(reason: Exception) -> str:
-    """Return an error's text for a log; foreign errors may quote secrets: of them only the class."""
+    """Return an error's text for a log; of a foreign error its class: it may quote secrets."""
     return str(reason) if isinstance(reason, BasixError) else type(reason).__name__
