@@ -1,28 +1,95 @@
-"""For all tests."""
+"""Fixtures and options for all tests."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 
-import canaries
 import pytest
+from support import secret_scanner, sizes
 
 from basix_ws_cti import Basic, Client, Connection, Ticket, connect
 from basix_ws_cti.simulator import Simulator
 
-# A shell that starts us in the background lets us ignore Ctrl-C, and those whom we start: the
-# tests that press it need it to work.
+# A shell that starts pytest in the background makes it ignore Ctrl-C, and its children with it. Some
+# tests press Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# It would hide what users see: a line that nobody flushed, or that can't be.
+# Unbuffered output would hide lines that a command does not flush.
 os.environ.pop("PYTHONUNBUFFERED", None)
+
+# Seconds. A test that takes longer must be marked as slow.
+SLOW = 0.5
+
+# Programs that tests need, by marker.
+PROGRAMS = {"erl": "erl", "redis": "redis-server"}
+
+
+# -- options and markers -------------------------------------------------------------------
+
+
+def pytest_addoption(parser):
+    parser.addoption("--nightly", action="store_true", help="run all tests at their full size")
+    parser.addoption("--slow", action="store_true", help="run the slow tests, and no others")
+    parser.addoption("--all", action="store_true", help="run slow tests with all others")
+
+
+def pytest_configure(config):
+    # Test modules read the sizes when they are imported.
+    sizes.NIGHTLY = config.getoption("--nightly")
+
+
+def pytest_collection_modifyitems(config, items):
+    nightly, slow = config.getoption("--nightly"), config.getoption("--slow")
+    everything = nightly or config.getoption("--all") or is_selected_by_name(config)
+    missing = {marker for marker, program in PROGRAMS.items() if not shutil.which(program)}
+    kept, dropped = [], []
+    for item in items:
+        names = {mark.name for mark in item.iter_markers()}
+        is_kept = everything or ("slow" in names) is slow
+        if "nightly" in names and not nightly:
+            is_kept = False
+        (kept if is_kept else dropped).append(item)
+        for marker in names & missing:
+            item.add_marker(pytest.mark.skip(reason=f"no program {PROGRAMS[marker]!r}"))
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
+
+
+def is_selected_by_name(config):
+    """Return True if the command line names single tests, as in ``pytest file.py::test``."""
+    return any("::" in argument for argument in config.invocation_params.args)
+
+
+_unmarked = {}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and call.duration > SLOW and not item.get_closest_marker("slow"):
+        report.user_properties.append(("unmarked slow test", round(call.duration, 2)))
+
+
+def pytest_runtest_logreport(report):
+    for name, seconds in report.user_properties:
+        if name == "unmarked slow test" and report.when == "call":
+            _unmarked[report.nodeid] = seconds
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if _unmarked and not config.getoption("--nightly"):
+        terminalreporter.section("tests over 0.5 s without the marker slow")
+        for name, seconds in sorted(_unmarked.items(), key=lambda one: -one[1])[:20]:
+            terminalreporter.write_line(f"{seconds:6.2f} s  {name}")
 
 
 # -- no secret comes out -------------------------------------------------------------------
 
 
-_watch = canaries.Watch()
+_watch = secret_scanner.Watch()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,11 +100,11 @@ def watched():
     in the tests of the connection, and everywhere under ``BASIX_CANARY``.
     """
     patch = pytest.MonkeyPatch()
-    patch.setitem(Simulator.__init__.__kwdefaults__, "token", canaries.SIMULATED)
+    patch.setitem(Simulator.__init__.__kwdefaults__, "token", secret_scanner.SIMULATED)
     root = logging.getLogger()
     root.addHandler(_watch)
     # Theirs are not looked at, and would make floods slow.
-    levels = {"": logging.DEBUG, **dict.fromkeys(canaries.THEIRS, logging.INFO)}
+    levels = {"": logging.DEBUG, **dict.fromkeys(secret_scanner.THEIRS, logging.INFO)}
     if not os.environ.get("BASIX_CANARY"):
         levels["websockets.client"] = logging.INFO
     before = {name: logging.getLogger(name).level for name in levels}
@@ -63,7 +130,7 @@ def no_secret_comes_out(watched):
 
 def pytest_warning_recorded(warning_message):
     """Warnings are looked at like what is logged."""
-    canaries.assert_clean(str(warning_message.message))
+    secret_scanner.assert_clean(str(warning_message.message))
 
 
 # -- for some ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 DATA = TESTS / "data"
 FILES = sorted(path.name for path in DATA.iterdir())
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from normal import (
+from support.normal_forms import (
     BY_TAG,
     COMPOUND,
     ESCRIPT,
@@ -38,17 +38,18 @@ from normal import (
     ordered,
     value_of,
 )
+from support.sizes import NIGHTLY
 
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.terms import decode
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 COMMITTED = HERE / "data" / "erlang_terms.tsv.gz"
 
 # One run of the escript keeps well below the million atoms that an Erlang node can hold.
 TERMS_A_RUN = 20_000
-RUNS = 15 if os.environ.get("BASIX_NIGHTLY") else 1
+RUNS = 15 if NIGHTLY else 1
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from proxy import FAULTS, Proxy
+from support.faulty_proxy import FAULTS, Proxy
 
 MESSAGE = bytes(range(256)) * 4
 

@@ -22,8 +22,8 @@ from collections import Counter
 from contextlib import nullcontext
 
 import pytest
-from mutants import Mutator, pools
-from normal import (
+from support.frame_mutations import Mutator, pools
+from support.normal_forms import (
     BY_TAG,
     COMPOUND,
     FOREIGN,
@@ -41,15 +41,14 @@ from normal import (
     ordered,
     value_of,
 )
-from others import OTHERS, UNLISTED
-from reader import Reading, erlangs
+from support.other_decoders import OTHERS, UNLISTED
+from support.reference_decoder import Reading, erlangs
+from support.sizes import NIGHTLY
 from test_erlang import DIFFERENCES
 
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.terms import decode
-
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
 # One run of the escript keeps well below the million atoms that an Erlang node can hold.
 MUTANTS_A_RUN = 10_000

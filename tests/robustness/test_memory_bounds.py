@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import sys
 import tracemalloc
 
 import pytest
-from frames import Atom, field_spec, frame, info_event, initial_info
+from support.etf_encoder import Atom, field_spec, frame, info_event, initial_info
+from support.sizes import NIGHTLY
 
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import BasixError
@@ -17,8 +17,6 @@ from basix_ws_cti.mirror import phone_numbers
 from basix_ws_cti.mirror.mirror import MAX_ENDED_CHANNELS, Mirror
 from basix_ws_cti.parsing import parser, record_decoder
 from basix_ws_cti.parsing.parser import MessageParser
-
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
 NAMES = 1_000_000 if NIGHTLY else 20_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from canaries import SIMULATED, STEM, TOKEN, Watch, assert_clean, found_in, leaks_of
+from support.secret_scanner import SIMULATED, STEM, TOKEN, Watch, assert_clean, found_in, leaks_of
 
 import basix_ws_cti
 from basix_ws_cti import Basic, Connection

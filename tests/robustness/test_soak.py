@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
-import proxy
+from support import faulty_proxy
+from support.paths import TESTS
+from support.sizes import NIGHTLY
 
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
 SECONDS = 600 if NIGHTLY else 52
 
 # Everything that a connection may come to by the network alone: whatever else is a defect.
@@ -32,7 +31,7 @@ def test_a_soak_in_bad_weather():
 
     ``soak.py`` says what is compared, and why a changed byte does not spoil it.
     """
-    script = Path(__file__).with_name("soak.py")
+    script = TESTS / "support" / "soak_run.py"
     done = subprocess.run(
         [sys.executable, script, str(SECONDS), "7"], capture_output=True, text=True, check=False
     )
@@ -40,7 +39,7 @@ def test_a_soak_in_bad_weather():
     assert done.stderr == ""
     report = json.loads(done.stdout)
     print(json.dumps(report, indent=1))  # noqa: T201 - the figures, with -s
-    assert set(report["faults"]) == set(proxy.FAULTS)
+    assert set(report["faults"]) == set(faulty_proxy.FAULTS)
     assert report["pictures"] == report["calms"] * 6
     assert report["pictures as they stood"] > 0
     assert report["reconnects"] > SECONDS

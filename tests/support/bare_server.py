@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-from canaries import TOKEN
 from websockets.asyncio.server import serve
+
+from .secret_scanner import TOKEN
 
 DOMAIN = "acme"
 HELLO = b"\x83h\x02d\x00\x03msgm\x00\x00\x00\x05hello"

@@ -11,9 +11,10 @@ import sys
 from unittest.mock import patch
 
 import pytest
-from waiting import PATIENCE
 
 from basix_ws_cti.cli import main
+
+from .waiting import TIMEOUT
 
 
 def environment(**variables):
@@ -46,7 +47,7 @@ def run(*arguments, env=None, stdin="", **more):
     """Run a command to its end; fail the test if it prints a traceback or a warning."""
     with start(*arguments, env=env, **more) as process:
         try:
-            out, err = process.communicate(stdin, PATIENCE)
+            out, err = process.communicate(stdin, TIMEOUT)
         except BaseException:
             process.kill()
             raise

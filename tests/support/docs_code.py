@@ -28,7 +28,8 @@ from sybil.parsers.myst.lexers import DirectiveLexer
 
 from basix_ws_cti.simulator import Simulator
 
-ROOT = Path(__file__).parent.parent
+from .paths import ROOT
+
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 # The server that the documentation names, and how its day goes where the simulator plays it.

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 
-from canaries import SIMULATED
-
 from basix_ws_cti.cli.diagnostics.examination import SLOW_PING, Examination
 from basix_ws_cti.cli.diagnostics.findings import STEPS, Mark
+
+from .secret_scanner import SIMULATED
 
 ARGUMENTS = {"domain": "demo", "token": SIMULATED, "app_name": "doctor", "full_events": True}
 

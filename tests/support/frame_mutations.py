@@ -8,12 +8,11 @@ import random
 import struct
 import zlib
 from functools import cache
-from pathlib import Path
 
-from reader import LENGTHS, Reading
 from test_erlang import DIFFERENCES, EDGES, foreign_terms
 
-DATA = Path(__file__).parent / "data"
+from .paths import DATA
+from .reference_decoder import LENGTHS, Reading
 
 # Longer ones take their time and show no more.
 MAX_SEED_BYTES = 2000

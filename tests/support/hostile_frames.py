@@ -18,12 +18,12 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from frames import Atom, Charlist, encode, field_spec
-
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import BasixError
 from basix_ws_cti.parsing.parser import MAX_FIELDS, MessageParser
 from basix_ws_cti.parsing.record_decoder import MAX_PARTED_TEXT
+
+from .etf_encoder import Atom, Charlist, encode, field_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -12,13 +12,14 @@ import shutil
 import struct
 import subprocess
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from basix_ws_cti.terms import Regex
 
-ESCRIPT = Path(__file__).parent / "erlang" / "terms.escript"
+from .paths import ERLANG
+
+ESCRIPT = ERLANG / "terms.escript"
 
 needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 import bert
 from erlastic import Atom
-from normal import exact, ordered, text_of, value_of
 
 from basix_ws_cti.terms import Regex
+
+from .normal_forms import exact, ordered, text_of, value_of
 
 try:
     # The name is also that of a folder here, which has none of this.

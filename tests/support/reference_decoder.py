@@ -14,7 +14,7 @@ import re
 import struct
 import zlib
 
-from normal import (
+from .normal_forms import (
     FOREIGN,
     IMPROPER,
     KEYS,

@@ -8,11 +8,12 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from canaries import SIMULATED
-from waiting import PATIENCE
 from websockets.asyncio.client import connect as websocket_connect
 
 from basix_ws_cti import InfoEvent, InitialInfo, Message, MessageParser, Msg, connect, to_dict
+
+from .secret_scanner import SIMULATED
+from .waiting import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +52,7 @@ class Picture:
 
     async def follow(self, cti: Connection, text: str = "sentinel") -> None:
         """Take all that comes before the ``msg`` of that text."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             async for message in cti:
                 if message == Msg(text):
                     return

@@ -34,8 +34,6 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-from proxy import Proxy
-
 from basix_ws_cti import to_dict
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
@@ -44,6 +42,8 @@ from basix_ws_cti.exceptions import FeedError
 from basix_ws_cti.mirror.changes import Added, Removed
 from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.simulator.faults import SendFrame
+
+from .faulty_proxy import Proxy
 
 CLIENTS = 3  # of each simulator
 PAUSE = 0.12  # seconds between two faults of one client, in the middle

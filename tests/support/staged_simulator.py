@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
 from basix_ws_cti.simulator import Person
 
-_PICTURES = Path(__file__).parent.parent / "docs" / "pictures.py"
+from .paths import DOCS
+
+_PICTURES = DOCS / "pictures.py"
 
 
 def load_pictures():

@@ -1,24 +1,24 @@
-"""How a test waits for what others do: until it is so, on a busy machine for long."""
+"""Waiting for conditions, with a limit that only a defect exceeds."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-# Seconds in which even a busy machine has done it: only a defect takes longer.
-PATIENCE = 60
+# Seconds. Even a busy machine takes less; more is a defect.
+TIMEOUT = 60
 
 
-async def until(so, seconds=PATIENCE):
-    """Let time pass in the event loop until something is so."""
-    async with asyncio.timeout(seconds):
-        while not so():
+async def eventually(condition, timeout=TIMEOUT):
+    """Wait in the event loop until ``condition()`` is true."""
+    async with asyncio.timeout(timeout):
+        while not condition():
             await asyncio.sleep(0.005)
 
 
-def wait_until(so, what="what was to come", every=0.005):
-    """The same in plain code, for what another thread or process does."""
-    end = time.monotonic() + PATIENCE
-    while not so():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(every)
+def wait_until(condition, description="the condition", interval=0.005):
+    """Wait in a thread until ``condition()`` is true."""
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end, f"timed out while waiting for {description}"
+        time.sleep(interval)

@@ -15,13 +15,14 @@ import sys
 import termios
 import time
 import unicodedata
-from pathlib import Path
 
 import pyte
-from command import environment
-from waiting import PATIENCE
 
-HERE = Path(__file__).parent
+from .cli_runner import environment
+from .paths import TESTS
+from .waiting import TIMEOUT
+
+HERE = TESTS / "integration" / "cli"
 SCREENS = HERE / "screens"
 
 
@@ -127,7 +128,7 @@ class Terminal:
     def wait_for(self, condition):
         """Read until a text is on the screen, or a condition of the screen's text holds."""
         fits = condition if callable(condition) else lambda text: condition in text
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not fits(self.text):
             assert self.process.poll() is None, self.text
             assert time.monotonic() < end, self.text
@@ -135,7 +136,7 @@ class Terminal:
 
     def ends(self):
         """Wait for the command's end, read all its output, and return the exit code."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
             assert time.monotonic() < end, self.text
             self._read()

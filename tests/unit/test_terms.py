@@ -10,27 +10,24 @@ import functools
 import gzip
 import json
 import math
-import os
 import re
 import struct
 import tracemalloc
 import zlib
 from array import array
 from datetime import UTC, datetime
-from pathlib import Path
 
 import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.paths import DATA, DOCS
+from support.sizes import NIGHTLY
 
 import basix_ws_cti
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.terms import Limits, Regex, as_text, decode, inflated_size
-
-DATA = Path(__file__).parent / "data"
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
 random_runs = settings(
     max_examples=500 * (20 if NIGHTLY else 1),
@@ -708,7 +705,7 @@ def test_not_bytes(argument):
 
 def test_limits_are_documented():
     """The limits are by default what the documentation promises."""
-    page = Path(__file__).parents[1] / "docs" / "explanation" / "protocol.md"
+    page = DOCS / "explanation" / "protocol.md"
     text = page.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([0-9,]+)( MiB)? \|", text, re.MULTILINE)
     promised = {

@@ -7,10 +7,10 @@ import logging
 import signal
 
 import pytest
-from canaries import SIMULATED
-from command import run_here, start
-from reaching import environment_of
-from waiting import wait_until
+from support.cli_runner import run_here, start
+from support.example_connections import environment_of
+from support.secret_scanner import SIMULATED
+from support.waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
 from basix_ws_cti.cli.call_command import NoSuchChannelError, describe_channel, find_channel

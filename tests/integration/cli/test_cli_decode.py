@@ -11,8 +11,8 @@ import sys
 import zlib
 
 import pytest
-from command import environment, run, run_here, start
-from frames import field_spec, info_event
+from support.cli_runner import environment, run, run_here, start
+from support.etf_encoder import field_spec, info_event
 
 from basix_ws_cti import MessageParser, terms, to_dict
 from basix_ws_cti.cli.frame_dumps import Form, UnreadableFrameError, hexdump, parse_frames

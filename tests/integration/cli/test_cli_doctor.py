@@ -10,8 +10,8 @@ import ssl
 
 import pytest
 import trustme
-from canaries import SIMULATED
-from command import run, run_here, start
+from support.cli_runner import run, run_here, start
+from support.secret_scanner import SIMULATED
 
 from basix_ws_cti.cli.diagnostics.findings import STEPS
 from basix_ws_cti.simulator import Simulator

@@ -9,9 +9,9 @@ import zoneinfo
 from zoneinfo import ZoneInfo
 
 import pytest
-from hostile_texts import HOSTILE
 from rich.cells import cell_len
-from scripted import shown
+from support.hostile_texts import HOSTILE
+from support.scripted_source import shown
 
 from basix_ws_cti import (
     Channel,

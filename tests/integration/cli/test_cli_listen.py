@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,15 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
-from command import environment, run, run_here, start
 from jsonschema import Draft202012Validator
-from reaching import environment_of
-from waiting import PATIENCE, wait_until
+from support.cli_runner import environment, run, run_here, start
+from support.example_connections import environment_of
+from support.sizes import NIGHTLY
+from support.waiting import TIMEOUT, wait_until
 
 from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.simulator import Simulator, faults
-
-NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
 VALIDATOR = Draft202012Validator(build_schema())
 
@@ -36,7 +34,7 @@ def quiet(**options):
 
 def finish(process):
     """What is left of a command's output, and its exit code."""
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=TIMEOUT)
     assert "Traceback" not in err, err
     return out, err, process.returncode
 
@@ -76,7 +74,7 @@ def test_json_lines_of_a_day(program):
         env=environment(),
         capture_output=True,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -112,7 +110,7 @@ def test_calls_and_filters():
                     pbx.call("0312341234", to=to)
                 return process.poll() is not None
 
-            wait_until(has_heard_enough, every=0.1)
+            wait_until(has_heard_enough, interval=0.1)
             out, err, code = finish(process)
     assert (code, err) == (0, "")
     lines = [json.loads(line) for line in out.splitlines()]
@@ -171,7 +169,7 @@ def test_nobody_reads_any_more(arguments):
     with quiet() as (pbx, env), listening(env, *arguments) as process:
         wait_until(lambda: pbx.connections)
         process.stdout.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         err = process.stderr.read()
     assert "Traceback" not in err
     assert "Exception" not in err
@@ -205,7 +203,7 @@ def test_without_poll():
         process.stdout.close()
         assert process.poll() is None
         pbx.msg("unread")
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         assert process.stderr.read() == ""
 
 
@@ -215,7 +213,7 @@ def test_head():
         done = subprocess.run(
             f"{sys.executable} -m basix_ws_cti listen --json | head -1; echo ${{PIPESTATUS[0]}}",
             shell=True, executable="/bin/bash", env=environment(**env), capture_output=True,
-            encoding="utf-8", timeout=PATIENCE, check=False,
+            encoding="utf-8", timeout=TIMEOUT, check=False,
         )  # fmt: skip
     line, code = done.stdout.splitlines()
     assert json.loads(line)["type"] == "element"
@@ -229,7 +227,7 @@ def test_a_reader_that_goes_under_a_flood():
         pbx.inject(faults.Flood(20_000))
         read_until(process, '"updated"')
         process.stdout.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         assert process.stderr.read() == ""
 
 
@@ -243,7 +241,7 @@ def test_interrupted(sign, when):
             pbx.inject(faults.Flood(20_000))
             wait_until(lambda: _is_full(process.stdout))
         process.send_signal(sign)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(TIMEOUT) == 130
         assert process.stderr.read() == ""
 
 
@@ -413,7 +411,7 @@ def test_closed_streams(closed):
         done = subprocess.run(
             f"{sys.executable} -m basix_ws_cti listen --limit 2 {closed}>&-",
             shell=True, env=environment(**reached), capture_output=True, encoding="utf-8",
-            timeout=PATIENCE, check=False,
+            timeout=TIMEOUT, check=False,
         )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr == ""

@@ -17,12 +17,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from canaries import found_in
-from command import environment, run, run_here, start
+from support.cli_runner import environment, run, run_here, start
+from support.secret_scanner import found_in
+from support.sizes import NIGHTLY
 
 from basix_ws_cti.simulator import Simulator, faults
-
-NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
 TOKEN = "zQ7kanari-of-the-command-line"
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import run, run_here, start
-from waiting import wait_until
+from support.cli_runner import run, run_here, start
+from support.waiting import wait_until
 
 from basix_ws_cti import RecordingError
 from basix_ws_cti.recording import Connected, Frame, Lost, read_recording

@@ -8,9 +8,9 @@ import json
 import signal
 
 import pytest
-from command import run, run_here, start
-from days import frames
-from screens import Terminal
+from support.cli_runner import run, run_here, start
+from support.simulated_day import frames
+from support.wallboard_screens import Terminal
 
 from basix_ws_cti.recording import Frame, Recorder, read_recording
 

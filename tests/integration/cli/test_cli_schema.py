@@ -6,9 +6,9 @@ import json
 
 import attrs
 import pytest
-from command import run
 from jsonschema import Draft202012Validator
-from scripted import BEGIN, Scripted, printed, shown
+from support.cli_runner import run
+from support.scripted_source import BEGIN, Scripted, printed, shown
 
 from basix_ws_cti import InfoEvent, Lagged, MessageParser, Msg, SystemMsg, UnknownMessage, states
 from basix_ws_cti.cli.commands.listen import FeedOptions

@@ -8,8 +8,8 @@ import socket
 import ssl
 
 import pytest
-from command import run, run_here, start
-from waiting import PATIENCE
+from support.cli_runner import run, run_here, start
+from support.waiting import TIMEOUT
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import MessageParser, feed_url
@@ -26,7 +26,7 @@ def where(process):
 def ended(process):
     """Wait for the process; what is left of its output."""
     try:
-        return process.communicate(timeout=PATIENCE)
+        return process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
 
@@ -40,7 +40,7 @@ def test_it_serves_until_interrupted(sign):
     assert who == "domain: demo, token: simulated\n"
     url = feed_url(server, domain="demo", token="simulated", app_name="me")
     with sync_connect(url, proxy=None) as websocket:
-        assert isinstance(websocket.recv(PATIENCE), bytes)
+        assert isinstance(websocket.recv(TIMEOUT), bytes)
         assert "connected: app_name 'me'" in process.stdout.readline()
     assert "client disconnected: app_name 'me'" in process.stdout.readline()
     process.send_signal(sign)
@@ -57,7 +57,7 @@ def test_a_token_of_one_s_own_is_not_shown():
     assert who == "domain: acme, token: as in BASIX_TOKEN\n"
     url = feed_url(server, domain="acme", token="very-much-mine", app_name="me")
     with sync_connect(url, proxy=None) as websocket:
-        websocket.recv(PATIENCE)
+        websocket.recv(TIMEOUT)
     process.send_signal(signal.SIGTERM)
     out, err = ended(process)
     assert "very-much-mine" not in out + err
@@ -76,9 +76,9 @@ def test_its_options_reach_the_simulator():
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE
     with sync_connect(url, proxy=None, ssl=blind) as websocket:
-        frames = [websocket.recv(PATIENCE)]
+        frames = [websocket.recv(TIMEOUT)]
         while b"initial_info" not in frames[-1] or b"terminal" not in frames[-1]:
-            frames.append(websocket.recv(PATIENCE))
+            frames.append(websocket.recv(TIMEOUT))
     process.send_signal(signal.SIGINT)
     ended(process)
     assert frames[0][:4] == b"\x83h\x03w"  # UTF-8 atoms: OTP 26
@@ -95,9 +95,9 @@ def test_nobody_reads():
     process.stdout.close()
     url = feed_url(server, domain="demo", token="simulated", app_name="me")
     with sync_connect(url, proxy=None) as websocket:
-        websocket.recv(PATIENCE)
+        websocket.recv(TIMEOUT)
     err = process.stderr.read()
-    assert (process.wait(PATIENCE), err) == (0, "")
+    assert (process.wait(TIMEOUT), err) == (0, "")
     process.stderr.close()
     process.stdin.close()
 

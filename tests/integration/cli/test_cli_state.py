@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 
 import pytest
-from command import run, run_here, start
 from jsonschema import Draft202012Validator
-from ports import free_port
-from reaching import environment_of
 from rich.cells import cell_len
-from scripted import Scripted, printed
+from support.cli_runner import run, run_here, start
+from support.example_connections import environment_of
+from support.free_ports import free_port
+from support.scripted_source import Scripted, printed
+from support.sizes import NIGHTLY
 
 from basix_ws_cti import InfoEvent, InitialInfo, OtherElement
 from basix_ws_cti.cli.commands.state import StateOptions, print_source_state
 from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.elements import Extra
 from basix_ws_cti.simulator import Simulator, faults, frames
-
-NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
 VALIDATOR = Draft202012Validator(build_schema())
 

@@ -6,8 +6,8 @@ import re
 import signal
 
 import pytest
-from command import run_here
-from screens import Terminal
+from support.cli_runner import run_here
+from support.wallboard_screens import Terminal
 
 from basix_ws_cti.simulator import Simulator, faults
 

@@ -9,8 +9,8 @@ from datetime import UTC, timedelta
 
 import pytest
 from rich.cells import cell_len
-from screens import check, lines_of, shown
-from staging import PICTURES, quiet, talk
+from support.staged_simulator import PICTURES, quiet, talk
+from support.wallboard_screens import check, lines_of, shown
 
 from basix_ws_cti import (
     AuthenticationError,

@@ -9,7 +9,8 @@ import ssl
 
 import pytest
 import trustme
-from examining import (
+from support.etf_encoder import field_spec, frame, info_event, initial_info
+from support.examinations import (
     ARGUMENTS,
     QUIET,
     cut,
@@ -20,8 +21,7 @@ from examining import (
     speak_http,
     speak_ssh,
 )
-from frames import field_spec, frame, info_event, initial_info
-from proxy import Proxy
+from support.faulty_proxy import Proxy
 from websockets.asyncio.server import serve
 
 from basix_ws_cti import connect

@@ -7,7 +7,7 @@ import itertools
 import random
 
 import pytest
-from test_client import (
+from support.client_schedules import (
     connected,
     entered,
     is_true,
@@ -16,7 +16,7 @@ from test_client import (
     patience_with,
     tasks_of_the_client,
 )
-from waiting import PATIENCE, until
+from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import ConnectionLost, HandshakeError
 from basix_ws_cti.client.client import Client
@@ -36,9 +36,9 @@ def run(coroutine):
         loop = asyncio.get_running_loop()
         assert isinstance(loop, uvloop.Loop)
         loop.set_exception_handler(lambda _, context: defects.append(context))
-        async with asyncio.timeout(4 * PATIENCE):
+        async with asyncio.timeout(4 * TIMEOUT):
             await coroutine
-        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+        await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
@@ -67,11 +67,11 @@ def test_it_comes_back(ending, reason):
         ):
             changes = client.changes()
             pbx.inject(ending)
-            gap = await asyncio.wait_for(anext(changes), PATIENCE)
+            gap = await asyncio.wait_for(anext(changes), TIMEOUT)
             assert isinstance(gap, Gap)
             assert isinstance(gap.reason, reason)
             pbx.call(to="1001")
-            await until(lambda: is_true(client, pbx))
+            await eventually(lambda: is_true(client, pbx))
             assert client.stats.gaps == 1
 
     run(main())
@@ -92,7 +92,7 @@ def test_a_busy_server():
             errors = []
             async with make(pbx) as client:
                 client.on_error(errors.append)
-                await client.synced(PATIENCE)
+                await client.synced(TIMEOUT)
             assert [type(error) for error in errors] == [HandshakeError] * 2
 
     run(main())
@@ -114,7 +114,7 @@ def test_leaving_takes_no_longer_than_a_second(peer):
             if peer in {"connecting", "waiting"}:
                 await asyncio.sleep(0.1)
             else:
-                await client.synced(PATIENCE)
+                await client.synced(TIMEOUT)
                 if peer is not None:
                     pbx.inject(peer)
             changes = client.changes()
@@ -144,9 +144,9 @@ def test_a_cancellation_at_any_moment():
                 task = asyncio.create_task(block())
                 await asyncio.sleep(chance.uniform(0, 0.15))
                 task.cancel()
-                await asyncio.wait([task], timeout=PATIENCE)
+                await asyncio.wait([task], timeout=TIMEOUT)
                 assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
-                await until(lambda: not tasks_of_the_client())
+                await eventually(lambda: not tasks_of_the_client())
 
     run(main())
 
@@ -188,7 +188,7 @@ def test_a_flood_harms_nobody():
             client.on_change(lambda _: next(told))
             dropping = client.changes(policy="drop_oldest", size=5)
             pbx.inject(faults.Flood(events))
-            await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
+            await eventually(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
             assert next(told) == events
             assert await anext(dropping) == Lagged(events - 5)
             assert client.state == Synced()

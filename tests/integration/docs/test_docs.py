@@ -9,9 +9,8 @@ import re
 import subprocess
 import sys
 
-import canaries
-import pages
 import pytest
+from support import docs_code, secret_scanner
 
 # Blocks that can't run here, each by its first line, and why.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
@@ -68,11 +67,13 @@ ELSEWHERE = {
     "docs/ja/quickstart.md": "tests/test_translations.py: its code is that of docs/quickstart.md",
 }
 
-HERE = [page for page in pages.PAGES if page.relative_to(pages.ROOT).as_posix() not in ELSEWHERE]
+HERE = [
+    page for page in docs_code.PAGES if page.relative_to(docs_code.ROOT).as_posix() not in ELSEWHERE
+]
 
 
 def name(page):
-    return page.relative_to(pages.ROOT).as_posix()
+    return page.relative_to(docs_code.ROOT).as_posix()
 
 
 @pytest.fixture(autouse=True)
@@ -90,10 +91,10 @@ def test_the_code_runs(page, tmp_path, monkeypatch):
 
     It runs after those above it; in a how-to guide, from which people copy, by itself.
     """
-    stage = pages.Stage(name(page), tmp_path, monkeypatch, canaries.SIMULATED)
+    stage = docs_code.Stage(name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED)
     whole = name(page).startswith("docs/howto/")
     namespace = {"__name__": "__main__"}
-    for block in pages.blocks(page):
+    for block in docs_code.blocks(page):
         if whole:
             namespace = {"__name__": "__main__"}
         if block.first in NOT_RUN.get(block.page, ()):
@@ -105,13 +106,13 @@ def test_the_code_runs(page, tmp_path, monkeypatch):
             monkeypatch.setitem(sys.modules, module, None)
             del sys.modules[module]
             continue
-        with stage.day() if pages.SERVER in block.source else contextlib.nullcontext():
+        with stage.day() if docs_code.SERVER in block.source else contextlib.nullcontext():
             if block.source.startswith(">>>"):
-                pages.run_session(block, namespace)
+                docs_code.run_session(block, namespace)
             elif block.language == "python":
-                pages.run_python(block, namespace)
+                docs_code.run_python(block, namespace)
             elif block.language == "sh":
-                pages.run_shell(block, tmp_path)
+                docs_code.run_shell(block, tmp_path)
             else:
                 pytest.fail(
                     f"{block}: nothing can run {block.language or 'that'}, nor is it listed"
@@ -120,16 +121,18 @@ def test_the_code_runs(page, tmp_path, monkeypatch):
 
 def test_what_is_not_run_is_there():
     """Each block that is listed as not run is on its page, and so is each page."""
-    found = {(block.page, block.first) for page in pages.PAGES for block in pages.blocks(page)}
+    found = {
+        (block.page, block.first) for page in docs_code.PAGES for block in docs_code.blocks(page)
+    }
     listed = {(page, first) for page, blocks in NOT_RUN.items() for first in blocks}
     assert listed <= found
-    assert {*ELSEWHERE, *NOT_RUN, *pages.SLOWER} <= {name(page) for page in pages.PAGES}
+    assert {*ELSEWHERE, *NOT_RUN, *docs_code.SLOWER} <= {name(page) for page in docs_code.PAGES}
 
 
 @pytest.mark.parametrize(("page", "lines"), [("docs/quickstart.md", 50), ("docs/tutorial.md", 500)])
 def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
     """A newcomer's program does so for as long as they let it, whatever the day brings."""
-    saved = [block for block in pages.blocks(pages.ROOT / page) if block.file is not None]
+    saved = [block for block in docs_code.blocks(docs_code.ROOT / page) if block.file is not None]
     for block in saved:
         faster = block.source.replace("speed=10", "speed=1000")
         (tmp_path / block.file).write_text(faster, encoding="utf-8")
@@ -152,7 +155,7 @@ def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
 @pytest.mark.parametrize("page", HERE, ids=name)
 def test_a_program_that_is_saved_is_run(page):
     """What a page has in a file is imported or run by a block further down."""
-    blocks = pages.blocks(page)
+    blocks = docs_code.blocks(page)
     for at, block in enumerate(blocks):
         if block.file is not None:
             stem = block.file.removesuffix(".py")
@@ -161,7 +164,7 @@ def test_a_program_that_is_saved_is_run(page):
 
 def test_output_is_compared():
     """What a block prints and what is shown are compared; ``…`` is any text, or any lines."""
-    shown = pages.pattern("one … three\n…\nfive\n")
+    shown = docs_code.pattern("one … three\n…\nfive\n")
     assert shown.fullmatch("one 2 three\nfive\n")
     assert shown.fullmatch("one 2 three\n4\n4\nfive\n")
     assert not shown.fullmatch("one\nthree\nfive\n")
@@ -173,7 +176,7 @@ def slug(heading):
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", pages.PAGES, ids=name)
+@pytest.mark.parametrize("page", docs_code.PAGES, ids=name)
 def test_no_link_is_dead(page):
     """Each link within the project leads to a file that is there, and a heading that is in it."""
     text = page.read_text(encoding="utf-8")
@@ -190,7 +193,7 @@ def test_no_link_is_dead(page):
 @pytest.mark.parametrize("folder", ["howto", "reference", "explanation"])
 def test_every_page_is_in_its_index(folder):
     """Whoever comes to a folder's first page finds all others there."""
-    index = pages.ROOT / "docs" / folder / "index.md"
+    index = docs_code.ROOT / "docs" / folder / "index.md"
     listed = re.findall(
         r"^\|.*\]\((\w[\w-]*\.md)\)", index.read_text(encoding="utf-8"), re.MULTILINE
     )

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import pages
+from support import docs_code
+from support.paths import ROOT
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 
 
 def test_the_example_shows_what_it_prints():
     """The README's program has its output below it; test_docs.py runs and compares it."""
-    (program,) = [block for block in pages.blocks(README) if block.language == "python"]
+    (program,) = [block for block in docs_code.blocks(README) if block.language == "python"]
     assert program.output is not None
-    assert not pages.goes_on(program.output)
+    assert not docs_code.goes_on(program.output)
 
 
 def test_the_two_commands():
     """The commands that CI runs, as written, in a fresh copy are the README's first blocks."""
-    commands = [block.source for block in pages.blocks(README) if block.language == "sh"]
+    commands = [block.source for block in docs_code.blocks(README) if block.language == "sh"]
     assert [re.match(r"[\w./-]+ (-m venv|install)", command)[1] for command in commands] == [
         "-m venv",
         "install",

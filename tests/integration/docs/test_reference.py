@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from support.paths import ROOT
 
 import basix_ws_cti
 from basix_ws_cti import exceptions
@@ -19,7 +20,6 @@ from basix_ws_cti.calls import call_record
 from basix_ws_cti.parsing import record_decoder
 from basix_ws_cti.states import OtherState, State
 
-ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 SURFACE = ROOT / "tests" / "typing" / "public_surface.py"
 

@@ -7,10 +7,10 @@ import re
 import runpy
 import tokenize
 
-import pages
 import pytest
+from support import docs_code
 
-DOCS = pages.ROOT / "docs"
+DOCS = docs_code.ROOT / "docs"
 TRANSLATED = sorted(DOCS.glob("ja/**/*.md"))
 
 
@@ -51,7 +51,10 @@ def test_there_is_a_quick_start():
 def test_the_code_is_the_same(translated):
     """The same blocks in the same order: language, file, code but for comments, output."""
     theirs, ours = (
-        [(one.language, one.file, without_comments(one), one.output) for one in pages.blocks(page)]
+        [
+            (one.language, one.file, without_comments(one), one.output)
+            for one in docs_code.blocks(page)
+        ]
         for page in (translated, english(translated))
     )
     assert theirs == ours

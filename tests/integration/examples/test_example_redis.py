@@ -14,21 +14,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from ports import free_port
-from reaching import environment_of
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from waiting import PATIENCE, wait_until
+from support.example_connections import environment_of
+from support.free_ports import free_port
+from support.paths import EXAMPLES
+from support.sizes import NIGHTLY
+from support.waiting import TIMEOUT, wait_until
 
 from basix_ws_cti.simulator import NotPossibleError, Simulator
 from basix_ws_cti.simulator.scenarios import SCENARIOS
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 EVENTS, ROUNDS, KILLS = (100_000, 10, 4) if NIGHTLY else (10_000, 2, 2)
 
 pytestmark = pytest.mark.skipif(
@@ -171,7 +170,7 @@ def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start,
             wait_until(lambda: observer.look(f"end of round {number}"), "the publisher")  # noqa: B023
             wait_until(lambda: is_read_to_the_end(redis), "the consumer")
             processes["consumer"].send_signal(signal.SIGINT)
-            assert processes["consumer"].wait(PATIENCE) == 0
+            assert processes["consumer"].wait(TIMEOUT) == 0
             picture = json.loads(saved.read_text(encoding="utf-8"))
             truth = pbx.snapshot()
             assert plain(picture["elements"]) == plain(truth), seed
@@ -338,7 +337,7 @@ def test_what_is_published_is_read_typed(start, redis, tmp_path):
     out = tmp_path / "redis_consumer.py.1.out"
     wait_until(lambda: "CallAnswered" in out.read_text(encoding="utf-8"), "an answered call")
     consumer.send_signal(signal.SIGINT)
-    assert consumer.wait(PATIENCE) == 0
+    assert consumer.wait(TIMEOUT) == 0
     lines = [line.split(" ", 1)[1] for line in out.read_text(encoding="utf-8").splitlines()]
     assert lines[0].startswith("snapshot: ")
     assert any(line.startswith("channel ") and line.endswith(" added") for line in lines)

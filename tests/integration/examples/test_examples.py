@@ -11,13 +11,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from canaries import STEM, found_in
-from waiting import PATIENCE
+from support.paths import EXAMPLES
+from support.secret_scanner import STEM, found_in
+from support.waiting import TIMEOUT
 
 from basix_ws_cti.simulator import Simulator
 
 TOKEN = f"{STEM}-token"
-EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +26,7 @@ def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedP
         check=False,
         capture_output=True,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
     )
     # With -X dev asyncio reports each step over 0.1 s, which on a busy machine are many.
@@ -107,9 +107,9 @@ async def test_listen_follows_a_pbx_until_ctrl_c():
 
         reader = threading.Thread(target=read)
         reader.start()
-        await asyncio.to_thread(enough.wait, PATIENCE)
+        await asyncio.to_thread(enough.wait, TIMEOUT)
         process.send_signal(signal.SIGINT)
-        code = await asyncio.to_thread(process.wait, PATIENCE)
+        code = await asyncio.to_thread(process.wait, TIMEOUT)
         await asyncio.to_thread(reader.join)
         errors = process.stderr.read()
         process.stdout.close()
@@ -155,7 +155,7 @@ def test_who_is_on_the_phone_counts(encoding, group):
     )
     lines = [process.stdout.readline() for _ in range(3)]
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, errors) == (0, "")
     assert lines[0] == f"{group}: 0 on the phone\n"
     assert lines[1].startswith(f"{group}: 1 on the phone ")
@@ -173,7 +173,7 @@ def test_the_test_of_a_pop_up_passes():
         check=False,
         capture_output=True,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 

@@ -15,15 +15,13 @@ import threading
 import time
 import unicodedata
 import urllib.request
-from pathlib import Path
 
 import pytest
-from reaching import environment_of
-from waiting import PATIENCE, wait_until
+from support.example_connections import environment_of
+from support.paths import EXAMPLES
+from support.waiting import TIMEOUT, wait_until
 
 from basix_ws_cti.simulator import Simulator
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 class Example:
@@ -55,7 +53,7 @@ class Example:
     def finish(self):
         """Press Ctrl-C; what it printed, to stdout and stderr."""
         self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=PATIENCE)
+        out, err = self.process.communicate(timeout=TIMEOUT)
         assert self.process.returncode == 0, err
         # With -X dev asyncio reports each step over 0.1 s, which on a busy machine are many.
         return out, re.sub(r"^Executing <.* took [0-9.]+ seconds\n", "", err, flags=re.MULTILINE)
@@ -312,7 +310,7 @@ def test_the_metrics_of_queues_and_feed(pbx):
     group = next(iter(pbx.snapshot()["group"].values()))
 
     def figures():
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             text = answer.read().decode()
         pairs = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in pairs}
@@ -373,7 +371,7 @@ def test_what_is_wrong_is_said_in_one_line(name, arguments, token, problem, pbx)
         capture_output=True,
         encoding="utf-8",
         env={**os.environ, **environment},
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if not line.startswith("the client of")]

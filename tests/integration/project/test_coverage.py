@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import TESTS
 
 import basix_ws_cti
 
-NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
-TESTS = Path(__file__).parent
 SOURCES = Path(basix_ws_cti.__file__).parent
 
 # Packages whose modules are each covered by the test file of the same name; those of ``calls`` are
@@ -87,14 +86,14 @@ def test_quick_modules_are_covered(tmp_path):
     assert uncovered(tmp_path, QUICK, files) == ""
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="runs all the tests of the core; BASIX_NIGHTLY=1")
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", MODULES)
 def test_each_module_is_covered_by_its_own_test_file(name, tmp_path):
     """Every line and branch of a module is run by the test file of its name."""
     assert uncovered(tmp_path, [name], [own_tests(name)]) == ""
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="runs all the tests of calls; BASIX_NIGHTLY=1")
+@pytest.mark.nightly
 def test_calls_are_covered_by_their_own_tests(tmp_path):
     """Every line and branch of ``calls`` is run by the tests in ``tests/calls``."""
     assert uncovered(tmp_path, ["calls/*"], ["calls"]) == ""

@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from frames import field_spec, info_event
+from support.etf_encoder import field_spec, info_event
+from support.paths import DOCS
 
 import basix_ws_cti
 from basix_ws_cti import exceptions
@@ -249,7 +250,7 @@ def test_no_private_name_crosses_a_module_boundary():
 
 def test_the_architecture_page_names_every_package():
     """The table in docs/explanation/architecture.md has a row for each package and module."""
-    page = Path(__file__).parent.parent / "docs" / "explanation" / "architecture.md"
+    page = DOCS / "explanation" / "architecture.md"
     rows = re.findall(r"^\| `([\w/]+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
     top_level = {name.partition(".")[0] for name in module_names()} - {"__main__"}
     assert sorted(rows) == sorted(top_level)

@@ -12,12 +12,11 @@ import tarfile
 import tomllib
 import zipfile
 from email.parser import Parser
-from pathlib import Path
 
 import pytest
 import yaml
+from support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 WRITTEN = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = WRITTEN["project"]
 PARTS = (

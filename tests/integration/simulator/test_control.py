@@ -7,8 +7,8 @@ import logging
 import threading
 
 import pytest
-from clients import Picture, bare, client, seen
-from waiting import PATIENCE, until, wait_until
+from support.simulator_clients import Picture, bare, client, seen
+from support.waiting import TIMEOUT, eventually, wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import ConnectionLost, FieldSpec, MessageParser, Msg, SystemMsg, feed_url
@@ -429,7 +429,7 @@ async def test_restart():
         assert pbx.connections == ()
         for cti in (one, two):
             with pytest.raises(ConnectionLost) as caught:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     while True:
                         await anext(cti)
             assert caught.value.code == 1006
@@ -455,11 +455,11 @@ async def test_restart_as_another():
                     await anext(cti)
         assert pbx.pbx is other
         assert pbx._client_handler.publish_change not in old.listeners
-        await until(pbx._restart_task.done)
+        await eventually(pbx._restart_task.done)
         assert pbx.url == url
         async with client(pbx) as cti:
             now = other.now
-            await until(lambda: other.now > now + 10_000_000)
+            await eventually(lambda: other.now > now + 10_000_000)
             pbx.msg("sentinel")
             expected = pbx.snapshot()
             picture = Picture()
@@ -473,7 +473,7 @@ async def test_a_restart_while_it_is_down():
     async with Simulator(calls=False) as pbx:
         pbx.restart(down_for=0.05)
         pbx.restart(down_for=0.1)
-        await until(pbx._restart_task.done)
+        await eventually(pbx._restart_task.done)
         async with client(pbx) as cti:
             assert isinstance(await anext(cti), FieldSpec)
 
@@ -585,7 +585,7 @@ async def test_hangup_command():
         line = pbx.call()
         leg = pbx.answer(line)
         await cti.send({"cmd": "hangup", "uuid": line})
-        await until(lambda: not pbx.snapshot()["channel"])
+        await eventually(lambda: not pbx.snapshot()["channel"])
         picture = await look()
         assert last(picture, line) == "send_bye,NORMAL_CLEARING"
         assert last(picture, leg) == "send_bye,NORMAL_CLEARING"
@@ -598,7 +598,7 @@ async def test_park_command(whose):
         line = pbx.call()
         leg = pbx.answer(line)
         await cti.send({"cmd": "park", "uuid": line if whose == "caller" else leg, "timeout": 30})
-        await until(lambda: leg not in pbx.snapshot()["channel"])
+        await eventually(lambda: leg not in pbx.snapshot()["channel"])
         picture = await look()
         assert channel(picture, line)["state"]["name"] == "park"
         pbx.advance(29)
@@ -619,7 +619,7 @@ async def test_a_parked_call_is_fetched_in_time():
         pbx.answer(other)
         await cti.send({"cmd": "park", "uuid": line, "timeout": 30})
         await cti.send({"cmd": "park", "uuid": other})
-        await until(lambda: len(pbx.snapshot()["channel"]) == 2)
+        await eventually(lambda: len(pbx.snapshot()["channel"]) == 2)
         leg = pbx.retrieve(901, by="1003")
         pbx.advance(3600)
         picture = await look()
@@ -643,7 +643,7 @@ async def test_transfer_command(to, where):
         line = pbx.call()
         pbx.answer(line)
         await cti.send({"cmd": "transfer", "uuid": line, **to})
-        await until(lambda: pbx.snapshot()["channel"][line]["state"]["name"] == "calling")
+        await eventually(lambda: pbx.snapshot()["channel"][line]["state"]["name"] == "calling")
         state = channel(await look(), line)["state"]
         assert state["data"] | where == state["data"]
 
@@ -655,7 +655,7 @@ async def test_a_transfer_in_a_lively_pbx():
         line = pbx.call()
         leg = pbx.answer(line)
         await cti.send({"cmd": "transfer", "uuid": line, "user_id": 10001002})
-        await until(lambda: leg not in pbx.snapshot()["channel"])
+        await eventually(lambda: leg not in pbx.snapshot()["channel"])
         pbx.advance(7)
         await seen(pbx, cti, picture)
         assert channel(picture, line)["state"]["name"] == "bridged"
@@ -676,9 +676,9 @@ async def test_eavesdrop_command():
             return pbx.snapshot()["channel"][plug]["state"]["data"].get("eavesdrop_state")
 
         await cti.send({**command, "subcommand": "whisper"})
-        await until(lambda: shown() == "whisper")
+        await eventually(lambda: shown() == "whisper")
         await cti.send(command)
-        await until(lambda: shown() == "listen")
+        await eventually(lambda: shown() == "listen")
         assert channel(await look(), plug)["state"]["data"] == {
             "uuid": line,
             "eavesdrop_state": "listen",
@@ -724,7 +724,7 @@ async def test_nonsense_is_ignored(text, caplog):
         await look()
         await websocket.send(text if isinstance(text, bytes) else text.replace("LINE", line))
         await websocket.send('{"cmd":"sentinel"}')
-        await until(lambda: caplog.text.count("command ignored") == 2)
+        await eventually(lambda: caplog.text.count("command ignored") == 2)
         assert (await look()).events == []
         assert len(pbx.connections) == 2
     lines = [one.getMessage() for one in caplog.records if "command ignored" in one.getMessage()]
@@ -738,7 +738,7 @@ async def test_a_long_uuid_is_not_logged_in_full(caplog):
     caplog.set_level("INFO", logger=LOGGER)
     async with Simulator(calls=False) as pbx, client(pbx) as cti:
         await cti.send({"cmd": "hangup", "uuid": "x" * 100_000})
-        await until(lambda: "command ignored" in caplog.text)
+        await eventually(lambda: "command ignored" in caplog.text)
     (line,) = [one.getMessage() for one in caplog.records if "command ignored" in one.getMessage()]
     assert len(line) < 500
 
@@ -758,7 +758,7 @@ async def test_half_a_character_is_ignored(command, caplog):
         pbx.answer(line)
         await websocket.send(command.replace("LINE", line).replace("PLUG", plug))
         await websocket.send('{"cmd":"sentinel"}')
-        await until(lambda: "command ignored: a command must be a JSON object" in caplog.text)
+        await eventually(lambda: "command ignored: a command must be a JSON object" in caplog.text)
         await look()
         assert len(pbx.connections) == 2
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
@@ -771,7 +771,7 @@ async def test_a_timeout_that_is_none():
             line = pbx.call()
             leg = pbx.answer(line)
             await cti.send({"cmd": "park", "uuid": line, "timeout": timeout})
-            await until(lambda: leg not in pbx.snapshot()["channel"])  # noqa: B023
+            await eventually(lambda: leg not in pbx.snapshot()["channel"])  # noqa: B023
             pbx.advance(1e5)
             assert channel(await look(), line)["state"]["name"] == "park"
             pbx.hangup(line)
@@ -784,7 +784,7 @@ async def test_a_timeout_not_of_this_world(caplog):
             line = pbx.call()
             leg = pbx.answer(line)
             await websocket.send(f'{{"cmd":"park","uuid":"{line}","timeout":{timeout}}}')
-            await until(lambda: leg not in pbx.snapshot()["channel"])  # noqa: B023
+            await eventually(lambda: leg not in pbx.snapshot()["channel"])  # noqa: B023
             assert channel(await look(), line)["state"]["name"] == "park"
             assert pbx.timeline.time_to_next is None
             pbx.hangup(line)

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from clients import BARE, header
-from waiting import PATIENCE, until
+from support.simulator_clients import BARE, header
+from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.protocol import State
@@ -42,7 +42,7 @@ def link(pbx: Simulator, **options):
     """A bare client: the websockets package, and nothing of this one but the URL."""
     args = {**pbx.connect_args, **options}
     context = args.pop("ssl", None)
-    open_timeout = args.pop("open_timeout", PATIENCE)
+    open_timeout = args.pop("open_timeout", TIMEOUT)
     return websocket_connect(
         feed_url(**args),
         ssl=context,
@@ -55,7 +55,7 @@ def link(pbx: Simulator, **options):
 
 
 async def recv(websocket) -> bytes | str:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         return await websocket.recv()
 
 
@@ -88,7 +88,7 @@ class Client:
             await self.read()
         return self
 
-    async def until(self, text: str) -> list:
+    async def eventually(self, text: str) -> list:
         """Read until the PBX says this; what came before it."""
         self.messages = []
         while self.messages[-1:] != [Msg(text)]:
@@ -178,14 +178,14 @@ async def wire(pbx: Simulator):
     context = pbx.connect_args.get("ssl")
     transport, bare = await loop.create_connection(Wire, "127.0.0.1", port(pbx), ssl=context)
     try:
-        await until(lambda: len(pbx.connections) == 1)
+        await eventually(lambda: len(pbx.connections) == 1)
         pbx.msg("opening")
-        await until(lambda: bare.data.endswith(b"opening"))
+        await eventually(lambda: bare.data.endswith(b"opening"))
         bare.pieces.clear()
         yield bare
     finally:
         transport.abort()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await bare.lost
 
 
@@ -228,9 +228,9 @@ async def test_the_connection_ends(fault, tls):
             error = await ended(hit)
             assert error.rcvd is None
             assert hit.close_code == 1006
-            await until(lambda: len(pbx.connections) == 1)
+            await eventually(lambda: len(pbx.connections) == 1)
             await assert_lives(pbx, other)
-        await until(lambda: not pbx.connections)
+        await eventually(lambda: not pbx.connections)
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -238,10 +238,10 @@ async def test_drop(tls):
     """A drop is an end of file to whoever reads, and a frame sent before it arrives."""
     async with Simulator(calls=False, tls=tls) as pbx, wire(pbx) as bare:
         pbx.msg("before")
-        await until(lambda: bare.data.endswith(b"before"))
+        await eventually(lambda: bare.data.endswith(b"before"))
         pbx.inject(faults.Drop())
         pbx.msg("after")
-        await until(lambda: bare.eof or bare.lost.done())
+        await eventually(lambda: bare.eof or bare.lost.done())
         assert b"after" not in bare.data
         await assert_lives(pbx)
 
@@ -251,7 +251,7 @@ async def test_reset(tls):
     """A reset is ECONNRESET to whoever reads."""
     async with Simulator(calls=False, tls=tls) as pbx, wire(pbx) as bare:
         pbx.inject(faults.Reset())
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert isinstance(await asyncio.shield(bare.lost), ConnectionResetError)
         assert not bare.eof
         await assert_lives(pbx)
@@ -265,7 +265,7 @@ async def test_reset_of_a_websocket():
             error = await ended(websocket)
             reset = isinstance(error.__cause__, ConnectionResetError)
             assert reset is isinstance(fault, faults.Reset)
-            await until(lambda: len(pbx.connections) < 2)
+            await eventually(lambda: len(pbx.connections) < 2)
 
 
 async def test_half_close():
@@ -274,16 +274,16 @@ async def test_half_close():
         uuid = pbx.call()
         async with wire(pbx) as bare:
             pbx.inject(faults.HalfClose())
-            await until(lambda: bare.eof)
+            await eventually(lambda: bare.eof)
             pbx.msg("lost")
             assert uuid in pbx.snapshot()["channel"]
             bare.transport.write(command(cmd="hangup", uuid=uuid))
-            await until(lambda: uuid not in pbx.snapshot()["channel"])
+            await eventually(lambda: uuid not in pbx.snapshot()["channel"])
             assert len(pbx.connections) == 1
             assert not bare.lost.done()
             assert bare.data == b""
             bare.transport.close()
-            await until(lambda: not pbx.connections)
+            await eventually(lambda: not pbx.connections)
             await assert_lives(pbx)
 
 
@@ -294,7 +294,7 @@ async def test_silence():
         async with link(pbx) as websocket, link(pbx) as spared:
             await open_client(pbx, websocket)
             other = await open_client(pbx, spared)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await (await websocket.ping())
             pbx.inject(faults.Silence(), to=pbx.connections[0])
             pbx.msg("unheard")
@@ -305,7 +305,7 @@ async def test_silence():
             assert len(waits) == 2
             assert websocket.state is State.OPEN
             await websocket.send(json.dumps({"cmd": "hangup", "uuid": uuid}))
-            await until(lambda: uuid not in pbx.snapshot()["channel"])
+            await eventually(lambda: uuid not in pbx.snapshot()["channel"])
             await other.until("unheard")
             await assert_lives(pbx, other)
             for task in waits:
@@ -323,7 +323,7 @@ async def test_leaving_with_a_client_that_hears_nothing(fault):
     await pbx.__aenter__()
     loop = asyncio.get_running_loop()
     transport, bare = await loop.create_connection(Wire, "127.0.0.1", port(pbx))
-    await until(lambda: len(pbx.connections) == 1)
+    await eventually(lambda: len(pbx.connections) == 1)
     pbx.inject(fault)
     pbx.msg("unheard")
     leaving = asyncio.create_task(pbx.__aexit__(None, None, None))
@@ -349,7 +349,7 @@ async def test_stall():
         assert not pong.done()
         pbx.inject(faults.Stall(0.01))
         assert [(await client.read()).text for _ in texts] == texts
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await pong
         await assert_lives(pbx, client)
 
@@ -358,20 +358,20 @@ async def test_split():
     """All comes in pieces of that size, which a client puts together; with 0 it ends."""
     async with Simulator(calls=False) as pbx, wire(pbx) as bare:
         pbx.msg("x" * 40 + "whole")
-        await until(lambda: bare.data.endswith(b"whole"))
+        await eventually(lambda: bare.data.endswith(b"whole"))
         assert len(bare.pieces) <= 2
         length = len(bare.data)
         bare.pieces.clear()
         pbx.inject(faults.Split(3))
         pbx.msg("x" * 40 + "split")
-        await until(lambda: bare.data.endswith(b"split"))
+        await eventually(lambda: bare.data.endswith(b"split"))
         assert len(bare.data) == length
         # Pieces can meet again on their way, if the reader is late.
         assert len(bare.pieces) > length // 3 // 3
         bare.pieces.clear()
         pbx.inject(faults.Split(0))
         pbx.msg("x" * 40 + "again")
-        await until(lambda: bare.data.endswith(b"again"))
+        await eventually(lambda: bare.data.endswith(b"again"))
         assert len(bare.pieces) <= 2
 
 
@@ -396,7 +396,7 @@ async def test_coalesce():
             bare.pieces.clear()
             for number in range(5):
                 pbx.msg(f"{number}")
-                await until(lambda number=number: len(bare.pieces) == number + 1)
+                await eventually(lambda number=number: len(bare.pieces) == number + 1)
 
         await apart()
         pbx.inject(faults.Coalesce(0.5))
@@ -404,11 +404,11 @@ async def test_coalesce():
         for text in ("one", "two", "three", "four"):
             pbx.msg(text)
             await asyncio.sleep(0.02)
-        await until(lambda: bare.data.endswith(b"four"))
+        await eventually(lambda: bare.data.endswith(b"four"))
         assert len(bare.pieces) <= 2
         pbx.inject(faults.Coalesce(0))
         pbx.msg("the last together")  # what is held waits for its time
-        await until(lambda: bare.data.endswith(b"together"))
+        await eventually(lambda: bare.data.endswith(b"together"))
         await apart()
 
 
@@ -495,10 +495,10 @@ async def test_delay_handshake():
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.DelayHandshake(60, times=2))
         impatient = asyncio.ensure_future(link(pbx, open_timeout=60).__aenter__())
-        await until(lambda: pbx._client_handler.armed_faults[0][1] == 1)
+        await eventually(lambda: pbx._client_handler.armed_faults[0][1] == 1)
         impatient.cancel()
         opening = asyncio.ensure_future(link(pbx, open_timeout=60).__aenter__())
-        await until(lambda: not pbx._client_handler.armed_faults)
+        await eventually(lambda: not pbx._client_handler.armed_faults)
         await assert_lives(pbx)  # the next does not wait, and overtakes
         assert not opening.done()
         opening.cancel()
@@ -537,7 +537,7 @@ async def test_die_in_snapshot(frames):
                 while True:
                     got.append(await recv(websocket))
         assert len(got) == frames
-        await until(lambda: len(pbx.connections) == 1)
+        await eventually(lambda: len(pbx.connections) == 1)
         await assert_lives(pbx, other)
 
 
@@ -793,7 +793,7 @@ async def die(pbx: Simulator, count: int, *, clean: bool = False) -> None:
             await open_client(pbx, websocket)
             if not clean:
                 websocket.transport.abort()
-    await until(lambda: not pbx.connections)
+    await eventually(lambda: not pbx.connections)
     await asyncio.sleep(0.05)
 
 
@@ -827,10 +827,10 @@ async def test_linger_makes_room():
             async with link(pbx) as dead:
                 await open_client(pbx, dead)
                 dead.transport.abort()
-            await until(lambda: len(pbx.connections) == 1)
+            await eventually(lambda: len(pbx.connections) == 1)
             assert await first_word(pbx) == SystemMsg("connection_limit_reached")
             assert isinstance(await first_word(pbx, force=True), FieldSpec)
-            await until(lambda: len(pbx.connections) == 1)
+            await eventually(lambda: len(pbx.connections) == 1)
             pbx.msg("you stay")
             assert await alive.until("you stay") == []
 
@@ -869,7 +869,7 @@ async def test_who_was_not_let_in_does_not_linger():
             async with link(pbx) as surplus:
                 surplus.transport.abort()
             await asyncio.sleep(0.1)
-        await until(lambda: not pbx.connections)
+        await eventually(lambda: not pbx.connections)
         assert isinstance(await first_word(pbx), FieldSpec)
 
 
@@ -928,7 +928,7 @@ async def test_restart_with_calls():
             pbx.inject(fault)
             async with link(pbx) as websocket:
                 client = await open_client(pbx, websocket)
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     while sum(isinstance(m, InfoEvent) for m in client.messages) < 20:
                         await client.read()
 
@@ -960,7 +960,7 @@ async def test_restart_takes_its_time():
             async with link(pbx):
                 pass
         pbx.inject(faults.Restart(down_for=0.05))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 with contextlib.suppress(ConnectionRefusedError):
                     assert isinstance(await first_word(pbx), FieldSpec)
@@ -984,7 +984,7 @@ async def test_restart_twice():
         pbx.inject(faults.Restart(down_for=0.1))
         await asyncio.sleep(0.05)
         pbx.inject(faults.Restart(down_for=0.1))
-        await until(pbx._restart_task.done)
+        await eventually(pbx._restart_task.done)
         await assert_lives(pbx)
 
 
@@ -1021,7 +1021,7 @@ async def test_flood():
         told: list = []
         pbx.pbx.listeners.append(lambda _, key, picture, __: told.append((key, picture)))
         pbx.inject(faults.Flood(3000))
-        await until(lambda: len(told) >= 3000)
+        await eventually(lambda: len(told) >= 3000)
         pbx.msg("end")
         events = await client.until("end")
         assert len(told) == 3000
@@ -1098,7 +1098,7 @@ async def test_a_schedule():
             async with link(pbx):
                 pass
         assert caught.value.response.status_code == 429
-        await until(lambda: len(struck) == 2)
+        await eventually(lambda: len(struck) == 2)
         assert struck == [sooner, later]
         await assert_lives(pbx)
 
@@ -1128,7 +1128,7 @@ async def test_from_another_thread():
             await asyncio.to_thread(strike.join)
             await ended(first)
         pbx.inject(faults.Restart(down_for=0.2))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 with contextlib.suppress(OSError, EOFError, TimeoutError):
                     assert isinstance(await first_word(pbx, open_timeout=1), FieldSpec)
@@ -1154,7 +1154,7 @@ async def test_a_connection_that_is_gone(sort):
         async with link(pbx) as websocket:
             await open_client(pbx, websocket)
             feed = pbx.connections[0]
-        await until(lambda: not pbx.connections)
+        await eventually(lambda: not pbx.connections)
         pbx.inject(sort(), to=feed)
         await assert_lives(pbx)
 

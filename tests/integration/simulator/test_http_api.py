@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from clients import FEED, client, header, seen
+from support.simulator_clients import FEED, client, header, seen
 
 from basix_ws_cti import AuthenticationError, FieldSpec, Ticket, connect
 from basix_ws_cti.simulator import Simulator

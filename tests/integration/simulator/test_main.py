@@ -10,8 +10,8 @@ import sys
 import threading
 
 import pytest
-from ports import free_port
-from waiting import PATIENCE, wait_until
+from support.free_ports import free_port
+from support.waiting import TIMEOUT, wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import feed_url
@@ -33,11 +33,11 @@ def test_the_command():
         assert who == "domain: demo, token: t\n"
         url = feed_url(server, domain="demo", token="t", app_name="me")
         with sync_connect(url, proxy=None) as websocket:
-            assert isinstance(websocket.recv(PATIENCE), bytes)
+            assert isinstance(websocket.recv(TIMEOUT), bytes)
             assert "connected: app_name 'me'" in process.stdout.readline()
         assert "client disconnected: app_name 'me'" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=PATIENCE)
+        rest, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
         process.wait()
@@ -110,7 +110,7 @@ def test_a_taken_port(monkeypatch, capsys, level):
             [sys.executable, "-m", "basix_ws_cti.simulator", *options],
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         monkeypatch.setattr(sys, "argv", ["simulator", *options])

@@ -12,10 +12,10 @@ from itertools import pairwise
 import bert
 import pytest
 import trustme
-from canaries import QUOTED, found_in
-from clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread
-from ports import free_port
-from waiting import PATIENCE, until
+from support.free_ports import free_port
+from support.secret_scanner import QUOTED, found_in
+from support.simulator_clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread
+from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidStatus
 
@@ -195,7 +195,7 @@ async def test_a_place_is_free_again():
                 assert isinstance(await anext(cti), FieldSpec)
                 async with client(pbx) as turned_away:
                     assert await anext(turned_away) == SystemMsg("connection_limit_reached")
-        await until(lambda: not pbx.connections)
+        await eventually(lambda: not pbx.connections)
 
 
 async def test_a_client_that_vanishes_is_forgotten():
@@ -205,7 +205,7 @@ async def test_a_client_that_vanishes_is_forgotten():
             async with bare(pbx) as websocket:
                 await websocket.recv()
                 websocket.transport.abort()
-        await until(lambda: len(pbx.connections) == 1)
+        await eventually(lambda: len(pbx.connections) == 1)
         assert (await seen(pbx, stays)).kinds.keys() == pbx.snapshot().keys()
 
 
@@ -505,9 +505,9 @@ async def test_a_snapshot_and_every_later_event_once():
         watching = []
         for number in range(12):
             watching.append(asyncio.create_task(watch(number)))
-            await until(lambda: len(pbx.connections) == len(watching))
+            await eventually(lambda: len(pbx.connections) == len(watching))
             so_far = len(told)
-            await until(lambda so_far=so_far: len(told) > so_far)
+            await eventually(lambda so_far=so_far: len(told) > so_far)
         pbx.msg("sentinel")
         expected, count = pbx.snapshot(), len(told)
         done.set()
@@ -627,7 +627,7 @@ async def test_nothing_is_left():
         connection = await cti.__aenter__()
         await anext(connection)
     await cti.__aexit__(None, None, None)
-    await until(lambda: asyncio.all_tasks() == tasks)
+    await eventually(lambda: asyncio.all_tasks() == tasks)
     assert threading.active_count() <= len(threads) + 1  # the loop's executor keeps its own
     assert pbx.connections == ()
     with pytest.raises(ConnectionRefusedError):
@@ -657,7 +657,7 @@ async def test_time_begins_with_the_first_client():
         assert len(steps) == 1
         async with client(pbx) as cti:
             await anext(cti)
-            await until(lambda: len(steps) > 20)
+            await eventually(lambda: len(steps) > 20)
     assert [later - earlier for earlier, later in pairwise(steps)] == [1_000_000] * (len(steps) - 1)
 
 
@@ -668,7 +668,7 @@ async def test_its_time_can_be_read():
         assert begin == pbx.pbx.now == pbx.now
         async with client(pbx) as cti:
             await anext(cti)
-            await until(lambda: pbx.now > begin + 1_000_000)
+            await eventually(lambda: pbx.now > begin + 1_000_000)
             assert pbx.pbx.now == begin
             pbx.advance(60)
             assert pbx.now >= begin + 60_000_000
@@ -689,7 +689,7 @@ async def test_time_goes_on_after_advance():
         pbx.advance(5000)
         count = len(steps)
         assert count >= 5000
-        await until(lambda: len(steps) > count + 20)
+        await eventually(lambda: len(steps) > count + 20)
 
 
 @pytest.mark.parametrize("threaded", [False, True])
@@ -704,7 +704,7 @@ async def test_an_error_in_the_world_comes_out(threaded, caplog):
         pbx.play(broken())
         async with client(pbx) as cti:
             await anext(cti)
-            await until(lambda: "simulated PBX stopped" in caplog.text)
+            await eventually(lambda: "simulated PBX stopped" in caplog.text)
             await seen(pbx, cti, Picture())
 
     with pytest.raises(LookupError, match="the world ended"):
@@ -726,7 +726,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody():
     """The others get everything meanwhile, and the simulator ends in about a second."""
     async with asyncio.timeout(30):
         async with Simulator(calls=False) as pbx, unread(pbx):
-            await until(lambda: len(pbx.connections) == 1)
+            await eventually(lambda: len(pbx.connections) == 1)
             idle = pbx.connections[0]
             async with client(pbx) as cti:
                 await anext(cti)
@@ -753,10 +753,10 @@ async def test_a_backlog_has_an_end(monkeypatch):
     """A client whose backlog grows beyond the limit is cut off, and another is not."""
     monkeypatch.setattr(feed_connection, "MAX_BACKLOG", 500)
     async with Simulator(calls=False) as pbx, unread(pbx):
-        await until(lambda: len(pbx.connections) == 1)
+        await eventually(lambda: len(pbx.connections) == 1)
         async with client(pbx) as cti:
             picture = await seen(pbx, cti)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 while len(pbx.connections) == 2:
                     for number in range(100):
                         pbx.set_presence("1001", number % 4)
@@ -769,7 +769,7 @@ async def test_a_backlog_that_is_cut_off_is_forgotten(monkeypatch):
     """Frames do not go on piling up for a client that was cut off, within one burst either."""
     monkeypatch.setattr(feed_connection, "MAX_BACKLOG", 500)
     async with Simulator(calls=False) as pbx, bare(pbx):
-        await until(lambda: pbx.connections)
+        await eventually(lambda: pbx.connections)
         one = pbx.connections[0]
         for number in range(5000):
             pbx.set_presence("1001", number % 4)
@@ -785,7 +785,7 @@ async def test_who_comes_and_goes_is_logged(caplog):
             await anext(cti)
             async with client(pbx, app_name=name) as other:
                 await anext(other)
-        await until(lambda: caplog.text.count("client disconnected") == 2)
+        await eventually(lambda: caplog.text.count("client disconnected") == 2)
     lines = [record.getMessage() for record in caplog.records if record.name.startswith(LOGGER)]
     assert [line[:16] for line in lines].count("client connected") == 1
     assert sum(line.startswith("connection limit reached") for line in lines) == 1

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 import trustme
-from canaries import TOKEN, assert_no_secret_hangs_on, found_in
+from support.secret_scanner import TOKEN, assert_no_secret_hangs_on, found_in
 
 from basix_ws_cti import CertificateError, ConnectFailed, HandshakeError, UsageError, connect
 

@@ -11,8 +11,8 @@ import json
 import logging
 import random
 
-from follow import Picture, written
 from offline import run, simulator
+from support.feed_follower import Picture, written
 
 from basix_ws_cti.simulator.access_control import FeedRequest
 from basix_ws_cti.simulator.session_frames import initial_frames

@@ -12,9 +12,9 @@ import random
 from itertools import islice
 
 import attrs
-import frames as write
 import inert
 import seeds as corpus
+from support import etf_encoder as write
 
 import basix_ws_cti.parsing.fast_path
 from basix_ws_cti import (

@@ -35,7 +35,7 @@ GUIDES = {
 }
 
 # Where the other tests' helpers are.
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 sys.path += [str(TESTS), str(TESTS / "simulator")]
 
 

@@ -6,7 +6,7 @@ import gzip
 import json
 from pathlib import Path
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def conformance():

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 import seeds
-
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
+from support.sizes import NIGHTLY
 
 HERE = Path(__file__).parent
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import frames as write
 import pytest
 import seeds
+from support import etf_encoder as write
+from support.sizes import NIGHTLY
 
 HERE = Path(__file__).parent
-MUTANTS = 1_000_000 if "BASIX_NIGHTLY" in os.environ else 20_000
+MUTANTS = 1_000_000 if NIGHTLY else 20_000
 
 
 def hostile_names():

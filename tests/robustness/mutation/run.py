@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 from mutations import mutants
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 LEAST_KILLED = 0.9
 SLOW = 0.15  # seconds of CPU: such a test waits for the survivors
 UNKNOWN = 5.0  # what a test is taken to need that has not been measured

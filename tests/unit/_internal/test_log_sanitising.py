@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
-from canaries import LONGEST, TOKEN
-from frames import Atom, Charlist, frame, info_event, initial_info
+from support.etf_encoder import Atom, Charlist, frame, info_event, initial_info
+from support.secret_scanner import LONGEST, TOKEN
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 

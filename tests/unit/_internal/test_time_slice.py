@@ -7,7 +7,7 @@ import gc
 import threading
 
 import pytest
-from virtual import run
+from support.virtual_clock import run
 
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS, TimeSlice, run_in_thread
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from staging import quiet, talk
+from support.staged_simulator import quiet, talk
 
 from basix_ws_cti import ConnectionLost, Gap, Lagged
 from basix_ws_cti.board.feed_history import FeedHistory

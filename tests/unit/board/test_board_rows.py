@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 
 import pytest
-from staging import PICTURES, quiet, talk
+from support.staged_simulator import PICTURES, quiet, talk
 
 from basix_ws_cti import Mirror, Synced
 from basix_ws_cti.board.arrangement import arrange

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hostile_texts import HOSTILE
+from support.hostile_texts import HOSTILE
 
 from basix_ws_cti.board.text import MAX_CELL_TEXT, cell_text, escape_unprintable, search_key
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 
 import pytest
-from staging import quiet
+from support.staged_simulator import quiet
 
 from basix_ws_cti import ConnectionLost, Disconnected, Gap, Stopped, Synced, Syncing
 from basix_ws_cti.board.feed_history import (

@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from told import CALLERS, World
+from support.call_transcripts import CALLERS, World
 
 from basix_ws_cti import UsageError
 from basix_ws_cti.calls import CallRecord

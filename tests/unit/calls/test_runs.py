@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import pytest
-from runs import compare, run
-from told import Reader
-
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
+from support.call_transcripts import Reader
+from support.random_pbx import compare, run
+from support.sizes import NIGHTLY
 
 GROUPS = 20
 RUNS = 10_000 if NIGHTLY else 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from told import CALLERS, World
+from support.call_transcripts import CALLERS, World
 
 from basix_ws_cti import UsageError
 from basix_ws_cti.calls import QueueFigures, QueueStats, UserFigures, stats

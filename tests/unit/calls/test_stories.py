@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from runs import columns
-from told import SCENARIOS, Scribe, World, tidy
+from support.call_transcripts import SCENARIOS, Scribe, World, tidy
+from support.random_pbx import columns
 
 from basix_ws_cti.calls import CallRecord
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from told import CALLERS, SCENARIOS, Scribe, World, tidy
+from support.call_transcripts import CALLERS, SCENARIOS, Scribe, World, tidy
 
 from basix_ws_cti import Channel, InitialInfo, Mirror
 from basix_ws_cti.calls import (

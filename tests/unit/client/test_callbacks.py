@@ -5,7 +5,7 @@ import functools
 import logging
 
 import pytest
-from virtual import now, run
+from support.virtual_clock import now, run
 
 from basix_ws_cti.client import callbacks as module
 from basix_ws_cti.client.callbacks import (

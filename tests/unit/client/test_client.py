@@ -16,9 +16,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from canaries import TOKEN, found_in, leaks_of
-from virtual import Pbx, down_until, now, picture, run
-from waiting import PATIENCE, until
+from support.client_schedules import (
+    connected,
+    entered,
+    fold,
+    is_true,
+    make,
+    one_schedule,
+    patience_with,
+    tasks_of_the_client,
+)
+from support.paths import DOCS
+from support.secret_scanner import TOKEN, found_in, leaks_of
+from support.sizes import NIGHTLY
+from support.virtual_clock import Pbx, down_until, now, picture, run
+from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.server import serve
 
 from basix_ws_cti import (
@@ -40,7 +52,6 @@ from basix_ws_cti import (
     SystemMsg,
     UsageError,
     User,
-    to_dict,
 )
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
 from basix_ws_cti.client import client as module
@@ -59,9 +70,6 @@ from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
 from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.states import Eavesdrop
-
-NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
-
 
 # == on a virtual clock ===================================================================
 
@@ -445,13 +453,6 @@ def test_a_limit_after_a_picture_is_slow(fake):
             assert 60 <= pbx.attempts[2] - pbx.attempts[1] <= 63  # and the draw
 
     run(main())
-
-
-async def entered(client, sort, *, retry=False):
-    """Wait for a state of that sort, with ``retry`` one that knows when to try again."""
-    while not (isinstance(client.state, sort) and not (retry and client.state.retry_in is None)):
-        await client._state._wait()
-    return client.state
 
 
 def test_a_gap_is_what_the_client_did_not_see(fake):
@@ -1050,37 +1051,9 @@ def test_headers_are_read_for_each_attempt(fake):
 # == over real sockets ====================================================================
 
 
-def plain(mirror):
-    return {kind: {key: to_dict(one) for key, one in mirror[kind].items()} for kind in mirror}
-
-
-def is_true(client, pbx):
-    """Whether the mirror holds what the PBX holds (a kind that it made up for a fault aside)."""
-    shown = {kind: elements for kind, elements in plain(client.mirror).items() if kind != "robot"}
-    truth = {kind: elements for kind, elements in pbx.snapshot().items() if elements}
-    return client.is_synced and shown == truth
-
-
-def make(pbx, **options):
-    defaults = {
-        **pbx.connect_args,
-        "backoff": Backoff(initial=0.02, maximum=0.1),
-        "quiet_time": 0.05,
-        "close_timeout": 0.1,
-    }
-    return Client(**{**defaults, **options})
-
-
-@contextlib.asynccontextmanager
-async def connected(pbx, **options):
-    async with make(pbx, **options) as client:
-        await client.synced(PATIENCE)
-        yield client
-
-
 async def stopped(client):
     """Why a client stops, which it is about to."""
-    await until(lambda: isinstance(client.state, Stopped))
+    await eventually(lambda: isinstance(client.state, Stopped))
     return client.state.reason
 
 
@@ -1095,7 +1068,7 @@ async def test_an_answer_that_passes(status):
         client, errors = make(pbx), []
         client.on_error(errors.append)
         async with client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
         assert [(type(error), error.status) for error in errors] == [(HandshakeError, status)] * 2
 
 
@@ -1105,7 +1078,7 @@ async def test_retry_after_over_a_socket(status):
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.Refuse(status, retry_after=77))
         async with make(pbx) as client:
-            state = await asyncio.wait_for(entered(client, Disconnected), PATIENCE)
+            state = await asyncio.wait_for(entered(client, Disconnected), TIMEOUT)
             assert 77 < state.retry_in <= 77.1
 
 
@@ -1117,7 +1090,7 @@ async def test_an_answer_that_is_final(status):
         async with make(pbx) as client:
             changes, messages = client.changes(), client.messages()
             with pytest.raises(HandshakeError) as caught:
-                await client.synced(PATIENCE)
+                await client.synced(TIMEOUT)
             assert caught.value.status == status
             assert isinstance(caught.value, AuthenticationError) is (status in {401, 403})
             assert client.state == Stopped(caught.value)
@@ -1156,7 +1129,7 @@ async def test_a_word_that_is_final(text, error, when):
         words = []
         async with make(pbx, quiet_time=0 if when == "synced" else 60) as client:
             client.on_system_msg(words.append)
-            await until(lambda: type(client.state).__name__.lower() == when)
+            await eventually(lambda: type(client.state).__name__.lower() == when)
             pbx.system_msg(text)
             if text == "connection_replaced":
                 pbx.inject(faults.Drop(), after=0.1)
@@ -1181,16 +1154,10 @@ async def test_the_limit_after_a_picture():
         async with connected(pbx) as client:
             client.on_error(errors.append)
             pbx.inject(faults.Drop())
-            await until(lambda: len(errors) > 1)
+            await eventually(lambda: len(errors) > 1)
             pbx.inject(faults.Linger(0))
-            await until(lambda: client.stats.gaps)
+            await eventually(lambda: client.stats.gaps)
         assert [type(error) for error in errors[:2]] == [ConnectionLost, ConnectionLimitReached]
-
-
-def patience_with(ending):
-    """How to ping: often where it must be found out, and never so that others are suspected."""
-    is_silent = isinstance(ending, faults.Silence)
-    return {"ping_interval": 0.1, "ping_timeout": 1} if is_silent else {"ping_interval": None}
 
 
 async def end_of_the_line(pbx, ending):
@@ -1226,7 +1193,7 @@ async def test_an_end_that_passes(ending, reason):
     ):
         changes = client.changes()
         await end_of_the_line(pbx, ending)
-        gap = await asyncio.wait_for(anext(changes), PATIENCE)
+        gap = await asyncio.wait_for(anext(changes), TIMEOUT)
         assert isinstance(gap, Gap)
         assert isinstance(gap.reason, reason)
         if ending == "close":
@@ -1244,7 +1211,7 @@ async def test_nobody_listens():
         async with Client(**{**arguments, "server": server}, backoff=Backoff(0.01, 0.02)) as client:
             errors = []
             client.on_error(errors.append)
-            await until(lambda errors=errors: len(errors) >= 3)
+            await eventually(lambda errors=errors: len(errors) >= 3)
         assert {type(error) for error in errors} == {ConnectFailed}
 
 
@@ -1255,7 +1222,7 @@ async def test_an_answer_that_does_not_come():
         client, errors = make(pbx, open_timeout=0.1), []
         client.on_error(errors.append)
         async with client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
         # On a busy machine an attempt or two more may have no answer in time.
         assert {str(error) for error in errors} == {"cannot connect: no answer within 0.1 s"}
 
@@ -1266,7 +1233,7 @@ async def test_a_server_that_speaks_no_tls():
         client, errors = make(pbx, server=pbx.url.replace("ws://", "wss://")), []
         client.on_error(errors.append)
         async with client:
-            await until(lambda: len(errors) >= 3)
+            await eventually(lambda: len(errors) >= 3)
         assert {type(error) for error in errors} == {ConnectFailed}
         assert all(error.reason for error in errors)
 
@@ -1290,7 +1257,7 @@ async def test_a_pbx_that_says_nothing():
         )
         client.on_error(errors.append)
         async with client:
-            await until(lambda: len(errors) >= 3)
+            await eventually(lambda: len(errors) >= 3)
         assert {type(error) for error in errors} == {SyncTimeout}
         assert not client.is_synced
 
@@ -1327,7 +1294,7 @@ async def test_fresh_credentials(refusals):
             if refusals == 3:
                 assert isinstance(await stopped(client), AuthenticationError)
             else:
-                await client.synced(PATIENCE)
+                await client.synced(TIMEOUT)
         assert len(asked) == 3
 
 
@@ -1345,7 +1312,7 @@ async def test_refusals_in_a_row():
         async with Client(
             **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
         ) as client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
 
 
 @pytest.mark.parametrize("way", ["returns", "raises"])
@@ -1365,7 +1332,7 @@ async def test_credentials_that_keep_a_cancellation(way):
             raise ZeroDivisionError
         return Basic("demo", "simulated")
 
-    async with Simulator(calls=False) as pbx, asyncio.timeout(PATIENCE):
+    async with Simulator(calls=False) as pbx, asyncio.timeout(TIMEOUT):
         async with Client(pbx.url, app_name="x", credentials=fresh) as client:
             await asked.wait()
         assert client.state == Stopped(None)
@@ -1389,7 +1356,7 @@ async def test_credentials_that_fail():
             **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
         ) as client:
             client.on_error(errors.append)
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
         assert errors == failures
 
 
@@ -1421,7 +1388,7 @@ TABLE = {
 
 def test_each_failure_has_a_test():
     """Each row of the documentation's table of failures is one that a test above shows."""
-    page = Path(__file__).parents[2] / "docs" / "explanation" / "mirror.md"
+    page = DOCS / "explanation" / "mirror.md"
     text = page.read_text(encoding="utf-8")
     table = text.partition("| failure | then |\n|---|---|\n")[2].partition("\n\n")[0]
     assert [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()] == [*TABLE]
@@ -1465,7 +1432,7 @@ async def test_the_block_is_entered_once():
         with pytest.raises(UsageError, match="not running"):
             await client.synced()
         async with client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
         with pytest.raises(UsageError, match="not running"):
             await client.synced()
         assert [item async for item in client.changes()] == []
@@ -1474,98 +1441,6 @@ async def test_the_block_is_entered_once():
 
 
 # -- convergence --------------------------------------------------------------------------
-
-
-def some_fault(chance):
-    return chance.choice(
-        [
-            faults.Drop(),
-            faults.Reset(),
-            faults.HalfClose(),
-            faults.Silence(),
-            faults.Stall(0.05),
-            faults.Split(chance.randint(1, 50)),
-            faults.Coalesce(0.02),
-            faults.Refuse(503, times=2),
-            faults.Refuse(429, retry_after=0),
-            faults.DelayHandshake(0.05),
-            faults.DropDuringSnapshot(chance.randint(0, 20)),
-            faults.EventFirst(),
-            faults.SendFrame(),
-            faults.Truncate(),
-            faults.Repeat(),
-            faults.UpdateAfterRemoval(),
-            faults.ChangeSpec(chance.choice(["channel", "user"])),
-            faults.UnknownKind(),
-            faults.UnspecifiedKind(),
-            faults.Restart(down_for=chance.choice([0, 0.05])),
-            faults.Flood(50),
-        ]
-    )
-
-
-def fold(held, item):
-    if isinstance(item, Gap):
-        return
-    assert not isinstance(item, Lagged)
-    place = (item.element_name, item.key)
-    assert (place in held) is not isinstance(item, Added), item
-    if isinstance(item, Removed):
-        del held[place]
-    else:
-        held[place] = item.element
-
-
-async def one_schedule(seed):
-    """A schedule of faults; how many gaps there were."""
-    chance = random.Random(seed)
-    held, slow, halves = {}, {}, []
-    async with (
-        Simulator(speed=100, users=6, seed=seed, specs_first=chance.random() < 0.5) as pbx,
-        # A busy machine may pause in the middle of a picture: only an event makes it whole soon.
-        make(pbx, ping_interval=0.15, ping_timeout=0.15, quiet_time=2) as client,
-    ):
-        kinds = ("domain", "user", "group", "group_member", "terminal")
-
-        def look(_):
-            # What the day does not do away with: all of it, or before the first picture nothing.
-            shown = {kind for kind in kinds if client.mirror[kind]}
-            if shown != (set(kinds) if was_synced else set()):
-                halves.append((client.state, shown))
-
-        def note(state):
-            nonlocal was_synced
-            was_synced = was_synced or isinstance(state, Synced)
-
-        async def late(change):
-            await asyncio.sleep(0.002)
-            fold(slow, change)
-
-        was_synced = False
-        errors = []
-        client.on_state(note)
-        client.on_state(look)
-        client.on_change(look)
-        client.on_change(functools.partial(fold, held))
-        client.on_change(late, size=4)
-        client.on_error(errors.append)
-        await client.synced(PATIENCE)
-        for _ in range(chance.randint(3, 8)):
-            pbx.inject(some_fault(chance))
-            await asyncio.sleep(chance.choice([0, 0.01, 0.1]))
-        pbx._client_handler.armed_faults.clear()
-
-        def told():
-            mirror = client.mirror
-            truth = {(kind, key): one for kind in mirror for key, one in mirror[kind].items()}
-            return held == slow == truth and is_true(client, pbx)
-
-        # The day stands still, and who is slow can catch up: a busy machine too.
-        pbx.speed = 1e-6
-        await until(told, 2 * PATIENCE)
-        assert halves == []
-        assert not [error for error in errors if isinstance(error, AssertionError | KeyError)]
-        return client.stats.gaps
 
 
 @pytest.mark.parametrize("group", range(40 if NIGHTLY else 4))
@@ -1592,13 +1467,13 @@ async def test_silence_is_found():
         async with connected(pbx, **options) as client:
             await asyncio.sleep(chance.uniform(0, 0.3))
             # On a busy machine a peer may have seemed silent already.
-            await until(lambda: client.is_synced and len(feeds(pbx, name)) == 1)
+            await eventually(lambda: client.is_synced and len(feeds(pbx, name)) == 1)
             pbx.inject(faults.Silence(), to=feeds(pbx, name)[0])
             began = time.monotonic()
             state = await entered(client, Disconnected)
             ratios.append((time.monotonic() - began) / 0.3)
             assert "no answer to a ping within 0.1 s" in str(state.reason)
-            await until(lambda: client.is_synced)
+            await eventually(lambda: client.is_synced)
 
     async with Simulator(speed=20) as pbx:
         await asyncio.gather(*(one(pbx, f"app{n}", random.Random(n)) for n in range(50)))
@@ -1649,7 +1524,7 @@ async def test_a_flood_harms_nobody():
         reader = asyncio.create_task(read(client.changes(policy="fail")))
         extension = next(iter(client.mirror.users.values())).main_extension
         pbx.inject(faults.Flood(events))
-        await until(lambda: counts["told"] >= events, 10 * PATIENCE)
+        await eventually(lambda: counts["told"] >= events, 10 * TIMEOUT)
         pbx.edit(extension, label="the last")
         await asyncio.wait_for(reader, 600)
         assert counts["read"] == counts["told"] == events + 1
@@ -1670,7 +1545,7 @@ async def test_a_flood_harms_nobody():
         assert kinds[KeyError] == events + 1
         assert kinds[LookupError] > 0
         began = time.monotonic()
-    assert time.monotonic() - began < PATIENCE  # an hour, if it waited
+    assert time.monotonic() - began < TIMEOUT  # an hour, if it waited
 
 
 @pytest.mark.parametrize("sort", ["sync", "async"])
@@ -1696,13 +1571,13 @@ async def test_all_callbacks(sort):
         ends = [getattr(client, f"on_{name}")(callback(name)) for name in names]
         ends.append(client.on_msg(callback("raiser")))
         async with client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
             uuid = pbx.call()
             pbx.hangup(uuid)
             pbx.system_msg("hello")
             pbx.msg("hello")
-            await until(lambda: seen["error", 1])
-            await until(lambda: seen["msg", 1])
+            await eventually(lambda: seen["error", 1])
+            await eventually(lambda: seen["msg", 1])
             for name, count in zip(names, (1, 1, 1, 2, 3, 1, 1), strict=True):
                 assert seen[name, count] >= 1, name
             assert (seen["state", 1], seen["error", 1]) == (3, 1)
@@ -1730,7 +1605,7 @@ async def test_a_filter_that_raises():
         kept = client.changes(where=lambda change: change.no_such_thing)
         client.on_change(told.append, kind="channel")
         pbx.call()
-        await until(lambda: told)
+        await eventually(lambda: told)
         assert kept.waiting == 0
         assert {type(error) for error in errors} == {AttributeError}
 
@@ -1760,7 +1635,7 @@ async def test_a_reader_that_nobody_holds_goes_on():
         for count in (1, 2):
             gc.collect()
             pbx.call()
-            await until(lambda count=count: len(seen) > count)
+            await eventually(lambda count=count: len(seen) > count)
     gc.collect()
 
 
@@ -1772,7 +1647,7 @@ async def test_commands():
     async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
         uuid = pbx.call(to="1001")
         leg = pbx.answer(uuid)
-        await client.wait_for(lambda mirror: leg in mirror.channels, PATIENCE)
+        await client.wait_for(lambda mirror: leg in mirror.channels, TIMEOUT)
         await client.park(uuid, 60, confirm=True)
         assert pbx.snapshot()["channel"][uuid]["state"]["name"] == "park"
         await client.hangup(uuid, confirm=True)
@@ -1782,8 +1657,8 @@ async def test_commands():
         uuid = pbx.call(to="1001")
         pbx.answer(uuid)
         await client.transfer(uuid, destination="1002")
-        user = await client.wait_for(lambda mirror: mirror.user_by_extension("1002"), PATIENCE)
-        await client.wait_for(lambda mirror: mirror.channels_of_user(user.id), PATIENCE)
+        user = await client.wait_for(lambda mirror: mirror.user_by_extension("1002"), TIMEOUT)
+        await client.wait_for(lambda mirror: mirror.channels_of_user(user.id), TIMEOUT)
         plug = pbx.originate("1003")
         await client.eavesdrop(plug, uuid, "listen")
         await client.wait_for(
@@ -1792,10 +1667,10 @@ async def test_commands():
                 if plug in mirror.channels
                 else None
             ),
-            PATIENCE,
+            TIMEOUT,
         )
         await client.hangup(uuid)
-        await client.wait_for(lambda mirror: uuid not in mirror.channels, PATIENCE)
+        await client.wait_for(lambda mirror: uuid not in mirror.channels, TIMEOUT)
         with pytest.raises(UsageError, match="destination"):
             await client.transfer(uuid)
 
@@ -1866,11 +1741,11 @@ async def test_the_figures():
         client = make(pbx)
         assert client.stats.last_frame_age is None
         async with client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
             pbx.inject(faults.Drop())
-            await until(lambda: client.stats.gaps)
+            await eventually(lambda: client.stats.gaps)
             pbx.msg("x")
-            await until(lambda: client.stats.messages.get("Msg"))
+            await eventually(lambda: client.stats.messages.get("Msg"))
             stats = client.stats
             assert (stats.connects, stats.reconnects, stats.gaps, stats.bad_frames) == (2, 1, 1, 0)
             assert stats.messages["InitialInfo"] == stats.messages["FieldSpec"] > 2
@@ -1881,10 +1756,6 @@ async def test_the_figures():
 
 
 # -- the end ------------------------------------------------------------------------------
-
-
-def tasks_of_the_client():
-    return [task for task in asyncio.all_tasks() if task.get_name().startswith("basix_ws_cti")]
 
 
 @pytest.mark.parametrize(
@@ -1902,7 +1773,7 @@ async def test_leaving_takes_no_longer_than_a_second(peer):
             if peer in {"connecting", "waiting"}:
                 await asyncio.sleep(0.1)
             else:
-                await client.synced(PATIENCE)
+                await client.synced(TIMEOUT)
                 if peer is not None:
                     pbx.inject(peer)
             changes = client.changes()
@@ -1922,13 +1793,13 @@ async def test_leaving_may_be_cancelled():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as timed:
                 async with client:
-                    await client.synced(PATIENCE)
+                    await client.synced(TIMEOUT)
                     changes = client.changes()
                     pbx.inject(faults.Silence())
                     timed.reschedule(asyncio.get_running_loop().time() + 0.05)
         assert client.state == Stopped(None)
         assert [item async for item in changes] == []
-        await until(lambda: not tasks_of_the_client())
+        await eventually(lambda: not tasks_of_the_client())
 
 
 async def test_an_error_in_the_block_is_the_users():
@@ -1963,8 +1834,8 @@ async def test_several_clients_in_one_loop():
         connected(other) as second,
     ):
         other.inject(faults.Drop())
-        await until(lambda: second.stats.gaps)
-        await until(lambda: is_true(first, one) and is_true(second, other))
+        await eventually(lambda: second.stats.gaps)
+        await eventually(lambda: is_true(first, one) and is_true(second, other))
         assert (len(first.mirror.users), len(second.mirror.users)) == (3, 9)
         assert first.stats.gaps == 0
 
@@ -2012,14 +1883,14 @@ async def test_connect_and_kill(quiet_log, request, measure, most):
         return len([*Path("/proc/self/fd").iterdir()])
 
     async def killed(client):
-        await client.synced(PATIENCE)
+        await client.synced(TIMEOUT)
         pbx.inject(next(deaths))
         gaps = client.stats.gaps
-        await until(lambda: client.stats.gaps > gaps)
+        await eventually(lambda: client.stats.gaps > gaps)
 
     async def once():
         async with make(pbx, quiet_time=0) as client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
 
     async with Simulator(calls=False, users=2) as pbx:
         before = descriptors(), len(asyncio.all_tasks())
@@ -2035,9 +1906,9 @@ async def test_connect_and_kill(quiet_log, request, measure, most):
             grown = memory()
         print(f"\n{measure}: {grown} bytes more")  # noqa: T201 - the figure, with -s
         assert grown < most, f"{grown} bytes more after {cycles * 3 // 4} cycles of each sort"
-        await until(lambda: not pbx.connections)
+        await eventually(lambda: not pbx.connections)
         gc.collect()
-        await until(lambda: (descriptors(), len(asyncio.all_tasks())) == before)
+        await eventually(lambda: (descriptors(), len(asyncio.all_tasks())) == before)
 
 
 async def test_a_flood_does_not_fill_memory(quiet_log, traced):
@@ -2059,7 +1930,7 @@ async def test_a_flood_does_not_fill_memory(quiet_log, traced):
         latest = client.changes()
         traced()
         pbx.inject(faults.Flood(events))
-        await until(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 5 * PATIENCE)
+        await eventually(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 5 * TIMEOUT)
         grown = traced()
         assert next(told) == events
         assert latest.waiting <= 1024
@@ -2083,14 +1954,14 @@ async def test_no_secret_comes_out(caplog, name):
         client.on_error(shown.append)
         client.on_state(shown.append)
         async with client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
             for fault in (faults.Drop(), faults.SendFrame(), faults.Silence(), faults.Refuse(403)):
                 shown.append(client)
                 pbx.inject(fault)
                 if isinstance(fault, faults.Refuse):
                     pbx.inject(faults.Reset())
-                await until(lambda: not client.is_synced)
-                await until(lambda: client.is_synced or isinstance(client.state, Stopped))
+                await eventually(lambda: not client.is_synced)
+                await eventually(lambda: client.is_synced or isinstance(client.state, Stopped))
             error = await stopped(client)
             assert isinstance(error, AuthenticationError)
         shown += [
@@ -2339,7 +2210,7 @@ async def test_frames_come_after_the_connection():
         async with client:
             await client.synced()
             pbx.inject(faults.Drop())
-            await until(lambda: client.stats.gaps)
+            await eventually(lambda: client.stats.gaps)
             frames = client.stats.frames
     sorts = [type(one) for one in told]
     connections = [at for at, sort in enumerate(sorts) if sort is Syncing]

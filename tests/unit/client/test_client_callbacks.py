@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from virtual import Pbx, run
+from support.virtual_clock import Pbx, run
 
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import SubscriberLagged

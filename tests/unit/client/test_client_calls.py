@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections import Counter
 
 import attrs
 import pytest
-from virtual import Pbx, run
-from waiting import PATIENCE, until
+from support.sizes import NIGHTLY
+from support.virtual_clock import Pbx, run
+from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
 from basix_ws_cti.calls import (
@@ -29,8 +29,6 @@ from basix_ws_cti.exceptions import NotConnectedError, SubscriberLagged
 from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.simulator.call_ledger import Row
 from basix_ws_cti.states import Ivr, Ringing
-
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
 COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
 
@@ -274,7 +272,7 @@ async def test_a_call_by_hand():
         client = make(pbx)
         events = client.call_events()
         async with client:
-            await client.synced(PATIENCE)
+            await client.synced(TIMEOUT)
             line = pbx.call("0312341234", to="1001")
             pbx.answer(line)
             slot = pbx.park(line)
@@ -323,7 +321,7 @@ async def follow(pbx, calls, trouble=None, **options):
 
     client.on_call(note)
     async with client:
-        await client.synced(PATIENCE)
+        await client.synced(TIMEOUT)
         for number in range(10**6):
             if len(pbx.ledger) >= calls:
                 break
@@ -333,7 +331,7 @@ async def follow(pbx, calls, trouble=None, **options):
         pbx.speed = 1e-9  # its time stands still
         pbx._client_handler.armed_faults.clear()
         await asyncio.sleep(1)  # a silence is found out
-        await until(lambda: client.is_synced and is_true(client, pbx))
+        await eventually(lambda: client.is_synced and is_true(client, pbx))
         rows = {row.id: row for row in pbx.ledger}  # what was due at that moment is in there too
         assert set(records) | set(client.calls) == set(started)
         assert max(started.values()) == 1

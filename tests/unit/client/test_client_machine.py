@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 
 import pytest
@@ -20,7 +19,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from virtual import Pbx, VirtualLoop, now, picture
+from support.sizes import NIGHTLY
+from support.virtual_clock import Pbx, VirtualLoop, now, picture
 
 from basix_ws_cti import (
     ConnectFailed,
@@ -42,8 +42,6 @@ from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, SubscriberLagged, WaitTimeout
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
 from basix_ws_cti.session.status import Disconnected, Stopped, Synced, Syncing
-
-NIGHTLY = bool(os.environ.get("BASIX_NIGHTLY"))
 
 KEYS = st.integers(1, 3)
 

@@ -7,7 +7,7 @@ import gc
 import tracemalloc
 
 import pytest
-from frames import field_spec, initial_info
+from support.etf_encoder import field_spec, initial_info
 
 from basix_ws_cti import Channel, MessageParser, Mirror, User
 from basix_ws_cti.elements import EndUser, EndUsers, OtherInfo, QueuedChannel, Target

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import frames
 import pytest
-from frames import BERT_NIL, Atom, Charlist
+from support import etf_encoder
+from support.etf_encoder import BERT_NIL, Atom, Charlist
+from support.paths import DATA
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, MessageParser, Msg, SystemMsg, to_dict
 
-FILE = Path(__file__).parent / "data" / "conformance.jsonl"
+FILE = DATA / "conformance.jsonl"
 SESSIONS = {
     session["session"]: session
     for session in map(json.loads, FILE.read_text(encoding="utf-8").strip().split("\n"))
@@ -163,30 +163,30 @@ def test_the_messages_of_all_forms_are_equal():
         (
             "msg",
             [
-                frames.frame((Atom("msg"), "hello")),
-                frames.frame((Atom("msg"), "こんにちは")),
-                frames.frame((Atom("msg"), Atom("ping"))),
+                etf_encoder.frame((Atom("msg"), "hello")),
+                etf_encoder.frame((Atom("msg"), "こんにちは")),
+                etf_encoder.frame((Atom("msg"), Atom("ping"))),
             ],
         ),
         (
             "missing_values",
             [
-                frames.field_spec("user", "id", "name", "email"),
-                frames.info_event("user", (1, "a")),
+                etf_encoder.field_spec("user", "id", "name", "email"),
+                etf_encoder.info_event("user", (1, "a")),
             ],
         ),
         (
             "domain_info",
             [
-                frames.field_spec("domain", "id", "name", "label", "flags"),
-                frames.info_event("domain", (1, "acme", "アクメ", 0)),
+                etf_encoder.field_spec("domain", "id", "name", "label", "flags"),
+                etf_encoder.info_event("domain", (1, "acme", "アクメ", 0)),
             ],
         ),
         (
             "empty_initial_info",
             {
-                2: frames.initial_info("channel"),
-                3: frames.frame((Atom("initial_info"), Charlist("channel"), BERT_NIL)),
+                2: etf_encoder.initial_info("channel"),
+                3: etf_encoder.frame((Atom("initial_info"), Charlist("channel"), BERT_NIL)),
             },
         ),
     ],

@@ -6,10 +6,10 @@ import random
 from itertools import islice
 
 import pytest
-from frames import BERT_NIL, Atom, Charlist, any_term, encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutants import bench_frames
+from support.etf_encoder import BERT_NIL, Atom, Charlist, any_term, encode
+from support.frame_mutations import bench_frames
 
 from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
 from basix_ws_cti.parsing import event_readers

@@ -6,11 +6,19 @@ import asyncio
 import functools
 import logging
 
-import frames
 import pytest
-from frames import BERT_NIL, Atom, Charlist, field_spec, frame, info_event, initial_info
 from hypothesis import given
 from hypothesis import strategies as st
+from support import etf_encoder
+from support.etf_encoder import (
+    BERT_NIL,
+    Atom,
+    Charlist,
+    field_spec,
+    frame,
+    info_event,
+    initial_info,
+)
 
 from basix_ws_cti.elements import Channel, EndUser, EndUsers, Extra, GroupMember, OtherElement, User
 from basix_ws_cti.exceptions import BasixError, DecodeError, ProtocolError, UsageError
@@ -753,14 +761,15 @@ def test_a_bad_field_spec_does_not_replace_a_good_one():
 
 @given(
     st.one_of(
-        frames.any_term(),
+        etf_encoder.any_term(),
         st.tuples(
             st.sampled_from(["field_spec", "initial_info", "info_event", "msg"]).map(Atom),
-            st.sampled_from(["user", "channel", "robot"]).map(Charlist) | frames.any_term(),
-            frames.any_term() | st.lists(frames.any_term() | st.text(min_size=1), max_size=4),
-            frames.any_term(),
+            st.sampled_from(["user", "channel", "robot"]).map(Charlist) | etf_encoder.any_term(),
+            etf_encoder.any_term()
+            | st.lists(etf_encoder.any_term() | st.text(min_size=1), max_size=4),
+            etf_encoder.any_term(),
         ),
-        st.lists(frames.any_term(), max_size=4).map(lambda parts: (Atom("msg"), *parts)),
+        st.lists(etf_encoder.any_term(), max_size=4).map(lambda parts: (Atom("msg"), *parts)),
     )
 )
 def test_no_term_breaks_the_parser(term):

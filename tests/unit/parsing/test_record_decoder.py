@@ -9,11 +9,11 @@ import json
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
-import frames
 import pytest
-from frames import BERT_NIL, Atom, Charlist
 from hypothesis import given
 from hypothesis import strategies as st
+from support import etf_encoder
+from support.etf_encoder import BERT_NIL, Atom, Charlist
 
 from basix_ws_cti.elements import (
     Channel,
@@ -105,7 +105,7 @@ EMPTY_TEXTS = [pytest.param("", id="binary"), pytest.param(Atom(""), id="atom")]
 
 def sent(term):
     """The term as it is after its way over the wire."""
-    return decode(frames.frame(term))
+    return decode(etf_encoder.frame(term))
 
 
 def read(kind, base_url=None, /, **fields):
@@ -1145,7 +1145,7 @@ FIELDS = sorted({"id", "uuid", "avatar", "news", "name", "last_event_data", *STR
 
 @given(
     kind=st.sampled_from([*CLASSES, "robot"]),
-    record=st.lists(frames.any_term(), max_size=len(FIELDS) + 1).map(tuple),
+    record=st.lists(etf_encoder.any_term(), max_size=len(FIELDS) + 1).map(tuple),
     base_url=st.sampled_from([None, "", "/", "https://xyz.com"]),
 )
 def test_nothing_raises(kind, record, base_url):
@@ -1164,7 +1164,9 @@ def is_nothing(value):
     return value is None or value == [] or (type(value) is str and not value.strip("*"))
 
 
-@given(field=st.sampled_from(STRUCTURED), kind=st.sampled_from(CHANNELS), term=frames.any_term())
+@given(
+    field=st.sampled_from(STRUCTURED), kind=st.sampled_from(CHANNELS), term=etf_encoder.any_term()
+)
 def test_nothing_is_lost(field, kind, term):
     """A structured field has no value only where none was sent."""
     raw = sent(term)

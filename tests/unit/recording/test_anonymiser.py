@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import zlib
-from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import attrs
 import pytest
-from days import frames as day
-from days import texts_of, traces, unfolded
-from frames import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.etf_encoder import (
     BERT_NIL,
     Atom,
     Charlist,
@@ -25,17 +23,16 @@ from frames import (
     info_event,
     initial_info,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from support.paths import DATA
+from support.simulated_day import frames as day
+from support.simulated_day import texts_of, traces, unfolded
+from support.sizes import NIGHTLY
 
 from basix_ws_cti import CallEnded, CallTracker, MessageParser, Mirror
 from basix_ws_cti.recording import Anonymiser, anonymise
 from basix_ws_cti.recording.pseudonyms import Pseudonyms
 from basix_ws_cti.terms import Regex, decode
 
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
-
-DATA = Path(__file__).parent.parent / "data"
 UUID = "5714495a-b8a1-4fff-8420-78648863ecd1"
 KEY = b"for these tests"
 

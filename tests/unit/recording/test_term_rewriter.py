@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 
 import pytest
-from frames import any_term, encode
 from hypothesis import given
+from support.etf_encoder import any_term, encode
 
 from basix_ws_cti.recording.term_rewriter import (
     ATOM,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from follow import Office
+from support.feed_follower import Office
 
 from basix_ws_cti.simulator import call_ledger, scenarios
 from basix_ws_cti.simulator.call_ledger import Ledger, Row

@@ -5,8 +5,8 @@ import socket
 import struct
 
 import pytest
-from virtual import run
-from waiting import until
+from support.virtual_clock import run
+from support.waiting import eventually
 
 from basix_ws_cti.simulator.faulty_transport import FaultyTransport
 
@@ -90,12 +90,12 @@ async def test_split():
     pipe.write(b"abc")
     pipe.write(b"de")
     assert transport.done == []
-    await until(lambda: len(transport.done) == 3)
+    await eventually(lambda: len(transport.done) == 3)
     assert transport.done == [b"ab", b"cd", b"e"]
     pipe.write(b"0123456789")
     pipe.split(0)
     pipe.write(b"!")  # what comes later waits for what is held
-    await until(lambda: len(transport.done) == 4)
+    await eventually(lambda: len(transport.done) == 4)
     pipe.write(b"plain")
     assert transport.done[3:] == [b"0123456789!", b"plain"]
 
@@ -111,10 +111,10 @@ def test_coalesce():
             pipe.write(bytes([letter]))
             await asyncio.sleep(0.01)
         assert transport.done == []
-        await until(lambda: transport.done)
+        await eventually(lambda: transport.done)
         pipe.write(b"d")
         assert transport.done == [b"abc"]
-        await until(lambda: len(transport.done) == 2)
+        await eventually(lambda: len(transport.done) == 2)
         pipe.coalesce(0)
         pipe.write(b"e")
         assert transport.done == [b"abc", b"d", b"e"]
@@ -131,7 +131,7 @@ async def test_coalesce_and_split():
     pipe.write(b"abcd")
     pipe.write(b"ef")
     assert transport.done == []
-    await until(lambda: len(transport.done) == 2)
+    await eventually(lambda: len(transport.done) == 2)
     assert transport.done == [b"abc", b"def"]
 
 
@@ -146,7 +146,7 @@ def test_stall():
         pipe.write(b"b")
         await asyncio.sleep(0.04)
         assert transport.done == []
-        await until(lambda: transport.done)
+        await eventually(lambda: transport.done)
         pipe.write(b"c")
         assert transport.done == [b"ab", b"c"]
 
@@ -158,7 +158,7 @@ async def test_a_stall_without_a_word():
     transport = Transport()
     pipe = FaultyTransport(transport)
     pipe.stall(0.01)
-    await until(lambda: pipe._timer is None)
+    await eventually(lambda: pipe._timer is None)
     pipe.write(b"a")
     assert transport.done == [b""] * (len(transport.done) - 1) + [b"a"]
 
@@ -173,7 +173,7 @@ async def test_a_stall_holds_up_what_was_held_already():
     await asyncio.sleep(0.02)
     assert transport.done == []
     pipe.stall(0.02)
-    await until(lambda: len(transport.done) == 2)
+    await eventually(lambda: len(transport.done) == 2)
     assert transport.done == [b"a", b"b"]
 
 
@@ -185,7 +185,7 @@ async def test_what_is_held_is_written_before_the_close():
     pipe.write(b"abc")
     pipe.close()
     assert transport.done == []
-    await until(lambda: transport.closing)
+    await eventually(lambda: transport.closing)
     await asyncio.sleep(0.01)
     assert transport.done == [b"ab", b"c", "close"]
 
@@ -198,7 +198,7 @@ async def test_silence():
     pipe.write(b"held")
     pipe.go_silent()
     pipe.write(b"lost")
-    await until(lambda: pipe._timer is None)
+    await eventually(lambda: pipe._timer is None)
     assert transport.done == []
     pipe.close()
     assert transport.done == ["close"]
@@ -212,7 +212,7 @@ async def test_drop():
     pipe.write(b"held")
     pipe.drop()
     pipe.write(b"later")
-    await until(lambda: pipe._timer is None)
+    await eventually(lambda: pipe._timer is None)
     assert transport.done == ["close"]
 
 
@@ -223,7 +223,7 @@ async def test_what_is_held_when_the_transport_is_gone():
     pipe.stall(0.02)
     pipe.write(b"held")
     pipe.abort()
-    await until(lambda: pipe._timer is None)
+    await eventually(lambda: pipe._timer is None)
     assert transport.done == ["abort"]
 
 

@@ -6,11 +6,11 @@ import json
 import shutil
 import subprocess
 import zlib
-from pathlib import Path
 
 import bert
 import pytest
-from follow import Office, Picture, written
+from support.feed_follower import Office, Picture, written
+from support.paths import ERLANG
 
 from basix_ws_cti import Msg, SystemMsg
 from basix_ws_cti.simulator import scenarios
@@ -21,7 +21,7 @@ from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS
 from basix_ws_cti.simulator.session_frames import frames, initial_frames
 
-ESCRIPT = Path(__file__).parents[1] / "erlang" / "terms.escript"
+ESCRIPT = ERLANG / "terms.escript"
 needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")
 
 # What Erlang itself writes for the terms that it reads: lines of hex, with minor_version.

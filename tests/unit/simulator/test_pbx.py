@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from follow import Follower, Office
+from support.feed_follower import Follower, Office
 
 from basix_ws_cti import BasixError
 from basix_ws_cti.simulator.company import DID

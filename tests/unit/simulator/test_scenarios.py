@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 
 import pytest
-from follow import Follower, Office
+from support.feed_follower import Follower, Office
+from support.sizes import NIGHTLY
 
 from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.commands import parse_command
@@ -17,7 +17,7 @@ from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.scenarios import SCENARIOS
 from basix_ws_cti.simulator.timeline import Timeline
 
-STEPS = 10_000 * (20 if "BASIX_NIGHTLY" in os.environ else 1)
+STEPS = 10_000 * (20 if NIGHTLY else 1)
 FORMS = (
     {},
     {"otp": 26},

@@ -9,7 +9,7 @@ import sys
 from itertools import pairwise, product
 
 import pytest
-from follow import Picture, written
+from support.feed_follower import Picture, written
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, MessageParser
 from basix_ws_cti.simulator import scenarios

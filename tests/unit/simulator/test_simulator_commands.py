@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from follow import Office
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.feed_follower import Office
 
 from basix_ws_cti.simulator.commands import parse_command
 from basix_ws_cti.simulator.errors import NotPossibleError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from follow import Office
+from support.feed_follower import Office
 
 from basix_ws_cti.simulator.errors import NotPossibleError
 from basix_ws_cti.simulator.model import SECOND

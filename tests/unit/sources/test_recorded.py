@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from frames import Atom, Charlist, field_spec, frame, info_event, initial_info
+from support.etf_encoder import Atom, Charlist, field_spec, frame, info_event, initial_info
+from support.sizes import NIGHTLY
 
 from basix_ws_cti import Client, FieldSpec, Gap, InfoEvent, InitialInfo, Msg, RecordingError
 from basix_ws_cti.client.backoff import Backoff
@@ -26,8 +26,6 @@ from basix_ws_cti.recording import (
 from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.sources.recorded import RecordedSource
-
-NIGHTLY = "BASIX_NIGHTLY" in os.environ
 
 STARTED = datetime(2026, 1, 31, 9, tzinfo=UTC)
 USERS = [field_spec("user", "id", "label"), initial_info("user", (1, "Ana"), (2, "Ken"))]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from canaries import TOKEN, leaks_of
+from support.secret_scanner import TOKEN, leaks_of
 
 from basix_ws_cti import UsageError, feed_url
 from basix_ws_cti.transport.address import ServerAddress, check_encryption, request_target

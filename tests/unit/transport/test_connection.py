@@ -10,11 +10,11 @@ import threading
 import zlib
 
 import pytest
-from bare_server import ARGUMENTS, HELLO, sends, server
-from canaries import TOKEN, assert_no_secret_hangs_on
-from frames import Atom
-from frames import frame as framed
-from waiting import PATIENCE, until
+from support.bare_server import ARGUMENTS, HELLO, sends, server
+from support.etf_encoder import Atom
+from support.etf_encoder import frame as framed
+from support.secret_scanner import TOKEN, assert_no_secret_hangs_on
+from support.waiting import TIMEOUT, eventually
 from websockets.frames import Frame, Opcode
 
 from basix_ws_cti import (
@@ -200,13 +200,13 @@ async def test_closing_may_be_cancelled():
         websocket.transport.resume_reading()
 
     async with server(handler) as url:
-        cti = await connect(url, **ARGUMENTS, close_timeout=2 * PATIENCE).__aenter__()
+        cti = await connect(url, **ARGUMENTS, close_timeout=2 * TIMEOUT).__aenter__()
         closing = asyncio.create_task(cti.close())
         await asyncio.sleep(0)
         closing.cancel()
         await asyncio.wait([closing])
         try:
-            await asyncio.wait_for(cti._socket.wait_closed(), PATIENCE)
+            await asyncio.wait_for(cti._socket.wait_closed(), TIMEOUT)
         finally:
             over.set()
     assert closing.cancelled()
@@ -267,7 +267,7 @@ def reading(monkeypatch, caplog):
         it.threads.append((threading.current_thread(), len(data)))
         if threading.current_thread() is not threading.main_thread():
             it.begun.set()
-            assert it.go.wait(PATIENCE)
+            assert it.go.wait(TIMEOUT)
         return original(parser, data)
 
     it = Reading()
@@ -288,7 +288,7 @@ async def test_a_big_frame_is_read_aside(reading, big):
     async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
         assert await anext(cti) == Msg("hello")
         read = asyncio.ensure_future(anext(cti))
-        await until(reading.begun.is_set)
+        await eventually(reading.begun.is_set)
         await cti.ping()  # its pong comes after the last frame
         assert not read.done()
         assert cti.receive_nowait() is None  # although another frame has arrived
@@ -322,9 +322,9 @@ async def test_a_timeout_around_a_big_frame_loses_nothing(reading):
     """A read that is timed out while a thread reads leaves the message for the next one."""
     async with server(sends(BIG, HELLO)) as url, connect(url, **ARGUMENTS) as cti:
         read = asyncio.ensure_future(anext(cti))
-        await until(reading.begun.is_set)
+        await eventually(reading.begun.is_set)
         with pytest.raises(UsageError, match="only one may at a time"):
-            await asyncio.wait_for(anext(cti), PATIENCE)
+            await asyncio.wait_for(anext(cti), TIMEOUT)
         read.cancel()
         await asyncio.wait([read])
         reading.go.set()
@@ -338,7 +338,7 @@ async def test_closing_waits_for_no_thread(reading):
     async with server(sends(BIG[:-1], close=None)) as url:
         async with connect(url, **ARGUMENTS) as cti:
             read = asyncio.ensure_future(anext(cti))
-            await until(reading.begun.is_set)
+            await eventually(reading.begun.is_set)
             read.cancel()
         assert not reading.go.is_set()
         thread = next(one for one, _ in reading.threads)
@@ -395,7 +395,7 @@ async def test_what_is_held_back():
         await websocket.wait_closed()
 
     async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
-        await until(lambda: cti.is_paused)
+        await eventually(lambda: cti.is_paused)
         for _ in range(2000):
             await anext(cti)
         assert not cti.is_paused
@@ -454,7 +454,7 @@ async def test_what_has_arrived_is_read_without_waiting(caplog):
         assert cti.receive_nowait() is None
         await cti.send({})
         seen = []
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while len(seen) < 3:
                 await asyncio.sleep(0)
                 try:
@@ -478,7 +478,7 @@ async def test_ping():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0):
                 await cti.ping()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await cti.ping()
     with pytest.raises(ConnectionLost, match="1000"):
         await cti.ping()
@@ -502,7 +502,7 @@ async def test_abort():
         tasks = asyncio.create_task(cti.ping()), asyncio.create_task(anext(cti))
         assert await asyncio.wait(tasks, timeout=0.05) == (set(), {*tasks})
         cti.abort()
-        await asyncio.wait(tasks, timeout=PATIENCE)
+        await asyncio.wait(tasks, timeout=TIMEOUT)
         done.set()
         for task in tasks:
             with pytest.raises(ConnectionLost) as caught:

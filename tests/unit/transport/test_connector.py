@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import pytest
 import trustme
-from bare_server import ARGUMENTS, DOMAIN, HELLO, sends, server
-from canaries import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
-from waiting import PATIENCE
+from support.bare_server import ARGUMENTS, DOMAIN, HELLO, sends, server
+from support.secret_scanner import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
+from support.waiting import TIMEOUT
 from websockets.http11 import Response
 
 import basix_ws_cti
@@ -517,7 +517,7 @@ async def test_leaving_early_closes_the_connection():
         with pytest.raises(KeyError):
             async with connect(url, **ARGUMENTS):
                 raise KeyError
-        await asyncio.wait_for(closed.wait(), PATIENCE)
+        await asyncio.wait_for(closed.wait(), TIMEOUT)
 
 
 async def test_an_unknown_failure_is_still_ours(monkeypatch):

@@ -4,7 +4,7 @@ import base64
 import copy
 
 import pytest
-from canaries import STEM, TOKEN
+from support.secret_scanner import STEM, TOKEN
 
 from basix_ws_cti import Basic, Ticket, UsageError
 from basix_ws_cti.transport.credentials import basic_header, secret_forms

@@ -7,7 +7,7 @@ import pickle
 
 import attrs
 import pytest
-from canaries import TOKEN, assert_clean, found_in, leaks_of
+from support.secret_scanner import TOKEN, assert_clean, found_in, leaks_of
 
 from basix_ws_cti import Basic, Client, Ticket, UsageError, connect, feed_url
 from basix_ws_cti.simulator import Simulator

@@ -1,0 +1,1 @@
+"""Helpers for tests. Test modules import from here, and never from each other."""
