@@ -13,7 +13,7 @@ from support import secret_scanner, sizes
 from basix_ws_cti import Basic, Client, Connection, Ticket, connect
 from basix_ws_cti.simulator import Simulator
 
-# A shell that starts pytest in the background makes it ignore Ctrl-C, and its children with it. Some
+# A shell that starts pytest in the background makes it ignore Ctrl-C, and its children too. Some
 # tests press Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Unbuffered output would hide lines that a command does not flush.

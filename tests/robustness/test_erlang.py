@@ -6,7 +6,8 @@
 Part of what Erlang writes is kept in ``data/erlang_terms.tsv.gz``, so that these tests have
 something to say where there is no Erlang. It was written with OTP 25, by ::
 
-    escript tests/erlang/terms.escript 1 1600 small | gzip -9n > tests/data/erlang_terms.tsv.gz
+    escript tests/robustness/erlang/terms.escript 1 1600 small \\
+        | gzip -9n > tests/data/erlang_terms.tsv.gz
 """
 
 import gzip

@@ -1,6 +1,6 @@
 """What hostile frames of a megabyte cost: never more memory than a fixed amount.
 
-Sizes and counts only, and times of the CPU in the nightly run. ``python tests/hostile.py``
+Sizes and counts only, and times of the CPU in the nightly run. ``python -m support.hostile_frames``
 prints them.
 """
 

@@ -31,14 +31,17 @@ def test_a_soak_in_bad_weather():
 
     ``soak.py`` says what is compared, and why a changed byte does not spoil it.
     """
-    script = TESTS / "support" / "soak_run.py"
     done = subprocess.run(
-        [sys.executable, script, str(SECONDS), "7"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "support.soak_run", str(SECONDS), "7"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=TESTS,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     report = json.loads(done.stdout)
-    print(json.dumps(report, indent=1))  # noqa: T201 - the figures, with -s
+    print(json.dumps(report, indent=1))
     assert set(report["faults"]) == set(faulty_proxy.FAULTS)
     assert report["pictures"] == report["calms"] * 6
     assert report["pictures as they stood"] > 0

@@ -1,9 +1,9 @@
 """Frames that cost as much as their bytes can buy: one builder for each family.
 
-``python tests/hostile.py`` prints what a frame of each family costs: to decode, to decode when
-compressed, and to build elements of. Each is measured in a process of its own. With names,
-only these. A run of the tests that is not nightly asserts sizes only: a time depends on the
-machine, and on what else it does.
+``python -m support.hostile_frames``, started in ``tests``, prints what a frame of each family
+costs: to decode, to decode when compressed, and to build elements of. Each is measured in a process
+of its own. With names, only these. Only a nightly test run asserts times: they depend on the
+machine and its load.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from basix_ws_cti.parsing.parser import MAX_FIELDS, MessageParser
 from basix_ws_cti.parsing.record_decoder import MAX_PARTED_TEXT
 
 from .etf_encoder import Atom, Charlist, encode, field_spec
+from .paths import TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -450,8 +451,9 @@ def told(spec: bytes) -> Callable[[bytes], Any]:
 
 def measure(name: str) -> dict[str, Any]:
     """The figures of one family, from a process of its own."""
-    command = [sys.executable, __file__, "--json", name]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, "-m", "support.hostile_frames", "--json", name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=TESTS)
+    return json.loads(done.stdout)
 
 
 def measure_here(name: str) -> dict[str, Any]:

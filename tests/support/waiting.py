@@ -9,9 +9,9 @@ import time
 TIMEOUT = 60
 
 
-async def eventually(condition, timeout=TIMEOUT):
-    """Wait in the event loop until ``condition()`` is true."""
-    async with asyncio.timeout(timeout):
+async def eventually(condition, seconds=TIMEOUT):
+    """Wait in the event loop until ``condition()`` is true, for at most ``seconds``."""
+    async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
 

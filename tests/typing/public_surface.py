@@ -72,6 +72,7 @@ from basix_ws_cti import (
     RecordingError,
     Removed,
     ResyncRequired,
+    Session,
     Stats,
     Stopped,
     SubscriberLagged,
@@ -181,7 +182,20 @@ def states(state: State) -> int | str | None:
             return state.name
 
 
-def the_picture(mirror: Mirror, message: Message) -> None:
+def a_session(message: Message) -> None:
+    session = Session(quiet_time=0.5, country_code="81")
+    assert_type(session.mirror, Mirror)
+    assert_type(session.connected(), list[Syncing])
+    for _ in session.receive(message, 1.5):
+        pass
+    for _ in session.idle(2):
+        pass
+    assert_type(session.lost(ConnectionLost(1006), 3.0, last_heard=2.5), list[Disconnected])
+    assert_type(session.calls, Mapping[str, Call])
+    assert_type(session.quiet_at, float)
+
+
+def the_mirror(mirror: Mirror, message: Message) -> None:
     assert_type(mirror.channels, Mapping[str, Channel])
     assert_type(mirror.waiting_channels, Mapping[str, WaitingChannel])
     assert_type(mirror.queued_channels, Mapping[str, QueuedChannel])

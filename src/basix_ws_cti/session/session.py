@@ -80,6 +80,19 @@ class Session:
       each of these items, and its result is yielded in the item's place.
     """
 
+    mirror: Mirror
+    """State of the PBX: empty before the first snapshot is complete; while ``is_synced`` is False,
+    the last state that was current."""
+
+    is_synced: bool
+    """True while ``mirror`` shows the current state."""
+
+    was_synced: bool
+    """True once a snapshot has been complete."""
+
+    gaps: int
+    """Number of gaps so far."""
+
     def __init__(
         self,
         *,
@@ -87,10 +100,10 @@ class Session:
         country_code: str = "81",
         bind: Bind = _no_binding,
     ) -> None:
-        self.mirror: Mirror = Mirror(country_code=country_code)
-        self.is_synced: bool = False
-        self.was_synced: bool = False
-        self.gaps: int = 0
+        self.mirror = Mirror(country_code=country_code)
+        self.is_synced = False
+        self.was_synced = False
+        self.gaps = 0
         self._quiet_time = quiet_time
         self._bind = bind
         self._builder: SnapshotBuilder | None = None

@@ -14,7 +14,7 @@ from support import docs_code, secret_scanner
 
 # Blocks that can't run here, each by its first line, and why.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
-REDIS = "it needs a Redis: tests/test_example_redis.py starts one"
+REDIS = "it needs a Redis: tests/integration/examples/test_example_redis.py starts one"
 REAL = "it needs a real PBX"
 NOT_RUN = {
     "README.md": {
@@ -28,7 +28,7 @@ NOT_RUN = {
     },
     "docs/quickstart.md": {
         "python3 -m venv .venv": INSTALLS,
-        "basix-ws-cti top --simulate": "it needs a terminal: tests/cli/test_cli_top.py has one",
+        "basix-ws-cti top --simulate": "needs a terminal: see test_cli_top.py",
         "read -rs BASIX_TOKEN && export BASIX_TOKEN": "somebody has to type",
         "basix-ws-cti doctor --server bcs.brastel.com --domain acme --user-extension 1001": REAL,
     },
@@ -43,7 +43,7 @@ NOT_RUN = {
     },
     "docs/howto/crm.md": {
         "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
-        "tests/test_examples_calls.py is one"
+        "tests/integration/examples/test_examples_calls.py is one"
     },
     "docs/howto/fan-out.md": {
         "python examples/redis_fanout.py --redis redis://127.0.0.1:6379 --stream basix": REDIS,
@@ -64,7 +64,7 @@ NOT_RUN = {
 # Pages whose code is run by other tests.
 ELSEWHERE = {
     "docs/cli.md": "tests/cli runs the commands",
-    "docs/ja/quickstart.md": "tests/test_translations.py: its code is that of docs/quickstart.md",
+    "docs/ja/quickstart.md": "same code as docs/quickstart.md: see test_translations.py",
 }
 
 HERE = [

@@ -230,4 +230,4 @@ def test_every_field_says_what_it_is(where):
         for one in attrs.fields(cls)
     }
     assert len(fields) > 20
-    assert fields == described(Path(there.__file__))
+    assert fields <= described(Path(there.__file__))

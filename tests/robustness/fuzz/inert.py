@@ -1,7 +1,7 @@
 """What a peer's bytes make the interpreter do, besides computing: held by an audit hook.
 
-``python tests/fuzz/inert.py < FRAMES``, a line of hexadecimal digits for each frame, decodes
-and parses them in a process that has loaded the package and nothing else for the purpose.
+``python tests/robustness/fuzz/inert.py < FRAMES``, one line of hexadecimal digits per frame,
+decodes and parses them in a process that has loaded the package and nothing else for the purpose.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fuzz one target: ``python tests/fuzz/run.py fuzz_decode --runs 1000000``.
+"""Fuzz one target: ``python tests/robustness/fuzz/run.py fuzz_decode --runs 1000000``.
 
 A target is a module with ``check(data)``, which raises for what must not be; ``seeds()``, the
 inputs to begin with; ``MAX_LEN``, the longest input; and perhaps ``mutate(data, max_size,
@@ -36,7 +36,7 @@ GUIDES = {
 
 # Where the other tests' helpers are.
 TESTS = Path(__file__).parents[2]
-sys.path += [str(TESTS), str(TESTS / "simulator")]
+sys.path.append(str(TESTS))
 
 
 def main():

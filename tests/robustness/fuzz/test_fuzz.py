@@ -53,9 +53,8 @@ def test_the_corpus_is_whole():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_seeds(name, monkeypatch):
+def test_seeds(name):
     """Each target has inputs to begin with, short enough to be used whole."""
-    monkeypatch.syspath_prepend(HERE.parent / "simulator")
     target = importlib.import_module(name)
     found = [*target.seeds()]
     assert len(found) == len(set(found)) > 8

@@ -1,9 +1,9 @@
 """Mutation testing: change the code in one place, and see a test fail.
 
-``python tests/mutation/run.py terms record_decoder fast_path mirror redaction`` (or
-``terms._mapping`` for one function) makes every mutant, runs the tests against each, and fails where fewer than
-90 % are killed, where a mutant survives that accepted.toml does not list, or where that
-lists one that is killed or that there is none of.
+``python tests/robustness/mutation/run.py terms record_decoder fast_path mirror redaction`` (or
+``terms._mapping`` for one function) makes every mutant, runs the tests against each, and fails
+where fewer than 90 % are killed, where a mutant survives that accepted.toml does not list, or where
+that lists one that is killed or does not exist.
 
 A mutant is tried in a fork of a pytest that has collected the tests already: first by the
 quick tests of the module's own file, which is all for one that is listed; any other that

@@ -1,4 +1,4 @@
-"""Display text of durations and parties; ``tests/cli/test_cli_lines.py`` has all elements."""
+"""Display text of durations and parties; ``test_cli_lines.py`` covers all elements."""
 
 from __future__ import annotations
 
