@@ -65,12 +65,12 @@ def is_selected_by_name(config):
 _unmarked = {}
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
+    report = yield
     if report.when == "call" and call.duration > SLOW and not item.get_closest_marker("slow"):
         report.user_properties.append(("unmarked slow test", round(call.duration, 2)))
+    return report
 
 
 def pytest_runtest_logreport(report):

@@ -16,6 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from support.cli_runner import environment, run, run_here, start
 from support.example_connections import environment_of
+from support.paths import TESTS
 from support.sizes import NIGHTLY
 from support.waiting import TIMEOUT, wait_until
 
@@ -422,7 +423,7 @@ def test_closed_streams(closed):
 _FLOOD = """
     import asyncio, itertools, resource, sys, time
     sys.path.insert(0, {path!r})
-    from scripted import Scripted
+    from support.scripted_source import Scripted
     from basix_ws_cti import MessageParser, FieldSpec, InitialInfo
     from basix_ws_cti.cli.commands.listen import FeedOptions, print_source
     from basix_ws_cti.simulator import frames
@@ -455,7 +456,7 @@ def test_a_million_lines(as_json):
     """However many lines go through it, its memory stays as it was after the first."""
     count = 1_000_000 if NIGHTLY else 10_000
     code = textwrap.dedent(_FLOOD).format(
-        path=str(Path(__file__).parent), lines=count, json=as_json
+        path=str(TESTS), lines=count, json=as_json
     )
     with subprocess.Popen(
         [sys.executable, "-c", code],

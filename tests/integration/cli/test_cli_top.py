@@ -38,6 +38,7 @@ def test_without_a_terminal_it_says_what_to_use(arguments):
     assert "listen" in done.stderr
 
 
+@pytest.mark.xdist_group("terminal")
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (160, 50)])
 def test_it_fills_a_terminal(columns, rows):
     """Calls, queues, users, slots, the feed and the keys are on the screen, at two sizes; q leaves,
@@ -56,6 +57,7 @@ def test_it_fills_a_terminal(columns, rows):
         assert terminal.is_restored
 
 
+@pytest.mark.xdist_group("terminal")
 def test_keys_and_sizes_work():
     """Pause, filter and details have their keys, the screen follows the terminal's size, and
     Ctrl-C leaves wherever somebody is.

@@ -220,7 +220,7 @@ def with_full_hands(process, side, pbx, redis):
     wait_until(
         lambda: any(one["pending"] > 1 for one in redis.xinfo_groups("basix")),
         "the consumer",
-        every=0.001,  # it is soon over
+        interval=0.001,  # it is soon over
     )
     time.sleep(random.uniform(0, 0.005))
 

@@ -5,7 +5,6 @@ The whole measure, a run of each test file, is the nightly one: ``tox -e coverag
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +29,9 @@ MODULES = sorted(
     ]
 )
 
+# Slow tests too, in one process, which coverage measures.
+OPTIONS = ("-q", "--all", "-n0", "-p", "no:cacheprovider")
+
 # Modules whose tests take next to no time.
 QUICK = ["_internal/callables", "client/callbacks", "client/commands", "exceptions", "messages"]
 
@@ -37,28 +39,24 @@ QUICK = ["_internal/callables", "client/callbacks", "client/commands", "exceptio
 def own_tests(name):
     """Return the path of a module's test file, below the folder of all tests."""
     folder, _, module = name.rpartition("/")
-    return f"{folder}/test_{module}.py".lstrip("/")
+    return str(Path("unit", folder, f"test_{module}.py"))
 
 
 def uncovered(folder, names, files):
     """What these test files leave out of the modules, as coverage says it; nothing: nothing."""
     tool = [sys.executable, "-m", "coverage"]
     data = f"--data-file={folder / 'data'}"
-    # The tests at their normal size.
-    environment = {name: text for name, text in os.environ.items() if name != "BASIX_NIGHTLY"}
-
     def run(*command):
         return subprocess.run(
             [*tool, *command],
             cwd=TESTS.parent,
-            env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
 
     paths = [str(TESTS / name) for name in files]
-    tests = run("run", data, "--branch", "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths)
+    tests = run("run", data, "--branch", "-m", "pytest", *OPTIONS, *paths)
     if tests.returncode:
         return tests.stdout + tests.stderr
     include = ",".join(f"*/basix_ws_cti/{name}.py" for name in names)

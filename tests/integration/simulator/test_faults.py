@@ -107,7 +107,7 @@ async def assert_lives(pbx: Simulator, client: Client | None = None) -> None:
         pbx.set_presence("1001", pbx.pbx.find_extension("1001").presence + 1)
         pbx.msg("still here")
         for one in (new, client) if client else (new,):
-            await one.until("still here")
+            await one.eventually("still here")
             assert one.picture == pbx.snapshot()
 
 
@@ -306,7 +306,7 @@ async def test_silence():
             assert websocket.state is State.OPEN
             await websocket.send(json.dumps({"cmd": "hangup", "uuid": uuid}))
             await eventually(lambda: uuid not in pbx.snapshot()["channel"])
-            await other.until("unheard")
+            await other.eventually("unheard")
             await assert_lives(pbx, other)
             for task in waits:
                 task.cancel()
@@ -383,7 +383,7 @@ async def test_split_for_a_websocket():
         pbx.inject(faults.Split(), to=pbx.connections[0])
         pbx.call()
         pbx.msg("end")
-        await client.until("end")
+        await client.eventually("end")
         assert client.picture == pbx.snapshot()
         await assert_lives(pbx, other)
 
@@ -608,8 +608,8 @@ async def test_say(frame, error):
         with pytest.raises(error):
             client.parser.parse(got)
         pbx.msg("good")
-        assert await client.until("good") == []
-        assert await other.until("good") == []
+        assert await client.eventually("good") == []
+        assert await other.eventually("good") == []
 
 
 async def test_truncate():
@@ -627,7 +627,7 @@ async def test_truncate():
         with pytest.raises(DecodeError):
             client.parser.parse(half)
         pbx.msg("end")
-        assert await client.until("end") == []
+        assert await client.eventually("end") == []
         await assert_lives(pbx)
 
 
@@ -641,11 +641,11 @@ async def test_repeat():
         pbx.set_presence("1001", 3)
         pbx.inject(faults.Repeat(), to=hit)
         pbx.msg("end")
-        first, again = await client.until("end")
+        first, again = await client.eventually("end")
         assert isinstance(first, InfoEvent)
         assert first.element.presence == 3
         assert first == again
-        assert await other.until("end") == [first]
+        assert await other.eventually("end") == [first]
         await assert_lives(pbx, other)
 
 
@@ -657,7 +657,7 @@ async def test_repeat_after_a_removal():
             client = await open_client(pbx, websocket)
             pbx.hangup(uuid)
             pbx.msg("gone")
-            before = await client.until("gone")
+            before = await client.eventually("gone")
             pbx.inject(faults.Repeat())
             again = client.parser.parse(await recv(websocket))
             assert again == [m for m in before if isinstance(m, InfoEvent)][-1]
@@ -688,7 +688,7 @@ async def test_afterlife(calling):
             pbx.inject(faults.UpdateAfterRemoval(), to=pbx.connections[0])
             assert pbx.snapshot()["channel"] == {}
             pbx.msg("end")
-            events = [m for m in await client.until("end") if m.element_name == "channel"]
+            events = [m for m in await client.eventually("end") if m.element_name == "channel"]
             zombie = events[-1].element
             assert uuid in {None, zombie.uuid}
             *_, update, removal, last = [e for e in events if e.element.uuid == zombie.uuid]
@@ -698,7 +698,7 @@ async def test_afterlife(calling):
             assert last.element.last_event != "CHANNEL_HANGUP"
             assert last.element.hung_up_at is None
             assert list(client.picture["channel"]) == [zombie.uuid]
-            await other.until("end")
+            await other.eventually("end")
             await assert_lives(pbx, other)
 
 
@@ -710,7 +710,7 @@ async def test_afterlife_of_somebody_elses_channel():
             client = await open_client(pbx, websocket)
             pbx.inject(faults.UpdateAfterRemoval())
             pbx.msg("end")
-            lines = [m for m in await client.until("end") if m.element_name == "channel"]
+            lines = [m for m in await client.eventually("end") if m.element_name == "channel"]
             assert [m for m in lines if m.element.last_event != "CHANNEL_HANGUP"] == []
 
 
@@ -726,7 +726,7 @@ async def test_change_spec(kind):
             pbx.call("05011112222", to="1002")
         pbx.edit("1001", presence=2)
         pbx.msg("end")
-        specs = [m for m in await client.until("end") if isinstance(m, FieldSpec)]
+        specs = [m for m in await client.eventually("end") if isinstance(m, FieldSpec)]
         assert [spec.element_name for spec in specs] == [kind, kind]
         assert specs[0].fields == (*before[1:], before[0])
         assert specs[1].fields == (*before[2:], *before[:2])
@@ -762,14 +762,14 @@ async def test_unknown_kind():
         other = await open_client(pbx, spared)
         pbx.inject(faults.UnknownKind(), to=pbx.connections[0])
         pbx.msg("end")
-        spec, info, event, message = await client.until("end")
+        spec, info, event, message = await client.eventually("end")
         assert spec == FieldSpec("robot", ("id", "label", "arms"))
         assert list(info.elements) == [7]
         assert isinstance(event, InfoEvent)
         assert (event.element_name, event.element.key, event.event_name) == ("robot", 7, "updated")
         assert isinstance(message, UnknownMessage)
         assert message.name == "robot_msg"
-        assert await other.until("end") == []
+        assert await other.eventually("end") == []
         await assert_lives(pbx, other)
 
 
@@ -832,7 +832,7 @@ async def test_linger_makes_room():
             assert isinstance(await first_word(pbx, force=True), FieldSpec)
             await eventually(lambda: len(pbx.connections) == 1)
             pbx.msg("you stay")
-            assert await alive.until("you stay") == []
+            assert await alive.eventually("you stay") == []
 
 
 async def test_linger_after_a_clean_end():
@@ -914,7 +914,7 @@ async def test_restart_as_another():
             assert len(client.picture["channel"]) == 1
             old.edit(next(iter(old.users.values())), presence=1)  # nobody is told
             pbx.msg("end")
-            assert await client.until("end") == []
+            assert await client.eventually("end") == []
         await assert_lives(pbx)
 
 
@@ -1023,7 +1023,7 @@ async def test_flood():
         pbx.inject(faults.Flood(3000))
         await eventually(lambda: len(told) >= 3000)
         pbx.msg("end")
-        events = await client.until("end")
+        events = await client.eventually("end")
         assert len(told) == 3000
         assert [(m.element.key, to_dict(m.element)) for m in events] == told
         assert client.picture == pbx.snapshot()
@@ -1064,13 +1064,13 @@ async def test_inject_later():
         other = await open_client(pbx, second)
         pbx.inject(faults.SendFrame("later"), after=0.1)
         pbx.msg("now")
-        assert await client.until("now") == []
-        assert await other.until("now") == []
+        assert await client.eventually("now") == []
+        assert await other.eventually("now") == []
         assert await recv(first) == await recv(second) == "later"
         pbx.inject(faults.Drop(), after=0.1, to=pbx.connections[0])
         pbx.msg("now")
-        assert await client.until("now") == []
-        assert await other.until("now") == []
+        assert await client.eventually("now") == []
+        assert await other.eventually("now") == []
         await ended(first)
         await assert_lives(pbx, other)
 
