@@ -29,11 +29,11 @@ def test_nothing_is_tested_with_no_parameters_in_fact(tmp_path):
     """It is: pytest refuses such a test, with the options of this project."""
     (tmp_path / "test_none.py").write_text(
         "import pathlib, pytest\n"
-        "@pytest.mark.parametrize('path', pathlib.Path('nowhere').glob('*'))\n"
+        "@pytest.mark.parametrize('path', [*pathlib.Path('nowhere').glob('*')])\n"
         "def test(path): pass\n"
     )
     # The plugin cleans up after any run, and would not find it at the end of the outer one.
-    options = ["-q", "-p", "no:textual-snapshot", "-c", str(TESTS.parent / "pyproject.toml")]
+    options = ["-q", "-n0", "-p", "no:textual-snapshot", "-c", str(TESTS.parent / "pyproject.toml")]
     code = pytest.main([*options, str(tmp_path)])
     assert code == pytest.ExitCode.INTERRUPTED
 

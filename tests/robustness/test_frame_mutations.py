@@ -22,6 +22,7 @@ from collections import Counter
 from contextlib import nullcontext
 
 import pytest
+from support.erlang_terms import DIFFERENCES
 from support.frame_mutations import Mutator, pools
 from support.normal_forms import (
     BY_TAG,
@@ -44,7 +45,6 @@ from support.normal_forms import (
 from support.other_decoders import OTHERS, UNLISTED
 from support.reference_decoder import Reading, erlangs
 from support.sizes import NIGHTLY
-from test_erlang import DIFFERENCES
 
 from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError

@@ -151,6 +151,6 @@ async def test_this_run_is_watched():
     assert library.isEnabledFor(logging.DEBUG) is bool(os.environ.get("BASIX_CANARY"))
     async with Simulator(calls=False) as pbx:
         assert pbx.connect_args["token"] == SIMULATED
-    assert Connection.send.__code__.co_filename.endswith("canaries.py")
+    assert Connection.send.__code__.co_filename.endswith("secret_scanner.py")
     with pytest.raises(AssertionError):
         assert_clean(Basic, [SIMULATED])

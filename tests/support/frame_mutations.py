@@ -9,8 +9,7 @@ import struct
 import zlib
 from functools import cache
 
-from test_erlang import DIFFERENCES, EDGES, foreign_terms
-
+from .erlang_terms import DIFFERENCES, EDGES, foreign_terms
 from .paths import DATA
 from .reference_decoder import LENGTHS, Reading
 

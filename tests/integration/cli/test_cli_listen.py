@@ -455,9 +455,7 @@ _FLOOD = """
 def test_a_million_lines(as_json):
     """However many lines go through it, its memory stays as it was after the first."""
     count = 1_000_000 if NIGHTLY else 10_000
-    code = textwrap.dedent(_FLOOD).format(
-        path=str(TESTS), lines=count, json=as_json
-    )
+    code = textwrap.dedent(_FLOOD).format(path=str(TESTS), lines=count, json=as_json)
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,

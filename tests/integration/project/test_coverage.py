@@ -46,6 +46,7 @@ def uncovered(folder, names, files):
     """What these test files leave out of the modules, as coverage says it; nothing: nothing."""
     tool = [sys.executable, "-m", "coverage"]
     data = f"--data-file={folder / 'data'}"
+
     def run(*command):
         return subprocess.run(
             [*tool, *command],
