@@ -210,7 +210,10 @@ def _activity(channel: Channel, labels: Labels) -> tuple[str, Style]:
 
 
 def _display_rank(channel: Channel) -> int:
-    """Return the rank of a user's channel: talking before other states, ringing last."""
+    """Return 0 for a leg that talks, 2 for one that rings, 1 for all others.
+
+    The wallboard shows a user's leg with the lowest rank.
+    """
     name = getattr(channel.state, "name", None)
     if name in {"bridged", "conference"}:
         return 0

@@ -46,7 +46,10 @@ def channel_uuid(channel: Channel) -> str:
 
 
 def other_leg_uuid(channel: Channel) -> str | None:
-    """Return the uuid of the leg at the other end; ``None`` if the channel names none."""
+    """Return the channel's ``other_uuid`` as text; ``None`` if it is absent or empty.
+
+    The leg of that uuid may be unknown to the mirror: it may not be shown, or it has ended.
+    """
     other: object = channel.other_uuid
     if type(other) is str and other:
         return other

@@ -301,9 +301,10 @@ _make_info_event = constructor(InfoEvent)
 
 
 def _replace_missing_keys(keys: list[int | str | None]) -> list[int | str]:
-    """Return the keys, each ``None`` replaced by its position, or by the next unused number.
+    """Return the keys with a number in place of each ``None``.
 
-    No two elements get the same key this way, so that none is lost from the dict.
+    The number is the key's position in the list, counted from 0. If another element has that number
+    as its key, the next unused number above it is taken, so that both elements fit into one dict.
     """
     if None not in keys:
         return keys  # type: ignore[return-value]

@@ -55,9 +55,11 @@ def main() -> None:
 
 
 async def serve(pbx: Simulator, credentials: str) -> None:
-    """Run a PBX for ever; print its addresses, ``credentials`` and a line per connection.
+    """Start a simulated PBX and run it until this coroutine is cancelled.
 
-    Raises what entering the PBX's block raises, and ``BrokenPipeError`` when stdout is closed.
+    Prints its addresses and ``credentials``, the text that tells the user how to log in. Raises
+    what ``async with pbx`` raises (``OSError`` for a port in use), and ``BrokenPipeError`` once
+    stdout is closed.
     """
     stdout_closed = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -164,7 +164,12 @@ class CallLegs(Company):
             self._publish_update(channel, "CHANNEL_ANSWER")
 
     def bridge(self, lead: Channel, other: Channel) -> None:
-        """Connect two legs. A third leg that was bridged to one of them stays unconnected."""
+        """Connect two legs: both enter the state ``bridged``.
+
+        ``lead`` is the leg that leads the call (the caller's, usually). A third leg that was
+        bridged to one of the two loses its partner and keeps its state; the caller of this method
+        hangs it up or connects it. Raises ``NotPossibleError`` if a leg has ended.
+        """
         self._check_active(lead)
         self._check_active(other)
         for leg, peer in ((lead, other), (other, lead)):

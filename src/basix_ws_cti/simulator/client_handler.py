@@ -72,7 +72,10 @@ class ClientHandler:
         self._restarts = 0
 
     def attach(self, pbx: Pbx) -> None:
-        """Serve this PBX from now on."""
+        """Send the snapshots and events of this PBX to all clients from now on.
+
+        ``detach`` must be called before another PBX is attached.
+        """
         self.pbx = pbx
         self.clear_records()
         pbx.listeners.append(self.publish_change)

@@ -35,8 +35,9 @@ def run_doctor(
 ) -> None:
     """Examine the connection to the feed step by step, and print advice.
 
-    This occupies one of the app_name's connections for a moment; with --force it may replace
-    another one.
+    The first failed step ends the examination, with exit code 1. The examination needs a
+    connection: the PBX allows two per user and app_name. With --force it replaces the oldest one if
+    there are two.
     """
     from basix_ws_cti.cli.signals import run_interruptible
 

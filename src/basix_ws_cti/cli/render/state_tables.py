@@ -46,7 +46,12 @@ def state_document(mirror: Mirror, at: datetime, kinds: Collection[str]) -> dict
 
 
 def element_tables(mirror: Mirror, at: datetime, kinds: Collection[str]) -> Iterator[Table]:
-    """Yield a table for each kind of element; ``kinds`` as in ``state_document``."""
+    """Yield a Rich table for each kind of element.
+
+    - ``at``: current time (aware); durations in the tables end there.
+    - ``kinds``: kinds of elements to show; empty: all that exist, except those that are no use to
+      people (``_HIDDEN_KINDS``).
+    """
     selected = _selected_kinds(mirror, kinds)
     if not kinds:
         selected = [kind for kind in selected if kind not in _HIDDEN_KINDS]
