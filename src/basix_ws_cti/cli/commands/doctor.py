@@ -35,9 +35,9 @@ def run_doctor(
 ) -> None:
     """Examine the connection to the feed step by step, and print advice.
 
-    The first failed step ends the examination, with exit code 1. The examination needs a
-    connection: the PBX allows two per user and app_name. With --force it replaces the oldest one if
-    there are two.
+    The first failed step ends the examination. The exit code is 0 if no step failed, 2 for the
+    options, 3 for the login, and 4 for everything else. The examination needs a connection: the PBX
+    allows two per user and app_name. With --force it replaces the oldest one if there are two.
     """
     from basix_ws_cti.cli.signals import run_interruptible
 
