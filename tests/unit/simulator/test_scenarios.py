@@ -323,8 +323,8 @@ def test_hunt_rings_members_one_by_one():
     assert 0 < outcomes["first"] < 30
 
 
-def test_conference_without_the_parked_caller():
-    """If the caller was parked before it starts, the conference has the two other members."""
+def test_conference_without_a_user_who_parked_the_call():
+    """The user whose call was parked before the conference does not join it."""
     office = Office()
     timeline = Timeline(office.pbx)
     timeline.start(SCENARIOS["conference"](office.pbx))
