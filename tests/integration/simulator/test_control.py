@@ -124,7 +124,7 @@ async def test_call_to_a_group_is_a_waiting_channel():
 
 
 async def test_ringing_leg_can_be_answered_or_hung_up():
-    """It ends with the given cause."""
+    """A leg that is hung up ends with the cause passed to hangup()."""
     async with simulator_and_client() as (pbx, _, sync):
         for options, ending_data in (
             ({}, "recv_refuse,USER_BUSY"),
@@ -226,7 +226,7 @@ async def test_originated_call_is_answered():
 
 
 async def test_directory_changes_are_published():
-    """Presence, registration, fields, added and removed users."""
+    """Clients receive presence, registration, edited fields, added and removed users."""
     async with simulator_and_client() as (pbx, _, sync):
         pbx.set_presence("1001", 3)
         pbx.register("1001", registered=False)
@@ -320,7 +320,7 @@ def test_control_alone_is_abstract():
         Control().run_now(lambda: None)
 
 
-# -- scenarios and time ----------------------------------------------------------------
+# -- scenarios and time ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -373,7 +373,7 @@ async def test_advance_moves_the_clock():
 
 
 async def test_removed_user_does_not_appear_again():
-    """Not even if a scenario of the user was running."""
+    """This holds even if a scenario of the user was running."""
     async with simulator_and_client(users=1) as (pbx, _, sync):
         pbx.play("voicemail")
         pbx.advance(21)
@@ -383,7 +383,7 @@ async def test_removed_user_does_not_appear_again():
         assert mirror.kinds["user"] == {}
 
 
-# -- messages and restarts -------------------------------------------------------------
+# -- messages and restarts ------------------------------------------------------------
 
 
 async def test_system_msg_and_msg_reach_every_client():
@@ -497,7 +497,7 @@ async def test_change_fields_changes_the_order_for_all_clients():
             pbx.change_fields("user", fields[1:])
 
 
-# -- threads -------------------------------------------------------------------------
+# -- threads --------------------------------------------------------------------------
 
 
 def test_blocking_program_controls_a_simulator_in_a_thread():

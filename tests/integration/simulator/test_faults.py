@@ -297,7 +297,7 @@ async def test_half_close_sends_eof_and_reads_commands():
 
 
 async def test_silence_sends_nothing_and_reads_commands():
-    """Not even a pong; the connection stays open."""
+    """It does not send a pong either; the connection stays open."""
     async with Simulator(calls=False) as pbx:
         uuid = pbx.call()
         async with open_websocket(pbx) as websocket, open_websocket(pbx) as unaffected:
@@ -591,7 +591,7 @@ async def test_event_first_sends_current_values():
             assert to_dict(message.element) == known
 
 
-# -- frames --------------------------------------------------------------------------
+# -- frames ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -605,7 +605,7 @@ async def test_event_first_sends_current_values():
     ],
 )
 async def test_send_frame_sends_invalid_data_to_one_connection(frame, error):
-    """Binary or text; the next frame is valid."""
+    """The data is binary or text; the next frame is valid."""
     async with (
         Simulator(calls=False) as pbx,
         open_websocket(pbx) as websocket,
@@ -824,7 +824,7 @@ async def first_message(pbx: Simulator, **options):
 
 @pytest.mark.slow
 async def test_linger_counts_dead_connections_towards_the_limit():
-    """For a time, and for their app_name only."""
+    """They count for a time, and for their app_name only."""
     async with Simulator(calls=False) as pbx:
         await connect_and_disconnect(pbx, 2)
         assert isinstance(await first_message(pbx), FieldSpec)
@@ -1065,11 +1065,11 @@ async def test_flood_needs_a_user():
             pbx.inject(faults.Flood(10))
 
 
-# -- injection --------------------------------------------------------------------------
+# -- injection ------------------------------------------------------------------------
 
 
 async def test_inject_after_a_delay():
-    """It applies to the connections of that time, or to the given one."""
+    """The fault applies to the connections of that time, or to the one passed as ``to``."""
     async with (
         Simulator(calls=False) as pbx,
         open_websocket(pbx) as first,

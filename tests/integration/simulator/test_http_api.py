@@ -130,7 +130,7 @@ def test_invalid_request_has_status_and_reason(pbx, path, body, status, reason):
     ],
 )
 def test_wrong_credentials_are_refused(pbx, headers):
-    """For every path."""
+    """They are refused for every path."""
     for path in (TICKET_PATH, "/"):
         status, response_headers, answer = send_request(pbx, path, {}, headers)
         assert status == 401

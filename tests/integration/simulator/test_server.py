@@ -51,7 +51,7 @@ from basix_ws_cti.simulator.scenarios import populate
 LOGGER = "basix_ws_cti.simulator"
 
 
-# -- access -----------------------------------------------------------------------
+# -- access ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ async def test_tickets_are_for_the_feed_without_full_events():
     ],
 )
 async def test_filter_limits_channels_to_one_user(name, value):
-    """In the snapshot and in later events; the other kinds are complete."""
+    """The limit holds for the snapshot and later events; the other kinds are complete."""
     async with Simulator(rate=30, seed=5) as pbx, connect_client(pbx, app_name="all"):
         pbx.advance(120)
         internal_lead = pbx.call("1002", "1003")
@@ -329,7 +329,7 @@ async def test_filter_limits_channels_to_one_user(name, value):
 
 
 async def test_full_events_overrides_filters():
-    """Even a filter that matches no user."""
+    """This holds even for a filter that matches no user."""
     async with Simulator(calls=False) as pbx:
         pbx.call(to="1001")
         for query in ("user_extension=1002", "user_id=1", "user_name=user2"):
@@ -343,7 +343,7 @@ async def test_full_events_overrides_filters():
             assert (await current_mirror(pbx, cti)).kinds == pbx.snapshot()
 
 
-# -- frames ------------------------------------------------------------------------
+# -- frames ---------------------------------------------------------------------------
 
 
 async def initial_frames(pbx: Simulator) -> tuple[list[bytes], list]:
@@ -497,7 +497,7 @@ async def test_tls_needs_trustme(monkeypatch):
     assert threading.active_count() == before
 
 
-# -- snapshots and events ---------------------------------------------------
+# -- snapshots and events -------------------------------------------------------------
 
 
 @pytest.mark.slow

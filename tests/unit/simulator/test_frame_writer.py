@@ -553,7 +553,7 @@ def test_parser_reads_every_caller(number):
     "text", ["", "*", "%", "%41", "a+b", "|", "_MANY_:3|x", "山*田;", "\0", "é", "\U0001f600"]
 )
 def test_parser_reads_any_text(text):
-    """In fields, people and origination."""
+    """The text survives in fields, people and origination."""
     office = Office()
     person = Person("03" + text, "7", text, text, text, text, whoscall=text or None)
     many = Person("1", "8", text, other_matches=(person,), unlisted_matches=1)

@@ -21,7 +21,7 @@ HUNG_UP = [("updated", "CHANNEL_HANGUP"), ("removed", "CHANNEL_HANGUP")]
 
 @pytest.fixture
 def office():
-    """A small company, whose client must be in sync with the PBX at the end of each test."""
+    """Yield a small company, whose client must be in sync with the PBX at the end of each test."""
     office = Office()
     yield office
     office.client.assert_in_sync()

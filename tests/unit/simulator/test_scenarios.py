@@ -324,7 +324,7 @@ def test_hunt_rings_members_one_by_one():
 
 
 def test_conference_without_a_user_who_parked_the_call():
-    """The user whose call was parked before the conference does not join it."""
+    """A user who parked the call before the conference does not join it."""
     office = Office()
     timeline = Timeline(office.pbx)
     timeline.start(SCENARIOS["conference"](office.pbx))
@@ -381,8 +381,8 @@ def test_directory_changes_without_a_phone():
         assert len(pbx.users) == 1
 
 
-@pytest.mark.parametrize("gone", ["member", "phone"])
-def test_directory_changes_do_not_add_a_removed_user_again(gone):
+@pytest.mark.parametrize("kind", ["group_member", "terminal"])
+def test_directory_changes_do_not_add_a_removed_user_again(kind):
     for seed in range(40):
         office = Office(seed=seed)
         timeline = Timeline(office.pbx)
@@ -394,7 +394,7 @@ def test_directory_changes_do_not_add_a_removed_user_again(gone):
         assert members
         timeline.advance(500)
         elements = office.client.kinds
-        assert elements["group_member" if gone == "member" else "terminal"] == {}
+        assert elements[kind] == {}
 
 
 def test_directory_changes_skip_a_removed_membership():
@@ -509,7 +509,7 @@ def test_snapshot_matches_the_directory_after_a_day():
 
 def random_command(chance, pbx):
     """Return a command that a client might send, for a current or an ended channel."""
-    uuids = [*pbx.channels, "gone"]
+    uuids = [*pbx.channels, "unknown"]
     name = chance.choice(["hangup", "park", "transfer", "eavesdrop"])
     command = {"cmd": name, "uuid": chance.choice(uuids)}
     if name == "park" and chance.random() < 0.5:

@@ -179,7 +179,7 @@ def test_park_needs_a_bridged_channel(office):
 
 
 def test_transfer_to_each_kind_of_destination(office):
-    """A user by id or extension, a group, or an outside number."""
+    """The destination is a user by id or extension, a group, or an outside number."""
     for destination, state in (
         ({"user_id": office.users[1].id}, {"target_type": "user", "user_id": office.users[1].id}),
         ({"destination": "1003"}, {"target_type": "user", "user_id": office.users[2].id}),
