@@ -156,7 +156,7 @@ async def test_stall_without_writes_has_no_effect():
     transport = RecordingTransport()
     faulty = FaultyTransport(transport)
     faulty.stall(0.01)
-    await eventually(lambda: faulty._timer is None)
+    await eventually(lambda: not faulty.is_delaying)
     faulty.write(b"a")
     assert transport.calls == [b""] * (len(transport.calls) - 1) + [b"a"]
 
@@ -196,7 +196,7 @@ async def test_silence_loses_held_and_later_data():
     faulty.write(b"held")
     faulty.go_silent()
     faulty.write(b"lost")
-    await eventually(lambda: faulty._timer is None)
+    await eventually(lambda: not faulty.is_delaying)
     assert transport.calls == []
     faulty.close()
     assert transport.calls == ["close"]
@@ -209,7 +209,7 @@ async def test_drop_closes_at_once_without_held_data():
     faulty.write(b"held")
     faulty.drop()
     faulty.write(b"later")
-    await eventually(lambda: faulty._timer is None)
+    await eventually(lambda: not faulty.is_delaying)
     assert transport.calls == ["close"]
 
 
@@ -220,7 +220,7 @@ async def test_held_data_is_not_written_to_a_closed_transport():
     faulty.stall(0.02)
     faulty.write(b"held")
     faulty.abort()
-    await eventually(lambda: faulty._timer is None)
+    await eventually(lambda: not faulty.is_delaying)
     assert transport.calls == ["abort"]
 
 
