@@ -1,4 +1,4 @@
-"""A client of a simulated PBX, without a connection: for the tests of its pure rooms."""
+"""Client of a simulated PBX without a connection, for tests of the simulator's model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.session_frames import initial_frames
 
 
-class Seen(NamedTuple):
-    """One info_event, and the PBX's clock when it came."""
+class ObservedEvent(NamedTuple):
+    """One ``info_event``, with the time of the PBX's clock, in microseconds, at its arrival."""
 
     now: int
     kind: str
@@ -21,18 +21,18 @@ class Seen(NamedTuple):
     values: dict[str, Any]
 
 
-class Picture:
-    """What the library's parser makes of frames: every element as a dict, by kind and key."""
+class FeedMirror:
+    """State that the library's parser builds from frames: elements as dicts, by kind and key."""
 
     def __init__(self, frames=()):
         self._parser = MessageParser()
         self.specs = {}
         self.kinds = {}
         for frame in frames:
-            self.read(frame)
+            self.apply(frame)
 
-    def read(self, frame):
-        """Take in a frame; the message that it held."""
+    def apply(self, frame):
+        """Apply a frame; return its message."""
         match message := self._parser.parse(frame):
             case FieldSpec(kind, fields):
                 self.specs[kind] = fields
@@ -41,7 +41,7 @@ class Picture:
                 assert all(key == element.key for key, element in elements.items())
                 self.kinds[kind] = {key: to_dict(element) for key, element in elements.items()}
             case InfoEvent(kind, element, event_name):
-                # The feed is consistent: nothing is added twice, or changed before it is there.
+                # The feed is consistent: nothing is added twice, or changed before it is added.
                 assert (element.key in self.kinds[kind]) is (event_name != "added"), message
                 if event_name == "removed":
                     del self.kinds[kind][element.key]
@@ -52,83 +52,88 @@ class Picture:
         return message
 
 
-def written(writer, pbx):
-    """The records of everything that there is, by kind."""
+def element_records(writer, pbx):
+    """Return the records of all elements of a PBX, by kind."""
     return {
-        kind: [writer.record(kind, picture) for picture in elements.values()]
+        kind: [writer.record(kind, values) for values in elements.values()]
         for kind, elements in pbx.snapshot().items()
     }
 
 
-class Follower(Picture):
-    """A client that hears of every change in a PBX from the moment it is made."""
+class FeedFollower(FeedMirror):
+    """Client that receives every change of a PBX from its creation on.
+
+    Each change is written as a frame and parsed again.
+    """
 
     def __init__(self, pbx, *, specs_first=True, **options):
         self.pbx = pbx
         self.writer = Writer(**options)
-        super().__init__(
-            initial_frames(self.writer, written(self.writer, pbx), specs_first=specs_first)
-        )
-        self.seen: list[Seen] = []
-        pbx.listeners.append(self._hear)
+        records = element_records(self.writer, pbx)
+        super().__init__(initial_frames(self.writer, records, specs_first=specs_first))
+        self.events: list[ObservedEvent] = []
+        pbx.listeners.append(self._receive)
 
-    def _hear(self, kind, key, picture, event_name):
-        record = self.writer.record(kind, picture)
-        message = self.read(self.writer.info_event(kind, record, event_name))
-        values = to_dict(message.element)
-        assert values == picture
+    def _receive(self, kind, key, values, event_name):
+        record = self.writer.record(kind, values)
+        message = self.apply(self.writer.info_event(kind, record, event_name))
+        parsed = to_dict(message.element)
+        assert parsed == values
         assert (message.element_name, message.event_name) == (kind, event_name)
         assert message.element.key == key
-        self.seen.append(Seen(self.pbx.now, kind, event_name, values))
+        self.events.append(ObservedEvent(self.pbx.now, kind, event_name, parsed))
 
-    def of(self, channel, kind="channel"):
-        """What was told of a channel: event names, each with the last_event."""
+    def events_of(self, channel, kind="channel"):
+        """Return pairs of event name and ``last_event``, one for each event of a channel."""
         return [
-            (one.event_name, one.values.get("last_event"))
-            for one in self.seen
-            if one.kind == kind and one.values["uuid"] == channel.uuid
+            (event.event_name, event.values.get("last_event"))
+            for event in self.events
+            if event.kind == kind and event.values["uuid"] == channel.uuid
         ]
 
     def endings(self):
-        """The last_event_data of what was removed, by uuid."""
+        """Return the ``last_event_data`` of each channel that was removed, by uuid."""
         return {
-            one.values["uuid"]: one.values["last_event_data"]
-            for one in self.seen
-            if (one.kind, one.event_name) == ("channel", "removed")
+            event.values["uuid"]: event.values["last_event_data"]
+            for event in self.events
+            if (event.kind, event.event_name) == ("channel", "removed")
         }
 
-    def check(self):
-        """What the client holds is what the PBX says it must hold."""
+    def assert_in_sync(self):
+        """Assert that the client's state equals the snapshot of the PBX."""
         assert self.kinds == self.pbx.snapshot()
 
 
 class Office:
-    """A PBX with some people, of whom the tests speak by number, and a client."""
+    """PBX with a few users in one group, and a client that follows it.
+
+    The tests refer to a user by the index in ``users``.
+    """
 
     def __init__(self, users=5, *, seed=1, older=False, **options):
         self.pbx = Pbx(seed, older=older)
         scenarios.populate(self.pbx, users)
         self.users = list(self.pbx.users.values())
         self.group = next(iter(self.pbx.groups.values()))
-        self.client = Follower(self.pbx, **options)
+        self.client = FeedFollower(self.pbx, **options)
 
-    def call(self, who=scenarios.CALLERS[0]):
-        """Somebody calls, and is in the menu."""
-        line = self.pbx.receive(who, DID)
-        self.pbx.set_state(line, "ivr", ivr_id="main_menu")
-        return line
+    def call(self, caller=scenarios.CALLERS[0]):
+        """Receive a call and connect it to the menu; return the lead leg."""
+        lead = self.pbx.receive(caller, DID)
+        self.pbx.set_state(lead, "ivr", ivr_id="main_menu")
+        return lead
 
-    def ring(self, number=0, who=scenarios.CALLERS[0]):
-        """Somebody calls a user, whose telephone rings: both legs."""
-        line = self.call(who)
-        return line, self.pbx.call_user(line, self.users[number])
+    def ring(self, number=0, caller=scenarios.CALLERS[0]):
+        """Receive a call and ring a user; return the lead leg and the ringing leg."""
+        lead = self.call(caller)
+        return lead, self.pbx.call_user(lead, self.users[number])
 
-    def talk(self, number=0, who=scenarios.CALLERS[0]):
-        """Somebody and a user talk: both legs."""
-        line, leg = self.ring(number, who)
+    def talk(self, number=0, caller=scenarios.CALLERS[0]):
+        """Receive a call that a user answers; return the lead leg and the user's leg."""
+        lead, leg = self.ring(number, caller)
         self.pbx.connect(leg)
-        return line, leg
+        return lead, leg
 
-    def told(self):
-        """How many changes the client was told of."""
-        return len(self.client.seen)
+    def event_count(self):
+        """Return the number of changes that the client has received."""
+        return len(self.client.events)

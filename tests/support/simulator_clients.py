@@ -1,4 +1,4 @@
-"""What a client of the simulator holds, and how a test waits."""
+"""Clients of a simulated PBX: connections, and a mirror of what a client received."""
 
 from __future__ import annotations
 
@@ -23,20 +23,24 @@ if TYPE_CHECKING:
     from basix_ws_cti.simulator import Simulator
     from basix_ws_cti.transport.connection import Connection
 
-FEED = "/basix/api/ws_cti"
+FEED_PATH = "/basix/api/ws_cti"
 
-# For the WebSocket library by itself, which shows at DEBUG whatever it sends.
-BARE = logging.getLogger("bare")
+# Logger for connections made with the websockets package. That package logs everything it
+# sends at DEBUG, credentials included, under its default logger's name.
+WEBSOCKETS_LOGGER = logging.getLogger("bare")
 
 
-class Picture:
-    """A client's store: what initial_info and info_event add up to, and each event."""
+class ClientMirror:
+    """State that a client builds from ``initial_info`` and ``info_event``, and a log of the events.
+
+    It raises ``AssertionError`` if the feed is inconsistent.
+    """
 
     def __init__(self) -> None:
         self.kinds: dict[str, dict[int | str, dict[str, Any]]] = {}
         self.events: list[tuple[str, int | str, dict[str, Any], str]] = []
 
-    def take(self, message: Message) -> None:
+    def apply(self, message: Message) -> None:
         if isinstance(message, InitialInfo):
             assert message.element_name not in self.kinds, "a second initial_info"
             self.kinds[message.element_name] = {k: to_dict(e) for k, e in message.elements.items()}
@@ -44,60 +48,72 @@ class Picture:
             key, values = message.element.key, to_dict(message.element)
             self.events.append((message.element_name, key, values, message.event_name))
             elements = self.kinds[message.element_name]
-            assert (key in elements) is (message.event_name != "added"), "an event lost, or twice"
+            is_known = key in elements
+            assert is_known is (message.event_name != "added"), "an event is lost or repeated"
             if message.event_name == "removed":
                 del elements[key]
             else:
                 elements[key] = values
 
-    async def follow(self, cti: Connection, text: str = "sentinel") -> None:
-        """Take all that comes before the ``msg`` of that text."""
+    async def read_until(self, cti: Connection, text: str = "sentinel") -> None:
+        """Apply all messages up to the ``msg`` with this text."""
         async with asyncio.timeout(TIMEOUT):
             async for message in cti:
                 if message == Msg(text):
                     return
-                self.take(message)
+                self.apply(message)
         raise AssertionError("the feed ended")
 
-    def follow_frames(self, frames: list[bytes]) -> None:
+    def apply_frames(self, frames: list[bytes]) -> None:
         parser = MessageParser()
         for frame in frames:
-            self.take(parser.parse(frame))
+            self.apply(parser.parse(frame))
 
 
-async def seen(pbx: Simulator, cti: Connection, picture: Picture | None = None) -> Picture:
-    """What a client holds of this moment."""
+async def current_mirror(
+    pbx: Simulator, cti: Connection, mirror: ClientMirror | None = None
+) -> ClientMirror:
+    """Read everything that the PBX has sent so far; return the updated (or a new) mirror."""
     pbx.msg("sentinel")
-    picture = picture or Picture()
-    await picture.follow(cti)
-    return picture
+    mirror = mirror or ClientMirror()
+    await mirror.read_until(cti)
+    return mirror
 
 
-def header(name: str = "demo", secret: str = SIMULATED) -> dict[str, str]:
+def auth_header(name: str = "demo", secret: str = SIMULATED) -> dict[str, str]:
+    """Return the header of HTTP Basic authentication."""
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"}
 
 
-def bare(pbx: Simulator, query: str = "app_name=a", **more: Any) -> websocket_connect:
-    """A WebSocket library's own connection, with a raw query."""
-    options = {"additional_headers": header(), "compression": None, "proxy": None, "logger": BARE}
-    options |= {"max_queue": None, **more}  # a client that does not read can close all the same
-    return websocket_connect(f"{pbx.url}{FEED}?{query}", **options)
+def connect_websocket(
+    pbx: Simulator, query: str = "app_name=a", **options: Any
+) -> websocket_connect:
+    """Connect with the websockets package alone; ``query`` is sent as it is."""
+    defaults = {
+        "additional_headers": auth_header(),
+        "compression": None,
+        "proxy": None,
+        "logger": WEBSOCKETS_LOGGER,
+        "max_queue": None,  # A client that does not read can still close.
+    }
+    return websocket_connect(f"{pbx.url}{FEED_PATH}?{query}", **{**defaults, **options})
 
 
 @contextlib.asynccontextmanager
-async def unread(pbx: Simulator, app_name: str = "unread") -> AsyncIterator[None]:
-    """A client that never reads after the handshake."""
+async def non_reading_client(pbx: Simulator, app_name: str = "unread") -> AsyncIterator[None]:
+    """Connect a client that reads nothing after the handshake."""
     host, port = pbx.url.removeprefix("ws://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
-    head = {
+    headers = {
         "Host": host,
         "Upgrade": "websocket",
         "Connection": "Upgrade",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-        **header(),
+        **auth_header(),
     }
-    lines = [f"GET {FEED}?app_name={app_name} HTTP/1.1", *(f"{k}: {v}" for k, v in head.items())]
+    request_line = f"GET {FEED_PATH}?app_name={app_name} HTTP/1.1"
+    lines = [request_line, *(f"{name}: {value}" for name, value in headers.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     await reader.readuntil(b"\r\n")
     reader._transport.pause_reading()
@@ -109,10 +125,11 @@ async def unread(pbx: Simulator, app_name: str = "unread") -> AsyncIterator[None
             await writer.wait_closed()
 
 
-async def drain(websocket: ClientConnection) -> list[bytes | str]:
-    """All that comes until the connection closes."""
+async def read_until_closed(websocket: ClientConnection) -> list[bytes | str]:
+    """Return all frames that arrive until the connection closes."""
     return [frame async for frame in websocket]
 
 
-def client(pbx: Simulator, **more: Any) -> connect:
-    return connect(**{**pbx.connect_args, **more})
+def connect_client(pbx: Simulator, **options: Any) -> connect:
+    """Connect with this library; ``options`` override the simulator's ``connect_args``."""
+    return connect(**{**pbx.connect_args, **options})

@@ -1,3 +1,5 @@
+"""Fixtures and marker of the pytest plugin."""
+
 from __future__ import annotations
 
 import logging
@@ -12,8 +14,8 @@ from basix_ws_cti.states import Ringing
 pytest_plugins = ["pytester"]
 
 
-def test_a_plain_test_has_a_pbx(basix_pbx):
-    """Without asyncio: the PBX runs in a thread, and a blocking client reads what it says."""
+def test_fixture_serves_a_blocking_client(basix_pbx):
+    """Without asyncio, the PBX runs in a thread and a blocking client reads its feed."""
     parser = MessageParser()
     url = feed_url(**basix_pbx.connect_args)
     with websocket_connect(url, proxy=None, logger=logging.getLogger("bare")) as websocket:
@@ -24,13 +26,13 @@ def test_a_plain_test_has_a_pbx(basix_pbx):
                 kinds.append(message.element_name)
         assert kinds == list(basix_pbx.snapshot())
         uuid = basix_pbx.call("0312341234", to="1001")
-        rung = parser.parse(websocket.recv(timeout=10))
-        assert isinstance(rung, InfoEvent)
-        assert rung.element.uuid == uuid
+        ringing_event = parser.parse(websocket.recv(timeout=10))
+        assert isinstance(ringing_event, InfoEvent)
+        assert ringing_event.element.uuid == uuid
 
 
-async def test_an_asyncio_test_has_a_pbx(basix_pbx):
-    """In an event loop: the PBX is in another thread, and its methods can be called at once."""
+async def test_fixture_serves_an_asyncio_client(basix_pbx):
+    """In an asyncio test, the PBX runs in another thread and its methods can be called directly."""
     async with connect(**basix_pbx.connect_args) as cti:
         basix_pbx.call("0312341234", to="1001")
         async for message in cti:
@@ -40,32 +42,31 @@ async def test_an_asyncio_test_has_a_pbx(basix_pbx):
                     break
 
 
-def test_nothing_happens_by_itself(basix_pbx):
-    """The fixture's PBX has users, and no calls but the test's own."""
+def test_fixture_starts_no_calls(basix_pbx):
     basix_pbx.advance(3600)
     assert basix_pbx.snapshot()["channel"] == {}
     assert len(basix_pbx.snapshot()["user"]) == 5
 
 
 @pytest.mark.basix_pbx(users=12, older=True, token="another")
-def test_the_marker_gives_parameters(basix_pbx):
-    """What the marker says is what the simulator is made with."""
+def test_marker_sets_the_simulators_parameters(basix_pbx):
     assert len(basix_pbx.snapshot()["user"]) == 12
     assert "queued_channel" in basix_pbx.snapshot()
     assert basix_pbx.connect_args["token"] == "another"
 
 
-def test_each_test_has_its_own(basix_pbx):
-    """The fixture is made anew for each test: a call of an earlier one is not there."""
+def test_fixture_is_new_for_each_test(basix_pbx):
+    """No call of an earlier test exists."""
     assert basix_pbx.snapshot()["channel"] == {}
     basix_pbx.call()
 
 
-test_each_test_has_its_own_again = test_each_test_has_its_own
+# The same test again: the PBX of its first run must be gone.
+test_fixture_is_new_for_each_test_second_run = test_fixture_is_new_for_each_test
 
 
-def test_frames_are_sessions(basix_frames):
-    """Sessions as bytes, the same for the same arguments, and others for others."""
+def test_basix_frames_returns_reproducible_sessions(basix_frames):
+    """The same arguments give the same frames, another seed gives others."""
     frames = basix_frames("parked", seed=3)
     parser = MessageParser()
     messages = [parser.parse(frame) for frame in frames]
@@ -81,8 +82,9 @@ def test_frames_are_sessions(basix_frames):
         basix_frames("nothing")
 
 
-def test_the_plugin_is_there_without_a_word(pytester):
-    """pytest finds fixtures and marker by itself, and the PBX's thread ends with the test."""
+@pytest.mark.slow
+def test_pytest_finds_the_plugin_without_configuration(pytester):
+    """pytest finds the fixtures and the marker, and the PBX's thread ends with the test."""
     pytester.makepyfile(
         """
         import sys
@@ -109,6 +111,5 @@ def test_the_plugin_is_there_without_a_word(pytester):
     listed.stdout.fnmatch_lines(["@pytest.mark.basix_pbx*"])
 
 
-def test_no_thread_is_left():
-    """After the tests above, no simulator's thread is alive."""
+def test_no_simulator_thread_is_left():
     assert not [thread for thread in threading.enumerate() if "basix" in thread.name]

@@ -34,6 +34,11 @@ class FaultyTransport:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
+    @property
+    def is_delaying(self) -> bool:
+        """True while written data is held back until a timer runs out."""
+        return self._timer is not None
+
     # -- interface of a transport -----------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

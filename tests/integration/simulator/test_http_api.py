@@ -1,3 +1,5 @@
+"""The simulator's HTTP API: tickets and calls."""
+
 from __future__ import annotations
 
 import http.client
@@ -6,12 +8,12 @@ import socket
 import threading
 
 import pytest
-from support.simulator_clients import FEED, client, header, seen
+from support.simulator_clients import FEED_PATH, auth_header, connect_client, current_mirror
 
 from basix_ws_cti import AuthenticationError, FieldSpec, Ticket, connect
 from basix_ws_cti.simulator import Simulator
 
-TICKET, CALL = "/basix/api/gen_ws_ticket", "/basix/api/call_user"
+TICKET_PATH, CALL_PATH = "/basix/api/gen_ws_ticket", "/basix/api/call_user"
 
 
 @pytest.fixture
@@ -20,8 +22,8 @@ def pbx():
         yield pbx
 
 
-def ask(pbx, path, body, headers=None, *, method="POST", context=None):
-    """A request to the API: status, headers, and the answer."""
+def send_request(pbx, path, body, headers=None, *, method="POST", context=None):
+    """Send a request to the API; return status, headers and body (JSON objects are decoded)."""
     host = pbx.api_url.partition("://")[2]
     if context is None:
         connection = http.client.HTTPConnection(host, timeout=10)
@@ -29,7 +31,7 @@ def ask(pbx, path, body, headers=None, *, method="POST", context=None):
         connection = http.client.HTTPSConnection(host, timeout=10, context=context)
     try:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, path, data, header() if headers is None else headers)
+        connection.request(method, path, data, auth_header() if headers is None else headers)
         response = connection.getresponse()
         text = response.read()
         return response.status, response.headers, json.loads(text) if text[:1] == b"{" else text
@@ -37,9 +39,8 @@ def ask(pbx, path, body, headers=None, *, method="POST", context=None):
         connection.close()
 
 
-async def test_a_ticket_by_request(pbx):
-    """The API gives a ticket that opens its target once."""
-    status, headers, answer = ask(pbx, TICKET, {"uri": f"{FEED}?app_name=a"})
+async def test_ticket_of_the_api_is_valid_once(pbx):
+    status, headers, answer = send_request(pbx, TICKET_PATH, {"uri": f"{FEED_PATH}?app_name=a"})
     assert (status, headers["Content-Type"]) == (200, "application/json")
     assert answer.keys() == {"result_code", "ticket"}
     assert answer["result_code"] == 0
@@ -51,34 +52,40 @@ async def test_a_ticket_by_request(pbx):
             pass
 
 
-async def test_a_plug_by_request(pbx):
-    """The API calls a user, and the channel that it names can listen in on a call."""
-    line = pbx.call()
-    pbx.answer(line)
-    status, _, answer = ask(pbx, CALL, {"user_id": 10001002, "destination": "media_plug"})
+async def test_called_user_can_listen_in(pbx):
+    """The API calls a user, and the returned channel can eavesdrop on a call."""
+    lead = pbx.call()
+    pbx.answer(lead)
+    status, _, answer = send_request(
+        pbx, CALL_PATH, {"user_id": 10001002, "destination": "media_plug"}
+    )
     assert status == 200
     assert answer["result_code"] == 0
     (plug,) = answer["uuids"]
-    async with client(pbx) as cti:
-        picture = await seen(pbx, cti)
-        assert picture.kinds["channel"][plug]["answer_timestamp"]
+    async with connect_client(pbx) as cti:
+        mirror = await current_mirror(pbx, cti)
+        assert mirror.kinds["channel"][plug]["answer_timestamp"]
         await cti.send(
-            {"cmd": "eavesdrop", "uuid": plug, "target_uuid": line, "subcommand": "listen"}
+            {"cmd": "eavesdrop", "uuid": plug, "target_uuid": lead, "subcommand": "listen"}
         )
         async for message in cti:
             if message.element.uuid == plug and message.element.state.name == "eavesdrop":
                 break
-    assert pbx.snapshot()["channel"][plug]["state"]["data"]["uuid"] == line
+    assert pbx.snapshot()["channel"][plug]["state"]["data"]["uuid"] == lead
 
 
-async def test_the_api_over_tls():
-    """With TLS the API has the feed's certificate."""
+async def test_api_over_tls():
+    """It has the feed's certificate."""
     async with Simulator(calls=False, api=True, tls=True) as pbx:
         assert pbx.api_url.startswith("https://127.0.0.1:")
         import asyncio
 
         status, _, answer = await asyncio.to_thread(
-            ask, pbx, TICKET, {"uri": f"{FEED}?app_name=a"}, context=pbx.connect_args["ssl"]
+            send_request,
+            pbx,
+            TICKET_PATH,
+            {"uri": f"{FEED_PATH}?app_name=a"},
+            context=pbx.connect_args["ssl"],
         )
         assert (status, answer["result_code"]) == (200, 0)
 
@@ -86,27 +93,26 @@ async def test_the_api_over_tls():
 @pytest.mark.parametrize(
     ("path", "body", "status", "reason"),
     [
-        (TICKET, {}, 400, "needs uri as a string"),
-        (TICKET, {"uri": 7}, 400, "needs uri as a string"),
-        (TICKET, {"uri": "/elsewhere"}, 400, "only valid for"),
-        (TICKET, {"uri": f"{FEED}?app_name=a&full_events=true"}, 400, "full_events"),
-        (TICKET, [], 400, "must be a JSON object"),
-        (TICKET, b"{", 400, "must be a JSON object"),
-        (TICKET, b"", 400, "must be a JSON object"),
-        (TICKET, b"\xff", 400, "must be a JSON object"),
-        (TICKET, b"[" * 60_000, 400, "must be a JSON object"),
-        (CALL, {"user_id": 10001001}, 400, "destination as a string"),
-        (CALL, {"user_id": "10001001", "destination": "x"}, 400, "user_id"),
-        (CALL, {"user_id": 7, "destination": "x"}, 409, "no user has the id 7"),
+        (TICKET_PATH, {}, 400, "needs uri as a string"),
+        (TICKET_PATH, {"uri": 7}, 400, "needs uri as a string"),
+        (TICKET_PATH, {"uri": "/elsewhere"}, 400, "only valid for"),
+        (TICKET_PATH, {"uri": f"{FEED_PATH}?app_name=a&full_events=true"}, 400, "full_events"),
+        (TICKET_PATH, [], 400, "must be a JSON object"),
+        (TICKET_PATH, b"{", 400, "must be a JSON object"),
+        (TICKET_PATH, b"", 400, "must be a JSON object"),
+        (TICKET_PATH, b"\xff", 400, "must be a JSON object"),
+        (TICKET_PATH, b"[" * 60_000, 400, "must be a JSON object"),
+        (CALL_PATH, {"user_id": 10001001}, 400, "destination as a string"),
+        (CALL_PATH, {"user_id": "10001001", "destination": "x"}, 400, "user_id"),
+        (CALL_PATH, {"user_id": 7, "destination": "x"}, 409, "no user has the id 7"),
         ("/basix/api/other", {}, 404, "unknown path"),
         ("/", {}, 404, "unknown path"),
-        ("/gen_ws_ticket", {"uri": f"{FEED}?app_name=a"}, 404, "unknown path"),
+        ("/gen_ws_ticket", {"uri": f"{FEED_PATH}?app_name=a"}, 404, "unknown path"),
     ],
 )
-def test_what_is_refused(pbx, path, body, status, reason):
-    """What makes no sense has its status, and an answer that says why."""
-    got, _, answer = ask(pbx, path, body)
-    assert got == status
+def test_invalid_request_has_status_and_reason(pbx, path, body, status, reason):
+    received, _, answer = send_request(pbx, path, body)
+    assert received == status
     assert answer["result_code"] == 1
     assert reason in answer["reason"]
 
@@ -115,68 +121,67 @@ def test_what_is_refused(pbx, path, body, status, reason):
     "headers",
     [
         {},
-        header("demo", "wrong"),
-        header("ws_ticket"),
+        auth_header("demo", "wrong"),
+        auth_header("ws_ticket"),
         {"Authorization": "Bearer x"},
         {"Authorization": "Basic %%%"},
         {"Authorization": "Basic /w=="},
-        {"Authorization": header()["Authorization"].replace("Basic", "Digest")},
+        {"Authorization": auth_header()["Authorization"].replace("Basic", "Digest")},
     ],
 )
-def test_who_is_refused(pbx, headers):
-    """Without the domain and its token there is a 401, whatever was asked."""
-    for path in (TICKET, "/"):
-        status, answered, answer = ask(pbx, path, {}, headers)
+def test_wrong_credentials_are_refused(pbx, headers):
+    """They are refused for every path."""
+    for path in (TICKET_PATH, "/"):
+        status, response_headers, answer = send_request(pbx, path, {}, headers)
         assert status == 401
-        assert answered["WWW-Authenticate"].startswith('Basic realm="Basix"')
+        assert response_headers["WWW-Authenticate"].startswith('Basic realm="Basix"')
         assert "credentials" in answer["reason"]
 
 
-def test_a_ticket_does_not_open_the_api(pbx):
-    """A ticket is for the feed alone."""
-    ticket = pbx.ticket(f"{FEED}?app_name=a")
-    assert ask(pbx, TICKET, {}, header("ws_ticket", ticket))[0] == 401
+def test_ticket_does_not_authenticate_at_the_api(pbx):
+    ticket = pbx.ticket(f"{FEED_PATH}?app_name=a")
+    assert send_request(pbx, TICKET_PATH, {}, auth_header("ws_ticket", ticket))[0] == 401
 
 
 @pytest.mark.parametrize("size", [None, "65537", "99999999999999", "-1", "x", ""])
-def test_a_length_of_no_sense(pbx, size):
-    """A body that is too big, or of unknown length, is refused before it comes."""
-    lines = [f"POST {TICKET} HTTP/1.1", "Host: x", *(f"{k}: {v}" for k, v in header().items())]
+def test_invalid_content_length_is_refused(pbx, size):
+    """The body is refused before it is read."""
+    head = [
+        f"POST {TICKET_PATH} HTTP/1.1",
+        "Host: x",
+        *(f"{k}: {v}" for k, v in auth_header().items()),
+    ]
     if size is not None:
-        lines.append(f"Content-Length: {size}")
+        head.append(f"Content-Length: {size}")
     port = int(pbx.api_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        sock.sendall("\r\n".join([*lines, "", ""]).encode())
+        sock.sendall("\r\n".join([*head, "", ""]).encode())
         answer = b""
-        while piece := sock.recv(65536):
-            answer += piece
+        while data := sock.recv(65536):
+            answer += data
     assert b" 400 " in answer.splitlines()[0]
     assert b"from 0 to 65536" in answer
 
 
-def test_get_is_not_there(pbx):
-    """Another method than POST is refused."""
-    assert ask(pbx, TICKET, b"", method="GET")[0] in {405, 501}
+def test_other_methods_are_refused(pbx):
+    assert send_request(pbx, TICKET_PATH, b"", method="GET")[0] in {405, 501}
 
 
-def test_japanese_credentials_at_the_api():
-    """The API takes a token of any text, too."""
+def test_japanese_credentials():
     with Simulator(calls=False, api=True, token="ひみつ:/@", domain="会社") as pbx:
-        headers = header("会社", "ひみつ:/@")
-        assert ask(pbx, TICKET, {"uri": f"{FEED}?app_name=a"}, headers)[0] == 200
+        headers = auth_header("会社", "ひみつ:/@")
+        assert send_request(pbx, TICKET_PATH, {"uri": f"{FEED_PATH}?app_name=a"}, headers)[0] == 200
 
 
-def test_the_log_holds_nothing_of_requests(pbx, caplog):
-    """Each answer is logged by its status alone."""
+def test_log_has_only_the_status_of_a_request(pbx, caplog):
     caplog.set_level("DEBUG", logger="basix_ws_cti.simulator")
-    ask(pbx, "/canary", {"canary": 1})
+    send_request(pbx, "/canary", {"canary": 1})
     assert "answered: status 404" in caplog.text
-    ask(pbx, "/", b"", method="CANARY")
+    send_request(pbx, "/", b"", method="CANARY")
     assert "canary" not in caplog.text.lower()
 
 
-def test_an_idle_client_of_the_api_leaves_no_thread():
-    """A client that connects and says nothing does not outlive the block."""
+def test_idle_client_leaves_no_thread():
     before = set(threading.enumerate())
     with Simulator(calls=False, api=True) as pbx:
         port = int(pbx.api_url.rpartition(":")[2])

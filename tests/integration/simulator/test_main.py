@@ -1,3 +1,5 @@
+"""The command python -m basix_ws_cti.simulator."""
+
 from __future__ import annotations
 
 import logging
@@ -15,11 +17,11 @@ from support.waiting import TIMEOUT, wait_until
 from websockets.sync.client import connect as sync_connect
 
 from basix_ws_cti import feed_url
-from basix_ws_cti.simulator import __main__ as command
+from basix_ws_cti.simulator import __main__ as main_module
 
 
-def test_the_command():
-    """It says where it is, writes a line for each connection, and Ctrl-C ends it in peace."""
+def test_command_prints_addresses_and_connections():
+    """Ctrl-C ends it without a traceback."""
     process = subprocess.Popen(
         [sys.executable, "-m", "basix_ws_cti.simulator", "--port", "0", "--token", "t", "--quiet"],
         stdout=subprocess.PIPE,
@@ -27,10 +29,10 @@ def test_the_command():
         text=True,
     )
     try:
-        feed, api, who = (process.stdout.readline() for _ in range(3))
+        feed, api, credentials = (process.stdout.readline() for _ in range(3))
         server = re.match(r"feed: +(ws://127\.0\.0\.1:\d+)/basix/api/ws_cti\?app_name=", feed)[1]
         assert re.match(r"API: +http://127\.0\.0\.1:\d+/basix/api/gen_ws_ticket\n", api)
-        assert who == "domain: demo, token: t\n"
+        assert credentials == "domain: demo, token: t\n"
         url = feed_url(server, domain="demo", token="t", app_name="me")
         with sync_connect(url, proxy=None) as websocket:
             assert isinstance(websocket.recv(TIMEOUT), bytes)
@@ -46,8 +48,7 @@ def test_the_command():
     assert "Traceback" not in rest
 
 
-def test_a_narrow_encoding():
-    """What the output's encoding lacks is a question mark, and no end of it."""
+def test_characters_missing_in_the_output_encoding_become_question_marks():
     process = subprocess.Popen(
         [sys.executable, "-m", "basix_ws_cti.simulator", "--port", "0", "--quiet"],
         stdout=subprocess.PIPE,
@@ -64,46 +65,46 @@ def test_a_narrow_encoding():
 
 
 @pytest.fixture
-def level():
+def restored_log_level():
+    """Restore the level of the simulator's logger after the test."""
     logger = logging.getLogger("basix_ws_cti.simulator")
     before = logger.level
     yield
     logger.setLevel(before)
 
 
-def test_options_and_ctrl_c(monkeypatch, capsys, level):
-    """Its options are the simulator's, and an interrupt ends main() without an error."""
+def test_options_are_passed_to_the_simulator(monkeypatch, capsys, restored_log_level):
+    """An interrupt ends main() without an error."""
     port = free_port()
     options = f"--port {port} --tls --older --otp 26 --compressed --users 3 --domain d --speed 2"
     monkeypatch.setattr(sys, "argv", ["simulator", *options.split()])
-    made = []
+    created = []
 
-    class Spied(command.Simulator):
+    class RecordedSimulator(main_module.Simulator):
         def __init__(self, **parameters):
             super().__init__(**parameters)
-            made.append((self, parameters))
+            created.append((self, parameters))
 
-    monkeypatch.setattr(command, "Simulator", Spied)
+    monkeypatch.setattr(main_module, "Simulator", RecordedSimulator)
 
     def interrupt():
-        wait_until(lambda: made and made[0][0]._api is not None)
+        wait_until(lambda: created and created[0][0]._api is not None)
         os.kill(os.getpid(), signal.SIGINT)
-        # Python sees a signal once it runs again, and the loop may be about to wait.
-        made[0][0].loop.call_soon_threadsafe(int)
+        # Python handles a signal when it runs again, and the loop may be about to wait.
+        created[0][0].loop.call_soon_threadsafe(int)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    command.main()
+    main_module.main()
     thread.join()
-    parameters = made[0][1]
+    parameters = created[0][1]
     assert parameters["port"] == port
     assert parameters["tls"] is parameters["older"] is parameters["compressed"] is True
     assert (parameters["otp"], parameters["users"], parameters["speed"]) == (26, 3, 2)
     assert parameters["calls"] is True
 
 
-def test_a_taken_port(monkeypatch, capsys, level):
-    """A port that is taken is one line, and exit code 1."""
+def test_taken_port_is_one_line_and_exit_code_1(monkeypatch, capsys, restored_log_level):
     with socket.create_server(("127.0.0.1", 0)) as sock:
         options = ["--port", str(sock.getsockname()[1])]
         process = subprocess.run(
@@ -115,7 +116,7 @@ def test_a_taken_port(monkeypatch, capsys, level):
         )
         monkeypatch.setattr(sys, "argv", ["simulator", *options])
         with pytest.raises(SystemExit) as caught:
-            command.main()
+            main_module.main()
     assert process.returncode == caught.value.code == 1
     for errors in (process.stderr, capsys.readouterr().err):
         assert errors.count("\n") == 1
@@ -124,10 +125,11 @@ def test_a_taken_port(monkeypatch, capsys, level):
 
 
 @pytest.mark.parametrize("options", [["--rate", "0"], ["--users", "0"]])
-def test_options_that_mean_nothing(monkeypatch, capsys, level, options):
-    """An option out of its range is one line, and exit code 1."""
+def test_option_out_of_range_is_one_line_and_exit_code_1(
+    monkeypatch, capsys, restored_log_level, options
+):
     monkeypatch.setattr(sys, "argv", ["simulator", "--port", "0", *options])
     with pytest.raises(SystemExit) as caught:
-        command.main()
+        main_module.main()
     assert caught.value.code == 1
     assert capsys.readouterr().err.count("\n") == 1

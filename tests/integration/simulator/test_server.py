@@ -1,3 +1,5 @@
+"""The simulator's WebSocket server: access, limits, filters, frames, TLS, time and backlogs."""
+
 from __future__ import annotations
 
 import asyncio
@@ -14,7 +16,17 @@ import pytest
 import trustme
 from support.free_ports import free_port
 from support.secret_scanner import QUOTED, found_in
-from support.simulator_clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread
+from support.simulator_clients import (
+    FEED_PATH,
+    WEBSOCKETS_LOGGER,
+    ClientMirror,
+    auth_header,
+    connect_client,
+    connect_websocket,
+    current_mirror,
+    non_reading_client,
+    read_until_closed,
+)
 from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidStatus
@@ -39,35 +51,37 @@ from basix_ws_cti.simulator.scenarios import populate
 LOGGER = "basix_ws_cti.simulator"
 
 
-# -- who is let in --------------------------------------------------------------------
+# -- access ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("target", "headers", "status", "text"),
     [
-        ("/elsewhere?app_name=a", header(), 404, "no feed"),
-        ("/", header(), 404, "no feed"),
-        (FEED + "/?app_name=a", header(), 404, "no feed"),
-        (FEED, header(), 400, "app_name"),
-        (f"{FEED}?app_name=", header(), 400, "app_name"),
-        (f"{FEED}?app_name=a&user_id=1", header(), 400, "user_id"),
-        (f"{FEED}?app_name=a&user_email=nobody", header(), 400, "user_email"),
-        (f"{FEED}?app_name=a", {}, 401, "credentials"),
-        (f"{FEED}?app_name=a", {"Authorization": "Bearer x"}, 401, "credentials"),
-        (f"{FEED}?app_name=a", {"Authorization": "Basic %"}, 401, "credentials"),
-        (f"{FEED}?app_name=a", {"Authorization": "Basic /w=="}, 401, "credentials"),
-        (f"{FEED}?app_name=a", [*header().items()] * 2, 401, "credentials"),
-        (f"{FEED}?app_name=a", header("demo", "wrong"), 401, "credentials"),
-        (f"{FEED}?app_name=a", header("other"), 401, "credentials"),
-        (f"{FEED}?app_name=a", header("ws_ticket"), 401, "credentials"),
-        (f"{FEED}?app_name=a", header("demo", ""), 401, "credentials"),
+        ("/elsewhere?app_name=a", auth_header(), 404, "no feed"),
+        ("/", auth_header(), 404, "no feed"),
+        (FEED_PATH + "/?app_name=a", auth_header(), 404, "no feed"),
+        (FEED_PATH, auth_header(), 400, "app_name"),
+        (f"{FEED_PATH}?app_name=", auth_header(), 400, "app_name"),
+        (f"{FEED_PATH}?app_name=a&user_id=1", auth_header(), 400, "user_id"),
+        (f"{FEED_PATH}?app_name=a&user_email=nobody", auth_header(), 400, "user_email"),
+        (f"{FEED_PATH}?app_name=a", {}, 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", {"Authorization": "Bearer x"}, 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", {"Authorization": "Basic %"}, 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", {"Authorization": "Basic /w=="}, 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", [*auth_header().items()] * 2, 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", auth_header("demo", "wrong"), 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", auth_header("other"), 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", auth_header("ws_ticket"), 401, "credentials"),
+        (f"{FEED_PATH}?app_name=a", auth_header("demo", ""), 401, "credentials"),
     ],
 )
-async def test_who_is_not_let_in(target, headers, status, text):
-    """Each way to be refused has its status, a reason, and for 401 how to authenticate."""
+async def test_refused_handshake_has_status_and_reason(target, headers, status, text):
+    """Status 401 has the header WWW-Authenticate."""
     async with Simulator() as pbx:
         with pytest.raises(InvalidStatus) as caught:
-            async with websocket_connect(pbx.url + target, additional_headers=headers, logger=BARE):
+            async with websocket_connect(
+                pbx.url + target, additional_headers=headers, logger=WEBSOCKETS_LOGGER
+            ):
                 pass
         assert pbx.connections == ()
     response = caught.value.response
@@ -78,36 +92,36 @@ async def test_who_is_not_let_in(target, headers, status, text):
         assert response.headers["WWW-Authenticate"].startswith('Basic realm="Basix"')
 
 
-async def test_the_library_says_why_it_was_refused():
-    """connect() carries the simulator's 401 and its reason."""
+async def test_authentication_error_has_status_and_reason():
     async with Simulator(calls=False) as pbx:
         with pytest.raises(AuthenticationError) as caught:
-            async with client(pbx, token="wrong"):
+            async with connect_client(pbx, token="wrong"):
                 pass
     assert caught.value.status == 401
     assert "credentials" in caught.value.reason
 
 
-@pytest.mark.skipif(not QUOTED, reason="the bare client takes URLs as they are written")
+@pytest.mark.skipif(
+    not QUOTED, reason="this version of websockets does not decode credentials in URLs"
+)
 @pytest.mark.parametrize("token", ["ひみつ:/@", ":", "a:b:c", "ÿ%41+ "])
-async def test_tokens_of_any_text(token):
-    """A token may hold any character, colons too, by header and by URL."""
+async def test_token_with_any_text(token):
+    """The token is passed in the header and in the URL."""
     async with Simulator(token=token, domain="会社", calls=False) as pbx:
-        async with client(pbx) as cti:
+        async with connect_client(pbx) as cti:
             assert isinstance(await anext(cti), FieldSpec)
         async with websocket_connect(
-            feed_url(**pbx.connect_args), proxy=None, logger=BARE
+            feed_url(**pbx.connect_args), proxy=None, logger=WEBSOCKETS_LOGGER
         ) as websocket:
             assert isinstance(await websocket.recv(), bytes)
 
 
-async def test_no_token_in_repr():
-    """Neither the simulator's repr nor a connection's shows the token."""
+async def test_repr_shows_no_token():
     simulator = Simulator(token="canary")
     assert repr(simulator) == "<Simulator not running>"
-    async with simulator as pbx, client(pbx, app_name="me") as cti:
+    async with simulator as pbx, connect_client(pbx, app_name="me") as cti:
         assert re.fullmatch(r"<Simulator ws://127\.0\.0\.1:\d+>", repr(pbx))
-        await seen(pbx, cti)
+        await current_mirror(pbx, cti)
         assert re.fullmatch(r"<connection of 'me', \d+ frames sent>", repr(pbx.connections[0]))
         assert "canary" not in f"{pbx._access!r}"
 
@@ -115,119 +129,123 @@ async def test_no_token_in_repr():
 # -- limits ---------------------------------------------------------------------------
 
 
-async def test_the_third_is_turned_away():
-    """Two connections for a user and app_name; the third gets a word, and a proper close."""
-    async with Simulator(calls=False) as pbx, client(pbx) as one, client(pbx) as two:
-        async with client(pbx) as three:
+async def test_third_connection_is_refused():
+    """Two are allowed per user and app_name; the third gets a system_msg and a clean close."""
+    async with (
+        Simulator(calls=False) as pbx,
+        connect_client(pbx) as one,
+        connect_client(pbx) as two,
+    ):
+        async with connect_client(pbx) as three:
             assert await anext(three) == SystemMsg("connection_limit_reached")
             with pytest.raises(ConnectionLimitReached):
                 await anext(three)
-        async with bare(pbx, "app_name=simulator") as websocket:
-            (frame,) = await drain(websocket)
+        async with connect_websocket(pbx, "app_name=simulator") as websocket:
+            (frame,) = await read_until_closed(websocket)
             assert MessageParser().parse(frame) == SystemMsg("connection_limit_reached")
             assert websocket.close_code == 1000
         assert len(pbx.connections) == 2
         for cti in (one, two):
-            assert (await seen(pbx, cti)).kinds == pbx.snapshot()
+            assert (await current_mirror(pbx, cti)).kinds == pbx.snapshot()
 
 
 @pytest.mark.parametrize("query", ["force=true", "forced=true", "force=true&forced=true"])
-async def test_force_takes_the_oldest_ones_place(query):
-    """With either spelling the oldest is told, and closed; the others live on."""
-    async with Simulator(calls=False) as pbx, client(pbx) as one, client(pbx) as two:
+async def test_force_replaces_the_oldest_connection(query):
+    """It gets a system_msg and is closed; the others stay."""
+    async with (
+        Simulator(calls=False) as pbx,
+        connect_client(pbx) as one,
+        connect_client(pbx) as two,
+    ):
         oldest, other = pbx.connections
-        await seen(pbx, one)
-        async with bare(pbx, f"app_name=simulator&{query}") as three:
+        await current_mirror(pbx, one)
+        async with connect_websocket(pbx, f"app_name=simulator&{query}") as three:
             assert MessageParser().parse(await three.recv()).element_name == "channel"
             assert await anext(one) == SystemMsg("connection_replaced")
             with pytest.raises(ConnectionReplaced):
                 await anext(one)
-            assert (await seen(pbx, two)).kinds == pbx.snapshot()
+            assert (await current_mirror(pbx, two)).kinds == pbx.snapshot()
             assert len(pbx.connections) == 2
             assert oldest not in pbx.connections
             assert pbx.connections[0] is other
 
 
-async def test_force_is_true_alone():
-    """force=1 forces nothing, and force where there is room replaces nobody."""
+async def test_force_needs_the_value_true_and_a_full_limit():
     async with (
         Simulator(calls=False) as pbx,
-        client(pbx) as one,
-        client(pbx, force=True) as two,
+        connect_client(pbx) as one,
+        connect_client(pbx, force=True) as two,
     ):
-        await seen(pbx, two)
-        async with bare(pbx, "app_name=simulator&force=1") as three:
-            assert len(await drain(three)) == 1
-        await seen(pbx, one)
+        await current_mirror(pbx, two)
+        async with connect_websocket(pbx, "app_name=simulator&force=1") as three:
+            assert len(await read_until_closed(three)) == 1
+        await current_mirror(pbx, one)
         assert len(pbx.connections) == 2
 
 
-async def test_limits_are_apart():
-    """Each app_name, and each user that is asked for, has places of its own."""
+async def test_limits_are_per_app_name_and_user():
     async with Simulator(calls=False, max_connections=1) as pbx:
         user_id, another = list(pbx.pbx.users)[:2]
         async with (
-            client(pbx) as one,
-            client(pbx, app_name="other") as two,
-            client(pbx, user_id=user_id) as three,
-            client(pbx, user_id=another) as four,
+            connect_client(pbx) as one,
+            connect_client(pbx, app_name="other") as two,
+            connect_client(pbx, user_id=user_id) as three,
+            connect_client(pbx, user_id=another) as four,
         ):
             for cti in (one, two, three, four):
-                await seen(pbx, cti)
-            assert [feed_connection.app_name for feed_connection in pbx.connections] == [
+                await current_mirror(pbx, cti)
+            assert [connection.app_name for connection in pbx.connections] == [
                 "simulator",
                 "other",
                 "simulator",
                 "simulator",
             ]
             # The same user under another filter is the same user.
-            async with client(pbx, user_extension="1001") as five:
+            async with connect_client(pbx, user_extension="1001") as five:
                 assert await anext(five) == SystemMsg("connection_limit_reached")
-            async with client(pbx, full_events=True) as six:
+            async with connect_client(pbx, full_events=True) as six:
                 assert await anext(six) == SystemMsg("connection_limit_reached")
 
 
-async def test_a_place_is_free_again():
-    """Who has closed no longer counts, and neither does who was turned away."""
+async def test_closed_connections_do_not_count():
+    """Refused connections do not count either."""
     async with Simulator(calls=False, max_connections=1) as pbx:
         for _ in range(10):
-            async with client(pbx) as cti:
+            async with connect_client(pbx) as cti:
                 assert isinstance(await anext(cti), FieldSpec)
-                async with client(pbx) as turned_away:
+                async with connect_client(pbx) as turned_away:
                     assert await anext(turned_away) == SystemMsg("connection_limit_reached")
         await eventually(lambda: not pbx.connections)
 
 
-async def test_a_client_that_vanishes_is_forgotten():
-    """A client that breaks off leaves the simulator and the others as they were."""
-    async with Simulator(speed=200) as pbx, client(pbx) as stays:
+async def test_aborted_connections_do_not_affect_others():
+    async with Simulator(speed=200) as pbx, connect_client(pbx) as stays:
         for _ in range(5):
-            async with bare(pbx) as websocket:
+            async with connect_websocket(pbx) as websocket:
                 await websocket.recv()
                 websocket.transport.abort()
         await eventually(lambda: len(pbx.connections) == 1)
-        assert (await seen(pbx, stays)).kinds.keys() == pbx.snapshot().keys()
+        assert (await current_mirror(pbx, stays)).kinds.keys() == pbx.snapshot().keys()
 
 
 # -- tickets --------------------------------------------------------------------------
 
 
-async def test_a_ticket_opens_its_target_once():
-    """A ticket lets in one connection to its exact target, and is used up then."""
+async def test_ticket_is_valid_once():
     async with Simulator(calls=False) as pbx:
-        asked = []
+        targets = []
 
         async def fetch(target):
-            asked.append(target)
+            targets.append(target)
             return Ticket(pbx.ticket(target))
 
         arguments = {"app_name": "a", "credentials": fetch}
         for _ in range(2):
             async with connect(pbx.url, **arguments) as cti:
                 assert isinstance(await anext(cti), FieldSpec)
-        assert asked == [f"{FEED}?app_name=a"] * 2
+        assert targets == [f"{FEED_PATH}?app_name=a"] * 2
 
-        ticket = Ticket(pbx.ticket(f"{FEED}?app_name=a"))
+        ticket = Ticket(pbx.ticket(f"{FEED_PATH}?app_name=a"))
         async with connect(pbx.url, app_name="a", credentials=ticket) as cti:
             await anext(cti)
         with pytest.raises(AuthenticationError):
@@ -235,33 +253,31 @@ async def test_a_ticket_opens_its_target_once():
                 pass
 
 
-async def test_a_ticket_for_another_target():
-    """A ticket opens no other target than its own, and is used up by the attempt."""
+async def test_ticket_is_refused_for_another_target():
+    """The attempt uses the ticket up."""
     async with Simulator(calls=False) as pbx:
-        ticket = Ticket(pbx.ticket(f"{FEED}?app_name=a"))
+        ticket = Ticket(pbx.ticket(f"{FEED_PATH}?app_name=a"))
         for app_name in ("b", "a"):
             with pytest.raises(AuthenticationError):
                 async with connect(pbx.url, app_name=app_name, credentials=ticket):
                     pass
 
 
-async def test_a_ticket_expires():
-    """A ticket opens nothing after its lifetime."""
+async def test_ticket_expires():
     async with Simulator(calls=False, ticket_lifetime=0.01) as pbx:
-        ticket = Ticket(pbx.ticket(f"{FEED}?app_name=a"))
+        ticket = Ticket(pbx.ticket(f"{FEED_PATH}?app_name=a"))
         await asyncio.sleep(0.05)
         with pytest.raises(AuthenticationError):
             async with connect(pbx.url, app_name="a", credentials=ticket):
                 pass
 
 
-async def test_no_ticket_for_that():
-    """There are tickets for the feed alone, and none with full_events."""
+async def test_tickets_are_for_the_feed_without_full_events():
     async with Simulator(calls=False) as pbx:
         with pytest.raises(RefusedError, match="only valid for"):
             pbx.ticket("/elsewhere?app_name=a")
         with pytest.raises(RefusedError, match="full_events"):
-            pbx.ticket(f"{FEED}?app_name=a&full_events=true")
+            pbx.ticket(f"{FEED_PATH}?app_name=a&full_events=true")
 
 
 # -- filters --------------------------------------------------------------------------
@@ -278,65 +294,68 @@ async def test_no_ticket_for_that():
         ("user_email", "user2@example.com"),
     ],
 )
-async def test_a_filter_shows_one_users_channels(name, value):
-    """Each filter gives one user's channels alone, at first and later; and all of the rest."""
-    async with Simulator(rate=30, seed=5) as pbx, client(pbx, app_name="all"):
+async def test_filter_limits_channels_to_one_user(name, value):
+    """The limit holds for the snapshot and later events; the other kinds are complete."""
+    async with Simulator(rate=30, seed=5) as pbx, connect_client(pbx, app_name="all"):
         pbx.advance(120)
-        inside = pbx.call("1002", "1003")
+        internal_lead = pbx.call("1002", "1003")
         assert pbx.snapshot(10001002)["channel"]
-        async with client(pbx, **{name: value}) as cti, client(pbx, user_id=10001003) as other:
+        async with (
+            connect_client(pbx, **{name: value}) as cti,
+            connect_client(pbx, user_id=10001003) as other,
+        ):
             pbx.msg("sentinel")
             expected = pbx.snapshot(10001002)
-            picture = Picture()
-            await picture.follow(cti)
-            assert picture.kinds == expected
+            mirror = ClientMirror()
+            await mirror.read_until(cti)
+            assert mirror.kinds == expected
             pbx.advance(200)
             pbx.call("1003", "1002")
             pbx.msg("sentinel")
             expected, others = pbx.snapshot(10001002), pbx.snapshot(10001003)
             assert expected["channel"] != others["channel"]
-            await picture.follow(cti)
-            assert picture.kinds == expected
-            theirs = Picture()
-            await theirs.follow(other)
-            await theirs.follow(other)
-            assert theirs.kinds == others
-        assert inside in {key for kind, key, *_ in picture.events if kind == "channel"} | set(
+            await mirror.read_until(cti)
+            assert mirror.kinds == expected
+            other_mirror = ClientMirror()
+            await other_mirror.read_until(other)
+            await other_mirror.read_until(other)
+            assert other_mirror.kinds == others
+        assert internal_lead in {key for kind, key, *_ in mirror.events if kind == "channel"} | set(
             expected["channel"]
         )
-        whose = {values["user_id"] for kind, _, values, _ in picture.events if kind == "channel"}
-        assert whose == {10001002}
-        assert {kind for kind, *_ in picture.events} > {"channel"}
+        user_ids = {values["user_id"] for kind, _, values, _ in mirror.events if kind == "channel"}
+        assert user_ids == {10001002}
+        assert {kind for kind, *_ in mirror.events} > {"channel"}
 
 
-async def test_full_events_overrides_a_filter():
-    """With full_events=true a filter means nothing, not even one that names nobody."""
+async def test_full_events_overrides_filters():
+    """This holds even for a filter that matches no user."""
     async with Simulator(calls=False) as pbx:
         pbx.call(to="1001")
         for query in ("user_extension=1002", "user_id=1", "user_name=user2"):
-            async with bare(pbx, f"app_name=a&full_events=true&{query}") as websocket:
+            async with connect_websocket(pbx, f"app_name=a&full_events=true&{query}") as websocket:
                 frames = [await websocket.recv() for _ in range(2 * len(pbx.snapshot()))]
-                picture = Picture()
-                picture.follow_frames(frames)
-                assert picture.kinds == pbx.snapshot()
-                assert len(picture.kinds["channel"]) == 2
-        async with client(pbx, full_events=True) as cti:
-            assert (await seen(pbx, cti)).kinds == pbx.snapshot()
+                mirror = ClientMirror()
+                mirror.apply_frames(frames)
+                assert mirror.kinds == pbx.snapshot()
+                assert len(mirror.kinds["channel"]) == 2
+        async with connect_client(pbx, full_events=True) as cti:
+            assert (await current_mirror(pbx, cti)).kinds == pbx.snapshot()
 
 
-# -- what goes over the wire ----------------------------------------------------------
+# -- frames ---------------------------------------------------------------------------
 
 
 async def initial_frames(pbx: Simulator) -> tuple[list[bytes], list]:
-    """The frames of a client's opening, and what they say."""
-    async with bare(pbx) as websocket:
+    """Return the initial frames of a client, and their messages."""
+    async with connect_websocket(pbx) as websocket:
         frames = [await websocket.recv() for _ in range(2 * len(pbx.snapshot()))]
     parser = MessageParser()
     return frames, [parser.parse(frame) for frame in frames]
 
 
-async def test_specs_come_first():
-    """By default all field_specs come before the first initial_info, in the order of kinds."""
+async def test_field_specs_come_first_by_default():
+    """Then come the initial_info messages, in the same order of kinds."""
     async with Simulator(calls=False) as pbx:
         frames, messages = await initial_frames(pbx)
     kinds = ["channel", "channel_waiting", "user", "group", "group_member", "terminal", "domain"]
@@ -345,8 +364,7 @@ async def test_specs_come_first():
     assert bert.decode(frames[0])[:2] == ("field_spec", b"channel")
 
 
-async def test_each_spec_before_its_info():
-    """With specs_first=False each field_spec comes just before the initial_info of its kind."""
+async def test_specs_first_false_sends_each_spec_before_its_elements():
     async with Simulator(calls=False, specs_first=False) as pbx:
         _, messages = await initial_frames(pbx)
     assert [type(message) for message in messages] == [FieldSpec, InitialInfo] * 7
@@ -355,7 +373,7 @@ async def test_each_spec_before_its_info():
 
 
 @pytest.mark.parametrize(
-    ("options", "inside"),
+    ("options", "prefix"),
     [
         ({"otp": 25}, b"\x83h\x03d\x00\nfield_spec"),
         ({"otp": 26}, b"\x83h\x03w\nfield_spec"),
@@ -363,20 +381,20 @@ async def test_each_spec_before_its_info():
         ({"compressed": True, "otp": 26}, b"\x83P"),
     ],
 )
-async def test_encodings(options, inside):
-    """Atoms are written as the OTP release does, frames compressed on request; the same is said."""
-    async with Simulator(calls=False, **options) as pbx, client(pbx) as cti:
+async def test_encodings_carry_the_same_state(options, prefix):
+    """Atoms are encoded as the OTP release does, and frames are compressed on request."""
+    async with Simulator(calls=False, **options) as pbx, connect_client(pbx) as cti:
         pbx.call(to="1900")
-        assert (await seen(pbx, cti)).kinds == pbx.snapshot()
+        assert (await current_mirror(pbx, cti)).kinds == pbx.snapshot()
         frames, _ = await initial_frames(pbx)
-    assert frames[0].startswith(inside)
+    assert frames[0].startswith(prefix)
 
 
-async def test_an_older_server():
-    """An older server knows queued and parked channels apart, and no domain."""
-    async with Simulator(calls=False, older=True) as pbx, client(pbx) as cti:
-        picture = await seen(pbx, cti)
-        assert list(picture.kinds) == [
+async def test_older_server_has_queued_and_parked_channels():
+    """It has no domain."""
+    async with Simulator(calls=False, older=True) as pbx, connect_client(pbx) as cti:
+        mirror = await current_mirror(pbx, cti)
+        assert list(mirror.kinds) == [
             "channel",
             "queued_channel",
             "parked_channel",
@@ -387,29 +405,27 @@ async def test_an_older_server():
         ]
         queued = pbx.call()
         pbx.transfer(queued, "1900")
-        assert (await seen(pbx, cti, picture)).kinds["queued_channel"].keys() == {queued}
+        assert (await current_mirror(pbx, cti, mirror)).kinds["queued_channel"].keys() == {queued}
         pbx.answer(queued)
         pbx.park(queued)
-        await seen(pbx, cti, picture)
-        assert picture.kinds == pbx.snapshot()
-        assert picture.kinds["parked_channel"].keys() == {queued}
-        assert picture.kinds["queued_channel"] == {}
+        await current_mirror(pbx, cti, mirror)
+        assert mirror.kinds == pbx.snapshot()
+        assert mirror.kinds["parked_channel"].keys() == {queued}
+        assert mirror.kinds["queued_channel"] == {}
 
 
-async def test_a_pbx_of_ones_own():
-    """A pbx that is given is the one that is served, as it is."""
-    own = Pbx(7)
-    populate(own, 12)
-    own.create_group("空")
-    async with Simulator(pbx=own, calls=False) as pbx, client(pbx) as cti:
-        assert pbx.pbx is own
-        assert (await seen(pbx, cti)).kinds == own.snapshot()
+async def test_given_pbx_is_served():
+    model = Pbx(7)
+    populate(model, 12)
+    model.create_group("空")
+    async with Simulator(pbx=model, calls=False) as pbx, connect_client(pbx) as cti:
+        assert pbx.pbx is model
+        assert (await current_mirror(pbx, cti)).kinds == model.snapshot()
         assert len(pbx.snapshot()["user"]) == 12
-    assert all(listener != pbx._client_handler.publish_change for listener in own.listeners)
+    assert all(listener != pbx._client_handler.publish_change for listener in model.listeners)
 
 
-async def test_users_and_seed():
-    """users says how many there are, and a seed repeats the day."""
+async def test_users_sets_the_number_and_seed_repeats_the_day():
     days = []
     for seed in (1, 1, 2):
         async with Simulator(users=23, seed=seed) as pbx:
@@ -419,11 +435,10 @@ async def test_users_and_seed():
     assert days[0] == days[1] != days[2]
 
 
-async def test_a_port_of_ones_own():
-    """The port that is asked for is the one that is listened on, and free afterwards."""
+async def test_given_port_is_used_and_freed():
     port = free_port()
     for _ in range(2):
-        async with Simulator(port=port, calls=False) as pbx, client(pbx) as cti:
+        async with Simulator(port=port, calls=False) as pbx, connect_client(pbx) as cti:
             assert pbx.url == f"ws://127.0.0.1:{port}"
             await anext(cti)
     with pytest.raises(ConnectionRefusedError):
@@ -433,12 +448,11 @@ async def test_a_port_of_ones_own():
 # -- TLS ------------------------------------------------------------------------------
 
 
-async def test_tls():
-    """tls=True makes a certificate that connect_args trust, and that nobody else does."""
+async def test_tls_certificate_is_trusted_by_connect_args_only():
     async with Simulator(tls=True, calls=False) as pbx:
         assert pbx.url.startswith("wss://127.0.0.1:")
-        async with client(pbx) as cti:
-            assert (await seen(pbx, cti)).kinds == pbx.snapshot()
+        async with connect_client(pbx) as cti:
+            assert (await current_mirror(pbx, cti)).kinds == pbx.snapshot()
         arguments = pbx.connect_args
         assert isinstance(arguments.pop("ssl"), ssl.SSLContext)
         with pytest.raises(CertificateError):
@@ -446,15 +460,14 @@ async def test_tls():
                 pass
 
 
-async def test_tls_in_a_thread():
-    """The same certificate serves clients of other threads' simulators."""
+async def test_tls_with_a_simulator_in_a_thread():
     with Simulator(tls=True, calls=False) as pbx:
-        async with client(pbx) as cti:
-            assert (await seen(pbx, cti)).kinds == pbx.snapshot()
+        async with connect_client(pbx) as cti:
+            assert (await current_mirror(pbx, cti)).kinds == pbx.snapshot()
 
 
-async def test_a_context_of_ones_own():
-    """An SSLContext is used as it is, and connect_args bring none."""
+async def test_given_ssl_context_is_used():
+    """connect_args have no context then."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -462,16 +475,16 @@ async def test_a_context_of_ones_own():
     authority.configure_trust(trusting)
     async with Simulator(tls=context, calls=False) as pbx:
         assert "ssl" not in pbx.connect_args
-        async with client(pbx, ssl=trusting) as cti:
+        async with connect_client(pbx, ssl=trusting) as cti:
             assert isinstance(await anext(cti), FieldSpec)
-        _, stranger = make_contexts()
+        _, other_context = make_contexts()
         with pytest.raises(CertificateError):
-            async with client(pbx, ssl=stranger):
+            async with connect_client(pbx, ssl=other_context):
                 pass
 
 
-async def test_tls_without_trustme(monkeypatch):
-    """Without trustme tls=True is an ImportError that says what to install, and nothing runs."""
+async def test_tls_needs_trustme(monkeypatch):
+    """The ImportError names the extra to install, and nothing is started."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     simulator = Simulator(tls=True)
     with pytest.raises(ImportError, match=r"pip install 'basix_ws_cti\[simulator\]'") as caught:
@@ -484,60 +497,63 @@ async def test_tls_without_trustme(monkeypatch):
     assert threading.active_count() == before
 
 
-# -- one snapshot, then every event ---------------------------------------------------
+# -- snapshots and events -------------------------------------------------------------
 
 
-async def test_a_snapshot_and_every_later_event_once():
-    """Whenever a client comes, it gets one picture, then each event once, in order."""
-    async with Simulator(speed=300, rate=20, users=20, seed=5) as pbx:
-        told: list[tuple] = []
-        pbx.pbx.listeners.append(lambda *event: told.append(event))
+async def test_client_gets_a_snapshot_then_each_event_once():
+    """Twelve clients connect at different times of a busy day."""
+    # A higher speed makes more events than twelve clients can read on a busy machine.
+    async with Simulator(speed=60, rate=20, users=20, seed=5) as pbx:
+        published: list[tuple] = []
+        pbx.pbx.listeners.append(lambda *event: published.append(event))
         done = asyncio.Event()
 
-        async def watch(number: int) -> Picture:
-            async with client(pbx, app_name=f"client {number}") as cti:
-                picture = Picture()
-                following = asyncio.create_task(picture.follow(cti))
+        async def watch(number: int) -> ClientMirror:
+            async with connect_client(pbx, app_name=f"client {number}") as cti:
+                mirror = ClientMirror()
+                following = asyncio.create_task(mirror.read_until(cti))
                 await done.wait()
                 await following
-            return picture
+            return mirror
 
         watching = []
         for number in range(12):
             watching.append(asyncio.create_task(watch(number)))
             await eventually(lambda: len(pbx.connections) == len(watching))
-            so_far = len(told)
-            await eventually(lambda so_far=so_far: len(told) > so_far)
+            so_far = len(published)
+            await eventually(lambda so_far=so_far: len(published) > so_far)
         pbx.msg("sentinel")
-        expected, count = pbx.snapshot(), len(told)
+        expected, count = pbx.snapshot(), len(published)
         done.set()
-        pictures = await asyncio.gather(*watching)
-    del told[count:]
+        mirrors = await asyncio.gather(*watching)
+    del published[count:]
     numbers = set()
-    for picture in pictures:
-        assert picture.kinds == expected
-        events = picture.events
-        assert events == told[len(told) - len(events) :]
+    for mirror in mirrors:
+        assert mirror.kinds == expected
+        events = mirror.events
+        assert events == published[len(published) - len(events) :]
         numbers.add(len(events))
     assert len(numbers) == 12
     assert min(numbers) > 0
     assert expected["channel"]
 
 
-async def test_clients_that_come_and_go():
-    """A client that comes back again and again holds the PBX's picture each time."""
-    async with Simulator(speed=300, rate=20, seed=6) as pbx, client(pbx, app_name="stays") as stays:
-        whole = Picture()
+async def test_reconnecting_client_is_in_sync_each_time():
+    async with (
+        Simulator(speed=300, rate=20, seed=6) as pbx,
+        connect_client(pbx, app_name="stays") as stays,
+    ):
+        staying_mirror = ClientMirror()
         for number in range(15):
-            async with client(pbx, user_id=10001001 if number % 3 == 0 else None) as cti:
+            async with connect_client(pbx, user_id=10001001 if number % 3 == 0 else None) as cti:
                 await asyncio.sleep(0.01)
                 pbx.msg("sentinel")
                 expected = pbx.snapshot(10001001 if number % 3 == 0 else None)
                 everything = pbx.snapshot()
-                picture = Picture()
-                await asyncio.gather(picture.follow(cti), whole.follow(stays))
-                assert picture.kinds == expected
-                assert whole.kinds == everything
+                mirror = ClientMirror()
+                await asyncio.gather(mirror.read_until(cti), staying_mirror.read_until(stays))
+                assert mirror.kinds == expected
+                assert staying_mirror.kinds == everything
 
 
 # -- running --------------------------------------------------------------------------
@@ -545,8 +561,7 @@ async def test_clients_that_come_and_go():
 
 @pytest.mark.parametrize("name", ["speed", "rate"])
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan")])
-def test_a_speed_or_rate_that_is_none(name, value):
-    """A speed or rate at which time would stand still, or run away, is refused."""
+def test_invalid_speed_or_rate_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be a positive number"):
         Simulator(**{name: value})
 
@@ -554,14 +569,13 @@ def test_a_speed_or_rate_that_is_none(name, value):
 @pytest.mark.parametrize(
     ("options", "text"), [({"users": 0}, "at least 1"), ({"otp": 24}, "otp must be")]
 )
-def test_options_out_of_range(options, text):
-    """No users, or an OTP that is not known, are refused."""
+def test_options_out_of_range_are_refused(options, text):
     with pytest.raises(ValueError, match=text):
         Simulator(**options)
 
 
-async def test_the_address_is_there_inside_the_block():
-    """Before and after the block there is no address, nor an API's without api=True."""
+async def test_addresses_need_a_running_simulator():
+    """api_url needs api=True as well."""
     simulator = Simulator(calls=False)
     for _ in range(2):
         for name in ("url", "connect_args", "api_url"):
@@ -573,15 +587,14 @@ async def test_the_address_is_there_inside_the_block():
                 _ = simulator.api_url
 
 
-async def test_running_once():
-    """A simulator that runs can't be started again, in either form."""
+async def test_running_simulator_cannot_start_again():
     async with Simulator(calls=False) as pbx:
         with pytest.raises(RuntimeError, match="already running"):
             await pbx.__aenter__()
         with pytest.raises(RuntimeError, match="already running"), pbx:
             pass
         assert pbx.url
-        async with client(pbx) as cti:
+        async with connect_client(pbx) as cti:
             await anext(cti)
     with Simulator(calls=False) as pbx:
         with pytest.raises(RuntimeError, match="already running"):
@@ -589,12 +602,11 @@ async def test_running_once():
         with pytest.raises(RuntimeError, match="already running"):
             await pbx.__aenter__()
         assert pbx.url
-        async with client(pbx) as cti:
+        async with connect_client(pbx) as cti:
             await anext(cti)
 
 
-async def test_a_taken_port():
-    """A port that is taken is an OSError in both forms, and leaves no thread."""
+async def test_taken_port_raises_oserror_and_leaves_no_thread():
     before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as sock:
         simulator = Simulator(port=sock.getsockname()[1])
@@ -606,8 +618,7 @@ async def test_a_taken_port():
     assert set(threading.enumerate()) == before
 
 
-async def test_a_simulator_that_did_not_start_has_no_address():
-    """After an entry that failed there is no address, nor anything to control."""
+async def test_simulator_that_failed_to_start_has_no_address():
     with socket.create_server(("127.0.0.1", 0)) as sock:
         simulator = Simulator(port=sock.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
@@ -615,20 +626,19 @@ async def test_a_simulator_that_did_not_start_has_no_address():
     with pytest.raises(RuntimeError, match="inside"):
         _ = simulator.url
     with pytest.raises(RuntimeError, match="inside"):
-        simulator.msg("nobody is there")
+        simulator.msg("not running")
 
 
-async def test_nothing_is_left():
-    """After the block its tasks, its thread and its port are gone, clients or not."""
+async def test_block_leaves_no_tasks_threads_or_ports():
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
     async with Simulator(speed=100, api=True, tls=True) as pbx:
         url = pbx.url
-        cti = client(pbx)
+        cti = connect_client(pbx)
         connection = await cti.__aenter__()
         await anext(connection)
     await cti.__aexit__(None, None, None)
     await eventually(lambda: asyncio.all_tasks() == tasks)
-    assert threading.active_count() <= len(threads) + 1  # the loop's executor keeps its own
+    assert threading.active_count() <= len(threads) + 1  # The loop's executor keeps one thread.
     assert pbx.connections == ()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
@@ -642,72 +652,70 @@ async def test_nothing_is_left():
             socket.create_connection(("127.0.0.1", port))
 
 
-async def test_time_begins_with_the_first_client():
-    """Nothing happens before somebody is there to see it; then it does, by itself."""
-    steps = []
+async def test_time_starts_with_the_first_client():
+    times = []
 
     def ticking():
         while True:
-            steps.append(pbx.pbx.now)
+            times.append(pbx.pbx.now)
             yield 1
 
     async with Simulator(calls=False, speed=1000) as pbx:
         pbx.play(ticking())
         await asyncio.sleep(0.05)
-        assert len(steps) == 1
-        async with client(pbx) as cti:
+        assert len(times) == 1
+        async with connect_client(pbx) as cti:
             await anext(cti)
-            await eventually(lambda: len(steps) > 20)
-    assert [later - earlier for earlier, later in pairwise(steps)] == [1_000_000] * (len(steps) - 1)
+            await eventually(lambda: len(times) > 20)
+    assert [later - earlier for earlier, later in pairwise(times)] == [1_000_000] * (len(times) - 1)
 
 
-async def test_its_time_can_be_read():
-    """``now`` stands still before the first client comes, and then passes between events too."""
+async def test_now_advances_between_events():
+    """It stands still before the first client connects."""
     async with Simulator(calls=False, speed=100) as pbx:
-        begin = pbx.now
-        assert begin == pbx.pbx.now == pbx.now
-        async with client(pbx) as cti:
+        start = pbx.now
+        assert start == pbx.pbx.now == pbx.now
+        async with connect_client(pbx) as cti:
             await anext(cti)
-            await eventually(lambda: pbx.now > begin + 1_000_000)
-            assert pbx.pbx.now == begin
+            await eventually(lambda: pbx.now > start + 1_000_000)
+            assert pbx.pbx.now == start
             pbx.advance(60)
-            assert pbx.now >= begin + 60_000_000
+            assert pbx.now >= start + 60_000_000
 
 
-async def test_time_goes_on_after_advance():
-    """What advance() skips need not pass again: the world does not stand still after it."""
-    steps = []
+async def test_time_continues_after_advance():
+    times = []
 
     def ticking():
         while True:
-            steps.append(pbx.pbx.now)
+            times.append(pbx.pbx.now)
             yield 1
 
-    async with Simulator(calls=False, speed=100) as pbx, client(pbx) as cti:
+    async with Simulator(calls=False, speed=100) as pbx, connect_client(pbx) as cti:
         await anext(cti)
         pbx.play(ticking())
         pbx.advance(5000)
-        count = len(steps)
+        count = len(times)
         assert count >= 5000
-        await eventually(lambda: len(steps) > count + 20)
+        await eventually(lambda: len(times) > count + 20)
 
 
 @pytest.mark.parametrize("threaded", [False, True])
-async def test_an_error_in_the_world_comes_out(threaded, caplog):
-    """A scenario that fails is logged, and leaving the block raises it; clients live on."""
+async def test_error_in_a_scenario_is_logged_and_raised_at_the_end(threaded, caplog):
+    """Clients stay connected."""
 
     def broken():
         yield 0.01
-        raise LookupError("the world ended")
+        raise LookupError("a bug")
 
     async def watch(pbx):
         pbx.play(broken())
-        async with client(pbx) as cti:
+        async with connect_client(pbx) as cti:
             await anext(cti)
             await eventually(lambda: "simulated PBX stopped" in caplog.text)
-            await seen(pbx, cti, Picture())
+            await current_mirror(pbx, cti, ClientMirror())
 
-    with pytest.raises(LookupError, match="the world ended"):
+    with pytest.raises(LookupError, match="a bug"):
         if threaded:
             with Simulator(calls=False) as pbx:
                 await watch(pbx)
@@ -722,53 +730,55 @@ async def test_an_error_in_the_world_comes_out(threaded, caplog):
 # -- clients that do not read ---------------------------------------------------------
 
 
-async def test_a_client_that_does_not_read_holds_up_nobody():
-    """The others get everything meanwhile, and the simulator ends in about a second."""
+@pytest.mark.slow
+async def test_client_that_does_not_read_does_not_block_others():
     async with asyncio.timeout(30):
-        async with Simulator(calls=False) as pbx, unread(pbx):
+        async with Simulator(calls=False) as pbx, non_reading_client(pbx):
             await eventually(lambda: len(pbx.connections) == 1)
-            idle = pbx.connections[0]
-            async with client(pbx) as cti:
+            backlogged = pbx.connections[0]
+            async with connect_client(pbx) as cti:
                 await anext(cti)
-                picture = Picture()
-                picture.kinds = {kind: dict(e) for kind, e in pbx.snapshot().items()}
+                mirror = ClientMirror()
+                mirror.kinds = {kind: dict(e) for kind, e in pbx.snapshot().items()}
                 for number in range(100_000):
                     if number % 1000 == 0:
                         await asyncio.sleep(0)
                     pbx.set_presence("1001", number % 4)
-                    if idle.transport.get_write_buffer_size() > 32768:
+                    if backlogged.transport.get_write_buffer_size() > 32768:
                         break
                 else:
-                    raise AssertionError("the client reads after all")
+                    raise AssertionError("the client reads")
                 label = "最後"
                 pbx.edit("1001", label=label)
                 async for message in cti:
                     if getattr(getattr(message, "element", None), "label", None) == label:
                         break
-                assert idle._frames
-            assert idle in pbx.connections
+                assert backlogged._frames
+            assert backlogged in pbx.connections
 
 
-async def test_a_backlog_has_an_end(monkeypatch):
-    """A client whose backlog grows beyond the limit is cut off, and another is not."""
+@pytest.mark.slow
+async def test_client_with_too_large_backlog_is_disconnected(monkeypatch):
+    """The other client stays connected."""
     monkeypatch.setattr(feed_connection, "MAX_BACKLOG", 500)
-    async with Simulator(calls=False) as pbx, unread(pbx):
+    async with Simulator(calls=False) as pbx, non_reading_client(pbx):
         await eventually(lambda: len(pbx.connections) == 1)
-        async with client(pbx) as cti:
-            picture = await seen(pbx, cti)
+        async with connect_client(pbx) as cti:
+            mirror = await current_mirror(pbx, cti)
             async with asyncio.timeout(TIMEOUT):
                 while len(pbx.connections) == 2:
                     for number in range(100):
                         pbx.set_presence("1001", number % 4)
-                    await seen(pbx, cti, picture)
+                    await current_mirror(pbx, cti, mirror)
             assert [one.app_name for one in pbx.connections] == ["simulator"]
-            assert picture.kinds == pbx.snapshot()
+            assert mirror.kinds == pbx.snapshot()
 
 
-async def test_a_backlog_that_is_cut_off_is_forgotten(monkeypatch):
-    """Frames do not go on piling up for a client that was cut off, within one burst either."""
+@pytest.mark.slow
+async def test_backlog_stops_growing_after_the_limit(monkeypatch):
+    """Not even one burst of events exceeds it."""
     monkeypatch.setattr(feed_connection, "MAX_BACKLOG", 500)
-    async with Simulator(calls=False) as pbx, bare(pbx):
+    async with Simulator(calls=False) as pbx, connect_websocket(pbx):
         await eventually(lambda: pbx.connections)
         one = pbx.connections[0]
         for number in range(5000):
@@ -776,14 +786,14 @@ async def test_a_backlog_that_is_cut_off_is_forgotten(monkeypatch):
         assert len(one._frames) <= 501
 
 
-async def test_who_comes_and_goes_is_logged(caplog):
-    """A line for each connection, refusal and end, with what the client wrote made harmless."""
+async def test_connections_are_logged_with_sanitised_names(caplog):
+    """There is one line for each connection, refusal and end."""
     caplog.set_level("INFO", logger=LOGGER)
     name = "a\n\x1b[31m山" + "x" * 1000
     async with Simulator(calls=False, max_connections=1) as pbx:
-        async with client(pbx, app_name=name) as cti:
+        async with connect_client(pbx, app_name=name) as cti:
             await anext(cti)
-            async with client(pbx, app_name=name) as other:
+            async with connect_client(pbx, app_name=name) as other:
                 await anext(other)
         await eventually(lambda: caplog.text.count("client disconnected") == 2)
     lines = [record.getMessage() for record in caplog.records if record.name.startswith(LOGGER)]

@@ -12,7 +12,7 @@ import logging
 import random
 
 from offline import run, simulator
-from support.feed_follower import Picture, written
+from support.feed_follower import FeedMirror, element_records
 
 from basix_ws_cti.simulator.access_control import FeedRequest
 from basix_ws_cti.simulator.session_frames import initial_frames
@@ -32,7 +32,7 @@ def stage(*, lively):
 
 WORLD = stage(lively=False)
 UUIDS = [uuid.encode() for uuid in WORLD.pbx.channels]
-FIRST_SIGHT = Picture(initial_frames(WORLD.writer, written(WORLD.writer, WORLD.pbx)))
+FIRST_SIGHT = FeedMirror(initial_frames(WORLD.writer, element_records(WORLD.writer, WORLD.pbx)))
 
 
 def seeds():
@@ -109,7 +109,7 @@ class Client:
 
     def send(self, frames):
         for frame in frames:
-            self._picture.read(frame)
+            self._picture.apply(frame)
 
     def sees(self):
         return self._picture.kinds

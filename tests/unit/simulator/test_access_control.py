@@ -1,4 +1,4 @@
-"""Who may connect to the simulated PBX: request targets, credentials and tickets."""
+"""Access control of the simulated PBX: request targets, credentials and tickets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TARGET = f"{FEED_PATH}?app_name=a"
 
 
 class Clock:
-    """A clock that a test moves by hand."""
+    """Clock that a test sets by hand."""
 
     now = 1000.0
 
@@ -45,12 +45,12 @@ def clock():
 
 
 @pytest.fixture
-def keys(clock):
+def access(clock):
     return AccessControl("demo", "canary-token", clock, ticket_lifetime=10)
 
 
 def refusal(function, *args):
-    """The status and the reason with which a call is refused."""
+    """Return the status and the reason of the ``RefusedError`` that a call raises."""
     with pytest.raises(RefusedError) as caught:
         function(*args)
     error = caught.value
@@ -59,14 +59,13 @@ def refusal(function, *args):
     return error.status, error.reason
 
 
-# What is asked for
+# Request targets
 
 
 @pytest.mark.parametrize(
     "target", ["/", "", "/elsewhere?app_name=a", f"{FEED_PATH}/?app_name=a", "*", "?app_name=a"]
 )
-def test_there_is_one_path(target, pbx):
-    """Any other path than the feed's is not found."""
+def test_other_paths_are_not_found(target, pbx):
     assert refusal(parse_target, target, pbx) == (
         HTTPStatus.NOT_FOUND,
         "no feed at this path: use /basix/api/ws_cti",
@@ -74,23 +73,22 @@ def test_there_is_one_path(target, pbx):
 
 
 @pytest.mark.parametrize("target", ["//[", "//[::1/x", "//\u2100/x", "http://[v1.x]x/"])
-def test_a_target_that_is_no_url(target, pbx, keys):
-    """What can't be taken apart as a URL is refused, and no error of Python's."""
+def test_malformed_target_is_refused(target, pbx, access):
+    """A target that cannot be parsed as a URL raises RefusedError and no error of Python's."""
     assert refusal(parse_target, target, pbx)[0] in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}
-    assert refusal(keys.issue_ticket, target)[0] == HTTPStatus.BAD_REQUEST
+    assert refusal(access.issue_ticket, target)[0] == HTTPStatus.BAD_REQUEST
 
 
 @pytest.mark.parametrize("query", ["", "?", "?app_name=", "?full_events=true", "?App_name=a"])
-def test_an_application_has_a_name(query, pbx):
-    """Without an app_name the request makes no sense."""
+def test_missing_app_name_is_refused(query, pbx):
     assert refusal(parse_target, FEED_PATH + query, pbx) == (
         HTTPStatus.BAD_REQUEST,
         "query parameter app_name is missing",
     )
 
 
-def test_without_a_filter_one_sees_all(pbx):
-    """An app_name alone asks for the channels of everybody; it may hold any character."""
+def test_target_without_filter_requests_all_channels(pbx):
+    """The app_name may contain any character; the last one counts."""
     assert parse_target(TARGET, pbx) == FeedRequest("a", None, force=False)
     assert parse_target(f"{FEED_PATH}?app_name={quote('画面 &')}", pbx).app_name == "画面 &"
     assert parse_target(f"{FEED_PATH}?app_name=a&app_name=b", pbx).app_name == "b"
@@ -108,8 +106,8 @@ def test_without_a_filter_one_sees_all(pbx):
         ("user_email", lambda user: user.email),
     ],
 )
-def test_each_filter_names_a_user(name, value, number, pbx):
-    """Each of the six filters finds its user; one that fits nobody is a bad request."""
+def test_filter_selects_a_user(name, value, number, pbx):
+    """Each of the six filters finds its user; a value that matches no user is refused."""
     user = list(pbx.users.values())[number]
     target = f"{TARGET}&{name}="
     assert parse_target(target + quote(value(user)), pbx) == FeedRequest("a", user.id)
@@ -123,16 +121,16 @@ def test_each_filter_names_a_user(name, value, number, pbx):
     assert kept.user_id == user.id
 
 
-def test_one_filter_counts(pbx):
-    """Of several filters the first of the protocol's list counts, wherever it stands."""
+def test_first_filter_of_the_protocols_list_counts(pbx):
+    """The order of the filters in the query does not matter."""
     first, second = list(pbx.users.values())[:2]
     target = f"{TARGET}&user_email={second.email}&user_id={first.id}"
     assert parse_target(target, pbx).user_id == first.id
 
 
 @pytest.mark.parametrize("name", ["user_id", "user_name", "user_email"])
-def test_a_filter_without_a_value(name, pbx):
-    """A filter that is there and empty fits nobody: it is no wish for everybody's channels."""
+def test_empty_filter_is_refused(name, pbx):
+    """A filter with an empty value matches no user; it does not request all channels."""
     assert refusal(parse_target, f"{TARGET}&{name}=", pbx)[0] == HTTPStatus.BAD_REQUEST
 
 
@@ -149,8 +147,8 @@ def test_a_filter_without_a_value(name, pbx):
         ("&force=", False),
     ],
 )
-def test_force_has_two_names(query, force, pbx):
-    """Either spelling makes room at the limit, if it says true."""
+def test_force_and_forced_are_accepted(query, force, pbx):
+    """Either spelling, with the value true, replaces a connection at the limit."""
     assert parse_target(TARGET + query, pbx).force is force
 
 
@@ -158,10 +156,10 @@ def test_force_has_two_names(query, force, pbx):
 
 
 @pytest.mark.parametrize("target", [None, TARGET, "/elsewhere"])
-def test_domain_and_token(keys, target):
-    """Domain and token open everything, as often as they are shown; nothing else does."""
+def test_only_domain_and_token_are_accepted(access, target):
+    """They are accepted any number of times, for any target."""
     for _ in range(2):
-        assert keys.accepts("demo", "canary-token", target)
+        assert access.accepts("demo", "canary-token", target)
     for name, secret in (
         ("demo", "wrong"),
         ("other", "canary-token"),
@@ -171,31 +169,29 @@ def test_domain_and_token(keys, target):
         (TICKET_NAME, "canary-token"),
         ("canary-token", "demo"),
     ):
-        assert not keys.accepts(name, secret, target)
+        assert not access.accepts(name, secret, target)
 
 
-def test_a_token_may_hold_any_character(clock):
-    """A Japanese domain and token, with colons and slashes, are compared as they are."""
-    keys = AccessControl("会社", "ひみつ:/@é", clock)
-    assert keys.accepts("会社", "ひみつ:/@é")
-    assert not keys.accepts("会社", "ひみつ:/@e")
-    assert not keys.accepts("会", "ひみつ:/@é")
+def test_domain_and_token_may_contain_any_character(clock):
+    access = AccessControl("会社", "ひみつ:/@é", clock)
+    assert access.accepts("会社", "ひみつ:/@é")
+    assert not access.accepts("会社", "ひみつ:/@e")
+    assert not access.accepts("会", "ひみつ:/@é")
 
 
-def test_lone_surrogates_open_nothing(keys):
-    """Text that no UTF-8 can hold is wrong, and no error."""
-    assert not keys.accepts("demo", "\udcff")
-    assert not keys.accepts("\ud800", "canary-token")
-    assert not keys.accepts(TICKET_NAME, "\udcff", TARGET)
+def test_lone_surrogates_are_refused_without_an_error(access):
+    assert not access.accepts("demo", "\udcff")
+    assert not access.accepts("\ud800", "canary-token")
+    assert not access.accepts(TICKET_NAME, "\udcff", TARGET)
 
 
 BASIC = "Basic " + base64.b64encode(b"demo:canary-token").decode()
 
 
 @pytest.mark.parametrize("header", [BASIC, BASIC.replace("Basic", "bASIC")])
-def test_one_header_lets_in(keys, header):
-    """One Authorization header with domain and token opens, whatever the scheme's case."""
-    keys.authenticate([header])
+def test_one_basic_header_authenticates(access, header):
+    """The case of the scheme does not matter."""
+    access.authenticate([header])
 
 
 @pytest.mark.parametrize(
@@ -208,110 +204,105 @@ def test_one_header_lets_in(keys, header):
         [BASIC.removeprefix("Basic ")],
         [BASIC + "="],
         ["Basic"],
-        ["Basic /w=="],  # no UTF-8
+        ["Basic /w=="],  # not UTF-8
         ["Basic \udcff"],
         ["Basic é"],
         ["Basic " + base64.b64encode(b"demo:wrong").decode()],
     ],
 )
-def test_other_headers_are_refused(keys, headers):
-    """Several headers, and whatever is not Basic with the domain and its token, are a 401."""
+def test_invalid_authorization_headers_are_refused(access, headers):
+    """Several headers, other schemes and wrong credentials have status 401."""
     with pytest.raises(RefusedError, match="credentials") as caught:
-        keys.authenticate(headers)
+        access.authenticate(headers)
     assert caught.value.status == 401
 
 
-def test_a_ticket_serves_once(keys):
-    """A ticket opens the target it was made for, one time."""
-    ticket = keys.issue_ticket(TARGET)
-    assert keys.accepts(TICKET_NAME, ticket, TARGET)
-    assert not keys.accepts(TICKET_NAME, ticket, TARGET)
+def test_ticket_is_valid_once(access):
+    ticket = access.issue_ticket(TARGET)
+    assert access.accepts(TICKET_NAME, ticket, TARGET)
+    assert not access.accepts(TICKET_NAME, ticket, TARGET)
 
 
 @pytest.mark.parametrize("target", ["/elsewhere", TARGET + "&force=true", FEED_PATH, ""])
-def test_a_ticket_is_for_its_own_target(keys, target):
-    """A ticket shown elsewhere opens nothing, and is used up by that."""
-    ticket = keys.issue_ticket(TARGET)
-    assert not keys.accepts(TICKET_NAME, ticket, target)
-    assert not keys.accepts(TICKET_NAME, ticket, TARGET)
+def test_ticket_is_refused_for_another_target(access, target):
+    """The attempt uses the ticket up."""
+    ticket = access.issue_ticket(TARGET)
+    assert not access.accepts(TICKET_NAME, ticket, target)
+    assert not access.accepts(TICKET_NAME, ticket, TARGET)
 
 
-def test_a_ticket_is_for_a_target_alone(keys):
-    """Where no ticket is for, one opens nothing, and stays good for its own target."""
-    ticket = keys.issue_ticket(TARGET)
-    assert not keys.accepts(TICKET_NAME, ticket)
-    assert not keys.accepts("demo", ticket, TARGET)
-    assert keys.accepts(TICKET_NAME, ticket, TARGET)
+def test_ticket_needs_a_target_and_its_own_name(access):
+    """A ticket without a target, or with the domain's name, is refused and stays valid."""
+    ticket = access.issue_ticket(TARGET)
+    assert not access.accepts(TICKET_NAME, ticket)
+    assert not access.accepts("demo", ticket, TARGET)
+    assert access.accepts(TICKET_NAME, ticket, TARGET)
 
 
-def test_a_ticket_dies(keys, clock):
-    """A ticket is good until its lifetime is over."""
-    one, other, third = (keys.issue_ticket(TARGET) for _ in range(3))
+def test_ticket_expires_after_its_lifetime(access, clock):
+    first, second, third = (access.issue_ticket(TARGET) for _ in range(3))
     clock.now += 9.99
-    assert keys.accepts(TICKET_NAME, one, TARGET)
+    assert access.accepts(TICKET_NAME, first, TARGET)
     clock.now += 0.01
-    assert not keys.accepts(TICKET_NAME, other, TARGET)
+    assert not access.accepts(TICKET_NAME, second, TARGET)
     clock.now += 100
-    assert not keys.accepts(TICKET_NAME, third, TARGET)
+    assert not access.accepts(TICKET_NAME, third, TARGET)
 
 
-def test_dead_tickets_are_forgotten(keys, clock):
-    """Tickets that nobody showed are thrown away when later ones are made."""
+def test_expired_tickets_are_deleted(access, clock):
+    """Issuing a ticket deletes the expired ones."""
     for _ in range(50):
-        keys.issue_ticket(TARGET)
-    assert len(keys._tickets) == 50
+        access.issue_ticket(TARGET)
+    assert len(access._tickets) == 50
     clock.now += 5
-    fresh = keys.issue_ticket(TARGET)
-    assert len(keys._tickets) == 51
+    fresh = access.issue_ticket(TARGET)
+    assert len(access._tickets) == 51
     clock.now += 5
-    keys.issue_ticket(TARGET)
-    assert len(keys._tickets) == 2
-    assert keys.accepts(TICKET_NAME, fresh, TARGET)
+    access.issue_ticket(TARGET)
+    assert len(access._tickets) == 2
+    assert access.accepts(TICKET_NAME, fresh, TARGET)
 
 
 @pytest.mark.parametrize("ticket", ["", "unknown", "canary-token", "ひみつ"])
-def test_an_unknown_ticket(keys, ticket):
-    """A ticket that nobody made opens nothing, not even no target."""
-    assert not keys.accepts(TICKET_NAME, ticket, TARGET)
-    assert not keys.accepts(TICKET_NAME, ticket, "")
+def test_unknown_ticket_is_refused(access, ticket):
+    assert not access.accepts(TICKET_NAME, ticket, TARGET)
+    assert not access.accepts(TICKET_NAME, ticket, "")
 
 
-def test_a_ticket_of_a_clock_below_zero(clock):
-    """A clock may count from anywhere: an unknown ticket opens nothing there either."""
+def test_tickets_work_with_a_clock_below_zero(clock):
+    """A monotonic clock may start anywhere."""
     clock.now = -100.0
-    keys = AccessControl("demo", "t", clock)
-    assert keys.accepts(TICKET_NAME, keys.issue_ticket(TARGET), TARGET)
-    assert not keys.accepts(TICKET_NAME, "unknown", "")
+    access = AccessControl("demo", "t", clock)
+    assert access.accepts(TICKET_NAME, access.issue_ticket(TARGET), TARGET)
+    assert not access.accepts(TICKET_NAME, "unknown", "")
 
 
 @pytest.mark.parametrize("target", ["/elsewhere?app_name=a", "", "/basix/api/call_user"])
-def test_tickets_are_for_the_feed(keys, target):
-    """There is no ticket for another path."""
-    status, reason = refusal(keys.issue_ticket, target)
+def test_no_ticket_for_another_path(access, target):
+    status, reason = refusal(access.issue_ticket, target)
     assert status == HTTPStatus.BAD_REQUEST
     assert FEED_PATH in reason
 
 
 @pytest.mark.parametrize("value", ["true", "false", "1"])
-def test_a_ticket_has_no_full_events(keys, value):
-    """A ticket can't have full_events, whatever it says."""
-    status, reason = refusal(keys.issue_ticket, f"{TARGET}&full_events={value}")
+def test_no_ticket_with_full_events(access, value):
+    """The value of full_events does not matter."""
+    status, reason = refusal(access.issue_ticket, f"{TARGET}&full_events={value}")
     assert status == HTTPStatus.BAD_REQUEST
     assert "full_events" in reason
-    assert keys._tickets == {}
+    assert access._tickets == {}
 
 
-def test_tickets_are_hard_to_guess(keys):
-    """No two tickets are the same, and they are long."""
-    tickets = {keys.issue_ticket(TARGET) for _ in range(100)}
+def test_tickets_are_long_and_unique(access):
+    tickets = {access.issue_ticket(TARGET) for _ in range(100)}
     assert len(tickets) == 100
     assert min(map(len, tickets)) >= 32
     assert all(quote(ticket, safe="") == ticket for ticket in tickets)
 
 
-def test_repr_shows_no_secret(keys):
-    """Neither the token nor a ticket stands in a repr."""
-    ticket = keys.issue_ticket(TARGET)
-    assert "demo" in repr(keys)
-    assert "canary" not in repr(keys)
-    assert ticket not in repr(keys)
+def test_repr_shows_no_secret(access):
+    """Neither the token nor a ticket appears in the repr."""
+    ticket = access.issue_ticket(TARGET)
+    assert "demo" in repr(access)
+    assert "canary" not in repr(access)
+    assert ticket not in repr(access)

@@ -1,4 +1,4 @@
-"""The PBX's own book of calls: a row for each, from what was done."""
+"""The simulated PBX's ledger of completed calls: one row per call."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ def rows(office):
     return list(office.pbx.ledger)
 
 
-def wait(office, seconds):
+def pass_time(office, seconds):
     office.pbx.now += seconds * SECOND
 
 
-def shown(row, *names):
+def fields(row, *names):
     return tuple(getattr(row, name) for name in names)
 
 
-def test_a_row_whole():
-    """A call through menu, queue, talk, slot and talk again, worked out by hand."""
+def test_row_of_a_queued_and_parked_call():
+    """The call goes through menu, queue, talk, park slot and talk. The row is written by hand."""
     office = Office()
     pbx, start = office.pbx, office.pbx.now
-    line = office.call(CUSTOMER)
-    wait(office, 1)
-    legs = pbx.call_group(line, office.group)
-    wait(office, 2)
+    lead = office.call(CUSTOMER)
+    pass_time(office, 1)
+    legs = pbx.call_group(lead, office.group)
+    pass_time(office, 2)
     pbx.connect(legs[1])
-    wait(office, 4)
-    slot = pbx.park(line)
-    wait(office, 8)
+    pass_time(office, 4)
+    slot = pbx.park(lead)
+    pass_time(office, 8)
     leg = pbx.receive(office.users[3], str(slot))
     pbx.set_state(leg, "system_operation", operation="unpark")
-    wait(office, 1)
-    pbx.retrieve(leg, line)
-    wait(office, 16)
+    pass_time(office, 1)
+    pbx.retrieve(leg, lead)
+    pass_time(office, 16)
     pbx.hang_up(leg)
     assert rows(office) == [
         Row(
-            id=line.uuid,
+            id=lead.uuid,
             direction="inbound",
             started=start,
             answered=start + 3 * SECOND,
@@ -72,7 +72,7 @@ def test_a_row_whole():
 
 
 @pytest.mark.parametrize(
-    ("story", "expected"),
+    ("scenario", "expected"),
     {
         "abandoned": ("inbound", "abandoned", "queue", "caller", "NORMAL_CLEARING"),
         "abandoned_ringing": ("inbound", "abandoned", "ringing", "caller", "ORIGINATOR_CANCEL"),
@@ -87,123 +87,121 @@ def test_a_row_whole():
         "checking_voicemail": ("internal", "answered", None, "caller", "NORMAL_CLEARING"),
     }.items(),
 )
-def test_how_stories_end(story, expected):
-    """A story's row says which way the call went, how, and who ended it."""
+def test_row_of_each_scenario(scenario, expected):
+    """The row has the direction, disposition, ending side and cause of the scenario."""
     office = Office()
     timeline = Timeline(office.pbx)
-    timeline.start(scenarios.SCENARIOS[story](office.pbx))
+    timeline.start(scenarios.SCENARIOS[scenario](office.pbx))
     while timeline.time_to_next is not None:
         timeline.step()
     (row,) = rows(office)
     names = ("direction", "disposition", "abandoned_in", "ended_by", "cause")
-    assert shown(row, *names) == expected
+    assert fields(row, *names) == expected
 
 
-def test_abandoned_in_the_menu():
-    """Who hangs up in the menu gave up there, though the PBX had answered."""
+def test_caller_who_hangs_up_in_the_menu_abandons_there():
+    """The call is not answered, although the PBX answered the channel."""
     office = Office()
-    line = office.call()
-    office.pbx.answer(line)
-    office.pbx.hang_up(line)
-    assert shown(rows(office)[0], "disposition", "abandoned_in", "answered") == (
+    lead = office.call()
+    office.pbx.answer(lead)
+    office.pbx.hang_up(lead)
+    assert fields(rows(office)[0], "disposition", "abandoned_in", "answered") == (
         "abandoned",
         "ivr",
         None,
     )
 
 
-def test_transfers():
-    """Sent on unannounced, and handed over: two transfers, and the talk goes on."""
+def test_transfers_are_counted():
+    """A blind and an attended transfer count as two; the talk time continues."""
     office = Office()
     pbx = office.pbx
-    line, _ = office.talk(0)
-    wait(office, 5)
-    (leg,) = pbx.transfer(line, office.users[1])
-    wait(office, 2)
+    lead, _ = office.talk(0)
+    pass_time(office, 5)
+    (leg,) = pbx.transfer(lead, office.users[1])
+    pass_time(office, 2)
     pbx.connect(leg)
-    asking = pbx.receive(office.users[1], "1003")
-    wait(office, 3)
-    asked = pbx.call_user(asking, office.users[2])
-    pbx.connect(asked)
-    wait(office, 4)
-    pbx.attended_transfer(line, asked)
-    wait(office, 6)
-    pbx.hang_up(asked)
+    consult_lead = pbx.receive(office.users[1], "1003")
+    pass_time(office, 3)
+    consult_leg = pbx.call_user(consult_lead, office.users[2])
+    pbx.connect(consult_leg)
+    pass_time(office, 4)
+    pbx.attended_transfer(lead, consult_leg)
+    pass_time(office, 6)
+    pbx.hang_up(consult_leg)
     joined, row = rows(office)
     names = ("id", "joined", "disposition", "ended_by", "talking_us", "transfers")
-    assert shown(joined, *names) == (asking.uuid, line.uuid, "answered", None, 4 * SECOND, 0)
-    assert shown(row, *names) == (line.uuid, None, "answered", "callee", 18 * SECOND, 2)
+    assert fields(joined, *names) == (consult_lead.uuid, lead.uuid, "answered", None, 4 * SECOND, 0)
+    assert fields(row, *names) == (lead.uuid, None, "answered", "callee", 18 * SECOND, 2)
 
 
-def test_a_ring_back_is_no_transfer():
-    """Nobody hands over a call that rings back from its slot."""
+def test_ring_back_from_a_park_slot_is_no_transfer():
     office = Office()
-    line, _ = office.talk(0)
-    office.pbx.park(line)
-    wait(office, 30)
-    office.pbx.transfer(line, office.users[0])
-    wait(office, 5)
-    office.pbx.hang_up(line)
-    assert shown(rows(office)[0], "transfers", "parks", "parked_us") == (0, 1, 30 * SECOND)
+    lead, _ = office.talk(0)
+    office.pbx.park(lead)
+    pass_time(office, 30)
+    office.pbx.transfer(lead, office.users[0])
+    pass_time(office, 5)
+    office.pbx.hang_up(lead)
+    assert fields(rows(office)[0], "transfers", "parks", "parked_us") == (0, 1, 30 * SECOND)
 
 
-def test_a_caller_who_leaves_the_slot():
-    """A parked caller who hangs up ends the call; who came to fetch them has one of their own."""
+def test_parked_caller_hangs_up():
+    """The call ends; the leg that dialled the slot has a row of its own."""
     office = Office()
     pbx = office.pbx
-    line, _ = office.talk(0)
-    slot = pbx.park(line)
-    wait(office, 7)
+    lead, _ = office.talk(0)
+    slot = pbx.park(lead)
+    pass_time(office, 7)
     leg = pbx.receive(office.users[1], str(slot))
     pbx.set_state(leg, "system_operation", operation="unpark")
-    pbx.hang_up(line)
-    wait(office, 1)
+    pbx.hang_up(lead)
+    pass_time(office, 1)
     pbx.hang_up(leg)
-    parked, guest = rows(office)
-    assert shown(parked, "id", "parked_us", "ended_by") == (line.uuid, 7 * SECOND, "caller")
-    assert shown(guest, "id", "disposition", "caller_user_id") == (
+    parked, second = rows(office)
+    assert fields(parked, "id", "parked_us", "ended_by") == (lead.uuid, 7 * SECOND, "caller")
+    assert fields(second, "id", "disposition", "caller_user_id") == (
         leg.uuid,
         "answered",
         office.users[1].id,
     )
 
 
-def test_a_restart():
-    """Calls that are lost without a word ended then, and nobody knows how."""
+def test_restart_ends_all_calls():
+    """The rows of lost calls end at the restart, with an unknown ending side and cause."""
     office = Office()
-    line, _ = office.talk(0)
+    lead, _ = office.talk(0)
     other, _ = office.talk(1)
     office.pbx.park(other)
-    wait(office, 5)
+    pass_time(office, 5)
     office.pbx.drop_channels()
     first, second = rows(office)
     names = ("id", "disposition", "ended_by", "cause", "talking_us", "parked_us")
-    assert shown(first, *names) == (line.uuid, "answered", None, None, 5 * SECOND, 0)
-    assert shown(second, *names) == (other.uuid, "answered", None, None, 0, 5 * SECOND)
-    line = office.call()
+    assert fields(first, *names) == (lead.uuid, "answered", None, None, 5 * SECOND, 0)
+    assert fields(second, *names) == (other.uuid, "answered", None, None, 0, 5 * SECOND)
+    lead = office.call()
     office.pbx.drop_channels()
-    assert shown(rows(office)[2], "id", "disposition") == (line.uuid, "unknown")
+    assert fields(rows(office)[2], "id", "disposition") == (lead.uuid, "unknown")
     assert not office.pbx.ledger._call_of
 
 
-def test_the_book_is_bounded():
-    """The book keeps so many rows, the newest."""
+def test_ledger_keeps_the_newest_rows():
     assert Ledger()._rows.maxlen == call_ledger.MAX_ROWS == 20_000
     office = Office()
     office.pbx.ledger._rows = type(office.pbx.ledger._rows)(maxlen=2)
-    lines = [office.call() for _ in range(3)]
-    for line in lines:
-        office.pbx.hang_up(line)
-    assert [row.id for row in office.pbx.ledger] == [line.uuid for line in lines[1:]]
+    leads = [office.call() for _ in range(3)]
+    for lead in leads:
+        office.pbx.hang_up(lead)
+    assert [row.id for row in office.pbx.ledger] == [lead.uuid for lead in leads[1:]]
     assert len(office.pbx.ledger) == 2
 
 
-def test_rows_do_not_change():
-    """A row is immutable, and a list of rows is of a moment."""
+def test_rows_are_immutable():
+    """An iterator over the ledger yields the rows of the moment it was made."""
     office = Office()
     office.pbx.hang_up(office.call())
-    book = iter(office.pbx.ledger)
+    iterator = iter(office.pbx.ledger)
     office.pbx.hang_up(office.call())
-    assert len(list(book)) == 1
+    assert len(list(iterator)) == 1
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         rows(office)[0].ended = 0

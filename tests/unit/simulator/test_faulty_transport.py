@@ -1,3 +1,5 @@
+"""A transport that delays, splits, drops or resets what is written to it."""
+
 from __future__ import annotations
 
 import asyncio
@@ -11,32 +13,32 @@ from support.waiting import eventually
 from basix_ws_cti.simulator.faulty_transport import FaultyTransport
 
 
-class Transport:
-    """What a pipe writes to; it remembers what was done to it, in order."""
+class RecordingTransport:
+    """Transport that records the calls of its methods, in order."""
 
-    def __init__(self, *, eof: bool = True) -> None:
-        self.done: list = []
+    def __init__(self, *, can_eof: bool = True) -> None:
+        self.calls: list = []
         self.closing = False
-        self.eof = eof
+        self.can_eof = can_eof
         self.buffered = 0
 
     def write(self, data: bytes) -> None:
         assert not self.closing
-        self.done.append(bytes(data))
+        self.calls.append(bytes(data))
 
     def close(self) -> None:
         self.closing = True
-        self.done.append("close")
+        self.calls.append("close")
 
     def abort(self) -> None:
         self.closing = True
-        self.done.append("abort")
+        self.calls.append("abort")
 
     def write_eof(self) -> None:
-        self.done.append("eof")
+        self.calls.append("eof")
 
     def can_write_eof(self) -> bool:
-        return self.eof
+        return self.can_eof
 
     def is_closing(self) -> bool:
         return self.closing
@@ -48,227 +50,221 @@ class Transport:
         return self if name == "socket" else None
 
     def setsockopt(self, *option) -> None:
-        self.done.append(option)
+        self.calls.append(option)
 
 
-async def test_plain():
-    """A pipe to which nothing was done writes at once, and closes at once."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.write(b"one")
-    pipe.write(memoryview(b"two"))
-    pipe.close()
-    assert transport.done == [b"one", b"two", "close"]
+async def test_without_faults_writes_and_closes_at_once():
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.write(b"one")
+    faulty.write(memoryview(b"two"))
+    faulty.close()
+    assert transport.calls == [b"one", b"two", "close"]
 
 
-async def test_the_rest_is_the_transports():
-    """What a pipe does not do itself, the transport does; an unknown name is an AttributeError."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    assert pipe.get_extra_info("socket") is transport
-    assert pipe.is_closing() is False
-    pipe.abort()
-    assert transport.done == ["abort"]
-    with pytest.raises(AttributeError, match="pipe_organ"):
-        _ = pipe.pipe_organ
+async def test_other_methods_are_the_transports():
+    """An unknown name is an AttributeError."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    assert faulty.get_extra_info("socket") is transport
+    assert faulty.is_closing() is False
+    faulty.abort()
+    assert transport.calls == ["abort"]
+    with pytest.raises(AttributeError, match="unknown_name"):
+        _ = faulty.unknown_name
 
 
-async def test_an_end_of_file_of_the_connections_own_does_nothing():
-    """Whoever writes to a pipe can't half-close it: that is what faults are for."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    assert pipe.can_write_eof() is False
-    pipe.write_eof()
-    assert transport.done == []
+async def test_write_eof_does_nothing():
+    """Only a fault can half-close the connection."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    assert faulty.can_write_eof() is False
+    faulty.write_eof()
+    assert transport.calls == []
 
 
-async def test_split():
-    """A split pipe writes pieces of the size, in order; with 0 the rest goes at once."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.split(2)
-    pipe.write(b"abc")
-    pipe.write(b"de")
-    assert transport.done == []
-    await eventually(lambda: len(transport.done) == 3)
-    assert transport.done == [b"ab", b"cd", b"e"]
-    pipe.write(b"0123456789")
-    pipe.split(0)
-    pipe.write(b"!")  # what comes later waits for what is held
-    await eventually(lambda: len(transport.done) == 4)
-    pipe.write(b"plain")
-    assert transport.done[3:] == [b"0123456789!", b"plain"]
+async def test_split_writes_pieces_in_order():
+    """A size of 0 ends the fault: the held data is written at once."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.split(2)
+    faulty.write(b"abc")
+    faulty.write(b"de")
+    assert transport.calls == []
+    await eventually(lambda: len(transport.calls) == 3)
+    assert transport.calls == [b"ab", b"cd", b"e"]
+    faulty.write(b"0123456789")
+    faulty.split(0)
+    faulty.write(b"!")  # Later data waits for the data that is held.
+    await eventually(lambda: len(transport.calls) == 4)
+    faulty.write(b"plain")
+    assert transport.calls[3:] == [b"0123456789!", b"plain"]
 
 
-def test_coalesce():
-    """A coalescing pipe writes together what was written apart; with 0 it writes at once."""
+def test_coalesce_joins_writes():
+    """A time of 0 ends the fault."""
 
     async def main():
-        transport = Transport()
-        pipe = FaultyTransport(transport)
-        pipe.coalesce(0.05)
+        transport = RecordingTransport()
+        faulty = FaultyTransport(transport)
+        faulty.coalesce(0.05)
         for letter in b"abc":
-            pipe.write(bytes([letter]))
+            faulty.write(bytes([letter]))
             await asyncio.sleep(0.01)
-        assert transport.done == []
-        await eventually(lambda: transport.done)
-        pipe.write(b"d")
-        assert transport.done == [b"abc"]
-        await eventually(lambda: len(transport.done) == 2)
-        pipe.coalesce(0)
-        pipe.write(b"e")
-        assert transport.done == [b"abc", b"d", b"e"]
+        assert transport.calls == []
+        await eventually(lambda: transport.calls)
+        faulty.write(b"d")
+        assert transport.calls == [b"abc"]
+        await eventually(lambda: len(transport.calls) == 2)
+        faulty.coalesce(0)
+        faulty.write(b"e")
+        assert transport.calls == [b"abc", b"d", b"e"]
 
     run(main())
 
 
-async def test_coalesce_and_split():
-    """Both together: after the time, one piece after the other."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.coalesce(0.05)
-    pipe.split(3)
-    pipe.write(b"abcd")
-    pipe.write(b"ef")
-    assert transport.done == []
-    await eventually(lambda: len(transport.done) == 2)
-    assert transport.done == [b"abc", b"def"]
+async def test_coalesce_with_split_writes_pieces_after_the_delay():
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.coalesce(0.05)
+    faulty.split(3)
+    faulty.write(b"abcd")
+    faulty.write(b"ef")
+    assert transport.calls == []
+    await eventually(lambda: len(transport.calls) == 2)
+    assert transport.calls == [b"abc", b"def"]
 
 
-def test_stall():
-    """A stalled pipe holds everything back for its time, and is plain afterwards."""
+def test_stall_holds_data_for_its_time():
 
     async def main():
-        transport = Transport()
-        pipe = FaultyTransport(transport)
-        pipe.stall(0.05)
-        pipe.write(b"a")
-        pipe.write(b"b")
+        transport = RecordingTransport()
+        faulty = FaultyTransport(transport)
+        faulty.stall(0.05)
+        faulty.write(b"a")
+        faulty.write(b"b")
         await asyncio.sleep(0.04)
-        assert transport.done == []
-        await eventually(lambda: transport.done)
-        pipe.write(b"c")
-        assert transport.done == [b"ab", b"c"]
+        assert transport.calls == []
+        await eventually(lambda: transport.calls)
+        faulty.write(b"c")
+        assert transport.calls == [b"ab", b"c"]
 
     run(main())
 
 
-async def test_a_stall_without_a_word():
-    """A stall during which nobody writes ends without a trace."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.stall(0.01)
-    await eventually(lambda: pipe._timer is None)
-    pipe.write(b"a")
-    assert transport.done == [b""] * (len(transport.done) - 1) + [b"a"]
+async def test_stall_without_writes_has_no_effect():
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.stall(0.01)
+    await eventually(lambda: not faulty.is_delaying)
+    faulty.write(b"a")
+    assert transport.calls == [b""] * (len(transport.calls) - 1) + [b"a"]
 
 
-async def test_a_stall_holds_up_what_was_held_already():
-    """What a split pipe still holds waits too; the later of two stalls counts."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.split(1)
-    pipe.write(b"ab")
-    pipe.stall(60)
+async def test_stall_holds_data_that_was_already_held():
+    """The later of two stalls counts."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.split(1)
+    faulty.write(b"ab")
+    faulty.stall(60)
     await asyncio.sleep(0.02)
-    assert transport.done == []
-    pipe.stall(0.02)
-    await eventually(lambda: len(transport.done) == 2)
-    assert transport.done == [b"a", b"b"]
+    assert transport.calls == []
+    faulty.stall(0.02)
+    await eventually(lambda: len(transport.calls) == 2)
+    assert transport.calls == [b"a", b"b"]
 
 
-async def test_what_is_held_is_written_before_the_close():
-    """Closing a pipe that holds something back closes it after that, and once."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.split(2)
-    pipe.write(b"abc")
-    pipe.close()
-    assert transport.done == []
+async def test_held_data_is_written_before_the_close():
+    """The transport is closed once."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.split(2)
+    faulty.write(b"abc")
+    faulty.close()
+    assert transport.calls == []
     await eventually(lambda: transport.closing)
     await asyncio.sleep(0.01)
-    assert transport.done == [b"ab", b"c", "close"]
+    assert transport.calls == [b"ab", b"c", "close"]
 
 
-async def test_silence():
-    """What is written to a silent pipe, or held back by it, is lost; closing still works."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.stall(0.02)
-    pipe.write(b"held")
-    pipe.go_silent()
-    pipe.write(b"lost")
-    await eventually(lambda: pipe._timer is None)
-    assert transport.done == []
-    pipe.close()
-    assert transport.done == ["close"]
+async def test_silence_loses_held_and_later_data():
+    """Closing still works."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.stall(0.02)
+    faulty.write(b"held")
+    faulty.go_silent()
+    faulty.write(b"lost")
+    await eventually(lambda: not faulty.is_delaying)
+    assert transport.calls == []
+    faulty.close()
+    assert transport.calls == ["close"]
 
 
-async def test_drop():
-    """A dropped pipe closes at once: what is held back does not go out any more."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.stall(0.02)
-    pipe.write(b"held")
-    pipe.drop()
-    pipe.write(b"later")
-    await eventually(lambda: pipe._timer is None)
-    assert transport.done == ["close"]
+async def test_drop_closes_at_once_without_held_data():
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.stall(0.02)
+    faulty.write(b"held")
+    faulty.drop()
+    faulty.write(b"later")
+    await eventually(lambda: not faulty.is_delaying)
+    assert transport.calls == ["close"]
 
 
-async def test_what_is_held_when_the_transport_is_gone():
-    """A transport that closed by itself is not written to, as that would be a warning."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.stall(0.02)
-    pipe.write(b"held")
-    pipe.abort()
-    await eventually(lambda: pipe._timer is None)
-    assert transport.done == ["abort"]
+async def test_held_data_is_not_written_to_a_closed_transport():
+    """Such a write would log a warning."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.stall(0.02)
+    faulty.write(b"held")
+    faulty.abort()
+    await eventually(lambda: not faulty.is_delaying)
+    assert transport.calls == ["abort"]
 
 
-async def test_reset():
-    """A reset sets SO_LINGER to zero seconds, which makes the close an RST, and aborts."""
-    transport = Transport()
+async def test_reset_sets_linger_to_zero_and_aborts():
+    """SO_LINGER with zero seconds makes the close an RST."""
+    transport = RecordingTransport()
     FaultyTransport(transport).reset()
     linger = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert transport.done == [linger, "abort"]
+    assert transport.calls == [linger, "abort"]
 
 
-async def test_half_close():
-    """A half-closed pipe has said EOF, and is silent but open."""
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.half_close()
-    pipe.write(b"lost")
-    assert transport.done == ["eof"]
-    assert pipe.is_closing() is False
+async def test_half_close_writes_eof_and_stays_open():
+    """Later data is lost."""
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.half_close()
+    faulty.write(b"lost")
+    assert transport.calls == ["eof"]
+    assert faulty.is_closing() is False
 
 
-async def test_half_close_where_there_is_no_half():
-    """A transport that can't be half-closed, as those of TLS, is closed."""
-    transport = Transport(eof=False)
-    pipe = FaultyTransport(transport)
-    pipe.half_close()
-    pipe.write(b"lost")
-    assert transport.done == ["close"]
+async def test_half_close_closes_a_transport_without_eof():
+    """A TLS transport cannot be half-closed."""
+    transport = RecordingTransport(can_eof=False)
+    faulty = FaultyTransport(transport)
+    faulty.half_close()
+    faulty.write(b"lost")
+    assert transport.calls == ["close"]
 
 
-async def test_drop_with_something_to_write():
-    """A connection whose peer does not read what was written is cut off, not waited for."""
-    transport = Transport()
+async def test_drop_aborts_if_data_is_unsent():
+    """It does not wait for a peer that does not read."""
+    transport = RecordingTransport()
     transport.buffered = 1
     FaultyTransport(transport).drop()
-    assert transport.done == ["abort"]
+    assert transport.calls == ["abort"]
 
 
-async def test_what_is_held_back_is_bounded(monkeypatch):
-    """A connection for which too much is held back is cut off."""
+async def test_too_much_held_data_aborts_the_connection(monkeypatch):
     monkeypatch.setattr("basix_ws_cti.simulator.faulty_transport.MAX_HELD", 10)
-    transport = Transport()
-    pipe = FaultyTransport(transport)
-    pipe.stall(60)
-    pipe.write(b"x" * 10)
-    assert transport.done == []
-    pipe.write(b"x")
-    assert transport.done == ["abort"]
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.stall(60)
+    faulty.write(b"x" * 10)
+    assert transport.calls == []
+    faulty.write(b"x")
+    assert transport.calls == ["abort"]

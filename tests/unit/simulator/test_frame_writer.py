@@ -1,4 +1,4 @@
-"""The simulated PBX's frames, as Erlang reads them, and as the strictest client would."""
+"""Frames of the simulated PBX, as Erlang and a strict client decode them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import zlib
 
 import bert
 import pytest
-from support.feed_follower import Office, Picture, written
+from support.feed_follower import FeedMirror, Office, element_records
 from support.paths import ERLANG
 
-from basix_ws_cti import Msg, SystemMsg
+from basix_ws_cti import MessageParser, Msg, SystemMsg
 from basix_ws_cti.simulator import scenarios
 from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.frame_writer import Writer
@@ -24,7 +24,7 @@ from basix_ws_cti.simulator.session_frames import frames, initial_frames
 ESCRIPT = ERLANG / "terms.escript"
 needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")
 
-# What Erlang itself writes for the terms that it reads: lines of hex, with minor_version.
+# Decodes lines of hex, and encodes the terms again with Erlang's own term_to_binary.
 REWRITE = """
 main([Minor]) ->
     ok = io:setopts([{encoding, latin1}, binary]),
@@ -43,7 +43,7 @@ lines(Minor) ->
 
 
 def escript(*command, frames):
-    """The lines that an escript prints for frames."""
+    """Return the lines that an escript prints for frames."""
     run = subprocess.run(
         ["escript", *map(str, command)],
         input="".join(f"{frame.hex()}\n" for frame in frames),
@@ -81,20 +81,20 @@ UNDEFINED = atom("undefined")
 NIL = tup(atom("bert"), atom("nil"))
 
 
-def talking(**form):
-    """A caller whom the CRM knows, tagged and parked once, talks to a user: a PBX, and legs."""
+def office_with_call(**form):
+    """Return a PBX and both legs: a caller known to the CRM, tagged, talks to a user."""
     office = Office(**form)
-    line = office.pbx.receive(CALLERS[0], DID)
-    line.tags = ("monitoring_required", "auto_answer")
-    office.pbx.set_state(line, "ivr", ivr_id="main_menu")
-    leg = office.pbx.call_user(line, office.users[0])
+    lead = office.pbx.receive(CALLERS[0], DID)
+    lead.tags = ("monitoring_required", "auto_answer")
+    office.pbx.set_state(lead, "ivr", ivr_id="main_menu")
+    leg = office.pbx.call_user(lead, office.users[0])
     office.pbx.now += 5_000_000
     office.pbx.connect(leg)
-    return office, line, leg
+    return office, lead, leg
 
 
-def intended(office, line, leg):
-    """The record of that caller's channel, written out by hand."""
+def expected_record(office, lead, leg):
+    """Return the record of that caller's channel, written by hand."""
     user = office.users[0]
     offered, answered = 1735689600000000, 1735689605000000
     yamada = (
@@ -102,7 +102,7 @@ def intended(office, line, leg):
         "%E5%B1%B1%E7%94%B0%E5%95%86%E5%BA%97**%E6%9D%B1%E4%BA%AC%E9%83%BD"
     )
     return tup(
-        binary(line.uuid),
+        binary(lead.uuid),
         atom("inbound"),
         atom("external"),
         binary("0312341234"),
@@ -132,11 +132,11 @@ def intended(office, line, leg):
             UNDEFINED,
             UNDEFINED,
         ),
-        binary(f"{line.uuid}@192.0.2.1"),
+        binary(f"{lead.uuid}@192.0.2.1"),
     )
 
 
-# Each state as it stands on the wire, after its timestamp
+# Name and data of each state, and its elements on the wire after the timestamp
 STATES = [
     ("ivr", {"ivr_id": "m"}, [binary("m")]),
     ("xml_ivr", {}, []),
@@ -204,31 +204,32 @@ STATES = [
 ]
 
 
-def in_states():
-    """A PBX in which a channel went through the states above, and the frames that told of it."""
-    pbx, writer, told = Pbx(), Writer(), []
+def pbx_and_frames_of_all_states():
+    """Return a PBX whose channel went through the states above, and the frames of its events."""
+    pbx, writer, sent = Pbx(), Writer(), []
     pbx.listeners.append(
-        lambda kind, _, picture, name: told.append(
-            writer.info_event(kind, writer.record(kind, picture), name)
+        lambda kind, _, values, name: sent.append(
+            writer.info_event(kind, writer.record(kind, values), name)
         )
     )
-    line = pbx.receive(Person("03"), DID)
+    lead = pbx.receive(Person("03"), DID)
     for name, data, _ in STATES:
-        pbx.set_state(line, name, **data)
-    return pbx, told
+        pbx.set_state(lead, name, **data)
+    return pbx, sent
 
 
+@pytest.mark.slow
 @pytest.mark.erl
 @needs_erlang
-def test_erlang_reads_the_terms_that_are_meant():
-    """Each sort of message is, to Erlang, the term of the protocol, down to atoms and strings."""
+def test_erlang_decodes_each_message_to_the_protocols_term():
+    """Atoms, binaries and charlists are distinct."""
     for otp in (25, 26):
         for compressed in (False, True):
             writer = Writer(otp=otp, compressed=compressed)
-            office, line, leg = talking()
-            told = office.pbx.snapshot()["channel"][line.uuid]
-            record = writer.record("channel", told)
-            meant = intended(office, line, leg)
+            office, lead, leg = office_with_call()
+            values = office.pbx.snapshot()["channel"][lead.uuid]
+            record = writer.record("channel", values)
+            expected = expected_record(office, lead, leg)
             pairs = [
                 (
                     writer.field_spec("terminal"),
@@ -244,51 +245,53 @@ def test_erlang_reads_the_terms_that_are_meant():
                 ),
                 (
                     writer.initial_info("channel", [record]),
-                    tup(atom("initial_info"), string("channel"), ["l", [meant]]),
+                    tup(atom("initial_info"), string("channel"), ["l", [expected]]),
                 ),
                 (
                     writer.info_event("channel", record, "updated"),
-                    tup(atom("info_event"), string("channel"), meant, string("updated")),
+                    tup(atom("info_event"), string("channel"), expected, string("updated")),
                 ),
                 (writer.system_msg("logout"), tup(atom("system_msg"), atom("logout"))),
                 (writer.msg("お知らせ"), tup(atom("msg"), binary("お知らせ"))),
             ]
-            said = escript(ESCRIPT, "verdicts", frames=[frame for frame, _ in pairs])
-            assert [json.loads(one) for one in said] == [normal for _, normal in pairs]
+            verdicts = escript(ESCRIPT, "verdicts", frames=[frame for frame, _ in pairs])
+            assert [json.loads(one) for one in verdicts] == [normal for _, normal in pairs]
 
 
+@pytest.mark.slow
 @pytest.mark.erl
 @needs_erlang
-def test_erlang_reads_each_state():
-    """Each state is, to Erlang, the tuple of the protocol."""
-    pbx, told = in_states()
-    said = [json.loads(one) for one in escript(ESCRIPT, "verdicts", frames=told)]
-    for one, (name, _, parts) in zip(said, STATES, strict=True):
+def test_erlang_decodes_each_state():
+    pbx, sent = pbx_and_frames_of_all_states()
+    verdicts = [json.loads(one) for one in escript(ESCRIPT, "verdicts", frames=sent)]
+    for one, (name, _, parts) in zip(verdicts, STATES, strict=True):
         state = one[1][2][1][FIELDS["channel"].index("state")]
         assert state == tup(integer(pbx.now), atom(name), *parts)
 
 
+@pytest.mark.slow
 @pytest.mark.erl
 @needs_erlang
 @pytest.mark.parametrize("otp", [25, 26])
-def test_erlang_would_write_the_same_bytes(otp, tmp_path):
-    """For every frame of every story, Erlang's own term_to_binary gives the same bytes."""
+def test_erlang_encodes_the_same_bytes(otp, tmp_path):
+    """Erlang's term_to_binary gives the same bytes for every frame of every scenario."""
     script = tmp_path / "rewrite.escript"
     script.write_text("#!/usr/bin/env escript\n" + REWRITE, encoding="ascii")
     sent = [
         frame
-        for number, story in enumerate(SCENARIOS)
-        for frame in frames(story, otp=otp, older=number % 2 == 1)
+        for number, scenario in enumerate(SCENARIOS)
+        for frame in frames(scenario, otp=otp, older=number % 2 == 1)
     ]
-    again = escript(script, 1 if otp == 25 else 2, frames=sent)
-    for mine, erlangs in zip(sent, again, strict=True):
-        assert mine.hex().upper() == erlangs
+    rewritten = escript(script, 1 if otp == 25 else 2, frames=sent)
+    for frame, erlang_frame in zip(sent, rewritten, strict=True):
+        assert frame.hex().upper() == erlang_frame
 
 
+@pytest.mark.slow
 @pytest.mark.erl
 @needs_erlang
-def test_erlang_reads_what_is_compressed():
-    """A compressed session holds, to Erlang, the same terms as one that is not."""
+def test_erlang_decodes_compressed_frames():
+    """A compressed session has the same terms as an uncompressed one."""
     plain = escript(ESCRIPT, "verdicts", frames=frames("parked", users=30))
     packed = frames("parked", users=30, compressed=True)
     assert any(frame[1:2] == b"P" for frame in packed)
@@ -296,15 +299,15 @@ def test_erlang_reads_what_is_compressed():
     assert "refused" not in "".join(plain)
 
 
-# A client that knows what the reference knows, and not a tag more
+# A client that knows the tags of the reference client, and no other
 
 
 class Atom(str):
     __slots__ = ()
 
 
-class Strict:
-    """Reads one frame, of the tags 97 to 111 alone; a charlist is a str, a binary is bytes."""
+class StrictDecoder:
+    """Decoder of one frame, for the tags 97 to 111; a charlist is a str, a binary is bytes."""
 
     def __init__(self, frame, atoms=(100,)):
         self.frame, self.at, self.atoms, self.tags = frame, 0, atoms, set()
@@ -353,12 +356,12 @@ class Strict:
 
 
 def follow_strictly(session, atoms=(100,)):
-    """What the reference's client holds after a session, by kind and key, and the tags it saw."""
+    """Return the elements of a strict client after a session, by kind and key, and the tags."""
     specs, store, tags = {}, {}, set()
     for frame in session:
-        strict = Strict(frame, atoms)
-        tags |= strict.tags
-        match strict.term:
+        decoder = StrictDecoder(frame, atoms)
+        tags |= decoder.tags
+        match decoder.term:
             case (Atom("field_spec"), str(kind), list(names)):
                 assert not isinstance(kind, Atom)
                 assert all(type(name) is Atom for name in names)
@@ -385,45 +388,45 @@ def follow_strictly(session, atoms=(100,)):
     return store, tags
 
 
-def agree(store, picture):
-    """The strict client's bytes are the texts and numbers of the library's picture."""
-    assert store.keys() == picture.keys()
+def assert_same(store, kinds):
+    """Assert that the strict client's bytes are the texts and numbers of the library's state."""
+    assert store.keys() == kinds.keys()
     for kind, elements in store.items():
         made = {
             key.decode() if isinstance(key, bytes) else key: one for key, one in elements.items()
         }
-        assert made.keys() == picture[kind].keys()
+        assert made.keys() == kinds[kind].keys()
         for key, one in made.items():
-            told = picture[kind][key]
+            parsed = kinds[kind][key]
             assert list(one) == list(FIELDS[kind])
             for name, value in one.items():
                 if value == "undefined":
                     assert type(value) is Atom
-                    assert told[name] is None
+                    assert parsed[name] is None
                 elif isinstance(value, bytes) and name not in {"end_user", "tags", "origination"}:
-                    assert value.decode() == told[name]
+                    assert value.decode() == parsed[name]
                 elif isinstance(value, int | Atom):
-                    assert value == told[name]
+                    assert value == parsed[name]
                 else:
-                    assert told[name]
+                    assert parsed[name]
 
 
-@pytest.mark.parametrize("story", SCENARIOS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("older", [False, True])
-def test_a_strict_reader_follows_a_session(story, older):
-    """Who reads only what the reference reads follows a session of OTP 25 to its end."""
-    session = frames(story, older=older, seed=4)
+def test_strict_client_decodes_a_session(scenario, older):
+    """A client that knows only the reference's tags decodes every frame of OTP 25."""
+    session = frames(scenario, older=older, seed=4)
     for end in (len(session), len(session) - 3):
         store, tags = follow_strictly(session[:end])
         assert tags <= set(range(97, 112)) - {105}
-        agree(store, Picture(session[:end]).kinds)
+        assert_same(store, FeedMirror(session[:end]).kinds)
     assert {97, 100, 107, 108, 109, 104} <= tags
 
 
-@pytest.mark.parametrize("story", SCENARIOS)
-def test_atoms_of_otp_26(story):
-    """All atoms of OTP 26 have the tags 118 and 119; otherwise the session is the same."""
-    newer, older = frames(story, otp=26), frames(story, otp=25)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_otp_26_writes_utf8_atoms(scenario):
+    """All atoms have the tags 118 and 119; the rest of the session is the same."""
+    newer, older = frames(scenario, otp=26), frames(scenario, otp=25)
     store, tags = follow_strictly(newer, atoms=(119,))
     assert 100 not in tags
     assert tags & {118, 119} == {119}
@@ -431,8 +434,8 @@ def test_atoms_of_otp_26(story):
     assert len(newer) == len(older)
 
 
-def test_the_wire_is_the_production_servers():
-    """Kinds and event names are charlists, field names atoms, an empty list {bert,nil}."""
+def test_frames_have_the_forms_of_production_servers():
+    """Kinds and event names are charlists, field names are atoms, an empty list is {bert,nil}."""
     writer = Writer()
     spec, empty = writer.field_spec("user"), writer.initial_info("channel", [])
     assert spec.startswith(b"\x83h\x03d\x00\nfield_speck\x00\x04userl\x00\x00\x00\x10d\x00\x02id")
@@ -447,51 +450,48 @@ def test_the_wire_is_the_production_servers():
         assert frame.endswith(b"k\x00" + bytes([len(event_name)]) + event_name)
 
 
-def test_the_parser_reads_system_msg_and_msg():
-    """Words from the PBX and to the user arrive as they were, in each form."""
+def test_parser_reads_system_msg_and_msg():
     for otp in (25, 26):
         for compressed in (False, True):
             writer = Writer(otp=otp, compressed=compressed)
-            picture = Picture()._parser
+            parser = MessageParser()
             for text in ("logout", "connection_limit_reached", "x" * 200):
-                assert picture.parse(writer.system_msg(text)) == SystemMsg(text)
-            assert picture.parse(writer.msg("お知らせ" * 99)) == Msg("お知らせ" * 99)
-            assert picture.parse(writer.msg("")) == Msg("")
+                assert parser.parse(writer.system_msg(text)) == SystemMsg(text)
+            assert parser.parse(writer.msg("お知らせ" * 99)) == Msg("お知らせ" * 99)
+            assert parser.parse(writer.msg("")) == Msg("")
 
 
 @pytest.mark.parametrize("text", ["", "x" * 255, "日本"])
 @pytest.mark.parametrize("otp", [25, 26])
-def test_any_system_msg_can_be_written(text, otp):
-    """Whatever text a test lets the PBX say, the parser reads it."""
-    assert Picture()._parser.parse(Writer(otp=otp).system_msg(text)) == SystemMsg(text)
+def test_system_msg_with_any_text(text, otp):
+    assert MessageParser().parse(Writer(otp=otp).system_msg(text)) == SystemMsg(text)
 
 
 @pytest.mark.parametrize("otp", [25, 26])
-def test_a_system_msg_too_long_for_an_atom(otp):
-    """A text that no atom can hold is a ValueError, or sent as something the parser reads."""
+def test_system_msg_too_long_for_an_atom(otp):
+    """It raises ValueError, or the parser can read the frame."""
     text = "x" * 300
     try:
         frame = Writer(otp=otp).system_msg(text)
     except ValueError:
         return
-    assert Picture()._parser.parse(frame) == SystemMsg(text)
+    assert MessageParser().parse(frame) == SystemMsg(text)
 
 
 @pytest.mark.parametrize("otp", [24, 27, "25", None])
-def test_there_are_two_releases(otp):
-    """OTP is 25 or 26: the two whose atoms differ."""
+def test_unknown_otp_release_is_refused(otp):
     with pytest.raises(ValueError, match="otp must be 25"):
         Writer(otp=otp)
 
 
-def test_compressed_if_that_is_shorter():
-    """A frame is compressed where that saves bytes; it declares the size of its own term."""
-    office, line, _ = talking()
+def test_frames_are_compressed_if_that_saves_bytes():
+    """A compressed frame declares the size of its own term."""
+    office, lead, _ = office_with_call()
     plain, packed = Writer(), Writer(compressed=True)
     pairs = [
         (
-            plain.initial_info("user", written(plain, office.pbx)["user"]),
-            packed.initial_info("user", written(packed, office.pbx)["user"]),
+            plain.initial_info("user", element_records(plain, office.pbx)["user"]),
+            packed.initial_info("user", element_records(packed, office.pbx)["user"]),
         ),
         (plain.field_spec("channel"), packed.field_spec("channel")),
     ]
@@ -502,86 +502,83 @@ def test_compressed_if_that_is_shorter():
         assert zlib.decompress(after[6:]) == before[1:]
     assert packed.msg("x") == plain.msg("x")
     assert packed.system_msg("logout")[:2] == b"\x83h"
-    assert line.uuid in office.client.kinds["channel"]
+    assert lead.uuid in office.client.kinds["channel"]
 
 
-def test_fields_may_be_sent_in_another_order():
-    """A writer whose fields are others sends records of these; the parser follows."""
-    office, line, _ = talking()
-    writer, first = Writer(), Writer()
+def test_writer_with_other_fields():
+    """Its records have these fields, in their order."""
+    office, lead, _ = office_with_call()
+    writer, default = Writer(), Writer()
     writer.fields["channel"] = ("state", "uuid", "target")
-    assert first.fields["channel"] == FIELDS["channel"]
-    picture = Picture(initial_frames(writer, written(writer, office.pbx)))
-    assert picture.specs["channel"] == ("state", "uuid", "target")
-    told = picture.kinds["channel"][line.uuid]
-    whole = office.pbx.snapshot()["channel"][line.uuid]
-    assert {name for name, value in told.items() if value is not None} == {
+    assert default.fields["channel"] == FIELDS["channel"]
+    mirror = FeedMirror(initial_frames(writer, element_records(writer, office.pbx)))
+    assert mirror.specs["channel"] == ("state", "uuid", "target")
+    parsed = mirror.kinds["channel"][lead.uuid]
+    complete = office.pbx.snapshot()["channel"][lead.uuid]
+    assert {name for name, value in parsed.items() if value is not None} == {
         *writer.fields["channel"]
     }
-    assert told["state"] == whole["state"]
-    assert told["target"] == whole["target"]
+    assert parsed["state"] == complete["state"]
+    assert parsed["target"] == complete["target"]
 
 
-def test_every_state_comes_back():
-    """The parser reads each state's parts as they were put in."""
-    pbx, told = in_states()
-    picture = Picture([Writer().field_spec("channel"), Writer().initial_info("channel", [])])
-    for frame, (name, data, _) in zip(told, STATES, strict=True):
-        picture.read(frame)
-        (values,) = picture.kinds["channel"].values()
+def test_parser_reads_every_state():
+    pbx, sent = pbx_and_frames_of_all_states()
+    mirror = FeedMirror([Writer().field_spec("channel"), Writer().initial_info("channel", [])])
+    for frame, (name, data, _) in zip(sent, STATES, strict=True):
+        mirror.apply(frame)
+        (values,) = mirror.kinds["channel"].values()
         assert values["state"] == {"ts": pbx.now, "name": name, "data": data}
 
 
 @pytest.mark.parametrize("number", range(len(CALLERS)))
-def test_every_caller_comes_back(number):
-    """Whoever calls, with stars, ampersands and namesakes, is read as the CRM knows them."""
+def test_parser_reads_every_caller(number):
+    """Names with stars, ampersands and several matches are read as the CRM has them."""
     office = Office(compressed=number % 2 == 1)
-    line, leg = office.talk(0, CALLERS[number])
-    office.pbx.park(line)
-    office.client.check()
-    told = office.client.kinds["channel_waiting"][line.uuid]
-    assert told["whoscall"] == CALLERS[number].whoscall
+    lead, leg = office.talk(0, CALLERS[number])
+    office.pbx.park(lead)
+    office.client.assert_in_sync()
+    parsed = office.client.kinds["channel_waiting"][lead.uuid]
+    assert parsed["whoscall"] == CALLERS[number].whoscall
     count = (
         bool(CALLERS[number].id)
         + len(CALLERS[number].other_matches)
         + CALLERS[number].unlisted_matches
     )
-    assert (told["end_user"] or {"count": 0})["count"] == count
+    assert (parsed["end_user"] or {"count": 0})["count"] == count
     assert leg.uuid not in office.client.kinds["channel"]
 
 
 @pytest.mark.parametrize(
     "text", ["", "*", "%", "%41", "a+b", "|", "_MANY_:3|x", "山*田;", "\0", "é", "\U0001f600"]
 )
-def test_any_text_comes_back(text):
-    """Texts are what they were, whatever they hold, in fields, in people and in origination."""
+def test_parser_reads_any_text(text):
+    """The text survives in fields, people and origination."""
     office = Office()
     person = Person("03" + text, "7", text, text, text, text, whoscall=text or None)
     many = Person("1", "8", text, other_matches=(person,), unlisted_matches=1)
-    for who in (person, many):
-        line, _ = office.talk(0, who)
-        office.pbx.hang_up(line)
+    for caller in (person, many):
+        lead, _ = office.talk(0, caller)
+        office.pbx.hang_up(lead)
     office.pbx.edit(office.users[0], label=text, mwi=text, avatar=text, followme=text)
     office.pbx.originate(office.users[1], "x" + text)
-    office.client.check()
+    office.client.assert_in_sync()
 
 
 @pytest.mark.parametrize(
     "value", [0, 255, 256, -1, 2**27, 2**31, -(2**31), 2**53, -(2**63), 1.5, True, False]
 )
-def test_any_number_comes_back(value):
-    """Numbers are what they were, whatever their size."""
+def test_parser_reads_any_number(value):
     office = Office()
     office.pbx.edit(office.users[0], presence=value, flags=value)
-    office.client.check()
+    office.client.assert_in_sync()
     assert office.client.kinds["user"][office.users[0].id]["presence"] == value
 
 
-def test_a_company_of_five_hundred():
-    """A large company's opening is read whole."""
+def test_parser_reads_a_company_of_500_users():
     pbx = Pbx()
     scenarios.populate(pbx, 500)
     writer = Writer()
-    picture = Picture(initial_frames(writer, written(writer, pbx)))
-    assert picture.kinds == pbx.snapshot()
-    assert len(picture.kinds["user"]) == 500
+    mirror = FeedMirror(initial_frames(writer, element_records(writer, pbx)))
+    assert mirror.kinds == pbx.snapshot()
+    assert len(mirror.kinds["user"]) == 500

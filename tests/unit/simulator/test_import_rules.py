@@ -62,7 +62,7 @@ def function():
     assert "basix_ws_cti.exceptions.BasixError" in imported_names(text)
 
 
-def test_modules_do_not_import_each_other_in_a_circle():
+def test_modules_have_no_import_cycle():
     graph = {name: imported_modules(source(name)) for name in MODULES}
     assert graph["server"] >= {"client_handler", "faults", "feed_server", "http_api"}
     # static_order() raises CycleError, which names the modules of a cycle.
@@ -71,9 +71,9 @@ def test_modules_do_not_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_simulator_shares_no_code_with_the_parser(name):
-    library = {one for one in imported_names(source(name)) if one.startswith("basix_ws_cti.")}
+    library = {n for n in imported_names(source(name)) if n.startswith("basix_ws_cti.")}
     allowed = (f"{NAME}.", "basix_ws_cti.exceptions.", "basix_ws_cti._internal.log_sanitising.")
-    assert not {one for one in library if not one.startswith(allowed)}
+    assert not {n for n in library if not n.startswith(allowed)}
 
 
 @pytest.mark.parametrize("name", sorted(PURE))

@@ -1,4 +1,4 @@
-"""What the feed says of the simulated PBX's elements: every field, in the library's shape."""
+"""Elements of the simulated PBX, as the feed sends them: every field, in the library's form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from basix_ws_cti.simulator.model import (
     other_info,
 )
 
-CLASSES = {
+ELEMENT_CLASSES = {
     "channel": elements.Channel,
     "channel_waiting": elements.WaitingChannel,
     "queued_channel": elements.QueuedChannel,
@@ -35,8 +35,8 @@ CLASSES = {
 }
 
 
-def channel(**details):
-    """A channel that is offered and nothing else."""
+def channel(**changes):
+    """Return a channel with the required values alone."""
     values = {
         "uuid": "u",
         "direction": "inbound",
@@ -49,18 +49,21 @@ def channel(**details):
         "address": "03",
         "call_id": "c",
     }
-    return Channel(**{**values, **details})
+    return Channel(**{**values, **changes})
 
 
 @pytest.mark.parametrize("kind", FIELDS)
-def test_fields_are_the_librarys(kind):
-    """The simulator sends every field of a kind that the library knows, once, and no other."""
-    known = {field.name for field in attrs.fields(CLASSES[kind])} - {"extra", "element_name"}
+def test_fields_are_those_of_the_library(kind):
+    """Each kind has every field of the library's class once, and no other."""
+    known = {field.name for field in attrs.fields(ELEMENT_CLASSES[kind])} - {
+        "extra",
+        "element_name",
+    }
     assert sorted(FIELDS[kind]) == sorted(known)
 
 
-def test_every_kind_is_announced_by_some_server():
-    """Newer and older servers together have all kinds, the older ones the deprecated two."""
+def test_kinds_of_newer_and_older_servers():
+    """Together they have all kinds; only older servers have the two deprecated ones."""
     newer, older = feed_kinds(older=False), feed_kinds(older=True)
     assert {*newer, *older} == set(FIELDS)
     assert set(older) - set(newer) == {"queued_channel", "parked_channel"}
@@ -68,8 +71,7 @@ def test_every_kind_is_announced_by_some_server():
     assert newer[0] == older[0] == "channel"
 
 
-def test_a_picture_of_an_element_has_its_values():
-    """Elements other than channels are told field by field, in the order of the wire."""
+def test_element_dict_has_the_fields_in_wire_order():
     assert element_to_dict("domain", Domain(1, "demo", "デモ", 4)) == {
         "id": 1,
         "name": "demo",
@@ -84,18 +86,18 @@ def test_a_picture_of_an_element_has_its_values():
         ("terminal", Terminal(1, "term", 3)),
     ]
     for kind, element in pairs:
-        told = element_to_dict(kind, element)
-        assert tuple(told) == FIELDS[kind]
-        assert told == {name: getattr(element, name) for name in FIELDS[kind]}
+        values = element_to_dict(kind, element)
+        assert tuple(values) == FIELDS[kind]
+        assert values == {name: getattr(element, name) for name in FIELDS[kind]}
 
 
-def test_a_picture_of_a_channel_holds_what_is_there():
-    """A bare channel has no user, no texts made of nothing, and a state without empty parts."""
-    told = element_to_dict("channel", channel(tags=(), origination=()))
-    assert tuple(told) == FIELDS["channel"]
-    assert told["state"] == {"ts": 2, "name": "ivr", "data": {"ivr_id": "main"}}
-    there = {name for name, value in told.items() if value is not None}
-    assert there == {
+def test_channel_dict_has_none_for_absent_values():
+    """A minimal channel has no user, no empty texts, and no state parts that are None."""
+    values = element_to_dict("channel", channel(tags=(), origination=()))
+    assert tuple(values) == FIELDS["channel"]
+    assert values["state"] == {"ts": 2, "name": "ivr", "data": {"ivr_id": "main"}}
+    present = {name for name, value in values.items() if value is not None}
+    assert present == {
         "uuid",
         "direction",
         "peer_location",
@@ -108,41 +110,41 @@ def test_a_picture_of_a_channel_holds_what_is_there():
     }
 
 
-def test_a_picture_of_a_users_channel():
-    """A user's leg has their id; tags and origination are lists."""
+def test_channel_dict_of_a_users_leg():
+    """It has the user's id; tags and origination are lists."""
     user = Office().users[2]
-    told = element_to_dict("channel", channel(user=user, tags=("a", "b"), origination=("x", "y")))
-    assert told["user_id"] == user.id
-    assert told["tags"] == ["a", "b"]
-    assert told["origination"] == ["x", "y"]
-    assert told["end_user"] is None
+    values = element_to_dict("channel", channel(user=user, tags=("a", "b"), origination=("x", "y")))
+    assert values["user_id"] == user.id
+    assert values["tags"] == ["a", "b"]
+    assert values["origination"] == ["x", "y"]
+    assert values["end_user"] is None
 
 
-def test_a_picture_of_who_waits():
-    """channel_waiting adds whoscall; the older kinds have four fields, one of them peer_number."""
-    waits = channel(person=Person("05", whoscall="%7B%7D"))
-    assert element_to_dict("channel_waiting", waits)["whoscall"] == "%7B%7D"
+def test_channel_dict_of_a_waiting_channel():
+    """channel_waiting adds whoscall; the older kinds have four fields, with peer_number."""
+    waiting = channel(person=Person("05", whoscall="%7B%7D"))
+    assert element_to_dict("channel_waiting", waiting)["whoscall"] == "%7B%7D"
     assert element_to_dict("channel_waiting", channel(user=Office().users[0]))["whoscall"] is None
     for kind in ("queued_channel", "parked_channel"):
-        told = element_to_dict(kind, waits)
-        assert tuple(told) == ("uuid", "state", "peer_number", "end_user")
-        assert told["peer_number"] == "03"
+        values = element_to_dict(kind, waiting)
+        assert tuple(values) == ("uuid", "state", "peer_number", "end_user")
+        assert values["peer_number"] == "03"
 
 
-def test_a_picture_stays_as_it_was():
-    """A picture is a copy: what the channel does later does not change it."""
+def test_channel_dict_is_a_copy():
+    """Later changes of the channel do not change it."""
     leg = channel(tags=("a",))
-    told = element_to_dict("channel", leg)
+    values = element_to_dict("channel", leg)
     leg.state = State(3, "bridged")
     leg.tags = ("b",)
     leg.called_number = "9"
-    assert told["state"]["name"] == "ivr"
-    assert told["tags"] == ["a"]
-    assert told["called_number"] == "050"
+    assert values["state"]["name"] == "ivr"
+    assert values["tags"] == ["a"]
+    assert values["called_number"] == "050"
 
 
-def test_end_user_counts_those_who_are_not_listed():
-    """Nobody for an unknown number; else all namesakes are listed, and the others counted."""
+def test_end_user_counts_unlisted_matches():
+    """An unknown number has none; otherwise the matches are listed and the rest is counted."""
     assert end_user(None) is None
     assert end_user(Person("03")) is None
     one = end_user(scenarios.CALLERS[0])
@@ -163,8 +165,8 @@ def test_end_user_counts_those_who_are_not_listed():
     assert [item["id"] for item in many["items"]] == ["7", "8"]
 
 
-def test_other_info_tells_inside_from_outside():
-    """A summary names a user by id, and somebody outside by what the CRM and directory know."""
+def test_other_info_identifies_users_and_outside_parties():
+    """A user has an id; an outside party has the data of the CRM and the phone directory."""
     parts = {
         "direction": "inbound",
         "peer_location": "external",
@@ -181,16 +183,16 @@ def test_other_info_tells_inside_from_outside():
         **parts,
     }
     user = Office().users[0]
-    inside = other_info(user, **parts)
-    assert (inside["type"], inside["user_id"]) == ("user", user.id)
-    assert inside["end_user"] is inside["whoscall"] is None
-    nobody = other_info(None, **parts)
-    assert nobody["type"] == "end_user"
-    assert nobody["user_id"] is nobody["end_user"] is nobody["whoscall"] is None
+    of_user = other_info(user, **parts)
+    assert (of_user["type"], of_user["user_id"]) == ("user", user.id)
+    assert of_user["end_user"] is of_user["whoscall"] is None
+    unknown = other_info(None, **parts)
+    assert unknown["type"] == "end_user"
+    assert unknown["user_id"] is unknown["end_user"] is unknown["whoscall"] is None
 
 
-def test_summary_is_the_channels_own():
-    """What the other end says of a channel is the channel's own direction, place and time."""
+def test_summary_describes_its_own_channel():
+    """The other leg shows this channel's direction, location and time."""
     user = Office().users[0]
     leg = channel(user=user, group_id=4, address="term1", peer_location="internal")
     assert leg.summary == other_info(
@@ -204,7 +206,6 @@ def test_summary_is_the_channels_own():
     assert channel(person=Person("03", "7")).summary["end_user"]["items"][0]["id"] == "7"
 
 
-def test_channels_are_themselves():
-    """Two channels with the same values are still two."""
+def test_channels_compare_by_identity():
     assert channel() != channel()
     assert Person("03") == Person("03")

@@ -1,4 +1,4 @@
-"""What clients may ask of the simulated PBX, and that nonsense harms nothing."""
+"""Commands of clients to the simulated PBX, and protection against invalid ones."""
 
 from __future__ import annotations
 
@@ -15,215 +15,210 @@ from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
 
-class Desk(Office):
-    """A company to which commands are given."""
+class CommandOffice(Office):
+    """Office to which commands are sent; with ``simulate_users``, users answer and hang up."""
 
     def __init__(self, *, simulate_users=False, **options):
         super().__init__(**options)
         self.timeline = Timeline(self.pbx)
         self.simulate_users = simulate_users
 
-    def give(self, **command):
-        """Give a command, as a client's text frame."""
-        self.give_text(json.dumps(command))
+    def send(self, **command):
+        """Send a command, as the text frame of a client."""
+        self.send_text(json.dumps(command))
 
-    def give_text(self, text):
+    def send_text(self, text):
         self.timeline.start_now(parse_command(self.pbx, text, simulate_users=self.simulate_users))
 
-    def refuses(self, text, match=None):
-        """A command is not possible, and changes nothing."""
-        before, told, pause = self.pbx.snapshot(), self.told(), self.timeline.time_to_next
+    def assert_refused(self, text, match=None):
+        """Assert that a command is not possible and changes nothing."""
+        before, count, pause = self.pbx.snapshot(), self.event_count(), self.timeline.time_to_next
         with pytest.raises(NotPossibleError, match=match):
-            self.give_text(text)
+            self.send_text(text)
         assert self.pbx.snapshot() == before
-        assert (self.told(), self.timeline.time_to_next) == (told, pause)
+        assert (self.event_count(), self.timeline.time_to_next) == (count, pause)
 
     def state(self, channel):
         return self.client.kinds["channel"][channel.uuid]["state"]
 
 
 @pytest.fixture
-def desk():
-    desk = Desk()
-    yield desk
-    desk.client.check()
+def office():
+    office = CommandOffice()
+    yield office
+    office.client.assert_in_sync()
 
 
 @pytest.fixture
-def lively():
-    desk = Desk(simulate_users=True)
-    yield desk
-    desk.client.check()
+def staffed_office():
+    office = CommandOffice(simulate_users=True)
+    yield office
+    office.client.assert_in_sync()
 
 
 # hangup
 
 
-def test_hangup_ends_a_call(desk):
-    """A command hangs up from the PBX's side: neither peer said goodbye."""
-    line, leg = desk.talk()
-    other, _ = desk.talk(1)
-    desk.give(cmd="hangup", uuid=leg.uuid)
-    assert desk.client.endings() == {
-        line.uuid: "send_bye,NORMAL_CLEARING",
+def test_hangup_ends_both_legs(office):
+    """The PBX hangs up: neither peer has sent BYE."""
+    lead, leg = office.talk()
+    other, _ = office.talk(1)
+    office.send(cmd="hangup", uuid=leg.uuid)
+    assert office.client.endings() == {
+        lead.uuid: "send_bye,NORMAL_CLEARING",
         leg.uuid: "send_bye,NORMAL_CLEARING",
     }
-    assert other.uuid in desk.pbx.channels
-    assert desk.timeline.time_to_next is None
+    assert other.uuid in office.pbx.channels
+    assert office.timeline.time_to_next is None
 
 
-def test_hangup_of_a_telephone_that_rings(desk):
-    """A telephone that rings is cancelled, and the caller, who waits for nobody else, refused."""
-    line, leg = desk.ring()
-    desk.give(cmd="hangup", uuid=leg.uuid)
-    assert desk.client.endings() == {
+def test_hangup_of_a_ringing_leg(office):
+    """The leg is cancelled, and the caller, for whom no other phone rings, is refused."""
+    lead, leg = office.ring()
+    office.send(cmd="hangup", uuid=leg.uuid)
+    assert office.client.endings() == {
         leg.uuid: "send_cancel,ORIGINATOR_CANCEL",
-        line.uuid: "send_refuse,NO_ANSWER",
+        lead.uuid: "send_refuse,NO_ANSWER",
     }
 
 
 # park
 
 
-@pytest.mark.parametrize("own", [False, True])
-def test_park_parks_the_caller(desk, own):
-    """Whichever leg is named, it is the caller who is parked and the user who is off the line."""
-    line, leg = desk.talk(2)
-    desk.give(cmd="park", uuid=(leg if own else line).uuid)
-    assert desk.state(line)["name"] == "park"
-    assert desk.state(line)["data"]["parker_id"] == desk.users[2].id
-    assert desk.client.endings() == {leg.uuid: "recv_bye,NORMAL_CLEARING"}
-    assert list(desk.client.kinds["channel_waiting"]) == [line.uuid]
-    assert desk.timeline.time_to_next is None
+@pytest.mark.parametrize("by_user_leg", [False, True])
+def test_park_parks_the_caller(office, by_user_leg):
+    """The command may name either leg; the user's leg ends."""
+    lead, leg = office.talk(2)
+    office.send(cmd="park", uuid=(leg if by_user_leg else lead).uuid)
+    assert office.state(lead)["name"] == "park"
+    assert office.state(lead)["data"]["parker_id"] == office.users[2].id
+    assert office.client.endings() == {leg.uuid: "recv_bye,NORMAL_CLEARING"}
+    assert list(office.client.kinds["channel_waiting"]) == [lead.uuid]
+    assert office.timeline.time_to_next is None
 
 
-def test_park_between_colleagues(desk):
-    """Of two users the leg that is named is parked, by the other."""
-    asking = desk.pbx.receive(desk.users[0], "1002")
-    asked = desk.pbx.call_user(asking, desk.users[1])
-    desk.pbx.connect(asked)
-    desk.give(cmd="park", uuid=asking.uuid)
-    assert desk.state(asking)["data"]["parker_id"] == desk.users[1].id
-    assert list(desk.pbx.channels) == [asking.uuid]
+def test_park_of_an_internal_call(office):
+    """The named leg is parked by the other user."""
+    first = office.pbx.receive(office.users[0], "1002")
+    second = office.pbx.call_user(first, office.users[1])
+    office.pbx.connect(second)
+    office.send(cmd="park", uuid=first.uuid)
+    assert office.state(first)["data"]["parker_id"] == office.users[1].id
+    assert list(office.pbx.channels) == [first.uuid]
 
 
-def test_park_comes_back(desk):
-    """After its timeout a parked call rings at who parked it."""
-    line, _ = desk.talk(2)
-    desk.give(cmd="park", uuid=line.uuid, timeout=30)
-    desk.timeline.advance(29.9)
-    assert desk.state(line)["name"] == "park"
-    desk.timeline.advance(0.1)
-    assert desk.state(line)["name"] == "calling"
-    (ringing,) = desk.pbx.ringing_for(line)
-    assert ringing.user is desk.users[2]
-    assert desk.client.kinds["channel_waiting"] == {}
-    assert desk.timeline.time_to_next is None
+def test_parked_call_rings_back_after_its_timeout(office):
+    lead, _ = office.talk(2)
+    office.send(cmd="park", uuid=lead.uuid, timeout=30)
+    office.timeline.advance(29.9)
+    assert office.state(lead)["name"] == "park"
+    office.timeline.advance(0.1)
+    assert office.state(lead)["name"] == "calling"
+    (ringing,) = office.pbx.ringing_for(lead)
+    assert ringing.user is office.users[2]
+    assert office.client.kinds["channel_waiting"] == {}
+    assert office.timeline.time_to_next is None
 
 
-def test_park_comes_back_to_people(lively):
-    """In a lively PBX who parked a call answers when it comes back, and it ends some day."""
-    line, _ = lively.talk(2)
-    lively.give(cmd="park", uuid=line.uuid, timeout=30)
-    lively.timeline.advance(36)
-    assert lively.state(line)["name"] == "bridged"
-    assert lively.pbx.partner(line).user is lively.users[2]
-    lively.timeline.advance(60)
-    assert lively.pbx.channels == {}
+def test_simulated_user_answers_the_ring_back(staffed_office):
+    lead, _ = staffed_office.talk(2)
+    staffed_office.send(cmd="park", uuid=lead.uuid, timeout=30)
+    staffed_office.timeline.advance(36)
+    assert staffed_office.state(lead)["name"] == "bridged"
+    assert staffed_office.pbx.partner(lead).user is staffed_office.users[2]
+    staffed_office.timeline.advance(60)
+    assert staffed_office.pbx.channels == {}
 
 
-def test_park_that_is_fetched_does_not_come_back(desk):
-    """A call that was fetched, or ended, or parked anew, before the timeout is left alone."""
-    calls = [desk.talk(number)[0] for number in range(3)]
-    for line in calls:
-        desk.give(cmd="park", uuid=line.uuid, timeout=30)
-    desk.timeline.advance(10)
-    fetched, ended, again = calls
-    leg = desk.pbx.receive(desk.users[4], "901")
-    desk.pbx.set_state(leg, "system_operation", operation="unpark")
-    desk.pbx.retrieve(leg, fetched)
-    desk.pbx.hang_up(ended)
-    other = desk.pbx.receive(desk.users[3], "907")
-    desk.pbx.set_state(other, "system_operation", operation="unpark")
-    desk.pbx.retrieve(other, again)
-    desk.pbx.park(again)
-    told = desk.told()
-    desk.timeline.advance(30)
-    assert desk.told() == told
-    assert desk.timeline.time_to_next is None
+def test_ring_back_ignores_calls_that_left_the_slot(office):
+    """A call that was retrieved, ended or parked again before the timeout does not ring back."""
+    calls = [office.talk(number)[0] for number in range(3)]
+    for lead in calls:
+        office.send(cmd="park", uuid=lead.uuid, timeout=30)
+    office.timeline.advance(10)
+    retrieved, ended, parked_again = calls
+    leg = office.pbx.receive(office.users[4], "901")
+    office.pbx.set_state(leg, "system_operation", operation="unpark")
+    office.pbx.retrieve(leg, retrieved)
+    office.pbx.hang_up(ended)
+    other = office.pbx.receive(office.users[3], "907")
+    office.pbx.set_state(other, "system_operation", operation="unpark")
+    office.pbx.retrieve(other, parked_again)
+    office.pbx.park(parked_again)
+    count = office.event_count()
+    office.timeline.advance(30)
+    assert office.event_count() == count
+    assert office.timeline.time_to_next is None
 
 
-def test_park_by_who_is_gone(desk):
-    """A call whose parker is no more when it comes back is ended."""
-    line, _ = desk.talk(2)
-    desk.give(cmd="park", uuid=line.uuid, timeout=30)
-    desk.pbx.remove_user(desk.users[2])
-    desk.timeline.advance(30)
-    assert desk.pbx.channels == {}
-    assert desk.client.endings()[line.uuid] == "send_bye,NORMAL_CLEARING"
+def test_ring_back_ends_the_call_of_a_removed_user(office):
+    lead, _ = office.talk(2)
+    office.send(cmd="park", uuid=lead.uuid, timeout=30)
+    office.pbx.remove_user(office.users[2])
+    office.timeline.advance(30)
+    assert office.pbx.channels == {}
+    assert office.client.endings()[lead.uuid] == "send_bye,NORMAL_CLEARING"
 
 
 @pytest.mark.parametrize("timeout", ["null", "0", "-5", "NaN", "Infinity", "1e999", '"30"', "[]"])
-def test_park_for_ever(desk, timeout):
-    """A timeout that is none parks all the same, for as long as it takes."""
-    line, _ = desk.talk()
-    desk.give_text(f'{{"cmd": "park", "uuid": "{line.uuid}", "timeout": {timeout}}}')
-    assert desk.state(line)["name"] == "park"
-    assert desk.timeline.time_to_next is None
+def test_park_with_invalid_timeout_has_no_ring_back(office, timeout):
+    lead, _ = office.talk()
+    office.send_text(f'{{"cmd": "park", "uuid": "{lead.uuid}", "timeout": {timeout}}}')
+    assert office.state(lead)["name"] == "park"
+    assert office.timeline.time_to_next is None
 
 
-def test_park_of_who_talks_to_nobody(desk):
-    """Who is in a menu, or rings, has nobody who could park them."""
-    line, leg = desk.ring()
-    for channel in (line, leg, desk.call()):
-        desk.refuses(json.dumps({"cmd": "park", "uuid": channel.uuid}), "talks to no user")
+def test_park_needs_a_bridged_channel(office):
+    """A caller in the menu and a ringing leg cannot be parked."""
+    lead, leg = office.ring()
+    for channel in (lead, leg, office.call()):
+        office.assert_refused(json.dumps({"cmd": "park", "uuid": channel.uuid}), "talks to no user")
 
 
 # transfer
 
 
-def test_transfer_to_each_sort_of_destination(desk):
-    """A call is sent to a user by id or extension, to a group, or to a number outside."""
-    for wish, state in (
-        ({"user_id": desk.users[1].id}, {"target_type": "user", "user_id": desk.users[1].id}),
-        ({"destination": "1003"}, {"target_type": "user", "user_id": desk.users[2].id}),
-        ({"destination": "1900"}, {"target_type": "group", "group_id": desk.group.id}),
+def test_transfer_to_each_kind_of_destination(office):
+    """The destination is a user by id or extension, a group, or an outside number."""
+    for destination, state in (
+        ({"user_id": office.users[1].id}, {"target_type": "user", "user_id": office.users[1].id}),
+        ({"destination": "1003"}, {"target_type": "user", "user_id": office.users[2].id}),
+        ({"destination": "1900"}, {"target_type": "group", "group_id": office.group.id}),
         ({"destination": "0398765432"}, {"target_type": "pstn", "address": "0398765432"}),
-        ({"user_id": 1, "destination": "1004"}, {"user_id": desk.users[3].id}),
-        ({"user_id": "x", "destination": "1004"}, {"user_id": desk.users[3].id}),
-        ({"user_id": desk.users[1].id, "destination": "1"}, {"user_id": desk.users[1].id}),
+        ({"user_id": 1, "destination": "1004"}, {"user_id": office.users[3].id}),
+        ({"user_id": "x", "destination": "1004"}, {"user_id": office.users[3].id}),
+        ({"user_id": office.users[1].id, "destination": "1"}, {"user_id": office.users[1].id}),
     ):
-        line, leg = desk.talk(0, CALLERS[1])
-        desk.give(cmd="transfer", uuid=line.uuid, user_name="whoever", **wish)
-        assert state.items() <= desk.state(line)["data"].items()
-        assert leg.uuid not in desk.pbx.channels
-        assert desk.timeline.time_to_next is None
-        desk.pbx.hang_up(line)
+        lead, leg = office.talk(0, CALLERS[1])
+        office.send(cmd="transfer", uuid=lead.uuid, user_name="ignored", **destination)
+        assert state.items() <= office.state(lead)["data"].items()
+        assert leg.uuid not in office.pbx.channels
+        assert office.timeline.time_to_next is None
+        office.pbx.hang_up(lead)
 
 
-def test_transfer_among_people(lively):
-    """In a lively PBX somebody answers a call that was sent on, and it ends some day."""
-    line, _ = lively.talk(0)
-    lively.give(cmd="transfer", uuid=line.uuid, destination="1002")
-    lively.timeline.advance(6)
-    assert lively.pbx.partner(line).user is lively.users[1]
-    lively.timeline.advance(60)
-    assert lively.pbx.channels == {}
+def test_simulated_user_answers_a_transfer(staffed_office):
+    lead, _ = staffed_office.talk(0)
+    staffed_office.send(cmd="transfer", uuid=lead.uuid, destination="1002")
+    staffed_office.timeline.advance(6)
+    assert staffed_office.pbx.partner(lead).user is staffed_office.users[1]
+    staffed_office.timeline.advance(60)
+    assert staffed_office.pbx.channels == {}
 
 
-def test_transfer_to_where_nobody_is(lively):
-    """Who is sent to a group whose telephones are all gone waits, until the call peters out."""
-    for phone in lively.pbx.terminals.values():
-        lively.pbx.edit(phone, registered=0)
-    line, _ = lively.talk(0)
-    lively.give(cmd="transfer", uuid=line.uuid, destination="1900")
-    assert list(lively.client.kinds["channel_waiting"]) == [line.uuid]
-    lively.timeline.advance(100)
-    assert lively.timeline.time_to_next is None
+def test_transfer_to_a_group_without_phones(staffed_office):
+    """The caller waits in the queue until the call ends."""
+    for phone in staffed_office.pbx.terminals.values():
+        staffed_office.pbx.edit(phone, registered=0)
+    lead, _ = staffed_office.talk(0)
+    staffed_office.send(cmd="transfer", uuid=lead.uuid, destination="1900")
+    assert list(staffed_office.client.kinds["channel_waiting"]) == [lead.uuid]
+    staffed_office.timeline.advance(100)
+    assert staffed_office.timeline.time_to_next is None
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "destination",
     [
         {},
         {"destination": ""},
@@ -236,24 +231,24 @@ def test_transfer_to_where_nobody_is(lively):
         {"user_name": "user1"},
     ],
 )
-def test_transfer_to_nowhere(desk, wish):
-    """A transfer says where to."""
-    line, _ = desk.talk()
-    command = {"cmd": "transfer", "uuid": line.uuid, **wish}
-    desk.refuses(json.dumps(command), "neither a user_id nor a destination")
+def test_transfer_without_destination_is_refused(office, destination):
+    lead, _ = office.talk()
+    command = {"cmd": "transfer", "uuid": lead.uuid, **destination}
+    office.assert_refused(json.dumps(command), "neither a user_id nor a destination")
 
 
-def test_transfer_of_what_rings(desk):
-    """A telephone that rings can't be sent on."""
-    _, leg = desk.ring()
-    desk.refuses(json.dumps({"cmd": "transfer", "uuid": leg.uuid, "user_id": 10001002}), "rings")
+def test_transfer_of_a_ringing_leg_is_refused(office):
+    _, leg = office.ring()
+    office.assert_refused(
+        json.dumps({"cmd": "transfer", "uuid": leg.uuid, "user_id": 10001002}), "rings"
+    )
 
 
 # eavesdrop
 
 
 @pytest.mark.parametrize(
-    ("wish", "state"),
+    ("options", "state"),
     [
         ({"subcommand": "whisper"}, "whisper"),
         ({"subcommand": ""}, ""),
@@ -261,49 +256,47 @@ def test_transfer_of_what_rings(desk):
         ({"subcommand": 3}, "listen"),
     ],
 )
-def test_eavesdrop(desk, wish, state):
-    """A media plug listens to the target, in the way the subcommand says."""
-    line, _ = desk.talk()
-    plug = desk.pbx.originate(desk.users[1], "media_plug")
-    desk.give(cmd="eavesdrop", uuid=plug.uuid, target_uuid=line.uuid, **wish)
-    assert desk.state(plug)["name"] == "eavesdrop"
-    assert plug.state.data == {"uuid": line.uuid, "eavesdrop_state": state}
+def test_eavesdrop_with_each_subcommand(office, options, state):
+    """The subcommand becomes the eavesdrop state; the default is listen."""
+    lead, _ = office.talk()
+    plug = office.pbx.originate(office.users[1], "media_plug")
+    office.send(cmd="eavesdrop", uuid=plug.uuid, target_uuid=lead.uuid, **options)
+    assert office.state(plug)["name"] == "eavesdrop"
+    assert plug.state.data == {"uuid": lead.uuid, "eavesdrop_state": state}
 
 
-def test_eavesdrop_needs_a_plug(desk):
-    """A channel that talks, rings, or is the target itself, is no media plug."""
-    line, leg = desk.talk()
-    other, ringing = desk.ring(1)
-    for plug, target in ((leg, other), (ringing, line), (other, other)):
+def test_eavesdrop_needs_a_media_plug(office):
+    """A leg that talks or rings, and the target itself, cannot listen in."""
+    lead, leg = office.talk()
+    other, ringing = office.ring(1)
+    for plug, target in ((leg, other), (ringing, lead), (other, other)):
         command = {"cmd": "eavesdrop", "uuid": plug.uuid, "target_uuid": target.uuid}
-        desk.refuses(json.dumps(command), "cannot listen in")
+        office.assert_refused(json.dumps(command), "cannot listen in")
 
 
-# Nonsense
+# Invalid commands
 
 
 @pytest.mark.parametrize("name", ["hangup", "park", "transfer", "eavesdrop"])
-@pytest.mark.parametrize("uuid", [None, 1, [], {}, True, "", "nobody's", "\0"])
-def test_a_channel_that_is_none(desk, name, uuid):
-    """Each command needs a channel that is there."""
-    line, _ = desk.talk()
-    rest = {"target_uuid": line.uuid, "destination": "1002"}
-    desk.refuses(
+@pytest.mark.parametrize("uuid", [None, 1, [], {}, True, "", "unknown", "\0"])
+def test_unknown_channel_is_refused(office, name, uuid):
+    lead, _ = office.talk()
+    rest = {"target_uuid": lead.uuid, "destination": "1002"}
+    office.assert_refused(
         json.dumps({"cmd": name, "uuid": uuid, **rest}), "no active channel|no channel uuid"
     )
-    desk.refuses(json.dumps({"cmd": name, **rest}), "has no channel uuid in uuid")
+    office.assert_refused(json.dumps({"cmd": name, **rest}), "has no channel uuid in uuid")
     if name == "eavesdrop":
-        command = {"cmd": name, "uuid": line.uuid, "target_uuid": uuid}
-        desk.refuses(json.dumps(command), "no active channel|no channel uuid")
+        command = {"cmd": name, "uuid": lead.uuid, "target_uuid": uuid}
+        office.assert_refused(json.dumps(command), "no active channel|no channel uuid")
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "{", "hangup", "[" * 100_000, '{"a":' * 100_000, "1" * 5000, "\ud800", "{'cmd': 'park'}"],
 )
-def test_what_is_not_json(desk, text):
-    """A command must be valid JSON, and not too deep."""
-    desk.refuses(text, "must be valid JSON")
+def test_invalid_json_is_refused(office, text):
+    office.assert_refused(text, "must be valid JSON")
 
 
 @pytest.mark.parametrize(
@@ -323,15 +316,14 @@ def test_what_is_not_json(desk, text):
         '[{"cmd": "park"}]',
     ],
 )
-def test_what_is_no_command(desk, text):
-    """A command is an object, whose cmd is one of four."""
-    desk.refuses(text, "one of hangup, park, transfer, eavesdrop")
+def test_unknown_command_is_refused(office, text):
+    """A command is an object whose cmd is one of four names."""
+    office.assert_refused(text, "one of hangup, park, transfer, eavesdrop")
 
 
-def test_bytes_are_no_command(desk):
-    """Commands come in text frames; a binary one means nothing, whatever it says."""
-    line, _ = desk.talk()
-    desk.refuses(json.dumps({"cmd": "hangup", "uuid": line.uuid}).encode(), "text frame")
+def test_binary_frame_is_refused(office):
+    lead, _ = office.talk()
+    office.assert_refused(json.dumps({"cmd": "hangup", "uuid": lead.uuid}).encode(), "text frame")
 
 
 @pytest.mark.parametrize(
@@ -341,23 +333,23 @@ def test_bytes_are_no_command(desk):
         {"cmd": "eavesdrop", "subcommand": "\udfff"},
     ],
 )
-def test_lone_surrogates_in_a_command(desk, command):
-    r"""JSON can say "\ud800", which no feed can carry: it is refused, and breaks nothing."""
-    line, _ = desk.talk()
-    plug = desk.pbx.originate(desk.users[1], "media_plug")
-    uuid = (plug if command["cmd"] == "eavesdrop" else line).uuid
-    desk.refuses(json.dumps({**command, "uuid": uuid, "target_uuid": line.uuid}))
+def test_lone_surrogate_in_a_command_is_refused(office, command):
+    """JSON can escape a lone surrogate, which the feed cannot encode."""
+    lead, _ = office.talk()
+    plug = office.pbx.originate(office.users[1], "media_plug")
+    uuid = (plug if command["cmd"] == "eavesdrop" else lead).uuid
+    office.assert_refused(json.dumps({**command, "uuid": uuid, "target_uuid": lead.uuid}))
 
 
-def test_a_second_command_finds_what_the_first_has_left(desk):
-    """A caller who is made to listen to what rings for them: the next command breaks nothing."""
-    line, leg = desk.ring()
-    command = {"cmd": "eavesdrop", "uuid": line.uuid, "target_uuid": leg.uuid}
+def test_hangup_after_an_eavesdrop_on_the_own_ringing_leg(office):
+    """The second command raises no error."""
+    lead, leg = office.ring()
+    command = {"cmd": "eavesdrop", "uuid": lead.uuid, "target_uuid": leg.uuid}
     try:
-        desk.give(**command)
+        office.send(**command)
     except NotPossibleError:
         return
-    desk.give(cmd="hangup", uuid=leg.uuid)
+    office.send(cmd="hangup", uuid=leg.uuid)
 
 
 NUMBERS = range(8)
@@ -377,25 +369,26 @@ COMMAND = st.fixed_dictionaries(
 TEXT = st.one_of(st.text(), st.binary(), JSON.map(json.dumps), COMMAND.map(json.dumps))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(TEXT, st.booleans())
-def test_any_nonsense(text, lively):
-    """Whatever a client sends is done or refused, and what is refused changes nothing."""
-    desk = Desk(simulate_users=lively)
-    desk.talk(0)
-    desk.pbx.call_group(desk.call(CALLERS[5]), desk.group)
-    desk.pbx.originate(desk.users[1], "media_plug")
+def test_any_input_is_executed_or_refused(text, simulate_users):
+    """A refused input changes nothing."""
+    office = CommandOffice(simulate_users=simulate_users)
+    office.talk(0)
+    office.pbx.call_group(office.call(CALLERS[5]), office.group)
+    office.pbx.originate(office.users[1], "media_plug")
     if isinstance(text, str):
-        for number, uuid in zip(NUMBERS, list(desk.pbx.channels), strict=False):
+        for number, uuid in zip(NUMBERS, list(office.pbx.channels), strict=False):
             text = text.replace(f"#{number}", uuid)
-    before, told = desk.pbx.snapshot(), desk.told()
+    before, count = office.pbx.snapshot(), office.event_count()
     try:
-        desk.give_text(text)
+        office.send_text(text)
     except NotPossibleError:
-        assert desk.pbx.snapshot() == before
-        assert desk.told() == told
+        assert office.pbx.snapshot() == before
+        assert office.event_count() == count
     else:
-        assert desk.told() > told
-    desk.client.check()
-    desk.timeline.advance(200)
-    desk.client.check()
+        assert office.event_count() > count
+    office.client.assert_in_sync()
+    office.timeline.advance(200)
+    office.client.assert_in_sync()

@@ -1,4 +1,4 @@
-"""When things happen: order, beginnings, and what becomes of a call that is interfered with."""
+"""The timeline: order and start of scenarios, and the end of calls that are disturbed."""
 
 from __future__ import annotations
 
@@ -12,48 +12,46 @@ from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
 
-class Log:
-    """A timeline, and scenarios that write down when they go on."""
+class ScenarioLog:
+    """Timeline, and scenarios that record their names and the seconds at which they continue."""
 
     def __init__(self):
         self.pbx = Pbx()
         self.start = self.pbx.now
         self.timeline = Timeline(self.pbx)
-        self.lines = []
+        self.entries = []
 
-    def note(self, name):
-        self.lines.append((name, (self.pbx.now - self.start) / SECOND))
+    def record(self, name):
+        self.entries.append((name, (self.pbx.now - self.start) / SECOND))
 
     def scenario(self, name, *waits):
-        self.note(name)
+        self.record(name)
         for wait in waits:
             yield wait
-            self.note(name)
+            self.record(name)
 
 
-def test_things_happen_in_the_order_of_time():
-    """Scenarios run side by side, each when its time has come."""
-    log = Log()
+def test_scenarios_continue_in_the_order_of_time():
+    log = ScenarioLog()
     log.timeline.start(log.scenario("a", 5, 1))
     log.timeline.start(log.scenario("b", 2, 3.5), after=1)
     while log.timeline.time_to_next is not None:
         log.timeline.step()
-    assert log.lines == [("a", 0), ("b", 1), ("b", 3), ("a", 5), ("a", 6), ("b", 6.5)]
+    assert log.entries == [("a", 0), ("b", 1), ("b", 3), ("a", 5), ("a", 6), ("b", 6.5)]
 
 
-def test_first_come_first_served():
-    """Of those due at the same moment, the one that was scheduled first goes first."""
-    log = Log()
+def test_steps_at_the_same_time_run_in_scheduling_order():
+    log = ScenarioLog()
     for name in "cab":
         log.timeline.start(log.scenario(name, 0, 1), after=2)
     log.timeline.advance(10)
-    assert [name for name, _ in log.lines] == list("cab" * 3)
-    assert [time for _, time in log.lines] == [2] * 6 + [3] * 3
+    assert [name for name, _ in log.entries] == list("cab" * 3)
+    assert [time for _, time in log.entries] == [2] * 6 + [3] * 3
 
 
-def test_pause_is_the_time_until_the_next_thing():
-    """Pause is in seconds of the PBX, and None when nothing will happen."""
-    log = Log()
+def test_time_to_next_is_in_seconds():
+    """It is None when no step is due."""
+    log = ScenarioLog()
     assert log.timeline.time_to_next is None
     log.timeline.start(log.scenario("a", 2.5), after=4)
     assert log.timeline.time_to_next == 4
@@ -66,35 +64,35 @@ def test_pause_is_the_time_until_the_next_thing():
     assert log.pbx.now == log.start + 6.5 * SECOND
 
 
-def test_advance_stops_at_its_end():
-    """What falls into the time happens, the end included, and the clock stands at the end."""
-    log = Log()
+def test_advance_runs_all_steps_up_to_its_end():
+    """The end is included, and the clock stands at the end."""
+    log = ScenarioLog()
     log.timeline.start(log.scenario("a", 2, 3, 0.5))
     log.timeline.advance(5)
-    assert log.lines == [("a", 0), ("a", 2), ("a", 5)]
+    assert log.entries == [("a", 0), ("a", 2), ("a", 5)]
     assert log.pbx.now == log.start + 5 * SECOND
     log.timeline.advance(0.25)
-    assert len(log.lines) == 3
+    assert len(log.entries) == 3
     assert log.timeline.time_to_next == 0.25
     log.timeline.advance(100)
-    assert log.lines[3:] == [("a", 5.5)]
+    assert log.entries[3:] == [("a", 5.5)]
     assert log.pbx.now == log.start + round(105.25 * SECOND)
 
 
-def test_start_waits_and_begin_does_not():
-    """A started scenario begins when the clock moves; a begun one has begun already."""
-    log = Log()
+def test_start_now_runs_the_first_step_at_once():
+    """start() runs it when the clock moves."""
+    log = ScenarioLog()
     log.timeline.start(log.scenario("started", 1))
-    assert log.lines == []
-    log.timeline.start_now(log.scenario("begun", 1))
-    assert log.lines == [("begun", 0)]
+    assert log.entries == []
+    log.timeline.start_now(log.scenario("started now", 1))
+    assert log.entries == [("started now", 0)]
     log.timeline.advance(1)
-    assert log.lines == [("begun", 0), ("started", 0), ("begun", 1), ("started", 1)]
+    assert log.entries == [("started now", 0), ("started", 0), ("started now", 1), ("started", 1)]
 
 
-def test_begin_tells_what_is_not_possible():
-    """A scenario that can't begin raises, and is not tried again."""
-    log = Log()
+def test_start_now_raises_not_possible_error():
+    """The scenario is not scheduled again."""
+    log = ScenarioLog()
 
     def impossible():
         raise NotPossibleError("no")
@@ -105,21 +103,21 @@ def test_begin_tells_what_is_not_possible():
     assert log.timeline.time_to_next is None
 
 
-def test_a_scenario_may_begin_and_start_others():
-    """A scenario that begins another goes on after it, and the channels of each are its own."""
+def test_scenario_can_start_another():
+    """Each scenario has its own channels: a failure of one does not end those of the other."""
     office = Office()
     timeline = Timeline(office.pbx)
 
     def inner():
         office.talk(0)
         yield 1
-        raise NotPossibleError("somebody interfered")
+        raise NotPossibleError("disturbed")
 
     def outer():
         timeline.start_now(inner())
-        line, _ = office.talk(1)
+        lead, _ = office.talk(1)
         yield 100
-        office.pbx.hang_up(line)
+        office.pbx.hang_up(lead)
 
     timeline.start_now(outer())
     timeline.advance(60)
@@ -128,21 +126,21 @@ def test_a_scenario_may_begin_and_start_others():
     assert office.pbx.channels == {}
 
 
-@pytest.mark.parametrize("story", ["connect", "set_state"])
-def test_a_scenario_that_is_interfered_with_ends(story):
-    """A call whose channel somebody else hung up goes on no more, and its rest peters out."""
+@pytest.mark.parametrize("operation", ["connect", "set_state"])
+def test_disturbed_scenario_ends(operation):
+    """If another action hung up its channel, it does not continue, and its other channels end."""
     office = Office()
     pbx, timeline = office.pbx, Timeline(office.pbx)
     went_on = []
 
     def scenario():
-        line, leg = office.ring()
+        lead, leg = office.ring()
         other = office.call(CALLERS[1])
         yield 5
-        if story == "connect":
+        if operation == "connect":
             pbx.connect(leg)
         else:
-            pbx.set_state(line, "conference", room_id="1")
+            pbx.set_state(lead, "conference", room_id="1")
         went_on.append(other)
 
     timeline.start(scenario())
@@ -158,20 +156,20 @@ def test_a_scenario_that_is_interfered_with_ends(story):
     assert pbx.channels == {}
     assert timeline.time_to_next is None
     assert went_on == []
-    office.client.check()
+    office.client.assert_in_sync()
 
 
-def test_what_peters_out_takes_its_time():
-    """The channels that are left end one by one, each as calls end, and foreign ones stay."""
+def test_channels_of_a_disturbed_scenario_end_one_by_one():
+    """Channels of other scenarios stay."""
     office = Office()
     pbx, timeline = office.pbx, Timeline(office.pbx)
-    foreign, _ = office.talk(4)
+    other_lead, _ = office.talk(4)
 
     def scenario():
         for number in range(3):
             office.talk(number)
         yield 1
-        raise NotPossibleError("somebody interfered")
+        raise NotPossibleError("disturbed")
 
     timeline.start(scenario())
     timeline.advance(1)
@@ -181,43 +179,43 @@ def test_what_peters_out_takes_its_time():
         timeline.step()
         counts.append(len(pbx.channels))
     assert counts == [8, 6, 4, 2, 2]
-    assert foreign.uuid in pbx.channels
+    assert other_lead.uuid in pbx.channels
     assert set(office.client.endings().values()) == {
         "recv_bye,NORMAL_CLEARING",
         "send_bye,NORMAL_CLEARING",
     }
 
 
-def test_other_errors_come_out():
-    """A scenario that is broken is not swallowed, and leaves the timeline usable."""
-    log = Log()
+def test_other_errors_are_raised():
+    """The timeline stays usable."""
+    log = ScenarioLog()
 
     def broken():
         yield 1
-        raise LookupError("the world ended")
+        raise LookupError("a bug")
 
     log.timeline.start(broken())
     log.timeline.start(log.scenario("a"), after=2)
-    with pytest.raises(LookupError, match="the world ended"):
+    with pytest.raises(LookupError, match="a bug"):
         log.timeline.advance(5)
     log.timeline.advance(5)
-    assert [name for name, _ in log.lines] == ["a"]
+    assert [name for name, _ in log.entries] == ["a"]
 
 
-def test_a_restart_leaves_nothing_to_peter_out():
-    """Calls that were lost in a restart end without a word, in the timeline too."""
+def test_restart_leaves_no_channels_to_end():
+    """Calls lost in a restart end without events, and the timeline has no further step."""
     office = Office()
     pbx, timeline = office.pbx, Timeline(office.pbx)
 
     def scenario():
-        line, _ = office.talk()
+        lead, _ = office.talk()
         yield 5
-        pbx.hang_up(line)
+        pbx.hang_up(lead)
 
     timeline.start(scenario())
     timeline.step()
-    told = office.told()
+    count = office.event_count()
     pbx.drop_channels()
     timeline.advance(100)
     assert timeline.time_to_next is None
-    assert office.told() == told
+    assert office.event_count() == count
