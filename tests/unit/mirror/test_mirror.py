@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from functools import partial
 
 import attrs
 import pytest
@@ -239,21 +238,6 @@ def test_any_kind():
     assert repr(mirror) == "<Mirror 1 robot>"
     mirror.apply(event(User(id=1)))
     assert repr(mirror) == "<Mirror 1 robot, 1 user>"
-
-
-def test_positions_stay_apart():
-    """A change's position is given by name, is none unless given, and no repr shows it."""
-    user = User(id=1)
-    for make in (Added, Removed, partial(Changed, old=user)):
-        change = make("user", element=user)
-        assert (change.synthetic, change.position) == (False, None)
-        assert "position" not in repr(make("user", element=user, position=7))
-    with pytest.raises(TypeError):
-        Added("user", user, False, 7)
-    with pytest.raises(TypeError):
-        Removed("user", user, False, 7)
-    with pytest.raises(TypeError):
-        Changed("user", user, user, False, 7)
 
 
 def test_a_mapping_for_each_kind():
