@@ -25,7 +25,7 @@ from support.etf_encoder import (
 )
 from support.paths import DATA
 from support.simulated_day import frames as day
-from support.simulated_day import texts_of, traces, unfolded
+from support.simulated_day import searchable_parts, texts_of, unescaped_forms
 from support.sizes import NIGHTLY
 
 from basix_ws_cti import CallEnded, CallTracker, MessageParser, Mirror
@@ -63,6 +63,7 @@ def kept(written):
 # -- shapes ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(any_term() | st.lists(any_term(), max_size=4).map(tuple))
 def test_any_term_keeps_its_shape(term):
     """Whatever a frame holds, what is written is as valid, and of the same shape."""
@@ -70,6 +71,7 @@ def test_any_term_keeps_its_shape(term):
     kept(frame((Atom("info_event"), Charlist("channel"), term, Charlist("updated"))))
 
 
+@pytest.mark.slow
 @given(st.lists(any_term(), max_size=24).map(tuple), st.sampled_from(["channel", "user", "new"]))
 def test_any_record_keeps_its_shape(record, kind):
     """Whatever stands in a record's fields, they stay as many, and of the same shapes."""
@@ -105,6 +107,7 @@ def test_what_erlang_writes_keeps_its_shape():
     assert count > 1000
 
 
+@pytest.mark.slow
 def test_real_shaped_frames_keep_their_shape():
     """The frames of a busy PBX keep their shapes, and hardly change their size."""
     data = gzip.decompress((DATA / "bench.frames.gz").read_bytes())
@@ -191,7 +194,7 @@ PLACES = [
 
 def left(raw, after):
     """The secrets that are still there, in whatever form."""
-    texts = " ".join(one for text in texts_of(after) for one in unfolded(text)).lower()
+    texts = " ".join(one for text in texts_of(after) for one in unescaped_forms(text)).lower()
     numbers = re.sub(r"[\s().\-/+]", "", texts)
     found = [secret for secret in SECRETS if secret in texts or secret in numbers]
     found += [secret for secret in SECRETS if secret.encode() in raw.lower()]
@@ -396,20 +399,21 @@ class Renaming:
             assert one == other, name
 
 
+@pytest.mark.slow
 def test_a_day_in_the_call_centre(capsys):
     """Of a day, anonymised, nothing is left of anybody, in any form; and the calls are the same:
     as many, with the same legs, phases, times and ends, parties the same but for their names.
     """
     hours = 24 if NIGHTLY else 0.75
     heard = set()
-    written = [one for _, one in day(hours * 3600, heard=heard)]
+    written = [one for _, one in day(hours * 3600, personal_texts=heard)]
     replaced = list(anonymise(written, KEY))
     assert len(replaced) == len(written)
-    secrets = traces(heard)
+    secrets = searchable_parts(heard)
     assert {"佐藤", "健", "0312341234", "user1", "Silva", "1001", "株式会社山田商店"} <= secrets
     seen = set()
     for one in replaced:
-        seen |= {text for found in texts_of(decode(one)) for text in unfolded(found)}
+        seen |= {text for found in texts_of(decode(one)) for text in unescaped_forms(found)}
     text = "\n".join(seen)
     words = {*re.findall(r"\d+|[^\W\d]+|\w+", text), *re.findall(r"\w+", text)}
     # A word of ASCII is looked for as a word: "voice" is in "voicemail", which the PBX says.

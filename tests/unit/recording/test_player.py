@@ -192,9 +192,10 @@ def test_country_code_applies_to_the_mirror():
 
 
 def lose_and_reconnect(*losses):
+    """Return what follows after a complete snapshot: losses, a new connection, a message."""
     entries = [Connected(0), *frames(1, *SNAPSHOT), Frame(2, HELLO), *losses]
-    again = [USER_FIELDS, initial_info("user", (1, "Mia"))]
-    return [*replay_of(*entries, Connected(6), *frames(7, *again), Frame(9, HELLO))][6:]
+    new_snapshot = [USER_FIELDS, initial_info("user", (1, "Mia"))]
+    return [*replay_of(*entries, Connected(6), *frames(7, *new_snapshot), Frame(9, HELLO))][6:]
 
 
 def test_loss_with_last_heard_starts_the_gap_there():
@@ -286,13 +287,10 @@ def test_frame_after_a_loss_starts_a_connection():
 
 
 def test_field_specs_belong_to_their_connection():
-    (error,) = (
-        item
-        for _, item in replay_of(
-            Connected(0), *frames(0, *SNAPSHOT), Connected(1), Frame(1, SNAPSHOT[1])
-        )
-        if isinstance(item, ProtocolError)
+    items = replay_of(
+        Connected(0), *frames(0, *SNAPSHOT), Connected(1), *frames(1, SNAPSHOT[1], HELLO)
     )
+    (error,) = [item for _, item in items if isinstance(item, ProtocolError)]
     assert error.problem == "no field_spec received for this kind"
 
 
