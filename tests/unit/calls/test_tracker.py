@@ -164,7 +164,7 @@ def test_parking_and_retrieving_an_invisible_leg_are_two_calls():
 
 @pytest.mark.parametrize("max_remembered", [1000, 0])
 def test_phone_that_rings_again_has_a_new_call_id(max_remembered, monkeypatch):
-    """The second call gets an id of its own while the first one is max_remembered."""
+    """The second call gets an id of its own while the first one is remembered."""
     monkeypatch.setattr(tracker_module, "MAX_ENDED_UNSEEN", max_remembered)
     office = Office(user=0)
     caller_leg = office.pbx.receive(YAMADA, DID)
@@ -476,8 +476,8 @@ def test_phase_of_the_remaining_leg_begins_when_the_lead_leg_ends():
     caller_leg = channel("a", state=Bridged(ts=5), offer_timestamp=1, other_uuid="b")
     leg = channel("b", state=Bridged(ts=5), offer_timestamp=2, other_uuid="a")
     tracker.apply([Added("channel", caller_leg), Added("channel", leg)])
-    away = channel("b", state=Conference(ts=8, room_id=1), offer_timestamp=2)
-    tracker.apply([Changed("channel", away, leg)])
+    moved = channel("b", state=Conference(ts=8, room_id=1), offer_timestamp=2)
+    tracker.apply([Changed("channel", moved, leg)])
     tracker.apply([Removed("channel", attrs.evolve(caller_leg, hangup_timestamp=20))])
     phases = [(one.kind, one.started, one.ended) for one in tracker.calls["a"].phases]
     assert phases == [("talking", 1, 20), ("conference", 20, None)]
@@ -528,15 +528,15 @@ def test_leg_that_picked_up_earlier_has_its_own_call():
     """A leg in a conference is no pickup leg, even if it dialled a pickup number."""
     tracker = CallTracker()
     tracker.apply([Added("channel", channel("a", state=Ivr(ts=1), offer_timestamp=1))])
-    done = {"called_number": "pickup_uuid.a", "peer_location": "internal", "answer_timestamp": 3}
-    tracker.apply([Added("channel", channel("b", state=Conference(ts=5), **done))])
+    fields = {"called_number": "pickup_uuid.a", "peer_location": "internal", "answer_timestamp": 3}
+    tracker.apply([Added("channel", channel("b", state=Conference(ts=5), **fields))])
     assert set(tracker.calls) == {"a", "b"}
 
 
 # -- trackers that start late ---------------------------------------------------------
 
 
-def _same(call):
+def _known_values(call):
     """Return the values of a call that a tracker which started late must know."""
     return (
         call.direction,
@@ -547,7 +547,7 @@ def _same(call):
     )
 
 
-def moments(scenario, seed):
+def offices_during(scenario, seed):
     """Yield an office after each step of a scenario."""
     office = Office(seed, users=40 if scenario == "hunt" else 5)
     office.timeline.start(SCENARIOS[scenario](office.pbx))
@@ -560,12 +560,12 @@ def moments(scenario, seed):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_late_tracker_finds_the_same_calls(scenario, seed):
     """At each moment and in any order of the legs, a new tracker finds the calls of an old one."""
-    for office in moments(scenario, seed):
+    for office in offices_during(scenario, seed):
         legs = list(office.mirror.channels.values())
         late = CallTracker(legs).calls
         if "conference" not in {leg.state.name for leg in legs}:
-            assert {key: _same(call) for key, call in late.items()} == {
-                key: _same(call) for key, call in office.tracker.calls.items()
+            assert {key: _known_values(call) for key, call in late.items()} == {
+                key: _known_values(call) for key, call in office.tracker.calls.items()
             }
         for order in itertools.islice(itertools.permutations(legs), 24):
             found = CallTracker(order).calls
@@ -580,7 +580,7 @@ def test_late_tracker_finds_the_same_calls(scenario, seed):
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_order_of_added_legs_does_not_matter(scenario):
     """A pickup leg that arrives before its call is an exception: see the tests of retrieval."""
-    for office in moments(scenario, 1):
+    for office in offices_during(scenario, 1):
         legs = list(office.mirror.channels.values())
         if {"conference", "system_operation"} & {leg.state.name for leg in legs}:
             continue
@@ -588,8 +588,8 @@ def test_order_of_added_legs_does_not_matter(scenario):
             tracker = CallTracker()
             for leg in order:
                 tracker.apply([Added("channel", leg)])
-            assert {key: _same(call)[:3] for key, call in tracker.calls.items()} == {
-                key: _same(call)[:3] for key, call in office.tracker.calls.items()
+            assert {key: _known_values(call)[:3] for key, call in tracker.calls.items()} == {
+                key: _known_values(call)[:3] for key, call in office.tracker.calls.items()
             }
             assert {key: call.started for key, call in tracker.calls.items()} == {
                 key: call.started for key, call in office.tracker.calls.items()
@@ -729,9 +729,9 @@ def test_other_kinds_and_channels_without_uuid_are_no_calls():
 
 def test_apply_stepwise_yields_one_list_per_change():
     """Together, the lists hold the events of ``apply``."""
-    lines = [channel(name, state=Ivr(ts=number)) for number, name in enumerate("abc")]
-    changes = [Added("channel", caller_leg) for caller_leg in lines]
-    changes += [Gap(_moment(0), _moment(0), None), Removed("channel", lines[1])]
+    legs = [channel(name, state=Ivr(ts=number)) for number, name in enumerate("abc")]
+    changes = [Added("channel", leg) for leg in legs]
+    changes += [Gap(_moment(0), _moment(0), None), Removed("channel", legs[1])]
     steps = [*CallTracker().apply_stepwise(changes)]
     assert [len(events) for events in steps] == [1, 1, 1, 0, 1]
     assert [event for events in steps for event in events] == CallTracker().apply(changes)
@@ -749,20 +749,20 @@ def test_dialled_slot_must_hold_a_parked_call():
     """A user's call to an empty slot is a call of its own."""
     tracker = CallTracker()
     parked = channel("a", state=Park(ts=5, slot=901), offer_timestamp=1)
-    dials = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
+    fields = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
     tracker.apply([Added("channel", parked)])
-    tracker.apply([Added("channel", channel("b", called_number="902", **dials))])
-    tracker.apply([Added("channel", channel("c", called_number="901", **dials))])
-    tracker.apply([Added("channel", channel("d", called_number="pickup_uuid.x", **dials))])
+    tracker.apply([Added("channel", channel("b", called_number="902", **fields))])
+    tracker.apply([Added("channel", channel("c", called_number="901", **fields))])
+    tracker.apply([Added("channel", channel("d", called_number="pickup_uuid.x", **fields))])
     assert set(tracker.calls) == {"a", "b", "d"}
 
 
-def test_change_of_direction_alone_gives_an_event():
+def test_later_called_number_gives_an_event():
     tracker = CallTracker()
     caller_leg = channel("a", state=SystemOperation(ts=1), offer_timestamp=1, user_id=1)
     tracker.apply([Added("channel", caller_leg)])
-    outward = attrs.evolve(caller_leg, called_number="110")
-    (event,) = tracker.apply([Changed("channel", outward, caller_leg)])
+    with_number = attrs.evolve(caller_leg, called_number="110")
+    (event,) = tracker.apply([Changed("channel", with_number, caller_leg)])
     assert isinstance(event, CallUpdated)
     assert event.call.called_number == "110"
 
