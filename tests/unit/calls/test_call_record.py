@@ -97,7 +97,7 @@ def test_durations_add_up_to_the_total():
     assert sum(row[name] for name in parts) == row["total_us"]
 
 
-def test_columns_that_do_not_apply_are_none():
+def test_columns_that_do_not_apply_have_no_value():
     office = Office()
     caller_leg = office.pbx.receive(office.users[0], "*97")
     office.pbx.set_state(caller_leg, "system_operation", operation="nothing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from basix_ws_cti.calls.hangup_causes import _CAUSES, meaning, sip_status
+from basix_ws_cti.calls.hangup_causes import CAUSES, meaning, sip_status
 from basix_ws_cti.elements import Hangup
 
 # FreeSWITCH's hangup-cause table, where it names a SIP status.
@@ -70,8 +70,8 @@ def test_no_status_without_hangup_or_cause():
 
 def test_every_cause_has_a_meaning_and_a_valid_status():
     """Each cause has a one-line text without a full stop, and a valid status code."""
-    assert STATUSES.keys() <= _CAUSES.keys()
-    for cause, (text, status) in _CAUSES.items():
+    assert STATUSES.keys() <= CAUSES.keys()
+    for cause, (text, status) in CAUSES.items():
         assert meaning(cause) == text
         assert text
         assert text == text.strip().rstrip(".")

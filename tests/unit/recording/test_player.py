@@ -146,11 +146,13 @@ def test_steps_yield_each_time_before_its_notifications():
     ]
 
 
-def test_quiet_time_is_never_before_the_last_entry():
-    """Entries whose times go back do not make the replay go back before them."""
-    items = replay_of(Connected(5), *frames(1, *SNAPSHOT), Frame(9, HELLO), quiet_time=0)
-    times = [item for item in items.steps() if isinstance(item, float)]
-    assert times == [5.0, 1.0, 1.0, 1.0, 9.0]
+def test_rounding_does_not_move_the_quiet_time_before_the_last_entry():
+    """Times never go back, even if the quiet time ends with the last entry."""
+    for number in range(1, 50):
+        items = replay_of(*frames(number / 10, *SNAPSHOT), Frame(9, HELLO), quiet_time=0)
+        times = [item for item in items.steps() if isinstance(item, float)]
+        assert times == pytest.approx([*[number / 10] * 3, 9.0])
+        assert times == sorted(times)
 
 
 def test_replay_shows_the_state_of_each_moment():
@@ -231,6 +233,14 @@ def test_failed_attempt_is_reported_and_does_not_move_the_gap():
     assert second.last_heard is None
     (gap,) = [item for _, item in items if isinstance(item, Gap)]
     assert (gap.started, gap.reason) == (at(3), first.reason)
+
+
+def test_gap_ends_with_a_recording_that_ends_within_the_quiet_time():
+    items = replay_of(
+        *frames(1, *SNAPSHOT), Frame(2, HELLO), Lost(3, "ConnectionLost"), *frames(4, *SNAPSHOT)
+    )
+    (gap,) = [item for item in items if isinstance(item[1], Gap)]
+    assert gap == (at(4), Gap(at(3), at(4), gap[1].reason))
 
 
 def test_loss_while_syncing_discards_the_snapshot():
