@@ -1,4 +1,7 @@
-"""A simulated PBX, followed by a mirror and a tracker; and calls written down to be read."""
+"""Office with a simulated PBX and a call tracker, and transcripts of its call events.
+
+A transcript is a text with one line per event, for comparison with the text in a test.
+"""
 
 from __future__ import annotations
 
@@ -24,28 +27,35 @@ from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS
 from basix_ws_cti.simulator.timeline import Timeline
 
 
-class Reader:
-    """Makes the library's messages of what a PBX tells, over real frames."""
+class MessageReader:
+    """Converts notifications of a simulated PBX to messages, by writing and parsing frames."""
 
     def __init__(self):
         self._writer = Writer()
         self._parser = MessageParser()
         assert isinstance(self._parser.parse(self._writer.field_spec("channel")), FieldSpec)
 
-    def event(self, kind, picture, event_name):
-        record = self._writer.record(kind, picture)
+    def event(self, kind, values, event_name):
+        """Return the ``InfoEvent`` for a notification of the PBX."""
+        record = self._writer.record(kind, values)
         return self._parser.parse(self._writer.info_event(kind, record, event_name))
 
     def snapshot(self, pbx, user_id=None):
-        told = pbx.snapshot(user_id)["channel"]
-        records = [self._writer.record("channel", picture) for picture in told.values()]
+        """Return the ``InitialInfo`` of the channels that a user's connection shows.
+
+        ``None``: all channels.
+        """
+        channels = pbx.snapshot(user_id)["channel"].values()
+        records = [self._writer.record("channel", values) for values in channels]
         return self._parser.parse(self._writer.initial_info("channel", records))
 
 
-class World:
-    """A company of whom the tests speak by number, and a tracker that sees all channels.
+class Office:
+    """Office of a few users whose calls a tracker follows.
 
-    ``user`` shows it this user's channels alone, by the user's number.
+    - ``user``: number of the user whose channels alone the feed shows; ``None``: all channels.
+    - ``events``: call events of the tracker so far.
+    - ``moments``: times at which something happened, in microseconds.
     """
 
     def __init__(self, seed=1, users=5, user=None):
@@ -53,41 +63,43 @@ class World:
         scenarios.populate(self.pbx, users)
         self.users = list(self.pbx.users.values())
         self.group = next(iter(self.pbx.groups.values()))
-        self.shown = None if user is None else self.users[user].id
+        self.visible_user_id = None if user is None else self.users[user].id
         self.start = self.pbx.now
-        self.reader = Reader()
-        self.join()
-        self.blind = False
-        self.pbx.listeners.append(self._hear)
+        self.reader = MessageReader()
+        self.start_tracking()
+        self.is_disconnected = False
+        self.pbx.listeners.append(self._on_event)
         self.timeline = Timeline(self.pbx)
         self.moments = [self.start]
 
-    def join(self):
-        """A client comes now, and sees what there is."""
+    def start_tracking(self):
+        """Start a new mirror and tracker from the current channels, and forget all events."""
         self.mirror = Mirror()
-        self.mirror.apply(self.reader.snapshot(self.pbx, self.shown))
+        self.mirror.apply(self.reader.snapshot(self.pbx, self.visible_user_id))
         self.tracker = CallTracker(self.mirror.channels.values())
         self.events = []
 
-    def _hear(self, kind, key, picture, event_name):
-        if kind == "channel" and not self.blind and self.shown in {None, picture["user_id"]}:
-            message = self.reader.event(kind, picture, event_name)
+    def _on_event(self, kind, key, values, event_name):
+        is_visible = self.visible_user_id in {None, values.get("user_id")}
+        if kind == "channel" and is_visible and not self.is_disconnected:
+            message = self.reader.event(kind, values, event_name)
             self.events += self.tracker.apply(self.mirror.apply(message))
 
-    def see_again(self, gap=()):
-        """The end of a gap: the picture is whole again."""
-        other = Mirror()
-        other.apply(self.reader.snapshot(self.pbx, self.shown))
-        self.blind = False
-        self.events += self.tracker.apply([*gap, *self.mirror.replace_with(other)])
+    def resync(self, gap=()):
+        """End a gap in the feed: apply ``gap`` and the differences to the current channels."""
+        current = Mirror()
+        current.apply(self.reader.snapshot(self.pbx, self.visible_user_id))
+        self.is_disconnected = False
+        self.events += self.tracker.apply([*gap, *self.mirror.replace_with(current)])
 
     def wait(self, seconds=1):
+        """Advance the simulated time."""
         self.timeline.advance(seconds)
         self.moments.append(self.pbx.now)
 
-    def play(self, story):
-        """A story from beginning to end; ``moments`` are when something happened."""
-        self.timeline.start(SCENARIOS[story](self.pbx))
+    def play(self, scenario):
+        """Play a scenario from beginning to end, and return the office."""
+        self.timeline.start(SCENARIOS[scenario](self.pbx))
         while self.timeline.time_to_next is not None:
             self.timeline.step()
             if self.moments[-1] != self.pbx.now:
@@ -96,24 +108,47 @@ class World:
 
     @property
     def ended(self):
+        """Calls that have ended."""
         return [event.call for event in self.events if isinstance(event, CallEnded)]
 
 
-class Scribe:
-    """Writes down what happened: times as the numbers of the moments, people as letters."""
+class Transcriber:
+    """Writes call events as text: times as indexes into ``moments``, users as letters."""
 
-    def __init__(self, world):
-        self._moments = world.moments
-        self._calls = {}
+    def __init__(self, office):
+        self._moments = office.moments
+        self._call_numbers = {}
 
-    def at(self, moment):
+    def write(self, events):
+        """Return the transcript of call events."""
+        lines = []
+        ringing = Counter()
+        for event in events:
+            call = event.call
+            name = self._call_prefix(call)
+            if isinstance(event, CallRinging):
+                since = max(leg.offered for leg in call.legs if leg.party == event.party)
+                ringing[name, since] += 1
+                count = ringing[name, since]
+                if count == 1:
+                    lines.append(f"{self._at(since)} {name}rings at {self._party(event.party)}")
+                else:
+                    lines[-1] = f"{self._at(since)} {name}rings at {count} phones"
+            elif isinstance(event, CallEnded):
+                lines += self._ending(call, name, event.synthetic)
+            else:
+                now = call.phase.started
+                lines.append(f"{self._at(now)} {name}{self._description(event, call, now)}")
+        return _replace_user_ids("\n".join(lines))
+
+    def _at(self, moment):
         return self._moments.index(moment)
 
-    def since(self, duration, now):
-        """The moment since which something lasted."""
-        return self.at(now - duration)
+    def _since(self, duration, now):
+        """Return the index of the moment ``duration`` before ``now``."""
+        return self._at(now - duration)
 
-    def who(self, party):
+    def _party(self, party):
         if party.user_id is not None:
             return f"<{party.user_id}>"
         if party.group_id is not None:
@@ -122,57 +157,36 @@ class Scribe:
             return "customer"
         return party.number or "nobody"
 
-    def phase(self, phase):
+    def _phase(self, phase):
         words = [phase.kind]
         if phase.party.number or phase.party.user_id or phase.party.group_id:
-            words.append(self.who(phase.party))
+            words.append(self._party(phase.party))
         if phase.place is not None and phase.kind != "parked":
             words.append(str(phase.place) if phase.kind != "voicemail" else "")
         if phase.by is not None:
             words.append(f"by <{phase.by}>")
         return " ".join(word for word in words if word)
 
-    def write(self, events):
-        lines = []
-        ringing = Counter()
-        for event in events:
-            call = event.call
-            name = self._call(call)
-            if isinstance(event, CallRinging):
-                since = max(leg.offered for leg in call.legs if leg.party == event.party)
-                ringing[name, since] += 1
-                if ringing[name, since] == 1:
-                    lines.append(f"{self.at(since)} {name}rings at {self.who(event.party)}")
-                else:
-                    together = ringing[name, since]
-                    lines[-1] = f"{self.at(since)} {name}rings at {together} telephones"
-            elif isinstance(event, CallEnded):
-                lines += self._ending(call, name, event.synthetic)
-            else:
-                now = call.phase.started
-                lines.append(f"{self.at(now)} {name}{self._words(event, call, now)}")
-        return _lettered("\n".join(lines))
-
-    def _words(self, event, call, now):
+    def _description(self, event, call, now):
         match event:
             case CallStarted():
-                return f"starts: {call.direction} from {self.who(call.caller)}, " + self.phase(
-                    call.phase
-                )
+                caller = self._party(call.caller)
+                return f"starts: {call.direction} from {caller}, {self._phase(call.phase)}"
             case CallAnswered(party=party, waited=waited):
-                return f"answered by {self.who(party)}, waited since {self.since(waited, now)}"
+                return f"answered by {self._party(party)}, waited since {self._since(waited, now)}"
             case CallParked(by=by):
                 return f"parked by <{by}>"
             case CallRetrieved(party=party, parked_for=parked):
-                return f"fetched by {self.who(party)}, parked since {self.since(parked, now)}"
+                party = self._party(party)
+                return f"retrieved by {party}, parked since {self._since(parked, now)}"
             case CallTransferred(source=source, target=target):
-                return f"sent on by {self.who(source)} to {self.who(target)}"
+                return f"transferred by {self._party(source)} to {self._party(target)}"
             case CallUpdated():
-                return f"now {self.phase(call.phase)}"
+                return f"now {self._phase(call.phase)}"
 
-    def _call(self, call):
-        """The call's number, from the second on."""
-        number = self._calls.setdefault(call.id, len(self._calls) + 1)
+    def _call_prefix(self, call):
+        """Return the call's number as a prefix, such as ``"#2 "``; empty for the first call."""
+        number = self._call_numbers.setdefault(call.id, len(self._call_numbers) + 1)
         return f"#{number} " if number > 1 else ""
 
     def _ending(self, call, name, synthetic):
@@ -180,7 +194,7 @@ class Scribe:
         if call.abandoned_in:
             words.append(f"in {call.abandoned_in}")
         if call.joined:
-            words.append(f"joined #{self._calls[call.joined]}")
+            words.append(f"joined #{self._call_numbers[call.joined]}")
         if call.ended_by:
             words.append(f"by {call.ended_by}, {call.cause}")
         if call.sip_status:
@@ -189,21 +203,21 @@ class Scribe:
             words.append("(synthetic)")
         if not call.complete:
             words.append("(incomplete)")
-        yield f"{self.at(call.ended)} {name}ends: {' '.join(words)}"
+        yield f"{self._at(call.ended)} {name}ends: {' '.join(words)}"
         yield f"  {name}" + ", ".join(
-            f"{self.phase(phase)} {self.at(phase.started)}-{self.at(phase.ended)}"
+            f"{self._phase(phase)} {self._at(phase.started)}-{self._at(phase.ended)}"
             for phase in call.phases
         )
 
 
-def _lettered(text):
-    """Users as letters, in the order in which they are read."""
+def _replace_user_ids(text):
+    """Replace user ids by letters, in order of appearance."""
     users = dict.fromkeys(re.findall("<[0-9]+>", text))
     for user, letter in zip(users, "ABCDEFGHIJKLMN", strict=False):
         text = text.replace(user, letter)
     return text
 
 
-def tidy(text):
-    """A text as it is written in a test, without its indentation."""
+def unindented(text):
+    """Return a text without its indentation and empty lines."""
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())

@@ -1,4 +1,4 @@
-"""A simulated PBX's day as the frames of one connection, and all that it knows of people."""
+"""Frames of a simulated PBX's day on one connection, and the personal texts in them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.pbx import Pbx
 from basix_ws_cti.simulator.timeline import Timeline
 
-# What is said of elements and tells of nobody.
-HARMLESS = {
+# Fields without personal data.
+NOT_PERSONAL = {
     *("uuid", "other_uuid", "direction", "peer_location", "last_event", "last_event_data", "tags"),
     *("type", "target_type", "target_location", "group_type", "eavesdrop_state", "operation"),
     *("mwi",),
@@ -20,76 +20,76 @@ HARMLESS = {
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def frames(seconds, *, seed=7, users=50, rate=9, heard=None, **options):
-    """Times (in seconds) and frames: the picture, and then each event of a day.
+def frames(seconds, *, seed=7, users=50, rate=9, personal_texts=None, **options):
+    """Yield times (in seconds) and frames: the snapshot, and then each event of a day.
 
-    ``heard`` is a set that takes what is told of people.
+    ``personal_texts`` is a set to which all personal texts of the day are added.
     """
     pbx = Pbx(seed)
     scenarios.populate(pbx, users)
     writer = Writer(**options)
-    heard = set() if heard is None else heard
-    start, told = pbx.now, []
+    personal_texts = set() if personal_texts is None else personal_texts
+    start, pending = pbx.now, []
 
-    def hear(kind, key, picture, event_name):
-        record = writer.record(kind, picture)
-        told.append(writer.info_event(kind, record, event_name))
-        heard.update(personal(picture))
+    def on_event(kind, key, values, event_name):
+        record = writer.record(kind, values)
+        pending.append(writer.info_event(kind, record, event_name))
+        personal_texts.update(personal(values))
 
-    def said():
+    def take_pending():
         at = (pbx.now - start) / 1e6
-        yield from ((at, frame) for frame in told)
-        told.clear()
+        yield from ((at, frame) for frame in pending)
+        pending.clear()
 
     for kind, elements in pbx.snapshot().items():
-        records = [writer.record(kind, picture) for picture in elements.values()]
+        records = [writer.record(kind, values) for values in elements.values()]
         yield 0.0, writer.field_spec(kind)
         yield 0.0, writer.initial_info(kind, records)
-        heard.update(personal([*elements.values()]))
-    pbx.listeners.append(hear)
+        personal_texts.update(personal([*elements.values()]))
+    pbx.listeners.append(on_event)
     timeline = Timeline(pbx)
     timeline.start(scenarios.day(pbx, timeline, rate), 1)
     while pbx.now < start + seconds * 1e6:
         timeline.step()
-        yield from said()
+        yield from take_pending()
     while pbx.channels:
         pbx.now += 500_000
         pbx.hang_up(pbx.random.choice(list(pbx.channels.values())))
-        yield from said()
+        yield from take_pending()
     numbers = [(r.caller_number, r.called_number, r.answered_by_number) for r in pbx.ledger]
-    heard.update(personal(numbers))
+    personal_texts.update(personal(numbers))
 
 
 def personal(value, name=""):
-    """Every text in a picture that may tell of somebody."""
+    """Yield every text in an element's values that may be personal."""
     if isinstance(value, dict):
-        # A state's own name is the protocol's.
-        inside = value["data"] if "ts" in value else value
-        for key, one in inside.items():
-            yield from personal(one, key)
+        # The name of a state is part of the protocol.
+        items = value["data"] if "ts" in value else value
+        for key, item in items.items():
+            yield from personal(item, key)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from personal(one, name)
-    elif isinstance(value, str) and name not in HARMLESS:
+        for item in value:
+            yield from personal(item, name)
+    elif isinstance(value, str) and name not in NOT_PERSONAL:
         yield value
 
 
-def traces(texts):
-    """What must be found nowhere: the words and numbers in texts, or a text that has none.
+def searchable_parts(texts):
+    """Return the words and numbers in texts, and the texts that contain none.
 
-    Who finds no part of a text does not find the text either.
+    An output without any of these parts contains none of the texts.
     """
-    whole = {text for text in texts if text not in {"anonymous", "media_plug", "call_user"}}
-    whole -= {text for text in whole if text.startswith("pickup_uuid.")}
-    whole |= {unquote(text) for text in whole}
+    complete = {text for text in texts if text not in {"anonymous", "media_plug", "call_user"}}
+    complete -= {text for text in complete if text.startswith("pickup_uuid.")}
+    complete |= {unquote(text) for text in complete}
     found = set()
-    for text in whole:
+    for text in complete:
         words = [] if "%" in text else re.findall(r"\w+", UUID.sub(" ", text))
         for part in words or [text]:
             if UUID.fullmatch(part) or part in {"name", "spam", "true", "false"}:
                 continue
             if part.isdecimal():
-                # Two digits tell nothing, and a park slot's three.
+                # Numbers of two digits and those of park slots are not personal.
                 if len(part) > 3 or (len(part) == 3 and not part >= "901"):
                     found.add(part)
             elif re.search(r"[^\x00-\x7f]", part) or len(re.sub(r"\W", "", part)) > 3:
@@ -97,21 +97,21 @@ def traces(texts):
     return found - {"https", "call_user", "media_plug"}
 
 
-def unfolded(text):
-    """A text, and what it is with its escapes taken away, once and twice."""
+def unescaped_forms(text):
+    """Return a text, and the text with its escapes decoded once and twice."""
     once = unquote_plus(text)
-    return {UUID.sub(" ", one) for one in (text, unquote(text), once, unquote_plus(once))}
+    return {UUID.sub(" ", item) for item in (text, unquote(text), once, unquote_plus(once))}
 
 
 def texts_of(term):
-    """Every text in a decoded term."""
+    """Yield every text in a decoded term."""
     if isinstance(term, str):
         yield term
     elif isinstance(term, list | tuple):
-        if term and all(isinstance(one, int) and 0 < one < 0xD800 for one in term):
+        if term and all(isinstance(item, int) and 0 < item < 0xD800 for item in term):
             yield "".join(map(chr, term))
-        for one in term:
-            yield from texts_of(one)
+        for item in term:
+            yield from texts_of(item)
     elif isinstance(term, dict):
         for pair in term.items():
             yield from texts_of(pair)

@@ -11,7 +11,7 @@ from basix_ws_cti.elements import Hangup
 _DEFAULT_STATUS = 480
 
 # Cause: meaning, and SIP status code of a refusal (None: the default).
-_CAUSES: dict[str, tuple[str, int | None]] = {
+CAUSES: dict[str, tuple[str, int | None]] = {
     "UNSPECIFIED": ("no cause given", None),
     "UNALLOCATED_NUMBER": ("number not in service", 404),
     "NO_ROUTE_TRANSIT_NET": ("no route to the transit network", 404),
@@ -88,7 +88,7 @@ def meaning(cause: str | None) -> str | None:
 
     ``None`` if the cause is unknown or ``None``.
     """
-    return _CAUSES[cause][0] if cause in _CAUSES else None
+    return CAUSES[cause][0] if cause in CAUSES else None
 
 
 def sip_status(hangup: Hangup | None) -> int | None:
@@ -99,5 +99,5 @@ def sip_status(hangup: Hangup | None) -> int | None:
     """
     if hangup is None or hangup.cause is None or not hangup.disposition.endswith("_refuse"):
         return None
-    _, status = _CAUSES.get(hangup.cause, ("", None))
+    _, status = CAUSES.get(hangup.cause, ("", None))
     return status or _DEFAULT_STATUS

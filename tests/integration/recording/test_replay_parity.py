@@ -1,8 +1,10 @@
-"""A replay reports what the recorded client reported."""
+"""Replay of a recording compared with the live client that was recorded."""
 
 from __future__ import annotations
 
 import asyncio
+
+import pytest
 
 from basix_ws_cti import Client, Gap
 from basix_ws_cti.client.backoff import Backoff
@@ -49,7 +51,7 @@ class LiveRun:
             self.items.append(state)
 
     def error(self, error):
-        # Failed attempts are states as well.
+        # A failed attempt is reported as a state, too.
         if not any(
             isinstance(one, Disconnected) and one.reason is error for one in self.items[-1:]
         ):
@@ -90,11 +92,11 @@ async def record(path, scheduled, seconds):
     return items
 
 
-async def test_a_replay_reports_what_the_client_reported(tmp_path):
-    """Silence, drops, resets, unreadable frames: every notification is identical.
+@pytest.mark.slow
+async def test_replay_yields_the_notifications_of_the_live_client(tmp_path):
+    """Every notification is identical despite silence, drops, resets and unreadable frames.
 
-    The only exception is the end of a gap: the clocks of client and recorder are read one after the
-    other.
+    The only exception is the end of a gap: client and recorder read the clock one after the other.
     """
     scheduled = [
         (1, faults.Drop()),
@@ -106,7 +108,7 @@ async def test_a_replay_reports_what_the_client_reported(tmp_path):
     live = await record(path, scheduled, 8)
     replayed = [item for _, item in replay(path, quiet_time=0.2)]
     assert [*map(normal, replayed)] == [*map(normal, live[: len(replayed)])]
-    assert len(live) - len(replayed) <= 3  # what one frame can mean
+    assert len(live) - len(replayed) <= 3  # one frame can give up to three notifications
     gaps = [(one, other) for one, other in zip(live, replayed, strict=False) if type(one) is Gap]
     assert len(gaps) == 4
     for one, other in gaps:

@@ -13,18 +13,18 @@ from basix_ws_cti.simulator import Person
 def test_latest_ended_calls_and_missed_events_are_kept():
     staged = quiet()
     board_model = BoardModel(staged, FeedHistory(), max_ended_calls=3)
-    lines = []
+    caller_legs = []
     for _ in range(5):
-        lines.append(talk(staged))
-        staged.pbx.hang_up(lines[-1])
+        caller_legs.append(talk(staged))
+        staged.pbx.hang_up(caller_legs[-1])
     while not staged.events.empty():
         board_model.apply(staged.events.get_nowait())
     board_model.apply(Lagged(7))
-    assert [*board_model.ended_calls] == [line.uuid for line in lines[-3:]]
+    assert [*board_model.ended_calls] == [caller_leg.uuid for caller_leg in caller_legs[-3:]]
     assert board_model.missed_events == 7
 
 
-def test_the_summary_counts_calls_waits_slots_and_gaps():
+def test_summary_counts_calls_waits_slots_and_gaps():
     staged = quiet()
     history = FeedHistory(staged.now)
     model = BoardModel(staged, history)

@@ -52,17 +52,17 @@ def test_queue_row_has_waits_and_figures_and_slot_row_has_parties():
     group = next(iter(staged.pbx.groups.values()))
     parked = talk(staged, "0699990000")
     slot = staged.pbx.park(parked)
-    lines = []
+    caller_legs = []
     for number in ("0611110000", "0622220000"):
-        lines.append(staged.pbx.receive(Person(number), "0501234567"))
-        staged.pbx.call_group(lines[-1], group)
+        caller_legs.append(staged.pbx.receive(Person(number), "0501234567"))
+        staged.pbx.call_group(caller_legs[-1], group)
         staged.advance(10)
     board_model = BoardModel(staged, FeedHistory(staged.now))
     assert rows_of(staged, "queues") == [["サポート", "2", "0:20", "0", "0"]]
     assert rows_of(staged, "parked") == [[str(slot), "0699990000", "佐藤 健", "0:20"]]
     staged.advance(1)
     colour = board_model.build_board().rows["queues"][0].cells[2].style
-    staged.pbx.hang_up(lines[0])
+    staged.pbx.hang_up(caller_legs[0])
     while not staged.events.empty():
         board_model.apply(staged.events.get_nowait())
     row = board_model.build_board().rows["queues"][0]
@@ -103,16 +103,16 @@ class _MirrorSource:
 
 def test_ids_of_unexpected_types_still_give_rows_with_unique_keys():
     mirror = Mirror()
-    for number, wild in enumerate(([], {}, None, 1.5, "x", (1, 2))):
-        state = Calling(ts="soon", target_type="group", group_id=wild)
+    for number, value in enumerate(([], {}, None, 1.5, "x", (1, 2))):
+        state = Calling(ts="soon", target_type="group", group_id=value)
         for element in (
-            Channel(uuid=f"c{number}", user_id=wild, state=state, called_number=wild),
+            Channel(uuid=f"c{number}", user_id=value, state=state, called_number=value),
             Channel(
-                uuid=f"p{number}", user_id=wild, state=Park(ts=None, slot=wild, parker_id=wild)
+                uuid=f"p{number}", user_id=value, state=Park(ts=None, slot=value, parker_id=value)
             ),
-            User(id=number, label=wild, main_extension=wild),
-            Terminal(id=number, assoc_user_id=wild, registered=1),
-            GroupMember(id=number, user_id=wild, group_id=wild),
+            User(id=number, label=value, main_extension=value),
+            Terminal(id=number, assoc_user_id=value, registered=1),
+            GroupMember(id=number, user_id=value, group_id=value),
         ):
             mirror.apply(InfoEvent(element.element_name, element, "added"))
     rows = BoardModel(_MirrorSource(mirror), FeedHistory()).build_board().rows
@@ -142,9 +142,9 @@ def test_ids_of_unexpected_types_still_give_rows_with_unique_keys():
 def test_row_is_found_by_names_and_numbers_of_both_parties(query):
     staged = quiet()
     user = next(iter(staged.pbx.users.values()))
-    line = staged.pbx.receive(PICTURES.scenarios.CALLERS[0], "0501234567")
-    staged.pbx.connect(staged.pbx.call_user(line, user))
+    caller_leg = staged.pbx.receive(PICTURES.scenarios.CALLERS[0], "0501234567")
+    staged.pbx.connect(staged.pbx.call_user(caller_leg, user))
     talk(staged, "0699990000", by=1)
     rows = BoardModel(staged, FeedHistory()).build_board().rows["calls"]
-    assert [row.key for row in arrange(rows, query)] == [line.uuid]
+    assert [row.key for row in arrange(rows, query)] == [caller_leg.uuid]
     assert arrange(rows, "nobody") == []

@@ -66,7 +66,7 @@ def test_every_state_has_a_text(state, text):
     assert describe_state(state) == text
 
 
-def test_notices_as_text():
+def test_notices_are_described_as_text():
     lost = ConnectionLost(1006)
     assert describe_notice(Disconnected(lost, None)) == f"disconnected: {lost}"
     assert describe_notice(Stopped(None)) == "feed ended"

@@ -21,11 +21,11 @@ from basix_ws_cti.calls.model import Party, Phase
         (3_723_000_000, "1:02:03"),
     ],
 )
-def test_durations(microseconds, text):
+def test_duration_is_formatted_in_hours_minutes_and_seconds(microseconds, text):
     assert format_duration(microseconds) == text
 
 
-def test_times_in_microseconds():
+def test_datetime_is_converted_to_microseconds():
     assert to_microseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC)) == 1_000_005
 
 
@@ -48,7 +48,7 @@ def labels():
         (Party(), "unknown"),
     ],
 )
-def test_parties(labels, party, text):
+def test_party_is_shown_by_name_or_number(labels, party, text):
     assert labels.party(party) == text
 
 
@@ -65,5 +65,5 @@ def test_parties(labels, party, text):
         (Phase(kind="unknown", started=0), ""),
     ],
 )
-def test_phases(labels, phase, text):
+def test_phase_is_shown_with_place_and_party(labels, phase, text):
     assert labels.phase(phase) == text

@@ -1,4 +1,4 @@
-"""Reading of channels by active calls: each leg once per event of its own."""
+"""Reading of channels by active calls: once per change of a leg."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from basix_ws_cti.calls import CallRinging, CallTracker, active_call, active_leg
 from basix_ws_cti.mirror.changes import Added, Changed
 from basix_ws_cti.states import Calling, Ivr, Ringing
 
-LINE = Channel(
-    uuid="line",
+CALLER_LEG = Channel(
+    uuid="caller",
     state=Calling(ts=1, target_location="int", target_type="group", group_id=9),
     direction="inbound",
     offer_timestamp=1,
 )
 
 
-def telephone(number):
+def phone(number):
     return Channel(
-        uuid=f"telephone {number}",
+        uuid=f"phone {number}",
         state=Ringing(ts=2),
         direction="outbound",
         offer_timestamp=2,
-        other_uuid="line",
+        other_uuid="caller",
         user_id=number,
     )
 
 
 @pytest.fixture
 def read(monkeypatch):
-    """Number of calls of ``leg_of`` and ``phase_of``, by name and uuid of the channel."""
+    """Counter of the calls of ``leg_of`` and ``phase_of``, by name and uuid of the channel."""
     counts = Counter()
 
     def counting(function):
@@ -50,27 +50,27 @@ def read(monkeypatch):
 
 def test_each_leg_is_read_once(read):
     """A change reads its own leg only, however many phones ring for the call."""
-    tracker = CallTracker([LINE])
-    events = tracker.apply([Added("channel", telephone(number)) for number in range(20)])
+    tracker = CallTracker([CALLER_LEG])
+    events = tracker.apply([Added("channel", phone(number)) for number in range(20)])
     assert [type(event) for event in events] == [CallRinging] * 20
-    assert len(tracker.calls["line"].legs) == 21
+    assert len(tracker.calls["caller"].legs) == 21
     assert read == {
-        ("leg_of", "line"): 1,
-        ("phase_of", "line"): 1,
-        **{("leg_of", f"telephone {number}"): 1 for number in range(20)},
+        ("leg_of", "caller"): 1,
+        ("phase_of", "caller"): 1,
+        **{("leg_of", f"phone {number}"): 1 for number in range(20)},
     }
-    tracker.apply([Changed("channel", attrs.evolve(LINE, state=Ivr(ts=3)), LINE)])
-    assert (read["leg_of", "line"], read["phase_of", "line"]) == (2, 2)
+    tracker.apply([Changed("channel", attrs.evolve(CALLER_LEG, state=Ivr(ts=3)), CALLER_LEG)])
+    assert (read["leg_of", "caller"], read["phase_of", "caller"]) == (2, 2)
     assert read.total() == 20 + 4
 
 
 def test_snapshots_share_unchanged_legs():
     """Two snapshots of a call hold the same object for a leg that did not change."""
-    tracker = CallTracker([LINE])
-    first, second = tracker.apply([Added("channel", telephone(number)) for number in range(2)])
+    tracker = CallTracker([CALLER_LEG])
+    first, second = tracker.apply([Added("channel", phone(number)) for number in range(2)])
     assert first.call.legs[0] is second.call.legs[0]
     assert first.call.legs[1] is second.call.legs[1]
-    tracker.apply([Changed("channel", attrs.evolve(LINE, answer_timestamp=3), LINE)])
-    now = tracker.calls["line"]
+    tracker.apply([Changed("channel", attrs.evolve(CALLER_LEG, answer_timestamp=3), CALLER_LEG)])
+    now = tracker.calls["caller"]
     assert (first.call.legs[0].answered, now.legs[0].answered) == (None, 3)
     assert now.legs[1:] == second.call.legs[1:]

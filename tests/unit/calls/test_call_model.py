@@ -1,4 +1,4 @@
-"""Call, Phase, Party: what can be asked of them."""
+"""Call, Phase and Party: derived values and immutability."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CALL = Call(
 )
 
 
-def test_times_as_datetimes():
-    """Times can be had as aware datetimes; what has not happened has none."""
+def test_times_are_available_as_datetimes():
+    """Datetimes are aware; the time of an event that has not happened is None."""
     assert CALL.started_at == datetime(2025, 1, 1, tzinfo=UTC)
     assert (CALL.answered_at, CALL.ended_at) == (None, None)
     ended = attrs.evolve(CALL, answered=START + 1_000_000, ended=START + 60_000_000)
@@ -35,8 +35,8 @@ def test_times_as_datetimes():
     assert ended.ended_at == datetime(2025, 1, 1, 0, 1, tzinfo=UTC)
 
 
-def test_time_in_phases():
-    """The time in some sorts of phases is added up; what goes on counts nothing yet."""
+def test_time_in_adds_up_ended_phases_of_some_kinds():
+    """A phase that has not ended counts as 0."""
     assert CALL.time_in("ivr") == 4
     assert CALL.time_in("ivr", "queued", "talking") == 11
     assert CALL.time_in("parked") == CALL.time_in() == 0
@@ -44,15 +44,14 @@ def test_time_in_phases():
     assert CALL.phase.duration == 0
 
 
-def test_the_cause_in_words():
-    """A call that was refused says why, in words and as a SIP status; another has nothing."""
+def test_refused_call_has_cause_meaning_and_sip_status():
+    """A call that was not refused has none of them."""
     busy = attrs.evolve(CALL, hangup=Hangup("send_refuse", "USER_BUSY"))
     assert (busy.cause, busy.cause_meaning, busy.sip_status) == ("USER_BUSY", "busy", 486)
     assert (CALL.cause, CALL.cause_meaning, CALL.sip_status) == (None, None, None)
 
 
-def test_nothing_of_it_changes():
-    """A call, its phases and parties are immutable."""
+def test_calls_phases_and_parties_are_immutable():
     for item, name in ((CALL, "ended"), (CALL.phase, "ended"), (CALL.caller, "name")):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(item, name, 1)

@@ -1,4 +1,4 @@
-"""CallRecord: the columns, and what is in them."""
+"""CallRecord: its columns and their values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from support.call_transcripts import CALLERS, World
+from support.call_transcripts import CALLERS, Office
 
 from basix_ws_cti import UsageError
 from basix_ws_cti.calls import CallRecord
@@ -15,8 +15,7 @@ from basix_ws_cti.calls.call_record import COLUMNS
 from basix_ws_cti.simulator.company import DID
 
 
-def test_the_columns_stay():
-    """The names of the columns and their order are a promise."""
+def test_names_and_order_of_columns_are_stable():
     assert (
         *("id", "direction", "started", "answered", "ended"),
         *("caller_number", "caller_name", "caller_user_id", "caller_end_user_id", "called_number"),
@@ -28,33 +27,33 @@ def test_the_columns_stay():
     ) == COLUMNS
 
 
-def finished(world):
-    """A call through menu, queue, talk, slot and talk again, of 1, 2, 4, 8 and 16 seconds."""
-    pbx = world.pbx
-    line = pbx.receive(CALLERS[0], DID)
-    pbx.set_state(line, "ivr", ivr_id="main_menu")
-    world.wait(1)
-    legs = pbx.call_group(line, world.group)
-    world.wait(2)
+def ended_call(office):
+    """Return a call: 1 s in the menu, 2 s queued, 4 s talking, 8 s parked, 16 s talking."""
+    pbx = office.pbx
+    caller_leg = pbx.receive(CALLERS[0], DID)
+    pbx.set_state(caller_leg, "ivr", ivr_id="main_menu")
+    office.wait(1)
+    legs = pbx.call_group(caller_leg, office.group)
+    office.wait(2)
     pbx.connect(legs[1])
-    world.wait(4)
-    slot = pbx.park(line)
-    world.wait(8)
-    leg = pbx.receive(world.users[3], str(slot))
+    office.wait(4)
+    slot = pbx.park(caller_leg)
+    office.wait(8)
+    leg = pbx.receive(office.users[3], str(slot))
     pbx.set_state(leg, "system_operation", operation="unpark")
-    pbx.retrieve(leg, line)
-    world.wait(16)
-    pbx.hang_up(line)
-    return world.ended[0]
+    pbx.retrieve(leg, caller_leg)
+    office.wait(16)
+    pbx.hang_up(caller_leg)
+    return office.ended[0]
 
 
-def test_a_row():
-    """A call as a row: every figure is the one that can be worked out by hand."""
-    world = World()
-    call = finished(world)
+def test_record_of_a_parked_and_retrieved_call():
+    """Every figure equals the one calculated by hand."""
+    office = Office()
+    call = ended_call(office)
     row = CallRecord.of(call).to_dict()
     assert tuple(row) == COLUMNS
-    start = world.start
+    start = office.start
     assert row == {
         "id": call.id,
         "direction": "inbound",
@@ -66,8 +65,8 @@ def test_a_row():
         "caller_user_id": None,
         "caller_end_user_id": "12345",
         "called_number": DID,
-        "group_id": world.group.id,
-        "answered_by_user_id": world.users[1].id,
+        "group_id": office.group.id,
+        "answered_by_user_id": office.users[1].id,
         "answered_by_number": None,
         "disposition": "answered",
         "abandoned_in": None,
@@ -91,32 +90,30 @@ def test_a_row():
     }
 
 
-def test_the_durations_add_up():
+def test_durations_add_up_to_the_total():
     """All durations but the wait add up to the total."""
-    row = CallRecord.of(finished(World())).to_dict()
+    row = CallRecord.of(ended_call(Office())).to_dict()
     parts = [name for name in row if name.endswith("_us") and name not in {"waited_us", "total_us"}]
     assert sum(row[name] for name in parts) == row["total_us"]
 
 
-def test_nobody_answered():
-    """What does not apply is None."""
-    world = World()
-    line = world.pbx.receive(world.users[0], "*97")
-    world.pbx.set_state(line, "system_operation", operation="nothing")
-    world.wait(2)
-    world.pbx.hang_up(line, "USER_BUSY", by_peer=False)
-    row = CallRecord.of(world.ended[0]).to_dict()
-    nothing = {name for name, value in row.items() if value is None}
-    assert nothing == {
+def test_columns_that_do_not_apply_have_no_value():
+    office = Office()
+    caller_leg = office.pbx.receive(office.users[0], "*97")
+    office.pbx.set_state(caller_leg, "system_operation", operation="nothing")
+    office.wait(2)
+    office.pbx.hang_up(caller_leg, "USER_BUSY", by_peer=False)
+    row = CallRecord.of(office.ended[0]).to_dict()
+    empty = {name for name, value in row.items() if value is None}
+    assert empty == {
         *("answered", "caller_number", "caller_end_user_id", "group_id", "answered_by_user_id"),
         *("answered_by_number", "abandoned_in", "waited_us", "joined"),
     }
     assert (row["sip_status"], row["other_us"]) == (486, 2_000_000)
 
 
-def test_json_and_csv():
-    """A row goes into JSON and a CSV file as it is."""
-    row = CallRecord.of(finished(World())).to_dict()
+def test_record_can_be_written_as_json_and_csv():
+    row = CallRecord.of(ended_call(Office())).to_dict()
     assert json.loads(json.dumps(row)) == row
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS)
@@ -124,12 +121,12 @@ def test_json_and_csv():
     assert file.getvalue().count(",") == len(COLUMNS) - 1
 
 
-def test_active_call_has_no_record():
-    """The record of an active call is a UsageError that names the call."""
-    world = World()
-    line = world.pbx.receive(CALLERS[0], DID)
-    world.pbx.set_state(line, "ivr", ivr_id="main_menu")
-    (call,) = world.tracker.calls.values()
+def test_record_of_an_active_call_raises_usage_error():
+    """The error names the call."""
+    office = Office()
+    caller_leg = office.pbx.receive(CALLERS[0], DID)
+    office.pbx.set_state(caller_leg, "ivr", ivr_id="main_menu")
+    (call,) = office.tracker.calls.values()
     with pytest.raises(UsageError) as caught:
         CallRecord.of(call)
     assert str(caught.value) == f"call {call.id} has not ended: only an ended call has a record"

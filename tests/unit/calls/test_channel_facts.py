@@ -38,7 +38,7 @@ TARO = EndUser(id="1", name="Taro")
 NAMELESS = EndUser(id="2")
 
 
-def people(*items):
+def end_users(*items):
     return EndUsers(count=len(items), items=items)
 
 
@@ -46,7 +46,7 @@ def people(*items):
     ("fields", "party"),
     [
         (
-            {"direction": "inbound", "calling_number": "5", "end_user": people(TARO, NAMELESS)},
+            {"direction": "inbound", "calling_number": "5", "end_user": end_users(TARO, NAMELESS)},
             Party(number="5", name="Taro", end_user=TARO),
         ),
         (
@@ -62,7 +62,7 @@ def people(*items):
                 "direction": "inbound",
                 "calling_number": "5",
                 "calling_name": "Ann",
-                "end_user": people(NAMELESS),
+                "end_user": end_users(NAMELESS),
             },
             Party(number="5", name="Ann", end_user=NAMELESS),
         ),
@@ -93,7 +93,7 @@ def test_own_party_is_user_or_outside_number(fields, party):
         (OtherInfo(type="user", user_id=7, address="term1"), Party(user_id=7)),
         (OtherInfo(type="end_user", address="5", whoscall="w"), Party(number="5", whoscall="w")),
         (
-            OtherInfo(type="end_user", address="5", end_user=people(TARO)),
+            OtherInfo(type="end_user", address="5", end_user=end_users(TARO)),
             Party(number="5", name="Taro", end_user=TARO),
         ),
     ],
@@ -129,7 +129,7 @@ def test_other_whoscall_is_that_of_an_outside_party(info, whoscall):
         ({"state": Calling(target_location="int")}, False),
     ],
 )
-def test_external_callee(fields, external):
+def test_channel_that_calls_outside_has_an_external_callee(fields, external):
     """A channel that calls outside, or is about to, has an external callee."""
     assert has_external_callee(Channel(uuid="a", **fields)) is external
 
@@ -169,20 +169,22 @@ def test_external_callee(fields, external):
 def test_phase_of_each_state(state, expected):
     """Every state of a channel is a phase of its call."""
     info = OtherInfo(type="user", user_id=3)
-    line = Channel(uuid="a", state=state, other_info=info, called_number="6")
-    assert phase_of(line, None, 5) == Phase(started=5, **expected)
+    channel = Channel(uuid="a", state=state, other_info=info, called_number="6")
+    assert phase_of(channel, None, 5) == Phase(started=5, **expected)
 
 
-def test_party_of_a_talking_phase():
-    """The partner's own party talks, completed by the caller directory entry in ``other_info``."""
+def test_party_of_a_talking_phase_is_the_partner():
+    """The party is completed by the caller directory entry in ``other_info``."""
     info = OtherInfo(type="end_user", address="9", whoscall="w")
-    line = Channel(uuid="a", state=Bridged(), other_info=info, user_id=7)
+    channel = Channel(uuid="a", state=Bridged(), other_info=info, user_id=7)
     other = Channel(uuid="b", calling_number="5", direction="inbound")
-    said = Channel(uuid="b", calling_number="5", direction="inbound", extra={"whoscall": "own"})
-    assert phase_of(line, other, 5).party == Party(number="5", whoscall="w")
-    assert phase_of(line, said, 5).party == Party(number="5", whoscall="own")
-    assert phase_of(line, line, 5).party == Party(user_id=7)
-    assert phase_of(line, None, 5).party == Party(number="9", whoscall="w")
+    own_entry = Channel(
+        uuid="b", calling_number="5", direction="inbound", extra={"whoscall": "own"}
+    )
+    assert phase_of(channel, other, 5).party == Party(number="5", whoscall="w")
+    assert phase_of(channel, own_entry, 5).party == Party(number="5", whoscall="own")
+    assert phase_of(channel, channel, 5).party == Party(user_id=7)
+    assert phase_of(channel, None, 5).party == Party(number="9", whoscall="w")
 
 
 @pytest.mark.parametrize(
@@ -212,13 +214,13 @@ def test_party_of_a_talking_phase():
         ({"offer_timestamp": "5", "other_info": OtherInfo(offer_timestamp=4)}, False),
     ],
 )
-def test_b_leg(fields, expected):
+def test_b_leg_is_recognised_by_state_offer_time_and_direction(fields, expected):
     """A B leg rings for another leg, was offered after it, or at the same time and outbound."""
     assert is_b_leg(Channel(uuid="a", **fields)) is expected
 
 
-def test_times_of_a_channel():
-    """Only integers count as times, for the state's start and for the last sign of life."""
+def test_only_integers_count_as_times():
+    """This applies to the state's start and to the last sign of life."""
     assert state_entered(Channel(uuid="a", state=Ringing(ts=5))) == 5
     assert state_entered(Channel(uuid="a", state=Ringing(ts="5"))) is None
     assert state_entered(Channel(uuid="a", state="raw")) is None
@@ -228,8 +230,7 @@ def test_times_of_a_channel():
     assert last_known_alive(Channel(uuid="a")) == 0
 
 
-def test_leg_of_a_living_channel():
-    """The leg of a living channel has no end, hang-up or outcome."""
+def test_leg_of_an_active_channel_has_no_end_hangup_or_outcome():
     channel = Channel(uuid="a", user_id=7, direction="outbound", offer_timestamp=3)
     leg = leg_of(channel, channel.hangup)
     assert (leg.uuid, leg.party, leg.offered) == ("a", Party(user_id=7), 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from basix_ws_cti.calls.hangup_causes import _CAUSES, meaning, sip_status
+from basix_ws_cti.calls.hangup_causes import CAUSES, meaning, sip_status
 from basix_ws_cti.elements import Hangup
 
 # FreeSWITCH's hangup-cause table, where it names a SIP status.
@@ -58,21 +58,20 @@ def test_sip_status_of_any_other_cause_is_480(cause):
 @pytest.mark.parametrize(
     "disposition", ["send_bye", "recv_bye", "send_cancel", "recv_cancel", "refuse_bye", ""]
 )
-def test_only_refusals_have_a_status(disposition):
+def test_only_refusals_have_a_sip_status(disposition):
     """A leg that was not refused has no status code, whatever the cause."""
     assert sip_status(Hangup(disposition, "USER_BUSY")) is None
 
 
-def test_no_status_without_a_cause():
-    """Without a hang-up, or without a cause, there is no status code."""
+def test_no_status_without_hangup_or_cause():
     assert sip_status(None) is None
     assert sip_status(Hangup("send_refuse", None)) is None
 
 
-def test_every_cause_has_a_meaning():
+def test_every_cause_has_a_meaning_and_a_valid_status():
     """Each cause has a one-line text without a full stop, and a valid status code."""
-    assert STATUSES.keys() <= _CAUSES.keys()
-    for cause, (text, status) in _CAUSES.items():
+    assert STATUSES.keys() <= CAUSES.keys()
+    for cause, (text, status) in CAUSES.items():
         assert meaning(cause) == text
         assert text
         assert text == text.strip().rstrip(".")
@@ -81,6 +80,5 @@ def test_every_cause_has_a_meaning():
 
 
 @pytest.mark.parametrize("cause", [None, "BRAND_NEW", "user_busy"])
-def test_an_unknown_cause_has_no_meaning(cause):
-    """An unknown cause has no meaning."""
+def test_unknown_cause_has_no_meaning(cause):
     assert meaning(cause) is None

@@ -33,60 +33,63 @@ def leg(uuid, text, ended=None):
         None: "unknown",
     }.items(),
 )
-def test_leg_outcome(data, outcome):
-    """The hang-up decides about a leg that was not answered."""
+def test_hangup_decides_the_outcome_of_an_unanswered_leg(data, outcome):
     assert leg_outcome(hangup(data), answered=False) == outcome
     assert leg_outcome(hangup(data), answered=True) == "answered"
 
 
 @pytest.mark.parametrize(
-    ("kind", "legs", "which"),
+    ("kind", "legs", "expected"),
     [
         # A party hung up: the lead leg comes before all others.
-        ("talking", {"line": "recv_bye,NORMAL_CLEARING", "b": "send_bye,NORMAL_CLEARING"}, "line"),
-        ("talking", {"b": "recv_bye,NORMAL_CLEARING", "line": "send_bye,NORMAL_CLEARING"}, "b"),
-        ("talking", {"b": "recv_bye,NORMAL_CLEARING", "line": "recv_bye,NORMAL_CLEARING"}, "line"),
-        ("ringing", {"b": "recv_refuse,USER_BUSY", "line": "send_refuse,USER_BUSY"}, "b"),
+        ("talking", {"lead": "recv_bye,NORMAL_CLEARING", "b": "send_bye,NORMAL_CLEARING"}, "lead"),
+        ("talking", {"b": "recv_bye,NORMAL_CLEARING", "lead": "send_bye,NORMAL_CLEARING"}, "b"),
+        ("talking", {"b": "recv_bye,NORMAL_CLEARING", "lead": "recv_bye,NORMAL_CLEARING"}, "lead"),
+        ("ringing", {"b": "recv_refuse,USER_BUSY", "lead": "send_refuse,USER_BUSY"}, "b"),
         # A phone was busy, and the PBX ended the lead leg for another cause.
-        ("queued", {"b": "recv_refuse,USER_BUSY", "line": "send_refuse,NO_ANSWER"}, "line"),
+        ("queued", {"b": "recv_refuse,USER_BUSY", "lead": "send_refuse,NO_ANSWER"}, "lead"),
         # No party hung up: the PBX ended the call.
         (
             "talking",
-            {"line": "send_bye,ALLOTTED_TIMEOUT", "b": "send_bye,ALLOTTED_TIMEOUT"},
-            "line",
+            {"lead": "send_bye,ALLOTTED_TIMEOUT", "b": "send_bye,ALLOTTED_TIMEOUT"},
+            "lead",
         ),
         # The feed does not show the lead leg.
         ("talking", {"a": "send_bye,NORMAL_CLEARING", "b": "recv_bye,NORMAL_CLEARING"}, "b"),
         ("talking", {"a": "send_bye,NORMAL_CLEARING", "b": "send_bye,NORMAL_CLEARING"}, "b"),
         # In a phase without waiting or talk, only the lead leg counts.
-        ("parked", {"b": "recv_bye,NORMAL_CLEARING", "line": "send_bye,NORMAL_CLEARING"}, "line"),
-        ("conference", {"b": "recv_bye,NORMAL_CLEARING", "line": ""}, "line"),
-        ("ringing", {"line": "", "b": "recv_refuse,USER_BUSY"}, "line"),
+        ("parked", {"b": "recv_bye,NORMAL_CLEARING", "lead": "send_bye,NORMAL_CLEARING"}, "lead"),
+        ("conference", {"b": "recv_bye,NORMAL_CLEARING", "lead": ""}, "lead"),
+        ("ringing", {"lead": "", "b": "recv_refuse,USER_BUSY"}, "lead"),
         ("talking", {}, None),
     ],
 )
-def test_deciding_leg(kind, legs, which):
+def test_lead_leg_or_leg_that_hung_up_decides(kind, legs, expected):
     """The lead leg decides, or a leg whose party hung up and that ended the lead leg."""
     ended = [leg(uuid, text) for uuid, text in legs.items()]
-    found = deciding_leg(Phase(kind=kind, started=0), ended, "line")
-    assert (None if found is None else found.uuid) == which
+    found = deciding_leg(Phase(kind=kind, started=0), ended, "lead")
+    assert (None if found is None else found.uuid) == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "apart", "which"),
+    ("kind", "apart", "expected"),
     [
         ("ringing", 0, "b"),
         ("ringing", 100_000, "b"),
-        ("ringing", 100_001, "line"),
-        ("queued", 0, "line"),
-        ("ringing", None, "line"),
+        ("ringing", 100_001, "lead"),
+        ("queued", 0, "lead"),
+        ("ringing", None, "lead"),
     ],
 )
-def test_refusal_decides_if_the_lead_leg_ends_at_the_same_moment(kind, apart, which):
+def test_refusal_decides_if_the_lead_leg_ends_at_the_same_moment(kind, apart, expected):
     """A refusal decides if the lead leg ends within 0.1 s, even for another cause."""
-    line = leg("line", "send_refuse,NO_ANSWER", ended=None if apart is None else 10**9 + apart)
-    ended = [leg("b", "recv_refuse,USER_BUSY", ended=10**9), line]
-    assert deciding_leg(Phase(kind=kind, started=0), ended, "line").uuid == which
+    lead = leg(
+        "lead",
+        "send_refuse,NO_ANSWER",
+        ended=None if apart is None else 10**9 + apart,
+    )
+    ended = [leg("b", "recv_refuse,USER_BUSY", ended=10**9), lead]
+    assert deciding_leg(Phase(kind=kind, started=0), ended, "lead").uuid == expected
 
 
 @pytest.mark.parametrize(
@@ -107,8 +110,8 @@ def test_refusal_decides_if_the_lead_leg_ends_at_the_same_moment(kind, apart, wh
         ("ringing", "", True, True, None),
     ],
 )
-def test_ending_side(kind, text, by_caller, only_leg, side):
-    """The deciding leg's hang-up names the side, also that of a party whose leg is not shown."""
+def test_hangup_of_the_deciding_leg_names_the_ending_side(kind, text, by_caller, only_leg, side):
+    """It also names a party whose leg is not visible."""
     last = Phase(kind=kind, started=0)
     assert ending_side(last, hangup(text), by_caller=by_caller, only_leg=only_leg) == side
 
@@ -136,7 +139,7 @@ def test_ending_side(kind, text, by_caller, only_leg, side):
         ("ringing", "send_refuse,BRAND_NEW", "pbx", ("failed", None)),
     ],
 )
-def test_disposition(kinds, text, side, disposition):
-    """What the call reached decides, then the side that ended it, then the cause."""
+def test_disposition_follows_from_phases_side_and_cause(kinds, text, side, disposition):
+    """The phases that the call reached decide, then the side that ended it, then the cause."""
     phases = [Phase(kind=kind, started=0) for kind in kinds.split()]
     assert disposition_of(phases, hangup(text), side) == disposition

@@ -1,4 +1,4 @@
-"""CallTracker where it is hard: joined late, blind for a while, shown a part, in any order."""
+"""CallTracker: partial feeds, transfers, late starts, gaps, and unusual values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from support.call_transcripts import CALLERS, SCENARIOS, Scribe, World, tidy
+from support.call_transcripts import CALLERS, SCENARIOS, Office, Transcriber, unindented
 
 from basix_ws_cti import Channel, InitialInfo, Mirror
 from basix_ws_cti.calls import (
@@ -22,7 +22,7 @@ from basix_ws_cti.calls import (
     active_legs,
     phase_history,
 )
-from basix_ws_cti.calls import tracker as module
+from basix_ws_cti.calls import tracker as tracker_module
 from basix_ws_cti.elements import OtherInfo
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
 from basix_ws_cti.simulator.company import DID
@@ -31,70 +31,71 @@ from basix_ws_cti.states import Bridged, Conference, Ivr, Park, Ringing, SystemO
 YAMADA = CALLERS[0]
 
 
-def told(world):
-    return tidy(Scribe(world).write(world.events))
+def transcript(office):
+    return unindented(Transcriber(office).write(office.events))
 
 
-def ring(world, number=0):
-    """Yamada calls a user, whose telephone rings: both legs."""
-    line = world.pbx.receive(YAMADA, DID)
-    return line, world.pbx.call_user(line, world.users[number])
+def ring(office, number=0):
+    """Let Yamada call a user; return the caller's leg and that of the ringing phone."""
+    caller_leg = office.pbx.receive(YAMADA, DID)
+    return caller_leg, office.pbx.call_user(caller_leg, office.users[number])
 
 
-def talk(world, number=0):
-    line, leg = ring(world, number)
-    world.wait(2)
-    world.pbx.connect(leg)
-    world.wait(10)
-    return line, leg
+def talk(office, number=0):
+    """Let Yamada talk to a user; return the legs of both."""
+    caller_leg, leg = ring(office, number)
+    office.wait(2)
+    office.pbx.connect(leg)
+    office.wait(10)
+    return caller_leg, leg
 
 
-def call_of(world, channel):
-    """The call that a channel is a living leg of."""
+def call_of(office, channel):
+    """Return the call of which a channel is an active leg."""
     (call,) = (
         call
-        for call in world.tracker.calls.values()
+        for call in office.tracker.calls.values()
         if any(leg.uuid == channel.uuid and leg.ended is None for leg in call.legs)
     )
     return call
 
 
-# == what a user's own connection shows ====================================================
+# -- feeds that show one user's channels ----------------------------------------------
 
 
-def test_a_user_is_called():
-    """Where only the telephone that rings is shown, it is the same call: same id, same caller."""
-    world = World(user=0)
-    line, leg = ring(world)
-    world.wait(3)
-    world.pbx.connect(leg)
-    world.wait(9)
-    world.pbx.hang_up(line)
-    assert told(world) == tidy("""
+def test_callee_only_feed_shows_the_same_call():
+    """The call has the same id and the same caller if only the ringing phone is visible."""
+    office = Office(user=0)
+    caller_leg, leg = ring(office)
+    office.wait(3)
+    office.pbx.connect(leg)
+    office.wait(9)
+    office.pbx.hang_up(caller_leg)
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 answered by A, waited since 0
         2 ends: answered by caller, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2
     """)
-    (call,) = world.ended
-    assert call.id == line.uuid
+    (call,) = office.ended
+    assert call.id == caller_leg.uuid
     assert call.caller == Party(
         number=YAMADA.number, name=YAMADA.name, end_user=call.caller.end_user
     )
-    assert call.answered_by == Party(user_id=world.users[0].id)
+    assert call.answered_by == Party(user_id=office.users[0].id)
 
 
-def test_a_user_calls_out():
-    """Where only the user's leg is shown, who is called and hangs up is told by that leg."""
-    world = World(user=0)
-    line = world.pbx.receive(world.users[0], YAMADA.number)
-    leg = world.pbx.call_out(line, YAMADA)
-    world.wait(3)
-    world.pbx.connect(leg)
-    world.wait(9)
-    world.pbx.hang_up(leg)
-    assert told(world) == tidy("""
+def test_caller_only_feed_names_callee_and_ending_side():
+    """The user's leg alone names the callee and the side that hung up."""
+    office = Office(user=0)
+    caller_leg = office.pbx.receive(office.users[0], YAMADA.number)
+    leg = office.pbx.call_out(caller_leg, YAMADA)
+    office.wait(3)
+    office.pbx.connect(leg)
+    office.wait(9)
+    office.pbx.hang_up(leg)
+    assert transcript(office) == unindented("""
         0 starts: outbound from A, ringing customer
         1 answered by customer, waited since 0
         2 ends: answered by callee, NORMAL_CLEARING
@@ -102,33 +103,33 @@ def test_a_user_calls_out():
     """)
 
 
-@pytest.mark.parametrize("story", ["pick", "race"])
-def test_another_was_faster(story):
-    """A telephone that stops to ring because another answered: never a missed call."""
-    world = World(user=0)
-    line = world.pbx.receive(YAMADA, DID)
-    if story == "race":
-        legs = world.pbx.call_group(line, world.group)
-        world.wait(3)
-        world.pbx.connect(legs[1])
+@pytest.mark.parametrize("scenario", ["pickup", "race"])
+def test_call_answered_elsewhere_is_not_missed(scenario):
+    """A phone that stops ringing because another one answered has no missed call."""
+    office = Office(user=0)
+    caller_leg = office.pbx.receive(YAMADA, DID)
+    if scenario == "race":
+        legs = office.pbx.call_group(caller_leg, office.group)
+        office.wait(3)
+        office.pbx.connect(legs[1])
     else:
-        world.pbx.call_user(line, world.users[0])
-        world.wait(3)
-        leg = world.pbx.receive(world.users[1], "pickup")
-        world.pbx.pick_up(leg, line)
-    (call,) = world.ended
+        office.pbx.call_user(caller_leg, office.users[0])
+        office.wait(3)
+        leg = office.pbx.receive(office.users[1], "pickup")
+        office.pbx.pick_up(leg, caller_leg)
+    (call,) = office.ended
     assert (call.disposition, call.ended_by) == ("picked up elsewhere", "pbx")
     assert [leg.outcome for leg in call.legs] == ["picked up elsewhere"]
-    assert call.cause == ("LOSE_RACE" if story == "race" else "PICKED_OFF")
+    assert call.cause == ("LOSE_RACE" if scenario == "race" else "PICKED_OFF")
 
 
-def test_the_caller_gives_up_unseen():
-    """A cancel that is sent on to a telephone is the caller's, whose leg is not shown."""
-    world = World(user=0)
-    line, _ = ring(world)
-    world.wait(5)
-    world.pbx.hang_up(line)
-    assert told(world) == tidy("""
+def test_cancel_of_an_invisible_caller_is_abandoned():
+    """A cancel at the callee's phone comes from the caller, whose leg is not visible."""
+    office = Office(user=0)
+    caller_leg, _ = ring(office)
+    office.wait(5)
+    office.pbx.hang_up(caller_leg)
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 ends: abandoned in ringing by caller, ORIGINATOR_CANCEL
@@ -136,19 +137,19 @@ def test_the_caller_gives_up_unseen():
     """)
 
 
-def test_parked_and_fetched_unseen():
-    """A user who parks somebody unseen is through; who fetches somebody unseen begins anew."""
-    world = World(user=0)
-    line, _ = talk(world, number=0)
-    slot = world.pbx.park(line)
-    world.wait(20)
-    leg = world.pbx.receive(world.users[0], str(slot))
-    world.pbx.set_state(leg, "system_operation", operation="unpark")
-    world.wait(1)
-    world.pbx.retrieve(leg, line)
-    world.wait(5)
-    world.pbx.hang_up(leg)
-    assert told(world) == tidy("""
+def test_parking_and_retrieving_an_invisible_leg_are_two_calls():
+    """Parking ends the user's call; retrieving the invisible leg starts a new one."""
+    office = Office(user=0)
+    caller_leg, _ = talk(office, number=0)
+    slot = office.pbx.park(caller_leg)
+    office.wait(20)
+    leg = office.pbx.receive(office.users[0], str(slot))
+    office.pbx.set_state(leg, "system_operation", operation="unpark")
+    office.wait(1)
+    office.pbx.retrieve(leg, caller_leg)
+    office.wait(5)
+    office.pbx.hang_up(leg)
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 answered by A, waited since 0
@@ -161,78 +162,78 @@ def test_parked_and_fetched_unseen():
     """)
 
 
-@pytest.mark.parametrize("remembered", [1000, 0])
-def test_a_telephone_rings_again_for_somebody_unseen(remembered, monkeypatch):
-    """Each time is a call of its own with an id of its own, as far as memory goes."""
-    monkeypatch.setattr(module, "MAX_ENDED_UNSEEN", remembered)
-    world = World(user=0)
-    line = world.pbx.receive(YAMADA, DID)
+@pytest.mark.parametrize("max_remembered", [1000, 0])
+def test_phone_that_rings_again_has_a_new_call_id(max_remembered, monkeypatch):
+    """The second call gets an id of its own while the first one is remembered."""
+    monkeypatch.setattr(tracker_module, "MAX_ENDED_UNSEEN", max_remembered)
+    office = Office(user=0)
+    caller_leg = office.pbx.receive(YAMADA, DID)
     legs = []
     for _ in range(2):
-        legs.append(world.pbx.call_user(line, world.users[0]))
-        world.wait(5)
-        world.pbx.stop_ringing(legs[-1])
-    world.pbx.hang_up(line)
-    first, second = world.ended
-    assert first.id == line.uuid
-    assert second.id == (legs[1].uuid if remembered else line.uuid)
+        legs.append(office.pbx.call_user(caller_leg, office.users[0]))
+        office.wait(5)
+        office.pbx.stop_ringing(legs[-1])
+    office.pbx.hang_up(caller_leg)
+    first, second = office.ended
+    assert first.id == caller_leg.uuid
+    assert second.id == (legs[1].uuid if max_remembered else caller_leg.uuid)
     assert first.caller == second.caller
     assert (first.disposition, second.disposition) == ("missed", "missed")
     assert first.direction == second.direction == "inbound"
 
 
-# == hand-built ============================================================================
+# -- transfers, pickup and parking ----------------------------------------------------
 
 
-def test_the_only_telephone_of_a_queue_refuses():
-    """A telephone that is busy does not end a queue; when the PBX does, it was missed."""
-    world = World()
-    line = world.pbx.receive(YAMADA, DID)
-    (leg, *others) = world.pbx.call_group(line, world.group)
-    world.wait(1)
-    world.pbx.refuse(leg)
-    world.wait(20)
+def test_busy_phone_does_not_end_a_queued_call():
+    """The call is missed when the PBX ends it."""
+    office = Office()
+    caller_leg = office.pbx.receive(YAMADA, DID)
+    (leg, *others) = office.pbx.call_group(caller_leg, office.group)
+    office.wait(1)
+    office.pbx.refuse(leg)
+    office.wait(20)
     for other in others:
-        world.pbx.stop_ringing(other)
-    world.pbx.hang_up(line, by_peer=False)
-    assert told(world) == tidy("""
+        office.pbx.stop_ringing(other)
+    office.pbx.hang_up(caller_leg, by_peer=False)
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, queued group
-        0 rings at 5 telephones
+        0 rings at 5 phones
         2 ends: missed by pbx, NO_ANSWER 480
         queued group 0-2
     """)
-    outcomes = [leg.outcome for leg in world.ended[0].legs]
+    outcomes = [leg.outcome for leg in office.ended[0].legs]
     assert outcomes == ["busy", *["missed"] * 5]
 
 
-def test_busy_and_the_line_ends_for_another_cause():
-    """A call is busy when the only one who was asked is, whatever the line is told."""
-    world = World()
-    _, leg = ring(world)
-    world.wait(1)
-    world.pbx.hang_up(leg)
-    (call,) = world.ended
+def test_call_is_busy_if_its_only_callee_is_busy():
+    """The cause at the caller's leg does not matter."""
+    office = Office()
+    _, leg = ring(office)
+    office.wait(1)
+    office.pbx.hang_up(leg)
+    (call,) = office.ended
     assert (call.disposition, call.ended_by, call.sip_status) == ("busy", "callee", 486)
     assert {leg.hangup.cause for leg in call.legs} == {"USER_BUSY", "NO_ANSWER"}
 
 
-def test_announced_transfer_by_who_called():
-    """A user calls a customer, asks a colleague, and hands the customer over: one call goes on."""
-    world = World()
-    line = world.pbx.receive(world.users[0], YAMADA.number)
-    customer = world.pbx.call_out(line, YAMADA)
-    world.wait(3)
-    world.pbx.connect(customer)
-    world.wait(9)
-    asking = world.pbx.receive(world.users[0], world.users[1].main_extension)
-    asked = world.pbx.call_user(asking, world.users[1])
-    world.wait(2)
-    world.pbx.connect(asked)
-    world.wait(4)
-    world.pbx.attended_transfer(customer, asked)
-    world.wait(30)
-    world.pbx.hang_up(asked)
-    assert told(world) == tidy("""
+def test_attended_transfer_by_the_caller_continues_one_call():
+    """A user calls a customer, consults a colleague, and transfers the customer."""
+    office = Office()
+    caller_leg = office.pbx.receive(office.users[0], YAMADA.number)
+    customer = office.pbx.call_out(caller_leg, YAMADA)
+    office.wait(3)
+    office.pbx.connect(customer)
+    office.wait(9)
+    consulting = office.pbx.receive(office.users[0], office.users[1].main_extension)
+    consulted = office.pbx.call_user(consulting, office.users[1])
+    office.wait(2)
+    office.pbx.connect(consulted)
+    office.wait(4)
+    office.pbx.attended_transfer(customer, consulted)
+    office.wait(30)
+    office.pbx.hang_up(consulted)
+    assert transcript(office) == unindented("""
         0 starts: outbound from A, ringing customer
         0 rings at customer
         1 answered by customer, waited since 0
@@ -241,55 +242,55 @@ def test_announced_transfer_by_who_called():
         3 #2 answered by B, waited since 2
         4 #2 ends: answered joined #1
         #2 ringing B 2-3, talking B 3-4
-        4 sent on by A to B
+        4 transferred by A to B
         5 ends: answered by callee, NORMAL_CLEARING
         ringing customer 0-1, talking customer 1-4, talking B 4-5
     """)
 
 
-def test_announced_transfer_of_second_legs():
-    """Two calls' second legs are joined: who talked first goes on, with somebody else."""
-    world = World()
-    line, leg = talk(world, 0)
-    asking = world.pbx.receive(YAMADA, DID)  # the same customer on another line
-    asked = world.pbx.call_user(asking, world.users[1])
-    world.pbx.connect(asked)
-    world.wait(4)
-    for one, other in ((leg, asked), (asked, leg)):
+def test_attended_transfer_of_second_legs_continues_the_older_talk():
+    """The party that talked first goes on with another partner."""
+    office = Office()
+    caller_leg, leg = talk(office, 0)
+    consulting = office.pbx.receive(YAMADA, DID)  # the same customer calls a second time
+    consulted = office.pbx.call_user(consulting, office.users[1])
+    office.pbx.connect(consulted)
+    office.wait(4)
+    for one, other in ((leg, consulted), (consulted, leg)):
         one.other_uuid, one.other_info = other.uuid, other.summary
-    world.pbx.set_state(leg, "bridged")
-    world.pbx.set_state(asked, "bridged")
-    world.pbx._end(line, "recv_bye")
-    world.pbx._end(asking, "recv_bye")
-    sent = [event for event in world.events if isinstance(event, CallTransferred)]
-    assert [(event.source.number, event.target.user_id) for event in sent] == [
-        (YAMADA.number, world.users[1].id)
+    office.pbx.set_state(leg, "bridged")
+    office.pbx.set_state(consulted, "bridged")
+    office.pbx._end(caller_leg, "recv_bye")
+    office.pbx._end(consulting, "recv_bye")
+    transfers = [event for event in office.events if isinstance(event, CallTransferred)]
+    assert [(event.source.number, event.target.user_id) for event in transfers] == [
+        (YAMADA.number, office.users[1].id)
     ]
 
 
-@pytest.mark.parametrize("comes_back", [True, False])
-def test_park_recall(comes_back):
-    """A parked call that rings back is no transfer; somebody answers, or the caller gives up."""
-    world = World()
-    line, _ = talk(world)
-    world.pbx.park(line)
-    world.wait(60)
-    (leg,) = world.pbx.transfer(line, world.users[0])
-    world.wait(3)
-    if comes_back:
-        world.pbx.connect(leg)
-        world.wait(5)
-    world.pbx.hang_up(line)
-    again = """
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_park_recall_is_no_transfer(is_answered):
+    """A parked call that rings back is answered or abandoned."""
+    office = Office()
+    caller_leg, _ = talk(office)
+    office.pbx.park(caller_leg)
+    office.wait(60)
+    (leg,) = office.pbx.transfer(caller_leg, office.users[0])
+    office.wait(3)
+    if is_answered:
+        office.pbx.connect(leg)
+        office.wait(5)
+    office.pbx.hang_up(caller_leg)
+    answered = """
         4 answered by A, waited since 3
         5 ends: answered by caller, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4, talking A 4-5
     """
-    gone = """
+    abandoned = """
         4 ends: answered by caller, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4
     """
-    assert told(world) == tidy(
+    assert transcript(office) == unindented(
         """
         0 starts: inbound from customer, ringing A
         0 rings at A
@@ -298,245 +299,245 @@ def test_park_recall(comes_back):
         3 now ringing A
         3 rings at A
         """
-        + (again if comes_back else gone)
+        + (answered if is_answered else abandoned)
     )
-    assert world.ended[0].transfers == 0
+    assert office.ended[0].transfers == 0
 
 
-def test_transfers_to_a_group_and_outside():
-    """A call is sent on to a group, and from there to a number outside."""
-    world = World()
-    line, _ = talk(world)
-    legs = world.pbx.transfer(line, world.group)
-    world.wait(3)
-    world.pbx.connect(legs[2])
-    world.wait(4)
-    (leg,) = world.pbx.transfer(line, CALLERS[3])
-    world.wait(5)
-    world.pbx.connect(leg)
-    world.wait(6)
-    world.pbx.hang_up(leg)
-    assert told(world) == tidy("""
+def test_call_is_transferred_to_a_group_and_to_an_outside_number():
+    office = Office()
+    caller_leg, _ = talk(office)
+    legs = office.pbx.transfer(caller_leg, office.group)
+    office.wait(3)
+    office.pbx.connect(legs[2])
+    office.wait(4)
+    (leg,) = office.pbx.transfer(caller_leg, CALLERS[3])
+    office.wait(5)
+    office.pbx.connect(leg)
+    office.wait(6)
+    office.pbx.hang_up(leg)
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 answered by A, waited since 0
-        2 sent on by A to group
-        2 rings at 5 telephones
+        2 transferred by A to group
+        2 rings at 5 phones
         3 answered by B, waited since 2
-        4 sent on by B to customer
+        4 transferred by B to customer
         4 rings at customer
         5 answered by customer, waited since 4
         6 ends: answered by callee, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2, queued group 2-3, talking B 3-4, ringing customer 4-5, \
 talking customer 5-6
     """)
-    assert world.ended[0].transfers == 2
-    assert world.ended[0].direction == "inbound"
+    assert office.ended[0].transfers == 2
+    assert office.ended[0].direction == "inbound"
 
 
-def test_a_user_s_call_is_sent_outside():
-    """An internal call that is sent on to somebody outside is an outbound one from then on."""
-    world = World()
-    line = world.pbx.receive(world.users[0], world.users[1].main_extension)
-    leg = world.pbx.call_user(line, world.users[1])
-    world.pbx.connect(leg)
-    world.wait(3)
-    world.pbx.transfer(leg, YAMADA)
-    (call,) = world.tracker.calls.values()
+def test_internal_call_transferred_outside_becomes_outbound():
+    office = Office()
+    caller_leg = office.pbx.receive(office.users[0], office.users[1].main_extension)
+    leg = office.pbx.call_user(caller_leg, office.users[1])
+    office.pbx.connect(leg)
+    office.wait(3)
+    office.pbx.transfer(leg, YAMADA)
+    (call,) = office.tracker.calls.values()
     assert call.direction == "outbound"
-    assert (call.caller.user_id, call.phase.kind) == (world.users[0].id, "ringing")
+    assert (call.caller.user_id, call.phase.kind) == (office.users[0].id, "ringing")
 
 
-@pytest.mark.parametrize("how", ["park", "pickup"])
-def test_too_late_to_fetch(how):
-    """Who wants to fetch a call that ends meanwhile has a call of their own, and changes none."""
-    world = World()
-    line, leg = talk(world) if how == "park" else ring(world)
-    number = str(world.pbx.park(line)) if how == "park" else f"pickup_uuid.{leg.uuid}"
-    world.wait(1)
-    guest = world.pbx.receive(world.users[1], number)
-    world.pbx.set_state(guest, "system_operation", operation="fetch")
-    assert len(world.tracker.calls) == 1
-    world.wait(1)
-    world.pbx.hang_up(line)
-    (call,) = world.ended
+@pytest.mark.parametrize("how", ["parked", "ringing"])
+def test_late_pickup_or_retrieval_is_a_call_of_its_own(how):
+    """If the call ends first, the leg that wanted it leaves the ended call unchanged."""
+    office = Office()
+    caller_leg, leg = talk(office) if how == "parked" else ring(office)
+    number = str(office.pbx.park(caller_leg)) if how == "parked" else f"pickup_uuid.{leg.uuid}"
+    office.wait(1)
+    pickup_leg = office.pbx.receive(office.users[1], number)
+    office.pbx.set_state(pickup_leg, "system_operation", operation="fetch")
+    assert len(office.tracker.calls) == 1
+    office.wait(1)
+    office.pbx.hang_up(caller_leg)
+    (call,) = office.ended
     ended = call.ended
-    assert ended == world.pbx.now
-    assert call.disposition == ("answered" if how == "park" else "abandoned")
-    assert call_of(world, guest).caller.user_id == world.users[1].id
-    world.wait(1)
-    world.pbx.hang_up(guest)
-    assert [one.id for one in world.ended] == [line.uuid, guest.uuid]
+    assert ended == office.pbx.now
+    assert call.disposition == ("answered" if how == "parked" else "abandoned")
+    assert call_of(office, pickup_leg).caller.user_id == office.users[1].id
+    office.wait(1)
+    office.pbx.hang_up(pickup_leg)
+    assert [one.id for one in office.ended] == [caller_leg.uuid, pickup_leg.uuid]
 
 
-def test_a_guest_does_not_lead():
-    """When the caller's leg is gone, and others go on, who wanted to fetch it does not lead."""
-    world = World()
-    line, leg = ring(world)
-    guest = world.pbx.receive(world.users[1], f"pickup_uuid.{leg.uuid}")
-    world.pbx.set_state(guest, "system_operation", operation="pickup")
-    world.pbx.connect(leg)
-    world.wait(2)
-    world.pbx.transfer(leg, YAMADA)
-    world.wait(2)
-    assert call_of(world, guest).phase.kind == "ringing"
-    world.pbx.hang_up(leg)
-    assert [phase.kind for phase in world.ended[0].phases] == ["ringing", "talking", "ringing"]
-    assert world.ended[0].ended_by == "callee"
-    assert line.uuid == world.ended[0].id
+def test_pickup_leg_does_not_become_the_lead_leg():
+    """When the caller's leg is gone, another leg of the call leads."""
+    office = Office()
+    caller_leg, leg = ring(office)
+    pickup_leg = office.pbx.receive(office.users[1], f"pickup_uuid.{leg.uuid}")
+    office.pbx.set_state(pickup_leg, "system_operation", operation="pickup")
+    office.pbx.connect(leg)
+    office.wait(2)
+    office.pbx.transfer(leg, YAMADA)
+    office.wait(2)
+    assert call_of(office, pickup_leg).phase.kind == "ringing"
+    office.pbx.hang_up(leg)
+    assert [phase.kind for phase in office.ended[0].phases] == ["ringing", "talking", "ringing"]
+    assert office.ended[0].ended_by == "callee"
+    assert caller_leg.uuid == office.ended[0].id
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_unpark(known):
-    """Who dials the slot belongs to the call at once; if the slot says nothing, when they talk."""
-    world = World()
-    line, _ = talk(world)
-    slot = world.pbx.park(line)
-    world.wait(20)
-    leg = world.pbx.receive(world.users[1], str(slot) if known else "fetch it")
-    world.pbx.set_state(leg, "system_operation", operation="unpark")
-    assert (call_of(world, leg).id == line.uuid) is known
-    world.wait(1)
-    world.pbx.retrieve(leg, line)
-    (fetched,) = (event for event in world.events if isinstance(event, CallRetrieved))
-    assert fetched.call.id == call_of(world, leg).id == line.uuid
-    assert (fetched.parked_for, fetched.party.user_id) == (21_000_000, world.users[1].id)
-    world.wait(3)
-    world.pbx.hang_up(line)
-    assert [call.joined for call in world.ended] == ([None] if known else [line.uuid, None])
-    assert world.ended[-1].id == line.uuid
+@pytest.mark.parametrize("dials_slot", [True, False])
+def test_retrieving_leg_joins_the_parked_call(dials_slot):
+    """It joins at once if it dialled the slot, else when it talks."""
+    office = Office()
+    caller_leg, _ = talk(office)
+    slot = office.pbx.park(caller_leg)
+    office.wait(20)
+    leg = office.pbx.receive(office.users[1], str(slot) if dials_slot else "unpark")
+    office.pbx.set_state(leg, "system_operation", operation="unpark")
+    assert (call_of(office, leg).id == caller_leg.uuid) is dials_slot
+    office.wait(1)
+    office.pbx.retrieve(leg, caller_leg)
+    (retrieved,) = (event for event in office.events if isinstance(event, CallRetrieved))
+    assert retrieved.call.id == call_of(office, leg).id == caller_leg.uuid
+    assert (retrieved.parked_for, retrieved.party.user_id) == (21_000_000, office.users[1].id)
+    office.wait(3)
+    office.pbx.hang_up(caller_leg)
+    assert [call.joined for call in office.ended] == (
+        [None] if dials_slot else [caller_leg.uuid, None]
+    )
+    assert office.ended[-1].id == caller_leg.uuid
 
 
-def test_two_calls_with_the_same_people():
-    """Two calls of the same two people are two."""
-    world = World()
-    first, leg = talk(world)
-    second = world.pbx.receive(YAMADA, DID)
-    other = world.pbx.call_user(second, world.users[0])
-    assert {call_of(world, leg).id, call_of(world, other).id} == {first.uuid, second.uuid}
-    world.pbx.hang_up(second)
-    world.pbx.hang_up(first)
-    assert [call.id for call in world.ended] == [second.uuid, first.uuid]
+def test_two_calls_of_the_same_parties_stay_separate():
+    office = Office()
+    first, leg = talk(office)
+    second = office.pbx.receive(YAMADA, DID)
+    other = office.pbx.call_user(second, office.users[0])
+    assert {call_of(office, leg).id, call_of(office, other).id} == {first.uuid, second.uuid}
+    office.pbx.hang_up(second)
+    office.pbx.hang_up(first)
+    assert [call.id for call in office.ended] == [second.uuid, first.uuid]
 
 
-def test_a_leg_that_never_ends():
-    """A telephone that is never said to fall silent keeps its call, until a picture lacks it."""
-    world = World()
-    line, leg = ring(world)
-    world.wait(2)
+def test_leg_without_an_end_keeps_its_call_until_the_next_snapshot():
+    office = Office()
+    caller_leg, leg = ring(office)
+    office.wait(2)
     messages = [
-        Removed("channel", one) for one in world.mirror.channels.values() if one.uuid == line.uuid
+        Removed("channel", one)
+        for one in office.mirror.channels.values()
+        if one.uuid == caller_leg.uuid
     ]
-    (call,) = world.tracker.calls.values()
-    world.tracker.apply(messages)
-    assert [one.uuid for one in world.tracker.calls[call.id].legs if one.ended is None] == [
+    (call,) = office.tracker.calls.values()
+    office.tracker.apply(messages)
+    assert [one.uuid for one in office.tracker.calls[call.id].legs if one.ended is None] == [
         leg.uuid
     ]
-    world.pbx.listeners.clear()
-    world.pbx.hang_up(line)
-    world.see_again()
-    (call,) = world.ended
+    office.pbx.listeners.clear()
+    office.pbx.hang_up(caller_leg)
+    office.resync()
+    (call,) = office.ended
     assert not call.complete
 
 
-def test_the_pbx_ends_who_was_sent_on():
-    """Why a call ended whose caller had sent it on is told by who is left, not by what rang."""
-    world = World()
-    _, leg = talk(world)
-    world.pbx.transfer(leg, YAMADA)
-    world.wait(2)
-    world.pbx.hang_up(leg, by_peer=False)
-    (call,) = world.ended
+def test_remaining_leg_names_the_cause_after_a_transfer():
+    """The cause is that of the transferred leg, not that of the phone that rang."""
+    office = Office()
+    _, leg = talk(office)
+    office.pbx.transfer(leg, YAMADA)
+    office.wait(2)
+    office.pbx.hang_up(leg, by_peer=False)
+    (call,) = office.ended
     assert {one.hangup.cause for one in call.legs[1:]} == {"NORMAL_CLEARING", "ORIGINATOR_CANCEL"}
     assert (call.ended_by, call.cause) == ("pbx", "NORMAL_CLEARING")
 
 
-def test_who_talked_leads_on():
-    """When the caller's leg is gone, who talked leads, and not an older leg that joined them."""
-    world = World()
-    asking = world.pbx.receive(YAMADA, DID)
-    world.pbx.set_state(asking, "ivr", ivr_id="main_menu")
-    world.wait(1)
-    line, leg = talk(world, 0)
-    asked = world.pbx.call_user(asking, world.users[1])  # the youngest leg of all
-    world.pbx.connect(asked)
-    world.wait(4)
-    world.pbx.bridge(asked, leg)
-    world.pbx._end(line, "recv_bye")
-    world.pbx._end(asking, "recv_bye")
-    (sent,) = (event for event in world.events if isinstance(event, CallTransferred))
-    # Of the older call, user 1 goes on, with user 0 of the other.
-    assert sent.call.id == asking.uuid
-    assert (sent.source.number, sent.target.user_id) == (YAMADA.number, world.users[0].id)
+def test_talking_leg_leads_after_the_caller_is_gone():
+    """An older leg that joined the call later does not lead."""
+    office = Office()
+    consulting = office.pbx.receive(YAMADA, DID)
+    office.pbx.set_state(consulting, "ivr", ivr_id="main_menu")
+    office.wait(1)
+    caller_leg, leg = talk(office, 0)
+    consulted = office.pbx.call_user(consulting, office.users[1])  # the youngest leg of all
+    office.pbx.connect(consulted)
+    office.wait(4)
+    office.pbx.bridge(consulted, leg)
+    office.pbx._end(caller_leg, "recv_bye")
+    office.pbx._end(consulting, "recv_bye")
+    (transfer,) = (event for event in office.events if isinstance(event, CallTransferred))
+    # User 1 of the older call goes on with user 0 of the other call.
+    assert transfer.call.id == consulting.uuid
+    assert (transfer.source.number, transfer.target.user_id) == (YAMADA.number, office.users[0].id)
 
 
-def test_what_is_left_begins_when_the_line_is_gone():
-    """What a leg does that is left over is the call's phase from the moment when the line went."""
+def test_phase_of_the_remaining_leg_begins_when_the_lead_leg_ends():
     tracker = CallTracker()
-    line = channel("a", state=Bridged(ts=5), offer_timestamp=1, other_uuid="b")
+    caller_leg = channel("a", state=Bridged(ts=5), offer_timestamp=1, other_uuid="b")
     leg = channel("b", state=Bridged(ts=5), offer_timestamp=2, other_uuid="a")
-    tracker.apply([Added("channel", line), Added("channel", leg)])
-    away = channel("b", state=Conference(ts=8, room_id=1), offer_timestamp=2)
-    tracker.apply([Changed("channel", away, leg)])
-    tracker.apply([Removed("channel", attrs.evolve(line, hangup_timestamp=20))])
+    tracker.apply([Added("channel", caller_leg), Added("channel", leg)])
+    moved = channel("b", state=Conference(ts=8, room_id=1), offer_timestamp=2)
+    tracker.apply([Changed("channel", moved, leg)])
+    tracker.apply([Removed("channel", attrs.evolve(caller_leg, hangup_timestamp=20))])
     phases = [(one.kind, one.started, one.ended) for one in tracker.calls["a"].phases]
     assert phases == [("talking", 1, 20), ("conference", 20, None)]
 
 
 @pytest.mark.parametrize("late", [True, False])
-def test_joining_takes_guests_along(late):
-    """Who wants to fetch a call that joins another wants that; what is incomplete makes it so."""
-    world = World()
-    line, _ = talk(world, 0)
-    asking = world.pbx.receive(world.users[0], world.users[1].main_extension)
-    asked = world.pbx.call_user(asking, world.users[1])
-    guest = world.pbx.receive(world.users[2], f"pickup_uuid.{asked.uuid}")
-    world.pbx.set_state(guest, "system_operation", operation="pickup")
-    world.wait(1)
+def test_joined_call_brings_its_pickup_legs(late):
+    """An incomplete call makes the call that it joins incomplete."""
+    office = Office()
+    caller_leg, _ = talk(office, 0)
+    consulting = office.pbx.receive(office.users[0], office.users[1].main_extension)
+    consulted = office.pbx.call_user(consulting, office.users[1])
+    pickup_leg = office.pbx.receive(office.users[2], f"pickup_uuid.{consulted.uuid}")
+    office.pbx.set_state(pickup_leg, "system_operation", operation="pickup")
+    office.wait(1)
     if late:
-        world.tracker.apply([Changed("channel", world.mirror.channels[asked.uuid], None, True)])
-    world.pbx.connect(asked)
-    world.wait(4)
-    world.pbx.attended_transfer(line, asked)
-    assert call_of(world, guest).id == line.uuid
-    world.wait(3)
-    world.pbx.hang_up(line)
-    assert [call.id for call in world.ended] == [asking.uuid, line.uuid]
-    assert [call.complete for call in world.ended] == [not late, not late]
-    own = call_of(world, guest)
-    assert (own.id, own.complete) == (guest.uuid, not late)
+        office.tracker.apply(
+            [Changed("channel", office.mirror.channels[consulted.uuid], None, True)]
+        )
+    office.pbx.connect(consulted)
+    office.wait(4)
+    office.pbx.attended_transfer(caller_leg, consulted)
+    assert call_of(office, pickup_leg).id == caller_leg.uuid
+    office.wait(3)
+    office.pbx.hang_up(caller_leg)
+    assert [call.id for call in office.ended] == [consulting.uuid, caller_leg.uuid]
+    assert [call.complete for call in office.ended] == [not late, not late]
+    own = call_of(office, pickup_leg)
+    assert (own.id, own.complete) == (pickup_leg.uuid, not late)
 
 
-def test_handed_over_in_the_moment_of_the_answer():
-    """Who answered is who answered, though the call is with somebody else at once."""
-    world = World()
-    line, leg = ring(world)
-    world.wait(3)
-    world.pbx.connect(leg)
-    (second,) = world.pbx.transfer(line, world.users[1])
-    world.pbx.connect(second)
-    world.pbx.answer(second)
-    world.wait(1)
-    world.pbx.hang_up(line)
-    (call,) = world.ended
-    assert call.answered_by.user_id == world.users[0].id
+def test_answering_user_is_kept_after_an_immediate_transfer():
+    office = Office()
+    caller_leg, leg = ring(office)
+    office.wait(3)
+    office.pbx.connect(leg)
+    (second,) = office.pbx.transfer(caller_leg, office.users[1])
+    office.pbx.connect(second)
+    office.pbx.answer(second)
+    office.wait(1)
+    office.pbx.hang_up(caller_leg)
+    (call,) = office.ended
+    assert call.answered_by.user_id == office.users[0].id
     assert call.transfers == 1
 
 
-def test_who_fetched_long_ago_fetches_nothing():
-    """A leg that picked up once, and does something else when the client comes, is no guest."""
+def test_leg_that_picked_up_earlier_has_its_own_call():
+    """A leg in a conference is no pickup leg, even if it dialled a pickup number."""
     tracker = CallTracker()
     tracker.apply([Added("channel", channel("a", state=Ivr(ts=1), offer_timestamp=1))])
-    done = {"called_number": "pickup_uuid.a", "peer_location": "internal", "answer_timestamp": 3}
-    tracker.apply([Added("channel", channel("b", state=Conference(ts=5), **done))])
+    fields = {"called_number": "pickup_uuid.a", "peer_location": "internal", "answer_timestamp": 3}
+    tracker.apply([Added("channel", channel("b", state=Conference(ts=5), **fields))])
     assert set(tracker.calls) == {"a", "b"}
 
 
-# == joined late ===========================================================================
+# -- trackers that start late ---------------------------------------------------------
 
 
-def _same(call):
-    """What a client that came late must know as well of a call."""
+def _known_values(call):
+    """Return the values of a call that a tracker which started late must know."""
     return (
         call.direction,
         attrs.evolve(call.caller, whoscall=None),
@@ -546,25 +547,25 @@ def _same(call):
     )
 
 
-def moments(story, seed):
-    """A story at each of its moments."""
-    world = World(seed, users=40 if story == "hunt" else 5)
-    world.timeline.start(SCENARIOS[story](world.pbx))
-    while world.timeline.time_to_next is not None:
-        world.timeline.step()
-        yield world
+def offices_during(scenario, seed):
+    """Yield an office after each step of a scenario."""
+    office = Office(seed, users=40 if scenario == "hunt" else 5)
+    office.timeline.start(SCENARIOS[scenario](office.pbx))
+    while office.timeline.time_to_next is not None:
+        office.timeline.step()
+        yield office
 
 
-@pytest.mark.parametrize("story", SCENARIOS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_joined_at_each_moment_in_any_order(story, seed):
-    """Who comes late finds the calls that those find who were there, whatever comes first."""
-    for world in moments(story, seed):
-        legs = list(world.mirror.channels.values())
+def test_late_tracker_finds_the_same_calls(scenario, seed):
+    """At each moment and in any order of the legs, a new tracker finds the calls of an old one."""
+    for office in offices_during(scenario, seed):
+        legs = list(office.mirror.channels.values())
         late = CallTracker(legs).calls
         if "conference" not in {leg.state.name for leg in legs}:
-            assert {key: _same(call) for key, call in late.items()} == {
-                key: _same(call) for key, call in world.tracker.calls.items()
+            assert {key: _known_values(call) for key, call in late.items()} == {
+                key: _known_values(call) for key, call in office.tracker.calls.items()
             }
         for order in itertools.islice(itertools.permutations(legs), 24):
             found = CallTracker(order).calls
@@ -576,98 +577,94 @@ def test_joined_at_each_moment_in_any_order(story, seed):
             }
 
 
-@pytest.mark.parametrize("story", SCENARIOS)
-def test_told_in_any_order(story):
-    """So it is when the legs are told of one by one, and not in the order of their coming.
-
-    But for who wants to fetch a call that is not there yet: see the tests of unpark.
-    """
-    for world in moments(story, 1):
-        legs = list(world.mirror.channels.values())
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_order_of_added_legs_does_not_matter(scenario):
+    """A pickup leg that arrives before its call is an exception: see the tests of retrieval."""
+    for office in offices_during(scenario, 1):
+        legs = list(office.mirror.channels.values())
         if {"conference", "system_operation"} & {leg.state.name for leg in legs}:
             continue
         for order in itertools.islice(itertools.permutations(legs), 24):
             tracker = CallTracker()
             for leg in order:
                 tracker.apply([Added("channel", leg)])
-            assert {key: _same(call)[:3] for key, call in tracker.calls.items()} == {
-                key: _same(call)[:3] for key, call in world.tracker.calls.items()
+            assert {key: _known_values(call)[:3] for key, call in tracker.calls.items()} == {
+                key: _known_values(call)[:3] for key, call in office.tracker.calls.items()
             }
             assert {key: call.started for key, call in tracker.calls.items()} == {
-                key: call.started for key, call in world.tracker.calls.items()
+                key: call.started for key, call in office.tracker.calls.items()
             }
 
 
-def test_joined_in_a_talk():
-    """A talk that was found going on: what was before is unknown, and the rest is right."""
-    world = World()
-    line, leg = talk(world)
-    world.join()
-    (call,) = world.tracker.calls.values()
-    assert call.id == line.uuid
+def test_talk_found_in_progress_has_an_unknown_first_phase():
+    """The phases after the unknown one are right."""
+    office = Office()
+    caller_leg, leg = talk(office)
+    office.start_tracking()
+    (call,) = office.tracker.calls.values()
+    assert call.id == caller_leg.uuid
     assert not call.complete
     assert [(phase.kind, phase.duration) for phase in call.phases] == [
         ("unknown", 2_000_000),
         ("talking", 0),
     ]
-    assert call.answered_by.user_id == world.users[0].id
-    world.wait(5)
-    world.pbx.hang_up(leg)
-    assert told(world) == tidy("""
+    assert call.answered_by.user_id == office.users[0].id
+    office.wait(5)
+    office.pbx.hang_up(leg)
+    assert transcript(office) == unindented("""
         3 ends: answered by callee, NORMAL_CLEARING (incomplete)
         unknown 0-1, talking A 1-3
     """)
 
 
-# == blind for a while =====================================================================
+# -- gaps in the feed -----------------------------------------------------------------
 
 
-def test_a_gap_swallows_the_end():
-    """A call that is gone after a gap ended, for all that is known, when the gap began."""
-    world = World()
-    line, _ = talk(world)
-    world.blind = True
-    began = world.pbx.now
-    world.wait(5)
-    world.pbx.hang_up(line)
-    world.wait(5)
-    world.see_again([Gap(_moment(began), _moment(world.pbx.now), None)])
-    assert told(world) == tidy("""
+def test_call_that_ended_in_a_gap_ends_at_the_start_of_the_gap():
+    """No later sign of life is known."""
+    office = Office()
+    caller_leg, _ = talk(office)
+    office.is_disconnected = True
+    began = office.pbx.now
+    office.wait(5)
+    office.pbx.hang_up(caller_leg)
+    office.wait(5)
+    office.resync([Gap(_moment(began), _moment(office.pbx.now), None)])
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 answered by A, waited since 0
         2 ends: answered (synthetic) (incomplete)
         ringing A 0-1, talking A 1-2
     """)
-    (call,) = world.ended
+    (call,) = office.ended
     assert {leg.outcome for leg in call.legs} == {"unknown"}
 
 
-def test_a_gap_swallows_the_end_of_what_rang():
-    """How a call ended that rang when the gap began, nobody can say."""
-    world = World()
-    line, _ = ring(world)
-    world.wait(2)
-    world.blind = True
-    world.pbx.hang_up(line)
-    world.see_again()
-    (call,) = world.ended
-    # Without a gap to say when: the last moment at which it is known to have lived.
+def test_ringing_call_that_ended_in_a_gap_has_an_unknown_disposition():
+    office = Office()
+    caller_leg, _ = ring(office)
+    office.wait(2)
+    office.is_disconnected = True
+    office.pbx.hang_up(caller_leg)
+    office.resync()
+    (call,) = office.ended
+    # Without a gap, the call ends at its last sign of life.
     assert (call.disposition, call.ended) == ("unknown", call.started)
     assert not call.complete
 
 
-def test_a_gap_swallows_the_answer():
-    """A call that was answered in a gap has been since the PBX says so, and is not complete."""
-    world = World()
-    line, leg = ring(world)
-    world.wait(2)
-    world.blind = True
-    world.pbx.connect(leg)
-    world.wait(3)
-    world.see_again()
-    world.pbx.hang_up(line)
-    assert told(world) == tidy("""
+def test_call_answered_in_a_gap_has_the_time_of_the_answer():
+    """The PBX reports the time of the answer; the call is incomplete."""
+    office = Office()
+    caller_leg, leg = ring(office)
+    office.wait(2)
+    office.is_disconnected = True
+    office.pbx.connect(leg)
+    office.wait(3)
+    office.resync()
+    office.pbx.hang_up(caller_leg)
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 answered by A, waited since 0
@@ -676,72 +673,71 @@ def test_a_gap_swallows_the_answer():
     """)
 
 
-def test_a_gap_swallows_a_transfer():
-    """A call that was sent on in a gap goes on with who is there after it."""
-    world = World()
-    line, _ = talk(world)
-    world.blind = True
-    (leg,) = world.pbx.transfer(line, world.users[1])
-    world.wait(4)
-    world.pbx.connect(leg)
-    world.wait(4)
-    world.see_again([Gap(_moment(world.moments[2]), _moment(world.pbx.now), None)])
-    assert list(world.tracker.calls) == [line.uuid]
-    world.wait(3)
-    world.pbx.hang_up(line)
-    assert told(world) == tidy("""
+def test_call_transferred_in_a_gap_continues_with_its_new_party():
+    office = Office()
+    caller_leg, _ = talk(office)
+    office.is_disconnected = True
+    (leg,) = office.pbx.transfer(caller_leg, office.users[1])
+    office.wait(4)
+    office.pbx.connect(leg)
+    office.wait(4)
+    office.resync([Gap(_moment(office.moments[2]), _moment(office.pbx.now), None)])
+    assert list(office.tracker.calls) == [caller_leg.uuid]
+    office.wait(3)
+    office.pbx.hang_up(caller_leg)
+    assert transcript(office) == unindented("""
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 answered by A, waited since 0
-        3 sent on by A to B
+        3 transferred by A to B
         5 ends: answered by caller, NORMAL_CLEARING (incomplete)
         ringing A 0-1, talking A 1-3, talking B 3-5
     """)
 
 
-def test_a_gap_swallows_the_beginning():
-    """A call that began in a gap is told of after it, and is not complete."""
-    world = World()
-    world.blind = True
-    line, _ = ring(world)
-    world.wait(4)
-    world.see_again()
-    started, rings = world.events
+def test_call_that_began_in_a_gap_is_reported_after_it():
+    """It is incomplete."""
+    office = Office()
+    office.is_disconnected = True
+    caller_leg, _ = ring(office)
+    office.wait(4)
+    office.resync()
+    started, rings = office.events
     assert isinstance(started, CallStarted)
     assert isinstance(rings, CallRinging)
-    assert started.call.started == world.start
+    assert started.call.started == office.start
     assert not started.call.complete
-    assert list(world.tracker.calls) == [line.uuid]
+    assert list(office.tracker.calls) == [caller_leg.uuid]
 
 
-# == odd and ends ==========================================================================
+# -- details --------------------------------------------------------------------------
 
 
 def channel(uuid, **fields):
     return Channel(uuid=uuid, **fields)
 
 
-def test_other_kinds_and_nameless_ones_are_no_calls():
-    """Changes of other kinds, and of a channel without a uuid, change nothing."""
+def test_other_kinds_and_channels_without_uuid_are_no_calls():
     tracker = CallTracker()
-    line = channel("a", state=Ivr(ts=1))
-    assert tracker.apply([Added("channel_waiting", line), Added("channel", channel(None))]) == []
-    assert tracker.apply([Removed("channel", line)]) == []
+    caller_leg = channel("a", state=Ivr(ts=1))
+    assert (
+        tracker.apply([Added("channel_waiting", caller_leg), Added("channel", channel(None))]) == []
+    )
+    assert tracker.apply([Removed("channel", caller_leg)]) == []
     assert len(tracker.calls) == 0
 
 
-def test_apply_stepwise():
-    """``apply_stepwise`` yields one list per change: together, the events of ``apply``."""
-    lines = [channel(name, state=Ivr(ts=number)) for number, name in enumerate("abc")]
-    changes = [Added("channel", line) for line in lines]
-    changes += [Gap(_moment(0), _moment(0), None), Removed("channel", lines[1])]
+def test_apply_stepwise_yields_one_list_per_change():
+    """Together, the lists hold the events of ``apply``."""
+    legs = [channel(name, state=Ivr(ts=number)) for number, name in enumerate("abc")]
+    changes = [Added("channel", leg) for leg in legs]
+    changes += [Gap(_moment(0), _moment(0), None), Removed("channel", legs[1])]
     steps = [*CallTracker().apply_stepwise(changes)]
     assert [len(events) for events in steps] == [1, 1, 1, 0, 1]
     assert [event for events in steps for event in events] == CallTracker().apply(changes)
 
 
-def test_channels_that_say_almost_nothing():
-    """A channel without timestamps, state or number is a call all the same."""
+def test_channel_without_times_state_and_number_is_a_call():
     tracker = CallTracker()
     (started,) = tracker.apply([Added("channel", channel("a"))])
     assert (started.call.id, started.call.started, started.call.phase.kind) == ("a", 0, "unknown")
@@ -749,33 +745,32 @@ def test_channels_that_say_almost_nothing():
     assert (ended.call.disposition, ended.call.ended, ended.call.ended_by) == ("unknown", 0, None)
 
 
-def test_unpark_by_number_needs_the_slot():
-    """A user's call to a number on which nobody stands is a call of its own."""
+def test_dialled_slot_must_hold_a_parked_call():
+    """A user's call to an empty slot is a call of its own."""
     tracker = CallTracker()
     parked = channel("a", state=Park(ts=5, slot=901), offer_timestamp=1)
-    dials = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
+    fields = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
     tracker.apply([Added("channel", parked)])
-    tracker.apply([Added("channel", channel("b", called_number="902", **dials))])
-    tracker.apply([Added("channel", channel("c", called_number="901", **dials))])
-    tracker.apply([Added("channel", channel("d", called_number="pickup_uuid.x", **dials))])
+    tracker.apply([Added("channel", channel("b", called_number="902", **fields))])
+    tracker.apply([Added("channel", channel("c", called_number="901", **fields))])
+    tracker.apply([Added("channel", channel("d", called_number="pickup_uuid.x", **fields))])
     assert set(tracker.calls) == {"a", "b", "d"}
 
 
-def test_a_direction_that_changes_later_is_told():
-    """When only the direction of a call is new, there is an event for it."""
+def test_later_called_number_gives_an_event():
     tracker = CallTracker()
-    line = channel("a", state=SystemOperation(ts=1), offer_timestamp=1, user_id=1)
-    tracker.apply([Added("channel", line)])
-    outward = attrs.evolve(line, called_number="110")
-    (event,) = tracker.apply([Changed("channel", outward, line)])
+    caller_leg = channel("a", state=SystemOperation(ts=1), offer_timestamp=1, user_id=1)
+    tracker.apply([Added("channel", caller_leg)])
+    with_number = attrs.evolve(caller_leg, called_number="110")
+    (event,) = tracker.apply([Changed("channel", with_number, caller_leg)])
     assert isinstance(event, CallUpdated)
     assert event.call.called_number == "110"
 
 
-def test_the_directory_s_word_of_a_caller():
-    """What the caller directory says, which only other legs tell, is the caller's, and stays."""
+def test_caller_directory_entry_of_another_leg_is_kept():
+    """The entry of the caller's own leg replaces it."""
     tracker = CallTracker()
-    line = channel("a", state=Ivr(ts=1), offer_timestamp=1, peer_location="external")
+    caller_leg = channel("a", state=Ivr(ts=1), offer_timestamp=1, peer_location="external")
     info = OtherInfo(type="end_user", whoscall="%7B%7D", offer_timestamp=1, direction="inbound")
     leg = channel(
         "b",
@@ -785,19 +780,21 @@ def test_the_directory_s_word_of_a_caller():
         other_info=info,
         direction="outbound",
     )
-    tracker.apply([Added("channel", line)])
+    tracker.apply([Added("channel", caller_leg)])
     tracker.apply([Added("channel", leg)])
     assert tracker.calls["a"].caller.whoscall == "%7B%7D"
     tracker.apply([Removed("channel", leg)])
-    tracker.apply([Changed("channel", attrs.evolve(line, state=Ivr(ts=3, ivr_id=1)), line)])
+    tracker.apply(
+        [Changed("channel", attrs.evolve(caller_leg, state=Ivr(ts=3, ivr_id=1)), caller_leg)]
+    )
     assert tracker.calls["a"].caller.whoscall == "%7B%7D"
-    said = attrs.evolve(line, extra={"whoscall": "own"})
-    tracker.apply([Changed("channel", said, line)])
+    own = attrs.evolve(caller_leg, extra={"whoscall": "own"})
+    tracker.apply([Changed("channel", own, caller_leg)])
     assert tracker.calls["a"].caller.whoscall == "own"
 
 
-def test_an_older_first_leg_that_comes_last():
-    """A first leg that is told of late makes its call begin when it was offered."""
+def test_late_lead_leg_moves_the_start_of_its_call():
+    """The call begins when the lead leg was offered."""
     tracker = CallTracker()
     info = OtherInfo(type="end_user", offer_timestamp=10, direction="inbound")
     leg = channel(
@@ -811,18 +808,17 @@ def test_an_older_first_leg_that_comes_last():
     )
     tracker.apply([Added("channel", leg)])
     assert list(tracker.calls) == ["a"]
-    line = channel("a", state=Bridged(ts=30), offer_timestamp=10, other_uuid="b")
-    tracker.apply([Added("channel", line)])
+    caller_leg = channel("a", state=Bridged(ts=30), offer_timestamp=10, other_uuid="b")
+    tracker.apply([Added("channel", caller_leg)])
     assert tracker.calls["a"].started == tracker.calls["a"].phases[0].started == 10
     assert tracker.calls["a"].answered_by == Party(user_id=7)
     tracker.apply([Changed("channel", attrs.evolve(leg, state=Ivr(ts=40)), leg)])
-    older = attrs.evolve(line, offer_timestamp=5, state=Ivr(ts=50))
-    tracker.apply([Changed("channel", older, line)])
+    older = attrs.evolve(caller_leg, offer_timestamp=5, state=Ivr(ts=50))
+    tracker.apply([Changed("channel", older, caller_leg)])
     assert tracker.calls["a"].started == 5
 
 
-def test_channels_without_a_uuid():
-    """Channels that an initial_info sends without a uuid go by their positions, each its own."""
+def test_channels_without_a_uuid_are_identified_by_position():
     mirror = Mirror()
     legs = {place: Channel(state=Ivr(ts=5), user_id=place) for place in (0, 1)}
     tracker = CallTracker()
@@ -835,8 +831,8 @@ def test_channels_without_a_uuid():
 
 
 @pytest.mark.parametrize("synthetic", [False, True])
-def test_a_leg_offered_at_no_time(synthetic):
-    """A zero for the time of its offer says as little as none: its state's time is what counts."""
+def test_offer_time_of_zero_counts_as_missing(synthetic):
+    """The time of the leg's state is used instead."""
     tracker = CallTracker()
     leg = Channel(uuid="a", offer_timestamp=0, state=Ivr(ts=5, ivr_id="menu"))
     (started,) = tracker.apply([Added("channel", leg, synthetic=synthetic)])
@@ -845,23 +841,23 @@ def test_a_leg_offered_at_no_time(synthetic):
     assert [phase.started for phase in tracker.calls["a"].phases] == [5, 7]
 
 
-def test_memory_of_one_call_is_bounded(monkeypatch):
-    """A call keeps so many legs and phases, the legs that answered longest; and says so."""
+def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
+    """Legs that answered are kept longest; the call becomes incomplete."""
     monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 3)
     monkeypatch.setattr(phase_history, "MAX_PHASES", 4)
-    world = World()
-    line, _ = talk(world)
+    office = Office()
+    caller_leg, _ = talk(office)
     for number in range(4):
-        legs = world.pbx.transfer(line, world.group)
-        world.wait(1)
-        world.pbx.connect(legs[number])
-        world.wait(1)
-    world.pbx.transfer(line, world.group)
-    for leg in world.pbx.ringing_for(line):
-        world.pbx.stop_ringing(leg)
-    assert len(world.tracker._index.find(line.uuid).legs.ended_in_phase) == 3
-    world.pbx.hang_up(line)
-    (call,) = world.ended
+        legs = office.pbx.transfer(caller_leg, office.group)
+        office.wait(1)
+        office.pbx.connect(legs[number])
+        office.wait(1)
+    office.pbx.transfer(caller_leg, office.group)
+    for leg in office.pbx.ringing_for(caller_leg):
+        office.pbx.stop_ringing(leg)
+    assert len(office.tracker._index.find(caller_leg.uuid).legs.ended_in_phase) == 3
+    office.pbx.hang_up(caller_leg)
+    (call,) = office.ended
     assert len(call.legs) == 3
     assert all(leg.answered is not None for leg in call.legs)
     assert len(call.phases) == 4
@@ -872,43 +868,41 @@ def test_memory_of_one_call_is_bounded(monkeypatch):
     assert sum(phase.duration for phase in call.phases) == call.ended - call.started
 
 
-def test_the_live_mapping():
-    """``calls`` is a read-only view of what goes on now, and a tracker can be printed."""
-    world = World()
-    calls = world.tracker.calls
-    line, _ = ring(world)
-    assert (len(calls), list(calls), line.uuid in calls) == (1, [line.uuid], True)
+def test_calls_are_a_live_read_only_mapping():
+    office = Office()
+    calls = office.tracker.calls
+    caller_leg, _ = ring(office)
+    assert (len(calls), list(calls), caller_leg.uuid in calls) == (1, [caller_leg.uuid], True)
     assert repr(calls) == "<1 calls>"
-    assert repr(world.tracker) == "<CallTracker of 1 calls>"
+    assert repr(office.tracker) == "<CallTracker of 1 calls>"
     with pytest.raises(KeyError):
         calls["nothing"]
     with pytest.raises(TypeError):
         calls["x"] = None
     for _ in calls:
-        world.pbx.hang_up(line)
+        office.pbx.hang_up(caller_leg)
     assert not calls
 
 
-def test_an_event_holds_the_call_as_it_was():
-    """What an event holds does not change any more."""
-    world = World()
-    line, leg = ring(world)
-    first = world.events[0].call
+def test_call_of_an_event_never_changes():
+    office = Office()
+    caller_leg, leg = ring(office)
+    first = office.events[0].call
     before = repr(first)
-    world.pbx.connect(leg)
-    world.pbx.hang_up(line)
+    office.pbx.connect(leg)
+    office.pbx.hang_up(caller_leg)
     assert repr(first) == before
-    assert isinstance(world.events[-1], CallEnded)
+    assert isinstance(office.events[-1], CallEnded)
 
 
-def test_a_tracker_can_be_seeded_from_a_mirror():
-    """The channels that are there already are no events, but calls."""
-    world = World()
-    line, _ = talk(world)
+def test_tracker_starts_from_existing_channels():
+    """Existing channels give calls, but no events."""
+    office = Office()
+    caller_leg, _ = talk(office)
     mirror = Mirror()
-    mirror.apply(world.reader.snapshot(world.pbx))
+    mirror.apply(office.reader.snapshot(office.pbx))
     tracker = CallTracker(mirror.channels.values())
-    assert list(tracker.calls) == [line.uuid]
+    assert list(tracker.calls) == [caller_leg.uuid]
     assert tracker.apply([]) == []
 
 
@@ -916,36 +910,37 @@ def _moment(microseconds):
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
 
 
-# == what no PBX should send ===============================================================
+# -- values that no PBX should send ---------------------------------------------------
 
 
-ODD = [None, "", [70000], ("a",), 5, 2.5, {"a": 1}, True]
+UNUSUAL = [None, "", [70000], ("a",), 5, 2.5, {"a": 1}, True]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=repr)
-def test_values_that_make_no_sense(odd):
-    """Whatever stands where a uuid, an id or a time should: calls begin, go on and end with it."""
+@pytest.mark.parametrize("value", UNUSUAL, ids=repr)
+def test_calls_start_and_end_despite_values_of_wrong_types(value):
     channels = [
-        Channel(uuid="u", other_uuid=odd, offer_timestamp=odd, answer_timestamp=odd),
-        Channel(uuid="v", other_uuid=odd, offer_timestamp=5, state=Bridged(ts=odd), user_id=odd),
-        Channel(uuid="w", called_number=odd, peer_location="internal", state=Ringing()),
+        Channel(uuid="u", other_uuid=value, offer_timestamp=value, answer_timestamp=value),
+        Channel(
+            uuid="v", other_uuid=value, offer_timestamp=5, state=Bridged(ts=value), user_id=value
+        ),
+        Channel(uuid="w", called_number=value, peer_location="internal", state=Ringing()),
         Channel(uuid=7, state=Bridged(ts=1), other_uuid="u"),
     ]
     tracker = CallTracker()
     events = tracker.apply([Added("channel", one) for one in channels])
     events += tracker.apply([Changed("channel", channels[1], channels[0])])
     assert sum(len(call.legs) for call in tracker.calls.values()) == 4
-    gone = [
-        attrs.evolve(one, last_event="CHANNEL_HANGUP", hangup_timestamp=odd) for one in channels
+    hung_up = [
+        attrs.evolve(one, last_event="CHANNEL_HANGUP", hangup_timestamp=value) for one in channels
     ]
-    events += tracker.apply([Removed("channel", one) for one in gone])
+    events += tracker.apply([Removed("channel", one) for one in hung_up])
     assert dict(tracker.calls) == {}
     count = [sum(isinstance(event, cls) for event in events) for cls in (CallStarted, CallEnded)]
     assert count[0] == count[1] > 0
 
 
-def test_a_number_for_a_uuid():
-    """Two legs whose uuids are numbers name each other as well as any: one call."""
+def test_integer_uuids_refer_to_each_other():
+    """Two legs whose uuids are integers are one call."""
     one, two = Channel(uuid=1, other_uuid=2), Channel(uuid=2, other_uuid=1, state=Bridged(ts=1))
     tracker = CallTracker([one, two])
     (call,) = tracker.calls.values()

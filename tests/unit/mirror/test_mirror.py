@@ -1,7 +1,8 @@
+"""Mirror: messages in, changes and current state out."""
+
 from __future__ import annotations
 
 import random
-from functools import partial
 
 import attrs
 import pytest
@@ -26,7 +27,7 @@ from basix_ws_cti import (
     to_dict,
 )
 from basix_ws_cti.elements import Extra
-from basix_ws_cti.mirror import mirror as module
+from basix_ws_cti.mirror import mirror as mirror_module
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.simulator import Pbx, scenarios
@@ -34,7 +35,7 @@ from basix_ws_cti.simulator.frame_writer import Writer
 from basix_ws_cti.simulator.timeline import Timeline
 
 
-def event(element, name="updated"):
+def event_about(element, name="updated"):
     return InfoEvent(element.element_name, element, name)
 
 
@@ -42,49 +43,47 @@ def initial(kind, *elements):
     return InitialInfo(kind, {element.key: element for element in elements})
 
 
-TALKS = Channel(uuid="a", last_event="STATE_CHANGE")
-ENDED = attrs.evolve(TALKS, last_event="CHANNEL_HANGUP", last_event_data="recv_bye,X")
+TALKING = Channel(uuid="a", last_event="STATE_CHANGE")
+ENDED = attrs.evolve(TALKING, last_event="CHANNEL_HANGUP", last_event_data="recv_bye,X")
 
 
-def test_added_changed_removed():
-    """An event adds what is not there, changes what is, and removes it."""
+def test_events_add_change_and_remove_elements():
+    """An event adds an unknown element, changes a known one, and removes it once."""
     mirror = Mirror()
     one, other = User(id=1, label="a"), User(id=1, label="b", presence=2)
-    assert mirror.apply(event(one, "added")) == [Added("user", one)]
+    assert mirror.apply(event_about(one, "added")) == [Added("user", one)]
     assert dict(mirror.users) == {1: one}
-    (change,) = mirror.apply(event(other))
+    (change,) = mirror.apply(event_about(other))
     assert change == Changed("user", other, one)
     assert change.fields == {"label": ("a", "b"), "presence": (None, 2)}
-    assert mirror.apply(event(other, "removed")) == [Removed("user", other)]
+    assert mirror.apply(event_about(other, "removed")) == [Removed("user", other)]
     assert dict(mirror.users) == {}
-    assert mirror.apply(event(other, "removed")) == []
+    assert mirror.apply(event_about(other, "removed")) == []
 
 
-def test_the_same_again_is_no_change():
-    """An update that says nothing new changes nothing."""
+def test_update_without_new_values_changes_nothing():
     mirror = Mirror()
-    mirror.apply(event(User(id=1)))
-    assert mirror.apply(event(User(id=1))) == []
+    mirror.apply(event_about(User(id=1)))
+    assert mirror.apply(event_about(User(id=1))) == []
 
 
-def test_an_update_of_the_unknown_adds():
-    """An element of which the first word is an update, or an event of another name, is added."""
+def test_update_of_an_unknown_element_adds_it():
+    """An unknown element is added, whatever the name of its first event."""
     mirror = Mirror()
-    assert mirror.apply(event(User(id=1))) == [Added("user", User(id=1))]
-    assert mirror.apply(event(User(id=2), "renamed")) == [Added("user", User(id=2))]
+    assert mirror.apply(event_about(User(id=1))) == [Added("user", User(id=1))]
+    assert mirror.apply(event_about(User(id=2), "renamed")) == [Added("user", User(id=2))]
 
 
-def test_extra_fields_change():
-    """A change of a field that the class does not know is among the fields."""
+def test_change_of_an_extra_field_is_among_the_fields():
     mirror = Mirror()
-    mirror.apply(event(User(id=1, extra=Extra(shoe=40, hat=1))))
-    (change,) = mirror.apply(event(User(id=1, extra=Extra(shoe=41, hat=1))))
+    mirror.apply(event_about(User(id=1, extra=Extra(shoe=40, hat=1))))
+    (change,) = mirror.apply(event_about(User(id=1, extra=Extra(shoe=41, hat=1))))
     assert change.fields == {"shoe": (40, 41)}
     assert change.key == 1
 
 
-def test_a_snapshot_replaces_its_kind():
-    """An initial_info replaces all of its kind; what differs are synthetic changes."""
+def test_initial_info_replaces_its_kind():
+    """An initial_info replaces all elements of its kind; the differences are synthetic changes."""
     mirror = Mirror()
     a, b, b2, c = User(id=1), User(id=2), User(id=2, label="x"), User(id=3)
     first = mirror.apply(initial("user", a, b))
@@ -98,114 +97,110 @@ def test_a_snapshot_replaces_its_kind():
     assert mirror.apply(initial("user", b2, c)) == []
 
 
-def test_a_hung_up_channel_is_gone_once():
-    """A channel is gone at its hang-up; the removed that follows is not reported again."""
+def test_hung_up_channel_is_removed_once():
+    """A channel is removed at its hang-up; the ``removed`` event that follows changes nothing."""
     mirror = Mirror()
-    mirror.apply(event(TALKS, "added"))
-    assert mirror.apply(event(ENDED)) == [Removed("channel", ENDED)]
+    mirror.apply(event_about(TALKING, "added"))
+    assert mirror.apply(event_about(ENDED)) == [Removed("channel", ENDED)]
     assert dict(mirror.channels) == {}
-    assert mirror.apply(event(ENDED, "removed")) == []
+    assert mirror.apply(event_about(ENDED, "removed")) == []
 
 
-def test_removed_first():
-    """A channel that is removed before its hang-up is told is gone, once, as well."""
+def test_channel_removed_before_its_hangup_is_removed_once():
+    """After ``removed``, only ``added`` brings a channel back."""
     mirror = Mirror()
-    mirror.apply(event(TALKS, "added"))
-    assert mirror.apply(event(TALKS, "removed")) == [Removed("channel", TALKS)]
-    assert mirror.apply(event(ENDED)) == []
-    assert mirror.apply(event(TALKS)) == []
-    assert mirror.apply(event(TALKS, "added")) == [Added("channel", TALKS)]
-    tagged = attrs.evolve(TALKS, tags=("x",))
-    assert mirror.apply(event(tagged)) == [Changed("channel", tagged, TALKS)]
+    mirror.apply(event_about(TALKING, "added"))
+    assert mirror.apply(event_about(TALKING, "removed")) == [Removed("channel", TALKING)]
+    assert mirror.apply(event_about(ENDED)) == []
+    assert mirror.apply(event_about(TALKING)) == []
+    assert mirror.apply(event_about(TALKING, "added")) == [Added("channel", TALKING)]
+    tagged = attrs.evolve(TALKING, tags=("x",))
+    assert mirror.apply(event_about(tagged)) == [Changed("channel", tagged, TALKING)]
 
 
 @pytest.mark.parametrize("name", ["updated", "added", "renamed"])
-def test_nothing_comes_back_from_a_hang_up(name):
+def test_no_event_revives_a_hung_up_channel(name):
     """No event brings back a channel that was hung up, nor its place in a queue."""
     mirror = Mirror()
-    mirror.apply(event(TALKS))
-    mirror.apply(event(ENDED))
-    assert mirror.apply(event(TALKS, name)) == []
-    assert mirror.apply(event(WaitingChannel(uuid="a"), name)) == []
+    mirror.apply(event_about(TALKING))
+    mirror.apply(event_about(ENDED))
+    assert mirror.apply(event_about(TALKING, name)) == []
+    assert mirror.apply(event_about(WaitingChannel(uuid="a"), name)) == []
     assert dict(mirror.channels) == dict(mirror.waiting_channels) == {}
 
 
-def test_a_hang_up_in_the_queue():
-    """A waiting channel that is hung up waits no more, and its channel ends by its own event."""
+def test_hangup_in_the_queue_removes_the_waiting_channel():
+    """A waiting channel that is hung up is removed; its channel ends by its own event."""
     mirror = Mirror()
     waiting = WaitingChannel(uuid="a")
-    mirror.apply(event(TALKS))
-    mirror.apply(event(waiting))
+    mirror.apply(event_about(TALKING))
+    mirror.apply(event_about(waiting))
     gone = attrs.evolve(waiting, last_event="CHANNEL_HANGUP")
-    assert mirror.apply(event(gone)) == [Removed("channel_waiting", gone)]
+    assert mirror.apply(event_about(gone)) == [Removed("channel_waiting", gone)]
     assert "a" in mirror.channels
-    assert mirror.apply(event(ENDED)) == [Removed("channel", ENDED)]
+    assert mirror.apply(event_about(ENDED)) == [Removed("channel", ENDED)]
 
 
-def test_the_queue_is_left_after_the_hang_up():
-    """A waiting channel's removal that comes after its channel's hang-up is told."""
+def test_waiting_channel_is_removed_after_the_hangup_of_its_channel():
     mirror = Mirror()
     waiting = WaitingChannel(uuid="a")
-    for message in (event(TALKS), event(waiting), event(ENDED)):
+    for message in (event_about(TALKING), event_about(waiting), event_about(ENDED)):
         mirror.apply(message)
-    assert mirror.apply(event(waiting, "removed")) == [Removed("channel_waiting", waiting)]
+    assert mirror.apply(event_about(waiting, "removed")) == [Removed("channel_waiting", waiting)]
 
 
-def test_waiting_twice():
-    """A channel can wait, be fetched, and wait again."""
+def test_channel_can_be_parked_again():
+    """A channel can be parked, retrieved, and parked again."""
     mirror = Mirror()
     waiting = ParkedChannel(uuid="a")
     for name, count in (("added", 1), ("removed", 0), ("added", 1), ("removed", 0), ("updated", 1)):
-        mirror.apply(event(waiting, name))
+        mirror.apply(event_about(waiting, name))
         assert len(mirror.parked_channels) == count
 
 
-def test_a_hung_up_channel_in_a_snapshot():
-    """A channel that was hung up already is not added by a snapshot."""
+def test_snapshot_does_not_add_a_hung_up_channel():
     mirror = Mirror()
-    assert mirror.apply(initial("channel", TALKS, attrs.evolve(ENDED, uuid="b"))) == [
-        Added("channel", TALKS, synthetic=True)
+    assert mirror.apply(initial("channel", TALKING, attrs.evolve(ENDED, uuid="b"))) == [
+        Added("channel", TALKING, synthetic=True)
     ]
 
 
-def test_a_snapshot_revives():
-    """A channel that a new snapshot shows lives, whatever was said of it before."""
+def test_snapshot_revives_an_ended_channel():
+    """A channel in a new snapshot exists, even if it ended before."""
     mirror = Mirror()
-    mirror.apply(event(TALKS))
-    mirror.apply(event(ENDED))
-    mirror.apply(initial("channel", TALKS))
-    assert mirror.apply(event(attrs.evolve(TALKS, tags=("x",)))) != []
+    mirror.apply(event_about(TALKING))
+    mirror.apply(event_about(ENDED))
+    mirror.apply(initial("channel", TALKING))
+    assert mirror.apply(event_about(attrs.evolve(TALKING, tags=("x",)))) != []
 
 
-def test_what_is_gone_is_forgotten_at_last(monkeypatch):
-    """The memory of channels that are gone is bounded; the oldest are forgotten first."""
-    monkeypatch.setattr(module, "MAX_ENDED_CHANNELS", 3)
+def test_number_of_remembered_ended_channels_is_limited(monkeypatch):
+    """The mirror forgets the oldest ended channels first."""
+    monkeypatch.setattr(mirror_module, "MAX_ENDED_CHANNELS", 3)
     mirror = Mirror()
     for number in range(5):
-        mirror.apply(event(attrs.evolve(ENDED, uuid=str(number))))
-    alive = [n for n in range(5) if mirror.apply(event(Channel(uuid=str(n))))]
+        mirror.apply(event_about(attrs.evolve(ENDED, uuid=str(number))))
+    alive = [n for n in range(5) if mirror.apply(event_about(Channel(uuid=str(n))))]
     assert alive == [0, 1]
 
 
-def test_the_domain_stays():
-    """The domain is kept even when it is removed."""
+def test_domain_is_kept_when_it_is_removed():
     mirror = Mirror()
     assert mirror.domain is None
-    mirror.apply(event(Domain(id=1, label="a"), "added"))
-    assert mirror.apply(event(Domain(id=1, label="a"), "removed")) == []
+    mirror.apply(event_about(Domain(id=1, label="a"), "added"))
+    assert mirror.apply(event_about(Domain(id=1, label="a"), "removed")) == []
     assert mirror.domain == Domain(id=1, label="a")
 
 
-def test_without_a_key():
-    """An event about an element without a key changes nothing."""
+def test_event_about_an_element_without_a_key_changes_nothing():
     mirror = Mirror()
-    assert mirror.apply(event(User(label="nobody"), "added")) == []
+    assert mirror.apply(event_about(User(label="nobody"), "added")) == []
     assert mirror.apply(InfoEvent("robot", OtherElement(element_name="robot"), "added")) == []
     assert repr(mirror) == "<Mirror empty>"
 
 
-def test_changes_of_what_has_no_key():
-    """Elements of an initial_info that have no key are told apart by their positions there."""
+def test_elements_without_a_key_are_identified_by_position():
+    """The position of an element in its initial_info is its key if it has none."""
     one, two, three = (User(label=label) for label in "abc")
     mirror = Mirror()
     added = mirror.apply(InitialInfo("user", {0: one, 1: two, 7: User(id=7)}))
@@ -223,13 +218,12 @@ def test_changes_of_what_has_no_key():
 
 
 @pytest.mark.parametrize("message", [FieldSpec("user", ("id",)), SystemMsg("logout"), Msg("hi")])
-def test_other_messages(message):
-    """Messages that are not about elements change nothing."""
+def test_messages_about_no_element_change_nothing(message):
     assert Mirror().apply(message) == []
 
 
-def test_any_kind():
-    """A kind nobody has heard of is mirrored as well; one that is not there is empty."""
+def test_unknown_kinds_are_mirrored():
+    """An unknown kind is mirrored like any other; a kind without elements is empty."""
     mirror = Mirror()
     robot = OtherElement(element_name="robot", extra=Extra(id=7))
     mirror.apply(InfoEvent("robot", robot, "added"))
@@ -237,29 +231,13 @@ def test_any_kind():
     assert dict(mirror["drone"]) == {}
     assert list(mirror) == ["robot"]
     assert repr(mirror) == "<Mirror 1 robot>"
-    mirror.apply(event(User(id=1)))
+    mirror.apply(event_about(User(id=1)))
     assert repr(mirror) == "<Mirror 1 robot, 1 user>"
 
 
-def test_positions_stay_apart():
-    """A change's position is given by name, is none unless given, and no repr shows it."""
-    user = User(id=1)
-    for make in (Added, Removed, partial(Changed, old=user)):
-        change = make("user", element=user)
-        assert (change.synthetic, change.position) == (False, None)
-        assert "position" not in repr(make("user", element=user, position=7))
-    with pytest.raises(TypeError):
-        Added("user", user, False, 7)
-    with pytest.raises(TypeError):
-        Removed("user", user, False, 7)
-    with pytest.raises(TypeError):
-        Changed("user", user, user, False, 7)
-
-
-def test_a_mapping_for_each_kind():
-    """Each kind of element that is known is found in the mapping of its name."""
+def test_one_mirror_holds_elements_of_all_kinds():
     mirror = Mirror()
-    held = {
+    elements = {
         "channels": Channel(uuid="a"),
         "waiting_channels": WaitingChannel(uuid="a"),
         "queued_channels": QueuedChannel(uuid="a"),
@@ -269,10 +247,10 @@ def test_a_mapping_for_each_kind():
         "group_members": GroupMember(user_id=1, group_id=1),
         "terminals": Terminal(id=1),
     }
-    for element in held.values():
-        mirror.apply(event(element))
-    assert {name: [*getattr(mirror, name).values()] for name in held} == {
-        name: [element] for name, element in held.items()
+    for element in elements.values():
+        mirror.apply(event_about(element))
+    assert {name: [*getattr(mirror, name).values()] for name in elements} == {
+        name: [element] for name, element in elements.items()
     }
 
 
@@ -289,31 +267,31 @@ def test_a_mapping_for_each_kind():
         ("terminals", Terminal(id=1)),
     ],
 )
-def test_each_kind_has_its_mapping(name, element):
-    """The elements of a known kind are in the mapping named after them, by their key."""
+def test_each_kind_has_a_mapping_of_its_name(name, element):
+    """A known kind has a mapping, which holds its elements by key."""
     mirror = Mirror()
     assert dict(getattr(mirror, name)) == {}
-    mirror.apply(event(element, "added"))
+    mirror.apply(event_about(element, "added"))
     assert dict(getattr(mirror, name)) == {element.key: element}
     assert list(mirror) == [element.element_name]
 
 
-def test_views_are_live_and_read_only():
-    """A mapping that is held shows what is there, and can't be written to."""
+def test_mappings_are_live_and_read_only():
+    """A mapping that a user holds shows the current elements and cannot be written to."""
     mirror = Mirror()
     users = mirror.users
-    mirror.apply(event(User(id=1)))
+    mirror.apply(event_about(User(id=1)))
     assert list(users) == [1]
     other = Mirror()
-    other.apply(event(User(id=2)))
+    other.apply(event_about(User(id=2)))
     mirror.replace_with(other)
     assert list(users) == [2]
     with pytest.raises(TypeError):
         users[3] = User(id=3)
 
 
-def test_a_mapping_is_as_a_dict_is():
-    """A mapping of the mirror has a dict's order and look-ups, and an int is no text."""
+def test_mapping_behaves_like_a_dict():
+    """A mapping has the order and look-ups of a dict; integer and text keys differ."""
     mirror = Mirror()
     two, one, text = (
         OtherElement(element_name="robot", extra=Extra(id=key)) for key in (2, 1, "1")
@@ -336,16 +314,16 @@ def test_a_mapping_is_as_a_dict_is():
         robots[3]
 
 
-def test_kinds_that_are_no_more_are_forgotten():
-    """Of kinds that came with an earlier connection, the empty ones are kept by their holders."""
+def test_empty_kinds_are_kept_only_while_their_mapping_is_held():
+    """Kinds of an earlier connection are forgotten once no user holds their mapping."""
     mirror, other = Mirror(), Mirror()
     robots = mirror["robot"]
     robot = OtherElement(element_name="robot", extra=Extra(id=7))
     for number in range(3):
-        aside = Mirror()
+        connection = Mirror()
         kind = f"robot{number}"
-        aside.apply(InfoEvent(kind, attrs.evolve(robot, element_name=kind), "added"))
-        mirror.replace_with(aside)
+        connection.apply(InfoEvent(kind, attrs.evolve(robot, element_name=kind), "added"))
+        mirror.replace_with(connection)
     assert list(mirror._stores) == ["robot2"]
     other.apply(InfoEvent("robot", robot, "added"))
     mirror.replace_with(other)
@@ -359,16 +337,21 @@ def test_kinds_that_are_no_more_are_forgotten():
     assert robots == {7: robot}
 
 
-def test_become():
-    """Taking on another picture says what differs, and remembers what that one knew to be gone."""
+def test_replace_with_reports_the_differences():
+    """The mirror takes over the other state, including its ended channels."""
     mirror, other = Mirror(), Mirror()
-    for message in (event(User(id=1)), event(User(id=2)), event(TALKS), event(Group(id=5))):
+    for message in (
+        event_about(User(id=1)),
+        event_about(User(id=2)),
+        event_about(TALKING),
+        event_about(Group(id=5)),
+    ):
         mirror.apply(message)
     for message in (
-        event(User(id=2, label="x")),
-        event(TALKS),
-        event(ENDED),
-        event(Terminal(id=9)),
+        event_about(User(id=2, label="x")),
+        event_about(TALKING),
+        event_about(ENDED),
+        event_about(Terminal(id=9)),
     ):
         other.apply(message)
     changes = mirror.replace_with(other)
@@ -380,13 +363,14 @@ def test_become():
         ("Removed", "group", 5),
         ("Added", "terminal", 9),
     ]
-    assert mirror.apply(event(TALKS)) == []
-    other.apply(event(User(id=3)))
+    assert mirror.apply(event_about(TALKING)) == []
+    other.apply(event_about(User(id=3)))
     assert 3 not in mirror.users
 
 
 @pytest.fixture
 def office():
+    """A mirror of users, groups, terminals and three channels."""
     mirror = Mirror()
     for element in (
         *(User(id=1, main_extension="1001"), User(id=2, main_extension="1002")),
@@ -401,12 +385,11 @@ def office():
         Channel(uuid="b", calling_number="03-1234-1234", user_id=1, group_id=10, other_uuid="x"),
         Channel(uuid="c", calling_number="anonymous", called_number="RINGING_PARK1", group_id=10),
     ):
-        mirror.apply(event(element, "added"))
+        mirror.apply(event_about(element, "added"))
     return mirror
 
 
-def test_looking_things_up(office):
-    """Who is where: by user, group, extension, and across a call."""
+def test_lookups_by_user_group_extension_and_other_leg(office):
     assert [leg.uuid for leg in office.channels_of_user(1)] == ["b"]
     assert [leg.uuid for leg in office.channels_of_group(10)] == ["b", "c"]
     assert [user.id for user in office.members_of_group(10)] == [1, 2]
@@ -424,57 +407,59 @@ def test_looking_things_up(office):
 
 
 @pytest.mark.parametrize("number", ["03-1234-1234", "0312341234", "+81312341234"])
-def test_channels_by_number(office, number):
-    """A number is found however it is written, here and there."""
+def test_channels_are_found_by_number_in_any_notation(office, number):
+    """The notation of the number does not matter, neither in the query nor in the channel."""
     assert [leg.uuid for leg in office.channels_by_number(number)] == ["a", "b"]
 
 
-def test_numbers_that_are_none(office):
-    """Withheld numbers and markers find nothing; an extension finds who was called."""
+def test_withheld_numbers_and_markers_find_no_channels(office):
+    """Withheld numbers and markers match nothing; an extension matches the called number."""
     assert office.channels_by_number("anonymous") == []
     assert office.channels_by_number("RINGING_PARK1") == []
     assert [leg.uuid for leg in office.channels_by_number("1001")] == ["a"]
 
 
-def plain(mirror):
+def as_dicts(mirror):
+    """Return the elements of a mirror as dicts, by kind and key."""
     return {kind: {key: to_dict(one) for key, one in mirror[kind].items()} for kind in mirror}
 
 
-@pytest.mark.parametrize("older", [False, True])
-def test_a_day_in_the_mirror(older):
-    """After each of a day's steps, mirror, changes and the simulated PBX tell one story."""
-    pbx, writer, parser = Pbx(11, older=older), Writer(), MessageParser()
+@pytest.mark.slow
+@pytest.mark.parametrize("is_older_server", [False, True])
+def test_mirror_and_changes_follow_a_simulated_day(is_older_server):
+    """After each step, the mirror and the applied changes show the state of the simulated PBX."""
+    pbx, writer, parser = Pbx(11, older=is_older_server), Writer(), MessageParser()
     scenarios.populate(pbx, 30)
-    mirror, told = Mirror(), {}
+    mirror, known = Mirror(), {}
 
-    def follow(changes):
+    def apply_changes(changes):
         for change in changes:
-            known = told.setdefault(change.element_name, {})
+            elements = known.setdefault(change.element_name, {})
             match change:
                 case Added():
-                    assert change.key not in known
-                    known[change.key] = change.element
+                    assert change.key not in elements
+                    elements[change.key] = change.element
                 case Changed(_, element, old):
-                    assert known[change.key] is old
+                    assert elements[change.key] is old
                     assert change.fields
-                    known[change.key] = element
+                    elements[change.key] = element
                 case Removed():
-                    del known[change.key]
+                    del elements[change.key]
 
-    def hear(kind, _, picture, event_name):
-        frame = writer.info_event(kind, writer.record(kind, picture), event_name)
-        follow(mirror.apply(parser.parse(frame)))
+    def on_event(kind, _, values, event_name):
+        frame = writer.info_event(kind, writer.record(kind, values), event_name)
+        apply_changes(mirror.apply(parser.parse(frame)))
 
     for kind, elements in pbx.snapshot().items():
         parser.parse(writer.field_spec(kind))
         records = [writer.record(kind, one) for one in elements.values()]
-        follow(mirror.apply(parser.parse(writer.initial_info(kind, records))))
-    pbx.listeners.append(hear)
+        apply_changes(mirror.apply(parser.parse(writer.initial_info(kind, records))))
+    pbx.listeners.append(on_event)
     timeline = Timeline(pbx)
     timeline.start(scenarios.day(pbx, timeline, 40))
     for _ in range(1500):
         timeline.step()
         if random.random() < 0.1:
-            assert plain(mirror) == {k: v for k, v in pbx.snapshot().items() if v}
-    assert {k: v for k, v in told.items() if v} == {kind: dict(mirror[kind]) for kind in mirror}
-    assert plain(mirror) == {k: v for k, v in pbx.snapshot().items() if v}
+            assert as_dicts(mirror) == {k: v for k, v in pbx.snapshot().items() if v}
+    assert {k: v for k, v in known.items() if v} == {kind: dict(mirror[kind]) for kind in mirror}
+    assert as_dicts(mirror) == {k: v for k, v in pbx.snapshot().items() if v}

@@ -1,3 +1,5 @@
+"""Normal form and comparison of telephone numbers."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,7 +10,7 @@ from basix_ws_cti.mirror.phone_numbers import _normalise, normalise_number, same
 
 
 @pytest.mark.parametrize(
-    ("text", "plain"),
+    ("text", "normal_form"),
     [
         ("0312341234", "0312341234"),
         ("03-1234-1234", "0312341234"),
@@ -25,9 +27,9 @@ from basix_ws_cti.mirror.phone_numbers import _normalise, normalise_number, same
         ("81312341234", "81312341234"),
     ],
 )
-def test_a_number_however_it_is_written(text, plain):
-    """Separators, widths and the country code make no difference; what is no code stays."""
-    assert normalise_number(text) == plain
+def test_notations_of_a_number_have_one_normal_form(text, normal_form):
+    """Separators, character widths and the own country code make no difference."""
+    assert normalise_number(text) == normal_form
 
 
 @pytest.mark.parametrize(
@@ -38,35 +40,34 @@ def test_a_number_however_it_is_written(text, plain):
         *(5, b"0312341234"),
     ],
 )
-def test_what_is_no_number(text):
-    """Withheld callers and markers are no numbers, and not even the same as themselves."""
+def test_withheld_numbers_and_markers_have_no_normal_form(text):
+    """Values that are no number are not even equal to themselves."""
     assert normalise_number(text) is None
     assert not same_number(text, text)
 
 
-def test_another_country():
-    """The country code is a parameter."""
+def test_country_code_is_a_parameter():
     assert normalise_number("+44 20 7946 0018", "44") == "02079460018"
     assert same_number("020 7946 0018", "+44 (0)20 7946 0018", "44")
     assert normalise_number("+81312341234", "44") == "+81312341234"
 
 
-def test_different_numbers():
-    """Numbers that differ in a digit, or in the country, are different."""
+def test_different_numbers_stay_different():
+    """Numbers that differ in a digit or in their country are different."""
     assert not same_number("0312341234", "0312341235")
     assert not same_number("0312341234", "+1312341234")
     assert not same_number("0312341234", "312341234")
 
 
 @given(st.text(max_size=30))
-def test_any_text(text):
-    """Any text is a number in its one form, which is its own, or none."""
-    plain = normalise_number(text)
-    assert plain is None or normalise_number(plain) == plain
+def test_normal_form_of_any_text_is_stable(text):
+    """The normal form of a normal form is itself; other texts have none."""
+    normal_form = normalise_number(text)
+    assert normal_form is None or normalise_number(normal_form) == normal_form
 
 
-def test_long_text_is_no_number():
-    """A text of over 64 characters is no number, and is not remembered."""
+def test_text_over_64_characters_is_no_number():
+    """It is not cached either."""
     _normalise.cache_clear()
     assert normalise_number("0" * 64) == "0" * 64
     assert normalise_number("0" * 65) is None
@@ -75,6 +76,6 @@ def test_long_text_is_no_number():
 
 
 @pytest.mark.parametrize("value", [5, [], [5], {}, ("a", [])])
-def test_what_is_no_text_is_no_number(value):
-    """A number field may hold anything at all: it is no number, and no error."""
+def test_value_of_another_type_is_no_number(value):
+    """A number field may hold a value of any type; that is no error."""
     assert normalise_number(value) is None

@@ -1,4 +1,4 @@
-"""Anonymising: nothing is left of anybody, and the same calls come of it."""
+"""Anonymiser: no personal data is left, and the calls stay the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from support.etf_encoder import (
 )
 from support.paths import DATA
 from support.simulated_day import frames as day
-from support.simulated_day import texts_of, traces, unfolded
+from support.simulated_day import searchable_parts, texts_of, unescaped_forms
 from support.sizes import NIGHTLY
 
 from basix_ws_cti import CallEnded, CallTracker, MessageParser, Mirror
@@ -38,7 +38,7 @@ KEY = b"for these tests"
 
 
 def shape(term):
-    """A term without what it says."""
+    """Return the structure of a term: its containers and types without values."""
     if isinstance(term, dict):
         return [(shape(key), shape(value)) for key, value in term.items()]
     if isinstance(term, tuple):
@@ -52,8 +52,8 @@ def shape(term):
     return term if term is None or isinstance(term, bool) else type(term)
 
 
-def kept(written):
-    """A frame, anonymised, has the same shape; what it holds now."""
+def anonymised(written):
+    """Anonymise a frame, check that its shape is the same, and return the decoded term."""
     replaced = Anonymiser(KEY)(written)
     after = decode(replaced)
     assert shape(after) == shape(decode(written))
@@ -63,16 +63,18 @@ def kept(written):
 # -- shapes ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(any_term() | st.lists(any_term(), max_size=4).map(tuple))
 def test_any_term_keeps_its_shape(term):
-    """Whatever a frame holds, what is written is as valid, and of the same shape."""
-    kept(frame(term))
-    kept(frame((Atom("info_event"), Charlist("channel"), term, Charlist("updated"))))
+    """The replaced frame is valid, whatever the frame holds."""
+    anonymised(frame(term))
+    anonymised(frame((Atom("info_event"), Charlist("channel"), term, Charlist("updated"))))
 
 
+@pytest.mark.slow
 @given(st.lists(any_term(), max_size=24).map(tuple), st.sampled_from(["channel", "user", "new"]))
 def test_any_record_keeps_its_shape(record, kind):
-    """Whatever stands in a record's fields, they stay as many, and of the same shapes."""
+    """The number and shapes of fields stay, whatever their values."""
     names = ["uuid", "state", "target", "end_user", "other_info", "tags", "called_number", "id"]
     names += ["calling_name", "origination", "last_event_data", "mwi", "label", "surprise"]
     anonymiser = Anonymiser(KEY)
@@ -87,9 +89,10 @@ def sessions():
             yield from json.loads(line)["wire"].values()
 
 
-def test_what_erlang_writes_keeps_its_shape():
-    """Sessions that Erlang wrote, in all forms of kinds, names, atoms and compression, keep
-    their shapes, and the messages in them their kinds, keys' counts and event names.
+def test_sessions_written_by_erlang_keep_their_shape():
+    """Their messages keep type, kind, fields and event name.
+
+    The sessions contain all encodings of kinds, names and atoms, and compressed frames.
     """
     count = 0
     for session in sessions():
@@ -105,8 +108,8 @@ def test_what_erlang_writes_keeps_its_shape():
     assert count > 1000
 
 
-def test_real_shaped_frames_keep_their_shape():
-    """The frames of a busy PBX keep their shapes, and hardly change their size."""
+@pytest.mark.slow
+def test_frames_of_a_busy_pbx_keep_shape_and_approximate_size():
     data = gzip.decompress((DATA / "bench.frames.gz").read_bytes())
     anonymiser, at, sizes = Anonymiser(KEY), 0, [0, 0]
     while at < len(data):
@@ -118,8 +121,8 @@ def test_real_shaped_frames_keep_their_shape():
     assert sizes[1] < 1.5 * sizes[0]
 
 
-def test_a_compressed_frame_is_read():
-    """A compressed frame is anonymised like the term that it inflates to."""
+def test_compressed_frame_is_anonymised():
+    """It is anonymised like the term that it inflates to."""
     term = encode((Atom("msg"), "Yamada Taro"))
     packed = b"\x83P" + len(term).to_bytes(4, "big") + zlib.compress(term)
     assert Anonymiser(KEY)(packed) == Anonymiser(KEY)(b"\x83" + term)
@@ -127,7 +130,7 @@ def test_a_compressed_frame_is_read():
 
 @pytest.mark.parametrize("tag", [100, 115, 118, 119])
 def test_atoms_stay_atoms(tag):
-    """A name that comes as an atom, of any encoding and up to 255 characters, stays one."""
+    """A name as an atom of any encoding, with up to 255 characters, stays an atom."""
     for name in ("taro", "t" * 255, "a b " * 63, "é" * 120):
         raw = name.encode("utf-8" if tag >= 118 else "latin-1")
         if tag in {115, 119} and len(raw) > 255:
@@ -141,23 +144,22 @@ def test_atoms_stay_atoms(tag):
 
 
 def test_charlists_stay_charlists():
-    """A text as a charlist stays one: short, as long as there can be, or of wide characters."""
+    """This applies to short, maximal and non-Latin charlists."""
     for text in ("taro", "a " * 32767, "山田"):
-        after = kept(frame((Atom("msg"), Charlist(text))))[1]
+        after = anonymised(frame((Atom("msg"), Charlist(text))))[1]
         assert isinstance(after, list if text == "山田" else str)
 
 
-def test_frames_that_cannot_be_read():
-    """A frame that is no term, or a text frame, gives nothing at all."""
+def test_undecodable_frames_and_text_frames_are_left_out():
     anonymiser = Anonymiser(KEY)
-    whole = info_event("user", (1, "Yamada"))
-    assert anonymiser(whole[:-1]) is None
-    assert anonymiser(whole + b"x") is None
+    valid = info_event("user", (1, "Yamada"))
+    assert anonymiser(valid[:-1]) is None
+    assert anonymiser(valid + b"x") is None
     assert anonymiser("Yamada") is None
-    assert list(anonymise([b"", whole, "Yamada"], KEY)) == [anonymiser(whole)]
+    assert list(anonymise([b"", valid, "Yamada"], KEY)) == [anonymiser(valid)]
 
 
-# -- nothing is left ------------------------------------------------------------------
+# -- replacement of personal data -----------------------------------------------------
 
 SECRETS = ("山田太郎", "yamada", "0312341234", "192.0.2.55", "2001:db8::77", "acme", "1234567")
 
@@ -189,17 +191,17 @@ PLACES = [
 ]
 
 
-def left(raw, after):
-    """The secrets that are still there, in whatever form."""
-    texts = " ".join(one for text in texts_of(after) for one in unfolded(text)).lower()
+def remaining_secrets(raw, after):
+    """Return the secrets that a frame and its decoded term still contain, in any form."""
+    texts = " ".join(one for text in texts_of(after) for one in unescaped_forms(text)).lower()
     numbers = re.sub(r"[\s().\-/+]", "", texts)
     found = [secret for secret in SECRETS if secret in texts or secret in numbers]
     found += [secret for secret in SECRETS if secret.encode() in raw.lower()]
     return found + [one for one in ("山田太郎",) if quote(one).encode() in raw]
 
 
-def everywhere(text):
-    """Frames with a text in each place where one could stand, as each sort of term."""
+def frames_with(text):
+    """Yield frames with a text in each possible place, as each type of term."""
     names = ("uuid", "calling_name", "called_number", "state", "target", "end_user", "other_info")
     names += ("origination", "tags", "last_event", "last_event_data", "call_id", "surprise", "id")
     names += ("direction", "user_id", "answer_timestamp", "mwi", "label", "email")
@@ -210,7 +212,7 @@ def everywhere(text):
     terms += [(Atom("bert"), Atom("string"), Atom("utf8"), text)]
     terms += [(Atom("bert"), Atom("dict"), [(text, text)])]
     terms += [(Atom("bert"), Atom("regex"), text, [text])]
-    for kind in ("channel", "user", "domain", "unheard_of"):
+    for kind in ("channel", "user", "domain", "unknown_kind"):
         yield field_spec(kind, *names)
         for term in terms:
             yield info_event(kind, (term,) * (len(names) + 1))
@@ -218,17 +220,15 @@ def everywhere(text):
     for term in terms:
         yield frame((Atom("msg"), term))
         yield frame((Atom("system_msg"), term))
-        yield frame((Atom("unheard_of"), term, [term]))
+        yield frame((Atom("unknown_kind"), term, [term]))
         yield frame(term)
 
 
 @pytest.mark.parametrize("text", PLACES)
-def test_nothing_is_left_wherever_it_stands(text):
-    """A name, number or address is found in no field, message or container of any sort, known
-    or not, in plain text or in any of its escapes.
-    """
+def test_personal_data_is_replaced_in_every_place(text):
+    """This applies to known and unknown fields, messages and containers, and to any escape."""
     anonymiser = Anonymiser(KEY)
-    for written in everywhere(text):
+    for written in frames_with(text):
         try:
             decode(written)
         except ValueError:
@@ -237,13 +237,11 @@ def test_nothing_is_left_wherever_it_stands(text):
             assert anonymiser(written) is None
             continue
         replaced = anonymiser(written)
-        assert left(replaced, decode(replaced)) == [], written
+        assert remaining_secrets(replaced, decode(replaced)) == [], written
 
 
-def test_numbers_that_are_no_text():
-    """Numbers, floats and addresses that nobody knows the meaning of are replaced; what a known
-    field counts, or microseconds, stay.
-    """
+def test_numbers_of_unknown_meaning_are_replaced():
+    """Integers, floats and IP addresses are replaced; ids in known fields and times stay."""
     anonymiser = Anonymiser(KEY)
     anonymiser(field_spec("user", "id", "role", "phone", "name"))
     ip, long_ip = (192, 0, 2, 55), (8193, 3512, 0, 0, 0, 0, 0, 119)
@@ -280,11 +278,10 @@ def test_bert_strings_keep_their_encoding(encoding):
     assert after == Pseudonyms(KEY).text("yamada")
 
 
-# -- what stays, and what stays the same ----------------------------------------------
+# -- values that are kept -------------------------------------------------------------
 
 
-def test_what_is_known_to_be_harmless_stays():
-    """Ids, uuids, times, statuses and the protocol's own words stay as they are."""
+def test_ids_times_statuses_and_protocol_words_stay():
     record = {
         "uuid": UUID,
         "direction": Atom("inbound"),
@@ -313,28 +310,27 @@ def test_what_is_known_to_be_harmless_stays():
 
 
 @pytest.mark.parametrize("marker", ["media_plug", "anonymous", "RINGING_PARK901", "901", "*97"])
-def test_markers_stay(marker):
-    """What stands for a number in ``called_number`` and is none stays."""
+def test_markers_instead_of_a_called_number_stay(marker):
     anonymiser = Anonymiser(KEY)
     anonymiser(field_spec("channel", "called_number"))
     event = info_event("channel", (marker,))
     assert anonymiser(event) == event
 
 
-def test_channels_without_uuids_are_found_again():
-    """A channel that is named by no uuid has another name, the same wherever it is named."""
+def test_channel_id_that_is_no_uuid_has_one_pseudonym():
+    """Its pseudonym is the same wherever the channel is referred to."""
     anonymiser = Anonymiser(KEY)
     anonymiser(field_spec("channel", "uuid", "other_uuid", "called_number", "state"))
     state = (1, Atom("eavesdrop"), "yamada-1", Atom("on"))
     record = ("yamada-1", "yamada-1", "pickup_uuid.yamada-1", state)
     _, _, after, _ = decode(anonymiser(info_event("channel", record)))
-    uuid, other, called, (_, _, heard, _) = after
-    assert {uuid} == {other, called.removeprefix("pickup_uuid."), heard}
+    uuid, other, called, (_, _, monitored, _) = after
+    assert {uuid} == {other, called.removeprefix("pickup_uuid."), monitored}
     assert "yamada" not in uuid
 
 
-def test_fields_are_told_anew_on_each_connection():
-    """Which field is which is each connection's own: what was known before is not."""
+def test_field_names_belong_to_their_connection():
+    """Fields of an earlier connection are unknown on the next one."""
     anonymiser = Anonymiser(KEY)
     anonymiser(field_spec("user", "id"))
     event = info_event("user", (1234567,))
@@ -346,8 +342,8 @@ def test_fields_are_told_anew_on_each_connection():
     assert anonymiser(event) != event
 
 
-def test_the_key_decides():
-    """The same key gives the same names, another one others, and by default nobody knows it."""
+def test_key_determines_the_pseudonyms():
+    """Equal keys give equal pseudonyms; the default is a random key."""
     message = frame((Atom("msg"), "Yamada 0312341234"))
     same = {Anonymiser(KEY)(message) for _ in range(3)}
     assert len(same) == 1
@@ -359,7 +355,7 @@ def test_the_key_decides():
 
 
 def calls_of(written):
-    """The calls that come of frames, each as it ended."""
+    """Return the ended calls that follow from frames, and the final mirror."""
     parser, mirror, tracker, ended = MessageParser(), Mirror(), CallTracker(), []
     for one in written:
         for event in tracker.apply(mirror.apply(parser.parse(one))):
@@ -370,10 +366,10 @@ def calls_of(written):
 
 
 class Renaming:
-    """Two things are the same but for texts, of which each is always replaced by the same."""
+    """One-to-one mapping of texts that makes two objects equal."""
 
     def __init__(self):
-        self.there, self.back = {}, {}
+        self.forward, self.backward = {}, {}
 
     def check(self, one, other, name=""):
         assert type(one) is type(other), name
@@ -390,36 +386,38 @@ class Renaming:
             *("number", "name", "whoscall", "called_number", "place"),
             *("id", "organization", "avatar", "prefecture"),
         }:
-            assert self.there.setdefault(one, other) == other
-            assert self.back.setdefault(other, one) == one
+            assert self.forward.setdefault(one, other) == other
+            assert self.backward.setdefault(other, one) == one
         else:
             assert one == other, name
 
 
-def test_a_day_in_the_call_centre(capsys):
-    """Of a day, anonymised, nothing is left of anybody, in any form; and the calls are the same:
-    as many, with the same legs, phases, times and ends, parties the same but for their names.
+@pytest.mark.slow
+def test_anonymised_day_has_the_same_calls_without_personal_data(capsys):
+    """No name and no number is left in any form.
+
+    Calls have the same legs, phases, times and ends; parties differ in names and numbers only.
     """
     hours = 24 if NIGHTLY else 0.75
-    heard = set()
-    written = [one for _, one in day(hours * 3600, heard=heard)]
+    personal_texts = set()
+    written = [one for _, one in day(hours * 3600, personal_texts=personal_texts)]
     replaced = list(anonymise(written, KEY))
     assert len(replaced) == len(written)
-    secrets = traces(heard)
+    secrets = searchable_parts(personal_texts)
     assert {"佐藤", "健", "0312341234", "user1", "Silva", "1001", "株式会社山田商店"} <= secrets
-    seen = set()
+    texts = set()
     for one in replaced:
-        seen |= {text for found in texts_of(decode(one)) for text in unfolded(found)}
-    text = "\n".join(seen)
+        texts |= {text for found in texts_of(decode(one)) for text in unescaped_forms(found)}
+    text = "\n".join(texts)
     words = {*re.findall(r"\d+|[^\W\d]+|\w+", text), *re.findall(r"\w+", text)}
-    # A word of ASCII is looked for as a word: "voice" is in "voicemail", which the PBX says.
-    alone = {one for one in secrets if re.fullmatch(r"\w+", one, re.ASCII)}
-    assert not alone & words
-    assert [one for one in secrets - alone if one in text] == []
+    # An ASCII word is searched as a word: the protocol's "voicemail" contains "voice".
+    ascii_words = {one for one in secrets if re.fullmatch(r"\w+", one, re.ASCII)}
+    assert not ascii_words & words
+    assert [one for one in secrets - ascii_words if one in text] == []
     raw = b"".join(replaced)
-    for secret in secrets - alone:
+    for secret in secrets - ascii_words:
         forms = {secret, quote(secret), quote_plus(secret)}
-        # Three bytes can come about by chance, in a number's.
+        # A few bytes can occur by chance, for example within a number.
         searched = [form.encode() for form in forms if len(form.encode()) > 5]
         assert not any(form in raw for form in searched), secret
 

@@ -1,4 +1,4 @@
-"""Recordings on disk: written, read back, damaged."""
+"""Recordings on disk: writing, reading, damage."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ ENTRIES = [
 ]
 
 
-def written(target, entries=ENTRIES, **options):
-    """A file with these entries."""
+def write_entries(target, entries=ENTRIES, **options):
+    """Write a recording with these entries, and return its target."""
     clock = itertools.repeat(0.0).__next__
     with Recorder(target, started=STARTED, clock=clock, **options) as recorder:
         for entry in entries:
@@ -59,9 +59,8 @@ def lines(path):
 
 
 @pytest.mark.parametrize("name", ["day.rec", "day.rec.gz"])
-def test_what_is_written_is_read(tmp_path, name):
-    """Every entry comes back as it was, whether the file is compressed or not."""
-    path = written(tmp_path / name)
+def test_entries_are_read_back_as_written(tmp_path, name):
+    path = write_entries(tmp_path / name)
     with read_recording(path) as recording:
         assert recording.header == Header(STARTED, anonymised=False)
         assert list(recording) == ENTRIES
@@ -71,10 +70,9 @@ def test_what_is_written_is_read(tmp_path, name):
         assert list(recording) == []
 
 
-def test_the_format(tmp_path):
-    """The lines are as the package's docstring says, word for word."""
-    said = [json.loads(line) for line in lines(written(tmp_path / "day.rec"))]
-    assert said[:3] == [
+def test_lines_have_the_documented_format(tmp_path):
+    objects = [json.loads(line) for line in lines(write_entries(tmp_path / "day.rec"))]
+    assert objects[:3] == [
         {
             "format": "basix_ws_cti recording",
             "version": 1,
@@ -84,11 +82,11 @@ def test_the_format(tmp_path):
         {"at": 0.25, "event": "connected"},
         {"at": 0.5, "frame": "g2gCZAADbXNnbQAAAAVoZWxsbw=="},
     ]
-    assert said[-1] == {"at": 3.5, "event": "end", "frames": 5}
+    assert objects[-1] == {"at": 3.5, "event": "end", "frames": 5}
 
 
-def test_the_times_are_those_of_the_clock(tmp_path):
-    """Frames that come are recorded with the seconds since the start; figures count them."""
+def test_live_entries_have_the_times_of_the_clock(tmp_path):
+    """The recorder counts frames and their bytes."""
     clock = itertools.count(100, 0.5).__next__
     recorder = Recorder(tmp_path / "day.rec", clock=clock)
     recorder.connected()
@@ -108,8 +106,8 @@ def test_the_times_are_those_of_the_clock(tmp_path):
         ]
 
 
-def test_a_loss_is_recorded_once_and_without_strangers_words(tmp_path):
-    """Only a connection that is there is lost; of an error of others there is the class alone."""
+def test_loss_is_recorded_once_without_texts_of_other_packages(tmp_path):
+    """Of an error of another package only the class name is recorded."""
     recorder = Recorder(tmp_path / "day.rec")
     recorder.lost(ConnectionLost(1006))
     recorder.connected()
@@ -140,9 +138,9 @@ def test_last_heard_is_limited_to_the_recording(tmp_path, seconds, last_heard):
 
 
 def test_last_heard_is_read_back(tmp_path):
-    """``last_heard`` is read from the start of the recording up to ``at``; missing, it is None."""
+    """``last_heard`` is read from the start of the recording up to ``at``; ``None`` if missing."""
     entries = [Lost(2, "A", None, 0), Lost(2, "A", None, 1.25), Lost(2, "A", None, 2), Lost(2, "A")]
-    path = written(tmp_path / "day.rec", entries)
+    path = write_entries(tmp_path / "day.rec", entries)
     assert [json.loads(line).get("last_heard", "missing") for line in lines(path)[1:-1]] == [
         *(0, 1.25, 2, "missing")
     ]
@@ -154,13 +152,13 @@ def test_last_heard_is_read_back(tmp_path):
 def test_anonymising_keeps_last_heard(tmp_path):
     """An anonymised recording keeps ``last_heard`` of a lost connection."""
     entry = Lost(2, "ConnectionLost", "secret", 1.5)
-    path = written(tmp_path / "day.rec", [entry], anonymiser=Anonymiser(b"key"))
+    path = write_entries(tmp_path / "day.rec", [entry], anonymiser=Anonymiser(b"key"))
     with read_recording(path) as recording:
         assert list(recording) == [Lost(2, "ConnectionLost", None, 1.5)]
 
 
-def test_each_line_is_there_at_once(tmp_path):
-    """A line is in the file when it has been written, in a compressed one too."""
+def test_each_line_is_flushed_at_once(tmp_path):
+    """This applies to compressed files, too."""
     for name in ("day.rec", "day.rec.gz"):
         recorder = Recorder(tmp_path / name)
         recorder(HELLO)
@@ -171,35 +169,34 @@ def test_each_line_is_there_at_once(tmp_path):
         recorder.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has no such modes")
-def test_a_file_is_its_owner_s(tmp_path):
-    """A recording is readable for its owner alone, also in place of a file that was not."""
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file modes")
+def test_file_is_readable_by_its_owner_only(tmp_path):
+    """An overwritten file loses its wider permissions."""
     path = tmp_path / "day.rec"
     before = os.umask(0)
     try:
-        written(path)
+        write_entries(path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         path.chmod(0o644)
-        written(path, overwrite=True)
+        write_entries(path, overwrite=True)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     finally:
         os.umask(before)
 
 
-def test_a_file_that_is_there_is_not_replaced(tmp_path):
-    """A file that is there stays, unless it may be overwritten: then nothing of it is left."""
+def test_existing_file_is_not_replaced_by_default(tmp_path):
+    """``overwrite=True`` replaces its complete content."""
     path = tmp_path / "day.rec"
     path.write_text("~" * 100_000)
     with pytest.raises(FileExistsError):
-        written(path)
+        write_entries(path)
     assert path.read_text() == "~" * 100_000
-    written(path, overwrite=True)
+    write_entries(path, overwrite=True)
     assert "~" not in path.read_text()
 
 
-def test_open_files_stay_open(tmp_path):
-    """A recording goes to an open text file, and comes from an open binary one; both stay so."""
-    out = written(io.StringIO())
+def test_open_files_are_used_and_stay_open(tmp_path):
+    out = write_entries(io.StringIO())
     source = io.BytesIO(out.getvalue().encode())
     with read_recording(source) as recording:
         assert list(recording) == ENTRIES
@@ -207,12 +204,12 @@ def test_open_files_stay_open(tmp_path):
     assert not source.closed
 
 
-def test_anonymised(tmp_path):
-    """An anonymised recording says so, without frames that can't be read, and errors' texts."""
+def test_anonymised_recording_leaves_out_frames_and_error_texts(tmp_path):
+    """Frames that cannot be decoded are left out."""
     path = tmp_path / "day.rec"
     entries = [Connected(0), Frame(1, HELLO), Frame(2, b"secret"), Frame(3, "secret")]
     entries += [Lost(4, "ConnectionLost", "secret")]
-    written(path, entries, anonymiser=Anonymiser(b"key"))
+    write_entries(path, entries, anonymiser=Anonymiser(b"key"))
     assert "secret" not in path.read_text()
     with read_recording(path) as recording:
         assert recording.header.anonymised
@@ -222,9 +219,9 @@ def test_anonymised(tmp_path):
     assert rest == [LeftOut(2, 6), LeftOut(3, 6), Lost(4, "ConnectionLost", None)]
 
 
-def test_an_offset_is_read_as_utc(tmp_path):
-    """A start with another offset is the same moment in UTC; what has further keys is read."""
-    path = written(tmp_path / "day.rec")
+def test_start_with_an_offset_is_converted_to_utc(tmp_path):
+    """Additional keys are ignored."""
+    path = write_entries(tmp_path / "day.rec")
     header = json.loads(lines(path)[0])
     header["started"] = STARTED.astimezone(timezone(timedelta(hours=9))).isoformat()
     rest = [json.dumps({**json.loads(line), "new": 1}) + "\n" for line in lines(path)[1:]]
@@ -236,53 +233,55 @@ def test_an_offset_is_read_as_utc(tmp_path):
 
 
 LAST_HEARD = "'last_heard' must be a number of seconds, from 0 to 'at'"
-NO_ENTRY = "not a recording entry: unknown event, or missing or invalid keys"
+INVALID_ENTRY = "not a recording entry: unknown event, or missing or invalid keys"
 
 
 # -- damage ---------------------------------------------------------------------------
 
 
 def read_all(path):
-    """What is given out before the error, and the error."""
-    given, caught = [], None
+    """Return the entries before the error, and the error."""
+    entries, caught = [], None
     try:
         with read_recording(path) as recording:
-            given.extend(recording)
+            entries.extend(recording)
     except RecordingError as error:
         caught = error
     if caught is not None:
         assert str(caught).startswith(f"{path}, line {caught.line}: ")
-    return given, caught
+    return entries, caught
 
 
-def test_a_recording_that_breaks_off_anywhere(tmp_path):
-    """Cut at each of its bytes, a recording gives all whole lines, and then the line at fault."""
-    path = written(tmp_path / "day.rec")
-    whole, cut = path.read_bytes(), tmp_path / "cut.rec"
-    for size in range(len(whole) - 1):
-        cut.write_bytes(whole[:size])
-        given, error = read_all(cut)
-        complete = whole[:size].count(b"\n") - 1
-        # A line is whole without its end, too.
-        assert len(given) in {max(0, complete), complete + 1}, size
-        assert given == ENTRIES[: len(given)]
+@pytest.mark.slow
+def test_truncated_recording_gives_all_complete_lines(tmp_path):
+    """A recording cut after any of its bytes gives all complete lines, and then an error."""
+    path = write_entries(tmp_path / "day.rec")
+    content, cut = path.read_bytes(), tmp_path / "cut.rec"
+    for size in range(len(content) - 1):
+        cut.write_bytes(content[:size])
+        entries, error = read_all(cut)
+        complete = content[:size].count(b"\n") - 1
+        # A line without its line break counts as complete.
+        assert len(entries) in {max(0, complete), complete + 1}, size
+        assert entries == ENTRIES[: len(entries)]
         assert error is not None
-        assert error.line in {len(given) + 1, len(given) + 2}
-    cut.write_bytes(whole[:-1])
+        assert error.line in {len(entries) + 1, len(entries) + 2}
+    cut.write_bytes(content[:-1])
     assert read_all(cut) == (ENTRIES, None)
 
 
-def test_a_compressed_recording_that_breaks_off_anywhere(tmp_path):
-    """Cut at each of its bytes, a compressed recording gives what is there, and an error."""
-    whole = written(tmp_path / "day.rec.gz").read_bytes()
+@pytest.mark.slow
+def test_truncated_compressed_recording_gives_entries_and_an_error(tmp_path):
+    """This holds for a cut after any of its bytes."""
+    content = write_entries(tmp_path / "day.rec.gz").read_bytes()
     cut = tmp_path / "cut.rec.gz"
     lengths = []
-    for size in range(len(whole)):
-        cut.write_bytes(whole[:size])
-        given, error = read_all(cut)
-        assert given == ENTRIES[: len(given)]
+    for size in range(len(content)):
+        cut.write_bytes(content[:size])
+        entries, error = read_all(cut)
+        assert entries == ENTRIES[: len(entries)]
         assert error is not None, size
-        lengths.append(len(given))
+        lengths.append(len(entries))
     assert lengths == sorted(lengths)
     assert {*lengths} == {*range(len(ENTRIES) + 1)}
 
@@ -307,15 +306,15 @@ def test_a_compressed_recording_that_breaks_off_anywhere(tmp_path):
             f'{{"at":1{"0" * 400},"event":"connected"}}',
             "'at' is later than the latest possible date",
         ),
-        ('{"at":1}', NO_ENTRY),
-        ('{"at":1,"event":"yamada"}', NO_ENTRY),
-        ('{"at":1,"event":"lost"}', NO_ENTRY),
+        ('{"at":1}', INVALID_ENTRY),
+        ('{"at":1,"event":"yamada"}', INVALID_ENTRY),
+        ('{"at":1,"event":"lost"}', INVALID_ENTRY),
         *(
             (f'{{"at":1,"event":"lost","error":"A","text":null,"last_heard":{value}}}', LAST_HEARD)
             for value in ("-0.001", "1.001", "NaN", "Infinity", "-Infinity", "true", '"0"', "[0]")
         ),
-        ('{"at":1,"event":"left out","size":"a"}', NO_ENTRY),
-        ('{"at":1,"frame":7}', NO_ENTRY),
+        ('{"at":1,"event":"left out","size":"a"}', INVALID_ENTRY),
+        ('{"at":1,"frame":7}', INVALID_ENTRY),
         ('{"at":1,"frame":"a"}', "the frame is not valid base64"),
         ('{"at":1,"frame":"\u3042"}', "the frame is not valid base64"),
         (
@@ -324,14 +323,14 @@ def test_a_compressed_recording_that_breaks_off_anywhere(tmp_path):
         ),
     ],
 )
-def test_a_line_that_is_none(tmp_path, line, problem):
-    """A line in the middle that can't be read is named, after all before it; nothing is quoted."""
-    path = written(tmp_path / "day.rec")
+def test_damaged_line_is_reported_with_its_number(tmp_path, line, problem):
+    """The entries before it are read; the error does not quote the line."""
+    path = write_entries(tmp_path / "day.rec")
     damaged = lines(path)
     damaged[3] = line + "\n"
     path.write_bytes("".join(damaged).encode("latin-1" if "\xff" in line else "utf-8"))
-    given, error = read_all(path)
-    assert given == ENTRIES[:2]
+    entries, error = read_all(path)
+    assert entries == ENTRIES[:2]
     assert (error.line, error.problem) == (4, problem)
 
 
@@ -359,82 +358,77 @@ def test_a_line_that_is_none(tmp_path, line, problem):
         ),
     ],
 )
-def test_what_is_no_recording(tmp_path, header, problem):
-    """A file that does not begin with a header that is known is refused by its first line."""
+def test_file_without_a_known_header_is_refused(tmp_path, header, problem):
     path = tmp_path / "day.rec"
     path.write_text(f"{header}\n" if header else "")
-    given, error = read_all(path)
-    assert given == []
+    entries, error = read_all(path)
+    assert entries == []
     assert (error.line, error.problem) == (1, problem)
 
 
-def test_after_the_end_there_is_nothing(tmp_path):
-    """What stands after the last line is an error, for it is no part of this recording."""
-    path = written(tmp_path / "day.rec")
+def test_data_after_the_last_line_is_an_error(tmp_path):
+    path = write_entries(tmp_path / "day.rec")
     count = len(lines(path))
     path.write_text(path.read_text() * 2)
-    given, error = read_all(path)
-    assert given == ENTRIES
+    entries, error = read_all(path)
+    assert entries == ENTRIES
     assert (error.line, error.problem) == (
         count + 1,
         "unexpected data after the last line of the recording",
     )
 
 
-def test_a_file_that_is_not_compressed(tmp_path):
-    """A file whose name says that it is compressed, and is not, is told from one that is cut."""
+def test_invalid_gzip_data_differs_from_truncated_data(tmp_path):
+    """The error says that the name ends in .gz and the data is not gzip."""
     path = tmp_path / "day.rec.gz"
-    path.write_bytes(written(tmp_path / "day.rec").read_bytes())
-    given, error = read_all(path)
-    assert given == []
+    path.write_bytes(write_entries(tmp_path / "day.rec").read_bytes())
+    entries, error = read_all(path)
+    assert entries == []
     assert error.problem.startswith("invalid gzip data")
-    damaged = bytearray(written(tmp_path / "other.rec.gz").read_bytes())
+    damaged = bytearray(write_entries(tmp_path / "other.rec.gz").read_bytes())
     damaged[-6] ^= 1
     path.write_bytes(damaged)
     assert read_all(path)[0] == ENTRIES
     assert read_all(path)[1].problem.startswith("invalid gzip data")
 
 
-def test_a_line_without_end(tmp_path, monkeypatch):
-    """A line longer than that of any frame is not read into memory."""
+def test_line_longer_than_any_frame_is_refused(tmp_path, monkeypatch):
+    """It is not read into memory completely."""
     monkeypatch.setattr("basix_ws_cti.recording.disk.MAX_LINE_BYTES", 1000)
-    path = written(tmp_path / "day.rec")
+    path = write_entries(tmp_path / "day.rec")
     with path.open("a") as file:
         file.write("x" * 5000)
     text = path.read_text().replace('"event":"end"', '"event":"connected"')
     path.write_text(text)
-    given, error = read_all(path)
-    assert len(given) == len(ENTRIES) + 1
+    entries, error = read_all(path)
+    assert len(entries) == len(ENTRIES) + 1
     assert error.problem == "the line is longer than that of any frame"
 
 
-def test_files_that_cannot_be_opened(tmp_path):
-    """A file that is not there, or a folder that is not, is the system's own error."""
+def test_missing_file_or_folder_raises_file_not_found_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_recording(tmp_path / "day.rec")
     with pytest.raises(FileNotFoundError):
         Recorder(tmp_path / "folder" / "day.rec")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("name", ["day.rec", "day.rec.gz"])
-def test_a_disk_that_is_full(tmp_path, name):
-    """A recording that can't be begun is an OSError, and leaves no file open."""
+def test_full_disk_raises_os_error_and_leaves_no_file_open(tmp_path, name):
     (tmp_path / name).symlink_to("/dev/full")
     opened, real = [], os.open
     with (
-        mock.patch("os.open", lambda *given: opened.append(real(*given)) or opened[-1]),
+        mock.patch("os.open", lambda *arguments: opened.append(real(*arguments)) or opened[-1]),
         pytest.raises(OSError, match="No space left") as caught,
     ):
         Recorder(tmp_path / name, overwrite=True)
     (number,) = opened
-    assert caught.value.__traceback__ is not None  # which holds what was made
+    assert caught.value.__traceback__ is not None  # its frames refer to the recorder
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
 
 
-def test_a_file_that_cannot_be_written_stays_open():
-    """An open file that cannot be written is an OSError, and is not closed."""
+def test_open_file_that_cannot_be_written_stays_open():
 
     class Full(io.StringIO):
         def write(self, text):
@@ -446,19 +440,19 @@ def test_a_file_that_cannot_be_written_stays_open():
     assert not file.closed
 
 
-def test_anonymising_forgets_field_names_on_each_connection(tmp_path):
-    """A new connection of an anonymised recording starts without the fields of the last one."""
+def test_anonymiser_is_reset_on_each_connection(tmp_path):
+    """Fields of the previous connection do not apply to the next one."""
     anonymiser = mock.Mock(return_value=b"")
-    written(tmp_path / "day.rec", [Connected(0), Frame(1, HELLO)], anonymiser=anonymiser)
+    write_entries(tmp_path / "day.rec", [Connected(0), Frame(1, HELLO)], anonymiser=anonymiser)
     assert anonymiser.mock_calls == [mock.call.start_connection(), mock.call(HELLO)]
 
 
-def test_memory_is_flat(tmp_path):
-    """Reading ten times as many lines takes no more memory."""
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_lines(tmp_path):
     peaks = []
     for count in (2_000, 20_000):
         path = tmp_path / f"{count}.rec"
-        written(path, (Frame(at, HELLO) for at in range(count)))
+        write_entries(path, (Frame(at, HELLO) for at in range(count)))
         tracemalloc.start()
         with read_recording(path) as recording:
             assert sum(1 for _ in recording) == count
@@ -467,16 +461,15 @@ def test_memory_is_flat(tmp_path):
     assert peaks[1] < peaks[0] + 20_000
 
 
-def test_zipped_files_are_plain_gzip(tmp_path):
-    """A compressed recording is what ``gzip`` reads, and holds no name of a file."""
-    path = written(tmp_path / "day.rec.gz")
-    assert gzip.decompress(path.read_bytes()) == written(tmp_path / "day.rec").read_bytes()
+def test_compressed_recording_is_plain_gzip_without_a_file_name(tmp_path):
+    path = write_entries(tmp_path / "day.rec.gz")
+    assert gzip.decompress(path.read_bytes()) == write_entries(tmp_path / "day.rec").read_bytes()
     assert b"day" not in path.read_bytes()[:20]
 
 
-def test_zipped_without_a_name_that_says_so(tmp_path):
-    """Of a compressed recording through a pipe, or under another name, it is said what to do."""
-    path = written(tmp_path / "day.rec.gz").rename(tmp_path / "day.rec")
+def test_compressed_data_without_gz_name_is_explained(tmp_path):
+    """The error tells the user to decompress the file first."""
+    path = write_entries(tmp_path / "day.rec.gz").rename(tmp_path / "day.rec")
     with path.open("rb") as pipe:
         for source in (path, pipe):
             with pytest.raises(RecordingError, match=r"line 1: compressed data.*decompress"):

@@ -1,4 +1,4 @@
-"""Term rewriter: parsed terms know their bytes; changed ones keep the encoding."""
+"""Term rewriter: terms with their bytes, and changed terms in the same encoding."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def raw(hexadecimal):
         (raw("6a"), LIST, None),
     ],
 )
-def test_a_term_has_type_value_and_bytes(encoded, term_type, value):
-    """Each encoding of a term without items is read, also as an item among others."""
+def test_term_has_type_value_and_bytes(encoded, term_type, value):
+    """Each encoding of a term without items is read alone, in containers and in a map."""
     term = read_term(b"\x83" + encoded)
     assert (term.type, term.value, term.raw, term.items) == (term_type, value, encoded, ())
     for head, tail, count in (
@@ -66,13 +66,13 @@ def test_a_term_has_type_value_and_bytes(encoded, term_type, value):
     assert mapping.with_items([encoded, encoded]) == mapping.raw
 
 
-def test_an_empty_container_keeps_its_bytes():
+def test_empty_container_keeps_its_bytes():
     """Nil, the empty tuple and the empty map are written as they are."""
     for encoded in (b"j", b"h\0", b"i\0\0\0\0", b"t\0\0\0\0"):
         assert read_term(b"\x83" + encoded).with_items([]) == encoded
 
 
-def test_a_compressed_frame_is_inflated():
+def test_compressed_frame_is_inflated():
     """The bytes of a term in a compressed frame are those of the inflated term."""
     term = encode("a" * 100)
     frame = b"\x83P" + len(term).to_bytes(4, "big") + zlib.compress(term)
@@ -93,8 +93,8 @@ def test_a_compressed_frame_is_inflated():
         (b"l\0\0\0\x01a\x78j", "é\u3042", b"l\0\0\0\x02a\xe9b\0\0\x30\x42j"),
     ],
 )
-def test_another_text_keeps_the_encoding(encoded, text, written):
-    """A new text has the encoding of the old one, cut to what that encoding can hold."""
+def test_new_text_keeps_the_encoding(encoded, text, written):
+    """The new text is cut to the length that the encoding can hold."""
     term = read_term(b"\x83" + encoded)
     assert term.text == "x"
     assert term.with_text(text) == written
@@ -113,13 +113,12 @@ def test_another_text_keeps_the_encoding(encoded, text, written):
         (b"a\x41d\0\x01x", None),
     ],
 )
-def test_a_list_of_characters_is_a_text(items, text):
+def test_list_of_characters_is_a_text(items, text):
     """A list is a text if all its items are code points of characters."""
     assert read_term(b"\x83l\0\0\0\x02" + items + b"j").text == text
 
 
 def test_containers_and_numbers_are_no_text():
-    """Nil, a tuple and a number have no text."""
     for encoded in (b"j", b"h\x01a\x41", b"a\x41"):
         assert read_term(b"\x83" + encoded).text is None
 
@@ -139,8 +138,8 @@ def test_containers_and_numbers_are_no_text():
         (256**255, "6f0000010000" + "00" * 255 + "01"),
     ],
 )
-def test_integers_are_encoded_as_erlang_does(number, encoded):
-    """An integer has the shortest encoding, on both sides of each limit."""
+def test_integers_have_the_shortest_encoding(number, encoded):
+    """Erlang writes the same bytes on both sides of each limit."""
     assert encode_integer(number).hex() == encoded
 
 
@@ -150,8 +149,8 @@ def test_floats_are_encoded():
 
 
 @given(any_term())
-def test_any_term_is_written_as_it_was_read(term):
-    """A term written item by item, without a change, has the same bytes."""
+def test_unchanged_term_keeps_its_bytes(term):
+    """A term that is written item by item, without a change, has the same bytes."""
 
     def copy(part):
         return part.with_items(map(copy, part.items)) if part.items else part.raw

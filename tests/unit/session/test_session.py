@@ -80,7 +80,6 @@ def test_first_event_completes_the_snapshot_and_is_applied():
 
 
 def test_idle_does_not_complete_a_snapshot_with_missing_kinds():
-    """A kind that was announced and has not arrived keeps the snapshot incomplete."""
     session = Session()
     session.connected()
     feed(session, *snapshot(User(id=1))[:3])
@@ -111,7 +110,7 @@ def test_call_events_come_between_changes_and_message(synced):
 
 
 def test_late_initial_info_replaces_its_kind(synced):
-    """An initial_info in the middle of a feed replaces all elements of its kind."""
+    """This applies to an initial_info after the snapshot is complete."""
     late = InitialInfo("user", {2: User(id=2)})
     assert feed(synced, late) == [
         Removed("user", User(id=1, label="Ana"), synthetic=True),
@@ -141,8 +140,7 @@ def test_loss_and_resync_report_a_gap_and_the_differences(synced):
     assert synced.gaps == 1
 
 
-def test_gap_starts_with_the_loss_without_a_last_sign_of_life(synced):
-    """A connection that was closed was alive until then."""
+def test_gap_without_last_heard_starts_at_the_loss(synced):
     synced.lost(ConnectionLost(1000), NOON + 20)
     synced.connected()
     feed(synced, *snapshot())
@@ -153,7 +151,7 @@ def test_gap_starts_with_the_loss_without_a_last_sign_of_life(synced):
 
 
 def test_gap_never_ends_before_it_starts(synced):
-    """A clock that was set back in between gives an empty gap."""
+    """If the clock was set back meanwhile, the gap is empty."""
     synced.lost(ConnectionLost(1006), NOON + 20)
     synced.connected()
     feed(synced, *snapshot())
@@ -175,8 +173,8 @@ def test_loss_while_syncing_reports_nothing():
     assert session.connected() == [Syncing()]
 
 
-def test_a_failed_attempt_does_not_move_the_gap(synced):
-    """Of several losses before the next snapshot, the first one starts the gap."""
+def test_later_losses_do_not_move_the_gap(synced):
+    """The first of several losses before the next snapshot starts the gap."""
     first = ConnectionLost(1006)
     synced.lost(first, NOON + 1)
     synced.connected()
@@ -187,8 +185,7 @@ def test_a_failed_attempt_does_not_move_the_gap(synced):
     assert gap == Gap(utc(NOON + 1), utc(NOON + 3), first)
 
 
-def test_messages_need_a_connection():
-    """A message without a connection is a mistake of the driver."""
+def test_message_without_a_connection_raises_usage_error():
     with pytest.raises(UsageError, match=r"call connected\(\) first"):
         Session().receive(Msg("x"), NOON)
 
@@ -233,7 +230,7 @@ def test_bound_items_replace_the_items():
 
 
 def test_each_kind_of_unreadable_frame_is_reported_once():
-    """Errors are told apart by class and problem, and their number is bounded."""
+    """Class and problem identify a kind; the number of reported kinds is limited."""
     session = Session()
     error = DecodeError(0, "truncated")
     assert session.reject(error) == [error]

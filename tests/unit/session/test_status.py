@@ -1,3 +1,5 @@
+"""States and statistics of a client."""
+
 from __future__ import annotations
 
 import typing
@@ -20,8 +22,8 @@ from basix_ws_cti.session.status import (
 
 REASON = ConnectFailed("no route to host")
 
-# Every state, with its parts in their order.
-EVERY = [
+# Every state with its attributes in order.
+STATES = [
     (Connecting, {"attempt": 1}),
     (Syncing, {}),
     (Synced, {}),
@@ -29,7 +31,7 @@ EVERY = [
     (Stopped, {"reason": None}),
 ]
 
-FIGURES = {
+VALUES = {
     "frames": 1,
     "bytes": 2,
     "messages": {"Msg": 3},
@@ -43,34 +45,32 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize(("cls", "parts"), EVERY)
-def test_states_are_matched_by_position_and_by_name(cls, parts):
-    """A state is made, compared and matched by its parts, and can't be changed."""
-    state = cls(*parts.values())
-    assert state == cls(**parts)
-    assert cls.__match_args__ == tuple(parts)
-    assert not any(state == other(**given) for other, given in EVERY if other is not cls)
+@pytest.mark.parametrize(("cls", "attributes"), STATES)
+def test_states_are_matched_by_position_and_by_name(cls, attributes):
+    """A state is created, compared and matched by its attributes, and is immutable."""
+    state = cls(*attributes.values())
+    assert state == cls(**attributes)
+    assert cls.__match_args__ == tuple(attributes)
+    assert not any(state == other(**others) for other, others in STATES if other is not cls)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         state.reason = None
 
 
-def test_client_state_is_any_of_them():
-    """``ClientState`` names all the states of the module, and nothing else."""
+def test_client_state_is_the_union_of_all_states():
     classes = {
         one for one in vars(status).values() if getattr(one, "__module__", "") == status.__name__
     }
     assert (
         set(typing.get_args(ClientState))
         == classes - {Stats, Gap, Lagged}
-        == {cls for cls, _ in EVERY}
+        == {cls for cls, _ in STATES}
     )
 
 
-def test_figures_go_by_name():
-    """Figures have names alone, as nobody remembers an order of ten, and can't be changed."""
-    stats = Stats(**FIGURES)
-    assert attrs.asdict(stats) == FIGURES
+def test_stats_are_keyword_only_and_immutable():
+    stats = Stats(**VALUES)
+    assert attrs.asdict(stats) == VALUES
     with pytest.raises(TypeError):
-        Stats(*FIGURES.values())
+        Stats(*VALUES.values())
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         stats.frames = 2

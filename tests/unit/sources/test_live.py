@@ -17,7 +17,7 @@ from basix_ws_cti.sources.simulated import open_simulated_source, run_simulated_
 
 @contextlib.asynccontextmanager
 async def connected(**options):
-    """A quiet simulated PBX, and a source that is connected to it."""
+    """Start a simulated PBX without calls, and a live source that is connected to it."""
     async with Simulator(calls=False) as pbx:
         arguments = {**pbx.connect_args, "full_events": True, **options}
         async with open_live_source(**arguments) as source:
@@ -46,6 +46,7 @@ async def test_messages_carry_the_time_of_arrival():
         assert before <= at <= datetime.now(UTC)
 
 
+@pytest.mark.slow
 async def test_states_gaps_and_errors_are_reported_as_notices():
     notices = []
     async with connected(on_notice=notices.append) as (pbx, source):
@@ -73,7 +74,7 @@ async def test_element_changes_are_not_notices():
     assert {type(notice) for notice in notices} <= {Connecting, Syncing, Synced, Stopped}
 
 
-async def test_call_events_and_calls_of_a_live_source():
+async def test_live_source_yields_call_events_and_shows_active_calls():
     async with connected() as (pbx, source):
         assert source.calls == {}
         events = source.call_events()
@@ -85,14 +86,14 @@ async def test_call_events_and_calls_of_a_live_source():
         assert [*source.calls] == [event.call.id]
 
 
-async def test_a_refused_login_ends_iteration_with_the_error():
+async def test_refused_login_raises_the_error_from_the_iteration():
     async with connected(token="wrong") as (_, source):
         with pytest.raises(AuthenticationError):
             async for _ in source.messages():
                 pass
 
 
-async def test_a_simulated_source_has_simulated_time():
+async def test_simulated_source_has_simulated_time():
     async with open_simulated_source(speed=100, seed=2) as source:
         started = source.now()
         await source.synced()
@@ -109,7 +110,7 @@ async def test_equal_seeds_give_equal_simulated_days():
     assert await first_users(3) == await first_users(3)
 
 
-async def test_a_simulated_pbx_accepts_its_own_arguments():
+async def test_simulated_pbx_accepts_its_own_connect_arguments():
     async with run_simulated_pbx(seed=1) as pbx:
         async with open_live_source(**pbx.connect_args, full_events=True) as source:
             assert (await source.synced()).users

@@ -1,4 +1,4 @@
-"""A recording as a source: what it shows is what the client showed that was recorded."""
+"""Recorded source: agreement with the recorded client, snapshots, gaps, damage, and time."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ USERS = [field_spec("user", "id", "label"), initial_info("user", (1, "Ana"), (2,
 
 @pytest.fixture
 def opened():
-    """Opens recordings, and closes them after the test."""
+    """Function that opens a recording, which is closed after the test."""
     with contextlib.ExitStack() as stack:
         yield lambda path: stack.enter_context(read_recording(path))
 
 
 @pytest.fixture
 def recorded(opened):
-    """Makes sources of recordings of entries; frames may stand for themselves, at 0."""
+    """Function that records entries and returns a source; bare frames arrive at 0."""
 
     def make(path, entries, **options):
         with Recorder(path, started=STARTED, clock=lambda: 0.0) as recorder:
@@ -55,15 +55,15 @@ def at(seconds):
     return STARTED + timedelta(seconds=seconds)
 
 
-async def every(items):
+async def collect(items):
     return [item async for item in items]
 
 
-# -- what a client shows --------------------------------------------------------------
+# -- agreement with the recorded client ------------------------------------------------
 
 
-def outline(event):
-    """A call's event without when what vanished in a gap is taken to have ended."""
+def known_facts(event):
+    """Return the facts of a call event without the ends of legs that vanished in a gap."""
     call = event.call
     phases = [(one.kind, one.party, one.place, one.by, one.started) for one in call.phases]
     legs = [(one.uuid, one.party, one.outcome) for one in call.legs]
@@ -71,8 +71,8 @@ def outline(event):
 
 
 async def record_a_client(path, scheduled, seconds):
-    """What a client told while it was recorded."""
-    messages, events, told = [], [], []
+    """Return messages, call events, types of notices and final mirror of a recorded client."""
+    messages, events, notices = [], [], []
     async with Simulator(speed=150, seed=5, users=12, faults=scheduled) as pbx:
         recorder = Recorder(path)
         options = {"on_frame": recorder, "backoff": Backoff(initial=0.01, maximum=0.05)}
@@ -84,70 +84,72 @@ async def record_a_client(path, scheduled, seconds):
                     recorder.connected()
                 case Disconnected(reason, _):
                     recorder.lost(reason)
-            if told[-1:] != [type(new)]:
-                told.append(type(new))
+            if notices[-1:] != [type(new)]:
+                notices.append(type(new))
 
         client.on_state(state)
         client.on_call(events.append)
-        client.on_change(lambda gap: told.append(type(gap)), where=lambda _: False)
+        client.on_change(lambda gap: notices.append(type(gap)), where=lambda _: False)
         for register in (client.on_info_event, client.on_initial_info):
-            register(lambda *given: messages.append(given))
+            register(lambda *arguments: messages.append(arguments))
         async with client:
             await client.synced()
             await asyncio.sleep(seconds)
-            picture = {kind: dict(client.mirror[kind]) for kind in client.mirror}
+            elements = {kind: dict(client.mirror[kind]) for kind in client.mirror}
             recorder.close()
             client._feed_loop._open_connection.options["on_frame"] = None
-        return messages, events, told, picture
+        return messages, events, notices, elements
 
 
-def arguments(message):
-    """What the client's callbacks are given of a message."""
+def callback_arguments(message):
+    """Return the arguments that a client passes to the callbacks of a message."""
     if isinstance(message, InfoEvent):
         return message.element_name, message.element, message.event_name
     return message.element_name, message.elements
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scheduled",
     [[], [(0.4, faults.Drop()), (0.8, faults.Truncate()), (1.2, faults.Reset())]],
-    ids=["whole", "with gaps"],
+    ids=["complete", "with gaps"],
 )
-async def test_a_recording_shows_what_the_client_showed(tmp_path, scheduled):
-    """Messages, call events, states, gaps and the picture at the end are those of the client that
-    was recorded, across lost connections and frames that could not be read.
+async def test_recorded_source_shows_the_feed_of_the_live_client(tmp_path, scheduled):
+    """Messages, call events, states, gaps and the final mirror are those of the recorded client.
+
+    This includes lost connections and frames that could not be read.
     """
     path = tmp_path / "day.rec"
-    messages, events, told, picture = await record_a_client(path, scheduled, 1.7)
+    messages, events, live_kinds, elements = await record_a_client(path, scheduled, 1.7)
     notices = []
     with read_recording(path) as recording:
         source = RecordedSource(recording, speed=None, on_notice=notices.append)
         assert source.state == Connecting(1)
         found = [message async for _, message in source.messages()]
-    kept = [arguments(one) for one in found if isinstance(one, InfoEvent | InitialInfo)]
+    kept = [callback_arguments(one) for one in found if isinstance(one, InfoEvent | InitialInfo)]
     assert kept == messages[: len(kept)]
-    assert len(kept) >= len(messages) - 50  # of the moment in which the recording was closed
-    assert {kind: dict(source.mirror[kind]) for kind in source.mirror} == picture
+    assert len(kept) >= len(messages) - 50  # frames may have arrived while the recording was closed
+    assert {kind: dict(source.mirror[kind]) for kind in source.mirror} == elements
     assert isinstance(source.state, Stopped)
     with read_recording(path) as recording:
         source = RecordedSource(recording, speed=None)
-        again = [event async for _, event in source.call_events()]
-    assert len(again) > 100
+        replayed = [event async for _, event in source.call_events()]
+    assert len(replayed) > 100
     if scheduled:
-        assert [*map(outline, again)] == [*map(outline, events[: len(again)])]
+        assert [*map(known_facts, replayed)] == [*map(known_facts, events[: len(replayed)])]
     else:
-        assert again == events[: len(again)]
-    sorts = [type(one) for one in notices if not isinstance(one, Exception)]
-    wanted = [one for one in told if one not in {Connecting, Stopped}]
-    assert sorts == [*wanted, Stopped]
-    assert sorts.count(Gap) == len(scheduled)
+        assert replayed == events[: len(replayed)]
+    kinds = [type(one) for one in notices if not isinstance(one, Exception)]
+    expected = [one for one in live_kinds if one not in {Connecting, Stopped}]
+    assert kinds == [*expected, Stopped]
+    assert kinds.count(Gap) == len(scheduled)
 
 
-# -- pictures and gaps ----------------------------------------------------------------
+# -- snapshots and gaps ---------------------------------------------------------------
 
 
-async def test_a_gap(tmp_path, recorded):
-    """A loss is told with its error's class and text, and the gap once the picture is whole."""
+async def test_loss_and_gap_are_reported_as_notices(tmp_path, recorded):
+    """The error has the class and text of the original one; the gap follows the next snapshot."""
     notices = []
     entries = [
         *(Connected(0), *USERS, Lost(5, "ConnectionLost", "the connection was lost")),
@@ -156,9 +158,9 @@ async def test_a_gap(tmp_path, recorded):
         Frame(7, info_event("user", (1, "Mia"))),
     ]
     source = recorded(tmp_path / "day.rec", entries, on_notice=notices.append)
-    found = await every(source.messages())
-    syncing, synced, lost, failed, again, whole, gap, stopped = notices
-    assert (syncing, synced, again, whole) == (Syncing(), Synced(), Syncing(), Synced())
+    found = await collect(source.messages())
+    syncing, synced, lost, failed, resyncing, resynced, gap, stopped = notices
+    assert (syncing, synced, resyncing, resynced) == (Syncing(), Synced(), Syncing(), Synced())
     assert (str(lost.reason), str(failed.reason)) == ("the connection was lost", "ConnectFailed")
     assert gap == Gap(at(5), at(6.25), lost.reason)
     assert isinstance(gap.reason, RecordedLoss)
@@ -168,10 +170,8 @@ async def test_a_gap(tmp_path, recorded):
     assert source.now() == at(7)
 
 
-async def test_who_is_named_is_known(tmp_path, recorded):
-    """What the first picture tells is given out once it is whole, with the times at which it
-    came: whom it names is known by then.
-    """
+async def test_first_messages_come_when_the_snapshot_is_complete(tmp_path, recorded):
+    """They keep the times of their arrival; the mirror knows every element that they refer to."""
     kinds = ("group", "user")
     entries = [field_spec(kind, "id") for kind in kinds]
     entries += [Frame(at, initial_info(kind, (1,))) for at, kind in enumerate(kinds, 1)]
@@ -187,17 +187,14 @@ async def test_who_is_named_is_known(tmp_path, recorded):
     ]
 
 
-async def test_a_recording_without_connections(tmp_path, recorded):
-    """Frames that ``connect`` handed over, without a word of a connection, are one connection's."""
+async def test_recording_without_connection_entries_is_one_connection(tmp_path, recorded):
     source = recorded(tmp_path / "day.rec", USERS)
-    await every(source.messages())
+    await collect(source.messages())
     assert [*source.mirror.users] == [1, 2]
 
 
-async def test_frames_that_cannot_be_read(tmp_path, recorded):
-    """A frame that is broken, or was left out, takes nothing from the others; each sort is told
-    once.
-    """
+async def test_unreadable_frames_are_reported_once_per_kind(tmp_path, recorded):
+    """Other frames are not affected."""
     notices = []
     hello = frame((Atom("msg"), "hello"))
     entries = [*USERS, b"\x83", b"\x83h", LeftOut(0, 7), frame((Atom("info_event"), Charlist("x")))]
@@ -208,18 +205,17 @@ async def test_frames_that_cannot_be_read(tmp_path, recorded):
     assert errors == ["DecodeError", "DecodeError", "ProtocolError"]
 
 
-async def test_each_connection_says_its_fields_anew(tmp_path, recorded):
-    """Which fields there are is each connection's own: what an earlier one said counts no more."""
+async def test_field_specs_belong_to_their_connection(tmp_path, recorded):
     notices = []
     entries = [Connected(0), *USERS, Connected(1), Frame(1, USERS[1])]
     source = recorded(tmp_path / "day.rec", entries, on_notice=notices.append)
-    await every(source.messages())
+    await collect(source.messages())
     (error,) = [one for one in notices if isinstance(one, Exception)]
     assert error.problem == "no field_spec received for this kind"
 
 
-async def test_calls_are_followed(tmp_path, recorded):
-    """Calls are followed from when they are asked for, with what is there already."""
+async def test_calls_are_followed_from_the_first_access(tmp_path, recorded):
+    """Calls that are in progress then are included."""
     names = ("uuid", "direction", "peer_location", "offer_timestamp", "state")
     leg = ("a", Atom("inbound"), Atom("external"), 5, (5, Atom("ivr"), "menu"))
     entries = [field_spec("channel", *names), initial_info("channel", leg)]
@@ -232,8 +228,7 @@ async def test_calls_are_followed(tmp_path, recorded):
     assert [*late.calls] == ["a"]
 
 
-async def test_synced(tmp_path, recorded):
-    """Waiting for the picture reads until it is whole, and no further."""
+async def test_synced_reads_up_to_the_complete_snapshot(tmp_path, recorded):
     later = Frame(9, info_event("user", (3, "Mia"), "added"))
     source = recorded(tmp_path / "day.rec", [*USERS, later])
     mirror = await source.synced()
@@ -246,15 +241,13 @@ async def test_synced(tmp_path, recorded):
     source.check()
 
 
-async def test_a_picture_that_does_not_come(tmp_path, recorded):
-    """A recording that ends before the picture is whole says so."""
+async def test_synced_raises_if_the_snapshot_never_completes(tmp_path, recorded):
     source = recorded(tmp_path / "day.rec", USERS[:1])
     with pytest.raises(RecordingError, match="line 3: the recording ends before"):
         await source.synced()
 
 
-async def test_all_before_the_damage_is_used(tmp_path, recorded, opened):
-    """Where a recording breaks off, all before it has been shown; then it is said."""
+async def test_damage_is_raised_after_everything_before_it(tmp_path, recorded, opened):
     path = tmp_path / "day.rec"
     recorded(path, USERS)
     path.write_bytes(path.read_bytes()[:-20])
@@ -277,52 +270,49 @@ async def test_all_before_the_damage_is_used(tmp_path, recorded, opened):
 
 
 @pytest.mark.parametrize("speed", [1, 4, 0.5])
-async def test_it_waits_for_its_times(tmp_path, recorded, monkeypatch, speed):
-    """Each entry comes at its time, divided by the speed, and the picture is whole a quiet time
-    after it was told; ``now`` goes on meanwhile, as far as the next entry.
-    """
-    clock, slept, seen = [100.0], [], []
+async def test_messages_come_at_their_recorded_times(tmp_path, recorded, monkeypatch, speed):
+    """Times are divided by the speed; ``now`` advances between entries."""
+    clock, sleeps, times = [100.0], [], []
     sleep = asyncio.sleep
 
-    async def fake(seconds):
+    async def fake_sleep(seconds):
         if seconds:
-            slept.append(seconds * speed)
+            sleeps.append(seconds * speed)
             for _ in range(2):
                 clock[0] += seconds / 2
-                seen.append(source.now())
+                times.append(source.now())
         await sleep(0)
 
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr("basix_ws_cti.sources.recorded.asyncio.sleep", fake)
+    monkeypatch.setattr("basix_ws_cti.sources.recorded.asyncio.sleep", fake_sleep)
     entries = [Connected(1), *(Frame(2, one) for one in USERS), Frame(10, USERS[0])]
     source = recorded(tmp_path / "day.rec", entries, speed=speed)
     assert source.now() == STARTED
-    found = await every(source.messages())
-    assert slept == pytest.approx([1, 1, 0.25, 7.75])
-    assert seen == [at(one) for one in (0.5, 1, 1.5, 2, 2.125, 2.25, 6.125, 10)]
+    found = await collect(source.messages())
+    assert sleeps == pytest.approx([1, 1, 0.25, 7.75])
+    assert times == [at(one) for one in (0.5, 1, 1.5, 2, 2.125, 2.25, 6.125, 10)]
     assert [moment for moment, _ in found] == [at(2), at(2), at(10)]
 
 
-async def test_at_once_it_lets_others_run(tmp_path, recorded):
-    """Without waiting, others still have their turn, and nothing sleeps."""
+async def test_replay_without_waiting_yields_to_other_tasks(tmp_path, recorded):
     hello = frame((Atom("msg"), "hello"))
     source = recorded(tmp_path / "day.rec", [Frame(at * 3600, hello) for at in range(2000)])
-    turns = 0
+    steps = 0
 
-    async def other():
-        nonlocal turns
+    async def count_steps():
+        nonlocal steps
         while True:
             await asyncio.sleep(0)
-            turns += 1
+            steps += 1
 
-    task = asyncio.create_task(other())
-    assert len(await every(source.messages())) == 2000
+    task = asyncio.create_task(count_steps())
+    assert len(await collect(source.messages())) == 2000
     task.cancel()
-    assert turns >= 7
+    assert steps >= 7
 
 
-async def test_memory_is_flat(tmp_path, recorded):
-    """Ten times as many lines, at once, take no more memory."""
+@pytest.mark.slow
+async def test_memory_does_not_grow_with_the_recording(tmp_path, recorded):
     count = 1_000_000 if NIGHTLY else 20_000
     events = [info_event("user", (number, "Ana")) for number in (1, 2)]
     peaks = []

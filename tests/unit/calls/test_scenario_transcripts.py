@@ -1,9 +1,9 @@
-"""Each of the simulator's stories as calls: what happens, how it ends, how long it all took.
+"""Transcripts of the simulator's scenarios: events, phases and times of their calls.
 
-A line is a moment, what happens then, and to which call if there are several. Moments are
-counted as the story's own clock moves on, so that a time is right to the microsecond or not
-at all. Users are A, B, …, as they come up. After its end a call's phases follow, with their
-moments; where a story may take several ways, each is written down.
+A line of a transcript has a moment, the call's number if there are several, and the event. Moments
+are counted as the scenario's clock moves on, so that a time is right to the microsecond or wrong.
+Users are A, B, …, in order of appearance. After its end a call's phases follow, with their moments.
+A scenario that can go several ways has several transcripts.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from support.call_transcripts import SCENARIOS, Scribe, World, tidy
-from support.random_pbx import columns
+from support.call_transcripts import SCENARIOS, Office, Transcriber, unindented
+from support.random_pbx import shared_columns
 
 from basix_ws_cti.calls import CallRecord
 
@@ -21,13 +21,13 @@ SEEDS = 12
 _IN_THE_QUEUE = """
     0 starts: inbound from customer, ivr main_menu
     1 now queued group
-    1 rings at 5 telephones
+    1 rings at 5 phones
 """
 
-_FETCHED = """
+_RETRIEVED = """
     2 answered by A, waited since 0
     3 parked by A
-    5 fetched by {0}, parked since 3
+    5 retrieved by {0}, parked since 3
     6 ends: answered by caller, NORMAL_CLEARING
       ivr main_menu 0-1, queued group 1-2, talking A 2-3, parked by A 3-5, talking {0} 5-6
 """
@@ -39,8 +39,8 @@ _TALK = """
 """
 
 
-def _hunted(tries):
-    """A hunt group's telephones ring one after another; the last one is answered."""
+def _hunt(tries):
+    """Return the transcript of a hunt group whose phone number ``tries`` answers."""
     rings = "".join(f"{number + 1} rings at {'ABCDEFGHIJ'[number]}\n" for number in range(tries))
     last = "ABCDEFGHIJ"[tries - 1]
     return f"""
@@ -52,7 +52,7 @@ def _hunted(tries):
     """
 
 
-SPECIFICATION = {
+TRANSCRIPTS = {
     "inbound_call": [
         _IN_THE_QUEUE
         + """
@@ -60,14 +60,14 @@ SPECIFICATION = {
         3 ends: answered by caller, NORMAL_CLEARING
           ivr main_menu 0-1, queued group 1-2, talking A 2-3
         """,
-        _IN_THE_QUEUE + _FETCHED.format("A"),
-        _IN_THE_QUEUE + _FETCHED.format("B"),
+        _IN_THE_QUEUE + _RETRIEVED.format("A"),
+        _IN_THE_QUEUE + _RETRIEVED.format("B"),
     ],
     "parked": [
-        _IN_THE_QUEUE + _FETCHED.format("A"),
-        _IN_THE_QUEUE + _FETCHED.format("B"),
+        _IN_THE_QUEUE + _RETRIEVED.format("A"),
+        _IN_THE_QUEUE + _RETRIEVED.format("B"),
     ],
-    "hunt": [_hunted(tries) for tries in range(1, 6)],
+    "hunt": [_hunt(tries) for tries in range(1, 6)],
     "abandoned": [
         _IN_THE_QUEUE
         + """
@@ -120,7 +120,7 @@ SPECIFICATION = {
     "blind_transfer": [
         _TALK
         + """
-        2 sent on by A to B
+        2 transferred by A to B
         2 rings at B
         3 answered by B, waited since 2
         4 ends: answered by caller, NORMAL_CLEARING
@@ -135,7 +135,7 @@ SPECIFICATION = {
         3 #2 answered by B, waited since 2
         4 #2 ends: answered joined #1
           #2 ringing B 2-3, talking B 3-4
-        4 sent on by A to B
+        4 transferred by A to B
         5 ends: answered by caller, NORMAL_CLEARING
           ringing A 0-1, talking A 1-4, talking B 4-5
         """
@@ -177,7 +177,7 @@ SPECIFICATION = {
         for side in ("caller", "callee")
     ],
     **{
-        story: [
+        scenario: [
             f"""
             0 starts: outbound from A, ringing customer
             0 rings at customer
@@ -185,7 +185,7 @@ SPECIFICATION = {
               ringing customer 0-1
             """
         ]
-        for story, ending in {
+        for scenario, ending in {
             "busy": "busy by callee, USER_BUSY 486",
             "rejected": "rejected by callee, CALL_REJECTED 603",
             "unreachable": "failed by callee, NO_USER_RESPONSE 408",
@@ -238,31 +238,33 @@ SPECIFICATION = {
 
 
 @functools.cache
-def play(story, seed):
-    """A story in an office of five; a group that hunts is the fourth of ten each."""
-    return World(seed, users=40 if story == "hunt" else 5).play(story)
+def play(scenario, seed):
+    """Play a scenario in an office of five users; the hunt group needs forty."""
+    return Office(seed, users=40 if scenario == "hunt" else 5).play(scenario)
 
 
-def test_every_story_is_specified():
-    """The specification has every story of the simulator."""
-    assert SPECIFICATION.keys() == SCENARIOS.keys()
+def test_every_scenario_has_a_transcript():
+    assert TRANSCRIPTS.keys() == SCENARIOS.keys()
 
 
-@pytest.mark.parametrize("story", SPECIFICATION)
-def test_each_story(story):
-    """A story gives the calls and events that are specified, whoever takes part in it."""
-    worlds = [play(story, seed) for seed in range(SEEDS)]
-    ways = {tidy(way) for way in SPECIFICATION[story]}
-    assert {tidy(Scribe(world).write(world.events)) for world in worlds} == ways
+@pytest.mark.parametrize("scenario", TRANSCRIPTS)
+def test_scenario_gives_its_transcript(scenario):
+    """With any users, a scenario gives one of its transcripts; all of them occur."""
+    offices = [play(scenario, seed) for seed in range(SEEDS)]
+    expected = {unindented(text) for text in TRANSCRIPTS[scenario]}
+    found = {unindented(Transcriber(office).write(office.events)) for office in offices}
+    assert found == expected
 
 
-@pytest.mark.parametrize("story", SPECIFICATION)
-def test_each_story_in_the_book(story):
-    """A story's records are what the PBX's own book says, and nothing is kept of them."""
+@pytest.mark.parametrize("scenario", TRANSCRIPTS)
+def test_records_of_a_scenario_equal_the_ledger(scenario):
+    """Nothing is kept of the calls afterwards."""
     for seed in range(SEEDS):
-        world = play(story, seed)
-        records = [CallRecord.of(call) for call in world.ended]
-        assert [columns(record) for record in records] == [columns(row) for row in world.pbx.ledger]
+        office = play(scenario, seed)
+        records = [CallRecord.of(call) for call in office.ended]
+        assert [shared_columns(record) for record in records] == [
+            shared_columns(row) for row in office.pbx.ledger
+        ]
         assert all(record.complete for record in records)
-        assert not world.tracker.calls
-        assert world.tracker._index.is_empty
+        assert not office.tracker.calls
+        assert office.tracker._index.is_empty
