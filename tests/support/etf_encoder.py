@@ -91,6 +91,20 @@ def encode(term):  # noqa: C901 - one case for each type
     raise AssertionError(f"no term for a {type(term).__name__}")
 
 
+def encode_otp_25(term):
+    """Encode a term as PBXs with OTP 25 or older do: atoms with tag 100."""
+    if term is None or isinstance(term, bool | Atom):
+        name = {None: "undefined", True: "true", False: "false"}.get(term, term)
+        return b"d\0" + bytes([len(name)]) + name.encode()
+    if isinstance(term, tuple) and len(term) < 256:
+        return b"h" + bytes([len(term)]) + b"".join(map(encode_otp_25, term))
+    return encode(term)
+
+
+ENCODERS = {25: encode_otp_25, 26: encode}
+"""Encoders by OTP release."""
+
+
 def _all(terms):
     return b"".join(encode(term) for term in terms)
 
