@@ -317,6 +317,7 @@ def test_missing_key_gets_the_next_free_number_if_its_position_is_taken():
     assert list(initial("user", ("id",), (None,), (None,), (0,))) == [1, 2, 0]
 
 
+@pytest.mark.slow
 def test_many_key_collisions_lose_no_element():
     count = 3000
     records = [(None, number) for number in range(count)]
@@ -326,6 +327,7 @@ def test_many_key_collisions_lose_no_element():
     assert all(users[number].id == number for number in range(count))
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | st.integers(0, 9) | st.just(2**70), max_size=10))
 def test_no_element_is_lost_for_any_ids(ids):
     """The dict contains each element without a key, and of the others the last with each key."""
@@ -658,6 +660,7 @@ def test_truncated_frames_raise_decode_error_without_data():
     assert parser.parse(complete) == Msg(CANARY)
 
 
+@pytest.mark.slow
 def test_number_of_kinds_is_bounded():
     """A connection has at most MAX_KINDS kinds; known ones can still be replaced."""
     parser = MessageParser()

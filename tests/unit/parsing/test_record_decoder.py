@@ -462,8 +462,8 @@ def test_surplus_parts_of_a_state_are_ignored(parts, expected):
 @each_state
 def test_parts_missing_at_the_end_of_a_state_are_none(parts, expected):
     for count in range(1, len(parts) + 1):
-        whole = (*parts[:count], *(None,) * (6 - count))
-        assert state(TS, *parts[:count]) == state(TS, *whole)
+        padded = (*parts[:count], *(None,) * (6 - count))
+        assert state(TS, *parts[:count]) == state(TS, *padded)
         assert type(state(TS, *parts[:count])) is type(expected)
     assert state(TS, parts[0]) == type(expected)(ts=TS)
 
@@ -677,6 +677,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_decoding_all_escapes_at_once_equals_one_by_one(text):
     assert record_decoder._unquote(text) == record_decoder._ESCAPES.sub(
@@ -787,6 +788,7 @@ def test_end_user_that_is_not_text_stays_raw(kind, raw):
     assert type(got) is type(raw)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), max_size=6), min_size=1, max_size=5
@@ -890,7 +892,7 @@ def test_user_id_in_other_info_is_unchanged(end_user_parts):
     "raw", ["text", 7, 0, 1.5, True, False, (), {}, {"type": "user"}, ["a"]], ids=repr
 )
 def test_malformed_other_info_stays_raw(raw):
-    """A tuple with at least one part is needed."""
+    """An other_info needs a tuple with at least one part."""
     for kind in [*CLASSES, "robot"]:
         got = get(read(kind, other_info=raw), "other_info")
         assert got == sent(raw)
