@@ -54,7 +54,7 @@ class AsyncGeneratorObject:
         (asynchronous, "async"),
         (async_generator, "generator"),
         (generator, "sync"),  # not an asynchronous generator
-        (lambda item: asynchronous(item), "sync"),  # noqa: PLW0108 - the type of the result is unknown
+        (lambda item: asynchronous(item), "sync"),  # noqa: PLW0108 - the result is unknown
         (print, "sync"),
         (SyncObject, "sync"),
         (SyncObject(), "sync"),

@@ -96,13 +96,13 @@ def test_constructed_instances_are_frozen(made):
 
 
 @pytest.mark.parametrize(
-    "copied",
+    "make_copy",
     [lambda made: pickle.loads(pickle.dumps(made)), copy.copy, copy.deepcopy, attrs.evolve],
 )
-def test_constructed_instances_can_be_pickled_copied_and_evolved(copied):
+def test_constructed_instances_can_be_pickled_copied_and_evolved(make_copy):
     made = constructor(Thing)("a", "b", "c")
-    assert copied(made) == made
-    assert type(copied(made)) is Thing
+    assert make_copy(made) == made
+    assert type(make_copy(made)) is Thing
 
 
 def test_constructor_takes_all_fields_by_position():

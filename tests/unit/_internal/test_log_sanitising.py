@@ -134,6 +134,7 @@ FRAMES = [
 ]
 
 
+@pytest.mark.slow
 async def test_texts_in_frames_are_sanitised(logged_lines):
     """Names, kinds, fields, events, texts and the close reason may be hostile."""
 
@@ -300,7 +301,7 @@ def log_calls():
 
 @pytest.mark.slow
 def test_all_log_calls_are_listed():
-    """Whoever adds a log call checks if it shows a text of the peer, and lists it here."""
+    """Each log call in the list was checked for texts of the peer; check new calls as well."""
     assert sorted(log_calls()) == sorted(LOG_CALLS)
 
 
