@@ -206,6 +206,7 @@ async def test_redirect_target_gets_no_byte(status, place):
     assert len(found_in(bytes(received).decode())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 async def test_proxies_from_the_environment_get_no_byte(monkeypatch, scheme):
     """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and similar variables are ignored, also in lower case."""

@@ -141,13 +141,13 @@ def test_fields_are_read_from_their_positions():
     assert make(("a", "b", "c")) == Thing(name="a", list="b", type="c")
 
 
-def test_field_without_a_position_is_none():
+def test_field_without_a_position_becomes_none():
     """The default of the class does not count."""
     assert make_records(positions={"name": 1})(("a", "b", "c")) == Thing(list=None, name="b")
 
 
 @pytest.mark.parametrize("count", range(7))
-def test_missing_parts_are_none_and_surplus_parts_are_ignored(count):
+def test_missing_parts_become_none_and_surplus_parts_are_ignored(count):
     make = make_records(positions=IN_ORDER)
     parts = (*range(count), None, None, None)
     assert attrs.astuple(make(tuple(range(count)))) == parts[:3]

@@ -149,7 +149,7 @@ def test_field_spec_decides_the_positions_of_fields():
     assert read("user", label="b", id=1, name="a") == User(id=1, name="a", label="b")
 
 
-def test_fields_missing_at_the_end_of_a_record_are_none():
+def test_fields_missing_at_the_end_of_a_record_become_none():
     reader = record_reader(FieldSpec("user", ("id", "name", "label")))
     assert reader((1, "a")) == reader((1, "a", None)) == User(id=1, name="a")
     assert reader(()) == User()
@@ -179,7 +179,7 @@ def test_last_of_two_fields_with_one_name_counts():
     assert reader((1, "a", "b", "c", "d")) == User(id=1, name="c", extra=Extra(badge="d"))
 
 
-def test_fields_outside_the_field_spec_are_none():
+def test_fields_outside_the_field_spec_become_none():
     assert read("user", name="a") == User(name="a")
     assert read("channel") == Channel()
 
@@ -258,7 +258,7 @@ def test_missing_values_become_none(kind, no_value):
 @each_structured_field
 @pytest.mark.parametrize("empty", EMPTY_TEXTS)
 @each_channel
-def test_empty_text_in_a_structured_field_is_none(kind, field, empty):
+def test_empty_text_in_a_structured_field_becomes_none(kind, field, empty):
     assert get(read(kind, **{field: empty}), field) is None
 
 
@@ -267,7 +267,7 @@ def test_empty_text_in_a_plain_field_stays():
 
 
 @each_no_value
-def test_parts_of_a_structure_without_value_are_none(no_value):
+def test_parts_of_a_structure_without_value_become_none(no_value):
     assert state(1, Atom("park"), no_value, no_value, no_value, "user1") == Park(
         ts=1, parker_name="user1"
     )
@@ -460,7 +460,7 @@ def test_surplus_parts_of_a_state_are_ignored(parts, expected):
 
 
 @each_state
-def test_parts_missing_at_the_end_of_a_state_are_none(parts, expected):
+def test_parts_missing_at_the_end_of_a_state_become_none(parts, expected):
     for count in range(1, len(parts) + 1):
         padded = (*parts[:count], *(None,) * (6 - count))
         assert state(TS, *parts[:count]) == state(TS, *padded)
@@ -490,7 +490,7 @@ def test_parts_missing_at_the_end_of_a_state_are_none(parts, expected):
         ("bridged_endpoint", (None, "b"), {}),
     ],
 )
-def test_missing_parts_of_a_calling_target_are_none(target_type, data, fields):
+def test_missing_parts_of_a_calling_target_become_none(target_type, data, fields):
     """The raw description of the target is kept."""
     assert state(TS, Atom("calling"), Atom("int"), Atom(target_type), data) == Calling(
         ts=TS, target_location="int", target_type=target_type, data=sent(data), **fields
@@ -852,7 +852,7 @@ def test_other_info_type_may_have_any_encoding():
 
 @pytest.mark.parametrize("count", range(1, 9))
 @pytest.mark.parametrize("end_user_parts", [(Atom("user"), 7), (Atom("end_user"), "1*Taro")])
-def test_parts_missing_at_the_end_of_other_info_are_none(end_user_parts, count):
+def test_parts_missing_at_the_end_of_other_info_become_none(end_user_parts, count):
     parts = (*end_user_parts, *INFO)
     assert info(*parts[:count]) == info(*parts[:count], *(None,) * (8 - count))
     assert type(info(*parts[:count])) is OtherInfo
@@ -1057,7 +1057,7 @@ def test_avatar_without_a_base_url_is_unchanged(base_url, avatar):
 
 
 @pytest.mark.parametrize("base_url", [None, ""])
-def test_missing_avatar_without_a_base_url_is_none(base_url):
+def test_missing_avatar_without_a_base_url_becomes_none(base_url):
     assert read("user", base_url, id=1).avatar is None
     assert read("user", base_url, avatar=None).avatar is None
     assert end_user("1", base_url) == one_end_user("1")
@@ -1127,7 +1127,7 @@ def is_no_value(value):
 @given(
     field=st.sampled_from(STRUCTURED), kind=st.sampled_from(CHANNELS), term=etf_encoder.any_term()
 )
-def test_structured_field_is_none_only_if_no_value_was_sent(field, kind, term):
+def test_structured_field_becomes_none_only_if_no_value_was_sent(field, kind, term):
     raw = sent(term)
     if not is_no_value(raw):
         assert get(read(kind, **{field: term}), field) is not None

@@ -120,6 +120,7 @@ async def test_message_over_max_size_ends_the_connection():
     assert caught.value.code == 1009
 
 
+@pytest.mark.slow
 async def test_default_max_size_allows_a_large_snapshot():
     """The snapshot has several megabytes."""
     users = 50_000
@@ -254,9 +255,8 @@ COMPRESSED = b"\x83P" + len(PLAIN).to_bytes(4, "big") + zlib.compress(PLAIN)
 @pytest.fixture
 def parsing(monkeypatch, caplog):
     """Record the thread that parses each frame; big frames wait for ``parsing.released``."""
-    caplog.set_level(
-        logging.INFO, logger="websockets.client"
-    )  # at DEBUG the library splits the frames
+    # At DEBUG the library splits the frames.
+    caplog.set_level(logging.INFO, logger="websockets.client")
 
     class Parsing:
         def __init__(self):
@@ -439,9 +439,8 @@ async def test_receive_nowait_returns_arrived_messages(caplog):
 
     It returns ``None`` if nothing has arrived or the last message was read.
     """
-    caplog.set_level(
-        logging.WARNING, logger="websockets.client"
-    )  # at DEBUG the library keeps the messages
+    # At DEBUG the library keeps the messages.
+    caplog.set_level(logging.WARNING, logger="websockets.client")
 
     async def handler(websocket):
         await websocket.recv()

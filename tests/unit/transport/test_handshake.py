@@ -144,7 +144,7 @@ def test_retry_after_is_redacted_and_shortened(status, sent, shown):
     assert (translated.retry_after, translated.reason) == (shown, None)
 
 
-def test_retry_after_is_none_without_the_header():
+def test_retry_after_becomes_none_without_the_header():
     """Without a Retry-After header ``retry_after`` is ``None``."""
     translated = translate_error(refused(401), REDACTOR, host="pbx", open_timeout=3)
     assert translated.retry_after is None
