@@ -467,9 +467,9 @@ def test_generated_source_contains_no_text_from_a_peer(monkeypatch):
     sources = []
     original = event_readers.generate
 
-    def generate(cls, **given):
-        sources.append(repr((given["parameters"], given["before"], given["values"])))
-        return original(cls, **given)
+    def generate(cls, **options):
+        sources.append(repr((options["parameters"], given["before"], given["values"])))
+        return original(cls, **options)
 
     monkeypatch.setattr(event_readers, "generate", generate)
     monkeypatch.setattr(event_readers, "COMPILED", False)

@@ -435,7 +435,7 @@ REPLACED = b"\x83h\x02d\x00\x0asystem_msgm\x00\x00\x00\x13connection_replaced"
 
 
 async def test_receive_nowait_returns_arrived_messages(caplog):
-    """``receive_nowait()`` returns what has arrived, raises what iterating would, and counts it.
+    """``receive_nowait()`` returns messages, raises errors and counts frames like iterating.
 
     It returns ``None`` if nothing has arrived or the last message was read.
     """
