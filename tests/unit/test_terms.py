@@ -748,31 +748,15 @@ def test_memory_error_becomes_decode_error(monkeypatch):
 # ---------------------------------------------------------------------------- the limits
 
 
+LIMIT_NAMES = [field.name for field in attrs.fields(Limits)]
+
+
 def test_limits_default_to_their_constants():
-    limits = Limits()
-    assert limits.frame_bytes == terms.MAX_FRAME_BYTES
-    assert limits.inflated_bytes == terms.MAX_INFLATED_BYTES
-    assert limits.depth == terms.MAX_DEPTH
-    assert limits.terms == terms.MAX_TERMS
-    assert limits.terms_per_byte == terms.MAX_TERMS_PER_BYTE
-    assert limits.big_integer_bytes == terms.MAX_BIG_INTEGER_BYTES
-    assert limits.numeric_keys == terms.MAX_NUMERIC_KEYS
-    assert limits.map_keys == terms.MAX_MAP_KEYS == 10_000
-    assert limits.records == terms.MAX_RECORDS == 200_000
-    assert limits == terms.DEFAULT_LIMITS
-
-
-LIMIT_NAMES = [
-    "frame_bytes",
-    "inflated_bytes",
-    "depth",
-    "terms",
-    "terms_per_byte",
-    "big_integer_bytes",
-    "numeric_keys",
-    "map_keys",
-    "records",
-]
+    constants = {name: getattr(terms, f"MAX_{name.upper()}") for name in LIMIT_NAMES}
+    assert len(LIMIT_NAMES) == 9
+    assert attrs.asdict(Limits()) == constants
+    assert (terms.MAX_MAP_KEYS, terms.MAX_RECORDS) == (10_000, 200_000)
+    assert Limits() == terms.DEFAULT_LIMITS
 
 
 @pytest.mark.parametrize("name", LIMIT_NAMES)
@@ -839,57 +823,36 @@ class SizeLimit(NamedTuple):
     reason: str
 
 
+DECLARES_TOO_MUCH = "the compressed term declares {} bytes; the limit is {} (inflated_bytes)"
+
 SIZE_LIMITS = {
     "frame_bytes by default": SizeLimit(
-        Limits(),
-        MIB_64,
-        lambda size: b"\x83" + binary(size - 6),
-        "\0" * (MIB_64 - 6),
-        offset=0,
-        reason=f"a frame of {MIB_64 + 1} bytes; the limit is {MIB_64} (frame_bytes)",
-    ),
-    "inflated_bytes by default": SizeLimit(
-        Limits(),
-        MIB_64,
-        lambda size: compressed(binary(size - 5)),
-        "\0" * (MIB_64 - 5),
-        offset=2,
-        reason=(
-            f"the compressed term declares {MIB_64 + 1} bytes; "
-            f"the limit is {MIB_64} (inflated_bytes)"
+        *(Limits(), MIB_64, lambda size: b"\x83" + binary(size - 6)),
+        *(
+            "\0" * (MIB_64 - 6),
+            0,
+            f"a frame of {MIB_64 + 1} bytes; the limit is {MIB_64} (frame_bytes)",
         ),
     ),
+    "inflated_bytes by default": SizeLimit(
+        *(Limits(), MIB_64, lambda size: compressed(binary(size - 5))),
+        *("\0" * (MIB_64 - 5), 2, DECLARES_TOO_MUCH.format(MIB_64 + 1, MIB_64)),
+    ),
     "inflated_bytes": SizeLimit(
-        Limits(inflated_bytes=2),
-        2,
-        lambda size: compressed({2: b"a\1", 3: b"h\1j"}[size]),
-        1,
-        offset=2,
-        reason="the compressed term declares 3 bytes; the limit is 2 (inflated_bytes)",
+        *(Limits(inflated_bytes=2), 2, lambda size: compressed({2: b"a\1", 3: b"h\1j"}[size])),
+        *(1, 2, DECLARES_TOO_MUCH.format(3, 2)),
     ),
     "big_integer_bytes by default": SizeLimit(
-        Limits(),
-        1024,
-        large_integer,
-        256**1024 - 1,
-        offset=1,
-        reason="an integer of 1025 bytes; the limit is 1024 (big_integer_bytes)",
+        *(Limits(), 1024, large_integer),
+        *(256**1024 - 1, 1, "an integer of 1025 bytes; the limit is 1024 (big_integer_bytes)"),
     ),
     "big_integer_bytes": SizeLimit(
-        Limits(big_integer_bytes=255),
-        255,
-        large_integer,
-        256**255 - 1,
-        offset=1,
-        reason="an integer of 256 bytes; the limit is 255 (big_integer_bytes)",
+        *(Limits(big_integer_bytes=255), 255, large_integer),
+        *(256**255 - 1, 1, "an integer of 256 bytes; the limit is 255 (big_integer_bytes)"),
     ),
     "big_integer_bytes of SMALL_BIG_EXT": SizeLimit(
-        Limits(big_integer_bytes=2),
-        2,
-        lambda size: b"\x83n" + bytes([size, 0]) + b"\1" * size,
-        257,
-        offset=1,
-        reason="an integer of 3 bytes; the limit is 2 (big_integer_bytes)",
+        *(Limits(big_integer_bytes=2), 2, lambda size: b"\x83n" + bytes([size, 0]) + b"\1" * size),
+        *(257, 1, "an integer of 3 bytes; the limit is 2 (big_integer_bytes)"),
     ),
 }
 

@@ -468,7 +468,7 @@ def test_generated_source_contains_no_text_from_a_peer(monkeypatch):
     original = event_readers.generate
 
     def generate(cls, **options):
-        sources.append(repr((options["parameters"], given["before"], given["values"])))
+        sources.append(repr((options["parameters"], options["before"], options["values"])))
         return original(cls, **options)
 
     monkeypatch.setattr(event_readers, "generate", generate)
