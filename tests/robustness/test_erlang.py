@@ -23,7 +23,7 @@ from support.erlang_terms import (
     EDGES,
     REFUSED,
     RUNS,
-    TERMS_A_RUN,
+    TERMS_PER_RUN,
     differences,
     erlang_terms,
     spread,
@@ -92,10 +92,10 @@ def test_random_terms():
     # To repeat a run, set the variable to the seed that the failure shows.
     seed = int(os.environ.get("BASIX_ERLANG_SEED") or secrets.randbelow(1 << 32))
     for run in range(seed, seed + RUNS):
-        with erlang_terms(run, TERMS_A_RUN) as lines:
+        with erlang_terms(run, TERMS_PER_RUN) as lines:
             found, count = differences(lines)
         assert not found, f"BASIX_ERLANG_SEED={run}\n" + "\n".join(found)
-        assert count == TERMS_A_RUN, f"BASIX_ERLANG_SEED={run}"
+        assert count == TERMS_PER_RUN, f"BASIX_ERLANG_SEED={run}"
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ from support.normal_forms import (
     value_of,
 )
 from support.other_decoders import OTHERS, UNLISTED
-from support.reference_decoder import Reading, erlangs
+from support.reference_decoder import Reading, erlang_normal_form
 from support.sizes import NIGHTLY
 
 from basix_ws_cti import terms
@@ -91,10 +91,12 @@ def judged(reading, said, read=decode):
     Raises AssertionError for what must not be.
     """
     normal, used = (None, None) if said == REFUSED else said
-    if reading.sure:
+    if reading.is_certain:
         assert (normal is None) == (reading.malformed is not None), "the reader foretold otherwise"
         if normal:
-            assert ordered(erlangs(reading.normal)) == ordered(normal), "the reader read otherwise"
+            assert ordered(erlang_normal_form(reading.normal)) == ordered(normal), (
+                "the reader read otherwise"
+            )
             assert used == reading.used, "the reader used other bytes"
     try:
         found = exact(read(reading.frame))

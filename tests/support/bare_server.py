@@ -34,6 +34,6 @@ def sends(*frames: bytes | str, close: int | None = 1000):
         for frame in frames:
             await websocket.send(frame)
         if close is not None:
-            await websocket.close(close, "that is all")
+            await websocket.close(close, "done")
 
     return handler

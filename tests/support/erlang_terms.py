@@ -1,4 +1,4 @@
-"""Terms that Erlang writes: edge cases, and the listed differences from ``terms.decode``."""
+"""Terms in Erlang's format: edge cases, and the intended differences of ``terms.decode``."""
 
 import json
 import struct
@@ -30,8 +30,8 @@ from .sizes import NIGHTLY
 HERE = Path(__file__).parents[1]
 COMMITTED = HERE / "data" / "erlang_terms.tsv.gz"
 
-# One run of the escript keeps well below the million atoms that an Erlang node can hold.
-TERMS_A_RUN = 20_000
+# One run of the escript stays below the million atoms that an Erlang node can hold.
+TERMS_PER_RUN = 20_000
 RUNS = 15 if NIGHTLY else 1
 
 
@@ -39,7 +39,7 @@ REFUSED = "refused"
 
 
 def verdict(frame):
-    """What decode makes of ``frame``: the exact form of a value, or REFUSED."""
+    """Return the exact form of the decoded value of ``frame``, or REFUSED."""
     try:
         return exact(decode(frame))
     except DecodeError:
@@ -47,19 +47,19 @@ def verdict(frame):
 
 
 def difference(frame, normal):
-    """What is wrong with decode's value for ``frame``, or None."""
+    """Return a description of a wrong value of decode for ``frame``, or None."""
     expected = exact(value_of(normal))
     try:
         found = decode(frame)
         if exact(found) == expected:
             return None
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+    except Exception as error:  # noqa: BLE001 - any exception is a finding
         found = error
     return f"{frame.hex():.2000}\n  Erlang: {json.dumps(normal):.2000}\n  decode: {found!r:.2000}"
 
 
 def differences(lines):
-    """The first few differences in lines of the escript, and the number of lines."""
+    """Return the first five differences in lines of the escript, and the number of lines."""
     found = []
     count = 0
     for count, line in enumerate(lines, 1):
@@ -74,13 +74,13 @@ def differences(lines):
 
 
 def spread(size):
-    """Where to cut a frame of ``size`` bytes: everywhere, or at 100 places of a long one."""
+    """Return the positions at which to cut a frame: all, or 100 of a long frame."""
     return range(size) if size <= 300 else [size * step // 100 for step in range(100)]
 
 
 @contextmanager
 def erlang_terms(seed, count):
-    """The lines of an escript that writes ``count`` terms."""
+    """Run an escript that writes ``count`` terms, and yield its lines."""
     command = ["escript", ESCRIPT, str(seed), str(count), "full"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="ascii") as run:
         try:
@@ -181,7 +181,7 @@ def deflated(term, wbits=15, dictionary=None, flush=zlib.Z_FINISH):
 ONE = small(1)
 X, Y, TRUE = atom(b"x"), atom(b"y"), atom(b"true")
 NIL = b"j"
-NO_LIST = b"l\0\0\0\0"  # LIST_EXT that counts no element; its tail comes next
+EMPTY_LIST_HEADER = b"l\0\0\0\0"  # LIST_EXT with zero elements; its tail comes next
 HIRAGANA, FACE = "\u3042".encode(), "\U0001f600".encode()
 PLAIN = list_of(*[X] * 50)
 PLAIN_ZLIB = zlib.compress(PLAIN)
@@ -249,7 +249,7 @@ def float_frames():
     yield "float text, another number after NUL", old_float(b"1.5\0 2.5")
     yield "float text, only after NUL", old_float(b"\x001.5")
     yield "float text, NUL inside", old_float(b"1\0.5")
-    # Without a NUL, Erlang reads on into the next term: here it finds what is no digit.
+    # Without a NUL, Erlang reads on into the next term and finds no digit there.
     yield "float text without NUL", tuple_of(WITHOUT_NUL, ONE)
     yield "float text, cut", old_float(b"1.5")[:-1]
     for bits in words("""
@@ -289,8 +289,8 @@ def atom_frames():
     yield "118: bad after 255 good ones", long_atom(118, b"x" * 255 + b"\xff")
 
 
-# Not UTF-8 (cut short, longer than need be, half a surrogate pair, above U+10FFFF), and
-# UTF-8 that looks odd (non-characters, controls, a combining accent, a byte order mark).
+# Invalid UTF-8 (truncated, overlong, a lone surrogate, above U+10FFFF), and valid UTF-8 of unusual
+# characters (non-characters, controls, a combining accent, a byte order mark).
 ATOM_BYTES = [
     bytes.fromhex(name)
     for name in words("""
@@ -302,9 +302,9 @@ ATOM_BYTES = [
 
 
 def container_frames():
-    yield "list of no elements", NO_LIST + NIL
-    yield "list of no elements in a list", list_of(NO_LIST + NIL)
-    yield "list of no elements, no tail", NO_LIST
+    yield "list of no elements", EMPTY_LIST_HEADER + NIL
+    yield "list of no elements in a list", list_of(EMPTY_LIST_HEADER + NIL)
+    yield "list of no elements, no tail", EMPTY_LIST_HEADER
     yield "list without a tail", list_of(X, tail=b"")
     for tail in (b"\0", b"\xff", b"a", b"h"):
         yield f"list whose tail is the byte {tail[0]}", list_of(X, tail=tail)
@@ -375,7 +375,7 @@ def compressed_frames():
     yield "compressed with a version byte inside", compressed(frame(PLAIN))
     yield "compressed twice", compressed(compressed(PLAIN))
     yield "compressed in a list", list_of(compressed(PLAIN))
-    yield "compressed, what is no term", compressed(b"\xff" * 50)
+    yield "compressed, invalid term", compressed(b"\xff" * 50)
     yield "compressed, half a term", compressed(PLAIN[:-1])
 
 
@@ -412,9 +412,9 @@ def other_frames():
     yield "a distribution header", b"D\0" + ONE
     read = {70, 80, *range(97, 101), *range(104, 112), 115, 116, 118, 119}
     for tag in sorted(set(range(256)) - read):
-        # Nothing that a pid, or what else the tag may stand for, can be made of
+        # Too short for a pid, or any other term that the tag may stand for.
         yield f"tag {tag}", bytes([tag])
-        # 73 to 75 name places in Erlang's own memory, which it goes on to read. 77 is below.
+        # 73 to 75 are indexes into Erlang's own memory, which it would read. 77 is below.
         if tag not in {73, 74, 75, 77}:
             yield f"tag {tag} and zeros", bytes([tag, *bytes(40)])
 
@@ -436,7 +436,7 @@ EDGES = {name: frame(term) for make in EDGE_MAKERS for name, term in make()} | {
 }
 
 
-# Where decode is meant to be of another mind than Erlang, and why.
+# Intended differences between decode and Erlang
 
 OTHER = ["other"]
 BERT = ["a", b"bert".hex()]
@@ -477,7 +477,7 @@ def trailing_bytes():
     yield "a byte after the term, compressed with it", compressed(PLAIN + b"\0"), fifty
 
 
-def unended_float_texts():
+def unterminated_float_texts():
     yield "31 digits, and a NUL after the term", WITHOUT_NUL + b"\0", ["f", "3FF8000000000000"]
 
 
@@ -485,16 +485,16 @@ def improper_lists():
     yield "an atom as the tail", list_of(X, tail=Y), ["dotted", [A_X], A_Y]
     yield "a binary as the tail", list_of(X, tail=binary(b"x")), ["dotted", [A_X], B_X]
     yield "a map as the tail", list_of(X, tail=map_of()), ["dotted", [A_X], m_()]
-    yield "no elements and a tail: the tail alone", NO_LIST + ONE, INT_1
+    yield "no elements and a tail: the tail alone", EMPTY_LIST_HEADER + ONE, INT_1
 
 
 def split_lists():
     yield "a list as the tail", list_of(X, tail=list_of(Y)), l_(A_X, A_Y)
     yield "a charlist as the tail", list_of(X, tail=charlist(b"y")), l_(A_X, ["i", "121"])
     yield "an empty charlist as the tail", list_of(X, tail=charlist(b"")), l_(A_X)
-    yield "a list of no elements as the tail", list_of(X, tail=NO_LIST + NIL), l_(A_X)
-    yield "no elements, then a list", NO_LIST + list_of(X), l_(A_X)
-    yield "no elements, then a charlist", NO_LIST + charlist(b"x"), S_X
+    yield "a list of no elements as the tail", list_of(X, tail=EMPTY_LIST_HEADER + NIL), l_(A_X)
+    yield "no elements, then a list", EMPTY_LIST_HEADER + list_of(X), l_(A_X)
+    yield "no elements, then a charlist", EMPTY_LIST_HEADER + charlist(b"x"), S_X
 
 
 def foreign_terms():
@@ -544,7 +544,7 @@ def equal_keys():
     )
 
 
-def odd_keys():
+def unsupported_keys():
     yield "an empty list as a key", map_of((NIL, X)), m_((["nil"], A_X))
     yield "a list as a key", map_of((list_of(X), X)), m_((l_(A_X), A_X))
     yield "a tuple as a key", map_of((tuple_of(), X)), m_((t_(), A_X))
@@ -570,7 +570,7 @@ def malformed_compounds():
     yield "a dict of triples", *dict_(list_of(tuple_of(X, X, X)), l_(t_(A_X, A_X, A_X)))
     yield "a dict of a charlist", *dict_(charlist(b"x"), S_X)
     yield "a dict of a map", *dict_(map_of(), m_())
-    # {bert,1} is a compound before it is a pair
+    # {bert,1} counts as a compound, not as a pair
     yield "a dict with the key bert", *dict_(list_of(bert(ONE)), l_(t_(BERT, INT_1)))
 
     def time_(parts, normals):
@@ -621,17 +621,17 @@ def lists_of_bytes():
     yield "an empty charlist", charlist(b""), ["nil"], ""
 
 
-# Name: reason, frame, what Erlang reads, what decode gives
+# Name: reason, frame, normal form in Erlang, value in decode
 DIFFERENCES = {
     name: (reason, frame(term), normal, *(value or [REFUSED]))
     for reason, entries in (
         (TRAILING, trailing_bytes()),
-        (OVERREAD, unended_float_texts()),
+        (OVERREAD, unterminated_float_texts()),
         (IMPROPER, improper_lists()),
         (SPLIT, split_lists()),
         (FOREIGN, foreign_terms()),
         (KEYS, equal_keys()),
-        (KEY_KINDS, odd_keys()),
+        (KEY_KINDS, unsupported_keys()),
         (COMPOUND, malformed_compounds()),
         (LIMIT, beyond_limits()),
         (BY_TAG, lists_of_bytes()),

@@ -1,7 +1,7 @@
-"""Frames as a PBX writes them: Python values -> Erlang's external term format.
+"""Encoder of Python values in Erlang's external term format, as a PBX writes it.
 
-For the tests alone, and written from the format's description: nothing of the library is
-in here. Tags are those of OTP 26 and later.
+It follows the description of the format and uses no code of the library. Tags are those of OTP 26
+and later.
 
 ====================  ==================================================
 in a test             on the wire
@@ -25,43 +25,43 @@ from hypothesis import strategies as st
 
 
 class Atom(str):
-    """An atom of this name."""
+    """Name that is encoded as an atom."""
 
     __slots__ = ()
 
 
 class Charlist(str):
-    """Text as a list of characters: an Erlang string."""
+    """Text that is encoded as a list of characters: an Erlang string."""
 
     __slots__ = ()
 
 
 BERT_NIL = (Atom("bert"), Atom("nil"))
-"""What a BERT encoder makes of the empty list."""
+"""The empty list, as a BERT encoder writes it."""
 
 
 def frame(term):
-    """The whole frame: the version byte, then the term."""
+    """Return a frame: the version byte and the term."""
     return b"\x83" + encode(term)
 
 
 def field_spec(kind, *names):
-    """The frame that names the fields of a kind, as the production server sends it."""
+    """Return a frame with the field spec of a kind, encoded like those of a production PBX."""
     return frame((Atom("field_spec"), Charlist(kind), [Atom(name) for name in names]))
 
 
 def initial_info(kind, *records):
-    """The frame that holds all elements of a kind."""
+    """Return a frame with all elements of a kind."""
     return frame((Atom("initial_info"), Charlist(kind), list(records)))
 
 
 def info_event(kind, record, event_name="updated"):
-    """The frame that tells of a change."""
+    """Return a frame that reports a change of one element."""
     return frame((Atom("info_event"), Charlist(kind), record, Charlist(event_name)))
 
 
 def encode(term):  # noqa: C901 - one case for each type
-    """One term, without the version byte."""
+    """Return an encoded term without the version byte."""
     match term:
         case None:
             return _atom("undefined")
@@ -81,17 +81,33 @@ def encode(term):  # noqa: C901 - one case for each type
             return b"F" + struct.pack(">d", term)
         case tuple():
             head = b"h" + bytes([len(term)]) if len(term) < 256 else b"i" + _u32(len(term))
-            return head + _all(term)
+            return head + _encode_all(term)
         case []:
             return b"j"
         case list():
-            return b"l" + _u32(len(term)) + _all(term) + b"j"
+            return b"l" + _u32(len(term)) + _encode_all(term) + b"j"
         case dict():
-            return b"t" + _u32(len(term)) + _all(part for pair in term.items() for part in pair)
+            return (
+                b"t" + _u32(len(term)) + _encode_all(part for pair in term.items() for part in pair)
+            )
     raise AssertionError(f"no term for a {type(term).__name__}")
 
 
-def _all(terms):
+def encode_otp_25(term):
+    """Encode a term as PBXs with OTP 25 or older do: atoms with tag 100."""
+    if term is None or isinstance(term, bool | Atom):
+        name = {None: "undefined", True: "true", False: "false"}.get(term, term)
+        return b"d\0" + bytes([len(name)]) + name.encode()
+    if isinstance(term, tuple) and len(term) < 256:
+        return b"h" + bytes([len(term)]) + b"".join(map(encode_otp_25, term))
+    return encode(term)
+
+
+ENCODERS = {25: encode_otp_25, 26: encode}
+"""Encoders by OTP release."""
+
+
+def _encode_all(terms):
     return b"".join(encode(term) for term in terms)
 
 
@@ -107,7 +123,7 @@ def _atom(name):
 
 
 def _charlist(text):
-    # A string of bytes has a short form; any other is the list of integers that it is.
+    # A string of characters below 256 has a short form; any other string is a list of integers.
     if text and len(text) < 65536 and all(ord(char) < 256 for char in text):
         return b"k" + len(text).to_bytes(2, "big") + text.encode("latin-1")
     return encode([ord(char) for char in text])
@@ -124,7 +140,7 @@ def _integer(number):
 
 
 def any_term():
-    """Any term at all, of those that a feed may hold: a strategy for hypothesis."""
+    """Return a strategy of all terms that a feed may contain."""
     text = st.text(max_size=8)
     scalars = (
         st.none()

@@ -1,8 +1,8 @@
-"""Normal forms of Erlang's terms, what decode has to make of them, and how to ask Erlang.
+"""Normal forms of Erlang's terms, their values for ``terms.decode``, and calls of Erlang.
 
-A normal form is what ``erlang/terms.escript`` prints for a term; its table is at the head
-of the script. ``value_of`` says what decode has to make of one. It is written from the table
-in the docstring of `terms`, and shares no code with it.
+``erlang/terms.escript`` prints the normal form of a term; the table of normal forms is at the start
+of the script. ``value_of`` returns the value that decode must return. It follows the table in the
+docstring of ``terms``, and shares no code with it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .paths import ERLANG
 
 ESCRIPT = ERLANG / "terms.escript"
 
-needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")
+needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no program 'escript'")
 
-# Where decode is meant to be of another mind than Erlang, and why.
+# Reasons for intended differences between decode and Erlang.
 
 TRAILING = "A frame is one term. Erlang stops reading where the term ends."
 OVERREAD = "Erlang reads beyond the 31 bytes of the text, up to the next NUL that memory holds."
@@ -39,13 +39,13 @@ BY_TAG = "To Erlang, a charlist is a list of bytes. decode goes by the tag: 107 
 
 
 class NoValueError(Exception):
-    """decode has no value for this term, for one of the reasons above."""
+    """Term without a value in decode, for one of the reasons above."""
 
 
 def value_of(normal):  # noqa: C901 - one case for each kind
-    """The value that decode must give for the term of this normal form.
+    """Return the value that decode must return for the term of this normal form.
 
-    Raises ``NoValueError`` where it must refuse the term.
+    Raises ``NoValueError`` if decode must refuse the term.
     """
     kind, *rest = normal
     match kind:
@@ -106,7 +106,7 @@ def compound_of(parts):
                 return constants[bytes.fromhex(name)]
         case [["a", name], *arguments]:
             match bytes.fromhex(name), arguments:
-                # The libraries of BERT write an empty list as {bert,nil}, here as well.
+                # Libraries for BERT write an empty list as {bert,nil}, also in a dict.
                 case b"dict", [["nil"] | ["t", [["a", "62657274"], ["a", "6E696C"]]]]:
                     return {}
                 case b"dict", [["l", pairs]] if all(map(is_pair, pairs)):
@@ -121,7 +121,7 @@ def compound_of(parts):
 
 
 def is_pair(normal):
-    """Whether a term is a tuple of two; a compound is none, whatever its arity."""
+    """Return True for a tuple of two parts that is no compound."""
     return normal[0] == "t" and len(normal[1]) == 2 and normal[1][0] != ["a", b"bert".hex()]
 
 
@@ -141,7 +141,7 @@ def declared_text_of(encoding, raw):
 
 
 def exact(value):
-    """A form of ``value`` that is equal only where types and the bits of floats are, too."""
+    """Return a form of ``value`` that is equal only if types and the bits of floats are equal."""
     kind = type(value)
     if kind is float:
         return "float", struct.pack(">d", value)
@@ -158,7 +158,7 @@ def exact(value):
 
 
 def ordered(normal):
-    """A normal form whose maps have their pairs in order: Erlang's own order is no promise."""
+    """Return a normal form with sorted maps: Erlang does not guarantee an order."""
     if not isinstance(normal, list):
         return normal
     parts = [ordered(part) for part in normal]
@@ -166,7 +166,7 @@ def ordered(normal):
 
 
 def ask_erlang(mode, frames):
-    """What the escript prints for each frame in its mode ``verdicts`` or ``readings``."""
+    """Return the output of the escript for each frame, in the mode ``verdicts`` or ``readings``."""
     run = subprocess.run(
         ["escript", ESCRIPT, mode],
         input="".join(f"{frame.hex()}\n" for frame in frames),
@@ -174,6 +174,6 @@ def ask_erlang(mode, frames):
         encoding="ascii",
         check=True,
     )
-    said = [json.loads(line) for line in run.stdout.splitlines()]
-    assert len(said) == len(frames)
-    return said
+    answers = [json.loads(line) for line in run.stdout.splitlines()]
+    assert len(answers) == len(frames)
+    return answers

@@ -1,8 +1,8 @@
-"""Other readers of Erlang's terms, each as a pair of functions.
+"""Other decoders of Erlang's terms, each as a pair of functions.
 
-``read(frame)`` gives what the reader makes of a frame, or raises anything at all.
-``difference(found, reading)`` says why that is not what the frame holds: None where it is,
-UNLISTED where no reason is known. The reader has to be right about the frame for that.
+``read(frame)`` returns the value of a frame, or raises any exception.
+``difference(found, reading)`` returns the reason why that value differs from the frame: None if it
+does not differ, UNLISTED if no reason is known. It assumes that ``reading`` is correct.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from basix_ws_cti.terms import Regex
 from .normal_forms import exact, ordered, text_of, value_of
 
 try:
-    # The name is also that of a folder here, which has none of this.
+    # A folder of the tests has the same name and none of these names.
     from erlang import (
         OtpErlangAtom,
         OtpErlangBinary,
@@ -31,7 +31,7 @@ except ImportError:
 
 UNLISTED = "unlisted"
 
-# Where the value of another reader is not Erlang's, though all read the frame
+# Reasons why the value of another decoder differs from Erlang's
 
 NONE_ATOM = "to bert, the atom none is no value"
 BERT_LIST = "to bert, a list led by the atom bert is a compound"
@@ -39,7 +39,7 @@ SIGN_BYTE = "to erlang_py, only the sign byte 1 is a minus"
 
 
 def bert_difference(found, reading):
-    """bert has bytes for texts, naive times, compiled patterns: see from_bert."""
+    """Compare with bert, which returns texts as bytes, naive times and compiled patterns."""
     same = exact(from_bert(found)) == exact(without_options(value_of(reading.normal)))
     return None if same else bert_deviation(reading.normal) or UNLISTED
 
@@ -64,7 +64,7 @@ def from_bert(value):
 
 
 def without_options(value):
-    """decode's value, less the options of patterns, of which bert keeps what it knows."""
+    """Return a value of decode without options of patterns: bert keeps only known options."""
     match value:
         case list():
             return [without_options(element) for element in value]
@@ -78,7 +78,7 @@ def without_options(value):
 
 
 def bert_deviation(normal):
-    """Why bert may have another value for the term of this normal form, or None."""
+    """Return the reason why bert may have another value for this normal form, or None."""
     match normal:
         case ["a", "6E6F6E65"]:
             return NONE_ATOM
@@ -89,7 +89,7 @@ def bert_deviation(normal):
 
 
 def erlang_py_difference(found, reading):
-    """erlang_py tells atoms, binaries and charlists apart: its values have a normal form."""
+    """Compare normal forms: erlang_py distinguishes atoms, binaries and charlists."""
     found = from_erlang_py(found)
     if ordered(found) == ordered(reading.normal):
         return None

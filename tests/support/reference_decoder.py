@@ -1,10 +1,9 @@
-"""A second reader of Erlang's external term format: what a frame holds, byte for byte.
+"""Reference decoder of Erlang's external term format, for comparison with ``terms.decode``.
 
-For the tests alone: recursive, plain, without regard to cost, written from the format's
-description and from what Erlang does; nothing of `terms` is in here. It foretells Erlang's
-verdict and normal form, which the tests check against Erlang itself; and what Erlang's term
-no longer shows: by which tag a list was written, and where in the bytes stands what decode
-is meant to refuse.
+It is recursive, simple and slow, follows the description of the format and the behaviour of Erlang,
+and shares no code with ``terms``. It predicts the verdict and the normal form of Erlang, which the
+tests compare with Erlang itself. It also returns facts that a term in Erlang no longer shows: the
+tag of a list, and the offset of each part that ``terms.decode`` must refuse.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from .normal_forms import (
     value_of,
 )
 
-# Why Erlang itself refuses a frame.
+# Reasons why Erlang refuses a frame.
 
 VERSION = "the version byte is not 131"
 CUT = "the frame ends before its term does"
@@ -49,30 +48,33 @@ OWN_ATOM_TAGS = {73, 75}
 FLOAT_TEXT = re.compile(rb"[-+]?\d+[.,]\d+([eE][-+]?\d+)?")
 
 
-class Malformed(Exception):  # noqa: N818 - it names what the frame is
+class Malformed(Exception):  # noqa: N818 - an internal signal
     """Erlang refuses the frame."""
 
 
-class Unforetold(Exception):  # noqa: N818 - it names what comes
-    """What comes next is for Erlang to judge; decode refuses it, for a reason noted."""
+class Unpredictable(Exception):  # noqa: N818 - an internal signal
+    """Only Erlang can judge the rest of the frame; decode refuses it for a recorded reason."""
 
 
 class Reading:
-    """What a frame holds.
+    """Content of a frame, as the reference decoder reads it.
 
-    ``frame`` is that frame, ``data`` its plain bytes: the inflated ones if it is compressed.
-    ``malformed`` says why Erlang refuses the frame, or is None. ``sure`` is false where the
-    reader had to leave the verdict to Erlang. ``normal`` is the normal form, in which a list
-    by tag 107 is ``s`` and one by tag 108 is ``l``, whatever their elements. ``used`` counts
-    the bytes that Erlang uses. ``reasons`` says what decode must refuse, in the order in
-    which a reader meets it: (reason, whether it is inside the inflated term, offset).
-    ``terms`` holds where in ``data`` each term stands: (start, end).
+    - ``frame``: the frame.
+    - ``data``: its uncompressed bytes.
+    - ``malformed``: the reason why Erlang refuses the frame, or None.
+    - ``is_certain``: False if only Erlang can give the verdict.
+    - ``normal``: the normal form. A list with tag 107 is ``s`` and one with tag 108 is ``l``,
+      whatever their elements are.
+    - ``used``: the number of bytes that Erlang uses.
+    - ``reasons``: the parts that decode must refuse, in the order of a reader, each as (reason,
+      True if it is inside the inflated term, offset).
+    - ``terms``: the position of each term in ``data`` as (start, end).
     """
 
     def __init__(self, frame):
         self.frame = self.data = frame
         self.malformed = self.normal = self.used = None
-        self.sure = True
+        self.is_certain = True
         self.inflated = False
         self.reasons = []
         self.terms = []
@@ -80,8 +82,8 @@ class Reading:
             self._frame(frame)
         except Malformed as error:
             (self.malformed,) = error.args
-        except Unforetold:
-            self.sure = False
+        except Unpredictable:
+            self.is_certain = False
 
     def note(self, reason, offset):
         self.reasons.append((reason, self.inflated, offset))
@@ -130,13 +132,13 @@ class Reading:
             raise Malformed(CUT)
         return self.data[pos : pos + size]
 
-    # Terms: each rule takes where its tag stands, and gives the normal form and the end
+    # Terms: each rule takes the position of a tag, and returns the normal form and the end
 
     def _term(self, pos, depth):
         tag = self._byte(pos)
         if tag in FOREIGN_TAGS | OWN_ATOM_TAGS:
             self.note(OWN_ATOMS if tag in OWN_ATOM_TAGS else FOREIGN, pos)
-            raise Unforetold
+            raise Unpredictable
         if tag not in RULES:
             raise Malformed(NESTED if tag == 80 else NO_TAG)
         normal, end = RULES[tag](self, pos, depth)
@@ -173,7 +175,7 @@ class Reading:
         text, nul, _ = self._bytes(pos + 1, 31).partition(b"\0")
         if not nul:
             self.note(OVERREAD, pos)
-            raise Unforetold
+            raise Unpredictable
         if not FLOAT_TEXT.fullmatch(text):
             raise Malformed(BAD_FLOAT)
         return self._finite(float(text.replace(b",", b"."))), pos + 32
@@ -218,7 +220,7 @@ class Reading:
         normals, end = self._sequence(pos + 1 + width, count, depth)
         normal = ["t", normals]
         if normals[:1] == [["a", b"bert".hex()]]:
-            self._weigh(normal, pos)
+            self._check_value(normal, pos)
         return normal, end
 
     def _list(self, pos, depth):
@@ -236,23 +238,23 @@ class Reading:
         self._enter(pos, depth)
         flat, end = self._sequence(pos + 5, 2 * self._number(pos + 1, 4), depth)
         normal = ["m", [list(pair) for pair in zip(flat[::2], flat[1::2], strict=True)]]
-        keys = {json.dumps(ordered(erlangs(key))) for key in flat[::2]}
+        keys = {json.dumps(ordered(erlang_normal_form(key))) for key in flat[::2]}
         if len(keys) < len(normal[1]):
             raise Malformed(KEY_TWICE)
         if {'["f", "0000000000000000"]', '["f", "8000000000000000"]'} <= keys:
-            # One key or two, as the release of Erlang has it
+            # These are one key or two, depending on the release of Erlang.
             self.note(KEYS, pos)
-            raise Unforetold
-        self._weigh(normal, pos)
+            raise Unpredictable
+        self._check_value(normal, pos)
         return normal, end
 
     def _enter(self, pos, depth, count=1):
-        # A tuple of nothing is a leaf.
+        # An empty tuple is not a container.
         if count and depth >= MAX_DEPTH:
             self.note(LIMIT, pos)
 
-    def _weigh(self, normal, pos):
-        """Note why decode has no value for this container, unless that is known by now."""
+    def _check_value(self, normal, pos):
+        """Record why decode has no value for this container, unless a reason is known."""
         if not self.reasons:
             try:
                 value_of(normal)
@@ -260,7 +262,7 @@ class Reading:
                 self.note(error.args[0], pos)
 
 
-# How many bytes the length after each tag has
+# Bytes of the length after each tag
 LENGTHS = {
     104: 1, 110: 1, 115: 1, 119: 1, 100: 2, 107: 2, 118: 2,
     105: 4, 108: 4, 109: 4, 111: 4, 116: 4,
@@ -284,24 +286,29 @@ RULES = {
 }
 
 
-def erlangs(normal):
-    """Erlang's own normal form of a reader's: without what a term in memory no longer shows."""
+def erlang_normal_form(normal):
+    """Return the normal form of Erlang, which does not show the tags of lists."""
     match normal:
         case ["s", ""]:
             return ["nil"]
         case ["t", elements]:
-            return ["t", [erlangs(element) for element in elements]]
+            return ["t", [erlang_normal_form(element) for element in elements]]
         case ["m", pairs]:
-            return ["m", [[erlangs(key), erlangs(item)] for key, item in pairs]]
+            return [
+                "m",
+                [[erlang_normal_form(key), erlang_normal_form(item)] for key, item in pairs],
+            ]
         case ["l", elements]:
-            return list_of([erlangs(element) for element in elements], ["nil"])
+            return list_of([erlang_normal_form(element) for element in elements], ["nil"])
         case ["dotted", elements, tail]:
-            return list_of([erlangs(element) for element in elements], erlangs(tail))
+            return list_of(
+                [erlang_normal_form(element) for element in elements], erlang_normal_form(tail)
+            )
     return normal
 
 
 def list_of(elements, tail):
-    """The normal form of the list of these elements and of those of its tail."""
+    """Return the normal form of a list with these elements and those of its tail."""
     match tail:
         case ["s", raw]:
             elements = elements + [["i", str(byte)] for byte in bytes.fromhex(raw)]

@@ -1,4 +1,4 @@
-"""The elements: their fields and keys, that they can't change, and to_dict."""
+"""Elements: fields, keys, immutability, copies, datetimes and to_dict."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ CHANNEL_FIELDS = {
 }
 OLD_CHANNEL_FIELDS = {"uuid", "state", "peer_number", "end_user"}
 
-# Every kind: its name on the wire, and the fields that it is known to have.
+# Each kind: its name on the wire and its known fields.
 KINDS = {
     Channel: ("channel", CHANNEL_FIELDS),
     WaitingChannel: ("channel_waiting", CHANNEL_FIELDS | {"whoscall"}),
@@ -116,8 +116,8 @@ KINDS = {
 }
 CHANNELS = {Channel, WaitingChannel, QueuedChannel, ParkedChannel}
 
-every_kind = pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
-every_full_channel = pytest.mark.parametrize("cls", [Channel, WaitingChannel])
+each_kind = pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
+each_full_channel = pytest.mark.parametrize("cls", [Channel, WaitingChannel])
 
 TS = 1546839040024071
 AT = datetime(2019, 1, 7, 5, 30, 40, 24071, tzinfo=UTC)
@@ -133,15 +133,14 @@ PARTS = [
 
 
 def example(cls, **extra):
-    """An element of the class with all that can be in it."""
+    """Return an element of the class with a value in each kind of field."""
     key = {"uuid": "u"} if cls in CHANNELS else {"id": 1}
     if cls in CHANNELS:
         key |= {"state": Park(ts=1, slot=901), "end_user": EndUsers(count=1)}
     return cls(**key, extra=Extra(extra))
 
 
-def test_every_kind_is_known_here():
-    """The module's classes of elements are the nine kinds, OtherElement, and their bases."""
+def test_all_element_classes_are_tested():
     classes = {
         value
         for value in vars(elements).values()
@@ -150,18 +149,17 @@ def test_every_kind_is_known_here():
     assert classes == {*KINDS, OtherElement, Element, AnyChannel, FullChannel}
 
 
-@every_kind
-def test_names_and_fields(cls):
-    """A class has its kind's name and known fields, all None if absent, and ``extra``."""
+@each_kind
+def test_element_class_has_its_name_and_fields(cls):
+    """All fields are None if absent, except ``extra``."""
     name, fields = KINDS[cls]
     assert cls.element_name == cls().element_name == name
     assert {attribute.name for attribute in attrs.fields(cls)} == fields | {"extra"}
     assert attrs.asdict(cls(), recurse=False) == dict.fromkeys(fields) | {"extra": {}}
 
 
-@every_kind
-def test_keywords_alone(cls):
-    """An element is made with keywords: the order of its fields is nobody's to rely on."""
+@each_kind
+def test_elements_are_made_with_keywords_only(cls):
     with pytest.raises(TypeError):
         cls("u")
 
@@ -169,9 +167,9 @@ def test_keywords_alone(cls):
 # Keys
 
 
-@every_kind
-def test_key(cls):
-    """The key is ``uuid`` for the channels, ``id`` for all others; None where there is none."""
+@each_kind
+def test_key_of_a_channel_is_its_uuid_and_of_others_their_id(cls):
+    """The key is None if the field is missing."""
     field = "uuid" if cls in CHANNELS else "id"
     assert field == cls.KEY
     assert cls(**{field: 7}).key == 7
@@ -181,29 +179,27 @@ def test_key(cls):
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**63, 2**64 - 1, -(2**63)])
-def test_integers_that_are_keys(number):
-    """An integer of 64 bits, signed or not, is a key."""
+def test_64_bit_integer_is_a_key(number):
     assert User(id=number).key == number
 
 
 @pytest.mark.parametrize("unit", ["u", "ー"])
-def test_a_long_text_is_no_key(unit):
-    """A text of over 255 characters is no key: nobody need remember it."""
+def test_text_over_255_characters_is_no_key(unit):
     assert Channel(uuid=unit * 255).key == unit * 255
     assert Channel(uuid=unit * 256).key is None
     assert GroupMember(user_id=unit * 256, group_id=2).key is None
 
 
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 2**61 - 1 << 64, 10**300])
-def test_integers_beyond_64_bits(number):
-    """An integer beyond 64 bits is no key: such ones can be made to share a hash."""
+def test_integer_beyond_64_bits_is_no_key(number):
+    """Such integers can be chosen to have equal hashes."""
     assert User(id=number).key is None
     assert User(id=number).id == number
 
 
 @pytest.mark.parametrize("value", [None, True, False, 1.0, (1,), [1], {"a": 1}, AT, ""])
-def test_what_is_no_key(value):
-    """Only text and integers are keys: no empty text, no bool, and nothing unhashable."""
+def test_values_of_other_types_are_no_key(value):
+    """Only integers and non-empty texts are keys."""
     assert User(id=value).key is None
     assert Channel(uuid=value).key is None
     assert GroupMember(id=value).key is None
@@ -227,8 +223,7 @@ def test_what_is_no_key(value):
         ({}, None),
     ],
 )
-def test_key_of_a_group_member(fields, key):
-    """A group_member's key is its id, else ``USER_ID:GROUP_ID``, else there is none."""
+def test_key_of_a_group_member_is_its_id_or_user_and_group(fields, key):
     assert GroupMember(**fields).key == key
 
 
@@ -245,13 +240,12 @@ def test_key_of_a_group_member(fields, key):
         ({}, None),
     ],
 )
-def test_key_of_an_unknown_kind(fields, key):
-    """A kind nobody has heard of has ``id`` for a key, else ``uuid``, else none."""
+def test_key_of_an_unknown_kind_is_its_id_or_uuid(fields, key):
     assert OtherElement(element_name="robot", extra=Extra(fields)).key == key
 
 
-def test_an_unknown_kind_has_its_name():
-    """An element of an unknown kind says which, and is equal only to one of that kind."""
+def test_element_of_an_unknown_kind_keeps_the_name_of_its_kind():
+    """Elements of different unknown kinds are not equal."""
     robot = OtherElement(element_name="robot", extra=Extra(id=1))
     assert robot.element_name == "robot"
     assert robot == OtherElement(element_name="robot", extra=Extra(id=1))
@@ -260,12 +254,12 @@ def test_an_unknown_kind_has_its_name():
         OtherElement(extra=Extra(id=1))
 
 
-# What can't change
+# Immutability and copies
 
 
-@every_kind
-def test_frozen(cls):
-    """An element's fields can't be set or deleted, and nothing can be added."""
+@each_kind
+def test_elements_are_frozen(cls):
+    """No field can be set, deleted or added."""
     element = example(cls, more=1)
     for name in ("extra", cls.KEY, "more"):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -276,8 +270,8 @@ def test_frozen(cls):
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: type(part).__name__)
-def test_parts_are_frozen(part):
-    """What an element is made of can't be changed either, and can be hashed and pickled."""
+def test_parts_of_elements_are_frozen(part):
+    """They can be hashed and pickled."""
     for attribute in attrs.fields(type(part)):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(part, attribute.name, None)
@@ -285,7 +279,7 @@ def test_parts_are_frozen(part):
     assert pickle.loads(pickle.dumps(part)) == part
 
 
-# How each method of a dict that changes it would be called.
+# Calls of all methods that change a dict.
 MUTATIONS = {
     "__setitem__": lambda extra: extra.__setitem__("a", 2),
     "__delitem__": lambda extra: extra.__delitem__("a"),
@@ -299,22 +293,19 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_extra_refuses(name):
-    """The extra fields refuse every way to change them, and stay as they were."""
+def test_extra_refuses_each_mutating_method(name):
     extra = Extra(a=1)
     with pytest.raises(TypeError, match="the extra fields of an element are immutable"):
         MUTATIONS[name](extra)
     assert extra == {"a": 1}
 
 
-def test_extra_refuses_each_way():
-    """No method of a dict that changes it has been forgotten here."""
+def test_all_mutating_methods_of_dict_are_tested():
     changing = set(dir(dict)) - set(dir(MappingProxyType)) - {"fromkeys"}
     assert changing | {"__ior__"} == set(MUTATIONS)
 
 
-def test_extra_by_statements():
-    """Statements that would change the extra fields of an element are refused as well."""
+def test_extra_refuses_mutating_statements():
     user = User(extra=Extra(a=1))
     extra = user.extra
     with pytest.raises(TypeError):
@@ -328,8 +319,8 @@ def test_extra_by_statements():
     assert user.extra == {"a": 1}
 
 
-def test_extra_reads_as_a_dict():
-    """The extra fields read as the dict they are, and a changed copy is a plain dict."""
+def test_extra_reads_like_a_dict():
+    """A changed copy is a plain dict."""
     extra = Extra(a=1, b=None)
     assert extra == {"a": 1, "b": None}
     assert (extra["a"], extra.get("c"), "b" in extra, list(extra)) == (1, None, True, ["a", "b"])
@@ -340,26 +331,25 @@ def test_extra_reads_as_a_dict():
 
 
 @pytest.mark.parametrize(
-    "again", [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy]
+    "make_copy", [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy]
 )
-def test_extra_copied(again):
-    """A copy of the extra fields is as unchangeable as they are."""
+def test_copy_of_extra_is_immutable(make_copy):
     extra = Extra(a=[1], b={"c": (2,)})
-    assert again(extra) == extra
-    assert type(again(extra)) is Extra
+    assert make_copy(extra) == extra
+    assert type(make_copy(extra)) is Extra
 
 
-def test_extra_hash():
-    """Extra fields hash by what they hold, in whatever order, if all of it can be hashed."""
+def test_hash_of_extra_ignores_the_order():
+    """Extra fields with an unhashable value have no hash."""
     assert hash(Extra(a=1, b=2)) == hash(Extra(b=2, a=1))
     assert Extra(a=1, b=2) == Extra(b=2, a=1)
     with pytest.raises(TypeError):
         hash(Extra(a=[1]))
 
 
-@every_kind
-def test_hash(cls):
-    """Elements whose values can be hashed can be, equal ones alike; others can't."""
+@each_kind
+def test_elements_with_hashable_values_have_a_hash(cls):
+    """Equal elements have equal hashes."""
     assert hash(example(cls, a=1)) == hash(example(cls, a=1))
     assert len({example(cls), example(cls), example(cls, a=1)}) == 2
     with pytest.raises(TypeError):
@@ -368,9 +358,8 @@ def test_hash(cls):
         hash(example(cls, a={"b": 1}))
 
 
-@every_kind
-def test_equality(cls):
-    """Elements are equal when kind and all fields are, the extra ones included."""
+@each_kind
+def test_elements_are_equal_if_kind_and_all_fields_are(cls):
     assert example(cls, a=1) == example(cls, a=1)
     assert example(cls, a=1) != example(cls, a=2)
     assert example(cls) != example(cls, a=1)
@@ -378,35 +367,33 @@ def test_equality(cls):
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-@every_kind
-def test_pickle(cls, protocol):
-    """An element that was pickled comes back equal, of its class, extra fields and all."""
+@each_kind
+def test_pickled_element_equals_the_original(cls, protocol):
     element = example(cls, a=[1], b=Regex("x", []))
-    again = pickle.loads(pickle.dumps(element, protocol))
-    assert again == element
-    assert type(again) is cls
-    assert type(again.extra) is Extra
+    copied = pickle.loads(pickle.dumps(element, protocol))
+    assert copied == element
+    assert type(copied) is cls
+    assert type(copied.extra) is Extra
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
-@every_kind
-def test_copy(cls, again):
-    """A copied element is equal, of its class, and as unchangeable."""
+@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy])
+@each_kind
+def test_copied_element_equals_the_original(cls, make_copy):
+    """The extra fields of the copy are immutable."""
     element = example(cls, a=[1])
-    assert again(element) == element
-    assert type(again(element)) is cls
-    assert type(again(element).extra) is Extra
+    assert make_copy(element) == element
+    assert type(make_copy(element)) is cls
+    assert type(make_copy(element).extra) is Extra
 
 
-def test_pickle_of_an_unknown_kind():
-    """An element of an unknown kind keeps its name through pickling and copying."""
+def test_copies_of_an_unknown_kind_keep_its_name():
     robot = OtherElement(element_name="robot", extra=Extra(id=1, a=[1]))
     assert pickle.loads(pickle.dumps(robot)) == copy.copy(robot) == copy.deepcopy(robot) == robot
 
 
-@every_kind
-def test_read_from_a_record(cls):
-    """An element that was read is what its class makes: equal, hashed alike, the same class."""
+@each_kind
+def test_element_from_a_record_equals_a_usual_one(cls):
+    """It has the same class, hash and repr."""
     spec = FieldSpec(cls.element_name, (cls.KEY, "news"))
     element = record_reader(spec)((1, "n"))
     usual = cls(**{cls.KEY: 1}, extra=Extra(news="n"))
@@ -417,15 +404,15 @@ def test_read_from_a_record(cls):
     assert type(element.extra) is Extra
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         element.extra = None
-    for again in (pickle.loads(pickle.dumps(element)), copy.copy(element), copy.deepcopy(element)):
-        assert again == usual
-        assert type(again) is cls
+    for copied in (pickle.loads(pickle.dumps(element)), copy.copy(element), copy.deepcopy(element)):
+        assert copied == usual
+        assert type(copied) is cls
 
 
-# Moments and the end of a leg
+# Datetimes and hangup
 
 
-@every_full_channel
+@each_full_channel
 @pytest.mark.parametrize(
     ("field", "moment"),
     [
@@ -434,22 +421,21 @@ def test_read_from_a_record(cls):
         ("hangup_timestamp", "hung_up_at"),
     ],
 )
-def test_moments_of_a_channel(cls, field, moment):
-    """Each timestamp is there as an aware datetime in UTC, if it is one."""
+def test_timestamps_of_a_channel_become_datetimes(cls, field, moment):
+    """A value that is no timestamp gives None."""
     assert getattr(cls(**{field: TS}), moment) == AT
     assert getattr(cls(**{field: TS}), moment).tzinfo is UTC
-    for nothing in (None, TOO_LATE, -TOO_LATE, 10**300, str(TS), 1.5, True, (TS,)):
-        assert getattr(cls(**{field: nothing}), moment) is None
+    for invalid in (None, TOO_LATE, -TOO_LATE, 10**300, str(TS), 1.5, True, (TS,)):
+        assert getattr(cls(**{field: invalid}), moment) is None
 
 
-def test_moment_of_other_info():
-    """The other channel's offer is a moment too, or not yet."""
+def test_offer_timestamp_of_other_info_becomes_a_datetime():
     assert OtherInfo(offer_timestamp=TS).offered_at == AT
     assert OtherInfo().offered_at is None
     assert OtherInfo(offer_timestamp=TOO_LATE).offered_at is None
 
 
-@every_full_channel
+@each_full_channel
 @pytest.mark.parametrize(
     ("data", "hangup"),
     [
@@ -465,54 +451,53 @@ def test_moment_of_other_info():
         (17, None),
     ],
 )
-def test_hangup(cls, data, hangup):
-    """The end of a leg is taken apart once it has come, as far as the PBX said how."""
+def test_hangup_is_parsed_from_the_last_event(cls, data, hangup):
+    """An event without a hangup cause gives no Hangup."""
     assert cls(last_event="CHANNEL_HANGUP", last_event_data=data).hangup == hangup
 
 
-@every_full_channel
+@each_full_channel
 @pytest.mark.parametrize("event", [None, "CHANNEL_ANSWER", "STATE_CHANGE", "", 1])
-def test_no_hangup(cls, event):
-    """What came with another event says nothing of an end."""
+def test_other_events_give_no_hangup(cls, event):
     assert cls(last_event=event, last_event_data="recv_bye,NORMAL_CLEARING").hangup is None
 
 
 # to_dict
 
 
-@every_kind
-def test_to_dict_has_every_field(cls):
-    """Every known field has its key, None where there is no value; ``extra`` has none."""
+@each_kind
+def test_to_dict_has_all_known_fields(cls):
+    """A field without value is None; there is no key ``extra``."""
     assert to_dict(cls()) == dict.fromkeys(KINDS[cls][1])
 
 
-@every_kind
-def test_to_dict_extra(cls):
-    """Extra fields stand beside the known ones, which come first and win."""
+@each_kind
+def test_to_dict_contains_extra_fields(cls):
+    """A known field wins over an extra field of the same name."""
     element = example(cls, news="n", **{cls.KEY: "other"})
     assert to_dict(element)["news"] == "n"
     assert to_dict(element)[cls.KEY] == getattr(element, cls.KEY)
 
 
-def test_to_dict_of_an_unknown_kind():
-    """An unknown kind's fields are all there, even those called as ours are."""
+def test_to_dict_of_an_unknown_kind_has_all_fields():
+    """Fields with the name of an attribute are kept as well."""
     fields = {"id": 1, "element_name": "e", "extra": "x", "key": "k"}
     assert to_dict(OtherElement(element_name="robot", extra=Extra(fields))) == fields
 
 
-def test_to_dict_of_a_whole_channel():
-    """A channel becomes plain values in the reference's shape, and JSON as it stands."""
-    person = EndUser(id="1", name="Taro", avatar="a.png")
+def test_to_dict_of_a_channel_has_the_shape_of_the_reference():
+    """The result can be written as JSON."""
+    end_user = EndUser(id="1", name="Taro", avatar="a.png")
     channel = Channel(
         uuid="u",
         state=Park(ts=TS, slot=901, parker_id=1, parker_name="user1"),
-        end_user=EndUsers(count=2, items=(person,)),
+        end_user=EndUsers(count=2, items=(end_user,)),
         target=Target(type="user", id=1, name="user1"),
         origination=("call_user", "1"),
         tags=("auto_answer",),
-        other_info=OtherInfo(type="end_user", end_user=EndUsers(count=1, items=(person,))),
+        other_info=OtherInfo(type="end_user", end_user=EndUsers(count=1, items=(end_user,))),
     )
-    plain_person = {
+    plain_end_user = {
         "id": "1",
         "name": "Taro",
         "organization": None,
@@ -526,14 +511,14 @@ def test_to_dict_of_a_whole_channel():
             "name": "park",
             "data": {"slot": 901, "parker_id": 1, "parker_name": "user1"},
         },
-        "end_user": {"count": 2, "items": [plain_person]},
+        "end_user": {"count": 2, "items": [plain_end_user]},
         "target": {"type": "user", "id": 1, "name": "user1", "address": None},
         "origination": ["call_user", "1"],
         "tags": ["auto_answer"],
         "other_info": {
             "type": "end_user",
             "user_id": None,
-            "end_user": {"count": 1, "items": [plain_person]},
+            "end_user": {"count": 1, "items": [plain_end_user]},
             "direction": None,
             "peer_location": None,
             "address": None,
@@ -552,7 +537,7 @@ def test_to_dict_of_a_whole_channel():
         (Bridged(ts=1), {"ts": 1, "name": "bridged", "data": {}}),
         (Bridged(), {"ts": None, "name": "bridged", "data": {}}),
         (Park(ts=1, slot=901), {"ts": 1, "name": "park", "data": {"slot": 901}}),
-        # The raw description has no place in the reference's shape: its parts are there.
+        # The reference has no raw description, only its parts.
         (
             Calling(ts=1, target_location="int", target_type="user", user_id=5, data=(5, "x")),
             {
@@ -575,8 +560,7 @@ def test_to_dict_of_a_whole_channel():
         ),
     ],
 )
-def test_to_dict_of_a_state(state, plain):
-    """A state is its timestamp, its name and, as data, the parts that apply."""
+def test_to_dict_of_a_state_has_ts_name_and_data(state, plain):
     assert to_dict(ParkedChannel(state=state))["state"] == plain
 
 
@@ -601,15 +585,13 @@ def test_to_dict_of_a_state(state, plain):
         (Regex("^a", (AT,)), {"source": "^a", "options": ["2019-01-07T05:30:40.024071+00:00"]}),
     ],
 )
-def test_to_dict_of_raw_values(raw, plain):
-    """Whatever a PBX may send becomes plain, in a known field, a structured or an extra one."""
+def test_to_dict_converts_raw_values_in_any_field(raw, plain):
     channel = to_dict(Channel(calling_name=raw, tags=raw, extra=Extra(news=raw)))
     assert channel["calling_name"] == channel["tags"] == channel["news"] == plain
     assert json.loads(json.dumps(channel))["news"] == plain
 
 
-def test_to_dict_leaves_the_element_alone():
-    """What comes out is the caller's own: changing it changes no element."""
+def test_to_dict_shares_nothing_mutable_with_the_element():
     user = User(id=1, extra=Extra(a=[1], b={"c": 2}))
     plain = to_dict(user)
     plain["a"].append(2)
@@ -617,7 +599,7 @@ def test_to_dict_leaves_the_element_alone():
     assert user == User(id=1, extra=Extra(a=[1], b={"c": 2}))
 
 
-def test_to_dict_of_what_can_not_be():
-    """What no frame decodes to is a bug of ours, and said so."""
+def test_to_dict_of_an_impossible_value_is_an_assertion_error():
+    """No frame decodes to such a value."""
     with pytest.raises(AssertionError, match="an element can't contain a object"):
         to_dict(User(extra=Extra(a=object())))

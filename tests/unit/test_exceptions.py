@@ -1,4 +1,4 @@
-"""The exceptions: their texts, their parts, their tree."""
+"""Exceptions: texts, attributes, copies and the tree of classes."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ LIMIT = (
 )
 REPLACED = "another connection with the same app_name and force=True replaced this one"
 
-# The exception, its text, its parts.
+# The exception, its text, its attributes.
 TABLE = [
-    (BasixError("what is wrong"), "what is wrong", {}),
-    (UsageError("what to change"), "what to change", {}),
+    (BasixError("problem"), "problem", {}),
+    (UsageError("usage problem"), "usage problem", {}),
     (
         DecodeError(7, "unknown tag 1"),
         "byte 7: unknown tag 1",
@@ -88,7 +88,7 @@ TABLE = [
         "x\ufffd" * 29 + "x…, \ufffd[31m: unknown",
         {"problem": "unknown", "element_name": "x\n" * 60, "field": "\x1b[31m"},
     ),
-    (FeedError("what happened"), "what happened", {}),
+    (FeedError("feed problem"), "feed problem", {}),
     (ConnectFailed("no such host"), "cannot connect: no such host", {"reason": "no such host"}),
     (
         CertificateError("self-signed certificate"),
@@ -153,7 +153,7 @@ IDS = [f"{number} {type(error).__name__}" for number, (error, *_) in enumerate(T
 
 
 def classes():
-    """Every exception class that the module defines."""
+    """Return all exception classes of the module."""
     return [
         value
         for value in vars(exceptions).values()
@@ -162,8 +162,7 @@ def classes():
 
 
 @pytest.mark.parametrize(("error", "text", "parts"), TABLE, ids=IDS)
-def test_text_and_parts(error, text, parts):
-    """Every exception says what the table says and keeps its parts as attributes."""
+def test_exception_has_its_text_and_attributes(error, text, parts):
     assert str(error) == text
     for name, value in parts.items():
         kept = getattr(error, name)
@@ -172,66 +171,62 @@ def test_text_and_parts(error, text, parts):
 
 
 @pytest.mark.parametrize("error", [error for error, *_ in TABLE], ids=IDS)
-def test_copies(error):
-    """Every exception comes out of pickling and copying as it went in."""
-    error.note = ["what a caller pinned to it"]
+def test_copies_equal_the_original(error):
+    """This applies to pickling and copying."""
+    error.note = ["a note of the caller"]
     copies = [copy.copy(error), copy.deepcopy(error)]
     copies += [
         pickle.loads(pickle.dumps(error, protocol))
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
     ]
-    for twin in copies:
-        assert twin is not error
-        assert type(twin) is type(error)
-        assert str(twin) == str(error)
-        assert repr(twin) == repr(error)
-        assert repr(twin.args) == repr(error.args)  # an exception among them equals itself alone
-        assert repr(vars(twin)) == repr(vars(error))
+    for copied in copies:
+        assert copied is not error
+        assert type(copied) is type(error)
+        assert str(copied) == str(error)
+        assert repr(copied) == repr(error)
+        assert repr(copied.args) == repr(error.args)  # an exception among them equals itself alone
+        assert repr(vars(copied)) == repr(vars(error))
 
 
-def test_table_is_complete():
-    """No exception of the module is missing from the table above."""
+def test_all_exception_classes_are_tested():
     assert {type(error) for error, *_ in TABLE} == set(classes())
 
 
-def drawn_tree():
-    """The tree in the module's docstring: each name and the name it is drawn under."""
+def documented_tree():
+    """Return the base classes of each class in the tree of the module's docstring."""
     line = re.compile(r"    (?P<trunk>[ │├└─]*)(?P<name>[A-Z]\w+)(?: \(also a (?P<also>\w+)\))?")
     parents = {}
-    above = []
+    ancestors = []
     for text in exceptions.__doc__.splitlines():
         match = line.match(text)
         if match is None:
             continue
         level, rest = divmod(len(match["trunk"]), 4)
         assert rest == 0, text
-        bases = above[level - 1 : level]
+        bases = ancestors[level - 1 : level]
         assert len(bases) == (level > 0), text
-        above[level:] = [match["name"]]
+        ancestors[level:] = [match["name"]]
         parents[match["name"]] = bases + ([match["also"]] if match["also"] else [])
     return parents
 
 
-def test_tree():
-    """The tree drawn in the module's docstring is the tree of the classes."""
+def test_tree_in_the_docstring_is_the_tree_of_classes():
     real = {cls.__name__: [base.__name__ for base in cls.__bases__] for cls in classes()}
     assert real.pop("BasixError") == ["Exception"]
-    drawn = drawn_tree()
-    assert drawn.pop("BasixError") == []
-    assert drawn == real
+    documented = documented_tree()
+    assert documented.pop("BasixError") == []
+    assert documented == real
 
 
-def test_public():
-    """Every exception can be had from the package itself."""
+def test_package_exports_all_exceptions():
     for cls in classes():
         assert getattr(basix_ws_cti, cls.__name__) is cls
         assert cls.__name__ in basix_ws_cti.__all__
 
 
 def test_usage_error_is_a_value_error():
-    """A caller who knows only ValueError catches a UsageError too."""
-    with pytest.raises(ValueError, match="what to change"):
-        raise UsageError("what to change")
+    with pytest.raises(ValueError, match="usage problem"):
+        raise UsageError("usage problem")
 
 
 @pytest.mark.parametrize(
@@ -249,20 +244,18 @@ def test_usage_error_is_a_value_error():
         ("\n" * 6, 5, "\ufffd" * 4 + "…"),
     ],
 )
-def test_printable(text, limit, shown):
-    """A peer's text is shown in printable characters, and cut where it is too long."""
+def test_printable_replaces_control_characters_and_shortens(text, limit, shown):
     assert printable(text, limit) == shown
 
 
-def test_printable_by_default():
-    """Without a limit of its own a text is cut to 256 characters."""
+def test_printable_keeps_256_characters_by_default():
     assert printable("x" * 256) == "x" * 256
     assert printable("x" * 257) == "x" * 255 + "…"
     assert printable("x" * 10_000_000) == "x" * 255 + "…"
 
 
-def test_names_in_a_protocol_error():
-    """A peer's names are shown printable, each cut to 60 characters."""
-    assert str(ProtocolError("odd", "x" * 60, "y\n")) == f"{'x' * 60}, y\ufffd: odd"
-    assert ProtocolError("odd", field="y").args == ("odd", None, "y")
-    assert str(ProtocolError("odd", "x" * 61, "y" * 61)) == f"{'x' * 59}…, {'y' * 59}…: odd"
+def test_names_in_a_protocol_error_are_printable_and_short():
+    """Each name has at most 60 characters."""
+    assert str(ProtocolError("problem", "x" * 60, "y\n")) == f"{'x' * 60}, y\ufffd: problem"
+    assert ProtocolError("problem", field="y").args == ("problem", None, "y")
+    assert str(ProtocolError("problem", "x" * 61, "y" * 61)) == f"{'x' * 59}…, {'y' * 59}…: problem"

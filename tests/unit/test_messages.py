@@ -1,4 +1,4 @@
-"""The messages: what they hold, how they are taken apart."""
+"""Messages: parts, equality, hashes and immutability."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from basix_ws_cti.messages import (
 
 USER = User(id=1)
 
-# Every class, its fields in order, and an instance.
-EVERY = [
+# Each class with its fields in order.
+CLASSES = [
     (FieldSpec, {"element_name": "user", "fields": ("id", "name")}),
     (InitialInfo, {"element_name": "user", "elements": {1: USER}}),
     (InfoEvent, {"element_name": "user", "element": USER, "event_name": "added"}),
@@ -31,21 +31,19 @@ EVERY = [
     (UnknownMessage, {"name": "ping", "term": ("ping", 1)}),
 ]
 
-every = pytest.mark.parametrize(("cls", "parts"), EVERY)
+each_class = pytest.mark.parametrize(("cls", "parts"), CLASSES)
 
 
-@every
-def test_parts_by_position_and_by_name(cls, parts):
-    """A message is made and matched by position, and its parts have names."""
+@each_class
+def test_messages_have_positional_and_named_parts(cls, parts):
     message = cls(*parts.values())
     assert message == cls(**parts)
     assert cls.__match_args__ == tuple(parts)
     assert {name: getattr(message, name) for name in parts} == parts
 
 
-@every
-def test_frozen(cls, parts):
-    """A message's parts can't be set or deleted, and nothing can be added."""
+@each_class
+def test_messages_are_frozen(cls, parts):
     message = cls(**parts)
     name = next(iter(parts))
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -56,23 +54,22 @@ def test_frozen(cls, parts):
         message.more = 1
 
 
-@every
-def test_equality(cls, parts):
-    """Messages are equal when class and parts are: a SystemMsg is not a Msg."""
+@each_class
+def test_messages_are_equal_if_class_and_parts_are(cls, parts):
+    """A SystemMsg does not equal a Msg."""
     assert cls(**parts) == cls(**parts)
     assert cls(**parts) != cls(**dict.fromkeys(parts, "other"))
-    assert not any(cls(**parts) == other(**given) for other, given in EVERY if other is not cls)
+    assert not any(cls(**parts) == other(**values) for other, values in CLASSES if other is not cls)
 
 
-def test_message_is_any_of_them():
-    """``Message`` names all the messages of the module, and nothing else."""
+def test_message_is_the_union_of_all_classes():
     named = vars(messages).values()
     classes = {one for one in named if getattr(one, "__module__", "") == messages.__name__}
-    assert set(typing.get_args(Message)) == classes == {cls for cls, _ in EVERY}
+    assert set(typing.get_args(Message)) == classes == {cls for cls, _ in CLASSES}
 
 
-def test_hash():
-    """Messages whose parts can be hashed can be; the elements' dict can't."""
+def test_messages_with_hashable_parts_have_a_hash():
+    """An InitialInfo contains a dict and has none."""
     assert hash(FieldSpec("user", ("id",))) == hash(FieldSpec("user", ("id",)))
     assert len({Msg("a"), Msg("a"), SystemMsg("a"), InfoEvent("user", USER, "added")}) == 3
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""The states: classes, names, the places of their parts, the moment they began."""
+"""States: classes, names, positions of parts, and the time of their start."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from basix_ws_cti.states import (
     moment,
 )
 
-# Every known state: its name on the wire, and the places of its parts after the name. The
-# parts of `calling` depend on each other: no list of places can say where they are.
+# Each known state: its name on the wire, and the fields of the parts after the name. The
+# parts of `calling` depend on each other, so that no list describes them.
 KNOWN = {
     Calling: ("calling", ()),
     CallingSipTermination: ("calling_siptermination", ("url",)),
@@ -47,7 +47,7 @@ KNOWN = {
     Eavesdrop: ("eavesdrop", ("uuid", "eavesdrop_state")),
 }
 
-every_known = pytest.mark.parametrize("cls", KNOWN, ids=lambda cls: cls.__name__)
+each_known_state = pytest.mark.parametrize("cls", KNOWN, ids=lambda cls: cls.__name__)
 
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
@@ -58,8 +58,7 @@ def microseconds(when):
     return (when - EPOCH) // timedelta(microseconds=1)
 
 
-def test_every_class_is_known_here():
-    """The module's classes are the known states, State itself and OtherState."""
+def test_all_state_classes_are_tested():
     classes = {
         value
         for value in vars(states).values()
@@ -68,17 +67,16 @@ def test_every_class_is_known_here():
     assert classes == {*KNOWN, State, OtherState}
 
 
-@every_known
-def test_names_and_places(cls):
-    """A class has the name that its state has on the wire, and says where the parts stand."""
+@each_known_state
+def test_state_class_has_its_name_and_parts(cls):
     name, parts = KNOWN[cls]
     assert cls.name == cls().name == name
     assert parts == cls.PARTS
 
 
-@every_known
-def test_fields(cls):
-    """The parts are the class's fields, after ``ts``; all are None if not given."""
+@each_known_state
+def test_fields_of_a_state_are_ts_and_its_parts(cls):
+    """All are None by default."""
     _, parts = KNOWN[cls]
     fields = [attribute.name for attribute in attrs.fields(cls)]
     assert fields[0] == "ts"
@@ -87,8 +85,7 @@ def test_fields(cls):
     assert attrs.asdict(cls()) == dict.fromkeys(fields)
 
 
-def test_fields_of_calling():
-    """Calling has where to, to what, and a field for each thing that may say to whom."""
+def test_calling_has_a_field_for_each_kind_of_target():
     assert [attribute.name for attribute in attrs.fields(Calling)] == [
         "ts",
         "target_location",
@@ -102,8 +99,7 @@ def test_fields_of_calling():
     ]
 
 
-def test_other_state():
-    """A state nobody knows has its name for itself, its timestamp, and the rest."""
+def test_other_state_keeps_name_timestamp_and_data():
     state = OtherState(name="dancing", ts=1, data=("tango",))
     assert (state.name, state.ts, state.data) == ("dancing", 1, ("tango",))
     assert OtherState(name="dancing").data == ()
@@ -112,9 +108,8 @@ def test_other_state():
         OtherState(ts=1)
 
 
-@every_known
-def test_frozen(cls):
-    """A state's parts can't be set, and nothing can be added to it."""
+@each_known_state
+def test_states_are_frozen(cls):
     state = cls(ts=1)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         state.ts = 2
@@ -124,28 +119,26 @@ def test_frozen(cls):
         state.more = 2
 
 
-@every_known
-def test_parts_by_name_alone(cls):
-    """A state is made with keywords: the order of its parts is nobody's to rely on."""
+@each_known_state
+def test_states_are_made_with_keywords_only(cls):
     with pytest.raises(TypeError):
         cls(1)
 
 
-@every_known
-def test_equality_hash_and_copies(cls):
-    """States are equal, and hash alike, when class and parts are; so are their copies."""
+@each_known_state
+def test_states_are_equal_if_class_and_parts_are(cls):
+    """Equal states have equal hashes, and copies are equal."""
     state = cls(ts=1)
     assert state == cls(ts=1)
     assert hash(state) == hash(cls(ts=1))
     assert state != cls(ts=2)
     assert state != (Ringing if cls is Bridged else Bridged)(ts=1)
-    for again in (pickle.loads(pickle.dumps(state)), copy.copy(state), copy.deepcopy(state)):
-        assert again == state
-        assert type(again) is cls
+    for copied in (pickle.loads(pickle.dumps(state)), copy.copy(state), copy.deepcopy(state)):
+        assert copied == state
+        assert type(copied) is cls
 
 
-def test_match():
-    """States are there to ``match`` on, by class and by part."""
+def test_states_can_be_matched_by_class_and_part():
     match Park(ts=1, slot=901, parker_name="user1"):
         case Park(slot=901, parker_name=name):
             assert name == "user1"
@@ -153,8 +146,8 @@ def test_match():
             raise AssertionError
 
 
-def test_since():
-    """``since`` is ``ts`` as an aware datetime in UTC, to the microsecond."""
+def test_since_is_an_aware_datetime():
+    """``since`` has microseconds and the time zone UTC."""
     when = Bridged(ts=1546839040035125).since
     assert when == datetime(2019, 1, 7, 5, 30, 40, 35125, tzinfo=UTC)
     assert when.tzinfo is UTC
@@ -170,8 +163,7 @@ def test_since():
         (microseconds(LAST), LAST),
     ],
 )
-def test_moment(ts, when):
-    """Any integer from the year 1 to 9999 is a moment, those before 1970 included."""
+def test_integer_from_year_1_to_9999_is_a_moment(ts, when):
     assert moment(ts) == when
 
 
@@ -186,19 +178,16 @@ def test_moment(ts, when):
         -(10**400),
     ],
 )
-def test_moment_out_of_range(ts):
-    """A timestamp that no datetime can hold is no moment, and no exception, however large."""
+def test_integer_beyond_datetime_is_no_moment(ts):
     assert moment(ts) is None
     assert Ringing(ts=ts).since is None
 
 
 @pytest.mark.parametrize("ts", [None, "1546839040035125", 1.5, True, (1,), [], {}, EPOCH])
-def test_moment_of_something_else(ts):
-    """What is no integer is no moment: not a text of digits, a float, a bool, a datetime."""
+def test_values_of_other_types_are_no_moment(ts):
     assert moment(ts) is None
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_moment_gives_back_what_was_counted(when):
-    """Every datetime, counted in microseconds, comes back as itself."""
+def test_moment_of_microseconds_equals_the_datetime(when):
     assert moment(microseconds(when)) == when

@@ -1,4 +1,4 @@
-"""Where credentials go, and where not a byte goes, by the bytes that servers receive."""
+"""Credentials on the wire: the bytes that servers, proxies and redirect targets receive."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from support.secret_scanner import TOKEN, assert_no_secret_hangs_on, found_in
 from basix_ws_cti import CertificateError, ConnectFailed, HandshakeError, UsageError, connect
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests", "open_timeout": 5}
-# 127.0.0.1, as somebody may write it who writes Japanese.
-WIDE = "\uff11\uff12\uff17。0\uff0e0｡1"
+# 127.0.0.1 in fullwidth characters, as a Japanese keyboard writes it.
+FULLWIDTH_LOOPBACK = "\uff11\uff12\uff17。0\uff0e0｡1"
 
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
 
 class Recorder:
-    """A server of bytes: what each connection sent it. It answers a request, and a TLS hello."""
+    """Server that records the bytes of each connection and answers a request or a ClientHello."""
 
     def __init__(self, answer):
-        self.heard = []
+        self.received = []
         self._answer = answer
         self._writers = []
 
     async def accept(self, reader, writer):
-        heard = bytearray()
-        self.heard.append(heard)
+        received = bytearray()
+        self.received.append(received)
         self._writers.append(writer)
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
-                heard += data
-                if heard.endswith(b"\r\n\r\n") or heard.startswith(b"\x16"):
+                received += data
+                if received.endswith(b"\r\n\r\n") or received.startswith(b"\x16"):
                     writer.write(self._answer)
                     await writer.drain()
 
@@ -49,25 +49,25 @@ class Recorder:
 
 @contextlib.asynccontextmanager
 async def recorder(answer=REFUSED, host="127.0.0.1", **options):
-    made = Recorder(answer)
-    async with await asyncio.start_server(made.accept, host, 0, **options) as server:
-        made.port = server.sockets[0].getsockname()[1]
-        yield made
-        await made.close()
+    server_recorder = Recorder(answer)
+    async with await asyncio.start_server(server_recorder.accept, host, 0, **options) as server:
+        server_recorder.port = server.sockets[0].getsockname()[1]
+        yield server_recorder
+        await server_recorder.close()
 
 
 @pytest.fixture
-def every_name_is_here(monkeypatch):
-    """Whatever is looked up is this machine: what is let through reaches the recorder."""
+def looked_up_hosts(monkeypatch):
+    """Resolve every host to this machine, and return the list of hosts that were looked up."""
     resolve = socket.getaddrinfo
-    asked = []
+    hosts = []
 
     def look_up(host, port, *rest, **named):
-        asked.append(host)
+        hosts.append(host)
         return resolve("127.0.0.1", port, *rest, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    return asked
+    return hosts
 
 
 async def attempt(server, error, **options):
@@ -78,22 +78,21 @@ async def attempt(server, error, **options):
     return caught.value
 
 
-async def test_to_this_machine_once():
-    """To loopback plain ws is fine: one request, the credentials in it once, and in one place."""
+async def test_credentials_are_sent_once_to_loopback():
+    """One unencrypted request contains the credentials in one header."""
     async with recorder() as server:
         await attempt(f"ws://127.0.0.1:{server.port}", HandshakeError)
-    (heard,) = server.heard
-    head, *lines = bytes(heard).decode().split("\r\n")
+    (received,) = server.received
+    head, *lines = bytes(received).decode().split("\r\n")
     assert head == "GET /basix/api/ws_cti?app_name=tests HTTP/1.1"
     assert [line.partition(":")[0] for line in lines if found_in(line)] == ["Authorization"]
-    assert len(found_in(bytes(heard).decode())) == 1
+    assert len(found_in(bytes(received).decode())) == 1
 
 
-async def test_to_this_machine_over_ipv6():
-    """[::1] is this machine too."""
+async def test_ipv6_loopback_gets_a_request():
     async with recorder(host="::1") as server:
         await attempt(f"ws://[::1]:{server.port}", HandshakeError)
-    assert len(server.heard) == 1
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,13 +125,13 @@ async def test_to_this_machine_over_ipv6():
         "loopback",
     ],
 )
-async def test_what_looks_like_this_machine(host, every_name_is_here):
-    """A host that is not loopback by its very name gets no plain byte, nor is it looked up."""
+async def test_hosts_similar_to_loopback_get_no_byte(host, looked_up_hosts):
+    """They are not looked up either."""
     async with recorder() as server:
         error = await attempt(f"ws://{host}:{server.port}", UsageError)
     assert "unencrypted" in str(error)
-    assert server.heard == []
-    assert every_name_is_here == []
+    assert server.received == []
+    assert looked_up_hosts == []
 
 
 @pytest.mark.parametrize(
@@ -161,12 +160,12 @@ async def test_what_looks_like_this_machine(host, every_name_is_here):
         "ws://127.0.\n0.1:{}",
     ],
 )
-async def test_what_is_no_plain_address(server, every_name_is_here):
-    """Userinfo, and all that two readers of URLs could take for two hosts, is a UsageError."""
-    async with recorder() as heard:
-        await attempt(server.format(heard.port), UsageError, allow_insecure=True)
-    assert heard.heard == []
-    assert every_name_is_here == []
+async def test_ambiguous_addresses_get_no_byte(server, looked_up_hosts):
+    """A URL with userinfo, or one that two parsers could read as two hosts, is refused."""
+    async with recorder() as received:
+        await attempt(server.format(received.port), UsageError, allow_insecure=True)
+    assert received.received == []
+    assert looked_up_hosts == []
 
 
 @pytest.mark.parametrize(
@@ -176,41 +175,41 @@ async def test_what_is_no_plain_address(server, every_name_is_here):
         "[0:0:0:0:0:0:0:1]",
         "127.255.255.254",
         "LocalHost",
-        WIDE,
+        FULLWIDTH_LOOPBACK,
     ],
 )
-def test_other_ways_to_write_this_machine(host):
-    """What is loopback by the address itself, however written, may be spoken to plainly."""
+def test_other_notations_of_loopback_are_accepted(host):
     connect(f"ws://{host}:1", **ARGUMENTS)
 
 
-async def test_what_is_checked_is_what_is_connected_to(every_name_is_here):
-    """A host in other characters is read once: the address that was checked is looked up."""
+async def test_checked_address_is_the_one_that_is_connected(looked_up_hosts):
+    """A host in other characters is normalised once."""
     async with recorder() as server:
-        await attempt(f"ws://{WIDE}:{server.port}", HandshakeError)
+        await attempt(f"ws://{FULLWIDTH_LOOPBACK}:{server.port}", HandshakeError)
         await attempt(f"ws://BÜCHER。example:{server.port}", HandshakeError, allow_insecure=True)
-    assert every_name_is_here == ["xn--bcher-kva.example"]  # an address is not looked up
-    assert b"\r\nHost: xn--bcher-kva.example:" in server.heard[1]
+    assert looked_up_hosts == ["xn--bcher-kva.example"]  # an address is not looked up
+    assert b"\r\nHost: xn--bcher-kva.example:" in server.received[1]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("place", ["ws://127.0.0.1:{}/", "//127.0.0.1:{}/", "/elsewhere", "*"])
-async def test_a_redirect_leads_nowhere(status, place):
-    """The credentials go once to the server that was named, and nothing to any other place."""
-    async with recorder() as elsewhere:
-        location = place.format(elsewhere.port)
+async def test_redirect_target_gets_no_byte(status, place):
+    """The credentials go once to the specified server."""
+    async with recorder() as other_server:
+        location = place.format(other_server.port)
         answer = f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
         async with recorder(answer.encode()) as server:
             error = await attempt(f"ws://127.0.0.1:{server.port}", HandshakeError)
     assert error.status == status
-    assert elsewhere.heard == []
-    (heard,) = server.heard
-    assert len(found_in(bytes(heard).decode())) == 1
+    assert other_server.received == []
+    (received,) = server.received
+    assert len(found_in(bytes(received).decode())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
-async def test_proxies_of_the_environment_hear_nothing(monkeypatch, scheme):
-    """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and their like, in small letters too, are not asked."""
+async def test_proxies_from_the_environment_get_no_byte(monkeypatch, scheme):
+    """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and similar variables are ignored, also in lower case."""
     async with recorder() as proxy, recorder() as server:
         for name in ("HTTP", "HTTPS", "ALL", "WS", "WSS", "SOCKS"):
             for kind in ("http", "socks5h"):
@@ -220,8 +219,8 @@ async def test_proxies_of_the_environment_hear_nothing(monkeypatch, scheme):
                 monkeypatch.delenv("no_proxy", raising=False)
                 expected = HandshakeError if scheme == "ws" else ConnectFailed
                 await attempt(f"{scheme}://127.0.0.1:{server.port}", expected)
-    assert proxy.heard == []
-    assert len(server.heard) == 12
+    assert proxy.received == []
+    assert len(server.received) == 12
 
 
 def client_context(authority):
@@ -237,39 +236,37 @@ def tls_recorder(authority, name, prepare=lambda _: None):
     return recorder(ssl=context)
 
 
-async def test_over_tls():
-    """With TLS the request comes through, and to a server of another name, or of nobody's
-    trust, or of an old protocol, no byte of it.
-    """
-    authority, stranger = trustme.CA(), trustme.CA()
+async def test_only_verified_tls_servers_get_the_request():
+    """Only a server with a trusted certificate, its own name and a new protocol gets bytes."""
+    authority, unknown_authority = trustme.CA(), trustme.CA()
     context = client_context(authority)
 
-    def old(context):
+    def use_old_protocol(context):
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1_1
 
-    async with tls_recorder(authority, "localhost") as good:
-        await attempt(f"wss://localhost:{good.port}", HandshakeError, ssl=context)
-    assert [len(found_in(bytes(heard).decode())) for heard in good.heard] == [1]
+    async with tls_recorder(authority, "localhost") as verified:
+        await attempt(f"wss://localhost:{verified.port}", HandshakeError, ssl=context)
+    assert [len(found_in(bytes(received).decode())) for received in verified.received] == [1]
     for ca, name, prepare, error in [
         (authority, "localhost.evil", lambda _: None, CertificateError),
         (authority, "*.localhost", lambda _: None, CertificateError),
-        (stranger, "localhost", lambda _: None, CertificateError),
-        (authority, "localhost", old, ConnectFailed),
+        (unknown_authority, "localhost", lambda _: None, CertificateError),
+        (authority, "localhost", use_old_protocol, ConnectFailed),
     ]:
         async with tls_recorder(ca, name, prepare) as server:
             await attempt(f"wss://localhost:{server.port}", error, ssl=context)
-        assert b"".join(server.heard) == b""
+        assert b"".join(server.received) == b""
 
 
-async def test_no_way_back_to_plain():
-    """A server that answers TLS in plain words is told nothing but that TLS was wanted."""
+async def test_unencrypted_answer_to_tls_gets_no_credentials():
+    """The server receives a ClientHello only."""
     answer = b"HTTP/1.1 301 Plain\r\nLocation: ws://127.0.0.1/\r\n\r\n"
     async with recorder(answer) as server:
         await attempt(f"wss://127.0.0.1:{server.port}", ConnectFailed)
-    (heard,) = map(bytes, server.heard)
-    assert heard.startswith(b"\x16\x03")  # a ClientHello
-    assert not found_in(heard.decode("latin-1"))
-    assert b"ws_cti" not in heard
+    (received,) = map(bytes, server.received)
+    assert received.startswith(b"\x16\x03")  # a ClientHello
+    assert not found_in(received.decode("latin-1"))
+    assert b"ws_cti" not in received

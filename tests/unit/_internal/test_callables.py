@@ -1,3 +1,5 @@
+"""Kinds of callbacks: synchronous, asynchronous and generator functions."""
+
 from __future__ import annotations
 
 import functools
@@ -8,73 +10,72 @@ from basix_ws_cti._internal.callables import callback_kind
 from basix_ws_cti.exceptions import UsageError
 
 
-def does_it(item):
+def synchronous(item):
     return item
 
 
-async def waits(item):
+async def asynchronous(item):
     return item
 
 
-async def iterates(item):
+async def async_generator(item):
     yield item
 
 
-def generates(item):
+def generator(item):
     yield item
 
 
-class Plain:
+class SyncObject:
     def __call__(self, item):
         return item
 
     def method(self, item):
         return item
 
-    async def waiting_method(self, item):
+    async def async_method(self, item):
         return item
 
 
-class Waiting:
+class AsyncObject:
     async def __call__(self, item):
         return item
 
 
-class Iterating:
+class AsyncGeneratorObject:
     async def __call__(self, item):
         yield item
 
 
 @pytest.mark.parametrize(
-    ("callback", "sort"),
+    ("callback", "kind"),
     [
-        (does_it, "sync"),
-        (waits, "async"),
-        (iterates, "generator"),
-        (generates, "sync"),  # asyncio has no part in it
-        (lambda item: waits(item), "sync"),  # noqa: PLW0108 - what it returns is not known before
+        (synchronous, "sync"),
+        (asynchronous, "async"),
+        (async_generator, "generator"),
+        (generator, "sync"),  # not an asynchronous generator
+        (lambda item: asynchronous(item), "sync"),  # noqa: PLW0108 - the result is unknown
         (print, "sync"),
-        (Plain, "sync"),
-        (Plain(), "sync"),
-        (Plain().method, "sync"),
-        (Plain().waiting_method, "async"),
-        (Waiting(), "async"),
-        (Iterating(), "generator"),
-        (functools.partial(does_it, 1), "sync"),
-        (functools.partial(waits, 1), "async"),
-        (functools.partial(functools.partial(iterates), 1), "generator"),
-        (functools.partial(Waiting()), "async"),
-        (functools.partial(Plain().waiting_method), "async"),
+        (SyncObject, "sync"),
+        (SyncObject(), "sync"),
+        (SyncObject().method, "sync"),
+        (SyncObject().async_method, "async"),
+        (AsyncObject(), "async"),
+        (AsyncGeneratorObject(), "generator"),
+        (functools.partial(synchronous, 1), "sync"),
+        (functools.partial(asynchronous, 1), "async"),
+        (functools.partial(functools.partial(async_generator), 1), "generator"),
+        (functools.partial(AsyncObject()), "async"),
+        (functools.partial(SyncObject().async_method), "async"),
     ],
 )
-def test_what_comes_of_calling_it(callback, sort):
-    """A callback does its work when called, or by what it returns, through partials and objects."""
-    assert callback_kind("a callback", callback) == sort
+def test_callback_kind_sees_through_partials_and_objects(callback, kind):
+    assert callback_kind("a callback", callback) == kind
 
 
-@pytest.mark.parametrize("callback", [None, 5, "does_it", [does_it]])
-def test_what_can_not_be_called(callback):
-    """What is not callable is a UsageError that says what it is called, and what it is."""
+@pytest.mark.parametrize("callback", [None, 5, "synchronous", [synchronous]])
+def test_callback_that_is_not_callable_is_a_usage_error(callback):
+    """The error contains the name of the option and the type of the value."""
     with pytest.raises(UsageError) as caught:
         callback_kind("on_msg", callback)
     assert str(caught.value) == f"on_msg must be callable, not {type(callback).__name__}"

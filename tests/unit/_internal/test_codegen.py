@@ -1,4 +1,4 @@
-"""The generated constructors: what they make is what the class itself would have made."""
+"""Generated constructors: equal to instances that the class itself makes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Base:
 
 @frozen(kw_only=True)
 class Thing(Base):
-    # Names that generated code may want for itself.
+    # Names that generated code could use itself.
     list: Any = "default"
     name: Any = None
 
@@ -37,12 +37,12 @@ class Empty:
 
 
 @frozen
-class Careful:
+class Validated:
     size: int = attrs.field(converter=int, validator=attrs.validators.gt(0))
 
 
 def no_list(value):
-    raise AssertionError(f"no list was given, but {value!r}")
+    raise AssertionError(f"unexpected list: {value!r}")
 
 
 def make_records(
@@ -61,8 +61,8 @@ def make_records(
 IN_ORDER = {"type": 0, "list": 1, "name": 2}
 
 
-def test_the_instance_is_the_class_s_own():
-    """What comes out equals a normally made instance and is of the very same class."""
+def test_constructed_instance_equals_a_usual_one():
+    """It has the same class, hash and repr."""
     made = constructor(Thing)("a", "b", "c")
     usual = Thing(type="a", list="b", name="c")
     assert made == usual
@@ -72,8 +72,7 @@ def test_the_instance_is_the_class_s_own():
     assert len({made, usual}) == 1
 
 
-def test_from_a_record_too():
-    """What a record's constructor makes is no less the class's own."""
+def test_instance_of_a_record_equals_a_usual_one():
     made = make_records(positions=IN_ORDER)(("a", "b", "c"))
     usual = Thing(type="a", list="b", name="c")
     assert made == usual
@@ -86,8 +85,7 @@ def test_from_a_record_too():
     [constructor(Thing)("a", "b", "c"), make_records(positions=IN_ORDER)(("a", "b", "c"))],
     ids=["constructor", "record_constructor"],
 )
-def test_frozen_afterwards(made):
-    """An instance can't be written to once it is out, as any of its class."""
+def test_constructed_instances_are_frozen(made):
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         made.name = "other"
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -98,17 +96,17 @@ def test_frozen_afterwards(made):
 
 
 @pytest.mark.parametrize(
-    "again", [lambda made: pickle.loads(pickle.dumps(made)), copy.copy, copy.deepcopy, attrs.evolve]
+    "make_copy",
+    [lambda made: pickle.loads(pickle.dumps(made)), copy.copy, copy.deepcopy, attrs.evolve],
 )
-def test_copies(again):
-    """An instance can be pickled, copied and evolved, as any of its class."""
+def test_constructed_instances_can_be_pickled_copied_and_evolved(make_copy):
     made = constructor(Thing)("a", "b", "c")
-    assert again(made) == made
-    assert type(again(made)) is Thing
+    assert make_copy(made) == made
+    assert type(make_copy(made)) is Thing
 
 
-def test_all_fields_positional():
-    """A constructor takes every field, inherited ones first, by position; none may be left out."""
+def test_constructor_takes_all_fields_by_position():
+    """Inherited fields come first, and no field may be left out."""
     make = constructor(Thing)
     assert attrs.astuple(make(1, 2, 3)) == (1, 2, 3)
     with pytest.raises(TypeError):
@@ -117,86 +115,77 @@ def test_all_fields_positional():
         make(1, 2, 3, 4)
 
 
-def test_a_class_without_fields():
-    """A class without fields has constructors as well."""
+def test_class_without_fields_has_constructors():
     assert constructor(Empty)() == Empty()
     assert make_records(Empty, 0, positions={})(()) == Empty()
 
 
 def test_validators_and_converters_do_not_run():
-    """The values are taken as they are: no validator, no converter."""
-    assert constructor(Careful)("-1").size == "-1"
-    assert make_records(Careful, 1, positions={"size": 0})(("-1",)).size == "-1"
+    assert constructor(Validated)("-1").size == "-1"
+    assert make_records(Validated, 1, positions={"size": 0})(("-1",)).size == "-1"
 
 
-def test_decode_list_of_a_constructor():
-    """A list, and nothing else, goes through ``decode_list``, whichever field it is in."""
+def test_constructor_passes_lists_through_decode_list():
+    """Values of other types in any field stay as they are."""
     make = constructor(Thing, lambda value: ("read", *value))
     assert make([1], (2,), "3") == Thing(type=("read", 1), list=(2,), name="3")
     assert make(None, [], {}) == Thing(type=None, list=("read",), name={})
 
 
-def test_no_decode_list_of_a_constructor():
-    """Without ``decode_list`` a list stays."""
+def test_constructor_without_decode_list_keeps_lists():
     assert constructor(Thing)([1], [], None) == Thing(type=[1], list=[], name=None)
 
 
-def test_positions():
-    """A field holds the part of the record that stands in its position."""
+def test_fields_are_read_from_their_positions():
     make = make_records(positions={"name": 0, "type": 2, "list": 1})
     assert make(("a", "b", "c")) == Thing(name="a", list="b", type="c")
 
 
-def test_no_position():
-    """A field without a position is None, whatever the class's own default."""
+def test_field_without_a_position_becomes_none():
+    """The default of the class does not count."""
     assert make_records(positions={"name": 1})(("a", "b", "c")) == Thing(list=None, name="b")
 
 
 @pytest.mark.parametrize("count", range(7))
-def test_missing_and_surplus_parts(count):
-    """Parts missing at the end are None, surplus ones are ignored, whatever the size."""
+def test_missing_parts_become_none_and_surplus_parts_are_ignored(count):
     make = make_records(positions=IN_ORDER)
     parts = (*range(count), None, None, None)
     assert attrs.astuple(make(tuple(range(count)))) == parts[:3]
 
 
 @pytest.mark.parametrize("record", [(), ("a",), ("a", "b")])
-def test_size_of_nothing(record):
-    """Where nothing is described, every record gives an instance without values."""
-    make = make_records(size=0, positions={}, computed={"name": lambda given: given})
+def test_size_zero_gives_instances_without_values(record):
+    make = make_records(size=0, positions={}, computed={"name": lambda record: record})
     assert make(record) == Thing(list=None, name=record)
 
 
-def test_many_parts():
-    """A record may have more parts than a small tuple of the wire."""
+def test_records_may_have_a_thousand_parts():
+    """A small tuple on the wire has at most 255 parts."""
     make = make_records(size=1000, positions={"name": 999})
     assert make(tuple(range(1000))).name == 999
     assert make((1,)).name is None
     assert make(tuple(range(2000))).name == 999
 
 
-def test_decoders():
-    """A field holds what its decoder returns for its part."""
+def test_decoders_convert_their_fields():
     make = make_records(positions=IN_ORDER, decoders={"name": str.upper, "type": len})
     assert make(("abc", "b", "c")) == Thing(type=3, list="b", name="C")
 
 
-def test_decoders_never_see_none():
-    """A decoder is not called for None, whether it was sent or the part is missing."""
+def test_decoders_are_not_called_for_none():
+    """The None was sent, or the part is missing."""
     make = make_records(positions=IN_ORDER, decoders={"name": str.upper})
     assert make(("a", "b", None)).name is None
     assert make(("a", "b")).name is None
 
 
-def test_decoders_see_what_is_false():
-    """A decoder is called for false values other than None."""
+def test_decoders_are_called_for_false_values():
     make = make_records(positions=IN_ORDER, decoders={"name": repr})
     for value in (0, False, "", (), {}, 0.0):
         assert make(("a", "b", value)).name == repr(value)
 
 
-def test_lists_in_a_record():
-    """A list goes through ``decode_list``, unless the field has a decoder of its own."""
+def test_lists_go_through_decode_list_unless_the_field_has_a_decoder():
     make = make_records(
         positions=IN_ORDER,
         decoders={"name": lambda value: ("decoder", value)},
@@ -205,8 +194,8 @@ def test_lists_in_a_record():
     assert make(([1], "b", [2])) == Thing(type=("list", [1]), list="b", name=("decoder", [2]))
 
 
-def test_computed():
-    """A computed field sees the record as it is, whatever its size, and comes before a part."""
+def test_computed_field_gets_the_record_and_replaces_a_part():
+    """The function gets the record unchanged, whatever its size."""
     seen = []
     make = make_records(
         positions=IN_ORDER, computed={"name": lambda record: seen.append(record) or "computed"}
@@ -220,7 +209,7 @@ def test_computed():
 
 @pytest.mark.parametrize("record", [("a", "b", "c"), ("a", "b", "c", "d")])
 def test_decoder_error_passes_through(record):
-    """A ValueError from a decoder passes through: it is not taken for a wrong size."""
+    """The constructor does not mistake a ValueError for a wrong size."""
     seen = []
 
     def fail(value):
@@ -233,8 +222,7 @@ def test_decoder_error_passes_through(record):
     assert seen == ["c"]
 
 
-def test_constructors_do_not_meddle():
-    """Two constructors of one class, made one after the other, keep their own decoders."""
+def test_constructors_of_one_class_keep_their_own_decoders():
     first = make_records(positions=IN_ORDER, decoders={"name": str.upper})
     second = make_records(positions={"name": 0}, decoders={"name": str.title})
     assert first(("a", "b", "cd")).name == "CD"
@@ -242,8 +230,7 @@ def test_constructors_do_not_meddle():
     assert first(("a", "b", "cd")).name == "CD"
 
 
-def test_constants():
-    """A constant stands in its field whatever the record says, and comes before a part."""
+def test_constant_field_replaces_a_part():
     constant = object()
     make = record_constructor(
         Thing,
@@ -258,13 +245,13 @@ def test_constants():
     assert make(()) == Thing(type=None, list=None, name=constant)
 
 
-def test_generated_with_a_beginning():
-    """What is generated begins with the lines given, and returns what is asked for."""
+def test_generate_starts_with_the_lines_of_before():
+    """The generated function returns the value of ``result``."""
     make = generate(
         Thing,
-        parameters="_given",
-        before=["if not _given:", "    return _nothing", "_name = _given * 2"],
-        values={"type": "_given", "list": "None", "name": "_name"},
+        parameters="_number",
+        before=["if not _number:", "    return _nothing", "_name = _number * 2"],
+        values={"type": "_number", "list": "None", "name": "_name"},
         namespace={"_nothing": "nothing"},
         result="(_self, _name)",
     )
@@ -272,21 +259,20 @@ def test_generated_with_a_beginning():
     assert make(0) == "nothing"
 
 
-def test_a_function_of_lines():
-    """A function has the parameters and lines that it is given."""
+def test_function_has_the_specified_parameters_and_lines():
     add = function("add", "_one, _two", ["_sum = _one + _two", "return _sum"], {})
     assert add(1, 2) == 3
 
 
 @pytest.fixture
 def registered(monkeypatch):
-    """The next generated functions have registered sources, however many came before."""
+    """Let the next generated functions have registered sources, like the first ones."""
     monkeypatch.setattr(codegen, "_numbers", itertools.count(1))
 
 
 @pytest.mark.usefixtures("registered")
 def test_traceback_shows_generated_source():
-    """A traceback through generated code names the class and shows the line that failed."""
+    """The traceback contains the name of the class and the line that failed."""
 
     def fail(value):
         raise ValueError("from the decoder")
@@ -314,7 +300,7 @@ def test_each_generated_function_has_its_own_source():
 
 
 def test_number_of_sources_is_bounded(monkeypatch):
-    """Functions beyond the limit work without a registered source, and nothing is ever removed."""
+    """Functions beyond the limit work without a registered source."""
     monkeypatch.setattr(codegen, "_numbers", itertools.count(codegen.MAX_SOURCES))
     last, beyond = constructor(Thing), constructor(Thing)
     assert last.__code__.co_filename in linecache.cache

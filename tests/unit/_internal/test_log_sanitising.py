@@ -1,4 +1,4 @@
-"""What a peer says stands in no log as it came: it is printable, and 256 characters at most."""
+"""Log sanitising: texts of a peer in log lines are printable and have at most 256 characters."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from basix_ws_cti.simulator.feed_server import ServerLogger
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
 
-# What a peer says: escapes, line breaks, what turns the line around, and a long shout.
-RUDE = "\x1b[2J\r\n\N{RIGHT-TO-LEFT OVERRIDE}\u2028\x9b1mERROR forged"
-SHOUT = "Q" * 5000
-LOUD = RUDE + SHOUT
-POLITE = LOUD.encode()
+# Hostile texts of a peer: escapes, line breaks, a text direction override, and a long text.
+ESCAPES = "\x1b[2J\r\n\N{RIGHT-TO-LEFT OVERRIDE}\u2028\x9b1mERROR forged"
+LONG_TEXT = "Q" * 5000
+HOSTILE_TEXT = ESCAPES + LONG_TEXT
+HOSTILE_BYTES = HOSTILE_TEXT.encode()
 
 
 @pytest.fixture
-def said(caplog):
-    """What was said at DEBUG: by us, and by the WebSocket library on our behalf."""
+def logged_lines(caplog):
+    """Return the lines logged at DEBUG by the package and by the WebSocket library."""
     loggers = ("basix_ws_cti", "websockets.client", "websockets.server")
     for name in loggers:
         caplog.set_level(logging.DEBUG, logger=name)
@@ -46,17 +46,17 @@ def said(caplog):
     return lines
 
 
-def assert_fit(lines, *, heard):
-    """All lines are fit for a log; ``heard`` of them are of what a peer said."""
+def assert_sanitised(lines, *, minimum):
+    """Assert that all lines are sanitised and at least ``minimum`` contain a text of the peer."""
     for line in lines:
         assert line.isprintable(), line
         assert line.count("Q") <= LONGEST, line
-    assert sum("QQQ" in line for line in lines) >= heard, lines
+    assert sum("QQQ" in line for line in lines) >= minimum, lines
 
 
 @contextlib.asynccontextmanager
 async def raw_server(answer):
-    """It answers each request with these bytes, and hangs up."""
+    """Run a server that answers each request with these bytes and closes the connection."""
 
     async def accept(reader, writer):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -72,14 +72,14 @@ async def raw_server(answer):
         await asyncio.sleep(0.01)
 
 
-# In HTTP, what is allowed in a header: no control characters but C1's, which terminals obey too.
-HEADER = ("\x9b2J\xa0\xad" + SHOUT).encode("latin-1")
+# HTTP headers may contain C1 control characters, which terminals obey, but no others.
+HEADER = ("\x9b2J\xa0\xad" + LONG_TEXT).encode("latin-1")
 SWITCH = b"HTTP/1.1 101 Yes\r\n"
-BODY = b"Content-Length: %d\r\n\r\n%s" % (len(POLITE), POLITE)
+BODY = b"Content-Length: %d\r\n\r\n%s" % (len(HOSTILE_BYTES), HOSTILE_BYTES)
 
 
 @pytest.mark.parametrize(
-    ("answer", "heard"),
+    ("answer", "minimum"),
     [
         (b"HTTP/1.1 503 " + HEADER + b"\r\nX: " + HEADER + b"\r\n" + BODY, 3),
         (b"HTTP/1.1 401 No\r\nRetry-After: " + HEADER + b"\r\n" + BODY, 2),
@@ -90,14 +90,14 @@ BODY = b"Content-Length: %d\r\n\r\n%s" % (len(POLITE), POLITE)
             b"Sec-WebSocket-Accept: " + HEADER + b"\r\n\r\n",
             1,
         ),
-        # Of what is no HTTP nothing is told.
-        (b"HTTP/1.1 " + POLITE + b"\r\n\r\n", 0),
-        (POLITE.replace(b"\r\n", b"") + b"\r\n\r\n", 0),
-        (b"HTTP/1.1 200 OK\r\n" + POLITE.replace(b"\r\n", b"") + b"\r\n\r\n", 0),
+        # Nothing is logged of a response that is not HTTP.
+        (b"HTTP/1.1 " + HOSTILE_BYTES + b"\r\n\r\n", 0),
+        (HOSTILE_BYTES.replace(b"\r\n", b"") + b"\r\n\r\n", 0),
+        (b"HTTP/1.1 200 OK\r\n" + HOSTILE_BYTES.replace(b"\r\n", b"") + b"\r\n\r\n", 0),
     ],
 )
-async def test_an_answer_to_the_handshake(said, answer, heard):
-    """Status lines, headers, bodies, and what is none of them."""
+async def test_handshake_responses_are_sanitised(logged_lines, answer, minimum):
+    """Status lines, headers and bodies of a response may be hostile."""
     async with raw_server(answer) as url:
         client = Client(url, **ARGUMENTS, backoff=Backoff(0.001, 0.001))
         async with client:
@@ -109,39 +109,40 @@ async def test_an_answer_to_the_handshake(said, answer, heard):
             async with connect(url, **ARGUMENTS):
                 pass
     for error in (caught.value, *errors):
-        assert_fit([str(error)], heard=0)
-    assert any(line.startswith("no feed from") or "stops" in line for line in said())
-    assert_fit(said(), heard=heard)
+        assert_sanitised([str(error)], minimum=0)
+    assert any(line.startswith("no feed from") or "stops" in line for line in logged_lines())
+    assert_sanitised(logged_lines(), minimum=minimum)
 
 
 FRAMES = [
-    frame((LOUD, 1)),
-    frame((Atom("ping"), LOUD)),
-    frame((Atom("field_spec"), Charlist(LOUD), [LOUD, LOUD])),
-    info_event(LOUD, LOUD),
-    initial_info(LOUD, (LOUD, LOUD)),
-    initial_info(LOUD, LOUD),
-    frame((Charlist(LOUD), 1)),
-    frame(({LOUD: LOUD}, 1)),
-    frame(LOUD),
-    info_event("user", (LOUD,), LOUD),
-    info_event(LOUD * 2, (LOUD, 1), LOUD),
-    frame((Atom("system_msg"), [LOUD])),
-    frame((Atom("system_msg"), LOUD)),
-    frame((Atom("msg"), LOUD)),
-    b"\x83" + POLITE,
-    LOUD,
+    frame((HOSTILE_TEXT, 1)),
+    frame((Atom("ping"), HOSTILE_TEXT)),
+    frame((Atom("field_spec"), Charlist(HOSTILE_TEXT), [HOSTILE_TEXT, HOSTILE_TEXT])),
+    info_event(HOSTILE_TEXT, HOSTILE_TEXT),
+    initial_info(HOSTILE_TEXT, (HOSTILE_TEXT, HOSTILE_TEXT)),
+    initial_info(HOSTILE_TEXT, HOSTILE_TEXT),
+    frame((Charlist(HOSTILE_TEXT), 1)),
+    frame(({HOSTILE_TEXT: HOSTILE_TEXT}, 1)),
+    frame(HOSTILE_TEXT),
+    info_event("user", (HOSTILE_TEXT,), HOSTILE_TEXT),
+    info_event(HOSTILE_TEXT * 2, (HOSTILE_TEXT, 1), HOSTILE_TEXT),
+    frame((Atom("system_msg"), [HOSTILE_TEXT])),
+    frame((Atom("system_msg"), HOSTILE_TEXT)),
+    frame((Atom("msg"), HOSTILE_TEXT)),
+    b"\x83" + HOSTILE_BYTES,
+    HOSTILE_TEXT,
 ]
 
 
-async def test_what_comes_in_frames(said):
-    """Names, kinds, fields, events, texts, and the reason of a close."""
+@pytest.mark.slow
+async def test_texts_in_frames_are_sanitised(logged_lines):
+    """Names, kinds, fields, events, texts and the close reason may be hostile."""
 
     async def handler(websocket):
         for one in FRAMES:
             with contextlib.suppress(Exception):
                 await websocket.send(one)
-        await websocket.close(1011, RUDE + "Q" * 80)
+        await websocket.close(1011, ESCAPES + "Q" * 80)
 
     errors = []
     async with serve(handler, "127.0.0.1", 0, logger=logging.getLogger("bare")) as server:
@@ -158,14 +159,14 @@ async def test_what_comes_in_frames(said):
             while client.stats.connects < 5:
                 await asyncio.sleep(0.01)
     assert any(isinstance(error, ProtocolError) for error in errors)
-    assert_fit(map(str, errors), heard=0)
-    assert_fit(said(), heard=2)
-    assert any(line.startswith("unknown message") for line in said())
-    assert any(line.startswith("a frame could not be read") for line in said())
+    assert_sanitised(map(str, errors), minimum=0)
+    assert_sanitised(logged_lines(), minimum=2)
+    assert any(line.startswith("unknown message") for line in logged_lines())
+    assert any(line.startswith("a frame could not be read") for line in logged_lines())
 
 
 async def request(url, target, *headers):
-    """Ask the simulator's port for something, in bytes of our own."""
+    """Send a request with these bytes to the port of the simulator."""
     host, port = url.removeprefix("ws://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     lines = [
@@ -185,48 +186,51 @@ async def request(url, target, *headers):
         await writer.wait_closed()
 
 
-async def test_what_a_client_says_to_the_simulator(said):
-    """Its request, its app_name, its commands, as they are and as they should not be."""
+async def test_requests_and_commands_to_the_simulator_are_sanitised(logged_lines):
+    """Requests, app_names and commands may be hostile or malformed."""
     async with Simulator(calls=False) as pbx:
-        loud = quote(LOUD).encode()
+        quoted = quote(HOSTILE_TEXT).encode()
         feed = b"/basix/api/ws_cti?app_name="
-        await request(pbx.url, b"/" + loud)
-        await request(pbx.url, b"/\x9b\x1b[2J" + SHOUT.encode())
-        await request(pbx.url, feed + loud, b"Authorization: Basic " + HEADER)
-        await request(pbx.url, feed + loud, b"X: " + HEADER)
-        await request(pbx.url, feed + b"a&user_name=" + loud)
-        await request(pbx.url, feed + b"a", POLITE.replace(b"\r\n", b""))
+        await request(pbx.url, b"/" + quoted)
+        await request(pbx.url, b"/\x9b\x1b[2J" + LONG_TEXT.encode())
+        await request(pbx.url, feed + quoted, b"Authorization: Basic " + HEADER)
+        await request(pbx.url, feed + quoted, b"X: " + HEADER)
+        await request(pbx.url, feed + b"a&user_name=" + quoted)
+        await request(pbx.url, feed + b"a", HOSTILE_BYTES.replace(b"\r\n", b""))
         await request(pbx.url, feed + b"a", b"Upgrade: " + HEADER)
-        args = {**pbx.connect_args, "app_name": LOUD}
+        args = {**pbx.connect_args, "app_name": HOSTILE_TEXT}
         feeds = [connect(**args) for _ in range(3)]
         async with feeds[0] as cti, feeds[1], feeds[2]:
             for command in (
-                {"cmd": LOUD},
-                {"cmd": "hangup", "uuid": LOUD},
-                {"cmd": "transfer", "uuid": LOUD, "destination": LOUD},
-                {LOUD: LOUD},
-                {"cmd": f"\ud800{LOUD}"},
+                {"cmd": HOSTILE_TEXT},
+                {"cmd": "hangup", "uuid": HOSTILE_TEXT},
+                {"cmd": "transfer", "uuid": HOSTILE_TEXT, "destination": HOSTILE_TEXT},
+                {HOSTILE_TEXT: HOSTILE_TEXT},
+                {"cmd": f"\ud800{HOSTILE_TEXT}"},
             ):
                 with contextlib.suppress(basix_ws_cti.UsageError):  # half a surrogate pair
                     await cti.send(command)
                 await cti._socket.send(json.dumps(command))
-            await cti._socket.send(POLITE)
-            await cti._socket.send(POLITE.decode())
-            await cti._socket.close(4000, RUDE + "Q" * 80)
+            await cti._socket.send(HOSTILE_BYTES)
+            await cti._socket.send(HOSTILE_BYTES.decode())
+            await cti._socket.close(4000, ESCAPES + "Q" * 80)
         while pbx.connections:
             await asyncio.sleep(0.01)
-    lines = said()
+    lines = logged_lines()
     assert any(line.startswith("client connected: app_name") for line in lines)
     assert any(line.startswith("connection limit reached") for line in lines)
     assert any(line.startswith("command ignored") for line in lines)
-    assert_fit(lines, heard=5)
+    assert_sanitised(lines, minimum=5)
 
 
-def test_what_is_said_to_the_api(said):
-    """The HTTP API's log holds nothing of a request."""
+def test_http_api_logs_nothing_of_a_request(logged_lines):
     with Simulator(calls=False, api=True) as pbx:
         host = pbx.api_url.removeprefix("http://")
-        for method, path in (("POST", "/" + SHOUT), (SHOUT, "/"), ("GET", "/\x9b" + SHOUT)):
+        for method, path in (
+            ("POST", "/" + LONG_TEXT),
+            (LONG_TEXT, "/"),
+            ("GET", "/\x9b" + LONG_TEXT),
+        ):
             connection = http.client.HTTPConnection(host, timeout=10)
             connection.putrequest(method, quote(path), skip_host=True)
             connection.putheader("Authorization", HEADER)
@@ -234,34 +238,36 @@ def test_what_is_said_to_the_api(said):
             with contextlib.suppress(http.client.HTTPException):
                 connection.getresponse().read()
             connection.close()
-    assert any("API request" in line for line in said())
-    assert not [line for line in said() if "QQ" in line]
+    assert any("API request" in line for line in logged_lines())
+    assert not [line for line in logged_lines() if "QQ" in line]
 
 
-def test_the_plain_logger(caplog):
-    """Numbers stay, texts are cut, exceptions are a text until they are errors; levels are kept."""
+def test_sanitising_logger_shortens_texts_and_keeps_numbers(caplog):
+    """An exception is logged as text below ERROR; levels are kept."""
     inner = logging.getLogger("a library")
     caplog.set_level(logging.INFO, logger="a library")
     logger = SanitisingLogger(inner)
-    logger.debug("not at this level: %s", LOUD)
-    logger.info("%d and %.1f and %s", 5, 2.5, LOUD, extra={"websocket": LOUD})
+    logger.debug("not at this level: %s", HOSTILE_TEXT)
+    logger.info("%d and %.1f and %s", 5, 2.5, HOSTILE_TEXT, extra={"websocket": HOSTILE_TEXT})
     assert not logger.isEnabledFor(logging.DEBUG)
     for log in (logger.info, logger.error):
         try:
-            int(LOUD)
+            int(HOSTILE_TEXT)
         except ValueError:
             log("oh", exc_info=True)
     first, second, third = caplog.records
     assert first.getMessage().startswith("5 and 2.5 and \N{REPLACEMENT CHARACTER}[2J")
-    assert_fit([first.getMessage(), second.getMessage()], heard=2)
+    assert_sanitised([first.getMessage(), second.getMessage()], minimum=2)
     assert not hasattr(first, "websocket")
     assert second.exc_info is None
     assert third.exc_info[0] is ValueError
 
 
-@pytest.mark.parametrize("error", [InvalidHandshake(LOUD), ConnectionClosedError(None, None)])
-async def test_a_client_that_goes_before_its_handshake(caplog, error):
-    """It is no error of the simulator's, in whatever way the library puts it."""
+@pytest.mark.parametrize(
+    "error", [InvalidHandshake(HOSTILE_TEXT), ConnectionClosedError(None, None)]
+)
+async def test_client_that_leaves_before_its_handshake_is_no_error(caplog, error):
+    """The simulator logs no error, whichever exception the library raises."""
     caplog.set_level(logging.DEBUG, logger="websockets.server")
     logger = ServerLogger(logging.getLogger("websockets.server"))
     async with Simulator(calls=False) as pbx:
@@ -279,12 +285,12 @@ async def test_a_client_that_goes_before_its_handshake(caplog, error):
     assert not any(record.exc_info for record in others)
     assert others[-1].levelno == logging.DEBUG
     assert others[-2].getMessage().startswith("opening handshake failed: ")
-    assert_fit([others[-2].getMessage()], heard=0)
+    assert_sanitised([others[-2].getMessage()], minimum=0)
     assert (last.levelno, last.getMessage()) == (logging.ERROR, "connection handler failed")
 
 
 def log_calls():
-    """Every call of a logger in the package, as (module, text of its format)."""
+    """Yield every call of a logger in the package as (module, format text)."""
     root = Path(basix_ws_cti.__file__).parent
     for path in sorted(root.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -293,13 +299,14 @@ def log_calls():
                     yield str(path.relative_to(root)), text
 
 
-def test_every_log_call_is_known():
-    """A new log call must be looked at: does it show a peer's text, and is that fit for a log?"""
-    assert sorted(log_calls()) == sorted(KNOWN)
+@pytest.mark.slow
+def test_all_log_calls_are_listed():
+    """Each log call in the list was checked for texts of the peer; check new calls as well."""
+    assert sorted(log_calls()) == sorted(LOG_CALLS)
 
 
-KNOWN = [
-    # Shows what a peer said: in a test above.
+LOG_CALLS = [
+    # Shows a text of the peer; covered by a test above.
     ("client/feed_loop.py", "no feed from %s: %s"),
     ("client/feed_loop.py", "the client of %s stops: %s"),
     ("client/feed_loop.py", "a frame could not be read: %s"),
@@ -309,7 +316,7 @@ KNOWN = [
     ("simulator/client_handler.py", "client disconnected: app_name %s, %d frames sent"),
     ("simulator/client_handler.py", "connection limit reached: app_name %s, client refused"),
     ("simulator/client_handler.py", "command ignored: %s"),
-    # Shows nothing of a peer's.
+    # Shows no text of the peer.
     ("client/callbacks.py", "a callback raised %s"),
     ("client/callbacks.py", "a cancelled callback does not end"),
     (

@@ -1,4 +1,4 @@
-"""Numbers read byte by byte: the same as those of the standard library."""
+"""Integers read byte by byte: equal to the results of the standard library."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from basix_ws_cti._internal.native_ints import COMPILED, i32_after_tag, integer,
 @pytest.mark.parametrize(
     ("read", "form"), [(u32_after_tag, ">I"), (i32_after_tag, ">i")], ids=["unsigned", "signed"]
 )
-def test_after_a_tag(read, form, buf, pos):
-    """Four bytes are the number that they are to ``struct``; of fewer there is none."""
+def test_integers_after_a_tag_equal_struct(read, form, buf, pos):
+    """Fewer than four bytes after the tag raise IndexError."""
     if pos + 5 <= len(buf):
         assert read(buf, pos) == struct.unpack_from(form, buf, pos + 1)
     else:
@@ -28,25 +28,22 @@ def test_after_a_tag(read, form, buf, pos):
 
 
 @pytest.mark.parametrize("number", [0, 1, 2**31 - 1, 2**31, 2**32 - 1])
-def test_the_ends_of_32_bits(number):
-    """The largest numbers and the smallest, with and without a sign."""
+def test_smallest_and_largest_32_bit_integers(number):
     buf = b"b" + number.to_bytes(4, "big")
     assert u32_after_tag(buf, 0) == (number,)
     assert i32_after_tag(buf, 0) == (number - 2**32 if number >= 2**31 else number,)
 
 
 @given(st.binary(max_size=20))
-def test_integers(raw):
-    """An integer of any number of bytes, none included, is what ``int`` makes of them."""
+def test_integers_of_any_size_equal_int_from_bytes(raw):
+    """A size of zero bytes is allowed."""
     assert integer(raw, "little") == int.from_bytes(raw, "little")
 
 
 @pytest.mark.parametrize("size", [7, 8, 9])
-def test_integers_that_fill_a_word(size):
-    """No bit is lost where a native integer is full."""
+def test_integers_of_a_full_machine_word_keep_all_bits(size):
     assert integer(b"\xff" * size, "little") == 2 ** (8 * size) - 1
 
 
-def test_who_is_compiled():
-    """It tells of itself, and so of the package."""
+def test_compiled_flag_matches_the_module_file():
     assert COMPILED is basix_ws_cti.compiled is (Path(native_ints.__file__).suffix != ".py")

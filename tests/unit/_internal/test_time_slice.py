@@ -1,4 +1,4 @@
-"""Long work lets others have their turn: in slices, or in a thread."""
+"""Time slices and threads: long work that does not block the event loop."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from support.virtual_clock import run
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS, TimeSlice, run_in_thread
 
 
-async def steps_of_a_turn(seconds):
-    """How many steps, of so many seconds each, are taken before a turn is over."""
+async def steps_per_slice(seconds):
+    """Return the numbers of steps, of ``seconds`` each, in three time slices."""
     time_slice = TimeSlice()
     loop = asyncio.get_running_loop()
     counts = []
@@ -29,16 +29,13 @@ async def steps_of_a_turn(seconds):
     return counts
 
 
-def test_a_turn_is_short():
-    """A turn ends with the step that makes it as long as it may be, or with the last of many."""
-    assert run(steps_of_a_turn(0.0)) == [SLICE_STEPS] * 3
-    assert run(steps_of_a_turn(SLICE_SECONDS * 0.3)) == [4] * 3
-    assert run(steps_of_a_turn(1.0)) == [1] * 3
+def test_slice_expires_after_slice_seconds_or_slice_steps():
+    assert run(steps_per_slice(0.0)) == [SLICE_STEPS] * 3
+    assert run(steps_per_slice(SLICE_SECONDS * 0.3)) == [4] * 3
+    assert run(steps_per_slice(1.0)) == [1] * 3
 
 
-def test_others_have_their_turn_in_a_pause():
-    """During a pause everybody goes on who can."""
-
+def test_yield_to_loop_runs_other_callbacks():
     async def main():
         seen = []
         asyncio.get_running_loop().call_soon(seen.append, 1)
@@ -48,8 +45,8 @@ def test_others_have_their_turn_in_a_pause():
     assert run(main()) == [1]
 
 
-def test_after_a_wait_a_turn_begins():
-    """A wait begins another turn, but not another count: it may have been none."""
+def test_resumed_restarts_the_time_but_not_the_steps():
+    """The wait before ``resumed`` may have had length zero."""
 
     async def main():
         time_slice, loop = TimeSlice(), asyncio.get_running_loop()
@@ -65,8 +62,7 @@ def test_after_a_wait_a_turn_begins():
     run(main())
 
 
-async def test_the_loop_goes_on():
-    """What is called in a thread may wait for what the loop does meanwhile."""
+async def test_function_in_a_thread_may_wait_for_the_loop():
     done = threading.Event()
 
     def function():
@@ -78,47 +74,46 @@ async def test_the_loop_goes_on():
     assert await future == "basix_ws_cti parser"
 
 
-async def test_what_it_raises():
-    """An exception comes to who waits; if nobody does it is no defect."""
-    defects = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+async def test_exception_in_a_thread_reaches_the_awaiting_task():
+    """An exception that no task awaits is not reported to the event loop."""
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     with pytest.raises(LookupError):
         await run_in_thread({}.popitem)
     future = run_in_thread({}.popitem)
     await asyncio.wait([future])
     del future
     gc.collect()
-    assert defects == []
+    assert reported == []
 
 
-async def test_nobody_waits_any_more():
-    """What a thread finds out after its future was cancelled goes nowhere."""
-    go, defects = threading.Event(), []
+async def test_result_after_cancellation_is_discarded():
+    released, reported = threading.Event(), []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: defects.append(context))
-    future = run_in_thread(lambda: go.wait(60))
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    future = run_in_thread(lambda: released.wait(60))
     thread = next(one for one in threading.enumerate() if one.name == "basix_ws_cti parser")
     future.cancel()
-    go.set()
+    released.set()
     await asyncio.to_thread(thread.join, 60)
     await asyncio.sleep(0)
     assert future.cancelled()
-    assert defects == []
+    assert reported == []
 
 
-def test_the_loop_ends_first():
-    """A loop that ends waits for no thread, and that ends without a word."""
-    go, crashes = threading.Event(), []
+def test_loop_ends_without_waiting_for_a_thread():
+    """The thread ends later without an error."""
+    released, crashes = threading.Event(), []
     threading.excepthook, hook = crashes.append, threading.excepthook
 
     async def main():
-        run_in_thread(lambda: go.wait(60))
+        run_in_thread(lambda: released.wait(60))
         return next(one for one in threading.enumerate() if one.name == "basix_ws_cti parser")
 
     try:
         thread = asyncio.run(main())
         assert thread.is_alive()
-        go.set()
+        released.set()
         thread.join(60)
         assert not thread.is_alive()
     finally:

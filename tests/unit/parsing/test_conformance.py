@@ -1,4 +1,4 @@
-"""The conformance sessions: frames written by Erlang, calls as the reference fires them."""
+"""Conformance sessions: frames written by Erlang and the calls of the reference library."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ FORMS = (
     "binary/compressed",
 )
 
-# Their elements have an integer for an id; all others, the channels, have a text.
+# Kinds whose elements have an integer as id. Channels have a text.
 KINDS_WITH_IDS = {"user", "group", "group_member", "terminal", "domain"}
 
-every_session = pytest.mark.parametrize("name", SESSIONS)
-every_form = pytest.mark.parametrize("form", FORMS)
+each_session = pytest.mark.parametrize("name", SESSIONS)
+each_form = pytest.mark.parametrize("form", FORMS)
 
 
 def plain(element):
-    """The element as the file has it: without the keys that have no value."""
+    """Return an element as in the file: a dict without the keys that have no value."""
     return without_none(to_dict(element))
 
 
@@ -49,7 +49,7 @@ def plain_all(elements):
 
 
 def expected_calls(calls):
-    """The calls of a frame, the elements' keys of the type they have in Python."""
+    """Yield the calls of a frame, with the keys of elements in their Python type."""
     for name, *arguments in calls:
         if name != "on_initial_info":
             yield [name, *arguments]
@@ -60,7 +60,7 @@ def expected_calls(calls):
 
 
 def assert_same(calls, expected):
-    """Assert that they agree to the letter: ``==`` alone takes 1 for true."""
+    """Assert that calls are equal in values and types: ``==`` alone equates 1 and True."""
     assert calls == expected
     assert json.dumps(calls, sort_keys=True) == json.dumps(expected, sort_keys=True)
     keys = [{key: type(key) for key in call[2]} for call in calls if call[0] == "on_initial_info"]
@@ -74,7 +74,7 @@ def wire(session, form):
 
 
 def run_callbacks(session, form, as_frame=bytes):
-    """The calls that each frame of a session brings about."""
+    """Yield the calls that each frame of a session causes."""
     calls = []
     parser = MessageParser(
         on_initial_info=lambda name, elements: calls.append(
@@ -94,7 +94,7 @@ def run_callbacks(session, form, as_frame=bytes):
 
 
 def as_calls(message):
-    """The calls that stand for a message."""
+    """Return the calls that correspond to a message."""
     match message:
         case FieldSpec():
             return []
@@ -109,8 +109,8 @@ def as_calls(message):
     raise AssertionError(message)
 
 
-def test_the_file_is_whole():
-    """The file has its 25 sessions, each in the five wire forms, a list of calls per frame."""
+def test_file_has_all_sessions_and_encodings():
+    """It has 25 sessions in five encodings, and a list of calls for each frame."""
     assert len(SESSIONS) == 25
     for session in SESSIONS.values():
         assert set(session["wire"]) == set(FORMS)
@@ -118,37 +118,34 @@ def test_the_file_is_whole():
             assert len(session["wire"][form]) == len(session["calls"]) > 0
 
 
-@every_session
-@every_form
-def test_callbacks(name, form):
-    """Every frame of every session, in every wire form, fires exactly the listed calls."""
+@each_session
+@each_form
+def test_frames_cause_the_listed_calls(name, form):
+    """This holds for every frame of every session in every encoding."""
     session = SESSIONS[name]
     for calls, expected in zip(run_callbacks(session, form), session["calls"], strict=True):
         assert_same(calls, list(expected_calls(expected)))
 
 
-@every_session
-@every_form
-def test_parse(name, form):
-    """``parse`` gives messages that say just what the calls say, and nothing else."""
+@each_session
+@each_form
+def test_parse_returns_messages_equal_to_the_calls(name, form):
     session = SESSIONS[name]
     parser = MessageParser(base_url=session["base_url"])
     for frame, expected in zip(wire(session, form), session["calls"], strict=True):
         assert_same(as_calls(parser.parse(frame)), list(expected_calls(expected)))
 
 
-@every_form
+@each_form
 @pytest.mark.parametrize("as_frame", [bytearray, memoryview])
-def test_other_bytes(form, as_frame):
-    """A frame may come as a bytearray or a memoryview as well."""
+def test_frames_may_be_bytearrays_and_memoryviews(form, as_frame):
     session = SESSIONS["end_users_base_url"]
-    given = run_callbacks(session, form, as_frame)
-    for calls, expected in zip(given, session["calls"], strict=True):
+    sent = run_callbacks(session, form, as_frame)
+    for calls, expected in zip(sent, session["calls"], strict=True):
         assert_same(calls, list(expected_calls(expected)))
 
 
-def test_the_messages_of_all_forms_are_equal():
-    """The five wire forms of a session give the same messages, value for value."""
+def test_all_encodings_give_equal_messages():
     for session in SESSIONS.values():
         messages = []
         for form in FORMS:
@@ -191,9 +188,9 @@ def test_the_messages_of_all_forms_are_equal():
         ),
     ],
 )
-def test_the_tests_own_encoder_writes_as_erlang_does(name, written):
-    """The frames that the other tests write are byte for byte those of ``term_to_binary``."""
-    given = wire(SESSIONS[name], "string/minor2")
+def test_encoder_of_the_tests_equals_erlang(name, written):
+    """The encoder writes the same bytes as ``term_to_binary``."""
+    sent = wire(SESSIONS[name], "string/minor2")
     pairs = written.items() if isinstance(written, dict) else enumerate(written)
     for position, frame in pairs:
-        assert frame == given[position]
+        assert frame == sent[position]

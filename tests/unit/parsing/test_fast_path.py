@@ -1,484 +1,290 @@
-"""The fast path gives what the slow path gives, or leaves the frame to it."""
+"""Fast path of a parser: setup after enough events, selection of a reader, fallbacks."""
 
 from __future__ import annotations
 
-import random
-from itertools import islice
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.etf_encoder import BERT_NIL, Atom, Charlist, any_term, encode
-from support.frame_mutations import bench_frames
+from support.etf_encoder import ENCODERS, Atom, Charlist, encode, field_spec, info_event
 
-from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
-from basix_ws_cti.parsing import event_readers
-from basix_ws_cti.parsing.event_readers import (
-    FALLBACK_ERRORS,
-    MAX_FAST_BYTES,
-    MAX_FAST_READERS,
-    event_reader,
-)
+from basix_ws_cti.elements import Channel, OtherElement, User
+from basix_ws_cti.exceptions import DecodeError, ProtocolError
+from basix_ws_cti.messages import FieldSpec, InfoEvent
+from basix_ws_cti.parsing import fast_path
+from basix_ws_cti.parsing.event_readers import MAX_FAST_BYTES
 from basix_ws_cti.parsing.fast_path import (
+    FAST_AFTER,
     LOOKUP_BYTES,
     MAX_FAST_FIELDS,
+    FastPath,
     event_header,
     fast_path_fits,
 )
-from basix_ws_cti.simulator import frames as story
-from basix_ws_cti.terms import Limits
+from basix_ws_cti.parsing.parser import MessageParser
+from basix_ws_cti.terms import DEFAULT_LIMITS, Limits
 
-BASE_URL = "https://xyz.com"
-TS = 1546839040024071
-UUID = "04b0aa6a-fb6a-4cb9-88d8-521e42662406"
+USER_SPEC = FieldSpec("user", ("id", "name"))
+USER_SPEC_FRAME = field_spec("user", "id", "name")
 
 CHANNEL = Charlist("channel")
-UPDATED = Charlist("updated")
-
-# Atoms in the frames below. The fast path reads only atoms that the slow path has met before.
-WORDS = [
-    *("user", "end_user", "group", "ring", "calling", "ivr", "bridged", "park", "ringing"),
-    *("pstn", "inbound", "outbound", "internal", "external", "new", "bridged_endpoint", "nil"),
-]
-
-FIELDS = ("uuid", "direction", "offer_timestamp", "state", "target", "other_info", "end_user")
+CHANNEL_SPEC = FieldSpec("channel", ("uuid", "state", "name"))
 
 
-@pytest.fixture(autouse=True, params=[False, True], ids=["generated", "compiled"])
-def _both_readers(request, monkeypatch):
-    """Test both kinds of reader: the one for a compiled package works in any, only slower."""
-    monkeypatch.setattr(event_readers, "COMPILED", request.param)
-    event_reader.cache_clear()
+def event(number, kind="user", name="updated"):
+    return info_event(kind, (number, "a"), name)
 
 
-@pytest.fixture(autouse=True)
-def _no_other_atoms():
-    """Make room in the atom cache for the atoms of these tests."""
-    terms.atom_cache.clear()
-    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
+def channel_event(*record, otp=25, kind=CHANNEL):
+    record = record or ("u", None, "a")
+    return b"\x83" + ENCODERS[otp]((Atom("info_event"), kind, record, Charlist("updated")))
 
 
-def as_otp_25(term):
-    """Encode a term as older PBXs do: atoms with tag 100."""
-    if term is None or isinstance(term, bool | Atom):
-        name = {None: "undefined", True: "true", False: "false"}.get(term, term)
-        return b"d\0" + bytes([len(name)]) + name.encode()
-    if isinstance(term, tuple) and len(term) < 256:
-        return b"h" + bytes([len(term)]) + b"".join(map(as_otp_25, term))
-    return encode(term)
+def make_parser(*frames, **options):
+    """Return a parser that has read these frames."""
+    parser = MessageParser(**options)
+    for one in frames:
+        parser.parse(one)
+    return parser
 
 
-WRITERS = {25: as_otp_25, 26: encode}
+def takes_fast_path(parser, one):
+    return parser._fast_path.read(one) is not None
 
 
-def event(record, *, otp=25, kind=CHANNEL, name=UPDATED):
-    return b"\x83" + WRITERS[otp]((Atom("info_event"), kind, tuple(record), name))
+def make_fast_path(spec, frame, *, limits=DEFAULT_LIMITS, base_url=None):
+    """Return a fast path that has observed two events with this frame."""
+    made = FastPath(limits, base_url)
+    made.observe(frame, spec)
+    made.observe(frame, spec)
+    return made
 
 
-def slow(spec, frame, base_url=None):
-    """Return the slow path's message for a frame, or the text of its error."""
-    parser = MessageParser(base_url=base_url)
-    parser._specs[spec.element_name] = spec
-    try:
-        return parser.parse(frame)
-    except BasixError as error:
-        return str(error)
+@pytest.fixture
+def _two_slow_events(monkeypatch):
+    """Let two events of a kind take the slow path, and the next ones the fast path."""
+    monkeypatch.setattr(fast_path, "FAST_AFTER", 2)
 
 
-def reader(spec, frame, base_url=None):
-    """Return the reader of frames with the header of this one."""
-    for writer in WRITERS.values():
-        MessageParser().parse(b"\x83" + writer((Atom("any"), *map(Atom, WORDS))))
-    header = event_header(frame, spec)
-    assert header is not None
-    return event_reader(spec, base_url, header)
+# -- setup of readers ----------------------------------------------------------------------
 
 
-def fast(read, frame):
-    """Return the fast path's message for a frame; None: it is left to the slow path."""
-    try:
-        kind, element, name = read(frame)
-    except FALLBACK_ERRORS:
-        return None
-    return InfoEvent(kind, element, name)
+def test_reader_is_set_up_after_fast_after_events():
+    made = FastPath(DEFAULT_LIMITS, None)
+    for number in range(FAST_AFTER):
+        assert made.read(event(number)) is None
+        made.observe(event(number), USER_SPEC)
+    assert made.read(event(-1, name="added")) == ("user", User(id=-1, name="a"), "added")
+    assert FastPath(DEFAULT_LIMITS, None).read(event(-1)) is None  # readers are not shared
 
 
-def same(one, other):
-    """Return True for equal values of equal types: 1, 1.0 and True differ."""
-    return one == other and repr(one) == repr(other)
+@pytest.mark.usefixtures("_two_slow_events")
+def test_events_of_each_kind_are_counted_separately():
+    made = FastPath(DEFAULT_LIMITS, None)
+    group_spec = FieldSpec("queued_group", ("id", "name"))
+    made.observe(event(1), USER_SPEC)
+    made.observe(event(1, "queued_group"), group_spec)
+    made.observe(event(2), USER_SPEC)
+    assert made.read(event(3)) is not None
+    assert made.read(event(3, "queued_group")) is None
+    made.observe(event(2, "queued_group"), group_spec)
+    kind, element, event_name = made.read(event(3, "queued_group"))
+    assert (kind, type(element), event_name) == ("queued_group", OtherElement, "updated")
 
 
-def record(**values):
-    usual = {
-        "uuid": UUID,
-        "direction": Atom("inbound"),
-        "offer_timestamp": TS,
-        "state": (TS, Atom("ivr"), "menu50"),
-        "target": (Atom("group"), 10001117, "a group", "0558007614"),
-        "other_info": (
-            *(Atom("end_user"), "1*A+B%2A*C**", Atom("outbound"), Atom("external")),
-            *("0734272995", TS, 10001103, None),
-        ),
-        "end_user": "735911*%E4%BD%90%E8%97%A4*Acme**Tokyo",
-    }
-    return list((usual | values).values())
-
-
-SPEC = FieldSpec("channel", FIELDS)
-
-
-# ---------------------------------------------------------- frames that the fast path reads
-
-
-def test_the_benchmark_s_events():
-    """All of them take the fast path, and give what the slow path gives."""
-    spec, _, _, _, *events = islice(bench_frames(), 500)
-    parser = MessageParser()
-    read = reader(parser.parse(spec), events[0])
-    for frame in events:
-        message = parser.parse(frame)
-        assert same(fast(read, frame), message)
-
-
-STORIES = ("inbound_call", "parked", "voicemail", "eavesdrop", "conference", "directory_changes")
-
-
-@pytest.mark.parametrize("base_url", [None, BASE_URL])
-@pytest.mark.parametrize("options", [{"otp": 25}, {"otp": 26}, {"otp": 26, "older": True}])
-def test_stories(options, base_url):
-    """Every event of the simulated stories takes the fast path: many kinds and states."""
-    parser = MessageParser(base_url=base_url)
-    readers, kinds, states = {}, set(), set()
-    for frame in [frame for name in STORIES for frame in story(name, **options)]:
-        message = parser.parse(frame)
-        if not isinstance(message, InfoEvent):
-            continue
-        kind = message.element_name
-        spec = parser._specs[kind]
-        read = readers.setdefault(kind, event_reader(spec, base_url, event_header(frame, spec)))
-        assert same(fast(read, frame), message)
-        kinds.add(kind)
-        states.add(type(getattr(message.element, "state", None)))
-    assert {"channel", "user", "terminal"} <= kinds
-    assert len(states) > 6
-
-
-VALUES = {
-    "text": "abc",
-    "Japanese": "東京",
-    "no text": "",
-    "a long text": "a" * 300,
-    "charlist": Charlist("abc"),
-    "empty list": [],
-    "bert nil": BERT_NIL,
-    "bert true": (Atom("bert"), Atom("true")),
-    "no value": None,
-    "true": True,
-    "a known atom": Atom("inbound"),
-    "0": 0,
-    "-1": -1,
-    "70,000": 70_000,
-    "2**31": 2**31,
-    "a timestamp": TS,
-    "minus a timestamp": -TS,
-    "2**56": 2**56,
-    "2**64 - 1": 2**64 - 1,
-    "empty tuple": (),
-    "tuple of four": (Atom("user"), 1, None, "1001"),
-    "tuple of eight": (Atom("user"), 1, None, None, None, TS, None, None),
-    "tuple of eight, a person": (Atom("pstn"), "1*A", None, None, None, TS, None, None),
-    "tuple of eight, nobody": (None, None, Atom("inbound"), None, [], None, None, []),
-    "tuple of eight, texts": ("user", "1", "a", "b", "c", "d", "e", "f"),
-    "tuple of three": (Atom("user"), 1, None),
-    "tuple of scalars": (1, 300, -5, "a", Atom("inbound"), None, [], Charlist("x"), 2**63, ""),
-    "a state": (TS, Atom("ringing")),
-    "a state with a part more": (TS, Atom("ringing"), 1),
-    "a state without its part": (TS, Atom("ivr")),
-    "a state whose name is text": (TS, "ivr", "menu"),
-    "a state of another time": (1, Atom("ivr"), "menu"),
-    "a state of no time": (None, Atom("ivr"), "menu"),
-    "a state before its time": (-TS, Atom("ivr"), "menu"),
-    "a state of nanoseconds": (TS * 1000, Atom("ivr"), "menu"),
-    "a state nobody knows": (TS, Atom("new"), 1, []),
-    "park": (TS, Atom("park"), 901, None, 7, "A"),
-    "calling nobody": (TS, Atom("calling"), Atom("internal"), Atom("user"), None),
-    "calling, no more": (TS, Atom("calling")),
-}
-
-# Tuples in tuples, where they belong.
-CALLING = {
-    "a number": (TS, Atom("calling"), Atom("external"), Atom("pstn"), ("03123", None)),
-    "a group": (
-        *(TS, Atom("calling"), Atom("internal"), Atom("group")),
-        (Atom("ring"), 12, None, [], "q"),
-    ),
-    "a group, in short": (TS, Atom("calling"), None, Atom("group"), (Atom("ring"),)),
-    "an endpoint": (
-        *(TS, Atom("calling"), None, Atom("bridged_endpoint")),
-        ("a", Charlist("b")),
-    ),
-    "bert nil": (TS, Atom("calling"), None, Atom("user"), BERT_NIL),
-}
-
-
-@pytest.mark.parametrize("otp", WRITERS)
-@pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_any_value_in_any_field(field, value, otp):
-    """The fast path reads what a PBX may put into a field, as the slow path does."""
-    frame = event(record(**{field: value}), otp=otp)
-    message = fast(reader(SPEC, frame), frame)
-    assert message is not None
-    assert same(message, slow(SPEC, frame))
-
-
-@pytest.mark.parametrize("otp", WRITERS)
-@pytest.mark.parametrize("value", CALLING.values(), ids=CALLING)
-def test_calling(value, otp):
-    """The fast path reads calling states with any kind of target."""
-    frame = event(record(state=value), otp=otp)
-    message = fast(reader(SPEC, frame), frame)
-    assert message is not None
-    assert same(message, slow(SPEC, frame))
-
-
-def test_bert_nil_in_a_structure():
-    """The fast path reads ``{bert,nil}`` and ``{bert,true}`` as parts of a structure."""
-    frame = event(record(other_info=(*[BERT_NIL] * 7, (Atom("bert"), Atom("true")))))
-    message = fast(reader(SPEC, frame), frame)
-    assert message is not None
-    assert same(message, slow(SPEC, frame))
-
-
-DETOURS = {
-    "an atom not met before": Atom("not_met_before_" + "x" * 40),
-    "Latin-1": b"\xe9",
-    "a float": 1.5,
-    "a list": [1],
-    "a map": {"a": 1},
-    "nine bytes": 2**64,
-    "a tuple in a tuple": ((1,),),
-    "a bert time": (Atom("bert"), Atom("time"), 1546, 839040, 24071),
-    "four parts, of which one is bert": (Atom("bert"), Atom("regex"), "a", []),
-    "eight parts, of which one is bert": (Atom("bert"), *[None] * 7),
-    "a call within a call": (TS, Atom("calling"), None, Atom("user"), ((1,),)),
-    "a call to bert": (TS, Atom("calling"), None, None, (Atom("bert"), Atom("new"))),
-    "a large tuple": (None,) * 256,
-}
-
-
-@pytest.mark.parametrize("otp", WRITERS)
-@pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("value", DETOURS.values(), ids=DETOURS)
-def test_detours(field, value, otp):
-    """Rare or malformed values in any field are left to the slow path.
-
-    The reader of a compiled package may read them, as the slow path does.
-    """
-    frame = event(record(**{field: value}), otp=otp)
-    message = fast(reader(SPEC, frame), frame)
-    assert message is None or (event_readers.COMPILED and same(message, slow(SPEC, frame)))
-
-
-BEYOND = {
-    "nine bytes": 2**64,
-    "a fifth level": ((((1,),),),),
-    "two keys": {"a": 1, "b": 2},
-    "two numbers for keys": {1: 1, 2: 2},
-}
-
-
-@pytest.mark.parametrize("value", BEYOND.values(), ids=BEYOND)
-def test_beyond_the_least_limits(value):
-    """A value beyond FAST_PATH_LIMITS is left to the slow path, which knows the real limits."""
-    frame = event(record(end_user=value))
-    assert isinstance(slow(SPEC, frame), InfoEvent)
-    assert fast(reader(SPEC, frame), frame) is None
-
-
-@settings(deadline=None)  # a reader may have to be made
-@given(data=st.data(), otp=st.sampled_from([*WRITERS]), base_url=st.sampled_from([None, BASE_URL]))
-def test_any_term_in_any_field(data, otp, base_url):
-    """Whatever a field holds, the fast path gives what the slow path gives, or None."""
-    values = data.draw(
-        st.dictionaries(st.sampled_from(FIELDS), any_term() | st.sampled_from([*VALUES.values()]))
-    )
-    frame = event(record(**values), otp=otp)
-    expected = slow(SPEC, frame, base_url)  # it also fills the atom cache
-    message = fast(reader(SPEC, frame, base_url), frame)
-    assert message is None or same(message, expected)
-
-
-@pytest.mark.parametrize("tag", ["s", "w"])
-def test_an_atom_in_another_form(tag):
-    """An atom with another tag than its neighbours is read if the slow path has met it."""
-    frame = event(record()).replace(b"d\0\7inbound", tag.encode() + b"\7inbound")
-    expected = slow(SPEC, frame)
-    assert expected.element.direction == "inbound"
-    assert same(fast(reader(SPEC, frame), frame), expected)
-
-
-def test_fields_nobody_knows():
-    """Undeclared fields, unknown kinds, and a field name that occurs twice are read."""
-    for kind, names in (
-        ("channel", ("uuid", "new", "tags", "other", "tags")),
-        ("robot_of_some_kind", ("id", "new", "state", "other_info", "id")),
-        ("queued_channel", ("uuid", "peer_number", "target", "x", "y")),
-        ("user", ("id", "avatar", "other_info", "label", "name")),
-    ):
-        spec = FieldSpec(kind, names)
-        for base_url in (None, BASE_URL):
-            frame = event([1, "a.png", (TS, None), [], "b;c"], kind=Charlist(kind))
-            message = fast(reader(spec, frame, base_url), frame)
-            assert message is not None
-            assert same(message, slow(spec, frame, base_url))
-
-
-def test_a_record_of_no_fields():
-    """A kind without fields has a reader too."""
-    spec = FieldSpec("channel", ())
-    frame = event([])
-    assert same(fast(reader(spec, frame), frame), InfoEvent("channel", Channel(), "updated"))
-
-
-def test_the_result_is_final():
-    """The element is an instance of the class itself, with all fields set."""
-    frame = event([1, "a.png"], kind=Charlist("user"))
+@pytest.mark.usefixtures("_two_slow_events")
+def test_base_url_reaches_the_reader():
     spec = FieldSpec("user", ("id", "avatar"))
-    kind, element, name = reader(spec, frame, BASE_URL)(frame)
-    assert (kind, name) == ("user", "updated")
-    assert type(element) is User
-    assert element == User(id=1, avatar=f"{BASE_URL}/basix/avatars/users/a.png")
-    assert type(reader(SPEC, event(record()))(event(record()))[1]) is Channel
+    frame = info_event("user", (1, "a.png"))
+    made = make_fast_path(spec, frame, base_url="https://xyz.com")
+    _, element, _ = made.read(frame)
+    assert element == User(id=1, avatar="https://xyz.com/basix/avatars/users/a.png")
 
 
-# ----------------------------------------------------------------------- broken frames
+@pytest.mark.usefixtures("_two_slow_events")
+def test_only_bytes_are_counted():
+    """A bytearray takes the slow path and does not count for the fast path."""
+    made = make_fast_path(USER_SPEC, bytearray(event(1)))
+    assert made.read(event(2)) is None
+    made.observe(event(1), USER_SPEC)
+    assert made.read(event(2)) is None
+    made.observe(event(1), USER_SPEC)
+    assert made.read(event(2)) is not None
 
 
-@pytest.mark.parametrize("otp", WRITERS)
-def test_no_more_and_no_less(otp):
-    """A frame that is truncated anywhere, or has trailing bytes, is left to the slow path."""
-    frame = event(record(state=CALLING["a group"]), otp=otp)
-    read = reader(SPEC, frame)
-    assert fast(read, frame) is not None
-    for size in range(len(frame)):
-        assert fast(read, frame[:size]) is None
-    assert fast(read, frame + b"\0") is None
-    assert fast(read, frame + frame[-10:]) is None
+@pytest.mark.usefixtures("_two_slow_events")
+def test_kind_without_header_gets_no_reader():
+    """A kind that the fast path can't read keeps to the slow path."""
+    frame = channel_event(kind=Charlist("チャネル"))
+    made = make_fast_path(FieldSpec("チャネル", CHANNEL_SPEC.fields), frame)
+    assert made.read(frame) is None
+    made.forget("チャネル")
 
 
-@pytest.mark.parametrize("otp", WRITERS)
-def test_a_byte_changed(otp):
-    """Whichever byte is changed, the fast path gives what the slow path gives, or None."""
-    frame = bytearray(event(record(state=CALLING["a group"]), otp=otp))
-    read = reader(SPEC, bytes(frame))
-    draw = random.Random(0)
-    read_fast = 0
-    for at, byte in enumerate(frame):
-        for other in {*b"\0\1\7\10adhjmnw\xff", byte ^ 1, draw.randrange(256)}:
-            frame[at] = other
-            expected = slow(SPEC, bytes(frame))
-            message = fast(read, bytes(frame))
-            assert message is None or same(message, expected), (at, other)
-            read_fast += message is not None
-        frame[at] = byte
-    assert 1000 < read_fast < 14 * len(frame) - 1000
+@pytest.mark.usefixtures("_two_slow_events")
+def test_tight_limits_disable_the_fast_path():
+    assert make_fast_path(USER_SPEC, event(1)).read(event(2)) is not None
+    made = make_fast_path(USER_SPEC, event(1), limits=Limits(depth=3))
+    assert made.read(event(2)) is None
 
 
-def test_a_length_of_more_than_a_byte():
-    """Lengths are read whole: a text of 65,536 and more bytes is none of their rest."""
-    frame = event(record())
-    read = reader(SPEC, frame)
-    at = frame.index(b"m\0\0\0$")
-    for position in (1, 2, 3):
-        longer = bytearray(frame)
-        longer[at + position] = 1
-        assert fast(read, bytes(longer)) is None
+@pytest.mark.usefixtures("_two_slow_events")
+def test_forget_drops_the_reader_and_the_count():
+    made = make_fast_path(USER_SPEC, event(1))
+    new_spec = FieldSpec("user", ("id", "label"))
+    made.forget("user")
+    assert made.read(event(2)) is None
+    made.observe(event(1), new_spec)
+    assert made.read(event(2)) is None
+    made.observe(event(1), new_spec)
+    assert made.read(event(2)) == ("user", User(id=2, label="a"), "updated")
 
 
-@pytest.mark.parametrize("otp", WRITERS)
-def test_a_record_led_by_bert(otp):
-    """A record that is a BERT compound is left to the slow path, which refuses it."""
-    for first in (Atom("nil"), Atom("new"), 1):
-        spec = FieldSpec("channel", ("uuid", "direction"))
-        frame = event([Atom("bert"), first], otp=otp)
-        assert isinstance(slow(spec, frame), str)
-        assert fast(reader(spec, frame), frame) is None
+@pytest.mark.usefixtures("_two_slow_events")
+def test_forget_leaves_other_kinds():
+    made = make_fast_path(USER_SPEC, event(1))
+    made.forget("group")
+    assert made.read(event(2)) is not None
 
 
-# ------------------------------------------------------------------------ the header
+# -- fallbacks -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("otp", WRITERS)
+@pytest.mark.parametrize("otp", ENCODERS)
+@pytest.mark.usefixtures("_two_slow_events")
+def test_frames_that_the_reader_cannot_read_are_left_to_the_slow_path(otp):
+    """The fast path returns nothing for rare terms and for broken, long and other frames."""
+    frame = channel_event(otp=otp)
+    made = make_fast_path(CHANNEL_SPEC, frame)
+    assert made.read(frame) == ("channel", Channel(uuid="u", extra={"name": "a"}), "updated")
+    for other in (
+        channel_event("u", None, 1.5, otp=otp),
+        channel_event("u", None, "a" * MAX_FAST_BYTES, otp=otp),
+        channel_event("u", None, otp=otp),
+        frame[:-1],
+        frame + b"\0",
+        bytearray(frame),
+        frame.decode("latin-1"),
+        b"",
+    ):
+        assert made.read(other) is None
+
+
+@pytest.mark.usefixtures("_two_slow_events")
+def test_length_of_frames_is_bounded():
+    """The fast path reads a frame of MAX_FAST_BYTES and leaves a longer one to the slow path."""
+    made = make_fast_path(USER_SPEC, event(1))
+    name = "a" * (MAX_FAST_BYTES - len(event(1)) + 1)
+    frame = info_event("user", (1, name))
+    assert len(frame) == MAX_FAST_BYTES
+    assert made.read(frame) == ("user", User(id=1, name=name), "updated")
+    assert made.read(info_event("user", (1, name + "a"))) is None
+
+
+@pytest.mark.usefixtures("_two_slow_events")
+def test_parser_reads_frames_that_the_fast_path_leaves():
+    """Frames that are not bytes, long or broken, or contain rare terms, take the slow path."""
+    parser = make_parser(USER_SPEC_FRAME, event(1), event(2))
+    assert not takes_fast_path(parser, bytearray(event(3)))
+    assert parser.parse(bytearray(event(3))) == parser.parse(event(3))
+    long = "a" * 5000
+    assert not takes_fast_path(parser, info_event("user", (1, long)))
+    assert parser.parse(info_event("user", (1, long))).element.name == long
+    assert parser.parse(info_event("user", (1, 1.5))).element.name == 1.5
+    assert parser.parse(info_event("user", (1,))).element == User(id=1)
+    cut = event(3)[:-1]
+    with pytest.raises(DecodeError) as caught:
+        parser.parse(cut)
+    assert caught.value.offset == len(cut)
+    assert caught.value.__context__ is None
+    with pytest.raises(ProtocolError, match="text frame"):
+        parser.handle_message("text")
+
+
+@pytest.mark.usefixtures("_two_slow_events")
+def test_second_kind_with_the_same_lookup_bytes_gets_no_reader():
+    """Of two kinds with the same LOOKUP_BYTES, only the first gets a reader; both are read."""
+    kinds = ("queue_a", "queue_b")
+    parser = make_parser(*(field_spec(kind, "id", "name") for kind in kinds))
+    for _ in range(4):
+        for kind in kinds:
+            assert parser.parse(event(1, kind)).element_name == kind
+    assert [takes_fast_path(parser, event(1, kind)) for kind in kinds] == [True, False]
+    parser.parse(field_spec("queue_b", "id"))
+    assert takes_fast_path(parser, event(1, "queue_a"))
+
+
+@pytest.mark.usefixtures("_two_slow_events")
+def test_tight_limits_and_long_field_specs_rule_out_the_fast_path():
+    """Tight limits, and field specs with too many fields, rule the fast path out."""
+    parser = make_parser(USER_SPEC_FRAME, event(1), event(2), event(3), limits=Limits(depth=3))
+    assert not takes_fast_path(parser, event(3))
+    names = [f"f{number}" for number in range(100)]
+    record = (1,) * 100
+    many = info_event("user", record)
+    parser = make_parser(field_spec("user", *names), many, many, many)
+    assert not takes_fast_path(parser, many)
+
+
+@pytest.mark.usefixtures("_two_slow_events")
+def test_event_with_another_encoding_of_its_kind_takes_the_slow_path():
+    """An event whose kind is encoded in another way than the reader expects takes the slow path."""
+    parser = make_parser(USER_SPEC_FRAME, event(1), event(2), event(3))
+    other = b"\x83" + encode((Atom("info_event"), Atom("user"), (4, "a"), Atom("updated")))
+    assert not takes_fast_path(parser, other)
+    assert parser.parse(other) == InfoEvent("user", User(id=4, name="a"), "updated")
+
+
+# -- header of an event --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("otp", ENCODERS)
 @pytest.mark.parametrize("form", [Charlist, Atom, str])
-def test_forms_of_kinds_and_names(form, otp):
-    """A kind, and an event's name, may be a charlist, an atom or a binary."""
-    for name in ("added", "updated", "removed"):
-        frame = event(record(), otp=otp, kind=form("channel"), name=form(name))
-        message = fast(reader(SPEC, frame), frame)
-        assert same(message, slow(SPEC, frame))
-        assert message.event_name == name
-    frame = event(record(), otp=otp, kind=form("channel"), name=form("rung"))
-    message = fast(reader(SPEC, frame), frame)
-    assert message is None or (event_readers.COMPILED and same(message, slow(SPEC, frame)))
-
-
-@pytest.mark.parametrize("name", [None, 5, [0x6771, 0x4EAC], []])
-def test_names_that_are_no_plain_text(name):
-    """An event name that is not plain text is left to the slow path."""
-    frame = event(record(), name=name)
-    assert fast(reader(SPEC, frame), frame) is None
-
-
-def test_another_header():
-    """A reader refuses a frame with another kind, encoding or number of fields than its own."""
-    read = reader(SPEC, event(record()))
-    assert fast(read, event(record(), otp=26)) is None
-    assert fast(read, event(record(), kind=Charlist("chancel"))) is None
-    assert fast(read, event(record()[:-1])) is None
-    assert fast(read, event([*record(), None])) is None
-
-
-def test_frames_without_a_header():
-    """Other messages, other encodings, long records and non-ASCII kinds get no reader."""
-    assert event_header(event(record()), SPEC) == event(record()).partition(b"m\0\0\0$")[0]
-    for frame in (
-        event(record()[:-1]),
-        event(record(), kind=Charlist("user")),
-        b"\x83h\3" + event(record())[3:],
-        b"\x83" + encode((Atom("system_msg"), "logout")),
-        event(record()).replace(b"d\0\ninfo_event", b"s\ninfo_event"),
-    ):
-        assert event_header(frame, SPEC) is None
-    for kind, size, there in (
-        ("user", 1, True),
-        ("use", 1, False),  # the first bytes would reach into the record
-        ("チャネル", 1, False),
-        ("user", MAX_FAST_FIELDS, True),
-        ("user", MAX_FAST_FIELDS + 1, False),
-    ):
-        spec = FieldSpec(kind, tuple(f"f{number}" for number in range(size)))
-        frame = event([1] * size, otp=26, kind=Atom(kind))
-        header = event_header(frame, spec)
-        assert (header is not None) is there
-        assert header is None or len(header) >= LOOKUP_BYTES
-
-
-# ------------------------------------------------------------------------ the limits
-
-
-def test_bounds_of_the_fast_path():
-    """Frames, fields and readers kept are bounded by the constants."""
-    assert (MAX_FAST_BYTES, MAX_FAST_FIELDS) == (4096, 64)
-    for number in range(2 * MAX_FAST_READERS):
-        spec = FieldSpec("channel", ("uuid", f"f{number}"))
-        frame = event([1, 2])
-        reader(spec, frame)
-    assert event_reader.cache_info().currsize == MAX_FAST_READERS == 64
+def test_header_ends_before_the_first_field(form, otp):
+    frame = channel_event(otp=otp, kind=form("channel"))
+    assert event_header(frame, CHANNEL_SPEC) == frame.partition(b"m\0\0\0\1u")[0]
 
 
 @pytest.mark.parametrize(
-    ("name", "least"),
+    "frame",
+    [
+        channel_event("u", None),
+        channel_event(kind=Charlist("user")),
+        b"\x83h\3" + channel_event()[3:],
+        b"\x83" + encode((Atom("system_msg"), "logout")),
+        channel_event().replace(b"d\0\ninfo_event", b"s\ninfo_event"),
+    ],
+    ids=["short record", "another kind", "three parts", "system_msg", "atom with tag 115"],
+)
+def test_other_frames_have_no_header(frame):
+    assert event_header(frame, CHANNEL_SPEC) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "has_header"),
+    [
+        ("user", 1, True),
+        ("use", 1, False),  # LOOKUP_BYTES would reach into the record
+        ("チャネル", 1, False),
+        ("user", MAX_FAST_FIELDS, True),
+        ("user", MAX_FAST_FIELDS + 1, False),
+    ],
+)
+def test_header_depends_on_kind_and_number_of_fields(kind, size, has_header):
+    """A header needs an ASCII kind, LOOKUP_BYTES and at most MAX_FAST_FIELDS fields."""
+    spec = FieldSpec(kind, tuple(f"f{number}" for number in range(size)))
+    frame = channel_event(*[1] * size, otp=26, kind=Atom(kind))
+    header = event_header(frame, spec)
+    assert (header is not None) is has_header
+    assert header is None or len(header) >= LOOKUP_BYTES
+
+
+# -- limits --------------------------------------------------------------------------------
+
+
+def test_number_of_fields_is_bounded():
+    assert MAX_FAST_FIELDS == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "minimum"),
     [
         ("terms", 100_000),
         ("depth", 4),
@@ -486,39 +292,6 @@ def test_bounds_of_the_fast_path():
         ("frame_bytes", MAX_FAST_BYTES),
     ],
 )
-def test_limits(name, least):
-    """The fast path is off under limits that one of its frames might exceed."""
-    assert fast_path_fits(Limits(**{name: least}))
-    assert not fast_path_fits(Limits(**{name: least - 1}))
-
-
-def test_the_limits_of_the_dearest_frame():
-    """The most expensive frames of the fast path stay within the least limits."""
-    least = Limits(terms=100_000, depth=4, big_integer_bytes=8, frame_bytes=MAX_FAST_BYTES)
-    spec = FieldSpec("channel", ("state", *(f"f{number}" for number in range(18))))
-    call = (TS, Atom("calling"), None, Atom("user"), ([],) * 255)
-    for value in (([],) * 200, ((),) * 200, call, (2**63,) * 18):
-        frame = event([value, *[[]] * 18])
-        assert len(frame) <= MAX_FAST_BYTES
-        parser = MessageParser(limits=least)
-        parser._specs["channel"] = spec
-        assert same(parser.parse(frame), slow(spec, frame))
-
-
-def test_no_text_of_a_peer_is_compiled(monkeypatch):
-    """No kind or field name from a peer gets into generated source."""
-    sources = []
-    original = event_readers.generate
-
-    def generate(cls, **given):
-        sources.append(repr((given["parameters"], given["before"], given["values"])))
-        return original(cls, **given)
-
-    monkeypatch.setattr(event_readers, "generate", generate)
-    monkeypatch.setattr(event_readers, "COMPILED", False)
-    spec = FieldSpec("evil_kind_of_things", ("evil_name", "uuid", "__class__", "); evil("))
-    frame = event([1, 2, 3, 4], kind=Charlist(spec.element_name))
-    message = fast(reader(spec, frame), frame)
-    assert message.element.extra["evil_name"] == 1
-    assert sources
-    assert not any("evil" in source for source in sources)
+def test_limits_that_a_fast_frame_could_exceed_do_not_fit(name, minimum):
+    assert fast_path_fits(Limits(**{name: minimum}))
+    assert not fast_path_fits(Limits(**{name: minimum - 1}))

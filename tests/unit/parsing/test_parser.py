@@ -1,4 +1,4 @@
-"""The parser: which message, which field spec, which callback, and what is refused."""
+"""Message parser: messages, field specs, keys, callbacks, errors, limits and log lines."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ from basix_ws_cti.states import Park
 from basix_ws_cti.terms import Limits
 
 FORMS = [Atom, Charlist, str]
-every_form = pytest.mark.parametrize("form", FORMS, ids=["atom", "charlist", "binary"])
+each_form = pytest.mark.parametrize("form", FORMS, ids=["atom", "charlist", "binary"])
 
 USER_SPEC = field_spec("user", "id", "name")
 
-# Texts that stand for somebody's data: none of them may turn up in an error or a log line.
+# Texts that stand for personal data. No error and no log line may contain them.
 CANARY = "canary-5fe1"
 CANARIES = (CANARY, CANARY.upper(), "424242")
 
 
-def parser(*given, **options):
-    """A parser that has read these frames."""
-    made = MessageParser(**options)
-    for one in given:
-        made.parse(one)
-    return made
+def make_parser(*frames, **options):
+    """Return a parser that has read these frames."""
+    parser = MessageParser(**options)
+    for one in frames:
+        parser.parse(one)
+    return parser
 
 
 def initial(kind, names, *records):
-    """The elements of an initial_info of these records, read by a parser of its own."""
-    return parser(field_spec(kind, *names)).parse(initial_info(kind, *records)).elements
+    """Return the elements of an initial_info with these records, read by a new parser."""
+    return make_parser(field_spec(kind, *names)).parse(initial_info(kind, *records)).elements
 
 
 class Calls:
-    """Callbacks that write down how they were called."""
+    """Callbacks that record their calls."""
 
     def __init__(self):
         self.calls = []
@@ -78,8 +78,8 @@ class Calls:
         self.calls.append(("on_msg", text))
 
 
-# A frame of each message, and the call it brings about.
-EVERY_MESSAGE = [
+# A frame of each message, and the call that it causes.
+MESSAGES = [
     (USER_SPEC, None),
     (initial_info("user", (1, "a")), ("on_initial_info", "user", {1: User(id=1, name="a")})),
     (
@@ -96,59 +96,57 @@ CALLBACKS = ("on_initial_info", "on_info_event", "on_system_msg", "on_msg")
 # Messages
 
 
-@every_form
-def test_every_message_in_every_form(form):
-    """Names of messages, kinds, fields and events may be atoms, charlists or binaries."""
-    made = MessageParser()
+@each_form
+def test_names_may_be_atoms_charlists_or_binaries(form):
+    """Names of messages, kinds, fields and events may have any of the three encodings."""
+    parser = MessageParser()
     kind = form("user")
     spec = frame((form("field_spec"), kind, [form("id"), form("name")]))
-    assert made.parse(spec) == FieldSpec("user", ("id", "name"))
-    everyone = made.parse(frame((form("initial_info"), kind, [(1, "a")])))
-    assert everyone == InitialInfo("user", {1: User(id=1, name="a")})
-    event = made.parse(frame((form("info_event"), kind, (1, "b"), form("added"))))
+    assert parser.parse(spec) == FieldSpec("user", ("id", "name"))
+    initial = parser.parse(frame((form("initial_info"), kind, [(1, "a")])))
+    assert initial == InitialInfo("user", {1: User(id=1, name="a")})
+    event = parser.parse(frame((form("info_event"), kind, (1, "b"), form("added"))))
     assert event == InfoEvent("user", User(id=1, name="b"), "added")
-    assert made.parse(frame((form("system_msg"), form("logout")))) == SystemMsg("logout")
-    assert made.parse(frame((form("msg"), form("hello")))) == Msg("hello")
+    assert parser.parse(frame((form("system_msg"), form("logout")))) == SystemMsg("logout")
+    assert parser.parse(frame((form("msg"), form("hello")))) == Msg("hello")
 
 
-def test_forms_may_differ():
-    """A kind in one form is the same kind in another."""
-    made = parser(frame((Atom("field_spec"), Charlist("user"), [Atom("id"), "name"])))
+def test_kind_may_change_its_encoding():
+    """A kind in one encoding is the same kind in another."""
+    parser = make_parser(frame((Atom("field_spec"), Charlist("user"), [Atom("id"), "name"])))
     for form in FORMS:
-        event = made.parse(frame((Atom("info_event"), form("user"), (1, "a"), form("updated"))))
+        event = parser.parse(frame((Atom("info_event"), form("user"), (1, "a"), form("updated"))))
         assert event == InfoEvent("user", User(id=1, name="a"), "updated")
 
 
-def test_messages_of_the_right_type():
-    """An event that is made quickly is no less a message, and stays as it is."""
-    event = parser(USER_SPEC).parse(info_event("user", (1, "a")))
+def test_event_is_a_hashable_info_event():
+    event = make_parser(USER_SPEC).parse(info_event("user", (1, "a")))
     assert type(event) is InfoEvent
     assert hash(event) == hash(InfoEvent("user", User(id=1, name="a"), "updated"))
 
 
 @pytest.mark.parametrize("event_name", ["added", "updated", "removed", "renamed", ""])
-def test_event_names(event_name):
-    """Any name of an event is passed on, known or not."""
+def test_any_event_name_is_passed_on(event_name):
     event = frame((Atom("info_event"), Charlist("user"), (1,), event_name))
-    assert parser(USER_SPEC).parse(event).event_name == event_name
+    assert make_parser(USER_SPEC).parse(event).event_name == event_name
 
 
 @pytest.mark.parametrize("empty", [[], BERT_NIL], ids=["nil", "bert-nil"])
-def test_empty_initial_info(empty):
-    """No elements are ``[]`` or ``{bert,nil}``."""
-    made = parser(USER_SPEC)
-    message = made.parse(frame((Atom("initial_info"), Charlist("user"), empty)))
+def test_initial_info_may_be_empty(empty):
+    """An empty list of elements is ``[]`` or ``{bert,nil}``."""
+    parser = make_parser(USER_SPEC)
+    message = parser.parse(frame((Atom("initial_info"), Charlist("user"), empty)))
     assert message == InitialInfo("user", {})
 
 
 @pytest.mark.parametrize("empty", [[], BERT_NIL], ids=["nil", "bert-nil"])
-def test_empty_field_spec(empty):
-    """A kind may have no fields: its records then have no values."""
-    made = MessageParser()
-    message = made.parse(frame((Atom("field_spec"), Charlist("user"), empty)))
+def test_field_spec_may_be_empty(empty):
+    """Records of a kind without fields have no values."""
+    parser = MessageParser()
+    message = parser.parse(frame((Atom("field_spec"), Charlist("user"), empty)))
     assert message == FieldSpec("user", ())
-    assert made.parse(info_event("user", (1, "a"))).element == User()
-    assert made.parse(initial_info("user", (1,), ())).elements == {0: User(), 1: User()}
+    assert parser.parse(info_event("user", (1, "a"))).element == User()
+    assert parser.parse(initial_info("user", (1,), ())).elements == {0: User(), 1: User()}
 
 
 @pytest.mark.parametrize("name", ["system_msg", "msg"])
@@ -166,27 +164,25 @@ def test_empty_field_spec(empty):
         (BERT_NIL, ""),
     ],
 )
-def test_texts(name, sent, text):
-    """A message's text may be any form of text, the empty list in both its forms included."""
+def test_texts_may_have_any_encoding(name, sent, text):
+    """The text of a message may be a binary, an atom, a charlist or an empty list."""
     cls = SystemMsg if name == "system_msg" else Msg
     assert MessageParser().parse(frame((Atom(name), sent))) == cls(text)
 
 
-def test_surplus_parts():
-    """Parts of a message beyond those known are ignored."""
-    made = MessageParser()
+def test_surplus_parts_of_a_message_are_ignored():
+    parser = MessageParser()
     spec = frame((Atom("field_spec"), Charlist("user"), [Atom("id")], "more", 1))
-    assert made.parse(spec) == FieldSpec("user", ("id",))
-    everyone = frame((Atom("initial_info"), Charlist("user"), [(1,)], "more"))
-    assert made.parse(everyone) == InitialInfo("user", {1: User(id=1)})
+    assert parser.parse(spec) == FieldSpec("user", ("id",))
+    initial = frame((Atom("initial_info"), Charlist("user"), [(1,)], "more"))
+    assert parser.parse(initial) == InitialInfo("user", {1: User(id=1)})
     event = frame((Atom("info_event"), Charlist("user"), (1,), Charlist("added"), "more", ()))
-    assert made.parse(event) == InfoEvent("user", User(id=1), "added")
-    assert made.parse(frame((Atom("msg"), "hello", "more"))) == Msg("hello")
+    assert parser.parse(event) == InfoEvent("user", User(id=1), "added")
+    assert parser.parse(frame((Atom("msg"), "hello", "more"))) == Msg("hello")
 
 
-@every_form
-def test_unknown_messages(form):
-    """A message nobody knows keeps its name and the whole decoded term."""
+@each_form
+def test_unknown_message_keeps_its_name_and_term(form):
     term = (form("ping"), "a", [(1, 2.5)], {"b": None})
     assert MessageParser().parse(frame(term)) == UnknownMessage(
         "ping", ("ping", "a", [(1, 2.5)], {"b": None})
@@ -194,82 +190,79 @@ def test_unknown_messages(form):
     assert MessageParser().parse(frame((form("ping"),))) == UnknownMessage("ping", ("ping",))
 
 
-def test_unknown_kinds():
-    """A kind nobody has heard of is read as any other, if it has announced its fields."""
-    made = parser(field_spec("robot", "uuid", "arms"))
-    assert made.parse(info_event("robot", ("u", 2))).element == OtherElement(
+def test_unknown_kinds_with_a_field_spec_are_read():
+    """A kind that the library does not know is read like any other after its field spec."""
+    parser = make_parser(field_spec("robot", "uuid", "arms"))
+    assert parser.parse(info_event("robot", ("u", 2))).element == OtherElement(
         element_name="robot", extra=Extra(uuid="u", arms=2)
     )
-    assert made.parse(initial_info("robot", ("u", 2), ("v", 3))).elements.keys() == {"u", "v"}
+    assert parser.parse(initial_info("robot", ("u", 2), ("v", 3))).elements.keys() == {"u", "v"}
 
 
-def test_records_shorter_and_longer():
-    """A record may be shorter than its field spec, or longer."""
-    made = parser(USER_SPEC)
-    assert made.parse(info_event("user", (1,))).element == User(id=1)
-    assert made.parse(info_event("user", ())).element == User()
-    assert made.parse(info_event("user", (1, "a", "surplus"))).element == User(id=1, name="a")
+def test_records_may_be_shorter_or_longer_than_their_field_spec():
+    parser = make_parser(USER_SPEC)
+    assert parser.parse(info_event("user", (1,))).element == User(id=1)
+    assert parser.parse(info_event("user", ())).element == User()
+    assert parser.parse(info_event("user", (1, "a", "surplus"))).element == User(id=1, name="a")
 
 
 # Field specs
 
 
-def test_field_specs_first_or_each_with_its_own():
-    """All field specs may come before the first initial_info, or each just before its own."""
+def test_field_specs_may_arrive_together_or_generator():
+    """All field specs may arrive before the first initial_info, or each just before its own."""
     group_spec = field_spec("group", "id")
     users, groups = initial_info("user", (1, "a")), initial_info("group", (5,))
-    first = [parser(USER_SPEC, group_spec).parse(one) for one in (users, groups)]
-    made = MessageParser()
-    each = [made.parse(one) for one in (USER_SPEC, users, group_spec, groups)]
+    first = [make_parser(USER_SPEC, group_spec).parse(one) for one in (users, groups)]
+    parser = MessageParser()
+    each = [parser.parse(one) for one in (USER_SPEC, users, group_spec, groups)]
     assert [message.element_name for message in first] == ["user", "group"]
     assert [each[1], each[3]] == first
 
 
-def test_field_spec_replaced():
-    """A field spec that comes again counts from there on, before and after records."""
-    made = parser(USER_SPEC, field_spec("user", "name", "id"))
-    assert made.parse(info_event("user", ("a", 1))).element == User(id=1, name="a")
-    made.parse(field_spec("user", "id", "label"))
-    assert made.parse(info_event("user", (1, "b"))).element == User(id=1, label="b")
-    assert made.parse(initial_info("user", (1, "b"))).elements == {1: User(id=1, label="b")}
+def test_new_field_spec_replaces_the_old_one():
+    """A new field spec applies to all following records of its kind."""
+    parser = make_parser(USER_SPEC, field_spec("user", "name", "id"))
+    assert parser.parse(info_event("user", ("a", 1))).element == User(id=1, name="a")
+    parser.parse(field_spec("user", "id", "label"))
+    assert parser.parse(info_event("user", (1, "b"))).element == User(id=1, label="b")
+    assert parser.parse(initial_info("user", (1, "b"))).elements == {1: User(id=1, label="b")}
 
 
-def test_field_spec_of_another_kind():
-    """A field spec replaces that of its own kind only."""
-    made = parser(USER_SPEC, field_spec("group", "name", "id"))
-    assert made.parse(info_event("user", (1, "a"))).element == User(id=1, name="a")
+def test_field_spec_leaves_other_kinds_unchanged():
+    parser = make_parser(USER_SPEC, field_spec("group", "name", "id"))
+    assert parser.parse(info_event("user", (1, "a"))).element == User(id=1, name="a")
 
 
-def test_field_specs_belong_to_one_parser():
-    """Another parser knows nothing of a field spec, or has its own."""
-    first, second = parser(USER_SPEC), parser(field_spec("user", "name", "id"))
+def test_parsers_do_not_share_field_specs():
+    first, second = make_parser(USER_SPEC), make_parser(field_spec("user", "name", "id"))
     assert first.parse(info_event("user", (1, "a"))).element == User(id=1, name="a")
     assert second.parse(info_event("user", ("a", 1))).element == User(id=1, name="a")
     with pytest.raises(ProtocolError):
         MessageParser().parse(info_event("user", (1, "a")))
 
 
-def test_a_field_that_comes_twice():
-    """Of two fields of one name the last counts; the message shows both."""
-    made = MessageParser()
-    message = made.parse(field_spec("user", "id", "name", "id"))
+def test_last_of_two_fields_with_one_name_counts():
+    """The message shows both fields."""
+    parser = MessageParser()
+    message = parser.parse(field_spec("user", "id", "name", "id"))
     assert message.fields == ("id", "name", "id")
-    assert made.parse(info_event("user", (1, "a", 2))).element == User(id=2, name="a")
+    assert parser.parse(info_event("user", (1, "a", 2))).element == User(id=2, name="a")
 
 
-def test_field_names_above_255():
-    """A field's name may be a charlist that is a list of integers on the wire."""
+def test_field_names_may_contain_characters_above_255():
+    """Such a charlist is a list of integers on the wire."""
     spec = frame((Atom("field_spec"), Charlist("user"), [Atom("id"), Charlist("東京")]))
-    made = MessageParser()
-    assert made.parse(spec) == FieldSpec("user", ("id", "東京"))
-    assert made.parse(info_event("user", (1, 2))).element.extra == {"東京": 2}
+    parser = MessageParser()
+    assert parser.parse(spec) == FieldSpec("user", ("id", "東京"))
+    assert parser.parse(info_event("user", (1, 2))).element.extra == {"東京": 2}
 
 
 # Keys
 
 
-def test_elements_by_key():
-    """The elements are there by key, in the order they were sent; of one key the last counts."""
+def test_elements_are_ordered_by_arrival_and_last_key_counts():
+    """Elements keep the order of arrival; of two elements with one key the last counts."""
     users = initial("user", ("id", "name"), (3, "c"), (1, "a"), (2, "b"), (1, "again"))
     assert list(users) == [3, 1, 2]
     assert [user.name for user in users.values()] == ["c", "again", "b"]
@@ -278,29 +271,27 @@ def test_elements_by_key():
     assert list(channels) == ["v", "u"]
 
 
-def test_keys_of_text():
-    """A key that was sent as text stays text, though it be a number's."""
+def test_text_keys_stay_text():
+    """A key that was sent as text stays text, even if it is a number."""
     assert list(initial("user", ("id",), ("7",), (7,))) == ["7", 7]
 
 
-def test_keys_of_group_members():
-    """A group_member that was sent without id has the key of user and group."""
+def test_group_members_without_id_have_a_key_of_user_and_group():
     names = ("id", "user_id", "group_id")
     members = initial("group_member", names, (9, 1, 2), (None, 1, 2), (None, 3, 2), (None, None, 2))
     assert set(members) == {9, "1:2", "3:2", 3}
     assert members["1:2"] == GroupMember(user_id=1, group_id=2)
 
 
-def test_keyless_elements_have_their_position():
-    """An element without a key keeps its position for one."""
+def test_elements_without_key_get_their_position_as_key():
     users = initial("user", ("id", "name"), (None, "a"), (70, "b"), (None, "c"))
     assert users == {0: User(name="a"), 70: User(id=70, name="b"), 2: User(name="c")}
     robots = initial("robot", ("name",), ("a",), ("b",))
     assert [robot.extra["name"] for robot in (robots[0], robots[1])] == ["a", "b"]
 
 
-def test_keyless_elements_in_their_place():
-    """The elements are in the order they were sent, also where some have no key."""
+def test_elements_without_key_keep_their_place():
+    """The order of arrival also applies to elements without a key."""
     users = initial("user", ("id", "name"), (None, "a"), (70, "b"), (None, "c"))
     assert [user.name for user in users.values()] == ["a", "b", "c"]
 
@@ -308,15 +299,14 @@ def test_keyless_elements_in_their_place():
 @pytest.mark.parametrize(
     "key", [2**64, -(2**63) - 1, 2**4000, True, 1.0, (1,), [1.5], {"a": 1}, ""]
 )
-def test_keys_that_are_none(key):
-    """An id beyond 64 bits, or of a type that no id has, is as none: the position counts."""
+def test_invalid_keys_count_as_missing(key):
+    """An id beyond 64 bits, or of a type that is no id, is replaced by the position."""
     users = initial("user", ("id",), (50,), (key,))
     assert set(users) == {50, 1}
     assert users[1].id == key
 
 
-def test_a_position_that_is_somebody_s_id():
-    """Where an id is the position of one without, that one has the next free number."""
+def test_missing_key_gets_the_next_free_number_if_its_position_is_taken():
     users = initial("user", ("id", "name"), (None, "a"), (0, "b"), (1, "c"), (None, "d"))
     assert users[0].name == "b"
     assert users[1].name == "c"
@@ -327,8 +317,8 @@ def test_a_position_that_is_somebody_s_id():
     assert list(initial("user", ("id",), (None,), (None,), (0,))) == [1, 2, 0]
 
 
-def test_nobody_is_lost_to_many_collisions():
-    """However the ids lie, the free numbers found are as many as elements without one."""
+@pytest.mark.slow
+def test_many_key_collisions_lose_no_element():
     count = 3000
     records = [(None, number) for number in range(count)]
     records += [(number, count + number) for number in range(count)]
@@ -337,9 +327,10 @@ def test_nobody_is_lost_to_many_collisions():
     assert all(users[number].id == number for number in range(count))
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | st.integers(0, 9) | st.just(2**70), max_size=10))
-def test_nobody_is_lost(ids):
-    """Every element without a key is there, and of those with one the last of each key."""
+def test_no_element_is_lost_for_any_ids(ids):
+    """The dict contains each element without a key, and of the others the last with each key."""
     users = initial("user", ("id", "name"), *enumerate_records(ids))
     by_id = {id_: position for position, id_ in enumerate(ids) if id_ in range(10)}
     for id_, position in by_id.items():
@@ -374,59 +365,63 @@ def enumerate_records(ids):
         ),
     ],
 )
-def test_base_url(base_url, user, person):
-    """Avatars are under the base URL, joined with one slash; None or empty touches none."""
-    made = parser(USER_SPEC, field_spec("channel", "uuid", "end_user"), base_url=base_url)
-    assert made.parse(info_event("user", (1, "a"))).element == User(id=1, name="a", avatar=user)
-    assert made.parse(initial_info("user", (1,))).elements[1].avatar == user
-    assert made.parse(info_event("channel", ("u", "7"))).element == Channel(
+def test_base_url_and_avatars_are_joined_with_one_slash(base_url, user, person):
+    """Without a base URL, or with an empty one, avatars stay as they were sent."""
+    parser = make_parser(USER_SPEC, field_spec("channel", "uuid", "end_user"), base_url=base_url)
+    assert parser.parse(info_event("user", (1, "a"))).element == User(id=1, name="a", avatar=user)
+    assert parser.parse(initial_info("user", (1,))).elements[1].avatar == user
+    assert parser.parse(info_event("channel", ("u", "7"))).element == Channel(
         uuid="u", end_user=EndUsers(count=1, items=(EndUser(id="7", avatar=person),))
     )
 
 
-def test_base_urls_do_not_mix():
-    """Two parsers with different base URLs each keep to their own."""
-    first, second = (parser(USER_SPEC, base_url=url) for url in ("https://a", "https://b"))
+def test_parsers_keep_their_own_base_urls():
+    first, second = (make_parser(USER_SPEC, base_url=url) for url in ("https://a", "https://b"))
     for _ in range(2):
-        for made, base in ((first, "https://a"), (second, "https://b")):
-            avatar = made.parse(info_event("user", (1,))).element.avatar
+        for parser, base in ((first, "https://a"), (second, "https://b")):
+            avatar = parser.parse(info_event("user", (1,))).element.avatar
             assert avatar == f"{base}/static/icons/user.png"
 
 
-def test_limits():
-    """The limits given are the decoder's, from the first frame on; others have the default."""
+def test_limits_apply_from_the_first_frame():
+    """The parser passes its limits to the decoder; the default ones are wider."""
     limits = Limits(frame_bytes=40)
     at_limit = frame((Atom("msg"), "x" * (40 - 1 - 2 - 5 - 5)))
     assert len(at_limit) == 40
-    assert type(parser(limits=limits).parse(at_limit)) is Msg
+    assert type(make_parser(limits=limits).parse(at_limit)) is Msg
     beyond = frame((Atom("msg"), "x" * 28))
     with pytest.raises(DecodeError, match="a frame of 41 bytes; the limit is 40"):
-        parser(limits=limits).parse(beyond)
-    assert type(parser().parse(beyond)) is Msg
+        make_parser(limits=limits).parse(beyond)
+    assert type(make_parser().parse(beyond)) is Msg
 
 
 @pytest.mark.parametrize("as_frame", [bytes, bytearray, memoryview])
-def test_frames_of_every_type(as_frame):
-    """A frame is bytes, a bytearray or a memoryview; it is not kept, nor its memory."""
+def test_frames_may_be_any_bytes_type(as_frame):
+    """A frame is bytes, a bytearray or a memoryview; the parser does not keep its memory."""
     raw = bytearray(frame((Atom("msg"), "hello")))
     message = MessageParser().parse(as_frame(raw))
     raw[:] = b"\0" * len(raw)
     assert message == Msg("hello")
 
 
-# What is refused
+# Invalid messages
 
 
 def shape(*parts):
     return frame(tuple(Atom(part) if type(part) is str else part for part in parts))
 
 
-# What is sent, to a parser that knows users, and the error's three parts.
-REFUSED = [
+# The frame, sent to a parser that knows users, and the three parts of the error.
+INVALID_MESSAGES = [
     (f'["msg", "{CANARY}"]', "expected a binary frame, got a text frame", None, None),
     *(
-        (frame(term), f"expected a tuple that starts with the message name, got {what}", None, None)
-        for term, what in [
+        (
+            frame(term),
+            f"expected a tuple that starts with the message name, got {description}",
+            None,
+            None,
+        )
+        for term, description in [
             (CANARY, "str of length 11"),
             (Atom(CANARY), "str of length 11"),
             (424242, "int"),
@@ -452,11 +447,11 @@ REFUSED = [
     *(
         (
             frame((Atom("info_event"), kind, (1, CANARY), Charlist("added"))),
-            f"expected text as kind, got {what}",
+            f"expected text as kind, got {description}",
             None,
             "info_event",
         )
-        for kind, what in [
+        for kind, description in [
             (None, "no value"),
             (BERT_NIL, "no value"),
             (424242, "int"),
@@ -476,11 +471,11 @@ REFUSED = [
     *(
         (
             info_event("user", record),
-            f"expected a tuple as record, got {what}",
+            f"expected a tuple as record, got {description}",
             "user",
             "info_event",
         )
-        for record, what in [
+        for record, description in [
             (None, "no value"),
             (CANARY, "str of length 11"),
             ([1, CANARY], "list of length 2"),
@@ -492,11 +487,11 @@ REFUSED = [
     *(
         (
             frame((Atom("info_event"), Charlist("user"), (1, CANARY), name)),
-            f"expected text as event name, got {what}",
+            f"expected text as event name, got {description}",
             "user",
             "info_event",
         )
-        for name, what in [
+        for name, description in [
             (None, "no value"),
             (424242, "int"),
             (False, "bool"),
@@ -521,12 +516,12 @@ REFUSED = [
     ),
     *(
         (
-            frame((Atom("initial_info"), Charlist("user"), given)),
-            f"expected a list of records, got {what}",
+            frame((Atom("initial_info"), Charlist("user"), value)),
+            f"expected a list of records, got {description}",
             "user",
             "initial_info",
         )
-        for given, what in [
+        for value, description in [
             (CANARY, "str of length 11"),
             ((1, CANARY), "tuple of length 2"),
             ({1: CANARY}, "dict of length 1"),
@@ -557,12 +552,12 @@ REFUSED = [
     (shape("field_spec", None, []), "expected text as kind, got no value", None, "field_spec"),
     *(
         (
-            frame((Atom("field_spec"), Charlist("user"), given)),
-            f"expected a list of field names, got {what}",
+            frame((Atom("field_spec"), Charlist("user"), value)),
+            f"expected a list of field names, got {description}",
             "user",
             "field_spec",
         )
-        for given, what in [
+        for value, description in [
             ("id", "str of length 2"),
             (Charlist("id"), "str of length 2"),
             ((Atom("id"), Atom("name")), "tuple of length 2"),
@@ -572,11 +567,11 @@ REFUSED = [
     *(
         (
             frame((Atom("field_spec"), Charlist("user"), [Atom("label"), name, Atom("id")])),
-            f"expected text as field name 1, got {what}",
+            f"expected text as field name 1, got {description}",
             "user",
             "field_spec",
         )
-        for name, what in [
+        for name, description in [
             (None, "no value"),
             (True, "bool"),
             (424242, "int"),
@@ -590,9 +585,9 @@ REFUSED = [
     (shape("system_msg"), "expected 2 parts, got 1", None, "system_msg"),
     (shape("msg"), "expected 2 parts, got 1", None, "msg"),
     *(
-        (frame((Atom(name), *rest)), f"expected text, got {what}", None, name)
+        (frame((Atom(name), *rest)), f"expected text, got {description}", None, name)
         for name in ("system_msg", "msg")
-        for rest, what in [
+        for rest, description in [
             ((424242, CANARY), "int"),
             ((True,), "bool"),
             (((CANARY,),), "tuple of length 1"),
@@ -603,19 +598,19 @@ REFUSED = [
 ]
 
 
-every_refused = pytest.mark.parametrize(
+each_invalid = pytest.mark.parametrize(
     ("sent", "problem", "element_name", "field"),
-    REFUSED,
-    ids=[f"{field or 'term'}: {problem}" for _, problem, _, field in REFUSED],
+    INVALID_MESSAGES,
+    ids=[f"{field or 'term'}: {problem}" for _, problem, _, field in INVALID_MESSAGES],
 )
 
 
-@every_refused
-def test_refused(sent, problem, element_name, field, caplog):
-    """A term that is no message is refused in words that name kind and part, and no data."""
+@each_invalid
+def test_invalid_messages_raise_errors_without_data(sent, problem, element_name, field, caplog):
+    """The error names the kind and the part, and contains no data of the frame."""
     caplog.set_level(logging.DEBUG)
-    made = parser(USER_SPEC)
-    for read in (made.parse, made.handle_message):
+    parser = make_parser(USER_SPEC)
+    for read in (parser.parse, parser.handle_message):
         with pytest.raises(ProtocolError) as caught:
             read(sent)
         error = caught.value
@@ -627,19 +622,18 @@ def test_refused(sent, problem, element_name, field, caplog):
     assert caplog.records == []
 
 
-@every_refused
-def test_refused_and_gone(sent, problem, element_name, field):
-    """After a refused frame the parser goes on as if it had never come."""
-    made = parser(USER_SPEC)
-    before = made.parse(initial_info("user", (1, "a")))
+@each_invalid
+def test_parser_continues_after_an_invalid_message(sent, problem, element_name, field):
+    parser = make_parser(USER_SPEC)
+    before = parser.parse(initial_info("user", (1, "a")))
     with pytest.raises(ProtocolError):
-        made.parse(sent)
-    assert made.parse(initial_info("user", (1, "a"))) == before
-    assert made.parse(info_event("user", (2, "b"))).element == User(id=2, name="b")
+        parser.parse(sent)
+    assert parser.parse(initial_info("user", (1, "a"))) == before
+    assert parser.parse(info_event("user", (2, "b"))).element == User(id=2, name="b")
 
 
-def test_a_kind_in_an_error_is_printable():
-    """A kind's name in an error is printable and of bounded length: a peer chose it."""
+def test_kind_in_an_error_is_printable_and_short():
+    """A peer chooses the name of a kind."""
     with pytest.raises(ProtocolError) as caught:
         MessageParser().parse(info_event("a\n\x1b[31m" + "b" * 200, (1,)))
     text = str(caught.value)
@@ -649,45 +643,44 @@ def test_a_kind_in_an_error_is_printable():
 
 
 @pytest.mark.parametrize("sent", [None, 7, [131, 97, 1], object()])
-def test_what_is_no_frame(sent):
-    """What is neither bytes nor text is refused as bytes that can't be read are."""
+def test_frames_of_other_types_raise_decode_error(sent):
     with pytest.raises(DecodeError, match="expected bytes, got"):
         MessageParser().parse(sent)
 
 
-def test_bytes_that_are_no_term():
-    """Bytes that can't be read are a DecodeError, which quotes none of them."""
-    whole = frame((Atom("msg"), CANARY))
-    made = parser(USER_SPEC)
-    for end in range(len(whole)):
+def test_truncated_frames_raise_decode_error_without_data():
+    complete = frame((Atom("msg"), CANARY))
+    parser = make_parser(USER_SPEC)
+    for end in range(len(complete)):
         with pytest.raises(DecodeError) as caught:
-            made.handle_message(whole[:end])
+            parser.handle_message(complete[:end])
         assert CANARY not in f"{caught.value}{caught.value!r}"
     with pytest.raises(DecodeError):
-        made.handle_message(whole + b"\0")
-    assert made.parse(whole) == Msg(CANARY)
+        parser.handle_message(complete + b"\0")
+    assert parser.parse(complete) == Msg(CANARY)
 
 
-def test_too_many_kinds():
-    """A connection has at most so many kinds; those that there are can still be replaced."""
-    made = MessageParser()
+@pytest.mark.slow
+def test_number_of_kinds_is_bounded():
+    """A connection has at most MAX_KINDS kinds; known ones can still be replaced."""
+    parser = MessageParser()
     for number in range(MAX_KINDS):
-        made.parse(field_spec(f"kind{number}", "id"))
+        parser.parse(field_spec(f"kind{number}", "id"))
     for _ in range(2):
         with pytest.raises(ProtocolError) as caught:
-            made.parse(field_spec("one-more", "id"))
+            parser.parse(field_spec("one-more", "id"))
         assert str(caught.value) == "field_spec: more than 1000 kinds on one connection (MAX_KINDS)"
         assert (caught.value.element_name, caught.value.field) == (None, "field_spec")
     with pytest.raises(ProtocolError, match="no field_spec received for this kind"):
-        made.parse(info_event("one-more", (1,)))
-    made.parse(field_spec("kind0", "uuid"))
-    assert made.parse(info_event("kind0", ("u",))).element.key == "u"
-    assert made.parse(info_event(f"kind{MAX_KINDS - 1}", (7,))).element.key == 7
+        parser.parse(info_event("one-more", (1,)))
+    parser.parse(field_spec("kind0", "uuid"))
+    assert parser.parse(info_event("kind0", ("u",))).element.key == "u"
+    assert parser.parse(info_event(f"kind{MAX_KINDS - 1}", (7,))).element.key == 7
 
 
-# A session of good frames, with bad ones in between
+# A session of valid frames with invalid ones in between
 
-GOOD = [
+VALID = [
     USER_SPEC,
     initial_info("user", (1, "a"), (None, "b")),
     field_spec("channel", "uuid", "state", "tags"),
@@ -705,8 +698,8 @@ GOOD = [
     frame((Atom("system_msg"), Atom("logout"))),
 ]
 
-# Bad in whatever state the session is, the field specs of its own kinds included.
-BAD = [
+# Frames that are invalid at any point of the session above.
+INVALID = [
     "text",
     b"",
     b"\x83",
@@ -728,37 +721,41 @@ BAD = [
     frame((Atom("system_msg"), 7)),
 ]
 
-GOOD_MESSAGES = [parser(*GOOD[:at]).parse(good) for at, good in enumerate(GOOD)]
+VALID_MESSAGES = [make_parser(*VALID[:at]).parse(valid) for at, valid in enumerate(VALID)]
 
-damaged = st.builds(lambda good, end: good[: end % len(good)], st.sampled_from(GOOD), st.integers())
-between = st.lists(st.sampled_from(BAD) | damaged, max_size=3)
+damaged = st.builds(
+    lambda valid, end: valid[: end % len(valid)], st.sampled_from(VALID), st.integers()
+)
+between = st.lists(st.sampled_from(INVALID) | damaged, max_size=3)
 
 
-@given(st.tuples(*[between] * len(GOOD)))
-def test_bad_frames_change_nothing(bad):
-    """A session gives the same messages, whatever bad frames come in between."""
-    made = MessageParser()
+@pytest.mark.slow
+@given(st.tuples(*[between] * len(VALID)))
+def test_bad_frames_do_not_change_later_messages(invalid):
+    """A session returns the same messages, whatever invalid frames arrive in between."""
+    parser = MessageParser()
     messages = []
-    for good, some_bad in zip(GOOD, bad, strict=True):
-        for one in some_bad:
+    for valid, invalid_frames in zip(VALID, invalid, strict=True):
+        for one in invalid_frames:
             with pytest.raises(BasixError):
-                made.parse(one)
-        messages.append(made.parse(good))
-    assert messages == GOOD_MESSAGES
+                parser.parse(one)
+        messages.append(parser.parse(valid))
+    assert messages == VALID_MESSAGES
 
 
-def test_a_bad_field_spec_does_not_replace_a_good_one():
-    """A field spec that is refused leaves the one that there was, used already or not."""
-    bad = [one for one in BAD if b"field_spec" in (one if type(one) is bytes else b"")]
-    assert len(bad) == 5
+def test_invalid_field_spec_does_not_replace_a_valid_one():
+    """This holds before and after the first record of the kind."""
+    invalid = [one for one in INVALID if b"field_spec" in (one if type(one) is bytes else b"")]
+    assert len(invalid) == 5
     for used in (False, True):
-        made = parser(USER_SPEC, *([info_event("user", (1, "a"))] if used else []))
-        for one in bad:
+        parser = make_parser(USER_SPEC, *([info_event("user", (1, "a"))] if used else []))
+        for one in invalid:
             with pytest.raises(ProtocolError):
-                made.parse(one)
-        assert made.parse(info_event("user", (1, "a"))).element == User(id=1, name="a")
+                parser.parse(one)
+        assert parser.parse(info_event("user", (1, "a"))).element == User(id=1, name="a")
 
 
+@pytest.mark.slow
 @given(
     st.one_of(
         etf_encoder.any_term(),
@@ -772,29 +769,31 @@ def test_a_bad_field_spec_does_not_replace_a_good_one():
         st.lists(etf_encoder.any_term(), max_size=4).map(lambda parts: (Atom("msg"), *parts)),
     )
 )
-def test_no_term_breaks_the_parser(term):
-    """Any term is a message or a BasixError, and harms nothing that comes after."""
-    made = parser(USER_SPEC, field_spec("channel", "uuid", "state", "end_user", "other_info"))
+def test_any_term_is_a_message_or_a_basix_error(term):
+    """The parser reads the following frames correctly."""
+    parser = make_parser(
+        USER_SPEC, field_spec("channel", "uuid", "state", "end_user", "other_info")
+    )
     try:
-        message = made.parse(frame(term))
+        message = parser.parse(frame(term))
     except BasixError:
         message = None
     if type(message) is not FieldSpec:
-        assert made.parse(info_event("user", (1, "a"))).element == User(id=1, name="a")
-    made.parse(USER_SPEC)
-    assert made.parse(initial_info("user", (1, "a"))).elements == {1: User(id=1, name="a")}
+        assert parser.parse(info_event("user", (1, "a"))).element == User(id=1, name="a")
+    parser.parse(USER_SPEC)
+    assert parser.parse(initial_info("user", (1, "a"))).elements == {1: User(id=1, name="a")}
 
 
-# What is logged
+# Log lines
 
 
-def test_an_unknown_message_is_logged_once(caplog):
-    """A message nobody knows is logged at WARNING by name, once, and never what it holds."""
-    made = MessageParser()
+def test_unknown_message_is_logged_once_by_name(caplog):
+    """The log line is a WARNING and contains no data of the message."""
+    parser = MessageParser()
     for _ in range(3):
-        made.handle_message(frame((Atom("ping"), CANARY, [424242], {CANARY: CANARY})))
-    made.parse(frame((Charlist("ping"), CANARY)))
-    made.parse(frame((Atom("pong"), CANARY)))
+        parser.handle_message(frame((Atom("ping"), CANARY, [424242], {CANARY: CANARY})))
+    parser.parse(frame((Charlist("ping"), CANARY)))
+    parser.parse(frame((Atom("pong"), CANARY)))
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
         (
             "basix_ws_cti.parsing.parser",
@@ -811,26 +810,24 @@ def test_an_unknown_message_is_logged_once(caplog):
         assert not any(canary in str(vars(record)) for canary in CANARIES)
 
 
-def test_another_parser_logs_anew(caplog):
-    """What was logged is each parser's own affair."""
+def test_each_parser_logs_unknown_messages(caplog):
     for _ in range(2):
         MessageParser().parse(frame((Atom("ping"),)))
     assert len(caplog.records) == 2
 
 
-def test_logged_names_are_limited(caplog):
-    """A peer that makes up names does not fill the log; the messages still come through."""
-    made = MessageParser()
+def test_number_of_logged_names_is_bounded(caplog):
+    """A peer cannot fill the log with invented names; their messages are still delivered."""
+    parser = MessageParser()
     for number in range(MAX_LOGGED_NAMES + 50):
-        message = made.parse(frame((Atom(f"name{number}"),)))
+        message = parser.parse(frame((Atom(f"name{number}"),)))
         assert message == UnknownMessage(f"name{number}", (f"name{number}",))
     assert MAX_LOGGED_NAMES == len(caplog.records) == 100
-    made.parse(frame((Atom("name0"),)))
+    parser.parse(frame((Atom("name0"),)))
     assert len(caplog.records) == 100
 
 
-def test_logged_names_are_printable(caplog):
-    """A name in the log is one printable line of bounded length, whatever the peer wrote."""
+def test_logged_names_are_printable_and_short(caplog):
     MessageParser().parse(frame(("ping\n\x1b[31mWARNING forged\u2028%s\u202e", CANARY)))
     MessageParser().parse(frame(("x" * 5000, CANARY)))
     first, second = (record.getMessage() for record in caplog.records)
@@ -839,49 +836,47 @@ def test_logged_names_are_printable(caplog):
     assert second == f"unknown message {'x' * 59}…: delivered as UnknownMessage"
 
 
-def test_good_frames_log_nothing(caplog):
-    """Frames that are understood are not logged, not even at DEBUG."""
+def test_valid_frames_are_not_logged(caplog):
+    """Nothing is logged for them, not even at DEBUG."""
     caplog.set_level(logging.DEBUG)
-    for one, _ in EVERY_MESSAGE[:-1]:
-        parser(USER_SPEC, on_msg=print).parse(one)
+    for one, _ in MESSAGES[:-1]:
+        make_parser(USER_SPEC, on_msg=print).parse(one)
     assert caplog.records == []
 
 
 # Callbacks
 
 
-def test_keywords():
-    """Each message with a callback calls it back with its parts; the others call nothing."""
+def test_keyword_callbacks_get_the_parts_of_their_message():
+    """A message without a callback calls nothing."""
     seen = Calls()
-    made = MessageParser(**{name: getattr(seen, name) for name in CALLBACKS})
-    for one, call in EVERY_MESSAGE:
+    parser = MessageParser(**{name: getattr(seen, name) for name in CALLBACKS})
+    for one, call in MESSAGES:
         seen.calls.clear()
-        assert made.handle_message(one) is None
+        assert parser.handle_message(one) is None
         assert seen.calls == ([] if call is None else [call])
 
 
-def test_an_object_with_all_methods():
-    """An object with methods of those names serves as well as keywords."""
+def test_handler_methods_are_called_like_keywords():
     seen = Calls()
-    made = MessageParser(seen)
-    for one, _ in EVERY_MESSAGE:
-        made.handle_message(one)
-    assert seen.calls == [call for _, call in EVERY_MESSAGE if call is not None]
+    parser = MessageParser(seen)
+    for one, _ in MESSAGES:
+        parser.handle_message(one)
+    assert seen.calls == [call for _, call in MESSAGES if call is not None]
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_one_keyword_alone(name):
-    """Messages without a callback are read and passed over."""
+def test_messages_without_a_callback_are_skipped(name):
     seen = Calls()
-    made = MessageParser(**{name: getattr(seen, name)})
-    for one, _ in EVERY_MESSAGE:
-        made.handle_message(one)
-    assert seen.calls == [call for _, call in EVERY_MESSAGE if call is not None and call[0] == name]
+    parser = MessageParser(**{name: getattr(seen, name)})
+    for one, _ in MESSAGES:
+        parser.handle_message(one)
+    assert seen.calls == [call for _, call in MESSAGES if call is not None and call[0] == name]
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_an_object_with_one_method(name):
-    """An object need not have all methods; one that is None is as none."""
+def test_handler_needs_only_one_method(name):
+    """A method that is missing or None is not called."""
     seen = Calls()
 
     class Handler:
@@ -889,80 +884,76 @@ def test_an_object_with_one_method(name):
 
     handler = Handler()
     setattr(handler, name, getattr(seen, name))
-    made = MessageParser(handler)
-    for one, _ in EVERY_MESSAGE:
-        made.handle_message(one)
-    assert seen.calls == [call for _, call in EVERY_MESSAGE if call is not None and call[0] == name]
+    parser = MessageParser(handler)
+    for one, _ in MESSAGES:
+        parser.handle_message(one)
+    assert seen.calls == [call for _, call in MESSAGES if call is not None and call[0] == name]
 
 
-def test_no_callbacks():
-    """A parser without callbacks reads, and refuses, all the same."""
-    made = MessageParser()
-    for one, _ in EVERY_MESSAGE:
-        assert made.handle_message(one) is None
+def test_parser_without_callbacks_still_refuses_invalid_frames():
+    parser = MessageParser()
+    for one, _ in MESSAGES:
+        assert parser.handle_message(one) is None
     with pytest.raises(ProtocolError):
-        made.handle_message("text")
+        parser.handle_message("text")
 
 
-def test_parse_calls_nobody():
-    """``parse`` gives the message and calls nothing back."""
+def test_parse_calls_no_callback():
     seen = Calls()
-    made = MessageParser(seen)
-    for one, _ in EVERY_MESSAGE:
-        made.parse(one)
+    parser = MessageParser(seen)
+    for one, _ in MESSAGES:
+        parser.parse(one)
     assert seen.calls == []
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), ProtocolError("mine"), KeyboardInterrupt()])
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_a_callback_s_exception_is_its_own(name, error):
-    """What a callback raises passes through unchanged, and the next frame works."""
+def test_callback_exceptions_pass_through_unchanged(name, error):
+    """The parser reads the next frame correctly."""
     seen = Calls()
 
-    def fail(*given):
-        getattr(seen, name)(*given)
+    def fail(*arguments):
+        getattr(seen, name)(*arguments)
         raise error
 
-    made = MessageParser(**{other: getattr(seen, other) for other in CALLBACKS} | {name: fail})
-    for one, call in EVERY_MESSAGE:
+    parser = MessageParser(**{other: getattr(seen, other) for other in CALLBACKS} | {name: fail})
+    for one, call in MESSAGES:
         if call is None or call[0] != name:
-            made.handle_message(one)
+            parser.handle_message(one)
             continue
         for _ in range(2):
             with pytest.raises(type(error)) as caught:
-                made.handle_message(one)
+                parser.handle_message(one)
             assert caught.value is error
             assert error.__context__ is None
-    calls = [call for _, call in EVERY_MESSAGE if call is not None]
+    calls = [call for _, call in MESSAGES if call is not None]
     assert sorted(seen.calls, key=str) == sorted(
         calls + [call for call in calls if call[0] == name], key=str
     )
 
 
-def test_a_callback_may_read_on():
-    """A callback may hand the next frame to the parser itself."""
+def test_callback_may_pass_the_next_frame_to_the_parser():
     seen = []
 
     def on_msg(text):
         seen.append(text)
         if text == "first":
-            made.handle_message(frame((Atom("msg"), "second")))
+            parser.handle_message(frame((Atom("msg"), "second")))
 
-    made = MessageParser(on_msg=on_msg)
-    made.handle_message(frame((Atom("msg"), "first")))
+    parser = MessageParser(on_msg=on_msg)
+    parser.handle_message(frame((Atom("msg"), "first")))
     assert seen == ["first", "second"]
 
 
-def test_elements_are_the_callback_s_own():
-    """The dict of elements is made anew for each message: a callback may keep and change it."""
-    made = parser(USER_SPEC)
-    first = made.parse(initial_info("user", (1, "a"))).elements
+def test_callback_may_change_the_dict_of_elements():
+    """The parser makes a new dict for each message."""
+    parser = make_parser(USER_SPEC)
+    first = parser.parse(initial_info("user", (1, "a"))).elements
     first.clear()
-    assert made.parse(initial_info("user", (1, "a"))).elements == {1: User(id=1, name="a")}
+    assert parser.parse(initial_info("user", (1, "a"))).elements == {1: User(id=1, name="a")}
 
 
-def test_both_forms_at_once():
-    """An object and keywords together are refused: which should be called?"""
+def test_handler_and_keywords_together_are_refused():
     for name in CALLBACKS:
         with pytest.raises(UsageError) as caught:
             MessageParser(Calls(), **{name: print})
@@ -970,8 +961,7 @@ def test_both_forms_at_once():
 
 
 @pytest.mark.parametrize("handler", [object(), 7, "on_msg", print, {"on_msg": print}])
-def test_an_object_with_none_of_the_methods(handler):
-    """An object with none of the methods is refused: nothing would ever be called."""
+def test_handler_without_methods_is_refused(handler):
     with pytest.raises(UsageError) as caught:
         MessageParser(handler)
     assert str(caught.value) == (
@@ -980,8 +970,8 @@ def test_an_object_with_none_of_the_methods(handler):
     )
 
 
-def test_an_object_whose_methods_are_none():
-    """An object whose methods are all None has none of them, however false it is itself."""
+def test_handler_whose_methods_are_all_none_is_refused():
+    """A handler that is false itself is refused as well."""
 
     class Nothing(list):
         on_msg = on_system_msg = on_info_event = on_initial_info = None
@@ -992,8 +982,8 @@ def test_an_object_whose_methods_are_none():
 
 @pytest.mark.parametrize("value", [7, "print", [print], False, 0, ""])
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_a_callback_that_is_not_callable(name, value):
-    """A callback that can't be called is refused at once, not when its message comes."""
+def test_callbacks_must_be_callable(name, value):
+    """The constructor raises the error, not the first message."""
     text = f"{name} must be callable, not {type(value).__name__}"
     with pytest.raises(UsageError) as caught:
         MessageParser(**{name: value})
@@ -1005,44 +995,44 @@ def test_a_callback_that_is_not_callable(name, value):
     assert str(caught.value) == text
 
 
-class Later:
-    """Coroutine functions in all their disguises."""
+class Coroutines:
+    """Coroutine functions of all kinds."""
 
-    async def __call__(self, *given):
+    async def __call__(self, *arguments):
         pass
 
-    async def method(self, *given):
+    async def method(self, *arguments):
         pass
 
     @classmethod
-    async def of_the_class(cls, *given):
+    async def of_class(cls, *arguments):
         pass
 
     @staticmethod
-    async def of_nobody(*given):
+    async def static(*arguments):
         pass
 
     @staticmethod
-    async def one_by_one(*given):
-        yield given
+    async def generator(*arguments):
+        yield arguments
 
 
-LATER = {
-    "function": Later.of_nobody,
-    "method": Later().method,
-    "class method": Later.of_the_class,
-    "partial": functools.partial(Later.of_nobody, 1),
-    "partial of an object": functools.partial(functools.partial(Later(), 1), 2),
-    "generator": Later.one_by_one,
-    "object": Later(),
+COROUTINE_FUNCTIONS = {
+    "function": Coroutines.static,
+    "method": Coroutines().method,
+    "class method": Coroutines.of_class,
+    "partial": functools.partial(Coroutines.static, 1),
+    "partial of an object": functools.partial(functools.partial(Coroutines(), 1), 2),
+    "generator": Coroutines.generator,
+    "object": Coroutines(),
     "library": asyncio.sleep,
 }
 
 
-@pytest.mark.parametrize("callback", LATER.values(), ids=LATER)
+@pytest.mark.parametrize("callback", COROUTINE_FUNCTIONS.values(), ids=COROUTINE_FUNCTIONS)
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_coroutine_functions(name, callback):
-    """A coroutine function is refused: nobody would await what it returns."""
+def test_coroutine_functions_are_refused(name, callback):
+    """The parser does not await description a callback returns."""
     text = f"{name} is a coroutine function, which the parser can't await: pass a plain function"
     with pytest.raises(UsageError) as caught:
         MessageParser(**{name: callback})
@@ -1055,32 +1045,30 @@ def test_coroutine_functions(name, callback):
 
 
 class Plain:
-    def __call__(self, *given):
+    def __call__(self, *arguments):
         pass
 
 
 @pytest.mark.parametrize(
     "callback", [print, lambda *_: None, Plain(), str, functools.partial(print, "a"), [].append]
 )
-def test_whatever_can_be_called(callback):
-    """Any other callable will do: a function, an object, a class, a partial, a builtin."""
+def test_any_callable_may_be_a_callback(callback):
+    """A function, an object, a class, a partial or a builtin may be a callback."""
     MessageParser(on_msg=callback).handle_message(frame((Atom("msg"), "hello")))
 
 
-def test_usage_errors_are_value_errors():
-    """A wrong call of the parser is a ValueError as well as one of ours."""
+def test_usage_error_is_a_value_error():
     assert issubclass(UsageError, ValueError)
     with pytest.raises(ValueError, match="must be callable"):
         MessageParser(on_msg=7)
 
 
-# A session in full
+# A complete session
 
 
-def test_a_whole_session():
-    """From the first field spec to the end: the state of a channel as it goes."""
+def test_session_from_first_field_spec_to_end():
     seen = Calls()
-    made = MessageParser(seen)
+    parser = MessageParser(seen)
     for one in (
         field_spec("channel", "uuid", "state"),
         initial_info("channel"),
@@ -1088,7 +1076,7 @@ def test_a_whole_session():
         info_event("channel", ("u",), "removed"),
         frame((Atom("system_msg"), Atom("connection_replaced"))),
     ):
-        made.handle_message(one)
+        parser.handle_message(one)
     assert seen.calls == [
         ("on_initial_info", "channel", {}),
         ("on_info_event", "channel", Channel(uuid="u", state=Park(ts=1, slot=901)), "added"),
@@ -1097,25 +1085,25 @@ def test_a_whole_session():
     ]
 
 
-def test_names_beyond_latin_1():
-    """A kind, a field and an event's name may be charlists that go out as lists of numbers."""
+def test_names_may_be_lists_of_code_points():
+    """A kind, a field and an event name may be charlists that are lists of integers on the wire."""
     kind, field, name = ([ord(char) for char in text] for text in ("部署", "名前", "変更"))
-    made = parser(frame((Atom("field_spec"), kind, [Atom("id"), field])))
-    told = made.parse(frame((Atom("info_event"), kind, (1, "x"), name)))
-    assert (told.element_name, told.event_name) == ("部署", "変更")
-    assert told.element.extra == {"id": 1, "名前": "x"}
-    listed = made.parse(frame((Atom("initial_info"), kind, [(1, "x")])))
+    parser = make_parser(frame((Atom("field_spec"), kind, [Atom("id"), field])))
+    message = parser.parse(frame((Atom("info_event"), kind, (1, "x"), name)))
+    assert (message.element_name, message.event_name) == ("部署", "変更")
+    assert message.element.extra == {"id": 1, "名前": "x"}
+    listed = parser.parse(frame((Atom("initial_info"), kind, [(1, "x")])))
     assert listed.element_name == "部署"
 
 
-def test_max_fields():
-    """A field_spec may name 256 fields, and not one more."""
+def test_number_of_fields_of_a_kind_is_bounded():
+    """A field spec with more than MAX_FIELDS fields is refused and changes nothing."""
     names = [f"f{n}" for n in range(257)]
-    made = parser(field_spec("user", *names[:256]))
+    parser = make_parser(field_spec("user", *names[:256]))
     with pytest.raises(ProtocolError) as caught:
-        made.parse(field_spec("user", *names))
+        parser.parse(field_spec("user", *names))
     assert str(caught.value) == "user, field_spec: more than 256 fields (MAX_FIELDS)"
-    assert len(made.parse(info_event("user", ("x",) * 300)).element.extra) == 256
+    assert len(parser.parse(info_event("user", ("x",) * 300)).element.extra) == 256
 
 
 @pytest.mark.parametrize(
@@ -1126,82 +1114,81 @@ def test_max_fields():
         ({"limits": None}, "limits must be a Limits object, not NoneType"),
     ],
 )
-def test_options_of_the_wrong_type(options, text):
-    """Options are looked at when they are given, not when the first record comes."""
+def test_options_of_wrong_types_are_refused(options, text):
+    """The constructor raises the error, not the first record."""
     with pytest.raises(UsageError) as caught:
         MessageParser(**options)
     assert str(caught.value) == text
 
 
-def test_a_snapshot_of_empty_lists():
-    """A thousand channels whose missing fields are empty lists are no hostile frame."""
+def test_snapshot_of_empty_lists_stays_within_limits():
+    """A thousand channels whose missing fields are empty lists are read."""
     names = ["uuid", *(f"f{n}" for n in range(21))]
     elements = initial("channel", names, *((str(n), *([] for _ in range(21))) for n in range(1000)))
     assert len(elements) == 1000
 
 
-# ------------------------------------------------------------------ what a peer may ask for
+# Bounds of description a peer can make the parser keep or log
 
 
-def test_records():
-    """As many records as the limit are read, one more is refused, whatever is in them."""
-    made = MessageParser(limits=Limits(records=3))
-    made.parse(field_spec("user", "id"))
-    assert len(made.parse(initial_info("user", (), (), ())).elements) == 3
+def test_number_of_records_is_bounded():
+    """The limit counts records, whatever they contain."""
+    parser = MessageParser(limits=Limits(records=3))
+    parser.parse(field_spec("user", "id"))
+    assert len(parser.parse(initial_info("user", (), (), ())).elements) == 3
     with pytest.raises(ProtocolError) as caught:
-        made.parse(initial_info("user", (), (), (), ()))
+        parser.parse(initial_info("user", (), (), (), ()))
     assert caught.value.problem == "4 records; the limit is 3 (records)"
     assert (caught.value.element_name, caught.value.field) == ("user", "initial_info")
 
 
-def test_long_names():
-    """A kind or a field has a name of at most 255 characters."""
+def test_length_of_kinds_and_field_names_is_bounded():
+    """They have at most 255 characters."""
     assert MAX_NAME == 255
-    made = parser()
+    parser = make_parser()
     for kind, name in (("k" * 255, "a"), ("k", "ー" * 255)):
-        assert made.parse(frame((Atom("field_spec"), kind, [name]))) == FieldSpec(kind, (name,))
+        assert parser.parse(frame((Atom("field_spec"), kind, [name]))) == FieldSpec(kind, (name,))
     for kind, name, problem in (
         ("k" * 256, "a", "the kind is longer than 255 characters (MAX_NAME)"),
         ("k", "a" * 256, "field name 0 is longer than 255 characters (MAX_NAME)"),
     ):
         with pytest.raises(ProtocolError) as caught:
-            made.parse(frame((Atom("field_spec"), kind, [name])))
+            parser.parse(frame((Atom("field_spec"), kind, [name])))
         assert caught.value.problem == problem
 
 
-def test_fields_in_all():
-    """A connection has at most 10,000 fields in all; a kind sent again counts once."""
+def test_number_of_fields_of_all_kinds_is_bounded():
+    """A connection has at most 10,000 fields; a kind that is sent again counts once."""
     assert MAX_ALL_FIELDS == 10_000
     names = [f"f{number}" for number in range(MAX_FIELDS)]
-    made = parser()
+    parser = make_parser()
     for number in range(39):
-        made.parse(field_spec(f"kind{number}", *names))
+        parser.parse(field_spec(f"kind{number}", *names))
     for _ in range(2):
-        made.parse(field_spec("last", *names[:16]))
+        parser.parse(field_spec("last", *names[:16]))
     with pytest.raises(ProtocolError) as caught:
-        made.parse(field_spec("last", *names[:17]))
+        parser.parse(field_spec("last", *names[:17]))
     assert caught.value.problem == "more than 10000 fields on one connection (MAX_ALL_FIELDS)"
-    assert made.parse(info_event("last", tuple(range(20)))).element.extra["f15"] == 15
-    made.parse(field_spec("kind0", "id"))
-    made.parse(field_spec("last", *names[:17]))
+    assert parser.parse(info_event("last", tuple(range(20)))).element.extra["f15"] == 15
+    parser.parse(field_spec("kind0", "id"))
+    parser.parse(field_spec("last", *names[:17]))
 
 
-def test_record_without_key_gets_next_free_number():
-    """A record without a key gets the next number that is nobody's, whatever the others chose."""
-    made = parser(field_spec("user", "id"))
+def test_missing_keys_get_the_next_free_numbers():
+    """A record without a key gets the next number that no other record uses."""
+    parser = make_parser(field_spec("user", "id"))
     ids = [None, 2, None, 0, 1, 2**61, -1, None, 7, 17]
-    message = made.parse(initial_info("user", *((one,) for one in ids)))
+    message = parser.parse(initial_info("user", *((one,) for one in ids)))
     assert list(message.elements) == [3, 2, 4, 0, 1, 2**61, -1, 8, 7, 17]
 
 
-def test_logged_names_are_kept_short(caplog):
-    """Of the name of an unknown message no more is kept than is logged."""
-    made = parser()
+def test_parser_keeps_only_the_logged_part_of_a_name(caplog):
+    parser = make_parser()
     for _ in range(2):
-        made.parse(frame((Atom("x" * 255),)))
-        made.parse(frame((b"y" * 10_000,)))
+        parser.parse(frame((Atom("x" * 255),)))
+        parser.parse(frame((b"y" * 10_000,)))
     assert len(caplog.records) == 2
-    assert max(map(len, made._logged)) == 60
+    assert max(map(len, parser._logged)) == 60
 
 
 # The fast path
@@ -1211,116 +1198,63 @@ def event(number, kind="user", name="updated"):
     return info_event(kind, (number, "a"), name)
 
 
-def takes_fast_path(made, one):
-    return made._fast_path.read(one) is not None
+def takes_fast_path(parser, one):
+    return parser._fast_path.read(one) is not None
 
 
 @pytest.fixture
-def _soon(monkeypatch):
-    """The third event of a kind takes the fast path."""
+def _two_slow_events(monkeypatch):
+    """Let two events of a kind take the slow path, and the next ones the fast path."""
     monkeypatch.setattr(fast_path, "FAST_AFTER", 2)
 
 
-def test_events_take_the_fast_path_after_fast_after():
+def test_events_take_the_fast_path_after_fast_after_events():
     """After FAST_AFTER events of a kind the next ones take the fast path, with equal results."""
-    made = Calls()
-    reader = parser(USER_SPEC, handler=made)
+    seen = Calls()
+    parser = make_parser(USER_SPEC, handler=seen)
     for number in range(FAST_AFTER):
-        assert not takes_fast_path(reader, event(number))
-        reader.handle_message(event(number))
-    assert takes_fast_path(reader, event(-1))
-    reader.handle_message(event(-1, name="added"))
-    assert made.calls[-1] == ("on_info_event", "user", User(id=-1, name="a"), "added")
-    assert reader.parse(event(-2)) == InfoEvent("user", User(id=-2, name="a"), "updated")
-    assert len(made.calls) == FAST_AFTER + 1
-    assert not takes_fast_path(parser(USER_SPEC), event(-1))  # readers belong to one connection
+        assert not takes_fast_path(parser, event(number))
+        parser.handle_message(event(number))
+    assert takes_fast_path(parser, event(-1))
+    parser.handle_message(event(-1, name="added"))
+    assert seen.calls[-1] == ("on_info_event", "user", User(id=-1, name="a"), "added")
+    assert parser.parse(event(-2)) == InfoEvent("user", User(id=-2, name="a"), "updated")
+    assert len(seen.calls) == FAST_AFTER + 1
+    assert not takes_fast_path(
+        make_parser(USER_SPEC), event(-1)
+    )  # readers belong to one connection
 
 
-@pytest.mark.usefixtures("_soon")
-def test_fast_path_without_a_callback():
-    """An event may take the fast path of a parser without callbacks."""
-    reader = parser(USER_SPEC, event(1), event(2))
-    assert takes_fast_path(reader, event(3))
-    reader.handle_message(event(3))
+@pytest.mark.usefixtures("_two_slow_events")
+def test_parser_without_callbacks_uses_the_fast_path():
+    parser = make_parser(USER_SPEC, event(1), event(2))
+    assert takes_fast_path(parser, event(3))
+    parser.handle_message(event(3))
 
 
-@pytest.mark.usefixtures("_soon")
-def test_callback_error_on_the_fast_path():
-    """A LookupError of a callback is not mistaken for a fallback: the event is delivered once."""
+@pytest.mark.usefixtures("_two_slow_events")
+def test_callback_error_on_the_fast_path_is_no_fallback():
+    """The parser does not mistake a LookupError of a callback for a fallback: it calls once."""
     called = []
 
-    def fail(*given):
-        called.append(given)
+    def fail(*arguments):
+        called.append(arguments)
         raise KeyError("mine")
 
-    reader = parser(USER_SPEC, event(1), event(2), on_info_event=fail)
+    parser = make_parser(USER_SPEC, event(1), event(2), on_info_event=fail)
     with pytest.raises(KeyError, match="mine"):
-        reader.handle_message(event(3))
+        parser.handle_message(event(3))
     assert len(called) == 1
 
 
-@pytest.mark.usefixtures("_soon")
-def test_frames_left_to_the_slow_path():
-    """Frames that are not bytes, long or broken, or contain rare terms, take the slow path."""
-    reader = parser(USER_SPEC, event(1), event(2))
-    assert not takes_fast_path(reader, bytearray(event(3)))
-    assert reader.parse(bytearray(event(3))) == reader.parse(event(3))
-    long = "a" * 5000
-    assert not takes_fast_path(reader, info_event("user", (1, long)))
-    assert reader.parse(info_event("user", (1, long))).element.name == long
-    assert reader.parse(info_event("user", (1, 1.5))).element.name == 1.5
-    assert reader.parse(info_event("user", (1,))).element == User(id=1)
-    cut = event(3)[:-1]
-    with pytest.raises(DecodeError) as caught:
-        reader.parse(cut)
-    assert caught.value.offset == len(cut)
-    assert caught.value.__context__ is None
-    with pytest.raises(ProtocolError, match="text frame"):
-        reader.handle_message("text")
-
-
-@pytest.mark.usefixtures("_soon")
+@pytest.mark.usefixtures("_two_slow_events")
 def test_new_field_spec_resets_the_fast_path():
-    """A new field_spec of a kind applies at once, and its events are counted anew."""
-    reader = parser(USER_SPEC, event(1), event(2))
-    assert takes_fast_path(reader, event(3))
-    reader.parse(field_spec("user", "id", "label"))
-    assert not takes_fast_path(reader, event(3))
+    """A new field_spec of a kind applies at once, and the parser counts its events from zero."""
+    parser = make_parser(USER_SPEC, event(1), event(2))
+    assert takes_fast_path(parser, event(3))
+    parser.parse(field_spec("user", "id", "label"))
+    assert not takes_fast_path(parser, event(3))
     for number in range(4):
         element = User(id=number, label="a")
-        assert reader.parse(event(number)) == InfoEvent("user", element, "updated")
-    assert takes_fast_path(reader, event(4))
-
-
-@pytest.mark.usefixtures("_soon")
-def test_kinds_with_the_same_lookup_bytes():
-    """Of two kinds with the same LOOKUP_BYTES, only the first gets a reader; both are read."""
-    kinds = ("queue_a", "queue_b")
-    reader = parser(*(field_spec(kind, "id", "name") for kind in kinds))
-    for _ in range(4):
-        for kind in kinds:
-            assert reader.parse(event(1, kind)).element_name == kind
-    assert [takes_fast_path(reader, event(1, kind)) for kind in kinds] == [True, False]
-    reader.parse(field_spec("queue_b", "id"))
-    assert takes_fast_path(reader, event(1, "queue_a"))
-
-
-@pytest.mark.usefixtures("_soon")
-def test_kinds_that_never_take_the_fast_path():
-    """Tight limits, and field specs with too many fields, rule the fast path out."""
-    reader = parser(USER_SPEC, event(1), event(2), event(3), limits=Limits(depth=3))
-    assert not takes_fast_path(reader, event(3))
-    names = [f"f{number}" for number in range(100)]
-    record = (1,) * 100
-    many = info_event("user", record)
-    reader = parser(field_spec("user", *names), many, many, many)
-    assert not takes_fast_path(reader, many)
-
-
-@pytest.mark.usefixtures("_soon")
-def test_event_with_the_kind_in_another_encoding():
-    """An event whose kind is encoded in another way than the reader expects is read slowly."""
-    reader = parser(USER_SPEC, event(1), event(2), event(3))
-    other = frame((Atom("info_event"), Atom("user"), (4, "a"), Atom("updated")))
-    assert not takes_fast_path(reader, other)
-    assert reader.parse(other) == InfoEvent("user", User(id=4, name="a"), "updated")
+        assert parser.parse(event(number)) == InfoEvent("user", element, "updated")
+    assert takes_fast_path(parser, event(4))

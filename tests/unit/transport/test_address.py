@@ -1,3 +1,5 @@
+"""Server addresses: parsing, encryption rules, request targets and feed URLs."""
+
 from __future__ import annotations
 
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -22,8 +24,8 @@ from basix_ws_cti.transport.address import ServerAddress, check_encryption, requ
         ("例え.jp:8443", "wss://xn--r8jz45g.jp:8443"),
     ],
 )
-def test_a_server_is_a_host_or_a_base_url(text, shown):
-    """Host, host:port and base URLs are understood, wss being the default."""
+def test_server_is_a_host_or_a_base_url(text, shown):
+    """The default scheme is wss."""
     assert str(ServerAddress.parse(text)) == shown
 
 
@@ -64,8 +66,8 @@ NO_NAME = "server host is not a valid international domain name"
         (None, "server: expected a str, got NoneType"),
     ],
 )
-def test_a_bad_server_is_refused_without_being_repeated(text, problem):
-    """What is no server is a UsageError that says why, and repeats no part that may be secret."""
+def test_invalid_server_is_refused_without_repeating_it(text, problem):
+    """The error explains the problem and contains no part that may be secret."""
     with pytest.raises(UsageError) as caught:
         ServerAddress.parse(text)
     assert str(caught.value) == problem
@@ -88,8 +90,8 @@ def test_a_bad_server_is_refused_without_being_repeated(text, problem):
         ("xn--localhost", False),
     ],
 )
-def test_plain_ws_is_for_loopback_alone(host, loopback):
-    """Only loopback addresses and the exact name localhost count as this machine."""
+def test_unencrypted_connection_is_allowed_to_loopback_only(host, loopback):
+    """Loopback means a loopback address or the exact name localhost."""
     server = ServerAddress.parse(f"ws://{host}:80")
     assert server.is_loopback is loopback
     if loopback:
@@ -101,21 +103,20 @@ def test_plain_ws_is_for_loopback_alone(host, loopback):
     check_encryption(ServerAddress.parse(f"wss://{host}:80"), allow_insecure=False)
 
 
-def test_a_proxy_is_not_loopback():
-    """Through a proxy, what goes to loopback leaves the machine first."""
+def test_proxy_to_loopback_requires_encryption():
+    """A proxy sends the request to another machine."""
     server = ServerAddress.parse("ws://127.0.0.1:80")
     with pytest.raises(UsageError, match="unencrypted"):
         check_encryption(server, proxy="http://proxy:3128", allow_insecure=False)
 
 
-def test_feed_url_is_as_documented():
-    """The plain case reads as the PBX's documentation writes it."""
+def test_feed_url_equals_the_documented_url():
     url = feed_url("bcs.brastel.com", domain="acme", token="abc", app_name="wallboard")
     assert url == "wss://acme:abc@bcs.brastel.com/basix/api/ws_cti?app_name=wallboard"
 
 
-def test_feed_url_encodes_everything():
-    """Whatever is in domain, token and app_name comes out of the URL as it was put in."""
+def test_feed_url_encodes_all_parts():
+    """Decoding the URL gives back domain, token and app_name."""
     url = feed_url(
         "wss://[::1]:8443",
         domain="ac/me",
@@ -137,8 +138,7 @@ def test_feed_url_encodes_everything():
     ]
 
 
-def test_full_events_is_a_parameter():
-    """full_events asks for every channel, and stands in the target only when wanted."""
+def test_full_events_is_in_the_target_only_if_requested():
     assert request_target("a", full_events=True) == (
         "/basix/api/ws_cti?app_name=a&full_events=true"
     )
@@ -161,22 +161,20 @@ def test_full_events_is_a_parameter():
         ({"app_name": "a\ud800"}, "app_name contains a lone surrogate"),
     ],
 )
-def test_what_can_not_work_is_refused(arguments, fragment):
-    """Arguments that contradict each other, or leak, are a UsageError that names them."""
-    given = {"server": "host", "domain": "acme", "token": TOKEN, "app_name": "a", **arguments}
+def test_invalid_arguments_are_refused_without_repeating_secrets(arguments, fragment):
+    """The error names the argument."""
+    options = {"server": "host", "domain": "acme", "token": TOKEN, "app_name": "a", **arguments}
     with pytest.raises(UsageError, match=fragment) as caught:
-        feed_url(given.pop("server"), **given)
+        feed_url(options.pop("server"), **options)
     assert not [*leaks_of(caught.value)]
 
 
-def test_insecure_must_be_said():
-    """allow_insecure lets plain ws through to anywhere."""
+def test_allow_insecure_permits_unencrypted_connections():
     url = feed_url("ws://example.com", domain="d", token="t", app_name="a", allow_insecure=True)
     assert url.startswith("ws://d:t@example.com/")
 
 
-def test_credentials_in_the_clear():
-    """Where credentials would be sent in the clear, the error says to whom, and what to do."""
+def test_error_for_unencrypted_credentials_names_server_and_remedy():
     with pytest.raises(UsageError) as caught:
         check_encryption(ServerAddress.parse("ws://example.com:80"), allow_insecure=False)
     assert str(caught.value) == (
@@ -186,16 +184,16 @@ def test_credentials_in_the_clear():
 
 
 @pytest.mark.parametrize("host", ["back\\slash", "per%cent", "a*b", "a,b"])
-def test_a_host_that_is_no_name(host):
-    """A host of other characters than names have would be another thing to who looks it up."""
+def test_host_with_other_characters_is_refused(host):
+    """A resolver could understand such a host differently."""
     with pytest.raises(UsageError, match="server host is not a valid host name or IP address"):
         ServerAddress.parse(host)
 
 
 @pytest.mark.parametrize(
-    ("host", "here"),
+    ("host", "expected"),
     [("::1", True), ("::ffff:127.0.0.1", True), ("::ffff:8.8.8.8", False), ("::1%lo", False)],
 )
-def test_which_ipv6_addresses_are_this_machine(host, here):
-    """IPv6 loopback is, mapped IPv4 loopback too; nothing with a zone, where any text can stand."""
-    assert ServerAddress("ws", host, None).is_loopback is here
+def test_ipv6_loopback_addresses_are_loopback(host, expected):
+    """Mapped IPv4 loopback counts; an address with a zone does not."""
+    assert ServerAddress("ws", host, None).is_loopback is expected

@@ -1,3 +1,5 @@
+"""Connection: messages, commands, errors, big frames, backpressure and closing."""
+
 from __future__ import annotations
 
 import asyncio
@@ -34,8 +36,8 @@ from basix_ws_cti.transport.connection import BIG_FRAME_BYTES
 
 
 @pytest.fixture(autouse=True)
-def library_at_debug(caplog):
-    """In this file the WebSocket library says all it has to say: no canary may be in it."""
+def _library_at_debug(caplog):
+    """Let the WebSocket library log at DEBUG: its log lines contain no secret either."""
     caplog.set_level(logging.DEBUG, logger="websockets.client")
 
 
@@ -46,8 +48,8 @@ def library_at_debug(caplog):
         ("connection_replaced", ConnectionReplaced),
     ],
 )
-async def test_the_last_word_is_delivered_first(text, error):
-    """A message that ends the connection is delivered, and then raised as what it means."""
+async def test_final_message_is_delivered_before_its_error(text, error):
+    """A message that ends the connection is delivered, and then its error is raised."""
     frame = b"\x83h\x02d\x00\nsystem_msgd" + len(text).to_bytes(2, "big") + text.encode()
     async with server(sends(HELLO, frame)) as url, connect(url, **ARGUMENTS) as cti:
         seen = []
@@ -59,16 +61,16 @@ async def test_the_last_word_is_delivered_first(text, error):
     assert seen == [Msg("hello"), SystemMsg(text)]
 
 
-async def test_a_proper_close_ends_the_iteration():
-    """After a close with 1000 the loop ends by itself, and stays ended."""
+async def test_close_with_1000_ends_the_iteration():
+    """A second iteration ends at once."""
     async with server(sends(HELLO)) as url, connect(url, **ARGUMENTS) as cti:
         assert [message async for message in cti] == [Msg("hello")]
         assert [message async for message in cti] == []
         assert "CLOSED" in repr(cti)
 
 
-async def test_a_close_for_a_reason_is_a_loss():
-    """Any other close code is a ConnectionLost that says it, masked and printable."""
+async def test_other_close_codes_raise_connection_lost():
+    """The reason is redacted and printable."""
 
     async def handler(websocket):
         await websocket.close(1011, f"trouble\a with {TOKEN}")
@@ -81,9 +83,7 @@ async def test_a_close_for_a_reason_is_a_loss():
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_broken_link_is_a_loss():
-    """A connection that just breaks is a ConnectionLost with 1006, not a quiet end."""
-
+async def test_broken_connection_raises_connection_lost_1006():
     async def handler(websocket):
         await websocket.send(HELLO)
         websocket.transport.abort()
@@ -97,8 +97,8 @@ async def test_a_broken_link_is_a_loss():
             await cti.send({"cmd": "hangup"})
 
 
-async def test_a_bad_frame_does_not_end_the_connection():
-    """Frames that can't be read raise, one by one; the next good one comes as ever."""
+async def test_invalid_frames_do_not_end_the_connection():
+    """Each invalid frame raises once, and the next valid one is delivered."""
     frames = (b"\x83m\x00", "text", HELLO)
     async with server(sends(*frames)) as url, connect(url, **ARGUMENTS) as cti:
         with pytest.raises(DecodeError):
@@ -108,8 +108,8 @@ async def test_a_bad_frame_does_not_end_the_connection():
         assert await anext(cti) == Msg("hello")
 
 
-async def test_a_message_beyond_max_size():
-    """A message larger than max_size ends the connection and says so."""
+async def test_message_over_max_size_ends_the_connection():
+    """The close code is 1009."""
     big = b"\x83m" + (2000).to_bytes(4, "big") + bytes(2000)
     async with (
         server(sends(big, close=None)) as url,
@@ -120,8 +120,9 @@ async def test_a_message_beyond_max_size():
     assert caught.value.code == 1009
 
 
-async def test_a_large_snapshot_fits():
-    """The default max_size has room for an initial_info of many megabytes."""
+@pytest.mark.slow
+async def test_default_max_size_allows_a_large_snapshot():
+    """The snapshot has several megabytes."""
     users = 50_000
     record = b"h\x02b%bm\x00\x00\x00\x64" + b"x" * 100
     frames = [
@@ -137,8 +138,8 @@ async def test_a_large_snapshot_fits():
     assert len(snapshot.elements) == users
 
 
-async def test_frames_are_shown_before_they_are_read():
-    """``on_frame`` is given each frame as it came, those that can't be read too, in order."""
+async def test_on_frame_gets_each_frame_before_it_is_parsed():
+    """It also gets frames that cannot be parsed, in order."""
     shown = []
     sent = [HELLO, b"\x83", "text", HELLO]
     async with server(sends(*sent)) as url, connect(url, **ARGUMENTS, on_frame=shown.append) as cti:
@@ -152,8 +153,8 @@ async def test_frames_are_shown_before_they_are_read():
     assert shown == sent
 
 
-async def test_what_on_frame_raises_takes_no_message(caplog):
-    """What ``on_frame`` raises is logged by its class alone, and no message is lost for it."""
+async def test_on_frame_error_is_logged_and_loses_no_message(caplog):
+    """The log line contains the class of the error only."""
 
     def fail(frame):
         raise ValueError(f"about {frame}")
@@ -167,8 +168,8 @@ async def test_what_on_frame_raises_takes_no_message(caplog):
     assert own == ["on_frame callback failed: ValueError"] * 2
 
 
-async def test_commands_are_json_text():
-    """A command arrives as one JSON text frame; what is no JSON is a UsageError."""
+async def test_command_is_sent_as_json_text():
+    """A command that cannot be encoded as JSON raises UsageError."""
     arrived = asyncio.Queue()
 
     async def handler(websocket):
@@ -179,9 +180,9 @@ async def test_commands_are_json_text():
     async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
         await cti.send(command)
         frame = await arrived.get()
-        for nonsense in ({"cmd": object()}, {"cmd": float("nan")}):
+        for invalid in ({"cmd": object()}, {"cmd": float("nan")}):
             with pytest.raises(UsageError, match="cannot be encoded as JSON"):
-                await cti.send(nonsense)
+                await cti.send(invalid)
         await cti.close()
         await cti.close()
         with pytest.raises(ConnectionLost):
@@ -190,8 +191,8 @@ async def test_commands_are_json_text():
     assert json.loads(frame) == command
 
 
-async def test_closing_may_be_cancelled():
-    """Who does not wait for a peer that answers no close leaves no open connection behind."""
+async def test_cancelled_close_leaves_no_open_connection():
+    """The peer answers no close frame."""
     over = asyncio.Event()
 
     async def handler(websocket):
@@ -212,12 +213,12 @@ async def test_closing_may_be_cancelled():
     assert closing.cancelled()
 
 
-async def test_one_loop_reads_at_a_time():
-    """A second reader is told so; the first one goes on."""
-    go = asyncio.Event()
+async def test_second_concurrent_reader_is_refused():
+    """The first reader continues."""
+    released = asyncio.Event()
 
     async def handler(websocket):
-        await go.wait()
+        await released.wait()
         await websocket.send(HELLO)
         await websocket.wait_closed()
 
@@ -226,16 +227,15 @@ async def test_one_loop_reads_at_a_time():
         await asyncio.sleep(0)
         with pytest.raises(UsageError, match="only one may at a time"):
             await anext(cti)
-        go.set()
+        released.set()
         assert await first == Msg("hello")
 
 
-async def test_a_timeout_around_a_read_loses_nothing():
-    """A read that is timed out leaves the next message for the next read."""
-    go = asyncio.Event()
+async def test_timeout_around_a_read_loses_no_message():
+    released = asyncio.Event()
 
     async def handler(websocket):
-        await go.wait()
+        await released.wait()
         await websocket.send(HELLO)
         await websocket.wait_closed()
 
@@ -243,43 +243,44 @@ async def test_a_timeout_around_a_read_loses_nothing():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await anext(cti)
-        go.set()
+        released.set()
         assert await anext(cti) == Msg("hello")
 
 
 BIG = framed((Atom("msg"), "x" * BIG_FRAME_BYTES))
 PLAIN = BIG[1:]
-PACKED = b"\x83P" + len(PLAIN).to_bytes(4, "big") + zlib.compress(PLAIN)
+COMPRESSED = b"\x83P" + len(PLAIN).to_bytes(4, "big") + zlib.compress(PLAIN)
 
 
 @pytest.fixture
-def reading(monkeypatch, caplog):
-    """Who reads frames, and which; big ones wait for ``reading.go``."""
-    caplog.set_level(logging.INFO, logger="websockets.client")  # or the library cuts them out
+def parsing(monkeypatch, caplog):
+    """Record the thread that parses each frame; big frames wait for ``parsing.released``."""
+    # At DEBUG the library splits the frames.
+    caplog.set_level(logging.INFO, logger="websockets.client")
 
-    class Reading:
+    class Parsing:
         def __init__(self):
             self.threads = []
-            self.go = threading.Event()
+            self.released = threading.Event()
             self.begun = threading.Event()
 
     def parse(parser, data):
-        it.threads.append((threading.current_thread(), len(data)))
+        parsing.threads.append((threading.current_thread(), len(data)))
         if threading.current_thread() is not threading.main_thread():
-            it.begun.set()
-            assert it.go.wait(TIMEOUT)
+            parsing.begun.set()
+            assert parsing.released.wait(TIMEOUT)
         return original(parser, data)
 
-    it = Reading()
+    parsing = Parsing()
     original = MessageParser.parse
     monkeypatch.setattr(MessageParser, "parse", parse)
-    yield it
-    it.go.set()
+    yield parsing
+    parsing.released.set()
 
 
-@pytest.mark.parametrize("big", [BIG, PACKED], ids=["plain", "packed"])
-async def test_a_big_frame_is_read_aside(reading, big):
-    """While a thread reads a big frame, packed or not, the loop goes on; the order is kept."""
+@pytest.mark.parametrize("big", [BIG, COMPRESSED], ids=["plain", "compressed"])
+async def test_big_frame_is_parsed_in_a_thread(parsing, big):
+    """The event loop continues meanwhile, and the order of messages is kept."""
 
     async def handler(websocket):
         await sends(HELLO, big, HELLO, close=None)(websocket)
@@ -288,71 +289,69 @@ async def test_a_big_frame_is_read_aside(reading, big):
     async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
         assert await anext(cti) == Msg("hello")
         read = asyncio.ensure_future(anext(cti))
-        await eventually(reading.begun.is_set)
+        await eventually(parsing.begun.is_set)
         await cti.ping()  # its pong comes after the last frame
         assert not read.done()
         assert cti.receive_nowait() is None  # although another frame has arrived
         assert cti.frames_read == 2
-        reading.go.set()
+        parsing.released.set()
         assert len((await read).text) == BIG_FRAME_BYTES
         assert cti.receive_nowait() == Msg("hello")
     main = threading.main_thread()
-    assert [thread is main for thread, _ in reading.threads] == [True, False, True]
+    assert [thread is main for thread, _ in parsing.threads] == [True, False, True]
 
 
-async def test_a_frame_that_is_not_big(reading):
-    """A frame of the size that is not big yet is read at once."""
+async def test_frame_of_up_to_big_frame_bytes_is_parsed_in_the_main_thread(parsing):
     frames = [framed((Atom("msg"), "x" * (size - len(HELLO) + 5))) for size in (BIG_FRAME_BYTES, 6)]
     assert len(frames[0]) <= BIG_FRAME_BYTES
     async with server(sends(*frames)) as url, connect(url, **ARGUMENTS) as cti:
         assert len([message async for message in cti]) == 2
-    assert {thread for thread, _ in reading.threads} == {threading.main_thread()}
+    assert {thread for thread, _ in parsing.threads} == {threading.main_thread()}
 
 
-async def test_a_big_frame_that_is_bad(reading):
-    """What is wrong with a big frame is raised to who iterates, and the next one is read."""
-    reading.go.set()
+async def test_error_of_a_big_frame_is_raised_to_the_reader(parsing):
+    """The next frame is read."""
+    parsing.released.set()
     async with server(sends(BIG[:-1], HELLO)) as url, connect(url, **ARGUMENTS) as cti:
         with pytest.raises(DecodeError):
             await anext(cti)
         assert await anext(cti) == Msg("hello")
 
 
-async def test_a_timeout_around_a_big_frame_loses_nothing(reading):
-    """A read that is timed out while a thread reads leaves the message for the next one."""
+async def test_timeout_while_a_thread_parses_loses_no_message(parsing):
     async with server(sends(BIG, HELLO)) as url, connect(url, **ARGUMENTS) as cti:
         read = asyncio.ensure_future(anext(cti))
-        await eventually(reading.begun.is_set)
+        await eventually(parsing.begun.is_set)
         with pytest.raises(UsageError, match="only one may at a time"):
             await asyncio.wait_for(anext(cti), TIMEOUT)
         read.cancel()
         await asyncio.wait([read])
-        reading.go.set()
+        parsing.released.set()
         assert [len(message.text) async for message in cti] == [BIG_FRAME_BYTES, 5]
 
 
-async def test_closing_waits_for_no_thread(reading):
-    """A connection is closed while a thread reads a frame of it, and nobody hears of that."""
-    defects = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+async def test_close_does_not_wait_for_a_parsing_thread(parsing):
+    """An error of the thread is not reported to the event loop."""
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     async with server(sends(BIG[:-1], close=None)) as url:
         async with connect(url, **ARGUMENTS) as cti:
             read = asyncio.ensure_future(anext(cti))
-            await eventually(reading.begun.is_set)
+            await eventually(parsing.begun.is_set)
             read.cancel()
-        assert not reading.go.is_set()
-        thread = next(one for one, _ in reading.threads)
-        reading.go.set()
+        assert not parsing.released.is_set()
+        thread = next(one for one, _ in parsing.threads)
+        parsing.released.set()
         await asyncio.to_thread(thread.join, 60)
         await asyncio.sleep(0)
         del cti, read
         gc.collect()
-    assert defects == []
+    assert reported == []
 
 
-@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO], ids=["library", "cut out"])
-async def test_a_loop_over_what_has_arrived_gives_way(level, caplog):
-    """However many messages have arrived, others have their turn between a few hundred."""
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO], ids=["library", "own reader"])
+async def test_loop_over_arrived_messages_yields_to_the_event_loop(level, caplog):
+    """It yields after at most SLICE_STEPS messages."""
     caplog.set_level(level, logger="websockets.client")
     count, counts = 0, []
     loop = asyncio.get_running_loop()
@@ -370,24 +369,22 @@ async def test_a_loop_over_what_has_arrived_gives_way(level, caplog):
     assert max(b - a for a, b in itertools.pairwise(counts)) <= SLICE_STEPS
 
 
-async def test_leaving_with_messages_unread():
-    """Leaving the block does not wait for messages that nobody reads."""
-
+async def test_leaving_the_block_does_not_wait_for_unread_messages():
     async def handler(websocket):
         for _ in range(200):
             await websocket.send(HELLO)
         await websocket.wait_closed()
 
     async with server(handler) as url:
-        async with asyncio.timeout(30):  # half of the close time-out that it would take
+        async with asyncio.timeout(30):  # half of close_timeout
             async with connect(url, **ARGUMENTS, close_timeout=60) as cti:
                 await anext(cti)
         assert [message async for message in cti] == []
     assert not [task for task in asyncio.all_tasks() if "basix" in task.get_name()]
 
 
-async def test_what_is_held_back():
-    """While enough waits to be read nothing more is let in, and it can be seen that this is so."""
+async def test_connection_pauses_while_many_messages_wait():
+    """``is_paused`` shows this state."""
 
     async def handler(websocket):
         for _ in range(2000):
@@ -401,27 +398,27 @@ async def test_what_is_held_back():
         assert not cti.is_paused
 
 
-async def test_a_command_that_would_break_the_connection():
-    """Half a surrogate pair, endless nesting and what is no object are refused, not sent."""
+async def test_invalid_commands_are_refused_and_not_sent():
+    """A lone surrogate, a cyclic object and a value that is no object are invalid."""
     nested: list = []
     nested.append(nested)
     async with server(sends(HELLO, close=None)) as url, connect(url, **ARGUMENTS) as cti:
-        for nonsense in ({"cmd": "\ud800"}, {"cmd": nested}, [1], "hangup", None):
+        for invalid in ({"cmd": "\ud800"}, {"cmd": nested}, [1], "hangup", None):
             with pytest.raises(UsageError, match="^command"):
-                await cti.send(nonsense)
+                await cti.send(invalid)
         assert await anext(cti) == Msg("hello")
 
 
-async def test_what_a_connection_shows():
-    """A connection shows where it leads, for whom, and its state; it counts what it reads."""
+async def test_repr_shows_url_app_name_and_state():
+    """The connection counts the frames and bytes that it read."""
     named = {**ARGUMENTS, "app_name": "é" * 60}
 
-    async def twice(websocket):
+    async def send_twice(websocket):
         await websocket.send(HELLO)
         await websocket.send(HELLO)
         await websocket.wait_closed()
 
-    async with server(twice) as url:
+    async with server(send_twice) as url:
         feed = connect(url, **named)
         assert repr(feed) == f"<connect {url} app_name={'é' * 60!r}>"
         async with feed as cti:
@@ -437,12 +434,13 @@ async def test_what_a_connection_shows():
 REPLACED = b"\x83h\x02d\x00\x0asystem_msgm\x00\x00\x00\x13connection_replaced"
 
 
-async def test_what_has_arrived_is_read_without_waiting(caplog):
-    """``receive_nowait()`` returns what has arrived, raises what iterating would, and counts it.
+async def test_receive_nowait_returns_arrived_messages(caplog):
+    """``receive_nowait()`` returns messages, raises errors and counts frames like iterating.
 
     It returns ``None`` if nothing has arrived or the last message was read.
     """
-    caplog.set_level(logging.WARNING, logger="websockets.client")  # at DEBUG nothing waits
+    # At DEBUG the library keeps the messages.
+    caplog.set_level(logging.WARNING, logger="websockets.client")
 
     async def handler(websocket):
         await websocket.recv()
@@ -472,8 +470,8 @@ async def test_what_has_arrived_is_read_without_waiting(caplog):
             await anext(cti)
 
 
-async def test_ping():
-    """ping() waits for the pong; whoever gives up waiting may ping again."""
+async def test_ping_waits_for_the_pong():
+    """A ping after a cancelled one works."""
     async with server() as url, connect(url, **ARGUMENTS, ping_interval=None) as cti:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0):
@@ -484,20 +482,21 @@ async def test_ping():
         await cti.ping()
 
 
-async def test_abort():
-    """abort() ends the connection at once, though the PBX is deaf: who reads, and who waits for a
-    pong, gets ConnectionLost.
+async def test_abort_raises_connection_lost_in_waiting_tasks():
+    """``abort()`` ends the connection at once, even if the PBX does not read.
+
+    Tasks that read or wait for a pong get ConnectionLost.
     """
 
     done = asyncio.Event()
 
-    async def deaf(websocket):
+    async def stop_reading(websocket):
         websocket.transport.pause_reading()
         await websocket.send(HELLO)
         await done.wait()
         websocket.transport.abort()
 
-    async with server(deaf) as url, connect(url, **ARGUMENTS) as cti:
+    async with server(stop_reading) as url, connect(url, **ARGUMENTS) as cti:
         assert await anext(cti) == Msg("hello")
         tasks = asyncio.create_task(cti.ping()), asyncio.create_task(anext(cti))
         assert await asyncio.wait(tasks, timeout=0.05) == (set(), {*tasks})

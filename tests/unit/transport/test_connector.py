@@ -1,3 +1,5 @@
+"""Connector: login, handshake, TLS, proxies, options and errors."""
+
 from __future__ import annotations
 
 import asyncio
@@ -39,13 +41,13 @@ from basix_ws_cti.transport.connector import ConnectOptions
 
 
 @pytest.fixture(autouse=True)
-def library_at_debug(caplog):
-    """In this file the WebSocket library says all it has to say: no canary may be in it."""
+def _library_at_debug(caplog):
+    """Let the WebSocket library log at DEBUG: its log lines contain no secret either."""
     caplog.set_level(logging.DEBUG, logger="websockets.client")
 
 
-async def test_the_feed_arrives_typed():
-    """connect() to a PBX gives its initial picture as typed messages."""
+async def test_connect_delivers_typed_elements():
+    """The simulated PBX sends its snapshot."""
     async with Simulator(domain=DOMAIN, token=TOKEN, calls=False) as simulator:
         arguments = simulator.connect_args
         async with connect(**arguments, base_url="https://xyz.com") as cti:
@@ -62,8 +64,8 @@ async def test_the_feed_arrives_typed():
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_login_is_an_authentication_error(status):
-    """401 and 403 are an AuthenticationError with the server's reason, cleaned of our secret."""
+async def test_refused_login_raises_authentication_error(status):
+    """The reason comes from the server and is redacted."""
 
     def refuse(connection, request):
         sent = request.headers["Authorization"]
@@ -79,8 +81,7 @@ async def test_a_refused_login_is_an_authentication_error(status):
     assert_no_secret_hangs_on(error)
 
 
-async def test_a_wrong_token_is_refused_by_the_simulator():
-    """The simulator checks domain and token, and says why it refuses."""
+async def test_simulator_refuses_a_wrong_token():
     async with Simulator(domain=DOMAIN, token="another") as simulator:
         with pytest.raises(AuthenticationError) as caught:
             async with connect(simulator.url, **ARGUMENTS):
@@ -90,8 +91,8 @@ async def test_a_wrong_token_is_refused_by_the_simulator():
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
-async def test_any_other_answer_is_a_handshake_error(status):
-    """Other statuses keep their number and the Retry-After header."""
+async def test_other_statuses_raise_handshake_error(status):
+    """The error has the status and the Retry-After header."""
 
     def refuse(connection, request):
         response = connection.respond(HTTPStatus(status), "x" * 1000)
@@ -110,29 +111,28 @@ async def test_any_other_answer_is_a_handshake_error(status):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(status):
-    """A redirect is an error: the credentials go to no place but the one that was named."""
-    visitors = []
+    """The credentials reach no other server."""
+    paths = []
 
-    def note(connection, request):
-        visitors.append(request.path)
+    def record_request(connection, request):
+        paths.append(request.path)
 
-    async with server(answer=note) as elsewhere:
+    async with server(answer=record_request) as other_server:
 
         def redirect(connection, request):
             response = connection.respond(HTTPStatus(status), "")
-            response.headers["Location"] = f"{elsewhere}/there"
+            response.headers["Location"] = f"{other_server}/path"
             return response
 
         async with server(answer=redirect) as url:
             with pytest.raises(HandshakeError, match="redirects are not followed") as caught:
                 async with connect(url, **ARGUMENTS):
                     pass
-    assert visitors == []
+    assert paths == []
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_nobody_there():
-    """A refused connection is a ConnectFailed."""
+async def test_refused_connection_raises_connect_failed():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -143,8 +143,8 @@ async def test_nobody_there():
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_host_without_an_address():
-    """A name that does not resolve is a ConnectFailed that shows the name."""
+async def test_unresolvable_host_raises_connect_failed():
+    """The error shows the host."""
     with pytest.raises(
         ConnectFailed, match=r"no address found for no-such-host\.invalid"
     ) as caught:
@@ -153,15 +153,14 @@ async def test_a_host_without_an_address():
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_silent_server():
-    """A server that accepts and says nothing is given up after open_timeout."""
+async def test_silent_server_raises_connect_failed_after_open_timeout():
     silence = asyncio.Event()
 
-    async def say_nothing(reader, writer):
+    async def stay_silent(reader, writer):
         await silence.wait()
         writer.close()
 
-    listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    listening = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     try:
         with pytest.raises(ConnectFailed, match="no answer within 0.2 s") as caught:
@@ -174,16 +173,14 @@ async def test_a_silent_server():
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_server_that_is_none():
-    """What does not speak HTTP is a ConnectFailed."""
-
-    async def babble(reader, writer):
+async def test_server_without_http_raises_connect_failed():
+    async def answer_like_a_mail_server(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"220 mail ready\r\n\r\n")
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(babble, "127.0.0.1", 0) as listening:
+    async with await asyncio.start_server(answer_like_a_mail_server, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         with pytest.raises(ConnectFailed, match="handshake") as caught:
             async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
@@ -191,12 +188,12 @@ async def test_a_server_that_is_none():
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_cancelling_the_handshake():
-    """A connect that is cancelled is over at once, and its traceback shows no secret."""
+async def test_cancelled_handshake_ends_at_once_without_secrets():
+    """The traceback contains no secret."""
     reached = asyncio.Event()
     silence = asyncio.Event()
 
-    async def say_nothing(reader, writer):
+    async def stay_silent(reader, writer):
         reached.set()
         await silence.wait()
         writer.close()
@@ -205,7 +202,7 @@ async def test_cancelling_the_handshake():
         async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
             pass
 
-    listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    listening = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     try:
         task = asyncio.create_task(attempt())
@@ -231,8 +228,7 @@ def server_context(authority, name):
     return context
 
 
-async def test_a_private_ca_is_given_by_ssl(authority):
-    """With the CA's context the connection stands; the certificate is checked against it."""
+async def test_ssl_context_of_a_private_ca_is_used(authority):
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
     async with server(sends(HELLO), ssl=server_context(authority, "localhost")) as url:
@@ -241,8 +237,7 @@ async def test_a_private_ca_is_given_by_ssl(authority):
             assert [message async for message in cti] == [Msg("hello")]
 
 
-async def test_a_certificate_nobody_vouches_for(authority):
-    """By default the certificate must lead to a known CA."""
+async def test_certificate_of_an_unknown_ca_is_refused(authority):
     async with server(ssl=server_context(authority, "localhost")) as url:
         secure = url.replace("ws://127.0.0.1", "wss://localhost")
         with pytest.raises(CertificateError, match="certificate") as caught:
@@ -251,8 +246,7 @@ async def test_a_certificate_nobody_vouches_for(authority):
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_certificate_for_another_host(authority):
-    """The certificate must be that of the host that was named."""
+async def test_certificate_of_another_host_is_refused(authority):
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
     async with server(ssl=server_context(authority, "other.example")) as url:
@@ -262,8 +256,7 @@ async def test_a_certificate_for_another_host(authority):
                 pass
 
 
-async def test_tls_against_a_server_without():
-    """TLS spoken to a plain server is a ConnectFailed."""
+async def test_tls_to_an_unencrypted_server_raises_connect_failed():
     async with server() as url:
         with pytest.raises(ConnectFailed) as caught:
             async with connect(url.replace("ws://", "wss://"), **ARGUMENTS):
@@ -313,31 +306,29 @@ def unverified() -> ssl.SSLContext:
         ({"user_id": 1, "user_name": "a"}, "at most one user filter"),
     ],
 )
-def test_what_can_not_work_is_refused_at_once(arguments, fragment):
-    """Contradictions and leaks are a UsageError before anything is opened."""
-    given = {"server": "host", **ARGUMENTS, **arguments}
+def test_invalid_arguments_are_refused_before_connecting(arguments, fragment):
+    options = {"server": "host", **ARGUMENTS, **arguments}
     with pytest.raises(UsageError, match=fragment) as caught:
-        connect(given.pop("server"), **given)
+        connect(options.pop("server"), **options)
     assert_clean(str(caught.value))
     assert isinstance(caught.value, ValueError)
 
 
-def test_insecure_is_possible_when_said():
-    """allow_insecure lets plain ws and an unverified context through."""
+def test_allow_insecure_permits_ws_and_unverified_tls():
     connect("ws://example.com", **ARGUMENTS, allow_insecure=True)
     connect("example.com", **ARGUMENTS, ssl=unverified(), allow_insecure=True)
-    connect("ws://example.com", app_name="nobody's secret")
+    connect("ws://example.com", app_name="no secret")
 
 
-async def test_what_the_server_sees():
-    """The request holds the target as documented, the Basic header, and asks no compression."""
+async def test_request_has_documented_target_and_basic_header():
+    """The request does not offer compression."""
     seen = []
 
-    def note(connection, request):
+    def record_request(connection, request):
         seen.append(request)
 
     async with (
-        server(answer=note) as url,
+        server(answer=record_request) as url,
         connect(url, **ARGUMENTS, force=True, user_extension="1001"),
     ):
         pass
@@ -349,36 +340,36 @@ async def test_what_the_server_sees():
     assert "Sec-WebSocket-Extensions" not in request.headers
 
 
-async def test_credentials_are_fetched_for_every_attempt():
-    """The function is given the exact target each time; what it returns is sent."""
-    asked, seen = [], []
+async def test_credentials_function_is_called_for_each_attempt():
+    """It gets the exact request target."""
+    targets, seen = [], []
 
-    async def fresh(target):
-        asked.append(target)
-        return Ticket(f"{TOKEN}{len(asked)}")
+    async def get_ticket(target):
+        targets.append(target)
+        return Ticket(f"{TOKEN}{len(targets)}")
 
-    def note(connection, request):
+    def record_request(connection, request):
         seen.append((request.path, base64.b64decode(request.headers["Authorization"][6:]).decode()))
 
-    async with server(answer=note) as url:
-        feed = connect(url, credentials=fresh, app_name="a b")
+    async with server(answer=record_request) as url:
+        feed = connect(url, credentials=get_ticket, app_name="a b")
         for _ in range(2):
             async with feed:
                 pass
-    assert asked == ["/basix/api/ws_cti?app_name=a%20b"] * 2
+    assert targets == ["/basix/api/ws_cti?app_name=a%20b"] * 2
     assert seen == [
-        (asked[0], f"ws_ticket:{TOKEN}1"),
-        (asked[1], f"ws_ticket:{TOKEN}2"),
+        (targets[0], f"ws_ticket:{TOKEN}1"),
+        (targets[1], f"ws_ticket:{TOKEN}2"),
     ]
 
 
-async def test_a_credentials_function_that_fails():
-    """Its own exception passes through; a wrong value, or a ticket too much, is a UsageError."""
+async def test_credentials_function_errors_pass_through():
+    """A return value of a wrong type, and a Ticket for full_events, raise UsageError."""
 
     async def broken(target):
         raise LookupError("no vault")
 
-    async def nonsense(target):
+    async def invalid(target):
         return TOKEN
 
     async def ticket(target):
@@ -388,7 +379,7 @@ async def test_a_credentials_function_that_fails():
         async with connect("host", credentials=broken, app_name="a"):
             pass
     with pytest.raises(UsageError, match="got str") as caught:
-        async with connect("host", credentials=nonsense, app_name="a"):
+        async with connect("host", credentials=invalid, app_name="a"):
             pass
     assert_clean(str(caught.value))
     with pytest.raises(UsageError, match="full_events"):
@@ -396,15 +387,15 @@ async def test_a_credentials_function_that_fails():
             pass
 
 
-async def test_a_session_cookie_instead(caplog):
-    """A cookie goes out as an additional header, alone, and its value is in no log."""
+async def test_session_cookie_replaces_credentials(caplog):
+    """The value of the cookie is in no log line."""
     seen = []
 
-    def note(connection, request):
+    def record_request(connection, request):
         seen.append(request.headers)
 
     async with (
-        server(answer=note) as url,
+        server(answer=record_request) as url,
         connect(url, app_name="a", additional_headers=[("Cookie", f"session={quote(TOKEN)}")]),
     ):
         pass
@@ -413,8 +404,8 @@ async def test_a_session_cookie_instead(caplog):
     assert "[secret]" in caplog.text
 
 
-async def test_a_cookie_that_is_echoed():
-    """A server that repeats a cookie's value alone finds it masked, and no dump shows it."""
+async def test_echoed_cookie_is_redacted():
+    """No traceback with local variables shows it."""
     cookie = "canary-cookie-value"
 
     def refuse(connection, request):
@@ -435,8 +426,8 @@ async def test_a_cookie_that_is_echoed():
     assert cookie not in str(vars(proxied))
 
 
-async def test_the_headers_are_logged_masked(caplog):
-    """At DEBUG the WebSocket library's own lines are there, with the secret taken out."""
+async def test_logged_headers_are_redacted(caplog):
+    """The WebSocket library logs them at DEBUG."""
     async with server() as url, connect(url, **ARGUMENTS) as cti:
         assert_clean(repr(cti))
         gc.collect()
@@ -448,15 +439,13 @@ async def test_the_headers_are_logged_masked(caplog):
     assert any(line.startswith("> GET /basix/api/ws_cti") for line in ours)
 
 
-@pytest.mark.parametrize("nonsense", [asyncio.sleep, 7])
-def test_on_frame_is_a_synchronous_function(nonsense):
-    """``on_frame`` that nobody could call, or would await, is a UsageError."""
+@pytest.mark.parametrize("invalid", [asyncio.sleep, 7])
+def test_on_frame_must_be_a_synchronous_function(invalid):
     with pytest.raises(UsageError, match="^on_frame"):
-        connect("bcs.example.com", **ARGUMENTS, on_frame=nonsense)
+        connect("bcs.example.com", **ARGUMENTS, on_frame=invalid)
 
 
-async def test_no_proxy_from_the_environment(monkeypatch):
-    """Proxies that the environment names are not used: the token goes where it was sent."""
+async def test_proxies_from_the_environment_are_ignored(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
         monkeypatch.setenv(name.upper(), "http://127.0.0.1:1")
@@ -464,13 +453,12 @@ async def test_no_proxy_from_the_environment(monkeypatch):
         assert await anext(cti) == Msg("hello")
 
 
-async def test_a_proxy_that_is_named(authority):
-    """A named proxy is asked to CONNECT, and is shown no credentials."""
-    heard = []
+async def test_proxy_gets_connect_without_credentials(authority):
+    received = []
 
     async def relay(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
-        heard.append(head)
+        received.append(head)
         writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
         await writer.drain()
         writer.close()
@@ -480,21 +468,20 @@ async def test_a_proxy_that_is_named(authority):
         with pytest.raises(ConnectFailed) as caught:
             async with connect("host", **ARGUMENTS, proxy=f"http://127.0.0.1:{port}"):
                 pass
-    assert heard[0].startswith(b"CONNECT host:443 ")
-    assert b"uthorization" not in heard[0]
+    assert received[0].startswith(b"CONNECT host:443 ")
+    assert b"uthorization" not in received[0]
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_proxy_that_is_none():
-    """A proxy URL that can't be read is a UsageError that does not repeat its password."""
+async def test_invalid_proxy_url_is_refused_without_its_password():
     with pytest.raises(UsageError, match="proxy") as caught:
         async with connect("host", **ARGUMENTS, proxy=f"gopher://u:{quote(TOKEN, safe='')}@p"):
             pass
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_one_block_at_a_time():
-    """The same connect() can be entered again after its block, not within it."""
+async def test_connect_can_be_entered_once_at_a_time():
+    """It can be entered a second time after its block."""
     async with server() as url:
         feed = connect(url, **ARGUMENTS)
         async with feed:
@@ -505,8 +492,7 @@ async def test_one_block_at_a_time():
     assert repr(feed) == f"<connect {url} app_name='tests'>"
 
 
-async def test_leaving_early_closes_the_connection():
-    """An exception in the block closes the connection on its way out."""
+async def test_exception_in_the_block_closes_the_connection():
     closed = asyncio.Event()
 
     async def handler(websocket):
@@ -520,23 +506,21 @@ async def test_leaving_early_closes_the_connection():
         await asyncio.wait_for(closed.wait(), TIMEOUT)
 
 
-async def test_an_unknown_failure_is_still_ours(monkeypatch):
-    """Whatever else the WebSocket library raises becomes a ConnectFailed, masked."""
+async def test_unknown_library_error_becomes_connect_failed(monkeypatch):
+    """The text is redacted."""
 
     class Broken:
         def __init__(self, *args, **kwargs):
-            raise RuntimeError(f"odd: {TOKEN}")
+            raise RuntimeError(f"problem: {TOKEN}")
 
     monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", Broken)
-    with pytest.raises(ConnectFailed, match=r"RuntimeError: odd: \[secret\]") as caught:
+    with pytest.raises(ConnectFailed, match=r"RuntimeError: problem: \[secret\]") as caught:
         async with connect("host", **ARGUMENTS):
             pass
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_response_without_a_body():
-    """An answer without a body has no reason."""
-
+async def test_response_without_a_body_has_no_reason():
     def refuse(connection, request):
         response = connection.respond(HTTPStatus.BAD_GATEWAY, "")
         return Response(response.status_code, response.reason_phrase, response.headers)
@@ -548,59 +532,68 @@ async def test_a_response_without_a_body():
     assert caught.value.reason is None
 
 
-async def test_a_ticket_for_an_international_host(monkeypatch):
-    """The target that credentials are made for is the one that is sent, whatever the host."""
-    seen, asked = [], []
+async def test_credentials_get_the_target_that_is_sent(monkeypatch):
+    """This also holds for an international host name."""
+    seen, targets = [], []
 
-    async def fresh(target):
-        asked.append(target)
+    async def get_ticket(target):
+        targets.append(target)
         return Ticket(TOKEN)
 
-    def note(connection, request):
+    def record_request(connection, request):
         seen.append(request.path)
 
     resolve = socket.getaddrinfo
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda host, *rest, **named: resolve("127.0.0.1", *rest, **named)
     )
-    async with server(answer=note) as url:
-        there = url.replace("127.0.0.1", "例え.jp")
+    async with server(answer=record_request) as url:
+        international_url = url.replace("127.0.0.1", "例え.jp")
         async with connect(
-            there, credentials=fresh, app_name="a b", user_label="太郎", allow_insecure=True
+            international_url,
+            credentials=get_ticket,
+            app_name="a b",
+            user_label="太郎",
+            allow_insecure=True,
         ):
             pass
-    assert seen == asked
+    assert seen == targets
     assert "%2520" not in seen[0]
 
 
 @pytest.mark.parametrize("headers", [{"X-A": "1", "X-B": ""}, [("X-A", "1"), ("X-B", "")]])
-async def test_additional_headers_are_a_mapping_or_pairs(headers):
-    """Headers are sent as given, from a mapping or pairs."""
+async def test_additional_headers_may_be_a_mapping_or_pairs(headers):
     seen = []
 
-    def note(connection, request):
+    def record_request(connection, request):
         seen.append(request.headers)
 
-    async with server(answer=note) as url, connect(url, **ARGUMENTS, additional_headers=headers):
+    async with (
+        server(answer=record_request) as url,
+        connect(url, **ARGUMENTS, additional_headers=headers),
+    ):
         pass
     assert (seen[0]["X-A"], seen[0]["X-B"]) == ("1", "")
 
 
 async def test_repeated_headers_are_all_sent():
-    """Several headers with one name, in any case, are all sent."""
+    """The case of their names does not matter."""
     seen = []
 
-    def note(connection, request):
+    def record_request(connection, request):
         seen.extend(request.headers.get_all("X-A"))
 
     pairs = [("X-A", "1"), ("x-a", "2")]
-    async with server(answer=note) as url, connect(url, **ARGUMENTS, additional_headers=pairs):
+    async with (
+        server(answer=record_request) as url,
+        connect(url, **ARGUMENTS, additional_headers=pairs),
+    ):
         pass
     assert seen == ["1", "2"]
 
 
-async def test_echoed_frames_are_logged_by_their_size(caplog):
-    """At DEBUG a frame is its kind and length: a token that comes back in one is not shown."""
+async def test_frames_are_logged_by_type_and_size(caplog):
+    """A token in a frame is not in the log."""
     frame = b"\x83h\x02d\x00\x03msgm" + len(TOKEN.encode()).to_bytes(4, "big") + TOKEN.encode()
     async with server(sends(frame)) as url, connect(url, **ARGUMENTS) as cti:
         assert await anext(cti) == Msg(TOKEN)
@@ -622,23 +615,22 @@ async def test_echoed_frames_are_logged_by_their_size(caplog):
         {"additional_headers": 5},
     ],
 )
-def test_wrong_types_and_half_characters(arguments):
-    """What is no text that can be sent is a UsageError that does not show it."""
+def test_arguments_that_cannot_be_sent_are_refused(arguments):
+    """The error does not repeat the value."""
     with pytest.raises(UsageError) as caught:
         connect("host", **{**ARGUMENTS, **arguments})
     assert "canary" not in str(caught.value)
 
 
-async def test_an_option_of_the_wrong_type():
-    """An option that the WebSocket library can't take is a UsageError, not a failure to retry."""
+async def test_option_of_a_wrong_type_raises_usage_error():
+    """It is not a ConnectFailed, which a client would retry."""
     async with server() as url:
         with pytest.raises(UsageError, match="invalid option"):
             async with connect(url, **ARGUMENTS, open_timeout="5"):
                 pass
 
 
-async def test_two_entries_at_once():
-    """Of two tasks that enter the same connect(), one is told no, and nothing is left open."""
+async def test_second_concurrent_entry_is_refused():
     async with server() as url:
         feed = connect(url, **ARGUMENTS)
         results = await asyncio.gather(feed.__aenter__(), feed.__aenter__(), return_exceptions=True)
@@ -646,15 +638,14 @@ async def test_two_entries_at_once():
         await feed.__aexit__(None, None, None)
 
 
-async def test_a_short_header_is_no_secret():
-    """A header's short value does not blot out an error's text."""
+async def test_short_header_values_are_not_redacted():
     with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1"):
         async with connect("ws://127.0.0.1:1", **ARGUMENTS, additional_headers={"X-Tenant": "1"}):
             pass
 
 
-async def test_a_proxy_without_an_address(monkeypatch):
-    """A proxy that can't be looked up is not named: its URL may hold a password."""
+async def test_unresolvable_proxy_is_not_named(monkeypatch):
+    """The URL of the proxy may contain a password."""
     lookup = Mock(side_effect=socket.gaierror(-2, "unknown"))
     monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", lookup)
     with pytest.raises(ConnectFailed) as caught:
@@ -663,10 +654,9 @@ async def test_a_proxy_without_an_address(monkeypatch):
     assert str(caught.value) == text
 
 
-async def test_again_after_a_failure(monkeypatch):
-    """A connect() that failed can be entered again; one in use can't, and says so."""
+async def test_connect_can_be_entered_again_after_a_failure(monkeypatch):
     monkeypatch.setattr(
-        basix_ws_cti.transport.connector, "Handshake", Mock(side_effect=OSError("odd"))
+        basix_ws_cti.transport.connector, "Handshake", Mock(side_effect=OSError("problem"))
     )
     feed = connect("pbx", **ARGUMENTS)
     for _ in range(2):
@@ -681,14 +671,14 @@ async def test_again_after_a_failure(monkeypatch):
     assert str(caught.value) == "this connect() is already in use: create another one"
 
 
-async def test_a_credentials_function_that_returns_nonsense():
-    """What the credentials function returns is named by its type alone."""
+async def test_wrong_credentials_type_is_named():
+    """The error contains the type of the value, not the value."""
 
-    async def nonsense(target):
+    async def invalid(target):
         return TOKEN
 
     with pytest.raises(UsageError) as caught:
-        await connect("pbx", app_name="a", credentials=nonsense).__aenter__()
+        await connect("pbx", app_name="a", credentials=invalid).__aenter__()
     assert (
         str(caught.value) == "the credentials function must return Basic(…) or Ticket(…), got str"
     )
@@ -711,16 +701,14 @@ async def test_a_credentials_function_that_returns_nonsense():
         ({"X-A": "s3cret\0"}, "additional_headers must not contain line breaks or NUL characters"),
     ],
 )
-def test_bad_headers_are_refused_without_being_repeated(headers, problem):
-    """Headers that can't be sent are a UsageError that says why, and shows none of them."""
+def test_invalid_headers_are_refused_without_repeating_them(headers, problem):
     with pytest.raises(UsageError) as caught:
         connect("host", **ARGUMENTS, additional_headers=headers)
     assert str(caught.value) == problem
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-async def test_leaving_twice():
-    """Leaving a block that was left is harmless."""
+async def test_second_exit_has_no_effect():
     async with server() as url:
         feed = connect(url, **ARGUMENTS)
         async with feed:
@@ -728,9 +716,7 @@ async def test_leaving_twice():
         await feed.__aexit__(None, None, None)
 
 
-async def test_a_server_without_tls():
-    """A server that answers TLS with something else is a failed attempt that says so."""
-
+async def test_http_answer_to_tls_raises_connect_failed():
     async def answer(reader, writer):
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -746,9 +732,7 @@ async def test_a_server_without_tls():
     assert_no_secret_hangs_on(caught.value)
 
 
-async def test_a_failure_without_a_text():
-    """A server that hangs up on TLS is an error without a text: then its name says what it is."""
-
+async def test_error_without_text_is_named_by_its_class():
     async def hang_up(reader, writer):
         await reader.read(65536)
         writer.close()
@@ -760,12 +744,11 @@ async def test_a_failure_without_a_text():
                 pass
 
 
-def test_the_options_are_connect_s_own():
-    """``ConnectOptions``, which types Client's keywords, has connect's, with the same types."""
+def test_connect_options_equal_the_keywords_of_connect():
     keywords = typing.get_type_hints(connect.__init__)
     del keywords["server"], keywords["return"]
     assert typing.get_type_hints(ConnectOptions) == keywords
-    whole = typing.get_type_hints(ConnectOptions, include_extras=True)
-    required = {name for name in whole if typing.get_origin(whole[name]) is typing.Required}
-    given = inspect.signature(connect).parameters.values()
-    assert required | {"server"} == {one.name for one in given if one.default is one.empty}
+    hints = typing.get_type_hints(ConnectOptions, include_extras=True)
+    required = {name for name in hints if typing.get_origin(hints[name]) is typing.Required}
+    parameters = inspect.signature(connect).parameters.values()
+    assert required | {"server"} == {one.name for one in parameters if one.default is one.empty}

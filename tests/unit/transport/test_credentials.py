@@ -1,3 +1,5 @@
+"""Credentials: validation, headers, redaction forms and copies."""
+
 from __future__ import annotations
 
 import base64
@@ -10,8 +12,8 @@ from basix_ws_cti import Basic, Ticket, UsageError
 from basix_ws_cti.transport.credentials import basic_header, secret_forms
 
 
-def test_credentials_do_not_show_their_secret():
-    """Neither form of credentials shows its secret, and the header is RFC 7617 in UTF-8."""
+def test_repr_of_credentials_contains_no_secret():
+    """The header follows RFC 7617 with UTF-8."""
     basic, ticket = Basic("acme", TOKEN), Ticket(TOKEN)
     assert TOKEN not in f"{basic!r} {basic} {ticket!r} {ticket}"
     scheme, _, value = basic_header(basic).partition(" ")
@@ -50,27 +52,23 @@ def test_credentials_do_not_show_their_secret():
         (Ticket, ("s3cret\ud800",), "ticket contains a lone surrogate, which UTF-8 cannot encode"),
     ],
 )
-def test_bad_credentials_are_refused_without_being_repeated(make, parts, problem):
-    """Credentials that can't be sent are a UsageError that says why, and shows none of them."""
+def test_invalid_credentials_are_refused_without_repeating_them(make, parts, problem):
     with pytest.raises(UsageError) as caught:
         make(*parts)
     assert str(caught.value) == problem
 
 
-def test_whole_characters_are_credentials():
-    """The characters next to the surrogates are characters, and so is any in a token."""
+def test_characters_next_to_surrogates_are_allowed():
     assert Basic("\ud7ff", "\ue000").user_and_password == ("\ud7ff", "\ue000")
     assert Ticket("\ud7ff\ue000").user_and_password == ("ws_ticket", "\ud7ff\ue000")
 
 
-def test_what_credentials_show():
-    """Credentials show the domain alone."""
+def test_repr_of_credentials_shows_the_domain_only():
     assert repr(Basic("acme", TOKEN)) == "Basic(domain='acme')"
     assert repr(Ticket(TOKEN)) == "Ticket()"
 
 
-def test_the_forms_of_a_secret():
-    """A secret is looked for as it is, escaped for HTML and JSON, in URLs and in base64."""
+def test_secret_forms_cover_html_json_url_and_base64():
     forms = secret_forms(Basic("acme", 'a/b ö"&'))
     assert set(forms) == {
         'a/b ö"&',
@@ -87,8 +85,7 @@ def test_the_forms_of_a_secret():
     assert set(secret_forms(Basic("ab", "aaW"))) == {"aaW", "YWFX", "YWI6YWFX"}
 
 
-def test_every_form_of_a_secret_is_known():
-    """The forms to mask hold the secret raw, percent-encoded, and in base64."""
+def test_secret_forms_cover_the_encodings_of_a_token():
     forms = secret_forms(Basic("acme", TOKEN))
     assert TOKEN in forms
     assert f"{STEM}%3A%2F%40%20t%C3%B6k%C3%A9n%3F%2541%2B" in forms
@@ -98,7 +95,7 @@ def test_every_form_of_a_secret_is_known():
 
 
 @pytest.mark.parametrize("credentials", [Basic("acme", TOKEN), Ticket(TOKEN)])
-def test_a_copy_of_credentials_is_the_same(credentials):
-    """Credentials can't change: who copies them has them."""
+def test_copy_of_credentials_is_the_same_object(credentials):
+    """Credentials are immutable."""
     assert copy.copy(credentials) is credentials
-    assert copy.deepcopy({"who": credentials})["who"] is credentials
+    assert copy.deepcopy({"key": credentials})["key"] is credentials

@@ -1,4 +1,4 @@
-"""The feed's own WebSocket, held against the library's: the same bytes, the same messages."""
+"""Frame reader: compared with the WebSocket library byte by byte."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUIET.setLevel(logging.CRITICAL)
 
 
 class Transport:
-    """Takes what is written, and counts what is asked of it."""
+    """Fake transport that records writes and pauses."""
 
     def __init__(self):
         self.written = bytearray()
@@ -78,7 +78,7 @@ def answer(connection):
 
 
 def chunks(data, cuts):
-    """``data`` in pieces of the lengths that ``cuts`` has, over and over."""
+    """Yield ``data`` in pieces whose lengths cycle through ``cuts``."""
     at = 0
     for length in itertools.cycle(cuts):
         if at >= len(data):
@@ -88,8 +88,8 @@ def chunks(data, cuts):
 
 
 async def run(connection, receive, stream, cuts):
-    """All messages that come of a stream of bytes after the handshake, and how it ended."""
-    shaking = asyncio.create_task(connection.handshake())
+    """Return the messages of a byte stream after the handshake, and the end of the connection."""
+    handshake = asyncio.create_task(connection.handshake())
     await asyncio.sleep(0)
     messages = []
 
@@ -105,7 +105,7 @@ async def run(connection, receive, stream, cuts):
         await asyncio.sleep(0)
     connection.eof_received()
     connection.connection_lost(None)
-    await shaking
+    await handshake
     await reading
     return messages, connection.close_code, connection.close_reason, connection.transport.written
 
@@ -135,66 +135,69 @@ def binary(data=b""):
 
 
 SIZES = st.sampled_from([0, 1, 2, 125, 126, 127, 128, 255, 256, 1000, 65535, 65536, MAX_SIZE])
-GOOD = st.one_of(
+VALID_FRAMES = st.one_of(
     SIZES.map(lambda size: binary(bytes(range(256)) * (size // 256) + bytes(size % 256))),
     st.binary(max_size=20).map(binary),
     st.binary(max_size=125).map(partial(frame, Opcode.PING)),
     st.binary(max_size=125).map(partial(frame, Opcode.PONG)),
 )
-SPECIMENS = {
+EXAMPLES = {
     "empty": binary(),
     "binary": binary(b"x" * 126),
-    "as long as may be": binary(bytes(MAX_SIZE)),
+    "of maximum size": binary(bytes(MAX_SIZE)),
     "too long": binary(bytes(MAX_SIZE + 1)),
-    "of a length that nobody has": b"\x82\x7f" + b"\xff" * 8,
+    "of an impossible length": b"\x82\x7f" + b"\xff" * 8,
     "ping": frame(Opcode.PING, b"x"),
     "pong": frame(Opcode.PONG, b"x" * 125),
     "ping in fragments": b"\x09\x00",
     "ping that is too long": b"\x89\x7e\x00\x7e",
     "text": frame(Opcode.TEXT, "é".encode()),
-    "no text": frame(Opcode.TEXT, b"\xff"),
+    "invalid text": frame(Opcode.TEXT, b"\xff"),
     "masked": frame(Opcode.BINARY, b"x", mask=True),
-    "masked head": b"\x82\x80",
+    "masked header": b"\x82\x80",
     "reserved bit": b"\xc2\x01x",
     "first": frame(Opcode.BINARY, b"first", fin=False),
     "middle": frame(Opcode.CONT, b"middle", fin=False),
     "last": frame(Opcode.CONT, b"last"),
     "unknown": b"\x83\x00",
-    "half a header of an unknown one": b"\x83\x7e",
+    "half a header of an unknown frame": b"\x83\x7e",
     "half a header of a long ping": b"\x89\x7e",
     "close": frame(Opcode.CLOSE),
     "close with a reason": frame(Opcode.CLOSE, Close(1001, "going away").serialize()),
-    "no close": frame(Opcode.CLOSE, b"\x03"),
+    "invalid close": frame(Opcode.CLOSE, b"\x03"),
     "half a frame": binary(b"x" * 126)[:20],
     "half a header": b"\x82\x7e\x00",
 }
-OTHER = st.one_of(GOOD, st.sampled_from([*SPECIMENS.values()]), st.binary(min_size=1, max_size=20))
-CUTS = st.one_of(
+ANY_FRAMES = st.one_of(
+    VALID_FRAMES, st.sampled_from([*EXAMPLES.values()]), st.binary(min_size=1, max_size=20)
+)
+PIECE_LENGTHS = st.one_of(
     st.just([1]), st.just([2**20]), st.lists(st.sampled_from([1, 2, 3, 7, 200, 2**16]), min_size=1)
 )
 
 
-@pytest.mark.parametrize("first", SPECIMENS)
-@pytest.mark.usefixtures("no_chance")
-def test_each_sort_of_frame(first):
-    """One frame of each sort, alone or after another, whole or in pieces: as with the library."""
-    assert ours(SPECIMENS[first], [2**20]) == library(SPECIMENS[first], [2**20])
-    for second, cuts in itertools.product(SPECIMENS.values(), ([2**20], [3, 1, 2000])):
-        stream = binary(b"1") + SPECIMENS[first] + second + binary(b"2")
+@pytest.mark.parametrize("first", EXAMPLES)
+@pytest.mark.usefixtures("constant_masks")
+def test_each_kind_of_frame_is_read_like_the_library(first):
+    """The frame is alone or after another one, complete or in pieces."""
+    assert ours(EXAMPLES[first], [2**20]) == library(EXAMPLES[first], [2**20])
+    for second, cuts in itertools.product(EXAMPLES.values(), ([2**20], [3, 1, 2000])):
+        stream = binary(b"1") + EXAMPLES[first] + second + binary(b"2")
         assert ours(stream, cuts) == library(stream, cuts)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
-    good=st.lists(GOOD, max_size=6),
-    other=st.lists(OTHER, max_size=4),
-    cuts=CUTS,
+    valid=st.lists(VALID_FRAMES, max_size=6),
+    other=st.lists(ANY_FRAMES, max_size=4),
+    cuts=PIECE_LENGTHS,
     cut=st.booleans(),
 )
-@pytest.mark.usefixtures("no_chance")
-def test_the_same_as_the_library(good, other, cuts, cut):
-    """Whatever comes, however cut: the same messages, answers and end as with the library."""
-    stream = b"".join(good + other)
+@pytest.mark.usefixtures("constant_masks")
+def test_random_streams_are_read_like_the_library(valid, other, cuts, cut):
+    """Messages, answers and the end of the connection are equal."""
+    stream = b"".join(valid + other)
     if cuts == [1]:
         stream = stream[-3000:] if other else stream[:3000]
     if cut:
@@ -203,16 +206,16 @@ def test_the_same_as_the_library(good, other, cuts, cut):
 
 
 @pytest.fixture(scope="module")
-def no_chance():
-    """Masks that are no chance: what is answered can be compared."""
+def constant_masks():
+    """Replace random masks with constant ones, so that answers can be compared."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("websockets.frames.secrets.token_bytes", bytes)
         yield
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
-def test_binary_messages_do_not_pass_through_the_library(monkeypatch, size):
-    """Whole binary frames are cut out here, of each layout of a length, and in any pieces."""
+def test_binary_messages_bypass_the_library(monkeypatch, size):
+    """This applies to each encoding of a length and to a frame in pieces."""
     monkeypatch.setattr(FeedSocket, "recv", None)
     passed = []
     monkeypatch.setattr(
@@ -222,11 +225,11 @@ def test_binary_messages_do_not_pass_through_the_library(monkeypatch, size):
 
     async def main(cuts):
         connection = make(FeedSocket, max_size=MAX_SIZE)
-        shaking = asyncio.create_task(connection.handshake())
+        handshake = asyncio.create_task(connection.handshake())
         await asyncio.sleep(0)
         for chunk in chunks(answer(connection) + stream, cuts):
             connection.data_received(chunk)
-        await shaking
+        await handshake
         messages = [await connection.receive() for _ in range(3)]
         assert connection.receive_nowait() is None
         assert b"".join(passed) == answer(connection)
@@ -245,30 +248,28 @@ def passing(function, passed):
     return data_received
 
 
-def opened(test):
-    """Run ``test`` with a connection whose handshake is over."""
+def run_connected(test):
+    """Run ``test`` with a connection after its handshake."""
 
     async def main():
         connection = make(FeedSocket, max_size=MAX_SIZE)
-        shaking = asyncio.create_task(connection.handshake())
+        handshake = asyncio.create_task(connection.handshake())
         await asyncio.sleep(0)
         connection.data_received(answer(connection))
-        await shaking
+        await handshake
         await test(connection)
 
     asyncio.run(main())
 
 
-def test_reading_pauses_while_too_much_waits():
-    """When more waits than the high water mark reading pauses; at the low one it goes on."""
-
+def test_reading_pauses_above_high_water_and_resumes_at_low_water():
     async def test(connection):
         transport = connection.transport
         connection.data_received(binary(b"x") * HIGH_WATER)
         assert not transport.paused
         connection.data_received(binary(b"x"))
         assert transport.paused
-        connection.data_received(binary(b"x") * 5)  # what had arrived
+        connection.data_received(binary(b"x") * 5)  # the rest of the data that had arrived
         assert transport.pauses == 1
         for waiting in range(HIGH_WATER + 5, LOW_WATER, -1):
             assert transport.paused, waiting
@@ -277,11 +278,11 @@ def test_reading_pauses_while_too_much_waits():
         assert connection.receive_nowait() == b"x"
         assert not transport.paused
 
-    opened(test)
+    run_connected(test)
 
 
-def test_the_library_s_own_pause_is_left_alone():
-    """When the library has taken over and holds back itself, it is not undone here."""
+def test_pause_of_the_library_is_not_undone():
+    """The library has taken over reading."""
 
     async def test(connection):
         transport = connection.transport
@@ -295,11 +296,11 @@ def test_the_library_s_own_pause_is_left_alone():
         assert [await connection.receive() for _ in range(HIGH_WATER + 1)] == ["y"] * 17
         assert not transport.paused
 
-    opened(test)
+    run_connected(test)
 
 
-def test_two_receive_at_once():
-    """Two that receive at once are refused, and the first gets what comes."""
+def test_second_concurrent_receive_is_refused():
+    """The first one gets the message."""
 
     async def test(connection):
         first = asyncio.create_task(connection.receive())
@@ -309,12 +310,10 @@ def test_two_receive_at_once():
         connection.data_received(binary(b"x"))
         assert await first == b"x"
 
-    opened(test)
+    run_connected(test)
 
 
-def test_cancelling_loses_nothing():
-    """Who is cancelled while receiving leaves what comes for the next."""
-
+def test_cancelled_receive_loses_no_message():
     async def test(connection):
         first = asyncio.create_task(connection.receive())
         await asyncio.sleep(0)
@@ -324,11 +323,11 @@ def test_cancelling_loses_nothing():
             await first
         assert await connection.receive() == b"x"
 
-    opened(test)
+    run_connected(test)
 
 
-def test_what_has_arrived_is_received_after_the_end():
-    """A connection that breaks gives what it brought, then the end, again and again."""
+def test_arrived_messages_are_received_after_the_connection_ended():
+    """After them every receive raises the error."""
 
     async def test(connection):
         connection.data_received(binary(b"x") * 2 + b"\x82\x05ha")
@@ -338,15 +337,14 @@ def test_what_has_arrived_is_received_after_the_end():
             with pytest.raises(ConnectionClosedError):
                 await connection.receive()
 
-    opened(test)
+    run_connected(test)
 
 
-def test_a_long_message_is_looked_at_once(monkeypatch):
-    """The pieces of a long message are gathered, and not looked at again with each."""
-    looks = []
+def test_pieces_of_a_long_message_are_parsed_once(monkeypatch):
+    extracted = []
 
     def extract(self, data):
-        looks.append(len(data))
+        extracted.append(len(data))
         return original(self, data)
 
     original = FeedSocket._extract_frames
@@ -357,13 +355,12 @@ def test_a_long_message_is_looked_at_once(monkeypatch):
         for chunk in chunks(stream, [100]):
             connection.data_received(chunk)
         assert await connection.receive() == bytes(60_000)
-        assert looks == [100, 0]  # the beginning, and what comes after it
+        assert extracted == [100, 0]  # the first piece, and the data after the message
 
-    opened(test)
+    run_connected(test)
 
 
-def test_each_frame_is_logged_where_that_is_asked_for(caplog):
-    """With the library's log at DEBUG it has every frame, and logs it."""
+def test_library_logs_each_frame_at_debug(caplog):
     caplog.set_level(logging.DEBUG, logger="test.loud")
 
     async def main():
@@ -375,9 +372,7 @@ def test_each_frame_is_logged_where_that_is_asked_for(caplog):
     assert caplog.text.count("< BINARY") == 2
 
 
-def test_no_limit():
-    """Without a limit a message may have any size."""
-
+def test_message_without_max_size_may_have_any_size():
     async def main():
         connection = make(FeedSocket, max_size=None)
         stream = binary(bytes(MAX_SIZE * 2))

@@ -1,3 +1,5 @@
+"""Handshake: log redaction, secret headers and translation of library errors."""
+
 from __future__ import annotations
 
 import logging
@@ -27,22 +29,21 @@ from basix_ws_cti.transport.handshake import (
 from basix_ws_cti.transport.redaction import Redactor
 
 
-def test_what_the_library_logs_is_masked(caplog):
-    """Texts are masked and printable, numbers stay numbers, frames are their sizes."""
+def test_log_lines_of_the_library_are_redacted(caplog):
+    """Texts are printable, numbers stay numbers, and a frame is logged by its size."""
     caplog.set_level(logging.DEBUG, logger="websockets.client")
     logger = RedactingLogger(logging.getLogger("websockets.client"), Redactor(["s3cret"]))
     frame = Frame(Opcode.TEXT, b"s3cret")
     logger.debug("%s, %s, %d, %.1f, %s", ["s3cret"], "s3cret\n", 7, 1.5, frame)
-    logger.error("it broke", exc_info=ValueError("odd"))
-    said, broke = caplog.records
-    assert said.getMessage() == "['[secret]'], [secret]\ufffd, 7, 1.5, TEXT [6 bytes]"
-    assert (said.levelno, said.exc_info) == (logging.DEBUG, None)
-    assert (broke.getMessage(), broke.levelno) == ("it broke", logging.ERROR)
-    assert broke.exc_info[0] is ValueError
+    logger.error("it failed", exc_info=ValueError("problem"))
+    logged, failed = caplog.records
+    assert logged.getMessage() == "['[secret]'], [secret]\ufffd, 7, 1.5, TEXT [6 bytes]"
+    assert (logged.levelno, logged.exc_info) == (logging.DEBUG, None)
+    assert (failed.getMessage(), failed.levelno) == ("it failed", logging.ERROR)
+    assert failed.exc_info[0] is ValueError
 
 
-def test_what_is_not_logged_is_not_made(caplog):
-    """Below the level nothing is rendered: a megabyte's frame is not turned into text."""
+def test_disabled_log_lines_are_not_rendered(caplog):
     caplog.set_level(logging.INFO, logger="websockets.client")
     logger = RedactingLogger(logging.getLogger("websockets.client"), Redactor([]))
     rendered = Mock(__str__=Mock(return_value="x"))
@@ -53,8 +54,7 @@ def test_what_is_not_logged_is_not_made(caplog):
     assert caplog.messages == ["x"]
 
 
-def test_what_of_headers_is_secret():
-    """Values are, and the values of cookies in them, from a length of eight characters on."""
+def test_header_and_cookie_values_of_8_characters_are_secret():
     cookies = "a=12345678; b=1234567; c = abc=defgh ;d"
     assert secret_header_values([("Cookie", cookies), ("X-A", "1234567"), ("X-B", "87654321")]) == (
         *(cookies, "87654321"),
@@ -89,10 +89,14 @@ REDACTOR = Redactor(["s3cret"])
             CertificateError,
             "cannot connect: invalid certificate: it has expired",
         ),
-        (ssl.SSLError(1, "odd s3cret"), ConnectFailed, "cannot connect: TLS failed: odd [secret]"),
+        (
+            ssl.SSLError(1, "problem s3cret"),
+            ConnectFailed,
+            "cannot connect: TLS failed: problem [secret]",
+        ),
         (TimeoutError(), ConnectFailed, "cannot connect: no answer within 3 s"),
         (TimeoutError(110, "late"), ConnectFailed, "cannot connect: [Errno 110] late"),
-        (OSError(5, "odd s3cret"), ConnectFailed, "cannot connect: [Errno 5] odd [secret]"),
+        (OSError(5, "problem s3cret"), ConnectFailed, "cannot connect: [Errno 5] problem [secret]"),
         (OSError(), ConnectFailed, "cannot connect: OSError"),
         (
             socket.gaierror(-2, "unknown"),
@@ -100,24 +104,24 @@ REDACTOR = Redactor(["s3cret"])
             "cannot connect: no address found for pbx: [Errno -2] unknown",
         ),
         (
-            InvalidProxy("http://u:s3cret@h", "odd"),
+            InvalidProxy("http://u:s3cret@h", "problem"),
             UsageError,
             "proxy is not a valid URL: use http://host:port",
         ),
         (
-            InvalidHandshake("odd s3cret"),
+            InvalidHandshake("problem s3cret"),
             ConnectFailed,
-            "cannot connect: WebSocket handshake failed: odd [secret]",
+            "cannot connect: WebSocket handshake failed: problem [secret]",
         ),
-        (TypeError("odd s3cret"), UsageError, "invalid option: odd [secret]"),
-        (ValueError("odd"), UsageError, "invalid option: odd"),
-        (ImportError("odd"), UsageError, "invalid option: odd"),
+        (TypeError("problem s3cret"), UsageError, "invalid option: problem [secret]"),
+        (ValueError("problem"), UsageError, "invalid option: problem"),
+        (ImportError("problem"), UsageError, "invalid option: problem"),
         (LookupError("s3cret\n"), ConnectFailed, "cannot connect: LookupError: [secret]\ufffd"),
         (RuntimeError("x" * 300), ConnectFailed, f"cannot connect: RuntimeError: {'x' * 255}…"),
     ],
 )
-def test_library_errors_become_this_package_s_errors(error, cls, text):
-    """Each exception of a handshake has one error class and text, redacted and bounded."""
+def test_library_errors_are_translated(error, cls, text):
+    """The texts are redacted and bounded."""
     translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
     assert type(translated) is cls
     assert str(translated) == text
@@ -134,13 +138,13 @@ def test_library_errors_become_this_package_s_errors(error, cls, text):
 )
 @pytest.mark.parametrize("status", [401, 503])
 def test_retry_after_is_redacted_and_shortened(status, sent, shown):
-    """A Retry-After header is redacted, made printable and cut to 60 characters."""
+    """It has at most 60 printable characters."""
     error = refused(status, **{"Retry-After": sent})
     translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
     assert (translated.retry_after, translated.reason) == (shown, None)
 
 
-def test_retry_after_is_none_without_the_header():
+def test_retry_after_becomes_none_without_the_header():
     """Without a Retry-After header ``retry_after`` is ``None``."""
     translated = translate_error(refused(401), REDACTOR, host="pbx", open_timeout=3)
     assert translated.retry_after is None

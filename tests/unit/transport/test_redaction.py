@@ -1,3 +1,5 @@
+"""Redaction: no pickle, repr, copy or traceback contains a secret."""
+
 from __future__ import annotations
 
 import copy
@@ -15,27 +17,27 @@ from basix_ws_cti.transport.handshake import RedactingLogger
 from basix_ws_cti.transport.redaction import Redactor, SecretValue, scrub_traceback
 
 ARGUMENTS = {"domain": "acme", "token": TOKEN, "app_name": "tests"}
-HERE = "ws://127.0.0.1:1"
+SERVER = "ws://127.0.0.1:1"
 
 
 def holders():
-    """Whatever has a secret in it, or leads to one."""
-    client = Client(HERE, **ARGUMENTS)
-    made = connect(HERE, **ARGUMENTS)
+    """Return objects that contain a secret or refer to one."""
+    client = Client(SERVER, **ARGUMENTS)
+    connector = connect(SERVER, **ARGUMENTS)
     return [
         Basic("acme", TOKEN),
         Ticket(TOKEN),
-        made,
+        connector,
         connect(
-            HERE,
+            SERVER,
             app_name="a",
             additional_headers={"Cookie": TOKEN.encode("ascii", "ignore").decode()},
         ),
-        connect(HERE, app_name="a", credentials=Ticket(TOKEN)),
+        connect(SERVER, app_name="a", credentials=Ticket(TOKEN)),
         client,
         client._feed_loop._open_connection,
-        made._headers,
-        made._options,
+        connector._headers,
+        connector._options,
         Redactor([TOKEN]),
         SecretValue([TOKEN]),
     ]
@@ -43,8 +45,7 @@ def holders():
 
 @pytest.mark.parametrize("holder", holders(), ids=lambda holder: type(holder).__name__)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_no_pickle_holds_a_secret(holder, protocol):
-    """What holds a secret is not pickled, by itself or within something, and says so."""
+def test_objects_with_secrets_cannot_be_pickled(holder, protocol):
     for thing in (holder, [holder], {"a": (holder,)}):
         with pytest.raises(UsageError, match="cannot be pickled or copied") as caught:
             pickle.dumps(thing, protocol)
@@ -52,34 +53,33 @@ def test_no_pickle_holds_a_secret(holder, protocol):
 
 
 @pytest.mark.parametrize("holder", holders(), ids=lambda holder: type(holder).__name__)
-def test_nothing_shows_a_secret(holder):
-    """Neither repr nor str nor a look at the attributes shows it."""
+def test_repr_and_attributes_contain_no_secret(holder):
     assert_clean(holder, [holder], {1: holder})
     parts = vars(holder) if hasattr(holder, "__dict__") else {}
     shown = {name: part for name, part in parts.items() if not isinstance(part, str)}
     assert_clean(shown)
 
 
-def test_a_copy_is_no_second_secret():
-    """Credentials can't change, so that their copy is themselves; the rest is not copied."""
+def test_copies_do_not_duplicate_secrets():
+    """A copy of immutable credentials is the same object; other objects refuse to be copied."""
     for credentials in (Basic("acme", TOKEN), Ticket(TOKEN)):
         assert copy.copy(credentials) is copy.deepcopy(credentials) is credentials
         assert copy.deepcopy([credentials]) == [credentials]
         assert attrs.evolve(credentials) == credentials
     for copied in (copy.copy, copy.deepcopy):
         with pytest.raises(UsageError, match="copied"):
-            copied(connect(HERE, **ARGUMENTS))
+            copied(connect(SERVER, **ARGUMENTS))
 
 
-async def test_a_connection_is_not_pickled():
-    """An open connection knows the secret, to mask it: no pickle has it."""
+async def test_connection_cannot_be_pickled():
+    """An open connection contains the secret in order to redact it."""
     async with Simulator(calls=False) as pbx, connect(**pbx.connect_args) as cti:
         assert_clean(cti, vars(cti))
         with pytest.raises(UsageError, match="a Connection holds a secret"):
             pickle.dumps(cti)
 
 
-WRONG = [
+INVALID_ARGUMENTS = [
     ({"app_name": ""}, UsageError),
     ({"app_name": 5}, UsageError),
     ({"domain": f"a:{TOKEN}"}, UsageError),
@@ -103,15 +103,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize("make", [connect, Client, feed_url])
-@pytest.mark.parametrize(("arguments", "error"), WRONG)
-def test_arguments_are_not_to_be_read_on_an_error(make, arguments, error):
-    """What can't work leads to no frame that holds its arguments, nor to an error in a chain."""
-    given = {"server": HERE, **ARGUMENTS, **arguments}
-    taken = inspect.signature(make).parameters
-    if make is feed_url and not arguments.keys() <= taken.keys() | {"no_such_thing"}:
+@pytest.mark.parametrize(("arguments", "error"), INVALID_ARGUMENTS)
+def test_errors_contain_no_arguments_with_secrets(make, arguments, error):
+    """No frame of the traceback and no chained error contains the arguments."""
+    options = {"server": SERVER, **ARGUMENTS, **arguments}
+    parameters = inspect.signature(make).parameters
+    if make is feed_url and not arguments.keys() <= parameters.keys() | {"no_such_thing"}:
         return
     with pytest.raises(error) as caught:
-        make(**given)
+        make(**options)
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
     assert [*leaks_of(caught.value)] == []
@@ -129,24 +129,21 @@ def test_arguments_are_not_to_be_read_on_an_error(make, arguments, error):
         lambda: attrs.evolve(Basic("a", TOKEN), domain="a:b"),
     ],
 )
-def test_credentials_that_are_none(make):
-    """A Basic or a Ticket that can't be leaves nothing behind either."""
+def test_errors_of_invalid_credentials_contain_no_secret(make):
     with pytest.raises((UsageError, TypeError)) as caught:
         make()
     assert [*leaks_of(caught.value)] == []
 
 
-def test_a_discreet_function():
-    """It returns what it returns and raises what it raises, with its name and signature."""
-
+def test_scrub_traceback_keeps_result_name_and_signature():
     @scrub_traceback
     def double(secret: str, *, times: int = 2) -> str:
-        """Twice."""
+        """Return the secret twice."""
         return secret * times
 
     assert double("a") == "aa"
     assert double("a", times=3) == "aaa"
-    assert (double.__name__, double.__doc__) == ("double", "Twice.")
+    assert (double.__name__, double.__doc__) == ("double", "Return the secret twice.")
     assert str(inspect.signature(double)) == "(secret: 'str', *, times: 'int' = 2) -> 'str'"
     with pytest.raises(TypeError) as caught:
         double(TOKEN, times=TOKEN)
@@ -155,7 +152,7 @@ def test_a_discreet_function():
     while traceback is not None:
         names.append(traceback.tb_frame.f_code.co_name)
         traceback = traceback.tb_next
-    assert names == ["test_a_discreet_function", "call"]
+    assert names == ["test_scrub_traceback_keeps_result_name_and_signature", "call"]
     assert not found_in(str(caught.value.__traceback__.tb_next.tb_frame.f_locals))
 
 
@@ -163,41 +160,38 @@ def fail(text):
     raise KeyError(text)
 
 
-def test_the_masking_logger_shows_no_exception_as_it_came(caplog):
-    """The text of an exception beside a line is masked too, and fit for it."""
+def test_redacting_logger_redacts_exceptions(caplog):
+    """The text of an exception is redacted, printable and short."""
     caplog.set_level(logging.DEBUG, logger="a library")
     logger = RedactingLogger(logging.getLogger("a library"), Redactor([TOKEN]))
     try:
         fail(f"\x1b {TOKEN}\n{'x' * 1000}")
     except KeyError:
-        logger.debug("! so it is", exc_info=True)
+        logger.debug("! failed", exc_info=True)
     (record,) = caplog.records
     assert record.exc_info is None
     text = record.getMessage()
-    assert text.startswith("! so it is: ")
+    assert text.startswith("! failed: ")
     assert "[secret]" in text
     assert text.isprintable()
-    assert len(text) == len("! so it is: ") + 256
+    assert len(text) == len("! failed: ") + 256
 
 
-def test_what_hung_on_an_error_is_gone():
-    """What a scrub_traceback function raises has no cause and no context left, whatever it had."""
-
+def test_scrub_traceback_removes_cause_and_context():
     @scrub_traceback
     def fail(cause):
         try:
             return {}[TOKEN]
         except KeyError as error:
-            raise ValueError("odd") from (error if cause else None)
+            raise ValueError("problem") from (error if cause else None)
 
     for cause in (True, False):
-        with pytest.raises(ValueError, match="odd") as caught:
+        with pytest.raises(ValueError, match="problem") as caught:
             fail(cause)
         assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-def test_what_is_said_instead_of_a_pickle():
-    """Who pickles a secret is told which, and what to do."""
+def test_pickle_error_names_the_class_and_the_remedy():
     with pytest.raises(UsageError) as caught:
         pickle.dumps(Ticket(TOKEN))
     assert str(caught.value) == (
@@ -205,8 +199,8 @@ def test_what_is_said_instead_of_a_pickle():
     )
 
 
-def test_mask():
-    """The mask takes the longest secret first, leaves no empty one, and shows none itself."""
-    mask = Redactor(["zz", "", "azza", "zz"])
-    assert mask("azza zz za") == "[secret] [secret] za"
-    assert repr(mask) == "<Redactor>"
+def test_redactor_replaces_the_longest_secret_first():
+    """It ignores empty secrets, and its repr contains none."""
+    redactor = Redactor(["zz", "", "azza", "zz"])
+    assert redactor("azza zz za") == "[secret] [secret] za"
+    assert repr(redactor) == "<Redactor>"
