@@ -7,7 +7,7 @@ The modules, from the model to the network:
 - ``scenarios``, ``timeline``: typical calls, and their schedule in the PBX's time.
 - ``frame_writer``, ``session_frames``: the frames of the feed, encoded by the ``bert`` package.
 - ``access_control``, ``commands``: checks of what clients request and send.
-- ``server``, ``control``: the ``Simulator``. ``pacer`` runs it in real time, ``thread_runner`` in
+- ``simulator``, ``control``: the ``Simulator``. ``pacer`` runs it in real time, ``thread_runner`` in
   a thread. ``feed_server``, ``client_handler``, ``feed_connection`` serve clients, ``http_api``
   the HTTP API.
 - ``faults``, ``faulty_transport``: faults that can be injected.
@@ -22,8 +22,8 @@ from .errors import NotPossibleError, RefusedError
 from .feed_connection import Feed
 from .model import Person
 from .pbx import Pbx
-from .server import Simulator
 from .session_frames import frames
+from .simulator import Simulator
 
 __all__ = [
     "Feed",

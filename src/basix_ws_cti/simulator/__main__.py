@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from .server import Simulator
+from .simulator import Simulator
 
 
 def main() -> None:

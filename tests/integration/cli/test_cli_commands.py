@@ -13,7 +13,7 @@ from support.secret_scanner import SIMULATED
 from support.waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
-from basix_ws_cti.cli.call_command import NoSuchChannelError, describe_channel, find_channel
+from basix_ws_cti.cli.channel_commands import NoSuchChannelError, describe_channel, find_channel
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults

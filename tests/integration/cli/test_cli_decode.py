@@ -15,7 +15,7 @@ from support.cli_runner import environment, run, run_here, start
 from support.etf_encoder import field_spec, info_event
 
 from basix_ws_cti import MessageParser, terms, to_dict
-from basix_ws_cti.cli.frame_dumps import Form, UnreadableFrameError, hexdump, parse_frames
+from basix_ws_cti.cli.frame_input import Form, UnreadableFrameError, hexdump, parse_frames
 from basix_ws_cti.simulator import frames as session
 
 SPEC = field_spec("user", "id", "label")

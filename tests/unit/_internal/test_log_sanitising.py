@@ -325,5 +325,5 @@ LOG_CALLS = [
     ),
     ("client/feed_loop.py", "the client has a defect"),
     ("simulator/http_api.py", "API request answered: status %s"),
-    ("simulator/server.py", "simulated PBX stopped: unexpected error"),
+    ("simulator/simulator.py", "simulated PBX stopped: unexpected error"),
 ]

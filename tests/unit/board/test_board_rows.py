@@ -8,9 +8,9 @@ import pytest
 from support.staged_simulator import PICTURES, quiet, talk
 
 from basix_ws_cti import Mirror, Synced
-from basix_ws_cti.board.arrangement import arrange
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.board.model import BoardModel
+from basix_ws_cti.board.sorting import arrange
 from basix_ws_cti.board.tables import TABLES
 from basix_ws_cti.elements import Channel, GroupMember, ParkedChannel, Terminal, User
 from basix_ws_cti.messages import InfoEvent

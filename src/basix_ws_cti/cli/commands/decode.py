@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from basix_ws_cti.cli.exit_codes import ExitCode
-from basix_ws_cti.cli.frame_dumps import Form, UnreadableFrameError, hexdump, parse_frames
+from basix_ws_cti.cli.frame_input import Form, UnreadableFrameError, hexdump, parse_frames
 from basix_ws_cti.cli.output import report, write_json
 from basix_ws_cti.exceptions import BasixError, DecodeError, ProtocolError, UsageError
 

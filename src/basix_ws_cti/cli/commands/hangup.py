@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from basix_ws_cti.cli.call_command import (
+from basix_ws_cti.cli.channel_commands import (
     ChannelArgument,
     CommandOptions,
     describe_channel,
-    run_call_command,
+    run_channel_command,
 )
 from basix_ws_cti.cli.options import ConnectionOptions
 
@@ -26,4 +26,4 @@ def hang_up_channel(
         await client.hangup(str(leg.uuid), confirm=options.confirm, confirm_timeout=options.timeout)
         return f"{'hung up' if options.confirm else 'sent: hangup of'} {describe_channel(leg)}"
 
-    run_call_command(connection, options, uuid, lambda leg: commands.hangup(str(leg.uuid)), send)
+    run_channel_command(connection, options, uuid, lambda leg: commands.hangup(str(leg.uuid)), send)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from basix_ws_cti.cli.call_command import (
+from basix_ws_cti.cli.channel_commands import (
     ChannelArgument,
     CommandOptions,
     describe_channel,
-    run_call_command,
+    run_channel_command,
 )
 from basix_ws_cti.cli.options import ConnectionOptions
 
@@ -49,6 +49,6 @@ def park_channel(
                 return f"parked on {parked.state.slot}: {describe_channel(parked)}"
         return f"parked, and retrieved since: {describe_channel(leg)}"
 
-    run_call_command(
+    run_channel_command(
         connection, options, uuid, lambda leg: commands.park(str(leg.uuid), park_timeout), send
     )

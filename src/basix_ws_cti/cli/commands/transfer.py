@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from basix_ws_cti.cli.call_command import (
+from basix_ws_cti.cli.channel_commands import (
     ChannelArgument,
     CommandOptions,
     describe_channel,
-    run_call_command,
+    run_channel_command,
 )
 from basix_ws_cti.cli.options import ConnectionOptions
 from basix_ws_cti.exceptions import BasixError, UsageError
@@ -54,7 +54,7 @@ def transfer_channel(
         transferred = await _transfer_and_wait(client, leg, destination, options.timeout)
         return f"transferred: {describe_channel(transferred)}"
 
-    run_call_command(
+    run_channel_command(
         connection,
         options,
         uuid,

@@ -17,10 +17,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.widgets import DataTable, Footer, Input, Static
 
-from basix_ws_cti.board.arrangement import arrange
 from basix_ws_cti.board.feed_history import FeedHistory, describe_state
 from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.board.model import Board, BoardModel
+from basix_ws_cti.board.sorting import arrange
 from basix_ws_cti.board.tables import TABLES
 from basix_ws_cti.session.status import Synced
 from basix_ws_cti.sources.source import Source

@@ -52,7 +52,7 @@ class NoSuchChannelError(BasixError):
     """No channel matches the argument; nothing was sent."""
 
 
-def run_call_command(
+def run_channel_command(
     connection: ConnectionOptions,
     options: CommandOptions,
     name: str,
