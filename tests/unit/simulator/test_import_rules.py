@@ -55,16 +55,16 @@ import basix_ws_cti.simulator.timeline
 if TYPE_CHECKING:
     from basix_ws_cti.simulator.faults import Fault
 def function():
-    from basix_ws_cti.simulator import server
+    from basix_ws_cti.simulator import simulator
     from basix_ws_cti.exceptions import BasixError
 """
-    assert imported_modules(text) == {"model", "pbx", "timeline", "faults", "server"}
+    assert imported_modules(text) == {"model", "pbx", "timeline", "faults", "simulator"}
     assert "basix_ws_cti.exceptions.BasixError" in imported_names(text)
 
 
 def test_modules_have_no_import_cycle():
     graph = {name: imported_modules(source(name)) for name in MODULES}
-    assert graph["server"] >= {"client_handler", "faults", "feed_server", "http_api"}
+    assert graph["simulator"] >= {"client_handler", "faults", "feed_server", "http_api"}
     # static_order() raises CycleError, which names the modules of a cycle.
     assert {*graphlib.TopologicalSorter(graph).static_order()} == MODULES
 
