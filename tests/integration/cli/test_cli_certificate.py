@@ -60,8 +60,8 @@ async def secured(
             return await examined(server, **({"ssl": trusting(authority)} if trust else {}))
 
 
-async def test_a_good_certificate(authority):
-    """For whom, by whom and until when is told, and the protocol; all else follows."""
+async def test_valid_certificate_is_described(authority):
+    """A valid certificate is reported with names, issuer, days left and TLS version."""
     findings = await secured(authority, not_after=days(90))
     assert {one.mark for one in findings.values()} == {Mark.OK}
     details = findings["tls"].details
@@ -72,8 +72,9 @@ async def test_a_good_certificate(authority):
     assert "90 days left" in findings["tls"].found
 
 
-async def test_a_certificate_that_ends_soon(authority):
-    """A certificate within its last 14 days is a warning, and no more."""
+@pytest.mark.slow
+async def test_certificate_that_expires_within_14_days_is_a_warning(authority):
+    """A certificate in its last 14 days is a warning, and later steps still run."""
     findings = await secured(authority, not_after=days(13))
     assert findings["tls"].mark is Mark.WARNING
     assert "renew" in findings["tls"].advice
@@ -90,10 +91,12 @@ async def test_a_certificate_that_ends_soon(authority):
         ({"trust": False, "not_after": days(9)}, "issuer", "--ca-file", 9),
     ],
 )
-async def test_a_certificate_that_is_not_accepted(authority, certificate_, word, advice, left):
-    """Why it is refused, what it says all the same, and what to do; nothing is sent.
+async def test_rejected_certificate_is_described_with_advice(
+    authority, certificate_, word, advice, left
+):
+    """The finding says why the certificate is rejected, what it contains and what to do.
 
-    It is looked at where somebody answers.
+    The certificate is read from the first address that accepts a connection.
     """
     addresses = ("127.0.0.2", "127.0.0.1")
     finding = (await secured(authority, addresses=addresses, **certificate_))["tls"]
@@ -104,8 +107,7 @@ async def test_a_certificate_that_is_not_accepted(authority, certificate_, word,
     assert finding.details["names"] == [certificate_.get("name", "localhost")]
 
 
-async def test_a_certificate_that_vouches_for_itself(tmp_path):
-    """A self-signed certificate is told for what it is."""
+async def test_self_signed_certificate_is_reported_as_such(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pbx")])
     made = (
@@ -132,8 +134,8 @@ async def test_a_certificate_that_vouches_for_itself(tmp_path):
     assert "--ca-file" in finding.advice
 
 
-def test_what_a_certificate_says():
-    """Days are whole ones, counted down to negative ones, and a peer's text is made printable."""
+def test_certificate_details():
+    """Days left are rounded down and may be negative; text of the peer is made printable."""
     given = {
         "subject": ((("commonName", "a\x1b[2Jb"),),),
         "issuer": ((("organizationName", "x"),), (("commonName", "y"),)),

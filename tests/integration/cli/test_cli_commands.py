@@ -54,8 +54,9 @@ def own_leg(pbx, line):
 # -- what they do ---------------------------------------------------------------------------
 
 
-def test_hangup(pbx, line):
-    """The channel is gone when the command says that it is, and so is the leg that it talked to."""
+@pytest.mark.slow
+def test_hangup_ends_both_legs(pbx, line):
+    """When the command returns, the channel and the leg at its other end are gone."""
     done = command(pbx, "hangup", line)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"hung up {line} (0312341234 -> ")
@@ -63,8 +64,8 @@ def test_hangup(pbx, line):
 
 
 @pytest.mark.parametrize("whose", ["the caller's", "the user's own"])
-def test_park(pbx, line, whose):
-    """The caller stands on the slot that is printed, whichever of the two legs was named."""
+def test_park_parks_the_caller_and_prints_the_slot(pbx, line, whose):
+    """The caller is parked, whichever of the two legs is named."""
     done = command(pbx, "park", line if whose == "the caller's" else own_leg(pbx, line))
     assert (done.returncode, done.stderr) == (0, "")
     (state,) = (channel["state"] for channel in channels(pbx).values())
@@ -72,16 +73,16 @@ def test_park(pbx, line, whose):
     assert done.stdout.startswith(f"parked on {state['data']['slot']}: {line} ")
 
 
-def test_park_for_a_time(pbx, line):
-    """--park-timeout reaches the PBX: when it is over, the parker's telephone rings."""
+def test_park_timeout_reaches_the_pbx(pbx, line):
+    """After ``--park-timeout`` the phone of the user who parked the call rings."""
     assert command(pbx, "park", line, "--park-timeout", 90).returncode == 0
     pbx.advance(91)
     assert channels(pbx)[line]["state"]["name"] == "calling"
 
 
 @pytest.mark.parametrize("target", ["0398769876", "user:10001002"])
-def test_transfer(pbx, line, target):
-    """The channel has left whom it talked to, and calls the target."""
+def test_transfer_calls_the_target(pbx, line, target):
+    """The channel leaves its other leg and calls the target."""
     own = own_leg(pbx, line)
     done = command(pbx, "transfer", line, target)
     assert (done.returncode, done.stderr) == (0, "")
@@ -103,8 +104,7 @@ def test_transfer(pbx, line, target):
         ("transfer", ["user:sato"], {"cmd": "transfer", "user_name": "sato"}),
     ],
 )
-def test_a_dry_run(pbx, line, name, arguments, sent):
-    """--dry-run prints the command as it would be sent, and nothing happens."""
+def test_dry_run_prints_the_command_and_sends_nothing(pbx, line, name, arguments, sent):
     before = channels(pbx)
     done = command(pbx, name, line[:13], *arguments, "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
@@ -115,8 +115,8 @@ def test_a_dry_run(pbx, line, name, arguments, sent):
 @pytest.mark.parametrize(
     ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", [1002])]
 )
-def test_without_confirmation(pbx, line, name, arguments):
-    """--no-confirm ends as soon as the command is sent; it has its effect all the same."""
+def test_no_confirm_returns_once_the_command_is_sent(pbx, line, name, arguments):
+    """The command still takes effect."""
     before = channels(pbx)
     done = command(pbx, name, line, *arguments, "--no-confirm")
     assert (done.returncode, done.stderr) == (0, "")
@@ -127,8 +127,9 @@ def test_without_confirmation(pbx, line, name, arguments):
 # -- which channel --------------------------------------------------------------------------
 
 
-def test_the_beginning_of_a_uuid_or_a_number(pbx):
-    """A beginning, or a number in another spelling, will do where one channel alone fits."""
+@pytest.mark.slow
+def test_channel_is_found_by_uuid_prefix_or_number(pbx):
+    """A uuid prefix, or a number in any spelling, selects the only channel that matches."""
     one, two = pbx.call("09011112222", to="1001"), pbx.call("09033334444", to="1002")
     for line in (one, two):
         pbx.answer(line)
@@ -139,8 +140,9 @@ def test_the_beginning_of_a_uuid_or_a_number(pbx):
     assert channels(pbx) == {}
 
 
-def test_a_channel_that_is_not_there(pbx, line):
-    """An unknown uuid is an error before anything is sent, with exit code 1."""
+@pytest.mark.slow
+def test_unknown_channel_is_an_error(pbx, line):
+    """Nothing is sent, and the exit code is 1."""
     before = channels(pbx)
     for name, *more in (("hangup",), ("transfer", "1002")):
         done = command(pbx, name, "no-such-uuid", *more)
@@ -149,8 +151,8 @@ def test_a_channel_that_is_not_there(pbx, line):
     assert channels(pbx) == before
 
 
-def test_several_channels_fit(pbx, line):
-    """What fits several is refused with all of them listed, and exit code 2."""
+def test_ambiguous_channel_is_refused(pbx, line):
+    """The error lists all channels that match; the exit code is 2."""
     before = channels(pbx)
     done = command(pbx, "hangup", "0312341234")
     assert (done.returncode, done.stdout) == (2, "")
@@ -166,8 +168,8 @@ def mirror(*legs):
     return made
 
 
-def test_what_fits():
-    """A whole uuid wins over longer ones; less than four characters are no beginning."""
+def test_find_channel_prefers_an_exact_uuid():
+    """An exact uuid wins over longer ones; a prefix needs at least four characters."""
     legs = [Channel(uuid=uuid) for uuid in ("abcd", "abcd-e", "1234-5", "xyz")]
     held = mirror(*legs, Channel(uuid="q", calling_number="1234", called_number="777"))
     assert find_channel(held, "abcd") is legs[0]
@@ -183,8 +185,8 @@ def test_what_fits():
     assert "1234-5 (? -> ?, ?)" in str(caught.value)
 
 
-def test_what_others_wrote_is_harmless():
-    """What could steer a terminal is not shown, whoever sent it."""
+def test_control_characters_are_escaped():
+    """Text of a peer or of the user cannot steer the terminal."""
     assert "\x1b" not in describe_channel(Channel(uuid="a\x1b[2J", calling_number="\x1b]0;x\x07"))
     with pytest.raises(NoSuchChannelError) as caught:
         find_channel(mirror(), "\x1b[2J")
@@ -197,8 +199,8 @@ def test_what_others_wrote_is_harmless():
 @pytest.mark.parametrize(
     ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["user:nobody"])]
 )
-def test_no_effect(pbx, monkeypatch, name, arguments):
-    """An effect that is not seen in time is said to be unknown, with exit code 1."""
+def test_missing_effect_is_reported_as_unknown(pbx, monkeypatch, name, arguments):
+    """If no effect is seen before the timeout, the exit code is 1."""
     monkeypatch.setattr(Pbx, "hang_up", lambda *_, **__: None)
     waiting = pbx.call("0312341234", to="0398769876")  # which no user could park
     done = command(pbx, name, waiting, *arguments, "--timeout", 0.2)
@@ -213,8 +215,8 @@ def ignored(caplog):
     return lambda: "command ignored" in caplog.text
 
 
-def test_the_channel_ends_instead(pbx, ignored):
-    """A channel that is answered, and then ends, was not sent on: exit code 1."""
+@pytest.mark.slow
+def test_transfer_fails_when_the_channel_ends(pbx, ignored):
     ringing = pbx.call("0312341234", to="1001")
     process = start("transfer", ringing, "user:nobody", "--timeout", 60, env=environment_of(pbx))
     wait_until(ignored)
@@ -225,8 +227,9 @@ def test_the_channel_ends_instead(pbx, ignored):
     assert f"the channel has ended: {ringing}" in err
 
 
-def test_a_connection_that_breaks_while_it_waits(pbx, line, ignored):
-    """After the command is sent the client comes back, and what it finds counts."""
+@pytest.mark.slow
+def test_wait_for_the_effect_survives_a_reconnect(pbx, line, ignored):
+    """After a reconnect the new snapshot decides about the effect."""
     process = start("transfer", line, "user:nobody", "--timeout", 60, env=environment_of(pbx))
     wait_until(ignored)
     pbx.inject(faults.Drop())
@@ -237,8 +240,8 @@ def test_a_connection_that_breaks_while_it_waits(pbx, line, ignored):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(pbx, line, ignored, sign):
-    """Ctrl-C and SIGTERM while it waits end it with 130, quietly."""
+@pytest.mark.slow
+def test_interrupt_exits_quietly_with_130(pbx, line, ignored, sign):
     process = start("transfer", line, "user:nobody", "--timeout", 60, env=environment_of(pbx))
     wait_until(ignored)
     process.send_signal(sign)
@@ -254,8 +257,8 @@ def test_interrupted(pbx, line, ignored, sign):
         ({"BASIX_SERVER": ""}, 2, "--server"),
     ],
 )
-def test_no_connection(pbx, line, changed, code, word):
-    """What keeps it from the PBX ends it at once, with its exit code and nothing sent."""
+def test_connection_failures_end_the_command_at_once(pbx, line, changed, code, word):
+    """Nothing is sent, and the exit code depends on the failure."""
     done = run_here("hangup", line, env={**environment_of(pbx), **changed})
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
@@ -272,8 +275,7 @@ def test_no_connection(pbx, line, changed, code, word):
         ["park", "a-uuid", "--park-timeout", "soon"],
     ],
 )
-def test_bad_arguments(pbx, arguments):
-    """Arguments that can't be right are usage: exit code 2."""
+def test_invalid_arguments_are_usage_errors(pbx, arguments):
     done = command(pbx, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr

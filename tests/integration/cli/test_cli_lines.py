@@ -155,13 +155,13 @@ CUSTOMER = EndUsers(count=1, items=(EndUser(name="山田 太郎"),))
         (OtherElement(element_name="moon", extra=Extra({"id": 7})), ["7"]),
     ],
 )
-def test_who_and_what(element, words):
-    """A line names people as the mirror knows them, and says what they do in plain words."""
+def test_line_names_the_element_and_its_state(element, words):
+    """A line has the names that the mirror knows, and the state in plain words."""
     assert say(element) == words
 
 
-def test_columns():
-    """Time, event, kind, who and what stand in columns, with wide characters and without."""
+def test_columns_are_aligned():
+    """Time, event, kind, name and state are aligned, with wide characters too."""
     lines = told(AIKO, BEN, Terminal(id=1, name="名" * 40, registered=1))
     assert lines[0].startswith("2026-01-02 03:04:07 updated     user            青木 愛子 ")
     starts = [cell_len(re.match(r".*?(?=extension|registered)", one)[0]) for one in lines]
@@ -169,8 +169,7 @@ def test_columns():
     assert "名 ~" in lines[2]
 
 
-def test_initial_infos_are_counted():
-    """For people, what is there already is one line for each kind."""
+def test_initial_info_is_one_line_with_a_count():
     lines = shown([FieldSpec("user", ("id",)), *PEOPLE], FeedOptions(**UTC))
     assert [one[20:] for one in lines] == [
         "initial     user            2 elements",
@@ -180,8 +179,8 @@ def test_initial_infos_are_counted():
     assert [one[20:] for one in filtered] == ["initial     user            1 element"]
 
 
-def test_texts():
-    """Messages of the system and of users are shown, and those nobody knows named."""
+def test_messages_without_elements_have_lines():
+    """System messages, user messages, unknown messages and lost items have a line each."""
     given = [SystemMsg("hello"), Msg("there"), UnknownMessage("moon", ("moon", 1)), Lagged(3)]
     assert [one[20:] for one in shown(given, FeedOptions(**UTC))] == [
         "message                     hello",
@@ -196,8 +195,8 @@ def test_texts():
     ] == ["lagged"]
 
 
-def test_a_call_from_beginning_to_end():
-    """Events of calls say who rang, who answered after how long, and how it ended."""
+def test_call_events_from_start_to_end():
+    """Lines say who called, who answered after how long, and how the call ended."""
     lines = shown(frames("parked", seed=3), FeedOptions(calls=True))
     text = "\n".join(lines)
     for words in (
@@ -217,8 +216,8 @@ def test_a_call_from_beginning_to_end():
     )
 
 
-def test_time_zones():
-    """Times are in the zone that is asked for; JSON has UTC else."""
+def test_times_are_in_the_chosen_time_zone():
+    """Without a time zone, JSON has UTC."""
     given = [Msg("x")]
     assert shown(given, FeedOptions(timezone="Asia/Tokyo"))[0].startswith("2026-01-02 12:04:05 ")
     at = {
@@ -233,14 +232,12 @@ def test_time_zones():
 
 
 @pytest.mark.parametrize("name", ["Asia/Atlantis", "", "../etc/passwd", "Asia", "/", "x\0"])
-def test_no_such_zone(name):
-    """A zone that is none is a usage error, whatever it is."""
+def test_unknown_time_zone_is_a_usage_error(name):
     with pytest.raises(UsageError, match="unknown time zone"):
         parse_timezone(name)
 
 
-def test_no_zones_at_all(monkeypatch):
-    """Where there is no time zone database, the error says what brings one."""
+def test_missing_time_zone_database_is_explained(monkeypatch):
     monkeypatch.setitem(sys.modules, "tzdata", None)
     zoneinfo.reset_tzpath(to=())
     ZoneInfo.clear_cache()
@@ -303,8 +300,8 @@ LEG = Channel(
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])
-def test_filters(showing, is_shown, as_json):
-    """Of several filters of a sort one has to fit, of several sorts each."""
+def test_filters_of_elements(showing, is_shown, as_json):
+    """Values of one filter are alternatives; different filters must all match."""
     lines = told(LEG, json=as_json, **showing)
     assert bool(lines) == is_shown
 
@@ -326,14 +323,14 @@ def test_filters(showing, is_shown, as_json):
         (Channel(uuid="u", state=Voicemail(target_type="user", target_id=11)), {"user": ["aiko"]}),
     ],
 )
-def test_whom_an_element_is_about(element, showing):
-    """Each kind of element is about users, groups and numbers in ways of its own."""
+def test_filters_match_every_kind_of_element(element, showing):
+    """Each kind of element refers to users, groups and numbers in its own fields."""
     assert told(element, at="removed", **showing)
     assert not told(element, at="removed", **{name: ["77"] for name in showing})
 
 
-def test_odd_values_fit_no_filter():
-    """What a peer sends where an id or a number belongs is compared with, and harms nothing."""
+def test_malformed_values_match_no_filter():
+    """An id or number of an unexpected type matches nothing and raises nothing."""
     odd = Channel(uuid="u", user_id=[1], group_id={"a": []}, calling_number=["0"], state=7)
     for showing in ({"user": ["1"]}, {"group": ["a"]}, {"number": ["0"]}):
         assert not told(odd, **showing)
@@ -351,14 +348,13 @@ def test_odd_values_fit_no_filter():
     ],
 )
 def test_filters_of_calls(showing, count):
-    """Calls are filtered by their events, and by whoever took part."""
+    """Calls are filtered by event type and by participant."""
     given = frames("inbound_call", seed=3)
     assert len(shown(given, FeedOptions(calls=True, **showing))) == count
     assert len(shown(given, FeedOptions(calls=True, json=True, **showing))) == count
 
 
-def test_calls_by_number():
-    """A caller's number selects the calls of that caller."""
+def test_calls_are_filtered_by_the_caller_number():
     given = frames("inbound_call", seed=3)
     caller = json.loads(shown(given, FeedOptions(calls=True, json=True))[0])["call"]["caller"]
     number = f"+81{caller['number'][1:]}"
@@ -376,14 +372,13 @@ def test_calls_by_number():
         ({"calls": True, "event": ["added"]}, "unknown call event 'added'"),
     ],
 )
-def test_filters_that_select_nothing(showing, words):
-    """What can never select anything is a usage error that says why."""
+def test_filters_that_never_match_are_usage_errors(showing, words):
     with pytest.raises(UsageError, match=words):
         FeedOptions(**showing).filters()
 
 
-def test_a_limit():
-    """After so many lines it is over, even in the middle of an initial_info."""
+def test_limit_counts_lines():
+    """The limit also applies within an ``initial_info``."""
     assert len(shown(PEOPLE, FeedOptions(json=True, limit=1))) == 1
     assert len(shown(PEOPLE, FeedOptions(json=True, limit=2))) == 2
     assert len(shown(PEOPLE, FeedOptions(json=True, limit=9))) == 3
@@ -393,8 +388,8 @@ def test_a_limit():
 
 
 @pytest.mark.parametrize(("name", "seen"), HOSTILE.values(), ids=HOSTILE)
-def test_nobody_writes_on_the_terminal(name, seen):
-    """What could steer a terminal is shown, in lines and in errors, and is whole in JSON."""
+def test_control_characters_are_escaped(name, seen):
+    """Lines for people escape control characters; JSON keeps the text."""
     (text,) = told(User(id=99, label=name))
     assert seen in text
     (line,) = told(User(id=99, label=name), json=True)
@@ -402,8 +397,8 @@ def test_nobody_writes_on_the_terminal(name, seen):
     assert line.replace("\u3000", "").isprintable()
 
 
-def test_long_texts_are_cut():
-    """A text as long as a frame does not fill the terminal; the JSON line has all of it."""
+def test_long_texts_are_truncated():
+    """The JSON line keeps the complete text."""
     (text,) = shown([Msg("x" * 100_000)], FeedOptions())
     assert len(text) < 200
     element = Terminal(id=1, name="t", registered=1, user_agent="y" * 100_000)

@@ -61,8 +61,9 @@ def read_until(process, words):
 
 
 @pytest.mark.parametrize("program", [["-m", "basix_ws_cti"], ["basix-ws-cti"]])
-def test_json_lines_of_a_day(program):
-    """JSON lines come from the simulator, valid one and all, as many as are asked for."""
+@pytest.mark.slow
+def test_json_lines_of_the_simulator_are_valid(program):
+    """Exactly ``--limit`` lines are printed, and each matches the JSON Schema."""
     command = (
         [str(Path(sys.executable).with_name(program[0]))]
         if len(program) == 1
@@ -85,8 +86,9 @@ def test_json_lines_of_a_day(program):
         VALIDATOR.validate(line)
 
 
-def test_lines_for_people():
-    """Lines name users by their labels, whose telephone rings, and what became of it."""
+@pytest.mark.slow
+def test_lines_of_a_call():
+    """Lines have the labels of users, and follow a call from ringing to its end."""
     with quiet() as (pbx, env), listening(env) as process:
         read_until(process, "domain")
         line = pbx.call("0312341234", to="1001")
@@ -100,8 +102,9 @@ def test_lines_for_people():
         assert finish(process) == ("", "", 130) or process.returncode == 130
 
 
-def test_calls_and_filters():
-    """``--calls`` tells of calls, of the one user who is asked for."""
+@pytest.mark.slow
+def test_calls_are_filtered_by_user():
+    """``--calls`` prints events of calls, only those of the selected user."""
     with quiet() as (pbx, env):
         arguments = ("--calls", "--json", "--user", "1002", "--event", "ringing", "--limit", "2")
         with listening(env, *arguments) as process:
@@ -120,11 +123,11 @@ def test_calls_and_filters():
         VALIDATOR.validate(line)
 
 
-def test_a_slip_is_told():
-    """A kind or an event that nobody has heard of is told at once; no other is."""
+def test_unknown_kind_or_event_is_reported():
+    """Each unknown value has a line on stderr; known values have none."""
     with quiet() as (_, env):
         asked = ("--kind", "user", "--kind", "chanel", "--event", "aded", "--event", "initial")
-        done = run("listen", *asked, "--limit", "1", env=env)
+        done = run_here("listen", *asked, "--limit", "1", env=env)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
     kind, event = done.stderr.splitlines()
     assert "--kind chanel is unknown; known: channel, " in kind
@@ -132,23 +135,23 @@ def test_a_slip_is_told():
 
 
 @pytest.mark.parametrize("calls", [[], ["--calls"]])
-def test_a_stranger_is_told(calls):
-    """A user or group that nobody goes by is told, once there is anything to hear."""
+def test_unmatched_user_or_group_is_reported(calls):
+    """The report comes after the snapshot."""
     asked = ("--user", "1001", "--user", "佐藤", "--group", "1900", "--group", "moon")
     arguments = ("--simulate", "--simulate-speed", "50", "--limit", "4")
-    done = run("listen", *calls, *asked, *arguments)
+    done = run_here("listen", *calls, *asked, *arguments)
     assert (done.returncode, done.stdout.count("\n")) == (0, 4)
     user, group = done.stderr.splitlines()
     assert "--user 佐藤 matches no current id" in user
     assert "--group moon matches no current id" in group
 
 
-def test_names_are_known_from_the_first():
-    """What there is already is told when all of it is known: filters by name find it."""
+def test_filters_by_name_apply_to_the_snapshot():
+    """Elements of the snapshot are printed when all of them are known."""
     with quiet() as (pbx, env):
         pbx.call("0312341234", to="1002")
         pbx.call("0312341234", to="1001")
-        done = run(
+        done = run_here(
             "listen", "--json", "--kind", "channel", "--user", "佐藤 健", "--limit", "2", env=env
         )
     told = [json.loads(line) for line in done.stdout.splitlines()]
@@ -165,8 +168,9 @@ def test_names_are_known_from_the_first():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it tells with the next line")
 @pytest.mark.parametrize("arguments", [["--json"], ["--calls"], []][: None if NIGHTLY else 2])
-def test_nobody_reads_any_more(arguments):
-    """Whoever read goes away while nothing happens: it ends at once, with 0 and no word."""
+@pytest.mark.slow
+def test_closed_stdout_ends_listen_while_the_feed_is_quiet(arguments):
+    """The exit code is 0, and stderr is empty."""
     with quiet() as (pbx, env), listening(env, *arguments) as process:
         wait_until(lambda: pbx.connections)
         process.stdout.close()
@@ -185,8 +189,9 @@ _WITHOUT_POLL = """
 """
 
 
-def test_without_poll():
-    """Where nothing can be polled, as on Windows, the next line finds out that nobody reads."""
+@pytest.mark.slow
+def test_closed_stdout_is_noticed_without_poll():
+    """Where poll is missing, as on Windows, the next write finds the closed pipe."""
     command = [sys.executable, "-c", textwrap.dedent(_WITHOUT_POLL), "listen", "--json"]
     with (
         quiet() as (pbx, env),
@@ -208,8 +213,9 @@ def test_without_poll():
         assert process.stderr.read() == ""
 
 
-def test_head():
-    """``listen --json | head -1`` ends when head does, though the PBX is quiet."""
+@pytest.mark.slow
+def test_head_ends_listen():
+    """The command ends when ``head -1`` does, even if the feed is quiet."""
     with quiet() as (_, env):
         done = subprocess.run(
             f"{sys.executable} -m basix_ws_cti listen --json | head -1; echo ${{PIPESTATUS[0]}}",
@@ -221,8 +227,8 @@ def test_head():
     assert (code, done.stderr) == ("0", "")
 
 
-def test_a_reader_that_goes_under_a_flood():
-    """A pipe closed in the middle of a flood is no error either."""
+@pytest.mark.slow
+def test_closed_stdout_during_a_flood_is_no_error():
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
         pbx.inject(faults.Flood(20_000))
@@ -234,8 +240,9 @@ def test_a_reader_that_goes_under_a_flood():
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("when", ["quiet", "unread"])
-def test_interrupted(sign, when):
-    """Ctrl-C and SIGTERM end it with 130, also while nobody reads what it has to say."""
+@pytest.mark.slow
+def test_interrupt_exits_with_130(sign, when):
+    """This holds even while the output pipe is full."""
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
         if when == "unread":
@@ -256,8 +263,9 @@ def _is_full(pipe):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-def test_a_slow_reader():
-    """Who reads slowly is told how much was missed; the connection lives on meanwhile."""
+@pytest.mark.slow
+def test_slow_reader_gets_the_number_of_lost_items():
+    """The connection stays open meanwhile."""
     events = 100_000 if NIGHTLY else 20_000  # more, or less, than sockets hold by themselves
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
@@ -291,8 +299,9 @@ def _sleeps(process):
 # -- what goes wrong -----------------------------------------------------------------------
 
 
-def test_gaps_are_told_on_stderr():
-    """A lost connection, the next attempt and the gap are a line each, without anybody's name."""
+@pytest.mark.slow
+def test_gaps_are_reported_on_stderr():
+    """Disconnection, retry, reconnect and gap have a line each, without personal data."""
     with quiet() as (pbx, env), listening(env, "--timezone", "Asia/Tokyo") as process:
         pbx.call("0312341234", to="1001")
         read_until(process, "domain")
@@ -318,8 +327,9 @@ def test_gaps_are_told_on_stderr():
         assert secret not in err
 
 
-def test_bad_frames_are_told():
-    """A frame that can't be read is a line on stderr, and not the end."""
+@pytest.mark.slow
+def test_unreadable_frame_is_reported_on_stderr():
+    """The command goes on."""
     with quiet() as (pbx, env), listening(env, "--json") as process:
         read_until(process, '"domain"')
         pbx.inject(faults.SendFrame(b"\x83\x61"))
@@ -331,8 +341,9 @@ def test_bad_frames_are_told():
 
 
 @pytest.mark.parametrize(("text", "code"), [("logout", 3), ("connection_replaced", 4)])
-def test_the_end_of_the_feed(text, code):
-    """What can't be helped by trying again ends it with its exit code and one line."""
+@pytest.mark.slow
+def test_final_error_ends_listen(text, code):
+    """An error that a retry cannot fix has its exit code and one line."""
     with quiet() as (pbx, env), listening(env) as process:
         read_until(process, "domain")
         pbx.system_msg(text)
@@ -341,14 +352,14 @@ def test_the_end_of_the_feed(text, code):
     assert len(err.splitlines()) == 2  # the disconnection, and the final error
 
 
-def test_the_connection_limit():
-    """One connection too many is the end, with the advice to use ``--force``."""
+@pytest.mark.slow
+def test_connection_limit_is_an_error_that_names_force():
     with quiet(max_connections=1) as (_, env), listening(env) as process:
         read_until(process, "domain")
-        done = run("listen", env=env)
+        done = run_here("listen", env=env)
         assert done.returncode == 4
         assert "--force" in done.stderr
-        assert run("listen", "--force", "--limit", "1", env=env).returncode == 0
+        assert run_here("listen", "--force", "--limit", "1", env=env).returncode == 0
         assert finish(process)[2] == 4
 
 
@@ -364,8 +375,8 @@ def test_the_connection_limit():
         ({"FORCE_COLOR": "1", "TERM": "dumb"}, False),
     ],
 )
-def test_colours(env, coloured):
-    """Colours are for terminals, or whoever insists; never against ``NO_COLOR``."""
+def test_colours_are_for_terminals(env, coloured):
+    """``FORCE_COLOR`` enables colours for pipes; ``NO_COLOR`` always disables them."""
     with quiet() as (_, reached):
         done = run_here("listen", "--limit", "3", env={**reached, **env})
     assert ("\x1b[" in done.stdout) == coloured
@@ -376,8 +387,9 @@ def test_colours(env, coloured):
     ("encoding", "name"),
     [("cp932", "佐藤 健"), ("ascii", "??"), ("utf-8", "佐藤 健")][: None if NIGHTLY else 2],
 )
-def test_narrow_encodings(encoding, name):
-    """What an encoding lacks is a question mark for people, and an escape in JSON."""
+@pytest.mark.slow
+def test_characters_missing_in_the_encoding(encoding, name):
+    """Text for people has a question mark instead, JSON an escape."""
     with quiet() as (pbx, reached):
         pbx.edit("1002", label="Ünïcode \N{SNOWMAN}")
         env = {**reached, "PYTHONIOENCODING": encoding}
@@ -392,22 +404,22 @@ def test_narrow_encodings(encoding, name):
     assert done.stdout.isascii() == (encoding != "utf-8")
 
 
-def test_a_name_that_writes_on_the_terminal():
-    """Escape sequences in a name are shown, also to a terminal with colours."""
+def test_escape_sequences_in_names_are_escaped():
+    """This holds with colours, too."""
     with quiet() as (pbx, reached):
         pbx.edit("1001", label="\x1b]0;owned\x07\u202e")
         env = {**reached, "FORCE_COLOR": "1"}
-        done = run("state", "--kind", "user", env=env)
+        done = run_here("state", "--kind", "user", env=env)
         assert r"\x1b]0;owned\x07\u202e" in done.stdout
         pbx.call("0312341234", to="1001")
-        shown = run("listen", "--json", "--kind", "user", "--limit", "1", env=env).stdout
+        shown = run_here("listen", "--json", "--kind", "user", "--limit", "1", env=env).stdout
     for text in (done.stdout, shown):
         assert not {"\x1b]", "\x07", "\u202e"} & {*re.findall(r"\x1b\]|\x07|\u202e", text)}
 
 
 @pytest.mark.parametrize("closed", [1, 2])
-def test_closed_streams(closed):
-    """Without stdout or stderr from the start it works as into a void."""
+@pytest.mark.slow
+def test_streams_closed_from_the_start_are_ignored(closed):
     with quiet() as (_, reached):
         done = subprocess.run(
             f"{sys.executable} -m basix_ws_cti listen --limit 2 {closed}>&-",
@@ -452,8 +464,8 @@ _FLOOD = """
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("as_json", [True, False][: None if NIGHTLY else 1])
-def test_a_million_lines(as_json):
-    """However many lines go through it, its memory stays as it was after the first."""
+@pytest.mark.slow
+def test_memory_stays_constant_over_many_lines(as_json):
     count = 1_000_000 if NIGHTLY else 10_000
     code = textwrap.dedent(_FLOOD).format(path=str(TESTS), lines=count, json=as_json)
     with subprocess.Popen(

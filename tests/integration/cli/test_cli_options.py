@@ -65,8 +65,8 @@ def request(asked, *arguments, env):
 
 
 @pytest.mark.parametrize("given", ["arguments", "environment"])
-def test_what_is_asked_for(asked, given, tmp_path):
-    """Server, domain, token file, app_name, full_events and force reach the PBX either way."""
+def test_connection_options_reach_the_pbx(asked, given, tmp_path):
+    """Each option works as an argument and as an environment variable."""
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     options = {
@@ -99,23 +99,21 @@ USERS = ["id", "name", "label", "extension", "did", "email"]
 
 
 @pytest.mark.parametrize("name", USERS)
-def test_one_user(asked, name):
-    """Each way of naming a user reaches the PBX, as an argument."""
+def test_user_options_reach_the_pbx(asked, name):
     given = ("--domain", "acme", f"--user-{name}", "山田 1")
     query, login = request(asked, *given, env={"BASIX_TOKEN": TOKEN})
     assert (query[f"user_{name}"], login) == ("山田 1", f"acme:{TOKEN}")
 
 
 @pytest.mark.parametrize("name", USERS if NIGHTLY else USERS[-2:])
-def test_one_user_from_the_environment(asked, name):
-    """The same from the environment."""
+def test_user_variables_reach_the_pbx(asked, name):
     env = {"BASIX_TOKEN": TOKEN, "BASIX_DOMAIN": "acme", f"BASIX_USER_{name.upper()}": "鈴木 2"}
     query, _ = request(asked, env=env)
     assert query == {"app_name": "basix-ws-cti", f"user_{name}": "鈴木 2"}
 
 
-def test_an_argument_wins(asked, tmp_path):
-    """Arguments count more than the environment: no PBX is sent the token of another."""
+def test_options_override_environment_variables(asked, tmp_path):
+    """A token file given as an option overrides ``BASIX_TOKEN``."""
     file = tmp_path / "token"
     file.write_text(TOKEN)
     env = {"BASIX_TOKEN": "another", "BASIX_DOMAIN": "other", "BASIX_FULL_EVENTS": "1"}
@@ -124,8 +122,7 @@ def test_an_argument_wins(asked, tmp_path):
     assert (login, query) == (f"acme:{TOKEN}", {"app_name": "basix-ws-cti"})
 
 
-def test_a_token_is_nearer_than_its_file(asked, tmp_path):
-    """Of two variables BASIX_TOKEN counts."""
+def test_basix_token_overrides_basix_token_file(asked, tmp_path):
     file = tmp_path / "token"
     file.write_text("another")
     env = {"BASIX_TOKEN": TOKEN, "BASIX_TOKEN_FILE": str(file)}
@@ -137,17 +134,16 @@ def test_a_token_is_nearer_than_its_file(asked, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--token", TOKEN], [f"--token={TOKEN}"]])
-def test_no_token_as_an_argument(arguments):
-    """A token as an argument is refused, unseen, with what to do instead."""
+def test_token_as_an_argument_is_refused(arguments):
+    """The error names the alternatives and does not contain the token."""
     done = run_here("listen", "--server", "x", "--domain", "y", *arguments)
     assert done.returncode == 2
     assert re.search(r"BASIX_TOKEN.*--token-file", done.stderr, re.DOTALL)
     assert not found_in(done.stdout + done.stderr)
 
 
-def test_help_does_not_name_it():
-    """``--help`` names the file, and no option that is refused."""
-    done = run("listen", "--help")
+def test_help_does_not_list_the_token_option():
+    done = run_here("listen", "--help")
     assert "--token-file" in done.stdout
     assert not re.search(r"--token\s", done.stdout)
 
@@ -156,8 +152,9 @@ def test_help_does_not_name_it():
 @pytest.mark.parametrize(
     ("typed", "code"), [(TOKEN + "\n", 3), ("\n", 2), ("\x04", 2), ("\x03", 130)]
 )
-def test_a_prompt_for_the_token(asked, typed, code):
-    """At a terminal the token is asked for, and not shown; nothing, Ctrl-D and Ctrl-C end it."""
+@pytest.mark.slow
+def test_terminal_prompts_for_the_token(asked, typed, code):
+    """The token is not echoed. An empty line, Ctrl-D and Ctrl-C end the command."""
     import pty
 
     pid, terminal = pty.fork()
@@ -211,15 +208,14 @@ THERE = ["--server", "x", "--domain", "y"]
         (["--simulate", "--number", "abc"], {}, "--number"),
     ],
 )  # fmt: skip
-def test_usage(arguments, env, words):
-    """What is missing or can't be right is a usage error that says what to do."""
+def test_missing_or_invalid_options_are_usage_errors(arguments, env, words):
+    """The error says what to do."""
     done = run_here("listen", *arguments, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
 
 
-def test_a_binary_token_file(tmp_path):
-    """A file that is no text is told so."""
+def test_binary_token_file_is_an_error(tmp_path):
     file = tmp_path / "token"
     file.write_bytes(b"\xff\xfe\x00")
     done = run_here("listen", "--server", "x", "--domain", "y", "--token-file", file)
@@ -228,8 +224,8 @@ def test_a_binary_token_file(tmp_path):
 
 
 @pytest.mark.parametrize("level", ["debug", "critical"])
-def test_logs_without_the_token(level):
-    """``--log-level debug`` says much, and not the token, in whatever form."""
+@pytest.mark.slow
+def test_logs_do_not_contain_the_token(level):
     with Simulator(calls=False, token=TOKEN) as pbx:
         pbx.inject(faults.DropDuringSnapshot(3))
         env = {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}
@@ -258,15 +254,15 @@ def secured(tmp_path):
         yield {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}, file
 
 
-def test_a_private_ca(tmp_path):
-    """``--ca-file`` lets a private CA be trusted; without it, the error names the option."""
+def test_ca_file_makes_a_private_ca_trusted(tmp_path):
+    """Without it the error names the option."""
     with secured(tmp_path) as (env, file):
-        done = run("state", "--json", env=env)
+        done = run_here("state", "--json", env=env)
         assert done.returncode == 4
         assert "--ca-file" in done.stderr
         assert "doctor" in done.stderr
         for arguments, more in ((["--ca-file", file], {}), ([], {"BASIX_CA_FILE": str(file)})):
-            done = run("state", "--json", *arguments, env={**env, **more})
+            done = run_here("state", "--json", *arguments, env={**env, **more})
             assert (done.returncode, json.loads(done.stdout)["type"]) == (0, "state")
 
 
@@ -274,8 +270,8 @@ def test_a_private_ca(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich.cells"])
-def test_without_the_extra(missing):
-    """Without the extra ``cli`` it says in one line how to install it."""
+def test_missing_extra_is_explained(missing):
+    """The error says in one line how to install the extra ``cli``."""
     code = (
         f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['x', 'listen', '--simulate'];"
         "from basix_ws_cti.cli import main; main()"
@@ -289,8 +285,8 @@ def test_without_the_extra(missing):
     assert "Traceback" not in done.stderr
 
 
-def test_a_defect_is_not_hidden():
-    """A module that is missing for another reason is no matter of the extra."""
+def test_other_import_errors_are_not_hidden():
+    """An import error with another cause is not reported as a missing extra."""
     code = (
         "import sys; sys.modules['basix_ws_cti.cli.commands.listen'] = None;"
         "from basix_ws_cti.cli import main; main()"
@@ -305,8 +301,8 @@ def test_a_defect_is_not_hidden():
     ("error", "code"),
     [((errno.EINVAL, "invalid"), 0), ((errno.EINVAL, "invalid", "a:b"), 1), ((5, "broken"), 1)],
 )
-def test_nobody_reads_on_windows(error, code):
-    """There a pipe that nobody reads is an invalid argument; of a file's name it is an error."""
+def test_closed_pipe_on_windows_ends_quietly(error, code):
+    """A closed pipe is ``EINVAL`` there; the same error with a file name is an error."""
     script = (
         "import sys, typer; from basix_ws_cti.cli.command_wrapper import LogLevel, wrap_command\n"
         f"def fail() -> None: raise OSError(*{error})\n"
@@ -321,8 +317,7 @@ def test_nobody_reads_on_windows(error, code):
     assert "Traceback" not in done.stderr
 
 
-def test_interrupted_at_once():
-    """Ctrl-C while it is still loading is 130 too."""
+def test_interrupt_during_start_exits_with_130():
     code = (
         "import sys; from basix_ws_cti import cli; import basix_ws_cti.cli.app as app\n"
         "def app_(): raise KeyboardInterrupt\n"
@@ -338,8 +333,9 @@ def test_interrupted_at_once():
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["listen", "-h"], ["schema"], ["decode", "836a"]]
 )
-def test_a_full_disk(arguments):
-    """What can't be written is one line on stderr and 1, be it the help alone."""
+@pytest.mark.slow
+def test_full_disk_is_reported_in_one_line(arguments):
+    """This holds for help texts, too."""
     with Path("/dev/full").open("w") as full:
         done = run(*arguments, stdout=full)
     assert done.returncode == 1
@@ -347,22 +343,21 @@ def test_a_full_disk(arguments):
     assert "No space left" in done.stderr
 
 
-def test_help_in_short():
-    """``-h`` is ``--help``, of a command too."""
+def test_short_help_option():
+    """``-h`` equals ``--help``, for commands as well."""
     assert run_here("-h").stdout == run_here("--help").stdout
     assert run_here("state", "-h").stdout == run_here("state", "--help").stdout
 
 
-def test_the_version():
-    """``--version`` is the installed one."""
+def test_version_is_the_installed_version():
     from importlib.metadata import version
 
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"basix-ws-cti {version('basix_ws_cti')}\n")
 
 
-def test_the_installed_script():
-    """``basix-ws-cti`` and ``python -m basix_ws_cti`` are the same."""
+def test_installed_script_runs_the_same_program():
+    """``basix-ws-cti`` and ``python -m basix_ws_cti`` have the same entry point."""
     from importlib.metadata import entry_points
 
     from basix_ws_cti.cli import main
@@ -377,8 +372,7 @@ def test_the_installed_script():
         assert done.returncode == 0
 
 
-def test_no_arguments():
-    """Without a command there is help."""
+def test_no_arguments_print_help():
     with start() as process:
         out, err = process.communicate(timeout=60)
     assert "listen" in out + err

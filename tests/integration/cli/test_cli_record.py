@@ -29,7 +29,7 @@ def read(path):
 def day(tmp_path_factory):
     """A recording of some seconds."""
     path = tmp_path_factory.mktemp("days") / "day.rec"
-    assert run("record", path, *SIMULATED, *SECONDS).returncode == 0
+    assert run_here("record", path, *SIMULATED, *SECONDS).returncode == 0
     return path
 
 
@@ -50,10 +50,11 @@ def connection(pbx):
 
 
 @pytest.mark.parametrize("name", ["day.rec", "day.rec.gz"])
-def test_record_for_some_seconds(tmp_path, name):
-    """What is recorded can be read, is its owner's alone, and is told of on stderr."""
+@pytest.mark.slow
+def test_recording_is_readable_and_private(tmp_path, name):
+    """Only the owner can read the file, and stderr has a summary."""
     path = tmp_path / name
-    done = run("record", path, *SIMULATED, *SECONDS)
+    done = run_here("record", path, *SIMULATED, *SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     header, entries = read(path)
@@ -67,18 +68,20 @@ def test_record_for_some_seconds(tmp_path, name):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_nothing_secret_is_recorded(tmp_path, pbx):
-    """Neither token, domain nor server are in a recording, nor in what is said of it."""
+@pytest.mark.slow
+def test_recording_contains_no_credentials(tmp_path, pbx):
+    """Token and server address are in neither the recording nor the summary."""
     path = tmp_path / "day.rec"
     options, token = connection(pbx)
-    done = run("record", path, *options, *SECONDS, env=token)
+    done = run_here("record", path, *options, *SECONDS, env=token)
     assert done.returncode == 0, done.stderr
     text = path.read_text() + done.stderr
     assert not [one for one in (token["BASIX_TOKEN"], pbx.url, "127.0.0.1") if one in text]
 
 
+@pytest.mark.slow
 def test_reconnects_are_recorded(tmp_path, pbx):
-    """A lost connection is in the recording, with its reason, and so is what comes after it."""
+    """The recording has the lost connection, its reason, and the frames after it."""
     path = tmp_path / "day.rec"
     options, token = connection(pbx)
     with start("record", path, *options, env=token) as process:
@@ -99,8 +102,9 @@ def test_reconnects_are_recorded(tmp_path, pbx):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_properly(tmp_path, number):
-    """Ctrl-C and SIGTERM end a recording with its last line, and the command with 130."""
+@pytest.mark.slow
+def test_interrupt_completes_the_recording(tmp_path, number):
+    """The exit code is 130."""
     path = tmp_path / "day.rec"
     with start("record", path, *SIMULATED) as process:
         wait_until(lambda: has(path, '"frame"'))
@@ -112,20 +116,19 @@ def test_signals_end_it_properly(tmp_path, number):
     assert read(path)[1]
 
 
-def test_a_file_that_is_there(tmp_path):
-    """A file that is there is kept, unless it may be replaced."""
+@pytest.mark.slow
+def test_existing_file_is_kept_without_overwrite(tmp_path):
     path = tmp_path / "day.rec"
     path.write_text("mine")
     done = run_here("record", path, *SIMULATED, *SECONDS)
     assert done.returncode == 2
     assert "--overwrite" in done.stderr
     assert path.read_text() == "mine"
-    assert run("record", path, *SIMULATED, *SECONDS, "--overwrite").returncode == 0
+    assert run_here("record", path, *SIMULATED, *SECONDS, "--overwrite").returncode == 0
     assert read(path)[1]
 
 
-def test_no_feed_no_file(tmp_path, pbx):
-    """A login that is refused leaves no file behind, and neither does a usage that can't work."""
+def test_failed_start_creates_no_file(tmp_path, pbx):
     path = tmp_path / "day.rec"
     options, _ = connection(pbx)
     done = run_here("record", path, *options, env={"BASIX_TOKEN": "wrong"})
@@ -136,8 +139,7 @@ def test_no_feed_no_file(tmp_path, pbx):
     assert not path.exists()
 
 
-def test_files_that_cannot_be_written(tmp_path):
-    """A folder that is not there, or a disk that is full, is a failure told in a line."""
+def test_unwritable_file_is_an_error(tmp_path):
     done = run_here("record", tmp_path / "folder" / "day.rec", *SIMULATED)
     assert done.returncode == 1
     assert "No such file" in done.stderr
@@ -147,8 +149,9 @@ def test_files_that_cannot_be_written(tmp_path):
         assert "No space left" in done.stderr
 
 
-def test_to_a_pipe(tmp_path):
-    """A recording may go to stdout; it ends when nobody reads any more."""
+@pytest.mark.slow
+def test_record_to_stdout(tmp_path):
+    """The command ends when its reader closes the pipe."""
     done = run("record", "-", *SIMULATED, *SECONDS)
     assert done.returncode == 0
     path = tmp_path / "day.rec"
@@ -161,10 +164,11 @@ def test_to_a_pipe(tmp_path):
         assert "Traceback" not in process.stderr.read()
 
 
-def test_anonymised_as_it_is_recorded(tmp_path):
-    """``--anonymise`` replaces names at once, and the recording says so."""
+@pytest.mark.slow
+def test_record_anonymises_on_request(tmp_path):
+    """``--anonymise`` replaces names while recording, and the header says so."""
     path = tmp_path / "day.rec"
-    assert run("record", path, *SIMULATED, "--anonymise", *SECONDS).returncode == 0
+    assert run_here("record", path, *SIMULATED, "--anonymise", *SECONDS).returncode == 0
     header, entries = read(path)
     assert header.anonymised
     data = b"".join(one.data for one in entries if isinstance(one, Frame))
@@ -172,11 +176,12 @@ def test_anonymised_as_it_is_recorded(tmp_path):
     assert not [name for name in NAMES if name.encode() in data]
 
 
-def test_anonymise_a_recording(day, tmp_path):
-    """A recording is anonymised afterwards, with its times and connections; itself it stays."""
+@pytest.mark.slow
+def test_anonymise_replaces_names_and_keeps_times(day, tmp_path):
+    """The source file does not change."""
     target = tmp_path / "given.rec.gz"
     before = day.read_bytes()
-    done = run("anonymise", day, target)
+    done = run_here("anonymise", day, target)
     assert done.returncode == 0, done.stderr
     header, entries = read(day)
     after, replaced = read(target)
@@ -193,8 +198,9 @@ def test_anonymise_a_recording(day, tmp_path):
     assert day.read_bytes() == before
 
 
-def test_anonymise_what_is_damaged(day, tmp_path):
-    """Of a damaged recording all before the damage is anonymised, and the line is named."""
+@pytest.mark.slow
+def test_anonymise_keeps_entries_before_the_damage(day, tmp_path):
+    """The error names the damaged line."""
     path, target = tmp_path / "day.rec", tmp_path / "given.rec"
     text = day.read_text()
     path.write_text(text[: len(text) // 2])

@@ -36,8 +36,7 @@ def objects(*arguments):
     return [json.loads(line) for line in replayed(*arguments, "--json")]
 
 
-def test_lines(day):
-    """A recording is shown as ``listen`` shows a feed, each item with its own time."""
+def test_replay_prints_lines_with_recorded_times(day):
     lines = replayed(day, "--at-once", "--timezone", "UTC")
     assert any("佐藤" in line for line in lines)
     assert all(line.startswith("2025-01-01 00:") for line in lines)
@@ -46,16 +45,17 @@ def test_lines(day):
     assert [one["at"] for one in found] == sorted(one["at"] for one in found)
 
 
-def test_the_speed_changes_nothing_else(day):
-    """At any speed the lines are the same; filters and limits are those of ``listen``."""
+def test_speed_does_not_change_the_output(day):
+    """Filters and limits are those of ``listen``."""
     whole = objects(day, "--at-once", "--kind", "user")
     assert objects(day, "--speed", 1000, "--kind", "user") == whole
     assert {one["kind"] for one in whole} == {"user"}
     assert len(replayed(day, "--at-once", "--limit", 3)) == 3
 
 
-def test_calls_of_an_anonymised_recording(day, tmp_path):
-    """An anonymised recording shows the same calls at the same times, of other people."""
+@pytest.mark.slow
+def test_anonymised_recording_has_the_same_calls(day, tmp_path):
+    """Times and types of call events stay; names and numbers differ."""
     other = tmp_path / "given.rec.gz"
     assert run_here("anonymise", day, other).returncode == 0
     one, another = (objects(path, "--at-once", "--calls") for path in (day, other))
@@ -66,8 +66,7 @@ def test_calls_of_an_anonymised_recording(day, tmp_path):
     assert "0312341234" not in str(another)
 
 
-def test_state_is_that_at_the_end(day):
-    """``--state`` shows what there was at the recording's end, as ``state`` does."""
+def test_state_prints_the_final_state(day):
     (line,) = replayed(day, "--state", "--json")
     picture = json.loads(line)
     last = [one for one in objects(day, "--at-once", "--kind", "user") if one["event"] != "removed"]
@@ -76,16 +75,17 @@ def test_state_is_that_at_the_end(day):
     assert any("佐藤" in line for line in replayed(day, "--state", "--kind", "user"))
 
 
-def test_from_a_pipe(day):
-    """A recording may come from stdin."""
+@pytest.mark.slow
+def test_replay_from_stdin(day):
     done = run("replay", "-", "--at-once", stdin=day.read_text())
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == replayed(day, "--at-once")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_while_a_pipe_is_silent(day, tmp_path, number):
-    """It does not wait for a next line that may never come, and says nothing of it."""
+@pytest.mark.slow
+def test_interrupt_while_the_pipe_is_silent(day, tmp_path, number):
+    """The command does not wait for the next line, and writes nothing to stderr."""
     lines = day.read_text().splitlines(keepends=True)[:200]
     part = tmp_path / "part.rec"
     part.write_text("".join(lines))
@@ -100,8 +100,8 @@ def test_signals_end_it_while_a_pipe_is_silent(day, tmp_path, number):
         assert process.stderr.read() == ""
 
 
-def test_nobody_reads(day):
-    """A closed pipe ends it at once, and properly."""
+@pytest.mark.slow
+def test_closed_stdout_ends_quietly(day):
     with start("replay", day, "--at-once", "--json") as process:
         assert process.stdout.readline()
         process.stdout.close()
@@ -110,8 +110,8 @@ def test_nobody_reads(day):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it(day, number):
-    """Ctrl-C and SIGTERM end it while it waits, with 130."""
+@pytest.mark.slow
+def test_interrupt_exits_with_130(day, number):
     with start("replay", day) as process:
         assert process.stdout.readline()
         process.send_signal(number)
@@ -120,8 +120,8 @@ def test_signals_end_it(day, number):
     assert "Traceback" not in err
 
 
-def test_gaps_are_told(day, tmp_path):
-    """A gap in a recording is told on stderr, with its reason, as one of the feed is."""
+def test_gaps_in_a_recording_are_reported(day, tmp_path):
+    """stderr has each gap with its reason."""
     path = tmp_path / "gap.rec"
     with read_recording(day) as recording:
         entries = [one for one in recording if isinstance(one, Frame)][:16]
@@ -149,8 +149,8 @@ def damaged(lines):
 
 
 @pytest.mark.parametrize("form", [("--at-once", "--json"), ("--state",)])
-def test_damaged(day, tmp_path, form):
-    """A damaged recording is shown up to the damage; then its line is told, and the code is 1."""
+def test_damaged_recording_is_replayed_up_to_the_damage(day, tmp_path, form):
+    """The error names the damaged line; the exit code is 1."""
     path = tmp_path / "damaged.rec"
     lines = day.read_text().splitlines(keepends=True)
     end = {"at": json.loads(lines[59])["at"], "event": "end", "frames": 58}
@@ -179,8 +179,8 @@ def test_damaged(day, tmp_path, form):
         ),
     ],
 )
-def test_what_is_no_recording(tmp_path, content, problem):
-    """A file that is no recording, or of another version, is refused in a line."""
+def test_other_files_are_refused(tmp_path, content, problem):
+    """A file that is not a recording, or has an unsupported version, is refused in one line."""
     path = tmp_path / "day.rec"
     path.write_bytes(content)
     done = run_here("replay", path)
@@ -189,8 +189,7 @@ def test_what_is_no_recording(tmp_path, content, problem):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_compressed_and_cut(day, tmp_path):
-    """A compressed recording that breaks off is shown as far as it goes."""
+def test_truncated_compressed_recording_is_replayed_up_to_its_end(day, tmp_path):
     path = tmp_path / "day.rec.gz"
     data = gzip.compress(day.read_bytes())
     path.write_bytes(data[: len(data) // 2])
@@ -200,8 +199,8 @@ def test_compressed_and_cut(day, tmp_path):
     assert len(done.stdout.splitlines()) > 10
 
 
-def test_usage(day, tmp_path):
-    """What can't work is told as usage; a file that is not there is a failure."""
+def test_usage_errors(day, tmp_path):
+    """Invalid options exit with 2, a missing file with 1."""
     assert run_here("replay").returncode == 2
     assert run_here("replay", day, "--top", "--state").returncode == 2
     assert run_here("replay", day, "--speed", 0).returncode == 2
@@ -210,8 +209,9 @@ def test_usage(day, tmp_path):
     assert run_here("replay", tmp_path / "none.rec").returncode == 1
 
 
-def test_on_the_wallboard(day, tmp_path):
-    """``--top`` shows an anonymised recording on the wallboard, until somebody leaves."""
+@pytest.mark.slow
+def test_top_shows_a_recording_on_the_wallboard(day, tmp_path):
+    """The last state stays until the user leaves."""
     path = tmp_path / "given.rec"
     assert run_here("anonymise", day, path).returncode == 0
     with Terminal("replay", path, "--top", "--at-once", columns=120, rows=40) as terminal:

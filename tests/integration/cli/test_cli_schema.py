@@ -7,7 +7,7 @@ import json
 import attrs
 import pytest
 from jsonschema import Draft202012Validator
-from support.cli_runner import run
+from support.cli_runner import run_here
 from support.scripted_source import BEGIN, Scripted, printed, shown
 
 from basix_ws_cti import InfoEvent, Lagged, MessageParser, Msg, SystemMsg, UnknownMessage, states
@@ -59,9 +59,9 @@ def names(sort):
     return [one.name for one in attrs.fields(sort) if one.name not in {"extra", "element_name"}]
 
 
-def test_the_command_prints_it():
-    """What the command prints is a JSON Schema of 2020-12, and the one that is tested here."""
-    done = run("schema")
+def test_command_prints_the_schema():
+    """The output is a valid JSON Schema 2020-12."""
+    done = run_here("schema")
     assert done.returncode == 0
     assert json.loads(done.stdout) == build_schema()
     Draft202012Validator.check_schema(build_schema())
@@ -70,8 +70,8 @@ def test_the_command_prints_it():
 
 @pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("story", SCENARIOS)
-def test_every_story(story, older):
-    """All lines about every story are valid, of messages and of calls, and so is the picture."""
+def test_output_of_every_scenario_is_valid(story, older):
+    """Lines of messages, lines of calls and the state document match the schema."""
     told = frames(story, seed=3, older=older)
     messages = shown(told, FeedOptions(json=True))
     calls = shown(told, FeedOptions(json=True, calls=True))
@@ -87,8 +87,7 @@ def test_every_story(story, older):
         VALIDATOR.validate(json.loads(text))
 
 
-def test_what_is_no_element():
-    """Texts, unknown messages and what was missed have lines of their own, all valid."""
+def test_messages_without_elements_are_valid():
     term = ("news", {"a": 1, 2: (None, 1.5)}, Regex("a.*", ()), BEGIN)
     told = [SystemMsg("hello"), Msg("there"), UnknownMessage("news", term), Lagged(3)]
     lines = [json.loads(text) for text in shown(told, FeedOptions(json=True))]
@@ -98,8 +97,8 @@ def test_what_is_no_element():
 
 
 @pytest.mark.parametrize("sort", ELEMENTS)
-def test_fields_have_types(sort):
-    """A field of a wrong type, one too few, or no element at all is not valid; one more is."""
+def test_fields_of_elements_have_types(sort):
+    """A wrong type, a missing field or a missing element is invalid; an extra field is valid."""
     whole = line(sort())
     assert is_valid(whole)
     assert {*whole["element"]} == {*names(sort)}
@@ -119,7 +118,7 @@ def test_fields_have_types(sort):
     [("user_id", "7"), ("calling_number", 312341234), ("offer_timestamp", 1.5), ("uuid", True)],
 )
 def test_scalars_have_one_type(field, wrong):
-    """An id is a number, a telephone number is a text, a time counts microseconds."""
+    """Ids are numbers, telephone numbers are texts, times are integers."""
     whole = line(Channel(uuid="u"))
     assert not is_valid({**whole, "element": {**whole["element"], field: wrong}})
 
@@ -134,8 +133,7 @@ def filled(sort):
 
 
 @pytest.mark.parametrize("sort", STATES)
-def test_states_have_their_parts(sort):
-    """Each state has its own parts, of their types, and no others."""
+def test_states_have_exactly_their_own_fields(sort):
     state = filled(sort)
     whole = line(Channel(uuid="u", state=state))
     assert is_valid(whole)
@@ -149,7 +147,7 @@ def test_states_have_their_parts(sort):
     assert not is_valid(whole)
 
 
-def test_a_state_nobody_knows():
+def test_unknown_state():
     """Its name and its time are there, and no parts; a known name does not hide among them."""
     whole = line(Channel(uuid="u", state=OtherState(ts=1, name="dreaming", data=("of", "it"))))
     assert whole["element"]["state"] == {"ts": 1, "name": "dreaming", "data": {}}
@@ -171,7 +169,7 @@ def test_raw_values():
     assert not is_valid(whole)
 
 
-def test_a_summary_of_the_other_end():
+def test_other_end_summary():
     """Structures within structures are checked too."""
     whole = line(Channel(uuid="u", other_info=OtherInfo(end_user=EndUsers(count=1))))
     assert is_valid(whole)
@@ -179,8 +177,7 @@ def test_a_summary_of_the_other_end():
     assert not is_valid(whole)
 
 
-def test_kinds_nobody_knows():
-    """An element of an unknown kind may be anything, as long as it is an object."""
+def test_element_of_an_unknown_kind_is_any_object():
     element = OtherElement(element_name="moon", extra=Extra({"id": 1, "phase": 0.5}))
     whole = line(element)
     assert is_valid(whole)
@@ -188,8 +185,8 @@ def test_kinds_nobody_knows():
 
 
 @pytest.mark.parametrize("missing", ["v", "type", "at", "kind", "event", "key", "element"])
-def test_a_line_is_whole(missing):
-    """No part of a line may be missing, and there are no others."""
+def test_envelope_requires_every_key(missing):
+    """A line has all keys of the envelope and no others."""
     whole = line(Channel(uuid="u"))
     assert not is_valid({name: value for name, value in whole.items() if name != missing})
     assert not is_valid({**whole, "more": 1})
@@ -199,16 +196,16 @@ def test_a_line_is_whole(missing):
     "at",
     ["2026-01-02T03:04:05.678901", "2026-01-02 03:04:05.678901+00:00", "noon", 1767323045],
 )
-def test_times_have_a_zone(at):
-    """``at`` is ISO 8601 with its zone, to the microsecond."""
+def test_times_have_a_time_zone(at):
+    """``at`` is ISO 8601 with a time zone and microseconds."""
     whole = line(Channel(uuid="u"))
     assert whole["at"] == "2026-01-02T03:04:05.678901+00:00"
     assert not is_valid({**whole, "at": at})
     assert not is_valid({**whole, "v": 2})
 
 
-def test_a_picture_is_of_elements():
-    """The document of ``state`` holds elements of their kinds, and other kinds too."""
+def test_state_document_contains_elements():
+    """Elements of known kinds match their schema; other kinds contain objects."""
     document = with_envelope(
         BEGIN, None, {"type": "state", "elements": {"channel": [to_dict(Channel())], "moon": [{}]}}
     )
@@ -219,8 +216,7 @@ def test_a_picture_is_of_elements():
     assert not is_valid(document)
 
 
-def test_no_class_is_forgotten():
-    """The schema knows every class of elements and every state that the parser makes."""
+def test_schema_covers_every_element_and_state():
     defs = build_schema()["$defs"]
     assert {sort.__name__ for sort in ELEMENTS} <= {*defs}
     found = [one["properties"]["name"].get("const") for one in defs["State"]["oneOf"]]

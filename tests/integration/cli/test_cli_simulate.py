@@ -8,7 +8,7 @@ import socket
 import ssl
 
 import pytest
-from support.cli_runner import run, run_here, start
+from support.cli_runner import run_here, start
 from support.waiting import TIMEOUT
 from websockets.sync.client import connect as sync_connect
 
@@ -32,8 +32,9 @@ def ended(process):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_interrupted(sign):
-    """It says where it is, tells of each client in a line, and ends by a signal, with 130."""
+@pytest.mark.slow
+def test_simulator_serves_until_interrupted(sign):
+    """It prints its addresses and one line per client; the exit code is 130."""
     process = start("simulate", "--port", 0, "--quiet")
     server, api, who = where(process)
     assert re.match(r"API: +http://127\.0\.0\.1:\d+/basix/api/gen_ws_ticket\n", api)
@@ -48,8 +49,9 @@ def test_it_serves_until_interrupted(sign):
     assert (process.returncode, out, err) == (130, "", "")
 
 
-def test_a_token_of_one_s_own_is_not_shown():
-    """The token comes from BASIX_TOKEN, as the domain from BASIX_DOMAIN, and is never printed."""
+@pytest.mark.slow
+def test_token_from_the_environment_is_not_printed():
+    """``BASIX_TOKEN`` and ``BASIX_DOMAIN`` are used, and the token is never printed."""
     process = start(
         "simulate", "--port", 0, env={"BASIX_TOKEN": "very-much-mine", "BASIX_DOMAIN": "acme"}
     )
@@ -63,8 +65,8 @@ def test_a_token_of_one_s_own_is_not_shown():
     assert "very-much-mine" not in out + err
 
 
-def test_its_options_reach_the_simulator():
-    """Users, kinds, atoms and TLS are as the options say."""
+@pytest.mark.slow
+def test_options_reach_the_simulator():
     process = start(
         *("simulate", "--port", 0, "--users", 3, "--older", "--otp", 26, "--quiet", "--seed", 4),
         *("--speed", 2, "--rate", 20, "--tls"),
@@ -88,8 +90,9 @@ def test_its_options_reach_the_simulator():
     assert len(read["user"].elements) == 3
 
 
-def test_nobody_reads():
-    """When whoever read its lines has gone, the next line ends it, with 0 and without a word."""
+@pytest.mark.slow
+def test_closed_stdout_ends_quietly():
+    """The next line ends the command with exit code 0."""
     process = start("simulate", "--port", 0)
     server, _, _ = where(process)
     process.stdout.close()
@@ -106,18 +109,16 @@ def test_nobody_reads():
     ("options", "word"),
     [(["--rate", "0"], "rate"), (["--users", "0"], "user"), (["--otp", "7"], "--otp")],
 )
-def test_options_that_mean_nothing(options, word):
-    """An option out of its range is said, and exit code 2."""
+def test_out_of_range_options_are_usage_errors(options, word):
     done = run_here("simulate", "--port", 0, *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert word in done.stderr
 
 
-def test_a_taken_port():
-    """A port that is taken is one line that names the option, and exit code 1."""
+def test_port_in_use_is_an_error_that_names_the_option():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("simulate", "--port", port)
+        done = run_here("simulate", "--port", port)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"port {port} is already in use" in done.stderr
     assert "--port" in done.stderr

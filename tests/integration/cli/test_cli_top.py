@@ -28,8 +28,8 @@ def arguments_for(pbx, token):
 
 
 @pytest.mark.parametrize("arguments", [("top", "--simulate"), ("top",)])
-def test_without_a_terminal_it_says_what_to_use(arguments):
-    """With output piped it is an error of usage, in one line, that names state and listen."""
+def test_top_without_a_terminal_is_a_usage_error(arguments):
+    """The error is one line that names the alternatives ``state`` and ``listen``."""
     done = run_here(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
@@ -40,10 +40,9 @@ def test_without_a_terminal_it_says_what_to_use(arguments):
 
 @pytest.mark.xdist_group("terminal")
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (160, 50)])
-def test_it_fills_a_terminal(columns, rows):
-    """Calls, queues, users, slots, the feed and the keys are on the screen, at two sizes; q leaves,
-    and the terminal is as it was.
-    """
+@pytest.mark.slow
+def test_top_fills_the_terminal(columns, rows):
+    """All tables and the keys are visible at two sizes; q leaves and restores the terminal."""
     with Terminal(*QUICK, columns=columns, rows=rows) as terminal:
         for sign in (somebody_talks, "サポート", "q Quit"):
             terminal.wait_for(sign)
@@ -58,10 +57,9 @@ def test_it_fills_a_terminal(columns, rows):
 
 
 @pytest.mark.xdist_group("terminal")
-def test_keys_and_sizes_work():
-    """Pause, filter and details have their keys, the screen follows the terminal's size, and
-    Ctrl-C leaves wherever somebody is.
-    """
+@pytest.mark.slow
+def test_keys_and_resizing():
+    """Pause, filter and details have keys, and the screen follows the size of the terminal."""
     with Simulator(calls=False, token="right") as pbx:
         pbx.answer(pbx.call(to="1001"))  # and nobody hangs up
         arguments, env = arguments_for(pbx, "right")
@@ -83,8 +81,9 @@ def test_keys_and_sizes_work():
             assert terminal.is_restored
 
 
-def test_times_are_of_the_zone_that_is_asked_for():
-    """``--timezone`` moves the clock in the head; one that is none is an error of usage."""
+@pytest.mark.slow
+def test_timezone_sets_the_clock():
+    """An unknown time zone is a usage error."""
     with Terminal(*QUICK[:2], "--timezone", "Asia/Tokyo", env={"TZ": "UTC"}) as terminal:
         terminal.wait_for("live")
         assert re.search(r" 09:\d\d:\d\d", terminal.lines[0])  # the simulated day begins at 0 UTC
@@ -94,8 +93,9 @@ def test_times_are_of_the_zone_that_is_asked_for():
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it(sign):
-    """SIGTERM and SIGINT end it with 130, and the terminal is as it was."""
+@pytest.mark.slow
+def test_signals_restore_the_terminal(sign):
+    """SIGTERM and SIGINT exit with 130."""
     with Terminal(*QUICK) as terminal:
         terminal.wait_for("Calls")
         terminal.process.send_signal(sign)
@@ -111,8 +111,9 @@ def test_signals_end_it(sign):
         ({"PYTHONIOENCODING": "cp932"}, "cp932"),
     ],
 )
-def test_narrow_encodings_are_no_end(env, encoding):
-    """Whatever the terminal's encoding, it draws what that has; names too, where it has them."""
+@pytest.mark.slow
+def test_narrow_encodings_are_supported(env, encoding):
+    """The screen uses only characters of the terminal's encoding."""
     with Terminal(*QUICK, env=env, encoding=encoding) as terminal:
         terminal.wait_for(somebody_talks)
         terminal.wait_for("q Quit")
@@ -122,8 +123,9 @@ def test_narrow_encodings_are_no_end(env, encoding):
         assert terminal.ends() == 0
 
 
-def test_a_refused_login_ends_it():
-    """The screen is left, the error told in one line, and the exit code is authentication's."""
+@pytest.mark.slow
+def test_refused_login_ends_top():
+    """The terminal is restored, and the error is one line without the token."""
     with Simulator(token="right") as pbx:
         arguments, env = arguments_for(pbx, "wr0ng-secret")
         with Terminal(*arguments, env=env) as terminal:
@@ -136,8 +138,8 @@ def test_a_refused_login_ends_it():
             assert b"Traceback" not in terminal.raw
 
 
-def test_a_feed_that_ends_for_good_ends_it():
-    """A logout by the PBX leaves the screen too, with its code."""
+@pytest.mark.slow
+def test_logout_ends_top():
     with Simulator(token="right") as pbx:
         arguments, env = arguments_for(pbx, "right")
         with Terminal(*arguments, env=env) as terminal:
@@ -147,10 +149,9 @@ def test_a_feed_that_ends_for_good_ends_it():
             assert terminal.is_restored
 
 
-def test_a_gap_is_shown():
-    """After a connection that broke, the screen says how long it was blind, and nothing spoils it:
-    what is logged comes when the screen is left.
-    """
+@pytest.mark.slow
+def test_gap_is_shown_on_the_screen():
+    """Log output is deferred until the screen is left."""
     with Simulator(token="right") as pbx:
         arguments, env = arguments_for(pbx, "right")
         arguments = (*arguments, "--log-level", "warning")

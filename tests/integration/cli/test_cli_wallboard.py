@@ -58,8 +58,8 @@ def callers(app):
     return [str(panel.get_row_at(at)[3]).strip() for at in range(panel.row_count)]
 
 
-def test_texts_fill_their_columns_exactly():
-    """Wide characters count as two columns, and what does not fit ends in a tilde."""
+def test_cells_fill_their_columns():
+    """Wide characters take two columns; text that is too long ends in a tilde."""
     for text in ("山田 太郎", "Ana", "山田太郎とその仲間たち", "a" * 40, "ｶﾅ", ""):
         for right in (False, True):
             cell = fit_cell(Cell(text), Column("x", align_right=right), 11)
@@ -72,8 +72,9 @@ def test_texts_fill_their_columns_exactly():
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_screen(size):
-    """A busy moment, character by character, at two sizes."""
+@pytest.mark.slow
+async def test_busy_screen(size):
+    """The screen equals the stored one at two sizes."""
     staged = PICTURES.busy()
     app, running = opened(staged, size, history_of(staged))
     async with running as pilot:
@@ -82,8 +83,9 @@ async def test_the_screen(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_details_of_a_call(size):
-    """A call's phases and legs with their durations, character by character."""
+@pytest.mark.slow
+async def test_call_details_screen(size):
+    """Phases and legs with durations equal the stored screen."""
     staged = PICTURES.busy()
     app, running = opened(staged, size)
     async with running as pilot:
@@ -97,8 +99,9 @@ async def test_the_details_of_a_call(size):
         assert "Legs" not in "\n".join(shown(app))
 
 
-async def test_details_follow_a_call_to_its_end():
-    """While somebody looks, time runs; after the end it says how the call went."""
+@pytest.mark.slow
+async def test_call_details_update_until_the_call_ends():
+    """Durations advance; after the end the result is shown."""
     staged = quiet()
     line = talk(staged)
     app, running = opened(staged)
@@ -116,8 +119,9 @@ async def test_details_follow_a_call_to_its_end():
         assert "Duration  1:01" in text
 
 
+@pytest.mark.slow
 async def test_rows_are_sorted_by_key_and_by_mouse():
-    """s goes from column to column and back to none, r turns round, a heading is clicked."""
+    """s steps through the columns and back to no order; r and a click on a heading reverse it."""
     staged = quiet()
     for by, number in enumerate(("0622220000", "0633330000", "0611110000")):
         talk(staged, number, by=by)
@@ -146,8 +150,8 @@ async def test_rows_are_sorted_by_key_and_by_mouse():
         assert callers(app) == sorted(began, reverse=True)
 
 
-async def test_a_row_is_opened_by_the_mouse():
-    """A click chooses a row, another one opens it."""
+@pytest.mark.slow
+async def test_second_click_opens_a_row():
     staged = quiet()
     talk(staged, "0611110000", by=0)
     staged.advance(1)
@@ -161,8 +165,9 @@ async def test_a_row_is_opened_by_the_mouse():
         assert any("from 0622220000" in line for line in shown(app))
 
 
-async def test_rows_are_filtered():
-    """/ opens a box; what is typed there is all that is shown, until it is cleared."""
+@pytest.mark.slow
+async def test_filter_limits_the_rows():
+    """The filter applies until it is cleared."""
     staged = quiet()
     talk(staged, "0611110000", by=0)
     talk(staged, "0622220000", by=1)
@@ -184,8 +189,9 @@ async def test_rows_are_filtered():
         assert len(callers(app)) == 2
 
 
-async def test_a_paused_picture_stands_still():
-    """p freezes the picture and says so; it can be sorted meanwhile; p again, and it goes on."""
+@pytest.mark.slow
+async def test_pause_freezes_the_screen():
+    """The head line says so; a second p resumes."""
     staged = quiet()
     talk(staged, "0622220000", by=0)
     app, running = opened(staged)
@@ -204,8 +210,8 @@ async def test_a_paused_picture_stands_still():
         assert "PAUSED" not in shown(app)[0]
 
 
-async def test_how_the_feed_stands_is_shown():
-    """A lost connection is in the head at once, and the gap in it and in the history after."""
+async def test_feed_state_is_shown():
+    """The head line shows a lost connection at once, and the history lists the gap."""
     staged = quiet()
     history = FeedHistory(staged.now)
     app, running = opened(staged, history=history)
@@ -224,8 +230,9 @@ async def test_how_the_feed_stands_is_shown():
         assert any("gap from 00:00:00" in line for line in shown(app))
 
 
-async def test_what_stops_the_feed_ends_the_wallboard():
-    """An error that ended the feed is what the application leaves with."""
+@pytest.mark.slow
+async def test_final_error_ends_the_wallboard():
+    """The application returns the error."""
     staged = quiet()
     error = AuthenticationError(401)
     app, running = opened(staged)
@@ -238,8 +245,8 @@ async def test_what_stops_the_feed_ends_the_wallboard():
     assert app.return_value is error
 
 
-async def test_a_feed_that_ends_properly_stays_to_be_looked_at():
-    """After a recording's end its last picture stands, and says that it has ended."""
+@pytest.mark.slow
+async def test_last_board_stays_after_the_end_of_a_recording():
     staged = quiet()
     talk(staged, "0611110000")
     app, running = opened(staged)
@@ -255,8 +262,8 @@ async def test_a_feed_that_ends_properly_stays_to_be_looked_at():
     assert app.return_value is None
 
 
-async def test_names_are_shown_harmlessly():
-    """Markup is text, and no control character reaches the terminal."""
+@pytest.mark.slow
+async def test_markup_and_control_characters_in_names_are_escaped():
     labels = ["[red]x[/red] [", "[/]", "\x1b[31mred\x1b]0;t\x07", "a\nb\t\u202ec"]
     staged = quiet(users=len(labels))
     for by, label in enumerate(labels):
@@ -282,8 +289,8 @@ async def test_names_are_shown_harmlessly():
             app.pop_screen()
 
 
-async def test_a_new_size_is_filled():
-    """After the terminal grew, tables take the room, and show the columns that it has room for."""
+@pytest.mark.slow
+async def test_resizing_shows_more_columns():
     staged = PICTURES.busy()
     app, running = opened(staged, (80, 24))
     async with running as pilot:
@@ -319,10 +326,9 @@ def counted(app, monkeypatch):
     return counts
 
 
-async def test_only_what_differs_is_written(monkeypatch):
-    """With 200 calls on the screen nothing is written while nothing changes, timers are while
-    time runs, a new call is one row, and nothing is ever built anew.
-    """
+@pytest.mark.slow
+async def test_only_changed_cells_are_redrawn(monkeypatch):
+    """With 200 calls, unchanged rows cause no work, and no table is rebuilt."""
     staged = quiet(users=220)
     lines = [talk(staged, f"06{number:08}", by=number) for number in range(200)]
     app, running = opened(staged, (160, 50))
@@ -352,8 +358,8 @@ async def test_only_what_differs_is_written(monkeypatch):
         assert not counts.keys() & {"add_row", "clear"}
 
 
-async def test_events_between_two_pictures_cost_no_drawing(monkeypatch):
-    """However much happens, a picture is drawn when it is time for one."""
+@pytest.mark.slow
+async def test_events_between_redraws_cause_no_drawing(monkeypatch):
     staged = quiet(users=20)
     app, running = opened(staged)
     async with running as pilot:
@@ -367,8 +373,9 @@ async def test_events_between_two_pictures_cost_no_drawing(monkeypatch):
         assert staged.events.empty()
 
 
-async def test_the_cursor_stays_with_its_call():
-    """Calls that begin and end, or another order, leave the chosen one chosen."""
+@pytest.mark.slow
+async def test_cursor_stays_on_its_call():
+    """Started and ended calls, or another order, do not move the cursor to another call."""
     staged = quiet(users=10)
     lines = []
     for by in range(4):
@@ -394,8 +401,7 @@ async def test_the_cursor_stays_with_its_call():
         assert any("from 0620000000" in line for line in shown(app))
 
 
-def test_the_log_waits_for_the_screen_to_be_left(monkeypatch):
-    """What is logged to the terminal meanwhile is written after it, and goes there again."""
+def test_log_output_is_deferred_until_the_screen_is_left(monkeypatch):
     written = []
 
     class Screen:
@@ -425,8 +431,9 @@ def test_the_log_waits_for_the_screen_to_be_left(monkeypatch):
 # -- the pictures -----------------------------------------------------------------------
 
 
-def test_the_pictures_are_those_of_the_program(tmp_path, capsys):
-    """Drawn twice they are the same bytes, and the text in them is that of the docs' picture."""
+@pytest.mark.slow
+def test_documentation_images_are_reproducible(tmp_path, capsys):
+    """Two runs give the same bytes, and the text equals that of the stored images."""
     for folder in ("one", "two"):
         PICTURES.main(tmp_path / folder)
     assert set(capsys.readouterr().out.split()) >= {str(tmp_path / "one" / "top.svg")}

@@ -33,8 +33,8 @@ from basix_ws_cti.simulator import Simulator, faults
 # -- a PBX ----------------------------------------------------------------------------------
 
 
-async def test_all_is_well():
-    """Every step is found well, with what there is: addresses, status, elements, pings."""
+async def test_every_step_succeeds():
+    """Findings have addresses, HTTP status, element counts and ping times."""
     async with Simulator(calls=False, users=7) as pbx:
         findings = await examined(pbx.url)
     assert {one.mark for one in findings.values()} == {Mark.OK}
@@ -47,8 +47,9 @@ async def test_all_is_well():
 
 
 @pytest.mark.parametrize("specs_first", [True, False])
-async def test_a_busy_pbx(specs_first):
-    """Events that come all the time keep nobody from an end, however the kinds are announced."""
+@pytest.mark.slow
+async def test_steps_finish_during_a_flood_of_events(specs_first):
+    """This holds whether or not all field specs come first."""
     async with Simulator(specs_first=specs_first, users=30) as pbx:
         pbx.inject(faults.Flood(20_000), after=0)
         findings = await examined(pbx.url, slow_ping=60)  # a flood is slow on a busy machine
@@ -75,8 +76,7 @@ async def test_a_busy_pbx(specs_first):
     ],
     ids=str,
 )
-async def test_each_fault_of_the_handshake(fault, step, word, advice):
-    """Whatever the simulator does to a handshake, its step is named, and what to do."""
+async def test_handshake_faults_are_found_in_their_step(fault, step, word, advice):
     async with Simulator(calls=False) as pbx:
         pbx.inject(fault)
         finding = await failed(pbx.url, step if isinstance(fault, faults.DelayHandshake) else None)
@@ -85,15 +85,13 @@ async def test_each_fault_of_the_handshake(fault, step, word, advice):
     assert advice in finding.advice
 
 
-async def test_a_wrong_token():
-    """Credentials that the PBX does not know fail at the login."""
+async def test_unknown_domain_fails_the_login():
     async with Simulator(calls=False) as pbx:
         finding = await failed(pbx.url, domain="another")
     assert finding.step == "login"
 
 
-async def test_the_limit():
-    """Two connections are there: the third fails at the limit, and with force it does not."""
+async def test_connection_limit_fails_without_force():
     async with Simulator(calls=False) as pbx, contextlib.AsyncExitStack() as stack:
         for _ in range(2):
             cti = connect(**{**pbx.connect_args, **ARGUMENTS})
@@ -106,8 +104,8 @@ async def test_the_limit():
     assert {one.mark for one in findings.values()} == {Mark.OK}
 
 
-async def test_silence():
-    """A PBX from which not even a pong comes fails at the pings."""
+@pytest.mark.slow
+async def test_missing_pong_fails_the_pings():
     async with Simulator(calls=False) as pbx:
         examination = Examination({**ARGUMENTS, "server": pbx.url}, timeout=30)
         async for finding in examination.findings():
@@ -128,14 +126,12 @@ async def test_slow_pings_give_a_warning_with_advice():
 # -- no PBX ---------------------------------------------------------------------------------
 
 
-async def test_an_unknown_host():
-    """A name that nobody knows fails at the DNS."""
+async def test_unknown_host_fails_dns():
     finding = await failed("no-such-host.invalid")
     assert (finding.step, "has no address" in finding.found) == ("dns", True)
 
 
-async def test_a_refused_port():
-    """A port at which nobody listens fails at TCP."""
+async def test_closed_port_fails_tcp():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))  # and does not listen
         finding = await failed(f"ws://127.0.0.1:{sock.getsockname()[1]}")
@@ -144,8 +140,7 @@ async def test_a_refused_port():
     assert "nothing listens" in finding.advice
 
 
-async def test_one_of_two_addresses(monkeypatch):
-    """An address that refuses is a warning when another one answers."""
+async def test_refusing_address_is_a_warning_if_another_one_works(monkeypatch):
     real = asyncio.get_running_loop().getaddrinfo
     async with Simulator(calls=False) as pbx:
 
@@ -177,8 +172,8 @@ async def test_one_of_two_addresses(monkeypatch):
         (cut, "wss", "tls", "handshake failed"),
     ],
 )
-async def test_other_servers(answer, scheme, step, word):
-    """What speaks otherwise, cuts, or says nothing fails where that is seen, and is described."""
+async def test_servers_that_are_not_a_pbx(answer, scheme, step, word):
+    """The step that fails describes the answer."""
     async with listening(answer) as address:
         hasty = step if answer is say_nothing else None
         finding = await failed(f"{scheme}://{address}", hasty)
@@ -186,8 +181,8 @@ async def test_other_servers(answer, scheme, step, word):
     assert word in finding.found
 
 
-async def test_plain_to_a_tls_port():
-    """Plain ws:// to a port that speaks TLS fails at HTTP, and wss:// is the advice."""
+async def test_plain_connection_to_a_tls_port():
+    """The step ``http`` fails, and the advice is ``wss://``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     async with listening(say_nothing, ssl=context) as address:
@@ -224,16 +219,17 @@ async def sending(*said):
         ([field_spec("user", "id"), info_event("user", (1,))], "snapshot", "initial_info"),
     ],
 )
-async def test_other_feeds(said, step, word):
-    """A WebSocket that says nothing, or not what a PBX says, fails where that is seen."""
+async def test_feeds_that_are_not_a_pbx(said, step, word):
+    """A feed without the expected messages fails in the step that needs them."""
     async with sending(*said) as server:
         finding = await failed(server, "snapshot" if said else "limit")
     assert finding.step == step
     assert word in finding.found
 
 
-async def test_a_slow_snapshot():
-    """A pause before what was announced is waited out, however quiet the feed is in it."""
+@pytest.mark.slow
+async def test_slow_snapshot_is_waited_for():
+    """A pause longer than the quiet time does not end the step."""
 
     async def handle(websocket):
         await websocket.send(field_spec("user", "id"))
@@ -247,9 +243,7 @@ async def test_a_slow_snapshot():
     assert findings["snapshot"].details == {"elements": {"user": 2}}
 
 
-async def test_a_feed_that_ends_at_once():
-    """A proper close in the place of a first message fails at the field_spec."""
-
+async def test_feed_that_closes_at_once_fails_the_field_spec():
     async def close(websocket):
         await websocket.close()
 
@@ -261,8 +255,8 @@ async def test_a_feed_that_ends_at_once():
 
 
 @pytest.mark.parametrize(("remaining", "step"), [(0, "http"), (50, "http"), (300, "field_spec")])
-async def test_a_proxy_that_cuts(remaining, step):
-    """A proxy that cuts the connection after so many bytes fails where they are missed."""
+async def test_proxy_that_cuts_the_connection(remaining, step):
+    """The step that misses the bytes fails."""
     async with Simulator(calls=False) as pbx, Proxy(int(pbx.url.rpartition(":")[2])) as proxy:
 
         def greet(link):
