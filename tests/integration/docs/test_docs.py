@@ -86,10 +86,11 @@ def environment():
 
 
 @pytest.mark.parametrize("page", HERE, ids=name)
-def test_the_code_runs(page, tmp_path, monkeypatch):
-    """Each block of a page runs as written, and prints what is shown.
+def test_code_blocks_run(page, tmp_path, monkeypatch):
+    """Each block of a page runs as written and prints the output shown.
 
-    It runs after those above it; in a how-to guide, from which people copy, by itself.
+    It runs after the blocks above it; blocks of how-to guides run alone, because readers copy
+    them.
     """
     stage = docs_code.Stage(name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED)
     whole = name(page).startswith("docs/howto/")
@@ -119,8 +120,8 @@ def test_the_code_runs(page, tmp_path, monkeypatch):
                 )
 
 
-def test_what_is_not_run_is_there():
-    """Each block that is listed as not run is on its page, and so is each page."""
+def test_excluded_blocks_and_pages_exist():
+    """Each block and page that is excluded from the run exists."""
     found = {
         (block.page, block.first) for page in docs_code.PAGES for block in docs_code.blocks(page)
     }
@@ -130,8 +131,9 @@ def test_what_is_not_run_is_there():
 
 
 @pytest.mark.parametrize(("page", "lines"), [("docs/quickstart.md", 50), ("docs/tutorial.md", 500)])
-def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
-    """A newcomer's program does so for as long as they let it, whatever the day brings."""
+@pytest.mark.slow
+def test_endless_programs_keep_printing(page, lines, tmp_path):
+    """A newcomer's program survives a simulated day, whatever happens in it."""
     saved = [block for block in docs_code.blocks(docs_code.ROOT / page) if block.file is not None]
     for block in saved:
         faster = block.source.replace("speed=10", "speed=1000")
@@ -153,8 +155,8 @@ def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
 
 
 @pytest.mark.parametrize("page", HERE, ids=name)
-def test_a_program_that_is_saved_is_run(page):
-    """What a page has in a file is imported or run by a block further down."""
+def test_saved_programs_are_used(page):
+    """A block with a file name is imported or run by a later block."""
     blocks = docs_code.blocks(page)
     for at, block in enumerate(blocks):
         if block.file is not None:
@@ -162,8 +164,8 @@ def test_a_program_that_is_saved_is_run(page):
             assert any(re.search(rf"\b{stem}\b", later.source) for later in blocks[at + 1 :])
 
 
-def test_output_is_compared():
-    """What a block prints and what is shown are compared; ``…`` is any text, or any lines."""
+def test_output_pattern():
+    """``…`` matches any text in a line; a line of its own matches any lines."""
     shown = docs_code.pattern("one … three\n…\nfive\n")
     assert shown.fullmatch("one 2 three\nfive\n")
     assert shown.fullmatch("one 2 three\n4\n4\nfive\n")
@@ -177,8 +179,7 @@ def slug(heading):
 
 
 @pytest.mark.parametrize("page", docs_code.PAGES, ids=name)
-def test_no_link_is_dead(page):
-    """Each link within the project leads to a file that is there, and a heading that is in it."""
+def test_links_lead_to_existing_pages_and_headings(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(\s*([^)\s]+?)\s*\)", text):
         if "://" in target:
@@ -191,8 +192,7 @@ def test_no_link_is_dead(page):
 
 
 @pytest.mark.parametrize("folder", ["howto", "reference", "explanation"])
-def test_every_page_is_in_its_index(folder):
-    """Whoever comes to a folder's first page finds all others there."""
+def test_index_lists_every_page_of_its_folder(folder):
     index = docs_code.ROOT / "docs" / folder / "index.md"
     listed = re.findall(
         r"^\|.*\]\((\w[\w-]*\.md)\)", index.read_text(encoding="utf-8"), re.MULTILINE

@@ -77,38 +77,33 @@ def imported_from():
     return set(re.findall(r"`basix_ws_cti\.([\w.]+)`", text_of("index.md").partition("\n| ")[0]))
 
 
-def test_the_directives_are_found():
-    """Every directive of the reference is understood, those of the reference's classes too."""
+def test_every_directive_is_parsed():
     text = whole()
     assert len(DIRECTIVE.findall(text)) == text.count(".. auto") > 20
     assert {("", "Channel"), ("states", "Park"), ("", "connect")} <= set(documented())
 
 
-def test_everything_is_listed_once():
-    """No name is in the reference twice: Sphinx would link to either."""
+def test_no_name_is_listed_twice():
+    """Sphinx could not choose between two targets."""
     found = documented()
     assert sorted(found) == sorted(set(found))
 
 
-def test_the_reference_lists_what_is_public():
-    """``__all__`` holds exactly the names that the reference does not import from elsewhere, and
-    each stands there as it is imported.
-    """
+def test_reference_lists_all_public_names():
+    """The reference lists ``__all__``, and names of other modules only if its index says so."""
     elsewhere = imported_from()
     assert elsewhere >= {"states", "terms", "simulator"}
     assert {name for module, name in documented() if not module} == set(basix_ws_cti.__all__)
     assert {module for module, _ in documented()} == {"", *elsewhere}
 
 
-def test_the_reference_lists_what_a_package_exports():
-    """The simulator's ``__all__`` is in the reference, too."""
+def test_reference_lists_the_simulator_names():
     exported = set(module("simulator").__all__)
     listed = {name for module, name in documented() if module.split(".")[0] == "simulator"}
     assert exported - {"Pbx", "faults"} <= listed
 
 
-def test_the_reference_lists_what_there_is():
-    """Every listed name can be imported from where the reference says."""
+def test_listed_names_can_be_imported():
     for where, name in documented():
         assert hasattr(module(where), name), f"{where}.{name}"
 
@@ -141,8 +136,8 @@ def test_annotations_can_be_resolved(where, name):
 
 
 @pytest.mark.parametrize("name", basix_ws_cti.__all__)
-def test_everything_says_what_it_is(name):
-    """Every public class, its methods and properties, and every public function has a docstring."""
+def test_public_names_have_docstrings(name):
+    """This includes methods and properties of classes."""
     value = getattr(basix_ws_cti, name)
     if name in {"Change", "ClientState", "Message"}:  # unions: their text is in the source
         return
@@ -152,8 +147,8 @@ def test_everything_says_what_it_is(name):
             assert method == "__init__" or function.__doc__, method
 
 
-def test_a_type_checker_sees_every_name():
-    """``tests/typing/public_surface.py``, which type checkers read, uses every public name."""
+def test_typing_example_uses_every_public_name():
+    """Type checkers read ``tests/typing/public_surface.py``."""
     tree = ast.parse(SURFACE.read_text(encoding="utf-8"))
     imported = {
         alias.name
@@ -164,8 +159,7 @@ def test_a_type_checker_sees_every_name():
     assert imported == set(basix_ws_cti.__all__)
 
 
-def test_the_package_is_typed():
-    """Type checkers take the annotations for true: ``py.typed`` is installed with the package."""
+def test_package_contains_py_typed():
     assert Path(basix_ws_cti.__file__).with_name("py.typed").is_file()
 
 
@@ -180,29 +174,25 @@ def rows(page):
     ]
 
 
-def test_every_error_has_its_cause_and_its_mend():
-    """Each error that the package raises is in the table of errors, with what mends it."""
+def test_error_table_has_cause_and_remedy_for_every_error():
     raised = {name for name, value in vars(exceptions).items() if inspect.isclass(value)}
     listed = {row[0].strip("`"): row[1:] for row in rows("errors.md")[1:]}
     assert set(listed) == raised | {"simulator.NotPossibleError", "simulator.RefusedError"}
     assert all(cause and mend for cause, mend in listed.values())
 
 
-def test_the_table_of_kinds_is_complete():
-    """Every kind that has a class of its own is in the table of elements, with that class."""
+def test_kind_table_is_complete():
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("elements.md")[1:-1]}
     assert table == {kind: cls.__name__ for kind, cls in record_decoder.ELEMENTS.items()}
 
 
-def test_the_table_of_states_is_complete():
-    """Every state is in the table of states, with the name that it has on the wire."""
+def test_state_table_is_complete():
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("states.md")[1:-1]}
     known = [cls for cls in State.__subclasses__() if cls is not OtherState]
     assert table == {cls.name: cls.__name__ for cls in known}
 
 
-def test_the_table_of_columns_is_complete():
-    """Every column of a call's record is in its table, and no other."""
+def test_call_column_table_is_complete():
     told = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
     assert sorted(told) == sorted(call_record.COLUMNS)
 
@@ -219,8 +209,8 @@ def described(path):
 
 
 @pytest.mark.parametrize("where", ["elements", "states"])
-def test_every_field_says_what_it_is(where):
-    """Each field of an element, of a state, of a part of one, has a meaning in the reference."""
+def test_every_field_is_described(where):
+    """Fields of elements, of states and of their parts have a description in the source."""
     there = module(where)
     classes = [cls for cls in vars(there).values() if inspect.isclass(cls) and attrs.has(cls)]
     fields = {

@@ -127,10 +127,13 @@ def plain(kinds):
     }
 
 
-def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start, tmp_path):
-    """Over a real Redis, with publisher and consumer killed and started again at random moments:
-    every entry is consumed at least once, duplicates have the same id, and after each round the
-    consumer's picture is the PBX's: every element, and calls of who rings and who talks."""
+@pytest.mark.slow
+def test_every_entry_is_consumed_although_both_sides_are_killed(redis, start, tmp_path):
+    """Publisher and consumer are killed and restarted at random moments.
+
+    Every entry is consumed at least once, duplicates have the same id, and after each round the
+    consumer's state equals the PBX: every element, and the calls that ring or are answered.
+    """
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     observer = Observer(redis)
@@ -259,9 +262,8 @@ class LossyWay:
                 await end.wait_closed()
 
 
-async def test_what_is_appended_again_is_there_once(redis, port, monkeypatch):
-    """When the answer to an append is lost, the publisher appends again, and the stream has it
-    once; what follows goes on."""
+async def test_repeated_append_is_stored_once(redis, port, monkeypatch):
+    """The publisher appends again when the reply to an append is lost."""
     monkeypatch.syspath_prepend(EXAMPLES)
     import redis_fanout
 
@@ -278,8 +280,8 @@ async def test_what_is_appended_again_is_there_once(redis, port, monkeypatch):
     assert [json.loads(fields["data"])["a"] for _, fields in entries] == [1, 2, 3]
 
 
-async def test_of_two_publishers_the_newer_goes_on(redis, port, monkeypatch):
-    """A publisher that another has taken over from can append nothing more, and is told."""
+async def test_newer_publisher_replaces_the_older_one(redis, port, monkeypatch):
+    """The older publisher gets an error and can append nothing more."""
     monkeypatch.syspath_prepend(EXAMPLES)
     import redis_fanout
 
@@ -295,8 +297,8 @@ async def test_of_two_publishers_the_newer_goes_on(redis, port, monkeypatch):
     assert redis.xlen("basix") == 3
 
 
-async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeypatch):
-    """The stream forgets its beginning, and a reader that comes then still finds all there is."""
+@pytest.mark.slow
+async def test_late_reader_finds_the_complete_state_in_a_trimmed_stream(redis, port, monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     import redis_consumer
     import redis_fanout
@@ -328,9 +330,9 @@ async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeyp
         assert [call["id"] for call in picture.calls.values()] == [line]
 
 
-def test_what_is_published_is_read_typed(start, redis, tmp_path):
-    """Without a PBX the publisher shows the simulator's day, and the consumer, which needs
-    nothing of this library, names what it reads."""
+@pytest.mark.slow
+def test_consumer_reads_typed_events_without_the_library(start, redis, tmp_path):
+    """Without a PBX the publisher uses the simulator; the consumer does not import the library."""
     environment = {"BASIX_SERVER": ""}
     start("redis_fanout.py", **environment)
     consumer = start("redis_consumer.py")

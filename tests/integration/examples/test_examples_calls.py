@@ -86,10 +86,13 @@ def logged(path, number):
         return False
 
 
-def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
-    """A call that is seen from its beginning to its end is complete. One that a crash cut in two,
-    one that ended while the program was down, one that ended while the connection was, and one
-    that goes on at the end have a row each, and are not."""
+@pytest.mark.slow
+def test_each_call_has_one_row(pbx, tmp_path):
+    """A call that is followed from start to end is complete.
+
+    Calls cut by a crash, ended while the program was down, ended while the connection was lost,
+    or still active have one row each, and are incomplete.
+    """
     path = tmp_path / "calls.db"
     with Example("call_log.py", str(path), pbx=pbx) as first:
         wait_until(lambda: pbx.connections, "the client")
@@ -140,8 +143,7 @@ def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
     assert len(columns) == 1
 
 
-def test_what_was_seen_whole_stays_so(monkeypatch):
-    """A complete row is not overwritten by one of somebody who saw less; an incomplete one is."""
+def test_complete_row_is_not_overwritten_by_an_incomplete_one(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     import call_log
 
@@ -162,11 +164,9 @@ def width(text):
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def test_the_log_of_a_day_of_the_simulator():
-    """Without a PBX the log is of the simulator's day; an unknown time zone is a usage error.
-
-    UTC needs no time zone database.
-    """
+@pytest.mark.slow
+def test_call_log_of_the_simulator():
+    """An unknown time zone is a usage error; UTC needs no time zone database."""
     run = [sys.executable, str(EXAMPLES / "call_log.py"), ":memory:"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONTZPATH": ""}
     environment.pop("BASIX_SERVER", None)
@@ -231,9 +231,13 @@ def webhook():
     webhook.close()
 
 
-def test_who_rings_is_told_once_and_withdrawn_if_another_answers(pbx, webhook):
-    """A call that rings is posted once, however often the server must be asked; withdrawn when
-    somebody else answers or the caller gives up, and not when we answer."""
+@pytest.mark.slow
+def test_screen_pop_is_posted_once_and_withdrawn(pbx, webhook):
+    """A ringing call is posted once, with retries.
+
+    It is withdrawn if somebody else answers or the caller abandons the call, and not if the user
+    answers.
+    """
     webhook.statuses = [503, 0]  # then it works
     group = next(iter(pbx.snapshot()["group"].values()))["main_extension"]
     with Example("screen_pop.py", "1001", webhook.url, pbx=pbx) as pop:
@@ -272,8 +276,9 @@ def test_who_rings_is_told_once_and_withdrawn_if_another_answers(pbx, webhook):
     assert err == ""
 
 
-async def test_attempts_are_bounded(webhook, monkeypatch, capsys):
-    """A server that never can is asked five times, one that won't is asked once; both are named."""
+@pytest.mark.slow
+async def test_webhook_retries_are_bounded(webhook, monkeypatch, capsys):
+    """A server error is tried five times, a refusal once; both are reported."""
     monkeypatch.syspath_prepend(EXAMPLES)
     import httpx
     import screen_pop
@@ -293,8 +298,7 @@ async def test_attempts_are_bounded(webhook, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("whoscall", [None, "", "%7B", "%FF"])
-def test_a_directory_entry_that_is_none(whoscall, monkeypatch):
-    """What is no percent-encoded JSON is no entry."""
+def test_malformed_directory_entry_is_ignored(whoscall, monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     import screen_pop
 
@@ -362,8 +366,9 @@ REFUSED = "the server refused the login with HTTP 401"
         ("metrics.py", ["--port", "0"], "canary", REFUSED),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(name, arguments, token, problem, pbx):
-    """A token or a file that is missing or wrong ends an example with one line, and exit code 1."""
+@pytest.mark.slow
+def test_startup_errors_are_one_line(name, arguments, token, problem, pbx):
+    """A missing or wrong token or file ends an example with exit code 1."""
     environment = {"BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo", "BASIX_TOKEN": token}
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],

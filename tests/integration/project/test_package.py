@@ -67,8 +67,9 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_the_same_bytes(built, tmp_path):
-    """Built again elsewhere, from files of another date and other rights, it is the same bytes."""
+@pytest.mark.slow
+def test_build_is_reproducible(built, tmp_path):
+    """Folder, dates and permissions of the sources do not change the result."""
     tree = copied(tmp_path / "another place")
     for path in tree.rglob("*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
@@ -78,8 +79,9 @@ def test_the_same_bytes(built, tmp_path):
     assert len(digests(built / "dist")) == 2
 
 
-def test_the_sdist_holds_all_that_building_needs(built, tmp_path):
-    """The wheel built from the sdist is the wheel built from the tree."""
+@pytest.mark.slow
+def test_wheel_can_be_built_from_the_sdist(built, tmp_path):
+    """It equals the wheel that is built from the source tree."""
     with tarfile.open(only(built / "dist", "*.tar.gz")) as archive:
         archive.extractall(tmp_path / "source", filter="data")
     build(only(tmp_path / "source", "*"), tmp_path / "dist", "--wheel")
@@ -87,8 +89,8 @@ def test_the_sdist_holds_all_that_building_needs(built, tmp_path):
     assert digests(tmp_path / "dist")[wheel.name] == digests(built / "dist")[wheel.name]
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built):
-    """The wheel is for every platform, and holds the modules, ``py.typed`` and its own records."""
+@pytest.mark.slow
+def test_wheel_contains_only_the_package(built):
     wheel = only(built / "dist", "*.whl")
     assert wheel.name == f"basix_ws_cti-{PROJECT['version']}-py3-none-any.whl"
     source = ROOT / "src"
@@ -103,8 +105,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
         }
 
 
-def test_the_sdist_holds_what_its_tests_need(built):
-    """The sdist holds sources, tests, examples and docs, and nothing that a tool left behind."""
+@pytest.mark.slow
+def test_sdist_contains_sources_tests_and_docs(built):
+    """It contains no files that tools leave behind."""
     with tarfile.open(only(built / "dist", "*.tar.gz")) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for part in ("src/basix_ws_cti/py.typed", "tests/conftest.py", "tests/data/bench.frames.gz"):
@@ -113,8 +116,8 @@ def test_the_sdist_holds_what_its_tests_need(built):
     assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/_build/|_cache", name)]
 
 
-def test_the_metadata(built):
-    """What an index shows is what pyproject.toml says, and invents nothing."""
+@pytest.mark.slow
+def test_metadata_equals_pyproject(built):
     with zipfile.ZipFile(only(built / "dist", "*.whl")) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
         metadata = Parser().parsestr(archive.read(name).decode())
@@ -130,8 +133,8 @@ def test_the_metadata(built):
     assert "Author-Email" not in metadata
 
 
-def test_the_pythons_named_are_those_tried():
-    """Each version of Python that the metadata names has an environment, and is in the workflow."""
+def test_classified_python_versions_are_tested():
+    """Each version has a tox environment and a job in the workflow."""
     named = [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if ":: 3." in one]
     environments = WRITTEN["tool"]["tox"]["env_list"]
     assert [one for one in environments if re.match(r"py\d", one)] == [
@@ -142,8 +145,7 @@ def test_the_pythons_named_are_those_tried():
     assert PROJECT["requires-python"] == f">={named[0]}"
 
 
-def test_the_lowest_versions_tried_are_those_declared():
-    """The environment ``lowest`` has each bound that users get, and pytest's, to the letter."""
+def test_lowest_environment_uses_the_declared_bounds():
     extras = PROJECT["optional-dependencies"]
     bounds = [*PROJECT["dependencies"], *extras["cli"], *extras["simulator"], *extras["examples"]]
     bounds += [one for one in extras["test"] if one.startswith("pytest>")]
