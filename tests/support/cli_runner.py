@@ -52,10 +52,12 @@ def run(*arguments, env=None, stdin="", **more):
         except BaseException:
             process.kill()
             raise
-    return checked(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+    return assert_clean_stderr(
+        subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    )
 
 
-def run_here(*arguments, env=None, stdin=""):
+def run_in_process(*arguments, env=None, stdin=""):
     """Run a command in this process, which is faster than ``run``.
 
     The streams are buffers in memory: none is a pipe or a terminal. Signals, pipes, encodings
@@ -84,10 +86,10 @@ def run_here(*arguments, env=None, stdin=""):
         streams[name].flush()  # a process does so when it ends
         texts.append(streams[name].buffer.getvalue().decode())
     out, err = texts
-    return checked(subprocess.CompletedProcess(arguments, end.value.code, out, err))
+    return assert_clean_stderr(subprocess.CompletedProcess(arguments, end.value.code, out, err))
 
 
-def checked(done):
+def assert_clean_stderr(done):
     for sign in ("Traceback", "Warning:", "Exception ignored"):
         assert sign not in str(done.stderr), done.stderr
     return done

@@ -1,4 +1,4 @@
-"""``decode``, as a process, and the forms in which it takes frames."""
+"""Command ``decode``, and the text forms of frames that it reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import zlib
 
 import pytest
-from support.cli_runner import environment, run, run_here, start
+from support.cli_runner import environment, run, run_in_process, start
 from support.etf_encoder import field_spec, info_event
 
 from basix_ws_cti import MessageParser, terms, to_dict
@@ -22,8 +22,8 @@ SPEC = field_spec("user", "id", "label")
 EVENT = info_event("user", (7, "山田".encode()))
 
 
-def columns(data, joined):
-    """A hexdump, in the columns of xxd or of hexdump -C."""
+def hexdump_lines(data, joined):
+    """Return a hexdump in the format of xxd (``joined``) or hexdump -C."""
     lines = []
     for start_ in range(0, len(data), 16):
         part = data[start_ : start_ + 16]
@@ -36,7 +36,7 @@ def columns(data, joined):
     return lines if joined else [*lines, f"{len(data):08x}"]
 
 
-WAYS = {
+ENCODERS = {
     "digits": lambda data: [data.hex()],
     "capitals": lambda data: [data.hex().upper()],
     "spaces": lambda data: [data.hex(" ")],
@@ -46,18 +46,18 @@ WAYS = {
     "base64": lambda data: [base64.b64encode(data).decode()],
     "urlsafe": lambda data: [base64.urlsafe_b64encode(data).decode()],
     "unpadded": lambda data: [base64.b64encode(data).decode().rstrip("=")],
-    "a recording": lambda data: [json.dumps({"frame": base64.b64encode(data).decode()})],
-    "xxd": lambda data: columns(data, joined=True),
-    "hexdump -C": lambda data: columns(data, joined=False),
+    "recording": lambda data: [json.dumps({"frame": base64.b64encode(data).decode()})],
+    "xxd": lambda data: hexdump_lines(data, joined=True),
+    "hexdump -C": lambda data: hexdump_lines(data, joined=False),
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_each_form_is_detected(way):
+@pytest.mark.parametrize("name", ENCODERS)
+def test_each_form_is_detected(name):
     """Frames of a session are read in order, whatever their form."""
-    every = [*session("parked")[:12], bytes([131, *range(256)])]
-    lines = [f"  {line}\r\n" for frame in every for line in WAYS[way](frame)]
-    assert [*parse_frames([*lines, "\n"])] == every
+    expected = [*session("parked")[:12], bytes([131, *range(256)])]
+    lines = [f"  {line}\r\n" for frame in expected for line in ENCODERS[name](frame)]
+    assert [*parse_frames([*lines, "\n"])] == expected
 
 
 @pytest.mark.parametrize("form", ["hex", "base64"])
@@ -109,7 +109,7 @@ def test_hexdump_marks_the_byte_at_fault(offset):
 
 def test_each_argument_is_a_frame():
     """Each frame is printed as a Python term, then as a message."""
-    done = run_here("decode", SPEC.hex(" "), base64.b64encode(EVENT).decode())
+    done = run_in_process("decode", SPEC.hex(" "), base64.b64encode(EVENT).decode())
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.split("\n\n")
     assert first.splitlines()[:2] == [f"# frame 1: {len(SPEC)} bytes", repr(terms.decode(SPEC))]
@@ -127,33 +127,33 @@ def test_each_argument_is_a_frame():
 
 
 def test_two_digit_arguments_are_the_bytes_of_one_frame():
-    done = run_here("decode", "--term", *["83", "68", "01", "6a"])
+    done = run_in_process("decode", "--term", *["83", "68", "01", "6a"])
     assert done.stdout == "# frame 1: 4 bytes\n([],)\n"
 
 
 def test_session_from_stdin():
     """Every term is a Python literal, and every message is printed."""
-    every = [*session("directory_changes")]
-    done = run_here("decode", stdin="\n".join(frame.hex() for frame in every))
+    expected = [*session("directory_changes")]
+    done = run_in_process("decode", stdin="\n".join(frame.hex() for frame in expected))
     assert (done.returncode, done.stderr) == (0, "")
     blocks = done.stdout.split("\n\n")
-    assert len(blocks) == len(every)
-    for frame, block in zip(every, blocks, strict=True):
+    assert len(blocks) == len(expected)
+    for frame, block in zip(expected, blocks, strict=True):
         term, message = block.split("\n{\n")
         assert ast.literal_eval(term) == terms.decode(frame)
         assert json.loads("{" + message)["message"] == terms.decode(frame)[0]
 
 
-@pytest.mark.parametrize("by", ["pipe", "file"])
-def test_binary_input_is_one_frame(tmp_path, by):
+@pytest.mark.parametrize("source", ["pipe", "file"])
+def test_binary_input_is_one_frame(tmp_path, source):
     """Bytes that are not text are one frame, from a pipe or a file, including line breaks."""
     frame = info_event("user", (10, b"\n\r\n"))
     path = tmp_path / "frame"
     path.write_bytes(frame)
-    arguments = ["decode", "--term", *(["--file", str(path)] if by == "file" else [])]
+    arguments = ["decode", "--term", *(["--file", str(path)] if source == "file" else [])]
     done = subprocess.run(
         [sys.executable, "-m", "basix_ws_cti", *arguments],
-        input=frame if by == "pipe" else b"",
+        input=frame if source == "pipe" else b"",
         capture_output=True,
         check=False,
         env=environment(),
@@ -165,7 +165,7 @@ def test_binary_input_is_one_frame(tmp_path, by):
 
 def test_term_that_is_not_a_message_is_printed_with_the_reason():
     """The exit code is 0."""
-    done = run_here("decode", EVENT.hex(), "836a")
+    done = run_in_process("decode", EVENT.hex(), "836a")
     assert done.returncode == 0
     assert "# no message: user, info_event: no field_spec received for this kind" in done.stdout
     assert "# no message: expected a tuple that starts with the message name" in done.stdout
@@ -174,7 +174,7 @@ def test_term_that_is_not_a_message_is_printed_with_the_reason():
 def test_broken_frame_is_reported_with_a_hexdump():
     """The other frames are decoded; the exit code is 1."""
     broken = EVENT[:-3]
-    done = run_here("decode", "--term", broken.hex(), SPEC.hex())
+    done = run_in_process("decode", "--term", broken.hex(), SPEC.hex())
     assert done.returncode == 1
     assert f"# frame 2: {len(SPEC)} bytes" in done.stdout
     line, *dump = done.stderr.splitlines()
@@ -185,7 +185,7 @@ def test_broken_frame_is_reported_with_a_hexdump():
 def test_hexdump_of_a_broken_compressed_frame_shows_the_inflated_term():
     inner = b"h\x02a\x01\x01"
     frame = b"\x83P" + len(inner).to_bytes(4, "big") + zlib.compress(inner)
-    done = run_here("decode", frame.hex())
+    done = run_in_process("decode", frame.hex())
     assert done.returncode == 1
     assert "of the inflated term" in done.stderr
     assert "68 02 61 01 01" in done.stderr
@@ -204,19 +204,19 @@ def test_hexdump_of_a_broken_compressed_frame_shows_the_inflated_term():
     ],
 )
 def test_invalid_input_is_an_error(arguments, code, word):
-    done = run_here("decode", *arguments)
+    done = run_in_process("decode", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_while_waiting_for_input_exits_with_130(sign):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_while_waiting_for_input_exits_with_130(signum):
     """Output for the input so far is printed first."""
     process = start("decode", "--term")
     process.stdin.write("836a\n836a\n")
     process.stdin.flush()
     assert process.stdout.readline() == "# frame 1: 2 bytes\n"
-    process.send_signal(sign)
+    process.send_signal(signum)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
 

@@ -1,4 +1,4 @@
-"""``doctor`` as a command: output, exit codes, and signals."""
+"""Command ``doctor``: output, exit codes and signals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ssl
 
 import pytest
 import trustme
-from support.cli_runner import run, run_here, start
+from support.cli_runner import run, run_in_process, start
 from support.secret_scanner import SIMULATED
 
 from basix_ws_cti.cli.diagnostics.findings import STEPS
@@ -30,7 +30,7 @@ def pbx():
 
 def doctor(server, *options, token=SIMULATED, **more):
     variables = {"BASIX_TOKEN": token, "BASIX_DOMAIN": "demo"}
-    done = run_here("doctor", "--server", server, *options, env=variables, **more)
+    done = run_in_process("doctor", "--server", server, *options, env=variables, **more)
     assert token not in done.stdout + done.stderr
     return done
 
@@ -111,10 +111,10 @@ def test_source_of_the_token_is_reported(pbx, tmp_path):
     path = tmp_path / "token"
     path.write_text(SIMULATED)
     options = ("doctor", "--server", pbx.url, "--domain", "demo")
-    done = run_here(*options, "--token-file", path)
+    done = run_in_process(*options, "--token-file", path)
     assert done.returncode == 0
     assert f"the token is from the file {path}" in done.stdout
-    done = run_here(*options)
+    done = run_in_process(*options)
     assert done.returncode == 2
     assert "failed  options    no token: set BASIX_TOKEN or pass --token-file" in done.stdout
 

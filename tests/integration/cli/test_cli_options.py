@@ -1,4 +1,4 @@
-"""How to connect: each option as argument and from the environment, tokens, and what is wrong."""
+"""Connection options as arguments and environment variables, tokens, and usage errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.cli_runner import environment, run, run_here, start
+from support.cli_runner import environment, run, run_in_process, start
 from support.secret_scanner import found_in
 from support.sizes import NIGHTLY
 
@@ -27,8 +27,8 @@ TOKEN = "zQ7kanari-of-the-command-line"
 
 
 @pytest.fixture(scope="module")
-def asked():
-    """A server that refuses all logins, where it is, and the requests that it got."""
+def refusing_server():
+    """URL of a server that refuses all logins, and the list of its requests."""
     requests = []
 
     class Refuse(http.server.BaseHTTPRequestHandler):
@@ -49,13 +49,13 @@ def asked():
         thread.join()
 
 
-def request(asked, *arguments, env):
-    """What a command asks the PBX for: the query, and who it says it is."""
-    url, requests = asked
+def sent_request(refusing_server, *arguments, env):
+    """Return the query parameters and the credentials that ``state`` sends to the PBX."""
+    url, requests = refusing_server
     requests.clear()
     if "BASIX_SERVER" not in env and "--server" not in arguments:
         arguments = ("--server", url, *arguments)
-    done = run_here("state", *arguments, env=env)
+    done = run_in_process("state", *arguments, env=env)
     assert done.returncode == 3, done.stderr
     assert "check --domain and the token" in done.stderr
     assert not found_in(done.stdout + done.stderr)
@@ -64,28 +64,30 @@ def request(asked, *arguments, env):
     return query, base64.b64decode(login.removeprefix("Basic ")).decode()
 
 
-@pytest.mark.parametrize("given", ["arguments", "environment"])
-def test_connection_options_reach_the_pbx(asked, given, tmp_path):
+@pytest.mark.parametrize("source", ["arguments", "environment"])
+def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
     """Each option works as an argument and as an environment variable."""
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     options = {
-        "server": asked[0],
+        "server": refusing_server[0],
         "domain": "acme",
         "app-name": "wall board",
         "token-file": file,
         "full-events": None,
         "force": None,
     }
-    if given == "arguments":
+    if source == "arguments":
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        query, login = request(asked, *(one for one in arguments if one is not None), env={})
+        query, login = sent_request(
+            refusing_server, *(one for one in arguments if one is not None), env={}
+        )
     else:
         env = {
             f"BASIX_{name.replace('-', '_').upper()}": "1" if value is None else str(value)
             for name, value in options.items()
         }
-        query, login = request(asked, env=env)
+        query, login = sent_request(refusing_server, env=env)
     assert login == f"acme:{TOKEN}"
     assert query == {
         "app_name": "wall board",
@@ -99,34 +101,34 @@ USERS = ["id", "name", "label", "extension", "did", "email"]
 
 
 @pytest.mark.parametrize("name", USERS)
-def test_user_options_reach_the_pbx(asked, name):
-    given = ("--domain", "acme", f"--user-{name}", "山田 1")
-    query, login = request(asked, *given, env={"BASIX_TOKEN": TOKEN})
+def test_user_options_reach_the_pbx(refusing_server, name):
+    arguments = ("--domain", "acme", f"--user-{name}", "山田 1")
+    query, login = sent_request(refusing_server, *arguments, env={"BASIX_TOKEN": TOKEN})
     assert (query[f"user_{name}"], login) == ("山田 1", f"acme:{TOKEN}")
 
 
 @pytest.mark.parametrize("name", USERS if NIGHTLY else USERS[-2:])
-def test_user_variables_reach_the_pbx(asked, name):
+def test_user_variables_reach_the_pbx(refusing_server, name):
     env = {"BASIX_TOKEN": TOKEN, "BASIX_DOMAIN": "acme", f"BASIX_USER_{name.upper()}": "鈴木 2"}
-    query, _ = request(asked, env=env)
+    query, _ = sent_request(refusing_server, env=env)
     assert query == {"app_name": "basix-ws-cti", f"user_{name}": "鈴木 2"}
 
 
-def test_options_override_environment_variables(asked, tmp_path):
+def test_options_override_environment_variables(refusing_server, tmp_path):
     """A token file given as an option overrides ``BASIX_TOKEN``."""
     file = tmp_path / "token"
     file.write_text(TOKEN)
     env = {"BASIX_TOKEN": "another", "BASIX_DOMAIN": "other", "BASIX_FULL_EVENTS": "1"}
     arguments = ("--domain", "acme", "--no-full-events", "--token-file", file)
-    query, login = request(asked, *arguments, env=env)
+    query, login = sent_request(refusing_server, *arguments, env=env)
     assert (login, query) == (f"acme:{TOKEN}", {"app_name": "basix-ws-cti"})
 
 
-def test_basix_token_overrides_basix_token_file(asked, tmp_path):
+def test_basix_token_overrides_basix_token_file(refusing_server, tmp_path):
     file = tmp_path / "token"
     file.write_text("another")
     env = {"BASIX_TOKEN": TOKEN, "BASIX_TOKEN_FILE": str(file)}
-    _, login = request(asked, "--domain", "acme", env=env)
+    _, login = sent_request(refusing_server, "--domain", "acme", env=env)
     assert login == f"acme:{TOKEN}"
 
 
@@ -136,14 +138,14 @@ def test_basix_token_overrides_basix_token_file(asked, tmp_path):
 @pytest.mark.parametrize("arguments", [["--token", TOKEN], [f"--token={TOKEN}"]])
 def test_token_as_an_argument_is_refused(arguments):
     """The error names the alternatives and does not contain the token."""
-    done = run_here("listen", "--server", "x", "--domain", "y", *arguments)
+    done = run_in_process("listen", "--server", "x", "--domain", "y", *arguments)
     assert done.returncode == 2
     assert re.search(r"BASIX_TOKEN.*--token-file", done.stderr, re.DOTALL)
     assert not found_in(done.stdout + done.stderr)
 
 
 def test_help_does_not_list_the_token_option():
-    done = run_here("listen", "--help")
+    done = run_in_process("listen", "--help")
     assert "--token-file" in done.stdout
     assert not re.search(r"--token\s", done.stdout)
 
@@ -153,18 +155,18 @@ def test_help_does_not_list_the_token_option():
     ("typed", "code"), [(TOKEN + "\n", 3), ("\n", 2), ("\x04", 2), ("\x03", 130)]
 )
 @pytest.mark.slow
-def test_terminal_prompts_for_the_token(asked, typed, code):
+def test_terminal_prompts_for_the_token(refusing_server, typed, code):
     """The token is not echoed. An empty line, Ctrl-D and Ctrl-C end the command."""
     import pty
 
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - the child
-        given = ["state", "--server", asked[0], "--domain", "acme"]
-        os.execve(sys.executable, [sys.executable, "-m", "basix_ws_cti", *given], environment())
+        arguments = ["state", "--server", refusing_server[0], "--domain", "acme"]
+        os.execve(sys.executable, [sys.executable, "-m", "basix_ws_cti", *arguments], environment())
     shown = b""
     while b"Token:" not in shown:
         shown += os.read(terminal, 1024)
-    asked[1].clear()
+    refusing_server[1].clear()
     os.write(terminal, typed.encode())
     with open(terminal, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
         try:
@@ -177,13 +179,16 @@ def test_terminal_prompts_for_the_token(asked, typed, code):
     assert b"Traceback" not in shown
     assert TOKEN.encode() not in shown
     if code == 3:
-        assert base64.b64decode(asked[1][0][1].removeprefix("Basic ")) == f"acme:{TOKEN}".encode()
+        assert (
+            base64.b64decode(refusing_server[1][0][1].removeprefix("Basic "))
+            == f"acme:{TOKEN}".encode()
+        )
 
 
-# -- what is wrong -------------------------------------------------------------------------
+# -- usage errors -------------------------------------------------------------------------
 
 
-THERE = ["--server", "x", "--domain", "y"]
+SERVER_AND_DOMAIN = ["--server", "x", "--domain", "y"]
 
 
 @pytest.mark.parametrize(
@@ -191,15 +196,15 @@ THERE = ["--server", "x", "--domain", "y"]
     [
         ([], {}, "--server, or --simulate"),
         (["--server", "x"], {}, "--domain"),
-        (THERE, {}, "set BASIX_TOKEN or pass --token-file"),
-        ([*THERE, "--token-file", "/no/such"], {}, "No such file"),
-        ([*THERE, "--token-file", "/"], {}, "directory"),
-        ([*THERE, "--token-file", os.devnull], {}, "empty"),
+        (SERVER_AND_DOMAIN, {}, "set BASIX_TOKEN or pass --token-file"),
+        ([*SERVER_AND_DOMAIN, "--token-file", "/no/such"], {}, "No such file"),
+        ([*SERVER_AND_DOMAIN, "--token-file", "/"], {}, "directory"),
+        ([*SERVER_AND_DOMAIN, "--token-file", os.devnull], {}, "empty"),
         (["--server", "http://x/y z"], {"BASIX_DOMAIN": "y", "BASIX_TOKEN": "t"}, "server"),
         (["--server", "x", "--domain", ""], {"BASIX_TOKEN": "t"}, "--domain"),
-        ([*THERE, "--user-id", "1", "--user-name", "n"], {"BASIX_TOKEN": "t"}, "user"),
-        ([*THERE, "--ca-file", "/no/such"], {"BASIX_TOKEN": "t"}, "No such file"),
-        ([*THERE, "--ca-file", os.devnull], {"BASIX_TOKEN": "t"}, "--ca-file"),
+        ([*SERVER_AND_DOMAIN, "--user-id", "1", "--user-name", "n"], {"BASIX_TOKEN": "t"}, "user"),
+        ([*SERVER_AND_DOMAIN, "--ca-file", "/no/such"], {"BASIX_TOKEN": "t"}, "No such file"),
+        ([*SERVER_AND_DOMAIN, "--ca-file", os.devnull], {"BASIX_TOKEN": "t"}, "--ca-file"),
         (["--simulate"], {"BASIX_FULL_EVENTS": "perhaps"}, "BASIX_FULL_EVENTS"),
         (["--nonsense"], {}, "--nonsense"),
         (["--limit", "0"], {}, "--limit"),
@@ -210,7 +215,7 @@ THERE = ["--server", "x", "--domain", "y"]
 )  # fmt: skip
 def test_missing_or_invalid_options_are_usage_errors(arguments, env, words):
     """The error says what to do."""
-    done = run_here("listen", *arguments, env=env)
+    done = run_in_process("listen", *arguments, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
 
@@ -218,7 +223,7 @@ def test_missing_or_invalid_options_are_usage_errors(arguments, env, words):
 def test_binary_token_file_is_an_error(tmp_path):
     file = tmp_path / "token"
     file.write_bytes(b"\xff\xfe\x00")
-    done = run_here("listen", "--server", "x", "--domain", "y", "--token-file", file)
+    done = run_in_process("listen", "--server", "x", "--domain", "y", "--token-file", file)
     assert done.returncode == 2
     assert "cannot read the token file" in done.stderr
 
@@ -240,7 +245,7 @@ def test_logs_do_not_contain_the_token(level):
 
 @contextmanager
 def secured(tmp_path):
-    """A PBX with a certificate of a private CA, how to reach it, and the CA's certificate."""
+    """Yield the environment for a PBX with a private CA, and the file of the CA."""
     import ssl
 
     import trustme
@@ -257,19 +262,19 @@ def secured(tmp_path):
 def test_ca_file_makes_a_private_ca_trusted(tmp_path):
     """Without it the error names the option."""
     with secured(tmp_path) as (env, file):
-        done = run_here("state", "--json", env=env)
+        done = run_in_process("state", "--json", env=env)
         assert done.returncode == 4
         assert "--ca-file" in done.stderr
         assert "doctor" in done.stderr
         for arguments, more in ((["--ca-file", file], {}), ([], {"BASIX_CA_FILE": str(file)})):
-            done = run_here("state", "--json", *arguments, env={**env, **more})
+            done = run_in_process("state", "--json", *arguments, env={**env, **more})
             assert (done.returncode, json.loads(done.stdout)["type"]) == (0, "state")
 
 
-# -- without what it needs -----------------------------------------------------------------
+# -- environment failures -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich.cells"])
+@pytest.mark.parametrize("missing", ["typer", pytest.param("rich.cells", marks=pytest.mark.slow)])
 def test_missing_extra_is_explained(missing):
     """The error says in one line how to install the extra ``cli``."""
     code = (
@@ -345,8 +350,8 @@ def test_full_disk_is_reported_in_one_line(arguments):
 
 def test_short_help_option():
     """``-h`` equals ``--help``, for commands as well."""
-    assert run_here("-h").stdout == run_here("--help").stdout
-    assert run_here("state", "-h").stdout == run_here("state", "--help").stdout
+    assert run_in_process("-h").stdout == run_in_process("--help").stdout
+    assert run_in_process("state", "-h").stdout == run_in_process("state", "--help").stdout
 
 
 def test_version_is_the_installed_version():

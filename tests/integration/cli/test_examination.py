@@ -1,4 +1,4 @@
-"""Examination of a PBX, and of servers that are none: each failure is found by its step."""
+"""Examination of a PBX and of other servers: each failure is found in its step."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import trustme
 from support.etf_encoder import field_spec, frame, info_event, initial_info
 from support.examinations import (
     ARGUMENTS,
-    QUIET,
-    cut,
-    examined,
-    failed,
-    listening,
-    say_nothing,
+    SILENT_LOGGER,
+    close_after_one_byte,
+    examine,
+    failed_finding,
     speak_http,
     speak_ssh,
+    stay_silent,
+    tcp_server,
 )
 from support.faulty_proxy import Proxy
 from websockets.asyncio.server import serve
@@ -36,7 +36,7 @@ from basix_ws_cti.simulator import Simulator, faults
 async def test_every_step_succeeds():
     """Findings have addresses, HTTP status, element counts and ping times."""
     async with Simulator(calls=False, users=7) as pbx:
-        findings = await examined(pbx.url)
+        findings = await examine(pbx.url)
     assert {one.mark for one in findings.values()} == {Mark.OK}
     assert findings["dns"].details == {"addresses": ["127.0.0.1"]}
     assert findings["http"].details == {"status": 101}
@@ -52,7 +52,7 @@ async def test_steps_finish_during_a_flood_of_events(specs_first):
     """This holds whether or not all field specs come first."""
     async with Simulator(specs_first=specs_first, users=30) as pbx:
         pbx.inject(faults.Flood(20_000), after=0)
-        findings = await examined(pbx.url, slow_ping=60)  # a flood is slow on a busy machine
+        findings = await examine(pbx.url, slow_ping=60)  # a flood is slow on a busy machine
     assert {one.mark for one in findings.values()} == {Mark.OK}
 
 
@@ -69,7 +69,10 @@ async def test_steps_finish_during_a_flood_of_events(specs_first):
         (faults.Refuse(429, retry_after=30), "http", "429", "after 30 s"),
         (faults.Refuse(500), "http", "500", "down"),
         (faults.Refuse(503, retry_after=7), "http", "503", "after 7 s"),
-        (faults.DelayHandshake(60), "http", "no answer within 0.5 s", "busy"),
+        pytest.param(
+            *(faults.DelayHandshake(60), "http", "no answer within 0.5 s", "busy"),
+            marks=pytest.mark.slow,
+        ),
         (faults.DropDuringSnapshot(0), "field_spec", "1006", "connections end"),
         (faults.DropDuringSnapshot(3), "snapshot", "1006", "connections end"),
         (faults.EventFirst(), "field_spec", "no field_spec received", "--server"),
@@ -79,7 +82,9 @@ async def test_steps_finish_during_a_flood_of_events(specs_first):
 async def test_handshake_faults_are_found_in_their_step(fault, step, word, advice):
     async with Simulator(calls=False) as pbx:
         pbx.inject(fault)
-        finding = await failed(pbx.url, step if isinstance(fault, faults.DelayHandshake) else None)
+        finding = await failed_finding(
+            pbx.url, step if isinstance(fault, faults.DelayHandshake) else None
+        )
     assert finding.step == step
     assert word in finding.found
     assert advice in finding.advice
@@ -87,7 +92,7 @@ async def test_handshake_faults_are_found_in_their_step(fault, step, word, advic
 
 async def test_unknown_domain_fails_the_login():
     async with Simulator(calls=False) as pbx:
-        finding = await failed(pbx.url, domain="another")
+        finding = await failed_finding(pbx.url, domain="another")
     assert finding.step == "login"
 
 
@@ -96,11 +101,11 @@ async def test_connection_limit_fails_without_force():
         for _ in range(2):
             cti = connect(**{**pbx.connect_args, **ARGUMENTS})
             await stack.enter_async_context(cti)
-        finding = await failed(pbx.url)
+        finding = await failed_finding(pbx.url)
         assert finding.step == "limit"
         assert "--app-name" in finding.advice
         assert "--force" in finding.advice
-        findings = await examined(pbx.url, force=True)
+        findings = await examine(pbx.url, force=True)
     assert {one.mark for one in findings.values()} == {Mark.OK}
 
 
@@ -118,23 +123,23 @@ async def test_missing_pong_fails_the_pings():
 
 async def test_slow_pings_give_a_warning_with_advice():
     async with Simulator(calls=False) as pbx:
-        findings = await examined(pbx.url, slow_ping=0)
+        findings = await examine(pbx.url, slow_ping=0)
     assert findings["pings"].mark is Mark.WARNING
     assert "lags" in findings["pings"].advice
 
 
-# -- no PBX ---------------------------------------------------------------------------------
+# -- other servers ---------------------------------------------------------------------------------
 
 
 async def test_unknown_host_fails_dns():
-    finding = await failed("no-such-host.invalid")
+    finding = await failed_finding("no-such-host.invalid")
     assert (finding.step, "has no address" in finding.found) == ("dns", True)
 
 
 async def test_closed_port_fails_tcp():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))  # and does not listen
-        finding = await failed(f"ws://127.0.0.1:{sock.getsockname()[1]}")
+        finding = await failed_finding(f"ws://127.0.0.1:{sock.getsockname()[1]}")
     assert finding.step == "tcp"
     assert "refused" in finding.found
     assert "nothing listens" in finding.advice
@@ -162,21 +167,25 @@ async def test_refusing_address_is_a_warning_if_another_one_works(monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "scheme", "step", "word"),
     [
-        (say_nothing, "ws", "http", "no answer within 0.5 s"),
-        (say_nothing, "wss", "tls", "no answer within 0.5 s"),
+        pytest.param(
+            *(stay_silent, "ws", "http", "no answer within 0.5 s"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *(stay_silent, "wss", "tls", "no answer within 0.5 s"), marks=pytest.mark.slow
+        ),
         (speak_http, "ws", "http", "HTTP 200"),
         (speak_http, "wss", "tls", "does not speak TLS"),
         (speak_ssh, "ws", "http", "handshake"),
         (speak_ssh, "wss", "tls", "does not speak TLS"),
-        (cut, "ws", "http", "handshake"),
-        (cut, "wss", "tls", "handshake failed"),
+        (close_after_one_byte, "ws", "http", "handshake"),
+        (close_after_one_byte, "wss", "tls", "handshake failed"),
     ],
 )
 async def test_servers_that_are_not_a_pbx(answer, scheme, step, word):
     """The step that fails describes the answer."""
-    async with listening(answer) as address:
-        hasty = step if answer is say_nothing else None
-        finding = await failed(f"{scheme}://{address}", hasty)
+    async with tcp_server(answer) as address:
+        fast_step = step if answer is stay_silent else None
+        finding = await failed_finding(f"{scheme}://{address}", fast_step)
     assert finding.step == step
     assert word in finding.found
 
@@ -185,44 +194,50 @@ async def test_plain_connection_to_a_tls_port():
     """The step ``http`` fails, and the advice is ``wss://``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
-    async with listening(say_nothing, ssl=context) as address:
-        finding = await failed(f"ws://{address}")
+    async with tcp_server(stay_silent, ssl=context) as address:
+        finding = await failed_finding(f"ws://{address}")
     assert finding.step == "http"
     assert "wss://" in finding.advice
 
 
 @contextlib.asynccontextmanager
-async def sending(*said):
-    """A WebSocket server that lets everybody in, says this, and waits."""
+async def websocket_server(*frames):
+    """Run a WebSocket server that accepts every client, sends these frames, and waits."""
 
     async def handle(websocket):
-        for one in said:
+        for one in frames:
             await websocket.send(one)
-        if said[-1:] != ("",):
+        if frames[-1:] != ("",):
             await websocket.wait_closed()
 
-    async with serve(handle, "127.0.0.1", 0, logger=QUIET, close_timeout=1) as server:
+    async with serve(handle, "127.0.0.1", 0, logger=SILENT_LOGGER, close_timeout=1) as server:
         yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
 
 
 @pytest.mark.parametrize(
-    ("said", "step", "word"),
+    ("frames", "step", "word"),
     [
-        ([], "field_spec", "nothing received within"),
+        pytest.param([], "field_spec", "nothing received within", marks=pytest.mark.slow),
         ([b"\x00garbage"], "field_spec", "cannot read a frame"),
         (["hello"], "field_spec", "text frame"),
         ([frame(("hello", 1))], "field_spec", "the first message is UnknownMessage"),
         ([frame(("system_msg", "logout"))], "field_spec", "'logout'"),
-        ([field_spec("user", "id")], "snapshot", "no initial_info of user"),
+        pytest.param(
+            *([field_spec("user", "id")], "snapshot", "no initial_info of user"),
+            marks=pytest.mark.slow,
+        ),
         ([field_spec("user", "id"), b"\x83"], "snapshot", "cannot read a frame"),
         ([field_spec("user", "id"), ""], "snapshot", "cannot read a frame"),
-        ([field_spec("user", "id"), info_event("user", (1,))], "snapshot", "initial_info"),
+        pytest.param(
+            *([field_spec("user", "id"), info_event("user", (1,))], "snapshot", "initial_info"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
-async def test_feeds_that_are_not_a_pbx(said, step, word):
+async def test_feeds_that_are_not_a_pbx(frames, step, word):
     """A feed without the expected messages fails in the step that needs them."""
-    async with sending(*said) as server:
-        finding = await failed(server, "snapshot" if said else "limit")
+    async with websocket_server(*frames) as server:
+        finding = await failed_finding(server, "snapshot" if frames else "limit")
     assert finding.step == step
     assert word in finding.found
 
@@ -237,9 +252,9 @@ async def test_slow_snapshot_is_waited_for():
         await websocket.send(initial_info("user", (1,), (2,)))
         await websocket.wait_closed()
 
-    async with serve(handle, "127.0.0.1", 0, logger=QUIET) as server:
+    async with serve(handle, "127.0.0.1", 0, logger=SILENT_LOGGER) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        findings = await examined(f"ws://127.0.0.1:{port}")
+        findings = await examine(f"ws://127.0.0.1:{port}")
     assert findings["snapshot"].details == {"elements": {"user": 2}}
 
 
@@ -247,9 +262,9 @@ async def test_feed_that_closes_at_once_fails_the_field_spec():
     async def close(websocket):
         await websocket.close()
 
-    async with serve(close, "127.0.0.1", 0, logger=QUIET) as server:
+    async with serve(close, "127.0.0.1", 0, logger=SILENT_LOGGER) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        finding = await failed(f"ws://127.0.0.1:{port}")
+        finding = await failed_finding(f"ws://127.0.0.1:{port}")
     assert finding.step == "field_spec"
     assert "1000" in finding.found
 
@@ -263,5 +278,5 @@ async def test_proxy_that_cuts_the_connection(remaining, step):
             link.down.remaining = remaining
 
         proxy.greet = greet
-        finding = await failed(f"ws://127.0.0.1:{proxy.port}")
+        finding = await failed_finding(f"ws://127.0.0.1:{proxy.port}")
     assert finding.step == step

@@ -1,4 +1,4 @@
-"""The documentation is true: its code runs, its links lead somewhere, its lists are complete."""
+"""Documentation: code blocks, links and page indexes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import pytest
 from support import docs_code, secret_scanner
 
-# Blocks that can't run here, each by its first line, and why.
+# Blocks that cannot run here, by their first line, with the reason.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
 REDIS = "it needs a Redis: tests/integration/examples/test_example_redis.py starts one"
 REAL = "it needs a real PBX"
@@ -62,52 +62,79 @@ NOT_RUN = {
 }
 
 # Pages whose code is run by other tests.
-ELSEWHERE = {
+TESTED_ELSEWHERE = {
     "docs/cli.md": "tests/cli runs the commands",
     "docs/ja/quickstart.md": "same code as docs/quickstart.md: see test_translations.py",
 }
 
-HERE = [
-    page for page in docs_code.PAGES if page.relative_to(docs_code.ROOT).as_posix() not in ELSEWHERE
+RUN_PAGES = [
+    page
+    for page in docs_code.PAGES
+    if page.relative_to(docs_code.ROOT).as_posix() not in TESTED_ELSEWHERE
 ]
 
 
-def name(page):
+def page_name(page):
     return page.relative_to(docs_code.ROOT).as_posix()
+
+
+# Pages whose code runs for more than 0.5 s.
+SLOW_PAGES = {
+    *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
+    *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/commands.md"),
+    *("docs/howto/logging.md", "docs/howto/service.md", "docs/howto/testing.md"),
+    "docs/howto/web.md",
+}
+
+
+def with_marks(pages):
+    """Return one test parameter per page; pages with slow code are marked."""
+    return [
+        pytest.param(
+            page,
+            id=page_name(page),
+            marks=[pytest.mark.slow] if page_name(page) in SLOW_PAGES else [],
+        )
+        for page in pages
+    ]
 
 
 @pytest.fixture(autouse=True)
 def environment():
-    """What a page's program sets in its environment ends with it."""
+    """Restore the environment after the programs of a page."""
     kept = dict(os.environ)
     yield
     os.environ.clear()
     os.environ.update(kept)
 
 
-@pytest.mark.parametrize("page", HERE, ids=name)
+@pytest.mark.parametrize("page", with_marks(RUN_PAGES))
 def test_code_blocks_run(page, tmp_path, monkeypatch):
     """Each block of a page runs as written and prints the output shown.
 
     It runs after the blocks above it; blocks of how-to guides run alone, because readers copy
     them.
     """
-    stage = docs_code.Stage(name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED)
-    whole = name(page).startswith("docs/howto/")
+    server = docs_code.DocumentedServer(
+        page_name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED
+    )
+    runs_alone = page_name(page).startswith("docs/howto/")
     namespace = {"__name__": "__main__"}
     for block in docs_code.blocks(page):
-        if whole:
+        if runs_alone:
             namespace = {"__name__": "__main__"}
         if block.first in NOT_RUN.get(block.page, ()):
             continue
         if block.file is not None:
             (tmp_path / block.file).write_text(block.source, encoding="utf-8")
-            # As in an interpreter of its own: no module of that name is loaded, or stays.
+            # As in a fresh interpreter, no module of that name is loaded or stays loaded.
             module = block.file.removesuffix(".py")
             monkeypatch.setitem(sys.modules, module, None)
             del sys.modules[module]
             continue
-        with stage.day() if docs_code.SERVER in block.source else contextlib.nullcontext():
+        with (
+            server.run_simulator() if docs_code.SERVER in block.source else contextlib.nullcontext()
+        ):
             if block.source.startswith(">>>"):
                 docs_code.run_session(block, namespace)
             elif block.language == "python":
@@ -127,7 +154,9 @@ def test_excluded_blocks_and_pages_exist():
     }
     listed = {(page, first) for page, blocks in NOT_RUN.items() for first in blocks}
     assert listed <= found
-    assert {*ELSEWHERE, *NOT_RUN, *docs_code.SLOWER} <= {name(page) for page in docs_code.PAGES}
+    assert {*TESTED_ELSEWHERE, *NOT_RUN, *SLOW_PAGES, *docs_code.SLOWER_PAGES} <= {
+        page_name(page) for page in docs_code.PAGES
+    }
 
 
 @pytest.mark.parametrize(("page", "lines"), [("docs/quickstart.md", 50), ("docs/tutorial.md", 500)])
@@ -154,7 +183,7 @@ def test_endless_programs_keep_printing(page, lines, tmp_path):
             assert seen == lines, process.stderr.read().decode()
 
 
-@pytest.mark.parametrize("page", HERE, ids=name)
+@pytest.mark.parametrize("page", RUN_PAGES, ids=page_name)
 def test_saved_programs_are_used(page):
     """A block with a file name is imported or run by a later block."""
     blocks = docs_code.blocks(page)
@@ -174,11 +203,11 @@ def test_output_pattern():
 
 
 def slug(heading):
-    """A heading's anchor."""
+    """Return the anchor of a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", docs_code.PAGES, ids=name)
+@pytest.mark.parametrize("page", docs_code.PAGES, ids=page_name)
 def test_links_lead_to_existing_pages_and_headings(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(\s*([^)\s]+?)\s*\)", text):

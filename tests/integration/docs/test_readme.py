@@ -1,3 +1,5 @@
+"""README: example, install commands and length."""
+
 from __future__ import annotations
 
 import re
@@ -12,7 +14,7 @@ def test_example_has_its_complete_output():
     """test_docs.py runs the program and compares the output."""
     (program,) = [block for block in docs_code.blocks(README) if block.language == "python"]
     assert program.output is not None
-    assert not docs_code.goes_on(program.output)
+    assert not docs_code.is_endless(program.output)
 
 
 def test_shell_blocks_are_the_two_install_commands():

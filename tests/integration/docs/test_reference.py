@@ -1,4 +1,4 @@
-"""The public names: what docs/reference/ lists, what a type checker is shown, what they hold."""
+"""Public names: docs/reference/, type checkers, docstrings and tables."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ DIRECTIVE = re.compile(r"^\.\. auto(\w+):: basix_ws_cti\.?(\S*)\n((?:   :.*\n?)*
 
 
 def options(text):
-    """A directive's options, each a list: ``:members: a, b`` is ``["a", "b"]``."""
+    """Return a directive's options as lists: ``:members: a, b`` is ``["a", "b"]``."""
     pairs = re.findall(r":([\w-]+):(.*)", text)
-    return {name: [one for one in re.split(r",?\s+", given) if one] for name, given in pairs}
+    return {name: [one for one in re.split(r",?\s+", values) if one] for name, values in pairs}
 
 
-def without(given):
-    """What a directive leaves out; a plus stands before what it adds to the usual."""
-    return {name.lstrip("+") for name in given.get("exclude-members", ())}
+def excluded_names(values):
+    """Return the names that a directive excludes; a leading plus extends the default."""
+    return {name.lstrip("+") for name in values.get("exclude-members", ())}
 
 
 def module(name):
@@ -46,18 +46,18 @@ def text_of(page):
     return (REFERENCE / page).read_text(encoding="utf-8")
 
 
-def whole():
-    """All pages of the reference."""
+def all_pages():
+    """Return the text of all pages of the reference."""
     return "\n".join(text_of(page) for page in sorted(REFERENCE.glob("*.md")))
 
 
 def documented():
-    """Module and name of all that the reference lists, the package being the empty module."""
+    """Return module and name of everything listed; the package is the empty module."""
     found = []
-    for directive, full, text in DIRECTIVE.findall(whole()):
+    for directive, full, text in DIRECTIVE.findall(all_pages()):
         if directive == "module":
-            given = options(text)
-            if "members" not in given:  # what is said of it as a whole
+            values = options(text)
+            if "members" not in values:  # it documents the module only
                 continue
             own = [
                 name
@@ -65,7 +65,7 @@ def documented():
                 if not name.startswith("_")
                 and getattr(value, "__module__", "") == module(full).__name__
             ]
-            names = set(given["members"] or own) - set(without(given))
+            names = set(values["members"] or own) - set(excluded_names(values))
             found += [(full, name) for name in names]
         else:
             found.append((full.rpartition(".")[0], full.rpartition(".")[2]))
@@ -73,12 +73,12 @@ def documented():
 
 
 def imported_from():
-    """The modules that names are imported from beside the package, as the reference says."""
+    """Return the modules besides the package from which names are imported."""
     return set(re.findall(r"`basix_ws_cti\.([\w.]+)`", text_of("index.md").partition("\n| ")[0]))
 
 
 def test_every_directive_is_parsed():
-    text = whole()
+    text = all_pages()
     assert len(DIRECTIVE.findall(text)) == text.count(".. auto") > 20
     assert {("", "Channel"), ("states", "Park"), ("", "connect")} <= set(documented())
 
@@ -104,12 +104,12 @@ def test_reference_lists_the_simulator_names():
 
 
 def test_listed_names_can_be_imported():
-    for where, name in documented():
-        assert hasattr(module(where), name), f"{where}.{name}"
+    for module_name, name in documented():
+        assert hasattr(module(module_name), name), f"{module_name}.{name}"
 
 
 def functions(cls):
-    """The public functions of a class, those of its properties too, and its ``__init__``."""
+    """Yield public functions, property getters and ``__init__`` of a class."""
     for name, value in vars(cls).items():
         function = getattr(value, "fget", None) or getattr(value, "__func__", value)
         if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
@@ -117,14 +117,14 @@ def functions(cls):
 
 
 @pytest.mark.parametrize(
-    ("where", "name"),
+    ("module_name", "name"),
     sorted(one for one in documented() if not one[0].startswith(("simulator", "pytest_plugin"))),
 )
-def test_annotations_can_be_resolved(where, name):
+def test_annotations_can_be_resolved(module_name, name):
     """``typing.get_type_hints`` works on every public class, its methods, and functions: tools
     that read annotations at run time (converters, documentation) need it.
     """
-    value = getattr(module(where), name)
+    value = getattr(module(module_name), name)
     if inspect.isclass(value):
         typing.get_type_hints(value)
         for _, function in functions(value):
@@ -167,7 +167,7 @@ def test_package_contains_py_typed():
 
 
 def rows(page):
-    """A page's table, row by row."""
+    """Return the table of a page, row by row."""
     return [
         [cell.strip() for cell in row.strip("| ").split(" | ")]
         for row in re.findall(r"^\| .*", text_of(page), re.MULTILINE)
@@ -193,12 +193,12 @@ def test_state_table_is_complete():
 
 
 def test_call_column_table_is_complete():
-    told = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
-    assert sorted(told) == sorted(call_record.COLUMNS)
+    listed = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(listed) == sorted(call_record.COLUMNS)
 
 
 def described(path):
-    """The fields with a text of their own, by class, as Sphinx finds them in the source."""
+    """Return class and name of the fields with a docstring in the source, as Sphinx sees them."""
     found = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef):
@@ -208,16 +208,16 @@ def described(path):
     return found
 
 
-@pytest.mark.parametrize("where", ["elements", "states"])
-def test_every_field_is_described(where):
+@pytest.mark.parametrize("module_name", ["elements", "states"])
+def test_every_field_is_described(module_name):
     """Fields of elements, of states and of their parts have a description in the source."""
-    there = module(where)
-    classes = [cls for cls in vars(there).values() if inspect.isclass(cls) and attrs.has(cls)]
+    target = module(module_name)
+    classes = [cls for cls in vars(target).values() if inspect.isclass(cls) and attrs.has(cls)]
     fields = {
         (next(base for base in cls.__mro__ if one.name in base.__annotations__).__name__, one.name)
         for cls in classes
-        if cls.__module__ == there.__name__
+        if cls.__module__ == target.__name__
         for one in attrs.fields(cls)
     }
     assert len(fields) > 20
-    assert fields <= described(Path(there.__file__))
+    assert fields <= described(Path(target.__file__))

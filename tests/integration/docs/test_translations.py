@@ -1,4 +1,4 @@
-"""A page in another language is kept beside the English one of the same name."""
+"""Translated pages, compared with the English page of the same name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRANSLATED = sorted(DOCS.glob("ja/**/*.md"))
 
 
 def english(page):
-    """The page that a translation is of."""
+    """Return the English page of a translation."""
     return DOCS / page.relative_to(DOCS / "ja")
 
 
@@ -25,7 +25,7 @@ def translated(request):
 
 
 def without_comments(block):
-    """A block's code; a program's comments are for people, and may differ. Nothing else may."""
+    """Return a block's code without comments, which are translated."""
     if block.language != "python":
         return block.source
     lines = block.source.splitlines()
@@ -37,7 +37,7 @@ def without_comments(block):
 
 
 def prose(page):
-    """A page without its blocks."""
+    """Return a page without its code blocks."""
     return re.sub(
         r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
@@ -91,7 +91,7 @@ def test_paragraphs_are_single_lines(translated):
 
 @pytest.fixture
 def site():
-    """What docs/conf.py defines."""
+    """Names that docs/conf.py defines."""
     pytest.importorskip("sphinx", reason="the site is built with the extra docs")
     return runpy.run_path(str(DOCS / "conf.py"))
 

@@ -1,3 +1,5 @@
+"""Examples, each run as a process against the simulator."""
+
 from __future__ import annotations
 
 import asyncio
@@ -187,6 +189,8 @@ def test_example_test_of_a_screen_pop_passes():
 def test_every_example_is_tested():
     files = Path(__file__).parent.glob("test_example*.py")
     tested = "".join(path.read_text(encoding="utf-8") for path in files)
-    names = {path.name for path in EXAMPLES.glob("*.py")} - {"feed.py"}  # which is of no use alone
+    names = {path.name for path in EXAMPLES.glob("*.py")} - {
+        "feed.py"
+    }  # a helper of other examples
     assert names
     assert all(f'"{name}"' in tested for name in names)

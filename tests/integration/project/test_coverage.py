@@ -1,6 +1,6 @@
-"""The core is covered by its tests, branches too: each module by its own test file alone.
+"""Line and branch coverage of each core module by its own test file.
 
-The whole measure, a run of each test file, is the nightly one: ``tox -e coverage``.
+The complete measurement runs nightly: ``tox -e coverage``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODULES = sorted(
 # Slow tests too, in one process, which coverage measures.
 OPTIONS = ("-q", "--all", "-n0", "-p", "no:cacheprovider")
 
-# Modules whose tests take next to no time.
+# Modules with fast tests.
 QUICK = ["_internal/callables", "client/callbacks", "client/commands", "exceptions", "messages"]
 
 
@@ -43,7 +43,7 @@ def own_tests(name):
 
 
 def uncovered(folder, names, files):
-    """What these test files leave out of the modules, as coverage says it; nothing: nothing."""
+    """Return the coverage report if these test files leave lines uncovered, else ``""``."""
     tool = [sys.executable, "-m", "coverage"]
     data = f"--data-file={folder / 'data'}"
 
@@ -74,8 +74,8 @@ def test_every_module_has_a_test_file():
 
 @pytest.mark.slow
 def test_uncovered_lines_are_reported(tmp_path):
-    said = uncovered(tmp_path, ["client/commands"], [own_tests("_internal/callables")])
-    assert "src/basix_ws_cti/client/commands.py" in said or "Coverage failure" in said, said
+    report = uncovered(tmp_path, ["client/commands"], [own_tests("_internal/callables")])
+    assert "src/basix_ws_cti/client/commands.py" in report or "Coverage failure" in report, report
 
 
 @pytest.mark.slow

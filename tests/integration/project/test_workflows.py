@@ -1,4 +1,4 @@
-"""The workflows: what they run is pinned, and no job may do more than it needs."""
+"""CI workflows: pinned actions and minimal permissions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 USES = re.compile(r"^\s*(?:- )?uses: (.*)$", re.MULTILINE)
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
-# What a job may be given, and which one.
+# Permissions of a job, if it has more than read access.
 GRANTS = {("release.yml", "publish"): {"id-token": "write"}}
 
 
