@@ -29,7 +29,7 @@ NOT_RUN = {
     "docs/quickstart.md": {
         "python3 -m venv .venv": INSTALLS,
         "basix-ws-cti top --simulate": "needs a terminal: see test_cli_top.py",
-        "read -rs BASIX_TOKEN && export BASIX_TOKEN": "somebody has to type",
+        "read -rs BASIX_TOKEN && export BASIX_TOKEN": "it waits for a typed token",
         "basix-ws-cti doctor --server bcs.brastel.com --domain acme --user-extension 1001": REAL,
     },
     "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
@@ -63,7 +63,7 @@ NOT_RUN = {
 
 # Pages whose code is run by other tests.
 TESTED_ELSEWHERE = {
-    "docs/cli.md": "tests/cli runs the commands",
+    "docs/cli.md": "tests/integration/cli runs the commands",
     "docs/ja/quickstart.md": "same code as docs/quickstart.md: see test_translations.py",
 }
 

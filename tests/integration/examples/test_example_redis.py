@@ -152,7 +152,7 @@ def test_every_entry_is_consumed_although_both_sides_are_killed(redis, start, tm
                 (rng.randrange(done, goal), side) for side in processes for _ in range(KILLS)
             )
             while len(observer.ids) < goal or due:
-                with contextlib.suppress(NotPossibleError):  # when nobody is free
+                with contextlib.suppress(NotPossibleError):  # when no user is free
                     pbx.play(rng.choice(list(SCENARIOS)))
                 pbx.advance(rng.uniform(0, 5))
                 pbx.flood(200)

@@ -17,7 +17,7 @@ import basix_ws_cti
 SOURCES = Path(basix_ws_cti.__file__).parent
 
 # Packages whose modules are each covered by the test file of the same name; those of ``calls`` are
-# covered by all tests in tests/calls.
+# covered by all tests in tests/unit/calls.
 PACKAGES = ("_internal", "parsing", "mirror", "session", "transport", "client")
 MODULES = sorted(
     [path.stem for path in SOURCES.glob("*.py") if path.stem not in {"__init__", "__main__"}]
@@ -92,4 +92,4 @@ def test_each_module_is_covered_by_its_own_test_file(name, tmp_path):
 
 @pytest.mark.nightly
 def test_calls_are_covered_by_their_own_tests(tmp_path):
-    assert uncovered(tmp_path, ["calls/*"], ["calls"]) == ""
+    assert uncovered(tmp_path, ["calls/*"], ["unit/calls"]) == ""
