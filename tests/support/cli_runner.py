@@ -18,12 +18,13 @@ from .waiting import TIMEOUT
 
 
 def environment(**variables):
-    """Return this process's environment in UTF-8, without variables that affect commands."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("BASIX_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"))
-    }
+    """Return this process's environment in UTF-8, without variables that affect commands.
+
+    ``LINES`` and ``COLUMNS`` of a developer's shell would override the size of a
+    pseudo-terminal.
+    """
+    prefixes = ("BASIX_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return {**kept, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200", **variables}
 
 
@@ -51,13 +52,20 @@ def run(*arguments, env=None, stdin="", **more):
         except BaseException:
             process.kill()
             raise
-    return checked(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+    return assert_clean_stderr(
+        subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    )
 
 
-def run_here(*arguments, env=None):
-    """Run a command in this process, which is faster than ``run``."""
+def run_in_process(*arguments, env=None, stdin=""):
+    """Run a command in this process, which is faster than ``run``.
+
+    The streams are buffers in memory: none is a pipe or a terminal. Signals, pipes, encodings
+    and log output need ``run`` or ``start``.
+    """
+    contents = {"stdin": stdin.encode(), "stdout": b"", "stderr": b""}
     streams = {
-        name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdin", "stdout", "stderr")
+        name: io.TextIOWrapper(io.BytesIO(content), "utf-8") for name, content in contents.items()
     }
     loggers = [logging.getLogger(name) for name in ("basix_ws_cti", "websockets.client")]
     levels = [logger.level for logger in loggers]
@@ -73,11 +81,15 @@ def run_here(*arguments, env=None):
         signal.signal(signal.SIGTERM, terminated)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-    out, err = (streams[name].buffer.getvalue().decode() for name in ("stdout", "stderr"))
-    return checked(subprocess.CompletedProcess(arguments, end.value.code, out, err))
+    texts = []
+    for name in ("stdout", "stderr"):
+        streams[name].flush()  # a process does so when it ends
+        texts.append(streams[name].buffer.getvalue().decode())
+    out, err = texts
+    return assert_clean_stderr(subprocess.CompletedProcess(arguments, end.value.code, out, err))
 
 
-def checked(done):
+def assert_clean_stderr(done):
     for sign in ("Traceback", "Warning:", "Exception ignored"):
         assert sign not in str(done.stderr), done.stderr
     return done

@@ -1,4 +1,4 @@
-"""The documentation's code: which blocks a page has, and what it takes to run them as written."""
+"""Code blocks of the documentation: parsing, execution and comparison of the output."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from .paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
-# The server that the documentation names, and how its day goes where the simulator plays it.
+# The server that the documentation names, and the options of the simulator that replaces it.
 SERVER = "bcs.brastel.com"
-DAY = {"speed": 40, "seed": 1, "rate": 20}
+SIMULATION = {"speed": 40, "seed": 1, "rate": 20}
 
-# Where a call has to last for as long as somebody needs to park it.
-SLOWER = {"docs/howto/commands.md": {"speed": 10}}
+# Pages on which a call must last long enough to be parked.
+SLOWER_PAGES = {"docs/howto/commands.md": {"speed": 10}}
 
-# Seconds for one block: none takes more than two on an idle machine.
-PATIENCE = 60
+# Timeout of one block in seconds; none takes more than two on an idle machine.
+BLOCK_TIMEOUT = 60
 
 LEXERS = LexerCollection(
     [
@@ -54,7 +54,7 @@ LEXERS = LexerCollection(
 
 @frozen
 class Block:
-    """A block of code, and what it prints: the block of text right behind it."""
+    """Block of code, and its output: the text block that follows it directly."""
 
     page: str
     line: int
@@ -71,7 +71,7 @@ class Block:
         return self.source.partition("\n")[0]
 
 
-def lexed(document):
+def parse_regions(document):
     for region in LEXERS(document):
         region.parsed = region.lexemes["source"]
         region.evaluator = None
@@ -79,17 +79,17 @@ def lexed(document):
 
 
 def blocks(page):
-    """A page's blocks, in their order; a text right behind one is its output."""
-    document = Document.parse(str(page), lexed)
+    """Return the blocks of a page in order; text directly after a block is its output."""
+    document = Document.parse(str(page), parse_regions)
     found, end = [], 0
     for example in document.examples():
         lexemes = example.region.lexemes
         language, source = lexemes["arguments"], str(example.parsed)
-        behind = not document.text[end : example.region.start].strip()
+        follows = not document.text[end : example.region.start].strip()
         end = example.region.end
-        if language == "text" and behind and found and found[-1].language != "text":
+        if language == "text" and follows and found and found[-1].language != "text":
             last = found.pop()
-            found.append(Block(*[getattr(last, name) for name in HEAD], source))
+            found.append(Block(*[getattr(last, name) for name in FIELDS], source))
             continue
         file = (lexemes.get("options") or {}).get("caption")
         name = page.relative_to(ROOT).as_posix()
@@ -97,14 +97,14 @@ def blocks(page):
     return found
 
 
-HEAD = ("page", "line", "language", "file", "source")
+FIELDS = ("page", "line", "language", "file", "source")
 
 
-# -- what is printed --------------------------------------------------------------------------
+# -- output --------------------------------------------------------------------------
 
 
 def pattern(output):
-    """What matches an output: ``…`` is any text within a line, and alone in one, any lines."""
+    """Return the pattern of an output: ``…`` is any text in a line, or, alone, any lines."""
     lines = (
         r"(?:.*\n)*?" if line == "…\n" else re.escape(line).replace("…", ".*?")
         for line in output.splitlines(keepends=True)
@@ -112,41 +112,43 @@ def pattern(output):
     return re.compile("".join(lines))
 
 
-def goes_on(output):
-    """Whether a program is ended once all that is shown has come."""
+def is_endless(output):
+    """Return True if a program must be interrupted after the output shown."""
     return output is not None and output.endswith("…\n") and output.splitlines()[-1] == "…"
 
 
-class Enough(KeyboardInterrupt):
-    """All that is shown was printed by a program that would go on."""
+class OutputComplete(KeyboardInterrupt):
+    """An endless program has printed all of the output shown."""
 
 
-class Paper(io.StringIO):
-    """Stands for stdout; fifty lines more than are shown are enough in any case."""
+class OutputBuffer(io.StringIO):
+    """Replacement of stdout; raises once the output is complete or 50 lines too long."""
 
     def __init__(self, output):
         super().__init__()
-        self.enough = pattern(output) if goes_on(output) else None
+        self.complete_output = pattern(output) if is_endless(output) else None
         self.lines = (output or "").count("\n") + 50
 
     def write(self, text):
         super().write(text)
         printed = self.getvalue()
-        if printed.count("\n") > self.lines or (self.enough and self.enough.fullmatch(printed)):
-            raise Enough
+        if printed.count("\n") > self.lines or (
+            self.complete_output and self.complete_output.fullmatch(printed)
+        ):
+            raise OutputComplete
         return len(text)
 
 
 def compare(block, printed):
-    wanted = "" if block.output is None else block.output
-    if not pattern(wanted).fullmatch(printed):
-        raise AssertionError(f"{block} printed\n{printed}\nand not\n{wanted}")
+    expected = "" if block.output is None else block.output
+    if not pattern(expected).fullmatch(printed):
+        raise AssertionError(f"{block} printed\n{printed}\nand not\n{expected}")
 
 
 @contextlib.contextmanager
-def patience(interrupt):
-    """Interrupt what does not end."""
-    timer = threading.Timer(PATIENCE, interrupt)
+def time_limit(interrupt):
+    """Call ``interrupt`` if the block does not end in time."""
+    timer = threading.Timer(BLOCK_TIMEOUT, interrupt)
     timer.start()
     try:
         yield
@@ -158,41 +160,43 @@ def patience(interrupt):
 
 
 def run_python(block, namespace):
-    """Run a block as a program, or, where it awaits, in an event loop of its own."""
+    """Run a block as a program, or in a new event loop if it uses top-level await."""
     source = "\n" * block.line + block.source
     code = compile(source, block.page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    paper = Paper(block.output)
+    output_buffer = OutputBuffer(block.output)
     try:
-        with patience(_thread.interrupt_main), contextlib.redirect_stdout(paper):
+        with time_limit(_thread.interrupt_main), contextlib.redirect_stdout(output_buffer):
             result = eval(code, namespace)
             if inspect.iscoroutine(result):
                 asyncio.run(result)
-    except Enough:
+    except OutputComplete:
         pass
     except KeyboardInterrupt:
-        raise AssertionError(f"{block} did not end; it printed\n{paper.getvalue()}") from None
-    compare(block, paper.getvalue())
+        raise AssertionError(
+            f"{block} did not end; it printed\n{output_buffer.getvalue()}"
+        ) from None
+    compare(block, output_buffer.getvalue())
 
 
 def run_session(block, namespace):
-    """Run what was typed at a prompt."""
+    """Run an interactive session (``>>>``) as a doctest."""
     test = doctest.DocTestParser().get_doctest(
         block.source, namespace, block.page, block.page, block.line
     )
-    said = io.StringIO()
+    report = io.StringIO()
     runner = doctest.DocTestRunner(verbose=False)
-    runner.run(test, out=said.write, clear_globs=False)
+    runner.run(test, out=report.write, clear_globs=False)
     namespace.update(test.globs)
-    assert not runner.failures, said.getvalue()
+    assert not runner.failures, report.getvalue()
 
 
 def run_shell(block, folder):
-    """Run a shell's lines; a program that would go on is interrupted, as by Ctrl-C."""
+    """Run shell commands; interrupt an endless program as Ctrl-C does."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
-        # A plugin that a reader has not installed: it warns where nothing configures it.
+        # Readers may not have this plugin; without configuration it warns.
         "PYTEST_ADDOPTS": "-p no:asyncio",
     }
     with subprocess.Popen(
@@ -204,32 +208,32 @@ def run_shell(block, folder):
         encoding="utf-8",
         start_new_session=True,
     ) as process:
-        paper = Paper(block.output)
-        with patience(lambda: os.killpg(process.pid, signal.SIGKILL)):
+        output_buffer = OutputBuffer(block.output)
+        with time_limit(lambda: os.killpg(process.pid, signal.SIGKILL)):
             try:
                 for line in process.stdout:
-                    paper.write(line)
-            except Enough:
+                    output_buffer.write(line)
+            except OutputComplete:
                 os.killpg(process.pid, signal.SIGINT)
                 process.stdout.read()
             process.wait()
-    ended = {0, 130, -signal.SIGINT} if goes_on(block.output) else {0}
-    assert process.returncode in ended, f"{block}: {process.returncode}\n{paper.getvalue()}"
-    compare(block, paper.getvalue())
+    ended = {0, 130, -signal.SIGINT} if is_endless(block.output) else {0}
+    assert process.returncode in ended, f"{block}: {process.returncode}\n{output_buffer.getvalue()}"
+    compare(block, output_buffer.getvalue())
 
 
 # -- the server that the documentation names ----------------------------------------------------
 
 
-class Stage:
-    """Where blocks run: whoever asks for the documentation's server gets a simulator, over TLS.
+class DocumentedServer:
+    """Redirection of the server that the documentation names to a simulator over TLS.
 
-    The code is as written: the name is looked up, the certificate is checked, the token is
-    asked for. Only the address that the name leads to is another one.
+    The code runs as written: it resolves the name, checks the certificate and sends the token.
+    Only the address of the name differs.
     """
 
     def __init__(self, page, folder, patch, token):
-        self._day = {"token": token, **DAY, **SLOWER.get(page, {})}
+        self._simulation = {"token": token, **SIMULATION, **SLOWER_PAGES.get(page, {})}
         authority = trustme.CA()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(SERVER).configure_cert(self._context)
@@ -241,33 +245,33 @@ class Stage:
         patch.syspath_prepend(str(folder))
         (folder / "examples").symlink_to(ROOT / "examples")
         self._ports = {}
-        look_up, connect = socket.getaddrinfo, asyncio.BaseEventLoop.create_connection
+        resolve, connect = socket.getaddrinfo, asyncio.BaseEventLoop.create_connection
         plain = socket.create_connection
 
         def getaddrinfo(host, *args, **kwargs):
-            return look_up(
+            return resolve(
                 "127.0.0.1" if host in {SERVER, SERVER.encode()} else host, *args, **kwargs
             )
 
         async def create_connection(loop, factory, host=None, port=None, **kwargs):
             if port == 443:
                 kwargs.setdefault("server_hostname", host if kwargs.get("ssl") else None)
-                # Only the tickets' API is asked by a library that looks names up itself.
+                # Only the client of the ticket API resolves names itself.
                 host, port = "127.0.0.1", self._ports["feed" if host == SERVER else "api"]
             return await connect(loop, factory, host, port, **kwargs)
 
-        def connected(address, *args, **kwargs):
-            there = ("127.0.0.1", self._ports["feed"])
-            return plain(there if address == (SERVER, 443) else address, *args, **kwargs)
+        def create_plain_connection(address, *args, **kwargs):
+            simulator = ("127.0.0.1", self._ports["feed"])
+            return plain(simulator if address == (SERVER, 443) else address, *args, **kwargs)
 
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
-        patch.setattr(socket, "create_connection", connected)
+        patch.setattr(socket, "create_connection", create_plain_connection)
         patch.setattr(asyncio.BaseEventLoop, "create_connection", create_connection)
 
     @contextlib.contextmanager
-    def day(self):
-        """A simulated day at the server, from its beginning."""
-        with Simulator(domain="acme", tls=self._context, api=True, **self._day) as pbx:
+    def run_simulator(self):
+        """Run the simulator from the start of its day."""
+        with Simulator(domain="acme", tls=self._context, api=True, **self._simulation) as pbx:
             self._ports = {
                 "feed": int(pbx.url.rpartition(":")[2]),
                 "api": int(pbx.api_url.rpartition(":")[2]),

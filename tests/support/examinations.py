@@ -1,4 +1,4 @@
-"""Examinations of test servers, and servers that are no PBX."""
+"""Examinations of test servers, and TCP servers that are not a PBX."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from .secret_scanner import SIMULATED
 
 ARGUMENTS = {"domain": "demo", "token": SIMULATED, "app_name": "doctor", "full_events": True}
 
-QUIET = logging.getLogger("quiet")
-QUIET.addHandler(logging.NullHandler())
-QUIET.propagate = False
+SILENT_LOGGER = logging.getLogger("quiet")
+SILENT_LOGGER.addHandler(logging.NullHandler())
+SILENT_LOGGER.propagate = False
 
 
-async def examined(server, hasty=None, slow_ping=SLOW_PING, **arguments):
+async def examine(server, fast_step=None, slow_ping=SLOW_PING, **arguments):
     """Return all findings by step, after checking that steps after a failure are skipped.
 
     The step ``hasty`` has a timeout of 0.5 s, the others one that suits a busy machine.
     """
-    given = {**ARGUMENTS, "server": server, **arguments}
-    examination = Examination(given, timeout=0.5 if hasty == "http" else 30, slow_ping=slow_ping)
+    connection = {**ARGUMENTS, "server": server, **arguments}
+    examination = Examination(
+        connection, timeout=0.5 if fast_step == "http" else 30, slow_ping=slow_ping
+    )
     examination.timeout = 30
     findings = []
     async for finding in examination.findings():
         findings.append(finding)
-        if STEPS[len(findings) + 1 :][:1] == (hasty,):
+        if STEPS[len(findings) + 1 :][:1] == (fast_step,):
             examination.timeout = 0.5
     assert [one.step for one in findings] == [*STEPS[1:]]
     marks = [one.mark for one in findings]
@@ -42,14 +44,14 @@ async def examined(server, hasty=None, slow_ping=SLOW_PING, **arguments):
     return {one.step: one for one in findings}
 
 
-async def failed(server, hasty=None, **arguments):
+async def failed_finding(server, fast_step=None, **arguments):
     """Return the finding that failed."""
-    findings = await examined(server, hasty, **arguments)
+    findings = await examine(server, fast_step, **arguments)
     return next(one for one in findings.values() if one.mark is Mark.FAILED)
 
 
 @contextlib.asynccontextmanager
-async def listening(answer, **options):
+async def tcp_server(answer, **options):
     """Run a server that calls ``answer(reader, writer)`` for each connection."""
     tasks = set()
 
@@ -73,17 +75,17 @@ async def listening(answer, **options):
         await asyncio.sleep(0)  # a transport closes in the next loop iteration
 
 
-async def say_nothing(reader, _):
+async def stay_silent(reader, _):
     await reader.read()
 
 
-async def cut(reader, _):
+async def close_after_one_byte(reader, _):
     await reader.read(1)
 
 
 async def speak_http(reader, writer):
-    asked = await reader.read(1)
-    if asked == b"G":
+    first_byte = await reader.read(1)
+    if first_byte == b"G":
         await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
     await reader.read()

@@ -1,9 +1,9 @@
-"""How a program of its own finds a simulated PBX."""
+"""Environment variables that connect a process to a simulated PBX."""
 
 from __future__ import annotations
 
 
-def environment_of(pbx):
-    """The variables that the command line and the examples read."""
-    given = pbx.connect_args
-    return {f"BASIX_{name.upper()}": given[name] for name in ("server", "domain", "token")}
+def connection_environment(pbx):
+    """Return the variables that the command line and the examples read."""
+    arguments = pbx.connect_args
+    return {f"BASIX_{name.upper()}": arguments[name] for name in ("server", "domain", "token")}

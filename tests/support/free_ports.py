@@ -1,4 +1,4 @@
-"""A port for whoever must name one before anybody listens there."""
+"""Free TCP ports, for tests that must name a port before a server listens on it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import random
 import socket
 
-# Not of those that the system gives to all who ask for any port: another test may, meanwhile.
+# Outside the range of ephemeral ports, which another test may get meanwhile.
 PORTS = range(20_000, 30_000)
 
 
 def free_port():
-    """A port of this machine at which nobody listens."""
+    """Return a local port on which nothing listens."""
     while True:
         port = random.SystemRandom().choice(PORTS)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -15,11 +15,11 @@ from basix_ws_cti.cli.commands.listen import print_source
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
-class Scripted:
+class ScriptedSource:
     """Source of messages, or of frames that it parses, one per second."""
 
     def __init__(self, items):
-        self._given = items
+        self._script = items
         self._parser = MessageParser()
         self.mirror = Mirror()
         self.state = Synced()
@@ -34,7 +34,7 @@ class Scripted:
         return self._now
 
     async def _items(self):
-        for one in self._given:
+        for one in self._script:
             message = self._parser.parse(one) if isinstance(one, bytes) else one
             changes = self.mirror.apply(message)
             yield message, self.tracker.apply(changes)
@@ -55,12 +55,12 @@ class Scripted:
         return self.mirror
 
 
-def shown(items, options):
+def printed_lines(items, options):
     """Return the lines that ``print_source`` prints for messages or frames."""
-    return printed(print_source(Scripted(items), options))
+    return capture_lines(print_source(ScriptedSource(items), options))
 
 
-def printed(coroutine):
+def capture_lines(coroutine):
     """Run a coroutine and return the lines that it prints; stdout has no file descriptor."""
     with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
         asyncio.run(coroutine)

@@ -28,7 +28,7 @@ def quiet(users=5):
 
 
 def talk(staged, number="0312341234", by=0):
-    """Start a call that a user has answered, and return the caller's line."""
+    """Start a call that a user has answered, and return the caller's channel."""
     user = list(staged.pbx.users.values())[by]
     line = staged.pbx.receive(Person(number), "0501234567")
     staged.pbx.connect(staged.pbx.call_user(line, user))

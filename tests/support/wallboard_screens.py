@@ -34,7 +34,7 @@ def columns(text):
             yield ""
 
 
-def lines_of(svg, width):
+def svg_lines(svg, width):
     """Return the text lines of a Textual SVG, each character in its column."""
     found = {}
     for text in re.finditer(
@@ -48,17 +48,17 @@ def lines_of(svg, width):
     return ["".join(line).rstrip() for _, line in sorted(found.items())]
 
 
-def shown(app):
+def screen_lines(app):
     """Return the lines that an application shows."""
-    return lines_of(app.export_screenshot(), app.size.width)
+    return svg_lines(app.export_screenshot(), app.size.width)
 
 
-def check(name, lines):
+def assert_screen(name, lines):
     """Compare lines with the stored screen of this name; BASIX_SCREENS=new stores them."""
-    kept = SCREENS / f"{name}.txt"
+    stored = SCREENS / f"{name}.txt"
     if os.environ.get("BASIX_SCREENS") == "new":
-        kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert lines == kept.read_text(encoding="utf-8").splitlines()
+        stored.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert lines == stored.read_text(encoding="utf-8").splitlines()
 
 
 class Terminal:
@@ -69,18 +69,18 @@ class Terminal:
         self._stream = pyte.Stream(self.screen)
         self._encoding = encoding
         self.raw = bytearray()
-        self.ours, theirs = pty.openpty()
-        self._theirs = theirs
+        self.controller_fd, terminal_fd = pty.openpty()
+        self._terminal_fd = terminal_fd
         self._set_size(columns, rows)
-        self.before = termios.tcgetattr(theirs)
-        variables = {"TERM": "xterm-256color", **(env or {})}
-        given = {k: v for k, v in environment(**variables).items() if k != "COLUMNS"}
+        self.initial_modes = termios.tcgetattr(terminal_fd)
+        variables = environment(**{"TERM": "xterm-256color", **(env or {})})
+        del variables["COLUMNS"]  # it would override the size of the terminal
         self.process = subprocess.Popen(
             [sys.executable, "-m", "basix_ws_cti", *arguments],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=given,
+            stdin=terminal_fd,
+            stdout=terminal_fd,
+            stderr=terminal_fd,
+            env=variables,
             start_new_session=True,
         )
 
@@ -91,11 +91,13 @@ class Terminal:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
-        os.close(self.ours)
-        os.close(self._theirs)
+        os.close(self.controller_fd)
+        os.close(self._terminal_fd)
 
     def _set_size(self, columns, rows):
-        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        fcntl.ioctl(
+            self.controller_fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0)
+        )
 
     def resize(self, columns, rows):
         """Change the terminal's size."""
@@ -105,11 +107,11 @@ class Terminal:
 
     def type(self, keys):
         """Press keys."""
-        os.write(self.ours, keys.encode())
+        os.write(self.controller_fd, keys.encode())
 
     def _read(self):
-        if select.select([self.ours], [], [], 0.1)[0]:
-            data = os.read(self.ours, 65536)
+        if select.select([self.controller_fd], [], [], 0.1)[0]:
+            data = os.read(self.controller_fd, 65536)
             self.raw += data
             self._stream.feed(data.decode(self._encoding, "replace"))
 
@@ -134,13 +136,13 @@ class Terminal:
             assert time.monotonic() < end, self.text
             self._read()
 
-    def ends(self):
+    def wait_for_exit(self):
         """Wait for the command's end, read all its output, and return the exit code."""
         end = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
             assert time.monotonic() < end, self.text
             self._read()
-        while select.select([self.ours], [], [], 0.2)[0]:
+        while select.select([self.controller_fd], [], [], 0.2)[0]:
             self._read()
         return self.process.returncode
 
@@ -151,4 +153,8 @@ class Terminal:
         for mode, letter in re.findall(rb"\x1b\[\?(\d+)([hl])", bytes(self.raw)):
             last[int(mode)] = letter
         off = all(last.get(mode) == b"l" for mode in (1049, 1000, 1003, 1006, 2004))
-        return off and last.get(25) == b"h" and termios.tcgetattr(self._theirs) == self.before
+        return (
+            off
+            and last.get(25) == b"h"
+            and termios.tcgetattr(self._terminal_fd) == self.initial_modes
+        )

@@ -1,4 +1,4 @@
-"""``hangup``, ``park`` and ``transfer``, as processes, at a simulated PBX."""
+"""Commands ``hangup``, ``park`` and ``transfer`` against a simulated PBX."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import logging
 import signal
 
 import pytest
-from support.cli_runner import run_here, start
-from support.example_connections import environment_of
+from support.cli_runner import run_in_process, start
+from support.example_connections import connection_environment
 from support.secret_scanner import SIMULATED
 from support.waiting import wait_until
 
@@ -28,16 +28,16 @@ def pbx():
 
 
 @pytest.fixture
-def line(pbx):
-    """A customer's channel that talks to user 1001."""
+def caller_uuid(pbx):
+    """Channel of a customer who talks to user 1001."""
     uuid = pbx.call("0312341234", to="1001")
     pbx.answer(uuid)
     return uuid
 
 
 def command(pbx, *arguments):
-    """A command that has ended, and has not told the token."""
-    done = run_here(*arguments, env=environment_of(pbx))
+    """Run a command to its end and check that it does not print the token."""
+    done = run_in_process(*arguments, env=connection_environment(pbx))
     assert SIMULATED not in done.stdout + done.stderr
     return done
 
@@ -46,52 +46,55 @@ def channels(pbx):
     return pbx.snapshot()["channel"]
 
 
-def own_leg(pbx, line):
-    """The user's leg that talks to a customer."""
-    return channels(pbx)[line]["other_uuid"]
+def user_leg_of(pbx, caller_uuid):
+    """Return the leg of the user at the other end of a caller."""
+    return channels(pbx)[caller_uuid]["other_uuid"]
 
 
-# -- what they do ---------------------------------------------------------------------------
+# -- effects ---------------------------------------------------------------------------
 
 
-def test_hangup(pbx, line):
-    """The channel is gone when the command says that it is, and so is the leg that it talked to."""
-    done = command(pbx, "hangup", line)
+@pytest.mark.slow
+def test_hangup_ends_both_legs(pbx, caller_uuid):
+    """When the command returns, the channel and the leg at its other end are gone."""
+    done = command(pbx, "hangup", caller_uuid)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"hung up {line} (0312341234 -> ")
+    assert done.stdout.startswith(f"hung up {caller_uuid} (0312341234 -> ")
     assert channels(pbx) == {}
 
 
-@pytest.mark.parametrize("whose", ["the caller's", "the user's own"])
-def test_park(pbx, line, whose):
-    """The caller stands on the slot that is printed, whichever of the two legs was named."""
-    done = command(pbx, "park", line if whose == "the caller's" else own_leg(pbx, line))
+@pytest.mark.parametrize("named_leg", ["caller", "user"])
+def test_park_parks_the_caller_and_prints_the_slot(pbx, caller_uuid, named_leg):
+    """The caller is parked, whichever of the two legs is named."""
+    done = command(
+        pbx, "park", caller_uuid if named_leg == "caller" else user_leg_of(pbx, caller_uuid)
+    )
     assert (done.returncode, done.stderr) == (0, "")
     (state,) = (channel["state"] for channel in channels(pbx).values())
     assert state["name"] == "park"
-    assert done.stdout.startswith(f"parked on {state['data']['slot']}: {line} ")
+    assert done.stdout.startswith(f"parked on {state['data']['slot']}: {caller_uuid} ")
 
 
-def test_park_for_a_time(pbx, line):
-    """--park-timeout reaches the PBX: when it is over, the parker's telephone rings."""
-    assert command(pbx, "park", line, "--park-timeout", 90).returncode == 0
+def test_park_timeout_reaches_the_pbx(pbx, caller_uuid):
+    """After ``--park-timeout`` the phone of the user who parked the call rings."""
+    assert command(pbx, "park", caller_uuid, "--park-timeout", 90).returncode == 0
     pbx.advance(91)
-    assert channels(pbx)[line]["state"]["name"] == "calling"
+    assert channels(pbx)[caller_uuid]["state"]["name"] == "calling"
 
 
 @pytest.mark.parametrize("target", ["0398769876", "user:10001002"])
-def test_transfer(pbx, line, target):
-    """The channel has left whom it talked to, and calls the target."""
-    own = own_leg(pbx, line)
-    done = command(pbx, "transfer", line, target)
+def test_transfer_calls_the_target(pbx, caller_uuid, target):
+    """The channel leaves its other leg and calls the target."""
+    user_leg_uuid = user_leg_of(pbx, caller_uuid)
+    done = command(pbx, "transfer", caller_uuid, target)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"transferred: {line} (")
+    assert done.stdout.startswith(f"transferred: {caller_uuid} (")
     assert done.stdout.endswith(", calling)\n")
     now = channels(pbx)
-    assert own not in now
-    assert now[line]["state"]["name"] == "calling"
+    assert user_leg_uuid not in now
+    assert now[caller_uuid]["state"]["name"] == "calling"
     if target != "0398769876":
-        assert now[line]["state"]["data"]["user_id"] == 10001002
+        assert now[caller_uuid]["state"]["data"]["user_id"] == 10001002
 
 
 @pytest.mark.parametrize(
@@ -103,44 +106,45 @@ def test_transfer(pbx, line, target):
         ("transfer", ["user:sato"], {"cmd": "transfer", "user_name": "sato"}),
     ],
 )
-def test_a_dry_run(pbx, line, name, arguments, sent):
-    """--dry-run prints the command as it would be sent, and nothing happens."""
+def test_dry_run_prints_the_command_and_sends_nothing(pbx, caller_uuid, name, arguments, sent):
     before = channels(pbx)
-    done = command(pbx, name, line[:13], *arguments, "--dry-run")
+    done = command(pbx, name, caller_uuid[:13], *arguments, "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {**sent, "uuid": line}
+    assert json.loads(done.stdout) == {**sent, "uuid": caller_uuid}
     assert channels(pbx) == before
 
 
 @pytest.mark.parametrize(
     ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", [1002])]
 )
-def test_without_confirmation(pbx, line, name, arguments):
-    """--no-confirm ends as soon as the command is sent; it has its effect all the same."""
+def test_no_confirm_returns_once_the_command_is_sent(pbx, caller_uuid, name, arguments):
+    """The command still takes effect."""
     before = channels(pbx)
-    done = command(pbx, name, line, *arguments, "--no-confirm")
+    done = command(pbx, name, caller_uuid, *arguments, "--no-confirm")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"sent: {name} of {line} (")
+    assert done.stdout.startswith(f"sent: {name} of {caller_uuid} (")
     wait_until(lambda: channels(pbx) != before)
 
 
-# -- which channel --------------------------------------------------------------------------
+# -- channel selection --------------------------------------------------------------------------
 
 
-def test_the_beginning_of_a_uuid_or_a_number(pbx):
-    """A beginning, or a number in another spelling, will do where one channel alone fits."""
+@pytest.mark.slow
+def test_channel_is_found_by_uuid_prefix_or_number(pbx):
+    """A uuid prefix, or a number in any spelling, selects the only channel that matches."""
     one, two = pbx.call("09011112222", to="1001"), pbx.call("09033334444", to="1002")
-    for line in (one, two):
-        pbx.answer(line)
-        pbx.park(line)  # the other leg is gone
+    for caller_uuid in (one, two):
+        pbx.answer(caller_uuid)
+        pbx.park(caller_uuid)  # the other leg is gone
     assert command(pbx, "hangup", "090-1111-2222").returncode == 0
     assert [*channels(pbx)] == [two]
     assert command(pbx, "hangup", two[:18]).returncode == 0
     assert channels(pbx) == {}
 
 
-def test_a_channel_that_is_not_there(pbx, line):
-    """An unknown uuid is an error before anything is sent, with exit code 1."""
+@pytest.mark.slow
+def test_unknown_channel_is_an_error(pbx, caller_uuid):
+    """Nothing is sent, and the exit code is 1."""
     before = channels(pbx)
     for name, *more in (("hangup",), ("transfer", "1002")):
         done = command(pbx, name, "no-such-uuid", *more)
@@ -149,14 +153,16 @@ def test_a_channel_that_is_not_there(pbx, line):
     assert channels(pbx) == before
 
 
-def test_several_channels_fit(pbx, line):
-    """What fits several is refused with all of them listed, and exit code 2."""
+def test_ambiguous_channel_is_refused(pbx, caller_uuid):
+    """The error lists all channels that match; the exit code is 2."""
     before = channels(pbx)
     done = command(pbx, "hangup", "0312341234")
     assert (done.returncode, done.stdout) == (2, "")
     first, *others = done.stderr.splitlines()
     assert "nothing was sent" in first
-    assert sorted(other.split()[0] for other in others) == sorted([line, own_leg(pbx, line)])
+    assert sorted(other.split()[0] for other in others) == sorted(
+        [caller_uuid, user_leg_of(pbx, caller_uuid)]
+    )
     assert channels(pbx) == before
 
 
@@ -166,58 +172,60 @@ def mirror(*legs):
     return made
 
 
-def test_what_fits():
-    """A whole uuid wins over longer ones; less than four characters are no beginning."""
+def test_find_channel_prefers_an_exact_uuid():
+    """An exact uuid wins over longer ones; a prefix needs at least four characters."""
     legs = [Channel(uuid=uuid) for uuid in ("abcd", "abcd-e", "1234-5", "xyz")]
-    held = mirror(*legs, Channel(uuid="q", calling_number="1234", called_number="777"))
-    assert find_channel(held, "abcd") is legs[0]
-    assert find_channel(held, "abcd-") is legs[1]
-    assert find_channel(held, "xyz") is legs[3]
-    assert find_channel(held, "777").uuid == "q"
-    for nothing in ("xy", "", "abc", "77", "abcde"):
+    state = mirror(*legs, Channel(uuid="q", calling_number="1234", called_number="777"))
+    assert find_channel(state, "abcd") is legs[0]
+    assert find_channel(state, "abcd-") is legs[1]
+    assert find_channel(state, "xyz") is legs[3]
+    assert find_channel(state, "777").uuid == "q"
+    for text in ("xy", "", "abc", "77", "abcde"):
         with pytest.raises(NoSuchChannelError):
-            find_channel(held, nothing)
+            find_channel(state, text)
     with pytest.raises(UsageError) as caught:
-        find_channel(held, "1234")  # a number of one, the beginning of another
+        find_channel(state, "1234")  # number of one channel, uuid prefix of another
     assert "q (1234 -> 777, ?)" in str(caught.value)
     assert "1234-5 (? -> ?, ?)" in str(caught.value)
 
 
-def test_what_others_wrote_is_harmless():
-    """What could steer a terminal is not shown, whoever sent it."""
+def test_control_characters_are_escaped():
+    """Text of a peer or of the user cannot steer the terminal."""
     assert "\x1b" not in describe_channel(Channel(uuid="a\x1b[2J", calling_number="\x1b]0;x\x07"))
     with pytest.raises(NoSuchChannelError) as caught:
         find_channel(mirror(), "\x1b[2J")
     assert "\x1b" not in str(caught.value)
 
 
-# -- what goes wrong ------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["user:nobody"])]
 )
-def test_no_effect(pbx, monkeypatch, name, arguments):
-    """An effect that is not seen in time is said to be unknown, with exit code 1."""
+def test_missing_effect_is_reported_as_unknown(pbx, monkeypatch, name, arguments):
+    """If no effect is seen before the timeout, the exit code is 1."""
     monkeypatch.setattr(Pbx, "hang_up", lambda *_, **__: None)
-    waiting = pbx.call("0312341234", to="0398769876")  # which no user could park
+    waiting = pbx.call("0312341234", to="0398769876")  # no user can park it
     done = command(pbx, name, waiting, *arguments, "--timeout", 0.2)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"basix-ws-cti: no effect of {name} {UNANSWERED}\n"
 
 
 @pytest.fixture
-def ignored(caplog):
-    """Whether the PBX has ignored a command: it is sent then."""
+def is_command_ignored(caplog):
+    """Return a function that is true once the PBX has received and ignored a command."""
     caplog.set_level(logging.INFO, "basix_ws_cti.simulator")
     return lambda: "command ignored" in caplog.text
 
 
-def test_the_channel_ends_instead(pbx, ignored):
-    """A channel that is answered, and then ends, was not sent on: exit code 1."""
+@pytest.mark.slow
+def test_transfer_fails_when_the_channel_ends(pbx, is_command_ignored):
     ringing = pbx.call("0312341234", to="1001")
-    process = start("transfer", ringing, "user:nobody", "--timeout", 60, env=environment_of(pbx))
-    wait_until(ignored)
+    process = start(
+        "transfer", ringing, "user:nobody", "--timeout", 60, env=connection_environment(pbx)
+    )
+    wait_until(is_command_ignored)
     pbx.answer(ringing)
     pbx.hangup(ringing)
     out, err = process.communicate(timeout=60)
@@ -225,23 +233,28 @@ def test_the_channel_ends_instead(pbx, ignored):
     assert f"the channel has ended: {ringing}" in err
 
 
-def test_a_connection_that_breaks_while_it_waits(pbx, line, ignored):
-    """After the command is sent the client comes back, and what it finds counts."""
-    process = start("transfer", line, "user:nobody", "--timeout", 60, env=environment_of(pbx))
-    wait_until(ignored)
+@pytest.mark.slow
+def test_wait_for_the_effect_survives_a_reconnect(pbx, caller_uuid, is_command_ignored):
+    """After a reconnect the new snapshot decides about the effect."""
+    process = start(
+        "transfer", caller_uuid, "user:nobody", "--timeout", 60, env=connection_environment(pbx)
+    )
+    wait_until(is_command_ignored)
     pbx.inject(faults.Drop())
-    pbx.transfer(line, "1002")
+    pbx.transfer(caller_uuid, "1002")
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert out.startswith(f"transferred: {line} ")
+    assert out.startswith(f"transferred: {caller_uuid} ")
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(pbx, line, ignored, sign):
-    """Ctrl-C and SIGTERM while it waits end it with 130, quietly."""
-    process = start("transfer", line, "user:nobody", "--timeout", 60, env=environment_of(pbx))
-    wait_until(ignored)
-    process.send_signal(sign)
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
+def test_interrupt_exits_quietly_with_130(pbx, caller_uuid, is_command_ignored, signum):
+    process = start(
+        "transfer", caller_uuid, "user:nobody", "--timeout", 60, env=connection_environment(pbx)
+    )
+    wait_until(is_command_ignored)
+    process.send_signal(signum)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "")
 
@@ -254,12 +267,12 @@ def test_interrupted(pbx, line, ignored, sign):
         ({"BASIX_SERVER": ""}, 2, "--server"),
     ],
 )
-def test_no_connection(pbx, line, changed, code, word):
-    """What keeps it from the PBX ends it at once, with its exit code and nothing sent."""
-    done = run_here("hangup", line, env={**environment_of(pbx), **changed})
+def test_connection_failures_end_the_command_at_once(pbx, caller_uuid, changed, code, word):
+    """Nothing is sent, and the exit code depends on the failure."""
+    done = run_in_process("hangup", caller_uuid, env={**connection_environment(pbx), **changed})
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
-    assert line in channels(pbx)
+    assert caller_uuid in channels(pbx)
 
 
 @pytest.mark.parametrize(
@@ -272,8 +285,7 @@ def test_no_connection(pbx, line, changed, code, word):
         ["park", "a-uuid", "--park-timeout", "soon"],
     ],
 )
-def test_bad_arguments(pbx, arguments):
-    """Arguments that can't be right are usage: exit code 2."""
+def test_invalid_arguments_are_usage_errors(pbx, arguments):
     done = command(pbx, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr

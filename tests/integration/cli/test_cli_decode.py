@@ -1,4 +1,4 @@
-"""``decode``, as a process, and the forms in which it takes frames."""
+"""Command ``decode``, and the text forms of frames that it reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import zlib
 
 import pytest
-from support.cli_runner import environment, run, run_here, start
+from support.cli_runner import environment, run, run_in_process, start
 from support.etf_encoder import field_spec, info_event
 
 from basix_ws_cti import MessageParser, terms, to_dict
@@ -22,8 +22,8 @@ SPEC = field_spec("user", "id", "label")
 EVENT = info_event("user", (7, "山田".encode()))
 
 
-def columns(data, joined):
-    """A hexdump, in the columns of xxd or of hexdump -C."""
+def hexdump_lines(data, joined):
+    """Return a hexdump in the format of xxd (``joined``) or hexdump -C."""
     lines = []
     for start_ in range(0, len(data), 16):
         part = data[start_ : start_ + 16]
@@ -36,7 +36,7 @@ def columns(data, joined):
     return lines if joined else [*lines, f"{len(data):08x}"]
 
 
-WAYS = {
+ENCODERS = {
     "digits": lambda data: [data.hex()],
     "capitals": lambda data: [data.hex().upper()],
     "spaces": lambda data: [data.hex(" ")],
@@ -46,23 +46,23 @@ WAYS = {
     "base64": lambda data: [base64.b64encode(data).decode()],
     "urlsafe": lambda data: [base64.urlsafe_b64encode(data).decode()],
     "unpadded": lambda data: [base64.b64encode(data).decode().rstrip("=")],
-    "a recording": lambda data: [json.dumps({"frame": base64.b64encode(data).decode()})],
-    "xxd": lambda data: columns(data, joined=True),
-    "hexdump -C": lambda data: columns(data, joined=False),
+    "recording": lambda data: [json.dumps({"frame": base64.b64encode(data).decode()})],
+    "xxd": lambda data: hexdump_lines(data, joined=True),
+    "hexdump -C": lambda data: hexdump_lines(data, joined=False),
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_each_form_is_seen_by_itself(way):
-    """Whatever the form, a session's frames come out as they are, several in order."""
-    every = [*session("parked")[:12], bytes([131, *range(256)])]
-    lines = [f"  {line}\r\n" for frame in every for line in WAYS[way](frame)]
-    assert [*parse_frames([*lines, "\n"])] == every
+@pytest.mark.parametrize("name", ENCODERS)
+def test_each_form_is_detected(name):
+    """Frames of a session are read in order, whatever their form."""
+    expected = [*session("parked")[:12], bytes([131, *range(256)])]
+    lines = [f"  {line}\r\n" for frame in expected for line in ENCODERS[name](frame)]
+    assert [*parse_frames([*lines, "\n"])] == expected
 
 
 @pytest.mark.parametrize("form", ["hex", "base64"])
-def test_a_form_can_be_forced(form):
-    """What would be taken for hex can be base64, and the other way round is an error."""
+def test_form_can_be_forced(form):
+    """Text that looks like hex can be read as base64; base64 read as hex is an error."""
     assert [*parse_frames(["83aabbcc"], Form.BASE64)] == [base64.b64decode("83aabbcc")]
     (error,) = parse_frames(["g2o="], Form.HEX)
     assert isinstance(error, UnreadableFrameError)
@@ -83,22 +83,21 @@ def test_a_form_can_be_forced(form):
         ("0000: " + "a" * 5000 + "!", "base64"),
     ],
 )
-def test_a_line_that_is_no_frame(line, word):
-    """A line that can't be read is an error in its place, and the others are read."""
+def test_unreadable_line_is_an_error_in_its_place(line, word):
+    """The lines before and after it are read."""
     first, error, last = parse_frames(["836a", line, "836a"])
     assert first == last == b"\x83j"
     assert isinstance(error, UnreadableFrameError)
     assert word in str(error)
 
 
-def test_a_recording_s_header_is_no_frame():
-    """A JSON line without a frame is passed over."""
+def test_header_line_of_a_recording_is_skipped():
     assert [*parse_frames(['{"version": 1}', '{"frame": "g2o="}'])] == [b"\x83j"]
 
 
 @pytest.mark.parametrize("offset", [0, 7, 15, 16, 70, 79, 80])
-def test_a_hexdump_marks_the_byte(offset):
-    """The mark stands under the byte at fault, or behind the last one, with few lines around."""
+def test_hexdump_marks_the_byte_at_fault(offset):
+    """The mark is below the byte, or after the last byte; only a few lines around it are shown."""
     data = bytes(range(80))
     lines = hexdump(data, offset).splitlines()
     (at,) = (number for number, line in enumerate(lines) if line.strip() == "^^")
@@ -108,9 +107,9 @@ def test_a_hexdump_marks_the_byte(offset):
     assert len(lines) <= 6
 
 
-def test_frames_as_arguments():
-    """Each argument is a frame: its term in Python, then the message once its fields are known."""
-    done = run("decode", SPEC.hex(" "), base64.b64encode(EVENT).decode())
+def test_each_argument_is_a_frame():
+    """Each frame is printed as a Python term, then as a message."""
+    done = run_in_process("decode", SPEC.hex(" "), base64.b64encode(EVENT).decode())
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.split("\n\n")
     assert first.splitlines()[:2] == [f"# frame 1: {len(SPEC)} bytes", repr(terms.decode(SPEC))]
@@ -127,35 +126,34 @@ def test_frames_as_arguments():
     }
 
 
-def test_bytes_of_one_frame_as_arguments():
-    """Arguments of two digits each are one frame."""
-    done = run("decode", "--term", *["83", "68", "01", "6a"])
+def test_two_digit_arguments_are_the_bytes_of_one_frame():
+    done = run_in_process("decode", "--term", *["83", "68", "01", "6a"])
     assert done.stdout == "# frame 1: 4 bytes\n([],)\n"
 
 
-def test_a_whole_session_as_a_pipe():
-    """A session through a pipe: every term reads as Python, and every message is told."""
-    every = [*session("directory_changes")]
-    done = run("decode", stdin="\n".join(frame.hex() for frame in every))
+def test_session_from_stdin():
+    """Every term is a Python literal, and every message is printed."""
+    expected = [*session("directory_changes")]
+    done = run_in_process("decode", stdin="\n".join(frame.hex() for frame in expected))
     assert (done.returncode, done.stderr) == (0, "")
     blocks = done.stdout.split("\n\n")
-    assert len(blocks) == len(every)
-    for frame, block in zip(every, blocks, strict=True):
+    assert len(blocks) == len(expected)
+    for frame, block in zip(expected, blocks, strict=True):
         term, message = block.split("\n{\n")
         assert ast.literal_eval(term) == terms.decode(frame)
         assert json.loads("{" + message)["message"] == terms.decode(frame)[0]
 
 
-@pytest.mark.parametrize("by", ["pipe", "file"])
-def test_a_frame_as_it_is(tmp_path, by):
-    """Bytes that are no text are one frame, from a pipe or a file, line breaks and all."""
+@pytest.mark.parametrize("source", ["pipe", "file"])
+def test_binary_input_is_one_frame(tmp_path, source):
+    """Bytes that are not text are one frame, from a pipe or a file, including line breaks."""
     frame = info_event("user", (10, b"\n\r\n"))
     path = tmp_path / "frame"
     path.write_bytes(frame)
-    arguments = ["decode", "--term", *(["--file", str(path)] if by == "file" else [])]
+    arguments = ["decode", "--term", *(["--file", str(path)] if source == "file" else [])]
     done = subprocess.run(
         [sys.executable, "-m", "basix_ws_cti", *arguments],
-        input=frame if by == "pipe" else b"",
+        input=frame if source == "pipe" else b"",
         capture_output=True,
         check=False,
         env=environment(),
@@ -165,18 +163,18 @@ def test_a_frame_as_it_is(tmp_path, by):
     assert ast.literal_eval(done.stdout.decode()) == terms.decode(frame)
 
 
-def test_a_term_that_is_no_message():
-    """What is a term but no message is shown, with why it is none; that is no failure."""
-    done = run_here("decode", EVENT.hex(), "836a")
+def test_term_that_is_not_a_message_is_printed_with_the_reason():
+    """The exit code is 0."""
+    done = run_in_process("decode", EVENT.hex(), "836a")
     assert done.returncode == 0
     assert "# no message: user, info_event: no field_spec received for this kind" in done.stdout
     assert "# no message: expected a tuple that starts with the message name" in done.stdout
 
 
-def test_a_broken_frame():
-    """Where and why it is broken, with the byte marked; the others are decoded; exit code 1."""
+def test_broken_frame_is_reported_with_a_hexdump():
+    """The other frames are decoded; the exit code is 1."""
     broken = EVENT[:-3]
-    done = run("decode", "--term", broken.hex(), SPEC.hex())
+    done = run_in_process("decode", "--term", broken.hex(), SPEC.hex())
     assert done.returncode == 1
     assert f"# frame 2: {len(SPEC)} bytes" in done.stdout
     line, *dump = done.stderr.splitlines()
@@ -184,11 +182,10 @@ def test_a_broken_frame():
     assert dump[-1].strip() == "^^"
 
 
-def test_a_broken_compressed_frame():
-    """Of a compressed frame it is what it inflates to that is shown."""
+def test_hexdump_of_a_broken_compressed_frame_shows_the_inflated_term():
     inner = b"h\x02a\x01\x01"
     frame = b"\x83P" + len(inner).to_bytes(4, "big") + zlib.compress(inner)
-    done = run("decode", frame.hex())
+    done = run_in_process("decode", frame.hex())
     assert done.returncode == 1
     assert "of the inflated term" in done.stderr
     assert "68 02 61 01 01" in done.stderr
@@ -206,35 +203,33 @@ def test_a_broken_compressed_frame():
         (["--form", "rot13", "836a"], 2, "--form"),
     ],
 )
-def test_bad_input(arguments, code, word):
-    """What can't be decoded is said, with the right exit code."""
-    done = run_here("decode", *arguments)
+def test_invalid_input_is_an_error(arguments, code, word):
+    done = run_in_process("decode", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(sign):
-    """A signal while it waits for its pipe ends it with 130, after what had come."""
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_while_waiting_for_input_exits_with_130(signum):
+    """Output for the input so far is printed first."""
     process = start("decode", "--term")
     process.stdin.write("836a\n836a\n")
     process.stdin.flush()
     assert process.stdout.readline() == "# frame 1: 2 bytes\n"
-    process.send_signal(sign)
+    process.send_signal(signum)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
 
 
-def test_nobody_reads():
-    """When whoever reads has gone, it ends quietly with 0."""
+@pytest.mark.slow
+def test_closed_stdout_ends_quietly():
     process = start("decode")
     process.stdout.close()
     _, err = process.communicate("\n".join([SPEC.hex()] * 100), 60)
     assert (process.returncode, err) == (0, "")
 
 
-def test_a_narrow_encoding():
-    """Where the terminal's encoding lacks a character the message has it escaped."""
+def test_characters_missing_in_the_encoding_are_escaped():
     done = run(
         *("decode", SPEC.hex(), EVENT.hex()), env={"PYTHONIOENCODING": "ascii"}, encoding="ascii"
     )

@@ -1,4 +1,4 @@
-"""``doctor`` as a command: output, exit codes, and signals."""
+"""Command ``doctor``: output, exit codes and signals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ssl
 
 import pytest
 import trustme
-from support.cli_runner import run, run_here, start
+from support.cli_runner import run, run_in_process, start
 from support.secret_scanner import SIMULATED
 
 from basix_ws_cti.cli.diagnostics.findings import STEPS
@@ -30,13 +30,13 @@ def pbx():
 
 def doctor(server, *options, token=SIMULATED, **more):
     variables = {"BASIX_TOKEN": token, "BASIX_DOMAIN": "demo"}
-    done = run_here("doctor", "--server", server, *options, env=variables, **more)
+    done = run_in_process("doctor", "--server", server, *options, env=variables, **more)
     assert token not in done.stdout + done.stderr
     return done
 
 
-def test_a_warning_is_shown_and_harms_nothing(pbx):
-    """Neither a user nor full_events: a warning with advice, and still 0."""
+def test_warning_has_advice_and_exit_code_0(pbx):
+    """A connection with neither a user nor ``full_events`` is a warning."""
     done = doctor(pbx.url)
     assert done.returncode == 0
     first, advice, *_ = done.stdout.splitlines()
@@ -44,8 +44,8 @@ def test_a_warning_is_shown_and_harms_nothing(pbx):
     assert "--full-events" in advice
 
 
-def test_json(pbx):
-    """A JSON line for each step, with what programs ask for."""
+def test_json_prints_one_line_per_step(pbx):
+    """Each line has the machine-readable details of its step."""
     done = doctor(pbx.url, "--json", "--user-extension", "1001")
     assert done.returncode == 0
     findings = {one["step"]: one for one in map(json.loads, done.stdout.splitlines())}
@@ -56,8 +56,8 @@ def test_json(pbx):
     assert {one["mark"] for one in findings.values()} == {"ok"}
 
 
-def test_a_simulated_one():
-    """A line for each step, and 0 when all is well, as it is with --simulate."""
+@pytest.mark.slow
+def test_simulated_pbx_passes_every_step():
     done = run("doctor", "--simulate")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -66,8 +66,8 @@ def test_a_simulated_one():
     assert re.search(r"\(\d+ ms\)$", lines[-1])
 
 
-def test_a_private_ca_by_file(tmp_path, authority):
-    """--ca-file has the CA; without it the step says so, and the exit code is 4."""
+def test_ca_file_makes_a_private_ca_trusted(tmp_path, authority):
+    """Without it the step ``tls`` names the option, and the exit code is 4."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     path = tmp_path / "ca.pem"
@@ -91,7 +91,7 @@ def test_a_private_ca_by_file(tmp_path, authority):
     ],
 )
 def test_exit_codes(server, options, code, line):
-    """2 for options, 4 for the connection; the steps after that are shown as skipped."""
+    """The exit code is 2 for options and 4 for the connection; later steps are skipped."""
     done = doctor(server, *options)
     assert done.returncode == code
     assert line in done.stdout
@@ -99,28 +99,28 @@ def test_exit_codes(server, options, code, line):
     assert "skipped pings" in done.stdout
 
 
-def test_a_refused_login(pbx):
-    """A token that the PBX does not know ends with 3, and is not shown."""
+def test_refused_login_exits_with_3(pbx):
+    """The token is not printed."""
     done = doctor(pbx.url, token="not-the-token")
     assert done.returncode == 3
     assert "failed  login" in done.stdout
 
 
-def test_where_the_token_is_from(pbx, tmp_path):
-    """The file is named; that there is no token at all is an option's failure."""
+def test_source_of_the_token_is_reported(pbx, tmp_path):
+    """A token file is named; a missing token fails the step ``options``."""
     path = tmp_path / "token"
     path.write_text(SIMULATED)
     options = ("doctor", "--server", pbx.url, "--domain", "demo")
-    done = run(*options, "--token-file", path)
+    done = run_in_process(*options, "--token-file", path)
     assert done.returncode == 0
     assert f"the token is from the file {path}" in done.stdout
-    done = run(*options)
+    done = run_in_process(*options)
     assert done.returncode == 2
     assert "failed  options    no token: set BASIX_TOKEN or pass --token-file" in done.stdout
 
 
-def test_interrupted():
-    """Ctrl-C in the middle of a step ends it with 130, quietly."""
+@pytest.mark.slow
+def test_interrupt_exits_quietly_with_130():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         process = start(
             *("doctor", "--server", f"ws://127.0.0.1:{silent.getsockname()[1]}", "--domain", "d"),
@@ -133,8 +133,8 @@ def test_interrupted():
     assert (process.returncode, err) == (130, "")
 
 
-def test_nobody_reads(pbx):
-    """When whoever reads has gone, it ends quietly with 0."""
+@pytest.mark.slow
+def test_closed_stdout_ends_quietly(pbx):
     process = start(
         *("doctor", "--server", pbx.url, "--domain", "demo"), env={"BASIX_TOKEN": SIMULATED}
     )

@@ -1,4 +1,4 @@
-"""Lines: whom they name, what they say happened, what they are filtered by, what they keep out."""
+"""Printed lines: names, events, filters and escaping."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.cells import cell_len
 from support.hostile_texts import HOSTILE
-from support.scripted_source import shown
+from support.scripted_source import printed_lines
 
 from basix_ws_cti import (
     Channel,
@@ -51,16 +51,16 @@ PEOPLE = [
 UTC = {"timezone": "UTC"}
 
 
-def told(*elements, at="updated", **showing):
-    """The lines about some elements, after those about people."""
-    events = [InfoEvent(one.element_name, one, at) for one in elements]
-    lines = shown([*PEOPLE, *events], FeedOptions(**UTC, **showing))
+def element_lines(*elements, event_name="updated", **options):
+    """Return the lines about some elements, without those of the snapshot."""
+    events = [InfoEvent(one.element_name, one, event_name) for one in elements]
+    lines = printed_lines([*PEOPLE, *events], FeedOptions(**UTC, **options))
     return [one for one in lines if "initial" not in one]
 
 
-def say(element, event="updated"):
-    """Who and what, of the line about an element."""
-    (text,) = told(element, at=event)
+def name_and_state(element, event_name="updated"):
+    """Return the last two columns of the line about an element: name and state."""
+    (text,) = element_lines(element, event_name=event_name)
     return [cell.strip() for cell in re.split(r"  +", text[48:], maxsplit=1)]
 
 
@@ -155,50 +155,50 @@ CUSTOMER = EndUsers(count=1, items=(EndUser(name="山田 太郎"),))
         (OtherElement(element_name="moon", extra=Extra({"id": 7})), ["7"]),
     ],
 )
-def test_who_and_what(element, words):
-    """A line names people as the mirror knows them, and says what they do in plain words."""
-    assert say(element) == words
+def test_line_names_the_element_and_its_state(element, words):
+    """A line has the names that the mirror knows, and the state in plain words."""
+    assert name_and_state(element) == words
 
 
-def test_columns():
-    """Time, event, kind, who and what stand in columns, with wide characters and without."""
-    lines = told(AIKO, BEN, Terminal(id=1, name="名" * 40, registered=1))
+def test_columns_are_aligned():
+    """Time, event, kind, name and state are aligned, with wide characters too."""
+    lines = element_lines(AIKO, BEN, Terminal(id=1, name="名" * 40, registered=1))
     assert lines[0].startswith("2026-01-02 03:04:07 updated     user            青木 愛子 ")
     starts = [cell_len(re.match(r".*?(?=extension|registered)", one)[0]) for one in lines]
     assert len({*starts}) == 1
     assert "名 ~" in lines[2]
 
 
-def test_initial_infos_are_counted():
-    """For people, what is there already is one line for each kind."""
-    lines = shown([FieldSpec("user", ("id",)), *PEOPLE], FeedOptions(**UTC))
+def test_initial_info_is_one_line_with_a_count():
+    lines = printed_lines([FieldSpec("user", ("id",)), *PEOPLE], FeedOptions(**UTC))
     assert [one[20:] for one in lines] == [
         "initial     user            2 elements",
         "initial     group           1 element",
     ]
-    filtered = shown(PEOPLE, FeedOptions(user=["1001"]))
+    filtered = printed_lines(PEOPLE, FeedOptions(user=["1001"]))
     assert [one[20:] for one in filtered] == ["initial     user            1 element"]
 
 
-def test_texts():
-    """Messages of the system and of users are shown, and those nobody knows named."""
-    given = [SystemMsg("hello"), Msg("there"), UnknownMessage("moon", ("moon", 1)), Lagged(3)]
-    assert [one[20:] for one in shown(given, FeedOptions(**UTC))] == [
+def test_messages_without_elements_have_lines():
+    """System messages, user messages, unknown messages and lost items have a line each."""
+    messages = [SystemMsg("hello"), Msg("there"), UnknownMessage("moon", ("moon", 1)), Lagged(3)]
+    assert [one[20:] for one in printed_lines(messages, FeedOptions(**UTC))] == [
         "message                     hello",
         "message                     there",
         "unknown     moon",
         "lagged                      3 items dropped: output is too slow",
     ]
-    filtered = shown(given, FeedOptions(kind=["user"]))
+    filtered = printed_lines(messages, FeedOptions(kind=["user"]))
     assert [one[20:26] for one in filtered] == ["lagged"]
     assert [
-        json.loads(one)["type"] for one in shown(given, FeedOptions(kind=["user"], json=True))
+        json.loads(one)["type"]
+        for one in printed_lines(messages, FeedOptions(kind=["user"], json=True))
     ] == ["lagged"]
 
 
-def test_a_call_from_beginning_to_end():
-    """Events of calls say who rang, who answered after how long, and how it ended."""
-    lines = shown(frames("parked", seed=3), FeedOptions(calls=True))
+def test_call_events_from_start_to_end():
+    """Lines say who called, who answered after how long, and how the call ended."""
+    lines = printed_lines(frames("parked", seed=3), FeedOptions(calls=True))
     text = "\n".join(lines)
     for words in (
         r"started     inbound  .* -> 0\d+ +in IVR",
@@ -209,20 +209,22 @@ def test_a_call_from_beginning_to_end():
         r"ended       inbound  .*answered, ended by \w+, .+, after \d+:\d\d, talked \d+:\d\d",
     ):
         assert re.search(words, text), words
-    moved = "\n".join(shown(frames("blind_transfer", seed=3), FeedOptions(calls=True)))
+    moved = "\n".join(printed_lines(frames("blind_transfer", seed=3), FeedOptions(calls=True)))
     assert re.search(r"transferred inbound  .*transferred by .+ to ", moved)
     assert re.search(
         r"ended .*abandoned in queue",
-        "\n".join(shown(frames("abandoned", seed=3), FeedOptions(calls=True))),
+        "\n".join(printed_lines(frames("abandoned", seed=3), FeedOptions(calls=True))),
     )
 
 
-def test_time_zones():
-    """Times are in the zone that is asked for; JSON has UTC else."""
-    given = [Msg("x")]
-    assert shown(given, FeedOptions(timezone="Asia/Tokyo"))[0].startswith("2026-01-02 12:04:05 ")
+def test_times_are_in_the_chosen_time_zone():
+    """Without a time zone, JSON has UTC."""
+    messages = [Msg("x")]
+    assert printed_lines(messages, FeedOptions(timezone="Asia/Tokyo"))[0].startswith(
+        "2026-01-02 12:04:05 "
+    )
     at = {
-        name: json.loads(shown(given, FeedOptions(json=True, timezone=name))[0])["at"]
+        name: json.loads(printed_lines(messages, FeedOptions(json=True, timezone=name))[0])["at"]
         for name in (None, "Asia/Tokyo")
     }
     assert at == {
@@ -233,14 +235,12 @@ def test_time_zones():
 
 
 @pytest.mark.parametrize("name", ["Asia/Atlantis", "", "../etc/passwd", "Asia", "/", "x\0"])
-def test_no_such_zone(name):
-    """A zone that is none is a usage error, whatever it is."""
+def test_unknown_time_zone_is_a_usage_error(name):
     with pytest.raises(UsageError, match="unknown time zone"):
         parse_timezone(name)
 
 
-def test_no_zones_at_all(monkeypatch):
-    """Where there is no time zone database, the error says what brings one."""
+def test_missing_time_zone_database_is_explained(monkeypatch):
     monkeypatch.setitem(sys.modules, "tzdata", None)
     zoneinfo.reset_tzpath(to=())
     ZoneInfo.clear_cache()
@@ -268,7 +268,7 @@ LEG = Channel(
 
 
 @pytest.mark.parametrize(
-    ("showing", "is_shown"),
+    ("options", "is_shown"),
     [
         ({}, True),
         ({"kind": ["channel"]}, True),
@@ -303,14 +303,14 @@ LEG = Channel(
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])
-def test_filters(showing, is_shown, as_json):
-    """Of several filters of a sort one has to fit, of several sorts each."""
-    lines = told(LEG, json=as_json, **showing)
+def test_filters_of_elements(options, is_shown, as_json):
+    """Values of one filter are alternatives; different filters must all match."""
+    lines = element_lines(LEG, json=as_json, **options)
     assert bool(lines) == is_shown
 
 
 @pytest.mark.parametrize(
-    ("element", "showing"),
+    ("element", "options"),
     [
         (User(id=99, name="gone"), {"user": ["gone"]}),
         (Group(id=99, name="gone"), {"group": ["gone"]}),
@@ -326,21 +326,21 @@ def test_filters(showing, is_shown, as_json):
         (Channel(uuid="u", state=Voicemail(target_type="user", target_id=11)), {"user": ["aiko"]}),
     ],
 )
-def test_whom_an_element_is_about(element, showing):
-    """Each kind of element is about users, groups and numbers in ways of its own."""
-    assert told(element, at="removed", **showing)
-    assert not told(element, at="removed", **{name: ["77"] for name in showing})
+def test_filters_match_every_kind_of_element(element, options):
+    """Each kind of element refers to users, groups and numbers in its own fields."""
+    assert element_lines(element, event_name="removed", **options)
+    assert not element_lines(element, event_name="removed", **{name: ["77"] for name in options})
 
 
-def test_odd_values_fit_no_filter():
-    """What a peer sends where an id or a number belongs is compared with, and harms nothing."""
-    odd = Channel(uuid="u", user_id=[1], group_id={"a": []}, calling_number=["0"], state=7)
-    for showing in ({"user": ["1"]}, {"group": ["a"]}, {"number": ["0"]}):
-        assert not told(odd, **showing)
+def test_malformed_values_match_no_filter():
+    """An id or number of an unexpected type matches nothing and raises nothing."""
+    malformed = Channel(uuid="u", user_id=[1], group_id={"a": []}, calling_number=["0"], state=7)
+    for options in ({"user": ["1"]}, {"group": ["a"]}, {"number": ["0"]}):
+        assert not element_lines(malformed, **options)
 
 
 @pytest.mark.parametrize(
-    ("showing", "count"),
+    ("options", "count"),
     [
         ({"event": ["ended"]}, 1),
         ({"event": ["started", "ended"]}, 2),
@@ -350,25 +350,26 @@ def test_odd_values_fit_no_filter():
         ({"group": ["group1"], "event": ["ended"]}, 1),
     ],
 )
-def test_filters_of_calls(showing, count):
-    """Calls are filtered by their events, and by whoever took part."""
-    given = frames("inbound_call", seed=3)
-    assert len(shown(given, FeedOptions(calls=True, **showing))) == count
-    assert len(shown(given, FeedOptions(calls=True, json=True, **showing))) == count
+def test_filters_of_calls(options, count):
+    """Calls are filtered by event type and by participant."""
+    messages = frames("inbound_call", seed=3)
+    assert len(printed_lines(messages, FeedOptions(calls=True, **options))) == count
+    assert len(printed_lines(messages, FeedOptions(calls=True, json=True, **options))) == count
 
 
-def test_calls_by_number():
-    """A caller's number selects the calls of that caller."""
-    given = frames("inbound_call", seed=3)
-    caller = json.loads(shown(given, FeedOptions(calls=True, json=True))[0])["call"]["caller"]
+def test_calls_are_filtered_by_the_caller_number():
+    messages = frames("inbound_call", seed=3)
+    caller = json.loads(printed_lines(messages, FeedOptions(calls=True, json=True))[0])["call"][
+        "caller"
+    ]
     number = f"+81{caller['number'][1:]}"
-    ended = shown(given, FeedOptions(calls=True, number=[number], event=["ended"]))
+    ended = printed_lines(messages, FeedOptions(calls=True, number=[number], event=["ended"]))
     assert len(ended) == 1
     assert Party(**{**caller, "end_user": None}).number == caller["number"]
 
 
 @pytest.mark.parametrize(
-    ("showing", "words"),
+    ("options", "words"),
     [
         ({"number": ["anonymous"]}, "telephone number"),
         ({"number": [""]}, "telephone number"),
@@ -376,38 +377,37 @@ def test_calls_by_number():
         ({"calls": True, "event": ["added"]}, "unknown call event 'added'"),
     ],
 )
-def test_filters_that_select_nothing(showing, words):
-    """What can never select anything is a usage error that says why."""
+def test_filters_that_never_match_are_usage_errors(options, words):
     with pytest.raises(UsageError, match=words):
-        FeedOptions(**showing).filters()
+        FeedOptions(**options).filters()
 
 
-def test_a_limit():
-    """After so many lines it is over, even in the middle of an initial_info."""
-    assert len(shown(PEOPLE, FeedOptions(json=True, limit=1))) == 1
-    assert len(shown(PEOPLE, FeedOptions(json=True, limit=2))) == 2
-    assert len(shown(PEOPLE, FeedOptions(json=True, limit=9))) == 3
+def test_limit_counts_lines():
+    """The limit also applies within an ``initial_info``."""
+    assert len(printed_lines(PEOPLE, FeedOptions(json=True, limit=1))) == 1
+    assert len(printed_lines(PEOPLE, FeedOptions(json=True, limit=2))) == 2
+    assert len(printed_lines(PEOPLE, FeedOptions(json=True, limit=9))) == 3
 
 
-# -- what others wrote ---------------------------------------------------------------------
+# -- untrusted text ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "seen"), HOSTILE.values(), ids=HOSTILE)
-def test_nobody_writes_on_the_terminal(name, seen):
-    """What could steer a terminal is shown, in lines and in errors, and is whole in JSON."""
-    (text,) = told(User(id=99, label=name))
-    assert seen in text
-    (line,) = told(User(id=99, label=name), json=True)
+@pytest.mark.parametrize(("name", "escaped"), HOSTILE.values(), ids=HOSTILE)
+def test_control_characters_are_escaped(name, escaped):
+    """Lines for people escape control characters; JSON keeps the text."""
+    (text,) = element_lines(User(id=99, label=name))
+    assert escaped in text
+    (line,) = element_lines(User(id=99, label=name), json=True)
     assert json.loads(line)["element"]["label"] == name
     assert line.replace("\u3000", "").isprintable()
 
 
-def test_long_texts_are_cut():
-    """A text as long as a frame does not fill the terminal; the JSON line has all of it."""
-    (text,) = shown([Msg("x" * 100_000)], FeedOptions())
+def test_long_texts_are_truncated():
+    """The JSON line keeps the complete text."""
+    (text,) = printed_lines([Msg("x" * 100_000)], FeedOptions())
     assert len(text) < 200
     element = Terminal(id=1, name="t", registered=1, user_agent="y" * 100_000)
-    (text,) = told(element)
+    (text,) = element_lines(element)
     assert len(text) < MAX_LINE_TEXT + 100
-    (line,) = told(element, json=True)
+    (line,) = element_lines(element, json=True)
     assert "y" * 100_000 in line

@@ -1,4 +1,4 @@
-"""``listen`` as a user has it: against a simulated PBX, in pipes, with signals and bad input."""
+"""Command ``listen`` against a simulated PBX: pipes, signals and invalid input."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.cli_runner import environment, run, run_here, start
-from support.example_connections import environment_of
+from support.cli_runner import environment, run, run_in_process, start
+from support.example_connections import connection_environment
 from support.paths import TESTS
 from support.sizes import NIGHTLY
 from support.waiting import TIMEOUT, wait_until
@@ -27,22 +27,22 @@ VALIDATOR = Draft202012Validator(build_schema())
 
 
 @contextlib.contextmanager
-def quiet(**options):
-    """A PBX in which nothing happens by itself, and the environment to reach it."""
+def quiet_pbx(**options):
+    """Yield a PBX that starts no calls, and the environment that connects to it."""
     with Simulator(calls=False, **options) as pbx:
-        yield pbx, environment_of(pbx)
+        yield pbx, connection_environment(pbx)
 
 
 def finish(process):
-    """What is left of a command's output, and its exit code."""
+    """Return the rest of a command's output, and its exit code."""
     out, err = process.communicate(timeout=TIMEOUT)
     assert "Traceback" not in err, err
     return out, err, process.returncode
 
 
 @contextlib.contextmanager
-def listening(env, *arguments, **more):
-    """A ``listen`` that has shown the last of what there was."""
+def running_listen(env, *arguments, **more):
+    """Start ``listen`` and kill it at the end of the block."""
     with start("listen", *arguments, env=env, **more) as process:
         try:
             yield process
@@ -51,7 +51,7 @@ def listening(env, *arguments, **more):
 
 
 def read_until(process, words):
-    """The lines up to the one that holds some words."""
+    """Return the lines up to the first one that contains ``words``."""
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -61,8 +61,9 @@ def read_until(process, words):
 
 
 @pytest.mark.parametrize("program", [["-m", "basix_ws_cti"], ["basix-ws-cti"]])
-def test_json_lines_of_a_day(program):
-    """JSON lines come from the simulator, valid one and all, as many as are asked for."""
+@pytest.mark.slow
+def test_json_lines_of_the_simulator_are_valid(program):
+    """Exactly ``--limit`` lines are printed, and each matches the JSON Schema."""
     command = (
         [str(Path(sys.executable).with_name(program[0]))]
         if len(program) == 1
@@ -85,13 +86,14 @@ def test_json_lines_of_a_day(program):
         VALIDATOR.validate(line)
 
 
-def test_lines_for_people():
-    """Lines name users by their labels, whose telephone rings, and what became of it."""
-    with quiet() as (pbx, env), listening(env) as process:
+@pytest.mark.slow
+def test_lines_of_a_call():
+    """Lines have the labels of users, and follow a call from ringing to its end."""
+    with quiet_pbx() as (pbx, env), running_listen(env) as process:
         read_until(process, "domain")
         line = pbx.call("0312341234", to="1001")
-        told = read_until(process, "ringing")[-1]
-        assert re.search(r"added +channel +山田 太郎 \(0312341234\) -> 佐藤 健 +ringing", told)
+        printed = read_until(process, "ringing")[-1]
+        assert re.search(r"added +channel +山田 太郎 \(0312341234\) -> 佐藤 健 +ringing", printed)
         pbx.answer(line)
         assert "talking with" in read_until(process, "talking")[-1]
         pbx.hangup(line)
@@ -100,18 +102,19 @@ def test_lines_for_people():
         assert finish(process) == ("", "", 130) or process.returncode == 130
 
 
-def test_calls_and_filters():
-    """``--calls`` tells of calls, of the one user who is asked for."""
-    with quiet() as (pbx, env):
+@pytest.mark.slow
+def test_calls_are_filtered_by_user():
+    """``--calls`` prints events of calls, only those of the selected user."""
+    with quiet_pbx() as (pbx, env):
         arguments = ("--calls", "--json", "--user", "1002", "--event", "ringing", "--limit", "2")
-        with listening(env, *arguments) as process:
+        with running_listen(env, *arguments) as process:
 
-            def has_heard_enough():
+            def has_printed_both():
                 for to in ("1001", "1002"):
                     pbx.call("0312341234", to=to)
                 return process.poll() is not None
 
-            wait_until(has_heard_enough, interval=0.1)
+            wait_until(has_printed_both, interval=0.1)
             out, err, code = finish(process)
     assert (code, err) == (0, "")
     lines = [json.loads(line) for line in out.splitlines()]
@@ -120,11 +123,11 @@ def test_calls_and_filters():
         VALIDATOR.validate(line)
 
 
-def test_a_slip_is_told():
-    """A kind or an event that nobody has heard of is told at once; no other is."""
-    with quiet() as (_, env):
-        asked = ("--kind", "user", "--kind", "chanel", "--event", "aded", "--event", "initial")
-        done = run("listen", *asked, "--limit", "1", env=env)
+def test_unknown_kind_or_event_is_reported():
+    """Each unknown value has a line on stderr; known values have none."""
+    with quiet_pbx() as (_, env):
+        filters = ("--kind", "user", "--kind", "chanel", "--event", "aded", "--event", "initial")
+        done = run_in_process("listen", *filters, "--limit", "1", env=env)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
     kind, event = done.stderr.splitlines()
     assert "--kind chanel is unknown; known: channel, " in kind
@@ -132,30 +135,31 @@ def test_a_slip_is_told():
 
 
 @pytest.mark.parametrize("calls", [[], ["--calls"]])
-def test_a_stranger_is_told(calls):
-    """A user or group that nobody goes by is told, once there is anything to hear."""
-    asked = ("--user", "1001", "--user", "佐藤", "--group", "1900", "--group", "moon")
+def test_unmatched_user_or_group_is_reported(calls):
+    """The report comes after the snapshot."""
+    filters = ("--user", "1001", "--user", "佐藤", "--group", "1900", "--group", "moon")
     arguments = ("--simulate", "--simulate-speed", "50", "--limit", "4")
-    done = run("listen", *calls, *asked, *arguments)
+    done = run_in_process("listen", *calls, *filters, *arguments)
     assert (done.returncode, done.stdout.count("\n")) == (0, 4)
     user, group = done.stderr.splitlines()
     assert "--user 佐藤 matches no current id" in user
     assert "--group moon matches no current id" in group
 
 
-def test_names_are_known_from_the_first():
-    """What there is already is told when all of it is known: filters by name find it."""
-    with quiet() as (pbx, env):
+def test_filters_by_name_apply_to_the_snapshot():
+    """Elements of the snapshot are printed when all of them are known."""
+    with quiet_pbx() as (pbx, env):
         pbx.call("0312341234", to="1002")
         pbx.call("0312341234", to="1001")
-        done = run(
+        done = run_in_process(
             "listen", "--json", "--kind", "channel", "--user", "佐藤 健", "--limit", "2", env=env
         )
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line["event"] for line in told] == ["initial"] * 2
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in printed] == ["initial"] * 2
     # The caller's leg, which calls the user, and the user's own.
     ids = {
-        line["element"]["user_id"] or line["element"]["state"]["data"]["user_id"] for line in told
+        line["element"]["user_id"] or line["element"]["state"]["data"]["user_id"]
+        for line in printed
     }
     assert ids == {10001001}
 
@@ -163,11 +167,12 @@ def test_names_are_known_from_the_first():
 # -- pipes and signals ---------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it tells with the next line")
+@pytest.mark.skipif(sys.platform == "win32", reason="the closed pipe is noticed at the next line")
 @pytest.mark.parametrize("arguments", [["--json"], ["--calls"], []][: None if NIGHTLY else 2])
-def test_nobody_reads_any_more(arguments):
-    """Whoever read goes away while nothing happens: it ends at once, with 0 and no word."""
-    with quiet() as (pbx, env), listening(env, *arguments) as process:
+@pytest.mark.slow
+def test_closed_stdout_ends_listen_while_the_feed_is_quiet(arguments):
+    """The exit code is 0, and stderr is empty."""
+    with quiet_pbx() as (pbx, env), running_listen(env, *arguments) as process:
         wait_until(lambda: pbx.connections)
         process.stdout.close()
         assert process.wait(TIMEOUT) == 0
@@ -185,11 +190,12 @@ _WITHOUT_POLL = """
 """
 
 
-def test_without_poll():
-    """Where nothing can be polled, as on Windows, the next line finds out that nobody reads."""
+@pytest.mark.slow
+def test_closed_stdout_is_noticed_without_poll():
+    """Where poll is missing, as on Windows, the next write finds the closed pipe."""
     command = [sys.executable, "-c", textwrap.dedent(_WITHOUT_POLL), "listen", "--json"]
     with (
-        quiet() as (pbx, env),
+        quiet_pbx() as (pbx, env),
         subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -208,9 +214,10 @@ def test_without_poll():
         assert process.stderr.read() == ""
 
 
-def test_head():
-    """``listen --json | head -1`` ends when head does, though the PBX is quiet."""
-    with quiet() as (_, env):
+@pytest.mark.slow
+def test_head_ends_listen():
+    """The command ends when ``head -1`` does, even if the feed is quiet."""
+    with quiet_pbx() as (_, env):
         done = subprocess.run(
             f"{sys.executable} -m basix_ws_cti listen --json | head -1; echo ${{PIPESTATUS[0]}}",
             shell=True, executable="/bin/bash", env=environment(**env), capture_output=True,
@@ -221,9 +228,9 @@ def test_head():
     assert (code, done.stderr) == ("0", "")
 
 
-def test_a_reader_that_goes_under_a_flood():
-    """A pipe closed in the middle of a flood is no error either."""
-    with quiet() as (pbx, env), listening(env, "--json") as process:
+@pytest.mark.slow
+def test_closed_stdout_during_a_flood_is_no_error():
+    with quiet_pbx() as (pbx, env), running_listen(env, "--json") as process:
         read_until(process, '"domain"')
         pbx.inject(faults.Flood(20_000))
         read_until(process, '"updated"')
@@ -232,16 +239,17 @@ def test_a_reader_that_goes_under_a_flood():
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("when", ["quiet", "unread"])
-def test_interrupted(sign, when):
-    """Ctrl-C and SIGTERM end it with 130, also while nobody reads what it has to say."""
-    with quiet() as (pbx, env), listening(env, "--json") as process:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["silent", "unread"])
+@pytest.mark.slow
+def test_interrupt_exits_with_130(signum, when):
+    """This holds even while the output pipe is full."""
+    with quiet_pbx() as (pbx, env), running_listen(env, "--json") as process:
         read_until(process, '"domain"')
         if when == "unread":
             pbx.inject(faults.Flood(20_000))
             wait_until(lambda: _is_full(process.stdout))
-        process.send_signal(sign)
+        process.send_signal(signum)
         assert process.wait(TIMEOUT) == 130
         assert process.stderr.read() == ""
 
@@ -256,10 +264,11 @@ def _is_full(pipe):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-def test_a_slow_reader():
-    """Who reads slowly is told how much was missed; the connection lives on meanwhile."""
+@pytest.mark.slow
+def test_slow_reader_gets_the_number_of_lost_items():
+    """The connection stays open meanwhile."""
     events = 100_000 if NIGHTLY else 20_000  # more, or less, than sockets hold by themselves
-    with quiet() as (pbx, env), listening(env, "--json") as process:
+    with quiet_pbx() as (pbx, env), running_listen(env, "--json") as process:
         read_until(process, '"domain"')
         pbx.inject(faults.Flood(events))
         wait_until(lambda: _is_full(process.stdout))
@@ -270,16 +279,16 @@ def test_a_slow_reader():
         assert len(pbx.connections) == 1
         process.terminate()
         assert finish(process)[1] == ""
-    told = sum(line["type"] == "element" for line in lines)
+    printed = sum(line["type"] == "element" for line in lines)
     missed = sum(line["missed"] for line in lines if line["type"] == "lagged")
     assert missed > 0
-    assert told + missed >= events
+    assert printed + missed >= events
     for line in lines[:: len(lines) // 50]:
         VALIDATOR.validate(line)
 
 
 def _sleeps(process):
-    """Whether a process has nothing to do."""
+    """Return True if a process stays idle for 0.2 s."""
     stat = Path(f"/proc/{process.pid}/stat")
     for _ in range(10):
         if stat.read_text().rpartition(")")[2].split()[0] != "S":
@@ -288,12 +297,13 @@ def _sleeps(process):
     return True
 
 
-# -- what goes wrong -----------------------------------------------------------------------
+# -- failures -----------------------------------------------------------------------
 
 
-def test_gaps_are_told_on_stderr():
-    """A lost connection, the next attempt and the gap are a line each, without anybody's name."""
-    with quiet() as (pbx, env), listening(env, "--timezone", "Asia/Tokyo") as process:
+@pytest.mark.slow
+def test_gaps_are_reported_on_stderr():
+    """Disconnection, retry, reconnect and gap have a line each, without personal data."""
+    with quiet_pbx() as (pbx, env), running_listen(env, "--timezone", "Asia/Tokyo") as process:
         pbx.call("0312341234", to="1001")
         read_until(process, "domain")
         pbx.inject(faults.Drop())
@@ -318,9 +328,10 @@ def test_gaps_are_told_on_stderr():
         assert secret not in err
 
 
-def test_bad_frames_are_told():
-    """A frame that can't be read is a line on stderr, and not the end."""
-    with quiet() as (pbx, env), listening(env, "--json") as process:
+@pytest.mark.slow
+def test_unreadable_frame_is_reported_on_stderr():
+    """The command goes on."""
+    with quiet_pbx() as (pbx, env), running_listen(env, "--json") as process:
         read_until(process, '"domain"')
         pbx.inject(faults.SendFrame(b"\x83\x61"))
         pbx.msg("the end")
@@ -331,9 +342,10 @@ def test_bad_frames_are_told():
 
 
 @pytest.mark.parametrize(("text", "code"), [("logout", 3), ("connection_replaced", 4)])
-def test_the_end_of_the_feed(text, code):
-    """What can't be helped by trying again ends it with its exit code and one line."""
-    with quiet() as (pbx, env), listening(env) as process:
+@pytest.mark.slow
+def test_final_error_ends_listen(text, code):
+    """An error that a retry cannot fix has its exit code and one line."""
+    with quiet_pbx() as (pbx, env), running_listen(env) as process:
         read_until(process, "domain")
         pbx.system_msg(text)
         _, err, returned = finish(process)
@@ -341,14 +353,14 @@ def test_the_end_of_the_feed(text, code):
     assert len(err.splitlines()) == 2  # the disconnection, and the final error
 
 
-def test_the_connection_limit():
-    """One connection too many is the end, with the advice to use ``--force``."""
-    with quiet(max_connections=1) as (_, env), listening(env) as process:
+@pytest.mark.slow
+def test_connection_limit_is_an_error_that_names_force():
+    with quiet_pbx(max_connections=1) as (_, env), running_listen(env) as process:
         read_until(process, "domain")
-        done = run("listen", env=env)
+        done = run_in_process("listen", env=env)
         assert done.returncode == 4
         assert "--force" in done.stderr
-        assert run("listen", "--force", "--limit", "1", env=env).returncode == 0
+        assert run_in_process("listen", "--force", "--limit", "1", env=env).returncode == 0
         assert finish(process)[2] == 4
 
 
@@ -364,10 +376,10 @@ def test_the_connection_limit():
         ({"FORCE_COLOR": "1", "TERM": "dumb"}, False),
     ],
 )
-def test_colours(env, coloured):
-    """Colours are for terminals, or whoever insists; never against ``NO_COLOR``."""
-    with quiet() as (_, reached):
-        done = run_here("listen", "--limit", "3", env={**reached, **env})
+def test_colours_are_for_terminals(env, coloured):
+    """``FORCE_COLOR`` enables colours for pipes; ``NO_COLOR`` always disables them."""
+    with quiet_pbx() as (_, connection):
+        done = run_in_process("listen", "--limit", "3", env={**connection, **env})
     assert ("\x1b[" in done.stdout) == coloured
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
 
@@ -376,11 +388,12 @@ def test_colours(env, coloured):
     ("encoding", "name"),
     [("cp932", "佐藤 健"), ("ascii", "??"), ("utf-8", "佐藤 健")][: None if NIGHTLY else 2],
 )
-def test_narrow_encodings(encoding, name):
-    """What an encoding lacks is a question mark for people, and an escape in JSON."""
-    with quiet() as (pbx, reached):
+@pytest.mark.slow
+def test_characters_missing_in_the_encoding(encoding, name):
+    """Text for people has a question mark instead, JSON an escape."""
+    with quiet_pbx() as (pbx, connection):
         pbx.edit("1002", label="Ünïcode \N{SNOWMAN}")
-        env = {**reached, "PYTHONIOENCODING": encoding}
+        env = {**connection, "PYTHONIOENCODING": encoding}
         pbx.call("0312341234", to="1001")
         pbx.call("0312341234", to="1002")
         done = run("state", env=env, encoding=encoding)
@@ -392,38 +405,38 @@ def test_narrow_encodings(encoding, name):
     assert done.stdout.isascii() == (encoding != "utf-8")
 
 
-def test_a_name_that_writes_on_the_terminal():
-    """Escape sequences in a name are shown, also to a terminal with colours."""
-    with quiet() as (pbx, reached):
+def test_escape_sequences_in_names_are_escaped():
+    """This holds with colours, too."""
+    with quiet_pbx() as (pbx, connection):
         pbx.edit("1001", label="\x1b]0;owned\x07\u202e")
-        env = {**reached, "FORCE_COLOR": "1"}
-        done = run("state", "--kind", "user", env=env)
+        env = {**connection, "FORCE_COLOR": "1"}
+        done = run_in_process("state", "--kind", "user", env=env)
         assert r"\x1b]0;owned\x07\u202e" in done.stdout
         pbx.call("0312341234", to="1001")
-        shown = run("listen", "--json", "--kind", "user", "--limit", "1", env=env).stdout
+        shown = run_in_process("listen", "--json", "--kind", "user", "--limit", "1", env=env).stdout
     for text in (done.stdout, shown):
         assert not {"\x1b]", "\x07", "\u202e"} & {*re.findall(r"\x1b\]|\x07|\u202e", text)}
 
 
 @pytest.mark.parametrize("closed", [1, 2])
-def test_closed_streams(closed):
-    """Without stdout or stderr from the start it works as into a void."""
-    with quiet() as (_, reached):
+@pytest.mark.slow
+def test_streams_closed_from_the_start_are_ignored(closed):
+    with quiet_pbx() as (_, connection):
         done = subprocess.run(
             f"{sys.executable} -m basix_ws_cti listen --limit 2 {closed}>&-",
-            shell=True, env=environment(**reached), capture_output=True, encoding="utf-8",
+            shell=True, env=environment(**connection), capture_output=True, encoding="utf-8",
             timeout=TIMEOUT, check=False,
         )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr == ""
 
 
-# -- much of it ----------------------------------------------------------------------------
+# -- many lines ----------------------------------------------------------------------------
 
 _FLOOD = """
     import asyncio, itertools, resource, sys, time
     sys.path.insert(0, {path!r})
-    from support.scripted_source import Scripted
+    from support.scripted_source import ScriptedSource
     from basix_ws_cti import MessageParser, FieldSpec, InitialInfo
     from basix_ws_cti.cli.commands.listen import FeedOptions, print_source
     from basix_ws_cti.simulator import frames
@@ -433,9 +446,9 @@ _FLOOD = """
             return int(file.read().split()[1]) * resource.getpagesize()
 
     parser = MessageParser()
-    told = [parser.parse(frame) for frame in frames("inbound_call", seed=1)]
-    opening = [one for one in told if isinstance(one, (FieldSpec, InitialInfo))]
-    events = [one for one in told if one not in opening]
+    messages = [parser.parse(frame) for frame in frames("inbound_call", seed=1)]
+    opening = [one for one in messages if isinstance(one, (FieldSpec, InitialInfo))]
+    events = [one for one in messages if one not in opening]
 
     def feed():
         yield from opening
@@ -445,15 +458,15 @@ _FLOOD = """
             yield one
 
     began = time.perf_counter()
-    asyncio.run(print_source(Scripted(feed()), FeedOptions(json={json}, limit={lines})))
+    asyncio.run(print_source(ScriptedSource(feed()), FeedOptions(json={json}, limit={lines})))
     print(round({lines} / (time.perf_counter() - began)), file=sys.stderr)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("as_json", [True, False][: None if NIGHTLY else 1])
-def test_a_million_lines(as_json):
-    """However many lines go through it, its memory stays as it was after the first."""
+@pytest.mark.slow
+def test_memory_stays_constant_over_many_lines(as_json):
     count = 1_000_000 if NIGHTLY else 10_000
     code = textwrap.dedent(_FLOOD).format(path=str(TESTS), lines=count, json=as_json)
     with subprocess.Popen(

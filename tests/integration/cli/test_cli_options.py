@@ -1,4 +1,4 @@
-"""How to connect: each option as argument and from the environment, tokens, and what is wrong."""
+"""Connection options as arguments and environment variables, tokens, and usage errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.cli_runner import environment, run, run_here, start
+from support.cli_runner import environment, run, run_in_process, start
 from support.secret_scanner import found_in
 from support.sizes import NIGHTLY
 
@@ -27,8 +27,8 @@ TOKEN = "zQ7kanari-of-the-command-line"
 
 
 @pytest.fixture(scope="module")
-def asked():
-    """A server that refuses all logins, where it is, and the requests that it got."""
+def refusing_server():
+    """URL of a server that refuses all logins, and the list of its requests."""
     requests = []
 
     class Refuse(http.server.BaseHTTPRequestHandler):
@@ -49,13 +49,13 @@ def asked():
         thread.join()
 
 
-def request(asked, *arguments, env):
-    """What a command asks the PBX for: the query, and who it says it is."""
-    url, requests = asked
+def sent_request(refusing_server, *arguments, env):
+    """Return the query parameters and the credentials that ``state`` sends to the PBX."""
+    url, requests = refusing_server
     requests.clear()
     if "BASIX_SERVER" not in env and "--server" not in arguments:
         arguments = ("--server", url, *arguments)
-    done = run_here("state", *arguments, env=env)
+    done = run_in_process("state", *arguments, env=env)
     assert done.returncode == 3, done.stderr
     assert "check --domain and the token" in done.stderr
     assert not found_in(done.stdout + done.stderr)
@@ -64,28 +64,30 @@ def request(asked, *arguments, env):
     return query, base64.b64decode(login.removeprefix("Basic ")).decode()
 
 
-@pytest.mark.parametrize("given", ["arguments", "environment"])
-def test_what_is_asked_for(asked, given, tmp_path):
-    """Server, domain, token file, app_name, full_events and force reach the PBX either way."""
+@pytest.mark.parametrize("source", ["arguments", "environment"])
+def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
+    """Each option works as an argument and as an environment variable."""
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     options = {
-        "server": asked[0],
+        "server": refusing_server[0],
         "domain": "acme",
         "app-name": "wall board",
         "token-file": file,
         "full-events": None,
         "force": None,
     }
-    if given == "arguments":
+    if source == "arguments":
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        query, login = request(asked, *(one for one in arguments if one is not None), env={})
+        query, login = sent_request(
+            refusing_server, *(one for one in arguments if one is not None), env={}
+        )
     else:
         env = {
             f"BASIX_{name.replace('-', '_').upper()}": "1" if value is None else str(value)
             for name, value in options.items()
         }
-        query, login = request(asked, env=env)
+        query, login = sent_request(refusing_server, env=env)
     assert login == f"acme:{TOKEN}"
     assert query == {
         "app_name": "wall board",
@@ -99,37 +101,34 @@ USERS = ["id", "name", "label", "extension", "did", "email"]
 
 
 @pytest.mark.parametrize("name", USERS)
-def test_one_user(asked, name):
-    """Each way of naming a user reaches the PBX, as an argument."""
-    given = ("--domain", "acme", f"--user-{name}", "山田 1")
-    query, login = request(asked, *given, env={"BASIX_TOKEN": TOKEN})
+def test_user_options_reach_the_pbx(refusing_server, name):
+    arguments = ("--domain", "acme", f"--user-{name}", "山田 1")
+    query, login = sent_request(refusing_server, *arguments, env={"BASIX_TOKEN": TOKEN})
     assert (query[f"user_{name}"], login) == ("山田 1", f"acme:{TOKEN}")
 
 
 @pytest.mark.parametrize("name", USERS if NIGHTLY else USERS[-2:])
-def test_one_user_from_the_environment(asked, name):
-    """The same from the environment."""
+def test_user_variables_reach_the_pbx(refusing_server, name):
     env = {"BASIX_TOKEN": TOKEN, "BASIX_DOMAIN": "acme", f"BASIX_USER_{name.upper()}": "鈴木 2"}
-    query, _ = request(asked, env=env)
+    query, _ = sent_request(refusing_server, env=env)
     assert query == {"app_name": "basix-ws-cti", f"user_{name}": "鈴木 2"}
 
 
-def test_an_argument_wins(asked, tmp_path):
-    """Arguments count more than the environment: no PBX is sent the token of another."""
+def test_options_override_environment_variables(refusing_server, tmp_path):
+    """A token file given as an option overrides ``BASIX_TOKEN``."""
     file = tmp_path / "token"
     file.write_text(TOKEN)
     env = {"BASIX_TOKEN": "another", "BASIX_DOMAIN": "other", "BASIX_FULL_EVENTS": "1"}
     arguments = ("--domain", "acme", "--no-full-events", "--token-file", file)
-    query, login = request(asked, *arguments, env=env)
+    query, login = sent_request(refusing_server, *arguments, env=env)
     assert (login, query) == (f"acme:{TOKEN}", {"app_name": "basix-ws-cti"})
 
 
-def test_a_token_is_nearer_than_its_file(asked, tmp_path):
-    """Of two variables BASIX_TOKEN counts."""
+def test_basix_token_overrides_basix_token_file(refusing_server, tmp_path):
     file = tmp_path / "token"
     file.write_text("another")
     env = {"BASIX_TOKEN": TOKEN, "BASIX_TOKEN_FILE": str(file)}
-    _, login = request(asked, "--domain", "acme", env=env)
+    _, login = sent_request(refusing_server, "--domain", "acme", env=env)
     assert login == f"acme:{TOKEN}"
 
 
@@ -137,17 +136,16 @@ def test_a_token_is_nearer_than_its_file(asked, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--token", TOKEN], [f"--token={TOKEN}"]])
-def test_no_token_as_an_argument(arguments):
-    """A token as an argument is refused, unseen, with what to do instead."""
-    done = run_here("listen", "--server", "x", "--domain", "y", *arguments)
+def test_token_as_an_argument_is_refused(arguments):
+    """The error names the alternatives and does not contain the token."""
+    done = run_in_process("listen", "--server", "x", "--domain", "y", *arguments)
     assert done.returncode == 2
     assert re.search(r"BASIX_TOKEN.*--token-file", done.stderr, re.DOTALL)
     assert not found_in(done.stdout + done.stderr)
 
 
-def test_help_does_not_name_it():
-    """``--help`` names the file, and no option that is refused."""
-    done = run("listen", "--help")
+def test_help_does_not_list_the_token_option():
+    done = run_in_process("listen", "--help")
     assert "--token-file" in done.stdout
     assert not re.search(r"--token\s", done.stdout)
 
@@ -156,18 +154,19 @@ def test_help_does_not_name_it():
 @pytest.mark.parametrize(
     ("typed", "code"), [(TOKEN + "\n", 3), ("\n", 2), ("\x04", 2), ("\x03", 130)]
 )
-def test_a_prompt_for_the_token(asked, typed, code):
-    """At a terminal the token is asked for, and not shown; nothing, Ctrl-D and Ctrl-C end it."""
+@pytest.mark.slow
+def test_terminal_prompts_for_the_token(refusing_server, typed, code):
+    """The token is not echoed. An empty line, Ctrl-D and Ctrl-C end the command."""
     import pty
 
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - the child
-        given = ["state", "--server", asked[0], "--domain", "acme"]
-        os.execve(sys.executable, [sys.executable, "-m", "basix_ws_cti", *given], environment())
+        arguments = ["state", "--server", refusing_server[0], "--domain", "acme"]
+        os.execve(sys.executable, [sys.executable, "-m", "basix_ws_cti", *arguments], environment())
     shown = b""
     while b"Token:" not in shown:
         shown += os.read(terminal, 1024)
-    asked[1].clear()
+    refusing_server[1].clear()
     os.write(terminal, typed.encode())
     with open(terminal, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
         try:
@@ -180,13 +179,16 @@ def test_a_prompt_for_the_token(asked, typed, code):
     assert b"Traceback" not in shown
     assert TOKEN.encode() not in shown
     if code == 3:
-        assert base64.b64decode(asked[1][0][1].removeprefix("Basic ")) == f"acme:{TOKEN}".encode()
+        assert (
+            base64.b64decode(refusing_server[1][0][1].removeprefix("Basic "))
+            == f"acme:{TOKEN}".encode()
+        )
 
 
-# -- what is wrong -------------------------------------------------------------------------
+# -- usage errors -------------------------------------------------------------------------
 
 
-THERE = ["--server", "x", "--domain", "y"]
+SERVER_AND_DOMAIN = ["--server", "x", "--domain", "y"]
 
 
 @pytest.mark.parametrize(
@@ -194,15 +196,15 @@ THERE = ["--server", "x", "--domain", "y"]
     [
         ([], {}, "--server, or --simulate"),
         (["--server", "x"], {}, "--domain"),
-        (THERE, {}, "set BASIX_TOKEN or pass --token-file"),
-        ([*THERE, "--token-file", "/no/such"], {}, "No such file"),
-        ([*THERE, "--token-file", "/"], {}, "directory"),
-        ([*THERE, "--token-file", os.devnull], {}, "empty"),
+        (SERVER_AND_DOMAIN, {}, "set BASIX_TOKEN or pass --token-file"),
+        ([*SERVER_AND_DOMAIN, "--token-file", "/no/such"], {}, "No such file"),
+        ([*SERVER_AND_DOMAIN, "--token-file", "/"], {}, "directory"),
+        ([*SERVER_AND_DOMAIN, "--token-file", os.devnull], {}, "empty"),
         (["--server", "http://x/y z"], {"BASIX_DOMAIN": "y", "BASIX_TOKEN": "t"}, "server"),
         (["--server", "x", "--domain", ""], {"BASIX_TOKEN": "t"}, "--domain"),
-        ([*THERE, "--user-id", "1", "--user-name", "n"], {"BASIX_TOKEN": "t"}, "user"),
-        ([*THERE, "--ca-file", "/no/such"], {"BASIX_TOKEN": "t"}, "No such file"),
-        ([*THERE, "--ca-file", os.devnull], {"BASIX_TOKEN": "t"}, "--ca-file"),
+        ([*SERVER_AND_DOMAIN, "--user-id", "1", "--user-name", "n"], {"BASIX_TOKEN": "t"}, "user"),
+        ([*SERVER_AND_DOMAIN, "--ca-file", "/no/such"], {"BASIX_TOKEN": "t"}, "No such file"),
+        ([*SERVER_AND_DOMAIN, "--ca-file", os.devnull], {"BASIX_TOKEN": "t"}, "--ca-file"),
         (["--simulate"], {"BASIX_FULL_EVENTS": "perhaps"}, "BASIX_FULL_EVENTS"),
         (["--nonsense"], {}, "--nonsense"),
         (["--limit", "0"], {}, "--limit"),
@@ -211,25 +213,24 @@ THERE = ["--server", "x", "--domain", "y"]
         (["--simulate", "--number", "abc"], {}, "--number"),
     ],
 )  # fmt: skip
-def test_usage(arguments, env, words):
-    """What is missing or can't be right is a usage error that says what to do."""
-    done = run_here("listen", *arguments, env=env)
+def test_missing_or_invalid_options_are_usage_errors(arguments, env, words):
+    """The error says what to do."""
+    done = run_in_process("listen", *arguments, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
 
 
-def test_a_binary_token_file(tmp_path):
-    """A file that is no text is told so."""
+def test_binary_token_file_is_an_error(tmp_path):
     file = tmp_path / "token"
     file.write_bytes(b"\xff\xfe\x00")
-    done = run_here("listen", "--server", "x", "--domain", "y", "--token-file", file)
+    done = run_in_process("listen", "--server", "x", "--domain", "y", "--token-file", file)
     assert done.returncode == 2
     assert "cannot read the token file" in done.stderr
 
 
 @pytest.mark.parametrize("level", ["debug", "critical"])
-def test_logs_without_the_token(level):
-    """``--log-level debug`` says much, and not the token, in whatever form."""
+@pytest.mark.slow
+def test_logs_do_not_contain_the_token(level):
     with Simulator(calls=False, token=TOKEN) as pbx:
         pbx.inject(faults.DropDuringSnapshot(3))
         env = {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}
@@ -244,7 +245,7 @@ def test_logs_without_the_token(level):
 
 @contextmanager
 def secured(tmp_path):
-    """A PBX with a certificate of a private CA, how to reach it, and the CA's certificate."""
+    """Yield the environment for a PBX with a private CA, and the file of the CA."""
     import ssl
 
     import trustme
@@ -258,24 +259,24 @@ def secured(tmp_path):
         yield {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}, file
 
 
-def test_a_private_ca(tmp_path):
-    """``--ca-file`` lets a private CA be trusted; without it, the error names the option."""
+def test_ca_file_makes_a_private_ca_trusted(tmp_path):
+    """Without it the error names the option."""
     with secured(tmp_path) as (env, file):
-        done = run("state", "--json", env=env)
+        done = run_in_process("state", "--json", env=env)
         assert done.returncode == 4
         assert "--ca-file" in done.stderr
         assert "doctor" in done.stderr
         for arguments, more in ((["--ca-file", file], {}), ([], {"BASIX_CA_FILE": str(file)})):
-            done = run("state", "--json", *arguments, env={**env, **more})
+            done = run_in_process("state", "--json", *arguments, env={**env, **more})
             assert (done.returncode, json.loads(done.stdout)["type"]) == (0, "state")
 
 
-# -- without what it needs -----------------------------------------------------------------
+# -- environment failures -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich.cells"])
-def test_without_the_extra(missing):
-    """Without the extra ``cli`` it says in one line how to install it."""
+@pytest.mark.parametrize("missing", ["typer", pytest.param("rich.cells", marks=pytest.mark.slow)])
+def test_missing_extra_is_explained(missing):
+    """The error says in one line how to install the extra ``cli``."""
     code = (
         f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['x', 'listen', '--simulate'];"
         "from basix_ws_cti.cli import main; main()"
@@ -289,8 +290,8 @@ def test_without_the_extra(missing):
     assert "Traceback" not in done.stderr
 
 
-def test_a_defect_is_not_hidden():
-    """A module that is missing for another reason is no matter of the extra."""
+def test_other_import_errors_are_not_hidden():
+    """An import error with another cause is not reported as a missing extra."""
     code = (
         "import sys; sys.modules['basix_ws_cti.cli.commands.listen'] = None;"
         "from basix_ws_cti.cli import main; main()"
@@ -305,8 +306,8 @@ def test_a_defect_is_not_hidden():
     ("error", "code"),
     [((errno.EINVAL, "invalid"), 0), ((errno.EINVAL, "invalid", "a:b"), 1), ((5, "broken"), 1)],
 )
-def test_nobody_reads_on_windows(error, code):
-    """There a pipe that nobody reads is an invalid argument; of a file's name it is an error."""
+def test_closed_pipe_on_windows_ends_quietly(error, code):
+    """A closed pipe is ``EINVAL`` there; the same error with a file name is an error."""
     script = (
         "import sys, typer; from basix_ws_cti.cli.command_wrapper import LogLevel, wrap_command\n"
         f"def fail() -> None: raise OSError(*{error})\n"
@@ -321,8 +322,7 @@ def test_nobody_reads_on_windows(error, code):
     assert "Traceback" not in done.stderr
 
 
-def test_interrupted_at_once():
-    """Ctrl-C while it is still loading is 130 too."""
+def test_interrupt_during_start_exits_with_130():
     code = (
         "import sys; from basix_ws_cti import cli; import basix_ws_cti.cli.app as app\n"
         "def app_(): raise KeyboardInterrupt\n"
@@ -338,8 +338,9 @@ def test_interrupted_at_once():
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["listen", "-h"], ["schema"], ["decode", "836a"]]
 )
-def test_a_full_disk(arguments):
-    """What can't be written is one line on stderr and 1, be it the help alone."""
+@pytest.mark.slow
+def test_full_disk_is_reported_in_one_line(arguments):
+    """This holds for help texts, too."""
     with Path("/dev/full").open("w") as full:
         done = run(*arguments, stdout=full)
     assert done.returncode == 1
@@ -347,22 +348,21 @@ def test_a_full_disk(arguments):
     assert "No space left" in done.stderr
 
 
-def test_help_in_short():
-    """``-h`` is ``--help``, of a command too."""
-    assert run_here("-h").stdout == run_here("--help").stdout
-    assert run_here("state", "-h").stdout == run_here("state", "--help").stdout
+def test_short_help_option():
+    """``-h`` equals ``--help``, for commands as well."""
+    assert run_in_process("-h").stdout == run_in_process("--help").stdout
+    assert run_in_process("state", "-h").stdout == run_in_process("state", "--help").stdout
 
 
-def test_the_version():
-    """``--version`` is the installed one."""
+def test_version_is_the_installed_version():
     from importlib.metadata import version
 
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"basix-ws-cti {version('basix_ws_cti')}\n")
 
 
-def test_the_installed_script():
-    """``basix-ws-cti`` and ``python -m basix_ws_cti`` are the same."""
+def test_installed_script_runs_the_same_program():
+    """``basix-ws-cti`` and ``python -m basix_ws_cti`` have the same entry point."""
     from importlib.metadata import entry_points
 
     from basix_ws_cti.cli import main
@@ -377,8 +377,7 @@ def test_the_installed_script():
         assert done.returncode == 0
 
 
-def test_no_arguments():
-    """Without a command there is help."""
+def test_no_arguments_print_help():
     with start() as process:
         out, err = process.communicate(timeout=60)
     assert "listen" in out + err

@@ -1,4 +1,4 @@
-"""``record`` and ``anonymise``, as processes of their own."""
+"""Commands ``record`` and ``anonymise``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.cli_runner import run, run_here, start
+from support.cli_runner import run, run_in_process, start
 from support.waiting import wait_until
 
 from basix_ws_cti import RecordingError
@@ -16,7 +16,7 @@ from basix_ws_cti.recording import Connected, Frame, Lost, read_recording
 from basix_ws_cti.simulator import Simulator, faults
 
 SIMULATED = ("--simulate", "--simulate-speed", "20")
-SECONDS = ("--seconds", 2)  # in which the simulator has begun on any machine
+SECONDS = ("--seconds", 2)  # in which the simulator starts on any machine
 NAMES = ("佐藤", "user1@example.com")
 
 
@@ -26,14 +26,14 @@ def read(path):
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory):
-    """A recording of some seconds."""
+def recording_path(tmp_path_factory):
+    """Path of a recording of two seconds."""
     path = tmp_path_factory.mktemp("days") / "day.rec"
-    assert run("record", path, *SIMULATED, *SECONDS).returncode == 0
+    assert run_in_process("record", path, *SIMULATED, *SECONDS).returncode == 0
     return path
 
 
-def has(path, text):
+def file_contains(path, text):
     return path.exists() and text in path.read_text()
 
 
@@ -50,10 +50,11 @@ def connection(pbx):
 
 
 @pytest.mark.parametrize("name", ["day.rec", "day.rec.gz"])
-def test_record_for_some_seconds(tmp_path, name):
-    """What is recorded can be read, is its owner's alone, and is told of on stderr."""
+@pytest.mark.slow
+def test_recording_is_readable_and_private(tmp_path, name):
+    """Only the owner can read the file, and stderr has a summary."""
     path = tmp_path / name
-    done = run("record", path, *SIMULATED, *SECONDS)
+    done = run_in_process("record", path, *SIMULATED, *SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     header, entries = read(path)
@@ -67,22 +68,24 @@ def test_record_for_some_seconds(tmp_path, name):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_nothing_secret_is_recorded(tmp_path, pbx):
-    """Neither token, domain nor server are in a recording, nor in what is said of it."""
+@pytest.mark.slow
+def test_recording_contains_no_credentials(tmp_path, pbx):
+    """Token and server address are in neither the recording nor the summary."""
     path = tmp_path / "day.rec"
     options, token = connection(pbx)
-    done = run("record", path, *options, *SECONDS, env=token)
+    done = run_in_process("record", path, *options, *SECONDS, env=token)
     assert done.returncode == 0, done.stderr
     text = path.read_text() + done.stderr
     assert not [one for one in (token["BASIX_TOKEN"], pbx.url, "127.0.0.1") if one in text]
 
 
+@pytest.mark.slow
 def test_reconnects_are_recorded(tmp_path, pbx):
-    """A lost connection is in the recording, with its reason, and so is what comes after it."""
+    """The recording has the lost connection, its reason, and the frames after it."""
     path = tmp_path / "day.rec"
     options, token = connection(pbx)
     with start("record", path, *options, env=token) as process:
-        wait_until(lambda: has(path, '"frame"'))
+        wait_until(lambda: file_contains(path, '"frame"'))
         pbx.inject(faults.Drop())
         wait_until(lambda: path.read_text().count('"connected"') == 2)
         process.send_signal(signal.SIGINT)
@@ -98,13 +101,14 @@ def test_reconnects_are_recorded(tmp_path, pbx):
     assert lost.text in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_properly(tmp_path, number):
-    """Ctrl-C and SIGTERM end a recording with its last line, and the command with 130."""
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
+def test_interrupt_completes_the_recording(tmp_path, signum):
+    """The exit code is 130."""
     path = tmp_path / "day.rec"
     with start("record", path, *SIMULATED) as process:
-        wait_until(lambda: has(path, '"frame"'))
-        process.send_signal(number)
+        wait_until(lambda: file_contains(path, '"frame"'))
+        process.send_signal(signum)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
@@ -112,43 +116,42 @@ def test_signals_end_it_properly(tmp_path, number):
     assert read(path)[1]
 
 
-def test_a_file_that_is_there(tmp_path):
-    """A file that is there is kept, unless it may be replaced."""
+@pytest.mark.slow
+def test_existing_file_is_kept_without_overwrite(tmp_path):
     path = tmp_path / "day.rec"
     path.write_text("mine")
-    done = run_here("record", path, *SIMULATED, *SECONDS)
+    done = run_in_process("record", path, *SIMULATED, *SECONDS)
     assert done.returncode == 2
     assert "--overwrite" in done.stderr
     assert path.read_text() == "mine"
-    assert run("record", path, *SIMULATED, *SECONDS, "--overwrite").returncode == 0
+    assert run_in_process("record", path, *SIMULATED, *SECONDS, "--overwrite").returncode == 0
     assert read(path)[1]
 
 
-def test_no_feed_no_file(tmp_path, pbx):
-    """A login that is refused leaves no file behind, and neither does a usage that can't work."""
+def test_failed_start_creates_no_file(tmp_path, pbx):
     path = tmp_path / "day.rec"
     options, _ = connection(pbx)
-    done = run_here("record", path, *options, env={"BASIX_TOKEN": "wrong"})
+    done = run_in_process("record", path, *options, env={"BASIX_TOKEN": "wrong"})
     assert done.returncode == 3
     assert "nothing recorded" in done.stderr
-    assert run_here("record", path).returncode == 2
-    assert run_here("record", path, *SIMULATED, "--seconds", "never").returncode == 2
+    assert run_in_process("record", path).returncode == 2
+    assert run_in_process("record", path, *SIMULATED, "--seconds", "never").returncode == 2
     assert not path.exists()
 
 
-def test_files_that_cannot_be_written(tmp_path):
-    """A folder that is not there, or a disk that is full, is a failure told in a line."""
-    done = run_here("record", tmp_path / "folder" / "day.rec", *SIMULATED)
+def test_unwritable_file_is_an_error(tmp_path):
+    done = run_in_process("record", tmp_path / "folder" / "day.rec", *SIMULATED)
     assert done.returncode == 1
     assert "No such file" in done.stderr
     if Path("/dev/full").exists():
-        done = run_here("record", "/dev/full", "--overwrite", *SIMULATED)
+        done = run_in_process("record", "/dev/full", "--overwrite", *SIMULATED)
         assert done.returncode == 1
         assert "No space left" in done.stderr
 
 
-def test_to_a_pipe(tmp_path):
-    """A recording may go to stdout; it ends when nobody reads any more."""
+@pytest.mark.slow
+def test_record_to_stdout(tmp_path):
+    """The command ends when its reader closes the pipe."""
     done = run("record", "-", *SIMULATED, *SECONDS)
     assert done.returncode == 0
     path = tmp_path / "day.rec"
@@ -161,10 +164,11 @@ def test_to_a_pipe(tmp_path):
         assert "Traceback" not in process.stderr.read()
 
 
-def test_anonymised_as_it_is_recorded(tmp_path):
-    """``--anonymise`` replaces names at once, and the recording says so."""
+@pytest.mark.slow
+def test_record_anonymises_on_request(tmp_path):
+    """``--anonymise`` replaces names while recording, and the header says so."""
     path = tmp_path / "day.rec"
-    assert run("record", path, *SIMULATED, "--anonymise", *SECONDS).returncode == 0
+    assert run_in_process("record", path, *SIMULATED, "--anonymise", *SECONDS).returncode == 0
     header, entries = read(path)
     assert header.anonymised
     data = b"".join(one.data for one in entries if isinstance(one, Frame))
@@ -172,45 +176,47 @@ def test_anonymised_as_it_is_recorded(tmp_path):
     assert not [name for name in NAMES if name.encode() in data]
 
 
-def test_anonymise_a_recording(day, tmp_path):
-    """A recording is anonymised afterwards, with its times and connections; itself it stays."""
-    target = tmp_path / "given.rec.gz"
-    before = day.read_bytes()
-    done = run("anonymise", day, target)
+@pytest.mark.slow
+def test_anonymise_replaces_names_and_keeps_times(recording_path, tmp_path):
+    """The source file does not change."""
+    target = tmp_path / "anonymised.rec.gz"
+    before = recording_path.read_bytes()
+    done = run_in_process("anonymise", recording_path, target)
     assert done.returncode == 0, done.stderr
-    header, entries = read(day)
+    header, entries = read(recording_path)
     after, replaced = read(target)
     assert (after.started, after.anonymised) == (header.started, True)
     assert [(type(one), one.at) for one in replaced] == [(type(one), one.at) for one in entries]
     data = b"".join(one.data for one in replaced if isinstance(one, Frame))
     assert not [name for name in NAMES if name.encode() in data]
-    done = run("anonymise", "-", "-", stdin=day.read_text())
+    done = run("anonymise", "-", "-", stdin=recording_path.read_text())
     assert done.returncode == 0
     assert '"anonymised":true' in done.stdout
     for more in ((), ("--overwrite",)):
-        assert run_here("anonymise", day, day, *more).returncode == 2
-    assert run_here("anonymise", day, target).returncode == 2
-    assert day.read_bytes() == before
+        assert run_in_process("anonymise", recording_path, recording_path, *more).returncode == 2
+    assert run_in_process("anonymise", recording_path, target).returncode == 2
+    assert recording_path.read_bytes() == before
 
 
-def test_anonymise_what_is_damaged(day, tmp_path):
-    """Of a damaged recording all before the damage is anonymised, and the line is named."""
-    path, target = tmp_path / "day.rec", tmp_path / "given.rec"
-    text = day.read_text()
+@pytest.mark.slow
+def test_anonymise_keeps_entries_before_the_damage(recording_path, tmp_path):
+    """The error names the damaged line."""
+    path, target = tmp_path / "day.rec", tmp_path / "anonymised.rec"
+    text = recording_path.read_text()
     path.write_text(text[: len(text) // 2])
-    whole = text[: len(text) // 2].count("\n")
-    done = run_here("anonymise", path, target)
+    complete_lines = text[: len(text) // 2].count("\n")
+    done = run_in_process("anonymise", path, target)
     assert done.returncode == 1
-    assert f"line {whole + 1}: " in done.stderr
-    assert len(read(target)[1]) == whole - 1
+    assert f"line {complete_lines + 1}: " in done.stderr
+    assert len(read(target)[1]) == complete_lines - 1
     path.write_text("garbage")
-    done = run_here("anonymise", path, tmp_path / "other.rec")
+    done = run_in_process("anonymise", path, tmp_path / "other.rec")
     assert done.returncode == 1
     assert (
         "line 1: not valid JSON" in done.stderr
         or "line 1: the recording is incomplete" in done.stderr
     )
     assert not (tmp_path / "other.rec").exists()
-    assert run_here("anonymise", tmp_path / "none.rec", target, "--overwrite").returncode == 1
+    assert run_in_process("anonymise", tmp_path / "none.rec", target, "--overwrite").returncode == 1
     with pytest.raises(RecordingError):
         read(path)

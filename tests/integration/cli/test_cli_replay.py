@@ -1,4 +1,4 @@
-"""``replay``, as a process of its own: what was recorded, in every form in which it can be seen."""
+"""Command ``replay``: output, pipes, signals and damaged recordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import signal
 
 import pytest
-from support.cli_runner import run, run_here, start
+from support.cli_runner import run, run_in_process, start
 from support.simulated_day import frames
 from support.wallboard_screens import Terminal
 
@@ -16,8 +16,8 @@ from basix_ws_cti.recording import Frame, Recorder, read_recording
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory):
-    """A recording of some minutes of the simulated PBX."""
+def recording_path(tmp_path_factory):
+    """Path of a recording of five minutes of the simulated PBX."""
     path = tmp_path_factory.mktemp("days") / "day.rec"
     with Recorder(path, started=dt.datetime(2025, 1, 1, tzinfo=dt.UTC)) as recorder:
         recorder.connected()
@@ -27,7 +27,7 @@ def day(tmp_path_factory):
 
 
 def replayed(*arguments):
-    done = run_here("replay", *arguments)
+    done = run_in_process("replay", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -36,29 +36,29 @@ def objects(*arguments):
     return [json.loads(line) for line in replayed(*arguments, "--json")]
 
 
-def test_lines(day):
-    """A recording is shown as ``listen`` shows a feed, each item with its own time."""
-    lines = replayed(day, "--at-once", "--timezone", "UTC")
+def test_replay_prints_lines_with_recorded_times(recording_path):
+    lines = replayed(recording_path, "--at-once", "--timezone", "UTC")
     assert any("佐藤" in line for line in lines)
     assert all(line.startswith("2025-01-01 00:") for line in lines)
-    found = objects(day, "--at-once")
+    found = objects(recording_path, "--at-once")
     assert len(found) > 100
     assert [one["at"] for one in found] == sorted(one["at"] for one in found)
 
 
-def test_the_speed_changes_nothing_else(day):
-    """At any speed the lines are the same; filters and limits are those of ``listen``."""
-    whole = objects(day, "--at-once", "--kind", "user")
-    assert objects(day, "--speed", 1000, "--kind", "user") == whole
-    assert {one["kind"] for one in whole} == {"user"}
-    assert len(replayed(day, "--at-once", "--limit", 3)) == 3
+def test_speed_does_not_change_the_output(recording_path):
+    """Filters and limits are those of ``listen``."""
+    expected = objects(recording_path, "--at-once", "--kind", "user")
+    assert objects(recording_path, "--speed", 1000, "--kind", "user") == expected
+    assert {one["kind"] for one in expected} == {"user"}
+    assert len(replayed(recording_path, "--at-once", "--limit", 3)) == 3
 
 
-def test_calls_of_an_anonymised_recording(day, tmp_path):
-    """An anonymised recording shows the same calls at the same times, of other people."""
-    other = tmp_path / "given.rec.gz"
-    assert run_here("anonymise", day, other).returncode == 0
-    one, another = (objects(path, "--at-once", "--calls") for path in (day, other))
+@pytest.mark.slow
+def test_anonymised_recording_has_the_same_calls(recording_path, tmp_path):
+    """Times and types of call events stay; names and numbers differ."""
+    other = tmp_path / "anonymised.rec.gz"
+    assert run_in_process("anonymise", recording_path, other).returncode == 0
+    one, another = (objects(path, "--at-once", "--calls") for path in (recording_path, other))
     assert len(one) > 50
     for name in ("at", "type", "event"):
         assert [event.get(name) for event in one] == [event.get(name) for event in another]
@@ -66,64 +66,68 @@ def test_calls_of_an_anonymised_recording(day, tmp_path):
     assert "0312341234" not in str(another)
 
 
-def test_state_is_that_at_the_end(day):
-    """``--state`` shows what there was at the recording's end, as ``state`` does."""
-    (line,) = replayed(day, "--state", "--json")
-    picture = json.loads(line)
-    last = [one for one in objects(day, "--at-once", "--kind", "user") if one["event"] != "removed"]
+def test_state_prints_the_final_state(recording_path):
+    (line,) = replayed(recording_path, "--state", "--json")
+    document = json.loads(line)
+    last = [
+        one
+        for one in objects(recording_path, "--at-once", "--kind", "user")
+        if one["event"] != "removed"
+    ]
     label = last[-1]["element"]["label"]
-    assert label in str(picture)
-    assert any("佐藤" in line for line in replayed(day, "--state", "--kind", "user"))
+    assert label in str(document)
+    assert any("佐藤" in line for line in replayed(recording_path, "--state", "--kind", "user"))
 
 
-def test_from_a_pipe(day):
-    """A recording may come from stdin."""
-    done = run("replay", "-", "--at-once", stdin=day.read_text())
+@pytest.mark.slow
+def test_replay_from_stdin(recording_path):
+    done = run("replay", "-", "--at-once", stdin=recording_path.read_text())
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == replayed(day, "--at-once")
+    assert done.stdout.splitlines() == replayed(recording_path, "--at-once")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_while_a_pipe_is_silent(day, tmp_path, number):
-    """It does not wait for a next line that may never come, and says nothing of it."""
-    lines = day.read_text().splitlines(keepends=True)[:200]
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
+def test_interrupt_while_the_pipe_is_silent(recording_path, tmp_path, signum):
+    """The command does not wait for the next line, and writes nothing to stderr."""
+    lines = recording_path.read_text().splitlines(keepends=True)[:200]
     part = tmp_path / "part.rec"
     part.write_text("".join(lines))
-    told = run_here("replay", part, "--at-once").stdout.splitlines(keepends=True)
+    expected = run_in_process("replay", part, "--at-once").stdout.splitlines(keepends=True)
     with start("replay", "-", "--at-once") as process:
         process.stdin.writelines(lines)
         process.stdin.flush()
-        for line in told:
+        for line in expected:
             assert process.stdout.readline() == line
-        process.send_signal(number)
+        process.send_signal(signum)
         assert process.wait(60) == 130
         assert process.stderr.read() == ""
 
 
-def test_nobody_reads(day):
-    """A closed pipe ends it at once, and properly."""
-    with start("replay", day, "--at-once", "--json") as process:
+@pytest.mark.slow
+def test_closed_stdout_ends_quietly(recording_path):
+    with start("replay", recording_path, "--at-once", "--json") as process:
         assert process.stdout.readline()
         process.stdout.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it(day, number):
-    """Ctrl-C and SIGTERM end it while it waits, with 130."""
-    with start("replay", day) as process:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
+def test_interrupt_exits_with_130(recording_path, signum):
+    with start("replay", recording_path) as process:
         assert process.stdout.readline()
-        process.send_signal(number)
+        process.send_signal(signum)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
 
 
-def test_gaps_are_told(day, tmp_path):
-    """A gap in a recording is told on stderr, with its reason, as one of the feed is."""
+def test_gaps_in_a_recording_are_reported(recording_path, tmp_path):
+    """stderr has each gap with its reason."""
     path = tmp_path / "gap.rec"
-    with read_recording(day) as recording:
+    with read_recording(recording_path) as recording:
         entries = [one for one in recording if isinstance(one, Frame)][:16]
     moments = iter(range(1000))
     with Recorder(path, clock=lambda: float(next(moments))) as recorder:
@@ -132,39 +136,41 @@ def test_gaps_are_told(day, tmp_path):
             for one in entries:
                 recorder(one.data)
             recorder.lost(ValueError("secret"))
-    done = run_here("replay", path, "--at-once")
+    done = run_in_process("replay", path, "--at-once")
     assert done.returncode == 0
     assert "disconnected: ValueError" in done.stderr
     assert "gap in the feed from " in done.stderr
 
 
 def damaged(lines):
-    """Labels of damages, and the lines with each of them done to line 61."""
-    whole, line = [line.encode() for line in lines], lines[60].encode()
-    yield "cut after a line", b"".join(whole[:60])
-    yield "cut in a line", b"".join(whole[:60]) + line[: len(line) // 2]
-    yield "garbage", b"".join([*whole[:60], b"\x00\xffgarbage\n", *whole[61:]])
-    yield "foreign JSON", b"".join([*whole[:60], b'{"name":"yamada"}\n', *whole[61:]])
-    yield "no base64", b"".join([*whole[:60], b'{"at":1,"frame":"?"}\n', *whole[61:]])
+    """Yield labels and recordings whose line 61 is damaged."""
+    complete, line = [line.encode() for line in lines], lines[60].encode()
+    yield "cut after a line", b"".join(complete[:60])
+    yield "cut in a line", b"".join(complete[:60]) + line[: len(line) // 2]
+    yield "garbage", b"".join([*complete[:60], b"\x00\xffgarbage\n", *complete[61:]])
+    yield "foreign JSON", b"".join([*complete[:60], b'{"name":"yamada"}\n', *complete[61:]])
+    yield "no base64", b"".join([*complete[:60], b'{"at":1,"frame":"?"}\n', *complete[61:]])
 
 
-@pytest.mark.parametrize("form", [("--at-once", "--json"), ("--state",)])
-def test_damaged(day, tmp_path, form):
-    """A damaged recording is shown up to the damage; then its line is told, and the code is 1."""
+@pytest.mark.parametrize(
+    "options", [("--at-once", "--json"), pytest.param(("--state",), marks=pytest.mark.slow)]
+)
+def test_damaged_recording_is_replayed_up_to_the_damage(recording_path, tmp_path, options):
+    """The error names the damaged line; the exit code is 1."""
     path = tmp_path / "damaged.rec"
-    lines = day.read_text().splitlines(keepends=True)
+    lines = recording_path.read_text().splitlines(keepends=True)
     end = {"at": json.loads(lines[59])["at"], "event": "end", "frames": 58}
     path.write_text("".join([*lines[:60], json.dumps(end), "\n"]))
-    one = run_here("replay", path, *form)
+    one = run_in_process("replay", path, *options)
     for name, data in damaged(lines):
         path.write_bytes(data)
-        other = run_here("replay", path, *form)
+        other = run_in_process("replay", path, *options)
         assert (one.returncode, other.returncode) == (0, 1), name
         assert one.stdout == other.stdout
         assert one.stdout
-        (told,) = other.stderr.splitlines()
-        assert f"{path}, line 61: " in told
-        assert "yamada" not in told
+        (error,) = other.stderr.splitlines()
+        assert f"{path}, line 61: " in error
+        assert "yamada" not in error
 
 
 @pytest.mark.parametrize(
@@ -179,44 +185,44 @@ def test_damaged(day, tmp_path, form):
         ),
     ],
 )
-def test_what_is_no_recording(tmp_path, content, problem):
-    """A file that is no recording, or of another version, is refused in a line."""
+def test_other_files_are_refused(tmp_path, content, problem):
+    """A file that is not a recording, or has an unsupported version, is refused in one line."""
     path = tmp_path / "day.rec"
     path.write_bytes(content)
-    done = run_here("replay", path)
+    done = run_in_process("replay", path)
     assert done.returncode == 1
     assert (done.stdout, problem in done.stderr) == ("", True), done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_compressed_and_cut(day, tmp_path):
-    """A compressed recording that breaks off is shown as far as it goes."""
+def test_truncated_compressed_recording_is_replayed_up_to_its_end(recording_path, tmp_path):
     path = tmp_path / "day.rec.gz"
-    data = gzip.compress(day.read_bytes())
+    data = gzip.compress(recording_path.read_bytes())
     path.write_bytes(data[: len(data) // 2])
-    done = run_here("replay", path, "--at-once", "--json")
+    done = run_in_process("replay", path, "--at-once", "--json")
     assert done.returncode == 1
     assert "the recording is incomplete: the compressed data is cut off" in done.stderr
     assert len(done.stdout.splitlines()) > 10
 
 
-def test_usage(day, tmp_path):
-    """What can't work is told as usage; a file that is not there is a failure."""
-    assert run_here("replay").returncode == 2
-    assert run_here("replay", day, "--top", "--state").returncode == 2
-    assert run_here("replay", day, "--speed", 0).returncode == 2
-    assert run_here("replay", day, "--timezone", "Nowhere").returncode == 2
-    assert run_here("replay", day, "--top").returncode == 2
-    assert run_here("replay", tmp_path / "none.rec").returncode == 1
+def test_usage_errors(recording_path, tmp_path):
+    """Invalid options exit with 2, a missing file with 1."""
+    assert run_in_process("replay").returncode == 2
+    assert run_in_process("replay", recording_path, "--top", "--state").returncode == 2
+    assert run_in_process("replay", recording_path, "--speed", 0).returncode == 2
+    assert run_in_process("replay", recording_path, "--timezone", "Nowhere").returncode == 2
+    assert run_in_process("replay", recording_path, "--top").returncode == 2
+    assert run_in_process("replay", tmp_path / "none.rec").returncode == 1
 
 
-def test_on_the_wallboard(day, tmp_path):
-    """``--top`` shows an anonymised recording on the wallboard, until somebody leaves."""
-    path = tmp_path / "given.rec"
-    assert run_here("anonymise", day, path).returncode == 0
+@pytest.mark.slow
+def test_top_shows_a_recording_on_the_wallboard(recording_path, tmp_path):
+    """The last state stays until the user leaves."""
+    path = tmp_path / "anonymised.rec"
+    assert run_in_process("anonymise", recording_path, path).returncode == 0
     with Terminal("replay", path, "--top", "--at-once", columns=120, rows=40) as terminal:
         terminal.wait_for(" ended ")
         terminal.wait_for("Users")
         assert "佐藤" not in terminal.text
         terminal.type("q")
-        assert terminal.ends() == 0
+        assert terminal.wait_for_exit() == 0

@@ -1,4 +1,4 @@
-"""``schema``: the schema of all that is printed as JSON."""
+"""JSON Schema of the output, and the command ``schema``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import attrs
 import pytest
 from jsonschema import Draft202012Validator
-from support.cli_runner import run
-from support.scripted_source import BEGIN, Scripted, printed, shown
+from support.cli_runner import run_in_process
+from support.scripted_source import BEGIN, ScriptedSource, capture_lines, printed_lines
 
 from basix_ws_cti import InfoEvent, Lagged, MessageParser, Msg, SystemMsg, UnknownMessage, states
 from basix_ws_cti.cli.commands.listen import FeedOptions
@@ -48,20 +48,20 @@ def is_valid(value):
     return VALIDATOR.is_valid(json.loads(json.dumps(value)))
 
 
-def line(element):
-    """The line of an element, as it is printed."""
-    told = [InfoEvent(element.element_name, element, "updated")]
-    (text,) = shown(told, FeedOptions(json=True))
+def json_line(element):
+    """Return the JSON line of an element as an object."""
+    messages = [InfoEvent(element.element_name, element, "updated")]
+    (text,) = printed_lines(messages, FeedOptions(json=True))
     return json.loads(text)
 
 
-def names(sort):
-    return [one.name for one in attrs.fields(sort) if one.name not in {"extra", "element_name"}]
+def field_names(cls):
+    return [one.name for one in attrs.fields(cls) if one.name not in {"extra", "element_name"}]
 
 
-def test_the_command_prints_it():
-    """What the command prints is a JSON Schema of 2020-12, and the one that is tested here."""
-    done = run("schema")
+def test_command_prints_the_schema():
+    """The output is a valid JSON Schema 2020-12."""
+    done = run_in_process("schema")
     assert done.returncode == 0
     assert json.loads(done.stdout) == build_schema()
     Draft202012Validator.check_schema(build_schema())
@@ -69,49 +69,50 @@ def test_the_command_prints_it():
 
 
 @pytest.mark.parametrize("older", [False, True])
-@pytest.mark.parametrize("story", SCENARIOS)
-def test_every_story(story, older):
-    """All lines about every story are valid, of messages and of calls, and so is the picture."""
-    told = frames(story, seed=3, older=older)
-    messages = shown(told, FeedOptions(json=True))
-    calls = shown(told, FeedOptions(json=True, calls=True))
-    document = printed(
-        print_source_state(Scripted(told[: len(told) * 2 // 3]), StateOptions(json=True))
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_output_of_every_scenario_is_valid(scenario, older):
+    """Lines of messages, lines of calls and the state document match the schema."""
+    messages = frames(scenario, seed=3, older=older)
+    lines = printed_lines(messages, FeedOptions(json=True))
+    calls = printed_lines(messages, FeedOptions(json=True, calls=True))
+    document = capture_lines(
+        print_source_state(
+            ScriptedSource(messages[: len(messages) * 2 // 3]), StateOptions(json=True)
+        )
     )
-    events = [info for info in map(MessageParser().parse, told) if isinstance(info, InfoEvent)]
-    initial = sum('"event":"initial"' in text for text in messages)
-    assert len(messages) - initial == len(events) > 0
-    assert calls or story == "directory_changes"
+    events = [info for info in map(MessageParser().parse, messages) if isinstance(info, InfoEvent)]
+    initial = sum('"event":"initial"' in text for text in lines)
+    assert len(lines) - initial == len(events) > 0
+    assert calls or scenario == "directory_changes"
     assert len(document) == 1
-    for text in messages + calls + document:
+    for text in lines + calls + document:
         VALIDATOR.validate(json.loads(text))
 
 
-def test_what_is_no_element():
-    """Texts, unknown messages and what was missed have lines of their own, all valid."""
+def test_messages_without_elements_are_valid():
     term = ("news", {"a": 1, 2: (None, 1.5)}, Regex("a.*", ()), BEGIN)
-    told = [SystemMsg("hello"), Msg("there"), UnknownMessage("news", term), Lagged(3)]
-    lines = [json.loads(text) for text in shown(told, FeedOptions(json=True))]
+    messages = [SystemMsg("hello"), Msg("there"), UnknownMessage("news", term), Lagged(3)]
+    lines = [json.loads(text) for text in printed_lines(messages, FeedOptions(json=True))]
     assert [one["type"] for one in lines] == ["system_msg", "msg", "unknown", "lagged"]
     for one in lines:
         VALIDATOR.validate(one)
 
 
-@pytest.mark.parametrize("sort", ELEMENTS)
-def test_fields_have_types(sort):
-    """A field of a wrong type, one too few, or no element at all is not valid; one more is."""
-    whole = line(sort())
-    assert is_valid(whole)
-    assert {*whole["element"]} == {*names(sort)}
-    for name in names(sort):
+@pytest.mark.parametrize("cls", ELEMENTS)
+def test_fields_of_elements_have_types(cls):
+    """A wrong type, a missing field or a missing element is invalid; an extra field is valid."""
+    valid = json_line(cls())
+    assert is_valid(valid)
+    assert {*valid["element"]} == {*field_names(cls)}
+    for name in field_names(cls):
         for wrong in ({"a": 1}, [{"a": 1}]) if name == "state" else ({"a": 1},):
-            value = {**whole, "element": {**whole["element"], name: wrong}}
+            value = {**valid, "element": {**valid["element"], name: wrong}}
             if wrong != [{"a": 1}]:  # raw, as a structured field may be
                 assert not is_valid(value), name
-        fewer = {key: value for key, value in whole["element"].items() if key != name}
-        assert not is_valid({**whole, "element": fewer}), name
-    assert not is_valid({**whole, "element": None})
-    assert is_valid(line(sort(extra=Extra({"new": {"of": ["any", "shape", 1]}}))))
+        fewer = {key: value for key, value in valid["element"].items() if key != name}
+        assert not is_valid({**valid, "element": fewer}), name
+    assert not is_valid({**valid, "element": None})
+    assert is_valid(json_line(cls(extra=Extra({"new": {"of": ["any", "shape", 1]}}))))
 
 
 @pytest.mark.parametrize(
@@ -119,96 +120,93 @@ def test_fields_have_types(sort):
     [("user_id", "7"), ("calling_number", 312341234), ("offer_timestamp", 1.5), ("uuid", True)],
 )
 def test_scalars_have_one_type(field, wrong):
-    """An id is a number, a telephone number is a text, a time counts microseconds."""
-    whole = line(Channel(uuid="u"))
-    assert not is_valid({**whole, "element": {**whole["element"], field: wrong}})
+    """Ids are numbers, telephone numbers are texts, times are integers."""
+    valid = json_line(Channel(uuid="u"))
+    assert not is_valid({**valid, "element": {**valid["element"], field: wrong}})
 
 
-def filled(sort):
-    """A state all whose parts are there."""
+def filled(cls):
+    """Return a state with a value in each field."""
     values = {}
-    for one in attrs.fields(sort):
+    for one in attrs.fields(cls):
         if one.name not in {"ts", "name", "data"}:
             values[one.name] = 7 if "int" in one.type and "str" not in one.type else "x"
-    return sort(ts=1, **values)
+    return cls(ts=1, **values)
 
 
-@pytest.mark.parametrize("sort", STATES)
-def test_states_have_their_parts(sort):
-    """Each state has its own parts, of their types, and no others."""
-    state = filled(sort)
-    whole = line(Channel(uuid="u", state=state))
-    assert is_valid(whole)
-    data = whole["element"]["state"]["data"]
-    assert {*data} == {*names(sort)} - {"ts", "name", "data"}
+@pytest.mark.parametrize("cls", STATES)
+def test_states_have_exactly_their_own_fields(cls):
+    state = filled(cls)
+    valid = json_line(Channel(uuid="u", state=state))
+    assert is_valid(valid)
+    data = valid["element"]["state"]["data"]
+    assert {*data} == {*field_names(cls)} - {"ts", "name", "data"}
     for name in data:
         data[name], before = [1], data[name]
-        assert not is_valid(whole), name
+        assert not is_valid(valid), name
         data[name] = before
     data["nonsense"] = 1
-    assert not is_valid(whole)
+    assert not is_valid(valid)
 
 
-def test_a_state_nobody_knows():
-    """Its name and its time are there, and no parts; a known name does not hide among them."""
-    whole = line(Channel(uuid="u", state=OtherState(ts=1, name="dreaming", data=("of", "it"))))
-    assert whole["element"]["state"] == {"ts": 1, "name": "dreaming", "data": {}}
-    assert is_valid(whole)
-    whole["element"]["state"] = {"ts": 1, "name": "ivr", "data": {"ivr_id": ["no"]}}
-    assert not is_valid(whole)
+def test_unknown_state_has_no_data():
+    """It has a name and a time, but no data; a known name requires its own fields."""
+    valid = json_line(Channel(uuid="u", state=OtherState(ts=1, name="dreaming", data=("of", "it"))))
+    assert valid["element"]["state"] == {"ts": 1, "name": "dreaming", "data": {}}
+    assert is_valid(valid)
+    valid["element"]["state"] = {"ts": 1, "name": "ivr", "data": {"ivr_id": ["no"]}}
+    assert not is_valid(valid)
 
 
-def test_raw_values():
-    """A structured field of another shape is valid as anything but an object."""
+def test_raw_values_of_structured_fields_are_valid():
+    """A structured field of another shape is valid unless it is an object."""
     raw = ("what", 1)
     element = Channel(
         uuid="u", state=raw, end_user="x", target=7, other_info=raw, origination=8, tags=True
     )
-    assert is_valid(line(element))
-    whole = line(Channel(uuid="u", target=Target(type="user"), end_user=EndUsers(count=1)))
-    assert is_valid(whole)
-    del whole["element"]["target"]["name"]
-    assert not is_valid(whole)
+    assert is_valid(json_line(element))
+    valid = json_line(Channel(uuid="u", target=Target(type="user"), end_user=EndUsers(count=1)))
+    assert is_valid(valid)
+    del valid["element"]["target"]["name"]
+    assert not is_valid(valid)
 
 
-def test_a_summary_of_the_other_end():
-    """Structures within structures are checked too."""
-    whole = line(Channel(uuid="u", other_info=OtherInfo(end_user=EndUsers(count=1))))
-    assert is_valid(whole)
-    whole["element"]["other_info"]["end_user"]["count"] = "1"
-    assert not is_valid(whole)
+def test_nested_structures_are_validated():
+    valid = json_line(Channel(uuid="u", other_info=OtherInfo(end_user=EndUsers(count=1))))
+    assert is_valid(valid)
+    valid["element"]["other_info"]["end_user"]["count"] = "1"
+    assert not is_valid(valid)
 
 
-def test_kinds_nobody_knows():
-    """An element of an unknown kind may be anything, as long as it is an object."""
+def test_element_of_an_unknown_kind_is_any_object():
     element = OtherElement(element_name="moon", extra=Extra({"id": 1, "phase": 0.5}))
-    whole = line(element)
-    assert is_valid(whole)
-    assert not is_valid({**whole, "element": [1]})
+    valid = json_line(element)
+    assert is_valid(valid)
+    assert not is_valid({**valid, "element": [1]})
 
 
 @pytest.mark.parametrize("missing", ["v", "type", "at", "kind", "event", "key", "element"])
-def test_a_line_is_whole(missing):
-    """No part of a line may be missing, and there are no others."""
-    whole = line(Channel(uuid="u"))
-    assert not is_valid({name: value for name, value in whole.items() if name != missing})
-    assert not is_valid({**whole, "more": 1})
+def test_envelope_requires_every_key(missing):
+    """A line has all keys of the envelope and no others."""
+    valid = json_line(Channel(uuid="u"))
+    assert not is_valid({name: value for name, value in valid.items() if name != missing})
+    assert not is_valid({**valid, "more": 1})
 
 
 @pytest.mark.parametrize(
     "at",
     ["2026-01-02T03:04:05.678901", "2026-01-02 03:04:05.678901+00:00", "noon", 1767323045],
 )
-def test_times_have_a_zone(at):
-    """``at`` is ISO 8601 with its zone, to the microsecond."""
-    whole = line(Channel(uuid="u"))
-    assert whole["at"] == "2026-01-02T03:04:05.678901+00:00"
-    assert not is_valid({**whole, "at": at})
-    assert not is_valid({**whole, "v": 2})
+def test_times_have_a_time_zone(at):
+    """``at`` is ISO 8601 with a time zone and microseconds."""
+    valid = json_line(Channel(uuid="u"))
+    assert valid["at"] == "2026-01-02T03:04:05.678901+00:00"
+    assert not is_valid({**valid, "at": at})
+    assert not is_valid({**valid, "v": 2})
 
 
-def test_a_picture_is_of_elements():
-    """The document of ``state`` holds elements of their kinds, and other kinds too."""
+def test_state_document_contains_elements():
+    """Elements of known kinds match their schema; other kinds contain objects."""
     document = with_envelope(
         BEGIN, None, {"type": "state", "elements": {"channel": [to_dict(Channel())], "moon": [{}]}}
     )
@@ -219,12 +217,11 @@ def test_a_picture_is_of_elements():
     assert not is_valid(document)
 
 
-def test_no_class_is_forgotten():
-    """The schema knows every class of elements and every state that the parser makes."""
+def test_schema_covers_every_element_and_state():
     defs = build_schema()["$defs"]
-    assert {sort.__name__ for sort in ELEMENTS} <= {*defs}
+    assert {cls.__name__ for cls in ELEMENTS} <= {*defs}
     found = [one["properties"]["name"].get("const") for one in defs["State"]["oneOf"]]
-    assert {*found} == {sort.name for sort in STATES} | {None}
-    assert {sort.name for sort in STATES} == {*record_decoder._STATE_DECODERS}
+    assert {*found} == {cls.name for cls in STATES} | {None}
+    assert {cls.name for cls in STATES} == {*record_decoder._STATE_DECODERS}
     assert issubclass(Calling, State)
-    assert all(issubclass(one, AnyChannel) for one in ELEMENTS if "state" in names(one))
+    assert all(issubclass(one, AnyChannel) for one in ELEMENTS if "state" in field_names(one))

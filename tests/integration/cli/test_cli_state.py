@@ -1,4 +1,4 @@
-"""``state``: the picture, once, as tables or as a document; and when there is none."""
+"""Command ``state``: tables, JSON document and connection failures."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import socket
 import pytest
 from jsonschema import Draft202012Validator
 from rich.cells import cell_len
-from support.cli_runner import run, run_here, start
-from support.example_connections import environment_of
+from support.cli_runner import run_in_process, start
+from support.example_connections import connection_environment
 from support.free_ports import free_port
-from support.scripted_source import Scripted, printed
+from support.scripted_source import ScriptedSource, capture_lines
 from support.sizes import NIGHTLY
 
 from basix_ws_cti import InfoEvent, InitialInfo, OtherElement
@@ -25,8 +25,8 @@ from basix_ws_cti.simulator import Simulator, faults, frames
 VALIDATOR = Draft202012Validator(build_schema())
 
 
-def busy(pbx):
-    """Somebody rings, somebody talks, somebody is parked, somebody waits."""
+def start_calls(pbx):
+    """Create one ringing, one answered, one parked and one waiting call."""
     pbx.call("0312341234", to="1001")
     line = pbx.call("09011112222", to="1002")
     pbx.answer(line)
@@ -37,11 +37,11 @@ def busy(pbx):
 
 
 @pytest.mark.parametrize("older", [True, False][: None if NIGHTLY else 1])
-def test_tables(older):
-    """Tables show who talks, rings, waits and is parked, users and what they do, and groups."""
+def test_tables_show_calls_users_and_groups(older):
+    """Tables show calls and their states, users and their activity, and groups."""
     with Simulator(calls=False, older=older) as pbx:
-        busy(pbx)
-        done = run_here("state", env=environment_of(pbx))
+        start_calls(pbx)
+        done = run_in_process("state", env=connection_environment(pbx))
     assert (done.returncode, done.stderr) == (0, "")
     text = done.stdout
     kinds = {"queued_channel", "parked_channel"} if older else {"channel_waiting"}
@@ -55,50 +55,51 @@ def test_tables(older):
     assert re.search(r"term1 +│ 佐藤 健 +│ yes", text)
 
 
-def test_tables_are_straight():
-    """Wide characters take two columns: each table is as wide from top to bottom."""
+def test_table_rows_have_equal_width():
+    """Wide characters take two columns."""
     with Simulator(calls=False) as pbx:
-        busy(pbx)
-        done = run_here("state", env=environment_of(pbx))
+        start_calls(pbx)
+        done = run_in_process("state", env=connection_environment(pbx))
     rows = [line for line in done.stdout.splitlines() if line[:1] in "┏┃┡│└"]
     tables = re.split(r"(?<=┘)\n", "\n".join(rows))
     for table in filter(None, tables):
         assert len({cell_len(line) for line in table.splitlines()}) == 1, table
 
 
-def test_a_narrow_terminal():
-    """At a terminal it stays within its width."""
+def test_tables_fit_a_narrow_terminal():
     with Simulator(calls=False) as pbx:
-        busy(pbx)
-        done = run_here("state", env={**environment_of(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"})
+        start_calls(pbx)
+        done = run_in_process(
+            "state", env={**connection_environment(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"}
+        )
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     assert plain != done.stdout
     assert max(map(cell_len, plain.splitlines())) <= 60
 
 
 @pytest.mark.parametrize("older", [False, True][: None if NIGHTLY else 1])
-def test_a_document(older):
-    """``--json`` is one valid document with what a correct client must hold."""
+def test_json_document_has_the_complete_state(older):
     with Simulator(calls=False, older=older) as pbx:
-        busy(pbx)
-        done = run("state", "--json", env=environment_of(pbx))
+        start_calls(pbx)
+        done = run_in_process("state", "--json", env=connection_environment(pbx))
         expected = pbx.snapshot()
     assert done.returncode == 0
     (document,) = map(json.loads, done.stdout.splitlines())
     VALIDATOR.validate(document)
-    told = {kind: elements for kind, elements in document["elements"].items() if elements}
-    assert told == {kind: [*one.values()] for kind, one in expected.items() if one}
+    items = {kind: elements for kind, elements in document["elements"].items() if elements}
+    assert items == {kind: [*one.values()] for kind, one in expected.items() if one}
 
 
-def test_kinds():
-    """``--kind`` selects, in the order given; a kind of which there is nothing is empty."""
+@pytest.mark.slow
+def test_kind_selects_tables_in_the_given_order():
+    """A kind without elements is empty."""
     with Simulator(calls=False) as pbx:
-        env = environment_of(pbx)
-        done = run_here("state", "--json", "--kind", "group", "--kind", "moon", env=env)
-        tables = run_here(
+        env = connection_environment(pbx)
+        done = run_in_process("state", "--json", "--kind", "group", "--kind", "moon", env=env)
+        tables = run_in_process(
             "state", "--kind", "domain", "--kind", "channel", "--kind", "group_member", env=env
         )
-    assert {kind: len(told) for kind, told in json.loads(done.stdout)["elements"].items()} == {
+    assert {kind: len(items) for kind, items in json.loads(done.stdout)["elements"].items()} == {
         "group": 1,
         "moon": 0,
     }
@@ -107,53 +108,54 @@ def test_kinds():
     ]  # fmt: skip
 
 
-def test_any_source():
-    """Any source will do, and elements of kinds that nobody knows are shown by their names."""
+def test_state_of_any_source():
+    """Elements of unknown kinds are printed with their names."""
     moon = OtherElement(element_name="moon", extra=Extra({"id": 1, "name": "Luna"}))
-    told = [
+    items = [
         *frames("parked", seed=1)[:14],
         InitialInfo("moon", {}),
         InfoEvent("moon", moon, "added"),
     ]
-    lines = printed(print_source_state(Scripted(told), StateOptions()))
+    lines = capture_lines(print_source_state(ScriptedSource(items), StateOptions()))
     assert any("Luna" in line for line in lines)
-    (document,) = printed(print_source_state(Scripted(told), StateOptions(json=True)))
+    (document,) = capture_lines(print_source_state(ScriptedSource(items), StateOptions(json=True)))
     VALIDATOR.validate(json.loads(document))
 
 
-# -- when there is none --------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------
 
 
-def test_a_pbx_that_says_nothing():
-    """A PBX that does not say in time what there is, is a failure of the connection."""
+@pytest.mark.slow
+def test_silent_pbx_is_a_connection_error():
+    """The snapshot does not arrive within ``--timeout``."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         env = {
             "BASIX_SERVER": f"ws://127.0.0.1:{server.getsockname()[1]}",
             "BASIX_DOMAIN": "demo",
             "BASIX_TOKEN": "secret-of-nobody",
         }
-        done = run_here("state", "--timeout", "0.5", env=env)
+        done = run_in_process("state", "--timeout", "0.5", env=env)
     assert (done.returncode, done.stdout) == (4, "")
     assert "within 0.5 s" in done.stderr
 
 
-def test_a_snapshot_that_ends_early():
-    """A connection that breaks before the picture is whole is one, too."""
+def test_connection_lost_during_the_snapshot_is_a_connection_error():
     with Simulator(calls=False) as pbx:
         pbx.inject(faults.DropDuringSnapshot(3))
-        done = run("state", env=environment_of(pbx))
+        done = run_in_process("state", env=connection_environment(pbx))
     assert (done.returncode, done.stdout) == (4, "")
 
 
-def test_nobody_listens():
-    """A PBX that can't be reached is told at once; with ``--wait`` it is tried again."""
+@pytest.mark.slow
+def test_wait_retries_an_unreachable_pbx():
+    """Without ``--wait`` it is an error at once."""
     port = free_port()
     env = {
         "BASIX_SERVER": f"ws://127.0.0.1:{port}",
         "BASIX_DOMAIN": "demo",
         "BASIX_TOKEN": "secret-of-nobody",
     }
-    done = run("state", env=env)
+    done = run_in_process("state", env=env)
     assert (done.returncode, done.stdout) == (4, "")
     assert len(done.stderr.splitlines()) == 1
     assert "cannot connect" in done.stderr
@@ -165,32 +167,34 @@ def test_nobody_listens():
     VALIDATOR.validate(json.loads(out))
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_while_waiting(sign):
-    """Ctrl-C and SIGTERM end the waiting with 130."""
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
+def test_interrupt_while_waiting_exits_with_130(signum):
     env = {"BASIX_SERVER": "ws://127.0.0.1:9", "BASIX_DOMAIN": "d", "BASIX_TOKEN": "secret"}
     with start("state", "--wait", env=env) as process:
         process.stderr.readline()
-        process.send_signal(sign)
+        process.send_signal(signum)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
 
 
-def test_a_wrong_token():
-    """A refused login is 3, told in one line."""
+def test_refused_login_exits_with_3():
+    """The error is one line and does not contain the token."""
     with Simulator(calls=False) as pbx:
-        done = run_here("state", env={**environment_of(pbx), "BASIX_TOKEN": "wrong-token"})
+        done = run_in_process(
+            "state", env={**connection_environment(pbx), "BASIX_TOKEN": "wrong-token"}
+        )
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
     assert "wrong-token" not in done.stderr
 
 
-def test_nobody_reads():
-    """A reader who is gone before there is anything to read is no error."""
+@pytest.mark.slow
+def test_closed_stdout_ends_quietly():
     with (
         Simulator(calls=False) as pbx,
-        start("state", "--json", env=environment_of(pbx)) as process,
+        start("state", "--json", env=connection_environment(pbx)) as process,
     ):
         process.stdout.close()
         assert process.wait(60) == 0

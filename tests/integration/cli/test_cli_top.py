@@ -1,4 +1,4 @@
-"""``top`` as people have it: a process of its own, in a terminal of its own."""
+"""Command ``top`` as a process in a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from support.cli_runner import run_here
+from support.cli_runner import run_in_process
 from support.wallboard_screens import Terminal
 
 from basix_ws_cti.simulator import Simulator, faults
@@ -14,23 +14,23 @@ from basix_ws_cti.simulator import Simulator, faults
 QUICK = ("top", "--simulate", "--simulate-speed", "20", "--simulate-seed", "3")
 
 
-def somebody_talks(text):
+def shows_a_talking_user(text):
     return re.search(r" [1-9]\d* talking ", text)
 
 
 def arguments_for(pbx, token):
-    """How to come to a simulator, and with which token."""
-    given = pbx.connect_args
+    """Return arguments and environment to connect to a simulator with a token."""
+    options = pbx.connect_args
     return (
-        ("top", "--server", given["server"], "--domain", given["domain"], "--full-events"),
+        ("top", "--server", options["server"], "--domain", options["domain"], "--full-events"),
         {"BASIX_TOKEN": token},
     )
 
 
 @pytest.mark.parametrize("arguments", [("top", "--simulate"), ("top",)])
-def test_without_a_terminal_it_says_what_to_use(arguments):
-    """With output piped it is an error of usage, in one line, that names state and listen."""
-    done = run_here(*arguments)
+def test_top_without_a_terminal_is_a_usage_error(arguments):
+    """The error is one line that names the alternatives ``state`` and ``listen``."""
+    done = run_in_process(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "top needs a terminal" in done.stderr
@@ -40,33 +40,31 @@ def test_without_a_terminal_it_says_what_to_use(arguments):
 
 @pytest.mark.xdist_group("terminal")
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (160, 50)])
-def test_it_fills_a_terminal(columns, rows):
-    """Calls, queues, users, slots, the feed and the keys are on the screen, at two sizes; q leaves,
-    and the terminal is as it was.
-    """
+@pytest.mark.slow
+def test_top_fills_the_terminal(columns, rows):
+    """All tables and the keys are visible at two sizes; q leaves and restores the terminal."""
     with Terminal(*QUICK, columns=columns, rows=rows) as terminal:
-        for sign in (somebody_talks, "サポート", "q Quit"):
-            terminal.wait_for(sign)
+        for condition in (shows_a_talking_user, "サポート", "q Quit"):
+            terminal.wait_for(condition)
         lines = terminal.lines
         assert lines[0].startswith(" live ")
         for title in ("Calls", "Queues", "Users", "Parked", "Feed"):
             assert f"─{title}" in terminal.text
         assert "q Quit" in lines[-1]
         terminal.type("q")
-        assert terminal.ends() == 0
+        assert terminal.wait_for_exit() == 0
         assert terminal.is_restored
 
 
 @pytest.mark.xdist_group("terminal")
-def test_keys_and_sizes_work():
-    """Pause, filter and details have their keys, the screen follows the terminal's size, and
-    Ctrl-C leaves wherever somebody is.
-    """
+@pytest.mark.slow
+def test_keys_and_resizing():
+    """Pause, filter and details have keys, and the screen follows the size of the terminal."""
     with Simulator(calls=False, token="right") as pbx:
-        pbx.answer(pbx.call(to="1001"))  # and nobody hangs up
+        pbx.answer(pbx.call(to="1001"))  # the call stays active
         arguments, env = arguments_for(pbx, "right")
         with Terminal(*arguments, env=env) as terminal:
-            terminal.wait_for(somebody_talks)
+            terminal.wait_for(shows_a_talking_user)
             terminal.type("p")
             terminal.wait_for("PAUSED")
             terminal.resize(160, 50)
@@ -79,27 +77,29 @@ def test_keys_and_sizes_work():
             terminal.type("\r")
             terminal.wait_for("Phases")
             terminal.type("\x03")
-            assert terminal.ends() == 130
+            assert terminal.wait_for_exit() == 130
             assert terminal.is_restored
 
 
-def test_times_are_of_the_zone_that_is_asked_for():
-    """``--timezone`` moves the clock in the head; one that is none is an error of usage."""
+@pytest.mark.slow
+def test_timezone_sets_the_clock():
+    """An unknown time zone is a usage error."""
     with Terminal(*QUICK[:2], "--timezone", "Asia/Tokyo", env={"TZ": "UTC"}) as terminal:
         terminal.wait_for("live")
         assert re.search(r" 09:\d\d:\d\d", terminal.lines[0])  # the simulated day begins at 0 UTC
         terminal.type("q")
-        assert terminal.ends() == 0
-    assert run_here("top", "--timezone", "Asia/Atlantis").returncode == 2
+        assert terminal.wait_for_exit() == 0
+    assert run_in_process("top", "--timezone", "Asia/Atlantis").returncode == 2
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it(sign):
-    """SIGTERM and SIGINT end it with 130, and the terminal is as it was."""
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
+def test_signals_restore_the_terminal(signum):
+    """SIGTERM and SIGINT exit with 130."""
     with Terminal(*QUICK) as terminal:
         terminal.wait_for("Calls")
-        terminal.process.send_signal(sign)
-        assert terminal.ends() == 130
+        terminal.process.send_signal(signum)
+        assert terminal.wait_for_exit() == 130
         assert terminal.is_restored
         assert b"Traceback" not in terminal.raw
 
@@ -111,23 +111,25 @@ def test_signals_end_it(sign):
         ({"PYTHONIOENCODING": "cp932"}, "cp932"),
     ],
 )
-def test_narrow_encodings_are_no_end(env, encoding):
-    """Whatever the terminal's encoding, it draws what that has; names too, where it has them."""
+@pytest.mark.slow
+def test_narrow_encodings_are_supported(env, encoding):
+    """The screen uses only characters of the terminal's encoding."""
     with Terminal(*QUICK, env=env, encoding=encoding) as terminal:
-        terminal.wait_for(somebody_talks)
+        terminal.wait_for(shows_a_talking_user)
         terminal.wait_for("q Quit")
         assert ("-Calls" in terminal.text) == (encoding != "utf-8")
         assert "サポート" in terminal.text
         terminal.type("q")
-        assert terminal.ends() == 0
+        assert terminal.wait_for_exit() == 0
 
 
-def test_a_refused_login_ends_it():
-    """The screen is left, the error told in one line, and the exit code is authentication's."""
+@pytest.mark.slow
+def test_refused_login_ends_top():
+    """The terminal is restored, and the error is one line without the token."""
     with Simulator(token="right") as pbx:
         arguments, env = arguments_for(pbx, "wr0ng-secret")
         with Terminal(*arguments, env=env) as terminal:
-            assert terminal.ends() == 3
+            assert terminal.wait_for_exit() == 3
             assert terminal.is_restored
             left = terminal.raw.rpartition(b"\x1b[?1049l")[2]
             assert left.count(b"basix-ws-cti: ") == 1
@@ -136,21 +138,20 @@ def test_a_refused_login_ends_it():
             assert b"Traceback" not in terminal.raw
 
 
-def test_a_feed_that_ends_for_good_ends_it():
-    """A logout by the PBX leaves the screen too, with its code."""
+@pytest.mark.slow
+def test_logout_ends_top():
     with Simulator(token="right") as pbx:
         arguments, env = arguments_for(pbx, "right")
         with Terminal(*arguments, env=env) as terminal:
             terminal.wait_for(" live ")
             pbx.system_msg("logout")
-            assert terminal.ends() == 3
+            assert terminal.wait_for_exit() == 3
             assert terminal.is_restored
 
 
-def test_a_gap_is_shown():
-    """After a connection that broke, the screen says how long it was blind, and nothing spoils it:
-    what is logged comes when the screen is left.
-    """
+@pytest.mark.slow
+def test_gap_is_shown_on_the_screen():
+    """Log output is deferred until the screen is left."""
     with Simulator(token="right") as pbx:
         arguments, env = arguments_for(pbx, "right")
         arguments = (*arguments, "--log-level", "warning")
@@ -161,5 +162,5 @@ def test_a_gap_is_shown():
             terminal.wait_for("1 gap")
             assert "WARNING" not in terminal.text
             terminal.type("q")
-            assert terminal.ends() == 0
+            assert terminal.wait_for_exit() == 0
             assert b"no feed from" in terminal.raw.rpartition(b"\x1b[?1049l")[2]

@@ -10,7 +10,7 @@ from datetime import UTC, timedelta
 import pytest
 from rich.cells import cell_len
 from support.staged_simulator import PICTURES, quiet, talk
-from support.wallboard_screens import check, lines_of, shown
+from support.wallboard_screens import assert_screen, screen_lines, svg_lines
 
 from basix_ws_cti import (
     AuthenticationError,
@@ -30,8 +30,8 @@ from basix_ws_cti.cli.wallboard.panel import Panel, fit_cell
 SIZES = [(80, 24), (160, 50)]
 
 
-def history_of(staged):
-    """A feed that was blind for a while."""
+def history_with_a_gap(staged):
+    """Return a feed history with one gap of 5 s."""
     history = FeedHistory(staged.now)
     history(Synced())
     now = staged.now()
@@ -39,27 +39,27 @@ def history_of(staged):
     return history
 
 
-def opened(staged, size=(80, 24), history=None):
-    """The wallboard of a staged PBX: the application, and its block to run it in."""
+def open_wallboard(staged, size=(80, 24), history=None):
+    """Return the wallboard of a staged PBX, and the context manager that runs it."""
     app = Wallboard(staged, history or FeedHistory(staged.now), UTC)
     return app, app.run_test(size=size)
 
 
-async def settle(pilot):
-    """Let the wallboard take a picture, and draw it."""
+async def redraw(pilot):
+    """Let the wallboard build a new board and draw it."""
     await pilot.pause()
     pilot.app.tick()
     await pilot.pause()
 
 
 def callers(app):
-    """The calls shown, by caller, from top to bottom."""
+    """Return the callers of the calls shown, from top to bottom."""
     panel = app.screen_stack[0].query_one("#calls", Panel)
     return [str(panel.get_row_at(at)[3]).strip() for at in range(panel.row_count)]
 
 
-def test_texts_fill_their_columns_exactly():
-    """Wide characters count as two columns, and what does not fit ends in a tilde."""
+def test_cells_fill_their_columns():
+    """Wide characters take two columns; text that is too long ends in a tilde."""
     for text in ("山田 太郎", "Ana", "山田太郎とその仲間たち", "a" * 40, "ｶﾅ", ""):
         for right in (False, True):
             cell = fit_cell(Cell(text), Column("x", align_right=right), 11)
@@ -72,165 +72,172 @@ def test_texts_fill_their_columns_exactly():
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_screen(size):
-    """A busy moment, character by character, at two sizes."""
+@pytest.mark.slow
+async def test_busy_screen(size):
+    """The screen equals the stored one at two sizes."""
     staged = PICTURES.busy()
-    app, running = opened(staged, size, history_of(staged))
+    app, running = open_wallboard(staged, size, history_with_a_gap(staged))
     async with running as pilot:
-        await settle(pilot)
-        check(f"busy-{size[0]}", shown(app))
+        await redraw(pilot)
+        assert_screen(f"busy-{size[0]}", screen_lines(app))
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_details_of_a_call(size):
-    """A call's phases and legs with their durations, character by character."""
+@pytest.mark.slow
+async def test_call_details_screen(size):
+    """Phases and legs with durations equal the stored screen."""
     staged = PICTURES.busy()
-    app, running = opened(staged, size)
+    app, running = open_wallboard(staged, size)
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         app.query_one("#calls", Panel).move_cursor(row=5)
         await pilot.press("enter")
-        await settle(pilot)
-        check(f"details-{size[0]}", shown(app))
+        await redraw(pilot)
+        assert_screen(f"details-{size[0]}", screen_lines(app))
         await pilot.press("escape")
-        await settle(pilot)
-        assert "Legs" not in "\n".join(shown(app))
+        await redraw(pilot)
+        assert "Legs" not in "\n".join(screen_lines(app))
 
 
-async def test_details_follow_a_call_to_its_end():
-    """While somebody looks, time runs; after the end it says how the call went."""
+@pytest.mark.slow
+async def test_call_details_update_until_the_call_ends():
+    """Durations advance; after the end the result is shown."""
     staged = quiet()
     line = talk(staged)
-    app, running = opened(staged)
+    app, running = open_wallboard(staged)
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         await pilot.press("enter")
         staged.advance(61)
-        await settle(pilot)
-        assert any("1:01" in text and "talking with" in text for text in shown(app))
+        await redraw(pilot)
+        assert any("1:01" in text and "talking with" in text for text in screen_lines(app))
         staged.pbx.hang_up(line)
         staged.advance(100)
-        await settle(pilot)
-        text = "\n".join(shown(app))
+        await redraw(pilot)
+        text = "\n".join(screen_lines(app))
         assert "answered by the caller" in text
         assert "Duration  1:01" in text
 
 
+@pytest.mark.slow
 async def test_rows_are_sorted_by_key_and_by_mouse():
-    """s goes from column to column and back to none, r turns round, a heading is clicked."""
+    """s steps through the columns and back to no order; r and a click on a heading reverse it."""
     staged = quiet()
     for by, number in enumerate(("0622220000", "0633330000", "0611110000")):
         talk(staged, number, by=by)
         staged.advance(1)
-    app, running = opened(staged, (160, 50))
+    app, running = open_wallboard(staged, (160, 50))
     async with running as pilot:
-        await settle(pilot)
-        began = ["0622220000", "0633330000", "0611110000"]
-        assert callers(app) == began
+        await redraw(pilot)
+        initial = ["0622220000", "0633330000", "0611110000"]
+        assert callers(app) == initial
         await pilot.press("r")
-        assert callers(app) == began[::-1]
+        assert callers(app) == initial[::-1]
         await pilot.press("s")
         for _ in range(3):
             app.action_sort()
-        assert callers(app) == sorted(began)
-        assert any("Caller^" in line for line in shown(app))
+        assert callers(app) == sorted(initial)
+        assert any("Caller^" in line for line in screen_lines(app))
         await pilot.press("r")
-        assert callers(app) == sorted(began, reverse=True)
+        assert callers(app) == sorted(initial, reverse=True)
         for _ in range(len(TABLES["calls"]) - 3):
             app.action_sort()
-        assert callers(app) == began
-        heading = next(line for line in shown(app) if "Caller" in line).index("Caller")
+        assert callers(app) == initial
+        heading = next(line for line in screen_lines(app) if "Caller" in line).index("Caller")
         await pilot.click("#calls", offset=(heading, 1))
-        assert callers(app) == sorted(began)
+        assert callers(app) == sorted(initial)
         await pilot.click("#calls", offset=(heading, 1))
-        assert callers(app) == sorted(began, reverse=True)
+        assert callers(app) == sorted(initial, reverse=True)
 
 
-async def test_a_row_is_opened_by_the_mouse():
-    """A click chooses a row, another one opens it."""
+@pytest.mark.slow
+async def test_second_click_opens_a_row():
     staged = quiet()
     talk(staged, "0611110000", by=0)
     staged.advance(1)
     talk(staged, "0622220000", by=1)
-    app, running = opened(staged)
+    app, running = open_wallboard(staged)
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         for _ in range(2):
             await pilot.click("#calls", offset=(10, 3))
-        await settle(pilot)
-        assert any("from 0622220000" in line for line in shown(app))
+        await redraw(pilot)
+        assert any("from 0622220000" in line for line in screen_lines(app))
 
 
-async def test_rows_are_filtered():
-    """/ opens a box; what is typed there is all that is shown, until it is cleared."""
+@pytest.mark.slow
+async def test_filter_limits_the_rows():
+    """The filter applies until it is cleared."""
     staged = quiet()
     talk(staged, "0611110000", by=0)
     talk(staged, "0622220000", by=1)
-    app, running = opened(staged, history=history_of(staged))
+    app, running = open_wallboard(staged, history=history_with_a_gap(staged))
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         await pilot.press("slash", *"0622")
-        await settle(pilot)
+        await redraw(pilot)
         assert callers(app) == ["0622220000"]
-        text = "\n".join(shown(app))
+        text = "\n".join(screen_lines(app))
         assert "Calls 1 of 2" in text
         assert "Users 1 of 5" in text
-        assert "gap from" in text  # what the feed did is no matter of names
-        await pilot.press("enter", "p")  # a key again, not a letter
+        assert "gap from" in text  # the filter does not apply to the feed history
+        await pilot.press("enter", "p")  # a key binding again, not text
         assert app.is_paused
         assert app.query_one(FilterBox).value == "0622"
         await pilot.press("escape")
-        await settle(pilot)
+        await redraw(pilot)
         assert len(callers(app)) == 2
 
 
-async def test_a_paused_picture_stands_still():
-    """p freezes the picture and says so; it can be sorted meanwhile; p again, and it goes on."""
+@pytest.mark.slow
+async def test_pause_freezes_the_screen():
+    """The head line says so; a second p resumes."""
     staged = quiet()
     talk(staged, "0622220000", by=0)
-    app, running = opened(staged)
+    app, running = open_wallboard(staged)
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         await pilot.press("p")
-        frozen = shown(app)
+        frozen = screen_lines(app)
         talk(staged, "0611110000", by=1)
         staged.advance(30)
-        await settle(pilot)
-        assert shown(app) == frozen
+        await redraw(pilot)
+        assert screen_lines(app) == frozen
         assert "PAUSED" in frozen[0]
         await pilot.press("p")
-        await settle(pilot)
+        await redraw(pilot)
         assert len(callers(app)) == 2
-        assert "PAUSED" not in shown(app)[0]
+        assert "PAUSED" not in screen_lines(app)[0]
 
 
-async def test_how_the_feed_stands_is_shown():
-    """A lost connection is in the head at once, and the gap in it and in the history after."""
+async def test_feed_state_is_shown():
+    """The head line shows a lost connection at once, and the history lists the gap."""
     staged = quiet()
     history = FeedHistory(staged.now)
-    app, running = opened(staged, history=history)
+    app, running = open_wallboard(staged, history=history)
     async with running as pilot:
-        await settle(pilot)
-        assert shown(app)[0].startswith(" live")
+        await redraw(pilot)
+        assert screen_lines(app)[0].startswith(" live")
         staged.state = Disconnected(ConnectionLost(1006), 2.0)
         history(staged.state)
-        await settle(pilot)
-        assert shown(app)[0].startswith(" disconnected")
-        assert any("disconnected: " in line for line in shown(app)[1:])
+        await redraw(pilot)
+        assert screen_lines(app)[0].startswith(" disconnected")
+        assert any("disconnected: " in line for line in screen_lines(app)[1:])
         staged.state = Synced()
         history(Gap(staged.now(), staged.now(), ConnectionLost(1006)))
-        await settle(pilot)
-        assert "1 gap" in shown(app)[0]
-        assert any("gap from 00:00:00" in line for line in shown(app))
+        await redraw(pilot)
+        assert "1 gap" in screen_lines(app)[0]
+        assert any("gap from 00:00:00" in line for line in screen_lines(app))
 
 
-async def test_what_stops_the_feed_ends_the_wallboard():
-    """An error that ended the feed is what the application leaves with."""
+@pytest.mark.slow
+async def test_final_error_ends_the_wallboard():
+    """The application returns the error."""
     staged = quiet()
     error = AuthenticationError(401)
-    app, running = opened(staged)
+    app, running = open_wallboard(staged)
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         staged.events.put_nowait(error)
         async with asyncio.timeout(60):
             while app.is_running:
@@ -238,71 +245,73 @@ async def test_what_stops_the_feed_ends_the_wallboard():
     assert app.return_value is error
 
 
-async def test_a_feed_that_ends_properly_stays_to_be_looked_at():
-    """After a recording's end its last picture stands, and says that it has ended."""
+@pytest.mark.slow
+async def test_last_board_stays_after_the_end_of_a_recording():
     staged = quiet()
     talk(staged, "0611110000")
-    app, running = opened(staged)
+    app, running = open_wallboard(staged)
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         staged.state = Stopped(None)
         staged.events.put_nowait(None)
-        await settle(pilot)
+        await redraw(pilot)
         assert app.is_running
-        assert shown(app)[0].startswith(" ended")
+        assert screen_lines(app)[0].startswith(" ended")
         assert callers(app) == ["0611110000"]
         await pilot.press("q")
     assert app.return_value is None
 
 
-async def test_names_are_shown_harmlessly():
-    """Markup is text, and no control character reaches the terminal."""
+@pytest.mark.slow
+async def test_markup_and_control_characters_in_names_are_escaped():
     labels = ["[red]x[/red] [", "[/]", "\x1b[31mred\x1b]0;t\x07", "a\nb\t\u202ec"]
     staged = quiet(users=len(labels))
     for by, label in enumerate(labels):
         staged.pbx.edit(list(staged.pbx.users.values())[by], label=label)
         talk(staged, by=by)
         staged.advance(1)
-    seen = [one if one.isprintable() else one.encode("unicode_escape").decode() for one in labels]
-    app, running = opened(staged, (160, 50))
+    escaped = [
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in labels
+    ]
+    app, running = open_wallboard(staged, (160, 50))
     async with running as pilot:
-        await settle(pilot)
-        text = "".join(shown(app))
+        await redraw(pilot)
+        text = "".join(screen_lines(app))
         assert text.isprintable()
-        for label in seen:
-            assert text.count(label) >= 2  # with whom a call is, and the user
-        for at, label in enumerate(seen):
+        for label in escaped:
+            assert text.count(label) >= 2  # the party of a call, and the user
+        for at, label in enumerate(escaped):
             app.query_one("#calls", Panel).move_cursor(row=at)
             await pilot.press("enter")
-            await settle(pilot)
-            text = "".join(shown(app))
+            await redraw(pilot)
+            text = "".join(screen_lines(app))
             assert text.isprintable()
             assert f"talking with {label}" in text
             assert f"to {label}" in text
             app.pop_screen()
 
 
-async def test_a_new_size_is_filled():
-    """After the terminal grew, tables take the room, and show the columns that it has room for."""
+@pytest.mark.slow
+async def test_resizing_shows_more_columns():
     staged = PICTURES.busy()
-    app, running = opened(staged, (80, 24))
+    app, running = open_wallboard(staged, (80, 24))
     async with running as pilot:
-        await settle(pilot)
-        assert "Total" not in "\n".join(shown(app))
+        await redraw(pilot)
+        assert "Total" not in "\n".join(screen_lines(app))
         await pilot.resize_terminal(160, 50)
-        await settle(pilot)
-        wide = shown(app)
+        await redraw(pilot)
+        wide = screen_lines(app)
         assert "Total" in "\n".join(wide)
         await pilot.resize_terminal(80, 24)
-        await settle(pilot)
-        assert "Total" not in "\n".join(shown(app))
+        await redraw(pilot)
+        assert "Total" not in "\n".join(screen_lines(app))
 
 
-# -- how much work it is ----------------------------------------------------------------
+# -- amount of drawing ----------------------------------------------------------------
 
 
-def counted(app, monkeypatch):
-    """Counts what is done to tables from now on."""
+def count_table_calls(app, monkeypatch):
+    """Return a counter of the calls of table methods from now on."""
     counts = Counter()
 
     def watch(name):
@@ -319,47 +328,46 @@ def counted(app, monkeypatch):
     return counts
 
 
-async def test_only_what_differs_is_written(monkeypatch):
-    """With 200 calls on the screen nothing is written while nothing changes, timers are while
-    time runs, a new call is one row, and nothing is ever built anew.
-    """
+@pytest.mark.slow
+async def test_only_changed_cells_are_redrawn(monkeypatch):
+    """With 200 calls, unchanged rows cause no work, and no table is rebuilt."""
     staged = quiet(users=220)
     lines = [talk(staged, f"06{number:08}", by=number) for number in range(200)]
-    app, running = opened(staged, (160, 50))
+    app, running = open_wallboard(staged, (160, 50))
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         assert len(callers(app)) == 200
-        counts = counted(app, monkeypatch)
+        counts = count_table_calls(app, monkeypatch)
         for _ in range(3):
-            await settle(pilot)
+            await redraw(pilot)
         assert counts == {}
         staged.advance(1)
-        await settle(pilot)
+        await redraw(pilot)
         # For and Total of each call, For of each user who talks.
         assert counts == {"update_cell": 600}
         counts.clear()
         talk(staged, "0799990000", by=210)
-        await settle(pilot)
+        await redraw(pilot)
         # The call's row; four cells of the user's, which goes to its new place.
         assert counts["add_row"] == 1
         assert counts["update_cell"] <= 4
         assert not counts.keys() & {"remove_row", "clear"}
         counts.clear()
         staged.pbx.hang_up(lines[100])
-        await settle(pilot)
+        await redraw(pilot)
         assert counts["remove_row"] == 1
         assert counts["update_cell"] <= 4
         assert not counts.keys() & {"add_row", "clear"}
 
 
-async def test_events_between_two_pictures_cost_no_drawing(monkeypatch):
-    """However much happens, a picture is drawn when it is time for one."""
+@pytest.mark.slow
+async def test_events_between_redraws_cause_no_drawing(monkeypatch):
     staged = quiet(users=20)
-    app, running = opened(staged)
+    app, running = open_wallboard(staged)
     async with running as pilot:
-        await settle(pilot)
-        counts = counted(app, monkeypatch)
-        app.is_paused = True  # no picture is taken by itself
+        await redraw(pilot)
+        counts = count_table_calls(app, monkeypatch)
+        app.is_paused = True  # no redraw happens by itself
         for _ in range(500):
             staged.pbx.hang_up(talk(staged))
         await pilot.pause()
@@ -367,35 +375,35 @@ async def test_events_between_two_pictures_cost_no_drawing(monkeypatch):
         assert staged.events.empty()
 
 
-async def test_the_cursor_stays_with_its_call():
-    """Calls that begin and end, or another order, leave the chosen one chosen."""
+@pytest.mark.slow
+async def test_cursor_stays_on_its_call():
+    """Started and ended calls, or another order, do not move the cursor to another call."""
     staged = quiet(users=10)
     lines = []
     for by in range(4):
         lines.append(talk(staged, f"06{by}0000000", by=by))
         staged.advance(1)
-    app, running = opened(staged)
+    app, running = open_wallboard(staged)
     async with running as pilot:
-        await settle(pilot)
+        await redraw(pilot)
         await pilot.press("down", "down")
         panel = app.query_one("#calls", Panel)
         assert panel.selected_row.key == lines[2].uuid
         staged.pbx.hang_up(lines[0])
-        await settle(pilot)
+        await redraw(pilot)
         assert panel.selected_row.key == lines[2].uuid
         assert panel.cursor_row == 1
         for _ in range(4):
             app.action_sort()
         await pilot.press("r")
-        await settle(pilot)
+        await redraw(pilot)
         assert panel.selected_row.key == lines[2].uuid
         await pilot.press("enter")
-        await settle(pilot)
-        assert any("from 0620000000" in line for line in shown(app))
+        await redraw(pilot)
+        assert any("from 0620000000" in line for line in screen_lines(app))
 
 
-def test_the_log_waits_for_the_screen_to_be_left(monkeypatch):
-    """What is logged to the terminal meanwhile is written after it, and goes there again."""
+def test_log_output_is_deferred_until_the_screen_is_left(monkeypatch):
     written = []
 
     class Screen:
@@ -422,11 +430,12 @@ def test_the_log_waits_for_the_screen_to_be_left(monkeypatch):
     assert written == ["one\n", "two\n"]
 
 
-# -- the pictures -----------------------------------------------------------------------
+# -- documentation images -----------------------------------------------------------------------
 
 
-def test_the_pictures_are_those_of_the_program(tmp_path, capsys):
-    """Drawn twice they are the same bytes, and the text in them is that of the docs' picture."""
+@pytest.mark.slow
+def test_documentation_images_are_reproducible(tmp_path, capsys):
+    """Two runs give the same bytes, and the text equals that of the stored images."""
     for folder in ("one", "two"):
         PICTURES.main(tmp_path / folder)
     assert set(capsys.readouterr().out.split()) >= {str(tmp_path / "one" / "top.svg")}
@@ -434,4 +443,4 @@ def test_the_pictures_are_those_of_the_program(tmp_path, capsys):
         one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
         assert one == two
         kept = (PICTURES.HERE / "_static" / name).read_text(encoding="utf-8")
-        assert lines_of(one.decode(), 200) == lines_of(kept, 200)
+        assert svg_lines(one.decode(), 200) == svg_lines(kept, 200)

@@ -1,4 +1,4 @@
-"""The documentation is true: its code runs, its links lead somewhere, its lists are complete."""
+"""Documentation: code blocks, links and page indexes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import pytest
 from support import docs_code, secret_scanner
 
-# Blocks that can't run here, each by its first line, and why.
+# Blocks that cannot run here, by their first line, with the reason.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
 REDIS = "it needs a Redis: tests/integration/examples/test_example_redis.py starts one"
 REAL = "it needs a real PBX"
@@ -29,7 +29,7 @@ NOT_RUN = {
     "docs/quickstart.md": {
         "python3 -m venv .venv": INSTALLS,
         "basix-ws-cti top --simulate": "needs a terminal: see test_cli_top.py",
-        "read -rs BASIX_TOKEN && export BASIX_TOKEN": "somebody has to type",
+        "read -rs BASIX_TOKEN && export BASIX_TOKEN": "it waits for a typed token",
         "basix-ws-cti doctor --server bcs.brastel.com --domain acme --user-extension 1001": REAL,
     },
     "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
@@ -62,51 +62,79 @@ NOT_RUN = {
 }
 
 # Pages whose code is run by other tests.
-ELSEWHERE = {
-    "docs/cli.md": "tests/cli runs the commands",
+TESTED_ELSEWHERE = {
+    "docs/cli.md": "tests/integration/cli runs the commands",
     "docs/ja/quickstart.md": "same code as docs/quickstart.md: see test_translations.py",
 }
 
-HERE = [
-    page for page in docs_code.PAGES if page.relative_to(docs_code.ROOT).as_posix() not in ELSEWHERE
+RUN_PAGES = [
+    page
+    for page in docs_code.PAGES
+    if page.relative_to(docs_code.ROOT).as_posix() not in TESTED_ELSEWHERE
 ]
 
 
-def name(page):
+def page_name(page):
     return page.relative_to(docs_code.ROOT).as_posix()
+
+
+# Pages whose code runs for more than 0.5 s.
+SLOW_PAGES = {
+    *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
+    *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/commands.md"),
+    *("docs/howto/logging.md", "docs/howto/service.md", "docs/howto/testing.md"),
+    "docs/howto/web.md",
+}
+
+
+def with_marks(pages):
+    """Return one test parameter per page; pages with slow code are marked."""
+    return [
+        pytest.param(
+            page,
+            id=page_name(page),
+            marks=[pytest.mark.slow] if page_name(page) in SLOW_PAGES else [],
+        )
+        for page in pages
+    ]
 
 
 @pytest.fixture(autouse=True)
 def environment():
-    """What a page's program sets in its environment ends with it."""
+    """Restore the environment after the programs of a page."""
     kept = dict(os.environ)
     yield
     os.environ.clear()
     os.environ.update(kept)
 
 
-@pytest.mark.parametrize("page", HERE, ids=name)
-def test_the_code_runs(page, tmp_path, monkeypatch):
-    """Each block of a page runs as written, and prints what is shown.
+@pytest.mark.parametrize("page", with_marks(RUN_PAGES))
+def test_code_blocks_run(page, tmp_path, monkeypatch):
+    """Each block of a page runs as written and prints the output shown.
 
-    It runs after those above it; in a how-to guide, from which people copy, by itself.
+    It runs after the blocks above it; blocks of how-to guides run alone, because readers copy
+    them.
     """
-    stage = docs_code.Stage(name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED)
-    whole = name(page).startswith("docs/howto/")
+    server = docs_code.DocumentedServer(
+        page_name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED
+    )
+    runs_alone = page_name(page).startswith("docs/howto/")
     namespace = {"__name__": "__main__"}
     for block in docs_code.blocks(page):
-        if whole:
+        if runs_alone:
             namespace = {"__name__": "__main__"}
         if block.first in NOT_RUN.get(block.page, ()):
             continue
         if block.file is not None:
             (tmp_path / block.file).write_text(block.source, encoding="utf-8")
-            # As in an interpreter of its own: no module of that name is loaded, or stays.
+            # As in a fresh interpreter, no module of that name is loaded or stays loaded.
             module = block.file.removesuffix(".py")
             monkeypatch.setitem(sys.modules, module, None)
             del sys.modules[module]
             continue
-        with stage.day() if docs_code.SERVER in block.source else contextlib.nullcontext():
+        with (
+            server.run_simulator() if docs_code.SERVER in block.source else contextlib.nullcontext()
+        ):
             if block.source.startswith(">>>"):
                 docs_code.run_session(block, namespace)
             elif block.language == "python":
@@ -119,19 +147,22 @@ def test_the_code_runs(page, tmp_path, monkeypatch):
                 )
 
 
-def test_what_is_not_run_is_there():
-    """Each block that is listed as not run is on its page, and so is each page."""
+def test_excluded_blocks_and_pages_exist():
+    """Each block and page that is excluded from the run exists."""
     found = {
         (block.page, block.first) for page in docs_code.PAGES for block in docs_code.blocks(page)
     }
     listed = {(page, first) for page, blocks in NOT_RUN.items() for first in blocks}
     assert listed <= found
-    assert {*ELSEWHERE, *NOT_RUN, *docs_code.SLOWER} <= {name(page) for page in docs_code.PAGES}
+    assert {*TESTED_ELSEWHERE, *NOT_RUN, *SLOW_PAGES, *docs_code.SLOWER_PAGES} <= {
+        page_name(page) for page in docs_code.PAGES
+    }
 
 
 @pytest.mark.parametrize(("page", "lines"), [("docs/quickstart.md", 50), ("docs/tutorial.md", 500)])
-def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
-    """A newcomer's program does so for as long as they let it, whatever the day brings."""
+@pytest.mark.slow
+def test_endless_programs_keep_printing(page, lines, tmp_path):
+    """A newcomer's program survives a simulated day, whatever happens in it."""
     saved = [block for block in docs_code.blocks(docs_code.ROOT / page) if block.file is not None]
     for block in saved:
         faster = block.source.replace("speed=10", "speed=1000")
@@ -152,9 +183,9 @@ def test_a_program_that_goes_on_survives_the_day(page, lines, tmp_path):
             assert seen == lines, process.stderr.read().decode()
 
 
-@pytest.mark.parametrize("page", HERE, ids=name)
-def test_a_program_that_is_saved_is_run(page):
-    """What a page has in a file is imported or run by a block further down."""
+@pytest.mark.parametrize("page", RUN_PAGES, ids=page_name)
+def test_saved_programs_are_used(page):
+    """A block with a file name is imported or run by a later block."""
     blocks = docs_code.blocks(page)
     for at, block in enumerate(blocks):
         if block.file is not None:
@@ -162,8 +193,8 @@ def test_a_program_that_is_saved_is_run(page):
             assert any(re.search(rf"\b{stem}\b", later.source) for later in blocks[at + 1 :])
 
 
-def test_output_is_compared():
-    """What a block prints and what is shown are compared; ``…`` is any text, or any lines."""
+def test_output_pattern():
+    """``…`` matches any text in a line; a line of its own matches any lines."""
     shown = docs_code.pattern("one … three\n…\nfive\n")
     assert shown.fullmatch("one 2 three\nfive\n")
     assert shown.fullmatch("one 2 three\n4\n4\nfive\n")
@@ -172,13 +203,12 @@ def test_output_is_compared():
 
 
 def slug(heading):
-    """A heading's anchor."""
+    """Return the anchor of a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", docs_code.PAGES, ids=name)
-def test_no_link_is_dead(page):
-    """Each link within the project leads to a file that is there, and a heading that is in it."""
+@pytest.mark.parametrize("page", docs_code.PAGES, ids=page_name)
+def test_links_lead_to_existing_pages_and_headings(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(\s*([^)\s]+?)\s*\)", text):
         if "://" in target:
@@ -191,8 +221,7 @@ def test_no_link_is_dead(page):
 
 
 @pytest.mark.parametrize("folder", ["howto", "reference", "explanation"])
-def test_every_page_is_in_its_index(folder):
-    """Whoever comes to a folder's first page finds all others there."""
+def test_index_lists_every_page_of_its_folder(folder):
     index = docs_code.ROOT / "docs" / folder / "index.md"
     listed = re.findall(
         r"^\|.*\]\((\w[\w-]*\.md)\)", index.read_text(encoding="utf-8"), re.MULTILINE

@@ -1,3 +1,5 @@
+"""README: example, install commands and length."""
+
 from __future__ import annotations
 
 import re
@@ -8,15 +10,15 @@ from support.paths import ROOT
 README = ROOT / "README.md"
 
 
-def test_the_example_shows_what_it_prints():
-    """The README's program has its output below it; test_docs.py runs and compares it."""
+def test_example_has_its_complete_output():
+    """test_docs.py runs the program and compares the output."""
     (program,) = [block for block in docs_code.blocks(README) if block.language == "python"]
     assert program.output is not None
-    assert not docs_code.goes_on(program.output)
+    assert not docs_code.is_endless(program.output)
 
 
-def test_the_two_commands():
-    """The commands that CI runs, as written, in a fresh copy are the README's first blocks."""
+def test_shell_blocks_are_the_two_install_commands():
+    """CI runs these commands as written in a fresh copy."""
     commands = [block.source for block in docs_code.blocks(README) if block.language == "sh"]
     assert [re.match(r"[\w./-]+ (-m venv|install)", command)[1] for command in commands] == [
         "-m venv",
@@ -24,8 +26,7 @@ def test_the_two_commands():
     ]
 
 
-def test_it_is_short():
-    """The README says what this is, shows it, and leads on; its tables are in ``docs/``."""
+def test_readme_is_short_and_has_no_tables():
     text = README.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 100
     assert not re.search(r"^\|", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The public names: what docs/reference/ lists, what a type checker is shown, what they hold."""
+"""Public names: docs/reference/, type checkers, docstrings and tables."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ DIRECTIVE = re.compile(r"^\.\. auto(\w+):: basix_ws_cti\.?(\S*)\n((?:   :.*\n?)*
 
 
 def options(text):
-    """A directive's options, each a list: ``:members: a, b`` is ``["a", "b"]``."""
+    """Return a directive's options as lists: ``:members: a, b`` is ``["a", "b"]``."""
     pairs = re.findall(r":([\w-]+):(.*)", text)
-    return {name: [one for one in re.split(r",?\s+", given) if one] for name, given in pairs}
+    return {name: [one for one in re.split(r",?\s+", values) if one] for name, values in pairs}
 
 
-def without(given):
-    """What a directive leaves out; a plus stands before what it adds to the usual."""
-    return {name.lstrip("+") for name in given.get("exclude-members", ())}
+def excluded_names(values):
+    """Return the names that a directive excludes; a leading plus extends the default."""
+    return {name.lstrip("+") for name in values.get("exclude-members", ())}
 
 
 def module(name):
@@ -46,18 +46,18 @@ def text_of(page):
     return (REFERENCE / page).read_text(encoding="utf-8")
 
 
-def whole():
-    """All pages of the reference."""
+def all_pages():
+    """Return the text of all pages of the reference."""
     return "\n".join(text_of(page) for page in sorted(REFERENCE.glob("*.md")))
 
 
 def documented():
-    """Module and name of all that the reference lists, the package being the empty module."""
+    """Return module and name of everything listed; the package is the empty module."""
     found = []
-    for directive, full, text in DIRECTIVE.findall(whole()):
+    for directive, full, text in DIRECTIVE.findall(all_pages()):
         if directive == "module":
-            given = options(text)
-            if "members" not in given:  # what is said of it as a whole
+            values = options(text)
+            if "members" not in values:  # it documents the module only
                 continue
             own = [
                 name
@@ -65,7 +65,7 @@ def documented():
                 if not name.startswith("_")
                 and getattr(value, "__module__", "") == module(full).__name__
             ]
-            names = set(given["members"] or own) - set(without(given))
+            names = set(values["members"] or own) - set(excluded_names(values))
             found += [(full, name) for name in names]
         else:
             found.append((full.rpartition(".")[0], full.rpartition(".")[2]))
@@ -73,48 +73,43 @@ def documented():
 
 
 def imported_from():
-    """The modules that names are imported from beside the package, as the reference says."""
+    """Return the modules besides the package from which names are imported."""
     return set(re.findall(r"`basix_ws_cti\.([\w.]+)`", text_of("index.md").partition("\n| ")[0]))
 
 
-def test_the_directives_are_found():
-    """Every directive of the reference is understood, those of the reference's classes too."""
-    text = whole()
+def test_every_directive_is_parsed():
+    text = all_pages()
     assert len(DIRECTIVE.findall(text)) == text.count(".. auto") > 20
     assert {("", "Channel"), ("states", "Park"), ("", "connect")} <= set(documented())
 
 
-def test_everything_is_listed_once():
-    """No name is in the reference twice: Sphinx would link to either."""
+def test_no_name_is_listed_twice():
+    """Sphinx could not choose between two targets."""
     found = documented()
     assert sorted(found) == sorted(set(found))
 
 
-def test_the_reference_lists_what_is_public():
-    """``__all__`` holds exactly the names that the reference does not import from elsewhere, and
-    each stands there as it is imported.
-    """
+def test_reference_lists_all_public_names():
+    """The reference lists ``__all__``, and names of other modules only if its index says so."""
     elsewhere = imported_from()
     assert elsewhere >= {"states", "terms", "simulator"}
     assert {name for module, name in documented() if not module} == set(basix_ws_cti.__all__)
     assert {module for module, _ in documented()} == {"", *elsewhere}
 
 
-def test_the_reference_lists_what_a_package_exports():
-    """The simulator's ``__all__`` is in the reference, too."""
+def test_reference_lists_the_simulator_names():
     exported = set(module("simulator").__all__)
     listed = {name for module, name in documented() if module.split(".")[0] == "simulator"}
     assert exported - {"Pbx", "faults"} <= listed
 
 
-def test_the_reference_lists_what_there_is():
-    """Every listed name can be imported from where the reference says."""
-    for where, name in documented():
-        assert hasattr(module(where), name), f"{where}.{name}"
+def test_listed_names_can_be_imported():
+    for module_name, name in documented():
+        assert hasattr(module(module_name), name), f"{module_name}.{name}"
 
 
 def functions(cls):
-    """The public functions of a class, those of its properties too, and its ``__init__``."""
+    """Yield public functions, property getters and ``__init__`` of a class."""
     for name, value in vars(cls).items():
         function = getattr(value, "fget", None) or getattr(value, "__func__", value)
         if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
@@ -122,14 +117,14 @@ def functions(cls):
 
 
 @pytest.mark.parametrize(
-    ("where", "name"),
+    ("module_name", "name"),
     sorted(one for one in documented() if not one[0].startswith(("simulator", "pytest_plugin"))),
 )
-def test_annotations_can_be_resolved(where, name):
+def test_annotations_can_be_resolved(module_name, name):
     """``typing.get_type_hints`` works on every public class, its methods, and functions: tools
     that read annotations at run time (converters, documentation) need it.
     """
-    value = getattr(module(where), name)
+    value = getattr(module(module_name), name)
     if inspect.isclass(value):
         typing.get_type_hints(value)
         for _, function in functions(value):
@@ -141,8 +136,8 @@ def test_annotations_can_be_resolved(where, name):
 
 
 @pytest.mark.parametrize("name", basix_ws_cti.__all__)
-def test_everything_says_what_it_is(name):
-    """Every public class, its methods and properties, and every public function has a docstring."""
+def test_public_names_have_docstrings(name):
+    """This includes methods and properties of classes."""
     value = getattr(basix_ws_cti, name)
     if name in {"Change", "ClientState", "Message"}:  # unions: their text is in the source
         return
@@ -152,8 +147,8 @@ def test_everything_says_what_it_is(name):
             assert method == "__init__" or function.__doc__, method
 
 
-def test_a_type_checker_sees_every_name():
-    """``tests/typing/public_surface.py``, which type checkers read, uses every public name."""
+def test_typing_example_uses_every_public_name():
+    """Type checkers read ``tests/typing/public_surface.py``."""
     tree = ast.parse(SURFACE.read_text(encoding="utf-8"))
     imported = {
         alias.name
@@ -164,8 +159,7 @@ def test_a_type_checker_sees_every_name():
     assert imported == set(basix_ws_cti.__all__)
 
 
-def test_the_package_is_typed():
-    """Type checkers take the annotations for true: ``py.typed`` is installed with the package."""
+def test_package_contains_py_typed():
     assert Path(basix_ws_cti.__file__).with_name("py.typed").is_file()
 
 
@@ -173,42 +167,38 @@ def test_the_package_is_typed():
 
 
 def rows(page):
-    """A page's table, row by row."""
+    """Return the table of a page, row by row."""
     return [
         [cell.strip() for cell in row.strip("| ").split(" | ")]
         for row in re.findall(r"^\| .*", text_of(page), re.MULTILINE)
     ]
 
 
-def test_every_error_has_its_cause_and_its_mend():
-    """Each error that the package raises is in the table of errors, with what mends it."""
+def test_error_table_has_cause_and_remedy_for_every_error():
     raised = {name for name, value in vars(exceptions).items() if inspect.isclass(value)}
     listed = {row[0].strip("`"): row[1:] for row in rows("errors.md")[1:]}
     assert set(listed) == raised | {"simulator.NotPossibleError", "simulator.RefusedError"}
     assert all(cause and mend for cause, mend in listed.values())
 
 
-def test_the_table_of_kinds_is_complete():
-    """Every kind that has a class of its own is in the table of elements, with that class."""
+def test_kind_table_is_complete():
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("elements.md")[1:-1]}
     assert table == {kind: cls.__name__ for kind, cls in record_decoder.ELEMENTS.items()}
 
 
-def test_the_table_of_states_is_complete():
-    """Every state is in the table of states, with the name that it has on the wire."""
+def test_state_table_is_complete():
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("states.md")[1:-1]}
     known = [cls for cls in State.__subclasses__() if cls is not OtherState]
     assert table == {cls.name: cls.__name__ for cls in known}
 
 
-def test_the_table_of_columns_is_complete():
-    """Every column of a call's record is in its table, and no other."""
-    told = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
-    assert sorted(told) == sorted(call_record.COLUMNS)
+def test_call_column_table_is_complete():
+    listed = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(listed) == sorted(call_record.COLUMNS)
 
 
 def described(path):
-    """The fields with a text of their own, by class, as Sphinx finds them in the source."""
+    """Return class and name of the fields with a docstring in the source, as Sphinx sees them."""
     found = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef):
@@ -218,16 +208,16 @@ def described(path):
     return found
 
 
-@pytest.mark.parametrize("where", ["elements", "states"])
-def test_every_field_says_what_it_is(where):
-    """Each field of an element, of a state, of a part of one, has a meaning in the reference."""
-    there = module(where)
-    classes = [cls for cls in vars(there).values() if inspect.isclass(cls) and attrs.has(cls)]
+@pytest.mark.parametrize("module_name", ["elements", "states"])
+def test_every_field_is_described(module_name):
+    """Fields of elements, of states and of their parts have a description in the source."""
+    target = module(module_name)
+    classes = [cls for cls in vars(target).values() if inspect.isclass(cls) and attrs.has(cls)]
     fields = {
         (next(base for base in cls.__mro__ if one.name in base.__annotations__).__name__, one.name)
         for cls in classes
-        if cls.__module__ == there.__name__
+        if cls.__module__ == target.__name__
         for one in attrs.fields(cls)
     }
     assert len(fields) > 20
-    assert fields <= described(Path(there.__file__))
+    assert fields <= described(Path(target.__file__))

@@ -1,4 +1,4 @@
-"""A page in another language is kept beside the English one of the same name."""
+"""Translated pages, compared with the English page of the same name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRANSLATED = sorted(DOCS.glob("ja/**/*.md"))
 
 
 def english(page):
-    """The page that a translation is of."""
+    """Return the English page of a translation."""
     return DOCS / page.relative_to(DOCS / "ja")
 
 
@@ -25,7 +25,7 @@ def translated(request):
 
 
 def without_comments(block):
-    """A block's code; a program's comments are for people, and may differ. Nothing else may."""
+    """Return a block's code without comments, which are translated."""
     if block.language != "python":
         return block.source
     lines = block.source.splitlines()
@@ -37,19 +37,18 @@ def without_comments(block):
 
 
 def prose(page):
-    """A page without its blocks."""
+    """Return a page without its code blocks."""
     return re.sub(
         r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
 
 
-def test_there_is_a_quick_start():
-    """A newcomer who reads Japanese finds the quick start in it."""
+def test_japanese_quick_start_exists():
     assert DOCS / "ja" / "quickstart.md" in TRANSLATED
 
 
-def test_the_code_is_the_same(translated):
-    """The same blocks in the same order: language, file, code but for comments, output."""
+def test_code_blocks_are_equal(translated):
+    """Language, file, code and output are equal; comments may differ."""
     theirs, ours = (
         [
             (one.language, one.file, without_comments(one), one.output)
@@ -61,8 +60,7 @@ def test_the_code_is_the_same(translated):
     assert any(language == "python" for language, *_ in ours)
 
 
-def test_the_sections_are_the_same(translated):
-    """As many headings, of the same levels in the same order."""
+def test_heading_levels_are_equal(translated):
     theirs, ours = (
         re.findall(r"^#+(?= )", prose(page), re.MULTILINE)
         for page in (translated, english(translated))
@@ -70,8 +68,8 @@ def test_the_sections_are_the_same(translated):
     assert theirs == ours
 
 
-def test_it_leads_to_the_same_pages(translated):
-    """The same links and pictures in the same order, and the first of each is to the other."""
+def test_links_are_equal(translated):
+    """The first link of each page leads to the other language."""
     theirs, ours = (
         [
             ((page.parent / path).resolve(), anchor)
@@ -86,27 +84,26 @@ def test_it_leads_to_the_same_pages(translated):
     assert theirs == ours
 
 
-def test_a_paragraph_is_one_line(translated):
-    """A line's end within Japanese text would be shown as a gap."""
+def test_paragraphs_are_single_lines(translated):
+    """A line break within Japanese text would be displayed as a space."""
     assert not re.search(r"[^\x00-\x7f]\n[^\x00-\x7f]", prose(translated))
 
 
 @pytest.fixture
 def site():
-    """What docs/conf.py defines."""
+    """Names that docs/conf.py defines."""
     pytest.importorskip("sphinx", reason="the site is built with the extra docs")
     return runpy.run_path(str(DOCS / "conf.py"))
 
 
-def test_japanese_words_are_found(site):
-    """The search knows a Japanese word by itself, the text around it, and English as before."""
+def test_search_finds_japanese_words(site):
+    """The search splits Japanese text into words, and keeps English words."""
     words = site["Search"]({}).split("calls: キューで待っている呼や、パーク保留中の呼です。")
     assert {"calls", "キュー", "保留", "パーク保留中の呼です"} <= {*words}
 
 
 @pytest.mark.parametrize("page", ["ja/quickstart", "quickstart"])
-def test_a_page_says_its_language(site, page):
-    """A page is in the language of its folder, and English elsewhere."""
+def test_page_language_follows_its_folder(site, page):
     context = {"language": "en"}
     site["say_language"](None, page, "page.html", context, None)
     assert context == {"language": "ja" if page.startswith("ja/") else "en"}

@@ -1,4 +1,4 @@
-"""The feed through a real Redis, with both sides killed at random moments."""
+"""Redis examples with a real Redis, and with both sides killed at random moments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from support.example_connections import environment_of
+from support.example_connections import connection_environment
 from support.free_ports import free_port
 from support.paths import EXAMPLES
 from support.sizes import NIGHTLY
@@ -30,14 +29,12 @@ from basix_ws_cti.simulator.scenarios import SCENARIOS
 
 EVENTS, ROUNDS, KILLS = (100_000, 10, 4) if NIGHTLY else (10_000, 2, 2)
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="there is no redis-server"
-)
+pytestmark = pytest.mark.redis
 
 
 @pytest.fixture
 def port(tmp_path):
-    """The port of a Redis of our own."""
+    """Port of a Redis server that this test starts."""
     port = free_port()
     redis = subprocess.Popen(
         [
@@ -67,7 +64,7 @@ def redis(port):
 
 @pytest.fixture
 def start(port, tmp_path):
-    """Start one of the two examples; what each process prints goes into files of its own."""
+    """Return a function that starts an example and writes its output to files."""
     running = []
 
     def start(name, *arguments, **environment):
@@ -95,7 +92,7 @@ def start(port, tmp_path):
 
 
 class Observer:
-    """Reads the stream on its own, to know what was appended: (id, event, data)."""
+    """Independent reader of the stream that counts ids and events."""
 
     def __init__(self, redis):
         self._redis = redis
@@ -103,8 +100,8 @@ class Observer:
         self.ids = []
         self.events = Counter()
 
-    def look(self, text=""):
-        """Read on; whether one of the new entries has the text in it."""
+    def read_new(self, text=""):
+        """Read the new entries; return True if one of them contains the text."""
         found = False
         while page := self._redis.xrange("basix", self._last, count=1000):
             for entry_id, fields in page:
@@ -115,31 +112,34 @@ class Observer:
         return found
 
 
-def plain(kinds):
-    """Elements by kind, whether by key or not, in an order of their own."""
+def normalised(kinds):
+    """Return elements by kind as sorted lists, from dicts or lists."""
     return {
         kind: sorted(
-            those.values() if isinstance(those, dict) else those,
+            group.values() if isinstance(group, dict) else group,
             key=lambda one: json.dumps(one, sort_keys=True),
         )
-        for kind, those in kinds.items()
-        if those
+        for kind, group in kinds.items()
+        if group
     }
 
 
-def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start, tmp_path):
-    """Over a real Redis, with publisher and consumer killed and started again at random moments:
-    every entry is consumed at least once, duplicates have the same id, and after each round the
-    consumer's picture is the PBX's: every element, and calls of who rings and who talks."""
+@pytest.mark.slow
+def test_every_entry_is_consumed_although_both_sides_are_killed(redis, start, tmp_path):
+    """Publisher and consumer are killed and restarted at random moments.
+
+    Every entry is consumed at least once, duplicates have the same id, and after each round the
+    consumer's state equals the PBX: every element, and the calls that ring or are answered.
+    """
     seed = random.randrange(2**32)
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     observer = Observer(redis)
-    saved = tmp_path / "picture.json"
+    saved = tmp_path / "state.json"
     kills = Counter()
     with Simulator(calls=False, speed=0.001, users=30, seed=seed) as pbx:
         starts = {
-            "publisher": lambda: start("redis_fanout.py", **environment_of(pbx)),
-            # Unbuffered, each thing that is printed is a write of its own, and may be the last.
+            "publisher": lambda: start("redis_fanout.py", **connection_environment(pbx)),
+            # Unbuffered output: each print is one write, and may be the last one before a kill.
             "consumer": lambda: start(
                 "redis_consumer.py", "--save", str(saved), PYTHONUNBUFFERED="1"
             ),
@@ -149,40 +149,40 @@ def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start,
             goal = EVENTS * (number + 1) // ROUNDS
             done = len(observer.ids)
             due = sorted(
-                (chance.randrange(done, goal), side) for side in processes for _ in range(KILLS)
+                (rng.randrange(done, goal), side) for side in processes for _ in range(KILLS)
             )
             while len(observer.ids) < goal or due:
-                with contextlib.suppress(NotPossibleError):  # when nobody is free
-                    pbx.play(chance.choice(list(SCENARIOS)))
-                pbx.advance(chance.uniform(0, 5))
+                with contextlib.suppress(NotPossibleError):  # when no user is free
+                    pbx.play(rng.choice(list(SCENARIOS)))
+                pbx.advance(rng.uniform(0, 5))
                 pbx.flood(200)
                 time.sleep(0.05)
-                observer.look()
+                observer.read_new()
                 if due and len(observer.ids) >= due[0][0]:
                     _, side = due.pop(0)
                     assert processes[side].poll() is None, side
-                    with_full_hands(processes[side], side, pbx, redis)
+                    wait_until_busy(processes[side], side, pbx, redis)
                     processes[side].kill()
                     processes[side].wait()
                     kills[side] += 1
                     processes[side] = starts[side]()
             pbx.edit("1001", label=f"end of round {number}")
-            wait_until(lambda: observer.look(f"end of round {number}"), "the publisher")  # noqa: B023
+            wait_until(lambda: observer.read_new(f"end of round {number}"), "the publisher")  # noqa: B023
             wait_until(lambda: is_read_to_the_end(redis), "the consumer")
             processes["consumer"].send_signal(signal.SIGINT)
             assert processes["consumer"].wait(TIMEOUT) == 0
-            picture = json.loads(saved.read_text(encoding="utf-8"))
-            truth = pbx.snapshot()
-            assert plain(picture["elements"]) == plain(truth), seed
-            legs = Counter(leg["uuid"] for call in picture["calls"] for leg in call["legs"])
+            state = json.loads(saved.read_text(encoding="utf-8"))
+            expected = pbx.snapshot()
+            assert normalised(state["elements"]) == normalised(expected), seed
+            legs = Counter(leg["uuid"] for call in state["calls"] for leg in call["legs"])
             busy = {
                 uuid
-                for uuid, channel in truth["channel"].items()
+                for uuid, channel in expected["channel"].items()
                 if channel["state"]["name"] in {"ringing", "bridged"}
             }
             assert all(legs[uuid] == 1 for uuid in busy), seed
-            for call in picture["calls"]:
-                assert any(leg["uuid"] in truth["channel"] for leg in call["legs"]), seed
+            for call in state["calls"]:
+                assert any(leg["uuid"] in expected["channel"] for leg in call["legs"]), seed
             saved.unlink()
             processes["consumer"] = starts["consumer"]()
     consumed = Counter(
@@ -190,10 +190,10 @@ def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start,
         for out in tmp_path.glob("redis_consumer.py.*.out")
         for line in out.read_bytes().split(b"\n")[:-1]  # a kill may leave the last one cut
     )
-    again = sum(consumed.values()) - len(consumed)
+    duplicates = sum(consumed.values()) - len(consumed)
     print(  # noqa: T201
         f"\nappended {len(observer.ids)}, consumed {len(consumed)} "
-        f"({len(set(observer.ids) - set(consumed))} missing), {again} duplicates; "
+        f"({len(set(observer.ids) - set(consumed))} missing), {duplicates} duplicates; "
         f"killed {dict(kills)}; converged {ROUNDS} times of {ROUNDS}; {dict(observer.events)}"
     )
     assert len(set(observer.ids)) == len(observer.ids) == appended(redis)
@@ -204,29 +204,29 @@ def test_what_is_appended_is_consumed_though_both_sides_are_killed(redis, start,
     )
 
 
-def with_full_hands(process, side, pbx, redis):
-    """Wait for a moment at which a process is at work on several entries."""
+def wait_until_busy(process, side, pbx, redis):
+    """Wait until a process works on several entries."""
     if side == "publisher":
         pbx.flood(1000)
         time.sleep(random.uniform(0, 0.2))
         return
     process.send_signal(signal.SIGSTOP)
     before = appended(redis)
-    while appended(redis) < before + 500:  # the publisher may be starting yet
+    while appended(redis) < before + 500:  # the publisher may still be starting
         pbx.flood(200)
         time.sleep(0.05)
     process.send_signal(signal.SIGCONT)
-    # One was delivered to the sleeper as it came; with more, it is among those that waited.
+    # The stopped consumer got one entry as it arrived; with more, it is one of the waiting entries.
     wait_until(
         lambda: any(one["pending"] > 1 for one in redis.xinfo_groups("basix")),
         "the consumer",
-        interval=0.001,  # it is soon over
+        interval=0.001,  # the moment is short
     )
     time.sleep(random.uniform(0, 0.005))
 
 
 def appended(redis):
-    """How many entries the stream has had, those that it forgot included."""
+    """Return how many entries the stream has had, including trimmed ones."""
     return redis.xinfo_stream("basix")["entries-added"] if redis.exists("basix") else 0
 
 
@@ -236,8 +236,8 @@ def is_read_to_the_end(redis):
     return group["last-delivered-id"] == last and group["pending"] == 0
 
 
-class LossyWay:
-    """A way to Redis on which the answer to the first transaction is lost with the connection."""
+class LossyProxy:
+    """Proxy to Redis that loses the reply to the first transaction and the connection."""
 
     def __init__(self, port):
         self._port = port
@@ -259,27 +259,26 @@ class LossyWay:
                 await end.wait_closed()
 
 
-async def test_what_is_appended_again_is_there_once(redis, port, monkeypatch):
-    """When the answer to an append is lost, the publisher appends again, and the stream has it
-    once; what follows goes on."""
+async def test_repeated_append_is_stored_once(redis, port, monkeypatch):
+    """The publisher appends again when the reply to an append is lost."""
     monkeypatch.syspath_prepend(EXAMPLES)
     import redis_fanout
 
-    way = LossyWay(port)
-    async with await asyncio.start_server(way.serve, "127.0.0.1", 0) as server:
+    proxy = LossyProxy(port)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
         lossy = server.sockets[0].getsockname()[1]
         async with redis_fanout.connect(f"redis://127.0.0.1:{lossy}") as connection:
             stream = redis_fanout.Stream(connection, "basix")
             await stream.begin()
             await stream.append([("added", {"a": 1}), ("added", {"a": 2})])
             await stream.append([("added", {"a": 3})])
-    assert way.lost == 1
+    assert proxy.lost == 1
     entries = redis.xrange("basix")
     assert [json.loads(fields["data"])["a"] for _, fields in entries] == [1, 2, 3]
 
 
-async def test_of_two_publishers_the_newer_goes_on(redis, port, monkeypatch):
-    """A publisher that another has taken over from can append nothing more, and is told."""
+async def test_newer_publisher_replaces_the_older_one(redis, port, monkeypatch):
+    """The older publisher gets an error and can append nothing more."""
     monkeypatch.syspath_prepend(EXAMPLES)
     import redis_fanout
 
@@ -295,8 +294,8 @@ async def test_of_two_publishers_the_newer_goes_on(redis, port, monkeypatch):
     assert redis.xlen("basix") == 3
 
 
-async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeypatch):
-    """The stream forgets its beginning, and a reader that comes then still finds all there is."""
+@pytest.mark.slow
+async def test_late_reader_finds_the_complete_state_in_a_trimmed_stream(redis, port, monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     import redis_consumer
     import redis_fanout
@@ -305,7 +304,7 @@ async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeyp
     monkeypatch.setattr(redis_fanout, "SNAPSHOT_INTERVAL", 20)
     url = f"redis://127.0.0.1:{port}"
     async with Simulator(calls=False, speed=0.001) as pbx, redis_fanout.connect(url) as connection:
-        for name, value in environment_of(pbx).items():
+        for name, value in connection_environment(pbx).items():
             monkeypatch.setenv(name, value)
         publisher = asyncio.create_task(redis_fanout.publish(url, "basix"))
         observer = Observer(redis)
@@ -313,24 +312,24 @@ async def test_a_reader_needs_no_more_than_the_stream_keeps(redis, port, monkeyp
         while len(observer.ids) < 1000:
             pbx.flood(50)
             await asyncio.sleep(0.02)
-            await asyncio.to_thread(observer.look)
+            await asyncio.to_thread(observer.read_new)
         pbx.edit("1002", label="the last")
-        while not await asyncio.to_thread(observer.look, "the last"):
+        while not await asyncio.to_thread(observer.read_new, "the last"):
             await asyncio.sleep(0.02)
         first = redis.xrange("basix", count=1)[0][0]
-        picture = await redis_consumer.Reader(connection, "basix", "late").current_state()
+        state = await redis_consumer.Reader(connection, "basix", "late").current_state()
         publisher.cancel()
         await asyncio.wait([publisher])
         assert observer.events["snapshot"] > 5
         assert first > observer.ids[0]
         assert redis.xlen("basix") < 500
-        assert plain(picture.elements) == plain(pbx.snapshot())
-        assert [call["id"] for call in picture.calls.values()] == [line]
+        assert normalised(state.elements) == normalised(pbx.snapshot())
+        assert [call["id"] for call in state.calls.values()] == [line]
 
 
-def test_what_is_published_is_read_typed(start, redis, tmp_path):
-    """Without a PBX the publisher shows the simulator's day, and the consumer, which needs
-    nothing of this library, names what it reads."""
+@pytest.mark.slow
+def test_consumer_reads_typed_events_without_the_library(start, redis, tmp_path):
+    """Without a PBX the publisher uses the simulator; the consumer does not import the library."""
     environment = {"BASIX_SERVER": ""}
     start("redis_fanout.py", **environment)
     consumer = start("redis_consumer.py")

@@ -1,3 +1,5 @@
+"""Examples, each run as a process against the simulator."""
+
 from __future__ import annotations
 
 import asyncio
@@ -36,8 +38,8 @@ def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedP
     return done
 
 
-def test_listen_shows_calls_and_ends_by_itself():
-    """Without a PBX the listener shows the simulator's calls, typed and named, and exits 0."""
+@pytest.mark.slow
+def test_listen_prints_simulated_calls_and_exits():
     done = run("listen.py", "--speed", "40", "--seconds", "3")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -48,15 +50,16 @@ def test_listen_shows_calls_and_ends_by_itself():
     assert "伊藤 さくら -> 0501234567" in done.stdout
 
 
-def test_listen_ends_after_so_many_events():
-    """--events counts the lines that are shown."""
+@pytest.mark.slow
+def test_listen_stops_after_the_given_number_of_events():
     done = run("listen.py", "--speed", "40", "--events", "9")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 10
 
 
+@pytest.mark.slow
 def test_listen_aligns_wide_characters():
-    """Japanese names take two columns each, and the last column still lines up."""
+    """Japanese characters take two columns, and the last column is aligned."""
     done = run("listen.py", "--speed", "40", "--events", "30")
     parsed = [line for line in done.stdout.splitlines() if line.startswith(("added", "updated"))]
 
@@ -67,15 +70,16 @@ def test_listen_aligns_wide_characters():
     assert starts == {71}
 
 
-def test_listen_survives_a_narrow_terminal():
-    """A terminal that can't show Japanese gets question marks, not a traceback."""
+@pytest.mark.slow
+def test_listen_replaces_characters_missing_in_the_encoding():
     done = run("listen.py", "--speed", "40", "--events", "9", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--domain", "d", "--app-name", "a"]])
-def test_listen_asks_for_what_is_missing(arguments):
-    """A real server needs domain, app_name and token; what is missing is a usage error."""
+@pytest.mark.slow
+def test_listen_reports_missing_options(arguments):
+    """A server requires a domain, an app_name and a token."""
     environment = {"BASIX_TOKEN": ""} if arguments else {}
     os.environ.pop("BASIX_TOKEN", None)
     done = run("listen.py", "--server", "host", *arguments[:2], **environment)
@@ -83,8 +87,9 @@ def test_listen_asks_for_what_is_missing(arguments):
     assert "BASIX_TOKEN" in done.stderr
 
 
+@pytest.mark.slow
 async def test_listen_follows_a_pbx_until_ctrl_c():
-    """Against a server that is named it listens on, and Ctrl-C ends it cleanly."""
+    """Ctrl-C ends the program cleanly."""
     async with Simulator(domain="acme", token=TOKEN, speed=20) as simulator:
         process = subprocess.Popen(
             [
@@ -119,8 +124,9 @@ async def test_listen_follows_a_pbx_until_ctrl_c():
     assert not found_in("".join(lines))
 
 
-async def test_listen_says_in_one_line_what_is_wrong():
-    """A refused login is one line on stderr and exit code 1, without a traceback or the token."""
+@pytest.mark.slow
+async def test_listen_reports_a_refused_login_in_one_line():
+    """The exit code is 1; stderr has neither a traceback nor the token."""
     async with Simulator(domain="acme", token="another") as simulator:
         done = await asyncio.to_thread(
             run,
@@ -134,8 +140,8 @@ async def test_listen_says_in_one_line_what_is_wrong():
     assert not found_in(done.stderr)
 
 
-def test_raw_frames_needs_no_asyncio():
-    """A script that owns its socket hands frames to the parser and gets its callbacks."""
+@pytest.mark.slow
+def test_raw_frames_parses_without_asyncio():
     done = run("raw_frames.py")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -144,8 +150,9 @@ def test_raw_frames_needs_no_asyncio():
 
 
 @pytest.mark.parametrize(("encoding", "group"), [("utf-8", "サポート"), ("ascii", "????")])
-def test_who_is_on_the_phone_counts(encoding, group):
-    """The wallboard shows groups with who talks to whom, as it changes, until Ctrl-C."""
+@pytest.mark.slow
+def test_phone_overview_counts_calls_of_each_group(encoding, group):
+    """The program prints each change until Ctrl-C."""
     process = subprocess.Popen(
         [sys.executable, str(EXAMPLES / "who_is_on_the_phone.py")],
         stdout=subprocess.PIPE,
@@ -163,8 +170,9 @@ def test_who_is_on_the_phone_counts(encoding, group):
     assert lines[2] == lines[0]
 
 
-def test_the_test_of_a_pop_up_passes():
-    """The example of a user's own test passes, with nothing but the plugin and pytest-asyncio."""
+@pytest.mark.slow
+def test_example_test_of_a_screen_pop_passes():
+    """It needs only the plugin and pytest-asyncio."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
@@ -178,10 +186,11 @@ def test_the_test_of_a_pop_up_passes():
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_every_example_is_run_here():
-    """No example is left untested, in this file and its neighbours."""
+def test_every_example_is_tested():
     files = Path(__file__).parent.glob("test_example*.py")
     tested = "".join(path.read_text(encoding="utf-8") for path in files)
-    names = {path.name for path in EXAMPLES.glob("*.py")} - {"feed.py"}  # which is of no use alone
+    names = {path.name for path in EXAMPLES.glob("*.py")} - {
+        "feed.py"
+    }  # a helper of other examples
     assert names
     assert all(f'"{name}"' in tested for name in names)

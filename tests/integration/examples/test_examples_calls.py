@@ -1,4 +1,4 @@
-"""The examples that speak of calls, each run as a user would, against the simulator."""
+"""Examples about calls, each run as a process against the simulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import unicodedata
 import urllib.request
 
 import pytest
-from support.example_connections import environment_of
+from support.example_connections import connection_environment
 from support.paths import EXAMPLES
 from support.waiting import TIMEOUT, wait_until
 
@@ -25,7 +25,7 @@ from basix_ws_cti.simulator import Simulator
 
 
 class Example:
-    """An example that runs with a simulator as its PBX, until Ctrl-C or worse."""
+    """Example process connected to a simulator, until Ctrl-C or a kill."""
 
     def __init__(self, name, *arguments, pbx):
         self.process = subprocess.Popen(
@@ -36,7 +36,7 @@ class Example:
             env={
                 **os.environ,
                 "PYTHONIOENCODING": "utf-8",
-                **environment_of(pbx),
+                **connection_environment(pbx),
             },
         )
 
@@ -51,7 +51,7 @@ class Example:
         self.process.communicate()
 
     def finish(self):
-        """Press Ctrl-C; what it printed, to stdout and stderr."""
+        """Press Ctrl-C and return the output to stdout and stderr."""
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=TIMEOUT)
         assert self.process.returncode == 0, err
@@ -61,7 +61,7 @@ class Example:
 
 @pytest.fixture
 def pbx():
-    """A PBX in which nothing happens by itself."""
+    """Simulated PBX that starts no calls."""
     with Simulator(calls=False, speed=0.001) as pbx:
         yield pbx
 
@@ -79,28 +79,31 @@ def rows(path, *columns):
 
 
 def logged(path, number):
-    """Whether so many calls have a row."""
+    """Return True if exactly ``number`` calls have a row."""
     try:
         return len(rows(path, "id")) == number
     except sqlite3.OperationalError:  # there is no table yet
         return False
 
 
-def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
-    """A call that is seen from its beginning to its end is complete. One that a crash cut in two,
-    one that ended while the program was down, one that ended while the connection was, and one
-    that goes on at the end have a row each, and are not."""
+@pytest.mark.slow
+def test_each_call_has_one_row(pbx, tmp_path):
+    """A call that is followed from start to end is complete.
+
+    Calls interrupted by a crash, ended while the program was down, ended while the connection
+    was lost, or still active have one row each, and are incomplete.
+    """
     path = tmp_path / "calls.db"
     with Example("call_log.py", str(path), pbx=pbx) as first:
         wait_until(lambda: pbx.connections, "the client")
-        whole = pbx.call("0312341234", to="1001")
-        cut = pbx.call("09011112222", to="1002")
+        followed = pbx.call("0312341234", to="1001")
+        interrupted = pbx.call("09011112222", to="1002")
         unseen = pbx.call("0667890123", to="1003")
-        for line in (whole, cut, unseen):
+        for line in (followed, interrupted, unseen):
             pbx.answer(line)
         pbx.advance(75)
-        pbx.hangup(whole)
-        wait_until(lambda: logged(path, 3) and (whole,) in finished(path), "three rows")
+        pbx.hangup(followed)
+        wait_until(lambda: logged(path, 3) and (followed,) in finished(path), "three rows")
         first.kill()
     pbx.hangup(unseen)
     pbx.advance(5)
@@ -108,18 +111,18 @@ def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
         wait_until(lambda: len(pbx.connections) == 1, "the client")
         lost = pbx.call("08033334444", to="1003")
         wait_until(lambda: logged(path, 4), "four rows")
-        pbx.hangup(cut)
-        wait_until(lambda: (cut,) in finished(path), "the end of the second call")
-        pbx.restart(down_for=0.2)  # it loses its channels
-        wait_until(lambda: (lost,) in finished(path), "the end that nobody saw")
+        pbx.hangup(interrupted)
+        wait_until(lambda: (interrupted,) in finished(path), "the end of the second call")
+        pbx.restart(down_for=0.2)  # the PBX loses its channels
+        wait_until(lambda: (lost,) in finished(path), "the end during the outage")
         going_on = pbx.call("1002", to="1001")  # a colleague
         wait_until(lambda: logged(path, 5), "five rows")
         out, err = second.finish()
     assert "no feed from ws://127.0.0.1" in err
     found = rows(path, "id", "complete", "ended IS NULL", "disposition")
     assert {call: rest for call, *rest in found} == {
-        whole: [1, 0, "answered"],
-        cut: [0, 0, "answered"],
+        followed: [1, 0, "answered"],
+        interrupted: [0, 0, "answered"],
         unseen: [0, 1, None],
         lost: [0, 0, "unknown"],
         going_on: [0, 1, None],
@@ -140,8 +143,7 @@ def test_each_call_has_one_row_whatever_happens(pbx, tmp_path):
     assert len(columns) == 1
 
 
-def test_what_was_seen_whole_stays_so(monkeypatch):
-    """A complete row is not overwritten by one of somebody who saw less; an incomplete one is."""
+def test_complete_row_is_not_overwritten_by_an_incomplete_one(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     import call_log
 
@@ -162,11 +164,9 @@ def width(text):
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def test_the_log_of_a_day_of_the_simulator():
-    """Without a PBX the log is of the simulator's day; an unknown time zone is a usage error.
-
-    UTC needs no time zone database.
-    """
+@pytest.mark.slow
+def test_call_log_of_the_simulator():
+    """An unknown time zone is a usage error; UTC needs no time zone database."""
     run = [sys.executable, str(EXAMPLES / "call_log.py"), ":memory:"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONTZPATH": ""}
     environment.pop("BASIX_SERVER", None)
@@ -185,7 +185,7 @@ def test_the_log_of_a_day_of_the_simulator():
 
 
 class Webhook:
-    """A real web server that keeps what is posted, and answers with the statuses it is given."""
+    """Web server that keeps each post and answers with the statuses in ``statuses``."""
 
     def __init__(self):
         self.statuses = []
@@ -202,7 +202,7 @@ class Webhook:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                 else:
-                    self.close_connection = True  # without an answer
+                    self.close_connection = True  # without a response
 
             def log_message(self, *_):
                 pass
@@ -218,7 +218,7 @@ class Webhook:
         self.thread.join()
 
     def last(self, number):
-        """The newest of so many posts, once it is there."""
+        """Wait for post ``number``, and return it as status and body."""
         wait_until(lambda: len(self.posts) >= number, f"post {number}")
         assert len(self.posts) == number
         return self.posts[-1]
@@ -231,34 +231,38 @@ def webhook():
     webhook.close()
 
 
-def test_who_rings_is_told_once_and_withdrawn_if_another_answers(pbx, webhook):
-    """A call that rings is posted once, however often the server must be asked; withdrawn when
-    somebody else answers or the caller gives up, and not when we answer."""
+@pytest.mark.slow
+def test_screen_pop_is_posted_once_and_withdrawn(pbx, webhook):
+    """A ringing call is posted once, with retries.
+
+    It is withdrawn if somebody else answers or the caller abandons the call, and not if the user
+    answers.
+    """
     webhook.statuses = [503, 0]  # then it works
     group = next(iter(pbx.snapshot()["group"].values()))["main_extension"]
     with Example("screen_pop.py", "1001", webhook.url, pbx=pbx) as pop:
         wait_until(lambda: pbx.connections, "the client")
         line = pbx.call("0312341234", to=group)  # all telephones ring
-        _, told = webhook.last(3)
+        _, posted = webhook.last(3)
         assert [status for status, _ in webhook.posts] == [503, 0, 200]
-        assert all(body == told for _, body in webhook.posts)
-        assert told == {
+        assert all(body == posted for _, body in webhook.posts)
+        assert posted == {
             "event": "ringing",
             "call": line,
             "number": "0312341234",
             "name": "山田 太郎",
             "user_id": None,
-            "end_user": told["end_user"],
+            "end_user": posted["end_user"],
             "whoscall": None,
         }
-        assert told["end_user"]["organization"] == "株式会社山田商店"
+        assert posted["end_user"]["organization"] == "株式会社山田商店"
         pbx.answer(line, by="1002")
         reason = "picked up elsewhere"
         assert webhook.last(4)[1] == {"event": "withdrawn", "call": line, "reason": reason}
         line = pbx.call("05031234567", to="1001")
-        _, told = webhook.last(5)
-        assert told["call"] == line
-        assert told["whoscall"] == {"name": "宅配サービス", "spam": False}
+        _, posted = webhook.last(5)
+        assert posted["call"] == line
+        assert posted["whoscall"] == {"name": "宅配サービス", "spam": False}
         pbx.hangup(line)
         assert webhook.last(6)[1] == {"event": "withdrawn", "call": line, "reason": "abandoned"}
         line = pbx.call("08033334444", to="1001")
@@ -272,8 +276,9 @@ def test_who_rings_is_told_once_and_withdrawn_if_another_answers(pbx, webhook):
     assert err == ""
 
 
-async def test_attempts_are_bounded(webhook, monkeypatch, capsys):
-    """A server that never can is asked five times, one that won't is asked once; both are named."""
+@pytest.mark.slow
+async def test_webhook_retries_are_bounded(webhook, monkeypatch, capsys):
+    """A server error is tried five times, a refusal once; both are reported."""
     monkeypatch.syspath_prepend(EXAMPLES)
     import httpx
     import screen_pop
@@ -293,8 +298,7 @@ async def test_attempts_are_bounded(webhook, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("whoscall", [None, "", "%7B", "%FF"])
-def test_a_directory_entry_that_is_none(whoscall, monkeypatch):
-    """What is no percent-encoded JSON is no entry."""
+def test_malformed_directory_entry_is_ignored(whoscall, monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     import screen_pop
 
@@ -304,9 +308,12 @@ def test_a_directory_entry_that_is_none(whoscall, monkeypatch):
 # -- metrics.py -----------------------------------------------------------------------
 
 
-def test_the_metrics_of_queues_and_feed(pbx):
-    """Prometheus is told who waits, who was answered and who gave up, by the PBX's clock, and
-    how the feed does; the label of each group and user is there."""
+@pytest.mark.slow
+def test_metrics_of_queues_and_feed(pbx):
+    """Metrics count waiting, answered and abandoned calls per group, and the state of the feed.
+
+    Durations follow the clock of the PBX; groups and users have their labels.
+    """
     group = next(iter(pbx.snapshot()["group"].values()))
 
     def figures():
@@ -317,13 +324,13 @@ def test_the_metrics_of_queues_and_feed(pbx):
 
     with Example("metrics.py", "--port", "0", pbx=pbx) as metrics:
         url = metrics.process.stdout.readline().strip()
-        wait_until(lambda: figures()["basix_feed_synced"] == 1, "the picture")
+        wait_until(lambda: figures()["basix_feed_synced"] == 1, "the snapshot")
         answered = pbx.call("0312341234", to=group["main_extension"])
         pbx.advance(12)
         pbx.answer(answered)
-        gave_up = pbx.call("09011112222", to=group["main_extension"])
+        abandoned = pbx.call("09011112222", to=group["main_extension"])
         pbx.advance(30)
-        pbx.hangup(gave_up)
+        pbx.hangup(abandoned)
         pbx.call("0667890123", to=group["main_extension"])
         pbx.advance(3)
         pbx.hangup(answered)
@@ -362,8 +369,9 @@ REFUSED = "the server refused the login with HTTP 401"
         ("metrics.py", ["--port", "0"], "canary", REFUSED),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(name, arguments, token, problem, pbx):
-    """A token or a file that is missing or wrong ends an example with one line, and exit code 1."""
+@pytest.mark.slow
+def test_startup_errors_are_one_line(name, arguments, token, problem, pbx):
+    """A missing or wrong token or file ends an example with exit code 1."""
     environment = {"BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo", "BASIX_TOKEN": token}
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],

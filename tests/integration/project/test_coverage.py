@@ -1,6 +1,6 @@
-"""The core is covered by its tests, branches too: each module by its own test file alone.
+"""Line and branch coverage of each core module by its own test file.
 
-The whole measure, a run of each test file, is the nightly one: ``tox -e coverage``.
+The complete measurement runs nightly: ``tox -e coverage``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODULES = sorted(
 # Slow tests too, in one process, which coverage measures.
 OPTIONS = ("-q", "--all", "-n0", "-p", "no:cacheprovider")
 
-# Modules whose tests take next to no time.
+# Modules with fast tests.
 QUICK = ["_internal/callables", "client/callbacks", "client/commands", "exceptions", "messages"]
 
 
@@ -43,7 +43,7 @@ def own_tests(name):
 
 
 def uncovered(folder, names, files):
-    """What these test files leave out of the modules, as coverage says it; nothing: nothing."""
+    """Return the coverage report if these test files leave lines uncovered, else ``""``."""
     tool = [sys.executable, "-m", "coverage"]
     data = f"--data-file={folder / 'data'}"
 
@@ -67,20 +67,19 @@ def uncovered(folder, names, files):
 
 
 def test_every_module_has_a_test_file():
-    """Each module of the core has a test file of its name."""
     assert len(MODULES) >= 20
     missing = [name for name in MODULES if not (TESTS / own_tests(name)).is_file()]
     assert missing == []
 
 
-def test_what_is_left_out_is_said(tmp_path):
-    """The measure finds what a test file does not cover, line by line."""
-    said = uncovered(tmp_path, ["client/commands"], [own_tests("_internal/callables")])
-    assert "src/basix_ws_cti/client/commands.py" in said or "Coverage failure" in said, said
+@pytest.mark.slow
+def test_uncovered_lines_are_reported(tmp_path):
+    report = uncovered(tmp_path, ["client/commands"], [own_tests("_internal/callables")])
+    assert "src/basix_ws_cti/client/commands.py" in report or "Coverage failure" in report, report
 
 
+@pytest.mark.slow
 def test_quick_modules_are_covered(tmp_path):
-    """The modules whose tests are quick are covered by these tests."""
     files = [own_tests(name) for name in QUICK]
     assert uncovered(tmp_path, QUICK, files) == ""
 
@@ -88,11 +87,9 @@ def test_quick_modules_are_covered(tmp_path):
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", MODULES)
 def test_each_module_is_covered_by_its_own_test_file(name, tmp_path):
-    """Every line and branch of a module is run by the test file of its name."""
     assert uncovered(tmp_path, [name], [own_tests(name)]) == ""
 
 
 @pytest.mark.nightly
 def test_calls_are_covered_by_their_own_tests(tmp_path):
-    """Every line and branch of ``calls`` is run by the tests in ``tests/unit/calls``."""
     assert uncovered(tmp_path, ["calls/*"], ["unit/calls"]) == ""

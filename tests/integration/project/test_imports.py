@@ -6,6 +6,7 @@ import-linter checks the layers (``lint-imports``); these tests check what it ca
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import pkgutil
 import re
@@ -65,6 +66,7 @@ def source(name):
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+@functools.cache
 def nodes(name):
     return [*ast.walk(ast.parse(source(name).read_text(encoding="utf-8")))]
 
@@ -231,7 +233,7 @@ def test_no_module_has_the_name_of_its_function():
     for name in module_names():
         defined = {
             node.name
-            for node in ast.parse(source(name).read_text(encoding="utf-8")).body
+            for node in nodes(name)[0].body
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         assert name.rpartition(".")[2] not in defined

@@ -1,4 +1,4 @@
-"""What is built and handed out: the same bytes each time, and nothing in it but the package."""
+"""Built packages: reproducible, complete, and without other files."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ import pytest
 import yaml
 from support.paths import ROOT
 
-WRITTEN = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PROJECT = WRITTEN["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 PARTS = (
     *(".ci", ".github", "src", "tests", "examples", "docs"),
     *("README.md", "LICENSE", "pyproject.toml", ".gitignore"),
 )
 
 
-def build(tree, out, *sorts):
-    """Build in a tree of its own: hatchling alone, nothing from elsewhere, nothing compiled."""
+def build(tree, out, *options):
+    """Build a source tree with the installed hatchling and without compiled modules."""
     env = {**os.environ, "PYTHONHASHSEED": "random"}
     env.pop("HATCH_BUILD_HOOK_ENABLE_MYPYC", None)
     done = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", *sorts, "-o", str(out), str(tree)],
+        [sys.executable, "-m", "build", "--no-isolation", *options, "-o", str(out), str(tree)],
         capture_output=True,
         text=True,
         check=False,
@@ -39,7 +39,7 @@ def build(tree, out, *sorts):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def copied(to):
+def copy_sources(to):
     to.mkdir()
     for name in PARTS:
         if (ROOT / name).is_dir():
@@ -52,13 +52,13 @@ def copied(to):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """An sdist and a wheel."""
+    """Folder with a source tree, and with an sdist and a wheel in ``dist``."""
     base = tmp_path_factory.mktemp("built")
-    build(copied(base / "tree"), base / "dist")
+    build(copy_sources(base / "tree"), base / "dist")
     return base
 
 
-def only(folder, pattern):
+def single_file(folder, pattern):
     (path,) = folder.glob(pattern)
     return path
 
@@ -67,9 +67,10 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_the_same_bytes(built, tmp_path):
-    """Built again elsewhere, from files of another date and other rights, it is the same bytes."""
-    tree = copied(tmp_path / "another place")
+@pytest.mark.slow
+def test_build_is_reproducible(built, tmp_path):
+    """Folder, dates and permissions of the sources do not change the result."""
+    tree = copy_sources(tmp_path / "another folder")
     for path in tree.rglob("*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
         path.chmod(path.stat().st_mode & 0o700)
@@ -78,18 +79,19 @@ def test_the_same_bytes(built, tmp_path):
     assert len(digests(built / "dist")) == 2
 
 
-def test_the_sdist_holds_all_that_building_needs(built, tmp_path):
-    """The wheel built from the sdist is the wheel built from the tree."""
-    with tarfile.open(only(built / "dist", "*.tar.gz")) as archive:
+@pytest.mark.slow
+def test_wheel_can_be_built_from_the_sdist(built, tmp_path):
+    """It equals the wheel that is built from the source tree."""
+    with tarfile.open(single_file(built / "dist", "*.tar.gz")) as archive:
         archive.extractall(tmp_path / "source", filter="data")
-    build(only(tmp_path / "source", "*"), tmp_path / "dist", "--wheel")
-    wheel = only(tmp_path / "dist", "*.whl")
+    build(single_file(tmp_path / "source", "*"), tmp_path / "dist", "--wheel")
+    wheel = single_file(tmp_path / "dist", "*.whl")
     assert digests(tmp_path / "dist")[wheel.name] == digests(built / "dist")[wheel.name]
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built):
-    """The wheel is for every platform, and holds the modules, ``py.typed`` and its own records."""
-    wheel = only(built / "dist", "*.whl")
+@pytest.mark.slow
+def test_wheel_contains_only_the_package(built):
+    wheel = single_file(built / "dist", "*.whl")
     assert wheel.name == f"basix_ws_cti-{PROJECT['version']}-py3-none-any.whl"
     source = ROOT / "src"
     modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
@@ -103,9 +105,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
         }
 
 
-def test_the_sdist_holds_what_its_tests_need(built):
-    """The sdist holds sources, tests, examples and docs, and nothing that a tool left behind."""
-    with tarfile.open(only(built / "dist", "*.tar.gz")) as archive:
+@pytest.mark.slow
+def test_sdist_contains_sources_tests_and_docs(built):
+    """It contains no files that tools leave behind."""
+    with tarfile.open(single_file(built / "dist", "*.tar.gz")) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for part in ("src/basix_ws_cti/py.typed", "tests/conftest.py", "tests/data/bench.frames.gz"):
         assert part in names
@@ -113,9 +116,9 @@ def test_the_sdist_holds_what_its_tests_need(built):
     assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/_build/|_cache", name)]
 
 
-def test_the_metadata(built):
-    """What an index shows is what pyproject.toml says, and invents nothing."""
-    with zipfile.ZipFile(only(built / "dist", "*.whl")) as archive:
+@pytest.mark.slow
+def test_metadata_equals_pyproject(built):
+    with zipfile.ZipFile(single_file(built / "dist", "*.whl")) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
         metadata = Parser().parsestr(archive.read(name).decode())
     assert metadata["Name"] == "basix_ws_cti"
@@ -126,14 +129,14 @@ def test_the_metadata(built):
     required = [one for one in metadata.get_all("Requires-Dist") if "extra ==" not in one]
     assert sorted(re.match(r"\w+", one)[0] for one in required) == ["attrs", "bert", "websockets"]
     assert set(metadata.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
-    assert "Project-URL" not in metadata  # none is known yet
+    assert "Project-URL" not in metadata  # no URL is known yet
     assert "Author-Email" not in metadata
 
 
-def test_the_pythons_named_are_those_tried():
-    """Each version of Python that the metadata names has an environment, and is in the workflow."""
+def test_classified_python_versions_are_tested():
+    """Each version has a tox environment and a job in the workflow."""
     named = [one.rpartition(" ")[2] for one in PROJECT["classifiers"] if ":: 3." in one]
-    environments = WRITTEN["tool"]["tox"]["env_list"]
+    environments = PYPROJECT["tool"]["tox"]["env_list"]
     assert [one for one in environments if re.match(r"py\d", one)] == [
         f"py{one.replace('.', '')}" for one in named
     ]
@@ -142,12 +145,11 @@ def test_the_pythons_named_are_those_tried():
     assert PROJECT["requires-python"] == f">={named[0]}"
 
 
-def test_the_lowest_versions_tried_are_those_declared():
-    """The environment ``lowest`` has each bound that users get, and pytest's, to the letter."""
+def test_lowest_environment_uses_the_declared_bounds():
     extras = PROJECT["optional-dependencies"]
     bounds = [*PROJECT["dependencies"], *extras["cli"], *extras["simulator"], *extras["examples"]]
     bounds += [one for one in extras["test"] if one.startswith("pytest>")]
-    lowest = WRITTEN["tool"]["tox"]["env"]["lowest"]
+    lowest = PYPROJECT["tool"]["tox"]["env"]["lowest"]
     assert lowest["deps"] == [bound.replace(">=", "==") for bound in bounds]
     assert all(bound.count(">=") == 1 for bound in bounds)
     assert lowest["constrain_package_deps"] is True

@@ -1,4 +1,4 @@
-"""The workflows: what they run is pinned, and no job may do more than it needs."""
+"""CI workflows: pinned actions and minimal permissions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 USES = re.compile(r"^\s*(?:- )?uses: (.*)$", re.MULTILINE)
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
-# What a job may be given, and which one.
+# Permissions of a job, if it has more than read access.
 GRANTS = {("release.yml", "publish"): {"id-token": "write"}}
 
 
@@ -29,58 +29,53 @@ def jobs():
     ]
 
 
-def test_there_are_two():
-    """One workflow tests, one releases."""
+def test_there_are_two_workflows():
     assert [path.name for path in WORKFLOWS] == ["ci.yml", "release.yml"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned(path):
-    """Each action is pinned to a commit, with the version that it is beside it."""
+    """Each action is pinned to a commit, with its version in a comment."""
     used = USES.findall(path.read_text(encoding="utf-8"))
     assert used
     for action in used:
         assert PINNED.fullmatch(action), action
 
 
-def test_one_version_of_each_action():
-    """No action is used in two versions."""
+def test_each_action_has_one_version():
     used = {use for path in WORKFLOWS for use in USES.findall(path.read_text(encoding="utf-8"))}
     assert len({use.partition("@")[0] for use in used}) == len(used)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_nothing_is_granted_to_all(path):
-    """A workflow grants nothing by itself, and holds no secret."""
+def test_workflows_grant_no_permissions_to_all_jobs(path):
     assert read(path)["permissions"] == {}
     assert "secrets." not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("path", "name"), jobs())
-def test_a_job_s_grants(path, name):
-    """A job may read the repository, if it is not the one that publishes; and it ends."""
+def test_jobs_have_minimal_permissions_and_a_timeout(path, name):
     job = read(path)["jobs"][name]
     assert job["permissions"] == GRANTS.get((path.name, name), {"contents": "read"})
     assert job["timeout-minutes"] <= 60
 
 
 @pytest.mark.parametrize(("path", "name"), jobs())
-def test_credentials_do_not_stay(path, name):
-    """What a job checks out holds no credentials for the steps after it."""
+def test_checkout_stores_no_credentials(path, name):
     for step in read(path)["jobs"][name]["steps"]:
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
 
 
 @pytest.mark.parametrize(("path", "name"), jobs())
-def test_nobody_s_text_is_run(path, name):
-    """No expression is pasted into a script: who names a branch could run commands."""
+def test_scripts_contain_no_expressions(path, name):
+    """A branch name in an expression could run commands."""
     for step in read(path)["jobs"][name]["steps"]:
         assert "${{" not in step.get("run", "")
 
 
-def test_publishing_is_a_job_of_its_own():
-    """Who may publish builds nothing: it takes what the other job built and checked."""
+def test_publish_job_builds_nothing():
+    """It publishes the files that the build job built and checked."""
     publish = read(WORKFLOWS[1])["jobs"]["publish"]
     assert publish["needs"] == "build"
     assert publish["environment"] == "release"
