@@ -7,9 +7,9 @@ The modules, from the model to the network:
 - ``scenarios``, ``timeline``: typical calls, and their schedule in the PBX's time.
 - ``frame_writer``, ``session_frames``: the frames of the feed, encoded by the ``bert`` package.
 - ``access_control``, ``commands``: checks of what clients request and send.
-- ``simulator``, ``control``: the ``Simulator``. ``pacer`` runs it in real time, ``thread_runner`` in
-  a thread. ``feed_server``, ``client_handler``, ``feed_connection`` serve clients, ``http_api``
-  the HTTP API.
+- ``simulator``, ``control``: the ``Simulator``. ``pacer`` runs it in real time, ``thread_runner``
+  in a thread. ``feed_server``, ``client_handler``, ``feed_connection`` serve clients,
+  ``http_api`` the HTTP API.
 - ``faults``, ``faulty_transport``: faults that can be injected.
 
 The simulator shares no code with the parser, so that tests of the parser read frames that other
