@@ -80,16 +80,16 @@ def keep_users(count: int) -> Callable[[], float]:
     return cpu(lambda: (Mirror().apply, before), count)
 
 
-def become_users(count: int) -> Callable[[], float]:
+def replace_with_users(count: int) -> Callable[[], float]:
     before, _ = parsed(workload.Session(workload.company(count), []))
-    return cpu(lambda: (Mirror().become, [mirror_of(before)]), count)
+    return cpu(lambda: (Mirror().replace_with, [mirror_of(before)]), count)
 
 
 COSTS = {
     "decode of users": decode_users,
     "MessageParser.parse of users": parse_users,
     "Mirror.apply of users": keep_users,
-    "Mirror.become with users": become_users,
+    "Mirror.replace_with of users": replace_with_users,
     "Mirror.apply of channels that come and go": lambda n: applying(*parsed(workload.rush(n))),
     "CallTracker.apply of channels that come and go": lambda n: tracking(*parsed(workload.rush(n))),
 }
@@ -121,7 +121,7 @@ def kept_of(info: InitialInfo) -> Mapping[Any, Any]:
 
 def unshared_of(info: InitialInfo) -> Mapping[Any, Any]:
     """The same, if a mirror held each text as often as it comes."""
-    with patch.object(Interner, "share", lambda *_: None):
+    with patch.object(Interner, "intern", lambda *_: None):
         return kept_of(info)
 
 
