@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 
 import pytest
-from targets import HERE, TARGETS, TESTS, accepted_mutants, part_mutants, tests_of
+from targets import HERE, TARGETS, TESTS, accepted_mutants, part_mutants, path_of_tests
 
 LEAST_KILLED = 0.9
 SLOW = 0.15  # seconds of CPU; tests that take longer run only on mutants that survive the others
@@ -56,8 +56,8 @@ class Runner:
     def __init__(self, target, function):
         self.parts, own_tests, other_tests = TARGETS[target]
         self.function = function
-        self.own_files = [tests_of(name) for name in own_tests]
-        self.all_files = self.own_files + [tests_of(name) for name in other_tests]
+        self.own_files = [path_of_tests(name) for name in own_tests]
+        self.all_files = self.own_files + [path_of_tests(name) for name in other_tests]
         self.accepted = accepted_mutants(target)
         self.costs, self.kills = {}, {}
         self.names, self.survivors = set(), set()

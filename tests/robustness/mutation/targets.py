@@ -86,7 +86,7 @@ TARGETS = {
 }
 
 
-def tests_of(name):
+def path_of_tests(name):
     """Return the path of a test file, by its name without ``test_``."""
     (path,) = TESTS.rglob(f"test_{name}.py")
     return str(path)

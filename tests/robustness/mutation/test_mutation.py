@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 from mutations import mutants
-from targets import TARGETS, accepted_mutants, part_mutants, tests_of
+from targets import TARGETS, accepted_mutants, part_mutants, path_of_tests
 
 SOURCE = '''
     """Docstrings are not mutated."""
@@ -58,7 +58,7 @@ def test_equal_changes_on_equal_lines_are_numbered():
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_name_existing_test_files(name):
     target = TARGETS[name]
-    assert all(tests_of(test) for test in target.own_tests + target.other_tests)
+    assert all(path_of_tests(test) for test in target.own_tests + target.other_tests)
 
 
 @pytest.mark.slow
