@@ -265,9 +265,9 @@ async def test_a_proxy_that_cuts(remaining, step):
     """A proxy that cuts the connection after so many bytes fails where they are missed."""
     async with Simulator(calls=False) as pbx, Proxy(int(pbx.url.rpartition(":")[2])) as proxy:
 
-        def greet(link):
+        def cut_after(link):
             link.down.remaining = remaining
 
-        proxy.greet = greet
+        proxy.on_link = cut_after
         finding = await failed(f"ws://127.0.0.1:{proxy.port}")
     assert finding.step == step
