@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect as websocket_connect
 
 from basix_ws_cti import InfoEvent, InitialInfo, Message, MessageParser, Msg, connect, to_dict
 
-from .secret_scanner import SIMULATED
+from .secret_scanner import SIMULATOR_TOKEN
 from .waiting import TIMEOUT
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def seen(pbx: Simulator, cti: Connection, picture: Picture | None = None) 
     return picture
 
 
-def header(name: str = "demo", secret: str = SIMULATED) -> dict[str, str]:
+def header(name: str = "demo", secret: str = SIMULATOR_TOKEN) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"}
 
 

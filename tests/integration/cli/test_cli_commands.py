@@ -9,7 +9,7 @@ import signal
 import pytest
 from support.cli_runner import run_here, start
 from support.example_connections import environment_of
-from support.secret_scanner import SIMULATED
+from support.secret_scanner import SIMULATOR_TOKEN
 from support.waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
@@ -38,7 +38,7 @@ def line(pbx):
 def command(pbx, *arguments):
     """A command that has ended, and has not told the token."""
     done = run_here(*arguments, env=environment_of(pbx))
-    assert SIMULATED not in done.stdout + done.stderr
+    assert SIMULATOR_TOKEN not in done.stdout + done.stderr
     return done
 
 

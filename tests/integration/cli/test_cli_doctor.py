@@ -11,7 +11,7 @@ import ssl
 import pytest
 import trustme
 from support.cli_runner import run, run_here, start
-from support.secret_scanner import SIMULATED
+from support.secret_scanner import SIMULATOR_TOKEN
 
 from basix_ws_cti.cli.diagnostics.findings import STEPS
 from basix_ws_cti.simulator import Simulator
@@ -28,7 +28,7 @@ def pbx():
         yield pbx
 
 
-def doctor(server, *options, token=SIMULATED, **more):
+def doctor(server, *options, token=SIMULATOR_TOKEN, **more):
     variables = {"BASIX_TOKEN": token, "BASIX_DOMAIN": "demo"}
     done = run_here("doctor", "--server", server, *options, env=variables, **more)
     assert token not in done.stdout + done.stderr
@@ -109,7 +109,7 @@ def test_a_refused_login(pbx):
 def test_where_the_token_is_from(pbx, tmp_path):
     """The file is named; that there is no token at all is an option's failure."""
     path = tmp_path / "token"
-    path.write_text(SIMULATED)
+    path.write_text(SIMULATOR_TOKEN)
     options = ("doctor", "--server", pbx.url, "--domain", "demo")
     done = run(*options, "--token-file", path)
     assert done.returncode == 0
@@ -136,7 +136,7 @@ def test_interrupted():
 def test_nobody_reads(pbx):
     """When whoever reads has gone, it ends quietly with 0."""
     process = start(
-        *("doctor", "--server", pbx.url, "--domain", "demo"), env={"BASIX_TOKEN": SIMULATED}
+        *("doctor", "--server", pbx.url, "--domain", "demo"), env={"BASIX_TOKEN": SIMULATOR_TOKEN}
     )
     process.stdout.close()
     _, err = process.communicate(timeout=60)

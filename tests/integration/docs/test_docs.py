@@ -91,7 +91,7 @@ def test_the_code_runs(page, tmp_path, monkeypatch):
 
     It runs after those above it; in a how-to guide, from which people copy, by itself.
     """
-    stage = docs_code.Stage(name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED)
+    stage = docs_code.Stage(name(page), tmp_path, monkeypatch, secret_scanner.SIMULATOR_TOKEN)
     whole = name(page).startswith("docs/howto/")
     namespace = {"__name__": "__main__"}
     for block in docs_code.blocks(page):

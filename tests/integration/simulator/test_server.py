@@ -13,7 +13,7 @@ import bert
 import pytest
 import trustme
 from support.free_ports import free_port
-from support.secret_scanner import QUOTED, found_in
+from support.secret_scanner import DECODES_URLS, found_in
 from support.simulator_clients import BARE, FEED, Picture, bare, client, drain, header, seen, unread
 from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
@@ -88,7 +88,7 @@ async def test_the_library_says_why_it_was_refused():
     assert "credentials" in caught.value.reason
 
 
-@pytest.mark.skipif(not QUOTED, reason="the bare client takes URLs as they are written")
+@pytest.mark.skipif(not DECODES_URLS, reason="the bare client takes URLs as they are written")
 @pytest.mark.parametrize("token", ["ひみつ:/@", ":", "a:b:c", "ÿ%41+ "])
 async def test_tokens_of_any_text(token):
     """A token may hold any character, colons too, by header and by URL."""

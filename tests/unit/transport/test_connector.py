@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 from support.bare_server import ARGUMENTS, DOMAIN, HELLO, sends, server
-from support.secret_scanner import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
+from support.secret_scanner import TOKEN, assert_clean, assert_no_secret_in_error, leaks_of
 from support.waiting import TIMEOUT
 from websockets.http11 import Response
 
@@ -76,7 +76,7 @@ async def test_a_refused_login_is_an_authentication_error(status):
     error = caught.value
     assert error.status == status
     assert error.reason == "not you: Basic [secret]\N{REPLACEMENT CHARACTER}[31m [secret]"
-    assert_no_secret_hangs_on(error)
+    assert_no_secret_in_error(error)
 
 
 async def test_a_wrong_token_is_refused_by_the_simulator():
@@ -86,7 +86,7 @@ async def test_a_wrong_token_is_refused_by_the_simulator():
             async with connect(simulator.url, **ARGUMENTS):
                 pass
     assert caught.value.status == 401
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
@@ -105,7 +105,7 @@ async def test_any_other_answer_is_a_handshake_error(status):
     error = caught.value
     assert not isinstance(error, AuthenticationError)
     assert (error.status, error.retry_after, len(error.reason)) == (status, "7", 256)
-    assert_no_secret_hangs_on(error)
+    assert_no_secret_in_error(error)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -128,7 +128,7 @@ async def test_redirects_are_not_followed(status):
                 async with connect(url, **ARGUMENTS):
                     pass
     assert visitors == []
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_nobody_there():
@@ -140,7 +140,7 @@ async def test_nobody_there():
             async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
                 pass
     assert str(port) in str(caught.value)
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_a_host_without_an_address():
@@ -150,7 +150,7 @@ async def test_a_host_without_an_address():
     ) as caught:
         async with connect("no-such-host.invalid", **ARGUMENTS):
             pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_a_silent_server():
@@ -171,7 +171,7 @@ async def test_a_silent_server():
         silence.set()
         listening.close()
         await listening.wait_closed()
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_a_server_that_is_none():
@@ -188,7 +188,7 @@ async def test_a_server_that_is_none():
         with pytest.raises(ConnectFailed, match="handshake") as caught:
             async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
                 pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_cancelling_the_handshake():
@@ -248,7 +248,7 @@ async def test_a_certificate_nobody_vouches_for(authority):
         with pytest.raises(CertificateError, match="certificate") as caught:
             async with connect(secure, **ARGUMENTS):
                 pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_a_certificate_for_another_host(authority):
@@ -268,7 +268,7 @@ async def test_tls_against_a_server_without():
         with pytest.raises(ConnectFailed) as caught:
             async with connect(url.replace("ws://", "wss://"), **ARGUMENTS):
                 pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 def unverified() -> ssl.SSLContext:
@@ -482,7 +482,7 @@ async def test_a_proxy_that_is_named(authority):
                 pass
     assert heard[0].startswith(b"CONNECT host:443 ")
     assert b"uthorization" not in heard[0]
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_a_proxy_that_is_none():
@@ -490,7 +490,7 @@ async def test_a_proxy_that_is_none():
     with pytest.raises(UsageError, match="proxy") as caught:
         async with connect("host", **ARGUMENTS, proxy=f"gopher://u:{quote(TOKEN, safe='')}@p"):
             pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_one_block_at_a_time():
@@ -531,7 +531,7 @@ async def test_an_unknown_failure_is_still_ours(monkeypatch):
     with pytest.raises(ConnectFailed, match=r"RuntimeError: odd: \[secret\]") as caught:
         async with connect("host", **ARGUMENTS):
             pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_a_response_without_a_body():
@@ -743,7 +743,7 @@ async def test_a_server_without_tls():
             async with connect(f"wss://127.0.0.1:{port}", **ARGUMENTS):
                 pass
         assert not isinstance(caught.value, CertificateError)
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_a_failure_without_a_text():
