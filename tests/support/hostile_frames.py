@@ -373,7 +373,7 @@ def forget_atoms() -> None:
 
 
 def measure_memory(frame: bytes, read: Callable[[bytes], Any] = terms.decode) -> tuple[int, str]:
-    """Return the peak of the memory allocated while reading the frame, in bytes, and the verdict."""
+    """Return the peak of memory allocated for reading the frame, in bytes, and the verdict."""
     forget_atoms()
     tracemalloc.start()
     try:
