@@ -1,4 +1,4 @@
-"""The mirror and the calls: what each event costs them, how costs grow, what a mirror weighs."""
+"""Mirror and call tracker: cost of each event, growth of costs, and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from basix_ws_cti.terms import decode
 
 
 def parsed(session: workload.Session) -> tuple[list[Message], list[Message]]:
-    """The messages of a session, those that it begins with apart."""
+    """Return the initial messages of a session, and its events."""
     parser = MessageParser()
     return (
         [parser.parse(frame) for frame in session.opening],
@@ -29,7 +29,7 @@ def parsed(session: workload.Session) -> tuple[list[Message], list[Message]]:
 
 
 def mirror_of(messages: Iterable[Message]) -> Mirror:
-    """A mirror that has seen these."""
+    """Return a mirror that has applied the messages."""
     mirror = Mirror()
     for message in messages:
         mirror.apply(message)
@@ -37,12 +37,12 @@ def mirror_of(messages: Iterable[Message]) -> Mirror:
 
 
 def applying(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
-    """A contestant: messages for a mirror that knows what was before."""
+    """Return a contestant that applies messages to a mirror after those in ``before``."""
     return cpu(lambda: (mirror_of(before).apply, messages))
 
 
 def tracking(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
-    """A contestant: the changes of these messages, for a tracker that knows what was before."""
+    """Return a contestant that applies the changes of messages to a call tracker."""
     mirror = mirror_of(before)
     channels = [*mirror.channels.values()]
     changes = [mirror.apply(message) for message in messages]
@@ -60,7 +60,7 @@ def keeping(size: Size, number: int) -> list[Row]:
     return rows("keeping", FLOOR, take_turns(compared, size.rounds))
 
 
-# -- growth: for each cost, what it is for n things, each ------------------------------------
+# -- growth: cost per element or channel, for n of them --------------------------------------
 
 
 def decode_users(count: int) -> Callable[[], float]:
@@ -110,17 +110,17 @@ def growth(size: Size, _: int) -> list[Row]:
 
 
 def dicts_of(info: InitialInfo) -> Mapping[Any, Any]:
-    """What is read, in plain dicts, and nothing else of it."""
+    """Return the elements as plain dicts."""
     return {key: to_dict(one) for key, one in info.elements.items()}
 
 
 def kept_of(info: InitialInfo) -> Mapping[Any, Any]:
-    """What is read, in a mirror."""
+    """Return the elements as a mirror holds them."""
     return mirror_of([info])[info.element_name]
 
 
-def unshared_of(info: InitialInfo) -> Mapping[Any, Any]:
-    """The same, if a mirror held each text as often as it comes."""
+def not_interned_of(info: InitialInfo) -> Mapping[Any, Any]:
+    """Return the elements as a mirror without interning would hold them."""
     with patch.object(Interner, "intern", lambda *_: None):
         return kept_of(info)
 
@@ -128,12 +128,12 @@ def unshared_of(info: InitialInfo) -> Mapping[Any, Any]:
 HOLDERS: dict[str, Callable[[InitialInfo], Mapping[Any, Any]]] = {
     "dicts": dicts_of,
     "mirror": kept_of,
-    "mirror, texts not shared": unshared_of,
+    "mirror, texts not interned": not_interned_of,
 }
 
 
 def weigh(name: str, specs: list[bytes], infos: list[bytes]) -> list[tuple[int, int]]:
-    """Of what a holder makes of each frame, when all else is gone: bytes, and elements."""
+    """Return the bytes that a holder's elements of each frame take, and their number."""
     parser = MessageParser()
     for frame in specs:
         parser.parse(frame)
