@@ -289,6 +289,7 @@ def test_documentation_has_tables_of_a_full_run():
 # == workloads =============================================================================
 
 
+@pytest.mark.slow
 def test_client_receives_all_events_of_a_flood():
     """The subscriber receives every event, and the client follows the calls."""
     session = workload.day(300, seed=1, kind="channel", before=50)
