@@ -50,7 +50,7 @@ def tracking(before: Sequence[Message], messages: Sequence[Message]) -> Callable
 
 
 def keeping(size: Size, number: int) -> list[Row]:
-    """``Mirror`` and ``CallTracker``, for each event of a day that is parsed already."""
+    """``Mirror`` and ``CallTracker``, for each event of a day that has been parsed."""
     session = workload.day(size.events, seed=number + 1)
     compared = {
         FLOOR: floor(session.events),
@@ -96,7 +96,7 @@ COSTS = {
 
 
 def growth(size: Size, _: int) -> list[Row]:
-    """n, 2 n and 4 n things: what each costs, in multiples of what each of the fewest does."""
+    """Cost per item for n, 2 n and 4 n items, as multiples of the cost for n."""
     table = []
     counts = [size.growing, size.growing * 2, size.growing * 4]
     for cost, contestant in COSTS.items():
@@ -152,10 +152,10 @@ def weigh(name: str, specs: list[bytes], infos: list[bytes]) -> list[tuple[int, 
 
 
 def memory(size: Size, _: int) -> list[Row]:
-    """A mirror in multiples of plain dicts of the same elements, for each element.
+    """Memory of a mirror per element, as a multiple of plain dicts of the same elements.
 
-    Each is read from the same frames in a process of its own: neither shares a text with the
-    other, and what one shares within itself is counted once.
+    Each is read from the same frames in a separate process, so that they share no texts. A text
+    that occurs several times within one of them counts once if it is interned.
     """
     users, calls = size.held
     frames = workload.company(users, calls, ("user", "channel"))
