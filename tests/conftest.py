@@ -86,59 +86,60 @@ def pytest_terminal_summary(terminalreporter, config):
             terminalreporter.write_line(f"{seconds:6.2f} s  {name}")
 
 
-# -- no secret comes out -------------------------------------------------------------------
+# -- secrets --------------------------------------------------------------------------------
 
 
-_watch = secret_scanner.Watch()
+_scanner = secret_scanner.SecretScanner()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def watched():
-    """The whole test run, at DEBUG on every logger and with canaries for tokens.
+def scan_for_secrets():
+    """Search the logs and exceptions of the complete test run for tokens.
 
-    But for the WebSocket library's, at which another way of reading begins than users go: it is
-    in the tests of the connection, and everywhere under ``BASIX_CANARY``.
+    All loggers run at DEBUG, except ``websockets.client``: at DEBUG the package reads frames on
+    the slow path, which users do not take. The tests of the connection set that level themselves,
+    and ``BASIX_CANARY`` sets it for all tests.
     """
     patch = pytest.MonkeyPatch()
-    patch.setitem(Simulator.__init__.__kwdefaults__, "token", secret_scanner.SIMULATED)
+    patch.setitem(Simulator.__init__.__kwdefaults__, "token", secret_scanner.SIMULATOR_TOKEN)
     root = logging.getLogger()
-    root.addHandler(_watch)
-    # Theirs are not looked at, and would make floods slow.
-    levels = {"": logging.DEBUG, **dict.fromkeys(secret_scanner.THEIRS, logging.INFO)}
+    root.addHandler(_scanner)
+    # The scanner skips these loggers, and their records would make floods slow.
+    levels = {"": logging.DEBUG, **dict.fromkeys(secret_scanner.SKIPPED_LOGGERS, logging.INFO)}
     if not os.environ.get("BASIX_CANARY"):
         levels["websockets.client"] = logging.INFO
     before = {name: logging.getLogger(name).level for name in levels}
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    ends = [_watch.guard(cls) for cls in (Basic, Ticket, connect, Connection, Client)]
+    stop_functions = [_scanner.guard(cls) for cls in (Basic, Ticket, connect, Connection, Client)]
     yield
-    for end in ends:
-        end()
-    root.removeHandler(_watch)
+    for stop in stop_functions:
+        stop()
+    root.removeHandler(_scanner)
     for name, level in before.items():
         logging.getLogger(name).setLevel(level)
     patch.undo()
 
 
 @pytest.fixture(autouse=True)
-def no_secret_comes_out(watched):
-    """Whatever a test does, its secrets show nowhere."""
+def no_secret_leaks(scan_for_secrets):
+    """Fail a test whose secrets appear in a log record or an exception."""
     yield
-    leaks, _watch.leaks = _watch.leaks, []
+    leaks, _scanner.leaks = _scanner.leaks, []
     assert not leaks, "\n".join(leaks)
 
 
 def pytest_warning_recorded(warning_message):
-    """Warnings are looked at like what is logged."""
+    """Search warnings for tokens, too."""
     secret_scanner.assert_clean(str(warning_message.message))
 
 
-# -- for some ------------------------------------------------------------------------------
+# -- logging -------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def quiet_log():
-    """Nothing is logged: pytest keeps what is, which is memory too."""
+    """Disable logging, for tests that measure memory: pytest keeps all log records."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

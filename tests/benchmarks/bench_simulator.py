@@ -1,7 +1,7 @@
-"""How many events the simulator sends in a second, and how long its world takes to begin.
+"""Benchmark of the simulator: events per second, and time to build its PBX.
 
-Run it as ``python tests/benchmarks/bench_simulator.py``. The clients are bare WebSockets in
-a process of their own that read and throw away; what is timed is the simulator's process.
+Run it as ``python tests/benchmarks/bench_simulator.py``. The clients are bare WebSockets in a
+separate process, which discard the frames. Only the simulator's process is measured.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ READY, DONE = b"ready\n", b"done\n"
 
 
 async def read_all(urls: list[str], last: bytes) -> None:
-    """As many clients as there are URLs read until the last frame; says so on stdout."""
+    """Run a client per URL until the last frame; report the progress on stdout."""
 
     async def client(url: str) -> None:
         async with connect(url, compression=None, max_size=None, proxy=None) as websocket:
@@ -39,7 +39,7 @@ async def read_all(urls: list[str], last: bytes) -> None:
     async with asyncio.TaskGroup() as group:
         for url in urls:
             group.create_task(client(url))
-        # The simulator says "first" when all are there; each client answers by reading it.
+        # The simulator sends "first" when all clients are connected.
         for _ in urls:
             await ready.acquire()
         sys.stdout.buffer.write(READY)
@@ -49,17 +49,17 @@ async def read_all(urls: list[str], last: bytes) -> None:
 
 
 def snapshot_frames(pbx: Pbx) -> list[bytes]:
-    """What the first client gets to begin with."""
+    """Return the initial frames of the first client."""
     writer = Writer()
     records = {
-        kind: [writer.record(kind, picture) for picture in elements.values()]
+        kind: [writer.record(kind, state) for state in elements.values()]
         for kind, elements in pbx.snapshot().items()
     }
     return initial_frames(writer, records)
 
 
 async def send_all(clients: int, events: int) -> tuple[float, float]:
-    """Wall and CPU seconds of the simulator for sending ``events`` to each of the clients."""
+    """Return the wall and CPU seconds for sending ``events`` to each of the clients."""
     async with Simulator(calls=False, users=50, max_connections=clients) as pbx:
         url = feed_url(**pbx.connect_args)
         process = await asyncio.create_subprocess_exec(
@@ -72,10 +72,10 @@ async def send_all(clients: int, events: int) -> tuple[float, float]:
         assert await process.stdout.readline() == READY
         wall, cpu = time.perf_counter(), time.process_time()
         seen = itertools.count(1)
-        told = asyncio.Event()
-        pbx.pbx.listeners.append(lambda *_: next(seen) == events and told.set())
+        all_sent = asyncio.Event()
+        pbx.pbx.listeners.append(lambda *_: next(seen) == events and all_sent.set())
         pbx.inject(faults.Flood(events))
-        await told.wait()
+        await all_sent.wait()
         pbx.msg("last")
         assert await process.stdout.readline() == DONE
         figures = time.perf_counter() - wall, time.process_time() - cpu
@@ -100,14 +100,13 @@ def main() -> None:
         line = pbx.receive(CALLERS[0], "0501234567")
         pbx.connect(pbx.call_user(line, user))
     print(
-        f"a world of {len(pbx.users)} users and {len(pbx.channels)} live channels: "
+        f"PBX with {len(pbx.users)} users and {len(pbx.channels)} live channels: "
         f"{time.process_time() - start:.2f} CPU s"
     )
     start = time.process_time()
     frames = snapshot_frames(pbx)
     print(
-        f"its snapshot, {sum(map(len, frames)) / 1e6:.1f} MB: "
-        f"{time.process_time() - start:.2f} CPU s"
+        f"snapshot of {sum(map(len, frames)) / 1e6:.1f} MB: {time.process_time() - start:.2f} CPU s"
     )
     for clients in (1, 50):
         events = options.events if clients == 1 else options.events // 10

@@ -1,4 +1,4 @@
-"""The mirror and the calls: what each event costs them, how costs grow, what a mirror weighs."""
+"""Mirror and call tracker: cost of each event, growth of costs, and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from basix_ws_cti.terms import decode
 
 
 def parsed(session: workload.Session) -> tuple[list[Message], list[Message]]:
-    """The messages of a session, those that it begins with apart."""
+    """Return the initial messages of a session, and its events."""
     parser = MessageParser()
     return (
         [parser.parse(frame) for frame in session.opening],
@@ -29,7 +29,7 @@ def parsed(session: workload.Session) -> tuple[list[Message], list[Message]]:
 
 
 def mirror_of(messages: Iterable[Message]) -> Mirror:
-    """A mirror that has seen these."""
+    """Return a mirror that has applied the messages."""
     mirror = Mirror()
     for message in messages:
         mirror.apply(message)
@@ -37,12 +37,12 @@ def mirror_of(messages: Iterable[Message]) -> Mirror:
 
 
 def applying(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
-    """A contestant: messages for a mirror that knows what was before."""
+    """Return a contestant that applies messages to a mirror after those in ``before``."""
     return cpu(lambda: (mirror_of(before).apply, messages))
 
 
 def tracking(before: Sequence[Message], messages: Sequence[Message]) -> Callable[[], float]:
-    """A contestant: the changes of these messages, for a tracker that knows what was before."""
+    """Return a contestant that applies the changes of messages to a call tracker."""
     mirror = mirror_of(before)
     channels = [*mirror.channels.values()]
     changes = [mirror.apply(message) for message in messages]
@@ -50,7 +50,7 @@ def tracking(before: Sequence[Message], messages: Sequence[Message]) -> Callable
 
 
 def keeping(size: Size, number: int) -> list[Row]:
-    """``Mirror`` and ``CallTracker``, for each event of a day that is parsed already."""
+    """``Mirror`` and ``CallTracker``, for each event of a day that has been parsed."""
     session = workload.day(size.events, seed=number + 1)
     compared = {
         FLOOR: floor(session.events),
@@ -60,7 +60,7 @@ def keeping(size: Size, number: int) -> list[Row]:
     return rows("keeping", FLOOR, take_turns(compared, size.rounds))
 
 
-# -- growth: for each cost, what it is for n things, each ------------------------------------
+# -- growth: cost per element or channel, for n of them --------------------------------------
 
 
 def decode_users(count: int) -> Callable[[], float]:
@@ -80,23 +80,23 @@ def keep_users(count: int) -> Callable[[], float]:
     return cpu(lambda: (Mirror().apply, before), count)
 
 
-def become_users(count: int) -> Callable[[], float]:
+def replace_with_users(count: int) -> Callable[[], float]:
     before, _ = parsed(workload.Session(workload.company(count), []))
-    return cpu(lambda: (Mirror().become, [mirror_of(before)]), count)
+    return cpu(lambda: (Mirror().replace_with, [mirror_of(before)]), count)
 
 
 COSTS = {
     "decode of users": decode_users,
     "MessageParser.parse of users": parse_users,
     "Mirror.apply of users": keep_users,
-    "Mirror.become with users": become_users,
+    "Mirror.replace_with of users": replace_with_users,
     "Mirror.apply of channels that come and go": lambda n: applying(*parsed(workload.rush(n))),
     "CallTracker.apply of channels that come and go": lambda n: tracking(*parsed(workload.rush(n))),
 }
 
 
 def growth(size: Size, _: int) -> list[Row]:
-    """n, 2 n and 4 n things: what each costs, in multiples of what each of the fewest does."""
+    """Cost per item for n, 2 n and 4 n items, as multiples of the cost for n."""
     table = []
     counts = [size.growing, size.growing * 2, size.growing * 4]
     for cost, contestant in COSTS.items():
@@ -110,30 +110,30 @@ def growth(size: Size, _: int) -> list[Row]:
 
 
 def dicts_of(info: InitialInfo) -> Mapping[Any, Any]:
-    """What is read, in plain dicts, and nothing else of it."""
+    """Return the elements as plain dicts."""
     return {key: to_dict(one) for key, one in info.elements.items()}
 
 
 def kept_of(info: InitialInfo) -> Mapping[Any, Any]:
-    """What is read, in a mirror."""
+    """Return the elements as a mirror holds them."""
     return mirror_of([info])[info.element_name]
 
 
-def unshared_of(info: InitialInfo) -> Mapping[Any, Any]:
-    """The same, if a mirror held each text as often as it comes."""
-    with patch.object(Interner, "share", lambda *_: None):
+def not_interned_of(info: InitialInfo) -> Mapping[Any, Any]:
+    """Return the elements as a mirror without interning would hold them."""
+    with patch.object(Interner, "intern", lambda *_: None):
         return kept_of(info)
 
 
 HOLDERS: dict[str, Callable[[InitialInfo], Mapping[Any, Any]]] = {
     "dicts": dicts_of,
     "mirror": kept_of,
-    "mirror, texts not shared": unshared_of,
+    "mirror, texts not interned": not_interned_of,
 }
 
 
 def weigh(name: str, specs: list[bytes], infos: list[bytes]) -> list[tuple[int, int]]:
-    """Of what a holder makes of each frame, when all else is gone: bytes, and elements."""
+    """Return the bytes that a holder's elements of each frame take, and their number."""
     parser = MessageParser()
     for frame in specs:
         parser.parse(frame)
@@ -152,10 +152,10 @@ def weigh(name: str, specs: list[bytes], infos: list[bytes]) -> list[tuple[int, 
 
 
 def memory(size: Size, _: int) -> list[Row]:
-    """A mirror in multiples of plain dicts of the same elements, for each element.
+    """Memory of a mirror per element, as a multiple of plain dicts of the same elements.
 
-    Each is read from the same frames in a process of its own: neither shares a text with the
-    other, and what one shares within itself is counted once.
+    Each is read from the same frames in a separate process, so that they share no texts. A text
+    that occurs several times within one of them counts once if it is interned.
     """
     users, calls = size.held
     frames = workload.company(users, calls, ("user", "channel"))

@@ -1,4 +1,4 @@
-"""The way over a loopback socket: how much is taken, and how long the event loop is held."""
+"""Clients on a loopback socket: cost per message, and how long they block the event loop."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from basix_ws_cti.transport.frame_reader import FeedSocket
 
 END = Writer().msg("end")
 
-# Seconds that everything may take before it counts as hanging.
-PATIENCE = 300
+# Seconds after which a reader counts as hanging.
+TIMEOUT = 300
 
 
 def bare(port: int, name: str, **options: Any) -> websockets.connect:
-    """A connection of the WebSocket library's own."""
+    """Return a connection of the WebSocket library, without this package."""
     url = f"ws://127.0.0.1:{port}/?app_name={name}"
     return websockets.connect(url, compression=None, max_size=None, proxy=None, **options)
 
 
 async def read_bare(port: int, name: str) -> None:
-    """A receive loop, and nothing else."""
+    """Receive frames and discard them."""
     async with bare(port, name) as websocket:
         while await websocket.recv() != END:
             pass
 
 
 async def read_frames(port: int, name: str) -> None:
-    """The same over the package's own socket."""
+    """Receive frames through the package's ``FeedSocket`` and discard them."""
     socket: Any = functools.partial(FeedSocket, max_size=None)
     async with bare(port, name, create_connection=socket) as websocket:
         while await websocket.receive() != END:
@@ -50,7 +50,7 @@ async def read_frames(port: int, name: str) -> None:
 
 
 async def read_by_hand(port: int, name: str) -> None:
-    """A receive loop that parses, keeps a mirror and follows calls, and has no ``Client``."""
+    """Parse frames, and keep a mirror and a call tracker, without ``Client``."""
     parser, mirror, tracker = MessageParser(), Mirror(), CallTracker()
     async with bare(port, name) as websocket:
         while (frame := await websocket.recv()) != END:
@@ -58,7 +58,7 @@ async def read_by_hand(port: int, name: str) -> None:
 
 
 async def read_messages(port: int, name: str) -> None:
-    """``connect``, whose messages are thrown away."""
+    """Receive messages with ``connect`` and discard them."""
     async with connect(f"ws://127.0.0.1:{port}", app_name=name) as cti:
         async for message in cti:
             if type(message) is Msg:
@@ -68,7 +68,7 @@ async def read_messages(port: int, name: str) -> None:
 async def read_with_client(
     port: int, name: str, *, subscriber: bool = False, calls: bool = False
 ) -> tuple[int, int]:
-    """A client with its mirror, and what else is asked for; how many changes and calls it saw."""
+    """Run a client, optionally with a subscriber and calls; return their numbers."""
     seen = 0
     ended = asyncio.Event()
 
@@ -100,20 +100,20 @@ READERS: dict[str, Callable[[int, str], Coroutine[Any, Any, object]]] = {
 
 
 def run(reader: Coroutine[Any, Any, object]) -> object:
-    """Let a reader come to its end."""
+    """Run a reader to its end."""
     gc.collect()
-    return asyncio.run(asyncio.wait_for(reader, PATIENCE))
+    return asyncio.run(asyncio.wait_for(reader, TIMEOUT))
 
 
 def flood(events: int, number: int) -> dict[str, list[bytes]]:
-    """So many events, twice: the benchmark's over and over, and a day's that come but once."""
+    """Return the repeated events of the benchmark, and different events of a simulated day."""
     bench, day = workload.bench(), workload.day(events, seed=number + 1)
     again = itertools.islice(workload.ever_new(bench.events), events)
     return {"bench": [*bench.opening, *again, END], "day": [*day.opening, *day.events, END]}
 
 
 def socket(size: Size, number: int) -> list[Row]:
-    """A message over a socket, in multiples of what it takes in a bare receive loop."""
+    """A message over a socket, as a multiple of its cost in a bare receive loop."""
     table = []
     programmes = flood(size.flood, number)
     with serving(programmes) as port:
@@ -138,20 +138,20 @@ def socket(size: Size, number: int) -> list[Row]:
 
 @define
 class Held:
-    """How long an event loop is held at most, in seconds, while it is watched."""
+    """Longest times, in seconds, for which an event loop was blocked."""
 
     step: float = 0.0
-    """By one step, in CPU time of its thread, collections apart: others have the machine too."""
+    """Longest step, in CPU time of its thread, without garbage collections."""
     wait: float = 0.0
-    """For a task that wants it each millisecond, on the clock, collections apart."""
+    """Longest delay of a task that sleeps for 1 ms, in wall time, without garbage collections."""
     collection: float = 0.0
-    """By one garbage collection, in CPU time of whichever thread it is in: all stand still."""
+    """Longest garbage collection, in CPU time of its thread; it stops all threads."""
     _began: tuple[float, float] = (0.0, 0.0)
     _collecting: float = 0.0  # CPU seconds of collections in this step
     _collected: float = 0.0  # seconds of all collections, on the clock
 
     def collect(self, phase: str, _: object) -> None:
-        """A collection begins or ends."""
+        """Record the start or the end of a garbage collection."""
         if phase == "start":
             self._began = time.perf_counter(), time.thread_time()
             return
@@ -163,14 +163,14 @@ class Held:
             self._collecting += took
 
     def run(self, plain_run: Callable[[asyncio.Handle], None], handle: asyncio.Handle) -> None:
-        """Take a step, and time it."""
+        """Run a step of the event loop and measure it."""
         self._collecting = 0.0
         begin = time.thread_time()
         plain_run(handle)
         self.step = max(self.step, time.thread_time() - begin - self._collecting)
 
-    async def want(self) -> None:
-        """Be a task that wants the loop each millisecond."""
+    async def probe(self) -> None:
+        """Sleep for 1 ms again and again, and measure the delay."""
         while True:
             begin, collected = time.perf_counter(), self._collected
             await asyncio.sleep(0.001)
@@ -178,14 +178,14 @@ class Held:
             self.wait = max(self.wait, late)
 
     async def watch(self, reader: Coroutine[Any, Any, object]) -> None:
-        """Let a reader come to its end."""
-        wanting = asyncio.create_task(self.want())
+        """Run a reader to its end, with the probe."""
+        probing = asyncio.create_task(self.probe())
         await reader
-        wanting.cancel()
+        probing.cancel()
 
 
 def watched(reader: Coroutine[Any, Any, object]) -> Held:
-    """How long a reader holds its event loop."""
+    """Measure how long a reader blocks its event loop."""
     held = Held()
     plain_run = asyncio.Handle._run
     asyncio.Handle._run = lambda handle: held.run(plain_run, handle)
@@ -199,7 +199,7 @@ def watched(reader: Coroutine[Any, Any, object]) -> Held:
 
 
 def hold(size: Size, number: int) -> list[Row]:
-    """How long ``Client``, with a subscriber and calls, holds its event loop at a time."""
+    """Longest times for which ``Client``, with a subscriber and calls, blocks its event loop."""
     users = size.users[-1]
     programmes = {
         f"initial_info of {users:,} users": [*workload.company(users), END],

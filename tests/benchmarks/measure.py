@@ -1,8 +1,7 @@
-"""How things are measured: in rounds, in which those that are compared take turns.
+"""Measurement in rounds, in which the contestants take turns.
 
-A machine that others use too is slow now and fast then, and hits whoever is measured just then.
-So what counts is the ratio within one round. That is why this is neither pyperf nor
-pytest-benchmark: both run one benchmark to its end before they begin the next.
+The speed of a shared machine varies over time, so only the ratio within one round counts. pyperf
+and pytest-benchmark do not fit, because they finish one benchmark before they start the next.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from attrs import frozen
 
 T = TypeVar("T")
 
-# Seconds that are never nothing: of a clock that ticks every 16 ms, too.
+# Minimum time in seconds, for clocks that tick only every 16 ms: a ratio needs a positive base.
 LEAST_TIME = 1e-7
 
-# Every process begins anew: nothing of the one that starts it is in its memory.
+# Each process starts with empty memory, not with a copy of its parent's.
 SPAWN = multiprocessing.get_context("spawn")
 
 
 @frozen(kw_only=True)
 class Size:
-    """How much is measured: enough to trust, or just enough to see that all of it works."""
+    """Amount of work: for reliable figures, or just to check that everything works."""
 
-    processes: int  # that each group is measured in: they differ in hashes and in memory's layout
+    processes: int  # per group; processes differ in hashes and in memory layout
     rounds: int  # in each process
-    floods: int  # rounds of what takes seconds
+    floods: int  # rounds of measurements that take seconds
     events: int
     flood: int
     users: tuple[int, ...]
@@ -82,17 +81,17 @@ class Row:
 
     @property
     def value(self) -> float:
-        """The middle of the values."""
+        """Median of the values."""
         return statistics.median(self.values)
 
     @property
     def figure(self) -> float:
-        """What is compared with another run: the middle of the ratios, else of the values."""
+        """Median of the ratios, or of the values if there are none; compared between runs."""
         return statistics.median(self.ratios or self.values)
 
     @property
     def spread(self) -> float:
-        """How far apart the middle half of the figures is, as a share of the figure."""
+        """Interquartile range of the ratios or values, relative to ``figure``."""
         figures = self.ratios or self.values
         if len(figures) < 2 or not self.figure:
             return 0.0
@@ -100,20 +99,20 @@ class Row:
         return (third - first) / self.figure
 
     def joined(self, other: Row) -> Row:
-        """This row, and the rounds of another process."""
+        """Return this row with the rounds of another process added."""
         return attrs.evolve(
             self, values=self.values + other.values, ratios=self.ratios + other.ratios
         )
 
 
 def take_turns(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """What each contestant measures, round by round; every other round goes backwards.
+    """Return what each contestant measures, round by round.
 
-    A round before the first is not counted.
+    Every other round runs backwards. One round before the first is not counted.
     """
     measured: dict[str, list[T]] = {name: [] for name in contestants}
     gc.collect()
-    gc.freeze()  # what was prepared is no part of what is collected while measuring
+    gc.freeze()  # excludes the prepared objects from later collections
     for number in range(rounds + 1):
         for name in list(contestants)[:: -1 if number % 2 else 1]:
             value = contestants[name]()
@@ -124,17 +123,17 @@ def take_turns(contestants: Mapping[str, Callable[[], T]], rounds: int) -> dict[
 
 
 def cpu_since(begin: float) -> float:
-    """CPU seconds of this process since ``time.process_time()`` was that."""
+    """Return the CPU seconds of this process since ``time.process_time()`` was ``begin``."""
     return max(time.process_time() - begin, LEAST_TIME)
 
 
 def cpu(
     prepare: Callable[[], tuple[Callable[[Any], object], Sequence[Any]]], count: int | None = None
 ) -> Callable[[], float]:
-    """A contestant: CPU seconds of calling a function with each of some arguments.
+    """Return a contestant that measures the CPU seconds of calls.
 
-    ``prepare`` gives both, for one round. The seconds are for each of ``count`` things, or
-    for each call; those of the garbage collection that the calls cause are in them.
+    ``prepare`` returns the function and its arguments for one round. The result is divided by
+    ``count``, or by the number of calls. It includes garbage collections during the calls.
     """
 
     def measure() -> float:
@@ -151,13 +150,13 @@ def cpu(
 def calling(
     function: Callable[[Any], object], *rounds: Sequence[Any], count: int | None = None
 ) -> Callable[[], float]:
-    """A contestant: calls with the same arguments in each round, or with those of each in turn."""
+    """Return a contestant that calls a function; the lists of arguments alternate by round."""
     turns = itertools.cycle(rounds)
     return cpu(lambda: (function, next(turns)), count)
 
 
 def apart(function: Callable[..., T], *arguments: Any) -> T:
-    """What a function returns in a process of its own, which logs nothing."""
+    """Return the result of a function in a separate process without logging."""
     with ProcessPoolExecutor(1, mp_context=SPAWN, initializer=logging.disable) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -172,7 +171,7 @@ def rows(
     scale: float = 1e6,
     shows_base: bool = True,
 ) -> list[Row]:
-    """A row for each contestant, in multiples of ``base``, which is one of them."""
+    """Return a row for each contestant, with ratios to the contestant ``base``."""
     return [
         Row(
             group=group,

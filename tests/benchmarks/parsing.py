@@ -1,6 +1,6 @@
-"""Decoding, and the whole way from a frame to the callback, in multiples of ``marshal.loads``.
+"""Decoding, and parsing from frame to callback, as multiples of ``marshal.loads``.
 
-``marshal`` makes the same terms from CPython's own format, in C: the floor.
+``marshal`` builds the same terms from CPython's own format, in C: the lower bound.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ FLOOR = "marshal.loads"
 
 
 def reader(opening: Sequence[bytes], events: Sequence[bytes] = ()) -> Callable[[bytes], None]:
-    """``handle_message`` of a parser with callbacks that has read what comes before.
+    """Return ``handle_message`` of a parser with callbacks that has parsed ``opening``.
 
-    It reads enough of ``events``, if any are given, that the next ones take the fast path.
+    It has also parsed enough of ``events``, if there are any, for the next ones to take the fast
+    path.
     """
 
     def called(*_: object) -> None:
@@ -46,7 +47,7 @@ def reader(opening: Sequence[bytes], events: Sequence[bytes] = ()) -> Callable[[
 
 
 def floor(*rounds: Sequence[bytes], count: int | None = None) -> Callable[[], float]:
-    """A contestant: the same terms, from marshal's format."""
+    """Return a contestant that loads the same terms with ``marshal``."""
     return calling(
         marshal.loads,
         *([marshal.dumps(decode(frame)) for frame in frames] for frames in rounds),
@@ -57,7 +58,7 @@ def floor(*rounds: Sequence[bytes], count: int | None = None) -> Callable[[], fl
 def contestants(
     read: Callable[[bytes], None], *rounds: Sequence[bytes], count: int | None = None
 ) -> dict[str, Callable[[], float]]:
-    """The floor, and ours."""
+    """Return the lower bound, ``decode``, and the parser."""
     return {
         FLOOR: floor(*rounds, count=count),
         "decode": calling(decode, *rounds, count=count),
@@ -66,7 +67,7 @@ def contestants(
 
 
 def events(size: Size, _: int) -> list[Row]:
-    """Channel events of 534 bytes, the same in each round; and others who read them."""
+    """Channel events of 534 bytes, the same in each round, with other decoders."""
     session = workload.bench(size.events)
     frames = session.events
     first = frames[: FAST_AFTER - 1]
@@ -89,7 +90,7 @@ def events(size: Size, _: int) -> list[Row]:
 
 @contextlib.contextmanager
 def by_erlang(frames: Sequence[bytes]) -> Iterator[Callable[[], float]]:
-    """A contestant: ``binary_to_term``, whose CPU time Erlang tells."""
+    """Yield a contestant for ``binary_to_term``; Erlang reports its CPU time."""
     script = Path(__file__).with_name("decode.escript")
     with tempfile.NamedTemporaryFile() as file:
         file.write(b"".join(struct.pack(">I", len(frame)) + frame for frame in frames))
@@ -112,7 +113,7 @@ def by_erlang(frames: Sequence[bytes]) -> Iterator[Callable[[], float]]:
 
 
 def varied(size: Size, number: int) -> list[Row]:
-    """Events of a simulated day, none of which comes twice, in this round or any other."""
+    """Events of a simulated day, all different, also between rounds."""
     table = []
     count = size.events // 4
     for what, kind in (("channels", "channel"), ("waiting", "channel_waiting"), ("all", None)):
@@ -125,24 +126,24 @@ def varied(size: Size, number: int) -> list[Row]:
     return table
 
 
-def sorts(size: Size, _: int) -> list[Row]:
-    """Each sort of message; of an ``initial_info``, each element."""
+def message_kinds(size: Size, _: int) -> list[Row]:
+    """Each kind of message; for an ``initial_info``, the cost of each element."""
     table = []
     count = size.events // 4
-    for sort, (session, things) in workload.sorts(count).items():
-        warm = session.events if sort.startswith("info_event") else ()
-        # Often enough to be measured.
+    for kind, (session, things) in workload.message_kinds(count).items():
+        warm = session.events if kind.startswith("info_event") else ()
+        # Repeated until the time can be measured.
         again = -(-count // things)
         compared = contestants(
             reader(session.opening, warm), session.events * again, count=things * again
         )
         measured = take_turns(compared, size.rounds)
-        table += rows("sorts", FLOOR, measured, prefix=f"{sort}: ", shows_base=False)
+        table += rows("message_kinds", FLOOR, measured, prefix=f"{kind}: ", shows_base=False)
     return table
 
 
 def sizes(size: Size, _: int) -> list[Row]:
-    """``initial_info`` of more and more users, for each user."""
+    """``initial_info`` with increasing numbers of users, per user."""
     table = []
     for users in size.users:
         spec, info = workload.company(users)

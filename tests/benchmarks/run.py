@@ -1,7 +1,7 @@
-"""Measure, and print a table of ratios: ``python tests/benchmarks/run.py``.
+"""Run the benchmarks and print a table of ratios: ``python tests/benchmarks/run.py``.
 
-docs/explanation/performance.md says what each group is. With ``--save FILE`` the rounds are
-kept, and ``--compare FILE`` shows what has changed since, beyond the spread of both runs.
+docs/explanation/performance.md explains the groups. ``--save FILE`` saves all rounds, and
+``--compare FILE`` shows the changes since then that exceed the spread of both runs.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pathlib import Path
 
 import keeping
 import live
-import odd
 import parsing
 import start
 import table
+import tradeoffs
 from measure import FULL, QUICK, Row, Size, apart
 
-# Each is given a size and the number of the process that it is measured in.
+# Each function gets a size and the number of the process that it runs in.
 MEASURES = (
-    *(parsing.events, parsing.varied, parsing.sorts, parsing.sizes, odd.odd),
-    *(keeping.keeping, keeping.growth, keeping.memory),
+    *(parsing.events, parsing.varied, parsing.message_kinds, parsing.sizes),
+    *(tradeoffs.tradeoffs, keeping.keeping, keeping.growth, keeping.memory),
     *(live.socket, live.hold, start.start),
 )
 GROUPS: dict[str, Callable[[Size, int], list[Row]]] = {one.__name__: one for one in MEASURES}
 
 
 def measure(group: str, size: Size) -> list[Row]:
-    """The rows of a group, over all its processes."""
+    """Measure a group in all its processes; return its rows."""
     rows: dict[str, Row] = {}
     for number in range(size.processes):
         for row in apart(GROUPS[group], size, number):
@@ -41,11 +41,11 @@ def measure(group: str, size: Size) -> list[Row]:
 
 
 def clocks() -> tuple[float, float]:
-    """Seconds on the clock, and CPU seconds of this process and those that it started."""
+    """Return the wall time, and the CPU time of this process and its children, in seconds."""
     return time.perf_counter(), sum(os.times()[:4])
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--only",
@@ -53,15 +53,17 @@ def main(given: Sequence[str] | None = None) -> None:
         choices=GROUPS,
         default=GROUPS,
         metavar="GROUP",
-        help=f"of: {', '.join(GROUPS)}",
+        help=f"groups to measure: {', '.join(GROUPS)}",
     )
-    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the rounds, as JSON")
-    parser.add_argument("--compare", type=Path, metavar="FILE", help="with a run that was saved")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="save all rounds as JSON")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="compare with a saved run")
     parser.add_argument(
-        "--write", type=Path, metavar="PAGE", help="put tables between the marks of this page"
+        "--write", type=Path, metavar="PAGE", help="write the tables between the marks of this page"
     )
-    parser.add_argument("--quick", action="store_true", help="only see whether all of it works")
-    options = parser.parse_args(given)
+    parser.add_argument(
+        "--quick", action="store_true", help="run at a tiny size, to check that everything works"
+    )
+    options = parser.parse_args(arguments)
     size = "quick" if options.quick else "full"
     before, then = table.load(options.compare) if options.compare else (None, {"size": size})
     if then["size"] != size:

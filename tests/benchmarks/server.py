@@ -1,7 +1,6 @@
-"""A server for the measures over a socket, in a process of its own.
+"""Server in a separate process, for the benchmarks over a socket.
 
-A client is sent the frames that are kept for its app_name, as fast as it takes them: what is
-measured is the client.
+It sends the frames of the client's app_name as fast as the client reads them.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Frame, Opcode
 
 
-async def serve_all(programmes: Mapping[str, Sequence[bytes]], told: Connection) -> None:
-    """Say the port, and serve for ever."""
+async def serve_all(programmes: Mapping[str, Sequence[bytes]], pipe: Connection) -> None:
+    """Send the port through the pipe, and serve until the process ends."""
     sent = {
         name: b"".join(Frame(Opcode.BINARY, frame).serialize(mask=False) for frame in frames)
         for name, frames in programmes.items()
@@ -31,17 +30,17 @@ async def serve_all(programmes: Mapping[str, Sequence[bytes]], told: Connection)
         await client.wait_closed()
 
     async with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
-        told.send(next(iter(server.sockets)).getsockname()[1])
+        pipe.send(next(iter(server.sockets)).getsockname()[1])
         await asyncio.Event().wait()
 
 
-def run(programmes: Mapping[str, Sequence[bytes]], told: Connection) -> None:
-    asyncio.run(serve_all(programmes, told))
+def run(programmes: Mapping[str, Sequence[bytes]], pipe: Connection) -> None:
+    asyncio.run(serve_all(programmes, pipe))
 
 
 @contextlib.contextmanager
 def serving(programmes: Mapping[str, Sequence[bytes]]) -> Iterator[int]:
-    """A server of these frames, by app_name; its port."""
+    """Run a server of these frames, by app_name; yield its port."""
     ours, theirs = SPAWN.Pipe()
     process = SPAWN.Process(target=run, args=(programmes, theirs), daemon=True)
     process.start()

@@ -1,4 +1,4 @@
-"""How long it takes to begin: the import, and the command line's help."""
+"""Start-up time of the import and of the command line's help."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ IMPORT = "import time; begin = time.perf_counter(); import {}; print(time.perf_c
 
 
 def environment(compiled: str) -> dict[str, str]:
-    """That of a package that was installed: its modules are compiled already."""
-    given = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**given, "PYTHONPYCACHEPREFIX": compiled}
+    """Return an environment with compiled bytecode, as after an installation."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return {**inherited, "PYTHONPYCACHEPREFIX": compiled}
 
 
 def importing(name: str, env: dict[str, str]) -> Callable[[], float]:
-    """A contestant: seconds of an import in a fresh interpreter, without the interpreter's own."""
+    """Return a contestant: seconds of an import in a new interpreter, without its start."""
     command = [sys.executable, "-c", IMPORT.format(name)]
     return lambda: float(subprocess.check_output(command, env=env))
 
 
 def running(*arguments: str, env: dict[str, str]) -> Callable[[], float]:
-    """A contestant: seconds of a whole process, from its start to its end."""
+    """Return a contestant: seconds of a process, from start to end."""
 
     def measure() -> float:
         begin = time.perf_counter()
@@ -38,10 +40,10 @@ def running(*arguments: str, env: dict[str, str]) -> Callable[[], float]:
 
 
 def start(size: Size, _: int) -> list[Row]:
-    """Fresh interpreters: an import alone; whole processes, with an import or with the help."""
+    """Start-up in new interpreters: imports alone, and complete processes."""
     with tempfile.TemporaryDirectory() as compiled:
         env = environment(compiled)
-        # Each other one is what the next is compared with.
+        # Pairs: each second one is compared with the one before it.
         contestants = {
             "import attrs": importing("attrs", env),
             "import basix_ws_cti": importing("basix_ws_cti", env),

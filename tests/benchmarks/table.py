@@ -1,4 +1,4 @@
-"""The table: for a terminal, for a page of the documentation, and in a file to compare with."""
+"""Table of results: for a terminal, a documentation page, and a file for comparisons."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 HEADINGS = ("group", "what", "each", "ratio", "to", "spread")
 COMPARED = (*HEADINGS, "before", "after/before", "")
-WORDS = frozenset({0, 1, 4, 8})  # columns of them
+WORDS = frozenset({0, 1, 4, 8})  # columns with text
 
-# Changes up to this share are never called one, however quiet the rounds were.
+# Relative changes up to this size never count, however small the spread.
 LEAST_CHANGE = 0.03
 
 
 @frozen
 class Goal:
-    """What the worst of some rows is to be, at most."""
+    """Maximum for the worst of some rows."""
 
     words: str
     group: str
     rows: str
-    """A regular expression for their whole names."""
+    """Regular expression for their complete names."""
     most: float
     unit: str = ""
-    """Of the value; without one it is the ratio that counts."""
+    """Unit of the value; the goal limits the ratio if this is empty."""
 
 
 GOALS = (
@@ -54,7 +54,7 @@ GOALS = (
 
 
 def machine() -> dict[str, str]:
-    """What is measured, and where."""
+    """Return the versions and the machine of this run."""
     cpu = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists() and (found := re.search(r"model name\s*: (.*)", info.read_text())):
@@ -69,24 +69,24 @@ def machine() -> dict[str, str]:
 
 
 def save(path: Path, rows: Sequence[Row], measured: Mapping[str, str]) -> None:
-    """Keep the rows for later."""
+    """Save the rows to a file."""
     content = {"measured": measured, "rows": [attrs.asdict(row) for row in rows]}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def load(path: Path) -> tuple[list[Row], dict[str, str]]:
-    """The rows of a run that was saved, and what was measured then."""
+    """Return the rows of a saved run, and its versions and machine."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return [Row(**row) for row in content["rows"]], content["measured"]
 
 
 def number(value: float) -> str:
-    """Three digits, or the whole number."""
+    """Format a number with three digits, or without decimals."""
     return f"{value:,.{max(0, 3 - len(str(int(value))))}f}"
 
 
 def verdict(before: Row, after: Row) -> str:
-    """``better`` or ``worse`` when that is beyond the spread of both, else nothing."""
+    """Return ``better`` or ``worse`` if the change exceeds the spread of both rows."""
     ratio = after.figure / before.figure
     noise = 1 + max(LEAST_CHANGE, before.spread + after.spread)
     if 1 / noise <= ratio <= noise:
@@ -95,7 +95,7 @@ def verdict(before: Row, after: Row) -> str:
 
 
 def table(rows: Sequence[Row], before: Sequence[Row] | None = None) -> list[tuple[str, ...]]:
-    """The headings and the rows; with what has changed, if there is a before."""
+    """Return the headings and the rows, with the changes since ``before``."""
     old = {(row.group, row.name): row for row in before or ()}
     lines = [HEADINGS if before is None else COMPARED]
     for row in rows:
@@ -113,7 +113,7 @@ def table(rows: Sequence[Row], before: Sequence[Row] | None = None) -> list[tupl
 
 
 def goals(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """What was to be reached, of what has been measured, and what is."""
+    """Return headings, and a line for each goal that was measured."""
     lines = [("", "goal", "at most", "measured", "")]
     for goal in GOALS:
         figures = [
@@ -129,7 +129,7 @@ def goals(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 
 def plain(lines: Sequence[Sequence[str]]) -> str:
-    """For a terminal."""
+    """Format lines for a terminal."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
@@ -141,7 +141,7 @@ def plain(lines: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """For the documentation: without the first column, which is what a table is about."""
+    """Format lines as a Markdown table, without the first column, the group."""
     headings, *body = (line[1:] for line in lines)
     rule = ["---" if place in WORDS else "--:" for place in range(1, len(headings) + 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *body))
@@ -153,7 +153,7 @@ def page(
     titles: Mapping[str, str],
     measured: Mapping[str, str],
 ) -> str:
-    """The part of a page that is written anew: a table for each group, below its title."""
+    """Return the generated part of a page: goals, and a table for each group."""
     said = "; ".join(f"{name} {what}" for name, what in measured.items())
     headings, *body = table(rows, before)
     parts = [f"Measured with {said}.", markdown(goals(rows))]
@@ -163,7 +163,7 @@ def page(
 
 
 def write(path: Path, text: str) -> None:
-    """Put a text between the marks of a page, in place of what is there."""
+    """Replace the text between the marks of a page."""
     head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not end:

@@ -1,4 +1,4 @@
-"""The benchmarks, in a tiny size: all of them work, and say what they measured."""
+"""Benchmarks at a tiny size: all of them run, and print and save their results."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from types import SimpleNamespace
 import attrs
 import live
 import measure
-import odd
 import parsing
 import pytest
 import run
 import table
+import tradeoffs
 import workload
 from measure import QUICK, Row
 from server import serving
@@ -34,13 +34,13 @@ KINDS = {
     *("parked_channel", "queued_channel", "terminal", "user"),
 }
 
-# How many rows each group has.
+# Number of rows of each group.
 ROWS = {
     "events": 7 if shutil.which("escript") else 6,
     "varied": 9,
-    "sorts": 2 * (2 * len(KINDS) + 4),
+    "message_kinds": 2 * (2 * len(KINDS) + 4),
     "sizes": 9,
-    "odd": 8,
+    "tradeoffs": 8,
     "keeping": 3,
     "growth": 18,
     "memory": 9,
@@ -50,38 +50,40 @@ ROWS = {
 }
 
 
-def ran(*arguments):
-    """What the command prints."""
+def run_command(*arguments):
+    """Run the benchmark command; return what it prints."""
     with contextlib.redirect_stdout(io.StringIO()) as stdout:
         run.main(list(map(str, arguments)))
     return stdout.getvalue()
 
 
-def row(*figures, **given):
-    """A row that is all figures."""
-    return Row(**{"group": "g", "name": "n", "unit": "ms", "values": [*figures], **given})
+def row(*values, **fields):
+    """Return a row with these values."""
+    return Row(**{"group": "g", "name": "n", "unit": "ms", "values": [*values], **fields})
 
 
-# == the whole of it =======================================================================
+# == complete runs =========================================================================
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """A quick run of everything: what it printed, what it kept, the page that it wrote into.
+    """Run all benchmarks quickly; return the output, the path of the saved file, and the page.
 
-    In this process, which is quicker; ``test_compare`` has one of its own.
+    They run in this process, which is faster. ``test_compare_shows_previous_values`` starts
+    another one.
     """
     folder = tmp_path_factory.mktemp("benchmarks")
     kept, page = folder / "kept.json", folder / "page.md"
     page.write_text(f"before\n{table.BEGIN}\nwas here\n{table.END}\nafter\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "apart", lambda function, *arguments: function(*arguments))
-        printed = ran("--quick", "--save", kept, "--write", page)
+        printed = run_command("--quick", "--save", kept, "--write", page)
     return printed, kept, page.read_text(encoding="utf-8")
 
 
-def test_every_row_is_there(quick):
-    """Each group measures all that it is to measure, and every value says something."""
+@pytest.mark.slow
+def test_each_group_measures_all_its_rows(quick):
+    """Each value is positive, except in the group ``hold``."""
     printed, kept, _ = quick
     rows, measured = table.load(kept)
     assert {group: [one.group for one in rows].count(group) for group in ROWS} == ROWS
@@ -94,17 +96,19 @@ def test_every_row_is_there(quick):
     assert measured["Python"].split()[1] == ".".join(map(str, sys.version_info[:3]))
 
 
-def test_the_bases_are_one(quick):
-    """What the others are multiples of is one itself, and stands beside them."""
+@pytest.mark.slow
+def test_base_rows_have_the_ratio_one(quick):
+    """The row that others are compared with is part of the same group."""
     rows, _ = table.load(quick[1])
     bases = [one for one in rows if one.base and one.name.endswith(one.base)]
-    assert {one.group for one in bases} == {*ROWS} - {"sorts", "hold"}
+    assert {one.group for one in bases} == {*ROWS} - {"message_kinds", "hold"}
     assert all(one.ratios == [1] for one in bases)
     assert {one.group for one in rows if not one.ratios} == {"hold"}
 
 
-def test_the_page(quick):
-    """A page gets the goals and a table for each group, and keeps what is around its marks."""
+@pytest.mark.slow
+def test_page_gets_goals_and_a_table_for_each_group(quick):
+    """The text outside the marks stays."""
     page = quick[2]
     assert page.startswith(f"before\n{table.BEGIN}\n\nMeasured with Python ")
     assert page.endswith(f" |\n\n{table.END}\nafter\n")
@@ -114,30 +118,31 @@ def test_the_page(quick):
     assert page.count("\n| ") == lines + 2 * (1 + len(ROWS))
 
 
-def test_each_goal_is_of_rows_that_there_are(quick):
-    """No goal speaks of what is not measured."""
+@pytest.mark.slow
+def test_each_goal_matches_measured_rows(quick):
     rows, _ = table.load(quick[1])
     assert len(table.goals(rows)) == 1 + len(table.GOALS)
 
 
-def test_compare(quick):
-    """Comparing shows what was before beside what is now, of the groups that are asked for."""
-    printed = ran("--only", "keeping", "--quick", "--compare", quick[1])
+@pytest.mark.slow
+def test_compare_shows_previous_values(quick):
+    """A comparison of selected groups shows only their rows."""
+    printed = run_command("--only", "keeping", "--quick", "--compare", quick[1])
     headings, *lines = printed.partition("\n\n")[0].splitlines()
     assert headings.split()[-2:] == ["before", "after/before"]
     assert len(lines) == ROWS["keeping"]
     assert re.fullmatch(r"keeping +marshal.loads .* 1\.00 +1\.00", lines[0])
 
 
-def test_what_can_not_be_compared(quick, capsys):
-    """A full run is not compared with a quick one."""
+@pytest.mark.slow
+def test_full_run_is_not_compared_with_a_quick_one(quick, capsys):
     with pytest.raises(SystemExit):
         run.main(["--compare", str(quick[1])])
     assert "can't be compared" in capsys.readouterr().err
 
 
-def test_without_others(monkeypatch):
-    """Where neither ``erlang_py`` nor Erlang is, all else is measured."""
+def test_missing_decoders_are_skipped(monkeypatch):
+    """Without ``erlang_py`` and Erlang, all other decoders are measured."""
     monkeypatch.setitem(sys.modules, "erlang", None)
     monkeypatch.setenv("PATH", "")
     assert [one.name for one in parsing.events(QUICK, 0)] == [
@@ -146,11 +151,11 @@ def test_without_others(monkeypatch):
     ]
 
 
-# == what is made of the values ============================================================
+# == statistics and tables =================================================================
 
 
-def test_turns():
-    """Contestants take turns, every other round backwards; the first round does not count."""
+def test_contestants_take_turns():
+    """Every other round runs backwards, and the first round does not count."""
     order = []
 
     def contestant(name):
@@ -166,8 +171,8 @@ def test_turns():
     assert not gc.get_freeze_count()
 
 
-def test_calls_are_timed(monkeypatch):
-    """Each argument is called with once, those of the round; the seconds are for each call."""
+def test_contestant_measures_seconds_per_call(monkeypatch):
+    """Each round calls the function once with each of its arguments."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(measure, "time", SimpleNamespace(process_time=lambda: clock.now))
     called = []
@@ -180,11 +185,11 @@ def test_calls_are_timed(monkeypatch):
     assert [contestant(), contestant(), contestant()] == [2, 20, 2]
     assert called == [1, 3, 10, 30, 1, 3]
     assert measure.calling(takes, [1, 3], count=8)() == 0.5
-    assert measure.calling(takes, [0])() > 0  # or nothing could be a multiple of it
+    assert measure.calling(takes, [0])() > 0  # a ratio needs a positive base
 
 
-def test_ratios_are_of_one_round():
-    """A ratio is to the base in the same round: a machine that is slow in one changes none."""
+def test_ratios_compare_values_of_the_same_round():
+    """A round on a slow machine does not change the ratios."""
     measured = {"base": [1.0, 8.0], "ours": [3.0, 24.0]}
     base, ours = measure.rows("g", "base", measured, prefix="x: ")
     assert base.ratios == [1, 1]
@@ -195,8 +200,7 @@ def test_ratios_are_of_one_round():
     ]
 
 
-def test_rows():
-    """A row's value and figure are the middle ones; its spread is that of the middle half."""
+def test_row_has_medians_and_interquartile_spread():
     several = row(1.0, 2.0, 3.0, 4.0, 90.0)
     assert (several.value, several.figure) == (3, 3)
     assert several.spread == pytest.approx(2 / 3)
@@ -208,8 +212,7 @@ def test_rows():
     assert (joined.values, joined.ratios) == ([1, 3], [2, 4])
 
 
-def test_the_processes_are_joined(monkeypatch):
-    """A group's rows have the rounds of all processes, each of which has its number."""
+def test_rows_contain_the_rounds_of_all_processes(monkeypatch):
     monkeypatch.setattr(run, "apart", lambda function, size, number: function(size, number))
     monkeypatch.setitem(run.GROUPS, "g", lambda _, number: [row(number), row(7, name="other")])
     numbered, other = run.measure("g", attrs.evolve(QUICK, processes=3))
@@ -217,8 +220,8 @@ def test_the_processes_are_joined(monkeypatch):
     assert other.values == [7, 7, 7]
 
 
-def test_verdicts():
-    """A change counts beyond the spread of both runs, and never below three per cent."""
+def test_verdict_ignores_changes_within_the_spread():
+    """Changes of up to 3 % are ignored, too."""
     assert table.verdict(row(1.0), row(1.02)) == ""
     assert table.verdict(row(1.0), row(1.04)) == "worse"
     assert table.verdict(row(1.0), row(0.96)) == "better"
@@ -228,8 +231,7 @@ def test_verdicts():
     assert table.verdict(row(0.9, 1.0, 1.1), row(1.12)) == "worse"
 
 
-def test_the_table():
-    """A row that was there before says what has changed, and any other that it is new."""
+def test_table_shows_changes_and_new_rows():
     before = [row(2.0), row(1.0, base="b", ratios=[10.0], name="r")]
     after = [row(1.0), row(1.0, base="b", ratios=[10.0], name="r"), row(1.0, name="m")]
     assert table.table(after, before)[1:] == [
@@ -243,8 +245,8 @@ def test_the_table():
     )
 
 
-def test_goals(monkeypatch):
-    """A goal is reached by the worst of its rows; its unit says that the value is meant."""
+def test_goal_applies_to_its_worst_row(monkeypatch):
+    """A goal with a unit limits the value, any other goal the ratio."""
     ratio = {"base": "b", "unit": "ms"}
     rows = [
         row(90.0, ratios=[2.0], name="one", **ratio),
@@ -263,14 +265,12 @@ def test_goals(monkeypatch):
     ]
 
 
-def test_numbers():
-    """Three digits, or the whole number."""
+def test_numbers_have_three_digits_or_no_decimals():
     values = (0.0123, 0.8, 12.34, 123.4, 12345.6)
     assert [*map(table.number, values)] == ["0.01", "0.80", "12.3", "123", "12,346"]
 
 
-def test_a_page_without_marks(tmp_path):
-    """Nothing is written into a page that does not say where."""
+def test_page_without_marks_is_not_changed(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"{table.END}{table.BEGIN}")
     with pytest.raises(ValueError, match="page.md has no"):
@@ -278,8 +278,7 @@ def test_a_page_without_marks(tmp_path):
     assert page.read_text() == f"{table.END}{table.BEGIN}"
 
 
-def test_the_documented_page():
-    """The documentation has the tables of a full run of every group."""
+def test_documentation_has_tables_of_a_full_run():
     page = PAGE.read_text(encoding="utf-8")
     figures = page[page.index(table.BEGIN) : page.index(table.END)]
     assert "; size full;" in figures
@@ -287,11 +286,12 @@ def test_the_documented_page():
     assert figures.count(" reached |") + figures.count(" missed |") == len(table.GOALS)
 
 
-# == what is measured ======================================================================
+# == workloads =============================================================================
 
 
-def test_a_client_takes_in_all_of_a_flood():
-    """A subscriber is told of every event, and calls are followed: nothing is left out."""
+@pytest.mark.slow
+def test_client_receives_all_events_of_a_flood():
+    """The subscriber receives every event, and the client follows the calls."""
     session = workload.day(300, seed=1, kind="channel", before=50)
     with serving({"day": [*session.opening, *session.events, live.END]}) as port:
         seen, calls = asyncio.run(live.READERS["Client, subscriber, calls"](port, "day"))
@@ -307,11 +307,10 @@ def collect(clock, held):
     held.collect("stop", None)
 
 
-def test_holding_is_timed(monkeypatch):
-    """The longest step and wait are without the collections in them, which are apart."""
+def test_longest_step_and_wait_exclude_garbage_collections(monkeypatch):
     clock = SimpleNamespace(now=0.0)
-    tell = lambda: clock.now  # noqa: E731
-    monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=tell, thread_time=tell))
+    now = lambda: clock.now  # noqa: E731
+    monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=now, thread_time=now))
 
     async def reader():
         await asyncio.sleep(0)
@@ -325,8 +324,8 @@ def test_holding_is_timed(monkeypatch):
     assert held.collect not in gc.callbacks
 
 
-def test_no_two_days_are_the_same():
-    """Days have no event in common, nor a uuid or a timestamp of one."""
+def test_days_with_different_seeds_share_no_events():
+    """They share no uuids and timestamps either."""
     days = [workload.day(200, seed=seed, kind="channel", before=50) for seed in (1, 2)]
     uuids, times = [], []
     for session in days:
@@ -340,8 +339,7 @@ def test_no_two_days_are_the_same():
     assert not times[0] & times[1]
 
 
-def test_nothing_is_said_twice():
-    """What is said again word by word is left out, and what is of another kind."""
+def test_repeated_frames_and_other_kinds_are_left_out():
     pbx = Pbx()
     scenarios.populate(pbx, 1)
     (user,) = pbx.users.values()
@@ -352,34 +350,35 @@ def test_nothing_is_said_twice():
     assert not others
 
 
-def test_all_sorts():
-    """Each sort of message is measured, of every kind, and no two events of one are the same."""
-    sorts = workload.sorts(30)
-    assert {*sorts} == {
+def test_workload_has_all_kinds_of_messages():
+    """All events of one kind differ."""
+    sessions = workload.message_kinds(30)
+    assert {*sessions} == {
         *(f"info_event {kind}" for kind in KINDS),
         *(f"initial_info {kind}, each" for kind in KINDS),
         *("field_spec", "system_msg", "msg", "unknown"),
     }
-    for sort, (session, count) in sorts.items():
+    for kind, (session, count) in sessions.items():
         frames = session.events
-        assert len({*frames}) == len(frames) or sort == "field_spec"
+        assert len({*frames}) == len(frames) or kind == "field_spec"
         terms = [decode(frame) for frame in frames]
         assert {term[0] for term in terms} == {
-            sort.split()[0].replace("unknown", "call_statistics")
+            kind.split()[0].replace("unknown", "call_statistics")
         }
-        if sort.startswith("initial_info"):
+        if kind.startswith("initial_info"):
             assert [len(term[2]) for term in terms] == [count]
         else:
             assert len(terms) == count
-    kinds = {"domain": 1, "group": 6, "parked_channel": 10}  # of the others as many as asked for
-    for sort, (_, count) in sorts.items():
+    limited = {"domain": 1, "group": 6, "parked_channel": 10}  # fewer than the 30 requested
+    for kind, (_, count) in sessions.items():
         assert (
-            count == kinds.get(sort.removesuffix(", each").split()[-1], 30) or sort == "field_spec"
+            count == limited.get(kind.removesuffix(", each").split()[-1], 30)
+            or kind == "field_spec"
         )
 
 
 def test_events_take_the_fast_path():
-    """The events that are measured take the fast path; without warm-up they do not."""
+    """Without warm-up they take the slow path."""
     session = workload.bench()
     read = parsing.reader(session.opening, session.events)
     parser = read.__self__
@@ -389,17 +388,16 @@ def test_events_take_the_fast_path():
     assert cold._fast_path.read(session.events[0]) is None
 
 
-def test_the_plain_readers_read():
-    """What is odd is compared with what gives the same values."""
+def test_simple_implementations_return_the_same_values():
     for frame in workload.bench().events:
-        assert odd.recursive(frame, 1) == (decode(frame), len(frame))
+        assert tradeoffs.recursive(frame, 1) == (decode(frame), len(frame))
     atoms = {encoded: value for encoded, value in atom_cache.items() if encoded[0] == 100}
     assert {*atoms.values()} >= {None, True, "bert"}
-    assert all(odd.atom(encoded) == value for encoded, value in atoms.items())
+    assert all(tradeoffs.atom(encoded) == value for encoded, value in atoms.items())
 
 
-def test_frames_are_ever_new():
-    """The benchmark's events come again with other timestamps: each tells a mirror something."""
+def test_repeated_events_have_new_timestamps():
+    """Each event therefore changes a mirror."""
     session = workload.bench(10)
     again = workload.ever_new(session.events)
     rounds = [[next(again) for _ in range(10)] for _ in range(3)]
@@ -407,8 +405,7 @@ def test_frames_are_ever_new():
     assert [len(frame) for frame in rounds[1]] == [len(frame) for frame in session.events]
 
 
-def test_a_rush():
-    """All channels of a rush are there before the first of them goes."""
+def test_rush_adds_all_channels_before_it_removes_any():
     session = workload.rush(8)
     names = [decode(frame)[3] for frame in session.events if decode(frame)[1] == "channel"]
     assert names.count("added") == names.count("removed") == 8

@@ -1,4 +1,4 @@
-"""What is measured: the frames of tests/data, and those of a simulated PBX."""
+"""Workloads of the benchmarks: frames of tests/data and of a simulated PBX."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PREFECTURES = ("東京都", "大阪府", "愛知県", "Osaka", "")
 
 @frozen
 class Session:
-    """The frames that a connection begins with, and those that follow."""
+    """Initial frames of a connection, and the events that follow."""
 
     opening: list[bytes]
     events: list[bytes]
 
 
 def bench(events: int = 2000) -> Session:
-    """Two field_specs, two initial_infos, and up to 2,000 channel events."""
+    """Return two field_specs, two initial_infos, and up to 2,000 channel events."""
     data = gzip.decompress(BENCH.read_bytes())
     frames, at = [], 0
     while at < len(data):
@@ -44,10 +44,10 @@ def bench(events: int = 2000) -> Session:
 
 
 def ever_new(frames: list[bytes]) -> Iterator[bytes]:
-    """The same events over and over, each time round with other timestamps.
+    """Repeat the events without end, with other timestamps in each round.
 
-    Or all but the first round would tell a mirror nothing new. A timestamp is an integer of
-    seven bytes, the lowest first.
+    Without that, only the first round would change a mirror. A timestamp is an integer of seven
+    bytes, lowest byte first.
     """
     for number in itertools.count():
         stamp = bytes([number % 256])
@@ -58,7 +58,7 @@ def ever_new(frames: list[bytes]) -> Iterator[bytes]:
 
 
 def callers(seed: int, count: int = 3000) -> list[Person]:
-    """Customers of whom hardly one calls twice."""
+    """Return many customers, so that few of them call twice."""
     chance = random.Random(seed)
     numbers = [f"050{chance.randrange(10**8):08}" for _ in range(count)]
     return [
@@ -75,9 +75,9 @@ def callers(seed: int, count: int = 3000) -> list[Person]:
 
 
 def day(events: int, *, seed: int, kind: str | None = None, before: int = 1000) -> Session:
-    """Events of a day in a call centre, no two of them the same; of one kind, or of all.
+    """Return different events of a day in a call centre, of one kind or of all kinds.
 
-    ``before`` is how many happen before anybody looks.
+    ``before`` is the number of events before the connection opens.
     """
     pbx = Pbx(seed)
     scenarios.populate(pbx, 200)
@@ -95,17 +95,17 @@ def day(events: int, *, seed: int, kind: str | None = None, before: int = 1000) 
 
 
 def watch(pbx: Pbx, only: str | None = None) -> list[bytes]:
-    """A list of the frames of what happens from now on; of one kind, or of all.
+    """Return a list that receives the frames of all following events, of one or all kinds.
 
-    What is said a second time, word by word, is left out: a user who is away again.
+    Repeated identical frames are left out, such as those of a user who is away again.
     """
     writer = Writer()
     seen: list[bytes] = []
     known: set[bytes] = set()
 
-    def see(kind: str, _: object, picture: dict[str, object], event_name: str) -> None:
+    def see(kind: str, _: object, state: dict[str, object], event_name: str) -> None:
         if only in {None, kind}:
-            frame = writer.info_event(kind, writer.record(kind, picture), event_name)
+            frame = writer.info_event(kind, writer.record(kind, state), event_name)
             if frame not in known:
                 known.add(frame)
                 seen.append(frame)
@@ -115,7 +115,7 @@ def watch(pbx: Pbx, only: str | None = None) -> list[bytes]:
 
 
 def opening_of(pbx: Pbx, kinds: Iterable[str] = ()) -> list[bytes]:
-    """What a connection begins with: the field_specs, then the initial_infos, of some or all."""
+    """Return the field_specs, then the initial_infos, of some or all kinds."""
     writer, snapshot = Writer(), pbx.snapshot()
     return initial_frames(
         writer,
@@ -127,17 +127,17 @@ def opening_of(pbx: Pbx, kinds: Iterable[str] = ()) -> list[bytes]:
 
 
 def talk(pbx: Pbx, calls: int) -> list[Channel]:
-    """The lines of so many customers, each of whom talks to a user of their own."""
-    lines = []
+    """Connect customers with different users; return the customers' channels."""
+    channels = []
     for caller, user in zip(callers(1, calls), [*pbx.users.values()][:calls], strict=True):
-        line = pbx.receive(caller, "0501234567")
-        pbx.connect(pbx.call_user(line, user))
-        lines.append(line)
-    return lines
+        channel = pbx.receive(caller, "0501234567")
+        pbx.connect(pbx.call_user(channel, user))
+        channels.append(channel)
+    return channels
 
 
 def company(users: int, calls: int = 0, kinds: Iterable[str] = ("user",)) -> list[bytes]:
-    """The field_specs, then the initial_infos, of so many users, and calls of two channels."""
+    """Return the field_specs, then the initial_infos, of users and of calls with two channels."""
     pbx = Pbx()
     scenarios.populate(pbx, users)
     talk(pbx, calls)
@@ -145,20 +145,20 @@ def company(users: int, calls: int = 0, kinds: Iterable[str] = ("user",)) -> lis
 
 
 def rush(channels: int) -> Session:
-    """So many channels come, half of them to call the others; then they go."""
+    """Return a session that adds channels in pairs, then removes all of them."""
     pbx = Pbx()
     scenarios.populate(pbx, channels // 2)
     start, seen = opening_of(pbx), watch(pbx)
-    for line in talk(pbx, channels // 2):
-        pbx.hang_up(line)
+    for channel in talk(pbx, channels // 2):
+        pbx.hang_up(channel)
     return Session(start, seen)
 
 
-def sorts(count: int) -> dict[str, tuple[Session, int]]:
-    """Each sort of message: what comes before, the messages, and how many things they tell of.
+def message_kinds(count: int) -> dict[str, tuple[Session, int]]:
+    """Return, for each kind of message, a session and the number of its elements or messages.
 
-    Of each kind ``count`` elements or as many as there are, no two of which are the same; of
-    the kinds that older servers alone have, too.
+    Each session has up to ``count`` different elements. The kinds that only older servers send
+    are included.
     """
     found: dict[str, tuple[Session, int]] = {}
     specs = []
@@ -166,8 +166,8 @@ def sorts(count: int) -> dict[str, tuple[Session, int]]:
         writer, pbx = Writer(), Pbx(older=older)
         scenarios.populate(pbx, count * 2)
         group = next(iter(pbx.groups.values()))
-        for line in talk(pbx, count)[:10]:  # there are few park slots
-            pbx.park(line)
+        for channel in talk(pbx, count)[:10]:  # the PBX has few park slots
+            pbx.park(channel)
         for caller in callers(2, count):
             pbx.call_group(pbx.receive(caller, "0501234567"), group)
         for kind, elements in pbx.snapshot().items():
@@ -187,5 +187,5 @@ def sorts(count: int) -> dict[str, tuple[Session, int]]:
             for number in range(count)
         ],
     }
-    found |= {sort: (Session([], frames), len(frames)) for sort, frames in others.items()}
+    found |= {kind: (Session([], frames), len(frames)) for kind, frames in others.items()}
     return dict(sorted(found.items()))

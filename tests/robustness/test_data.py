@@ -1,4 +1,4 @@
-"""The data that tests are made of is there: what is made of nothing passes in silence."""
+"""Data files of the tests, and protection against tests without parameters."""
 
 from __future__ import annotations
 
@@ -18,34 +18,31 @@ def unpacked(name):
     return gzip.decompress(content) if name.endswith(".gz") else content
 
 
-def test_nothing_is_tested_with_no_parameters(pytestconfig):
-    """A test whose parameters come from files, or from anything else, and are none is an error
-    of the whole run rather than one test that is skipped.
-    """
+def test_empty_parameter_lists_are_configured_as_errors(pytestconfig):
+    """A test without parameters must fail the run; pytest would skip it by default."""
     assert pytestconfig.getini("empty_parameter_set_mark") == "fail_at_collect"
 
 
-def test_nothing_is_tested_with_no_parameters_in_fact(tmp_path):
-    """It is: pytest refuses such a test, with the options of this project."""
+@pytest.mark.slow
+def test_pytest_refuses_an_empty_parameter_list(tmp_path):
     (tmp_path / "test_none.py").write_text(
         "import pathlib, pytest\n"
         "@pytest.mark.parametrize('path', [*pathlib.Path('nowhere').glob('*')])\n"
         "def test(path): pass\n"
     )
-    # The plugin cleans up after any run, and would not find it at the end of the outer one.
+    # textual-snapshot cleans up after each run, which breaks the end of the outer run.
     options = ["-q", "-n0", "-p", "no:textual-snapshot", "-c", str(TESTS.parent / "pyproject.toml")]
     code = pytest.main([*options, str(tmp_path)])
     assert code == pytest.ExitCode.INTERRUPTED
 
 
-def test_the_data_is_there():
-    """The files are those that the tests were written for."""
+def test_all_data_files_exist():
     assert FILES == ["bench.frames.gz", "conformance.jsonl", "erlang_terms.tsv.gz"]
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_file_is_read_by_a_test(name):
-    """Each file has contents, and a test or a benchmark that names it."""
+def test_data_file_has_content_and_a_reader(name):
+    """Each file is not empty, and a test, helper or benchmark names it."""
     assert unpacked(name).strip()
     readers = [
         path.name
@@ -55,10 +52,8 @@ def test_every_file_is_read_by_a_test(name):
     assert readers
 
 
-def test_how_much_there_is():
-    """What each file holds is counted: 25 sessions with frames in each form, 2,004 frames of a
-    busy PBX, a thousand terms with what Erlang reads in them.
-    """
+def test_data_files_hold_the_expected_number_of_items():
+    """25 sessions in five forms, 2,004 frames of a busy PBX, and over 1,000 Erlang terms."""
     sessions = [json.loads(line) for line in unpacked("conformance.jsonl").splitlines()]
     assert len(sessions) == 25
     for session in sessions:

@@ -1,15 +1,15 @@
-"""Mutated frames, decided by Erlang, by decode and by others: decode differs for known reasons.
+"""Comparison of Erlang, ``decode`` and other decoders on mutated frames.
 
-A mutant (`mutants`) is read by Erlang, by a plain reader of these tests (`reader`) and by
-decode. The reader has to be of Erlang's mind: same verdict, same normal form, same number of
-bytes used. Then decode is measured by it: it gives exactly the value that the normal form
-stands for, or refuses, at the very byte where the reader found the first of the listed
-reasons. What decode says in its error is not asked.
+Erlang, ``decode`` and the reference decoder of these tests read each mutated frame. The reference
+decoder must agree with Erlang: same verdict, same normal form, same number of bytes used. Then
+``decode`` must agree with the reference decoder: it returns the value of the normal form, or it
+refuses the frame at the byte where the reference decoder found the first of the listed reasons.
+The texts of errors are not compared.
 
-What a value can't tell, and this comparison can't see: whether a text was an atom, a binary
-or a charlist; whether it was Latin-1 or UTF-8; whether None or a bool was an atom or a
-compound; whether a dict was a map or a compound, and in what order; how a time was split. The
-limit of terms to the byte is decode's own measure: no mutant is large enough to meet it.
+The comparison cannot see what a value does not show: whether a text was an atom, a binary or a
+charlist, Latin-1 or UTF-8; whether None or a bool was an atom or a compound; whether a dict was a
+map or a compound, and its order; how a time was split. The limit ``terms_per_byte`` is not tested:
+no mutant is large enough to reach it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ READ_BY_ALL = "read by all, as the same value"
 
 @pytest.fixture(autouse=True)
 def forget_atoms(monkeypatch):
-    """Keep the atoms met here out of the memory that other tests share; forgets them if called."""
+    """Isolate the atom cache of each test; return a function that empties it."""
 
     def forget():
         monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
@@ -78,26 +78,28 @@ def forget_atoms(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _long_numbers():
-    """Erlang reads integers that Python, by default, refuses to print."""
+    """Allow Python to print integers of any length."""
     digits = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     yield
     sys.set_int_max_str_digits(digits)
 
 
-def judged(reading, said, read=decode):
-    """What there is to count about the frame of a reading, of which Erlang said this.
+def compare(reading, in_erlang, read=decode):
+    """Return the category of a frame; raise ``AssertionError`` for an unknown difference.
 
-    Raises AssertionError for what must not be.
+    ``reading`` is the result of the reference decoder, ``in_erlang`` that of Erlang.
     """
-    normal, used = (None, None) if said == REFUSED else said
+    normal, used = (None, None) if in_erlang == REFUSED else in_erlang
     if reading.is_certain:
-        assert (normal is None) == (reading.malformed is not None), "the reader foretold otherwise"
+        assert (normal is None) == (reading.malformed is not None), (
+            "the reference decoder disagrees on the verdict"
+        )
         if normal:
             assert ordered(erlang_normal_form(reading.normal)) == ordered(normal), (
-                "the reader read otherwise"
+                "the reference decoder read another value"
             )
-            assert used == reading.used, "the reader used other bytes"
+            assert used == reading.used, "the reference decoder used other bytes"
     try:
         found = exact(read(reading.frame))
     except DecodeError as error:
@@ -109,7 +111,7 @@ def judged(reading, said, read=decode):
         assert isinstance(found, DecodeError), f"{reading.reasons}, but decode reads {found}"
         reason, *place = reading.reasons[0]
         assert place == [found.inflated, found.offset], f"{reading.reasons}, but decode: {found}"
-        # A bit string of whole bytes is a binary to Erlang.
+        # In Erlang a bit string without extra bits is a binary.
         if reason == FOREIGN and reading.data[found.offset] != 77:
             assert OTHER in json.dumps(normal), "Erlang has no such term"
         return reason
@@ -118,26 +120,24 @@ def judged(reading, said, read=decode):
     return BOTH_READ if ordered(reading.normal) == ordered(normal) else BY_TAG
 
 
-def test_seeds_are_there():
-    """The mutants are made from hundreds of frames of each of four sources."""
+@pytest.mark.slow
+def test_each_source_has_hundreds_of_seeds():
     assert [len(pool) > 400 for pool in pools()] == [True] * 4
 
 
-def test_a_seed_makes_the_same_mutants():
-    """The same seed makes the same mutants, another one others."""
-
-    def some(seed):
+def test_seed_determines_the_mutants():
+    def first_mutants(seed):
         mutator = Mutator(seed)
         return [mutator.frame() for _ in range(300)]
 
-    assert some(7) == some(7)
-    assert some(7) != some(8)
+    assert first_mutants(7) == first_mutants(7)
+    assert first_mutants(7) != first_mutants(8)
 
 
-# The cost of many terms is a measure of decode's own.
+# Only decode limits the number of terms.
 @pytest.mark.parametrize("name", [name for name in DIFFERENCES if name != "200,000 empty lists"])
-def test_the_reader_knows_the_differences(name):
-    """The reader finds the reason of each known difference, where decode refuses the frame."""
+def test_reference_decoder_finds_the_reason_of_known_differences(name):
+    """It finds the reason at the byte where decode refuses the frame."""
     reason, frame, _, value = DIFFERENCES[name]
     reasons = Reading(frame).reasons
     if reason == BY_TAG:
@@ -162,7 +162,7 @@ def refusing(offset):
 
 
 @pytest.mark.parametrize(
-    ("frame", "said", "read", "problem"),
+    ("frame", "in_erlang", "read", "problem"),
     [
         (TRUE, READ_TRUE, refusing(1), "^decode: .* expected:"),
         (TRUE, READ_TRUE, lambda _: 1, "^decode: .* expected:"),
@@ -173,81 +173,87 @@ def refusing(offset):
         (PID, READ_PID, refusing(2), "but decode: byte 2:"),
         (PID, [["a", "78"], 16], refusing(1), "^Erlang has no such term"),
         (TRUE[:-1], REFUSED, lambda _: "tru", "^Erlang refuses it, decode reads"),
-        (TRUE, REFUSED, refusing(1), "^the reader foretold otherwise"),
-        (TRUE, READ_X, lambda _: True, "^the reader read otherwise"),
-        (TRUE, [["a", "74727565"], 6], lambda _: True, "^the reader used other bytes"),
+        (TRUE, REFUSED, refusing(1), "^the reference decoder disagrees on the verdict"),
+        (TRUE, READ_X, lambda _: True, "^the reference decoder read another value"),
+        (TRUE, [["a", "74727565"], 6], lambda _: True, "^the reference decoder used other bytes"),
     ],
 )
-def test_a_difference_is_found(frame, said, read, problem):
-    """A decode that reads wrongly, or refuses at the wrong place, does not pass; nor the reader."""
+def test_comparison_finds_wrong_values_and_offsets(frame, in_erlang, read, problem):
+    """It finds errors of decode and of the reference decoder."""
     with pytest.raises(AssertionError, match=f"(?s){problem}"):
-        judged(Reading(frame), said, read)
-    assert judged(Reading(TRUE), READ_TRUE) == BOTH_READ
-    assert judged(Reading(PID), READ_PID) == FOREIGN
-    assert judged(Reading(PID[:-1]), REFUSED) == BOTH_REFUSE
+        compare(Reading(frame), in_erlang, read)
+    assert compare(Reading(TRUE), READ_TRUE) == BOTH_READ
+    assert compare(Reading(PID), READ_PID) == FOREIGN
+    assert compare(Reading(PID[:-1]), REFUSED) == BOTH_REFUSE
 
 
-def others_judged(reading, said, verdict):
-    """What there is to count about what others make of the frame: (name of the reader, what)."""
+def compare_others(reading, in_erlang, verdict):
+    """Yield the name of each other decoder, and the category of the frame for it."""
     for name, (read, difference) in OTHERS.items():
         try:
             found = read(reading.frame)
         except Exception as error:  # noqa: BLE001 - the others have no error type of their own
-            what = f"{type(error).__module__}.{type(error).__qualname__}"
-            yield name, BOTH_REFUSE if said == REFUSED else f"refuses what Erlang reads: {what}"
+            kind = f"{type(error).__module__}.{type(error).__qualname__}"
+            yield (
+                name,
+                (BOTH_REFUSE if in_erlang == REFUSED else f"refused, but read by Erlang: {kind}"),
+            )
             continue
-        if said == REFUSED:
-            why = reading.malformed or reading.reasons[-1][0]  # where the reader had to stop
-            yield name, f"reads what Erlang refuses: {why}"
+        if in_erlang == REFUSED:
+            reason = reading.malformed or reading.reasons[-1][0]  # where the decoder had to stop
+            yield name, f"read, but refused by Erlang: {reason}"
         elif verdict not in {BOTH_READ, BY_TAG}:
-            yield name, f"reads what decode refuses: {verdict}"
+            yield name, f"read, but refused by decode: {verdict}"
         else:
-            why = difference(found, reading)
-            assert why != UNLISTED, f"{name} reads {found}, for no reason that is known"
-            yield name, f"another value: {why}" if why else READ_BY_ALL
+            reason = difference(found, reading)
+            assert reason != UNLISTED, f"{name} reads {found}, for an unknown reason"
+            yield name, f"another value: {reason}" if reason else READ_BY_ALL
 
 
-def tallied(frames):
-    """What there is to count about these frames, and the first few problems."""
+def count_categories(frames):
+    """Return the number of frames in each category, and descriptions of problems."""
     counts = Counter()
     problems = []
-    for frame, said in zip(frames, ask_erlang("readings", frames), strict=True):
+    for frame, in_erlang in zip(frames, ask_erlang("readings", frames), strict=True):
         try:
             reading = Reading(frame)
-            verdict = judged(reading, said)
+            verdict = compare(reading, in_erlang)
             counts["decode", verdict] += 1
-            counts.update(others_judged(reading, said, verdict))
-        except Exception as problem:  # noqa: BLE001 - whatever it is, it is a finding
-            problems.append(f"{frame.hex()}\n  Erlang: {said!r:.2000}\n  {problem!r:.2000}")
+            counts.update(compare_others(reading, in_erlang, verdict))
+        except Exception as problem:  # noqa: BLE001 - any exception is a finding
+            problems.append(f"{frame.hex()}\n  Erlang: {in_erlang!r:.2000}\n  {problem!r:.2000}")
     return counts, problems
 
 
+@pytest.mark.slow
 @pytest.mark.erl
 @needs_erlang
-@pytest.mark.filterwarnings("ignore")  # those of the others
-def test_mutants(capfd, forget_atoms):
-    """Thousands of mutants: decode reads what Erlang reads, as the same value, or has a reason."""
-    # To repeat a run, set the variable to the seed that the failure shows.
+@pytest.mark.filterwarnings("ignore")  # the other decoders emit warnings
+def test_mutants_are_decoded_like_in_erlang(capfd, forget_atoms):
+    """Decode and Erlang read the same value from each mutant, or differ for a listed reason."""
+    # To repeat a run, set the variable to the seed in the failure message.
     seed = int(
         os.environ.get("BASIX_ERLANG_SEED") or (secrets.randbelow(1 << 32) if NIGHTLY else 0)
     )
     counts = Counter()
     for run in range(seed, seed + RUNS):
-        # What is remembered is read in another way than what is new.
+        # Cached atoms are read in another way than new ones.
         forget_atoms()
         mutator = Mutator(run)
-        found, problems = tallied([mutator.frame() for _ in range(MUTANTS_A_RUN)])
+        found, problems = count_categories([mutator.frame() for _ in range(MUTANTS_A_RUN)])
         if problems:
             pytest.fail(f"BASIX_ERLANG_SEED={run}, {len(problems)}:\n" + "\n".join(problems[:5]))
         counts += found
-    # Only in the long run for all to see; pytest's -rP shows it in the short one.
+    # Nightly runs always print this; otherwise pytest shows it with -rP.
     with capfd.disabled() if NIGHTLY else nullcontext():
         sys.stdout.write(f"\n{RUNS * MUTANTS_A_RUN} mutants, BASIX_ERLANG_SEED={seed}\n")
-        for (name, what), count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1])):
-            sys.stdout.write(f"  {name:<10}{count:>8}  {what}\n")
-    # Enough of each kind. What Erlang finds beyond a float's text is luck.
+        for (name, category), count in sorted(
+            counts.items(), key=lambda item: (item[0][0], -item[1])
+        ):
+            sys.stdout.write(f"  {name:<10}{count:>8}  {category}\n")
+    # Each category is frequent enough, except OVERREAD, which depends on luck.
     assert all(counts[name, READ_BY_ALL] > RUNS * MUTANTS_A_RUN // 20 for name in OTHERS)
-    of_decode = {what: count for (name, what), count in counts.items() if name == "decode"}
+    of_decode = {category: count for (name, category), count in counts.items() if name == "decode"}
     assert min(of_decode[BOTH_READ], of_decode[BOTH_REFUSE]) > RUNS * MUTANTS_A_RUN // 5
     assert of_decode.keys() >= REASONS - {OVERREAD}
     assert of_decode.keys() <= REASONS | {BOTH_READ, BOTH_REFUSE}

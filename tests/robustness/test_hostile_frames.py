@@ -1,7 +1,6 @@
-"""What hostile frames of a megabyte cost: never more memory than a fixed amount.
+"""Memory and CPU time of hostile frames.
 
-Sizes and counts only, and times of the CPU in the nightly run. ``python -m support.hostile_frames``
-prints them.
+Only the nightly run checks CPU times. ``python -m support.hostile_frames`` prints all figures.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from basix_ws_cti.terms import Limits, decode
 
 FAMILIES = {**hostile_frames.FAMILIES, **(hostile_frames.MORE_FAMILIES if NIGHTLY else {})}
 
-# Of many small objects: to trace a megabyte of each takes minutes in all, so that a run which
-# is not nightly takes an eighth of a megabyte and of the memory.
+# Families of many small objects. Tracing a megabyte of each takes minutes, so other runs than the
+# nightly one use frames of an eighth of a megabyte.
 HEAVY = {
     "empty tuples",
     "one-tuples",
@@ -45,35 +44,35 @@ HEAVY = {
 
 @pytest.fixture(autouse=True)
 def _own_atom_cache(monkeypatch):
-    """Every test starts with no atom remembered and leaves none behind."""
+    """Isolate the atom cache of each test."""
     monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
-def test_memory(name):
-    """A hostile frame is a value or a DecodeError, and takes under 32 MiB for each MiB it has."""
+def test_hostile_frame_takes_less_than_32_mib(name):
+    """A hostile frame of 1 MiB is decoded or refused, and takes less than 32 MiB of memory."""
     size = hostile_frames.MIB // 8 if name in HEAVY and not NIGHTLY else hostile_frames.MIB
     frame = FAMILIES[name](size)
-    # The term repeated may be too long to fill the frame to the last byte.
+    # The repeated term may not fit the frame exactly.
     assert size - 66_000 < len(frame) <= size
     peak, verdict = hostile_frames.measure_memory(frame)
     assert verdict
-    # What every frame may spend for nothing weighs more in a small one.
+    # Fixed costs weigh more in a small frame.
     assert peak < (32 if size == hostile_frames.MIB else 10) * hostile_frames.MIB
     assert len(terms.atom_cache) <= terms.MAX_REMEMBERED_ATOMS
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", FAMILIES)
-def test_memory_compressed(name):
-    """The same frame, compressed, takes no more, what it inflates to included."""
+def test_compressed_hostile_frame_takes_less_than_32_mib(name):
     frame = hostile_frames.compressed(FAMILIES[name])(hostile_frames.MIB)
     peak, verdict = hostile_frames.measure_memory(frame)
     assert verdict
     assert peak < 32 * hostile_frames.MIB
 
 
-# The families that a megabyte of is over some limit.
+# Families whose frame of a megabyte exceeds a limit, with a part of the reason.
 REFUSED = {
     "nils": "(terms_per_byte)",
     "one-tuples": "(terms_per_byte)",
@@ -107,8 +106,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize(("name", "reason"), REFUSED.items(), ids=REFUSED)
-def test_refused(name, reason):
-    """What costs more than its bytes let expect is refused, by the limit meant for it."""
+def test_expensive_frame_is_refused_by_its_limit(name, reason):
     build = {**hostile_frames.FAMILIES, **hostile_frames.MORE_FAMILIES}[name]
     with pytest.raises(DecodeError) as caught:
         decode(build(hostile_frames.MIB))
@@ -116,8 +114,7 @@ def test_refused(name, reason):
 
 
 @pytest.mark.parametrize(("name", "count"), ACCEPTED.items(), ids=ACCEPTED)
-def test_accepted(name, count):
-    """A megabyte of what the feed itself is made of is no attack."""
+def test_megabyte_of_ordinary_terms_is_accepted(name, count):
     assert len(decode(hostile_frames.FAMILIES[name](hostile_frames.MIB))) == count
 
 
@@ -133,24 +130,22 @@ def test_accepted(name, count):
         "one big integer",
     ],
 )
-def test_refused_at_once(name):
-    """What a head gives away is refused at the head: a megabyte takes no memory to speak of."""
+def test_declared_size_is_refused_before_memory_is_allocated(name):
     peak, _ = hostile_frames.measure_memory(hostile_frames.FAMILIES[name](hostile_frames.MIB))
     assert peak < 64 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES if NIGHTLY else ["lists of one", "empty maps"])
 def test_memory_grows_no_faster_than_the_frame(name):
-    """Twice the frame takes at most twice the memory, and what any frame takes."""
     build = FAMILIES[name]
     half, _ = hostile_frames.measure_memory(build(hostile_frames.MIB // 16))
-    whole, _ = hostile_frames.measure_memory(build(hostile_frames.MIB // 8))
+    full, _ = hostile_frames.measure_memory(build(hostile_frames.MIB // 8))
     # A list grows in steps of an eighth.
-    assert whole <= 2 * half * 9 / 8 + 256 * 1024
+    assert full <= 2 * half * 9 / 8 + 256 * 1024
 
 
-def test_one_big_integer_if_allowed():
-    """An integer of 1 MB is read in linear memory by a caller who asks for it."""
+def test_integer_of_1_mib_is_decoded_if_the_limit_allows_it():
     frame = hostile_frames.big_integer(hostile_frames.MIB)
     assert (
         decode(frame, Limits(big_integer_bytes=hostile_frames.MIB)).bit_length()
@@ -158,44 +153,42 @@ def test_one_big_integer_if_allowed():
     )
 
 
-def test_colliding_keys_collide():
-    """The keys meant to share a hash do, or the families above would show nothing."""
+def test_colliding_keys_have_the_same_hash():
     (mapping, *_) = decode(hostile_frames.colliding_maps(4096))
     assert len(mapping) == 128
     assert {hash(key) for key in mapping} == {0}
 
 
 def test_different_atoms_are_different():
-    """The atoms meant to be all different are."""
     names = decode(hostile_frames.different(b"w\3")(4096))
     assert len(names) == len(set(names)) > 800
 
 
-# ---------------------------------------------------------- figures, from a process for each
+# ------------------------------------------------ figures measured in separate processes
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", hostile_frames.everything())
-def test_cost(name):
-    """A frame of 1 MiB is decoded in 32 MiB and 250 ms, and twice the frame takes twice that."""
-    got = hostile_frames.measure(name)
-    assert got["ratio"] <= hostile_frames.MAX_RATIO
+@pytest.mark.parametrize("name", hostile_frames.all_families())
+def test_time_and_memory_are_linear_and_bounded(name):
+    """A frame of 1 MiB takes up to 32 MiB and 250 ms, and a frame of 2 MiB about twice that."""
+    figures = hostile_frames.measure(name)
+    assert figures["ratio"] <= hostile_frames.MAX_RATIO
     if not name.startswith("elements: "):
-        assert got["mib"] <= 32
-        assert got["cpu_ms"] <= 250
+        assert figures["mib"] <= 32
+        assert figures["cpu_ms"] <= 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deep tuples", "elements: long persons, asterisks"])
-def test_figures(name):
-    """What a process measures is what became of the frame, and figures that can be true."""
-    got = hostile_frames.measure(name)
-    assert 0 < got["mib"] < 32
-    assert got["cpu_ms"] > 0
-    assert ("(depth)" if name == "deep tuples" else "value") in got["verdict"]
+def test_measurement_returns_plausible_figures(name):
+    figures = hostile_frames.measure(name)
+    assert 0 < figures["mib"] < 32
+    assert figures["cpu_ms"] > 0
+    assert ("(depth)" if name == "deep tuples" else "value") in figures["verdict"]
 
 
-def test_growth_tells_square_from_line(monkeypatch):
-    """The ratio of a reader that takes the square of the size is no ratio of an honest one."""
+@pytest.mark.slow
+def test_growth_distinguishes_quadratic_from_linear_time(monkeypatch):
     monkeypatch.setattr(hostile_frames, "LARGEST", 2 * hostile_frames.MIB)
 
     def square(frame):
@@ -206,8 +199,9 @@ def test_growth_tells_square_from_line(monkeypatch):
     assert hostile_frames.growth(bytes, square) > 3
 
 
-def test_growth_looks_beyond_a_step():
-    """What takes more once, from some size on, grows as it should at the next."""
+@pytest.mark.slow
+def test_growth_ignores_a_single_step():
+    """A reader that is slower from one size on still counts as linear."""
 
     def step(frame):
         for _ in range(len(frame) // 2**10 * (1 if len(frame) <= hostile_frames.MIB else 3)):
@@ -216,25 +210,26 @@ def test_growth_looks_beyond_a_step():
     assert hostile_frames.growth(bytes, step) <= hostile_frames.MAX_RATIO
 
 
-# What each session's frame is refused for; all others are read.
+# Families whose frame is refused, with a part of the reason; all others are parsed.
 BUILDING_REFUSED = {
     "empty records": "(records)",
     "records of one of 256 fields": "(terms_per_byte)",
-    "records of a kind nobody knows": "(terms_per_byte)",
+    "records of an unknown kind": "(terms_per_byte)",
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", hostile_frames.BUILDING)
-def test_building(name):
-    """Elements take as much memory as their frame lets expect, or a named limit refuses them."""
+def test_memory_of_elements_is_proportional_to_their_frame(name):
+    """A frame with elements takes up to 80 times its size, or a limit refuses it."""
     spec, build = hostile_frames.BUILDING[name]
     size = hostile_frames.MIB // 8
     if name == "empty records":
         size = hostile_frames.MIB // 2
     frame = build(size)
     assert size - 66_000 < len(frame) <= size
-    peak, verdict = hostile_frames.measure_memory(frame, hostile_frames.told(spec))
+    peak, verdict = hostile_frames.measure_memory(frame, hostile_frames.session_reader(spec))
     assert peak < (80 * size if verdict == "value" else 32 * hostile_frames.MIB)
     if size == hostile_frames.MIB // 8 and "records of" in name:
-        return  # what every frame may spend for nothing is enough for so few
+        return  # the fixed allowance of the limit covers a frame of this size
     assert BUILDING_REFUSED.get(name, "value") in verdict

@@ -1,4 +1,4 @@
-"""What a peer can make a session hold: bounded, over as many distinct names as it likes."""
+"""Memory bounds of a session whose peer sends an unlimited number of distinct names."""
 
 from __future__ import annotations
 
@@ -20,110 +20,111 @@ from basix_ws_cti.parsing.parser import MessageParser
 
 NAMES = 1_000_000 if NIGHTLY else 20_000
 
-# Names after which everything that has a bound has reached it; of channels, more are remembered.
+# Number of names after which all bounded caches are full. Ended channels have a larger bound.
 FILLING = 6000
 
 MIB = 1024 * 1024
 
-# What a session may hold of nothing but names: mostly channels that are gone.
-MOST = 24 * MIB
+# Bytes that a session may hold for names alone, most of them for channels that have ended.
+MAX_MEMORY = 24 * MIB
 
-# Objects that may be there in the end and were not when everything was full: those on the
-# way, and tables that grow in steps. One for each name would be 20,000.
-MORE = 500
+# Objects that may be added once all caches are full: temporary ones, and tables that grow in
+# steps. One object for each name would be 20,000.
+MAX_GROWTH = 500
 
 LONG = "n" * 200
 
 
 class Session:
-    """A parser and the mirror behind it, for as long as the process lives."""
+    """A parser with the mirror that it fills."""
 
     def __init__(self):
         self.parser = MessageParser(base_url="https://pbx.example")
         self.mirror = Mirror()
 
-    def take(self, data):
+    def receive(self, data):
         with contextlib.suppress(BasixError):
             self.mirror.apply(self.parser.parse(data))
 
 
 def unknown_messages(session, number):
-    session.take(frame((Atom(f"{number}{LONG}"), 1)))
+    session.receive(frame((Atom(f"{number}{LONG}"), 1)))
 
 
-def unknown_messages_without_end(session, number):
-    session.take(frame((f"{number}{LONG * 20}", 1)))
+def unknown_messages_with_huge_names(session, number):
+    session.receive(frame((f"{number}{LONG * 20}", 1)))
 
 
 def atoms(session, number):
-    session.take(frame([Atom(f"{LONG}{number}")]))
+    session.receive(frame([Atom(f"{LONG}{number}")]))
 
 
 def kinds(session, number):
     kind = f"{LONG}{number}"
-    session.take(field_spec(kind, "id"))
-    session.take(info_event(kind, (None,)))
+    session.receive(field_spec(kind, "id"))
+    session.receive(info_event(kind, (None,)))
 
 
 def kinds_sent_once(session, number):
-    """A connection for each dozen kinds, and the mirror that outlives them."""
+    """Send a dozen kinds per connection to a mirror that stays across connections."""
     if number % 12 == 0:
-        session.parser, aside = MessageParser(), Mirror()
-        session.mirror.replace_with(aside)
+        session.parser = MessageParser()
+        session.mirror.replace_with(Mirror())
     kind = f"{LONG}{number}"
-    session.take(field_spec(kind, "id"))
-    if number % 12 < 2:  # making a reader takes as long as reading hundreds of records
-        session.take(initial_info(kind, (number,)))
+    session.receive(field_spec(kind, "id"))
+    if number % 12 < 2:  # generating a reader is slow
+        session.receive(initial_info(kind, (number,)))
 
 
 def fields(session, number):
-    session.take(field_spec("channel", "uuid", f"{LONG}{number}"))
+    session.receive(field_spec("channel", "uuid", f"{LONG}{number}"))
     if number % 20 == 0:
-        session.take(info_event("channel", ("u", number)))
+        session.receive(info_event("channel", ("u", number)))
 
 
 def bad_frames(session, number):
-    session.take(frame((Atom("info_event"), f"{LONG}{number}", (), "added")))
-    session.take(b"\x83" + f"{number}".encode())
+    session.receive(frame((Atom("info_event"), f"{LONG}{number}", (), "added")))
+    session.receive(b"\x83" + f"{number}".encode())
 
 
 def channels(session, number):
-    """Calls that come and go, each with a number of its own."""
+    """Start and end calls, each with a different number."""
     if number == 0:
-        session.take(field_spec("channel", "uuid", "calling_number", "last_event"))
+        session.receive(field_spec("channel", "uuid", "calling_number", "last_event"))
     for event in ("CHANNEL_CREATE", "CHANNEL_HANGUP"):
-        session.take(info_event("channel", (f"{number}", f"{number:030}", event)))
+        session.receive(info_event("channel", (f"{number}", f"{number:030}", event)))
         session.mirror.channels_by_number(f"{number}")
 
 
 def users(session, number):
     if number == 0:
-        session.take(field_spec("user", "id", "name"))
+        session.receive(field_spec("user", "id", "name"))
     for event in ("added", "removed"):
-        session.take(info_event("user", (number << 20, LONG), event))
+        session.receive(info_event("user", (number << 20, LONG), event))
 
 
 def events(session, number):
-    """Names of events, and values of all that one element has."""
+    """Send different event names and field values for one element."""
     if number == 0:
-        session.take(field_spec("user", "id", "name", "new"))
-    session.take(info_event("user", (1, f"{number}", {f"{number}": number}), f"{LONG}{number}"))
+        session.receive(field_spec("user", "id", "name", "new"))
+    session.receive(info_event("user", (1, f"{number}", {f"{number}": number}), f"{LONG}{number}"))
 
 
 @pytest.fixture(autouse=True)
 def _own_caches(monkeypatch):
-    """Every test starts with nothing remembered, and leaves nothing behind."""
+    """Isolate the caches of each test."""
     monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
     yield
     phone_numbers._normalise.cache_clear()
     record_decoder.record_reader.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "send",
     [
         unknown_messages,
-        unknown_messages_without_end,
+        unknown_messages_with_huge_names,
         atoms,
         kinds,
         kinds_sent_once,
@@ -134,11 +135,11 @@ def _own_caches(monkeypatch):
         events,
     ],
 )
-def test_what_is_held_is_bounded(send):
-    """As many distinct names as a peer likes leave no more behind than the first of them did."""
+def test_distinct_names_do_not_fill_memory(send):
+    """Once all caches are full, further distinct names add no objects."""
     session = Session()
     filling = FILLING + (MAX_ENDED_CHANNELS if send is channels else 0)
-    if NIGHTLY:  # which makes everything five times as slow
+    if NIGHTLY:  # tracing makes everything five times slower
         tracemalloc.start()
     try:
         for number in range(filling):
@@ -148,24 +149,25 @@ def test_what_is_held_is_bounded(send):
         for number in range(filling, filling + NAMES):
             send(session, number)
         gc.collect()
-        assert sys.getallocatedblocks() - full < MORE
-        assert tracemalloc.get_traced_memory()[0] < MOST
+        assert sys.getallocatedblocks() - full < MAX_GROWTH
+        assert tracemalloc.get_traced_memory()[0] < MAX_MEMORY
     finally:
         tracemalloc.stop()
 
 
-def test_everything_at_its_longest():
-    """All that a connection may announce, in names of 255 characters of four bytes, has a size."""
-    made = MessageParser()
-    width = "\U0001f600" * 249
+@pytest.mark.slow
+def test_longest_field_specs_take_bounded_memory():
+    """All kinds and fields that a connection may announce, each with the longest name, fit."""
+    longest = MessageParser()
+    padding = "\U0001f600" * 249
     tracemalloc.start()
     try:
         for number in range(parser.MAX_KINDS):
-            names = [f"{width}{number:04}{at:02}" for at in range(12)]
+            names = [f"{padding}{number:04}{at:02}" for at in range(12)]
             with contextlib.suppress(BasixError):
-                made.parse(frame((Atom("field_spec"), f"{width}{number:06}", names)))
+                longest.parse(frame((Atom("field_spec"), f"{padding}{number:06}", names)))
         size = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert len(made._specs) > 800
-    assert 8 * MIB < size < MOST
+    assert len(longest._specs) > 800
+    assert 8 * MIB < size < MAX_MEMORY

@@ -1,3 +1,5 @@
+"""Scanner that searches logs and exceptions for tokens."""
+
 from __future__ import annotations
 
 import base64
@@ -9,7 +11,15 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from support.secret_scanner import SIMULATED, STEM, TOKEN, Watch, assert_clean, found_in, leaks_of
+from support.secret_scanner import (
+    SIMULATOR_TOKEN,
+    STEM,
+    TOKEN,
+    SecretScanner,
+    assert_clean,
+    found_in,
+    leaks_of,
+)
 
 import basix_ws_cti
 from basix_ws_cti import Basic, Connection
@@ -18,27 +28,26 @@ from basix_ws_cti.transport.credentials import secret_forms
 
 
 @pytest.fixture
-def watch():
-    """A watch of a logger of its own, of which nobody else hears."""
+def scanner():
+    """Scanner of a separate logger, ``scanner.logger``, whose records reach no other handler."""
     logger = logging.getLogger("basix_ws_cti.canaries")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
-    watch = Watch()
-    logger.addHandler(watch)
-    watch.logger = logger
-    yield watch
-    logger.removeHandler(watch)
+    scanner = SecretScanner()
+    logger.addHandler(scanner)
+    scanner.logger = logger
+    yield scanner
+    logger.removeHandler(scanner)
 
 
-def ours(source, **names):
-    """Run a piece of code that passes for the package's own."""
+def run_as_package_code(source, **names):
+    """Run source code that looks as if it was a module of the package."""
     code = compile(source, str(Path(basix_ws_cti.__file__).parent / "made_up.py"), "exec")
     exec(code, names)
 
 
 @pytest.mark.parametrize("around", ["", "a", "ab", "abc", "é/:+"])
-def test_the_stem_is_found_however_it_is_written(around):
-    """Raw, encoded, and wherever it stands in what is encoded."""
+def test_stem_is_found_in_every_encoding_and_position(around):
     text = f"{around}{STEM}{around}"
     data = text.encode()
     for shown in (
@@ -57,26 +66,25 @@ def test_the_stem_is_found_however_it_is_written(around):
     assert not found_in(f"{STEM[:-1]} {base64.b64encode(data[:4]).decode()} {around}")
 
 
-def test_the_stem_is_found_in_every_form_that_is_masked():
-    """The forms that the package masks are forms in which the canary shows."""
+def test_stem_is_found_in_every_form_that_the_package_redacts():
     assert all(found_in(form) for form in secret_forms(Basic("acme", TOKEN)))
 
 
-def test_what_is_logged_is_looked_at(watch):
-    """The message, its arguments, and the text of an exception beside it."""
-    watch.logger.debug("all is well with %s", "it")
-    assert watch.leaks == []
-    watch.logger.debug("a %s", quote(TOKEN))
-    watch.logger.debug("not shown: %.1s", TOKEN)
-    watch.logger.error("oh", exc_info=KeyError(TOKEN))
-    assert len(watch.leaks) == 3
+def test_log_records_are_searched(scanner):
+    """The scanner searches the message, its arguments, and the text of an exception."""
+    scanner.logger.debug("all is well with %s", "it")
+    assert scanner.leaks == []
+    scanner.logger.debug("a %s", quote(TOKEN))
+    scanner.logger.debug("not shown: %.1s", TOKEN)
+    scanner.logger.error("oh", exc_info=KeyError(TOKEN))
+    assert len(scanner.leaks) == 3
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\x1b[31m", "\u202e", "x" * 513])
-def test_what_is_unfit_for_a_log(watch, text):
-    """A line of the package's that is not printable, or too long, is a leak too."""
-    watch.logger.info("%s", text)
-    assert len(watch.leaks) == 1
+def test_unprintable_or_long_log_lines_are_leaks(scanner, text):
+    """This applies to the lines of the package."""
+    scanner.logger.info("%s", text)
+    assert len(scanner.leaks) == 1
 
 
 @pytest.mark.parametrize(
@@ -93,64 +101,64 @@ def test_what_is_unfit_for_a_log(watch, text):
         "raise ExceptionGroup('', [KeyError(token)])",
     ],
 )
-def test_what_hangs_on_an_exception(source):
-    """Texts, notes, chains, groups, and the variables of the package's own frames."""
+def test_exceptions_are_searched(source):
+    """The scanner finds texts, notes, chains, groups, and variables of the package's frames."""
     with pytest.raises(Exception) as caught:
-        ours(
+        run_as_package_code(
             f"def f():\n    token = make()\n    {source.replace(chr(10), chr(10) + '    ')}\nf()",
             make=lambda: TOKEN,
         )
     assert [*leaks_of(caught.value)]
 
 
-def test_the_callers_own_variables_are_theirs():
-    """A frame outside of the package may hold the secret: it came from there."""
+def test_variables_of_the_caller_are_no_leak():
+    """A frame outside of the package may hold the secret, because it passed the secret in."""
     token = TOKEN
     with pytest.raises(ZeroDivisionError) as caught:
-        ours("1 / 0")
+        run_as_package_code("1 / 0")
     assert token
     assert [*leaks_of(caught.value)] == []
 
 
-async def test_what_comes_out_of_the_package_is_looked_at():
-    """A guarded class's public methods show their exceptions to the watch, until it ends."""
+async def test_exceptions_of_guarded_methods_are_searched():
+    """The scanner searches exceptions of a class's public methods until the guard ends."""
 
-    class Room:
+    class Guarded:
         def __init__(self, token):
             self.token = token
 
-        def leave(self):
+        def fail(self):
             raise KeyError(self.token)
 
-        async def wait(self):
+        async def fail_later(self):
             raise KeyError(self.token)
 
-        async def stay(self):
+        async def succeed(self):
             return 5
 
-    watch = Watch()
-    end = watch.guard(Room)
-    room = Room(TOKEN)
-    assert await room.stay() == 5
-    assert watch.leaks == []
+    scanner = SecretScanner()
+    end = scanner.guard(Guarded)
+    guarded = Guarded(TOKEN)
+    assert await guarded.succeed() == 5
+    assert scanner.leaks == []
     with pytest.raises(KeyError):
-        room.leave()
+        guarded.fail()
     with pytest.raises(KeyError):
-        await room.wait()
-    assert len(watch.leaks) == 2
+        await guarded.fail_later()
+    assert len(scanner.leaks) == 2
     end()
     with pytest.raises(KeyError):
-        room.leave()
-    assert len(watch.leaks) == 2
+        guarded.fail()
+    assert len(scanner.leaks) == 2
 
 
-async def test_this_run_is_watched():
-    """The whole run is at DEBUG, simulators have a canary for a token, connections are guarded."""
+async def test_this_test_run_is_scanned():
+    """Loggers run at DEBUG, simulators use a canary token, and connections are guarded."""
     assert logging.getLogger("anything").isEnabledFor(logging.DEBUG)
     library = logging.getLogger("websockets.client")
     assert library.isEnabledFor(logging.DEBUG) is bool(os.environ.get("BASIX_CANARY"))
     async with Simulator(calls=False) as pbx:
-        assert pbx.connect_args["token"] == SIMULATED
+        assert pbx.connect_args["token"] == SIMULATOR_TOKEN
     assert Connection.send.__code__.co_filename.endswith("secret_scanner.py")
     with pytest.raises(AssertionError):
-        assert_clean(Basic, [SIMULATED])
+        assert_clean(Basic, [SIMULATOR_TOKEN])

@@ -9,9 +9,9 @@ import logging
 from basix_ws_cti.cli.diagnostics.examination import SLOW_PING, Examination
 from basix_ws_cti.cli.diagnostics.findings import STEPS, Mark
 
-from .secret_scanner import SIMULATED
+from .secret_scanner import SIMULATOR_TOKEN
 
-ARGUMENTS = {"domain": "demo", "token": SIMULATED, "app_name": "doctor", "full_events": True}
+ARGUMENTS = {"domain": "demo", "token": SIMULATOR_TOKEN, "app_name": "doctor", "full_events": True}
 
 SILENT_LOGGER = logging.getLogger("quiet")
 SILENT_LOGGER.addHandler(logging.NullHandler())
@@ -40,7 +40,7 @@ async def examine(server, fast_step=None, slow_ping=SLOW_PING, **arguments):
         assert set(marks[at + 1 :]) <= {Mark.SKIPPED}
         assert Mark.SKIPPED not in marks[:at]
         assert findings[at].advice
-    assert SIMULATED not in str(findings)
+    assert SIMULATOR_TOKEN not in str(findings)
     return {one.step: one for one in findings}
 
 

@@ -1,4 +1,4 @@
-"""Frames with something wrong in them: mutants of good ones, the same for the same seed."""
+"""Mutated frames: valid frames with random changes, determined by a seed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,31 @@ from .erlang_terms import DIFFERENCES, EDGES, foreign_terms
 from .paths import DATA
 from .reference_decoder import LENGTHS, Reading
 
-# Longer ones take their time and show no more.
+# Longer frames are slow and find no further defects.
 MAX_SEED_BYTES = 2000
 
 TAGS = [70, 73, 75, 77, 80, 88, 89, 90, *range(97, 122)]
 BYTES = [0, 1, 2, 127, 128, 131, 254, 255, *TAGS]
 
 FOREIGN_TERMS = [term for _, term, _ in foreign_terms()]
-# Most of them are refused: an infinity, an atom of 256 characters, …
-ODD_TERMS = [frame[1:] for frame in EDGES.values() if 1 < len(frame) < 1500]
+# Most of them are refused, such as an infinity or an atom of 256 characters.
+EDGE_TERMS = [frame[1:] for frame in EDGES.values() if 1 < len(frame) < 1500]
 
-# Tags whose terms have the same layout, so that the frame may stay whole when they are swapped
-ALIKE = [{100, 107, 118}, {115, 119}, {105, 108}, {109, 112}, {88, 90, 103}, {97, 106}, {70, 120}]
+# Tags whose terms have the same layout: a frame may stay valid when they are exchanged.
+SAME_LAYOUT = [
+    {100, 107, 118},
+    {115, 119},
+    {105, 108},
+    {109, 112},
+    {88, 90, 103},
+    {97, 106},
+    {70, 120},
+]
 
 
 @cache
 def pools():
-    """Good frames, by where they are from."""
+    """Return valid frames as ``Seed`` objects, one list per source."""
     with (DATA / "conformance.jsonl").open(encoding="utf-8") as file:
         wires = [json.loads(line)["wire"].values() for line in file]
     with gzip.open(DATA / "erlang_terms.tsv.gz", "rt", encoding="ascii") as file:
@@ -40,12 +48,13 @@ def pools():
         set(map(bytes.fromhex, terms)),
         {*EDGES.values(), *(entry[1] for entry in DIFFERENCES.values())},
     )
-    # In order: a set's own order differs from run to run.
+    # Sorted, because the order of a set differs between runs.
     seeds = [[Seed(frame) for frame in sorted(pool)] for pool in frames]
-    return [[seed for seed in pool if seed.fit] for pool in seeds]
+    return [[seed for seed in pool if seed.is_usable] for pool in seeds]
 
 
 def bench_frames():
+    """Yield the frames of the benchmark."""
     data = gzip.decompress((DATA / "bench.frames.gz").read_bytes())
     pos = 0
     while pos < len(data):
@@ -55,14 +64,14 @@ def bench_frames():
 
 
 class Mutator:
-    """An endless source of frames, each made of one or two good ones by a few changes."""
+    """Endless source of frames, each made of one or two valid ones by a few changes."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.pools = pools()
 
     def frame(self):
-        """The next frame."""
+        """Return the next frame."""
         chance = self.random.random()
         plain = self.changed(self.seed())
         for _ in range(self.random.choice((0, 0, 0, 0, 1, 2))):
@@ -71,7 +80,7 @@ class Mutator:
             return plain
         if chance < 0.93:
             return self.compressed(plain)
-        # What is changed here is the header or the compressed data.
+        # Change the header or the compressed data.
         packed = self.compressed(self.seed().frame)
         if self.random.random() < 0.3:
             return packed[:2] + self.number(int.from_bytes(packed[2:6], "big"), 4) + packed[6:]
@@ -81,7 +90,7 @@ class Mutator:
         return self.random.choice(self.random.choice(self.pools))
 
     def term(self):
-        """The bytes of some term."""
+        """Return the bytes of a random term."""
         seed = self.seed()
         begin, end = self.random.choice(seed.terms or [(0, 0)])
         return seed.frame[begin:end] if 0 < end - begin < 400 else b"j"
@@ -92,7 +101,7 @@ class Mutator:
         return self.in_terms(seed.frame, self.random.choice(seed.terms))
 
     def in_bytes(self, frame):
-        """``frame`` with a change that knows nothing of terms."""
+        """Return ``frame`` with a change of bytes, regardless of its terms."""
         draw = self.random
         if not frame:
             return draw.randbytes(3)
@@ -116,7 +125,7 @@ class Mutator:
                 return head + other[draw.randrange(len(other) + 1) :]
 
     def in_terms(self, frame, place):
-        """``frame`` with a change at the term that stands at ``place``."""
+        """Return ``frame`` with a change of the term at ``place``."""
         draw = self.random
         begin, end = place
         head, term, tail = frame[:begin], frame[begin:end], frame[end:]
@@ -125,9 +134,9 @@ class Mutator:
             case 0:
                 term = self.term()
             case 1:
-                term = draw.choice(draw.choice((FOREIGN_TERMS, ODD_TERMS)))
+                term = draw.choice(draw.choice((FOREIGN_TERMS, EDGE_TERMS)))
             case 2 | 3 | 4:
-                term = self.around(term)
+                term = self.enclosed(term)
             case 5:
                 term += term
             case 6:
@@ -135,14 +144,14 @@ class Mutator:
             case 7:
                 term = self.twin(term)
             case 8:
-                alike = [other for group in ALIKE if tag in group for other in group]
+                alike = [other for group in SAME_LAYOUT if tag in group for other in group]
                 term = bytes([draw.choice(draw.choice((alike, TAGS)) or TAGS)]) + term[1:]
             case 9 if tag in LENGTHS:
                 width = LENGTHS[tag]
                 length = self.number(int.from_bytes(term[1 : 1 + width], "big"), width)
                 term = term[:1] + length + term[1 + width :]
             case 9 | 10 if end - begin > 1:
-                # A byte that is no length as a rule
+                # Change a byte that is usually not part of a length.
                 where = draw.randrange(min(1 + LENGTHS.get(tag, 0), len(term) - 1), len(term))
                 term = term[:where] + draw.randbytes(1) + term[where + 1 :]
             case _:
@@ -150,7 +159,7 @@ class Mutator:
         return head + term + tail
 
     def twin(self, term):
-        """A term of another tag that stands for the same text, number or tuple, or another one."""
+        """Return a term with another tag for the same text, number or tuple, or another term."""
         draw = self.random
         tag = term[0]
         if tag in {97, 98}:
@@ -173,14 +182,14 @@ class Mutator:
         return bytes([other]) + len(raw).to_bytes(LENGTHS[other], "big") + raw
 
     def number(self, number, width):
-        """A number in place of another one, often close to it."""
+        """Return a replacement for a number, often close to it."""
         draw = self.random
         top = 1 << 8 * width
         other = draw.choice((number + 1, number - 1, number * 2, 0, top - 1, draw.randrange(top)))
         return (other % top).to_bytes(width, "big")
 
-    def around(self, term):
-        """A container that holds ``term``, or two."""
+    def enclosed(self, term):
+        """Return one or two containers that hold ``term``."""
         draw = self.random
         other = draw.choice((term, self.twin(term), self.term(), self.term()))
         match draw.randrange(9):
@@ -210,7 +219,7 @@ class Mutator:
                 return b"h\3d\0\4bertd\0\4dict" + pair
 
     def beyond_limits(self, term):
-        """A term around a limit of decode: of depth, of an integer's bytes, of a map's numbers."""
+        """Return a term near a limit of decode: depth, bytes of an integer, keys of a map."""
         draw = self.random
         match draw.randrange(3):
             case 0:
@@ -224,7 +233,7 @@ class Mutator:
                 return b"t" + count.to_bytes(4, "big") + b"".join(keys)
 
     def compressed(self, frame):
-        """A plain frame, compressed; now and then inside another term, where it has no place."""
+        """Return the frame compressed; in 5 % of the cases inside a tuple, which is invalid."""
         term = frame[1:]
         packed = b"P" + len(term).to_bytes(4, "big")
         packed += zlib.compress(term, self.random.choice((0, 1, 6, 9)))
@@ -232,11 +241,11 @@ class Mutator:
 
 
 class Seed:
-    """A frame, inflated if it was compressed, and where its terms stand."""
+    """A frame, inflated if it was compressed, with the positions of its terms."""
 
     def __init__(self, frame):
         reading = Reading(frame)
         shift = int(reading.inflated)
         self.frame = b"\x83" * shift + reading.data
         self.terms = [(begin + shift, end + shift) for begin, end in reading.terms]
-        self.fit = reading.malformed is None and len(self.frame) <= MAX_SEED_BYTES
+        self.is_usable = reading.malformed is None and len(self.frame) <= MAX_SEED_BYTES

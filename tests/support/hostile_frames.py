@@ -1,9 +1,9 @@
-"""Frames that cost as much as their bytes can buy: one builder for each family.
+"""Hostile frames: families of frames that cost much memory or CPU time for their size.
 
-``python -m support.hostile_frames``, started in ``tests``, prints what a frame of each family
-costs: to decode, to decode when compressed, and to build elements of. Each is measured in a process
-of its own. With names, only these. Only a nightly test run asserts times: they depend on the
-machine and its load.
+``python -m support.hostile_frames [FAMILY …]``, started in ``tests``, prints the memory and CPU
+time of one frame of each family: to decode it, to decode it compressed, or to build its elements.
+Each family is measured in a separate process. Only a nightly test run asserts times, because they
+depend on the machine and its load.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def u32(number: int) -> bytes:
 
 
 def repeated(term: bytes) -> Builder:
-    """A list of the same term over and over."""
+    """Return a builder of lists that repeat one term."""
 
     def build(size: int) -> bytes:
         count = (size - 7) // len(term)
@@ -53,7 +53,7 @@ def repeated(term: bytes) -> Builder:
 
 
 def different(head: bytes) -> Builder:
-    """A list of atoms or texts with names of three bytes, no two alike."""
+    """Return a builder of lists of atoms or texts: three bytes each, all different."""
 
     def build(size: int) -> bytes:
         count = (size - 7) // (len(head) + 3)
@@ -68,7 +68,7 @@ def different(head: bytes) -> Builder:
 
 
 def deep(head: bytes, inner: bytes) -> Builder:
-    """Containers within each other to the end of the frame: over 300,000 of them in 1 MiB."""
+    """Return a builder of nested containers: over 300,000 levels in 1 MiB."""
 
     def build(size: int) -> bytes:
         return b"\x83" + head * ((size - 1 - len(inner)) // len(head)) + inner
@@ -77,7 +77,7 @@ def deep(head: bytes, inner: bytes) -> Builder:
 
 
 def declared(head: bytes) -> Builder:
-    """A head that declares 4 GiB or 2**32 elements, then as many bytes as there may be."""
+    """Return a builder of terms whose head declares more bytes or elements than follow."""
 
     def build(size: int) -> bytes:
         return (b"\x83" + head + b"j" * size)[:size]
@@ -86,7 +86,7 @@ def declared(head: bytes) -> Builder:
 
 
 def one_map(pairs: Callable[[int], Iterable[bytes]], pair_bytes: int) -> Builder:
-    """One map of as many pairs as fit."""
+    """Return a builder of single maps with as many pairs as fit."""
 
     def build(size: int) -> bytes:
         count = (size - 6) // pair_bytes
@@ -96,7 +96,7 @@ def one_map(pairs: Callable[[int], Iterable[bytes]], pair_bytes: int) -> Builder
 
 
 def one_dict(pairs: Callable[[int], Iterable[bytes]], pair_bytes: int) -> Builder:
-    """One bert dict of as many pairs as fit."""
+    """Return a builder of single BERT dicts with as many pairs as fit."""
 
     def build(size: int) -> bytes:
         count = (size - 20) // (pair_bytes + 2)
@@ -107,12 +107,12 @@ def one_dict(pairs: Callable[[int], Iterable[bytes]], pair_bytes: int) -> Builde
 
 
 def text_pairs(count: int) -> Iterable[bytes]:
-    """Different texts as keys."""
+    """Yield pairs whose keys are different texts."""
     return (b"m\0\0\0\6%06xa\0" % number for number in range(count))
 
 
 def colliding_pairs(count: int) -> Iterable[bytes]:
-    """Multiples of 2**61 - 1, whose hash is 0, as keys."""
+    """Yield pairs whose keys are multiples of 2**61 - 1: their hash is 0."""
     modulus = 2**61 - 1
     return (
         b"n\x0a\0" + (modulus * number).to_bytes(10, "little") + b"a\0" for number in range(count)
@@ -124,12 +124,12 @@ COLLIDING_PAIR = 15
 
 
 def colliding_maps(size: int) -> bytes:
-    """Many maps of 128 keys each that share a hash: as many as a map may have."""
+    """Build a list of maps with 128 keys each, the limit; all keys have the same hash."""
     return repeated(b"t" + u32(128) + b"".join(colliding_pairs(128)))(size)
 
 
 def one_binary(data: bytes) -> Builder:
-    """One binary that fills the frame and ends in ``data``."""
+    """Return a builder of binaries that fill the frame and end in ``data``."""
 
     def build(size: int) -> bytes:
         length = size - 6
@@ -139,7 +139,7 @@ def one_binary(data: bytes) -> Builder:
 
 
 def nested_regexes(size: int) -> bytes:
-    """Compounds within each other up to the depth allowed, around one long binary."""
+    """Build one long binary in nested compounds, as deep as the limit allows."""
     head = b"h\4w\4bertw\5regexj"
     length = size - 6 - 64 * len(head)
     return b"\x83" + head * 64 + b"m" + u32(length) + b"a" * length
@@ -151,7 +151,7 @@ def big_integer(size: int) -> bytes:
 
 ONE = b"\x3f\xf0\0\0\0\0\0\0"  # 1.0
 
-# What every run measures: the dearest of each kind.
+# The most expensive families of each kind; every test run measures them.
 FAMILIES: dict[str, Builder] = {
     "nils": repeated(b"j"),
     "empty tuples": repeated(b"h\0"),
@@ -186,7 +186,7 @@ FAMILIES: dict[str, Builder] = {
     "colliding keys, maps of 128": colliding_maps,
 }
 
-# What the nightly run measures on top.
+# Further families; only the nightly test run measures them.
 MORE_FAMILIES: dict[str, Builder] = {
     "large tuples of none": repeated(b"i\0\0\0\0"),
     "large tuples of one": repeated(b"i\0\0\0\1a\0"),
@@ -233,7 +233,7 @@ MORE_FAMILIES: dict[str, Builder] = {
 
 
 def compressed(build: Builder) -> Builder:
-    """The same frame in a compressed one."""
+    """Return a builder of the same frames, compressed."""
 
     def build_compressed(size: int) -> bytes:
         term = build(size)[1:]
@@ -242,11 +242,11 @@ def compressed(build: Builder) -> Builder:
     return build_compressed
 
 
-# ------------------------------------------------------------------- elements to be built
+# ------------------------------------------------------------------ frames with elements
 
 
 def records(kind: str, *names: str, record: bytes) -> Session:
-    """An ``initial_info`` of the same record over and over."""
+    """Return the field spec and a builder of ``initial_info`` frames that repeat one record."""
 
     def build(size: int) -> bytes:
         head = b"\x83h\3" + encode(Atom("initial_info")) + encode(Charlist(kind))
@@ -257,18 +257,18 @@ def records(kind: str, *names: str, record: bytes) -> Session:
 
 
 def long_texts(name: str, text: bytes) -> Session:
-    """An ``initial_info`` of channels with texts as long as are read."""
+    """The same for channels whose text is as long as the record decoder reads."""
     filled = text * (MAX_PARTED_TEXT // 4 // len(text))
     return records("channel", "uuid", name, record=encode(("u", filled)))
 
 
 def texts(name: str, text: bytes, head: bytes = b"", times: int = 20) -> Session:
-    """An ``initial_info`` of channels with many such texts."""
+    """The same for channels whose text is ``head`` and repetitions of ``text``."""
     return records("channel", "uuid", name, record=encode(("u", head + text * times)))
 
 
-def some_ids(choose: Callable[[int], Iterable[int]]) -> Session:
-    """An ``initial_info`` of users with these ids."""
+def user_ids(choose: Callable[[int], Iterable[int]]) -> Session:
+    """The same for users with the ids that ``choose`` returns."""
 
     def build(size: int) -> bytes:
         items = b"".join(encode((number,)) for number in choose(size // 12))
@@ -278,16 +278,16 @@ def some_ids(choose: Callable[[int], Iterable[int]]) -> Session:
     return field_spec("user", "id"), build
 
 
-LONG = [f"field{number}" for number in range(MAX_FIELDS)]
+MANY_FIELDS = [f"field{number}" for number in range(MAX_FIELDS)]
 
-# What a session is told before, and the frame whose elements cost as much as may be.
+# The field spec to parse first, and the builder of frames with expensive elements.
 BUILDING: dict[str, Session] = {
     "empty records": records("channel", "uuid", record=b"h\0"),
-    "records of one of 256 fields": records("channel", *LONG, record=b"h\1a\1"),
-    "records of a kind nobody knows": records("robot", *LONG, record=b"h\1a\1"),
-    "records of 255 extra fields": records("robot", *LONG, record=b"h\xff" + b"a\1" * 255),
-    "one record without end": (
-        field_spec("robot", *LONG),
+    "records of one of 256 fields": records("channel", *MANY_FIELDS, record=b"h\1a\1"),
+    "records of an unknown kind": records("robot", *MANY_FIELDS, record=b"h\1a\1"),
+    "records of 255 extra fields": records("robot", *MANY_FIELDS, record=b"h\xff" + b"a\1" * 255),
+    "one huge record": (
+        field_spec("robot", *MANY_FIELDS),
         lambda size: (
             b"\x83h\4"
             + encode(Atom("info_event"))
@@ -298,8 +298,8 @@ BUILDING: dict[str, Session] = {
             + encode(Charlist("updated"))
         ),
     ),
-    "ids in a row": some_ids(range),
-    "ids that are multiples of 2**20": some_ids(lambda count: range(0, count << 20, 1 << 20)),
+    "consecutive ids": user_ids(range),
+    "ids that are multiples of 2**20": user_ids(lambda count: range(0, count << 20, 1 << 20)),
     "long lists of people": texts("end_user", b"|a", b"_MANY_:5", 1000),
     "long lists of people, bad escapes": texts("end_user", b"|%ff", b"_MANY_:5", 1000),
     "short lists of people": texts("end_user", b"|a", b"_MANY_:5", 5),
@@ -340,27 +340,27 @@ BUILDING: dict[str, Session] = {
 }
 
 
-# -------------------------------------------------------------------------- the measuring
+# ---------------------------------------------------------------------------- measurement
 
-# A family that seems to grow too fast is measured so many times in all: a figure is the least
-# of all rounds, and what else the machine does can only add to it.
+# Number of measurements of a family that seems to grow too fast. The smallest time of all rounds
+# counts, because other load on the machine can only add to it.
 ATTEMPTS = 4
 
-# Runs, of which the least counts.
+# Runs per measurement; the fastest one counts.
 ROUNDS = 3
 
-# Seconds of CPU below which a ratio says nothing: the clock is coarse, and memory is given back
-# to the system at some sizes and kept at others. Frames are doubled until they take more.
+# Seconds of CPU below which a ratio means nothing: the clock is coarse, and the allocator returns
+# memory to the system at some sizes only. Frames are doubled until they take longer.
 NOISE = 0.02
 
 MAX_RATIO = 2.2
 
-# As long as a frame may be, or what it inflates to.
+# Maximum size of a frame, compressed or not.
 LARGEST = terms.MAX_FRAME_BYTES
 
 
 def verdict_of(frame: bytes, read: Callable[[bytes], Any] = terms.decode) -> tuple[Any, str]:
-    """The value and what became of the frame; any exception but ours passes."""
+    """Return the value and ``"value"``, or None and the text of the error."""
     try:
         return read(frame), "value"
     except BasixError as error:
@@ -373,7 +373,7 @@ def forget_atoms() -> None:
 
 
 def measure_memory(frame: bytes, read: Callable[[bytes], Any] = terms.decode) -> tuple[int, str]:
-    """The peak of what reading the frame allocates, in bytes, and what became of it."""
+    """Return the peak of memory allocated for reading the frame, in bytes, and the verdict."""
     forget_atoms()
     tracemalloc.start()
     try:
@@ -397,37 +397,38 @@ def least_seconds(frame: bytes, read: Callable[[bytes], Any]) -> float:
 
 
 def growth(build: Callable[[int], bytes], read: Callable[[bytes], Any]) -> float:
-    """How much more CPU time twice as long a frame takes; 0 if not even 16 MiB can be timed.
+    """Return the ratio of the CPU times of a frame and one of half its size.
 
-    Without the garbage collector, which looks at all there is whenever a quarter more has
-    come, and so makes steps of its own at some sizes. So does memory, where what is made
-    outgrows the processor's caches, or what the allocator keeps: of a family that seems to grow
-    too fast the next sizes count too. What grows with the square does so at all of them.
+    The result is 0 if even 16 MiB are too fast to be timed. The garbage collector is disabled,
+    since its full collections add steps at some sizes. Memory adds steps, too, where the objects
+    outgrow the processor's caches or the allocator's arenas. If a family seems to grow too fast,
+    larger sizes are measured as well, and the smallest ratio counts: quadratic growth shows at
+    every size.
     """
     gc.disable()
     try:
         size, least = MIB, 0.0
-        half, whole = build(size // 2), build(size)
-        one, two = least_seconds(half, read), least_seconds(whole, read)
+        half, full = build(size // 2), build(size)
+        one, two = least_seconds(half, read), least_seconds(full, read)
         while True:
             if one >= NOISE:
                 for _ in range(ATTEMPTS - 1):
                     if two / one <= MAX_RATIO:
                         break
                     one = min(one, least_seconds(half, read))
-                    two = min(two, least_seconds(whole, read))
+                    two = min(two, least_seconds(full, read))
                 least = min(least or two / one, two / one)
             if 0 < least <= MAX_RATIO or size >= (LARGEST if least else 16 * MIB):
                 return least
             size *= 2
-            half, one, whole = whole, two, build(size)
-            two = least_seconds(whole, read)
+            half, one, full = full, two, build(size)
+            two = least_seconds(full, read)
     finally:
         gc.enable()
 
 
-def everything() -> dict[str, tuple[Builder, Callable[[], Callable[[bytes], Any]]]]:
-    """Each family by its full name: what builds a frame, and what makes a reader for it."""
+def all_families() -> dict[str, tuple[Builder, Callable[[], Callable[[bytes], Any]]]]:
+    """Return the builder of each family, and a function that makes a reader for its frames."""
     plain = {**FAMILIES, **MORE_FAMILIES}
     return {
         **{name: (build, lambda: terms.decode) for name, build in plain.items()},
@@ -436,28 +437,28 @@ def everything() -> dict[str, tuple[Builder, Callable[[], Callable[[bytes], Any]
             for name, build in plain.items()
         },
         **{
-            f"elements: {name}": (build, partial(told, spec))
+            f"elements: {name}": (build, partial(session_reader, spec))
             for name, (spec, build) in BUILDING.items()
         },
     }
 
 
-def told(spec: bytes) -> Callable[[bytes], Any]:
-    """What reads the frames of a session that has been told this field spec."""
+def session_reader(spec: bytes) -> Callable[[bytes], Any]:
+    """Return the ``parse`` method of a parser that has parsed this field spec."""
     parser = MessageParser(base_url="https://pbx.example")
     parser.parse(spec)
     return parser.parse
 
 
 def measure(name: str) -> dict[str, Any]:
-    """The figures of one family, from a process of its own."""
+    """Measure one family in a separate process."""
     command = [sys.executable, "-m", "support.hostile_frames", "--json", name]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=TESTS)
     return json.loads(done.stdout)
 
 
 def measure_here(name: str) -> dict[str, Any]:
-    build, reader = everything()[name]
+    build, reader = all_families()[name]
     read = reader()
     frame = build(MIB)
     peak, verdict = measure_memory(frame, read)
@@ -475,11 +476,11 @@ def main(names: Sequence[str]) -> None:
         sys.stdout.write(json.dumps(measure_here(names[1])))
         return
     sys.stdout.write(f"{'family':<54}{'MiB':>7}{'CPU ms':>9}{'ratio':>7}  verdict\n")
-    for name in names or everything():
-        got = measure(name)
+    for name in names or all_families():
+        figures = measure(name)
         sys.stdout.write(
-            f"{name:<54}{got['mib']:>7.1f}{got['cpu_ms']:>9.1f}{got['ratio']:>7.2f}"
-            f"  {got['verdict'][:80]}\n"
+            f"{name:<54}{figures['mib']:>7.1f}{figures['cpu_ms']:>9.1f}{figures['ratio']:>7.2f}"
+            f"  {figures['verdict'][:80]}\n"
         )
         sys.stdout.flush()
 

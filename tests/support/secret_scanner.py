@@ -1,14 +1,14 @@
-"""Secrets that can be told from anything else wherever they turn up, and who looks for them.
+"""Canary tokens, and a scanner that searches logs and exceptions for them.
 
-Every token of the tests holds ``STEM``. ``found_in`` finds it in a text: raw, in base64 (at
-whatever place in what was encoded), percent-encoded, in hexadecimal. ``Watch`` looks for it
-during a whole test run: in what any logger says, at DEBUG, and in what hangs on the exceptions
-that come out of the package: their texts, their chains, the variables of every frame below the
-caller's own.
+Every token of the tests contains ``STEM``. ``found_in`` finds it in a text: raw, in base64 (at
+any position of the encoded bytes), percent-encoded, or in hexadecimal. ``SecretScanner`` searches
+for it during a complete test run: in the records of all loggers at DEBUG, and in the exceptions
+that the package raises. Of an exception it searches the text, the chain, and the local variables
+of every frame below the caller's own.
 
-What the other side of a connection says (``websockets.server``) is not looked at: it is told the
-token, as it must be; nor is ``bare``, for tests that use the WebSocket library by itself. What
-it says when we use it (``websockets.client``) is.
+The scanner skips the loggers of the other side of a connection (``websockets.server``), which has
+to receive the token, and the logger ``bare`` of tests that use the WebSocket library directly. It
+does search the records of ``websockets.client``.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ import basix_ws_cti
 
 STEM = "zQ7kanari"
 TOKEN = f"{STEM}:/@ tökén?%41+"
-# The token of simulators that bare clients connect to: WebSocket libraries of before 2025 take
-# what stands in a URL as it is, percent signs and all.
-QUOTED = parse_uri("ws://name:%25@host/").password == "%"
-SIMULATED = TOKEN if QUOTED else STEM
+# WebSocket libraries from before 2025 do not percent-decode the password in a URL.
+DECODES_URLS = parse_uri("ws://name:%25@host/").password == "%"
+# The token of simulators that bare clients connect to.
+SIMULATOR_TOKEN = TOKEN if DECODES_URLS else STEM
 
-# Code that is not the caller's.
-_OURS = tuple(f"{Path(module.__file__).parent}/" for module in (basix_ws_cti, websockets))
+# Folders of code that is not the caller's.
+_PACKAGES = tuple(f"{Path(module.__file__).parent}/" for module in (basix_ws_cti, websockets))
 
-# Loggers of the other side.
-THEIRS = ("websockets.server", "bare")
+# Loggers that the scanner skips.
+SKIPPED_LOGGERS = ("websockets.server", "bare")
 
-# The longest text of a peer that may stand in a log line, and what stands around it at most.
+# A log line may quote up to LONGEST characters of a peer's text, with AROUND other characters.
 LONGEST = 256
 AROUND = 256
 
 
 def _forms(secret):
-    """How a secret can be written, within whatever stands around it."""
+    """Yield each encoding of a secret, as it appears inside any other text."""
     data = secret.encode()
     yield secret
     yield data.hex()
     yield "".join(f"%{byte:02x}" for byte in data)
     for shift in range(3):
         encoded = base64.b64encode(bytes(shift) + data)
-        # Without the characters in which there are bits of what stands before or after.
+        # Without the characters that also encode bits of the neighbouring bytes.
         first, last = -(-shift * 8 // 6), (shift + len(data)) * 8 // 6
         text = encoded[first:last].decode()
         yield text
@@ -62,18 +62,19 @@ _PATTERN = re.compile("|".join(map(re.escape, dict.fromkeys(_forms(STEM)))), re.
 
 
 def found_in(text):
-    """The forms of the stem that are in a text."""
+    """Return the occurrences of the stem in a text, in any encoding."""
     return _PATTERN.findall(text)
 
 
-def assert_clean(*things):
-    for thing in things:
-        text = thing if isinstance(thing, str) else f"{thing!r} {thing}"
+def assert_clean(*values):
+    """Assert that no value shows the stem in its text or its repr."""
+    for value in values:
+        text = value if isinstance(value, str) else f"{value!r} {value}"
         assert not found_in(text), text
 
 
 def chain_of(error):
-    """An exception and all that it came from, shown or not."""
+    """Return an exception and all exceptions in its chain, including suppressed ones."""
     seen = {}
     waiting = [error]
     while waiting:
@@ -85,24 +86,24 @@ def chain_of(error):
 
 
 def frames_of(error):
-    """The frames of the traceback that are not the caller's, nor of functions of theirs."""
+    """Yield the frames of the traceback that run code of the package or the WebSocket library."""
     traceback = error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
-        if frame.f_code.co_filename.startswith(_OURS):
+        if frame.f_code.co_filename.startswith(_PACKAGES):
             yield frame
         traceback = traceback.tb_next
 
 
-def _shown(value):
+def _repr(value):
     try:
         return repr(value)
-    except Exception as error:  # noqa: BLE001 - half-made: it shows nothing
+    except Exception as error:  # noqa: BLE001 - a half-made object shows nothing
         return type(error).__name__
 
 
 def leaks_of(error):
-    """Where the stem can be read on an exception, in words."""
+    """Yield a description of each place where an exception shows the stem."""
     for one in chain_of(error):
         name = type(one).__name__
         shown = f"{one} {one!r} {one.args} {getattr(one, '__dict__', '')}"
@@ -110,50 +111,50 @@ def leaks_of(error):
             yield f"{name}: {shown}"
         for frame in frames_of(one):
             for variable, value in frame.f_locals.items():
-                if found_in(_shown(value)):
+                if found_in(_repr(value)):
                     where = f"{frame.f_code.co_filename}:{frame.f_code.co_name}"
-                    yield f"{name}: the variable {variable} in {where}"
+                    yield f"{name}: variable {variable} in {where}"
 
 
-def assert_no_secret_hangs_on(error):
-    """Nothing is to be read on it, and no frame or exception of the WebSocket library is there."""
+def assert_no_secret_in_error(error):
+    """Assert that an exception shows no secret, and no exception or frame of websockets."""
     assert error.__cause__ is None
     assert error.__context__ is None
     assert not [*leaks_of(error)]
     assert not [frame for frame in frames_of(error) if "/websockets/" in frame.f_code.co_filename]
 
 
-class Watch(logging.Handler):
-    """Looks at log records and exceptions; ``leaks`` is what it found."""
+class SecretScanner(logging.Handler):
+    """Searches log records and exceptions for secrets; ``leaks`` describes each finding."""
 
     def __init__(self):
         super().__init__()
         self.leaks = []
 
     def emit(self, record):
-        if record.name in THEIRS:
+        if record.name in SKIPPED_LOGGERS:
             return
-        said = record.getMessage()
-        shown = f"{said} {record.args!r}"
+        message = record.getMessage()
+        shown = f"{message} {record.args!r}"
         if record.exc_info and record.exc_info[1] is not None:
             shown += f" {self._text_of(record.exc_info)}"
         if found_in(shown):
             self.leaks.append(f"{record.name}: {shown}")
         if record.name.startswith("basix_ws_cti") and not (
-            said.isprintable() and len(said) <= LONGEST + AROUND
+            message.isprintable() and len(message) <= LONGEST + AROUND
         ):
-            self.leaks.append(f"{record.name}, unfit for a log: {said!r}")
+            self.leaks.append(f"{record.name}, not printable or too long: {message!r}")
 
     @staticmethod
     def _text_of(exc_info):
         return logging.Formatter().formatException(exc_info)
 
-    def look_at(self, error):
-        """Look at an exception on its way to the caller."""
+    def scan(self, error):
+        """Search an exception that a guarded method raises."""
         self.leaks += leaks_of(error)
 
     def guard(self, cls):
-        """Look at whatever comes out of a class's public methods; a function that ends it."""
+        """Search all exceptions of a class's public methods; return a function that stops it."""
         methods = {
             name: method
             for name, method in vars(cls).items()
@@ -177,7 +178,7 @@ class Watch(logging.Handler):
                 try:
                     return await method(*args, **kwargs)
                 except BaseException as error:
-                    self.look_at(error)
+                    self.scan(error)
                     raise
 
         else:
@@ -187,7 +188,7 @@ class Watch(logging.Handler):
                 try:
                     return method(*args, **kwargs)
                 except BaseException as error:
-                    self.look_at(error)
+                    self.scan(error)
                     raise
 
         return call

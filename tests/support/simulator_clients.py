@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect as websocket_connect
 
 from basix_ws_cti import InfoEvent, InitialInfo, Message, MessageParser, Msg, connect, to_dict
 
-from .secret_scanner import SIMULATED
+from .secret_scanner import SIMULATOR_TOKEN
 from .waiting import TIMEOUT
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def current_mirror(
     return mirror
 
 
-def auth_header(name: str = "demo", secret: str = SIMULATED) -> dict[str, str]:
+def auth_header(name: str = "demo", secret: str = SIMULATOR_TOKEN) -> dict[str, str]:
     """Return the header of HTTP Basic authentication."""
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"}
 

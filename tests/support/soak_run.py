@@ -1,20 +1,20 @@
-"""Clients of a running day, through a network as bad as can be: ``soak.py SECONDS [SEED]``.
+"""Soak run: clients of a busy PBX behind a faulty network.
 
-Six clients, each through a proxy of its own: three speak plainly to one simulator, three over
-TLS to another. Storms of faults blow on all of them, with a calm every so often, in which each
-must come to the truth: its mirror is ``pbx.snapshot()``, and what its subscribers were told adds
-up to that, whether they are told at once, iterate, or are too slow for their queues.
+Run it in ``tests`` as ``python -m support.soak_run SECONDS [SEED]``. It prints a report as JSON,
+or ends with an exception.
 
-What a changed byte may do. WebSocket frames have no checksum, nor has the feed: a byte that is
-changed on a plain connection can leave a frame that reads well and is wrong, a name or a state
-that nobody sent, and no client can know. So at a calm those connections that were tampered with
-are cut, and no others: what is compared is either a picture from a connection that nobody
-touched, which came through all else that blew on it, or one that was made anew after the
-faults. Over TLS a changed byte is found, and nothing is cut: there the client is on its own.
-A changed byte in a handshake may read as a refusal, which is final by right; the clients here
-are told (``classify``) to try again all the same.
+Six clients connect, each through its own faulty proxy: three to a simulator without TLS, three to
+another one with TLS. Storms of faults alternate with calms. In each calm every client must
+converge: its mirror must equal ``pbx.snapshot()``, and so must the changes that its subscribers
+received, added up. There are three subscribers: a callback, an iterator, and a callback that is
+too slow for its queue.
 
-It ends with a report, as JSON on the last line, or with an exception.
+Changed bytes: neither WebSocket frames nor the feed have a checksum. On a connection without TLS
+a changed byte can leave a well-formed frame with a wrong name or state, and no client can notice.
+Each calm therefore cuts the links without TLS whose bytes were changed, and no others. The states
+compared come either from a link without changed bytes, which survived all other faults, or from a
+new connection. TLS detects changed bytes, so links with TLS are never cut here. A changed byte in
+a handshake may look like a final refusal; ``classify`` makes the clients retry in that case too.
 """
 
 from __future__ import annotations
@@ -45,32 +45,33 @@ from basix_ws_cti.simulator.faults import SendFrame
 
 from .faulty_proxy import Proxy
 
-CLIENTS = 3  # of each simulator
-PAUSE = 0.12  # seconds between two faults of one client, in the middle
-STORM = 8  # seconds from one calm to the next
-PATIENCE = 60  # seconds in which everybody must have come to the truth
-PAGE = os.sysconf("SC_PAGE_SIZE")
+CLIENTS = 3  # per simulator
+PAUSE = 0.12  # mean seconds between two faults of one client
+STORM = 8  # seconds of faults before each calm, at most
+CONVERGENCE_TIMEOUT = 60  # seconds in which all clients must have the current state
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 def memory():
-    """Bytes that the process has in memory, after a collection."""
+    """Return the resident memory of the process in bytes, after a garbage collection."""
     gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE
 
 
 def descriptors():
+    """Return the number of open file descriptors."""
     return len([*Path("/proc/self/fd").iterdir()])
 
 
-class Complaints(logging.Handler):
-    """What nobody may say while it blows: unhandled, never retrieved, unraisable, defects."""
+class ProblemLog(logging.Handler):
+    """Collects unhandled exceptions, warnings, and log records that report a defect."""
 
     def __init__(self):
         super().__init__(logging.WARNING)
         self.found = []
         logging.getLogger("asyncio").addHandler(self)
         logging.getLogger("basix_ws_cti").addHandler(self)
-        sys.unraisablehook = lambda what: self.found.append(f"unraisable: {what}")
+        sys.unraisablehook = lambda error: self.found.append(f"unraisable: {error}")
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: self.found.append(f"unhandled: {context}")
         )
@@ -80,37 +81,37 @@ class Complaints(logging.Handler):
     def emit(self, record):
         if record.name == "asyncio":
             stack = traceback.extract_stack()
-            # The simulator's burst to a connection whose end asyncio has not told it of yet.
-            if any(frame.filename.endswith("simulator/pipe.py") for frame in stack):
+            # The simulator writes to a connection whose end asyncio has not reported yet.
+            if any(frame.filename.endswith("simulator/faulty_transport.py") for frame in stack):
                 return
         elif record.levelno <= logging.WARNING:
-            return  # the clients say why there is no feed, as they should
+            return  # clients log why they are disconnected
         self.found.append(f"{record.name}: {record.getMessage()}")
 
 
-def fold(held, item):
-    """What somebody knows who was told ``item``; it must fit what they knew."""
+def apply_change(state, item):
+    """Apply a change to a subscriber's state; the change must fit that state."""
     if isinstance(item, Gap):
         return
     assert not isinstance(item, Lagged)
     place = (item.element_name, item.key)
-    assert (place in held) is not isinstance(item, Added), item
+    assert (place in state) is not isinstance(item, Added), item
     if isinstance(item, Removed):
-        del held[place]
+        del state[place]
     else:
-        held[place] = item.element
+        state[place] = item.element
 
 
-class Watched:
-    """A client behind its proxy, with its subscribers."""
+class SoakClient:
+    """Client behind its own proxy, with its subscribers."""
 
     def __init__(self, pbx, number, seed):
         self.pbx = pbx
-        self.chance = random.Random(seed)
+        self.rng = random.Random(seed)
         self.is_secure = pbx.url.startswith("wss")
         self.proxy = Proxy(int(pbx.url.rpartition(":")[2]), seed)
         self.name = f"client {number}"
-        self.told, self.read, self.slow = {}, {}, {}
+        self.from_callback, self.from_iterator, self.from_slow_callback = {}, {}, {}
         self.errors = Counter()
         self.final = Counter()
         self.counts = Counter()
@@ -118,13 +119,13 @@ class Watched:
     @contextlib.asynccontextmanager
     async def running(self):
         async with self.proxy as proxy:
-            arguments = self.pbx.connect_args
-            server = arguments.pop("server").rpartition(":")[0]
+            options = self.pbx.connect_args
+            server = options.pop("server").rpartition(":")[0]
             async with Client(
                 f"{server}:{proxy.port}",
-                **{**arguments, "app_name": self.name},
-                force=True,  # the PBX may still hold those that a fault took from us
-                backoff=Backoff(0.02, 0.5, rng=self.chance),
+                **{**options, "app_name": self.name},
+                force=True,  # the PBX may still count connections that a fault has broken
+                backoff=Backoff(0.02, 0.5, rng=self.rng),
                 classify=self._classify,
                 quiet_time=0.1,
                 sync_timeout=5,
@@ -133,95 +134,104 @@ class Watched:
                 ping_timeout=1.5,
                 close_timeout=0.2,
             ) as self.client:
-                self.client.on_change(functools.partial(fold, self.told))
-                self.client.on_change(self._be_slow, size=4)
-                self.client.on_error(self._note)
-                reading = asyncio.create_task(self._iterate(), name="soak reader")
-                asking = asyncio.create_task(self._ask(), name="soak commands")
+                self.client.on_change(functools.partial(apply_change, self.from_callback))
+                self.client.on_change(self._apply_slowly, size=4)
+                self.client.on_error(self._count_error)
+                iterating = asyncio.create_task(self._iterate(), name="soak reader")
+                commanding = asyncio.create_task(self._send_commands(), name="soak commands")
                 yield self
-                asking.cancel()
-            await asyncio.wait([reading, asking])
-            reading.result()
-            if not asking.cancelled():
-                asking.result()
+                commanding.cancel()
+            await asyncio.wait([iterating, commanding])
+            iterating.result()
+            if not commanding.cancelled():
+                commanding.result()
             self.stats = self.client.stats
 
     def _classify(self, error, is_final):
         self.final[type(error).__name__] += is_final
         return False
 
-    def _note(self, error):
+    def _count_error(self, error):
         self.errors[type(error).__name__] += 1
         if not isinstance(error, Exception) or isinstance(error, AssertionError | KeyError):
             raise error
 
-    async def _be_slow(self, change):
+    async def _apply_slowly(self, change):
         await asyncio.sleep(0.001)
-        fold(self.slow, change)
+        apply_change(self.from_slow_callback, change)
 
     async def _iterate(self):
         async for change in self.client.changes():
-            fold(self.read, change)
+            apply_change(self.from_iterator, change)
 
-    async def _ask(self):
-        """Hang up somebody's call now and then."""
+    async def _send_commands(self):
+        """Hang up a random channel about twice a second."""
         while True:
-            await asyncio.sleep(self.chance.expovariate(2))
+            await asyncio.sleep(self.rng.expovariate(2))
             channels = [*self.client.mirror.channels]
             try:
-                await self.client.hangup(self.chance.choice(channels or ["nobody"]))
+                await self.client.hangup(self.rng.choice(channels or ["nobody"]))
                 self.counts["commands"] += 1
             except FeedError as error:
                 self.counts[f"commands: {type(error).__name__}"] += 1
 
-    def is_true(self):
-        """Whether the mirror, and everybody who was told of it, is at the truth."""
+    def is_current(self):
+        """Return True if the mirror and all subscribers have the state of the PBX."""
         mirror = self.client.mirror
         if not self.client.is_synced:
             return False
-        truth = self.pbx.snapshot()
-        shown = {
+        snapshot = self.pbx.snapshot()
+        mirrored = {
             kind: {str(key): to_dict(element) for key, element in mirror[kind].items()}
             for kind in mirror
         }
         expected = {
             kind: {str(key): one for key, one in elements.items()}
-            for kind, elements in truth.items()
+            for kind, elements in snapshot.items()
             if elements
         }
-        if shown != expected:
+        if mirrored != expected:
             return False
-        held = {(kind, key): one for kind in mirror for key, one in mirror[kind].items()}
-        return self.told == self.read == self.slow == held
+        return all(state == self.mirror_state() for state in self.subscriber_states())
 
-    def where_it_stands(self):
-        """What keeps it from the truth, in words."""
-        truth, mirror = self.pbx.snapshot(), self.client.mirror
-        counts = {kind: (len(truth[kind]), len(mirror[kind])) for kind in truth}
-        held = {(kind, key): one for kind in mirror for key, one in mirror[kind].items()}
-        told = [one == held for one in (self.told, self.read, self.slow)]
-        links = [vars(way) for link in self.proxy.links for way in (link.up, link.down)]
-        return f"{self.name}: {self.client.state}, {counts}, told {told}, {links}, {self.errors}"
+    def mirror_state(self):
+        """Return the elements of the mirror by kind and key."""
+        mirror = self.client.mirror
+        return {(kind, key): one for kind in mirror for key, one in mirror[kind].items()}
 
-    async def come_to_the_truth(self):
-        """The faults are over: those links go that were tampered with, and nothing else helps."""
+    def subscriber_states(self):
+        return self.from_callback, self.from_iterator, self.from_slow_callback
+
+    def describe(self):
+        """Return a text that shows how the client differs from the PBX."""
+        snapshot, mirror = self.pbx.snapshot(), self.client.mirror
+        counts = {kind: (len(snapshot[kind]), len(mirror[kind])) for kind in snapshot}
+        current = [state == self.mirror_state() for state in self.subscriber_states()]
+        links = [vars(one) for link in self.proxy.links for one in (link.up, link.down)]
+        return (
+            f"{self.name}: {self.client.state}, elements in the PBX and the mirror: {counts}, "
+            f"subscribers current: {current}, {links}, {self.errors}"
+        )
+
+    async def converge(self):
+        """Cut the links without TLS whose bytes were changed; wait for the current state."""
         for link in self.proxy.links:
             if link.is_corrupted and not self.is_secure:
                 link.cut(reset=True)
         connects = self.client.stats.connects
         try:
-            async with asyncio.timeout(PATIENCE):
-                while not self.is_true():
+            async with asyncio.timeout(CONVERGENCE_TIMEOUT):
+                while not self.is_current():
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            raise AssertionError(self.where_it_stands()) from None
-        self.counts["pictures"] += 1
-        self.counts["pictures as they stood"] += self.client.stats.connects == connects
+            raise AssertionError(self.describe()) from None
+        self.counts["comparisons"] += 1
+        self.counts["comparisons without reconnect"] += self.client.stats.connects == connects
 
 
-async def blow(watched, seconds):
-    """Storms on everybody for so many seconds."""
-    storms = [asyncio.create_task(one.proxy.storm(PAUSE), name="storm") for one in watched]
+async def inject_faults(clients, seconds):
+    """Run a storm of faults on the proxy of each client."""
+    storms = [asyncio.create_task(one.proxy.storm(PAUSE), name="storm") for one in clients]
     await asyncio.sleep(seconds)
     for storm in storms:
         storm.cancel()
@@ -232,35 +242,33 @@ async def blow(watched, seconds):
 
 
 async def soak(seconds, seed):
-    """Storm and calm by turns; the report."""
+    """Alternate storms and calms for ``seconds``; return the report."""
     began = time.monotonic()
-    complaints = Complaints()
+    problems = ProblemLog()
     before = descriptors()
     sizes = []
     async with contextlib.AsyncExitStack() as stack:
-        watched, simulators = [], []
+        clients, simulators = [], []
         for tls in (False, True):
             pbx = Simulator(speed=20, users=12, seed=seed, tls=tls, max_connections=2)
             simulators.append(await stack.enter_async_context(pbx))
             for number in range(CLIENTS):
-                one = Watched(pbx, number, seed * 100 + number + 10 * tls)
-                watched.append(await stack.enter_async_context(one.running()))
+                one = SoakClient(pbx, number, seed * 100 + number + 10 * tls)
+                clients.append(await stack.enter_async_context(one.running()))
         while (left := seconds - (time.monotonic() - began)) > 0:
-            await blow(watched, min(STORM, left))
-            await asyncio.gather(*(one.come_to_the_truth() for one in watched))
+            await inject_faults(clients, min(STORM, left, seconds / 2))
+            await asyncio.gather(*(one.converge() for one in clients))
             sizes.append(memory())
             for pbx in simulators:
-                pbx.inject(
-                    SendFrame()
-                )  # nobody can read it; of those that are tampered with some can be
+                pbx.inject(SendFrame())  # malformed; some of the corrupted frames are not
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     assert not tasks, f"left behind: {tasks}"
     gc.collect()
     await asyncio.sleep(0.1)
     assert descriptors() == before, f"{descriptors() - before} descriptors more"
-    assert not complaints.found, "\n".join(map(str, complaints.found[:20]))
+    assert not problems.found, "\n".join(map(str, problems.found[:20]))
     warm = max(sizes[: max(1, len(sizes) // 3)])
-    return report(watched, sizes) | {
+    return report(clients, sizes) | {
         "seconds": round(time.monotonic() - began),
         "cpu": round(time.process_time()),
         "warm": warm,
@@ -268,15 +276,15 @@ async def soak(seconds, seed):
     }
 
 
-def report(watched, sizes):
-    """What was survived."""
-    stats = [one.stats for one in watched]
-    blown = Counter()
-    for one in watched:
-        blown += one.proxy.counts
-    links = blown.pop("links")
+def report(clients, sizes):
+    """Return the sums over all clients."""
+    stats = [one.stats for one in clients]
+    faults = Counter()
+    for one in clients:
+        faults += one.proxy.counts
+    links = faults.pop("links")
     return {
-        "faults": dict(sorted(blown.items())),
+        "faults": dict(sorted(faults.items())),
         "links": links,
         "calms": len(sizes),
         **{
@@ -284,9 +292,9 @@ def report(watched, sizes):
             for name in ("connects", "reconnects", "gaps", "bad_frames", "frames")
         },
         "events": sum(one.messages.get("InfoEvent", 0) for one in stats),
-        "errors": dict(sum((one.errors for one in watched), Counter())),
-        "final": dict(sum((one.final for one in watched), Counter())),
-        **sum((one.counts for one in watched), Counter()),
+        "errors": dict(sum((one.errors for one in clients), Counter())),
+        "final": dict(sum((one.final for one in clients), Counter())),
+        **sum((one.counts for one in clients), Counter()),
     }
 
 

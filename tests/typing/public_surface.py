@@ -1,4 +1,4 @@
-"""Type-checked, never run: what a user's code may rely on, every public name in it."""
+"""Uses of every public name, for type checkers; this module never runs."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def states(state: State) -> int | str | None:
             return state.name
 
 
-def a_session(message: Message) -> None:
+def driving_a_session(message: Message) -> None:
     session = Session(quiet_time=0.5, country_code="81")
     assert_type(session.mirror, Mirror)
     assert_type(session.connected(), list[Syncing])
@@ -195,7 +195,7 @@ def a_session(message: Message) -> None:
     assert_type(session.quiet_at, float)
 
 
-def the_mirror(mirror: Mirror, message: Message) -> None:
+def mirror_queries(mirror: Mirror, message: Message) -> None:
     assert_type(mirror.channels, Mapping[str, Channel])
     assert_type(mirror.waiting_channels, Mapping[str, WaitingChannel])
     assert_type(mirror.queued_channels, Mapping[str, QueuedChannel])
@@ -264,15 +264,15 @@ async def staying_connected() -> None:
     Client("host", app_name=1)  # type: ignore[arg-type]
 
 
-async def what_is_waited_for(client: Client) -> None:
-    def a_user(mirror: Mirror) -> User | None:
+async def waiting_for_conditions(client: Client) -> None:
+    def find_user(mirror: Mirror) -> User | None:
         return mirror.user_by_extension("1001")
 
-    def how_many(mirror: Mirror) -> int:
+    def count_channels(mirror: Mirror) -> int:
         return len(mirror.channels)
 
-    assert_type(await client.wait_for(a_user), User | None)
-    assert_type(await client.wait_for(how_many, timeout=5), int)
+    assert_type(await client.wait_for(find_user), User | None)
+    assert_type(await client.wait_for(count_channels, timeout=5), int)
     assert_type(await client.wait_for(lambda mirror: mirror.channels_of_user(1)), list[Channel])
 
 
@@ -385,11 +385,11 @@ def errors_of_the_feed(error: FeedError) -> object:
             return error
 
 
-def how_it_was_built() -> None:
+def build_information() -> None:
     assert_type(compiled, bool)
 
 
-def a_kind_that_nobody_knows() -> str | None:
+def unknown_kinds() -> str | None:
     other = OtherElement(element_name="lamp")
     assert_type(other.element_name, str)
     assert_type(decode(b"\x83a\x01", Limits(depth=1)), Any)
@@ -424,7 +424,7 @@ def every_call_event_is_matched(event: CallEvent) -> Party | None:
             assert_never(event)
 
 
-def a_call(call: Call) -> None:
+def call_attributes(call: Call) -> None:
     assert_type(call.phases, tuple[Phase, ...])
     assert_type(call.legs, tuple[Leg, ...])
     assert_type(call.phase.party, Party)

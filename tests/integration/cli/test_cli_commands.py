@@ -9,7 +9,7 @@ import signal
 import pytest
 from support.cli_runner import run_in_process, start
 from support.example_connections import connection_environment
-from support.secret_scanner import SIMULATED
+from support.secret_scanner import SIMULATOR_TOKEN
 from support.waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror
@@ -38,7 +38,7 @@ def caller_uuid(pbx):
 def command(pbx, *arguments):
     """Run a command to its end and check that it does not print the token."""
     done = run_in_process(*arguments, env=connection_environment(pbx))
-    assert SIMULATED not in done.stdout + done.stderr
+    assert SIMULATOR_TOKEN not in done.stdout + done.stderr
     return done
 
 

@@ -11,7 +11,7 @@ import ssl
 import pytest
 import trustme
 from support.cli_runner import run, run_in_process, start
-from support.secret_scanner import SIMULATED
+from support.secret_scanner import SIMULATOR_TOKEN
 
 from basix_ws_cti.cli.diagnostics.findings import STEPS
 from basix_ws_cti.simulator import Simulator
@@ -28,7 +28,7 @@ def pbx():
         yield pbx
 
 
-def doctor(server, *options, token=SIMULATED, **more):
+def doctor(server, *options, token=SIMULATOR_TOKEN, **more):
     variables = {"BASIX_TOKEN": token, "BASIX_DOMAIN": "demo"}
     done = run_in_process("doctor", "--server", server, *options, env=variables, **more)
     assert token not in done.stdout + done.stderr
@@ -109,7 +109,7 @@ def test_refused_login_exits_with_3(pbx):
 def test_source_of_the_token_is_reported(pbx, tmp_path):
     """A token file is named; a missing token fails the step ``options``."""
     path = tmp_path / "token"
-    path.write_text(SIMULATED)
+    path.write_text(SIMULATOR_TOKEN)
     options = ("doctor", "--server", pbx.url, "--domain", "demo")
     done = run_in_process(*options, "--token-file", path)
     assert done.returncode == 0
@@ -136,7 +136,7 @@ def test_interrupt_exits_quietly_with_130():
 @pytest.mark.slow
 def test_closed_stdout_ends_quietly(pbx):
     process = start(
-        *("doctor", "--server", pbx.url, "--domain", "demo"), env={"BASIX_TOKEN": SIMULATED}
+        *("doctor", "--server", pbx.url, "--domain", "demo"), env={"BASIX_TOKEN": SIMULATOR_TOKEN}
     )
     process.stdout.close()
     _, err = process.communicate(timeout=60)

@@ -15,7 +15,7 @@ from basix_ws_cti import RecordingError
 from basix_ws_cti.recording import Connected, Frame, Lost, read_recording
 from basix_ws_cti.simulator import Simulator, faults
 
-SIMULATED = ("--simulate", "--simulate-speed", "20")
+SIMULATOR_TOKEN = ("--simulate", "--simulate-speed", "20")
 SECONDS = ("--seconds", 2)  # in which the simulator starts on any machine
 NAMES = ("佐藤", "user1@example.com")
 
@@ -29,7 +29,7 @@ def read(path):
 def recording_path(tmp_path_factory):
     """Path of a recording of two seconds."""
     path = tmp_path_factory.mktemp("days") / "day.rec"
-    assert run_in_process("record", path, *SIMULATED, *SECONDS).returncode == 0
+    assert run_in_process("record", path, *SIMULATOR_TOKEN, *SECONDS).returncode == 0
     return path
 
 
@@ -54,7 +54,7 @@ def connection(pbx):
 def test_recording_is_readable_and_private(tmp_path, name):
     """Only the owner can read the file, and stderr has a summary."""
     path = tmp_path / name
-    done = run_in_process("record", path, *SIMULATED, *SECONDS)
+    done = run_in_process("record", path, *SIMULATOR_TOKEN, *SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     header, entries = read(path)
@@ -106,7 +106,7 @@ def test_reconnects_are_recorded(tmp_path, pbx):
 def test_interrupt_completes_the_recording(tmp_path, signum):
     """The exit code is 130."""
     path = tmp_path / "day.rec"
-    with start("record", path, *SIMULATED) as process:
+    with start("record", path, *SIMULATOR_TOKEN) as process:
         wait_until(lambda: file_contains(path, '"frame"'))
         process.send_signal(signum)
         _, err = process.communicate(timeout=60)
@@ -120,11 +120,11 @@ def test_interrupt_completes_the_recording(tmp_path, signum):
 def test_existing_file_is_kept_without_overwrite(tmp_path):
     path = tmp_path / "day.rec"
     path.write_text("mine")
-    done = run_in_process("record", path, *SIMULATED, *SECONDS)
+    done = run_in_process("record", path, *SIMULATOR_TOKEN, *SECONDS)
     assert done.returncode == 2
     assert "--overwrite" in done.stderr
     assert path.read_text() == "mine"
-    assert run_in_process("record", path, *SIMULATED, *SECONDS, "--overwrite").returncode == 0
+    assert run_in_process("record", path, *SIMULATOR_TOKEN, *SECONDS, "--overwrite").returncode == 0
     assert read(path)[1]
 
 
@@ -135,16 +135,16 @@ def test_failed_start_creates_no_file(tmp_path, pbx):
     assert done.returncode == 3
     assert "nothing recorded" in done.stderr
     assert run_in_process("record", path).returncode == 2
-    assert run_in_process("record", path, *SIMULATED, "--seconds", "never").returncode == 2
+    assert run_in_process("record", path, *SIMULATOR_TOKEN, "--seconds", "never").returncode == 2
     assert not path.exists()
 
 
 def test_unwritable_file_is_an_error(tmp_path):
-    done = run_in_process("record", tmp_path / "folder" / "day.rec", *SIMULATED)
+    done = run_in_process("record", tmp_path / "folder" / "day.rec", *SIMULATOR_TOKEN)
     assert done.returncode == 1
     assert "No such file" in done.stderr
     if Path("/dev/full").exists():
-        done = run_in_process("record", "/dev/full", "--overwrite", *SIMULATED)
+        done = run_in_process("record", "/dev/full", "--overwrite", *SIMULATOR_TOKEN)
         assert done.returncode == 1
         assert "No space left" in done.stderr
 
@@ -152,12 +152,12 @@ def test_unwritable_file_is_an_error(tmp_path):
 @pytest.mark.slow
 def test_record_to_stdout(tmp_path):
     """The command ends when its reader closes the pipe."""
-    done = run("record", "-", *SIMULATED, *SECONDS)
+    done = run("record", "-", *SIMULATOR_TOKEN, *SECONDS)
     assert done.returncode == 0
     path = tmp_path / "day.rec"
     path.write_text(done.stdout)
     assert read(path)[1]
-    with start("record", "-", *SIMULATED) as process:
+    with start("record", "-", *SIMULATOR_TOKEN) as process:
         assert "basix_ws_cti recording" in process.stdout.readline()
         process.stdout.close()
         assert process.wait(60) == 0
@@ -168,7 +168,7 @@ def test_record_to_stdout(tmp_path):
 def test_record_anonymises_on_request(tmp_path):
     """``--anonymise`` replaces names while recording, and the header says so."""
     path = tmp_path / "day.rec"
-    assert run_in_process("record", path, *SIMULATED, "--anonymise", *SECONDS).returncode == 0
+    assert run_in_process("record", path, *SIMULATOR_TOKEN, "--anonymise", *SECONDS).returncode == 0
     header, entries = read(path)
     assert header.anonymised
     data = b"".join(one.data for one in entries if isinstance(one, Frame))

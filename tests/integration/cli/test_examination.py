@@ -274,9 +274,9 @@ async def test_proxy_that_cuts_the_connection(remaining, step):
     """The step that misses the bytes fails."""
     async with Simulator(calls=False) as pbx, Proxy(int(pbx.url.rpartition(":")[2])) as proxy:
 
-        def greet(link):
+        def cut_after(link):
             link.down.remaining = remaining
 
-        proxy.greet = greet
+        proxy.on_link = cut_after
         finding = await failed_finding(f"ws://127.0.0.1:{proxy.port}")
     assert finding.step == step

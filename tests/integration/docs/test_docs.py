@@ -116,7 +116,7 @@ def test_code_blocks_run(page, tmp_path, monkeypatch):
     them.
     """
     server = docs_code.DocumentedServer(
-        page_name(page), tmp_path, monkeypatch, secret_scanner.SIMULATED
+        page_name(page), tmp_path, monkeypatch, secret_scanner.SIMULATOR_TOKEN
     )
     runs_alone = page_name(page).startswith("docs/howto/")
     namespace = {"__name__": "__main__"}

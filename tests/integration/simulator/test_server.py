@@ -15,7 +15,7 @@ import bert
 import pytest
 import trustme
 from support.free_ports import free_port
-from support.secret_scanner import QUOTED, found_in
+from support.secret_scanner import DECODES_URLS, found_in
 from support.simulator_clients import (
     FEED_PATH,
     WEBSOCKETS_LOGGER,
@@ -102,7 +102,7 @@ async def test_authentication_error_has_status_and_reason():
 
 
 @pytest.mark.skipif(
-    not QUOTED, reason="this version of websockets does not decode credentials in URLs"
+    not DECODES_URLS, reason="this version of websockets does not decode credentials in URLs"
 )
 @pytest.mark.parametrize("token", ["ひみつ:/@", ":", "a:b:c", "ÿ%41+ "])
 async def test_token_with_any_text(token):

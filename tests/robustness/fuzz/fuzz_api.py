@@ -1,4 +1,4 @@
-"""Fuzzing the simulated PBX's HTTP API with the raw bytes of a request: one answer, no error."""
+"""Fuzzing target: raw HTTP requests to the API of the simulated PBX."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from basix_ws_cti.simulator.http_api import RequestHandler
 MAX_LEN = 1024
 LOGIN = base64.b64encode(b"demo:simulated")
 
-# What the API documents, and what the HTTP server beneath it refuses on its own account.
+# The statuses that the API documents, and those of the HTTP server below it.
 STATUSES = {200, 400, 401, 404, 409} | {414, 431, 501, 505}
 
 
 def seeds():
-    """Requests for tickets and calls: good ones, and such as lack something."""
+    """Yield requests for tickets and calls, valid ones and incomplete ones."""
     ticket = {"uri": "/basix/api/ws_cti?app_name=fuzz"}
     call = {"user_id": 10001001, "destination": "media_plug"}
     for path, body in (
@@ -46,7 +46,7 @@ def request(path, body, authorization):
 
 
 class Socket:
-    """A connection on which all that will come has come."""
+    """Connection that has received all of its data."""
 
     def __init__(self, data):
         self._data = data
@@ -56,20 +56,20 @@ class Socket:
         return io.BytesIO(self._data)
 
     def settimeout(self, _):
-        """Nothing is waited for."""
+        """Do nothing: reading never waits."""
 
     def sendall(self, data):
         self.sent += data
 
 
 def check(data):
-    """Whatever is asked, the answer is well-formed HTTP, and that of the API itself is JSON."""
+    """Check that the answer is well-formed HTTP, and JSON if it comes from the API."""
     handler_class = type("Handler", (RequestHandler,), {"backend": simulator(users=2)})
     connection = Socket(data)
     handler = handler_class(connection, ("127.0.0.1", 1), None)
     sent = connection.sent.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     if not sent.startswith(b"HTTP/"):
-        # Nothing was asked, or in the way of HTTP/0.9, whose answer is a body alone.
+        # The request was empty, or one of HTTP/0.9, whose answer is only a body.
         assert not sent or sent.startswith((b"<!DOCTYPE", b"{"))
         return
     answer = http.client.HTTPResponse(Socket(sent), method=handler.command)
@@ -81,7 +81,7 @@ def check(data):
 
 
 def check_answer(status, answer):
-    """The answer is as documented: a result, or the reason why there is none."""
+    """Check that the answer is a result or a reason, as documented."""
     if status == 200:
         assert answer.pop("result_code") == 0
         ((name, value),) = answer.items()

@@ -1,7 +1,7 @@
-"""Fuzzing what a client says to the simulated PBX: nonsense is ignored, and the PBX lives on.
+"""Fuzzing target: frames that a client sends to the simulated PBX.
 
-An input is what one client sends, its frames divided by line ends; those that are no UTF-8
-are binary frames. ``#0`` and so on stand for the channels' uuids, which are hard to guess.
+An input is the frames of one client, separated by line ends. Frames that are not UTF-8 are binary
+frames. ``#0`` and so on stand for the uuids of the channels. Invalid frames must be ignored.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from basix_ws_cti.simulator.session_frames import initial_frames
 MAX_LEN = 256
 
 
-def stage(*, lively):
-    """A simulator in which a call goes on, another one rings, and a user listens in."""
+def make_simulator(*, simulate_users):
+    """Return a simulator with an answered call, a ringing call, and a media plug."""
     pbx = simulator(users=4)
-    pbx._simulate_users = lively  # there are people, but none of a day's calls
+    pbx._simulate_users = simulate_users  # users act, but there are no scheduled calls
     pbx.answer(pbx.call("09011112222", to="1001"))
     pbx.call("0312341234", to="1002")
     pbx.originate("1003", "media_plug")
     return pbx
 
 
-WORLD = stage(lively=False)
-UUIDS = [uuid.encode() for uuid in WORLD.pbx.channels]
-FIRST_SIGHT = FeedMirror(initial_frames(WORLD.writer, element_records(WORLD.writer, WORLD.pbx)))
+REFERENCE = make_simulator(simulate_users=False)
+UUIDS = [uuid.encode() for uuid in REFERENCE.pbx.channels]
+INITIAL_STATE = FeedMirror(
+    initial_frames(REFERENCE.writer, element_records(REFERENCE.writer, REFERENCE.pbx))
+)
 
 
 def seeds():
-    """Each command, of each of the channels that there are."""
+    """Yield each command for each of the channels."""
     uuids = [f"#{number}" for number in range(len(UUIDS))]
     for uuid in uuids:
         yield commands({"cmd": "hangup", "uuid": uuid})
@@ -53,11 +55,11 @@ def seeds():
             )
 
 
-def commands(*given):
-    return b"\n".join(json.dumps(one).encode() for one in given)
+def commands(*objects):
+    return b"\n".join(json.dumps(one).encode() for one in objects)
 
 
-# What a part of a command may be, for better or worse.
+# Valid and invalid values for the parts of a command.
 VALUES = [
     *(None, True, False, 0, -1, 1e-9, 0.5, 999999, 1e400, 10**30, 10001003, "", "#0", "1002"),
     *("0501112222", "media_plug", "911", "*", "%", "é", "\udcff", "x" * 60, [], ["#1"], {}),
@@ -67,7 +69,7 @@ NAMES = ["cmd", "uuid", "target_uuid", "user_id", "user_name", "destination", "t
 
 
 def mutate(data, max_size, seed):
-    """Change a byte somewhere, or a part of a command."""
+    """Change a byte, or a part of a command."""
     import atheris
 
     draw = random.Random(seed)
@@ -84,21 +86,21 @@ def mutate(data, max_size, seed):
     return b"\n".join(session)[:max_size]
 
 
-# -- what is checked --------------------------------------------------------------------
+# -- checks --------------------------------------------------------------------
 
 
 class Client:
-    """Both ends of a connection: what the client says, and what it makes of what it hears."""
+    """Both ends of a connection: frames that the client sends, and the state it receives."""
 
     user_id = last_event = None
     request = FeedRequest("fuzz")
 
     def __init__(self, data):
-        self.client = self.says(data)
-        self._picture = copy.copy(FIRST_SIGHT)
-        self._picture.kinds = {kind: dict(found) for kind, found in FIRST_SIGHT.kinds.items()}
+        self.client = self.frames(data)
+        self._received = copy.copy(INITIAL_STATE)
+        self._received.kinds = {kind: dict(found) for kind, found in INITIAL_STATE.kinds.items()}
 
-    async def says(self, data):
+    async def frames(self, data):
         for number, uuid in enumerate(UUIDS):
             data = data.replace(b"#%d" % number, uuid)
         for line in data.split(b"\n"):
@@ -109,22 +111,25 @@ class Client:
 
     def send(self, frames):
         for frame in frames:
-            self._picture.apply(frame)
+            self._received.apply(frame)
 
-    def sees(self):
-        return self._picture.kinds
+    @property
+    def state(self):
+        return self._received.kinds
 
 
 class Log(logging.Handler):
-    """What the PBX says of a client's nonsense is fit for a log."""
+    """Log handler that checks that all messages are printable and short."""
 
     def emit(self, record):
         assert record.getMessage().isprintable()
-        assert len(record.getMessage()) <= 300  # a sentence, and 256 characters of theirs
+        assert (
+            len(record.getMessage()) <= 300
+        )  # a sentence, and up to 256 characters from the client
 
 
 def begin():
-    """Look at what is logged, in this process, from now on."""
+    """Check the log messages of this process."""
     logger = logging.getLogger("basix_ws_cti.simulator")
     logger.addHandler(Log())
     logger.setLevel(logging.INFO)
@@ -132,15 +137,15 @@ def begin():
 
 
 def check(data):
-    """Whatever a client says, and however life goes on: nothing is raised, and it sees all."""
-    pbx = stage(lively=bool(data[:1].isspace()))
+    """Check that no input raises an exception, and that the client has the current state."""
+    pbx = make_simulator(simulate_users=bool(data[:1].isspace()))
     client = Client(data)
     pbx._client_handler.feeds[client] = None
     run(pbx._client_handler.read_commands(client))
-    assert client.sees() == pbx.pbx.snapshot()
+    assert client.state == pbx.pbx.snapshot()
     steps = 0
     while pbx.timeline.time_to_next is not None:
         pbx.timeline.step()
         steps += 1
         assert steps < 1000
-    assert client.sees() == pbx.pbx.snapshot()
+    assert client.state == pbx.pbx.snapshot()

@@ -1,4 +1,4 @@
-"""Fuzzing the simulator's handshake with the raw bytes of a request: let in, or refused."""
+"""Fuzzing target: raw handshake requests to the simulated PBX."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MAX_LEN = 1024
 LOGIN = base64.b64encode(b"demo:simulated").decode()
 STATUSES = {400, 401, 404}
 
-PBX = simulator(users=2)  # a handshake changes nothing in it but tickets
+PBX = simulator(users=2)  # a handshake only changes its tickets
 
 
 def seeds():
-    """Requests for the feed: good ones, and such as lack something."""
+    """Yield requests for the feed, valid ones and incomplete ones."""
     for query in (
         "app_name=a",
         "app_name=a&full_events=true&force=true",
@@ -43,7 +43,7 @@ def request(target, authorization):
 
 
 class Client:
-    """The server's end of a connection, as far as a handshake needs one."""
+    """Server side of a connection, with what a handshake needs."""
 
     feed_request = username = None
 
@@ -52,7 +52,7 @@ class Client:
 
 
 def check(data):
-    """Whatever is asked for, there is a plain answer; only who knows the token comes in."""
+    """Check that a request is refused with a known status, or has the right token."""
     protocol = ServerProtocol()
     protocol.receive_data(data)
     for event in protocol.events_received():
@@ -62,11 +62,11 @@ def check(data):
             if response is None:
                 assert isinstance(client.feed_request, FeedRequest)
                 assert client.feed_request.app_name
-                assert knows_the_token(event.headers["Authorization"])
+                assert has_the_token(event.headers["Authorization"])
             else:
                 assert response.status_code in STATUSES
                 assert client.feed_request is None
 
 
-def knows_the_token(authorization):
+def has_the_token(authorization):
     return base64.b64decode(authorization.split(" ", 1)[1]) == b"demo:simulated"

@@ -1,6 +1,7 @@
-"""Fuzzing ``MessageParser`` with whole sessions: the documented errors, or the right callbacks.
+"""Fuzzing target: ``MessageParser`` with sessions of several frames.
 
-An input is a session: its frames, with ``SEPARATOR`` between them.
+An input is the frames of a session, with ``SEPARATOR`` between them. Each frame must cause a
+documented error or the right callbacks.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ MAX_LEN = 2048
 
 
 def seeds():
-    """The conformance sessions, and events of the benchmark after their field_spec."""
+    """Return the conformance sessions, and events of the benchmark after their field_spec."""
     sessions = [*corpus.conformance()]
     spec, _, none, _, *events = corpus.bench()
     sessions += ([spec, none, *islice(events, at, at + 4)] for at in range(0, 400, 40))
@@ -46,7 +47,7 @@ def seeds():
 
 
 def cut(session):
-    """As much of a session as an input holds."""
+    """Yield the first frames of a session, as many as fit into an input."""
     size = 0
     for frame in session:
         size += len(frame) + len(SEPARATOR)
@@ -55,11 +56,11 @@ def cut(session):
         yield frame
 
 
-# -- what is checked --------------------------------------------------------------------
+# -- checks --------------------------------------------------------------------
 
 
 class Log(logging.Handler):
-    """Peers' text in a log is printable and short, wherever it comes from."""
+    """Log handler that checks that all messages are printable and short."""
 
     def emit(self, record):
         check_text(record.getMessage())
@@ -71,33 +72,35 @@ def check_text(text):
 
 
 def begin():
-    """Check the log lines of this process from now on; let events take the fast path early."""
+    """Check the log messages of this process, and use the fast path from the second event on."""
     basix_ws_cti.parsing.fast_path.FAST_AFTER = 1
     logging.getLogger("basix_ws_cti").addHandler(Log())
 
 
 class Calls(list):
-    """A handler that keeps what it is told."""
+    """Callback object that records its calls."""
 
-    def on_initial_info(self, *given):
-        self.append(("initial_info", *given))
+    def on_initial_info(self, *arguments):
+        self.append(("initial_info", *arguments))
 
-    def on_info_event(self, *given):
-        self.append(("info_event", *given))
+    def on_info_event(self, *arguments):
+        self.append(("info_event", *arguments))
 
-    def on_system_msg(self, *given):
-        self.append(("system_msg", *given))
+    def on_system_msg(self, *arguments):
+        self.append(("system_msg", *arguments))
 
-    def on_msg(self, *given):
-        self.append(("msg", *given))
+    def on_msg(self, *arguments):
+        self.append(("msg", *arguments))
 
 
 def check(data):
-    """One session: what is refused leaves no trace, and callbacks say what messages say."""
+    """Check that refused frames change nothing, and that callbacks match the messages."""
     base_url = "https://xyz.com" if len(data) % 2 else None
     calls = Calls()
     parser = MessageParser(calls, base_url=base_url)
-    twin = MessageParser(base_url=base_url)  # gets only the frames that the other accepts
+    twin = MessageParser(
+        base_url=base_url
+    )  # receives only the frames that the other parser accepts
     mirror, tracker, stats = Mirror(), CallTracker(), QueueStats()
     for frame in data.split(SEPARATOR):
         calls.clear()
@@ -108,8 +111,8 @@ def check(data):
             check_text(refused)
             assert refusal(like(twin).parse, frame) == refused
             continue
-        message = twin.parse(bytearray(frame))  # no bytes: always on the slow path
-        assert calls == called(message)
+        message = twin.parse(bytearray(frame))  # a bytearray always takes the slow path
+        assert calls == expected_calls(message)
         for element in elements(message):
             check_element(element)
         events = tracker.apply(mirror.apply(message))
@@ -126,7 +129,7 @@ def check(data):
 
 
 def refusal(read, frame):
-    """The text of the error that reading a frame ends in, if it does."""
+    """Return the text of the error that a frame causes, or None."""
     try:
         read(frame)
     except (DecodeError, ProtocolError) as error:
@@ -135,14 +138,14 @@ def refusal(read, frame):
 
 
 def like(parser):
-    """A parser that knows the same field_specs."""
+    """Return a new parser with the same field_specs."""
     other = MessageParser(base_url=parser._base_url)
     other._specs |= parser._specs
     return other
 
 
-def called(message):
-    """The callbacks that a message stands for."""
+def expected_calls(message):
+    """Return the callbacks that a message must cause."""
     match message:
         case FieldSpec() | UnknownMessage():
             return []
@@ -168,7 +171,7 @@ def elements(message):
 
 
 def check_element(element):
-    """Whatever a record held, its element can be looked at in every way there is."""
+    """Check that an element can be converted, printed and read, whatever its record contained."""
     json.dumps(to_dict(element)).encode()
     repr(element)
     for part in (element, *(getattr(element, field.name) for field in attrs.fields(type(element)))):
@@ -181,9 +184,9 @@ def properties(cls):
     return [name for name in dir(cls) if isinstance(getattr(cls, name, None), property)]
 
 
-# -- how an input is made of another ------------------------------------------------------
+# -- mutations ------------------------------------------------------
 
-# What a structured field, a name, a key may be, for better or worse.
+# Valid and invalid values for structured fields, names and keys.
 TERMS = [
     *(None, True, 0, -1, 2**70, 1.5, "", "*", [], (), {}, write.BERT_NIL, [12371, 0xD800]),
     *(
@@ -208,22 +211,24 @@ TERMS = [
 
 
 def mutate(data, max_size, seed):
-    """Change a byte somewhere, or a term; or let a frame come twice, elsewhere, or not."""
+    """Change a byte or a term; or repeat, move or remove a frame."""
     import atheris
 
     draw = random.Random(seed)
     session = data.split(SEPARATOR)
     at = draw.randrange(len(session))
-    way = draw.randrange(8)
-    if way == 0:
+    action = draw.randrange(8)
+    if action == 0:
         session.insert(draw.randrange(len(session) + 1), session[at])
-    elif way == 1 and len(session) > 1:
+    elif action == 1 and len(session) > 1:
         del session[at]
-    elif way < 7:
+    elif action < 7:
         try:
             frame = write.frame(changed(decode(session[at]), draw))
         except (DecodeError, AssertionError, UnicodeEncodeError, OverflowError):
-            return atheris.Mutate(data, max_size)  # not a term, or one that is not written here
+            return atheris.Mutate(
+                data, max_size
+            )  # not a term, or one that the encoder does not support
         session[at : at + draw.randrange(2)] = [frame]
     else:
         return atheris.Mutate(data, max_size)
@@ -231,7 +236,7 @@ def mutate(data, max_size, seed):
 
 
 def changed(term, draw):
-    """The term with one of its parts, however deep, replaced, cut short, repeated, or moved."""
+    """Return the term with a part, at any depth, replaced, truncated, repeated or moved."""
     places = [*nodes(term)]
     path, part = draw.choice(places)
     if isinstance(part, tuple | list) and part and draw.random() < 0.5:
@@ -244,7 +249,7 @@ def changed(term, draw):
 
 
 def nodes(term, path=()):
-    """The term and all its parts, each after its path."""
+    """Yield the path and value of a term and of all its parts."""
     yield path, term
     if isinstance(term, tuple | list):
         for at, part in enumerate(term):

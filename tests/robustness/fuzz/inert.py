@@ -1,7 +1,7 @@
-"""What a peer's bytes make the interpreter do, besides computing: held by an audit hook.
+"""Audit hook that detects side effects of decoding and parsing.
 
-``python tests/robustness/fuzz/inert.py < FRAMES``, one line of hexadecimal digits per frame,
-decodes and parses them in a process that has loaded the package and nothing else for the purpose.
+``python tests/robustness/fuzz/inert.py < FRAMES`` decodes and parses frames, one line of
+hexadecimal digits per frame, in a process that has imported little more than the package.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from basix_ws_cti import DecodeError, MessageParser, ProtocolError, elements, me
 from basix_ws_cti.terms import decode
 
 
-class HappenedError(Exception):
-    """Something was imported, compiled, opened, run, …: an audit event and its arguments."""
+class SideEffectError(Exception):
+    """An audit event that is not allowed, such as an import, with its arguments."""
 
 
 def nothing(event, args):
-    """Decoding does nothing of the kind."""
+    """Allow no audit event: decoding has no side effects."""
     return False
 
 
 def parsing(event, args):
-    """Parsing a new field_spec compiles functions, from our own names and numbers."""
+    """Allow what parsing a new field_spec does: compile code from the package's own names."""
     match event, args:
         case "compile", (bytes() as source, str() as filename):
-            return filename.startswith(GENERATED) and is_ours(source.decode())
+            return filename.startswith(GENERATED) and is_own_source(source.decode())
         case "exec", (code,):
             return code.co_filename.startswith(GENERATED)  # the code compiled just before
         case "object.__setattr__", (_, "__class__", cls):
-            return cls in OURS  # the new instance gets its frozen class
+            return cls in OWN_CLASSES  # the new instance gets its frozen class
         case ("sys._getframe", _) | ("object.__getattr__", (_, "f_code")):
-            return True  # logging wants to know who says that
+            return True  # logging finds its caller
     return False
 
 
 GENERATED = "<basix_ws_cti generated "
-OURS = {
+OWN_CLASSES = {
     cls
     for module in (elements, messages, states)
     for cls in vars(module).values()
     if isinstance(cls, type) and attrs.has(cls)
 }
-FIELDS = {field.name for cls in OURS for field in attrs.fields(cls)}
+FIELDS = {field.name for cls in OWN_CLASSES for field in attrs.fields(cls)}
 WORDS = {
     *("def", "make", "try", "except", "ValueError", "len", "None", "if", "is", "not", "else"),
     *("return", "_record", "_self", "_Writable", "_cls", "__class__", "_type", "_list"),
@@ -68,12 +68,12 @@ BEGINNINGS = tuple(
 )
 
 
-def is_ours(source):
-    """Whether a source is one of ours: no word but these and numbers, and no quotes."""
+def is_own_source(source):
+    """Return True if the source has known words and numbers only, and no quotes."""
     words = re.findall(r"\w+", source)
-    strange = [word for word in words if word not in WORDS and not re.fullmatch("_?[0-9]+", word)]
+    unknown = [word for word in words if word not in WORDS and not re.fullmatch("_?[0-9]+", word)]
     plain = not re.search(r"[^\w\s:=(),.\[\]+*&!-]", source)
-    return source.startswith(BEGINNINGS) and not strange and plain
+    return source.startswith(BEGINNINGS) and not unknown and plain
 
 
 _allowed = None
@@ -82,13 +82,13 @@ _installed = False
 
 def _hook(event, args):
     if _allowed is not None and not _allowed(event, args):
-        raise HappenedError(event, args)
+        raise SideEffectError(event, args)
 
 
 @contextmanager
 def only(allowed):
-    """Within this, what is not allowed is a ``HappenedError``, on the spot."""
-    global _allowed, _installed  # noqa: PLW0603 - as an audit hook is the whole process's
+    """Raise ``SideEffectError`` in this block for every event that is not allowed."""
+    global _allowed, _installed  # noqa: PLW0603 - audit hooks apply to the process
     if not _installed:
         sys.addaudithook(_hook)
         _installed = True
@@ -104,17 +104,19 @@ def main():
     basix_ws_cti.parsing.fast_path.FAST_AFTER = 1
     parser = MessageParser(base_url="https://xyz.com")
     loaded = set(sys.modules)
-    read = dict.fromkeys((decode, parser.parse), 0)
+    counts = dict.fromkeys((decode, parser.parse), 0)
     for frame in frames:
-        for way, allowed in ((decode, nothing), (parser.parse, parsing)):
+        for read, allowed in ((decode, nothing), (parser.parse, parsing)):
             try:
                 with only(allowed):
-                    way(frame)
+                    read(frame)
             except (DecodeError, ProtocolError):
                 continue
-            read[way] += 1
+            counts[read] += 1
     assert set(sys.modules) == loaded
-    sys.stdout.write(f"{len(frames)} frames: {read[decode]} terms, {read[parser.parse]} messages\n")
+    sys.stdout.write(
+        f"{len(frames)} frames: {counts[decode]} terms, {counts[parser.parse]} messages\n"
+    )
 
 
 if __name__ == "__main__":

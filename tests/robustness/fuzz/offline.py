@@ -1,4 +1,4 @@
-"""A simulator as it is inside its block, less the network: nothing takes time, or waits."""
+"""Running simulator without network and without waiting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from basix_ws_cti.simulator import Simulator
 
 
 def simulator(*, users):
-    """Its people do what they are told, by methods and by commands; of itself it does nothing."""
+    """Return a simulator that only acts on method calls and commands."""
     pbx = Simulator(calls=False, users=users)
     pbx._attach_pbx()
     pbx.loop, pbx.thread_id = object(), threading.get_ident()
@@ -16,9 +16,9 @@ def simulator(*, users):
 
 
 def run(coroutine):
-    """What a coroutine returns that waits for nothing."""
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as done:
         return done.value
-    raise AssertionError("it waits")
+    raise AssertionError("the coroutine waits")

@@ -1,4 +1,4 @@
-"""What fuzzing begins with: frames as a PBX writes them, from the files in ``tests/data``."""
+"""Seeds of the fuzzing targets: valid frames from the files in ``tests/data``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ DATA = Path(__file__).parents[2] / "data"
 
 
 def conformance():
-    """The conformance sessions in all their wire forms, each a list of frames."""
+    """Yield the conformance sessions in all wire forms, each as a list of frames."""
     for line in (DATA / "conformance.jsonl").read_text(encoding="utf-8").splitlines():
         for wire in json.loads(line)["wire"].values():
             yield [bytes.fromhex(frame) for frame in wire]
 
 
 def bench():
-    """The frames of the benchmark: two field_specs, two initial_infos, 2,000 events."""
+    """Yield the frames of the benchmark: two field_specs, two initial_infos, 2,000 events."""
     data = gzip.decompress((DATA / "bench.frames.gz").read_bytes())
     while data:
         size = int.from_bytes(data[:4], "big")
@@ -26,13 +26,13 @@ def bench():
 
 
 def terms():
-    """Terms of every sort, one a frame, as Erlang writes them."""
+    """Yield frames written by Erlang, with one term of any kind each."""
     with gzip.open(DATA / "erlang_terms.tsv.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             yield bytes.fromhex(line.partition("\t")[0])
 
 
 def frames():
-    """All of these frames, each once."""
+    """Return all of these frames without duplicates."""
     found = [frame for session in conformance() for frame in session]
     return list(dict.fromkeys([*found, *bench(), *terms()]))

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing: no target breaks, for as many executions as there is time for."""
+"""Coverage-guided fuzzing of five targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.sizes import NIGHTLY
 
 HERE = Path(__file__).parent
 
-# Executions of each target: in every run, and in a nightly one.
+# Executions of each target: in a normal run, and in a nightly one.
 RUNS = {
     "fuzz_decode": (20_000, 10_000_000),
     "fuzz_parser": (3000, 1_000_000),
@@ -31,7 +31,7 @@ needs_atheris = pytest.mark.skipif(
 
 
 def fuzz(target, *options, **environment):
-    """What fuzzing a target in a process of its own comes to: exit status, and output."""
+    """Fuzz a target in a separate process; return the exit status and the output."""
     done = subprocess.run(
         [sys.executable, HERE / "run.py", target, *options],
         stdout=subprocess.PIPE,
@@ -44,8 +44,7 @@ def fuzz(target, *options, **environment):
     return done.returncode, done.stdout
 
 
-def test_the_corpus_is_whole():
-    """Fuzzing begins with the whole of every data file."""
+def test_corpus_contains_every_frame_of_the_data_files():
     assert len([*seeds.conformance()]) == 25 * 5
     assert len([*seeds.bench()]) == 2004
     assert len([*seeds.terms()]) == 1600
@@ -53,20 +52,19 @@ def test_the_corpus_is_whole():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_seeds(name):
-    """Each target has inputs to begin with, short enough to be used whole."""
+def test_target_has_different_seeds_within_its_maximum_length(name):
     target = importlib.import_module(name)
     found = [*target.seeds()]
     assert len(found) == len(set(found)) > 8
     assert max(map(len, found)) <= target.MAX_LEN
 
 
+@pytest.mark.slow
 @needs_atheris
 @pytest.mark.parametrize("name", RUNS)
-def test_fuzz(name, capsys):
-    """A target holds whatever it is given, and was given as much as is asked for."""
+def test_target_survives_fuzzing(name, capsys):
     runs = RUNS[name][NIGHTLY]
-    # The same inputs in every run, but other ones each night.
+    # Every normal run uses the same inputs, every nightly run other ones.
     status, output = fuzz(name, f"--runs={runs}", f"--seed={0 if NIGHTLY else 1}")
     assert status == 0, output[-5000:]
     executed, seconds = map(int, re.search(r"Done (\d+) runs in (\d+) second", output).groups())
@@ -93,8 +91,8 @@ def check(data):
 
 
 @needs_atheris
-def test_a_bug_is_found(tmp_path):
-    """A bug behind three branches is found by their coverage, and its input shown."""
+def test_fuzzing_finds_a_planted_bug_and_prints_its_input(tmp_path):
+    """The coverage leads the fuzzer through three branches."""
     (tmp_path / "planted.py").write_text(PLANTED, encoding="utf-8")
     status, output = fuzz("planted", "--runs=1000000", "--seed=1", PYTHONPATH=str(tmp_path))
     assert status != 0

@@ -1,4 +1,4 @@
-"""The mutants of a module: one small change each, in its syntax tree."""
+"""Mutants of a module: each differs from it by one small change in the syntax tree."""
 
 from __future__ import annotations
 
@@ -23,16 +23,23 @@ _NAMED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 class Mutant(NamedTuple):
-    """``scope`` is the function or class, ``name`` what stays the same when lines move."""
+    """A changed module.
+
+    ``scope`` is the path of the changed function or class. ``name`` identifies the mutant and
+    stays the same when lines move.
+    """
 
     scope: tuple[str, ...]
     name: str
     code: CodeType
-    is_call: bool  # in a function's body: nothing happens before it is called
+    is_call: bool  # the change is in a function's body, and takes effect when it is called
 
 
 def mutants(source: str, filename: str) -> Iterator[Mutant]:  # noqa: C901
-    """All mutants of a module. Types, docstrings and what only a type checker sees stay."""
+    """Yield all mutants of a module.
+
+    Types, docstrings and code that only a type checker sees are not changed.
+    """
     tree = ast.parse(source)
     lines = source.splitlines()
     seen: Counter[str] = Counter()
@@ -78,7 +85,7 @@ def _text(node: ast.AST | None) -> str:
 
 
 def _is_inert(node: ast.AST, field: str, child: ast.AST, at: int) -> bool:
-    """A docstring, the type that a cast names, or the name of a type variable."""
+    """Return True for a docstring, the type in a cast, or the name of a type variable."""
     if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
         return True
     for_types = isinstance(node, ast.Call) and _text(node.func) in {"cast", "TypeVar", "ParamSpec"}
@@ -88,7 +95,7 @@ def _is_inert(node: ast.AST, field: str, child: ast.AST, at: int) -> bool:
 def _changes(  # noqa: C901, PLR0912
     node: ast.AST, field: str, child: ast.AST, called: bool
 ) -> Iterator[ast.AST | None]:
-    """What stands in a child's place in its mutants; ``None``: nothing."""
+    """Yield the replacements for a child node; ``None`` removes it."""
     if type(child) in _OTHER:
         yield _OTHER[type(child)]()
     match child:
@@ -114,7 +121,7 @@ def _changes(  # noqa: C901, PLR0912
             yield ast.Return(ast.Constant(None))
         case ast.keyword(arg=str()):
             yield None
-        case ast.ExceptHandler(type=ast.expr()):  # one that catches nothing
+        case ast.ExceptHandler(type=ast.expr()):  # becomes a handler that catches nothing
             yield ast.ExceptHandler(ast.Tuple([], ast.Load()), child.name, child.body)
         case ast.match_case(guard=None):
             yield ast.match_case(child.pattern, ast.Constant(False), child.body)

@@ -1,13 +1,16 @@
 """Mutation testing: change the code in one place, and see a test fail.
 
-``python tests/robustness/mutation/run.py terms record_decoder fast_path mirror redaction`` (or
-``terms._mapping`` for one function) makes every mutant, runs the tests against each, and fails
-where fewer than 90 % are killed, where a mutant survives that accepted.toml does not list, or where
-that lists one that is killed or does not exist.
+``python tests/robustness/mutation/run.py terms record_decoder fast_path mirror redaction`` makes
+every mutant of these targets and runs the tests against each; ``terms._mapping`` limits a target
+to one function. The run fails
 
-A mutant is tried in a fork of a pytest that has collected the tests already: first by the
-quick tests of the module's own file, which is all for one that is listed; any other that
-survives by all tests that have to do with the module. One that hangs is killed by the clock.
+* if fewer than 90 % of a target's mutants are killed,
+* if a mutant survives that ``accepted.toml`` does not list,
+* if ``accepted.toml`` lists a mutant that is killed or does not exist.
+
+Each mutant is tried in a fork of a pytest process that has collected the tests already. The quick
+tests of the module's own test file run first. If they pass, all tests that use the module run,
+except for a listed mutant. A mutant that hangs is killed by a timer.
 """
 
 from __future__ import annotations
@@ -21,54 +24,21 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 
 import pytest
-from mutations import mutants
+from targets import HERE, TARGETS, TESTS, accepted_mutants, part_mutants, path_of_tests
 
-TESTS = Path(__file__).parents[2]
 LEAST_KILLED = 0.9
-SLOW = 0.15  # seconds of CPU: such a test waits for the survivors
-UNKNOWN = 5.0  # what a test is taken to need that has not been measured
+SLOW = 0.15  # seconds of CPU; tests that take longer run only on mutants that survive the others
+UNKNOWN = 5.0  # seconds of CPU assumed for a test that has not been measured
 
-SECRETS = {
-    "transport.connection": "Connection.__init__ Connection.__repr__ Connection._lost",
-    "transport.connector": """connect.__repr__ connect._name connect.__aenter__ connect._open
-        _checked_headers""",
-    "transport.credentials": "",
-    "transport.address": "Server.parse check_encryption",
-    "transport.handshake": "",
-    "transport.redaction": "",
-    "_internal.log_sanitising": "",
-    "exceptions": "printable ProtocolError",
-}
-# What is mutated (all of a module, or parts of several), its own tests, and further ones.
-TARGETS = {
-    "terms": ({"terms": ""}, "terms", "conformance erlang hostile parser"),
-    "record_decoder": (
-        {"parsing.record_decoder": ""},
-        "record_decoder",
-        "conformance parser elements",
-    ),
-    "fast_path": ({"parsing.fast_path": ""}, "fast_path", "parser"),
-    "mirror": ({"mirror.mirror": ""}, "mirror", "subscriptions client"),
-    "redaction": (
-        SECRETS,
-        "connection address exceptions handshake log_sanitising redaction",
-        "client transport",
-    ),
-}
-
-
-def test_file(name):
-    """Return the path of the test file of a module."""
-    (path,) = TESTS.rglob(f"test_{name}.py")
-    return str(path)
+# The fixture of tests that measure memory. They fail in a fork that has imported everything twice.
+MEMORY_FIXTURE = "quiet_log"
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports a mutant in its module's place."""
+    """Import hook that loads a mutant in place of its module."""
 
     def __init__(self, module, code):
         self.module, self.code = module, code
@@ -81,65 +51,68 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Runner:
-    """A pytest plugin: instead of running the tests once, runs them for each mutant."""
+    """Pytest plugin that runs the tests once for each mutant."""
 
-    def __init__(self, target, function, accepted):
-        parts, own, others = TARGETS[target]
-        self.parts = {f"basix_ws_cti.{part}": names.split() for part, names in parts.items()}
+    def __init__(self, target, function):
+        self.parts, own_tests, other_tests = TARGETS[target]
         self.function = function
-        self.own = [test_file(name) for name in own.split()]
-        self.every = self.own + [test_file(name) for name in others.split()]
-        self.accepted = accepted
+        self.own_files = [path_of_tests(name) for name in own_tests]
+        self.all_files = self.own_files + [path_of_tests(name) for name in other_tests]
+        self.accepted = accepted_mutants(target)
         self.costs, self.kills = {}, {}
         self.names, self.survivors = set(), set()
 
     def pytest_configure(self):
-        from hypothesis import settings  # not before pytest, which rewrites it
+        # Pytest has to rewrite the assertions of Hypothesis before anything imports it.
+        from hypothesis import settings
 
         settings.register_profile("mutation", derandomize=True, database=None)
         settings.load_profile("mutation")
+
+    def pytest_collection_modifyitems(self, items):
+        items[:] = [item for item in items if MEMORY_FIXTURE not in item.fixturenames]
 
     def pytest_runtestloop(self, session):
         self.session = session
         self.measure()
         for module, mutant in self.mutants():
-            known = mutant.name in self.accepted
-            killed = self.is_killed(self.quick, module, mutant) or (
-                not known and self.is_killed(self.full, module, mutant)
+            is_accepted = mutant.name in self.accepted
+            is_killed = self.is_killed(self.quick, module, mutant) or (
+                not is_accepted and self.is_killed(self.full, module, mutant)
             )
             self.names.add(mutant.name)
-            if not killed:
+            if not is_killed:
                 self.survivors.add(mutant.name)
-            if killed == known:
-                print("listed, but killed:" if known else "survives:", mutant.name, flush=True)
+            if is_killed == is_accepted:
+                problem = "listed, but killed:" if is_accepted else "survives:"
+                print(problem, mutant.name, flush=True)
         return True
 
     def mutants(self):
-        """All mutants, each with its module."""
+        """Yield all mutants, each with its module."""
         for part, names in self.parts.items():
-            module = importlib.import_module(part)
-            source = inspect.getsource(module)
             wanted = [self.function] if self.function else names
-            self.check(module, source)
-            for mutant in mutants(source, module.__file__):
-                scope = f"{'.'.join(mutant.scope)}."
-                if not wanted or any(scope.startswith(f"{name}.") for name in wanted):
-                    yield module, mutant._replace(name=f"{part.rpartition('.')[2]}.{mutant.name}")
+            found = list(part_mutants(part, wanted))
+            if found:
+                module = importlib.import_module(f"basix_ws_cti.{part}")
+                self.check(module, part)
+                for mutant in found:
+                    yield module, mutant
 
-    def check(self, module, source):
-        """The module as it is must survive both ways, or what follows means nothing."""
-        code = compile(source, module.__file__, "exec")
-        same = next(m for m in mutants(source, module.__file__) if m.is_call)._replace(code=code)
+    def check(self, module, part):
+        """Exit if the tests fail on the unchanged module, in any of the ways they run."""
+        code = compile(inspect.getsource(module), module.__file__, "exec")
+        unchanged = next(m for m in part_mutants(part, []) if m.is_call)._replace(code=code)
         if (
-            self.is_killed(self.quick, module, same)
-            or self.is_killed(self.quick, module, same._replace(is_call=False))
-            or (not self.names and self.is_killed(self.full, module, same))
+            self.is_killed(self.quick, module, unchanged)
+            or self.is_killed(self.quick, module, unchanged._replace(is_call=False))
+            or (not self.names and self.is_killed(self.full, module, unchanged))
         ):
             test = max(self.kills, key=self.kills.get)
             pytest.exit(f"{module.__name__} fails without a mutant: {test}", 1)
 
     def measure(self):
-        """Run the own tests once without a mutant: how much CPU time each of them takes."""
+        """Run the module's own tests without a mutant, and note the CPU time of each."""
         items = self.session.items
         lines = [line.split(" ", 1) for line in self.fork(self.time, items).splitlines()]
         self.costs = {test: float(cost) for cost, test in lines}
@@ -158,11 +131,11 @@ class Runner:
     def is_killed(self, work, *args):
         test = self.fork(work, *args)
         if test:
-            self.kills[test] = len(self.names)  # likely to kill the next one too
+            self.kills[test] = len(self.names)  # likely to kill the next mutant too
         return test != ""
 
     def fork(self, work, *args):
-        """What ``work`` returns in a child of its own; ``timeout`` where a test hangs."""
+        """Return what ``work`` returns in a child process; ``timeout`` if a test hangs there."""
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
@@ -171,19 +144,19 @@ class Runner:
             try:
                 os.write(writer, work(*args).encode())
                 os._exit(0)
-            except BaseException:  # noqa: BLE001 - no child goes on as a parent
+            except BaseException:  # noqa: BLE001 - the child must not continue as a second parent
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
         os.close(writer)
         with os.fdopen(reader) as pipe:
-            said = pipe.read()
+            result = pipe.read()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status > 0:
             pytest.exit("mutation testing itself failed, see above", 1)
-        return "timeout" if status else said
+        return "timeout" if status else result
 
     def quick(self, module, mutant):
-        """Give the function that has been imported the mutant's code, where that can be done."""
+        """Give the imported function the mutant's code if possible; else import all again."""
         live, code = module, mutant.code
         for name in mutant.scope if mutant.is_call else ():
             live = inspect.getattr_static(live, name)
@@ -194,22 +167,23 @@ class Runner:
                     live.__code__ = code
                     return self.run(self.session.items, SLOW)
                 break
-        return self.run(self.reload(module, mutant, self.own), SLOW)
+        return self.run(self.reload(module, mutant, self.own_files), SLOW)
 
     def full(self, module, mutant):
-        return self.run(self.reload(module, mutant, self.every))
+        return self.run(self.reload(module, mutant, self.all_files))
 
     def reload(self, module, mutant, paths):
-        """The tests, when all is imported anew and the mutant in its module's place."""
+        """Import everything again with the mutant in place of its module; return the tests."""
         for name, loaded in list(sys.modules.items()):
-            is_test = Path(getattr(loaded, "__file__", None) or "/").parent == TESTS
-            if name.startswith("basix_ws_cti") or (is_test and name != "conftest"):
+            folders = Path(getattr(loaded, "__file__", None) or "/").parents
+            is_test = TESTS in folders and HERE not in folders and name != "conftest"
+            if name.startswith("basix_ws_cti") or is_test:
                 del sys.modules[name]
         sys.meta_path.insert(0, Finder(module.__name__, mutant.code))
         return self.session.perform_collect(paths)
 
     def run(self, items, slow=float("inf")):
-        """The first test that fails, and the empty text if none does."""
+        """Return the first test that fails, or an empty text."""
         if self.session.testsfailed:
             return "collection"
         items = [item for item in items if self.costs.get(item.nodeid, 0) < slow]
@@ -225,31 +199,31 @@ class Runner:
 
 
 def main(name):
-    """Mutate one target, or one function of it; the exit status."""
-    os.environ.pop("BASIX_NIGHTLY", None)  # the tests at their full size add nothing here
+    """Mutate one target, or one function of it; return the exit status."""
     target, _, function = name.partition(".")
-    listed = tomllib.loads((TESTS / "mutation" / "accepted.toml").read_text())
-    accepted = {mutant for group in listed[target] for mutant in group["mutants"]}
-    runner = Runner(target, function, accepted)
+    runner = Runner(target, function)
     start = time.monotonic()
-    options = ["-q", "-s", "-m", "not erl", "-p", "no:cacheprovider"]
-    if pytest.main([*options, *runner.own], plugins=[runner]) != 0:
+    options = ["-q", "-s", "-n0", "--all", "-m", "not erl", "-p", "no:cacheprovider"]
+    if pytest.main([*options, *runner.own_files], plugins=[runner]) != 0:
         return 1
     total, alive = len(runner.names), len(runner.survivors)
+    if not total:
+        print(f"{name}: no mutants; is the name of the function right?")
+        return 1
     share = 1 - alive / total
     seconds = time.monotonic() - start
     print(f"{name}: {total} mutants, {share:.1%} killed, {alive} survive, in {seconds:.0f} s")
-    gone = set() if function else accepted - runner.names
-    for mutant in gone:
+    missing = set() if function else runner.accepted - runner.names
+    for mutant in missing:
         print("listed, but there is no such mutant:", mutant)
-    as_listed = runner.survivors == accepted & runner.names
-    enough = function or share >= LEAST_KILLED  # of a whole target
-    return int(not enough or not as_listed or bool(gone))
+    as_listed = runner.survivors == runner.accepted & runner.names
+    is_enough = function or share >= LEAST_KILLED  # applies to complete targets only
+    return int(not is_enough or not as_listed or bool(missing))
 
 
 if __name__ == "__main__":
     names = sys.argv[1:] or [*TARGETS]
     if len(names) == 1:
         sys.exit(main(*names))
-    # Each on its own: a pytest can't be had twice in a process.
+    # One process for each target: pytest can run only once in a process.
     sys.exit(max(subprocess.call([sys.executable, __file__, name]) for name in names))

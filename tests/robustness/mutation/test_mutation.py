@@ -1,11 +1,15 @@
+"""Mutants and their list of accepted survivors."""
+
 from __future__ import annotations
 
 import textwrap
 
+import pytest
 from mutations import mutants
+from targets import TARGETS, accepted_mutants, part_mutants, path_of_tests
 
 SOURCE = '''
-    """What stays."""
+    """Docstrings are not mutated."""
     from typing import TYPE_CHECKING
     if TYPE_CHECKING:
         import never
@@ -13,7 +17,7 @@ SOURCE = '''
     class Box:
         size = 0 < LIMIT
         def held(self, key: str = "") -> int:
-            """What stays, too."""
+            """Docstrings are not mutated either."""
             if self and key is not None:
                 self.log(key, loud=True)
                 raise KeyError from None
@@ -36,8 +40,7 @@ Box.held | return not key | not key => key
 """
 
 
-def test_mutants():
-    """A mutant for each thing that can be changed, under a name that holds no line number."""
+def test_each_change_makes_a_mutant_named_without_line_numbers():
     source = textwrap.dedent(SOURCE)
     found = list(mutants(source, "box.py"))
     assert [mutant.name for mutant in found] == NAMES.strip("\n").split("\n")
@@ -47,7 +50,24 @@ def test_mutants():
     assert compile(source, "box.py", "exec") not in codes
 
 
-def test_same_again():
-    """What comes twice on lines that read the same is counted."""
+def test_equal_changes_on_equal_lines_are_numbered():
     names = [mutant.name for mutant in mutants("a = 1\na = 1\n", "a.py")]
     assert names == [" | a = 1 | 1 => 2", " | a = 1 | 1 => 2 #2"]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets_name_existing_test_files(name):
+    target = TARGETS[name]
+    assert all(path_of_tests(test) for test in target.own_tests + target.other_tests)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_accepted_mutants_exist(name):
+    """Every function of a target exists, and every entry of ``accepted.toml`` is a mutant."""
+    found = {}
+    for part, functions in TARGETS[name].parts.items():
+        found |= {mutant.name: mutant.scope for mutant in part_mutants(part, functions)}
+        scopes = {".".join(scope[:end]) for scope in found.values() for end in (1, 2)}
+        assert {*functions} <= scopes
+    assert accepted_mutants(name) <= found.keys()

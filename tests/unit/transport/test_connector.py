@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 from support.bare_server import ARGUMENTS, DOMAIN, HELLO, sends, server
-from support.secret_scanner import TOKEN, assert_clean, assert_no_secret_hangs_on, leaks_of
+from support.secret_scanner import TOKEN, assert_clean, assert_no_secret_in_error, leaks_of
 from support.waiting import TIMEOUT
 from websockets.http11 import Response
 
@@ -78,7 +78,7 @@ async def test_refused_login_raises_authentication_error(status):
     error = caught.value
     assert error.status == status
     assert error.reason == "not you: Basic [secret]\N{REPLACEMENT CHARACTER}[31m [secret]"
-    assert_no_secret_hangs_on(error)
+    assert_no_secret_in_error(error)
 
 
 async def test_simulator_refuses_a_wrong_token():
@@ -87,7 +87,7 @@ async def test_simulator_refuses_a_wrong_token():
             async with connect(simulator.url, **ARGUMENTS):
                 pass
     assert caught.value.status == 401
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
@@ -106,7 +106,7 @@ async def test_other_statuses_raise_handshake_error(status):
     error = caught.value
     assert not isinstance(error, AuthenticationError)
     assert (error.status, error.retry_after, len(error.reason)) == (status, "7", 256)
-    assert_no_secret_hangs_on(error)
+    assert_no_secret_in_error(error)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -129,7 +129,7 @@ async def test_redirects_are_not_followed(status):
                 async with connect(url, **ARGUMENTS):
                     pass
     assert paths == []
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_refused_connection_raises_connect_failed():
@@ -140,7 +140,7 @@ async def test_refused_connection_raises_connect_failed():
             async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
                 pass
     assert str(port) in str(caught.value)
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_unresolvable_host_raises_connect_failed():
@@ -150,7 +150,7 @@ async def test_unresolvable_host_raises_connect_failed():
     ) as caught:
         async with connect("no-such-host.invalid", **ARGUMENTS):
             pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_silent_server_raises_connect_failed_after_open_timeout():
@@ -170,7 +170,7 @@ async def test_silent_server_raises_connect_failed_after_open_timeout():
         silence.set()
         listening.close()
         await listening.wait_closed()
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_server_without_http_raises_connect_failed():
@@ -185,7 +185,7 @@ async def test_server_without_http_raises_connect_failed():
         with pytest.raises(ConnectFailed, match="handshake") as caught:
             async with connect(f"ws://127.0.0.1:{port}", **ARGUMENTS):
                 pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_cancelled_handshake_ends_at_once_without_secrets():
@@ -243,7 +243,7 @@ async def test_certificate_of_an_unknown_ca_is_refused(authority):
         with pytest.raises(CertificateError, match="certificate") as caught:
             async with connect(secure, **ARGUMENTS):
                 pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_certificate_of_another_host_is_refused(authority):
@@ -261,7 +261,7 @@ async def test_tls_to_an_unencrypted_server_raises_connect_failed():
         with pytest.raises(ConnectFailed) as caught:
             async with connect(url.replace("ws://", "wss://"), **ARGUMENTS):
                 pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 def unverified() -> ssl.SSLContext:
@@ -470,14 +470,14 @@ async def test_proxy_gets_connect_without_credentials(authority):
                 pass
     assert received[0].startswith(b"CONNECT host:443 ")
     assert b"uthorization" not in received[0]
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_invalid_proxy_url_is_refused_without_its_password():
     with pytest.raises(UsageError, match="proxy") as caught:
         async with connect("host", **ARGUMENTS, proxy=f"gopher://u:{quote(TOKEN, safe='')}@p"):
             pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_connect_can_be_entered_once_at_a_time():
@@ -517,7 +517,7 @@ async def test_unknown_library_error_becomes_connect_failed(monkeypatch):
     with pytest.raises(ConnectFailed, match=r"RuntimeError: problem: \[secret\]") as caught:
         async with connect("host", **ARGUMENTS):
             pass
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_response_without_a_body_has_no_reason():
@@ -729,7 +729,7 @@ async def test_http_answer_to_tls_raises_connect_failed():
             async with connect(f"wss://127.0.0.1:{port}", **ARGUMENTS):
                 pass
         assert not isinstance(caught.value, CertificateError)
-    assert_no_secret_hangs_on(caught.value)
+    assert_no_secret_in_error(caught.value)
 
 
 async def test_error_without_text_is_named_by_its_class():

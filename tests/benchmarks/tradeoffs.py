@@ -1,4 +1,4 @@
-"""What is odd in the code for speed's sake, in multiples of what would be plain."""
+"""Performance trade-offs in the code, as multiples of simple implementations."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _i32 = struct.Struct(">xi").unpack_from
 
 
 def recursive(buf: bytes, pos: int) -> tuple[Any, int]:
-    """A term, and where it ends: what ``terms`` does in one loop, by a call for each term.
+    """Return the term at ``pos`` and its end, with one recursive call for each term.
 
-    For the tags that the events have, without limits and without errors.
+    ``terms`` does the same in one loop. This supports only the tags that occur in the events, and
+    has no limits and no error messages.
     """
     tag = buf[pos]
     if tag == 100:
@@ -51,13 +52,13 @@ def recursive(buf: bytes, pos: int) -> tuple[Any, int]:
 
 
 def atom(encoded: bytes) -> object:
-    """An atom, made of its bytes."""
+    """Decode an atom without a cache."""
     name = encoded[3:].decode("latin-1")
     return _VALUES.get(name, name)
 
 
-def odd(size: Size, _: int) -> list[Row]:
-    """What is odd for speed's sake against what would be plain, each alone."""
+def tradeoffs(size: Size, _: int) -> list[Row]:
+    """Each performance trade-off against the simple implementation."""
     session = workload.bench(size.events)
     frames = session.events
     handle = reader(session.opening, frames)
@@ -89,6 +90,6 @@ def odd(size: Size, _: int) -> list[Row]:
     }
     table = []
     for what, pair in pairs.items():
-        plain = next(iter(pair))
-        table += rows("odd", plain, take_turns(pair, size.rounds), prefix=f"{what}: ")
+        simple = next(iter(pair))
+        table += rows("tradeoffs", simple, take_turns(pair, size.rounds), prefix=f"{what}: ")
     return table
