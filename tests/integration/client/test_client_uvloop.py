@@ -8,13 +8,13 @@ import random
 
 import pytest
 from support.client_schedules import (
+    client_tasks,
     connected,
     entered,
-    is_true,
-    make,
-    one_schedule,
-    patience_with,
-    tasks_of_the_client,
+    is_current,
+    new_client,
+    ping_options,
+    run_schedule,
 )
 from support.waiting import TIMEOUT, eventually
 
@@ -51,7 +51,7 @@ def run(coroutine):
         (faults.Drop(), ConnectionLost),
         (faults.Reset(), ConnectionLost),
         (faults.HalfClose(), ConnectionLost),
-        (faults.Silence(), ConnectionLost),
+        pytest.param(faults.Silence(), ConnectionLost, marks=pytest.mark.slow),
         (faults.Restart(down_for=0.1), ConnectionLost),
         (faults.SendFrame(), ResyncRequired),
     ],
@@ -63,7 +63,7 @@ def test_it_comes_back(ending, reason):
     async def main():
         async with (
             Simulator(calls=False) as pbx,
-            connected(pbx, **patience_with(ending)) as client,
+            connected(pbx, **ping_options(ending)) as client,
         ):
             changes = client.changes()
             pbx.inject(ending)
@@ -71,16 +71,17 @@ def test_it_comes_back(ending, reason):
             assert isinstance(gap, Gap)
             assert isinstance(gap.reason, reason)
             pbx.call(to="1001")
-            await eventually(lambda: is_true(client, pbx))
+            await eventually(lambda: is_current(client, pbx))
             assert client.stats.gaps == 1
 
     run(main())
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_any_schedule_converges(seed):
     """After any schedule of the simulator's faults the mirror is pbx.snapshot()."""
-    run(one_schedule(1000 + seed))
+    run(run_schedule(1000 + seed))
 
 
 def test_a_busy_server():
@@ -90,7 +91,7 @@ def test_a_busy_server():
         async with Simulator(calls=False) as pbx:
             pbx.inject(faults.Refuse(503, times=2))
             errors = []
-            async with make(pbx) as client:
+            async with new_client(pbx) as client:
                 client.on_error(errors.append)
                 await client.synced(TIMEOUT)
             assert [type(error) for error in errors] == [HandshakeError] * 2
@@ -99,7 +100,15 @@ def test_a_busy_server():
 
 
 @pytest.mark.parametrize(
-    "peer", [None, faults.Silence(), faults.Stall(30), "connecting", "waiting"], ids=str
+    "peer",
+    [
+        None,
+        faults.Silence(),
+        pytest.param(faults.Stall(30), marks=pytest.mark.slow),
+        "connecting",
+        "waiting",
+    ],
+    ids=str,
 )
 def test_leaving_takes_no_longer_than_a_second(peer):
     """Leaving the block is quick, whatever the peer does, and leaves no task."""
@@ -122,11 +131,12 @@ def test_leaving_takes_no_longer_than_a_second(peer):
                 await client.__aexit__(None, None, None)
             assert client.state == Stopped(None)
             assert [item async for item in changes] == []
-            assert tasks_of_the_client() == []
+            assert client_tasks() == []
 
     run(main())
 
 
+@pytest.mark.slow
 def test_a_cancellation_at_any_moment():
     """A block that is cancelled, wherever it just is, ends cancelled and leaves no task."""
 
@@ -135,7 +145,7 @@ def test_a_cancellation_at_any_moment():
         async with Simulator(calls=False) as pbx:
 
             async def block():
-                async with make(pbx) as client:
+                async with new_client(pbx) as client:
                     await client.synced()
                     pbx.inject(faults.Drop())
                     await client.hangup("nobody", confirm=True, confirm_timeout=60)
@@ -146,7 +156,7 @@ def test_a_cancellation_at_any_moment():
                 task.cancel()
                 await asyncio.wait([task], timeout=TIMEOUT)
                 assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
-                await eventually(lambda: not tasks_of_the_client())
+                await eventually(lambda: not client_tasks())
 
     run(main())
 
@@ -173,6 +183,7 @@ def test_commands():
     run(main())
 
 
+@pytest.mark.slow
 def test_a_flood_harms_nobody():
     """Under a flood who sleeps is told how much he missed, and who keeps up misses nothing."""
     events = 2000
@@ -192,6 +203,6 @@ def test_a_flood_harms_nobody():
             assert next(told) == events
             assert await anext(dropping) == Lagged(events - 5)
             assert client.state == Synced()
-            assert is_true(client, pbx)
+            assert is_current(client, pbx)
 
     run(main())

@@ -5,6 +5,7 @@ import functools
 import logging
 
 import pytest
+from support.fake_pbx import FakePbx
 from support.virtual_clock import now, run
 
 from basix_ws_cti.client import callbacks as module
@@ -15,6 +16,7 @@ from basix_ws_cti.client.callbacks import (
     is_cancelled,
     name_of,
 )
+from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged, UsageError
 
@@ -607,5 +609,29 @@ def test_those_of_now():
         end()
         call(2)
         assert told == [("first", 1), ("second", 1), ("first", 2)]
+
+    run(main())
+
+
+def test_a_callback_that_lags_with_fail():
+    """An asynchronous callback whose policy is "fail" is not ended without a word to on_error."""
+
+    async def main():
+        pbx, errors = FakePbx(), []
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            client.on_error(errors.append)
+            told = []
+
+            async def slow(change):
+                told.append(change)
+                await asyncio.sleep(1)
+
+            client.on_change(slow, policy="fail", size=2)
+            for number in range(9):
+                pbx.set_user(number)
+            await asyncio.sleep(30)
+        assert len(told) < 9
+        assert [type(error) for error in errors] == [SubscriberLagged]
 
     run(main())

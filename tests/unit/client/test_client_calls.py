@@ -8,8 +8,9 @@ from collections import Counter
 
 import attrs
 import pytest
+from support.fake_pbx import FakePbx
 from support.sizes import NIGHTLY
-from support.virtual_clock import Pbx, run
+from support.virtual_clock import run
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
@@ -41,43 +42,25 @@ def columns(item):
 # == on a virtual clock ===================================================================
 
 
-class FakePbxFactory:
-    """Makes PBXs without sockets; ``connect`` connects a client to the one made last."""
-
-    pbx = None
-
-    def __call__(self, *args, **options):
-        self.pbx = Pbx(*args, **options)
-        return self.pbx
-
-    def connect(self, server, **options):
-        return self.pbx(server, **options)
-
-
-@pytest.fixture
-def fake():
-    return FakePbxFactory()
-
-
 def leg(uuid, **fields):
     return Channel(uuid=uuid, **{"state": Ivr(ts=1), "offer_timestamp": 1, **fields})
 
 
 def tell(pbx, channel, event_name="added"):
     """A channel is there, or another now, or gone."""
-    channels = dict(pbx.world["channel"])
+    channels = dict(pbx.state["channel"])
     channels.pop(channel.uuid, None)
     if event_name != "removed":
         channels[channel.uuid] = channel
-    pbx._become("channel", channels, (channel, event_name))
+    pbx.replace("channel", channels, (channel, event_name))
 
 
-def test_calls_are_followed_from_the_first_asking(fake):
+def test_calls_are_followed_from_the_first_asking():
     """Who asks before the block sees calls whole; nobody asks, and nothing is followed."""
 
     async def main():
-        pbx = fake()
-        async with Client("fake", connector=fake.connect) as idle:
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as idle:
             await idle.synced(10)
             tell(pbx, leg("a"))
             await asyncio.sleep(1)
@@ -93,12 +76,12 @@ def test_calls_are_followed_from_the_first_asking(fake):
     run(main())
 
 
-def test_events_by_iterator_and_callback(fake):
+def test_events_by_iterator_and_callback():
     """call_events() and on_call() give the same, and an unsubscribed callback nothing."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
         seen, heard, stopped = [], [], []
         events = client.call_events()
         client.on_call(seen.append)
@@ -125,12 +108,12 @@ def test_events_by_iterator_and_callback(fake):
     run(main())
 
 
-def test_who_is_told_finds_the_call_as_it_is(fake):
+def test_who_is_told_finds_the_call_as_it_is():
     """A callback for a change, or for a call, finds the change in client.calls already."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
         found = []
         client.on_change(lambda change: found.append(list(client.calls)))
         client.on_call(lambda event: found.append(list(client.calls)))
@@ -145,12 +128,12 @@ def test_who_is_told_finds_the_call_as_it_is(fake):
     run(main())
 
 
-def test_a_gap_and_the_end_in_it(fake):
+def test_a_gap_and_the_end_in_it():
     """A call that ended in a gap ends as synthetic, once; one that lasted goes on, with its id."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect, backoff=Backoff(initial=5, maximum=5))
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx, backoff=Backoff(initial=5, maximum=5))
         events = []
         client.on_call(events.append)
         async with client:
@@ -188,12 +171,12 @@ def test_a_gap_and_the_end_in_it(fake):
     run(main())
 
 
-def test_policies(fake):
+def test_policies():
     """A slow reader loses the oldest and is told how many, or fails; events are never merged."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
         with pytest.raises(UsageError, match="cannot be merged"):
             client.call_events(policy="latest")
         oldest = client.call_events(size=2)
@@ -213,12 +196,12 @@ def test_policies(fake):
     run(main())
 
 
-def test_the_events_end_with_the_client(fake):
+def test_the_events_end_with_the_client():
     """A subscription ends with the client, with its error if there is one; a later one at once."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect, classify=lambda error, final: True)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx, classify=lambda error, final: True)
         events = client.call_events()
         async with client:
             await client.synced(10)
@@ -234,18 +217,18 @@ def test_the_events_end_with_the_client(fake):
     run(main())
 
 
-def test_messages_of_other_kinds_are_no_events(fake):
+def test_messages_of_other_kinds_are_no_events():
     """Users come and go, and no call event is given."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
         events = []
         client.on_call(events.append)
         async with client:
             await client.synced(10)
             pbx.set_user(7)
-            pbx.say(InfoEvent("channel_waiting", leg("q"), "added"))
+            pbx.send(InfoEvent("channel_waiting", leg("q"), "added"))
             await asyncio.sleep(1)
         assert events == []
 
@@ -339,6 +322,7 @@ async def follow(pbx, calls, trouble=None, **options):
         return rows, records, client.stats
 
 
+@pytest.mark.slow
 async def test_a_day_over_a_socket(capsys):
     """A day at high speed: each call in the PBX's book is in the client's, and is the same."""
     calls = 10_000 if NIGHTLY else 250
@@ -353,6 +337,7 @@ async def test_a_day_over_a_socket(capsys):
         print(f"\n{len(rows)} calls over a socket, {stats.frames} frames: all as in the book")  # noqa: T201
 
 
+@pytest.mark.slow
 async def test_a_day_with_faults(capsys):
     """With connections that break, fall silent and limp, a record is right or marked incomplete."""
     calls = 5000 if NIGHTLY else 300

@@ -19,8 +19,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.fake_pbx import FakePbx, state_of
 from support.sizes import NIGHTLY
-from support.virtual_clock import Pbx, VirtualLoop, now, picture
+from support.virtual_clock import VirtualLoop, now
 
 from basix_ws_cti import (
     ConnectFailed,
@@ -95,7 +96,7 @@ class Fold:
     def __init__(self, machine, **filters):
         self.history, self.start, self.filters = machine.pbx.history, machine.at, filters
         self.told, self.begun = machine.told, len(machine.told)
-        self.held = self.wanted(picture(machine.client.mirror))
+        self.held = self.wanted(state_of(machine.client.mirror))
         self.moments, self.gaps = {}, []
 
     def wanted(self, world):
@@ -217,11 +218,11 @@ class ClientMachine(RuleBasedStateMachine):
         self.loop = VirtualLoop()
         self.tasks = []
         self.loop.set_task_factory(self.make_task)
-        self.pbx = Pbx()
+        self.pbx = FakePbx()
         self.pbx.close_time = close_time
         self.pbx.plan.extend(fates)
         self.hurry = asyncio.Event()
-        self.at, self.syncs, self.shown = 0, 0, self.pbx.world
+        self.at, self.syncs, self.shown = 0, 0, self.pbx.state
         self.told, self.doubts, self.wrong, self.held = [], [], [], []
         self.told_at = []  # when each of them was
         self.sent = 0
@@ -279,7 +280,9 @@ class ClientMachine(RuleBasedStateMachine):
 
     def messages(self):
         """All that was read."""
-        return [item for line in self.pbx.past for item in line.read if not is_error(item)]
+        return [
+            item for line in self.pbx.past_connections for item in line.read if not is_error(item)
+        ]
 
     # -- what holds at every moment -----------------------------------------------------
 
@@ -301,12 +304,12 @@ class ClientMachine(RuleBasedStateMachine):
         It is synced on a line that has told all, that nothing is wrong with, and that is not
         silent for long; without it, nothing changes.
         """
-        shown = picture(self.client.mirror)
+        shown = state_of(self.client.mirror)
         if self.client.is_synced:
-            (line,) = self.pbx.lines
+            (line,) = self.pbx.connections
             assert not [item for item in line.read if is_doubtful(item)]
             assert sum(isinstance(item, InitialInfo) for item in line.read) >= 2
-            assert line.silent is None or self.loop.time() - line.silent < 15
+            assert line.silent_since is None or self.loop.time() - line.silent_since < 15
             self.at, self.shown = max(self.at, line.start), shown
             while self.pbx.history[self.at] != shown:
                 self.at += 1
@@ -324,7 +327,7 @@ class ClientMachine(RuleBasedStateMachine):
     )
     def edit(self, edit):
         name, *arguments = edit
-        calls = self.pbx.world["channel"]
+        calls = self.pbx.state["channel"]
         getattr(self.pbx, name)(*arguments)
         if name == "hang_up" and calls:
             self.ended = next(iter(calls.values())), len(self.pbx.history) - 1
@@ -338,10 +341,10 @@ class ClientMachine(RuleBasedStateMachine):
     @rule(key=KEYS, name=st.sampled_from(["added", "updated", "removed"]))
     def say_again(self, key, name):
         """What is known already, and what is over: as if it were news."""
-        if key in self.pbx.world["user"]:
-            self.pbx.say(InfoEvent("user", self.pbx.world["user"][key], "updated"))
+        if key in self.pbx.state["user"]:
+            self.pbx.send(InfoEvent("user", self.pbx.state["user"][key], "updated"))
         leg, moment = self.ended
-        for line in self.pbx.lines:
+        for line in self.pbx.connections:
             if line.start < moment:  # else it knows nothing of that call
                 line.put(InfoEvent("channel", leg, name))
 
@@ -352,20 +355,22 @@ class ClientMachine(RuleBasedStateMachine):
     @rule(error=LOSS, how=st.sampled_from(["lose", "cut", "silence", "restart"]))
     def lose(self, error, how):
         if how == "silence":
-            for line in self.pbx.lines:
-                line.silent = self.loop.time() if line.silent is None else line.silent
+            for line in self.pbx.connections:
+                line.silent_since = (
+                    self.loop.time() if line.silent_since is None else line.silent_since
+                )
             return
         self.pbx.lose(error, cut=how != "lose")
         if how == "restart":  # with other contents, that nobody is told of
-            lines, self.pbx.lines = self.pbx.lines, []
+            lines, self.pbx.connections = self.pbx.connections, []
             for key in (1, 2):
                 self.pbx.set_user(key)
                 self.pbx.remove_user(key + 1)
-            self.pbx.lines = lines
+            self.pbx.connections = lines
 
     @rule(item=st.one_of(BAD_FRAME, BAD_WORD, st.just(Msg("x")), st.just(SystemMsg("x"))))
     def say(self, item):
-        self.pbx.say(item)
+        self.pbx.send(item)
 
     @rule(fate=FATES)
     def next_attempt(self, fate):
@@ -449,9 +454,9 @@ class ClientMachine(RuleBasedStateMachine):
         obeyed_after=st.sampled_from([None, 0, 3]),
     )
     def command(self, wait, is_known, obeyed_after):
-        if is_known and not self.pbx.world["channel"]:
+        if is_known and not self.pbx.state["channel"]:
             self.pbx.call()
-        uuid = next(iter(self.pbx.world["channel"])) if is_known else "nobody"
+        uuid = next(iter(self.pbx.state["channel"])) if is_known else "nobody"
         if obeyed_after is not None:
             self.loop.call_later(obeyed_after, self.pbx.hang_up, uuid)
         return self.loop.create_task(self.hang_up_by_command(uuid, wait))
@@ -528,7 +533,7 @@ class ClientMachine(RuleBasedStateMachine):
 
     async def restore(self):
         self.pbx.plan.clear()
-        for line in self.pbx.lines:
+        for line in self.pbx.connections:
             line.pace = 0
         await asyncio.sleep(15)  # a line that is lost, or silent, is found
         await self.client.synced(300)
@@ -537,25 +542,25 @@ class ClientMachine(RuleBasedStateMachine):
 
     def check_the_truth(self):
         """Everybody knows what is; each interruption is one Gap; what was counted was."""
-        assert self.shown == self.pbx.world
+        assert self.shown == self.pbx.state
         for reader in self.held:
-            reader.finish(self.pbx.world)
+            reader.finish(self.pbx.state)
         gaps = [item for item in self.told if isinstance(item, Gap)]
         assert [gap.reason for gap in gaps] == self.doubts
         stats = self.client.stats
-        assert (stats.gaps, stats.connects) == (len(gaps), len(self.pbx.past))
+        assert (stats.gaps, stats.connects) == (len(gaps), len(self.pbx.past_connections))
         assert stats.frames == sum(stats.messages.values()) == len(self.messages())
-        read = [item for line in self.pbx.past for item in line.read]
+        read = [item for line in self.pbx.past_connections for item in line.read]
         assert stats.bad_frames == sum(
             isinstance(item, DecodeError | ProtocolError) for item in read
         )
-        assert self.sent == sum(len(line.sent) for line in self.pbx.past)
+        assert self.sent == sum(len(line.sent) for line in self.pbx.past_connections)
 
     async def leave(self):
         began = now()
         await self.client.__aexit__(None, None, None)
         assert now() - began <= 1
-        assert not self.pbx.lines
+        assert not self.pbx.connections
         await asyncio.sleep(0.01)
 
     def nothing_is_left(self):
@@ -575,6 +580,7 @@ def is_doubtful(item):
     return is_error(item) and getattr(item, "field", None) != "msg"
 
 
+@pytest.mark.slow
 def test_any_schedule_converges(quiet_log):
     """Whatever happens in whatever order, nobody sees half a picture, and all end at the truth."""
     run_state_machine_as_test(

@@ -9,12 +9,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.client_schedules import (
+    connected,
+)
+from support.fake_pbx import FakePbx
+from support.virtual_clock import run
+from support.waiting import eventually
 
-from basix_ws_cti import Channel, UsageError, User
+from basix_ws_cti import (
+    Channel,
+    UsageError,
+    User,
+)
 from basix_ws_cti._internal import time_slice
-from basix_ws_cti.client.subscriptions import QUEUE_SIZE, Gap, Lagged, SubscriberSet, Subscription
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.subscriptions import QUEUE_SIZE, SubscriberSet, Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
-from basix_ws_cti.mirror.changes import Added, Changed, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
+from basix_ws_cti.simulator import Simulator
 
 POLICIES = ("latest", "drop_oldest", "fail")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -408,7 +420,7 @@ def test_latest_is_exact_again_once_drained():
     assert drain(one) == items
 
 
-SLICE_STEPS = st.lists(
+STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
         st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
@@ -434,7 +446,8 @@ def covers(told, offered):
 
 
 @settings(max_examples=400)
-@given(size=st.integers(1, 4), steps=SLICE_STEPS, known=st.sets(st.integers(1, 3)))
+@given(size=st.integers(1, 4), steps=STEPS, known=st.sets(st.integers(1, 3)))
+@pytest.mark.slow
 def test_latest_always_ends_at_the_truth(size, steps, known):
     """Whatever happens and however slow it is, what a `latest` subscriber folds is the truth."""
     one = subscription("latest", size)
@@ -472,6 +485,7 @@ def test_latest_always_ends_at_the_truth(size, steps, known):
     size=st.integers(1, 4),
     steps=st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.integers(0, 3)), max_size=60),
 )
+@pytest.mark.slow
 def test_latest_keeps_the_order_for_each_key(size, steps):
     """What comes for a key is an ordered part of what was offered for it, and ends with its last.
 
@@ -553,6 +567,7 @@ def test_nobody_is_kept_alive():
     assert drain(kept) == [added(1)]
 
 
+@pytest.mark.slow
 def test_nobody_is_remembered():
     """Of many that come and are dropped nothing is left, though nothing is done as they are."""
     everybody, kept = SubscriberSet(), subscription()
@@ -582,6 +597,7 @@ def test_leaving_while_told():
     assert drain(first) == [added(1)]
 
 
+@pytest.mark.slow
 def test_latest_takes_time_in_proportion():
     """Who comes back to 100,000 merged changes is not looking for the first of them each time."""
     one = subscription("latest", 1)
@@ -646,3 +662,64 @@ def test_those_of_now():
     assert second.waiting == 0
     subscribers.offer(added(2), None)
     assert drain(later) == [added(2)]
+
+
+# -- in a client ---
+
+
+def test_a_burst_does_not_overrun_who_keeps_up():
+    """Of thousands of messages that have arrived at once, a prompt subscriber loses none."""
+    seen, called = [], []
+
+    async def callback(_, user, __):
+        called.append(user.label)
+
+    async def read(changes):
+        async for change in changes:
+            seen.append(change.element.label)
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            client.on_info_event(callback)
+            reading = asyncio.create_task(read(client.changes(policy="fail")))
+            pbx.connections[0].pace = None
+            for _ in range(5000):
+                pbx.set_user(1)
+            await asyncio.sleep(1)
+            assert client.stats.missed == 0
+        await reading
+
+    run(main())
+    assert seen == called == [str(number) for number in range(1, 5001)]
+
+
+async def test_a_subscription_that_is_dropped_is_forgotten():
+    """What nobody iterates over any more needs no closing."""
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
+        pbx.call()
+        async for _ in client.changes():
+            break
+        client.messages()
+        gc.collect()
+        assert [*client._dispatcher.changes, *client._dispatcher.messages] == []
+
+
+@pytest.mark.slow
+async def test_a_reader_that_nobody_holds_goes_on():
+    """A task that waits for changes, and that nothing else refers to, is not collected."""
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
+        seen = []
+
+        async def read():
+            async for change in client.changes():
+                seen.append(change)
+
+        asyncio.create_task(read())  # noqa: RUF006 - the point of it
+        await asyncio.sleep(0.01)
+        for count in (1, 2):
+            gc.collect()
+            pbx.call()
+            await eventually(lambda count=count: len(seen) > count)
+    gc.collect()

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.client_schedules import (
+    connected,
+    entered,
+    new_client,
+)
+from support.fake_pbx import FakePbx
+from support.virtual_clock import now, run
+from support.waiting import TIMEOUT
+
+from basix_ws_cti import (
+    ConnectionLost,
+    UsageError,
+)
+from basix_ws_cti.client.backoff import Backoff
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.exceptions import (
+    CommandTimeout,
+    NotConnectedError,
+)
+from basix_ws_cti.session.status import Disconnected, Stopped
+from basix_ws_cti.simulator import Simulator, faults
+from basix_ws_cti.states import Eavesdrop
+
+
+def test_a_confirmation_by_the_next_picture():
+    """A command whose event was lost with the line is confirmed by the picture after it."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.call()
+        (uuid,) = pbx.state["channel"]
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
+            await asyncio.sleep(0.1)
+            assert pbx.connections[0].sent == [{"cmd": "hangup", "uuid": uuid}]
+            pbx.hang_up()
+            pbx.lose(cut=True)
+            await hanging
+            assert not any(connection.sent for connection in pbx.connections)  # never sent twice
+
+    run(main())
+
+
+def test_the_wire_of_each_command():
+    """Each command is one JSON object, of what was given alone."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            await client.hangup("u")
+            await client.park("u")
+            await client.park("u", 0)
+            await client.transfer("u", user_id=0)
+            await client.transfer("u", user_name="n", destination="d")
+            await client.eavesdrop("plug", "u", "listen")
+            assert pbx.connections[0].sent == [
+                {"cmd": "hangup", "uuid": "u"},
+                {"cmd": "park", "uuid": "u"},
+                {"cmd": "park", "uuid": "u", "timeout": 0},
+                {"cmd": "transfer", "uuid": "u", "user_id": 0},
+                {"cmd": "transfer", "uuid": "u", "user_name": "n", "destination": "d"},
+                {"cmd": "eavesdrop", "uuid": "plug", "target_uuid": "u", "subcommand": "listen"},
+            ]
+
+    run(main())
+
+
+async def test_commands():
+    """Each command has its effect on the PBX."""
+    async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
+        uuid = pbx.call(to="1001")
+        leg = pbx.answer(uuid)
+        await client.wait_for(lambda mirror: leg in mirror.channels, TIMEOUT)
+        await client.park(uuid, 60, confirm=True)
+        assert pbx.snapshot()["channel"][uuid]["state"]["name"] == "park"
+        await client.hangup(uuid, confirm=True)
+        assert uuid not in pbx.snapshot()["channel"]
+        assert uuid not in client.mirror.channels
+
+        uuid = pbx.call(to="1001")
+        pbx.answer(uuid)
+        await client.transfer(uuid, destination="1002")
+        user = await client.wait_for(lambda mirror: mirror.user_by_extension("1002"), TIMEOUT)
+        await client.wait_for(lambda mirror: mirror.channels_of_user(user.id), TIMEOUT)
+        plug = pbx.originate("1003")
+        await client.eavesdrop(plug, uuid, "listen")
+        await client.wait_for(
+            lambda mirror: (
+                isinstance(mirror.channels[plug].state, Eavesdrop)
+                if plug in mirror.channels
+                else None
+            ),
+            TIMEOUT,
+        )
+        await client.hangup(uuid)
+        await client.wait_for(lambda mirror: uuid not in mirror.channels, TIMEOUT)
+        with pytest.raises(UsageError, match="destination"):
+            await client.transfer(uuid)
+
+
+async def test_a_command_without_effect():
+    """A command whose effect is not seen is a CommandTimeout, which is a TimeoutError."""
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
+        with pytest.raises(CommandTimeout, match="unknown") as caught:
+            await client.hangup("nobody", confirm=True, confirm_timeout=0.05)
+        assert isinstance(caught.value, TimeoutError)
+        assert caught.value.command == "hangup"
+        assert client._dispatcher.waiters == set()
+
+
+async def test_the_wait_around_a_command_is_the_users_own():
+    """A time-out around a command that waits ends it as such, and leaves nothing behind."""
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.05):
+                await client.hangup("nobody", confirm=True)
+        assert not isinstance(caught.value, CommandTimeout)
+        assert client._dispatcher.waiters == set()
+
+
+async def test_not_connected():
+    """Without a connection each command fails at once, and is not sent later."""
+    async with Simulator(calls=False) as pbx:
+        pbx.inject(faults.Refuse(503))
+        async with new_client(pbx, backoff=Backoff(0.3, 0.3)) as client:
+            await entered(client, Disconnected)
+            for command in (
+                client.hangup("x"),
+                client.hangup("x", confirm=True),
+                client.park("x"),
+                client.transfer("x", user_id=1),
+                client.eavesdrop("x", "y", "listen"),
+            ):
+                with pytest.raises(NotConnectedError):
+                    await command
+        with pytest.raises(NotConnectedError):
+            await client.hangup("x")
+
+
+def test_a_confirmation_that_never_comes():
+    """A command that waits for its confirmation when the client ends is told so at once."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            waiting = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
+            await asyncio.sleep(0.1)
+            began = now()
+        with pytest.raises(NotConnectedError):
+            await waiting
+        assert now() - began < 1
+
+    run(main())
+
+
+def test_a_confirmation_with_the_end_behind_it():
+    """A command that was confirmed in the client's last moment is: its end is told to others."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.call()
+        (uuid,) = pbx.state["channel"]
+        async with Client("fake", connector=pbx, classify=lambda *_: True) as client:
+            await client.synced()
+            hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
+            other = asyncio.create_task(client.hangup("x", confirm=True))
+            await asyncio.sleep(0.1)
+            pbx.connections[0].pace = pbx.close_time = None  # all in one step
+            pbx.hang_up()
+            pbx.lose()
+            await hanging
+            with pytest.raises(ConnectionLost):
+                await other
+            assert isinstance(client.state, Stopped)
+
+    run(main())
+
+
+def test_a_confirmation_ended_by_another_time_out():
+    """A client that ends by somebody's TimeoutError ends commands with that, not as if their own
+    time was up.
+    """
+
+    def is_final(error, _):
+        return isinstance(error, TimeoutError)
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx, classify=is_final) as client:
+            await client.synced()
+            hanging = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
+            await asyncio.sleep(0.1)
+            pbx.plan.append(TimeoutError("at the ticket office"))
+            pbx.lose()
+            with pytest.raises(TimeoutError, match="ticket office") as caught:
+                await hanging
+            assert not isinstance(caught.value, CommandTimeout)
+
+    run(main())

@@ -1,0 +1,505 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from support.client_schedules import (
+    entered,
+)
+from support.fake_pbx import FakePbx, legs, state_of, users
+from support.virtual_clock import IterationLog, now, run
+
+from basix_ws_cti import (
+    Channel,
+    ConnectFailed,
+    ConnectionLost,
+    DecodeError,
+    FieldSpec,
+    HandshakeError,
+    InfoEvent,
+    InitialInfo,
+    Msg,
+    ProtocolError,
+    SystemMsg,
+    UsageError,
+    User,
+)
+from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
+from basix_ws_cti.client.backoff import Backoff
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.exceptions import (
+    ResyncRequired,
+    SyncTimeout,
+)
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
+
+
+@pytest.mark.parametrize("quiet_time", [0.25, 3])
+def test_synced_by_the_quiet_time(quiet_time):
+    """Without an event the picture is whole when nothing came for the quiet time, 250 ms."""
+
+    async def main():
+        options = {} if quiet_time == 0.25 else {"quiet_time": quiet_time}
+        async with Client("fake", connector=pbx, **options) as client:
+            await client.synced()
+            return now()
+
+    pbx = FakePbx()
+    assert run(main()) == pytest.approx(quiet_time)
+
+
+def test_synced_by_the_first_event():
+    """The first event after the last initial_info makes the picture whole at once, and counts."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.set_user(1)
+        async with Client("fake", connector=pbx) as client:
+            changes = client.changes()
+            await asyncio.sleep(0.1)
+            assert not client.is_synced
+            pbx.set_user(1)
+            await client.synced()
+            assert now() == pytest.approx(0.1)
+            assert client.mirror.users[1].label == "2"
+            first, second = await anext(changes), await anext(changes)
+            assert first == Added("user", User(id=1, label="1"), synthetic=True)
+            assert second == Changed("user", User(id=1, label="2"), User(id=1, label="1"))
+
+    run(main())
+
+
+def test_the_quiet_time_begins_with_the_last_initial_info():
+    """A picture that comes slowly, each frame after more than the quiet time, comes whole."""
+
+    async def main():
+        pbx = FakePbx({"pace": 1})
+        pbx.set_user(1)
+        pbx.call()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            assert now() == pytest.approx(4.25)
+            assert state_of(client.mirror) == pbx.state
+
+    run(main())
+
+
+def test_a_kind_that_never_comes():
+    """A field_spec without its initial_info is a SyncTimeout after a minute, and tried again."""
+
+    async def main():
+        pbx = FakePbx({"frames": 3, "ending": SystemMsg("hello")})
+        errors = []
+        async with Client("fake", connector=pbx) as client:
+            client.on_error(errors.append)
+            await asyncio.sleep(60.1)
+            (error,) = errors
+            assert isinstance(error, SyncTimeout)
+            assert error.seconds == 60
+            assert client.state.retry_in <= 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("sync_timeout", [0.1, 0.25, 2])
+def test_the_sync_timeout_is_a_parameter(sync_timeout):
+    """A PBX that says nothing is given up after sync_timeout seconds."""
+
+    async def main():
+        pbx = FakePbx({"frames": 0, "ending": Msg("x")})
+        async with Client("fake", connector=pbx, sync_timeout=sync_timeout) as client:
+            state = await entered(client, Disconnected)
+            assert isinstance(state.reason, SyncTimeout)
+            assert now() == pytest.approx(sync_timeout)
+            assert len(pbx.attempts) == 1
+
+    run(main())
+
+
+def test_the_quiet_time_and_the_sync_timeout_at_once():
+    """Where both end at the same moment one of them wins, and nothing breaks."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx, quiet_time=0.25, sync_timeout=0.25) as client:
+            await asyncio.sleep(5)
+            return client.stats.connects
+
+    assert run(main()) >= 1
+
+
+def test_the_quiet_time_of_a_line_that_has_ended():
+    """While a line that failed is being closed, its picture does not become the mirror."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.close_time = 0.5
+        pbx.set_user(1)
+        pbx.plan.append({"frames": 4, "ending": DecodeError(0, "x")})
+        states = []
+        async with Client("fake", connector=pbx) as client:
+            client.on_state(states.append)
+            await asyncio.sleep(0.45)
+            assert not client.is_synced
+            assert dict(client.mirror.users) == {}
+            await client.synced(5)
+        assert [type(state) for state in states] == [
+            Connecting,
+            Syncing,
+            Disconnected,
+            Connecting,
+            Syncing,
+            Synced,
+            Stopped,
+        ]
+
+    run(main())
+
+
+def test_each_connection_has_kinds_of_its_own():
+    """A kind that a PBX announced, and its successor does not know, is not waited for."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.plan.append({"first": [FieldSpec("robot", ("id",))], "frames": 1})
+        async with Client("fake", connector=pbx) as client:
+            await client.synced(10)
+            pbx.lose()
+            await entered(client, Disconnected)
+            await client.synced(10)
+
+    run(main())
+
+
+def test_doubt_begins_before_the_line_is_closed():
+    """From the first moment of doubt is_synced is false, though closing takes its time."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.close_time = 0.4
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            pbx.send(DecodeError(0, "x"))
+            await asyncio.sleep(0.1)
+            assert pbx.connections
+            assert not client.is_synced
+            assert client.state.retry_in is None
+            assert isinstance(client.state.reason, ResyncRequired)
+
+    run(main())
+
+
+def test_a_bad_word_is_no_reason_to_doubt():
+    """A system_msg or msg that can't be read is counted and reported once, and no more."""
+
+    async def main():
+        pbx = FakePbx()
+        errors = []
+        async with Client("fake", connector=pbx) as client:
+            client.on_error(errors.append)
+            await client.synced()
+            for _ in range(3):
+                pbx.send(ProtocolError("no text", None, "msg"))
+            await asyncio.sleep(1)
+            assert client.is_synced
+            assert [str(error) for error in errors] == ["msg: no text"]
+            assert client.stats.bad_frames == 3
+
+    run(main())
+
+
+def test_no_more_than_a_hundred_sorts_are_reported():
+    """A peer that makes up errors without end fills neither the log nor memory."""
+
+    async def main():
+        pbx = FakePbx()
+        errors = []
+        async with Client("fake", connector=pbx) as client:
+            client.on_error(errors.append)
+            await client.synced()
+            pbx.send(*(ProtocolError(f"no {n}", None, "msg") for n in range(500)))
+            await asyncio.sleep(1)
+            assert len(errors) == len(client._session._reported) == 100
+            assert client.stats.bad_frames == 500
+
+    run(main())
+
+
+def test_the_attempts_are_counted():
+    """Connecting says which attempt since the last picture it is."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.plan.extend([ConnectFailed("x"), {"frames": 1}, None, ConnectFailed("x")])
+        states = []
+        async with Client("fake", connector=pbx) as client:
+            client.on_state(states.append)
+            await client.synced(100)
+            pbx.lose()
+            await entered(client, Disconnected)
+            await client.synced(100)
+        return [state.attempt for state in states if isinstance(state, Connecting)]
+
+    assert run(main()) == [1, 2, 3, 1, 2]
+
+
+def test_a_gap_is_what_the_client_did_not_see():
+    """One Gap for an interruption, before the changes that it brought, however many attempts."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.set_user(1)
+        pbx.set_user(2)
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            changes = client.changes()
+            old = client.mirror.users[1]
+            reason = ConnectionLost(1006)
+            pbx.plan.extend([ConnectFailed("x"), {"frames": 3}, HandshakeError(503)])
+            pbx.lose(reason)
+            await entered(client, Disconnected)
+            assert not client.is_synced
+            pbx.set_user(1)
+            pbx.remove_user(2)
+            pbx.call()
+            assert dict(client.mirror.users) == {1: old, 2: User(id=2, label="2")}
+            await client.synced(100)
+            seen = [await anext(changes) for _ in range(4)]
+            gap, *rest = seen
+            assert isinstance(gap, Gap)
+            assert gap.reason is reason
+            assert gap.started.tzinfo is not None
+            assert gap.started <= gap.ended
+            assert {type(one) for one in rest} == {Changed, Removed, Added}
+            assert all(one.synthetic for one in rest)
+            pbx.set_user(3)
+            assert not (await anext(changes)).synthetic
+            assert changes.waiting == 0
+            assert client.stats.gaps == 1
+            assert client.stats.reconnects == 2
+
+    run(main())
+
+
+def test_an_old_line_can_say_what_it_likes():
+    """What an earlier connection still holds is never read once it is over."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            (old,) = pbx.connections
+            pbx.lose()
+            old.put(InfoEvent("user", User(id=66), "added"))
+            await asyncio.sleep(0.01)
+            await client.synced(10)
+            old.put(InfoEvent("user", User(id=66), "added"))
+            await asyncio.sleep(10)
+            assert dict(client.mirror.users) == {}
+
+    run(main())
+
+
+def test_a_cancellation_that_is_not_the_clients():
+    """A CancelledError that nobody sent to the client, from an attempt, a callback or a filter,
+    is an error as any other: it ends neither the client nor what else is called.
+    """
+
+    def cancelled(*_):
+        raise asyncio.CancelledError
+
+    async def cancelled_too(*_):
+        raise asyncio.CancelledError
+
+    async def main():
+        pbx = FakePbx()
+        pbx.plan.append(asyncio.CancelledError())
+        told, states, late = [], [], []
+
+        async def later(change):
+            late.append(change)
+            if len(late) == 1:
+                raise asyncio.CancelledError
+
+        async with Client("fake", connector=pbx) as client:
+            client.on_state(cancelled)
+            client.on_change(cancelled)
+            client.on_error(cancelled)
+            client.on_change(cancelled_too)
+            client.on_error(cancelled_too)
+            client.on_change(later)
+            client.changes(where=cancelled)
+            kept = client.changes(where=cancelled)
+            client.on_change(told.append)
+            client.on_state(states.append)
+            await client.synced(10)
+            pbx.set_user(1)
+            pbx.set_user(2)
+            await asyncio.sleep(1)
+            assert [change.key for change in told] == [change.key for change in late] == [1, 2]
+            assert kept.waiting == 0
+            assert client.is_synced
+        assert [type(state).__name__ for state in states] == [
+            "Connecting",
+            "Disconnected",
+            "Connecting",
+            "Syncing",
+            "Synced",
+            "Stopped",
+        ]
+
+    run(main())
+
+
+def test_a_cancellation_of_all_tasks():
+    """Where somebody cancels all tasks, nobody waits on for a client that is no more."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            changes = client.changes()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            assert [change async for change in changes] == []
+            assert client.state == Stopped(None)
+            with pytest.raises(UsageError, match="is not running"):
+                await client.synced()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "most"), [(0.0, SLICE_STEPS), (SLICE_SECONDS * 0.3, 4), (1.0, 1)]
+)
+def test_a_big_picture_is_told_in_turns(seconds, most):
+    """Others have their turn between changes, as many as take 5 ms and 256 at most, in order."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.state = {"user": users(1000), "channel": legs(1000)}
+        async with Client("fake", connector=pbx) as client:
+            log = IterationLog(seconds)
+            client.on_change(log.append)
+            await client.wait_for(lambda _: len(log.items) == 2000)
+            assert [change.key for change in log.items] == [*range(1000), *legs(1000)]
+            assert max(map(len, log.iterations)) <= most
+            assert len(log.iterations) >= 2000 // most
+
+    run(main())
+
+
+@pytest.mark.parametrize("by", ["the client", "others"])
+def test_what_takes_time_here_is_no_silence(by):
+    """A kind that came while the loop was kept, by the client's own work or by others', belongs
+    to the picture, where each is announced just before it comes.
+    """
+    here = [FieldSpec("user", ("id",)), InitialInfo("user", users(1000))]
+    more = [FieldSpec("channel", ("uuid",)), InitialInfo("channel", legs(1))]
+
+    async def main():
+        pbx = FakePbx({"pace": None, "first": here})
+        loop = asyncio.get_running_loop()
+        async with Client("fake", connector=pbx) as client:
+            if by == "the client":
+
+                def keep(_):
+                    loop.now += 0.1
+
+                IterationLog(observe=keep)
+                pbx.state = {"channel": legs(1)}
+            else:
+                pbx.state = {}
+                await asyncio.sleep(0.1)
+                loop.call_soon(pbx.send, *more)
+                loop.now += 1
+            await client.synced()
+            assert (len(client.mirror.users), len(client.mirror.channels)) == (1000, 1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["reconnect", "initial_info"])
+def test_what_is_seen_in_between(way):
+    """While much is told the picture is whole, the calls are as it is, and reading waits."""
+
+    async def main():
+        pbx, problems = FakePbx(), []
+        pbx.state = {"user": users(1000), "channel": legs(700)}
+
+        def look(told):
+            labels = Counter(user.label for user in client.mirror.users.values())
+            if labels not in ({"a": 1000}, {"b": 1000}, {"b": 999, "c": 1}):
+                problems.append(f"half a picture: {labels}")
+            if client.is_synced and len(client.calls) != len(client.mirror.channels):
+                problems.append(f"{len(client.calls)} calls")
+            if log.items and "a" in labels:
+                problems.append("told of what is not there yet")
+
+        async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
+            client.calls  # noqa: B018 - to be followed
+            await client.synced()
+            await asyncio.sleep(0.1)
+            log = IterationLog(0.0001, look)
+            client.on_change(log.append)
+            pbx.state = {"user": users(1000, "b"), "channel": legs(700)}
+            if way == "reconnect":
+                pbx.state["channel"]["z"] = Channel(uuid="z")
+                pbx.lose()
+                await client.wait_for(lambda mirror: "z" in mirror.channels, 10)
+            else:
+                pbx.send(InitialInfo("user", users(1000, "b")))
+            for label in "cb":
+                pbx.send(InfoEvent("user", User(id=1, label=label), "updated"))
+            await asyncio.sleep(1)
+        assert problems == []
+        changed = [one for one in log.items if isinstance(one, Changed)]
+        assert [one.key for one in changed] == [*range(1000), 1, 1]
+        assert [one.element.label for one in changed[-2:]] == ["c", "b"]
+        assert isinstance(log.items[0], Gap) == (way == "reconnect")
+        assert len(log.iterations) > 4
+
+    run(main())
+
+
+def test_leaving_in_the_middle():
+    """The block can be left while much is told."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.state = {"user": users(1000), "channel": {}}
+        async with Client("fake", connector=pbx) as client:
+            log = IterationLog()
+            client.on_change(log.append)
+            changes = client.changes()
+            await client.synced()
+        assert 0 < len(log.items) < 1000
+        assert 0 < len([change async for change in changes]) < 1000
+
+    run(main())
+
+
+def test_half_a_picture_is_given_up_in_turns():
+    """What had come of a picture that never was whole is let go of in slices, too."""
+    turns = []
+
+    async def main():
+        pbx = FakePbx()
+        pbx.state = {"user": users(1000), "channel": {}}
+        pbx.plan.append({"frames": 3})
+        async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
+
+            def look(_):
+                if client._session._builder is not None:
+                    turns.append((len(pbx.attempts), len(client._session._builder.mirror.users)))
+
+            IterationLog(observe=look)
+            await client.synced()
+            assert client.stats.connects == 2
+            assert len(client.mirror.users) == 1000
+
+    run(main())
+    assert turns.count((1, 1000)) > 0
+    assert turns.count((1, 0)) > 2000 // SLICE_STEPS  # it came in as many, and went

@@ -1,0 +1,542 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+
+import pytest
+from support.client_schedules import (
+    connected,
+    entered,
+    is_current,
+    new_client,
+    ping_options,
+    stop_reason,
+)
+from support.fake_pbx import FakePbx, unreachable_until
+from support.paths import DOCS
+from support.virtual_clock import run
+from support.waiting import TIMEOUT, eventually
+from websockets.asyncio.server import serve
+
+from basix_ws_cti import (
+    AuthenticationError,
+    Basic,
+    CertificateError,
+    ConnectFailed,
+    ConnectionLimitReached,
+    ConnectionLost,
+    ConnectionReplaced,
+    DecodeError,
+    HandshakeError,
+    ProtocolError,
+    UsageError,
+)
+from basix_ws_cti.client.backoff import Backoff
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.exceptions import (
+    LoggedOut,
+    NotConnectedError,
+    ResyncRequired,
+    SyncTimeout,
+)
+from basix_ws_cti.mirror.changes import Gap
+from basix_ws_cti.session.status import Disconnected, Stopped, Synced
+from basix_ws_cti.simulator import Simulator, faults
+
+
+def test_a_server_that_accepts_and_closes():
+    """It sees at most 8 connections in the first 60 s, whatever chance brings."""
+
+    async def main(seed):
+        pbx = FakePbx({"frames": 0, "ending": StopAsyncIteration()})
+        async with Client("fake", connector=pbx, backoff=Backoff(rng=random.Random(seed))):
+            await asyncio.sleep(60)
+        return len(pbx.attempts)
+
+    counts = [run(main(seed)) for seed in range(50)]
+    assert min(counts) >= 4
+    assert max(counts) <= 8
+
+
+@pytest.mark.parametrize("synced_for", [0.0, 5.0, 29.0])
+def test_a_server_that_closes_after_a_while(synced_for):
+    """Pictures that do not last for 30 s do not shorten the delays."""
+
+    async def main():
+        pbx = FakePbx()
+        delays = []
+        async with Client("fake", connector=pbx) as client:
+            for _ in range(9):
+                await client.synced(100)
+                await asyncio.sleep(synced_for)
+                pbx.lose()
+                delays.append((await entered(client, Disconnected, retry=True)).retry_in)
+        for number, delay in enumerate(delays):
+            ceiling = min(60, 2**number)
+            assert ceiling / 2 <= delay <= ceiling
+
+    run(main())
+
+
+def test_thirty_seconds_begin_again():
+    """A picture that lasted for 30 s ends the series: the next delay is the first again."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            pbx.plan.extend([ConnectFailed("x")] * 6)
+            await client.synced(1000)
+            await asyncio.sleep(30.1)
+            pbx.lose()
+            assert (await entered(client, Disconnected, retry=True)).retry_in <= 1
+
+    run(main())
+
+
+@pytest.mark.slow
+def test_a_thousand_clients_after_an_outage():
+    """When a thousand have lost the PBX for two minutes, no second has a fifth of the attempts."""
+    pbxs = {str(seed): FakePbx() for seed in range(1000)}
+
+    def connect(server, **options):
+        return pbxs[server](server, **options)
+
+    async def main():
+        async with contextlib.AsyncExitStack() as stack:
+            for seed in pbxs:
+                client = Client(seed, connector=connect, backoff=Backoff(rng=random.Random(seed)))
+                await stack.enter_async_context(client)
+            await asyncio.sleep(40)
+            for pbx in pbxs.values():
+                pbx.attempts.clear()
+                pbx.default = unreachable_until(160)
+                pbx.lose()
+            await asyncio.sleep(200)
+        assert all(pbx.attempts[-1] > 160 for pbx in pbxs.values())
+        return [attempt for pbx in pbxs.values() for attempt in pbx.attempts]
+
+    attempts = run(main())
+    for some in (attempts, [attempt for attempt in attempts if attempt >= 160]):
+        assert len(some) >= 1000
+        for shift in (0, 0.25, 0.5, 0.75):
+            busiest = max(Counter(int(attempt + shift) for attempt in some).values())
+            print(len(some), busiest / len(some))  # noqa: T201 - the figure, with -s
+            assert busiest <= len(some) / 5
+
+
+def test_a_prompt_rebuild():
+    """A frame that can't be read leads to a new picture at once: three times a minute, no more."""
+
+    async def main():
+        pbx = FakePbx()
+        delays, errors = [], []
+        async with Client("fake", connector=pbx) as client:
+            client.on_error(errors.append)
+            for _ in range(6):
+                await client.synced(100)
+                pbx.send(DecodeError(3, "x"))
+                state = await entered(client, Disconnected, retry=True)
+                assert isinstance(state.reason, ResyncRequired)
+                delays.append(state.retry_in)
+            assert delays[:3] == [0, 0, 0]
+            assert all(delay >= 0.5 for delay in delays[3:])
+            await client.synced(100)
+            await asyncio.sleep(61)
+            pbx.send(ProtocolError("x", "user"))
+            assert (await entered(client, Disconnected, retry=True)).retry_in == 0
+            assert client.stats.bad_frames == 7
+        assert [type(one) for one in errors].count(DecodeError) == 1
+
+    run(main())
+
+
+def test_retry_after_is_honoured():
+    """A server that asks for 90 s, beyond the longest delay, is left alone for so long."""
+
+    async def main():
+        pbx = FakePbx()
+        pbx.plan.append(HandshakeError(503, None, "90"))
+        async with Client("fake", connector=pbx) as client:
+            await client.synced(200)
+        assert pbx.attempts[1] >= 90
+
+    run(main())
+
+
+def test_a_limit_after_a_picture_is_slow():
+    """The limit, met by a client that had a picture, is met again after the longest delay."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            pbx.plan.append({"frames": 0, "ending": ConnectionLimitReached()})
+            pbx.lose()
+            await entered(client, Disconnected)
+            await client.synced(200)
+            assert 60 <= pbx.attempts[2] - pbx.attempts[1] <= 63  # and the draw
+
+    run(main())
+
+
+def test_a_classify_that_raises():
+    """An error of the caller's own classify ends the client with it, and not in silence."""
+
+    def classify(error, final):
+        raise ZeroDivisionError
+
+    async def main():
+        pbx = FakePbx()
+        pbx.plan.append(ConnectFailed("x"))
+        async with Client("fake", connector=pbx, classify=classify) as client:
+            with pytest.raises(ZeroDivisionError):
+                await client.synced()
+            assert isinstance(client.state.reason, ZeroDivisionError)
+
+    run(main())
+
+
+TRANSIENT_STATUSES = [408, 429, 500, 502, 503]
+
+
+@pytest.mark.parametrize("status", TRANSIENT_STATUSES)
+async def test_an_answer_that_passes(status):
+    """408, 429 and 5xx are tried again, and the client is told of each on on_error."""
+    async with Simulator(calls=False) as pbx:
+        pbx.inject(faults.Refuse(status, times=2))
+        client, errors = new_client(pbx), []
+        client.on_error(errors.append)
+        async with client:
+            await client.synced(TIMEOUT)
+        assert [(type(error), error.status) for error in errors] == [(HandshakeError, status)] * 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_over_a_socket(status):
+    """Retry-After is what the next delay is, at least."""
+    async with Simulator(calls=False) as pbx:
+        pbx.inject(faults.Refuse(status, retry_after=77))
+        async with new_client(pbx) as client:
+            state = await asyncio.wait_for(entered(client, Disconnected), TIMEOUT)
+            assert 77 < state.retry_in <= 77.1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 301, 302])
+async def test_an_answer_that_is_final(status):
+    """401, 403, 404 and redirects stop the client with their error, at the first attempt."""
+    async with Simulator(calls=False) as pbx:
+        pbx.inject(faults.Refuse(status, location="http://127.0.0.1/", times=9))
+        async with new_client(pbx) as client:
+            changes, messages = client.changes(), client.messages()
+            with pytest.raises(HandshakeError) as caught:
+                await client.synced(TIMEOUT)
+            assert caught.value.status == status
+            assert isinstance(caught.value, AuthenticationError) is (status in {401, 403})
+            assert client.state == Stopped(caught.value)
+            for waiting in (changes, messages, client.changes()):
+                with pytest.raises(HandshakeError):
+                    await anext(waiting)
+            with pytest.raises(HandshakeError):
+                await client.wait_for(lambda _: True)
+            with pytest.raises(NotConnectedError):
+                await client.hangup("x")
+        assert client.state == Stopped(caught.value)
+        assert len(pbx._client_handler.armed_faults) == 1
+        assert pbx._client_handler.armed_faults[0][1] == 8
+
+
+async def test_a_certificate_is_final():
+    """A certificate that is not trusted stops the client."""
+    async with Simulator(calls=False, tls=True) as pbx:
+        async with new_client(pbx, ssl=None) as client:
+            assert isinstance(await stop_reason(client), CertificateError)
+        async with connected(pbx) as client:
+            assert client.is_synced
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("logout", LoggedOut),
+        ("connection_replaced", ConnectionReplaced),
+    ],
+)
+@pytest.mark.parametrize("when", ["syncing", "synced"])
+async def test_a_word_that_is_final(text, error, when):
+    """logout and connection_replaced stop the client, who passes the word on first."""
+    async with Simulator(calls=False) as pbx:
+        words = []
+        async with new_client(pbx, quiet_time=0 if when == "synced" else 60) as client:
+            client.on_system_msg(words.append)
+            await eventually(lambda: type(client.state).__name__.lower() == when)
+            pbx.system_msg(text)
+            if text == "connection_replaced":
+                pbx.inject(faults.Drop(), after=0.1)
+            assert isinstance(await stop_reason(client), error)
+        assert words == [text]
+        assert client.stats.connects == 1
+
+
+async def test_the_limit_on_the_first_connect():
+    """A client that finds no place, and never had one, stops and says so."""
+    async with Simulator(calls=False, max_connections=1) as pbx, connected(pbx) as first:
+        async with new_client(pbx) as second:
+            assert isinstance(await stop_reason(second), ConnectionLimitReached)
+        assert first.is_synced
+
+
+async def test_the_limit_after_a_picture():
+    """A client that meets its own dead connection at the limit goes on until it is forgotten."""
+    async with Simulator(calls=False, max_connections=1) as pbx:
+        pbx.inject(faults.Linger(60))
+        errors = []
+        async with connected(pbx) as client:
+            client.on_error(errors.append)
+            pbx.inject(faults.Drop())
+            await eventually(lambda: len(errors) > 1)
+            pbx.inject(faults.Linger(0))
+            await eventually(lambda: client.stats.gaps)
+        assert [type(error) for error in errors[:2]] == [ConnectionLost, ConnectionLimitReached]
+
+
+async def end_of_the_line(pbx, ending):
+    if ending == "close":
+        (feed,) = pbx.connections
+        await feed.client.close()
+    elif ending == "nobody there":
+        pbx.inject(faults.Restart(down_for=0.1))
+    else:
+        pbx.inject(ending)
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (faults.Drop(), ConnectionLost),
+        (faults.Reset(), ConnectionLost),
+        (faults.HalfClose(), ConnectionLost),
+        pytest.param(faults.Silence(), ConnectionLost, marks=pytest.mark.slow),
+        ("close", ConnectionLost),
+        ("nobody there", ConnectionLost),
+        (faults.SendFrame(), ResyncRequired),
+        (faults.SendFrame("text"), ResyncRequired),
+        (faults.UnspecifiedKind(), ResyncRequired),
+    ],
+    ids=str,
+)
+async def test_an_end_that_passes(ending, reason):
+    """However a connection ends, the client comes back, with a Gap that says why."""
+    async with (
+        Simulator(calls=False) as pbx,
+        connected(pbx, **ping_options(ending)) as client,
+    ):
+        changes = client.changes()
+        await end_of_the_line(pbx, ending)
+        gap = await asyncio.wait_for(anext(changes), TIMEOUT)
+        assert isinstance(gap, Gap)
+        assert isinstance(gap.reason, reason)
+        if ending == "close":
+            assert gap.reason.code == 1000
+        assert is_current(client, pbx)
+        assert changes.waiting == 0
+        assert client.stats.gaps == 1
+
+
+async def test_nobody_listens():
+    """A refused TCP connection, and a name without an address, are tried again."""
+    async with Simulator() as pbx:
+        arguments = pbx.connect_args
+    for server in (arguments["server"], "wss://no.such.host.invalid"):
+        async with Client(**{**arguments, "server": server}, backoff=Backoff(0.01, 0.02)) as client:
+            errors = []
+            client.on_error(errors.append)
+            await eventually(lambda errors=errors: len(errors) >= 3)
+        assert {type(error) for error in errors} == {ConnectFailed}
+
+
+async def test_an_answer_that_does_not_come():
+    """A handshake that is not answered in time is tried again."""
+    async with Simulator(calls=False) as pbx:
+        pbx.inject(faults.DelayHandshake(30))
+        client, errors = new_client(pbx, open_timeout=0.1), []
+        client.on_error(errors.append)
+        async with client:
+            await client.synced(TIMEOUT)
+        # On a busy machine an attempt or two more may have no answer in time.
+        assert {str(error) for error in errors} == {"cannot connect: no answer within 0.1 s"}
+
+
+async def test_a_server_that_speaks_no_tls():
+    """TLS that does not come about, for another reason than the certificate, is tried again."""
+    async with Simulator(calls=False) as pbx:
+        client, errors = new_client(pbx, server=pbx.url.replace("ws://", "wss://")), []
+        client.on_error(errors.append)
+        async with client:
+            await eventually(lambda: len(errors) >= 3)
+        assert {type(error) for error in errors} == {ConnectFailed}
+        assert all(error.reason for error in errors)
+
+
+async def test_a_pbx_that_says_nothing():
+    """A connection on which nothing is said is a SyncTimeout, and tried again."""
+
+    async def mute(websocket):
+        await websocket.wait_closed()
+
+    async with serve(mute, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        client, errors = (
+            Client(
+                f"ws://127.0.0.1:{port}",
+                app_name="x",
+                sync_timeout=0.05,
+                backoff=Backoff(0.01, 0.02),
+            ),
+            [],
+        )
+        client.on_error(errors.append)
+        async with client:
+            await eventually(lambda: len(errors) >= 3)
+        assert {type(error) for error in errors} == {SyncTimeout}
+        assert not client.is_synced
+
+
+async def test_credentials_that_are_none():
+    """A credentials function that returns something else can't work, and is final."""
+    async with Simulator(calls=False) as pbx:
+        arguments = pbx.connect_args
+        del arguments["domain"], arguments["token"]
+
+        async def credentials(_):
+            return "secret"
+
+        async with Client(**arguments, credentials=credentials) as client:
+            assert isinstance(await stop_reason(client), UsageError)
+
+
+@pytest.mark.parametrize("refusals", [2, 3])
+async def test_fresh_credentials(refusals):
+    """Each attempt has new credentials; of those, three in a row are refused, and no more."""
+    async with Simulator(calls=False) as pbx:
+        arguments = pbx.connect_args
+        domain, token = arguments.pop("domain"), arguments.pop("token")
+        asked = []
+
+        async def credentials(target):
+            asked.append(target)
+            return Basic(domain, token)
+
+        pbx.inject(faults.Refuse(401, times=refusals))
+        async with Client(
+            **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
+        ) as client:
+            if refusals == 3:
+                assert isinstance(await stop_reason(client), AuthenticationError)
+            else:
+                await client.synced(TIMEOUT)
+        assert len(asked) == 3
+
+
+async def test_refusals_in_a_row():
+    """Two refusals, another failure and two refusals more are not three in a row."""
+    async with Simulator(calls=False) as pbx:
+        arguments = pbx.connect_args
+        domain, token = arguments.pop("domain"), arguments.pop("token")
+
+        async def credentials(_):
+            return Basic(domain, token)
+
+        for status in (401, 401, 503, 401, 401):
+            pbx.inject(faults.Refuse(status))
+        async with Client(
+            **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
+        ) as client:
+            await client.synced(TIMEOUT)
+
+
+async def test_credentials_that_fail():
+    """What the credentials function raises is a failed attempt, and reported as it is."""
+    async with Simulator(calls=False) as pbx:
+        arguments = pbx.connect_args
+        domain, token = arguments.pop("domain"), arguments.pop("token")
+        failures = [OSError("the ticket office"), LookupError("x")]
+        errors = []
+
+        async def credentials(_):
+            if len(errors) < len(failures):
+                raise failures[len(errors)]
+            return Basic(domain, token)
+
+        async with Client(
+            **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02)
+        ) as client:
+            client.on_error(errors.append)
+            await client.synced(TIMEOUT)
+        assert errors == failures
+
+
+# What the documentation says of each failure, and what shows it over a socket.
+TABLE = {
+    "DNS, TCP, TLS, time-out (`ConnectFailed`)": (
+        test_nobody_listens,
+        test_a_server_that_speaks_no_tls,
+        test_an_answer_that_does_not_come,
+    ),
+    "the connection broke or was closed (`ConnectionLost`)": (test_an_end_that_passes,),
+    "silence: nothing for 4 s, and no answer to a ping within 5 s": (test_an_end_that_passes,),
+    "the PBX does not say within 60 s what there is (`SyncTimeout`)": (
+        test_a_pbx_that_says_nothing,
+    ),
+    "408, 429, 5xx": (test_an_answer_that_passes, test_retry_after_over_a_socket),
+    "a frame that can't be read (`ResyncRequired`)": (test_an_end_that_passes,),
+    "your credentials function raises": (test_credentials_that_fail,),
+    "401 with credentials from a function": (test_fresh_credentials, test_refusals_in_a_row),
+    "`connection_limit_reached` after a picture was whole": (test_the_limit_after_a_picture,),
+    "`connection_limit_reached` before": (test_the_limit_on_the_first_connect,),
+    "401 with fixed credentials": (test_an_answer_that_is_final,),
+    "403, 404, any other 4xx, a redirect": (test_an_answer_that_is_final,),
+    "the certificate (`CertificateError`)": (test_a_certificate_is_final,),
+    "`connection_replaced`, `logout`": (test_a_word_that_is_final,),
+    "arguments that can't work (`UsageError`)": (test_credentials_that_are_none,),
+}
+
+
+def test_each_failure_has_a_test():
+    """Each row of the documentation's table of failures is one that a test above shows."""
+    page = DOCS / "explanation" / "mirror.md"
+    text = page.read_text(encoding="utf-8")
+    table = text.partition("| failure | then |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()] == [*TABLE]
+
+
+async def test_classify():
+    """The caller may say otherwise: what is final is tried again, what may pass ends it."""
+    async with Simulator(calls=False) as pbx:
+        asked = []
+
+        def classify(error, final):
+            asked.append((type(error), final))
+            return not final
+
+        pbx.inject(faults.Refuse(403))
+        async with connected(pbx, classify=classify) as client:
+            pbx.inject(faults.Drop())
+            assert isinstance(await stop_reason(client), ConnectionLost)
+        assert asked == [(AuthenticationError, True), (ConnectionLost, False)]
+
+
+@pytest.mark.slow
+async def test_three_with_force_do_not_fight():
+    """Of three clients with force on one app_name one is out, and knows why; two stay."""
+    async with Simulator(calls=False) as pbx, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(pbx, force=True)) for _ in range(3)]
+        first, *others = clients
+        error = await stop_reason(first)
+        assert isinstance(error, ConnectionReplaced)
+        with pytest.raises(ConnectionReplaced):
+            await first.synced()
+        await asyncio.sleep(0.5)
+        assert [client.state for client in others] == [Synced(), Synced()]
+        assert [client.stats.connects for client in clients] == [1, 1, 1]
