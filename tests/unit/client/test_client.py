@@ -21,7 +21,7 @@ from support.client_schedules import (
     run_schedule,
     stop_reason,
 )
-from support.fake_pbx import FakePbx
+from support.fake_pbx import FakePbx, users
 from support.secret_scanner import TOKEN, found_in, leaks_of
 from support.sizes import NIGHTLY
 from support.virtual_clock import run
@@ -31,15 +31,19 @@ from basix_ws_cti import (
     AuthenticationError,
     Basic,
     ConnectFailed,
+    InfoEvent,
+    Msg,
+    SystemMsg,
     UsageError,
 )
+from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.client import client as module
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import (
     SubscriberLagged,
 )
-from basix_ws_cti.mirror.changes import Lagged
+from basix_ws_cti.mirror.changes import Added, Gap, Lagged
 from basix_ws_cti.session.status import Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 
@@ -486,3 +490,116 @@ def test_on_frame_of_a_client_is_a_synchronous_function():
     """``on_frame`` that a client could not call is refused as ``connect`` does."""
     with pytest.raises(UsageError, match="got a coroutine function"):
         Client("bcs.example.com", app_name="tests", on_frame=asyncio.sleep)
+
+
+@pytest.mark.parametrize("form", ["sync", "async"])
+def test_callbacks_receive_the_arguments_of_the_message_parser(form):
+    async def main():
+        pbx, received = FakePbx(), []
+
+        def register(method, name):
+            def callback(*arguments):
+                received.append((name, *arguments))
+
+            async def async_callback(*arguments):
+                callback(*arguments)
+
+            return method(callback if form == "sync" else async_callback)
+
+        pbx.state = {"user": users(1)}
+        client = Client("fake", connector=pbx)
+        ends = [
+            register(client.on_initial_info, "initial_info"),
+            register(client.on_info_event, "info_event"),
+            register(client.on_system_msg, "system_msg"),
+            register(client.on_msg, "msg"),
+        ]
+        user = users(1, "b")[0]
+        async with client:
+            await client.synced()
+            pbx.send(InfoEvent("user", user, "updated"), SystemMsg("hello"), Msg("text"))
+            await asyncio.sleep(1)
+            for end in ends:
+                end()
+            pbx.send(Msg("too late"))
+            await asyncio.sleep(1)
+        assert received == [
+            ("initial_info", "user", users(1)),
+            ("info_event", "user", user, "updated"),
+            ("system_msg", "hello"),
+            ("msg", "text"),
+        ]
+
+    run(main())
+
+
+def test_subscriptions_select_changes_by_kind_key_and_filter():
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            selected = {
+                "kind": client.changes(kind="channel"),
+                "key": client.changes(key=2),
+                "where": client.changes(where=lambda change: isinstance(change, Added)),
+            }
+            pbx.set_user(2)
+            pbx.set_user(2)
+            pbx.call()
+            await asyncio.sleep(1)
+            assert {name: one.waiting for name, one in selected.items()} == {
+                "kind": 1,
+                "key": 2,
+                "where": 2,
+            }
+            pbx.lose()
+            await client.wait_for(lambda _: client.stats.gaps)
+            assert isinstance([await anext(selected["kind"]) for _ in range(2)][-1], Gap)
+
+    run(main())
+
+
+def test_messages_and_call_events_are_delivered():
+    async def main():
+        pbx, called, changed = FakePbx(), [], []
+        async with Client("fake", connector=pbx) as client:
+            messages, events = client.messages(), client.call_events()
+            client.on_call(called.append)
+            client.on_change(changed.append)
+            await client.synced()
+            pbx.call()
+            event = await anext(events)
+            assert isinstance(event, CallStarted)
+            assert called == [event]
+            assert list(client.calls) == [change.key for change in changed] == [event.call.id]
+            assert (await anext(messages)).element_name == "user"
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["messages", "call_events"])
+def test_messages_and_call_events_cannot_be_merged(name):
+    client = Client("fake", connector=FakePbx())
+    with pytest.raises(UsageError, match="cannot be merged"):
+        getattr(client, name)(policy="latest")
+
+
+def test_commands_are_sent_and_confirmed():
+    async def main():
+        pbx = FakePbx()
+        pbx.call()
+        (uuid,) = pbx.state["channel"]
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            await client.park(uuid, 5)
+            await client.transfer(uuid, destination="1002")
+            await client.eavesdrop("plug", uuid, "listen")
+            hanging_up = asyncio.create_task(client.hangup(uuid, confirm=True))
+            await asyncio.sleep(1)
+            assert not hanging_up.done()
+            pbx.hang_up()
+            await hanging_up
+            sent = [command["cmd"] for command in pbx.connections[0].sent]
+            assert sent == ["park", "transfer", "eavesdrop", "hangup"]
+
+    run(main())

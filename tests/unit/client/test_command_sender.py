@@ -13,15 +13,20 @@ from support.virtual_clock import now, run
 from support.waiting import TIMEOUT
 
 from basix_ws_cti import (
+    Channel,
     ConnectionLost,
     UsageError,
 )
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.command_sender import CommandSender
+from basix_ws_cti.client.commands import hangup, transfer
+from basix_ws_cti.client.dispatch import Dispatcher
 from basix_ws_cti.exceptions import (
     CommandTimeout,
     NotConnectedError,
 )
+from basix_ws_cti.mirror.changes import Removed
 from basix_ws_cti.session.status import Disconnected, Stopped
 from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.states import Eavesdrop
@@ -203,5 +208,82 @@ def test_a_confirmation_ended_by_another_time_out():
             with pytest.raises(TimeoutError, match="ticket office") as caught:
                 await hanging
             assert not isinstance(caught.value, CommandTimeout)
+
+    run(main())
+
+
+class CommandConnection:
+    """Connection that records commands, or fails to send them."""
+
+    def __init__(self, error=None):
+        self.sent = []
+        self.error = error
+
+    async def send(self, command):
+        self.sent.append(command)
+        if self.error is not None:
+            raise self.error
+
+
+def test_sender_needs_a_connection():
+    async def main():
+        sender = CommandSender(lambda: None, Dispatcher())
+        with pytest.raises(NotConnectedError):
+            await sender.send(hangup("u"), 5)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("command", "confirm_timeout"), [(hangup("u"), None), (transfer("u", user_id=1), 5)]
+)
+def test_sender_does_not_wait_without_time_out_or_known_effect(command, confirm_timeout):
+    async def main():
+        connection = CommandConnection()
+        await CommandSender(lambda: connection, Dispatcher()).send(command, confirm_timeout)
+        assert connection.sent == [command.sent]
+        assert now() == 0
+
+    run(main())
+
+
+def test_sender_waits_for_the_effect():
+    async def main():
+        connection, dispatcher = CommandConnection(), Dispatcher()
+        sender = CommandSender(lambda: connection, dispatcher)
+        sending = asyncio.create_task(sender.send(hangup("u"), 5))
+        await asyncio.sleep(1)
+        dispatcher.publish_change(Removed("channel", Channel(uuid="other")))
+        await asyncio.sleep(1)
+        assert not sending.done()
+        dispatcher.publish_change(Removed("channel", Channel(uuid="u")))
+        await sending
+        assert connection.sent == [hangup("u").sent]
+        assert dispatcher.waiters == set()
+
+    run(main())
+
+
+def test_sender_times_out_without_the_effect():
+    async def main():
+        dispatcher = Dispatcher()
+        sender = CommandSender(CommandConnection, dispatcher)
+        with pytest.raises(CommandTimeout) as caught:
+            await sender.send(hangup("u"), 5)
+        assert (caught.value.command, now()) == ("hangup", 5)
+        assert dispatcher.waiters == set()
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [ConnectionLost(1006), TimeoutError("of the socket")])
+def test_sender_raises_errors_of_sending(error):
+    async def main():
+        dispatcher = Dispatcher()
+        sender = CommandSender(lambda: CommandConnection(error), dispatcher)
+        with pytest.raises(type(error)) as caught:
+            await sender.send(hangup("u"), 5)
+        assert caught.value is error
+        assert dispatcher.waiters == set()
 
     run(main())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 
 import pytest
@@ -29,6 +30,7 @@ from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import (
+    LoggedOut,
     ResyncRequired,
     SyncTimeout,
 )
@@ -503,3 +505,90 @@ def test_half_a_picture_is_given_up_in_turns():
     run(main())
     assert turns.count((1, 1000)) > 0
     assert turns.count((1, 0)) > 2000 // SLICE_STEPS  # it came in as many, and went
+
+
+def test_silent_connection_is_lost_after_a_missing_pong():
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx, ping_interval=1, ping_timeout=2) as client:
+            await client.synced()
+            pbx.connections[0].silent_since = now()
+            state = await entered(client, Disconnected)
+            assert str(state.reason) == str(ConnectionLost(1006, "no answer to a ping within 2 s"))
+
+    run(main())
+
+
+def test_end_of_the_feed_is_a_normal_closure():
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            pbx.lose(StopAsyncIteration())
+            state = await entered(client, Disconnected)
+            assert state.reason.code == 1000
+
+    run(main())
+
+
+def test_messages_do_not_delay_the_sync_timeout():
+    async def main():
+        pbx = FakePbx({"frames": 3, "ending": Msg("x")})
+        async with Client("fake", connector=pbx, sync_timeout=1) as client:
+            await entered(client, Syncing)
+            (connection,) = pbx.connections
+            for _ in range(20):
+                connection.items.append(Msg("x"))
+                connection.ready.set()
+                await asyncio.sleep(0.125)
+                if isinstance(client.state, Disconnected):
+                    break
+            assert isinstance(client.state.reason, SyncTimeout)
+            assert now() == pytest.approx(1, abs=0.125)
+
+    run(main())
+
+
+def test_logout_stops_the_client(caplog):
+    async def main():
+        pbx = FakePbx()
+        messages = []
+        async with Client("fake", connector=pbx) as client:
+            client.on_system_msg(messages.append)
+            await client.synced()
+            pbx.send(SystemMsg("logout"))
+            state = await entered(client, Stopped)
+            assert isinstance(state.reason, LoggedOut)
+        assert messages == ["logout"]
+        assert len(pbx.attempts) == 1
+
+    run(main())
+    assert any("the client of fake stops" in record.getMessage() for record in caplog.records)
+
+
+def test_final_error_stops_the_client():
+    async def main():
+        pbx = FakePbx()
+        error = HandshakeError(404)
+        pbx.plan.append(error)
+        async with Client("fake", connector=pbx) as client:
+            state = await entered(client, Stopped)
+            assert state.reason is error
+
+    run(main())
+
+
+def test_defect_stops_the_client_and_is_logged(caplog):
+    def classify(error, is_final):
+        raise ZeroDivisionError
+
+    async def main():
+        pbx = FakePbx()
+        pbx.plan.append(ConnectFailed("x"))
+        async with Client("fake", connector=pbx, classify=classify) as client:
+            state = await entered(client, Stopped)
+            assert isinstance(state.reason, ZeroDivisionError)
+
+    run(main())
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert messages == ["the client has a defect", "the client of fake stops: ZeroDivisionError"]

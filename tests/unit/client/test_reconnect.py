@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from support.client_schedules import (
@@ -35,6 +36,12 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.reconnect import (
+    IMMEDIATE_RESYNCS,
+    RESYNC_PERIOD,
+    STEADY_TIME,
+    ReconnectPolicy,
+)
 from basix_ws_cti.exceptions import (
     LoggedOut,
     NotConnectedError,
@@ -540,3 +547,89 @@ async def test_three_with_force_do_not_fight():
         await asyncio.sleep(0.5)
         assert [client.state for client in others] == [Synced(), Synced()]
         assert [client.stats.connects for client in clients] == [1, 1, 1]
+
+
+UTC_NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class LongestDelay(random.Random):
+    """Random numbers at the upper end of each range."""
+
+    def uniform(self, a, b):
+        return b
+
+
+def new_policy(classify=None, *, fresh_credentials=False):
+    return ReconnectPolicy(
+        Backoff(rng=LongestDelay()), classify, fresh_credentials=fresh_credentials
+    )
+
+
+def delays(policy, *times, reason=None):
+    reason = ConnectionLost(1006) if reason is None else reason
+    return [policy.delay_after(reason, now, UTC_NOW) for now in times]
+
+
+def test_short_connections_continue_the_series_of_delays():
+    policy = new_policy()
+    assert delays(policy, 0, 1) == [1, 2]
+    policy.synced(10)
+    assert delays(policy, 10 + STEADY_TIME - 0.1) == [4]
+
+
+def test_steady_connection_restarts_the_series_of_delays():
+    policy = new_policy()
+    assert delays(policy, 0, 1) == [1, 2]
+    policy.synced(10)
+    assert delays(policy, 10 + STEADY_TIME, 10 + 2 * STEADY_TIME) == [1, 2]
+
+
+def test_policies_do_not_share_a_series_of_delays():
+    backoff = Backoff(rng=LongestDelay())
+    one, other = (ReconnectPolicy(backoff, None, fresh_credentials=False) for _ in range(2))
+    assert delays(one, 0, 0) == delays(other, 0, 0) == [1, 2]
+
+
+def test_resyncs_are_immediate_within_a_budget():
+    policy = new_policy()
+    reason = ResyncRequired(DecodeError(0, "x"))
+    assert delays(policy, *range(IMMEDIATE_RESYNCS + 1), reason=reason) == [0, 0, 0, 1]
+    later = RESYNC_PERIOD + 0.1
+    assert delays(policy, later, later, reason=reason) == [0, 2]
+
+
+def test_retry_after_with_a_date_is_compared_with_utc_now():
+    reason = HandshakeError(503, None, "Thu, 01 Jan 2026 12:01:30 GMT")
+    assert delays(new_policy(), 0, reason=reason) == [91]
+
+
+def test_third_refusal_of_fresh_credentials_is_final():
+    policy = new_policy(fresh_credentials=True)
+    refused = AuthenticationError(401)
+    assert [policy.is_final(refused, was_synced=False) for _ in range(3)] == [False, False, True]
+
+
+@pytest.mark.parametrize("between", ["synced", "other failure"])
+def test_refusals_count_in_a_row_only(between):
+    policy = new_policy(fresh_credentials=True)
+    refused = AuthenticationError(401)
+    assert not policy.is_final(refused, was_synced=True)
+    assert not policy.is_final(refused, was_synced=True)
+    if between == "synced":
+        policy.synced(0)
+    else:
+        assert not policy.is_final(ConnectionLost(1006), was_synced=True)
+    assert not policy.is_final(refused, was_synced=True)
+
+
+def test_classify_overrules_the_policy():
+    decisions = []
+
+    def classify(error, is_final):
+        decisions.append((type(error), is_final))
+        return not is_final
+
+    policy = new_policy(classify)
+    assert policy.is_final(ConnectionLost(1006), was_synced=True)
+    assert not policy.is_final(CertificateError("expired"), was_synced=True)
+    assert decisions == [(ConnectionLost, False), (CertificateError, True)]

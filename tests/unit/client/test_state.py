@@ -9,12 +9,16 @@ from support.client_schedules import (
     entered,
 )
 from support.fake_pbx import FakePbx
-from support.virtual_clock import run
+from support.virtual_clock import now, run
 
 from basix_ws_cti import (
     SystemMsg,
+    UsageError,
 )
+from basix_ws_cti.client.callbacks import Callbacks
 from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.state import StateHolder
+from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import (
     LoggedOut,
     WaitTimeout,
@@ -97,3 +101,71 @@ async def test_waiting_for_what_does_not_come():
         await entered(client, Disconnected)
         with pytest.raises(WaitTimeout, match=r"0\.05 s"):
             await client.synced(0.05)
+
+
+def new_state():
+    """Return a state holder, and a list of the states that its callbacks receive."""
+    callbacks, states = Callbacks(), []
+    callbacks.add("state", states.append, Subscription("drop_oldest", 8, None, lambda _: None))
+    return StateHolder(callbacks), states
+
+
+async def test_entering_a_state_notifies_callbacks():
+    state, states = new_state()
+    assert state.has_stopped
+    state.enter(Connecting(1))
+    assert state.current == Connecting(1)
+    assert not state.has_stopped
+    assert states == [Connecting(1)]
+
+
+async def test_wait_returns_the_condition_value():
+    state, _ = new_state()
+    assert await state.wait_until(lambda: "value", "a value", None) == "value"
+
+
+def test_condition_is_checked_after_each_change():
+    """A waiting task checks its condition when the state changes, and when it is woken."""
+
+    async def main():
+        state, _ = new_state()
+        state.enter(Connecting(1))
+        values = []
+        waiting = asyncio.create_task(state.wait_until(lambda: len(values) == 2, "both", 10))
+        for change in (lambda: state.enter(Syncing()), state.wake):
+            await asyncio.sleep(1)
+            assert not waiting.done()
+            values.append(change)
+            change()
+            state.wake()  # a second wake-up before the task runs
+        assert await waiting
+        assert now() == 2
+
+    run(main())
+
+
+def test_wait_times_out():
+    async def main():
+        state, _ = new_state()
+        state.enter(Syncing())
+        with pytest.raises(WaitTimeout, match=r"after 1\.5 s waiting for a miracle"):
+            await state.wait_until(lambda: False, "a miracle", 1.5)
+        assert now() == 1.5
+
+    run(main())
+
+
+@pytest.mark.parametrize("reason", [None, LoggedOut()])
+async def test_wait_ends_when_the_client_stops(reason):
+    state, _ = new_state()
+    state.enter(Syncing())
+    waiting = asyncio.create_task(state.wait_until(lambda: False, "a miracle", None))
+    await asyncio.sleep(0)
+    state.enter(Stopped(reason))
+    with pytest.raises(UsageError if reason is None else LoggedOut):
+        await waiting
+
+
+async def test_condition_counts_even_if_the_client_has_stopped():
+    state, _ = new_state()
+    assert await state.wait_until(lambda: state.has_stopped, "the end", None)
