@@ -1,4 +1,4 @@
-"""The client on uvloop: what it does over real sockets, it does there."""
+"""Client on uvloop, over real sockets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ uvloop = pytest.importorskip("uvloop")
 
 
 def run(coroutine):
-    """Run on uvloop; nothing may go to the loop's exception handler, nor be left."""
+    """Run a coroutine on uvloop.
+
+    Fails if a task is left over, or if the loop's exception handler was called.
+    """
     defects = []
 
     async def main():
@@ -57,8 +60,8 @@ def run(coroutine):
     ],
     ids=str,
 )
-def test_it_comes_back(ending, reason):
-    """However a connection ends, the client comes back, with a Gap that says why."""
+def test_client_reconnects_with_a_gap(ending, reason):
+    """However a connection ends, the client reconnects and reports a Gap with the reason."""
 
     async def main():
         async with (
@@ -80,13 +83,11 @@ def test_it_comes_back(ending, reason):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.slow
 def test_any_schedule_converges(seed):
-    """After any schedule of the simulator's faults the mirror is pbx.snapshot()."""
+    """After any schedule of the simulator's faults, the mirror equals pbx.snapshot()."""
     run(run_schedule(1000 + seed))
 
 
-def test_a_busy_server():
-    """A server that is busy is tried again, until it is not."""
-
+def test_busy_server_is_retried():
     async def main():
         async with Simulator(calls=False) as pbx:
             pbx.inject(faults.Refuse(503, times=2))
@@ -110,8 +111,8 @@ def test_a_busy_server():
     ],
     ids=str,
 )
-def test_leaving_takes_no_longer_than_a_second(peer):
-    """Leaving the block is quick, whatever the peer does, and leaves no task."""
+def test_leaving_the_block_takes_at_most_a_second(peer):
+    """Leaving is quick whatever the peer does, and leaves no task."""
 
     async def main():
         async with Simulator(calls=False) as pbx:
@@ -127,7 +128,9 @@ def test_leaving_takes_no_longer_than_a_second(peer):
                 if peer is not None:
                     pbx.inject(peer)
             changes = client.changes()
-            async with asyncio.timeout(20):  # and not the 30 s of the peer's; all may be busy
+            async with asyncio.timeout(
+                20
+            ):  # the peer's 30 s would exceed this; the machine may be busy
                 await client.__aexit__(None, None, None)
             assert client.state == Stopped(None)
             assert [item async for item in changes] == []
@@ -137,11 +140,11 @@ def test_leaving_takes_no_longer_than_a_second(peer):
 
 
 @pytest.mark.slow
-def test_a_cancellation_at_any_moment():
-    """A block that is cancelled, wherever it just is, ends cancelled and leaves no task."""
+def test_block_can_be_cancelled_at_any_moment():
+    """A block that is cancelled at any moment ends cancelled and leaves no task."""
 
     async def main():
-        chance = random.Random(4)
+        rng = random.Random(4)
         async with Simulator(calls=False) as pbx:
 
             async def block():
@@ -152,7 +155,7 @@ def test_a_cancellation_at_any_moment():
 
             for _ in range(20):
                 task = asyncio.create_task(block())
-                await asyncio.sleep(chance.uniform(0, 0.15))
+                await asyncio.sleep(rng.uniform(0, 0.15))
                 task.cancel()
                 await asyncio.wait([task], timeout=TIMEOUT)
                 assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
@@ -161,9 +164,7 @@ def test_a_cancellation_at_any_moment():
     run(main())
 
 
-def test_commands():
-    """Commands have their effect, are confirmed, or else time out."""
-
+def test_commands_are_confirmed_or_time_out():
     async def main():
         async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
             uuid = pbx.call(to="1001")
@@ -184,23 +185,23 @@ def test_commands():
 
 
 @pytest.mark.slow
-def test_a_flood_harms_nobody():
-    """Under a flood who sleeps is told how much he missed, and who keeps up misses nothing."""
+def test_flood_does_not_affect_other_subscribers():
+    """In a flood, a slow reader gets the number of missed items; a fast one misses nothing."""
     events = 2000
 
     async def main():
-        told = itertools.count()
+        received = itertools.count()
 
         async def sleeper(_):
             await asyncio.sleep(60)
 
         async with Simulator(calls=False, users=20) as pbx, connected(pbx) as client:
             client.on_change(sleeper)
-            client.on_change(lambda _: next(told))
+            client.on_change(lambda _: next(received))
             dropping = client.changes(policy="drop_oldest", size=5)
             pbx.inject(faults.Flood(events))
             await eventually(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
-            assert next(told) == events
+            assert next(received) == events
             assert await anext(dropping) == Lagged(events - 5)
             assert client.state == Synced()
             assert is_current(client, pbx)

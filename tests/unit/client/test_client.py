@@ -1,3 +1,5 @@
+"""Client: the public facade, over a fake PBX and over real sockets."""
+
 from __future__ import annotations
 
 import asyncio
@@ -37,7 +39,7 @@ from basix_ws_cti import (
     UsageError,
 )
 from basix_ws_cti.calls import CallStarted
-from basix_ws_cti.client import client as module
+from basix_ws_cti.client import client as client_module
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import (
@@ -48,12 +50,11 @@ from basix_ws_cti.session.status import Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 
 
-def test_headers_are_read_for_each_attempt():
-    """Headers that can be iterated over once alone go out with each attempt."""
-    pbx, given = FakePbx(), []
+def test_headers_from_an_iterator_are_sent_with_each_attempt():
+    pbx, headers = FakePbx(), []
 
     def connect(server, **options):
-        given.append(list(options["additional_headers"]))
+        headers.append(list(options["additional_headers"]))
         return pbx(server, **options)
 
     async def main():
@@ -64,35 +65,34 @@ def test_headers_are_read_for_each_attempt():
             await client.synced(10)
 
     run(main())
-    assert given == [[("a", "b")]] * 3
+    assert headers == [[("a", "b")]] * 3
 
 
-@pytest.mark.parametrize("way", ["returns", "raises"])
-async def test_credentials_that_keep_a_cancellation(way):
-    """Leaving the block ends a client whose credentials function goes on though it is cancelled."""
-    asked, never = asyncio.Event(), asyncio.Event()
+@pytest.mark.parametrize("then", ["returns", "raises"])
+async def test_credentials_function_that_ignores_cancellation_does_not_block_the_end(then):
+    called, never = asyncio.Event(), asyncio.Event()
 
     async def fresh(_):
-        again = asked.is_set()
-        asked.set()
+        again = called.is_set()
+        called.set()
         try:
             await never.wait()
         except asyncio.CancelledError:
             if again:
                 raise
-        if way == "raises":
+        if then == "raises":
             raise ZeroDivisionError
         return Basic("demo", "simulated")
 
     async with Simulator(calls=False) as pbx, asyncio.timeout(TIMEOUT):
         async with Client(pbx.url, app_name="x", credentials=fresh) as client:
-            await asked.wait()
+            await called.wait()
         assert client.state == Stopped(None)
         assert client_tasks() == []
 
 
-async def test_what_can_not_work():
-    """Arguments that can't work are a UsageError at once, which names what is wrong."""
+async def test_invalid_arguments_are_usage_errors():
+    """The error names the argument."""
     for arguments, text in [
         ({"app_name": "x", "tokn": "y"}, "tokn"),
         ({}, "app_name"),
@@ -106,8 +106,8 @@ async def test_what_can_not_work():
         Client("ws://127.0.0.1", app_name="x").messages(policy="latest")
 
 
-async def test_the_block_is_entered_once():
-    """A client works inside its block, once."""
+async def test_client_can_be_used_once_only():
+    """A client works inside its block, and only once."""
     async with Simulator(calls=False) as pbx:
         client = new_client(pbx)
         with pytest.raises(UsageError, match="not running"):
@@ -124,16 +124,17 @@ async def test_the_block_is_entered_once():
 @pytest.mark.slow
 @pytest.mark.parametrize("group", range(40 if NIGHTLY else 4))
 async def test_any_schedule_converges_over_sockets(group):
-    """After any schedule of the simulator's faults the mirror is pbx.snapshot(), and who
-    subscribed, at once or slowly, knows it; no callback ever saw half a picture.
+    """After any schedule of faults, the mirror and all subscribers hold the PBX's state.
+
+    No callback sees an incomplete state.
     """
     gaps = await asyncio.gather(*(run_schedule(5 * group + n) for n in range(5)))
     assert sum(gaps) > 0
 
 
 @pytest.mark.slow
-async def test_a_flood_harms_nobody():
-    """Under a flood a callback that sleeps and one that raises keep nobody else from the truth."""
+async def test_flood_does_not_affect_other_subscribers():
+    """In a flood, a slow and a failing callback keep no other subscriber from the current state."""
     events = 100_000 if NIGHTLY else 4000
     counts, errors = Counter(), []
 
@@ -144,7 +145,7 @@ async def test_a_flood_harms_nobody():
     def raiser(_):
         raise KeyError("mine")
 
-    async def raiser_too(_):
+    async def async_raiser(_):
         raise LookupError("mine too")
 
     async def read(subscription):
@@ -156,9 +157,9 @@ async def test_a_flood_harms_nobody():
     async with Simulator(calls=False, users=20) as pbx, connected(pbx) as client:
         client.on_change(sleeper, policy="drop_oldest", size=7)
         client.on_change(raiser)
-        client.on_change(raiser_too)
+        client.on_change(async_raiser)
         client.on_error(errors.append)
-        client.on_change(lambda _: counts.update(["told"]))
+        client.on_change(lambda _: counts.update(["received"]))
         held = {("user", user.key): user for user in client.mirror.users.values()}
         latest = client.changes(kind="user", size=3)
         dropping = client.changes(policy="drop_oldest", size=5)
@@ -166,10 +167,10 @@ async def test_a_flood_harms_nobody():
         reader = asyncio.create_task(read(client.changes(policy="fail")))
         extension = next(iter(client.mirror.users.values())).main_extension
         pbx.inject(faults.Flood(events))
-        await eventually(lambda: counts["told"] >= events, 10 * TIMEOUT)
+        await eventually(lambda: counts["received"] >= events, 10 * TIMEOUT)
         pbx.edit(extension, label="the last")
         await asyncio.wait_for(reader, 600)
-        assert counts["read"] == counts["told"] == events + 1
+        assert counts["read"] == counts["received"] == events + 1
         assert client.is_synced
         assert client.stats.gaps == 0
         assert is_current(client, pbx)
@@ -187,7 +188,7 @@ async def test_a_flood_harms_nobody():
         assert kinds[KeyError] == events + 1
         assert kinds[LookupError] > 0
         began = time.monotonic()
-    assert time.monotonic() - began < TIMEOUT  # an hour, if it waited
+    assert time.monotonic() - began < TIMEOUT  # waiting would take an hour
 
 
 @pytest.mark.parametrize(
@@ -201,15 +202,15 @@ async def test_a_flood_harms_nobody():
     ],
     ids=str,
 )
-async def test_leaving_takes_no_longer_than_a_second(peer):
-    """Leaving the block closes within a second, whatever the peer does, and leaves no task."""
+async def test_leaving_the_block_takes_at_most_a_second(peer):
+    """Leaving is quick whatever the peer does, and leaves no task."""
     async with Simulator(calls=False) as pbx:
         if peer == "connecting":
             pbx.inject(faults.DelayHandshake(30))
         elif peer == "waiting":
             pbx.inject(faults.Refuse(503, retry_after=60))
         async with Client(**pbx.connect_args) as client:
-            client.on_state(asyncio.sleep)  # not awaited long; it is cancelled
+            client.on_state(asyncio.sleep)  # a coroutine function; cancelled at the end
             if peer in {"connecting", "waiting"}:
                 await asyncio.sleep(0.1)
             else:
@@ -222,12 +223,11 @@ async def test_leaving_takes_no_longer_than_a_second(peer):
         assert client.state == Stopped(None)
         assert [item async for item in changes] == []
         assert client_tasks() == []
-        assert module.LIVENESS["close_timeout"] <= 1
-        assert took < 20  # and not the 30 s of the peer's; the machine may be busy
+        assert client_module.LIVENESS["close_timeout"] <= 1
+        assert took < 20  # the peer's 30 s would exceed this; the machine may be busy
 
 
-async def test_leaving_may_be_cancelled():
-    """A time-out that strikes while the block is being left still ends the subscriptions."""
+async def test_cancelled_leaving_still_ends_subscriptions():
     async with Simulator(calls=False) as pbx:
         client = Client(**pbx.connect_args)
         with contextlib.suppress(TimeoutError):
@@ -242,8 +242,7 @@ async def test_leaving_may_be_cancelled():
         await eventually(lambda: not client_tasks())
 
 
-async def test_an_error_in_the_block_is_the_users():
-    """What the block raises comes out of it, and the client is closed."""
+async def test_error_in_the_block_is_raised_and_closes_the_client():
     async with Simulator(calls=False) as pbx:
         with pytest.raises(ZeroDivisionError):
             async with connected(pbx):
@@ -251,8 +250,7 @@ async def test_an_error_in_the_block_is_the_users():
         assert client_tasks() == []
 
 
-async def test_several_clients_in_one_loop():
-    """Clients of two PBXs in one loop know each their own."""
+async def test_clients_in_one_loop_are_independent():
     async with (
         Simulator(users=3, seed=1) as one,
         Simulator(users=9, seed=2, speed=50) as other,
@@ -268,7 +266,7 @@ async def test_several_clients_in_one_loop():
 
 @pytest.fixture
 def traced():
-    """Bytes allocated by Python since it was called last."""
+    """Return a function: bytes that Python has allocated since its last call."""
     tracemalloc.start()
 
     def grown(before=[0]):  # noqa: B006
@@ -283,7 +281,7 @@ def traced():
 
 @pytest.fixture
 def resident():
-    """Bytes of memory that the process holds more than when it was called last."""
+    """Return a function: bytes by which the process has grown since its last call."""
 
     def grown(before=[0]):  # noqa: B006
         gc.collect()
@@ -295,13 +293,13 @@ def resident():
     return grown
 
 
-# Python's own allocations, and what the process holds, of which the allocator keeps some.
+# Python's allocations, and the memory of the process, of which the allocator keeps some.
 @pytest.mark.slow
-@pytest.mark.parametrize(("measure", "most"), [("traced", 2**18), ("resident", 2**22)])
-async def test_connect_and_kill(quiet_log, request, measure, most):
-    """However often connections come and go, no task, descriptor or memory stays behind."""
+@pytest.mark.parametrize(("measure", "limit"), [("traced", 2**18), ("resident", 2**22)])
+async def test_killed_connections_leave_nothing_behind(quiet_log, request, measure, limit):
+    """Repeated connections leave no task, descriptor or memory behind."""
     memory = request.getfixturevalue(measure)
-    deaths = itertools.cycle(
+    fault_cycle = itertools.cycle(
         [faults.Drop(), faults.Reset(), faults.HalfClose(), faults.SendFrame()]
     )
     cycles = 2000 if NIGHTLY else 200
@@ -309,9 +307,9 @@ async def test_connect_and_kill(quiet_log, request, measure, most):
     def descriptors():
         return len([*Path("/proc/self/fd").iterdir()])
 
-    async def killed(client):
+    async def kill(client):
         await client.synced(TIMEOUT)
-        pbx.inject(next(deaths))
+        pbx.inject(next(fault_cycle))
         gaps = client.stats.gaps
         await eventually(lambda: client.stats.gaps > gaps)
 
@@ -323,26 +321,26 @@ async def test_connect_and_kill(quiet_log, request, measure, most):
         before = descriptors(), len(asyncio.all_tasks())
         async with new_client(pbx, backoff=Backoff(0.001, 0.001), quiet_time=0) as client:
             for _ in range(cycles // 4):
-                await killed(client)
+                await kill(client)
                 await once()
             memory()
             for _ in range(cycles * 3 // 4):
-                await killed(client)
+                await kill(client)
             for _ in range(cycles * 3 // 4):
                 await once()
             grown = memory()
         print(f"\n{measure}: {grown} bytes more")  # noqa: T201 - the figure, with -s
-        assert grown < most, f"{grown} bytes more after {cycles * 3 // 4} cycles of each sort"
+        assert grown < limit, f"{grown} bytes more after {cycles * 3 // 4} cycles of each kind"
         await eventually(lambda: not pbx.connections)
         gc.collect()
         await eventually(lambda: (descriptors(), len(asyncio.all_tasks())) == before)
 
 
 @pytest.mark.slow
-async def test_a_flood_does_not_fill_memory(quiet_log, traced):
-    """While one callback sleeps and one raises, a flood leaves less than 32 MiB behind."""
+async def test_flood_does_not_fill_memory(quiet_log, traced):
+    """With a sleeping and a failing callback, a flood leaves less than 32 MiB behind."""
     events = 100_000 if NIGHTLY else 10_000
-    told = itertools.count()
+    received = itertools.count()
 
     async def sleeper(_):
         await asyncio.sleep(60)
@@ -354,23 +352,23 @@ async def test_a_flood_does_not_fill_memory(quiet_log, traced):
         for policy in ("latest", "drop_oldest"):
             client.on_change(sleeper, policy=policy)
         client.on_change(raiser)
-        client.on_info_event(lambda *_: next(told))
+        client.on_info_event(lambda *_: next(received))
         latest = client.changes()
         traced()
         pbx.inject(faults.Flood(events))
         await eventually(lambda: client.stats.messages.get("InfoEvent", 0) >= events, 5 * TIMEOUT)
         grown = traced()
-        assert next(told) == events
+        assert next(received) == events
         assert latest.waiting <= 1024
         assert grown < 2**25, f"{grown} bytes more"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["token", "credentials"])
-async def test_no_secret_comes_out(caplog, name):
-    """Through reconnects and failures the token shows in no log, no repr and no error."""
+async def test_no_secret_is_logged_or_shown(caplog, name):
+    """Through reconnects and failures, no log line, repr or error shows the token."""
     caplog.set_level(logging.DEBUG, logger="websockets.client")
-    shown = []
+    outputs = []
     async with Simulator(domain="acme", token=TOKEN, calls=False) as pbx:
         options = {}
         if name == "credentials":
@@ -380,12 +378,12 @@ async def test_no_secret_comes_out(caplog, name):
 
             options = {"domain": None, "token": None, "credentials": credentials}
         client = new_client(pbx, ping_interval=0.1, ping_timeout=0.1, **options)
-        client.on_error(shown.append)
-        client.on_state(shown.append)
+        client.on_error(outputs.append)
+        client.on_state(outputs.append)
         async with client:
             await client.synced(TIMEOUT)
             for fault in (faults.Drop(), faults.SendFrame(), faults.Silence(), faults.Refuse(403)):
-                shown.append(client)
+                outputs.append(client)
                 pbx.inject(fault)
                 if isinstance(fault, faults.Refuse):
                     pbx.inject(faults.Reset())
@@ -393,7 +391,7 @@ async def test_no_secret_comes_out(caplog, name):
                 await eventually(lambda: client.is_synced or isinstance(client.state, Stopped))
             error = await stop_reason(client)
             assert isinstance(error, AuthenticationError)
-        shown += [
+        outputs += [
             error,
             error.__context__,
             error.__cause__,
@@ -401,19 +399,19 @@ async def test_no_secret_comes_out(caplog, name):
             client.stats,
             client._feed_loop._open_connection,
         ]
-    text = " ".join(f"{one!r} {one}" for one in shown)
+    text = " ".join(f"{one!r} {one}" for one in outputs)
     text += " ".join(
         f"{record.getMessage()} {record.args} {record.exc_text}"
         for record in caplog.records
-        if record.name != "websockets.server"  # the other side knows it, of course
+        if record.name != "websockets.server"  # the server knows the token
     )
     assert len(text) > 5000
     assert not found_in(text)
-    assert not [leak for one in shown if isinstance(one, Exception) for leak in leaks_of(one)]
+    assert not [leak for one in outputs if isinstance(one, Exception) for leak in leaks_of(one)]
 
 
-def test_leaving_tells_the_end():
-    """Asynchronous callbacks get what waits for them, the end too, when the block is left."""
+def test_asynchronous_callbacks_receive_the_stopped_state():
+    """Callbacks get their waiting items, the last state included, when the block is left."""
 
     async def main():
         pbx = FakePbx()
@@ -427,13 +425,13 @@ def test_leaving_tells_the_end():
             client.on_state(note)
             await client.synced()
         assert states[-2:] == [Synced, Stopped]
-        assert client.on_state(note)() is None  # too late to be told anything
+        assert client.on_state(note)() is None  # the client has stopped
 
     run(main())
 
 
-def test_leaving_what_was_not_entered():
-    """Leaving a client that was not entered does nothing, and it can be entered afterwards."""
+def test_leaving_a_client_that_was_not_entered_does_nothing():
+    """The client can be entered afterwards."""
 
     async def main():
         pbx = FakePbx()
@@ -446,31 +444,29 @@ def test_leaving_what_was_not_entered():
 
 
 @pytest.mark.slow
-async def test_frames_come_after_the_connection():
-    """``on_frame`` is given a connection's frames after the state ``Syncing``, all of them, and
-    those of the next connection after the next.
-    """
-    told = []
+async def test_on_frame_gets_frames_after_the_syncing_state():
+    """on_frame gets all frames of a connection, after the state Syncing of that connection."""
+    received = []
     async with Simulator(calls=False) as pbx:
-        client = Client(**pbx.connect_args, on_frame=told.append, backoff=Backoff(initial=0.01))
-        client.on_state(told.append)
+        client = Client(**pbx.connect_args, on_frame=received.append, backoff=Backoff(initial=0.01))
+        client.on_state(received.append)
         async with client:
             await client.synced()
             pbx.inject(faults.Drop())
             await eventually(lambda: client.stats.gaps)
             frames = client.stats.frames
-    sorts = [type(one) for one in told]
-    connections = [at for at, sort in enumerate(sorts) if sort is Syncing]
-    losses = [at for at, sort in enumerate(sorts) if sort is Disconnected]
+    types = [type(one) for one in received]
+    connections = [at for at, type_ in enumerate(types) if type_ is Syncing]
+    losses = [at for at, type_ in enumerate(types) if type_ is Disconnected]
     assert len(connections) == 2
-    assert sorts.index(bytes) == connections[0] + 1
-    assert sorts[connections[1] + 1] is bytes
-    assert bytes not in sorts[losses[0] : connections[1]]
-    assert sorts.count(bytes) == frames
+    assert types.index(bytes) == connections[0] + 1
+    assert types[connections[1] + 1] is bytes
+    assert bytes not in types[losses[0] : connections[1]]
+    assert types.count(bytes) == frames
 
 
-async def test_what_on_frame_raises_is_an_error():
-    """What ``on_frame`` raises goes to ``on_error``, and the picture is none the worse for it."""
+async def test_error_of_on_frame_is_reported():
+    """The error goes to on_error and does not disturb the snapshot."""
     errors = []
 
     def fail(frame):
@@ -486,8 +482,7 @@ async def test_what_on_frame_raises_is_an_error():
     assert {type(error) for error in errors} == {OSError}
 
 
-def test_on_frame_of_a_client_is_a_synchronous_function():
-    """``on_frame`` that a client could not call is refused as ``connect`` does."""
+def test_on_frame_must_be_a_synchronous_function():
     with pytest.raises(UsageError, match="got a coroutine function"):
         Client("bcs.example.com", app_name="tests", on_frame=asyncio.sleep)
 

@@ -1,3 +1,5 @@
+"""Command sender: commands and the confirmation of their effect."""
+
 from __future__ import annotations
 
 import asyncio
@@ -32,8 +34,8 @@ from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.states import Eavesdrop
 
 
-def test_a_confirmation_by_the_next_picture():
-    """A command whose event was lost with the line is confirmed by the picture after it."""
+def test_next_snapshot_confirms_a_command():
+    """A command whose event was lost with the connection is confirmed by the next snapshot."""
 
     async def main():
         pbx = FakePbx()
@@ -52,8 +54,8 @@ def test_a_confirmation_by_the_next_picture():
     run(main())
 
 
-def test_the_wire_of_each_command():
-    """Each command is one JSON object, of what was given alone."""
+def test_commands_are_sent_as_json_objects():
+    """Each command is one JSON object that holds only the arguments that were passed."""
 
     async def main():
         pbx = FakePbx()
@@ -77,8 +79,7 @@ def test_the_wire_of_each_command():
     run(main())
 
 
-async def test_commands():
-    """Each command has its effect on the PBX."""
+async def test_commands_have_their_effect_on_the_pbx():
     async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
         uuid = pbx.call(to="1001")
         leg = pbx.answer(uuid)
@@ -110,8 +111,8 @@ async def test_commands():
             await client.transfer(uuid)
 
 
-async def test_a_command_without_effect():
-    """A command whose effect is not seen is a CommandTimeout, which is a TimeoutError."""
+async def test_command_without_effect_times_out():
+    """An effect that does not show is a CommandTimeout, which is a TimeoutError."""
     async with Simulator(calls=False) as pbx, connected(pbx) as client:
         with pytest.raises(CommandTimeout, match="unknown") as caught:
             await client.hangup("nobody", confirm=True, confirm_timeout=0.05)
@@ -120,8 +121,8 @@ async def test_a_command_without_effect():
         assert client._dispatcher.waiters == set()
 
 
-async def test_the_wait_around_a_command_is_the_users_own():
-    """A time-out around a command that waits ends it as such, and leaves nothing behind."""
+async def test_callers_time_out_is_no_command_timeout():
+    """A time-out around a waiting command raises TimeoutError and leaves no waiter behind."""
     async with Simulator(calls=False) as pbx, connected(pbx) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
@@ -130,8 +131,8 @@ async def test_the_wait_around_a_command_is_the_users_own():
         assert client._dispatcher.waiters == set()
 
 
-async def test_not_connected():
-    """Without a connection each command fails at once, and is not sent later."""
+async def test_commands_fail_at_once_without_a_connection():
+    """Without a connection, each command fails at once and is not sent later."""
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.Refuse(503))
         async with new_client(pbx, backoff=Backoff(0.3, 0.3)) as client:
@@ -149,9 +150,7 @@ async def test_not_connected():
             await client.hangup("x")
 
 
-def test_a_confirmation_that_never_comes():
-    """A command that waits for its confirmation when the client ends is told so at once."""
-
+def test_command_waiting_for_confirmation_ends_with_the_client():
     async def main():
         pbx = FakePbx()
         async with Client("fake", connector=pbx) as client:
@@ -166,8 +165,8 @@ def test_a_confirmation_that_never_comes():
     run(main())
 
 
-def test_a_confirmation_with_the_end_behind_it():
-    """A command that was confirmed in the client's last moment is: its end is told to others."""
+def test_confirmation_just_before_the_end_counts():
+    """A command that is confirmed just before the client stops succeeds; others get the error."""
 
     async def main():
         pbx = FakePbx()
@@ -189,10 +188,8 @@ def test_a_confirmation_with_the_end_behind_it():
     run(main())
 
 
-def test_a_confirmation_ended_by_another_time_out():
-    """A client that ends by somebody's TimeoutError ends commands with that, not as if their own
-    time was up.
-    """
+def test_foreign_timeout_error_is_no_command_timeout():
+    """If a TimeoutError stops the client, waiting commands raise it, and no CommandTimeout."""
 
     def is_final(error, _):
         return isinstance(error, TimeoutError)
@@ -203,9 +200,9 @@ def test_a_confirmation_ended_by_another_time_out():
             await client.synced()
             hanging = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
             await asyncio.sleep(0.1)
-            pbx.plan.append(TimeoutError("at the ticket office"))
+            pbx.plan.append(TimeoutError("of the token service"))
             pbx.lose()
-            with pytest.raises(TimeoutError, match="ticket office") as caught:
+            with pytest.raises(TimeoutError, match="token service") as caught:
                 await hanging
             assert not isinstance(caught.value, CommandTimeout)
 

@@ -1,3 +1,5 @@
+"""Dispatcher: delivery to subscribers and callbacks."""
+
 from __future__ import annotations
 
 import asyncio
@@ -42,8 +44,8 @@ def subscribe(subscribers):
     return subscription
 
 
-def told(dispatcher):
-    """What is told in the order of its telling, by the callbacks."""
+def register_callbacks(dispatcher):
+    """Return a list of the items that callbacks receive, in order."""
     log = []
     for event in ("change", "call", "Msg"):
         dispatcher.callbacks.add(event, log.append, subscribe(dispatcher.messages))
@@ -68,11 +70,11 @@ PUBLISH = pytest.mark.parametrize("publish", [publish_at_once, publish_later])
 
 
 @PUBLISH
-async def test_all_are_told_in_order(publish):
-    """Subscribers and callbacks are told of each change, and then of what happened to calls."""
+async def test_changes_come_before_call_events(publish):
+    """Subscribers and callbacks receive each change, and then the call events."""
     dispatcher = Dispatcher()
     log, changes, calls = (
-        told(dispatcher),
+        register_callbacks(dispatcher),
         subscribe(dispatcher.changes),
         subscribe(dispatcher.calls),
     )
@@ -84,22 +86,21 @@ async def test_all_are_told_in_order(publish):
     assert dispatcher.lag == 0
 
 
-async def test_messages():
-    """A message is told to those who wait for its sort, and to who wants them all."""
+async def test_message_is_delivered_to_callbacks_and_subscribers():
     dispatcher = Dispatcher()
-    log, messages = told(dispatcher), subscribe(dispatcher.messages)
+    log, messages = register_callbacks(dispatcher), subscribe(dispatcher.messages)
     dispatcher.publish_message(Msg("hello"))
     assert log == [Msg("hello")]
     assert await anext(messages) == Msg("hello")
 
 
-async def test_who_comes_before_it_is_told():
-    """Who subscribes when something is so already is not told of it, for they have seen it."""
+async def test_bound_item_skips_later_subscribers():
+    """A subscriber that arrives after an item was bound does not receive it."""
     dispatcher = Dispatcher()
     early = [subscribe(dispatcher.changes), subscribe(dispatcher.calls)]
     bind_change, bind_call = dispatcher.bind("change"), dispatcher.bind("call")
     late = [subscribe(dispatcher.changes), subscribe(dispatcher.calls)]
-    log = told(dispatcher)
+    log = register_callbacks(dispatcher)
     bind_change(CHANGES[0])()
     bind_call(CALLS[0])()
     assert log == []
@@ -109,8 +110,8 @@ async def test_who_comes_before_it_is_told():
     assert [one.waiting for one in late] == [1, 1]
 
 
-async def test_who_comes_when_told_of_a_change():
-    """Who subscribes to calls in a callback for a change has seen what it means for them."""
+async def test_subscriber_from_a_change_callback_misses_the_bound_call_event():
+    """A callback for a change sees the calls of that change already."""
     dispatcher, late = Dispatcher(), []
     queue = Subscription("drop_oldest", 8, None, lambda _: None)
     dispatcher.callbacks.add("change", lambda _: late.append(subscribe(dispatcher.calls)), queue)
@@ -120,8 +121,8 @@ async def test_who_comes_when_told_of_a_change():
 
 
 @PUBLISH
-async def test_who_waits_for_a_change(publish):
-    """A watch is over with the first change that fits; a gap is none."""
+async def test_waiter_ends_with_the_first_matching_change(publish):
+    """A ChangeWaiter ends with the first matching change; a gap never matches."""
     dispatcher = Dispatcher()
     fitting, other = ChangeWaiter(lambda change: change.key == 1), ChangeWaiter(lambda _: False)
     dispatcher.waiters |= {fitting, other}
@@ -136,23 +137,24 @@ async def test_who_waits_for_a_change(publish):
 @pytest.mark.parametrize(
     ("reason", "error"), [(ConnectionLost(1006), ConnectionLost), (None, NotConnectedError)]
 )
-async def test_the_end(reason, error):
-    """At the end all iterations end, with what stopped the client, and no watch waits on."""
+async def test_end_ends_subscriptions_and_waiters(reason, error):
+    """All iterations end with the error that stopped the client, and no waiter stays."""
     dispatcher = Dispatcher()
     subscriptions = [
-        subscribe(those) for those in (dispatcher.changes, dispatcher.messages, dispatcher.calls)
+        subscribe(subscribers)
+        for subscribers in (dispatcher.changes, dispatcher.messages, dispatcher.calls)
     ]
     queue = Subscription("drop_oldest", 8, None, lambda _: None)
-    dispatcher.callbacks.add("change", asyncio.sleep, queue)  # which is awaited
-    watch, seen = ChangeWaiter(lambda _: True), ChangeWaiter(lambda _: True)
+    dispatcher.callbacks.add("change", asyncio.sleep, queue)  # a coroutine function
+    waiter, seen = ChangeWaiter(lambda _: True), ChangeWaiter(lambda _: True)
     seen.seen.set_result(None)
-    dispatcher.waiters |= {watch, seen}
+    dispatcher.waiters |= {waiter, seen}
     dispatcher.end(reason)
     for subscription in (*subscriptions, queue):
         with pytest.raises(ConnectionLost if reason else StopAsyncIteration):
             await anext(subscription)
     assert [*dispatcher.changes, *dispatcher.messages, *dispatcher.calls] == []
-    assert isinstance(watch.seen.exception(), error)
+    assert isinstance(waiter.seen.exception(), error)
     assert seen.seen.result() is None
     await dispatcher.callbacks.finish()
 
@@ -160,14 +162,14 @@ async def test_the_end(reason, error):
 # -- in a client ---
 
 
-def test_the_gap_is_told_of_whatever_is_asked_for():
-    """A subscriber to one kind, key or filter hears of every gap."""
+def test_gap_passes_every_filter():
+    """A subscriber to one kind, key or filter receives every gap."""
 
     async def main():
         pbx = FakePbx()
         async with Client("fake", connector=pbx) as client:
             await client.synced()
-            some = [
+            subscriptions = [
                 client.changes(kind="channel"),
                 client.changes(key="x"),
                 client.changes(where=lambda _: False),
@@ -176,14 +178,14 @@ def test_the_gap_is_told_of_whatever_is_asked_for():
             pbx.lose()
             await asyncio.sleep(0.1)
             await client.synced(10)
-            assert [type(await anext(one)) for one in some] == [Gap] * 3
-            assert [one.waiting for one in some] == [0] * 3
+            assert [type(await anext(one)) for one in subscriptions] == [Gap] * 3
+            assert [one.waiting for one in subscriptions] == [0] * 3
 
     run(main())
 
 
-def test_who_comes_in_the_middle_is_told_nothing_of_it():
-    """Who asks for changes when the picture is there is not told how it came to be."""
+def test_late_subscriber_gets_no_snapshot_changes():
+    """A subscriber that arrives during the delivery of a snapshot does not get its changes."""
     seen, called = [], []
 
     async def main():
@@ -206,17 +208,15 @@ def test_who_comes_in_the_middle_is_told_nothing_of_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["reconnect", "initial_info"])
-def test_whenever_somebody_comes(way):
-    """Who looks and asks for more, at any moment, is told what leads from what they saw to what
-    is: of elements, and of calls.
-    """
+@pytest.mark.parametrize("cause", ["reconnect", "initial_info"])
+def test_changes_continue_the_state_seen_at_any_moment(cause):
+    """A subscriber gets the changes from the state that it saw to the current one."""
 
     async def main():
         pbx, wrong = FakePbx(), []
         pbx.state = {"user": users(1000), "channel": legs(1000)}
 
-        class Guest:
+        class Observer:
             def __init__(self, *_):
                 self.users = dict(client.mirror.users)
                 self.calls = set(client.calls)
@@ -233,14 +233,14 @@ def test_whenever_somebody_comes(way):
                 self.calls.discard(event.call.id)
 
         async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
-            client.calls  # noqa: B018 - to be followed
+            client.calls  # noqa: B018 - start to track calls
             await client.synced()
             await asyncio.sleep(0.1)
-            pending_pickups = []
-            IterationLog(observe=lambda _: pending_pickups.append(Guest()))
-            client.on_state(lambda _: pending_pickups.append(Guest()))
+            observers = []
+            IterationLog(observe=lambda _: observers.append(Observer()))
+            client.on_state(lambda _: observers.append(Observer()))
             pbx.state = {"user": users(1000, "b"), "channel": {}}
-            if way == "reconnect":
+            if cause == "reconnect":
                 pbx.lose()
             else:
                 pbx.send(*(InitialInfo(*one) for one in pbx.state.items()))
@@ -248,15 +248,15 @@ def test_whenever_somebody_comes(way):
             await asyncio.sleep(0.1)
             assert wrong == []
             assert all(
-                (guest.users, guest.calls) == (users(1000, "b"), set()) for guest in pending_pickups
+                (observer.users, observer.calls) == (users(1000, "b"), set())
+                for observer in observers
             )
-            assert len(pending_pickups) > 2000 // SLICE_STEPS
+            assert len(observers) > 2000 // SLICE_STEPS
 
     run(main())
 
 
-def test_who_goes_in_the_middle_is_told_no_more():
-    """A callback that is taken back while much is told is not called any more."""
+def test_unregistered_callback_is_not_called_during_a_delivery():
     called = []
 
     async def main():
@@ -274,8 +274,8 @@ def test_who_goes_in_the_middle_is_told_no_more():
     assert 0 < run(main()) == len(called) < 1000
 
 
-def test_calls_are_told():
-    """What happens to a call goes to who iterates and who is called; it cannot be merged."""
+def test_call_events_reach_iterators_and_callbacks():
+    """Call events reach iterators and callbacks and cannot be merged."""
 
     async def main():
         pbx, called = FakePbx(), []
@@ -293,9 +293,9 @@ def test_calls_are_told():
     run(main())
 
 
-@pytest.mark.parametrize("sort", ["sync", "async"])
-async def test_all_callbacks(sort):
-    """Each on_… calls a function, or awaits a coroutine function, until it is unsubscribed."""
+@pytest.mark.parametrize("form", ["sync", "async"])
+async def test_each_callback_is_called_until_it_is_unregistered(form):
+    """Each on_… method takes functions and coroutine functions."""
     seen = Counter()
 
     def callback(name):
@@ -308,7 +308,7 @@ async def test_all_callbacks(sort):
             await asyncio.sleep(0)
             called(*arguments)
 
-        return awaited if sort == "async" else called
+        return awaited if form == "async" else called
 
     async with Simulator(calls=False) as pbx:
         client = new_client(pbx)
@@ -341,15 +341,15 @@ async def test_all_callbacks(sort):
             assert seen == before
 
 
-async def test_a_filter_that_raises():
-    """A filter that raises is reported, and keeps nobody else from being told."""
-    errors, told = [], []
+async def test_error_of_a_filter_is_reported():
+    """An error of a filter is reported and affects no other subscriber."""
+    errors, received = [], []
     async with Simulator(calls=False) as pbx, connected(pbx) as client:
         client.on_error(errors.append)
         client.changes(where=lambda change: change.no_such_thing)
         kept = client.changes(where=lambda change: change.no_such_thing)
-        client.on_change(told.append, kind="channel")
+        client.on_change(received.append, kind="channel")
         pbx.call()
-        await eventually(lambda: told)
+        await eventually(lambda: received)
         assert kept.waiting == 0
         assert {type(error) for error in errors} == {AttributeError}

@@ -1,3 +1,5 @@
+"""Feed loop: connections, snapshots, gaps, time slices and failures."""
+
 from __future__ import annotations
 
 import asyncio
@@ -39,8 +41,8 @@ from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synce
 
 
 @pytest.mark.parametrize("quiet_time", [0.25, 3])
-def test_synced_by_the_quiet_time(quiet_time):
-    """Without an event the picture is whole when nothing came for the quiet time, 250 ms."""
+def test_quiet_time_completes_the_snapshot(quiet_time):
+    """Without an event, the snapshot is complete after the quiet time, by default 250 ms."""
 
     async def main():
         options = {} if quiet_time == 0.25 else {"quiet_time": quiet_time}
@@ -52,8 +54,8 @@ def test_synced_by_the_quiet_time(quiet_time):
     assert run(main()) == pytest.approx(quiet_time)
 
 
-def test_synced_by_the_first_event():
-    """The first event after the last initial_info makes the picture whole at once, and counts."""
+def test_first_event_completes_the_snapshot():
+    """The first event after the last initial_info completes the snapshot and is applied."""
 
     async def main():
         pbx = FakePbx()
@@ -73,8 +75,8 @@ def test_synced_by_the_first_event():
     run(main())
 
 
-def test_the_quiet_time_begins_with_the_last_initial_info():
-    """A picture that comes slowly, each frame after more than the quiet time, comes whole."""
+def test_quiet_time_starts_with_the_last_initial_info():
+    """A slow snapshot is read completely, though each frame takes longer than the quiet time."""
 
     async def main():
         pbx = FakePbx({"pace": 1})
@@ -88,8 +90,8 @@ def test_the_quiet_time_begins_with_the_last_initial_info():
     run(main())
 
 
-def test_a_kind_that_never_comes():
-    """A field_spec without its initial_info is a SyncTimeout after a minute, and tried again."""
+def test_missing_kind_is_a_sync_timeout():
+    """A field_spec without its initial_info is a SyncTimeout after a minute; the client retries."""
 
     async def main():
         pbx = FakePbx({"frames": 3, "ending": SystemMsg("hello")})
@@ -106,9 +108,7 @@ def test_a_kind_that_never_comes():
 
 
 @pytest.mark.parametrize("sync_timeout", [0.1, 0.25, 2])
-def test_the_sync_timeout_is_a_parameter(sync_timeout):
-    """A PBX that says nothing is given up after sync_timeout seconds."""
-
+def test_sync_timeout_is_a_parameter(sync_timeout):
     async def main():
         pbx = FakePbx({"frames": 0, "ending": Msg("x")})
         async with Client("fake", connector=pbx, sync_timeout=sync_timeout) as client:
@@ -120,8 +120,8 @@ def test_the_sync_timeout_is_a_parameter(sync_timeout):
     run(main())
 
 
-def test_the_quiet_time_and_the_sync_timeout_at_once():
-    """Where both end at the same moment one of them wins, and nothing breaks."""
+def test_quiet_time_and_sync_timeout_may_end_at_once():
+    """Either may win, and the client keeps running."""
 
     async def main():
         pbx = FakePbx()
@@ -132,8 +132,8 @@ def test_the_quiet_time_and_the_sync_timeout_at_once():
     assert run(main()) >= 1
 
 
-def test_the_quiet_time_of_a_line_that_has_ended():
-    """While a line that failed is being closed, its picture does not become the mirror."""
+def test_snapshot_of_a_failed_connection_is_not_used():
+    """While a failed connection is being closed, its snapshot does not reach the mirror."""
 
     async def main():
         pbx = FakePbx()
@@ -160,8 +160,8 @@ def test_the_quiet_time_of_a_line_that_has_ended():
     run(main())
 
 
-def test_each_connection_has_kinds_of_its_own():
-    """A kind that a PBX announced, and its successor does not know, is not waited for."""
+def test_each_connection_announces_its_kinds_anew():
+    """A kind that only an earlier connection announced is not waited for."""
 
     async def main():
         pbx = FakePbx()
@@ -175,8 +175,8 @@ def test_each_connection_has_kinds_of_its_own():
     run(main())
 
 
-def test_doubt_begins_before_the_line_is_closed():
-    """From the first moment of doubt is_synced is false, though closing takes its time."""
+def test_state_is_out_of_sync_before_the_connection_is_closed():
+    """After an unreadable frame, is_synced is False at once, though closing takes time."""
 
     async def main():
         pbx = FakePbx()
@@ -193,8 +193,8 @@ def test_doubt_begins_before_the_line_is_closed():
     run(main())
 
 
-def test_a_bad_word_is_no_reason_to_doubt():
-    """A system_msg or msg that can't be read is counted and reported once, and no more."""
+def test_unreadable_text_message_does_not_resync():
+    """A malformed system_msg or msg is counted, reported once, and does not end the connection."""
 
     async def main():
         pbx = FakePbx()
@@ -212,8 +212,8 @@ def test_a_bad_word_is_no_reason_to_doubt():
     run(main())
 
 
-def test_no_more_than_a_hundred_sorts_are_reported():
-    """A peer that makes up errors without end fills neither the log nor memory."""
+def test_at_most_a_hundred_kinds_of_bad_frames_are_reported():
+    """A peer that sends ever new errors fills neither the log nor memory."""
 
     async def main():
         pbx = FakePbx()
@@ -229,9 +229,7 @@ def test_no_more_than_a_hundred_sorts_are_reported():
     run(main())
 
 
-def test_the_attempts_are_counted():
-    """Connecting says which attempt since the last picture it is."""
-
+def test_connecting_counts_attempts_since_the_last_sync():
     async def main():
         pbx = FakePbx()
         pbx.plan.extend([ConnectFailed("x"), {"frames": 1}, None, ConnectFailed("x")])
@@ -247,8 +245,8 @@ def test_the_attempts_are_counted():
     assert run(main()) == [1, 2, 3, 1, 2]
 
 
-def test_a_gap_is_what_the_client_did_not_see():
-    """One Gap for an interruption, before the changes that it brought, however many attempts."""
+def test_interruption_is_one_gap_before_its_changes():
+    """An interruption is one Gap, whatever the number of attempts; its changes follow."""
 
     async def main():
         pbx = FakePbx()
@@ -285,8 +283,8 @@ def test_a_gap_is_what_the_client_did_not_see():
     run(main())
 
 
-def test_an_old_line_can_say_what_it_likes():
-    """What an earlier connection still holds is never read once it is over."""
+def test_old_connection_is_not_read_any_more():
+    """Messages that an earlier connection still holds are never read."""
 
     async def main():
         pbx = FakePbx()
@@ -304,21 +302,19 @@ def test_an_old_line_can_say_what_it_likes():
     run(main())
 
 
-def test_a_cancellation_that_is_not_the_clients():
-    """A CancelledError that nobody sent to the client, from an attempt, a callback or a filter,
-    is an error as any other: it ends neither the client nor what else is called.
-    """
+def test_foreign_cancelled_error_does_not_stop_the_client():
+    """A CancelledError from an attempt, a callback or a filter is handled like any other error."""
 
     def cancelled(*_):
         raise asyncio.CancelledError
 
-    async def cancelled_too(*_):
+    async def cancelled_later(*_):
         raise asyncio.CancelledError
 
     async def main():
         pbx = FakePbx()
         pbx.plan.append(asyncio.CancelledError())
-        told, states, late = [], [], []
+        received, states, late = [], [], []
 
         async def later(change):
             late.append(change)
@@ -329,18 +325,18 @@ def test_a_cancellation_that_is_not_the_clients():
             client.on_state(cancelled)
             client.on_change(cancelled)
             client.on_error(cancelled)
-            client.on_change(cancelled_too)
-            client.on_error(cancelled_too)
+            client.on_change(cancelled_later)
+            client.on_error(cancelled_later)
             client.on_change(later)
             client.changes(where=cancelled)
             kept = client.changes(where=cancelled)
-            client.on_change(told.append)
+            client.on_change(received.append)
             client.on_state(states.append)
             await client.synced(10)
             pbx.set_user(1)
             pbx.set_user(2)
             await asyncio.sleep(1)
-            assert [change.key for change in told] == [change.key for change in late] == [1, 2]
+            assert [change.key for change in received] == [change.key for change in late] == [1, 2]
             assert kept.waiting == 0
             assert client.is_synced
         assert [type(state).__name__ for state in states] == [
@@ -355,8 +351,8 @@ def test_a_cancellation_that_is_not_the_clients():
     run(main())
 
 
-def test_a_cancellation_of_all_tasks():
-    """Where somebody cancels all tasks, nobody waits on for a client that is no more."""
+def test_cancelling_all_tasks_stops_the_client():
+    """If all tasks are cancelled, subscriptions and waiting tasks end."""
 
     async def main():
         pbx = FakePbx()
@@ -374,10 +370,10 @@ def test_a_cancellation_of_all_tasks():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "most"), [(0.0, SLICE_STEPS), (SLICE_SECONDS * 0.3, 4), (1.0, 1)]
+    ("seconds", "limit"), [(0.0, SLICE_STEPS), (SLICE_SECONDS * 0.3, 4), (1.0, 1)]
 )
-def test_a_big_picture_is_told_in_turns(seconds, most):
-    """Others have their turn between changes, as many as take 5 ms and 256 at most, in order."""
+def test_large_snapshot_is_delivered_in_time_slices(seconds, limit):
+    """A slice takes at limit 5 ms and 256 changes; the order of the changes is kept."""
 
     async def main():
         pbx = FakePbx()
@@ -387,35 +383,33 @@ def test_a_big_picture_is_told_in_turns(seconds, most):
             client.on_change(log.append)
             await client.wait_for(lambda _: len(log.items) == 2000)
             assert [change.key for change in log.items] == [*range(1000), *legs(1000)]
-            assert max(map(len, log.iterations)) <= most
-            assert len(log.iterations) >= 2000 // most
+            assert max(map(len, log.iterations)) <= limit
+            assert len(log.iterations) >= 2000 // limit
 
     run(main())
 
 
-@pytest.mark.parametrize("by", ["the client", "others"])
-def test_what_takes_time_here_is_no_silence(by):
-    """A kind that came while the loop was kept, by the client's own work or by others', belongs
-    to the picture, where each is announced just before it comes.
-    """
-    here = [FieldSpec("user", ("id",)), InitialInfo("user", users(1000))]
-    more = [FieldSpec("channel", ("uuid",)), InitialInfo("channel", legs(1))]
+@pytest.mark.parametrize("blocked_by", ["client", "other task"])
+def test_blocked_event_loop_is_not_quiet_time(blocked_by):
+    """A kind that arrives while the event loop is blocked belongs to the snapshot."""
+    first_kind = [FieldSpec("user", ("id",)), InitialInfo("user", users(1000))]
+    second_kind = [FieldSpec("channel", ("uuid",)), InitialInfo("channel", legs(1))]
 
     async def main():
-        pbx = FakePbx({"pace": None, "first": here})
+        pbx = FakePbx({"pace": None, "first": first_kind})
         loop = asyncio.get_running_loop()
         async with Client("fake", connector=pbx) as client:
-            if by == "the client":
+            if blocked_by == "client":
 
-                def keep(_):
+                def block(_):
                     loop.now += 0.1
 
-                IterationLog(observe=keep)
+                IterationLog(observe=block)
                 pbx.state = {"channel": legs(1)}
             else:
                 pbx.state = {}
                 await asyncio.sleep(0.1)
-                loop.call_soon(pbx.send, *more)
+                loop.call_soon(pbx.send, *second_kind)
                 loop.now += 1
             await client.synced()
             assert (len(client.mirror.users), len(client.mirror.channels)) == (1000, 1)
@@ -423,31 +417,31 @@ def test_what_takes_time_here_is_no_silence(by):
     run(main())
 
 
-@pytest.mark.parametrize("way", ["reconnect", "initial_info"])
-def test_what_is_seen_in_between(way):
-    """While much is told the picture is whole, the calls are as it is, and reading waits."""
+@pytest.mark.parametrize("cause", ["reconnect", "initial_info"])
+def test_mirror_and_calls_are_consistent_between_slices(cause):
+    """While changes are delivered, the mirror is complete, calls match it, and reading waits."""
 
     async def main():
         pbx, problems = FakePbx(), []
         pbx.state = {"user": users(1000), "channel": legs(700)}
 
-        def look(told):
+        def check(log):
             labels = Counter(user.label for user in client.mirror.users.values())
             if labels not in ({"a": 1000}, {"b": 1000}, {"b": 999, "c": 1}):
-                problems.append(f"half a picture: {labels}")
+                problems.append(f"incomplete state: {labels}")
             if client.is_synced and len(client.calls) != len(client.mirror.channels):
                 problems.append(f"{len(client.calls)} calls")
             if log.items and "a" in labels:
-                problems.append("told of what is not there yet")
+                problems.append("a change came before the mirror was replaced")
 
         async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
-            client.calls  # noqa: B018 - to be followed
+            client.calls  # noqa: B018 - start to track calls
             await client.synced()
             await asyncio.sleep(0.1)
-            log = IterationLog(0.0001, look)
+            log = IterationLog(0.0001, check)
             client.on_change(log.append)
             pbx.state = {"user": users(1000, "b"), "channel": legs(700)}
-            if way == "reconnect":
+            if cause == "reconnect":
                 pbx.state["channel"]["z"] = Channel(uuid="z")
                 pbx.lose()
                 await client.wait_for(lambda mirror: "z" in mirror.channels, 10)
@@ -460,14 +454,14 @@ def test_what_is_seen_in_between(way):
         changed = [one for one in log.items if isinstance(one, Changed)]
         assert [one.key for one in changed] == [*range(1000), 1, 1]
         assert [one.element.label for one in changed[-2:]] == ["c", "b"]
-        assert isinstance(log.items[0], Gap) == (way == "reconnect")
+        assert isinstance(log.items[0], Gap) == (cause == "reconnect")
         assert len(log.iterations) > 4
 
     run(main())
 
 
-def test_leaving_in_the_middle():
-    """The block can be left while much is told."""
+def test_block_may_be_left_during_a_delivery():
+    """The client's block can be left while the changes of a snapshot are being delivered."""
 
     async def main():
         pbx = FakePbx()
@@ -483,9 +477,9 @@ def test_leaving_in_the_middle():
     run(main())
 
 
-def test_half_a_picture_is_given_up_in_turns():
-    """What had come of a picture that never was whole is let go of in slices, too."""
-    turns = []
+def test_incomplete_snapshot_is_freed_in_time_slices():
+    """An incomplete snapshot is freed in as many slices as it arrived in."""
+    observed = []
 
     async def main():
         pbx = FakePbx()
@@ -493,18 +487,20 @@ def test_half_a_picture_is_given_up_in_turns():
         pbx.plan.append({"frames": 3})
         async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
 
-            def look(_):
+            def check(_):
                 if client._session._builder is not None:
-                    turns.append((len(pbx.attempts), len(client._session._builder.mirror.users)))
+                    observed.append((len(pbx.attempts), len(client._session._builder.mirror.users)))
 
-            IterationLog(observe=look)
+            IterationLog(observe=check)
             await client.synced()
             assert client.stats.connects == 2
             assert len(client.mirror.users) == 1000
 
     run(main())
-    assert turns.count((1, 1000)) > 0
-    assert turns.count((1, 0)) > 2000 // SLICE_STEPS  # it came in as many, and went
+    assert observed.count((1, 1000)) > 0
+    assert (
+        observed.count((1, 0)) > 2000 // SLICE_STEPS
+    )  # it arrived, and was freed, in as many slices
 
 
 def test_silent_connection_is_lost_after_a_missing_pong():
@@ -545,6 +541,23 @@ def test_messages_do_not_delay_the_sync_timeout():
                     break
             assert isinstance(client.state.reason, SyncTimeout)
             assert now() == pytest.approx(1, abs=0.125)
+
+    run(main())
+
+
+def test_blocked_event_loop_counts_towards_the_sync_timeout():
+    async def main():
+        pbx = FakePbx({"pace": None, "frames": 3, "ending": Msg("x")})
+        loop = asyncio.get_running_loop()
+
+        def block(_):
+            loop.now += 2
+
+        client = Client("fake", connector=pbx, sync_timeout=1)
+        client.on_msg(block)
+        async with client:
+            state = await entered(client, Disconnected)
+            assert isinstance(state.reason, SyncTimeout)
 
     run(main())
 

@@ -1,3 +1,5 @@
+"""Keepalive: detection of a silent peer."""
+
 from __future__ import annotations
 
 import asyncio
@@ -18,15 +20,15 @@ from basix_ws_cti import (
     ConnectionLost,
     Msg,
 )
-from basix_ws_cti.client import client as module
+from basix_ws_cti.client import client as client_module
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.keepalive import Keepalive
 from basix_ws_cti.session.status import Disconnected
 from basix_ws_cti.simulator import Simulator, faults
 
 
-def test_a_pong_that_is_late():
-    """What is read while a pong is waited for is sign of life enough."""
+def test_frame_replaces_a_late_pong():
+    """A frame that arrives while a pong is awaited is a sign of life."""
 
     async def main():
         pbx = FakePbx()
@@ -34,7 +36,7 @@ def test_a_pong_that_is_late():
             await client.synced()
             connection = pbx.connections[0]
             connection.silent_since = now()
-            await asyncio.sleep(10)  # it is pinged after 8 s, and given up after 13
+            await asyncio.sleep(10)  # the ping comes after 8 s, its time-out after 13 s
             connection.silent_since = None
             pbx.set_user(1)
             await asyncio.sleep(4)
@@ -45,18 +47,18 @@ def test_a_pong_that_is_late():
 
 
 @pytest.mark.slow
-async def test_silence_is_found():
-    """A peer that falls silent at any moment is found, each time, by the client's own pings."""
+async def test_silence_is_detected_at_any_moment():
+    """Pings detect a peer that falls silent at any moment."""
     ratios = []
 
     def feeds(pbx, name):
         return [feed for feed in pbx.connections if feed.app_name == name]
 
-    async def one(pbx, name, chance):
+    async def silence(pbx, name, rng):
         options = {"app_name": name, "ping_interval": 0.1, "ping_timeout": 0.1}
         async with connected(pbx, **options) as client:
-            await asyncio.sleep(chance.uniform(0, 0.3))
-            # On a busy machine a peer may have seemed silent already.
+            await asyncio.sleep(rng.uniform(0, 0.3))
+            # On a busy machine, a peer may already have seemed silent.
             await eventually(lambda: client.is_synced and len(feeds(pbx, name)) == 1)
             pbx.inject(faults.Silence(), to=feeds(pbx, name)[0])
             began = time.monotonic()
@@ -66,20 +68,20 @@ async def test_silence_is_found():
             await eventually(lambda: client.is_synced)
 
     async with Simulator(speed=20) as pbx:
-        await asyncio.gather(*(one(pbx, f"app{n}", random.Random(n)) for n in range(50)))
+        await asyncio.gather(*(silence(pbx, f"app{n}", random.Random(n)) for n in range(50)))
     print(f"\nsilence, over two intervals + timeout: at most {max(ratios):.2f}")  # noqa: T201
     assert len(ratios) == 50
 
 
-def test_silence_is_found_within_fifteen_seconds_by_default():
-    """The defaults for pings (two intervals at worst) and closing add up to less than 15 s."""
-    assert module.LIVENESS["ping_interval"] + sum(module.LIVENESS.values()) < 15
-    assert set(module.LIVENESS) == {"ping_interval", "ping_timeout", "close_timeout"}
+def test_silence_is_detected_within_fifteen_seconds_by_default():
+    """Two ping intervals, the ping time-out and the closing add up to less than 15 s."""
+    assert client_module.LIVENESS["ping_interval"] + sum(client_module.LIVENESS.values()) < 15
+    assert set(client_module.LIVENESS) == {"ping_interval", "ping_timeout", "close_timeout"}
 
 
-@pytest.mark.parametrize(("says", "blind"), [((), 9), ((Msg("hello"),), 11.5)])
-def test_a_gap_begins_with_the_silence(says, blind):
-    """The client is blind from the last sign of life on, not from when it finds that out."""
+@pytest.mark.parametrize(("messages", "seconds"), [((), 9), ((Msg("hello"),), 11.5)])
+def test_gap_starts_with_the_last_sign_of_life(messages, seconds):
+    """A gap starts with the last frame or pong, not when the client detects the silence."""
     gaps, began = [], datetime.now(UTC)
 
     async def main():
@@ -88,21 +90,21 @@ def test_a_gap_begins_with_the_silence(says, blind):
             await client.synced()
             client.on_change(gaps.append)
             await asyncio.sleep(22)  # the last pong came after 20
-            pbx.send(*says)
+            pbx.send(*messages)
             await asyncio.sleep(1)
             pbx.connections[0].silent_since = now()
             await asyncio.sleep(60)
 
     run(main())
     (gap,) = gaps
-    # That is in the loop's time; what passed on the clock comes on top.
+    # These are seconds of the virtual clock; the real time of the test is added.
     elapsed = datetime.now(UTC) - began
-    assert timedelta(seconds=blind) <= gap.ended - gap.started
-    assert gap.ended - gap.started - elapsed < timedelta(seconds=blind + 1)
+    assert timedelta(seconds=seconds) <= gap.ended - gap.started
+    assert gap.ended - gap.started - elapsed < timedelta(seconds=seconds + 1)
 
 
-def test_a_pong_that_nobody_lets_in():
-    """While the client is too busy to let anything in, that nothing comes says nothing."""
+def test_missing_pong_is_ignored_while_reading_is_paused():
+    """While the client is too busy to read, a missing pong does not end the connection."""
 
     async def main():
         pbx = FakePbx()
@@ -119,8 +121,8 @@ def test_a_pong_that_nobody_lets_in():
     run(main())
 
 
-def test_a_ping_on_a_line_that_is_lost():
-    """That a line is lost is for who reads to say: a ping that finds it first ends nothing."""
+def test_ping_on_a_lost_connection_does_not_end_it():
+    """A ping that finds the connection lost leaves it to the reading task to report the loss."""
     pings = []
 
     async def ping():
@@ -143,8 +145,8 @@ def test_a_ping_on_a_line_that_is_lost():
     run(main())
 
 
-def test_data_is_sign_of_life_enough():
-    """A pong that does not come ends no connection on which messages do."""
+def test_missing_pong_does_not_end_a_busy_connection():
+    """A missing pong ends no connection on which messages arrive."""
 
     async def ping():
         await asyncio.sleep(60)
@@ -165,8 +167,8 @@ def test_data_is_sign_of_life_enough():
     run(main())
 
 
-async def test_no_pings_at_all():
-    """Without an interval nobody asks: a silent connection stays."""
+async def test_without_pings_silence_is_not_detected():
+    """Without a ping interval, a silent connection stays open."""
     async with Simulator(calls=False) as pbx, connected(pbx, ping_interval=None) as client:
         pbx.inject(faults.Silence())
         await asyncio.sleep(0.3)

@@ -1,3 +1,5 @@
+"""Reconnect policy: delays, final errors and immediate resyncs."""
+
 from __future__ import annotations
 
 import asyncio
@@ -53,8 +55,8 @@ from basix_ws_cti.session.status import Disconnected, Stopped, Synced
 from basix_ws_cti.simulator import Simulator, faults
 
 
-def test_a_server_that_accepts_and_closes():
-    """It sees at most 8 connections in the first 60 s, whatever chance brings."""
+def test_server_that_accepts_and_closes_sees_few_attempts():
+    """A server that closes each connection sees at most 8 attempts in 60 s, for any random seed."""
 
     async def main(seed):
         pbx = FakePbx({"frames": 0, "ending": StopAsyncIteration()})
@@ -68,8 +70,8 @@ def test_a_server_that_accepts_and_closes():
 
 
 @pytest.mark.parametrize("synced_for", [0.0, 5.0, 29.0])
-def test_a_server_that_closes_after_a_while(synced_for):
-    """Pictures that do not last for 30 s do not shorten the delays."""
+def test_short_syncs_do_not_shorten_the_delays(synced_for):
+    """A state that is current for less than 30 s does not restart the series of delays."""
 
     async def main():
         pbx = FakePbx()
@@ -87,9 +89,7 @@ def test_a_server_that_closes_after_a_while(synced_for):
     run(main())
 
 
-def test_thirty_seconds_begin_again():
-    """A picture that lasted for 30 s ends the series: the next delay is the first again."""
-
+def test_sync_of_thirty_seconds_restarts_the_delays():
     async def main():
         pbx = FakePbx()
         async with Client("fake", connector=pbx) as client:
@@ -103,8 +103,8 @@ def test_thirty_seconds_begin_again():
 
 
 @pytest.mark.slow
-def test_a_thousand_clients_after_an_outage():
-    """When a thousand have lost the PBX for two minutes, no second has a fifth of the attempts."""
+def test_thousand_clients_spread_their_attempts():
+    """After an outage of two minutes, no second has more than a fifth of the attempts."""
     pbxs = {str(seed): FakePbx() for seed in range(1000)}
 
     def connect(server, **options):
@@ -125,16 +125,16 @@ def test_a_thousand_clients_after_an_outage():
         return [attempt for pbx in pbxs.values() for attempt in pbx.attempts]
 
     attempts = run(main())
-    for some in (attempts, [attempt for attempt in attempts if attempt >= 160]):
-        assert len(some) >= 1000
+    for group in (attempts, [attempt for attempt in attempts if attempt >= 160]):
+        assert len(group) >= 1000
         for shift in (0, 0.25, 0.5, 0.75):
-            busiest = max(Counter(int(attempt + shift) for attempt in some).values())
-            print(len(some), busiest / len(some))  # noqa: T201 - the figure, with -s
-            assert busiest <= len(some) / 5
+            busiest = max(Counter(int(attempt + shift) for attempt in group).values())
+            print(len(group), busiest / len(group))  # noqa: T201 - the figure, with -s
+            assert busiest <= len(group) / 5
 
 
-def test_a_prompt_rebuild():
-    """A frame that can't be read leads to a new picture at once: three times a minute, no more."""
+def test_unreadable_frame_resyncs_at_once():
+    """An unreadable frame leads to a new snapshot without delay, at most three times a minute."""
 
     async def main():
         pbx = FakePbx()
@@ -159,9 +159,7 @@ def test_a_prompt_rebuild():
     run(main())
 
 
-def test_retry_after_is_honoured():
-    """A server that asks for 90 s, beyond the longest delay, is left alone for so long."""
-
+def test_retry_after_beyond_the_longest_delay_is_honoured():
     async def main():
         pbx = FakePbx()
         pbx.plan.append(HandshakeError(503, None, "90"))
@@ -172,9 +170,7 @@ def test_retry_after_is_honoured():
     run(main())
 
 
-def test_a_limit_after_a_picture_is_slow():
-    """The limit, met by a client that had a picture, is met again after the longest delay."""
-
+def test_connection_limit_after_a_sync_waits_the_longest_delay():
     async def main():
         pbx = FakePbx()
         async with Client("fake", connector=pbx) as client:
@@ -188,8 +184,8 @@ def test_a_limit_after_a_picture_is_slow():
     run(main())
 
 
-def test_a_classify_that_raises():
-    """An error of the caller's own classify ends the client with it, and not in silence."""
+def test_error_of_classify_stops_the_client():
+    """An error of the caller's classify function stops the client; waiting tasks raise it."""
 
     def classify(error, final):
         raise ZeroDivisionError
@@ -209,8 +205,8 @@ TRANSIENT_STATUSES = [408, 429, 500, 502, 503]
 
 
 @pytest.mark.parametrize("status", TRANSIENT_STATUSES)
-async def test_an_answer_that_passes(status):
-    """408, 429 and 5xx are tried again, and the client is told of each on on_error."""
+async def test_transient_status_is_retried(status):
+    """408, 429 and 5xx are retried; each failed attempt is reported to on_error."""
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.Refuse(status, times=2))
         client, errors = new_client(pbx), []
@@ -221,8 +217,7 @@ async def test_an_answer_that_passes(status):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_retry_after_over_a_socket(status):
-    """Retry-After is what the next delay is, at least."""
+async def test_retry_after_is_the_minimum_of_the_next_delay(status):
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.Refuse(status, retry_after=77))
         async with new_client(pbx) as client:
@@ -231,8 +226,8 @@ async def test_retry_after_over_a_socket(status):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 301, 302])
-async def test_an_answer_that_is_final(status):
-    """401, 403, 404 and redirects stop the client with their error, at the first attempt."""
+async def test_final_status_stops_the_client(status):
+    """401, 403, 404 and redirects stop the client with their error after one attempt."""
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.Refuse(status, location="http://127.0.0.1/", times=9))
         async with new_client(pbx) as client:
@@ -254,8 +249,7 @@ async def test_an_answer_that_is_final(status):
         assert pbx._client_handler.armed_faults[0][1] == 8
 
 
-async def test_a_certificate_is_final():
-    """A certificate that is not trusted stops the client."""
+async def test_untrusted_certificate_stops_the_client():
     async with Simulator(calls=False, tls=True) as pbx:
         async with new_client(pbx, ssl=None) as client:
             assert isinstance(await stop_reason(client), CertificateError)
@@ -271,31 +265,30 @@ async def test_a_certificate_is_final():
     ],
 )
 @pytest.mark.parametrize("when", ["syncing", "synced"])
-async def test_a_word_that_is_final(text, error, when):
-    """logout and connection_replaced stop the client, who passes the word on first."""
+async def test_logout_and_replacement_stop_the_client(text, error, when):
+    """logout and connection_replaced are delivered as messages, then the client stops."""
     async with Simulator(calls=False) as pbx:
-        words = []
+        messages = []
         async with new_client(pbx, quiet_time=0 if when == "synced" else 60) as client:
-            client.on_system_msg(words.append)
+            client.on_system_msg(messages.append)
             await eventually(lambda: type(client.state).__name__.lower() == when)
             pbx.system_msg(text)
             if text == "connection_replaced":
                 pbx.inject(faults.Drop(), after=0.1)
             assert isinstance(await stop_reason(client), error)
-        assert words == [text]
+        assert messages == [text]
         assert client.stats.connects == 1
 
 
-async def test_the_limit_on_the_first_connect():
-    """A client that finds no place, and never had one, stops and says so."""
+async def test_connection_limit_on_the_first_connect_stops_the_client():
     async with Simulator(calls=False, max_connections=1) as pbx, connected(pbx) as first:
         async with new_client(pbx) as second:
             assert isinstance(await stop_reason(second), ConnectionLimitReached)
         assert first.is_synced
 
 
-async def test_the_limit_after_a_picture():
-    """A client that meets its own dead connection at the limit goes on until it is forgotten."""
+async def test_connection_limit_after_a_sync_is_retried():
+    """A client retries while the PBX still counts its own dead connection."""
     async with Simulator(calls=False, max_connections=1) as pbx:
         pbx.inject(faults.Linger(60))
         errors = []
@@ -308,11 +301,11 @@ async def test_the_limit_after_a_picture():
         assert [type(error) for error in errors[:2]] == [ConnectionLost, ConnectionLimitReached]
 
 
-async def end_of_the_line(pbx, ending):
+async def end_connection(pbx, ending):
     if ending == "close":
         (feed,) = pbx.connections
         await feed.client.close()
-    elif ending == "nobody there":
+    elif ending == "restart":
         pbx.inject(faults.Restart(down_for=0.1))
     else:
         pbx.inject(ending)
@@ -326,21 +319,21 @@ async def end_of_the_line(pbx, ending):
         (faults.HalfClose(), ConnectionLost),
         pytest.param(faults.Silence(), ConnectionLost, marks=pytest.mark.slow),
         ("close", ConnectionLost),
-        ("nobody there", ConnectionLost),
+        ("restart", ConnectionLost),
         (faults.SendFrame(), ResyncRequired),
         (faults.SendFrame("text"), ResyncRequired),
         (faults.UnspecifiedKind(), ResyncRequired),
     ],
     ids=str,
 )
-async def test_an_end_that_passes(ending, reason):
-    """However a connection ends, the client comes back, with a Gap that says why."""
+async def test_connection_loss_is_followed_by_a_gap(ending, reason):
+    """However a connection ends, the client reconnects and reports a Gap with the reason."""
     async with (
         Simulator(calls=False) as pbx,
         connected(pbx, **ping_options(ending)) as client,
     ):
         changes = client.changes()
-        await end_of_the_line(pbx, ending)
+        await end_connection(pbx, ending)
         gap = await asyncio.wait_for(anext(changes), TIMEOUT)
         assert isinstance(gap, Gap)
         assert isinstance(gap.reason, reason)
@@ -351,8 +344,7 @@ async def test_an_end_that_passes(ending, reason):
         assert client.stats.gaps == 1
 
 
-async def test_nobody_listens():
-    """A refused TCP connection, and a name without an address, are tried again."""
+async def test_refused_connection_and_unknown_host_are_retried():
     async with Simulator() as pbx:
         arguments = pbx.connect_args
     for server in (arguments["server"], "wss://no.such.host.invalid"):
@@ -363,8 +355,7 @@ async def test_nobody_listens():
         assert {type(error) for error in errors} == {ConnectFailed}
 
 
-async def test_an_answer_that_does_not_come():
-    """A handshake that is not answered in time is tried again."""
+async def test_handshake_without_an_answer_is_retried():
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.DelayHandshake(30))
         client, errors = new_client(pbx, open_timeout=0.1), []
@@ -375,8 +366,8 @@ async def test_an_answer_that_does_not_come():
         assert {str(error) for error in errors} == {"cannot connect: no answer within 0.1 s"}
 
 
-async def test_a_server_that_speaks_no_tls():
-    """TLS that does not come about, for another reason than the certificate, is tried again."""
+async def test_failed_tls_is_retried():
+    """A TLS failure other than an untrusted certificate is retried."""
     async with Simulator(calls=False) as pbx:
         client, errors = new_client(pbx, server=pbx.url.replace("ws://", "wss://")), []
         client.on_error(errors.append)
@@ -386,9 +377,7 @@ async def test_a_server_that_speaks_no_tls():
         assert all(error.reason for error in errors)
 
 
-async def test_a_pbx_that_says_nothing():
-    """A connection on which nothing is said is a SyncTimeout, and tried again."""
-
+async def test_silent_pbx_is_a_sync_timeout_and_retried():
     async def mute(websocket):
         await websocket.wait_closed()
 
@@ -410,8 +399,8 @@ async def test_a_pbx_that_says_nothing():
         assert not client.is_synced
 
 
-async def test_credentials_that_are_none():
-    """A credentials function that returns something else can't work, and is final."""
+async def test_invalid_credentials_stop_the_client():
+    """A credentials function that returns something else than credentials stops the client."""
     async with Simulator(calls=False) as pbx:
         arguments = pbx.connect_args
         del arguments["domain"], arguments["token"]
@@ -424,15 +413,15 @@ async def test_credentials_that_are_none():
 
 
 @pytest.mark.parametrize("refusals", [2, 3])
-async def test_fresh_credentials(refusals):
-    """Each attempt has new credentials; of those, three in a row are refused, and no more."""
+async def test_three_refusals_of_fresh_credentials_are_final(refusals):
+    """Each attempt gets new credentials; the third refusal in a row stops the client."""
     async with Simulator(calls=False) as pbx:
         arguments = pbx.connect_args
         domain, token = arguments.pop("domain"), arguments.pop("token")
-        asked = []
+        calls = []
 
         async def credentials(target):
-            asked.append(target)
+            calls.append(target)
             return Basic(domain, token)
 
         pbx.inject(faults.Refuse(401, times=refusals))
@@ -443,11 +432,11 @@ async def test_fresh_credentials(refusals):
                 assert isinstance(await stop_reason(client), AuthenticationError)
             else:
                 await client.synced(TIMEOUT)
-        assert len(asked) == 3
+        assert len(calls) == 3
 
 
-async def test_refusals_in_a_row():
-    """Two refusals, another failure and two refusals more are not three in a row."""
+async def test_other_failure_interrupts_the_series_of_refusals():
+    """Two refusals, another failure and two more refusals do not stop the client."""
     async with Simulator(calls=False) as pbx:
         arguments = pbx.connect_args
         domain, token = arguments.pop("domain"), arguments.pop("token")
@@ -463,12 +452,12 @@ async def test_refusals_in_a_row():
             await client.synced(TIMEOUT)
 
 
-async def test_credentials_that_fail():
-    """What the credentials function raises is a failed attempt, and reported as it is."""
+async def test_error_of_the_credentials_function_is_retried():
+    """An exception of the credentials function is reported unchanged, and the client retries."""
     async with Simulator(calls=False) as pbx:
         arguments = pbx.connect_args
         domain, token = arguments.pop("domain"), arguments.pop("token")
-        failures = [OSError("the ticket office"), LookupError("x")]
+        failures = [OSError("the token service"), LookupError("x")]
         errors = []
 
         async def credentials(_):
@@ -484,59 +473,73 @@ async def test_credentials_that_fail():
         assert errors == failures
 
 
-# What the documentation says of each failure, and what shows it over a socket.
+# Failures as the documentation names them, and the tests that cover them.
 TABLE = {
     "DNS, TCP, TLS, time-out (`ConnectFailed`)": (
-        test_nobody_listens,
-        test_a_server_that_speaks_no_tls,
-        test_an_answer_that_does_not_come,
+        test_refused_connection_and_unknown_host_are_retried,
+        test_failed_tls_is_retried,
+        test_handshake_without_an_answer_is_retried,
     ),
-    "the connection broke or was closed (`ConnectionLost`)": (test_an_end_that_passes,),
-    "silence: nothing for 4 s, and no answer to a ping within 5 s": (test_an_end_that_passes,),
+    "the connection broke or was closed (`ConnectionLost`)": (
+        test_connection_loss_is_followed_by_a_gap,
+    ),
+    "silence: nothing for 4 s, and no answer to a ping within 5 s": (
+        test_connection_loss_is_followed_by_a_gap,
+    ),
     "the PBX does not say within 60 s what there is (`SyncTimeout`)": (
-        test_a_pbx_that_says_nothing,
+        test_silent_pbx_is_a_sync_timeout_and_retried,
     ),
-    "408, 429, 5xx": (test_an_answer_that_passes, test_retry_after_over_a_socket),
-    "a frame that can't be read (`ResyncRequired`)": (test_an_end_that_passes,),
-    "your credentials function raises": (test_credentials_that_fail,),
-    "401 with credentials from a function": (test_fresh_credentials, test_refusals_in_a_row),
-    "`connection_limit_reached` after a picture was whole": (test_the_limit_after_a_picture,),
-    "`connection_limit_reached` before": (test_the_limit_on_the_first_connect,),
-    "401 with fixed credentials": (test_an_answer_that_is_final,),
-    "403, 404, any other 4xx, a redirect": (test_an_answer_that_is_final,),
-    "the certificate (`CertificateError`)": (test_a_certificate_is_final,),
-    "`connection_replaced`, `logout`": (test_a_word_that_is_final,),
-    "arguments that can't work (`UsageError`)": (test_credentials_that_are_none,),
+    "408, 429, 5xx": (
+        test_transient_status_is_retried,
+        test_retry_after_is_the_minimum_of_the_next_delay,
+    ),
+    "a frame that can't be read (`ResyncRequired`)": (test_connection_loss_is_followed_by_a_gap,),
+    "your credentials function raises": (test_error_of_the_credentials_function_is_retried,),
+    "401 with credentials from a function": (
+        test_three_refusals_of_fresh_credentials_are_final,
+        test_other_failure_interrupts_the_series_of_refusals,
+    ),
+    "`connection_limit_reached` after a picture was whole": (
+        test_connection_limit_after_a_sync_is_retried,
+    ),
+    "`connection_limit_reached` before": (
+        test_connection_limit_on_the_first_connect_stops_the_client,
+    ),
+    "401 with fixed credentials": (test_final_status_stops_the_client,),
+    "403, 404, any other 4xx, a redirect": (test_final_status_stops_the_client,),
+    "the certificate (`CertificateError`)": (test_untrusted_certificate_stops_the_client,),
+    "`connection_replaced`, `logout`": (test_logout_and_replacement_stop_the_client,),
+    "arguments that can't work (`UsageError`)": (test_invalid_credentials_stop_the_client,),
 }
 
 
-def test_each_failure_has_a_test():
-    """Each row of the documentation's table of failures is one that a test above shows."""
+def test_each_failure_of_the_documentation_has_a_test():
+    """Each row of the documentation's table of failures is covered by a test above."""
     page = DOCS / "explanation" / "mirror.md"
     text = page.read_text(encoding="utf-8")
     table = text.partition("| failure | then |\n|---|---|\n")[2].partition("\n\n")[0]
     assert [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()] == [*TABLE]
 
 
-async def test_classify():
-    """The caller may say otherwise: what is final is tried again, what may pass ends it."""
+async def test_classify_overrules_which_errors_are_final():
+    """The classify function can retry a final error and stop on a transient one."""
     async with Simulator(calls=False) as pbx:
-        asked = []
+        calls = []
 
         def classify(error, final):
-            asked.append((type(error), final))
+            calls.append((type(error), final))
             return not final
 
         pbx.inject(faults.Refuse(403))
         async with connected(pbx, classify=classify) as client:
             pbx.inject(faults.Drop())
             assert isinstance(await stop_reason(client), ConnectionLost)
-        assert asked == [(AuthenticationError, True), (ConnectionLost, False)]
+        assert calls == [(AuthenticationError, True), (ConnectionLost, False)]
 
 
 @pytest.mark.slow
-async def test_three_with_force_do_not_fight():
-    """Of three clients with force on one app_name one is out, and knows why; two stay."""
+async def test_clients_with_force_do_not_replace_each_other_forever():
+    """Of three clients with force on one app_name, the first stops and the other two stay."""
     async with Simulator(calls=False) as pbx, contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connected(pbx, force=True)) for _ in range(3)]
         first, *others = clients

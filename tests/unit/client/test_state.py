@@ -1,3 +1,5 @@
+"""State of the client, and waiting for conditions."""
+
 from __future__ import annotations
 
 import asyncio
@@ -27,8 +29,8 @@ from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synce
 from basix_ws_cti.simulator import Simulator, faults
 
 
-def test_the_states_in_their_order():
-    """A client goes through connecting, syncing, synced, and at its end is stopped."""
+def test_states_follow_in_order():
+    """A client is connecting, syncing, synced and finally stopped."""
 
     async def main():
         states = []
@@ -46,8 +48,8 @@ def test_the_states_in_their_order():
 
 
 @pytest.mark.parametrize("ask", [Client.synced, lambda client: anext(client.changes())])
-def test_who_asks_again_after_the_end(ask):
-    """However often it is asked for, what stopped the client holds on to nothing of who asked."""
+def test_stop_reason_keeps_no_reference_to_callers(ask):
+    """The traceback of the error that stopped the client does not grow with each raise."""
 
     async def main():
         pbx = FakePbx()
@@ -66,8 +68,8 @@ def test_who_asks_again_after_the_end(ask):
     run(main())
 
 
-def test_the_wait_for_a_predicate_of_its_own_time_out():
-    """A TimeoutError that the predicate raises is the predicate's."""
+def test_timeout_error_of_a_predicate_is_no_wait_timeout():
+    """A TimeoutError that the predicate raises is passed on."""
 
     def ask(_):
         raise TimeoutError("mine")
@@ -82,10 +84,8 @@ def test_the_wait_for_a_predicate_of_its_own_time_out():
     run(main())
 
 
-async def test_waiting_for_what_does_not_come():
-    """wait_for and synced end with a WaitTimeout, which is a TimeoutError; the predicate's own
-    errors are passed on.
-    """
+async def test_wait_for_and_synced_time_out():
+    """wait_for and synced raise WaitTimeout, a TimeoutError; errors of the predicate pass on."""
     async with Simulator(calls=False) as pbx, connected(pbx) as client:
         with pytest.raises(WaitTimeout) as caught:
             await client.wait_for(lambda mirror: mirror.channels, 0.05)

@@ -1,3 +1,5 @@
+"""Statistics of the client."""
+
 from __future__ import annotations
 
 import asyncio
@@ -16,8 +18,7 @@ from basix_ws_cti.client.statistics import Statistics
 from basix_ws_cti.simulator import Simulator, faults
 
 
-async def test_the_figures():
-    """stats counts what came."""
+async def test_statistics_count_frames_connections_and_gaps():
     async with Simulator(calls=False) as pbx:
         client = new_client(pbx)
         assert client.stats.last_frame_age is None
@@ -36,8 +37,8 @@ async def test_the_figures():
         assert client.stats.frames == stats.frames
 
 
-def test_figures_outside_the_loop():
-    """The figures can be read after the loop has ended, and count what was missed and waits."""
+def test_statistics_can_be_read_after_the_loop_has_ended():
+    """The statistics outlive the event loop and count missed and waiting items."""
     kept = []
 
     async def main():
