@@ -179,7 +179,7 @@ def test_connection_limit_after_a_sync_waits_the_longest_delay():
             pbx.lose()
             await entered(client, Disconnected)
             await client.synced(200)
-            assert 60 <= pbx.attempts[2] - pbx.attempts[1] <= 63  # and the draw
+            assert 60 <= pbx.attempts[2] - pbx.attempts[1] <= 63  # plus the random part
 
     run(main())
 
