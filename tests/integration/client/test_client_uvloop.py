@@ -1,4 +1,4 @@
-"""The client on uvloop: what it does over real sockets, it does there."""
+"""Client on uvloop, over real sockets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import random
 
 import pytest
 from support.client_schedules import (
+    client_tasks,
     connected,
     entered,
-    is_true,
-    make,
-    one_schedule,
-    patience_with,
-    tasks_of_the_client,
+    is_current,
+    new_client,
+    ping_options,
+    run_schedule,
 )
 from support.waiting import TIMEOUT, eventually
 
@@ -29,7 +29,10 @@ uvloop = pytest.importorskip("uvloop")
 
 
 def run(coroutine):
-    """Run on uvloop; nothing may go to the loop's exception handler, nor be left."""
+    """Run a coroutine on uvloop.
+
+    Fails if a task is left over, or if the loop's exception handler was called.
+    """
     defects = []
 
     async def main():
@@ -51,19 +54,19 @@ def run(coroutine):
         (faults.Drop(), ConnectionLost),
         (faults.Reset(), ConnectionLost),
         (faults.HalfClose(), ConnectionLost),
-        (faults.Silence(), ConnectionLost),
+        pytest.param(faults.Silence(), ConnectionLost, marks=pytest.mark.slow),
         (faults.Restart(down_for=0.1), ConnectionLost),
         (faults.SendFrame(), ResyncRequired),
     ],
     ids=str,
 )
-def test_it_comes_back(ending, reason):
-    """However a connection ends, the client comes back, with a Gap that says why."""
+def test_client_reconnects_with_a_gap(ending, reason):
+    """However a connection ends, the client reconnects and reports a Gap with the reason."""
 
     async def main():
         async with (
             Simulator(calls=False) as pbx,
-            connected(pbx, **patience_with(ending)) as client,
+            connected(pbx, **ping_options(ending)) as client,
         ):
             changes = client.changes()
             pbx.inject(ending)
@@ -71,26 +74,25 @@ def test_it_comes_back(ending, reason):
             assert isinstance(gap, Gap)
             assert isinstance(gap.reason, reason)
             pbx.call(to="1001")
-            await eventually(lambda: is_true(client, pbx))
+            await eventually(lambda: is_current(client, pbx))
             assert client.stats.gaps == 1
 
     run(main())
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_any_schedule_converges(seed):
-    """After any schedule of the simulator's faults the mirror is pbx.snapshot()."""
-    run(one_schedule(1000 + seed))
+    """After any schedule of the simulator's faults, the mirror equals pbx.snapshot()."""
+    run(run_schedule(1000 + seed))
 
 
-def test_a_busy_server():
-    """A server that is busy is tried again, until it is not."""
-
+def test_busy_server_is_retried():
     async def main():
         async with Simulator(calls=False) as pbx:
             pbx.inject(faults.Refuse(503, times=2))
             errors = []
-            async with make(pbx) as client:
+            async with new_client(pbx) as client:
                 client.on_error(errors.append)
                 await client.synced(TIMEOUT)
             assert [type(error) for error in errors] == [HandshakeError] * 2
@@ -99,10 +101,18 @@ def test_a_busy_server():
 
 
 @pytest.mark.parametrize(
-    "peer", [None, faults.Silence(), faults.Stall(30), "connecting", "waiting"], ids=str
+    "peer",
+    [
+        None,
+        faults.Silence(),
+        pytest.param(faults.Stall(30), marks=pytest.mark.slow),
+        "connecting",
+        "waiting",
+    ],
+    ids=str,
 )
-def test_leaving_takes_no_longer_than_a_second(peer):
-    """Leaving the block is quick, whatever the peer does, and leaves no task."""
+def test_leaving_the_block_takes_at_most_a_second(peer):
+    """Leaving is quick whatever the peer does, and leaves no task."""
 
     async def main():
         async with Simulator(calls=False) as pbx:
@@ -118,42 +128,43 @@ def test_leaving_takes_no_longer_than_a_second(peer):
                 if peer is not None:
                     pbx.inject(peer)
             changes = client.changes()
-            async with asyncio.timeout(20):  # and not the 30 s of the peer's; all may be busy
+            async with asyncio.timeout(
+                20
+            ):  # the peer's 30 s would exceed this; the machine may be busy
                 await client.__aexit__(None, None, None)
             assert client.state == Stopped(None)
             assert [item async for item in changes] == []
-            assert tasks_of_the_client() == []
+            assert client_tasks() == []
 
     run(main())
 
 
-def test_a_cancellation_at_any_moment():
-    """A block that is cancelled, wherever it just is, ends cancelled and leaves no task."""
+@pytest.mark.slow
+def test_block_can_be_cancelled_at_any_moment():
+    """A block that is cancelled at any moment ends cancelled and leaves no task."""
 
     async def main():
-        chance = random.Random(4)
+        rng = random.Random(4)
         async with Simulator(calls=False) as pbx:
 
             async def block():
-                async with make(pbx) as client:
+                async with new_client(pbx) as client:
                     await client.synced()
                     pbx.inject(faults.Drop())
                     await client.hangup("nobody", confirm=True, confirm_timeout=60)
 
             for _ in range(20):
                 task = asyncio.create_task(block())
-                await asyncio.sleep(chance.uniform(0, 0.15))
+                await asyncio.sleep(rng.uniform(0, 0.15))
                 task.cancel()
                 await asyncio.wait([task], timeout=TIMEOUT)
                 assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
-                await eventually(lambda: not tasks_of_the_client())
+                await eventually(lambda: not client_tasks())
 
     run(main())
 
 
-def test_commands():
-    """Commands have their effect, are confirmed, or else time out."""
-
+def test_commands_are_confirmed_or_time_out():
     async def main():
         async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
             uuid = pbx.call(to="1001")
@@ -173,25 +184,26 @@ def test_commands():
     run(main())
 
 
-def test_a_flood_harms_nobody():
-    """Under a flood who sleeps is told how much he missed, and who keeps up misses nothing."""
+@pytest.mark.slow
+def test_flood_does_not_affect_other_subscribers():
+    """In a flood, a slow reader gets the number of missed items; a fast one misses nothing."""
     events = 2000
 
     async def main():
-        told = itertools.count()
+        received = itertools.count()
 
         async def sleeper(_):
             await asyncio.sleep(60)
 
         async with Simulator(calls=False, users=20) as pbx, connected(pbx) as client:
             client.on_change(sleeper)
-            client.on_change(lambda _: next(told))
+            client.on_change(lambda _: next(received))
             dropping = client.changes(policy="drop_oldest", size=5)
             pbx.inject(faults.Flood(events))
             await eventually(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
-            assert next(told) == events
+            assert next(received) == events
             assert await anext(dropping) == Lagged(events - 5)
             assert client.state == Synced()
-            assert is_true(client, pbx)
+            assert is_current(client, pbx)
 
     run(main())

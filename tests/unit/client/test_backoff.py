@@ -1,3 +1,5 @@
+"""Backoff: delays between attempts, and final errors."""
+
 from __future__ import annotations
 
 import random
@@ -25,7 +27,7 @@ NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 
 
 class Extreme(random.Random):
-    """Chance that always takes the lower, or the upper, end of the range."""
+    """Random numbers at the lower or the upper end of each range."""
 
     def __init__(self, *, upper: bool) -> None:
         super().__init__()
@@ -42,7 +44,7 @@ class Extreme(random.Random):
     attempts=st.integers(1, 80),
 )
 def test_each_delay_is_in_the_upper_half_of_its_range(first, longest, seed, attempts):
-    """Delay n lies between half of min(longest, first * 2**n) and the whole of it, for ever."""
+    """Delay n is between half of min(longest, first * 2**n) and all of it."""
     longest = max(first, longest)
     backoff = Backoff(first, longest, random.Random(seed))
     for attempt in range(attempts):
@@ -63,36 +65,33 @@ def test_delays_double_from_one_second_to_sixty(upper, delays):
     assert [backoff.delay() for _ in delays] == delays
 
 
-def test_the_delays_of_two_clients_differ():
-    """Without a chance of one's own, two backoffs do not draw the same delays."""
+def test_delays_of_two_clients_differ():
+    """Without a random generator argument, two backoffs draw different delays."""
     one, other = Backoff(), Backoff()
     assert [one.delay() for _ in range(8)] != [other.delay() for _ in range(8)]
 
 
-def test_a_delay_is_spread_over_its_range():
-    """The delays of many clients fill the upper half of the range: none of ten parts is empty."""
+def test_delays_are_spread_over_their_range():
+    """The delays of many clients fill all ten parts of the upper half of the range."""
     drawn = [Backoff(1, 60, random.Random(seed)).delay() for seed in range(1000)]
     assert {int((delay - 0.5) * 20) for delay in drawn} >= set(range(10))
 
 
-def test_reset_begins_again():
-    """After a reset the first delay is the first again."""
+def test_reset_restarts_the_series():
     backoff = Backoff(rng=Extreme(upper=True))
     assert [backoff.delay() for _ in range(3)] == [1, 2, 4]
     backoff.reset()
     assert [backoff.delay() for _ in range(3)] == [1, 2, 4]
 
 
-def test_at_least_is_honoured_and_counts():
-    """A delay is never shorter than what was asked for, and such a delay is one of the series."""
+def test_at_least_is_a_minimum_and_part_of_the_series():
     backoff = Backoff(rng=Extreme(upper=True))
     assert backoff.delay(at_least=300) == 301
     assert backoff.delay(at_least=0.1) == 2.1
     assert backoff.delay() == 4
 
 
-def test_a_thousand_attempts_later():
-    """A client that has failed for months still waits no longer than the longest delay."""
+def test_delay_after_thousands_of_attempts_is_the_longest():
     backoff = Backoff(rng=Extreme(upper=True))
     assert [backoff.delay() for _ in range(5000)][-1] == 60
 
@@ -109,7 +108,7 @@ TRANSIENT = [
     HandshakeError(599),
     SyncTimeout(60),
     ResyncRequired(DecodeError(0, "x")),
-    OSError("the credentials function's own"),
+    OSError("of the credentials function"),
     RuntimeError("x"),
 ]
 FINAL = [
@@ -131,36 +130,31 @@ FINAL = [
 @pytest.mark.parametrize("error", TRANSIENT, ids=repr)
 @pytest.mark.parametrize("was_synced", [False, True])
 @pytest.mark.parametrize("fresh", [False, True])
-def test_transient(error, was_synced, fresh):
-    """What may pass is tried again, whatever was before."""
+def test_transient_error_is_never_final(error, was_synced, fresh):
     assert not is_final(error, was_synced=was_synced, fresh_credentials=fresh, refusals=9)
 
 
 @pytest.mark.parametrize("error", FINAL, ids=repr)
 @pytest.mark.parametrize("was_synced", [False, True])
 @pytest.mark.parametrize("fresh", [False, True])
-def test_final(error, was_synced, fresh):
-    """What trying again can't help ends it, whatever was before."""
+def test_final_error_is_always_final(error, was_synced, fresh):
     assert is_final(error, was_synced=was_synced, fresh_credentials=fresh, refusals=0)
 
 
 @pytest.mark.parametrize("was_synced", [False, True])
-def test_a_fixed_credential_is_refused_once(was_synced):
-    """A 401 for a credential that is always the same ends it at once."""
+def test_refusal_of_a_fixed_credential_is_final(was_synced):
     error = AuthenticationError(401)
     assert is_final(error, was_synced=was_synced, fresh_credentials=False, refusals=1)
 
 
 @pytest.mark.parametrize(("refusals", "final"), [(1, False), (2, False), (3, True), (4, True)])
-def test_a_fresh_credential_is_refused_three_times(refusals, final):
-    """A 401 for credentials that are new each time ends it at the third in a row."""
+def test_third_refusal_of_fresh_credentials_is_final(refusals, final):
     error = AuthenticationError(401)
     assert is_final(error, was_synced=True, fresh_credentials=True, refusals=refusals) is final
 
 
 @pytest.mark.parametrize("was_synced", [False, True])
-def test_the_limit_is_final_on_the_first_connect_alone(was_synced):
-    """At the limit a client that had a picture goes on trying; one that never had, does not."""
+def test_connection_limit_is_final_on_the_first_connect_only(was_synced):
     error = ConnectionLimitReached()
     final = is_final(error, was_synced=was_synced, fresh_credentials=False, refusals=0)
     assert final is not was_synced
@@ -191,32 +185,31 @@ def test_the_limit_is_final_on_the_first_connect_alone(was_synced):
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after(header, seconds, status):
-    """Retry-After is seconds, or a date, up to an hour; nonsense is the longest delay."""
+def test_retry_after_is_seconds_or_a_date(header, seconds, status):
+    """An hour is the maximum; an invalid value means the longest delay."""
     assert minimum_delay(HandshakeError(status, "x", header), 60, NOW) == seconds
 
 
 @given(st.text(), st.floats(0, 1000))
-def test_any_retry_after_is_a_time_to_wait(header, longest):
-    """Whatever a server writes there, the wait is a number between nothing and an hour."""
+def test_any_retry_after_gives_a_delay(header, longest):
+    """For any text, the delay is between 0 and an hour."""
     assert 0 <= minimum_delay(HandshakeError(503, None, header), longest, NOW) <= MAX_RETRY_AFTER
 
 
-def test_the_limit_waits_the_longest():
-    """At the limit attempts are slow: the PBX may count our own dead connection for a while."""
+def test_connection_limit_waits_the_longest_delay():
+    """The PBX may count the client's own dead connection for a while."""
     assert minimum_delay(ConnectionLimitReached(), 60, NOW) == 60
 
 
 @pytest.mark.parametrize("error", [None, ConnectionLost(1006), ConnectFailed("x"), OSError()])
-def test_nothing_special_is_asked_for(error):
-    """Other failures ask for no wait of their own."""
+def test_other_failures_need_no_minimum_delay(error):
     assert minimum_delay(error, 60, NOW) == 0
 
 
 @pytest.mark.parametrize(
     ("first", "longest"), [(0, 60), (-1, 60), (2, 1), (1, float("inf")), (float("nan"), 60)]
 )
-def test_delays_that_are_none(first, longest):
-    """Delays that would let a server be hammered, or never end, are refused."""
+def test_invalid_delays_are_usage_errors(first, longest):
+    """Delays of zero would hammer a server; infinite delays would never end."""
     with pytest.raises(UsageError, match="invalid backoff"):
         Backoff(first, longest)

@@ -1,3 +1,5 @@
+"""Callbacks: calls, tasks, errors and the end of the client."""
+
 from __future__ import annotations
 
 import asyncio
@@ -5,6 +7,7 @@ import functools
 import logging
 
 import pytest
+from support.fake_pbx import FakePbx
 from support.virtual_clock import now, run
 
 from basix_ws_cti.client import callbacks as module
@@ -15,12 +18,13 @@ from basix_ws_cti.client.callbacks import (
     is_cancelled,
     name_of,
 )
+from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged, UsageError
 
 
-def ours(caplog):
-    """What our own loggers said: the test run listens to all others too."""
+def client_records(caplog):
+    """Return the log records of this library."""
     return [record for record in caplog.records if record.name.startswith("basix_ws_cti")]
 
 
@@ -28,8 +32,8 @@ def queue(wants=None, size=100):
     return Subscription("drop_oldest", size, wants, lambda _: None)
 
 
-async def dinner():
-    """Long enough for whoever has something to do."""
+async def let_callbacks_run():
+    """Wait long enough for every callback of these tests."""
     await asyncio.sleep(1)
 
 
@@ -51,254 +55,242 @@ async def cancels_later(_):
     cancels()
 
 
-# -- synchronous ones ---------------------------------------------------------------------
+# -- functions ----------------------------------------------------------------------------
 
 
-def test_a_function_is_called_at_once():
-    """A function is called with each item of its event, until what adding it returned is called."""
-
+def test_function_is_called_until_it_is_unregistered():
     async def main():
-        callbacks, told = Callbacks(), []
+        callbacks, received = Callbacks(), []
         subscription = queue()
-        end = callbacks.add("text", told.append, subscription)
+        end = callbacks.add("text", received.append, subscription)
         assert not list(callbacks.queues)
         callbacks.call("text", 1)
         callbacks.call("other", 2)
-        assert told == [1]
+        assert received == [1]
         assert end() is None
         assert end() is None
         callbacks.call("text", 3)
-        assert told == [1]
+        assert received == [1]
         with pytest.raises(StopAsyncIteration):
-            await anext(subscription)  # a function needs no queue
+            await anext(subscription)  # a function has no queue
 
     run(main())
 
 
-def test_a_function_is_told_what_it_wants():
-    """Of its subscription a function has the filter."""
-
+def test_filter_of_the_subscription_applies_to_functions():
     async def main():
-        callbacks, told = Callbacks(), []
-        callbacks.add("number", told.append, queue(lambda number: number > 2))
+        callbacks, received = Callbacks(), []
+        callbacks.add("number", received.append, queue(lambda number: number > 2))
         for number in range(5):
             callbacks.call("number", number)
-        assert told == [3, 4]
+        assert received == [3, 4]
 
     run(main())
 
 
-def test_nobody_to_call():
-    """An event that nobody asked for costs no look at the clock, and needs no event loop."""
+def test_event_without_callbacks_needs_no_event_loop():
     callbacks = Callbacks()
     callbacks.call("text", 1)
     callbacks.report(ConnectionLost(1006))
 
 
-def test_the_same_function_twice():
-    """A function that was added twice is called twice, and each ends for itself."""
+def test_function_may_be_registered_twice():
+    """Each registration is called and ends separately."""
 
     async def main():
-        callbacks, told = Callbacks(), []
-        end, _ = (callbacks.add("text", told.append, queue()) for _ in range(2))
+        callbacks, received = Callbacks(), []
+        end, _ = (callbacks.add("text", received.append, queue()) for _ in range(2))
         callbacks.call("text", 1)
         end()
         callbacks.call("text", 2)
-        assert told == [1, 1, 2]
+        assert received == [1, 1, 2]
 
     run(main())
 
 
-def test_callbacks_may_add_and_end_others():
-    """Who is added while others are called waits for the next item; who is ended is still told
-    of this one.
-    """
+def test_callbacks_may_register_and_unregister_others():
+    """A new callback starts with the next item; an unregistered one still gets the present one."""
 
     async def main():
-        callbacks, told = Callbacks(), []
+        callbacks, received = Callbacks(), []
 
-        def meddles(item):
+        def replace_other(item):
             ends.pop()()
-            ends.append(callbacks.add("text", lambda item: told.append(("new", item)), queue()))
+            ends.append(callbacks.add("text", lambda item: received.append(("new", item)), queue()))
 
-        callbacks.add("text", meddles, queue())
-        ends = [callbacks.add("text", lambda item: told.append(("old", item)), queue())]
+        callbacks.add("text", replace_other, queue())
+        ends = [callbacks.add("text", lambda item: received.append(("old", item)), queue())]
         callbacks.call("text", 1)
-        assert told == [("old", 1)]
+        assert received == [("old", 1)]
         callbacks.call("text", 2)
-        assert told == [("old", 1), ("new", 2)]
+        assert received == [("old", 1), ("new", 2)]
 
     run(main())
 
 
-# -- asynchronous ones --------------------------------------------------------------------
+# -- coroutine functions ------------------------------------------------------------------
 
 
-def test_a_coroutine_function_is_awaited():
-    """A coroutine function is awaited for one item after another; what waits meanwhile shows."""
-
+def test_coroutine_function_is_awaited_for_one_item_after_another():
     async def main():
-        callbacks, told = Callbacks(), []
+        callbacks, received = Callbacks(), []
 
         async def slow(item):
             await asyncio.sleep(0.1)
-            told.append((item, now()))
+            received.append((item, now()))
 
         end = callbacks.add("text", slow, queue(lambda item: item != 2))
         await asyncio.sleep(0)
         for item in (1, 2, 3):
             callbacks.call("text", item)
-        assert told == []
+        assert received == []
         await asyncio.sleep(0)
         assert [subscription.waiting for subscription in callbacks.queues] == [1]
-        await dinner()
-        assert told == [(1, pytest.approx(0.1)), (3, pytest.approx(0.2))]
+        await let_callbacks_run()
+        assert received == [(1, pytest.approx(0.1)), (3, pytest.approx(0.2))]
         end()
         end()
         callbacks.call("text", 4)
-        await dinner()
-        assert len(told) == 2
+        await let_callbacks_run()
+        assert len(received) == 2
         assert not list(callbacks.queues)
 
     run(main())
 
 
-def test_what_is_offered_elsewhere():
-    """A coroutine function whose subscription somebody else fills is told each item once."""
+def test_fed_subscription_delivers_each_item_once():
+    """A coroutine function whose subscription is fed elsewhere receives each item once."""
 
     async def main():
-        callbacks, told, subscription = Callbacks(), [], queue()
+        callbacks, received, subscription = Callbacks(), [], queue()
 
-        async def tell(item):
-            told.append(item)
+        async def receive(item):
+            received.append(item)
 
-        callbacks.add("change", tell, subscription, is_fed=True)
+        callbacks.add("change", receive, subscription, is_fed=True)
         subscription.offer(1)
         callbacks.call("change", 1)
-        await dinner()
-        assert told == [1]
+        await let_callbacks_run()
+        assert received == [1]
         await callbacks.finish()
 
     run(main())
 
 
-def test_ending_cancels():
-    """Ending a coroutine function that waits cancels it, and drops what waits for it."""
+def test_unregistering_cancels_a_running_coroutine():
+    """Unregistering cancels the running call and drops the waiting items."""
 
     async def main():
-        callbacks, told = Callbacks(), []
+        callbacks, received = Callbacks(), []
 
         async def patient(item):
             try:
                 await asyncio.sleep(100)
             except asyncio.CancelledError:
-                told.append(item)
+                received.append(item)
                 raise
 
         end = callbacks.add("text", patient, queue())
         callbacks.call("text", 1)
         callbacks.call("text", 2)
-        await dinner()
+        await let_callbacks_run()
         end()
-        await dinner()
-        assert told == [1]
+        await let_callbacks_run()
+        assert received == [1]
         assert not list(callbacks.queues)
 
     run(main())
 
 
-def test_a_callback_that_ends_itself():
-    """A coroutine function may end itself: it finishes, and is not called again."""
+def test_coroutine_function_may_unregister_itself():
+    """It finishes and is not called again."""
 
     async def main():
-        callbacks, told = Callbacks(), []
+        callbacks, received = Callbacks(), []
 
         async def once(item):
             end()
             await asyncio.sleep(0.01)
-            told.append(item)
+            received.append(item)
 
         end = callbacks.add("text", once, queue())
         callbacks.call("text", 1)
         callbacks.call("text", 2)
-        await dinner()
-        assert told == [1]
+        await let_callbacks_run()
+        assert received == [1]
 
     run(main())
 
 
 @pytest.mark.parametrize("reason", [None, ConnectionLost(1006)])
-def test_the_end_of_the_items(reason):
-    """When its items end, a coroutine function gets what waits and then no more, whatever the
-    reason: that is told elsewhere.
-    """
+def test_coroutine_function_gets_waiting_items_at_the_end(reason):
+    """After the end of its subscription, a callback gets the waiting items, whatever the reason."""
 
     async def main():
-        callbacks, told, subscription = Callbacks(), [], queue()
+        callbacks, received, subscription = Callbacks(), [], queue()
 
-        async def tell(item):
-            told.append(item)
+        async def receive(item):
+            received.append(item)
 
-        callbacks.add("text", tell, subscription)
+        callbacks.add("text", receive, subscription)
         callbacks.call("text", 1)
         subscription.end(reason)
-        await dinner()
-        assert told == [1]
+        await let_callbacks_run()
+        assert received == [1]
         assert not list(callbacks.queues)
 
     run(main())
 
 
-# -- what can't be called back ------------------------------------------------------------
+# -- invalid callbacks --------------------------------------------------------------------
 
 
-async def iterates(_):
+async def async_generator(_):
     yield
 
 
-@pytest.mark.parametrize("callback", [None, "print", iterates, functools.partial(iterates, 1)])
-def test_what_can_not_be_a_callback(callback):
-    """What is not callable, or an async generator, is refused, and leaves nothing behind."""
+@pytest.mark.parametrize(
+    "callback", [None, "print", async_generator, functools.partial(async_generator, 1)]
+)
+def test_invalid_callback_is_a_usage_error(callback):
     callbacks = Callbacks()
     with pytest.raises(UsageError, match="a callback must (not )?be"):
         callbacks.add("text", callback, queue())
-    callbacks.call("text", 1)  # which would need an event loop if it was there
+    callbacks.call("text", 1)  # a registered callback would need an event loop
     assert not list(callbacks.queues)
 
 
-# -- what they raise ----------------------------------------------------------------------
+# -- errors -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("callback", [raises, cancels, raises_later, cancels_later])
-def test_an_error_harms_nobody(callback, caplog):
-    """What a callback raises is an error event and a line in the log that does not quote it; the
-    others are told, and it is called again.
-    """
+def test_error_of_a_callback_is_reported_and_logged(callback, caplog):
+    """The log line does not quote the error; the callback and all others are called again."""
 
     async def main():
-        callbacks, told, errors = Callbacks(), [], []
+        callbacks, received, errors = Callbacks(), [], []
         callbacks.add("error", errors.append, queue())
         callbacks.add("text", callback, queue())
-        callbacks.add("text", told.append, queue())
+        callbacks.add("text", received.append, queue())
         for item in (1, 2):
             callbacks.call("text", item)
-        await dinner()
-        assert told == [1, 2]
+        await let_callbacks_run()
+        assert received == [1, 2]
         assert {type(error) for error in errors} <= {ZeroDivisionError, asyncio.CancelledError}
         names = [type(error).__name__ for error in errors]
-        assert [record.getMessage() for record in ours(caplog)] == [
+        assert [record.getMessage() for record in client_records(caplog)] == [
             f"a callback raised {name}" for name in names
         ]
         assert len(names) == 2
         await callbacks.finish()
 
     run(main())
-    assert "Yamada" not in "\n".join(record.getMessage() for record in ours(caplog))
+    assert "Yamada" not in "\n".join(record.getMessage() for record in client_records(caplog))
 
 
 @pytest.mark.parametrize("callback", [raises, cancels, raises_later, cancels_later])
-def test_an_error_about_an_error(callback):
-    """What an ``"error"`` callback raises is told to nobody, or it would go round for ever."""
+def test_error_of_an_error_callback_is_not_reported(callback):
+    """Reporting it could go on forever."""
 
     async def main():
         callbacks, errors = Callbacks(), []
@@ -307,16 +299,14 @@ def test_an_error_about_an_error(callback):
         first, second = ConnectionLost(1006), ConnectionLost(1000)
         callbacks.report(first)
         callbacks.report(second)
-        await dinner()
+        await let_callbacks_run()
         assert errors == [first, second]
         await callbacks.finish()
 
     run(main())
 
 
-def test_an_error_that_no_callback_raised(caplog):
-    """What is reported without a callback is told, and not logged as if one had raised it."""
-
+def test_reported_error_without_a_callback_is_not_logged(caplog):
     async def main():
         callbacks, errors = Callbacks(), []
         callbacks.add("error", errors.append, queue())
@@ -325,37 +315,35 @@ def test_an_error_that_no_callback_raised(caplog):
         assert errors == [lost]
 
     run(main())
-    assert ours(caplog) == []
+    assert client_records(caplog) == []
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(SLOW_CALLBACK, 0), (SLOW_CALLBACK + 0.1, 1)])
-def test_a_callback_that_takes_long_is_named(seconds, lines, caplog):
-    """A function that keeps the loop for over a second is named in a warning, with its event."""
+def test_slow_function_is_logged_by_name(seconds, lines, caplog):
+    """A function that blocks the event loop for over a second is named in a warning."""
 
     async def main():
         callbacks = Callbacks()
 
-        def dawdles(_):
+        def block(_):
             asyncio.get_running_loop().now += seconds
 
-        callbacks.add("text", dawdles, queue())
+        callbacks.add("text", block, queue())
         callbacks.add("text", lambda _: None, queue())
         callbacks.call("text", 1)
 
     run(main())
-    warnings = [one for one in ours(caplog) if one.levelno == logging.WARNING]
-    assert len(warnings) == len(ours(caplog)) == lines
+    warnings = [one for one in client_records(caplog) if one.levelno == logging.WARNING]
+    assert len(warnings) == len(client_records(caplog)) == lines
     for record in warnings:
         text = record.getMessage()
-        assert "dawdles for text blocked the client for 1.1 s" in text
+        assert "block for text blocked the client for 1.1 s" in text
 
 
-# -- the end ------------------------------------------------------------------------------
+# -- finish -------------------------------------------------------------------------------
 
 
-def test_finishing_without_any():
-    """Where nobody is at anything, finishing takes no time."""
-
+def test_finish_without_running_callbacks_takes_no_time():
     async def main():
         callbacks = Callbacks()
         callbacks.add("text", raises, queue())
@@ -365,8 +353,8 @@ def test_finishing_without_any():
     run(main())
 
 
-def finishing(callback, caplog):
-    """How long it takes to finish while the callback is at its item."""
+def finish_with(callback, caplog):
+    """Return the seconds that ``finish`` takes with this running callback, and the log lines."""
 
     async def main():
         callbacks, subscription = Callbacks(), queue()
@@ -378,19 +366,19 @@ def finishing(callback, caplog):
         began = now()
         await callbacks.finish()
         took = now() - began
-        await asyncio.sleep(10)  # it ends by itself, if it was not cancelled
+        await asyncio.sleep(10)  # a callback that was not cancelled ends
         assert not list(callbacks.queues)
         return took
 
-    return run(main()), [record.getMessage() for record in ours(caplog)]
+    return run(main()), [record.getMessage() for record in client_records(caplog)]
 
 
-def test_an_asynchronous_callback_that_misses_some():
-    """What a slow callback misses is an error that is told of, not an item that it can't know."""
-    told = []
+def test_missed_items_of_a_slow_callback_are_reported():
+    """Missed items are an error event, and no item that the callback receives."""
+    received = []
 
     async def slow(item):
-        told.append(item)
+        received.append(item)
         await asyncio.sleep(1)
 
     async def main():
@@ -407,15 +395,15 @@ def test_an_asynchronous_callback_that_misses_some():
         assert str(error) == ("a subscriber was too slow: more than 2 items waited in its queue")
 
     run(main())
-    assert told == [3, 4]
+    assert received == [3, 4]
 
 
-def test_errors_that_are_missed():
-    """Who is told of errors, and is too slow for them, is not told of that, and so for ever."""
-    told = []
+def test_missed_errors_are_not_reported():
+    """A slow error callback is not received that it missed errors, which would repeat forever."""
+    received = []
 
     async def slow(error):
-        told.append(error)
+        received.append(error)
         await asyncio.sleep(1)
 
     async def main():
@@ -429,11 +417,11 @@ def test_errors_that_are_missed():
         await asyncio.sleep(1)
 
     run(main())
-    assert told == [4]
+    assert received == [4]
 
 
-def test_an_asynchronous_callback_that_lags():
-    """One whose queue overruns under "fail" is ended, and that is an error that is told of."""
+def test_overflow_under_fail_ends_a_callback():
+    """An overflow under the policy fail ends the callback and is reported."""
 
     async def slow(_):
         await asyncio.sleep(1)
@@ -451,29 +439,26 @@ def test_an_asynchronous_callback_that_lags():
     run(main())
 
 
-def test_finishing_waits(caplog):
-    """A callback that needs a moment gets it, and no more than that is waited for."""
+def test_finish_waits_for_a_running_callback(caplog):
+    """It waits no longer than the callback takes."""
     done = []
 
     async def quick(item):
         await asyncio.sleep(0.01)
         done.append(item)
 
-    assert finishing(quick, caplog) == (pytest.approx(0.01), [])
+    assert finish_with(quick, caplog) == (pytest.approx(0.01), [])
     assert done == [1]
 
 
-def test_finishing_cancels(caplog):
-    """A callback that does not finish in time is cancelled."""
-
+def test_finish_cancels_a_slow_callback(caplog):
     async def slow(_):
         await asyncio.sleep(100)
 
-    assert finishing(slow, caplog) == (pytest.approx(FINISH_TIMEOUT), [])
+    assert finish_with(slow, caplog) == (pytest.approx(FINISH_TIMEOUT), [])
 
 
-def test_finishing_may_be_cancelled():
-    """Who is cancelled while callbacks have time to finish leaves none of them behind."""
+def test_cancelled_finish_leaves_no_callback_running():
     ended = []
 
     async def slow(item):
@@ -496,10 +481,8 @@ def test_finishing_may_be_cancelled():
     run(main())
 
 
-def test_finishing_gives_up(caplog):
-    """A callback that keeps its cancellation to itself has as long again, and is then left, with
-    a warning.
-    """
+def test_finish_abandons_a_callback_that_ignores_cancellation(caplog):
+    """The callback has the same time once more; then a warning is logged."""
 
     async def stubborn(_):
         try:
@@ -507,62 +490,60 @@ def test_finishing_gives_up(caplog):
         except asyncio.CancelledError:
             await asyncio.sleep(3)
 
-    took, lines = finishing(stubborn, caplog)
+    took, lines = finish_with(stubborn, caplog)
     assert took == pytest.approx(2 * FINISH_TIMEOUT)
     assert lines == ["a cancelled callback does not end"]
 
 
-def test_a_cancelled_callback_gets_nothing_more():
-    """A callback that keeps its cancellation to itself is not called for what waits."""
-
+def test_callback_that_ignores_cancellation_gets_no_more_items():
     async def main():
-        callbacks, told = Callbacks(), []
+        callbacks, received = Callbacks(), []
 
         async def stubborn(item):
-            told.append(item)
+            received.append(item)
             try:
                 await asyncio.sleep(100)
             except asyncio.CancelledError:
-                told.append("cancelled")
+                received.append("cancelled")
 
         callbacks.add("text", stubborn, queue())
         callbacks.call("text", 1)
         callbacks.call("text", 2)
-        await dinner()
+        await let_callbacks_run()
         await callbacks.finish()
-        await dinner()
-        assert told == [1, "cancelled"]
+        await let_callbacks_run()
+        assert received == [1, "cancelled"]
 
     run(main())
 
 
-def test_a_callback_may_finish(caplog):
-    """A callback that finishes them all does not wait for itself, nor is it warned of."""
+def test_callback_may_call_finish(caplog):
+    """Such a callback does not wait for itself and causes no warning."""
 
     async def main():
-        callbacks, told = Callbacks(), []
+        callbacks, received = Callbacks(), []
 
-        async def leaves(item):
+        async def finish(item):
             await callbacks.finish()
-            told.append(item)
+            received.append(item)
 
         subscription = queue()
-        callbacks.add("text", leaves, subscription)
+        callbacks.add("text", finish, subscription)
         callbacks.call("text", 1)
-        await dinner()
-        assert told == [1]
+        await let_callbacks_run()
+        assert received == [1]
         subscription.end(None)
-        await dinner()
+        await let_callbacks_run()
 
     run(main())
-    assert ours(caplog) == []
+    assert client_records(caplog) == []
 
 
-# -- small things -------------------------------------------------------------------------
+# -- details ------------------------------------------------------------------------------
 
 
-def test_whose_cancellation_it_is():
-    """A task is cancelled when somebody asked it to end, not when a CancelledError is raised."""
+def test_is_cancelled_distinguishes_requests_from_raised_errors():
+    """A task is cancelled if its end was requested, not if a CancelledError was raised."""
 
     async def main():
         seen = []
@@ -583,29 +564,51 @@ def test_whose_cancellation_it_is():
     run(main())
 
 
-def test_names_in_the_log():
-    """A function goes by its own name, an object by its class's; what wraps it keeps it."""
+def test_names_of_callbacks_for_log_lines():
+    """A function has its own name, another object that of its class; a wrapper keeps the name."""
     assert name_of(raises) == "raises"
     assert name_of(Callbacks().report) == "Callbacks.report"
     assert name_of(functools.partial(raises)) == "partial"
     assert name_of(module._filtered(raises, None)) == "raises"
 
 
-def test_those_of_now():
-    """Who is registered now is called, until that ends; who comes later is not."""
+def test_frozen_callbacks_are_those_of_their_moment():
+    """Frozen callbacks are called until they are unregistered; later ones are not."""
 
     async def main():
-        callbacks, told = Callbacks(), []
-        callbacks.add("text", lambda item: told.append(("first", item)), queue())
-        end = callbacks.add("text", lambda item: told.append(("second", item)), queue())
+        callbacks, received = Callbacks(), []
+        callbacks.add("text", lambda item: received.append(("first", item)), queue())
+        end = callbacks.add("text", lambda item: received.append(("second", item)), queue())
         call = callbacks.frozen("text")
-        nobody = callbacks.frozen("other")
-        callbacks.add("text", lambda item: told.append(("later", item)), queue())
-        callbacks.add("other", lambda item: told.append(("later", item)), queue())
-        nobody(0)
+        no_callbacks = callbacks.frozen("other")
+        callbacks.add("text", lambda item: received.append(("later", item)), queue())
+        callbacks.add("other", lambda item: received.append(("later", item)), queue())
+        no_callbacks(0)
         call(1)
         end()
         call(2)
-        assert told == [("first", 1), ("second", 1), ("first", 2)]
+        assert received == [("first", 1), ("second", 1), ("first", 2)]
+
+    run(main())
+
+
+def test_overflow_of_an_asynchronous_callback_reaches_on_error():
+    async def main():
+        pbx, errors = FakePbx(), []
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            client.on_error(errors.append)
+            received = []
+
+            async def slow(change):
+                received.append(change)
+                await asyncio.sleep(1)
+
+            client.on_change(slow, policy="fail", size=2)
+            for number in range(9):
+                pbx.set_user(number)
+            await asyncio.sleep(30)
+        assert len(received) < 9
+        assert [type(error) for error in errors] == [SubscriberLagged]
 
     run(main())

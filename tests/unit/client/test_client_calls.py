@@ -1,4 +1,4 @@
-"""Calls in the client: client.calls, call_events() and on_call(), over gaps and real sockets."""
+"""Calls in the client: calls, call_events() and on_call(), over gaps and real sockets."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections import Counter
 
 import attrs
 import pytest
+from support.fake_pbx import FakePbx
 from support.sizes import NIGHTLY
-from support.virtual_clock import Pbx, run
+from support.virtual_clock import run
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
@@ -34,56 +35,38 @@ COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
 
 
 def columns(item):
-    """The columns that a CallRecord and a row of the PBX's own book both have."""
+    """Return the columns that a CallRecord and a row of the PBX's ledger share."""
     return {name: getattr(item, name) for name in COLUMNS}
 
 
 # == on a virtual clock ===================================================================
 
 
-class FakePbxFactory:
-    """Makes PBXs without sockets; ``connect`` connects a client to the one made last."""
-
-    pbx = None
-
-    def __call__(self, *args, **options):
-        self.pbx = Pbx(*args, **options)
-        return self.pbx
-
-    def connect(self, server, **options):
-        return self.pbx(server, **options)
-
-
-@pytest.fixture
-def fake():
-    return FakePbxFactory()
-
-
 def leg(uuid, **fields):
     return Channel(uuid=uuid, **{"state": Ivr(ts=1), "offer_timestamp": 1, **fields})
 
 
-def tell(pbx, channel, event_name="added"):
-    """A channel is there, or another now, or gone."""
-    channels = dict(pbx.world["channel"])
+def set_channel(pbx, channel, event_name="added"):
+    """Add, update or remove a channel."""
+    channels = dict(pbx.state["channel"])
     channels.pop(channel.uuid, None)
     if event_name != "removed":
         channels[channel.uuid] = channel
-    pbx._become("channel", channels, (channel, event_name))
+    pbx.replace("channel", channels, (channel, event_name))
 
 
-def test_calls_are_followed_from_the_first_asking(fake):
-    """Who asks before the block sees calls whole; nobody asks, and nothing is followed."""
+def test_calls_are_tracked_from_the_first_use():
+    """Calls that start after the first use of ``calls`` are complete."""
 
     async def main():
-        pbx = fake()
-        async with Client("fake", connector=fake.connect) as idle:
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as idle:
             await idle.synced(10)
-            tell(pbx, leg("a"))
+            set_channel(pbx, leg("a"))
             await asyncio.sleep(1)
             assert idle._session._tracker is None
             assert [call.complete for call in idle.calls.values()] == [False]
-            tell(pbx, leg("b"))
+            set_channel(pbx, leg("b"))
             await asyncio.sleep(1)
             assert {key: call.complete for key, call in idle.calls.items()} == {
                 "a": False,
@@ -93,82 +76,82 @@ def test_calls_are_followed_from_the_first_asking(fake):
     run(main())
 
 
-def test_events_by_iterator_and_callback(fake):
-    """call_events() and on_call() give the same, and an unsubscribed callback nothing."""
+def test_call_events_are_equal_for_iterators_and_callbacks():
+    """An unregistered callback gets nothing."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
-        seen, heard, stopped = [], [], []
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
+        received, awaited, unregistered = [], [], []
         events = client.call_events()
-        client.on_call(seen.append)
-        stop = client.on_call(stopped.append)
+        client.on_call(received.append)
+        stop = client.on_call(unregistered.append)
 
-        async def hear(event):
+        async def receive(event):
             await asyncio.sleep(0)
-            heard.append(event)
+            awaited.append(event)
 
-        client.on_call(hear)
+        client.on_call(receive)
         stop()
         async with client:
             await client.synced(10)
-            tell(pbx, leg("a"))
-            tell(pbx, leg("a", hangup_timestamp=5, last_event="CHANNEL_HANGUP"), "updated")
+            set_channel(pbx, leg("a"))
+            set_channel(pbx, leg("a", hangup_timestamp=5, last_event="CHANNEL_HANGUP"), "updated")
             first, last = await anext(events), await anext(events)
             await asyncio.sleep(1)
         assert (type(first), type(last)) == (CallStarted, CallEnded)
-        assert seen == heard == [first, last]
-        assert stopped == []
+        assert received == awaited == [first, last]
+        assert unregistered == []
         with pytest.raises(StopAsyncIteration):
             await anext(events)
 
     run(main())
 
 
-def test_who_is_told_finds_the_call_as_it_is(fake):
-    """A callback for a change, or for a call, finds the change in client.calls already."""
+def test_callbacks_find_the_calls_up_to_date():
+    """A callback for a change or a call event finds the change in client.calls."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
         found = []
         client.on_change(lambda change: found.append(list(client.calls)))
         client.on_call(lambda event: found.append(list(client.calls)))
         async with client:
             await client.synced(10)
-            tell(pbx, leg("a"))
+            set_channel(pbx, leg("a"))
             await asyncio.sleep(1)
-            tell(pbx, leg("a"), "removed")
+            set_channel(pbx, leg("a"), "removed")
             await asyncio.sleep(1)
         assert found == [["a"], ["a"], [], []]
 
     run(main())
 
 
-def test_a_gap_and_the_end_in_it(fake):
-    """A call that ended in a gap ends as synthetic, once; one that lasted goes on, with its id."""
+def test_call_that_ended_in_a_gap_ends_synthetically():
+    """A call that ended in a gap has one synthetic end; one that continues keeps its id."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect, backoff=Backoff(initial=5, maximum=5))
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx, backoff=Backoff(initial=5, maximum=5))
         events = []
         client.on_call(events.append)
         async with client:
             await client.synced(10)
-            tell(pbx, leg("a"))
-            tell(pbx, leg("b", state=Ringing(ts=2)))
+            set_channel(pbx, leg("a"))
+            set_channel(pbx, leg("b", state=Ringing(ts=2)))
             await asyncio.sleep(1)
             pbx.lose()
             await asyncio.sleep(0.5)
-            tell(pbx, leg("a"), "removed")
-            tell(pbx, leg("c"))
+            set_channel(pbx, leg("a"), "removed")
+            set_channel(pbx, leg("c"))
             assert set(client.calls) == {"a", "b"}
             await client.wait_for(lambda mirror: "c" in mirror.channels)
             assert {key: call.complete for key, call in client.calls.items()} == {
                 "b": False,
                 "c": False,
             }
-            tell(pbx, leg("d"))
+            set_channel(pbx, leg("d"))
             await asyncio.sleep(1)
             assert client.calls["d"].complete
         shown = [(type(event).__name__, event.call.id) for event in events]
@@ -183,17 +166,17 @@ def test_a_gap_and_the_end_in_it(fake):
         ended = events[4]
         assert ended.synthetic
         assert (ended.call.disposition, ended.call.complete) == ("unknown", False)
-        assert ended.call.ended > 1_700_000_000_000_000  # when the client went blind
+        assert ended.call.ended > 1_700_000_000_000_000  # when the connection was lost
 
     run(main())
 
 
-def test_policies(fake):
-    """A slow reader loses the oldest and is told how many, or fails; events are never merged."""
+def test_call_events_are_dropped_or_fail_but_never_merge():
+    """A slow reader gets a Lagged, or fails."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
         with pytest.raises(UsageError, match="cannot be merged"):
             client.call_events(policy="latest")
         oldest = client.call_events(size=2)
@@ -201,7 +184,7 @@ def test_policies(fake):
         async with client:
             await client.synced(10)
             for number in range(5):
-                tell(pbx, leg(f"u{number}"))
+                set_channel(pbx, leg(f"u{number}"))
             await asyncio.sleep(1)
             first, *rest = [await anext(oldest) for _ in range(3)]
             assert first == Lagged(3)
@@ -213,16 +196,16 @@ def test_policies(fake):
     run(main())
 
 
-def test_the_events_end_with_the_client(fake):
-    """A subscription ends with the client, with its error if there is one; a later one at once."""
+def test_call_events_end_with_the_client():
+    """A subscription ends with the client and its error, and a later one ends at once."""
 
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect, classify=lambda error, final: True)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx, classify=lambda error, final: True)
         events = client.call_events()
         async with client:
             await client.synced(10)
-            tell(pbx, leg("a"))
+            set_channel(pbx, leg("a"))
             await asyncio.sleep(1)
             assert client.stats.lag == 1
             pbx.lose(NotConnectedError())
@@ -234,18 +217,16 @@ def test_the_events_end_with_the_client(fake):
     run(main())
 
 
-def test_messages_of_other_kinds_are_no_events(fake):
-    """Users come and go, and no call event is given."""
-
+def test_other_kinds_cause_no_call_events():
     async def main():
-        pbx = fake()
-        client = Client("fake", connector=fake.connect)
+        pbx = FakePbx()
+        client = Client("fake", connector=pbx)
         events = []
         client.on_call(events.append)
         async with client:
             await client.synced(10)
             pbx.set_user(7)
-            pbx.say(InfoEvent("channel_waiting", leg("q"), "added"))
+            pbx.send(InfoEvent("channel_waiting", leg("q"), "added"))
             await asyncio.sleep(1)
         assert events == []
 
@@ -255,7 +236,7 @@ def test_messages_of_other_kinds_are_no_events(fake):
 # == over real sockets ====================================================================
 
 
-def make(pbx, **options):
+def new_client(pbx, **options):
     defaults = {
         **pbx.connect_args,
         "backoff": Backoff(initial=0.02, maximum=0.1),
@@ -266,10 +247,10 @@ def make(pbx, **options):
     return Client(**{**defaults, **options})
 
 
-async def test_a_call_by_hand():
-    """A customer rings, is answered, parked and gone: the events as they are used."""
+async def test_answered_and_parked_call_over_a_socket():
+    """A call rings, is answered, parked and hung up."""
     async with Simulator(calls=False) as pbx:
-        client = make(pbx)
+        client = new_client(pbx)
         events = client.call_events()
         async with client:
             await client.synced(TIMEOUT)
@@ -278,18 +259,17 @@ async def test_a_call_by_hand():
             slot = pbx.park(line)
             pbx.hangup(line)
             kinds = [CallStarted, CallRinging, CallAnswered, CallParked, CallEnded]
-            told = [await anext(events) for _ in kinds]
-        assert [type(event) for event in told] == kinds
-        assert {event.call.id for event in told} == {line}
-        assert told[1].party.user_id == 10001001
-        assert told[1].call.caller.name == "山田 太郎"
-        assert told[3].slot == slot
+            received = [await anext(events) for _ in kinds]
+        assert [type(event) for event in received] == kinds
+        assert {event.call.id for event in received} == {line}
+        assert received[1].party.user_id == 10001001
+        assert received[1].call.caller.name == "山田 太郎"
+        assert received[3].slot == slot
         (row,) = pbx.pbx.ledger
-        assert columns(CallRecord.of(told[4].call)) == columns(row)
+        assert columns(CallRecord.of(received[4].call)) == columns(row)
 
 
-async def test_the_book_of_a_simulator_in_a_thread():
-    """The PBX's own book can be read from any thread."""
+async def test_ledger_can_be_read_from_another_thread():
     with Simulator(calls=False) as pbx:
         line = pbx.call()
         pbx.hangup(line)
@@ -297,18 +277,18 @@ async def test_the_book_of_a_simulator_in_a_thread():
         assert (row.id, row.disposition) == (line, "abandoned")
 
 
-def is_true(client, pbx):
-    """Whether the client has all channels as the PBX has them."""
+def channels_are_current(client, pbx):
+    """Return True if the client has all channels as the PBX has them."""
     shown = {key: to_dict(one) for key, one in client.mirror.channels.items()}
     return shown == pbx.snapshot()["channel"]
 
 
-async def follow(pbx, calls, trouble=None, **options):
-    """Follow a PBX until so many calls are in its book, then stop its clock.
+async def follow_calls(pbx, calls, inject_fault=None, **options):
+    """Follow a PBX until its ledger has this many calls, then stop its clock.
 
-    Returns the book's rows and the client's records, by id, and what happened to the client.
+    Returns the ledger's rows and the client's records, by id, and the client's statistics.
     """
-    client = make(pbx, **options)
+    client = new_client(pbx, **options)
     started, records, stats = Counter(), {}, QueueStats()
 
     def note(event):
@@ -325,41 +305,43 @@ async def follow(pbx, calls, trouble=None, **options):
         for number in range(10**6):
             if len(pbx.ledger) >= calls:
                 break
-            if trouble is not None and number % 8 == 7:
-                trouble()
+            if inject_fault is not None and number % 8 == 7:
+                inject_fault()
             await asyncio.sleep(0.05)
-        pbx.speed = 1e-9  # its time stands still
+        pbx.speed = 1e-9  # its clock stops
         pbx._client_handler.armed_faults.clear()
-        await asyncio.sleep(1)  # a silence is found out
-        await eventually(lambda: client.is_synced and is_true(client, pbx))
-        rows = {row.id: row for row in pbx.ledger}  # what was due at that moment is in there too
+        await asyncio.sleep(1)  # time to detect a silence
+        await eventually(lambda: client.is_synced and channels_are_current(client, pbx))
+        rows = {row.id: row for row in pbx.ledger}  # includes calls that ended just then
         assert set(records) | set(client.calls) == set(started)
         assert max(started.values()) == 1
         assert len(stats._calls) == len(client.calls)
         return rows, records, client.stats
 
 
-async def test_a_day_over_a_socket(capsys):
-    """A day at high speed: each call in the PBX's book is in the client's, and is the same."""
+@pytest.mark.slow
+async def test_simulated_day_over_a_socket(capsys):
+    """Each call record of a busy day equals the row of the PBX's ledger."""
     calls = 10_000 if NIGHTLY else 250
     async with Simulator(speed=1500, users=30, seed=5) as pbx:
-        rows, records, stats = await follow(pbx, calls)
+        rows, records, stats = await follow_calls(pbx, calls)
         assert len(rows) >= calls
         assert {key: columns(record) for key, record in records.items()} == {
             key: columns(row) for key, row in rows.items()
         }
         assert all(record.complete for record in records.values())
     with capsys.disabled():
-        print(f"\n{len(rows)} calls over a socket, {stats.frames} frames: all as in the book")  # noqa: T201
+        print(f"\n{len(rows)} calls over a socket, {stats.frames} frames: all as in the ledger")  # noqa: T201
 
 
-async def test_a_day_with_faults(capsys):
-    """With connections that break, fall silent and limp, a record is right or marked incomplete."""
+@pytest.mark.slow
+async def test_simulated_day_with_faults(capsys):
+    """With connections that fail, each record is correct or marked as incomplete."""
     calls = 5000 if NIGHTLY else 300
-    chance = random.Random(3)
+    rng = random.Random(3)
 
-    def trouble():
-        what = [
+    def inject_fault():
+        kinds = [
             *(faults.Drop(), faults.Reset(), faults.HalfClose(), faults.Silence()),
             *(faults.Split(40), faults.Coalesce(0.02), faults.SendFrame(), faults.Truncate()),
             *(
@@ -369,11 +351,11 @@ async def test_a_day_with_faults(capsys):
                 faults.EventFirst(),
             ),
         ]
-        pbx.inject(chance.choice(what))
+        pbx.inject(rng.choice(kinds))
 
     async with Simulator(speed=60, rate=60, users=60, seed=6, max_connections=50) as pbx:
         timing = {"ping_interval": 0.2, "ping_timeout": 0.3}
-        rows, records, stats = await follow(pbx, calls, trouble, **timing)
+        rows, records, stats = await follow_calls(pbx, calls, inject_fault, **timing)
     complete = [record for record in records.values() if record.complete]
     for record in complete:
         assert columns(record) == columns(rows[record.id])
@@ -382,6 +364,6 @@ async def test_a_day_with_faults(capsys):
     unseen = len(rows.keys() - records.keys())
     with capsys.disabled():
         print(  # noqa: T201
-            f"\n{len(rows)} calls, {stats.gaps} gaps: {len(complete)} records whole, all right; "
+            f"\n{len(rows)} calls, {stats.gaps} gaps: {len(complete)} complete and correct; "
             f"{len(records) - len(complete)} marked incomplete, {unseen} began and ended in a gap"
         )

@@ -1,3 +1,5 @@
+"""Commands: their JSON form and the changes that show their effect."""
+
 from __future__ import annotations
 
 import json
@@ -10,24 +12,23 @@ from basix_ws_cti.client.commands import Command, eavesdrop, hangup, park, trans
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.states import Bridged, Park
 
-TALKS = Channel(uuid="u", state=Bridged())
+BRIDGED = Channel(uuid="u", state=Bridged())
 PARKED = Channel(uuid="u", state=Park(slot=901))
 
 
-def test_hangup():
-    """A hang-up names the channel."""
+def test_hangup_names_the_channel():
     assert hangup("u").sent == {"cmd": "hangup", "uuid": "u"}
 
 
-def test_park():
-    """Parking names the channel, and for how long if somebody said so; 0 seconds is said."""
+def test_park_names_the_channel_and_the_timeout():
+    """The timeout is sent only if it was passed; 0 seconds counts as passed."""
     assert park("u").sent == {"cmd": "park", "uuid": "u"}
     assert park("u", 60, "other").sent == {"cmd": "park", "uuid": "u", "timeout": 60}
     assert park("u", 0).sent == {"cmd": "park", "uuid": "u", "timeout": 0}
 
 
-def test_parking_beside_something_odd():
-    """The channel at the other end may be named by what nothing could be: then nothing fits it."""
+def test_park_ignores_an_invalid_other_channel():
+    """If the channel at the other end is no valid key, no channel matches it."""
     for other in (None, [70000], ()):
         has_effect = park("u", None, other).has_effect
         assert has_effect(Added("channel", PARKED))
@@ -35,7 +36,7 @@ def test_parking_beside_something_odd():
 
 
 @pytest.mark.parametrize(
-    "where",
+    "targets",
     [
         {"user_id": 0},
         {"user_name": "taro"},
@@ -44,19 +45,17 @@ def test_parking_beside_something_odd():
         {"user_id": 1, "user_name": "taro", "destination": "1001"},
     ],
 )
-def test_transfer(where):
-    """A transfer says where to, by what was given alone."""
-    assert transfer("u", **where).sent == {"cmd": "transfer", "uuid": "u", **where}
+def test_transfer_names_the_passed_targets(targets):
+    assert transfer("u", **targets).sent == {"cmd": "transfer", "uuid": "u", **targets}
 
 
-def test_a_transfer_to_nowhere():
-    """A transfer that nothing says the way to is a UsageError that names the parameters."""
+def test_transfer_without_target_is_a_usage_error():
+    """The error names the parameters."""
     with pytest.raises(UsageError, match="user_id, user_name or destination"):
         transfer("u", user_id=None)
 
 
-def test_eavesdrop():
-    """Listening in names one's own plug, whom to listen to, and how."""
+def test_eavesdrop_names_plug_target_and_subcommand():
     assert eavesdrop("plug", "u", "whisper").sent == {
         "cmd": "eavesdrop",
         "uuid": "plug",
@@ -68,8 +67,8 @@ def test_eavesdrop():
 @pytest.mark.parametrize(
     "command", [hangup("u"), park("u"), transfer("u", user_id=1), eavesdrop("p", "u", "listen")]
 )
-def test_a_command_is_json(command):
-    """Every command is a JSON object whose ``cmd`` is its name, and can't be changed."""
+def test_command_is_a_frozen_json_object(command):
+    """The value of ``cmd`` is the name of the command."""
     assert json.loads(json.dumps(command.sent)) == command.sent
     assert command.name == command.sent["cmd"]
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -77,54 +76,54 @@ def test_a_command_is_json(command):
 
 
 @pytest.mark.parametrize("command", [transfer("u", user_id=1), eavesdrop("plug", "u", "listen")])
-def test_commands_that_nothing_shows(command):
-    """Of a transfer and of listening in, no change is known to show the effect."""
+def test_effect_of_transfer_and_eavesdrop_is_unknown(command):
+    """No change shows the effect of these commands."""
     assert command.has_effect is None
 
 
 @pytest.mark.parametrize(
     ("change", "shows"),
     [
-        (Removed("channel", TALKS), True),
-        (Removed("channel", TALKS, synthetic=True), True),
+        (Removed("channel", BRIDGED), True),
+        (Removed("channel", BRIDGED, synthetic=True), True),
         (Removed("channel", Channel(uuid="other")), False),
         (Removed("queued_channel", QueuedChannel(uuid="u")), False),
         (Removed("user", User(id=1)), False),
-        (Changed("channel", TALKS, PARKED), False),
-        (Added("channel", TALKS), False),
+        (Changed("channel", BRIDGED, PARKED), False),
+        (Added("channel", BRIDGED), False),
     ],
 )
-def test_what_shows_a_hangup(change, shows):
-    """A hang-up shows when that channel is gone, not when it left a queue or another went."""
+def test_removed_channel_shows_a_hangup(change, shows):
+    """Another channel, or leaving a queue, does not show it."""
     assert hangup("u").has_effect(change) is shows
 
 
 @pytest.mark.parametrize(
     ("change", "shows"),
     [
-        (Changed("channel", PARKED, TALKS), True),
+        (Changed("channel", PARKED, BRIDGED), True),
         (Added("channel", PARKED, synthetic=True), True),
-        (Changed("channel", attrs.evolve(PARKED, uuid="leg"), TALKS), True),
-        (Changed("channel", attrs.evolve(PARKED, uuid="x"), TALKS), False),
-        (Changed("channel", TALKS, PARKED), False),
-        (Changed("channel", attrs.evolve(PARKED, state="park"), TALKS), False),
+        (Changed("channel", attrs.evolve(PARKED, uuid="leg"), BRIDGED), True),
+        (Changed("channel", attrs.evolve(PARKED, uuid="x"), BRIDGED), False),
+        (Changed("channel", BRIDGED, PARKED), False),
+        (Changed("channel", attrs.evolve(PARKED, state="park"), BRIDGED), False),
         (Removed("channel", PARKED), False),
         (Added("parked_channel", PARKED), False),
         (Changed("user", User(id="u"), User(id="u")), False),
         (Added("channel", attrs.evolve(PARKED, uuid=None)), False),
     ],
 )
-def test_what_shows_parking(change, shows):
-    """Parking shows when the channel, or the one at its other end, is on a slot."""
+def test_park_state_shows_parking(change, shows):
+    """The channel, or the one at its other end, must be in a park slot."""
     assert park("u", None, "leg").has_effect(change) is shows
 
 
-def test_a_channel_without_a_key_shows_no_parking():
-    """Without an other end to look for, a parked channel that has no key is not taken for it."""
+def test_channel_without_key_shows_no_parking():
+    """Without another end, a parked channel without key does not match."""
     assert park("u").has_effect(Added("channel", attrs.evolve(PARKED, uuid=None))) is False
 
 
-def test_a_command_of_ones_own():
-    """A command may be anything with a name; by itself nothing shows its effect."""
+def test_command_may_be_custom():
+    """A custom command has no known effect."""
     command = Command({"cmd": "dance", "steps": 2})
     assert (command.name, command.has_effect) == ("dance", None)

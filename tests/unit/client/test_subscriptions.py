@@ -1,3 +1,5 @@
+"""Subscriptions: bounded queues, policies and sets of subscribers."""
+
 from __future__ import annotations
 
 import asyncio
@@ -9,12 +11,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.client_schedules import (
+    connected,
+)
+from support.fake_pbx import FakePbx
+from support.virtual_clock import run
+from support.waiting import eventually
 
-from basix_ws_cti import Channel, UsageError, User
+from basix_ws_cti import (
+    Channel,
+    UsageError,
+    User,
+)
 from basix_ws_cti._internal import time_slice
-from basix_ws_cti.client.subscriptions import QUEUE_SIZE, Gap, Lagged, SubscriberSet, Subscription
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.subscriptions import QUEUE_SIZE, SubscriberSet, Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
-from basix_ws_cti.mirror.changes import Added, Changed, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
+from basix_ws_cti.simulator import Simulator
 
 POLICIES = ("latest", "drop_oldest", "fail")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -24,9 +38,9 @@ LATER = Gap(NOON + timedelta(1), NOON + timedelta(2), ConnectionLost(1006))
 
 def subscription(policy="latest", size=4, wants=None):
     left = []
-    made = Subscription(policy, size, wants, left.append)
-    made.left = left
-    return made
+    new = Subscription(policy, size, wants, left.append)
+    new.left = left
+    return new
 
 
 def user(key, label="a"):
@@ -46,7 +60,7 @@ def removed(key, label="a", **more):
 
 
 class Idle:
-    """Stands in for the event that an iterator waits for, where there is no event loop."""
+    """Event for an iterator that runs without an event loop."""
 
     set = clear = lambda self: None
 
@@ -57,13 +71,13 @@ class Idle:
         yield self
 
 
-def at_once(items):
-    """What the next step of an iterator gives without waiting; ``None``: it would wait."""
+def next_now(items):
+    """Return the next item without waiting; ``None`` if there is none."""
     items._ready, ready = Idle(), items._ready
     step = items.__anext__()
     try:
         while step.send(None) is None:
-            pass  # it let others have their turn
+            pass  # the iterator has yielded to the event loop
     except StopIteration as stop:
         return stop.value
     finally:
@@ -73,12 +87,12 @@ def at_once(items):
 
 
 def drain(items):
-    """All that there is without waiting."""
-    return list(iter(lambda: at_once(items), None))
+    """Return all items that wait."""
+    return list(iter(lambda: next_now(items), None))
 
 
-def fold(held, item):
-    """Take a change into what a subscriber holds, if that can follow on what it holds."""
+def apply_change(held, item):
+    """Apply a change to the elements that a subscriber holds."""
     if isinstance(item, Gap):
         return
     place = (item.element_name, item.key)
@@ -94,8 +108,8 @@ def fold(held, item):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_what_fits_comes_as_it_was_offered(policy):
-    """Up to the size of the queue, every policy gives exactly what was offered, in order."""
+def test_queue_keeps_items_up_to_its_size(policy):
+    """Up to the size of the queue, every policy delivers all items in order."""
     items = [added(1), changed(1, "b"), removed(1, "b"), GAP]
     one = subscription(policy)
     for item in items:
@@ -106,8 +120,7 @@ def test_what_fits_comes_as_it_was_offered(policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-async def test_it_waits_for_what_is_offered(policy):
-    """An iteration with nothing to give waits, and goes on with the next item."""
+async def test_iteration_waits_for_the_next_item(policy):
     one = subscription(policy)
     waiting = asyncio.create_task(anext(one))
     await asyncio.sleep(0)
@@ -117,8 +130,8 @@ async def test_it_waits_for_what_is_offered(policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-async def test_cancelling_the_wait_loses_nothing(policy):
-    """A wait that is cancelled, even at the moment an item comes, leaves the item for the next."""
+async def test_cancelled_wait_loses_no_item(policy):
+    """A wait that is cancelled while an item arrives leaves the item for the next wait."""
     one = subscription(policy)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
@@ -133,8 +146,8 @@ async def test_cancelling_the_wait_loses_nothing(policy):
     assert drain(one) == [added(1), added(2)]
 
 
-async def test_wait_for_loses_nothing():
-    """However often asyncio.wait_for gives up on it, every item comes once, in order."""
+async def test_wait_for_loses_no_item():
+    """However often asyncio.wait_for times out, every item is delivered once, in order."""
     one = subscription("drop_oldest", 1000)
     seen = []
 
@@ -153,12 +166,12 @@ async def test_wait_for_loses_nothing():
     assert seen == [added(number) for number in range(200)]
 
 
-# -- the ends -----------------------------------------------------------------------------
+# -- end of a subscription ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-async def test_an_end_comes_after_what_waits(policy):
-    """What waits at the end is given still, then the iteration stops, and stays stopped."""
+async def test_end_comes_after_waiting_items(policy):
+    """After the end, waiting items are delivered; then the iteration stops for good."""
     one = subscription(policy)
     one.offer(added(1))
     one.end(None)
@@ -167,8 +180,8 @@ async def test_an_end_comes_after_what_waits(policy):
     assert [item async for item in one] == []
 
 
-async def test_an_end_with_an_error():
-    """An end with an error raises it after what waits, each time; the first end counts."""
+async def test_end_with_an_error_raises_it_each_time():
+    """The error of the first end is raised after the waiting items."""
     one, error = subscription(), ConnectionLost(1006)
     one.offer(added(1))
     one.end(error)
@@ -181,8 +194,7 @@ async def test_an_end_with_an_error():
 
 
 @pytest.mark.parametrize("ending", [None, ConnectionLost(1006)])
-async def test_an_end_wakes_who_waits(ending):
-    """Who waits when the end comes is told of it."""
+async def test_end_wakes_a_waiting_reader(ending):
     one = subscription()
 
     async def read():
@@ -195,8 +207,8 @@ async def test_an_end_wakes_who_waits(ending):
     assert outcome == ([] if ending is None else ending)
 
 
-async def test_closing():
-    """A closed subscription leaves its client, forgets what waits, and ends; twice is harmless."""
+async def test_closed_subscription_drops_its_items_and_ends():
+    """A closed subscription leaves its client; closing it twice is allowed."""
     one = subscription()
     one.offer(added(1))
     one.close()
@@ -207,8 +219,7 @@ async def test_closing():
     assert [item async for item in one] == []
 
 
-async def test_the_with_block_closes():
-    """Leaving its with block closes a subscription."""
+async def test_with_block_closes_the_subscription():
     with subscription() as one:
         assert one.left == []
         one.offer(added(1))
@@ -220,8 +231,8 @@ async def test_the_with_block_closes():
     assert [item async for item in one] == []
 
 
-def test_what_is_not_wanted_does_not_wait():
-    """Only what the filter is true for waits, and counts."""
+def test_filtered_items_are_not_queued():
+    """Items that the filter rejects neither wait nor count."""
     one = subscription("drop_oldest", 1, lambda item: item.key == 2)
     for key in (1, 2, 1, 2, 1):
         one.offer(added(key))
@@ -229,29 +240,27 @@ def test_what_is_not_wanted_does_not_wait():
 
 
 @pytest.mark.parametrize("policy", ["newest", "", None, "LATEST"])
-def test_the_policy_is_one_of_three(policy):
-    """Another policy is a UsageError that names the three."""
+def test_unknown_policy_is_a_usage_error(policy):
+    """The error names the three policies."""
     with pytest.raises(UsageError, match="'latest', 'drop_oldest' or 'fail'"):
         subscription(policy)
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_queue_holds_something(size):
-    """A queue for no item is a UsageError."""
+def test_queue_size_is_at_least_one(size):
     with pytest.raises(UsageError, match="size must be at least 1"):
         subscription("latest", size)
 
 
-def test_the_default_size():
-    """The size that the issue names."""
+def test_default_queue_size_is_1024():
     assert QUEUE_SIZE == 1024
 
 
 # -- drop_oldest ----------------------------------------------------------------------------
 
 
-def test_drop_oldest():
-    """The oldest are lost beyond the size, and one Lagged in their place says how many."""
+def test_drop_oldest_reports_missed_items_once():
+    """Beyond the size, the oldest items are dropped; one Lagged tells their number."""
     one = subscription("drop_oldest", 3)
     for key in range(10):
         one.offer(added(key))
@@ -262,8 +271,8 @@ def test_drop_oldest():
 
 
 @given(size=st.integers(1, 5), steps=st.lists(st.integers(-3, 4), max_size=40))
-def test_drop_oldest_counts_exactly(size, steps):
-    """Each item comes, in order, or is counted by the one Lagged before the next that comes."""
+def test_drop_oldest_delivers_or_counts_each_item(size, steps):
+    """Each item is delivered in order, or counted by the one Lagged before the next item."""
     one, model, missed = subscription("drop_oldest", size), deque(), 0
     numbers = itertools.count()
     for step in steps:
@@ -275,7 +284,7 @@ def test_drop_oldest_counts_exactly(size, steps):
                 model.popleft()
                 missed += 1
         for _ in range(-step):
-            item = at_once(one)
+            item = next_now(one)
             if missed:
                 assert item == Lagged(missed)
                 missed = 0
@@ -290,8 +299,8 @@ def test_drop_oldest_counts_exactly(size, steps):
 # -- fail -------------------------------------------------------------------------------------
 
 
-async def test_fail():
-    """One item too many ends the iteration with SubscriberLagged, and leaves the client."""
+async def test_fail_ends_the_iteration_on_overflow():
+    """One item beyond the size ends the iteration with SubscriberLagged."""
     one = subscription("fail", 2)
     one.offer(added(1))
     one.offer(added(2))
@@ -306,8 +315,7 @@ async def test_fail():
         assert caught.value.size == 2
 
 
-def test_fail_goes_on_with_who_keeps_up():
-    """Who is never more than the size behind never fails."""
+def test_fail_does_not_end_a_fast_reader():
     one = subscription("fail", 2)
     for key in range(0, 100, 2):
         one.offer(added(key))
@@ -337,29 +345,25 @@ def test_fail_goes_on_with_who_keeps_up():
         ([GAP, added(1), LATER], [added(1), Gap(NOON, LATER.ended, LATER.reason)]),
     ],
 )
-def test_latest_says_the_net_change(items, net):
-    """Beyond the size, what waits for an element is one change from the known to the last."""
+def test_latest_delivers_the_net_change(items, net):
+    """Beyond the size, the changes of an element merge to one, from the known to the last state."""
     one = subscription("latest", 1)
     for item in items:
         one.offer(item)
     assert drain(one) == net
 
 
-def test_latest_ends_at_the_truth_after_a_removal():
-    """What was removed as another than the subscriber knew, and is back as such, is told.
-
-    The subscriber holds a; it is removed as b and comes back as b: there is news.
-    """
+def test_latest_reports_an_element_that_was_removed_and_came_back_different():
+    """The subscriber holds a; the element is removed as b and added as b: that is a change."""
     one = subscription("latest", 1)
     one.offer(removed(1, "b"))
     one.offer(added(1, "b"))
-    (told,) = drain(one)
-    assert isinstance(told, Changed)
-    assert told.element == user(1, "b")
+    (change,) = drain(one)
+    assert isinstance(change, Changed)
+    assert change.element == user(1, "b")
 
 
-def test_latest_of_kinds_with_the_same_key():
-    """Two kinds may use the same keys, and are not mixed up."""
+def test_latest_keeps_kinds_with_equal_keys_apart():
     one = subscription("latest", 1)
     terminal = Added("terminal", user(1))
     one.offer(added(1))
@@ -368,25 +372,24 @@ def test_latest_of_kinds_with_the_same_key():
     assert drain(one) == [terminal, added(1, "b")]
 
 
-def test_latest_of_what_has_no_key():
-    """Elements without a key are merged each with itself, by their positions."""
+def test_latest_merges_elements_without_key_by_position():
     items = subscription(size=1)
     for position in (0, 1):
         items.offer(Added("user", user(None, "a"), position=position))
         items.offer(Changed("user", user(None, "b"), user(None, "a"), position=position))
-    first = at_once(items), at_once(items)
+    first = next_now(items), next_now(items)
     assert first == tuple(Added("user", user(None, "b"), position=at) for at in (0, 1))
     for position in (0, 1):
         items.offer(Changed("user", user(None, "c"), user(None, "b"), position=position))
         items.offer(Changed("user", user(None, "d"), user(None, "c"), position=position))
-    second = at_once(items), at_once(items)
+    second = next_now(items), next_now(items)
     assert second == tuple(
         Changed("user", user(None, "d"), user(None, "b"), position=at) for at in (0, 1)
     )
 
 
-def test_latest_forgets_what_came_and_went():
-    """For a subscriber that hangs, calls that came and went meanwhile take no memory."""
+def test_latest_forgets_elements_that_were_added_and_removed():
+    """For a blocked subscriber, calls that started and ended meanwhile take no memory."""
     one = subscription("latest", 2)
     for key in range(500):
         call = Channel(uuid=str(key))
@@ -396,8 +399,7 @@ def test_latest_forgets_what_came_and_went():
     assert drain(one) in ([], [Added("channel", Channel(uuid="0")), Removed("channel", call)])
 
 
-def test_latest_is_exact_again_once_drained():
-    """After merged items are drained, what fits the queue comes as offered."""
+def test_latest_stops_merging_once_drained():
     one = subscription("latest", 2)
     for label in "bcdef":
         one.offer(changed(1, label))
@@ -408,7 +410,7 @@ def test_latest_is_exact_again_once_drained():
     assert drain(one) == items
 
 
-SLICE_STEPS = st.lists(
+STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
         st.tuples(st.just("set"), st.integers(1, 3), st.sampled_from("abc")),
@@ -420,42 +422,46 @@ SLICE_STEPS = st.lists(
 )
 
 
-def covers(told, offered):
-    """Whether each gap is within one that was told, and each of those is from one to another."""
+def covers(delivered, offered):
+    """Return True if each offered gap lies within exactly one delivered gap.
+
+    Delivered gaps start and end where offered gaps do.
+    """
     return (
-        [gap.started for gap in told] == sorted({gap.started for gap in told})
-        and {gap.started for gap in told} <= {gap.started for gap in offered}
-        and {gap.ended for gap in told} <= {gap.ended for gap in offered}
+        [gap.started for gap in delivered] == sorted({gap.started for gap in delivered})
+        and {gap.started for gap in delivered} <= {gap.started for gap in offered}
+        and {gap.ended for gap in delivered} <= {gap.ended for gap in offered}
         and all(
-            sum(one.started <= gap.started and gap.ended <= one.ended for one in told) == 1
+            sum(one.started <= gap.started and gap.ended <= one.ended for one in delivered) == 1
             for gap in offered
         )
     )
 
 
 @settings(max_examples=400)
-@given(size=st.integers(1, 4), steps=SLICE_STEPS, known=st.sets(st.integers(1, 3)))
-def test_latest_always_ends_at_the_truth(size, steps, known):
-    """Whatever happens and however slow it is, what a `latest` subscriber folds is the truth."""
+@given(size=st.integers(1, 4), steps=STEPS, known=st.sets(st.integers(1, 3)))
+@pytest.mark.slow
+def test_latest_always_ends_with_the_current_state(size, steps, known):
+    """However slow it is, a subscriber that applies all merged changes holds the current state."""
     one = subscription("latest", size)
-    truth = {("user", key): user(key) for key in known}
-    held = dict(truth)
-    offered, told = [], []
+    state = {("user", key): user(key) for key in known}
+    held = dict(state)
+    offered, delivered = [], []
 
     def take(count):
-        for item in itertools.takewhile(bool, (at_once(one) for _ in range(count))):
-            fold(held, item)
+        for item in itertools.takewhile(bool, (next_now(one) for _ in range(count))):
+            apply_change(held, item)
             if isinstance(item, Gap):
-                told.append(item)
+                delivered.append(item)
 
     for step in steps:
         match step:
-            case ("set", key, label) if truth.get(("user", key)) != user(key, label):
-                old, new = truth.get(("user", key)), user(key, label)
-                truth["user", key] = new
+            case ("set", key, label) if state.get(("user", key)) != user(key, label):
+                old, new = state.get(("user", key)), user(key, label)
+                state["user", key] = new
                 one.offer(Added("user", new) if old is None else Changed("user", new, old))
             case ("remove", key, label):
-                if truth.pop(("user", key), None):
+                if state.pop(("user", key), None):
                     one.offer(removed(key, label))
             case ("gap",):
                 began = NOON + timedelta(seconds=len(offered))
@@ -464,21 +470,22 @@ def test_latest_always_ends_at_the_truth(size, steps, known):
             case ("take", count):
                 take(count)
     take(100)
-    assert held == truth
-    assert covers(told, offered)
+    assert held == state
+    assert covers(delivered, offered)
 
 
 @given(
     size=st.integers(1, 4),
     steps=st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.integers(0, 3)), max_size=60),
 )
-def test_latest_keeps_the_order_for_each_key(size, steps):
-    """What comes for a key is an ordered part of what was offered for it, and ends with its last.
+@pytest.mark.slow
+def test_latest_keeps_the_order_of_each_key(size, steps):
+    """The changes delivered for a key are a subsequence of those offered and end with the last.
 
-    Versions only grow here, so that order can be told from the elements alone.
+    Versions only grow here, so that the elements show the order.
     """
     one = subscription("latest", size)
-    truth, seen, numbers = {}, {}, itertools.count(1)
+    state, seen, numbers = {}, {}, itertools.count(1)
 
     def take(item):
         version = int(item.element.label)
@@ -487,86 +494,85 @@ def test_latest_keeps_the_order_for_each_key(size, steps):
         seen[item.key] = version
 
     for key, remove, takes in steps:
-        old, new = truth.get(key), user(key, str(next(numbers)))
+        old, new = state.get(key), user(key, str(next(numbers)))
         if remove and old is not None:
-            del truth[key]
+            del state[key]
             one.offer(Removed("user", new))
         elif not remove:
-            truth[key] = new
+            state[key] = new
             one.offer(Added("user", new) if old is None else Changed("user", new, old))
-        for item in itertools.takewhile(bool, (at_once(one) for _ in range(takes))):
+        for item in itertools.takewhile(bool, (next_now(one) for _ in range(takes))):
             take(item)
     for item in drain(one):
         take(item)
-    for key, element in truth.items():
+    for key, element in state.items():
         assert seen[key] == int(element.label)
 
 
-# -- many of them -------------------------------------------------------------------------
+# -- sets of subscribers -------------------------------------------------------------------
 
 
 def report_nothing(error, subscription):
     raise AssertionError(f"{subscription}: {error}")
 
 
-def test_all_are_told():
-    """Everybody who was added is offered each item, until it is discarded."""
-    everybody, one, other = SubscriberSet(), subscription(), subscription()
-    everybody.add(one)
-    everybody.offer(added(1), report_nothing)
-    everybody.add(other)
-    everybody.offer(added(2), report_nothing)
-    assert list(everybody) == [one, other]
-    everybody.discard(one)
-    everybody.discard(one)  # it may have gone already
-    everybody.offer(added(3), report_nothing)
-    assert list(everybody) == [other]
+def test_set_offers_items_to_all_its_subscribers():
+    """Each subscriber is offered each item until it is discarded."""
+    subscribers, one, other = SubscriberSet(), subscription(), subscription()
+    subscribers.add(one)
+    subscribers.offer(added(1), report_nothing)
+    subscribers.add(other)
+    subscribers.offer(added(2), report_nothing)
+    assert list(subscribers) == [one, other]
+    subscribers.discard(one)
+    subscribers.discard(one)  # a second time is allowed
+    subscribers.offer(added(3), report_nothing)
+    assert list(subscribers) == [other]
     assert drain(one) == [added(1), added(2)]
     assert drain(other) == [added(2), added(3)]
 
 
 @pytest.mark.parametrize("error", [LookupError(), asyncio.CancelledError()])
-def test_a_filter_that_raises(error):
-    """What a filter raises is reported, with whose it is, and harms nobody else."""
+def test_error_of_a_filter_affects_no_other_subscriber(error):
+    """The error is reported with the subscription."""
 
     def raises(_):
         raise error
 
-    everybody, reports = SubscriberSet(), []
+    subscribers, reports = SubscriberSet(), []
     one, other = subscription(wants=raises), subscription()
     for each in (one, other):
-        everybody.add(each)
-    everybody.offer(added(1), lambda *report: reports.append(report))
+        subscribers.add(each)
+    subscribers.offer(added(1), lambda *report: reports.append(report))
     assert reports == [(error, one)]
     assert drain(one) == []
     assert drain(other) == [added(1)]
 
 
-def test_nobody_is_kept_alive():
-    """A subscription that nobody holds any more is forgotten."""
-    everybody, kept = SubscriberSet(), subscription()
-    everybody.add(subscription())
-    everybody.add(kept)
+def test_set_does_not_keep_subscriptions_alive():
+    subscribers, kept = SubscriberSet(), subscription()
+    subscribers.add(subscription())
+    subscribers.add(kept)
     gc.collect()
-    assert list(everybody) == [kept]
-    everybody.offer(added(1), report_nothing)
+    assert list(subscribers) == [kept]
+    subscribers.offer(added(1), report_nothing)
     assert drain(kept) == [added(1)]
 
 
-def test_nobody_is_remembered():
-    """Of many that come and are dropped nothing is left, though nothing is done as they are."""
-    everybody, kept = SubscriberSet(), subscription()
-    everybody.add(kept)
+@pytest.mark.slow
+def test_set_forgets_dropped_subscriptions():
+    """Subscriptions that are dropped leave nothing behind in the set."""
+    subscribers, kept = SubscriberSet(), subscription()
+    subscribers.add(kept)
     for _ in range(10):
-        everybody.add(subscription())
+        subscribers.add(subscription())
         gc.collect()
-    everybody.discard(kept)
-    assert everybody._references == ()
+    subscribers.discard(kept)
+    assert subscribers._references == ()
 
 
-def test_leaving_while_told():
-    """Who goes while an item is offered, by its own doing or another's, is no error."""
-    everybody = SubscriberSet()
+def test_subscription_may_be_dropped_while_an_item_is_offered():
+    subscribers = SubscriberSet()
     others = [subscription()]
 
     def drops(_):
@@ -575,25 +581,25 @@ def test_leaving_while_told():
         return True
 
     first = subscription(wants=drops)
-    everybody.add(first)
-    everybody.add(others[0])
-    everybody.offer(added(1), report_nothing)
-    assert list(everybody) == [first]
+    subscribers.add(first)
+    subscribers.add(others[0])
+    subscribers.offer(added(1), report_nothing)
+    assert list(subscribers) == [first]
     assert drain(first) == [added(1)]
 
 
-def test_latest_takes_time_in_proportion():
-    """Who comes back to 100,000 merged changes is not looking for the first of them each time."""
+@pytest.mark.slow
+def test_reading_merged_changes_takes_linear_time():
     one = subscription("latest", 1)
     for key in range(100_000):
         one.offer(added(key))
-    assert isinstance(one._merged, OrderedDict)  # a dict steps over all that went before
+    assert isinstance(one._merged, OrderedDict)  # a dict would skip all deleted entries each time
     assert [item.key for item in drain(one)] == [*range(100_000)]
 
 
 @pytest.mark.parametrize("size", [10, 1000])
-async def test_who_takes_much_lets_others_go_on(size):
-    """A loop over what waits already, merged or not, gives others their turn now and then."""
+async def test_reading_many_items_yields_to_the_event_loop(size):
+    """A loop over waiting items, merged or not, yields to the event loop regularly."""
     one = subscription("latest", size)
     for key in range(1000):
         one.offer(added(key))
@@ -615,8 +621,8 @@ async def test_who_takes_much_lets_others_go_on(size):
     assert len(counts) >= 1000 // time_slice.SLICE_STEPS
 
 
-async def test_merging_to_nothing_lets_others_go_on():
-    """So does looking through changes of which nothing is left."""
+async def test_skipping_merged_changes_yields_to_the_event_loop():
+    """The same holds for changes that cancel each other out."""
     one = subscription("latest", 1)
     for key in range(1000):
         one.offer(changed(key, "b"))
@@ -628,21 +634,82 @@ async def test_merging_to_nothing_lets_others_go_on():
     assert seen == [one]
 
 
-def test_those_of_now():
-    """Who is told now is, as long as they live and have not left; who comes later is not."""
+def test_frozen_set_has_the_subscribers_of_its_moment():
+    """A frozen set skips later subscribers and those that have left or are gone."""
     subscribers = SubscriberSet()
     first, second, third, later = (subscription() for _ in range(4))
     for one in (first, second, third):
         subscribers.add(one)
-    those = subscribers.frozen()
+    frozen = subscribers.frozen()
     subscribers.add(later)
     second.close()
-    assert list(those) == [first, second, third]
+    assert list(frozen) == [first, second, third]
     del third
     gc.collect()
-    those.offer(added(1), None)
+    frozen.offer(added(1), None)
     assert drain(first) == [added(1)]
     assert drain(later) == []
     assert second.waiting == 0
     subscribers.offer(added(2), None)
     assert drain(later) == [added(2)]
+
+
+# -- in a client ----------------------------------------------------------------------------
+
+
+def test_fast_subscriber_loses_nothing_in_a_burst():
+    """A subscriber that reads at once loses none of thousands of messages."""
+    seen, called = [], []
+
+    async def callback(_, user, __):
+        called.append(user.label)
+
+    async def read(changes):
+        async for change in changes:
+            seen.append(change.element.label)
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            client.on_info_event(callback)
+            reading = asyncio.create_task(read(client.changes(policy="fail")))
+            pbx.connections[0].pace = None
+            for _ in range(5000):
+                pbx.set_user(1)
+            await asyncio.sleep(1)
+            assert client.stats.missed == 0
+        await reading
+
+    run(main())
+    assert seen == called == [str(number) for number in range(1, 5001)]
+
+
+async def test_client_forgets_dropped_subscriptions():
+    """A subscription that nothing refers to needs no closing."""
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
+        pbx.call()
+        async for _ in client.changes():
+            break
+        client.messages()
+        gc.collect()
+        assert [*client._dispatcher.changes, *client._dispatcher.messages] == []
+
+
+@pytest.mark.slow
+async def test_reading_task_without_references_is_not_collected():
+    """The client keeps a task alive that waits for changes."""
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
+        seen = []
+
+        async def read():
+            async for change in client.changes():
+                seen.append(change)
+
+        asyncio.create_task(read())  # noqa: RUF006 - the point of it
+        await asyncio.sleep(0.01)
+        for count in (1, 2):
+            gc.collect()
+            pbx.call()
+            await eventually(lambda count=count: len(seen) > count)
+    gc.collect()

@@ -1,0 +1,171 @@
+"""State of the client, and waiting for conditions."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+
+import pytest
+from support.client_schedules import (
+    connected,
+    entered,
+)
+from support.fake_pbx import FakePbx
+from support.virtual_clock import now, run
+
+from basix_ws_cti import (
+    SystemMsg,
+    UsageError,
+)
+from basix_ws_cti.client.callbacks import Callbacks
+from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.state import StateHolder
+from basix_ws_cti.client.subscriptions import Subscription
+from basix_ws_cti.exceptions import (
+    LoggedOut,
+    WaitTimeout,
+)
+from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
+from basix_ws_cti.simulator import Simulator, faults
+
+
+def test_states_follow_in_order():
+    """A client is connecting, syncing, synced and finally stopped."""
+
+    async def main():
+        states = []
+        async with Client("fake", connector=pbx) as client:
+            client.on_state(states.append)
+            assert client.state == Connecting(1)
+            mirror = await client.synced(10)
+            assert mirror is client.mirror
+            assert client.is_synced
+        assert not client.is_synced
+        return states
+
+    pbx = FakePbx()
+    assert run(main()) == [Connecting(1), Syncing(), Synced(), Stopped(None)]
+
+
+@pytest.mark.parametrize("ask", [Client.synced, lambda client: anext(client.changes())])
+def test_stop_reason_keeps_no_reference_to_callers(ask):
+    """The traceback of the error that stopped the client does not grow with each raise."""
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            await client.synced()
+            pbx.send(SystemMsg("logout"))
+            error = (await entered(client, Stopped)).reason
+            frames = []
+            for _ in range(3):
+                with pytest.raises(LoggedOut) as caught:
+                    await ask(client)
+                assert caught.value is error
+                frames.append(len([*traceback.walk_tb(error.__traceback__)]))
+            assert len(set(frames)) == 1
+
+    run(main())
+
+
+def test_timeout_error_of_a_predicate_is_no_wait_timeout():
+    """A TimeoutError that the predicate raises is passed on."""
+
+    def ask(_):
+        raise TimeoutError("mine")
+
+    async def main():
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx) as client:
+            with pytest.raises(TimeoutError, match="mine") as caught:
+                await client.wait_for(ask, 10)
+            assert not isinstance(caught.value, WaitTimeout)
+
+    run(main())
+
+
+async def test_wait_for_and_synced_time_out():
+    """wait_for and synced raise WaitTimeout, a TimeoutError; errors of the predicate pass on."""
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
+        with pytest.raises(WaitTimeout) as caught:
+            await client.wait_for(lambda mirror: mirror.channels, 0.05)
+        assert isinstance(caught.value, TimeoutError)
+        with pytest.raises(ZeroDivisionError):
+            await client.wait_for(lambda _: 1 / 0, 1)
+        with pytest.raises(TimeoutError) as other:
+            async with asyncio.timeout(0.05):
+                await client.wait_for(lambda _: False)
+        assert not isinstance(other.value, WaitTimeout)
+        pbx.inject(faults.DelayHandshake(5))
+        pbx.inject(faults.Drop())
+        await entered(client, Disconnected)
+        with pytest.raises(WaitTimeout, match=r"0\.05 s"):
+            await client.synced(0.05)
+
+
+def new_state():
+    """Return a state holder, and a list of the states that its callbacks receive."""
+    callbacks, states = Callbacks(), []
+    callbacks.add("state", states.append, Subscription("drop_oldest", 8, None, lambda _: None))
+    return StateHolder(callbacks), states
+
+
+async def test_entering_a_state_notifies_callbacks():
+    state, states = new_state()
+    assert state.has_stopped
+    state.enter(Connecting(1))
+    assert state.current == Connecting(1)
+    assert not state.has_stopped
+    assert states == [Connecting(1)]
+
+
+async def test_wait_returns_the_condition_value():
+    state, _ = new_state()
+    assert await state.wait_until(lambda: "value", "a value", None) == "value"
+
+
+def test_condition_is_checked_after_each_change():
+    """A waiting task checks its condition when the state changes, and when it is woken."""
+
+    async def main():
+        state, _ = new_state()
+        state.enter(Connecting(1))
+        values = []
+        waiting = asyncio.create_task(state.wait_until(lambda: len(values) == 2, "both", 10))
+        for change in (lambda: state.enter(Syncing()), state.wake):
+            await asyncio.sleep(1)
+            assert not waiting.done()
+            values.append(change)
+            change()
+            state.wake()  # a second wake-up before the task runs
+        assert await waiting
+        assert now() == 2
+
+    run(main())
+
+
+def test_wait_times_out():
+    async def main():
+        state, _ = new_state()
+        state.enter(Syncing())
+        with pytest.raises(WaitTimeout, match=r"after 1\.5 s waiting for a miracle"):
+            await state.wait_until(lambda: False, "a miracle", 1.5)
+        assert now() == 1.5
+
+    run(main())
+
+
+@pytest.mark.parametrize("reason", [None, LoggedOut()])
+async def test_wait_ends_when_the_client_stops(reason):
+    state, _ = new_state()
+    state.enter(Syncing())
+    waiting = asyncio.create_task(state.wait_until(lambda: False, "a miracle", None))
+    await asyncio.sleep(0)
+    state.enter(Stopped(reason))
+    with pytest.raises(UsageError if reason is None else LoggedOut):
+        await waiting
+
+
+async def test_condition_counts_even_if_the_client_has_stopped():
+    state, _ = new_state()
+    assert await state.wait_until(lambda: state.has_stopped, "the end", None)
