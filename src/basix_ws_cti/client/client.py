@@ -36,7 +36,7 @@ from .command_sender import CommandSender
 from .dispatch import Dispatcher
 from .feed_loop import FeedLoop
 from .reconnect import ReconnectPolicy
-from .state import StateHolder
+from .state_holder import StateHolder
 from .statistics import Statistics
 from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
 

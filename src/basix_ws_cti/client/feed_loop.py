@@ -51,7 +51,7 @@ from .callbacks import is_cancelled
 from .dispatch import Dispatcher
 from .keepalive import Keepalive
 from .reconnect import ReconnectPolicy
-from .state import StateHolder
+from .state_holder import StateHolder
 from .statistics import Statistics
 from .wall_clock import WallClock
 

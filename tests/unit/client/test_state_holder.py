@@ -19,7 +19,7 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.client.callbacks import Callbacks
 from basix_ws_cti.client.client import Client
-from basix_ws_cti.client.state import StateHolder
+from basix_ws_cti.client.state_holder import StateHolder
 from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import (
     LoggedOut,
