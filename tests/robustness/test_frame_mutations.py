@@ -125,6 +125,7 @@ def test_each_source_has_hundreds_of_seeds():
     assert [len(pool) > 400 for pool in pools()] == [True] * 4
 
 
+@pytest.mark.slow
 def test_seed_determines_the_mutants():
     def first_mutants(seed):
         mutator = Mutator(seed)

@@ -23,7 +23,10 @@ NOT_RUN = {
         ".venv/bin/pip install -q '.[dev]' && .venv/bin/python -m pytest": INSTALLS,
     },
     "docs/contributing.md": {
-        "python3 -m venv .venv": INSTALLS,
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'": INSTALLS,
+        ".venv/bin/python -m pytest -n0 tests/unit/mirror": "runs the tests themselves",
+        ".venv/bin/ruff check . && .venv/bin/ruff format . && .venv/bin/mypy && "
+        ".venv/bin/lint-imports && .venv/bin/python -m pytest": "runs the tests themselves",
         "HATCH_BUILD_HOOK_ENABLE_MYPYC=1 python -m build": "it needs a compiler: tox -e compiled",
     },
     "docs/quickstart.md": {
