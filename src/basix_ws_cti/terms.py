@@ -46,7 +46,7 @@ from basix_ws_cti._internal.native_ints import COMPILED, i32_after_tag, integer,
 from .exceptions import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mypy_extensions import i64  # where this is compiled, a native integer
 
@@ -125,7 +125,7 @@ _FOREIGN_TAGS = {
     121: "local term",
 }
 
-unpack_u16 = struct.Struct(">H").unpack_from
+unpack_u16: Callable[..., tuple[Any, ...]] = struct.Struct(">H").unpack_from
 _read_u32 = struct.Struct(">I").unpack_from
 # Functions named ``…_after_tag`` take the position of a tag and read the number that follows it.
 _f64_after_tag = struct.Struct(">xd").unpack_from
@@ -155,11 +155,16 @@ def encode_atom(tag: int, name: bytes) -> bytes:
 # since a tuple may also start with the text "bert".
 BERT_ATOM: Final = b"bert".decode()
 
-_VALUES = {"undefined": None, "true": True, "false": False, "bert": BERT_ATOM}
+_VALUES: dict[str, str | bool | None] = {
+    "undefined": None,
+    "true": True,
+    "false": False,
+    "bert": BERT_ATOM,
+}
 
 # Initial content of ``atom_cache``: the atoms whose value is not their name. They are in the cache
 # however many atoms a peer makes up.
-PREDEFINED_ATOMS = {
+PREDEFINED_ATOMS: dict[bytes, str | bool | None] = {
     encode_atom(tag, name.encode()): value for tag in ATOM_TAGS for name, value in _VALUES.items()
 }
 # From the encoded bytes of an atom, header included, to its value. A key is always a complete,

@@ -15,7 +15,7 @@ import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .errors import NotPossibleError, RefusedError
 
@@ -102,7 +102,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     """Handler of one request; a subclass sets ``backend``."""
 
     backend: ApiBackend
-    timeout = _TIMEOUT
+    timeout: ClassVar[float | None] = _TIMEOUT
 
     def do_POST(self) -> None:
         """Answer a POST request with JSON."""
