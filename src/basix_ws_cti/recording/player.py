@@ -175,8 +175,7 @@ class Replay(Iterator[tuple[datetime, Notification]]):
                     yield from session.receive(message, self._unix(entry.at))
 
     def _last_heard(self, entry: Lost) -> float | None:
-        last_heard: float | None = getattr(entry, "last_heard", None)
-        return None if last_heard is None else self._unix(last_heard)
+        return None if entry.last_heard is None else self._unix(entry.last_heard)
 
     def _connect(self) -> Iterator[Any]:
         self._is_connected = True

@@ -172,7 +172,7 @@ class Session:
 
     def reject(self, error: DecodeError | ProtocolError) -> list[DecodeError | ProtocolError]:
         """Return the error of an unreadable frame if it is the first of its kind, else nothing."""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+        problem = error.reason if isinstance(error, DecodeError) else error.problem
         kind = f"{type(error).__name__} {problem}"
         if kind in self._reported or len(self._reported) >= MAX_REPORTED_ERRORS:
             return []
