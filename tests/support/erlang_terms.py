@@ -19,6 +19,7 @@ from .normal_forms import (
     KEY_KINDS,
     KEYS,
     LIMIT,
+    NoValueError,
     OVERREAD,
     SPLIT,
     TRAILING,
@@ -48,7 +49,12 @@ def verdict(frame):
 
 def difference(frame, normal):
     """Return a description of a wrong value of decode for ``frame``, or None."""
-    expected = exact(value_of(normal))
+    try:
+        expected = exact(value_of(normal))
+    except NoValueError:
+        expected = REFUSED
+    if expected == verdict(frame) == REFUSED:
+        return None
     try:
         found = decode(frame)
         if exact(found) == expected:

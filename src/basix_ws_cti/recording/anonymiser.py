@@ -70,9 +70,7 @@ _PROTOCOL_WORDS = frozenset(
 
 # Texts and prefixes that take the place of a telephone number.
 _MARKERS = frozenset({"anonymous", "media_plug"})
-_UUID_MARKER = re.compile(
-    r"((?:pickup_uuid|assimilate|RINGING_PARK|LOCAL_PARK)\.)(.*)", re.DOTALL
-)
+_UUID_MARKER = re.compile(r"((?:pickup_uuid|assimilate|RINGING_PARK|LOCAL_PARK)\.)(.*)", re.DOTALL)
 _PARK_MARKER = re.compile(r"(RINGING_PARK|LOCAL_PARK)(.*)", re.DOTALL)
 
 # Names of messages, kinds, fields, events and states.
