@@ -598,11 +598,11 @@ def decode_text(raw: bytes) -> str:
 
 
 def decode_truncated(raw: bytes) -> str | None:
-    """Decode UTF-8 that ends inside a character; return the text before that character.
+    r"""Decode UTF-8 that ends inside a character; return the text before that character.
 
     Programs that limit a name to a number of bytes truncate it so. Return ``None`` for bytes that
     are invalid elsewhere, and where Latin-1 is the more probable encoding: without a character
-    before the incomplete one, and if a single byte follows nothing but ASCII (``b"caf\\xe9"``).
+    before the incomplete one, and if a single byte follows nothing but ASCII (``b"caf\xe9"``).
     """
     try:
         text, size = utf_8_decode(raw)  # leaves an incomplete character at the end

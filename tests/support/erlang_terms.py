@@ -19,10 +19,10 @@ from .normal_forms import (
     KEY_KINDS,
     KEYS,
     LIMIT,
-    NoValueError,
     OVERREAD,
     SPLIT,
     TRAILING,
+    NoValueError,
     exact,
     value_of,
 )

@@ -42,8 +42,8 @@ MAX_SOURCES = 256
 # Types of the values that a scalar field holds as they are.
 SCALAR_TYPES: Final = frozenset({str, int, float, bool, type(None)})
 
-# Expression for a scalar field; ``{0}`` stands for its part. Reading ``__class__`` takes half as long
-# as calling ``type``.
+# Expression for a scalar field; ``{0}`` stands for its part. Reading ``__class__`` takes half the
+# time of calling ``type``.
 _SCALAR: Final = "{0} if {0}.__class__ in _scalar_types else _decode_scalar({0})"
 
 

@@ -42,8 +42,8 @@ from .model import Call
 # legs for that first leg; their call must not get the same id again. The limit bounds memory.
 MAX_ENDED_UNSEEN = 1000
 
-# A user's phone dials one of these prefixes and a uuid to take a call: the call that rings on the leg
-# of that uuid, or the call offered to web phones as RINGING_PARK.UUID.
+# A user's phone dials one of these prefixes and a uuid to take a call: the call that rings on the
+# leg of that uuid, or the call that is offered to web phones as RINGING_PARK.UUID.
 _PICKUP = re.compile(r"(?:pickup_uuid|assimilate)\.(.+)", re.DOTALL)
 _RINGING_PARK = re.compile(r"(?:RINGING|LOCAL)_PARK\.(.+)", re.DOTALL)
 

@@ -301,8 +301,8 @@ def decode_calling(value: tuple[Any, ...]) -> Calling:
             ts, location, target_type, user_id, group_type, group_id, queue_id, address, data
         )
     except _NotScalarError:
-        parts = map(_scalar_or_none, (user_id, group_type, group_id, queue_id, address))
-        return _make_calling(ts, location, target_type, *parts, data)
+        found = map(_scalar_or_none, (user_id, group_type, group_id, queue_id, address))
+        return _make_calling(ts, location, target_type, *found, data)
 
 
 def _scalar_or_none(value: Any) -> Any:

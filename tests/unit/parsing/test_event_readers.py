@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from itertools import islice
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.etf_encoder import BERT_NIL, ENCODERS, Atom, Charlist, any_term
 from support.frame_mutations import bench_frames
+from support.random_terms import random_term
 
 from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
 from basix_ws_cti.parsing import event_readers
@@ -20,6 +22,7 @@ from basix_ws_cti.parsing.event_readers import (
     event_reader,
 )
 from basix_ws_cti.parsing.fast_path import event_header
+from basix_ws_cti.parsing.record_decoder import ELEMENTS
 from basix_ws_cti.simulator import frames as story_frames
 from basix_ws_cti.terms import Limits
 
@@ -337,6 +340,27 @@ def test_fields_with_random_terms_never_differ_from_the_slow_path(data, otp, bas
     expected = parse_slow(SPEC, frame, base_url)  # it also fills the atom cache
     message = parse_fast(make_reader(SPEC, frame, base_url), frame)
     assert message is None or is_identical(message, expected)
+
+
+@pytest.mark.parametrize("base_url", [None, BASE_URL])
+@pytest.mark.parametrize("kind", ELEMENTS)
+def test_random_terms_in_all_fields_of_all_kinds_equal_the_slow_path(kind, base_url):
+    draw = random.Random(kind)
+    names = [one.name for one in attrs.fields(ELEMENTS[kind]) if one.name != "extra"]
+    spec = FieldSpec(kind, (*names, "news"))
+    frame = event([None] * len(spec.fields), kind=Charlist(kind))
+    read = make_reader(spec, frame, base_url)
+    usual = [random_term(draw, depth=0) for _ in spec.fields]
+    fast = 0
+    for at in range(60):
+        values = list(usual)
+        values[at % len(values)] = random_term(draw)
+        frame = event(values, kind=Charlist(kind))
+        message = parse_fast(read, frame)
+        assert message is None or is_identical(message, parse_slow(spec, frame, base_url))
+        fast += message is not None
+        usual[draw.randrange(len(usual))] = draw.choice([None, 7, "text", Atom("inbound")])
+    assert fast
 
 
 @pytest.mark.parametrize("tag", ["s", "w"])
