@@ -20,7 +20,7 @@ from basix_ws_cti.terms import ATOM_TAGS, decode_text
 ATOM, BINARY, CHARLIST, INTEGER, FLOAT = "atom", "binary", "charlist", "integer", "float"
 TUPLE, LIST, MAP = "tuple", "list", "map"
 
-# Tags of the external term format. The tail of a LIST_EXT is nil or a binary: ``decode`` demands it.
+# Tags of the external term format. The tail of a LIST_EXT is nil or a binary, see ``decode``.
 _NEW_FLOAT, _SMALL_INTEGER, _INTEGER, _FLOAT = 70, 97, 98, 99
 _ATOM, _SMALL_ATOM, _ATOM_UTF8 = 100, 115, 118  # SMALL_ATOM_UTF8 is 119
 _SMALL_TUPLE, _LARGE_TUPLE = 104, 105
