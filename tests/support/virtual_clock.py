@@ -63,6 +63,16 @@ def run(coroutine):
         return result
 
 
+def on_virtual_clock(test):
+    """Run an async test on a virtual clock, as ``run`` does."""
+
+    @functools.wraps(test)
+    def run_test(*arguments, **options):
+        run(test(*arguments, **options))
+
+    return run_test
+
+
 def now():
     """Return the running loop's time in seconds."""
     return asyncio.get_running_loop().time()

@@ -15,7 +15,7 @@ from support.client_schedules import (
     connected,
 )
 from support.fake_pbx import FakePbx
-from support.virtual_clock import run
+from support.virtual_clock import on_virtual_clock
 from support.waiting import eventually
 
 from basix_ws_cti import (
@@ -657,7 +657,8 @@ def test_frozen_set_has_the_subscribers_of_its_moment():
 # -- in a client ----------------------------------------------------------------------------
 
 
-def test_fast_subscriber_loses_nothing_in_a_burst():
+@on_virtual_clock
+async def test_fast_subscriber_loses_nothing_in_a_burst():
     """A subscriber that reads at once loses none of thousands of messages."""
     seen, called = [], []
 
@@ -668,20 +669,17 @@ def test_fast_subscriber_loses_nothing_in_a_burst():
         async for change in changes:
             seen.append(change.element.label)
 
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            client.on_info_event(callback)
-            reading = asyncio.create_task(read(client.changes(policy="fail")))
-            pbx.connections[0].pace = None
-            for _ in range(5000):
-                pbx.set_user(1)
-            await asyncio.sleep(1)
-            assert client.stats.missed == 0
-        await reading
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        client.on_info_event(callback)
+        reading = asyncio.create_task(read(client.changes(policy="fail")))
+        pbx.connections[0].pace = None
+        for _ in range(5000):
+            pbx.set_user(1)
+        await asyncio.sleep(1)
+        assert client.stats.missed == 0
+    await reading
     assert seen == called == [str(number) for number in range(1, 5001)]
 
 

@@ -360,23 +360,17 @@ def test_pieces_of_a_long_message_are_parsed_once(monkeypatch):
     run_connected(test)
 
 
-def test_library_logs_each_frame_at_debug(caplog):
+async def test_library_logs_each_frame_at_debug(caplog):
     caplog.set_level(logging.DEBUG, logger="test.loud")
 
-    async def main():
-        connection = make(FeedSocket, logging.getLogger("test.loud"), max_size=MAX_SIZE)
-        messages, *_ = await run(connection, connection.receive, binary(b"x") * 2, [2**20])
-        assert messages == [b"x"] * 2
-
-    asyncio.run(main())
+    connection = make(FeedSocket, logging.getLogger("test.loud"), max_size=MAX_SIZE)
+    messages, *_ = await run(connection, connection.receive, binary(b"x") * 2, [2**20])
+    assert messages == [b"x"] * 2
     assert caplog.text.count("< BINARY") == 2
 
 
-def test_message_without_max_size_may_have_any_size():
-    async def main():
-        connection = make(FeedSocket, max_size=None)
-        stream = binary(bytes(MAX_SIZE * 2))
-        messages, *_ = await run(connection, connection.receive, stream, [2**20])
-        assert list(map(len, messages)) == [MAX_SIZE * 2]
-
-    asyncio.run(main())
+async def test_message_without_max_size_may_have_any_size():
+    connection = make(FeedSocket, max_size=None)
+    stream = binary(bytes(MAX_SIZE * 2))
+    messages, *_ = await run(connection, connection.receive, stream, [2**20])
+    assert list(map(len, messages)) == [MAX_SIZE * 2]
