@@ -11,7 +11,6 @@ import pytest
 from support.etf_encoder import Atom, field_spec, frame, info_event, initial_info
 from support.sizes import NIGHTLY
 
-from basix_ws_cti import terms
 from basix_ws_cti.exceptions import BasixError
 from basix_ws_cti.mirror import phone_numbers
 from basix_ws_cti.mirror.mirror import MAX_ENDED_CHANNELS, Mirror
@@ -111,9 +110,8 @@ def events(session, number):
 
 
 @pytest.fixture(autouse=True)
-def _own_caches(monkeypatch):
+def _own_caches(forget_atoms):
     """Isolate the caches of each test."""
-    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
     yield
     phone_numbers._normalise.cache_clear()
     record_decoder.record_reader.cache_clear()

@@ -34,17 +34,13 @@ from basix_ws_cti.terms import Limits, Regex, as_text, decode, inflated_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.usefixtures("forget_atoms")
+
 random_runs = settings(
     max_examples=500 * (20 if NIGHTLY else 1),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(autouse=True)
-def _separate_atom_cache(monkeypatch):
-    """Give each test an atom cache of its own."""
-    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
 
 
 def u32(number):
@@ -942,11 +938,10 @@ COSTS = {
 
 
 @pytest.mark.parametrize(("term", "cost"), COSTS.values(), ids=COSTS)
-def test_term_needs_its_cost_in_terms(term, cost):
+def test_term_needs_its_cost_in_terms(term, cost, forget_atoms):
     """A term is read with its cost as the limit, and refused with one less."""
     decode(b"\x83" + term, Limits(terms=cost))
-    terms.atom_cache.clear()
-    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
+    forget_atoms()
     error = decode_error(b"\x83" + term, Limits(terms=cost - 1))
     assert error.reason == (
         f"more terms than the limits of {cost - 1} (terms) and 1 per byte (terms_per_byte)"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.etf_encoder import BERT_NIL, ENCODERS, Atom, Charlist, any_term
 from support.frame_mutations import bench_frames
 
-from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
+from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User
 from basix_ws_cti.parsing import event_readers
 from basix_ws_cti.parsing.event_readers import (
     FALLBACK_ERRORS,
@@ -36,6 +36,9 @@ ATOMS = [
     *("pstn", "inbound", "outbound", "internal", "external", "new", "bridged_endpoint", "nil"),
 ]
 
+# The atom cache must have room for the atoms of these tests.
+pytestmark = pytest.mark.usefixtures("forget_atoms")
+
 FIELDS = ("uuid", "direction", "offer_timestamp", "state", "target", "other_info", "end_user")
 
 
@@ -44,13 +47,6 @@ def _reader_kind(request, monkeypatch):
     """Test both kinds of reader: that of a compiled package also works, slowly, in any other."""
     monkeypatch.setattr(event_readers, "COMPILED", request.param)
     event_reader.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _empty_atom_cache():
-    """Make room in the atom cache for the atoms of these tests."""
-    terms.atom_cache.clear()
-    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
 
 
 def event(record, *, otp=25, kind=CHANNEL, name=UPDATED):
