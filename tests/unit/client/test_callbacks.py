@@ -10,7 +10,6 @@ import pytest
 from support.fake_pbx import FakePbx
 from support.virtual_clock import now, on_virtual_clock, run
 
-from basix_ws_cti.client import callbacks as module
 from basix_ws_cti.client.callbacks import (
     FINISH_TIMEOUT,
     SLOW_CALLBACK,
@@ -521,7 +520,6 @@ def test_names_of_callbacks_for_log_lines():
     assert name_of(raises) == "raises"
     assert name_of(Callbacks().report) == "Callbacks.report"
     assert name_of(functools.partial(raises)) == "partial"
-    assert name_of(module._filtered(raises, None)) == "raises"
 
 
 @on_virtual_clock

@@ -24,7 +24,7 @@ from support.client_schedules import (
     stop_reason,
 )
 from support.fake_pbx import FakePbx, users
-from support.secret_scanner import TOKEN, found_in, leaks_of
+from support.secret_scanner import TOKEN, found_in, leaks_of, secret_holders
 from support.sizes import NIGHTLY
 from support.virtual_clock import on_virtual_clock
 from support.waiting import TIMEOUT, eventually
@@ -393,7 +393,7 @@ async def test_no_secret_is_logged_or_shown(caplog, name):
             error.__cause__,
             client,
             client.stats,
-            client._feed_loop._open_connection,
+            *secret_holders(client),
         ]
     text = " ".join(f"{one!r} {one}" for one in outputs)
     text += " ".join(

@@ -63,7 +63,6 @@ async def test_calls_are_tracked_from_the_first_use():
         await idle.synced(10)
         set_channel(pbx, leg("a"))
         await asyncio.sleep(1)
-        assert idle._session._tracker is None
         assert [call.complete for call in idle.calls.values()] == [False]
         set_channel(pbx, leg("b"))
         await asyncio.sleep(1)
@@ -289,13 +288,13 @@ async def follow_calls(pbx, calls, inject_fault=None, **options):
                 inject_fault()
             await asyncio.sleep(0.05)
         pbx.speed = 1e-9  # its clock stops
-        pbx._client_handler.armed_faults.clear()
+        pbx.disarm_faults()
         await asyncio.sleep(1)  # time to detect a silence
         await eventually(lambda: client.is_synced and channels_are_current(client, pbx))
         rows = {row.id: row for row in pbx.ledger}  # includes calls that ended just then
         assert set(records) | set(client.calls) == set(started)
         assert max(started.values()) == 1
-        assert len(stats._calls) == len(client.calls)
+        assert stats.active_calls == len(client.calls)
         return rows, records, client.stats
 
 

@@ -112,17 +112,38 @@ async def test_command_without_effect_times_out():
             await client.hangup("nobody", confirm=True, confirm_timeout=0.05)
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.command == "hangup"
-        assert client._dispatcher.waiters == set()
 
 
 async def test_callers_time_out_is_no_command_timeout():
-    """A time-out around a waiting command raises TimeoutError and leaves no waiter behind."""
+    """A time-out around a waiting command raises TimeoutError."""
     async with Simulator(calls=False) as pbx, connected(pbx) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
                 await client.hangup("nobody", confirm=True)
         assert not isinstance(caught.value, CommandTimeout)
-        assert client._dispatcher.waiters == set()
+
+
+@pytest.mark.parametrize(
+    ("confirm_timeout", "callers_timeout", "error"),
+    [(0.05, None, CommandTimeout), (60, 0.05, TimeoutError)],
+)
+@on_virtual_clock
+async def test_timed_out_command_leaves_no_waiter(confirm_timeout, callers_timeout, error):
+    """Neither the time-out of the command nor that of its caller leaves one."""
+
+    class Sent:
+        async def send(self, command):
+            sent.append(command["cmd"])
+
+    sent, dispatcher = [], Dispatcher()
+    sender = CommandSender(Sent, dispatcher)
+    sending = asyncio.create_task(sender.send(hangup("nobody"), confirm_timeout))
+    await asyncio.sleep(0)
+    assert sent == ["hangup"]
+    assert len(dispatcher.waiters) == 1
+    with pytest.raises(error):
+        await asyncio.wait_for(sending, callers_timeout)
+    assert dispatcher.waiters == set()
 
 
 async def test_commands_fail_at_once_without_a_connection():

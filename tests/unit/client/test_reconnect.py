@@ -229,8 +229,7 @@ async def test_final_status_stops_the_client(status):
             with pytest.raises(NotConnectedError):
                 await client.hangup("x")
         assert client.state == Stopped(caught.value)
-        assert len(pbx._client_handler.armed_faults) == 1
-        assert pbx._client_handler.armed_faults[0][1] == 8
+        assert [times for _, times in pbx.armed_faults] == [8]
 
 
 async def test_untrusted_certificate_stops_the_client():
