@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 
 import attrs
 import pytest
@@ -319,22 +321,30 @@ def test_empty_kinds_are_kept_only_while_their_mapping_is_held():
     mirror, other = Mirror(), Mirror()
     robots = mirror["robot"]
     robot = OtherElement(element_name="robot", extra=Extra(id=7))
+    mappings = []
     for number in range(3):
         connection = Mirror()
         kind = f"robot{number}"
         connection.apply(InfoEvent(kind, attrs.evolve(robot, element_name=kind), "added"))
         mirror.replace_with(connection)
-    assert list(mirror._stores) == ["robot2"]
+        mappings.append(weakref.ref(mirror[kind]))
+    gc.collect()
+    assert [mapping() is None for mapping in mappings] == [True, True, False]
     other.apply(InfoEvent("robot", robot, "added"))
     mirror.replace_with(other)
     assert robots == {7: robot}
     mirror.replace_with(Mirror())
     assert robots == {}
-    assert not mirror._stores
-    assert list(mirror._empty) == ["robot"]
+    gc.collect()
+    assert mappings[2]() is None
     assert mirror["robot"] is robots
     mirror.apply(InfoEvent("robot", robot, "added"))
     assert robots == {7: robot}
+    mirror.replace_with(Mirror())
+    mappings.append(weakref.ref(robots))
+    del robots
+    gc.collect()
+    assert mappings[3]() is None
 
 
 def test_replace_with_reports_the_differences():
