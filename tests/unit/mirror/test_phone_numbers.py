@@ -229,7 +229,7 @@ TEXTS = st.text(max_size=20) | st.from_regex(
 @example("+81 10 1212 555 0100", "81")
 @example("+44 0 0 1 212 555 0100", "44")
 @example("+81 184 0312341234", "81")
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_normal_form_of_a_normal_form_is_itself(text, code):
     normal_form = normalise_number(text, code)
     assert normal_form is None or normalise_number(normal_form, code) == normal_form
@@ -336,7 +336,7 @@ def test_generated_numbers_agree_with_the_library(region, data):
 
 
 @given(numbers_of("JP"))
-@settings(max_examples=25)
+@settings(max_examples=8)
 def test_generated_japanese_numbers_agree_with_the_library(number):
     """With the prefixes and notations that are used in Japan."""
     assert_same_as_the_library(number, "81")
