@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import codecs
 import json
-import shutil
 import struct
 import subprocess
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from basix_ws_cti.terms import Regex
 
@@ -22,7 +19,6 @@ from .paths import ERLANG
 
 ESCRIPT = ERLANG / "terms.escript"
 
-needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no program 'escript'")
 
 # Reasons for intended differences between decode and Erlang.
 
