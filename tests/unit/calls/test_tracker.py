@@ -348,6 +348,61 @@ def test_internal_call_transferred_outside_becomes_outbound():
     assert (call.caller.user_id, call.phase.kind) == (office.users[0].id, "ringing")
 
 
+DIALLING = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
+
+
+def take(tracker, number):
+    """Let a user's phone dial ``number``; return the ids of the active calls."""
+    tracker.apply([Added("channel", channel("taker", called_number=number, **DIALLING))])
+    return set(tracker.calls)
+
+
+@pytest.mark.parametrize("prefix", ["pickup_uuid.", "assimilate."])
+def test_leg_that_dials_a_uuid_joins_its_call(prefix):
+    tracker = CallTracker([channel("a", state=Ivr(ts=1), offer_timestamp=1)])
+    assert take(tracker, f"{prefix}a") == {"a"}
+    (call,) = tracker.calls.values()
+    assert {leg.uuid for leg in call.legs} == {"a", "taker"}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "assimilate.",
+        "assimilate",
+        "assimilate.x",
+        "xassimilate.a",
+        "RINGING_PARK.a",
+        "assimilate a",
+    ],
+)
+def test_other_markers_join_no_call(number):
+    tracker = CallTracker([channel("a", state=Ivr(ts=1), offer_timestamp=1)])
+    assert take(tracker, number) == {"a", "taker"}
+
+
+@pytest.mark.parametrize("prefix", ["RINGING_PARK.", "LOCAL_PARK."])
+@pytest.mark.parametrize("named", [False, True])
+def test_call_is_taken_by_the_uuid_of_its_ringing_park(prefix, named):
+    """The uuid is that in the called number, even if a leg named this leg before."""
+    tracker = CallTracker()
+    if named:
+        first = channel("a", state=Ivr(ts=1), offer_timestamp=1, other_uuid="b")
+        tracker.apply([Added("channel", first)])
+    parked = channel("b", called_number=f"{prefix}offer", state=Ringing(ts=2), offer_timestamp=2)
+    tracker.apply([Added("channel", parked)])
+    assert take(tracker, "assimilate.offer") == {"a" if named else "b"}
+
+
+def test_uuid_of_a_ringing_park_does_not_move_a_leg():
+    """If it is the uuid of a leg, that leg's call is taken."""
+    tracker = CallTracker([channel("a", state=Ivr(ts=1), offer_timestamp=1)])
+    offer = channel("b", called_number="RINGING_PARK.a", state=Ringing(ts=2), offer_timestamp=2)
+    tracker.apply([Added("channel", offer)])
+    assert take(tracker, "assimilate.a") == {"a", "b"}
+    assert {leg.uuid for leg in tracker.calls["a"].legs} == {"a", "taker"}
+
+
 @pytest.mark.parametrize("how", ["parked", "ringing"])
 def test_late_pickup_or_retrieval_is_a_call_of_its_own(how):
     """If the call ends first, the leg that wanted it leaves the ended call unchanged."""
