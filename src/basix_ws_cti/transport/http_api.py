@@ -361,7 +361,9 @@ class HttpApi(NotPicklable):
             cause = cause.__cause__ or cause.__context__
         return ConnectFailed(text)
 
-    def _read(self, status: int, retry_after: str | None, content: bytes) -> dict[str, Any] | HttpApiError:
+    def _read(
+        self, status: int, retry_after: str | None, content: bytes
+    ) -> dict[str, Any] | HttpApiError:
         """Return the object in a response, or the error to raise."""
         answer: Any = None
         reason = None
