@@ -36,8 +36,11 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 SERVER = "bcs.brastel.com"
 SIMULATION = {"speed": 40, "seed": 1, "rate": 20}
 
-# Pages on which a call must last long enough to be parked.
-SLOWER_PAGES = {"docs/howto/commands.md": {"speed": 10}}
+# Pages on which a call must last long enough for commands.
+SLOWER_PAGES = {
+    "docs/howto/commands.md": {"speed": 10},
+    "docs/howto/eavesdrop.md": {"speed": 10},
+}
 
 # Timeout of one block in seconds; none takes more than two on an idle machine.
 BLOCK_TIMEOUT = 60

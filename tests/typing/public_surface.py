@@ -51,6 +51,7 @@ from basix_ws_cti import (
     GroupMember,
     HandshakeError,
     Hangup,
+    HttpApi,
     InfoEvent,
     InitialInfo,
     Lagged,
@@ -261,6 +262,10 @@ async def staying_connected() -> None:
         await client.transfer("u", "1002", user_id=1, user_name="n")
         await client.transfer("u", user_id=1)  # type: ignore[call-arg]
         await client.eavesdrop_with_plug("plug", "u", "listen")
+        async with HttpApi("host", domain="acme", token="t") as api:
+            assert_type(await client.eavesdrop("u", api=api, user_id=1, confirm=True), str)
+            await client.eavesdrop("u", user_id=1)  # type: ignore[call-arg]
+            await client.eavesdrop("u", api=client, user_id=1)  # type: ignore[arg-type]
         await client.park("u", "60")  # type: ignore[arg-type]
     Client("host", app_name="a", no_such_option=1)  # type: ignore[call-arg]
     Client("host", app_name=1)  # type: ignore[arg-type]
