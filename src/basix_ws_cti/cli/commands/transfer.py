@@ -12,15 +12,12 @@ from basix_ws_cti.cli.channel_commands import (
     describe_channel,
     run_channel_command,
 )
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.options import MAX_ID_DIGITS, ConnectionOptions
 from basix_ws_cti.exceptions import BasixError, UsageError
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client
     from basix_ws_cti.mirror.changes import Change
-
-# A decimal number with fewer digits than this is a user id; a longer one exceeds 64 bits.
-_MAX_ID_DIGITS = 20
 
 
 class ChannelEndedError(BasixError):
@@ -72,7 +69,7 @@ def _parse_target(target: str) -> dict[str, Any]:
     if not target.startswith("user:"):
         return {"destination": target}
     user = target.removeprefix("user:")
-    if user.isascii() and user.isdecimal() and len(user) < _MAX_ID_DIGITS:
+    if user.isascii() and user.isdecimal() and len(user) < MAX_ID_DIGITS:
         return {"user_id": int(user)}
     return {"user_name": user}
 
