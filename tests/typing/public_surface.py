@@ -52,6 +52,8 @@ from basix_ws_cti import (
     HandshakeError,
     Hangup,
     HttpApi,
+    HttpApiAuthenticationError,
+    HttpApiError,
     InfoEvent,
     InitialInfo,
     Lagged,
@@ -246,6 +248,24 @@ async def connecting(limits: Limits) -> None:
     connect("host", credentials=Basic("acme", "token"), app_name="wallboard")
     connect("host", domain="acme", token="t")  # type: ignore[call-arg]
     assert_type(feed_url("host", domain="acme", token="t", app_name="a"), str)
+
+
+async def calling_through_the_http_api() -> None:
+    async with HttpApi("host", domain="acme", token="t", timeout=5) as api:
+        assert_type(api, HttpApi)
+        assert_type(await api.ticket("/basix/api/ws_cti?app_name=a"), Ticket)
+        assert_type(await api.call_user("1002", user_id=1), tuple[str, ...])
+        assert_type(await api.call_group({"called_number": "1"}, group_did="2"), tuple[str, ...])
+        connect("host", credentials=api.ticket, app_name="a")
+        Client("host", credentials=api.ticket, app_name="a")
+        try:
+            await api.call_user("1002")
+        except HttpApiAuthenticationError as error:
+            assert_type(error.error_id, str | None)
+        except HttpApiError as error:
+            assert_type(error.result_code, int | None)
+    HttpApi("host", credentials=Basic("acme", "t"))
+    HttpApi("host", credentials=Ticket("t"))  # type: ignore[arg-type]
 
 
 async def staying_connected() -> None:
