@@ -87,10 +87,8 @@ def find_destination(mirror: Mirror, destination: str) -> str:
             f"no user has the id or name {printable(wanted, 60)}; nothing was sent"
         )
     if len(found) > 1:
-        candidates = "".join(
-            f"\n  user:{user.id} (extension {printable(str(user.main_extension or '?'))})"
-            for user in found
-        )
+        lines = [f"user:{user.id} (extension {user.main_extension or '?'})" for user in found]
+        candidates = "".join(f"\n  {printable(line)}" for line in lines)
         raise UsageError(
             f"several users have the name {printable(wanted, 60)}; nothing was sent:{candidates}"
         )
