@@ -18,6 +18,7 @@ from basix_ws_cti.cli.commands.transfer import NoExtensionError, find_destinatio
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults
+from basix_ws_cti.simulator.scenarios import populate
 
 UNANSWERED = "was seen within 0.2 s: its outcome is unknown"
 
@@ -279,10 +280,17 @@ def test_transfer_to_an_unknown_user_sends_nothing(pbx, caller_uuid, more):
 @pytest.mark.parametrize(
     ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["1002"])]
 )
-def test_missing_effect_is_reported_as_unknown(pbx, monkeypatch, name, arguments):
+def test_missing_effect_is_reported_as_unknown(name, arguments):
     """If no effect is seen before the timeout, the exit code is 1."""
-    monkeypatch.setattr(Pbx, "hang_up", lambda *_, **__: None)
-    done = command(pbx, name, ringing_leg(pbx), *arguments, "--timeout", 0.2)
+
+    class UnresponsivePbx(Pbx):
+        def hang_up(self, *_, **__):
+            pass
+
+    model = UnresponsivePbx()
+    populate(model, 2)
+    with Simulator(calls=False, pbx=model) as pbx:
+        done = command(pbx, name, ringing_leg(pbx), *arguments, "--timeout", 0.2)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"basix-ws-cti: no effect of {name} {UNANSWERED}\n"
 

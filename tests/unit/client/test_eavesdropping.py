@@ -394,16 +394,36 @@ def test_end_of_the_client_ends_the_attempt(caplog):
         run(main())
 
 
+class CountingClient(Client):
+    """Client that counts the callbacks registered with ``on_change``."""
+
+    registered = 0
+
+    def on_change(self, callback, **selection):
+        unregister = super().on_change(callback, **selection)
+        self.registered += 1
+
+        def counted():
+            unregister()
+            self.registered -= 1
+
+        return counted
+
+
 def test_no_callback_is_left_behind():
     pbx = PlugPbx()
+    pbx.state["channel"] |= {"plug": PLUG}
 
     async def main():
-        async with Client("fake", connector=pbx) as client:
+        async with CountingClient("fake", connector=pbx) as client:
             await client.synced()
-            for _ in range(2):
-                with pytest.raises(EavesdropError):
-                    await client.eavesdrop("target", api=Api(), user_id=7)
-            assert not client._dispatcher.callbacks._callbacks["change"]
+            during = []
+            api = Api(before=lambda: during.append(client.registered))
+            with pytest.raises(EavesdropError):
+                await client.eavesdrop("target", api=api, user_id=7)
+            assert (during, client.registered) == ([1], 0)
+            await client.eavesdrop("target", api=Api("plug"), user_id=7)
+            assert client.registered == 0
 
     run(main())
 
