@@ -57,6 +57,8 @@ NOT_RUN = {
         "pip install 'basix_ws_cti[cli]'": INSTALLS,
         "basix-ws-cti record bug.jsonl --anonymise --server bcs.brastel.com --domain acme": REAL,
         "basix-ws-cti replay bug.jsonl": "there is no such recording",
+        "basix-ws-cti doctor --facts --seconds 3600 --server bcs.brastel.com --domain acme "
+        "--full-events > facts.md": REAL,
     },
     "docs/howto/service.md": {
         "[Unit]": "a service file: it needs systemd",

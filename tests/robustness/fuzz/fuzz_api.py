@@ -8,7 +8,7 @@ import http.client
 import io
 import json
 
-from offline import run, simulator
+from offline import OfflineSimulator, run
 
 from basix_ws_cti.simulator.http_api import serve_request
 
@@ -83,7 +83,7 @@ def check(data):
     reader.feed_data(data)
     reader.feed_eof()
     writer = Writer()
-    run(serve_request(reader, writer, simulator(users=2)))
+    run(serve_request(reader, writer, OfflineSimulator(users=2)))
     sent = writer.sent.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     if sent:
         answer = http.client.HTTPResponse(Socket(sent), method="POST")
