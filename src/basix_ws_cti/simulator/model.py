@@ -239,9 +239,8 @@ class Channel:
     last_event_data: str | None = None
     other_info: Fields | None = None
     rings_for: str | None = None  # until answered: the uuid of the lead leg for which it rings
-    forked_from: str | None = (
-        None  # of several phones that the API rings: uuid of the first one's leg
-    )
+    # The API rings several phones for one call: uuid of the first one's leg, for all other legs.
+    forked_from: str | None = None
     destination: str | None = None  # until answered: number that the API is to call then
     waiting: bool = False  # in a queue or on a park slot
 
