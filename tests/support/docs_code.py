@@ -37,7 +37,10 @@ SERVER = "bcs.brastel.com"
 SIMULATION = {"speed": 40, "seed": 1, "rate": 20}
 
 # Pages on which a call must last long enough to be parked.
-SLOWER_PAGES = {"docs/howto/commands.md": {"speed": 10}}
+SLOWER_PAGES = {
+    "docs/explanation/javascript.md": {"speed": 10},
+    "docs/howto/commands.md": {"speed": 10},
+}
 
 # Timeout of one block in seconds; none takes more than two on an idle machine.
 BLOCK_TIMEOUT = 60
