@@ -20,6 +20,7 @@
         ├── ResyncRequired               a frame could not be read: a new snapshot is needed
         ├── NotConnectedError            a command without a connection to send it on
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
+        ├── EavesdropError               no phone became a media plug, or the target ended
         ├── WaitTimeout (also a TimeoutError)      a condition was not met in time
         └── SubscriberLagged             a subscriber was too slow for its queue
 
@@ -241,6 +242,20 @@ class CommandTimeout(FeedError, TimeoutError):  # noqa: N818
             f"no effect of {self.command} was seen within {self.seconds:g} s: "
             "its outcome is unknown"
         )
+
+
+class EavesdropError(FeedError):
+    """Nobody listens to the channel: no phone became a media plug, or the target ended first.
+
+    ``reason`` is the cause as text.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot listen to the channel: {self.reason}"
 
 
 class WaitTimeout(FeedError, TimeoutError):  # noqa: N818

@@ -40,6 +40,7 @@ from basix_ws_cti import (
     DecodeError,
     Disconnected,
     Domain,
+    EavesdropError,
     Element,
     EndUser,
     EndUsers,
@@ -257,8 +258,9 @@ async def staying_connected() -> None:
         assert_type(client.state, ClientState)
         await client.hangup("u", confirm=True, confirm_timeout=5)
         await client.park("u", 60, confirm=True)
-        await client.transfer("u", user_id=1)
-        await client.eavesdrop("plug", "u", "listen")
+        await client.transfer("u", "1002", user_id=1, user_name="n")
+        await client.transfer("u", user_id=1)  # type: ignore[call-arg]
+        await client.eavesdrop_with_plug("plug", "u", "listen")
         await client.park("u", "60")  # type: ignore[arg-type]
     Client("host", app_name="a", no_such_option=1)  # type: ignore[call-arg]
     Client("host", app_name=1)  # type: ignore[arg-type]
@@ -364,7 +366,7 @@ def errors_of_the_feed(error: FeedError) -> object:
         case AuthenticationError() | HandshakeError():
             assert_type(error.retry_after, str | None)
             return error.status
-        case CertificateError() | ConnectFailed():
+        case CertificateError() | ConnectFailed() | EavesdropError():
             return error.reason
         case ConnectionLost():
             return error.code, error.reason

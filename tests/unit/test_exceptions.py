@@ -21,6 +21,7 @@ from basix_ws_cti.exceptions import (
     ConnectionLost,
     ConnectionReplaced,
     DecodeError,
+    EavesdropError,
     FeedError,
     HandshakeError,
     LoggedOut,
@@ -137,6 +138,11 @@ TABLE = [
         CommandTimeout("park", 2.5),
         "no effect of park was seen within 2.5 s: its outcome is unknown",
         {"command": "park", "seconds": 2.5},
+    ),
+    (
+        EavesdropError("the target has ended"),
+        "cannot listen to the channel: the target has ended",
+        {"reason": "the target has ended"},
     ),
     (
         WaitTimeout("the snapshot", 3),

@@ -129,16 +129,19 @@ class Pbx(CallLegs):
                 return slot
         raise NotPossibleError(f"all park slots of {user.name} are taken")
 
-    def park(self, lead: Channel) -> int:
-        """Park a channel that talks to a user; return its slot. The user's leg ends."""
+    def park(self, lead: Channel, *, by_peer: bool = True) -> int:
+        """Park a channel that talks to a user; return its slot. The user's leg ends.
+
+        ``by_peer``: the user parks with their phone, else the PBX ends the leg.
+        """
         leg = self.partner(lead)
         if leg is None or leg.user is None:
             raise NotPossibleError(f"channel {lead.uuid} talks to no user who could park it")
         slot = self.free_slot(leg.user)
         lead.other_uuid = lead.other_info = None
         lead.waiting = True
-        self.set_state(lead, "park", slot=slot, parker_id=leg.user.id, parker_name=leg.user.label)
-        self._end(leg, "recv_bye")
+        self.set_state(lead, "park", slot=slot, parker_id=leg.user.id, parker_name=leg.user.name)
+        self._end(leg, "recv_bye" if by_peer else "send_bye")
         return slot
 
     def retrieve(self, leg: Channel, parked: Channel) -> None:
@@ -158,10 +161,13 @@ class Pbx(CallLegs):
             self._end(other, "send_cancel", "PICKED_OFF")
         self.bridge(lead, leg)
 
-    def transfer(self, lead: Channel, to: User | Group | Person) -> list[Channel]:
+    def transfer(
+        self, lead: Channel, to: User | Group | Person, *, by_peer: bool = True
+    ) -> list[Channel]:
         """Make a blind transfer of a channel; return the legs that ring.
 
-        The leg bridged to it ends, and so do legs that ring on its behalf.
+        The leg bridged to it ends, and so do legs that ring on its behalf. ``by_peer``: the
+        bridged leg's own phone transfers and hangs up, else the PBX ends the leg.
         """
         leg = self.partner(lead)
         self._check_active(lead)
@@ -171,7 +177,7 @@ class Pbx(CallLegs):
             )
         if leg is not None:
             self.ledger.transferred(lead)
-            self._end(leg, "recv_bye")
+            self._end(leg, "recv_bye" if by_peer else "send_bye")
         for ringing in self.ringing_for(lead):
             self._end(ringing, "send_cancel")
         lead.waiting = False

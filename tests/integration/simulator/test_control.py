@@ -153,7 +153,7 @@ async def test_park_and_retrieve_by_slot():
         assert channel(mirror, lead)["state"]["data"] == {
             "slot": 901,
             "parker_id": 10001001,
-            "parker_name": "佐藤 健",
+            "parker_name": "user1",
         }
         assert mirror.kinds["channel_waiting"].keys() == {lead}
         assert ending(mirror, leg) == "recv_bye,NORMAL_CLEARING"
@@ -628,8 +628,8 @@ async def test_retrieved_call_does_not_ring_back():
 @pytest.mark.parametrize(
     ("to", "expected"),
     [
-        ({"user_id": 10001002}, {"user_id": 10001002}),
-        ({"user_id": 10001002, "user_name": "user2", "destination": "1003"}, {"user_id": 10001002}),
+        ({"user_id": 10001001, "user_name": "user1", "destination": "1003"}, {"user_id": 10001003}),
+        ({"user_name": "user1", "destination": "1003"}, {"user_id": 10001003}),
         ({"destination": "1003"}, {"user_id": 10001003}),
         ({"user_id": None, "destination": "1900"}, {"group_id": 90001001}),
         ({"destination": "0398765432"}, {"address": "0398765432"}),
@@ -651,7 +651,7 @@ async def test_simulated_user_answers_a_transfer_command():
         mirror = await current_mirror(pbx, cti)
         lead = pbx.call()
         leg = pbx.answer(lead)
-        await cti.send({"cmd": "transfer", "uuid": lead, "user_id": 10001002})
+        await cti.send({"cmd": "transfer", "uuid": lead, "destination": "1002"})
         await eventually(lambda: leg not in pbx.snapshot()["channel"])
         pbx.advance(7)
         await current_mirror(pbx, cti, mirror)

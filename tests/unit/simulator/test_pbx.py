@@ -496,7 +496,7 @@ def test_park_and_retrieve(office, pbx):
     assert observed["state"]["data"] == {
         "slot": slot,
         "parker_id": office.users[0].id,
-        "parker_name": office.users[0].label,
+        "parker_name": office.users[0].name,
     }
     assert observed["other_uuid"] is observed["other_info"] is None
     assert list(office.client.kinds["channel_waiting"]) == [lead.uuid]
