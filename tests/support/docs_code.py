@@ -274,7 +274,7 @@ class DocumentedServer:
     @contextlib.contextmanager
     def run_simulator(self):
         """Run the simulator from the start of its day."""
-        with Simulator(domain="acme", tls=self._context, api=True, **self._simulation) as pbx:
+        with Simulator(domain="acme", tls=self._context, **self._simulation) as pbx:
             self._ports = {
                 "feed": int(pbx.url.rpartition(":")[2]),
                 "api": int(pbx.api_url.rpartition(":")[2]),

@@ -12,12 +12,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from attrs import Factory, frozen
 
-from basix_ws_cti.exceptions import CommandTimeout, EavesdropError, UsageError, WaitTimeout
+from basix_ws_cti.exceptions import (
+    CommandTimeout,
+    ConnectionLost,
+    EavesdropError,
+    NotConnectedError,
+    UsageError,
+    WaitTimeout,
+)
 from basix_ws_cti.mirror.changes import Removed
 
 if TYPE_CHECKING:
@@ -33,6 +40,9 @@ MEDIA_PLUG = "media_plug"
 # Seconds that hanging up the plug waits for a new connection. A phone that keeps ringing longer
 # ends by its own answer time-out.
 _RECONNECT_TIMEOUT = 5.0
+
+# Seconds in which a client notices that a connection is lost on which a command has failed.
+_NOTICE_TIME = 0.1
 
 
 class CallUserApi(Protocol):
@@ -145,11 +155,23 @@ class Eavesdropping:
 
         With ``wait``, wait a few seconds for a connection.
         """
-        remaining: Collection[str] = [uuid for uuid in self.uuids if uuid not in self.ended]
         try:
-            if remaining and wait:
-                await self.client.synced(_RECONNECT_TIMEOUT)
-            for uuid in remaining:
-                await self.client.hangup(uuid)
+            async with asyncio.timeout(_RECONNECT_TIMEOUT):
+                for uuid in self.uuids:
+                    if uuid not in self.ended:
+                        await self._hang_up(uuid, wait=wait)
         except Exception as error:  # noqa: BLE001 - the error that ended the attempt matters more
             _logger.warning("media plug was not hung up: %s", type(error).__name__)
+
+    async def _hang_up(self, uuid: str, *, wait: bool) -> None:
+        while True:
+            try:
+                await self.client.hangup(uuid)
+            except (ConnectionLost, NotConnectedError):
+                if not wait:
+                    raise
+            else:
+                return
+            # A command may fail before the client has noticed that the connection is lost.
+            await asyncio.sleep(_NOTICE_TIME)
+            await self.client.synced()

@@ -213,13 +213,12 @@ async def test_transfer_to_a_user_a_group_and_outside(to, expected):
 
 async def test_originated_call_is_answered():
     async with simulator_and_client() as (pbx, _, sync):
-        plugs = [pbx.originate("1001"), pbx.call_user(10001002, "media_plug")]
+        plugs = [pbx.originate("1001"), pbx.originate("1002")]
         mirror = await sync()
         for plug in plugs:
             assert channel(mirror, plug)["called_number"] == "media_plug"
+            assert channel(mirror, plug)["calling_number"] == "media_plug"
             assert channel(mirror, plug)["answer_timestamp"]
-        with pytest.raises(NotPossibleError, match="no user has the id 7"):
-            pbx.call_user(7, "media_plug")
 
 
 # -- the company ----------------------------------------------------------------------
@@ -665,7 +664,7 @@ async def test_eavesdrop_command_uses_a_media_plug():
     async with simulator_and_client() as (pbx, cti, sync):
         lead = pbx.call()
         pbx.answer(lead)
-        plug = pbx.call_user(10001002, "media_plug")
+        plug = pbx.originate("1002")
         command = {"cmd": "eavesdrop", "uuid": plug, "target_uuid": lead}
 
         def eavesdrop_state() -> str | None:

@@ -18,7 +18,7 @@ TICKET_PATH, CALL_PATH = "/basix/api/gen_ws_ticket", "/basix/api/call_user"
 
 @pytest.fixture
 def pbx():
-    with Simulator(calls=False, api=True) as pbx:
+    with Simulator(calls=False) as pbx:
         yield pbx
 
 
@@ -76,7 +76,7 @@ async def test_called_user_can_listen_in(pbx):
 
 async def test_api_over_tls():
     """It has the feed's certificate."""
-    async with Simulator(calls=False, api=True, tls=True) as pbx:
+    async with Simulator(calls=False, tls=True) as pbx:
         assert pbx.api_url.startswith("https://127.0.0.1:")
         import asyncio
 
@@ -168,7 +168,7 @@ def test_other_methods_are_refused(pbx):
 
 
 def test_japanese_credentials():
-    with Simulator(calls=False, api=True, token="ひみつ:/@", domain="会社") as pbx:
+    with Simulator(calls=False, token="ひみつ:/@", domain="会社") as pbx:
         headers = auth_header("会社", "ひみつ:/@")
         assert send_request(pbx, TICKET_PATH, {"uri": f"{FEED_PATH}?app_name=a"}, headers)[0] == 200
 
@@ -183,7 +183,7 @@ def test_log_has_only_the_status_of_a_request(pbx, caplog):
 
 def test_idle_client_leaves_no_thread():
     before = set(threading.enumerate())
-    with Simulator(calls=False, api=True) as pbx:
+    with Simulator(calls=False) as pbx:
         port = int(pbx.api_url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)):
             while len(set(threading.enumerate()) - before) < 3:

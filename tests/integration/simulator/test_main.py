@@ -88,7 +88,7 @@ def test_options_are_passed_to_the_simulator(monkeypatch, capsys, restored_log_l
     monkeypatch.setattr(main_module, "Simulator", RecordedSimulator)
 
     def interrupt():
-        wait_until(lambda: created and created[0][0]._api is not None)
+        wait_until(lambda: created and created[0][0].loop is not None)
         os.kill(os.getpid(), signal.SIGINT)
         # Python handles a signal when it runs again, and the loop may be about to wait.
         created[0][0].loop.call_soon_threadsafe(int)

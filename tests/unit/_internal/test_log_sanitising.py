@@ -224,7 +224,7 @@ async def test_requests_and_commands_to_the_simulator_are_sanitised(logged_lines
 
 
 def test_http_api_logs_nothing_of_a_request(logged_lines):
-    with Simulator(calls=False, api=True) as pbx:
+    with Simulator(calls=False) as pbx:
         host = pbx.api_url.removeprefix("http://")
         for method, path in (
             ("POST", "/" + LONG_TEXT),

@@ -60,7 +60,7 @@ def test_add_and_remove_user(office, pbx):
     """Removing a user removes the phone, the group membership and the calls too."""
     user = pbx.add_user("新人")
     assert office.client.kinds["user"][user.id]["label"] == "新人"
-    phone = pbx.terminals[user.id]
+    phone = pbx.terminals_of(user)[0]
     assert office.client.kinds["terminal"][phone.id]["assoc_user_id"] == user.id
     member = pbx.add_member(user, office.group)
     assert pbx.members_of(office.group)[-1] is user
@@ -78,7 +78,7 @@ def test_add_and_remove_user(office, pbx):
 def test_user_without_phone(office, pbx):
     """The user is never available, and can be removed while both legs of a call are theirs."""
     user = pbx.add_user("内勤", terminal=False)
-    assert user.id not in pbx.terminals
+    assert not pbx.terminals_of(user)
     assert pbx.available([user]) == []
     lead = pbx.receive(user, user.main_extension)
     pbx.set_state(lead, "ivr", ivr_id="m")
@@ -128,7 +128,7 @@ def test_edit_changes_fields_by_name(office, pbx):
     """Each kind of element can be edited; an unknown field is a ValueError."""
     user = office.users[0]
     member = next(iter(pbx.members.values()))
-    phone = pbx.terminals[user.id]
+    phone = pbx.terminals_of(user)[0]
     for kind, element, changes in (
         ("user", user, {"presence": 3, "label": "別名"}),
         ("group", office.group, {"flags": 7}),
@@ -152,7 +152,7 @@ def test_removed_element_cannot_be_edited(office, pbx):
     """An update would add the element to every client again."""
     removed = office.users[0]
     member = next(one for one in pbx.members.values() if one.user_id == removed.id)
-    phone = pbx.terminals[removed.id]
+    phone = pbx.terminals_of(removed)[0]
     group = pbx.create_group("臨時")
     pbx.remove_group(group)
     pbx.remove_user(removed)
@@ -175,7 +175,7 @@ def test_available_users_have_a_registered_phone_and_no_call(office, pbx):
     """Removed users are not available."""
     one, two, three, four, five = office.users
     office.talk(0)
-    pbx.edit(pbx.terminals[two.id], registered=0)
+    pbx.edit(pbx.terminals_of(two)[0], registered=0)
     pbx.remove_user(three)
     assert pbx.available(office.users) == [four, five]
     office.ring(3)
