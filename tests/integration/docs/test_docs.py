@@ -86,7 +86,7 @@ SLOW_PAGES = {
     *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/commands.md"),
     *("docs/howto/logging.md", "docs/howto/service.md", "docs/howto/testing.md"),
-    "docs/howto/web.md",
+    *("docs/howto/web.md", "docs/explanation/javascript.md"),
 }
 
 
