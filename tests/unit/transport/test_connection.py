@@ -197,13 +197,17 @@ RECORDED_COMMANDS = [
     (f'{{"cmd":"park","uuid":"{UUID}","timeout":60}}', commands.park(UUID, 60)),
     (f'{{"cmd":"park","uuid":"{UUID}"}}', commands.park(UUID)),
     (
-        f'{{"cmd":"transfer","uuid":"{UUID}","user_id":10001001,"user_name":"user1",'
-        '"destination":"1002"}',
+        (
+            f'{{"cmd":"transfer","uuid":"{UUID}","user_id":10001001,"user_name":"user1",'
+            '"destination":"1002"}'
+        ),
         commands.transfer(UUID, "1002", user_id=10001001, user_name="user1"),
     ),
     (
-        f'{{"cmd":"transfer","uuid":"{UUID}","user_id":10001001,"user_name":'
-        '"佐藤 健 \\"x\\" \\\\ / \\t\\n\u2028\x7f\\u0001","destination":"09012345678"}',
+        (
+            f'{{"cmd":"transfer","uuid":"{UUID}","user_id":10001001,"user_name":'
+            '"佐藤 健 \\"x\\" \\\\ / \\t\\n\u2028\x7f\\u0001","destination":"09012345678"}'
+        ),
         commands.transfer(
             UUID,
             "09012345678",
