@@ -8,7 +8,7 @@
     ├── ProtocolError                    a well-formed term that is not a message of the feed
     ├── RecordingError                   a file that is not a recording, or is damaged
     ├── HttpApiError                     the HTTP API reported an error, or its response is invalid
-    │   └── HttpApiAuthenticationError (also an AuthenticationError)   it refused the login
+    │   └── HttpApiAuthenticationError (also an AuthenticationError)     it refused the login
     └── FeedError                        an error of the connection
         ├── ConnectFailed                the connection could not be opened: DNS, TCP, TLS, timeout
         │   └── CertificateError         the server's certificate was not accepted

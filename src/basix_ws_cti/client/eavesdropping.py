@@ -61,6 +61,7 @@ class CallUserApi(Protocol):
         Return the uuids of the user's channels, one for each phone. ``answer_timeout`` is the
         maximum ringing time in seconds.
         """
+        ...
 
 
 @frozen

@@ -96,13 +96,13 @@ async def serve_request(
         answer = _error(error.error_id, error.reason)
     except NotPossibleError as error:
         answer = _error("not_possible", str(error))
+    _logger.debug("API request answered: status %d", status)
     body = json.dumps(answer).encode()
     writer.write(
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
         + body
     )
-    _logger.debug("API request answered: status %d", status)
     await writer.drain()
 
 

@@ -260,14 +260,16 @@ class Pbx(CallLegs):
             self.set_state(channel, "conference", room_id=room_id)
 
     def eavesdrop(self, plug: Channel, target: Channel, subcommand: str = "listen") -> None:
-        """Let the user on the channel ``plug`` listen in on the channel ``target``."""
+        """Let the user on the media plug ``plug``, which is answered, listen in on ``target``."""
+        self._check_active(plug)
         self._check_active(target)
+        if plug.calling_number != MEDIA_PLUG or plug.answer_timestamp is None:
+            raise NotPossibleError(f"channel {plug.uuid} is no answered media plug")
         taken = plug.rings_for or plug.waiting or self.ringing_for(plug) or self.partner(plug)
         if plug is target or taken:
             raise NotPossibleError(
                 f"channel {plug.uuid} cannot listen in: it is the target, or part of another call"
             )
-        self.answer(plug)
         self.set_state(plug, "eavesdrop", uuid=target.uuid, eavesdrop_state=subcommand)
 
     def leave_message(self, lead: Channel, box: User | Group) -> None:

@@ -318,6 +318,7 @@ def eavesdrop(pbx: Pbx) -> Scenario:
     lead = yield from _talk(pbx)
     plug = pbx.originate(_available_user(pbx), "media_plug")
     yield 1
+    pbx.answer(plug)
     pbx.eavesdrop(plug, lead)
     yield pbx.random.uniform(5, 20)
     pbx.hang_up(plug)

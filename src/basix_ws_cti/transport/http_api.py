@@ -8,6 +8,7 @@ Leaks that this module prevents:
 - Redirects are not followed: they would send the credentials to another server.
 - A failed request raises a new exception outside the ``except`` block, so that no traceback frame
   of the HTTP library, which holds the header, hangs on it.
+- A filter redacts the HTTP library's log lines, which at DEBUG show the headers of a response.
 
 The HTTP library's transport is used without its client. The client would keep cookies, and log
 each response's status line, in which a server can repeat whatever it was sent.
@@ -16,7 +17,9 @@ each response's status line, in which a server can repeat whatever it was sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 import ssl as tls
 from collections.abc import Mapping
 from types import TracebackType
@@ -44,8 +47,51 @@ if TYPE_CHECKING:
 # make a request hold in memory.
 MAX_RESPONSE_BYTES = 1 << 20
 
+# Loggers of the HTTP library.
+_LOGGERS = tuple(
+    logging.getLogger(f"httpcore2.{name}") for name in ("connection", "http11", "proxy", "socks")
+)
+
+_UNUSED_CONTEXT = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)  # trusts nobody
+
 _PATH = "/basix/api/"
 _AUTHENTICATION_REQUIRED = "authentication_required"  # the only documented error.id
+
+
+class _RedactingFilter(logging.Filter):
+    """Filter that replaces secrets in the log lines of the HTTP library, and drops none."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = printable(self._redactor(record.getMessage()), 1000), ()
+        return True
+
+
+class _Progress:
+    """Progress of a request, as the HTTP library traces it."""
+
+    def __init__(self) -> None:
+        self.is_sent: bool = False
+        """True once any part of the request may have been sent."""
+        self._stream: Any = None
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note an event of the HTTP library."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        self.is_sent = self.is_sent or event == "http11.send_request_headers.started"
+
+    async def close_stream(self) -> None:
+        """Close the connection of a failed request, if there is one.
+
+        The HTTP library leaves it open if it is cancelled during the TLS handshake.
+        """
+        if self._stream is not None:
+            with contextlib.suppress(Exception):  # it has failed before
+                await self._stream.aclose()
 
 
 class HttpApi(NotPicklable):
@@ -99,11 +145,15 @@ class HttpApi(NotPicklable):
         self._timeout = timeout
         self._header = SecretValue(basic_header(basic))
         self._redactor = Redactor(secret_forms(basic))
+        self._log_filter = _RedactingFilter(self._redactor)
+        # Without TLS no context is used, and the default one takes long to load.
+        loads_default = ssl is None and self._server.is_secure
+        context = tls.create_default_context() if loads_default else ssl or _UNUSED_CONTEXT
         try:
             self._url = httpx.URL(f"{self._server}{_PATH}")
             self._options = SecretValue[dict[str, Any]](
                 {
-                    "verify": ssl or tls.create_default_context(),
+                    "verify": context,
                     "trust_env": False,
                     "proxy": None if proxy is None else httpx.Proxy(proxy),
                     # An idle connection may be closed just when a request goes out on it: nobody
@@ -128,6 +178,8 @@ class HttpApi(NotPicklable):
         if self._transport is not None:
             raise UsageError("this HttpApi is already in use: create another one")
         self._transport = _import_httpx().AsyncHTTPTransport(**self._options.value)
+        for logger in _LOGGERS:
+            logger.addFilter(self._log_filter)
         return self
 
     async def __aexit__(
@@ -138,7 +190,11 @@ class HttpApi(NotPicklable):
     ) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
-            await transport.aclose()
+            try:
+                await transport.aclose()
+            finally:
+                for logger in _LOGGERS:
+                    logger.removeFilter(self._log_filter)
 
     # -- methods of the API -----------------------------------------------------------
 
@@ -310,12 +366,7 @@ class HttpApi(NotPicklable):
         httpx = _import_httpx()
         if self._transport is None:
             return UsageError("the HttpApi is not open: use `async with HttpApi(...) as api:`")
-        is_sent = False
-
-        async def trace(event: str, _: object) -> None:
-            nonlocal is_sent
-            is_sent = is_sent or event == "http11.send_request_headers.started"
-
+        progress = _Progress()
         request = httpx.Request(
             "POST",
             self._url.join(method),
@@ -327,7 +378,7 @@ class HttpApi(NotPicklable):
                 "User-Agent": "basix_ws_cti",
             },
             content=body,
-            extensions={"trace": trace},
+            extensions={"trace": progress.trace},
         )
         content = bytearray()
         try:
@@ -341,9 +392,11 @@ class HttpApi(NotPicklable):
                 finally:
                     await response.aclose()
         except asyncio.CancelledError as error:
+            await progress.close_stream()
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - no exception may carry the header out
-            return self._translate_error(method, error, is_sent=is_sent)
+            await progress.close_stream()
+            return self._translate_error(method, error, is_sent=progress.is_sent)
         return self._read(response.status_code, response.headers.get("Retry-After"), bytes(content))
 
     def _translate_error(self, method: str, error: Exception, *, is_sent: bool) -> BasixError:
@@ -361,7 +414,9 @@ class HttpApi(NotPicklable):
             cause = cause.__cause__ or cause.__context__
         return ConnectFailed(text)
 
-    def _read(self, status: int, retry_after: str | None, content: bytes) -> dict[str, Any] | HttpApiError:
+    def _read(
+        self, status: int, retry_after: str | None, content: bytes
+    ) -> dict[str, Any] | HttpApiError:
         """Return the object in a response, or the error to raise."""
         answer: Any = None
         reason = None

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
-import threading
 
 import pytest
-from support.simulator_clients import FEED_PATH, auth_header, connect_client, current_mirror
+from support.simulator_clients import FEED_PATH, auth_header, connect_client
 
-from basix_ws_cti import AuthenticationError, FieldSpec, Ticket, connect
+from basix_ws_cti import (
+    AuthenticationError,
+    Client,
+    FieldSpec,
+    HttpApi,
+    HttpApiError,
+    Ticket,
+    connect,
+)
 from basix_ws_cti.simulator import Simulator
 
 TICKET_PATH, CALL_PATH = "/basix/api/gen_ws_ticket", "/basix/api/call_user"
@@ -53,7 +61,8 @@ async def test_ticket_of_the_api_is_valid_once(pbx):
 
 
 async def test_called_user_can_listen_in(pbx):
-    """The API calls a user, and the returned channel can eavesdrop on a call."""
+    """One of the returned channels is answered after the response, and can eavesdrop on a call."""
+    pbx.add_terminal("1002")
     lead = pbx.call()
     pbx.answer(lead)
     status, _, answer = send_request(
@@ -61,17 +70,55 @@ async def test_called_user_can_listen_in(pbx):
     )
     assert status == 200
     assert answer["result_code"] == 0
-    (plug,) = answer["uuids"]
+    assert len(answer["uuids"]) == 2
+    assert not pbx.snapshot()["channel"].keys() & set(answer["uuids"])
     async with connect_client(pbx) as cti:
-        mirror = await current_mirror(pbx, cti)
-        assert mirror.kinds["channel"][plug]["answer_timestamp"]
-        await cti.send(
-            {"cmd": "eavesdrop", "uuid": plug, "target_uuid": lead, "subcommand": "listen"}
-        )
+        plug = None
         async for message in cti:
-            if message.element.uuid == plug and message.element.state.name == "eavesdrop":
+            leg = getattr(message, "element", None)
+            if plug is None and getattr(leg, "last_event", None) == "CHANNEL_ANSWER":
+                assert leg.uuid in answer["uuids"]
+                assert (leg.calling_number, leg.user_id) == ("media_plug", 10001002)
+                plug = leg.uuid
+                await cti.send(
+                    {"cmd": "eavesdrop", "uuid": plug, "target_uuid": lead, "subcommand": "listen"}
+                )
+            if plug and leg.uuid == plug and leg.state.name == "eavesdrop":
                 break
-    assert pbx.snapshot()["channel"][plug]["state"]["data"]["uuid"] == lead
+    channels = pbx.snapshot()["channel"]
+    assert channels[plug]["state"]["data"]["uuid"] == lead
+    assert channels.keys() & set(answer["uuids"]) == {plug}
+
+
+@pytest.mark.slow
+async def test_api_and_client_library_work_together():
+    """Tickets, click-to-call and errors, with one address for the feed and the API."""
+    async with Simulator(calls=False) as pbx:
+        arguments = {name: pbx.connect_args[name] for name in ("server", "domain", "token")}
+        async with (
+            HttpApi(**arguments) as api,
+            Client(pbx.url, app_name="a", credentials=api.ticket) as client,
+        ):
+            await client.synced(timeout=10)
+            pbx.connections[0].transport.drop()
+            await client.wait_for(lambda _: len(pbx.connections) == 1, timeout=10)
+            (uuid,) = await api.call_user("0398765432", user_extension="1001")
+            await client.wait_for(lambda mirror: uuid in mirror.channels, timeout=10)
+            assert pbx.answer(uuid) == uuid
+            callee = pbx.answer(uuid)
+            mirror = await client.wait_for(lambda mirror: callee in mirror.channels, timeout=10)
+            assert mirror
+            uuids = await api.call_group("1001", group_extension="1900")
+            assert len(uuids) == len(set(uuids)) == 4  # one member is in a call
+            with pytest.raises(HttpApiError) as caught:
+                await api.call_user("1002", user_id=7)
+            assert (caught.value.result_code, caught.value.error_id) == (1, "user_not_found")
+        async with HttpApi(**arguments | {"token": "wrong"}) as api:
+            with pytest.raises(AuthenticationError, match="authentication_required"):
+                await api.call_user("1002", user_id=7)
+            async with Client(pbx.url, app_name="b", credentials=api.ticket) as client:
+                with pytest.raises(AuthenticationError):
+                    await client.synced(timeout=10)
 
 
 async def test_api_over_tls():
@@ -91,30 +138,41 @@ async def test_api_over_tls():
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "reason"),
+    ("path", "body", "error_id", "reason"),
     [
-        (TICKET_PATH, {}, 400, "needs uri as a string"),
-        (TICKET_PATH, {"uri": 7}, 400, "needs uri as a string"),
-        (TICKET_PATH, {"uri": "/elsewhere"}, 400, "only valid for"),
-        (TICKET_PATH, {"uri": f"{FEED_PATH}?app_name=a&full_events=true"}, 400, "full_events"),
-        (TICKET_PATH, [], 400, "must be a JSON object"),
-        (TICKET_PATH, b"{", 400, "must be a JSON object"),
-        (TICKET_PATH, b"", 400, "must be a JSON object"),
-        (TICKET_PATH, b"\xff", 400, "must be a JSON object"),
-        (TICKET_PATH, b"[" * 60_000, 400, "must be a JSON object"),
-        (CALL_PATH, {"user_id": 10001001}, 400, "destination as a string"),
-        (CALL_PATH, {"user_id": "10001001", "destination": "x"}, 400, "user_id"),
-        (CALL_PATH, {"user_id": 7, "destination": "x"}, 409, "no user has the id 7"),
-        ("/basix/api/other", {}, 404, "unknown path"),
-        ("/", {}, 404, "unknown path"),
-        ("/gen_ws_ticket", {"uri": f"{FEED_PATH}?app_name=a"}, 404, "unknown path"),
+        (TICKET_PATH, {}, "invalid_parameter", "needs uri as a string"),
+        (TICKET_PATH, {"uri": 7}, "invalid_parameter", "needs uri as a string"),
+        (TICKET_PATH, {"uri": "/elsewhere"}, "invalid_parameter", "only valid for"),
+        (
+            TICKET_PATH,
+            {"uri": f"{FEED_PATH}?app_name=a&full_events=true"},
+            *("invalid_parameter", "full_events"),
+        ),
+        (TICKET_PATH, [], "invalid_parameter", "must be a JSON object"),
+        (TICKET_PATH, b"{", "invalid_parameter", "must be a JSON object"),
+        (TICKET_PATH, b"", "invalid_parameter", "must be a JSON object"),
+        (TICKET_PATH, b"\xff", "invalid_parameter", "must be a JSON object"),
+        (TICKET_PATH, b"[" * 60_000, "invalid_parameter", "must be a JSON object"),
+        (CALL_PATH, {"user_id": 10001001}, "invalid_parameter", "destination must be"),
+        (CALL_PATH, {"user_id": 7, "destination": "x"}, "user_not_found", "no user has this"),
     ],
 )
-def test_invalid_request_has_status_and_reason(pbx, path, body, status, reason):
-    received, _, answer = send_request(pbx, path, body)
-    assert received == status
+def test_error_has_status_200_and_an_id(pbx, path, body, error_id, reason):
+    """The only known caller reads the error from a successful response."""
+    status, _, answer = send_request(pbx, path, body)
+    assert status == 200
     assert answer["result_code"] == 1
-    assert reason in answer["reason"]
+    assert answer["error"]["id"] == error_id
+    assert reason in answer["error"]["reason"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/basix/api/other", "/", "/gen_ws_ticket", "//[::1", "/basix/api/"]
+)
+def test_unknown_path_has_status_404(pbx, path):
+    status, _, answer = send_request(pbx, path, {"uri": f"{FEED_PATH}?app_name=a"})
+    assert (status, answer["error"]["id"]) == (404, "bad_request")
+    assert "unknown path" in answer["error"]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -132,39 +190,73 @@ def test_invalid_request_has_status_and_reason(pbx, path, body, status, reason):
 def test_wrong_credentials_are_refused(pbx, headers):
     """They are refused for every path."""
     for path in (TICKET_PATH, "/"):
-        status, response_headers, answer = send_request(pbx, path, {}, headers)
-        assert status == 401
-        assert response_headers["WWW-Authenticate"].startswith('Basic realm="Basix"')
-        assert "credentials" in answer["reason"]
+        status, _, answer = send_request(pbx, path, {}, headers)
+        assert (status, answer["result_code"]) == (200, 1)
+        assert answer["error"]["id"] == "authentication_required"
 
 
 def test_ticket_does_not_authenticate_at_the_api(pbx):
     ticket = pbx.ticket(f"{FEED_PATH}?app_name=a")
-    assert send_request(pbx, TICKET_PATH, {}, auth_header("ws_ticket", ticket))[0] == 401
+    answer = send_request(pbx, TICKET_PATH, {}, auth_header("ws_ticket", ticket))[2]
+    assert answer["error"]["id"] == "authentication_required"
+
+
+def send_bytes(pbx, data, *, end=False):
+    """Send bytes to the port; return what the server sends until it closes the connection."""
+    port = int(pbx.api_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        for piece in data:
+            sock.sendall(piece)
+        if end:
+            sock.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):  # the server does not read all of it
+            while data := sock.recv(65536):
+                answer += data
+    return answer
+
+
+def head(*lines):
+    login = (f"{k}: {v}" for k, v in auth_header().items())
+    return "\r\n".join([f"POST {TICKET_PATH} HTTP/1.1", "Host: x", *login, *lines, "", ""]).encode()
 
 
 @pytest.mark.parametrize("size", [None, "65537", "99999999999999", "-1", "x", ""])
 def test_invalid_content_length_is_refused(pbx, size):
     """The body is refused before it is read."""
-    head = [
-        f"POST {TICKET_PATH} HTTP/1.1",
-        "Host: x",
-        *(f"{k}: {v}" for k, v in auth_header().items()),
-    ]
-    if size is not None:
-        head.append(f"Content-Length: {size}")
-    port = int(pbx.api_url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        sock.sendall("\r\n".join([*head, "", ""]).encode())
-        answer = b""
-        while data := sock.recv(65536):
-            answer += data
+    answer = send_bytes(pbx, [head() if size is None else head(f"Content-Length: {size}")])
     assert b" 400 " in answer.splitlines()[0]
     assert b"from 0 to 65536" in answer
 
 
-def test_other_methods_are_refused(pbx):
-    assert send_request(pbx, TICKET_PATH, b"", method="GET")[0] in {405, 501}
+def test_request_in_pieces_is_answered(pbx):
+    body = json.dumps({"uri": f"{FEED_PATH}?app_name=a"}).encode()
+    data = head(f"Content-Length: {len(body)}", "Expect: 100-continue") + body
+    answer = send_bytes(pbx, [data[at : at + 1] for at in range(len(data))])
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert b'"ticket"' in answer
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"POST /\r\n\r\n", b"400"),
+        (b"POST / HTTP/2\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"431"),
+        (b"POST / HTTP/1.1\r\nX: " + b"y" * 140_000, b"431"),
+    ],
+)
+def test_invalid_head_is_refused(pbx, data, status):
+    assert send_bytes(pbx, [data], end=True).split(b" ")[1] == status
+
+
+@pytest.mark.parametrize("data", [b"", b"P", b"POST", b"POST / HTTP/1.1\r\nHost"])
+def test_request_that_is_cut_off_gets_no_answer(pbx, data):
+    assert send_bytes(pbx, [data], end=True) == b""
+
+
+def test_get_is_for_the_feed_only(pbx):
+    assert send_request(pbx, TICKET_PATH, b"", method="GET")[0] == 404
 
 
 def test_japanese_credentials():
@@ -177,16 +269,17 @@ def test_log_has_only_the_status_of_a_request(pbx, caplog):
     caplog.set_level("DEBUG", logger="basix_ws_cti.simulator")
     send_request(pbx, "/canary", {"canary": 1})
     assert "answered: status 404" in caplog.text
-    send_request(pbx, "/", b"", method="CANARY")
     assert "canary" not in caplog.text.lower()
 
 
-def test_idle_client_leaves_no_thread():
-    before = set(threading.enumerate())
-    with Simulator(calls=False) as pbx:
+@pytest.mark.parametrize("data", [b"", b"PO", b"POST / HTTP/1.1\r\n"])
+def test_idle_client_does_not_delay_the_end(data):
+    with contextlib.ExitStack() as stack:
+        pbx = stack.enter_context(Simulator(calls=False))
         port = int(pbx.api_url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)):
-            while len(set(threading.enumerate()) - before) < 3:
-                pass
-            pbx.__exit__(None, None, None)
-            assert set(threading.enumerate()) == before
+        sock = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        sock.sendall(data)
+        pbx.restart()
+        pbx.__exit__(None, None, None)
+        with contextlib.suppress(ConnectionResetError):
+            assert sock.recv(1) == b""

@@ -87,7 +87,7 @@ def test_commands_are_sent_as_json_objects():
 
 
 async def test_commands_have_their_effect_on_the_pbx():
-    async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
         uuid = pbx.call(to="1001")
         leg = pbx.answer(uuid)
         await client.wait_for(lambda mirror: leg in mirror.channels, TIMEOUT)

@@ -550,7 +550,9 @@ def random_edit(chance, pbx):
         case 4:
             pbx.edit(chance.choice(list(pbx.terminals.values())), registered=chance.randrange(2))
         case 5:
-            pbx.originate(user, "media_plug")
+            plug = pbx.originate(user, "media_plug")
+            if chance.random() < 0.7:
+                pbx.answer(plug)
         case 6:
             pbx.receive(Person(str(chance.randrange(10**9))), "0")
 

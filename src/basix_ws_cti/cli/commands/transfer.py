@@ -12,16 +12,13 @@ from basix_ws_cti.cli.channel_commands import (
     describe_channel,
     run_channel_command,
 )
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.options import MAX_ID_DIGITS, ConnectionOptions
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
 if TYPE_CHECKING:
     from basix_ws_cti import Channel, Client, Mirror
     from basix_ws_cti.client.commands import Command
     from basix_ws_cti.mirror.changes import Change
-
-# A decimal number with fewer digits than this is a user id; a longer one exceeds 64 bits.
-_MAX_ID_DIGITS = 20
 
 
 class ChannelEndedError(BasixError):
@@ -80,7 +77,7 @@ def find_destination(mirror: Mirror, destination: str) -> str:
     if not destination.startswith("user:"):
         return destination
     wanted = destination.removeprefix("user:")
-    is_id = wanted.isascii() and wanted.isdecimal() and len(wanted) < _MAX_ID_DIGITS
+    is_id = wanted.isascii() and wanted.isdecimal() and len(wanted) < MAX_ID_DIGITS
     by_id = mirror.users.get(int(wanted)) if is_id else None
     found = [user for user in mirror.users.values() if user.name == wanted]
     if by_id is not None:
