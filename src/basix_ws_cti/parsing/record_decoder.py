@@ -410,7 +410,9 @@ def _avatar_decoder(base_url: str, folder: str, icon: str) -> Callable[[Any], An
     def decode(value: Any) -> Any:
         if value is None or value == "":
             return default
-        if type(value) is not str or value.startswith(("https:", "http://")):
+        if type(value) is not str:
+            return value
+        if value[0] in "hH" and value[:7].lower().startswith(("https:", "http://")):
             return value
         return f"{base}/basix/avatars/{folder}/{value}"
 
