@@ -38,6 +38,7 @@ SIMULATION = {"speed": 40, "seed": 1, "rate": 20}
 
 # Pages on which a call must last long enough for commands.
 SLOWER_PAGES = {
+    "docs/explanation/javascript.md": {"speed": 10},
     "docs/howto/commands.md": {"speed": 10},
     "docs/howto/eavesdrop.md": {"speed": 10},
 }

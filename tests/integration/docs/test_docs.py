@@ -89,7 +89,7 @@ SLOW_PAGES = {
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *("docs/howto/commands.md", "docs/howto/eavesdrop.md"),
     *("docs/howto/logging.md", "docs/howto/service.md", "docs/howto/testing.md"),
-    "docs/howto/web.md",
+    *("docs/howto/web.md", "docs/explanation/javascript.md"),
 }
 
 
