@@ -38,9 +38,10 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
         case 0 | 1:
             pbx.hang_up(one, by_peer=rng.random() < 0.7)
         case 2:
-            pbx.park(one)
+            pbx.park(one, by_peer=rng.random() < 0.5)
         case 3 if one.state.name not in _AUTOMATIC:
-            pbx.transfer(one, rng.choice([user, *pbx.groups.values(), *CALLERS]))
+            to = rng.choice([user, *pbx.groups.values(), *CALLERS])
+            pbx.transfer(one, to, by_peer=rng.random() < 0.5)
         case 4:
             pbx.connect(one)
         case 5:
@@ -216,8 +217,8 @@ def end_all_calls(pbx, observers, rng):
         observer.check()
         assert set(observer.started) == set(observer.ended)
         assert not observer.tracker.calls
-        assert observer.tracker._index.is_empty
-    assert not pbx.ledger._call_of
+        assert observer.tracker.is_empty
+    assert not pbx.ledger.active_calls
 
 
 def compare_with_ledger(pbx, complete, interrupted):

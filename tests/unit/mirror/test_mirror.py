@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 
 import attrs
 import pytest
@@ -27,6 +29,7 @@ from basix_ws_cti import (
     to_dict,
 )
 from basix_ws_cti.elements import Extra
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror import mirror as mirror_module
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.mirror.mirror import Mirror
@@ -319,22 +322,30 @@ def test_empty_kinds_are_kept_only_while_their_mapping_is_held():
     mirror, other = Mirror(), Mirror()
     robots = mirror["robot"]
     robot = OtherElement(element_name="robot", extra=Extra(id=7))
+    mappings = []
     for number in range(3):
         connection = Mirror()
         kind = f"robot{number}"
         connection.apply(InfoEvent(kind, attrs.evolve(robot, element_name=kind), "added"))
         mirror.replace_with(connection)
-    assert list(mirror._stores) == ["robot2"]
+        mappings.append(weakref.ref(mirror[kind]))
+    gc.collect()
+    assert [mapping() is None for mapping in mappings] == [True, True, False]
     other.apply(InfoEvent("robot", robot, "added"))
     mirror.replace_with(other)
     assert robots == {7: robot}
     mirror.replace_with(Mirror())
     assert robots == {}
-    assert not mirror._stores
-    assert list(mirror._empty) == ["robot"]
+    gc.collect()
+    assert mappings[2]() is None
     assert mirror["robot"] is robots
     mirror.apply(InfoEvent("robot", robot, "added"))
     assert robots == {7: robot}
+    mirror.replace_with(Mirror())
+    mappings.append(weakref.ref(robots))
+    del robots
+    gc.collect()
+    assert mappings[3]() is None
 
 
 def test_replace_with_reports_the_differences():
@@ -406,7 +417,7 @@ def test_lookups_by_user_group_extension_and_other_leg(office):
     assert office.other_leg(Channel(uuid="d", other_uuid=[70000])) is None
 
 
-@pytest.mark.parametrize("number", ["03-1234-1234", "0312341234", "+81312341234"])
+@pytest.mark.parametrize("number", ["03-1234-1234", "81312341234", "tel:+81312341234"])
 def test_channels_are_found_by_number_in_any_notation(office, number):
     """The notation of the number does not matter, neither in the query nor in the channel."""
     assert [leg.uuid for leg in office.channels_by_number(number)] == ["a", "b"]
@@ -417,6 +428,12 @@ def test_withheld_numbers_and_markers_find_no_channels(office):
     assert office.channels_by_number("anonymous") == []
     assert office.channels_by_number("RINGING_PARK1") == []
     assert [leg.uuid for leg in office.channels_by_number("1001")] == ["a"]
+
+
+def test_unknown_country_code_is_a_usage_error():
+    """It is reported when the mirror is made, not at the first look-up."""
+    with pytest.raises(UsageError, match="unknown country_code '\\+81'"):
+        Mirror(country_code="+81")
 
 
 def as_dicts(mirror):
