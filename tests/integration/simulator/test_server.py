@@ -286,11 +286,16 @@ async def test_tickets_are_for_the_feed_without_full_events():
     ("name", "value"),
     [
         ("user_id", "10001002"),
-        ("user_name", "user2"),
         ("user_label", "鈴木 花子"),
-        ("user_extension", "1002"),
-        ("user_did", "0500001002"),
-        ("user_email", "user2@example.com"),
+        *(
+            pytest.param(name, value, marks=pytest.mark.slow)
+            for name, value in (
+                ("user_name", "user2"),
+                ("user_extension", "1002"),
+                ("user_did", "0500001002"),
+                ("user_email", "user2@example.com"),
+            )
+        ),
     ],
 )
 async def test_filter_limits_channels_to_one_user(name, value):
