@@ -444,7 +444,7 @@ async def test_restart_closes_connections_and_drops_channels():
 
 async def test_restart_with_another_pbx():
     """Its time passes, and down_for delays the new start."""
-    simulator = Simulator(speed=300, rate=30)
+    simulator = Simulator(speed=60, rate=30)
     listeners = [*simulator.pbx.listeners]
     async with simulator as pbx:
         url, old = pbx.url, pbx.pbx
