@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from copy import copy
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 from attrs import define, field
 
@@ -108,7 +108,7 @@ class SharedCalls(Generic[T]):
             try:
                 result = call.function()
             except Exception as error:  # noqa: BLE001 - passed on to the callers
-                result = cast("Exception", error.with_traceback(None))
+                result = error.with_traceback(None)
             with self._lock:
                 if self._pending.get(call.key) is call:
                     del self._pending[call.key]

@@ -61,7 +61,7 @@ def _get_address_info(host: str, port: int) -> list[AddressInfo]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if not found:
         raise OSError("the look-up found no address")
-    return found[:MAX_ADDRESSES]
+    return [*found[:MAX_ADDRESSES]]
 
 
 class AddressRace:
@@ -86,17 +86,19 @@ class AddressRace:
         """The addresses in the order in which they are tried."""
         self.failures: dict[str, Exception] = {}
         """Error of each address that failed, by the address as text."""
-        self.tried: int = 0
-        """Number of addresses tried so far."""
+        self.unanswered: list[str] = []
+        """Addresses without an answer when the race ended, as text."""
+        self._winner: AddressInfo | None = None
         self._host = host
         self._delay = delay
         self._connect_socket = connect_socket
 
     @property
-    def unanswered(self) -> list[str]:
-        """Addresses tried that have neither answered nor failed, as text, after the race."""
-        tried = [str(info[4][0]) for info in self.addresses[: self.tried]]
-        return [address for address in tried if address not in self.failures]
+    def winner(self) -> AddressInfo:
+        """The address that answered; only after ``run`` has returned a socket."""
+        if self._winner is None:
+            raise RuntimeError("no address has answered")
+        return self._winner
 
     async def run(self) -> socket.socket:
         """Return a connected, non-blocking socket; raise an error if all addresses fail.
@@ -105,29 +107,29 @@ class AddressRace:
         There is no time limit. Cancelling it closes all sockets.
         """
         waiting = deque(self.addresses)
-        attempts: set[asyncio.Task[socket.socket | None]] = set()
-        winner: socket.socket | None = None
+        attempts: dict[asyncio.Task[socket.socket | None], AddressInfo] = {}
         try:
-            while winner is None and (waiting or attempts):
+            while waiting or attempts:
                 if waiting:
-                    self.tried += 1
-                    attempts.add(asyncio.create_task(self._attempt(waiting.popleft())))
+                    info = waiting.popleft()
+                    attempts[asyncio.create_task(self._attempt(info))] = info
                 done, _ = await asyncio.wait(
                     attempts,
                     timeout=self._delay if waiting else None,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                attempts -= done
-                for sock in filter(None, (attempt.result() for attempt in done)):
-                    if winner is None:
-                        winner = sock
-                    else:
-                        sock.close()
+                for attempt in done:
+                    if (sock := attempt.result()) is not None:
+                        self._winner = attempts.pop(attempt)
+                        return sock
+                    del attempts[attempt]
         finally:
-            await _abandon(attempts)
-        if winner is None:
-            raise self._all_failed()
-        return winner
+            tried = [str(info[4][0]) for info in attempts.values()]
+            self.unanswered = [address for address in tried if address not in self.failures]
+            for attempt in attempts:  # no await here: if cancelled, it would lose the socket
+                attempt.add_done_callback(_close_result)
+                attempt.cancel()
+        raise self._all_failed()
 
     async def _attempt(self, info: AddressInfo) -> socket.socket | None:
         """Return a socket connected to an address; ``None`` if that fails."""
@@ -136,7 +138,7 @@ class AddressRace:
         connect = self._connect_socket or asyncio.get_running_loop().sock_connect
         try:
             sock = socket.socket(family, kind, protocol)
-            sock.setblocking(False)
+            sock.settimeout(0)
             await connect(sock, address)
         except BaseException as error:
             if sock is not None:
@@ -158,13 +160,10 @@ class AddressRace:
         )
 
 
-async def _abandon(attempts: set[asyncio.Task[socket.socket | None]]) -> None:
-    """Cancel attempts, and close the sockets of those that have just succeeded."""
-    for attempt in attempts:
-        attempt.cancel()
-    for result in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(result, socket.socket):
-            result.close()
+def _close_result(attempt: asyncio.Task[socket.socket | None]) -> None:
+    """Close the socket of an attempt that succeeded although it is not needed any more."""
+    if not attempt.cancelled() and (sock := attempt.result()) is not None:
+        sock.close()
 
 
 def _alternate_families(addresses: Iterable[AddressInfo]) -> tuple[AddressInfo, ...]:

@@ -111,7 +111,7 @@ def translate_error(
         return ConnectFailed(type(error).__name__)
 
 
-def _translated(
+def _translated(  # noqa: C901 - one rule for each kind of error
     error: Exception,
     redactor: Redactor,
     *,

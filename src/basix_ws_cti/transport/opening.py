@@ -22,7 +22,6 @@ from .frame_reader import FeedSocket
 from .handshake import PROXY_ADVICE, Handshake, RedactingLogger
 from .redaction import NotPicklable, Redactor, SecretValue
 
-
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
