@@ -33,7 +33,6 @@ class _Call(Generic[T]):
 
     key: Hashable
     function: Callable[[], T]
-    is_second: bool
     future: Future[T | Exception] = field(factory=Future)
     began: float = field(factory=time.monotonic)
 
@@ -57,7 +56,7 @@ class SharedCalls(Generic[T]):
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._pending: dict[Hashable, _Call[T]] = {}  # the newest call of each key
+        self._pending: dict[Hashable, list[_Call[T]]] = {}  # by key; at most two, oldest first
         self._queue: deque[_Call[T]] = deque()  # calls without a thread so far
         self._threads = 0
 
@@ -81,18 +80,18 @@ class SharedCalls(Generic[T]):
     def _join(self, key: Hashable, function: Callable[[], T]) -> Future[T | Exception]:
         """Return the future of the pending call with this key, or of a new one."""
         with self._lock:
-            pending = self._pending.get(key)
-            if pending is not None and (
-                pending.is_second or time.monotonic() - pending.began < self._patience
+            pending = self._pending.get(key, [])
+            if len(pending) == 2 or (
+                pending and time.monotonic() - pending[0].began < self._patience
             ):
-                return pending.future
-            call = _Call(key, function, is_second=pending is not None)
+                return pending[-1].future
+            call = _Call(key, function)
             # From here on, a caller that is cancelled does not cancel it for the others.
             call.future.set_running_or_notify_cancel()
             if self._threads < self._max_threads:
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()
                 self._threads += 1
-            self._pending[key] = call
+            self._pending[key] = [*pending, call]
             self._queue.append(call)
         return call.future
 
@@ -110,6 +109,7 @@ class SharedCalls(Generic[T]):
             except Exception as error:  # noqa: BLE001 - passed on to the callers
                 result = error.with_traceback(None)
             with self._lock:
-                if self._pending.get(call.key) is call:
-                    del self._pending[call.key]
+                pending = self._pending.pop(call.key, [])
+                if others := [one for one in pending if one is not call]:
+                    self._pending[call.key] = others
             call.future.set_result(result)
