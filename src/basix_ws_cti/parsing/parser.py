@@ -7,7 +7,7 @@ the socket passes in the frames.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from basix_ws_cti._internal.callables import callback_kind
@@ -75,7 +75,8 @@ class MessageParser:
     Field specs are valid within one connection: use a new parser for a new connection.
 
     Raises ``UsageError`` if a callback is not callable or is a coroutine function, if
-    ``handler`` has none of the methods, or if both forms are used at once.
+    ``handler`` has none of the methods, or if both forms are used at once. A dict of callbacks has
+    no such methods: pass it as keywords, ``MessageParser(**callbacks)``.
     """
 
     def __init__(
@@ -95,6 +96,11 @@ class MessageParser:
                 raise UsageError("pass the callbacks as a handler or as keywords, not both")
             given = tuple(getattr(handler, name, None) for name in _CALLBACKS)  # type: ignore[assignment]
             if not any(callback is not None for callback in given):
+                if isinstance(handler, Mapping):
+                    raise UsageError(
+                        f"the handler is a {type(handler).__name__}: pass a dict of callbacks as "
+                        "keywords, MessageParser(**callbacks)"
+                    )
                 raise UsageError(
                     f"the handler, a {type(handler).__name__}, has none of the methods "
                     f"{', '.join(_CALLBACKS)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import types
 
 import pytest
 from hypothesis import given
@@ -966,13 +967,26 @@ def test_handler_and_keywords_together_are_refused():
         assert str(caught.value) == ("pass the callbacks as a handler or as keywords, not both")
 
 
-@pytest.mark.parametrize("handler", [object(), 7, "on_msg", print, {"on_msg": print}])
+@pytest.mark.parametrize("handler", [object(), 7, "on_msg", print, [print]])
 def test_handler_without_methods_is_refused(handler):
     with pytest.raises(UsageError) as caught:
         MessageParser(handler)
     assert str(caught.value) == (
         f"the handler, a {type(handler).__name__}, has none of the methods "
         "on_initial_info, on_info_event, on_system_msg, on_msg"
+    )
+
+
+@pytest.mark.parametrize(
+    "handler", [{"on_msg": print}, {}, types.MappingProxyType({"on_msg": print})]
+)
+def test_dict_of_callbacks_must_be_unpacked(handler):
+    """The reference library takes such a dict; the error shows how to pass it here."""
+    with pytest.raises(UsageError) as caught:
+        MessageParser(handler)
+    assert str(caught.value) == (
+        f"the handler is a {type(handler).__name__}: pass a dict of callbacks as keywords, "
+        "MessageParser(**callbacks)"
     )
 
 

@@ -1290,6 +1290,13 @@ def test_user_without_avatar_field_has_the_user_icon(base_url, base):
     assert record_reader(FieldSpec("user", ("id", "avatar")), base_url)((1,)).avatar == icon
 
 
+def test_avatar_is_absolute_with_https_colon_or_http_slashes():
+    """``http:`` without slashes is the start of a file name, as in the reference library."""
+    assert read("user", "https://xyz.com", avatar="https:h.png").avatar == "https:h.png"
+    relative = read("user", "https://xyz.com", avatar="http:h.png").avatar
+    assert relative == "https://xyz.com/basix/avatars/users/http:h.png"
+
+
 @each_base
 def test_end_user_avatar_is_below_the_base_url(base_url, base):
     path = f"{base}/basix/avatars/end_users/a b.png"
