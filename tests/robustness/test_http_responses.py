@@ -16,8 +16,12 @@ from basix_ws_cti import (
     AuthenticationError,
     BasixError,
     Client,
+    ConnectFailed,
+    ConnectionLost,
     FeedError,
     HandshakeError,
+    HttpApi,
+    HttpApiError,
     ProxyError,
     connect,
 )
@@ -70,7 +74,7 @@ async def check_responses(rng, count):
 
 
 async def test_random_responses_raise_an_error_of_the_feed():
-    await check_responses(random.Random(3), 60)
+    await check_responses(random.Random(3), 30)
 
 
 @pytest.mark.slow
@@ -89,6 +93,20 @@ async def test_random_responses_of_a_proxy_raise_an_error_of_the_feed():
             error = await error_of("pbx.example", proxy=f"http://u:{'p' * 9}@{address}")
             assert isinstance(error, FeedError), (error, response)
             assert_no_secret_in_error(error)
+
+
+@pytest.mark.slow
+async def test_random_responses_of_the_http_api_raise_one_of_its_errors():
+    rng = random.Random(6)
+    responses = [random_response(rng) for _ in range(300)]
+    async with (
+        server_of(iter(responses)) as address,
+        HttpApi(f"http://{address}", domain="acme", token=TOKEN) as api,
+    ):
+        for _ in responses:
+            with pytest.raises((HttpApiError, ConnectionLost)) as caught:
+                await api.ticket("/x")
+            assert_no_secret_in_error(caught.value)
 
 
 def head(status, *headers, body=b""):
@@ -113,6 +131,31 @@ async def test_each_status_of_a_server_has_its_error(status, cls):
         error = await error_of(f"ws://{address}")
     assert type(error) is cls
     assert (error.status, error.reason, error.retry_after) == (status, body.decode() or None, "5")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        head(101),
+        head(101, b"Upgrade: websocket", b"Connection: Upgrade"),
+        b"",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 401 Unauthorized\r\n",
+        b"HTTP/1.1 401 Unauthorized\r\nRetry-After: 5\r\nX",
+        b"HTTP/1.1 600 x\r\n\r\n",
+        b"HTTP/1.1 \xb2\xb2\xb2 x\r\n\r\n",
+        b"220 mail ready\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("by_proxy", [False, True])
+async def test_response_that_is_not_valid_raises_connect_failed(response, by_proxy):
+    async with server_of(iter([response])) as address:
+        if by_proxy:
+            error = await error_of("pbx.example", proxy=f"http://{address}")
+        else:
+            error = await error_of(f"ws://{address}")
+    assert type(error) is (ProxyError if by_proxy and b" 101" in response else ConnectFailed)
+    assert_no_secret_in_error(error)
 
 
 @pytest.mark.parametrize("status", [100, 300, 302, 400, 401, 403, 407, 429, 500, 502, 503])

@@ -85,7 +85,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
       one of them; ``None``: not used.
     - ``base_url``, ``limits``: options of ``MessageParser``.
     - ``ssl``: an ``ssl.SSLContext``, for example with a private CA; ``None``: the default
-      context. The context must verify the server unless ``allow_insecure`` is set.
+      context, which is loaded in a thread and shared by all connections. The context must verify the server unless ``allow_insecure`` is set.
     - ``additional_headers``: HTTP headers to send, as a mapping or pairs. A session cookie goes
       here, instead of any credentials.
     - ``proxy``: URL of a proxy, ``http://host:port``; ``None``: no proxy. Proxies of the
@@ -101,13 +101,14 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
       ``bytes``, or ``str`` for a text frame. Reading waits for it. If it raises, the name of the
       exception's class is logged, and the message is delivered nevertheless.
 
-    Redirects are refused, and compression is off.
+    Redirects are refused, and compression is off. Of several addresses of a server or proxy, the
+    first one that answers is used.
 
     Creating it raises ``UsageError`` for invalid or contradictory arguments. Entering raises
 
     - ``AuthenticationError`` if the login is refused, ``HandshakeError`` for any other HTTP
-      response;
-    - ``CertificateError`` or ``ConnectFailed`` if there is no response;
+      response of the server, ``ProxyError`` if the proxy refuses the connection to it;
+    - ``CertificateError`` or ``ConnectFailed`` if there is no valid response;
     - ``UsageError`` for options that the WebSocket library refuses, or if it is entered already;
     - any exception of the ``credentials`` function.
     """

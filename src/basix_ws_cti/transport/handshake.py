@@ -38,6 +38,7 @@ from basix_ws_cti.exceptions import (
     printable,
 )
 
+from .proxy import PROXY_ADVICE
 from .redaction import Redactor
 
 # Characters from which on a header or cookie value is redacted. Shorter values are no secrets
@@ -47,8 +48,6 @@ MIN_SECRET_LENGTH = 8
 # Bytes of a response's body that are searched for secrets; an error shows 256 characters of them.
 # Searching a body of the size that the WebSocket library accepts would block the event loop.
 MAX_REASON_BYTES = 1 << 16
-
-PROXY_ADVICE = "proxy is not a valid URL: use http://host:port"
 
 
 class Handshake(websocket_connect):

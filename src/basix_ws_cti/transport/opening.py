@@ -11,7 +11,6 @@ import logging
 import socket
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import SplitResult, urlsplit
 
 from basix_ws_cti.exceptions import UsageError
 
@@ -19,10 +18,9 @@ from .address import ServerAddress
 from .default_trust import default_trust
 from .dialling import Dial
 from .frame_reader import FeedSocket
-from .handshake import PROXY_ADVICE, Handshake, RedactingLogger
+from .handshake import Handshake, RedactingLogger
+from .proxy import PROXY_ADVICE, split_proxy, with_host
 from .redaction import NotPicklable, Redactor, SecretValue
-
-_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
 class WebSocketOpening(NotPicklable):
@@ -89,38 +87,15 @@ class WebSocketOpening(NotPicklable):
         The library can be given no open socket for a proxy. So if the proxy has several addresses,
         one that answers is found with a connection of its own.
         """
-        parts = _split_proxy(url)
+        parts = split_proxy(url)
         if parts is None:
             raise UsageError(PROXY_ADVICE)
         host = cast("str", parts.hostname)
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
         self._dial = Dial(host, port, self.shown_host)
-        options: dict[str, Any] = {"proxy": _with_host(parts, await self._dial.find_address())}
+        options: dict[str, Any] = {"proxy": with_host(parts, await self._dial.find_address())}
         if secure:
             options["proxy_ssl"] = await default_trust.context()
             options["proxy_server_hostname"] = host
         return options
-
-
-def _split_proxy(url: str) -> SplitResult | None:
-    """Return the parts of a proxy's URL; ``None`` for a URL that the library would refuse.
-
-    Checked here as well, so that a name is looked up only for a proxy that can be used.
-    """
-    try:
-        parts = urlsplit(url)
-        is_valid = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # not passed on: its text may quote a password
-        return None
-    is_valid = is_valid and parts.scheme in _PROXY_SCHEMES and parts.path in {"", "/"}
-    has_login = parts.username is None or parts.password is not None
-    return parts if is_valid and has_login and not (parts.query or parts.fragment) else None
-
-
-def _with_host(parts: SplitResult, host: str) -> str:
-    """Return a URL with another host, and with the same user, password and port."""
-    userinfo, separator, _ = parts.netloc.rpartition("@")
-    port = "" if parts.port is None else f":{parts.port}"
-    bracketed = f"[{host}]" if ":" in host else host
-    return parts._replace(netloc=f"{userinfo}{separator}{bracketed}{port}").geturl()
