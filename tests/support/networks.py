@@ -13,9 +13,9 @@ def resolve_to(monkeypatch, *addresses, host="localhost"):
     looked_up = []
 
     def getaddrinfo(name, port, *rest, **named):
-        if name != host:
+        if name not in {host, host.encode()}:
             return resolve(name, port, *rest, **named)
-        looked_up.append(name)
+        looked_up.append(host)
         return [found for one in addresses for found in resolve(one, port, *rest, **named)]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

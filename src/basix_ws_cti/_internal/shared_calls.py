@@ -13,6 +13,7 @@ a second one starts beside it, since the cause may have gone; there is never a t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -50,7 +51,7 @@ class SharedCalls(Generic[T]):
         self._max_threads = max_threads
         self._patience = patience
         self._forget()
-        if hasattr(os, "register_at_fork"):
+        with contextlib.suppress(AttributeError):  # Windows has no fork
             # A forked process has none of the threads, so that their calls would never end.
             os.register_at_fork(after_in_child=self._forget)
 

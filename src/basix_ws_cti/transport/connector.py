@@ -85,7 +85,8 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
       one of them; ``None``: not used.
     - ``base_url``, ``limits``: options of ``MessageParser``.
     - ``ssl``: an ``ssl.SSLContext``, for example with a private CA; ``None``: the default
-      context, which is loaded in a thread and shared by all connections. The context must verify the server unless ``allow_insecure`` is set.
+      context, which all connections share. The context must verify the server unless
+      ``allow_insecure`` is set.
     - ``additional_headers``: HTTP headers to send, as a mapping or pairs. A session cookie goes
       here, instead of any credentials.
     - ``proxy``: URL of a proxy, ``http://host:port``; ``None``: no proxy. Proxies of the

@@ -193,6 +193,24 @@ async def test_address_families_alternate():
     assert order == ["a", "::1", "b"]
 
 
+async def test_silent_address_stays_in_the_race_after_the_others_have_failed():
+    answer = asyncio.Event()
+    net = network()
+
+    async def connect_socket(sock, address):
+        net.tried.append(address[0])
+        if address[0] != "a":
+            raise OSError("problem")
+        await answer.wait()
+
+    race = AddressRace("pbx", map(info, "abc"), delay=0, connect_socket=connect_socket)
+    task = asyncio.create_task(race.run())
+    await eventually(lambda: [*race.failures] == ["b", "c"])
+    answer.set()
+    with await task:
+        assert race.winner[4][0] == "a"
+
+
 async def test_only_address_raises_its_own_error():
     error = OSError(111, REFUSED)
     race = network(a=error).race("a")

@@ -523,6 +523,16 @@ async def test_look_ups_do_not_use_the_executor(monkeypatch):
     assert "\r\nHost: pbx.example\r\n" in server.heads[1]
 
 
+async def test_https_proxy_keeps_its_name(monkeypatch):
+    """The library verifies it by that name."""
+    looked_up = resolve_to(monkeypatch, "127.0.0.1", host="proxy.example")
+    proxy = f"https://proxy.example:{free_port()}"
+    async with HttpApi("http://pbx.example", **LOGIN, proxy=proxy, allow_insecure=True) as api:
+        with pytest.raises(ConnectFailed):
+            await api.ticket("/x")
+    assert looked_up == ["proxy.example"]
+
+
 async def test_hanging_look_up_ends_with_the_timeout(monkeypatch):
     with hanging_look_ups(monkeypatch):
         async with HttpApi("pbx.example", **LOGIN, timeout=0.05) as api:
