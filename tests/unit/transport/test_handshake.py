@@ -186,13 +186,8 @@ def test_error_whose_text_fails_is_named_by_its_class():
 
 
 def test_error_of_this_package_stays_and_loses_what_it_leads_to():
-    try:
-        try:
-            raise LookupError("s3cret")
-        except LookupError:
-            raise UsageError("problem")  # noqa: B904 - the context is what is tested
-    except UsageError as caught:
-        error = caught
+    error = UsageError("problem")
+    error.__context__ = error.__cause__ = LookupError("s3cret")
     translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
     assert translated is error
     assert (error.__cause__, error.__context__, error.__traceback__) == (None, None, None)
