@@ -70,6 +70,7 @@ from basix_ws_cti import (
     Party,
     Phase,
     ProtocolError,
+    ProxyError,
     QueuedChannel,
     QueueFigures,
     QueueStats,
@@ -389,6 +390,9 @@ def errors(error: BasixError) -> object:
 def errors_of_the_feed(error: FeedError) -> object:
     match error:
         case AuthenticationError() | HandshakeError():
+            assert_type(error.retry_after, str | None)
+            return error.status
+        case ProxyError():
             assert_type(error.retry_after, str | None)
             return error.status
         case CertificateError() | ConnectFailed() | EavesdropError():
