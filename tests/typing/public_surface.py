@@ -387,7 +387,7 @@ def errors(error: BasixError) -> object:
             return error
 
 
-def errors_of_the_feed(error: FeedError) -> object:
+def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901 - one case per class
     match error:
         case AuthenticationError() | HandshakeError():
             assert_type(error.retry_after, str | None)
