@@ -418,11 +418,12 @@ class HttpApi(NotPicklable):
             # Other proxies are verified by their name, or look names up themselves.
             dial = Dial(cast("str", parts.hostname), parts.port or 80, "the proxy")
             proxy = with_host(parts, await dial.find_address())
-        return httpx.AsyncHTTPTransport(  # type: ignore[no-any-return]
+        transport: httpx2.AsyncHTTPTransport = httpx.AsyncHTTPTransport(
             **self._options.value,
             verify=context,
             proxy=None if proxy is None else httpx.Proxy(proxy),
         )
+        return transport
 
     def _translate_error(self, method: str, error: Exception, *, is_sent: bool) -> BasixError:
         """Return this package's error for one of the HTTP library."""
