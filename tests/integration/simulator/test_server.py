@@ -218,7 +218,7 @@ async def test_closed_connections_do_not_count():
 
 
 async def test_aborted_connections_do_not_affect_others():
-    async with Simulator(speed=200) as pbx, connect_client(pbx) as stays:
+    async with Simulator(speed=20) as pbx, connect_client(pbx) as stays:
         for _ in range(5):
             async with connect_websocket(pbx) as websocket:
                 await websocket.recv()
@@ -549,7 +549,7 @@ async def test_client_gets_a_snapshot_then_each_event_once(clients):
 async def test_reconnecting_client_is_in_sync_each_time(times):
     async with (
         # A higher speed makes more events than the clients can read on a busy machine.
-        Simulator(speed=60, rate=20, seed=6) as pbx,
+        Simulator(speed=20, rate=20, seed=6) as pbx,
         connect_client(pbx, app_name="stays") as stays,
     ):
         staying_mirror = ClientMirror()
