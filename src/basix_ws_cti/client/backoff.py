@@ -5,12 +5,12 @@ docs/explanation/mirror.md lists all failures and how the client reacts to them.
 
 from __future__ import annotations
 
-import math
 import random
 from datetime import UTC, datetime
 
 from attrs import Factory, define, field
 
+from basix_ws_cti._internal.arguments import check_instance, check_seconds
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     CertificateError,
@@ -54,10 +54,12 @@ class Backoff:
     _attempts: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if not 0 < self.initial <= self.maximum < math.inf:
+        check_seconds("initial", self.initial)
+        check_seconds("maximum", self.maximum)
+        check_instance("rng", self.rng, random.Random, "a random.Random")
+        if self.initial > self.maximum:
             raise UsageError(
-                f"invalid backoff: initial={self.initial}, maximum={self.maximum}; "
-                "both must be finite, and 0 < initial <= maximum"
+                f"initial must not be larger than maximum, got {self.initial} and {self.maximum}"
             )
 
     def delay(self, *, at_least: float = 0.0) -> float:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from basix_ws_cti._internal.callables import callback_kind
+from attrs import define
+
+from basix_ws_cti._internal.callables import callback_kind, refuse_awaitable
 from basix_ws_cti.exceptions import SubscriberLagged, UsageError
 from basix_ws_cti.mirror.changes import Lagged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from .subscriptions import Subscription
 
 _logger = logging.getLogger(__name__)
@@ -23,6 +25,15 @@ SLOW_CALLBACK = 1.0
 # Seconds that asynchronous callbacks have to finish when the client stops, and once more after they
 # were cancelled.
 FINISH_TIMEOUT = 0.2
+
+
+@define(eq=False)
+class _Worker:
+    """Task that awaits an asynchronous callback, and its queue."""
+
+    queue: Subscription[Any]
+    serve: Callable[[], Coroutine[Any, Any, None]]
+    task: asyncio.Task[None] | None = None  # None before it is started
 
 
 class Callbacks:
@@ -36,11 +47,23 @@ class Callbacks:
         self._callbacks: dict[str, dict[object, Callable[[Any], None]]] = {}
         # Tasks that await asynchronous callbacks, with their queues.
         self._workers: dict[asyncio.Task[None], Subscription[Any]] = {}
+        # Asynchronous callbacks without a task yet, by token; ``None``: tasks start at once.
+        self._held: dict[object, _Worker] | None = None
 
     @property
     def queues(self) -> Iterable[Subscription[Any]]:
         """Queues of the asynchronous callbacks."""
-        return self._workers.values()
+        return [*self._workers.values(), *(held.queue for held in (self._held or {}).values())]
+
+    def hold(self) -> None:
+        """Start no task before ``start``: there may be no event loop yet, or another one."""
+        self._held = {}
+
+    def start(self) -> None:
+        """Start the tasks of asynchronous callbacks in the running event loop."""
+        held, self._held = self._held or {}, None
+        for worker in held.values():
+            self._start_task(worker)
 
     def add(
         self,
@@ -68,20 +91,30 @@ class Callbacks:
             return lambda: callbacks.pop(token, None) and None
         if not is_fed:
             callbacks[token] = subscription.offer
-        worker = asyncio.get_running_loop().create_task(
-            self._serve(event, subscription, callback, takes_lagged=is_fed),
-            name="basix_ws_cti callback",
+        worker = _Worker(
+            subscription, partial(self._serve, event, subscription, callback, takes_lagged=is_fed)
         )
-        self._workers[worker] = subscription
-        worker.add_done_callback(lambda worker: self._workers.pop(worker, None) and None)
+        if self._held is None:
+            self._start_task(worker)
+        else:
+            self._held[token] = worker
 
         def unregister() -> None:
             callbacks.pop(token, None)
             subscription.close()
-            if worker is not asyncio.current_task():  # a callback may unregister itself
-                worker.cancel()
+            if self._held is not None:
+                self._held.pop(token, None)
+            if worker.task is not None:
+                _cancel(worker.task)
 
         return unregister
+
+    def _start_task(self, worker: _Worker) -> None:
+        worker.task = task = asyncio.get_running_loop().create_task(
+            worker.serve(), name="basix_ws_cti callback"
+        )
+        self._workers[task] = worker.queue
+        task.add_done_callback(lambda task: self._workers.pop(task, None) and None)
 
     def call(self, event: str, item: object) -> None:
         """Call all callbacks of an event."""
@@ -120,8 +153,9 @@ class Callbacks:
     def report(self, error: BaseException, callback: object = None) -> None:
         """Call the ``"error"`` callbacks; ``callback`` is the one that raised, if one did."""
         if callback is not None:
-            # The error's text is left out: it may quote a caller's name or number.
-            _logger.error("a callback raised %s", type(error).__name__)
+            # The text of a foreign error is left out: it may quote a caller's name or number.
+            text = f": {error}" if isinstance(error, UsageError) else ""
+            _logger.error("a callback raised %s%s", type(error).__name__, text)
         self.call("error", error)
 
     async def finish(self) -> None:
@@ -177,6 +211,17 @@ def is_cancelled(error: BaseException | None = None) -> bool:
     return is_cancellation and task is not None and task.cancelling() > 0
 
 
+def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel a task, from any thread; not the current one: a callback may unregister itself."""
+    if task.done():
+        return
+    loop = task.get_loop()
+    if asyncio._get_running_loop() is not loop:  # noqa: SLF001 - the other one raises without a loop
+        loop.call_soon_threadsafe(task.cancel)
+    elif task is not asyncio.current_task():
+        task.cancel()
+
+
 def name_of(callback: object) -> str:
     """Return a function's name for log lines."""
     return str(getattr(callback, "__qualname__", type(callback).__qualname__))
@@ -185,9 +230,22 @@ def name_of(callback: object) -> str:
 def _filtered(
     callback: Callable[[Any], object], wants: Callable[[Any], bool] | None
 ) -> Callable[[Any], None]:
+    is_usable = True
+
     def call(item: Any) -> None:
-        if wants is None or wants(item):
-            callback(item)
+        nonlocal is_usable
+        if is_usable and (wants is None or wants(item)):
+            result = callback(item)
+            if result is not None:
+                try:
+                    refuse_awaitable(
+                        f"the callback {name_of(callback)}",
+                        result,
+                        "pass the async function itself",
+                    )
+                except UsageError:
+                    is_usable = False  # report it once, and not for each item
+                    raise
 
     call.__qualname__ = name_of(callback)
     return call

@@ -18,6 +18,7 @@ from weakref import ReferenceType, ref
 
 from attrs import frozen
 
+from basix_ws_cti._internal.arguments import check_choice, check_integer
 from basix_ws_cti._internal.time_slice import SLICE_STEPS
 from basix_ws_cti.elements import Element
 from basix_ws_cti.exceptions import SubscriberLagged, UsageError
@@ -76,13 +77,14 @@ class Subscription(Generic[T]):
         wants: Callable[[T], bool] | None,
         on_close: Callable[[Subscription[T]], None],
         counts: Counter[str] | None = None,
+        *,
+        check_loop: Callable[[], object] = lambda: None,
     ) -> None:
-        if policy not in {"latest", "drop_oldest", "fail"}:
-            raise UsageError(f"unknown policy {policy!r}: use 'latest', 'drop_oldest' or 'fail'")
-        if size < 1:
-            raise UsageError(f"size must be at least 1, got {size}")
+        check_choice("policy", policy, ("latest", "drop_oldest", "fail"))
+        check_integer("size", size)
         self.size = size
         self.wants = wants
+        self._check_loop = check_loop  # raises in an event loop other than the client's
         self._policy = policy
         self._on_close = on_close
         self._counts = Counter() if counts is None else counts  # "missed" is incremented
@@ -125,8 +127,15 @@ class Subscription(Generic[T]):
 
     def offer(self, item: T) -> None:
         """Queue an item if the subscriber wants it."""
-        if self._ended or (self.wants is not None and not self.wants(item)):
+        if self._ended:
             return
+        try:
+            if self.wants is not None and not self.wants(item):
+                return
+        except UsageError as error:  # the filter can never work
+            self._on_close(self)
+            self.end(error)
+            raise
         if self._merged:
             self._merge(item)
         elif len(self._items) < self.size:
@@ -147,6 +156,8 @@ class Subscription(Generic[T]):
         self._ready.set()
 
     async def __anext__(self) -> T | Lagged:
+        if not self._taken:
+            self._check_loop()
         while True:
             self._taken += 1
             if self._taken % SLICE_STEPS == 0:  # a long queue must not block the event loop
@@ -166,6 +177,7 @@ class Subscription(Generic[T]):
                     # Each raise would add its frames to the traceback and keep them alive.
                     raise self._ended[0].with_traceback(None)
                 raise StopAsyncIteration
+            self._check_loop()
             self._ready.clear()
             _waited_for.add(self)
             try:

@@ -23,6 +23,7 @@ from websockets.exceptions import (
     ConnectionClosedOK,
 )
 
+from basix_ws_cti._internal.owner_loop import OwnerLoop
 from basix_ws_cti._internal.time_slice import TimeSlice, run_in_thread
 from basix_ws_cti.exceptions import (
     BasixError,
@@ -65,6 +66,9 @@ class Connection(NotPicklable):
       connection stays open: continue iterating to get the next message;
     - raises ``UsageError`` if another task is iterating over the same connection.
 
+    A connection belongs to the event loop in which it was opened. What is awaited raises
+    ``UsageError`` in another one.
+
     Iterating does not block the event loop for long, even if many messages have arrived: a
     thread parses large frames, and the iterator yields to the loop from time to time.
     Cancelling loses no message.
@@ -85,6 +89,8 @@ class Connection(NotPicklable):
         self._on_frame = on_frame
         self._final_error: BasixError | None = None
         self._time_slice = TimeSlice()
+        self._owner = OwnerLoop("the connection")
+        self._owner.bind()
         self._threaded_parse: asyncio.Future[Message] | None = None
         self._awaiting_parse = False
         self.frames_read: int = 0
@@ -121,6 +127,7 @@ class Connection(NotPicklable):
 
     async def _receive(self) -> Message | None:
         """Wait for a frame and return its message; ``None``: a thread is parsing it."""
+        self._owner.check()
         if self._final_error is not None:
             raise self._final_error
         lost = None
@@ -139,6 +146,7 @@ class Connection(NotPicklable):
 
     async def _await_parse(self, parse: asyncio.Future[Message]) -> Message:
         """Wait for the thread that parses a large frame; may be called again if cancelled."""
+        self._owner.check()
         if self._awaiting_parse:
             raise _concurrent_iteration()
         self._awaiting_parse = True
@@ -168,8 +176,10 @@ class Connection(NotPicklable):
         try:
             self._on_frame(frame)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - a failing callback must not lose the message
-            # The error's text is left out: it may quote the frame, which holds personal data.
-            _logger.error("on_frame callback failed: %s", type(error).__name__)  # noqa: TRY400
+            # The text of a foreign error is left out: it may quote the frame, which holds personal
+            # data.
+            text = f": {error}" if isinstance(error, UsageError) else ""
+            _logger.error("on_frame callback failed: %s%s", type(error).__name__, text)  # noqa: TRY400
 
     async def send(self, command: Mapping[str, Any]) -> None:
         """Send a command, a JSON object ``{"cmd": …}``, as a text frame.
@@ -180,7 +190,8 @@ class Connection(NotPicklable):
         connection is closed.
         """
         if not isinstance(command, Mapping):
-            raise UsageError(f"command: expected a mapping, got {type(command).__name__}")
+            raise UsageError(f"command must be a mapping, got {type(command).__name__}")
+        self._owner.check()
         try:
             text = json.dumps(
                 dict(command), ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -233,6 +244,7 @@ class Connection(NotPicklable):
         Does nothing if it is closed already. If cancelled, it drops the TCP connection
         instead of waiting for the PBX's answer.
         """
+        self._owner.check()
         # While unread messages pause reading, the peer's close frame would not be seen, and
         # closing would take until the time-out.
         discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")

@@ -13,23 +13,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl as tls
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Required, TypedDict, cast
+from urllib.parse import urlsplit
 
-from basix_ws_cti._internal.callables import callback_kind
+from basix_ws_cti._internal.arguments import check_bool, check_integer, check_seconds, check_text
+from basix_ws_cti._internal.callables import PlainFunction, callback_kind, check_function
 from basix_ws_cti.exceptions import UsageError, printable
 from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits
 
 from .address import ServerAddress, check_encryption, check_tls, request_target
 from .connection import Connection
-from .credentials import Basic, Credentials, Ticket, basic_header, secret_forms
+from .credentials import (
+    Basic,
+    Credentials,
+    Ticket,
+    await_credentials,
+    basic_header,
+    secret_forms,
+)
 from .frame_reader import FeedSocket
 from .handshake import Handshake, RedactingLogger, secret_header_values, translate_error
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
+
+# Seconds. A hundred pings per second are more than enough for a test, and no load for a PBX.
+MIN_PING_INTERVAL = 0.01
+
+# Form of a header's name (RFC 9110, section 5.6.2).
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# Headers that the handshake sets itself, or that would make the request something else.
+_RESERVED_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+_RESERVED_PREFIX = ("sec-websocket-", "upgrade")
+
+_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -141,9 +164,15 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         max_size: int | None = MAX_FRAME_BYTES,
         on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
-        if on_frame is not None and callback_kind("on_frame", on_frame) != "sync":
-            raise UsageError("on_frame must be a synchronous function, got a coroutine function")
-        self._on_frame = on_frame
+        check_function("on_frame", on_frame, "frame", optional=True)
+        check_bool("allow_insecure", allow_insecure)
+        check_seconds("open_timeout", open_timeout, optional=True)
+        check_seconds("close_timeout", close_timeout, at_least=0, optional=True)
+        check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
+        check_seconds("ping_timeout", ping_timeout, optional=True)
+        check_integer("max_size", max_size, optional=True)
+        _check_proxy(proxy)
+        self._on_frame = None if on_frame is None else PlainFunction("on_frame", on_frame)
         self._server = ServerAddress.parse(server)
         self._full_events = full_events
         self._target = request_target(
@@ -184,6 +213,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
             options["ssl"] = ssl or tls.create_default_context()
         self._options = SecretValue(options)
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
+        MessageParser(**self._parser_options)  # an invalid option is an error here
         self._connection: Connection | None = None
         self._entered = False
 
@@ -227,7 +257,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         """
         credentials = self._credentials
         if callable(credentials):
-            fresh: object = await credentials(self._target)
+            fresh = await await_credentials(credentials, self._target)
             if not isinstance(fresh, Basic | Ticket):
                 return UsageError(
                     "the credentials function must return Basic(…) or Ticket(…), "
@@ -279,8 +309,14 @@ def _checked_headers(
     for name, value in checked:
         if not (isinstance(name, str) and isinstance(value, str)):
             raise UsageError("additional_headers: names and values must be str")
-        if any(char in text for text in (name, value) for char in "\r\n\0"):
-            raise UsageError("additional_headers must not contain line breaks or NUL characters")
+        if not _HEADER_NAME.fullmatch(name):
+            raise UsageError(
+                "additional_headers: a name must consist of letters, digits and hyphens"
+            )
+        if name.lower() in _RESERVED_HEADERS or name.lower().startswith(_RESERVED_PREFIX):
+            raise UsageError(f"additional_headers must not contain {name}: the handshake sets it")
+        if any(unicodedata.category(char) in {"Cc", "Cs"} and char != "\t" for char in value):
+            raise UsageError("additional_headers: a value must not contain control characters")
     return SecretValue(checked)
 
 
@@ -295,9 +331,28 @@ def _checked_credentials(
         return Basic(domain, token)
     if domain is not None or token is not None:
         raise UsageError("pass either domain and token or credentials, not both")
-    if not isinstance(credentials, Basic | Ticket) and not callable(credentials):
+    if isinstance(credentials, Basic | Ticket):
+        return credentials
+    if isinstance(credentials, type) or not callable(credentials):
+        found = credentials if isinstance(credentials, type) else type(credentials)
         raise UsageError(
-            "credentials: expected Basic(…), Ticket(…) or an async function, "
-            f"got {type(credentials).__name__}"
+            "credentials must be Basic(…), Ticket(…) or an async function, "
+            f"got {'the class ' if isinstance(credentials, type) else ''}{found.__name__}"
         )
+    if callback_kind("credentials", credentials, "target") == "generator":
+        raise UsageError("credentials must be an async function, got an async generator")
     return credentials
+
+
+def _check_proxy(proxy: object) -> None:
+    """Raise ``UsageError`` unless it is ``None`` or a URL, which may hold a password."""
+    if proxy is None:
+        return
+    check_text("proxy", proxy)
+    try:
+        parts = urlsplit(str(proxy))
+        is_valid = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise UsageError("proxy is not a valid URL: use http://host:port")
