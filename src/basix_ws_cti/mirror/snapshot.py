@@ -8,8 +8,11 @@ marks the end of this phase, and events come in between. The snapshot is complet
 2. no new kind has been announced or sent for ``quiet_time``; or for ``LATE_KIND_WAIT``, while a
    kind is missing that the previous connection had.
 
-Events are applied to the snapshot. They neither complete it nor extend the quiet time: the former
-would publish half a snapshot, the latter would keep a busy PBX from ever being synced.
+Events neither complete the snapshot nor extend the quiet time: the former would publish half a
+snapshot, the latter would keep a busy PBX from ever being synced. Those between two kinds are
+applied to the snapshot, so that all of its elements are of the same time. Those after the last kind
+are kept, to be applied one by one once the snapshot is visible: a call that starts or ends during
+the quiet time is then reported step by step.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from collections.abc import Generator, Set
 
 from attrs import Factory, define, field
 
-from basix_ws_cti.messages import FieldSpec, InitialInfo, Message
+from basix_ws_cti.messages import FieldSpec, InfoEvent, InitialInfo, Message
 
 from .mirror import Mirror
 
@@ -37,6 +40,10 @@ LATE_KIND_WAIT = 15.0
 # Seconds after the quiet time at which a snapshot is completed although messages wait to be read.
 # Before, they may have arrived while the event loop was blocked, and hold another kind.
 BACKLOG_TIME = 1.0
+
+# Events that are kept until the snapshot is visible. With more, they are applied to the snapshot:
+# the state is the same, but its steps are lost. A PBX with 500 events per second stays below it.
+MAX_KEPT_EVENTS = 10_000
 
 
 @define
@@ -56,7 +63,10 @@ class SnapshotBuilder:
     """Kinds that the PBX announces and never sends, as an earlier connection has shown."""
 
     mirror: Mirror = Factory(Mirror)
-    """The elements that have arrived so far."""
+    """The elements that have arrived so far, as of the last new kind."""
+
+    events: list[InfoEvent] = field(factory=list, init=False)
+    """Events since then, oldest first: the caller applies them after ``mirror``."""
 
     announced: set[str] = field(factory=set, init=False)
     """Kinds whose field_spec has arrived."""
@@ -105,9 +115,18 @@ class SnapshotBuilder:
                     self.announced.add(kind)
                     self._last_new_kind = now
             case InitialInfo(kind, elements):
+                yield from self._apply_events()
                 yield from self.mirror.load_stepwise(kind, elements)
                 if kind not in self.loaded:
                     self.loaded.add(kind)
                     self._last_new_kind = now
-            case _:
-                self.mirror.apply(message)
+            case InfoEvent():
+                self.events.append(message)
+                if len(self.events) > MAX_KEPT_EVENTS:
+                    yield from self._apply_events()
+
+    def _apply_events(self) -> Generator[None, None, None]:
+        for event in self.events:
+            self.mirror.apply(event)
+            yield
+        self.events.clear()

@@ -14,11 +14,13 @@ Invariants:
 
 - While a snapshot arrives, ``mirror`` and ``calls`` keep showing the last complete state. The new
   state becomes visible at once, when the snapshot is complete. ``snapshot`` explains when that is.
+  Events that arrived after its last kind are then applied one by one.
 - A frame that could not be read and may have changed the state leaves ``is_synced`` as it is: the
   mirror follows the feed, but an element may be stale. ``resync_pending`` is True from then on. At
   ``resync_at`` the driver ends the connection; the gap begins with the unreadable frame.
 - Notifications of one moment come in this order: state, gap, changes, call events, message. When a
-  subscriber sees a change, the mirror and the calls already include it.
+  subscriber sees a change, the mirror and the calls already include it. While a snapshot arrives,
+  messages are delivered on their arrival, before the changes that follow from them.
 - The changes between two complete states turn the first into the second.
 - ``None`` among the notifications is a pause point: the session has done a short step of long work,
   and the driver may yield to its event loop before it continues. The driver must exhaust one
@@ -294,6 +296,9 @@ class Session:
         self.is_synced = self.was_synced = True
         yield Synced()
         yield from _emptied(notifications)
+        for event in builder.events:
+            yield from self.receive(event, now)[:-1]  # the message was delivered on its arrival
+            yield None
 
     def _replace_kind(self, message: InitialInfo) -> Iterator[Any]:
         """Apply an ``initial_info`` that arrives after the snapshot was complete."""

@@ -8,6 +8,7 @@ from collections import deque
 import pytest
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, Msg, User
+from basix_ws_cti.mirror import snapshot
 from basix_ws_cti.mirror.snapshot import BACKLOG_TIME, LATE_KIND_WAIT, SnapshotBuilder
 
 USER_SPEC = FieldSpec("user", ("id",))
@@ -65,11 +66,24 @@ def test_each_new_kind_restarts_the_quiet_time():
     assert builder.quiet_at == 10.9
 
 
-def test_events_are_applied_to_the_snapshot():
-    builder = build(USER_SPEC, EVENT)
-    assert dict(builder.mirror.users) == {2: User(id=2)}
-    add(builder, 11.0, USERS_ARRIVED, InfoEvent("user", User(id=1, label="Mia"), "updated"), EVENT)
-    assert dict(builder.mirror.users) == {1: User(id=1, label="Mia"), 2: User(id=2)}
+def test_events_between_kinds_are_applied_to_the_snapshot():
+    """With the last kind, all elements are of the same time; later events are kept."""
+    builder = build(USER_SPEC, USERS_ARRIVED, EVENT)
+    assert (dict(builder.mirror.users), builder.events) == ({1: User(id=1)}, [EVENT])
+    add(builder, 11.0, GROUP_SPEC, NO_GROUPS)
+    assert (list(builder.mirror.users), builder.events) == ([1, 2], [])
+    removal = InfoEvent("user", User(id=1), "removed")
+    add(builder, 12.0, removal)
+    assert (list(builder.mirror.users), builder.events) == ([1, 2], [removal])
+
+
+def test_number_of_kept_events_is_limited(monkeypatch):
+    monkeypatch.setattr(snapshot, "MAX_KEPT_EVENTS", 3)
+    events = [InfoEvent("user", User(id=number), "added") for number in range(5)]
+    builder = build(USER_SPEC, USERS_ARRIVED, *events[:3])
+    assert builder.events == events[:3]
+    add(builder, 10.0, *events[3:])
+    assert (list(builder.mirror.users), builder.events) == ([1, 0, 2, 3], [events[4]])
 
 
 def test_kinds_of_the_previous_connection_are_waited_for():

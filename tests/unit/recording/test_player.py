@@ -95,14 +95,15 @@ def test_notifications_come_in_order_with_their_times():
     ]
 
 
-def test_event_within_the_quiet_time_is_part_of_the_snapshot():
+def test_event_within_the_quiet_time_is_applied_at_its_end():
     items = replay_of(
         Connected(0), *frames(1, *SNAPSHOT), Frame(1.1, info_event("user", (1, "Mia")))
     )
     assert [*items][3:] == [
         (at(1.1), InfoEvent("user", MIA, "updated")),
         (at(1.1), Synced()),
-        (at(1.1), Added("user", MIA, synthetic=True)),
+        (at(1.1), Added("user", ANA, synthetic=True)),
+        (at(1.1), Changed("user", MIA, ANA)),
     ]
 
 

@@ -75,7 +75,7 @@ def test_quiet_time_completes_the_snapshot():
 
 
 def test_event_between_two_kinds_is_part_of_the_snapshot():
-    """The snapshot is complete when all kinds have arrived, however many events come between."""
+    """Events do not complete the snapshot; those after its last kind are applied one by one."""
     session = Session()
     session.connected()
     messages = [
@@ -88,9 +88,27 @@ def test_event_between_two_kinds_is_part_of_the_snapshot():
     assert not session.is_synced
     assert notifications(session.idle(session.quiet_at)) == [
         Synced(),
+        Added("user", User(id=1), synthetic=True),
         Added("user", User(id=2), synthetic=True),
         Added("channel", CALL, synthetic=True),
+        Removed("user", User(id=1)),
     ]
+    assert [*session.mirror.users] == [2]
+
+
+def test_calls_within_the_quiet_time_are_reported_step_by_step():
+    """A call that starts before the snapshot is complete is no less complete than a later one."""
+    session = Session()
+    session.follow_calls()
+    session.connected()
+    feed(session, *snapshot())
+    messages = [InfoEvent("channel", CALL, name) for name in ("added", "removed")]
+    assert feed(session, *messages) == messages
+    _, added, started, removed, ended = notifications(session.idle(session.quiet_at))
+    assert (added, removed) == (Added("channel", CALL), Removed("channel", CALL))
+    assert isinstance(started, CallStarted)
+    assert isinstance(ended, CallEnded)
+    assert ended.call.complete
 
 
 @pytest.mark.parametrize("specs_first", [True, False])
@@ -148,7 +166,7 @@ def test_busy_pbx_is_synced_without_a_quiet_moment():
     assert feed(session, event, now=NOON + 1.3) == [
         Synced(),
         Added("user", User(id=1), synthetic=True),
-        Added("user", User(id=2), synthetic=True),
+        Added("user", User(id=2)),
         event,
     ]
 
