@@ -149,8 +149,8 @@ class FakeConnection:
         if late is not None:
             self.late_kind = kinds.pop()
             asyncio.get_running_loop().call_later(late, self.send_late_kind)
-        specs, contents = zip(*map(self.frames_of, kinds), strict=True)
-        self.put(*(*specs, *contents)[:frames])
+        pairs = [*map(self.frames_of, kinds)]
+        self.put(*(*(spec for spec, _ in pairs), *(content for _, content in pairs))[:frames])
         if frames is not None:
             self.put(ConnectionLost(1006) if ending is None else ending)
             self.put = lambda *_: None

@@ -35,7 +35,7 @@ class LiveMapping(Mapping[K, V]):
             other = other.copy()
         return self.copy() == other if isinstance(other, Mapping) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment] - mutable
+    __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the items of this moment, as a dict."""

@@ -191,12 +191,10 @@ class FeedLoop:
         while True:
             if time_slice.expired():
                 await time_slice.yield_to_loop()
-            if time_slice.now >= self._sync_deadline:
-                if self._clock.unix(time_slice.now) < session.settled_at:
-                    return SyncTimeout(self._sync_timeout)
-                await self._process(session.idle(self._clock.unix(time_slice.now)))
-            if time_slice.now >= self._resync_deadline and session.resync_problem is not None:
-                return ResyncRequired(session.resync_problem)
+            if time_slice.now >= self._sync_deadline or time_slice.now >= self._resync_deadline:
+                reason = await self._meet_deadline(time_slice.now)
+                if reason is not None:
+                    return reason
             try:
                 message = connection.receive_nowait()
                 if message is None:
@@ -207,8 +205,7 @@ class FeedLoop:
                 self._reject(error)
                 continue
             if message is None:
-                if self._is_quiet():
-                    await self._process(session.idle(self._clock.unix(time_slice.now)))
+                await self._end_quiet_time(time_slice.now)
                 continue
             statistics.last_frame = time_slice.now
             statistics.messages[type(message)] += 1
@@ -239,10 +236,21 @@ class FeedLoop:
             # The timer also fires if the event loop was busy while a message arrived.
             return connection.receive_nowait()
 
-    def _is_quiet(self) -> bool:
-        """Return True if the end of the quiet time was the first of the deadlines."""
+    async def _end_quiet_time(self, now: float) -> None:
+        """Complete the snapshot if the end of the quiet time was the first of the deadlines."""
         quiet_at = self._clock.loop(self._session.quiet_at)
-        return quiet_at <= min(self._resync_deadline, self._sync_deadline)
+        if quiet_at <= min(self._resync_deadline, self._sync_deadline):
+            await self._process(self._session.idle(self._clock.unix(now)))
+
+    async def _meet_deadline(self, now: float) -> Exception | None:
+        """Return the reason to end the connection, or complete the snapshot without late kinds."""
+        session = self._session
+        if now >= self._resync_deadline and session.resync_problem is not None:
+            return ResyncRequired(session.resync_problem)
+        if self._clock.unix(now) < session.settled_at:
+            return SyncTimeout(self._sync_timeout)
+        await self._process(session.idle(self._clock.unix(now)))
+        return None
 
     async def _process(self, notifications: Iterable[Any]) -> None:
         """Deliver notifications in time slices."""

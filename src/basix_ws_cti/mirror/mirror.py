@@ -265,9 +265,7 @@ class Mirror:
         """
         if isinstance(message, InfoEvent):
             with self._lock:
-                return self._apply_event(
-                    message.element_name, message.element, message.event_name
-                )
+                return self._apply_event(message.element_name, message.element, message.event_name)
         if isinstance(message, InitialInfo):
             return [change for change in self._replace_kind(message) if change is not None]
         return []

@@ -18,7 +18,8 @@ the quiet time is then reported step by step.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Set
+from collections.abc import Generator
+from collections.abc import Set as AbstractSet
 
 from attrs import Factory, define, field
 
@@ -56,10 +57,10 @@ class SnapshotBuilder:
     quiet_time: float = QUIET_TIME
     """Seconds without a new kind after which the snapshot is complete."""
 
-    previous_kinds: Set[str] = frozenset()
+    previous_kinds: AbstractSet[str] = frozenset()
     """Kinds that the previous connection had."""
 
-    unsent_kinds: Set[str] = frozenset()
+    unsent_kinds: AbstractSet[str] = frozenset()
     """Kinds that the PBX announces and never sends, as an earlier connection has shown."""
 
     mirror: Mirror = Factory(Mirror)

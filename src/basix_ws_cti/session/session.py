@@ -297,7 +297,8 @@ class Session:
         yield Synced()
         yield from _emptied(notifications)
         for event in builder.events:
-            yield from self.receive(event, now)[:-1]  # the message was delivered on its arrival
+            *items, _ = self.receive(event, now)  # the message was delivered on its arrival
+            yield from items
             yield None
 
     def _replace_kind(self, message: InitialInfo) -> Iterator[Any]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import pickle
+import sys
+import threading
+import time
 from datetime import UTC, datetime
 
 import attrs
@@ -1053,3 +1057,49 @@ def test_call_ids_are_unique_whatever_the_feed_shows(max_remembered, changes):
             assert [call.id for call in tracker.calls.values()] == [*tracker.calls]
         tracker.apply(mirror.apply(InitialInfo("channel", {})))
         assert tracker.is_empty
+
+
+@pytest.mark.slow
+def test_any_thread_may_read_the_calls_while_they_change():
+    """Each call that is read is consistent, and nothing raises."""
+    tracker, errors, stop = CallTracker(), [], threading.Event()
+
+    def read_on():
+        try:
+            while not stop.is_set():
+                for call_id, call in tracker.calls.items():
+                    assert (call_id, call.ended) == (call.id, None)
+                    assert call.legs
+                assert len([*tracker.calls.values()]) <= 20
+        except Exception as error:  # noqa: BLE001 - of any kind
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=read_on)
+    thread.start()
+    try:
+        end = time.monotonic() + 0.5
+        numbers = itertools.count()
+        while time.monotonic() < end and not errors:
+            legs = []
+            for number in itertools.islice(numbers, 10):
+                caller = leg_of_call(f"a{number}")
+                legs += [caller, leg_of_call(f"b{number}", other=caller.uuid)]
+            for cls in (Added, Removed):
+                tracker.apply([cls("channel", leg) for leg in legs])
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert errors == []
+
+
+def test_views_of_the_calls_are_live():
+    tracker = CallTracker()
+    values = tracker.calls.values()
+    tracker.apply([Added("channel", leg_of_call("a"))])
+    assert [call.id for call in values] == ["a"]
+    assert pickle.loads(pickle.dumps(tracker.calls)) == tracker.calls == {"a": tracker.calls["a"]}
+    assert "a" in tracker.calls
+    assert repr(tracker.calls) == "<1 calls>"

@@ -141,7 +141,7 @@ async def test_unreadable_frame_resyncs_at_once_and_then_once_per_interval():
         await entered(client, Disconnected, retry=True)
         await client.synced(1)
         assert not client.resync_pending
-        first, second, third = pbx.attempts
+        _, second, third = pbx.attempts
         assert second < 1
         assert third - second == pytest.approx(RESYNC_INTERVAL, abs=0.5)
         assert client.stats.bad_frames == 2
