@@ -334,6 +334,11 @@ class Mirror:
     def _replace_kind(self, message: InitialInfo) -> Iterator[Change | None]:
         yield from (yield from self.load_stepwise(message.element_name, message.elements))
 
+    def _wait_for_reader(self) -> None:
+        """Return once no other thread reads within ``_one_moment``."""
+        with self._lock:
+            pass
+
     def _store(self, kind: str) -> _Store:
         """Return the mapping of a kind; create it if necessary."""
         store = self._stores.get(kind)
