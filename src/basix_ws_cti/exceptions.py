@@ -277,6 +277,8 @@ class SyncTimeout(FeedError):  # noqa: N818
 class ResyncRequired(FeedError):  # noqa: N818
     """A frame could not be read, so the state may lack an event: a new snapshot is needed.
 
+    The client reconnects at once to get one. This does not count as a failed connection.
+
     ``problem`` is the frame's ``DecodeError`` or ``ProtocolError``.
     """
 
