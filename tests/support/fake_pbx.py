@@ -103,7 +103,7 @@ class _Attempt:
             outcome = outcome()
         if isinstance(outcome, BaseException):
             raise outcome
-        self.connection = FakeConnection(pbx.state, **(outcome or {}))
+        self.connection = FakeConnection(pbx, **(outcome or {}))
         self.connection.start = len(pbx.history) - 1
         pbx.connections.append(self.connection)
         pbx.past_connections.append(self.connection)
@@ -123,6 +123,8 @@ class FakeConnection:
     - ``pace``: seconds before each frame; ``None``: frames are read without yielding to the loop.
     - ``frames``: frames of the snapshot that are sent before ``ending``; ``None``: all.
     - ``ending``: exception or message after these frames; by default ``ConnectionLost``.
+    - ``late``: seconds after which the last kind is sent, with the PBX's state at that time; each
+      kind then has its field_spec right before it. ``None``: at once.
     - ``first``: items before the snapshot.
 
     Attributes: ``start`` is the index of the snapshot's state in the PBX's history, ``read`` what
@@ -134,25 +136,40 @@ class FakeConnection:
     silent_since = None
     is_paused = False
 
-    def __init__(self, state, *, pace=0.0, frames=None, ending=None, first=()):
+    def __init__(self, pbx, *, pace=0.0, frames=None, ending=None, first=(), late=None):
         self.pace = pace
         self.items = deque(first)
         self.ready = asyncio.Event()
         self.frames_read = self.bytes_read = 0
         self.sent = []
         self.read = []
-        items = [
-            *(FieldSpec(kind, ("id",)) for kind in state),
-            *(InitialInfo(kind, dict(elements)) for kind, elements in state.items()),
-        ]
-        self.put(*items[:frames])
+        self.pbx = pbx
+        self.late_kind = None
+        kinds = [*pbx.state]
+        if late is not None:
+            self.late_kind = kinds.pop()
+            asyncio.get_running_loop().call_later(late, self.send_late_kind)
+        pairs = [*map(self.frames_of, kinds)]
+        self.put(*(*(spec for spec, _ in pairs), *(content for _, content in pairs))[:frames])
         if frames is not None:
             self.put(ConnectionLost(1006) if ending is None else ending)
             self.put = lambda *_: None
 
+    def frames_of(self, kind):
+        """Return the field_spec and the initial_info of a kind."""
+        return FieldSpec(kind, ("id",)), InitialInfo(kind, dict(self.pbx.state[kind]))
+
+    def send_late_kind(self):
+        kind, self.late_kind = self.late_kind, None
+        self.put(*self.frames_of(kind))
+
     def put(self, *items):
-        """Queue messages or exceptions for the client."""
-        self.items.extend(items)
+        """Queue messages or exceptions for the client; no events of a kind before its snapshot."""
+        self.items.extend(
+            item
+            for item in items
+            if not (isinstance(item, InfoEvent) and item.element_name == self.late_kind)
+        )
         self.ready.set()
 
     def __aiter__(self):

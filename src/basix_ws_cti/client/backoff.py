@@ -20,6 +20,7 @@ from basix_ws_cti.exceptions import (
     HttpApiAuthenticationError,
     HttpApiError,
     LoggedOut,
+    ProxyError,
     UsageError,
 )
 
@@ -110,7 +111,9 @@ def minimum_delay(error: BaseException | None, maximum: float, now: datetime) ->
     """
     if isinstance(error, ConnectionLimitReached):
         return maximum
-    if not isinstance(error, HandshakeError | HttpApiError) or error.retry_after is None:
+    if not isinstance(error, HandshakeError | HttpApiError | ProxyError):
+        return 0.0
+    if error.retry_after is None:
         return 0.0
     text = error.retry_after.strip()
     try:
@@ -120,9 +123,9 @@ def minimum_delay(error: BaseException | None, maximum: float, now: datetime) ->
 
         try:
             date = parsedate_to_datetime(text)
-        except ValueError:
+            # HTTP dates are always GMT; a date without a zone is read as GMT.
+            date = date if date.tzinfo else date.replace(tzinfo=UTC)
+            seconds = (date - now).total_seconds()
+        except Exception:  # noqa: BLE001 - a peer's text may make the parser raise anything
             return maximum
-        # HTTP dates are always GMT; a date without a zone is read as GMT.
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        seconds = (date - now).total_seconds()
     return min(MAX_RETRY_AFTER, seconds) if seconds > 0 else 0.0

@@ -79,7 +79,7 @@ class Client(NotPicklable):
     - ``backoff``: delays between attempts; the default grows from 1 to 60 seconds.
     - ``classify(error, is_final)``: returns True if ``error`` stops the client; ``is_final`` is the
       client's own decision.
-    - ``quiet_time``: seconds without a message after which the snapshot is complete.
+    - ``quiet_time``: seconds without a new kind after which the snapshot is complete.
     - ``sync_timeout``: seconds that the PBX has for the snapshot; ``None``: no limit.
     - ``country_code``: country of numbers written without one, for the mirror.
     - ``connector``: opens each connection; for tests, or for a transport of your own.
@@ -181,8 +181,20 @@ class Client(NotPicklable):
 
     @property
     def is_synced(self) -> bool:
-        """True while the mirror shows the current state of the PBX."""
+        """True while the mirror shows the current state of the PBX and follows each event.
+
+        It stays True after an unreadable frame, as long as ``resync_pending`` is True.
+        """
         return isinstance(self.state, Synced)
+
+    @property
+    def resync_pending(self) -> bool:
+        """True once a frame could not be read that may have changed the state of the PBX.
+
+        An element, or after a reconnect all elements of a kind, may be stale then. The client
+        requests a new snapshot at once, or within 30 seconds if it has just done so.
+        """
+        return self._session.resync_pending
 
     @property
     def calls(self) -> Mapping[str, Call]:

@@ -92,6 +92,7 @@ class FeedLoop:
         self._pings = {"interval": ping_interval, "timeout": ping_timeout}
         self._sync_timeout = math.inf if sync_timeout is None else sync_timeout
         self._sync_deadline = math.inf  # event-loop time; infinite once the state is current
+        self._resync_deadline = math.inf  # event-loop time; usually infinite
         self._attempts = 0  # since the state was last current
         self._clock = WallClock()
         self._slice: TimeSlice
@@ -172,6 +173,7 @@ class FeedLoop:
 
     async def _read_until_end(self, connection: Connection, keepalive: Keepalive) -> Exception:
         self._sync_deadline = asyncio.get_running_loop().time() + self._sync_timeout
+        self._resync_deadline = math.inf
         try:
             return self._lost(await self._read(connection), keepalive)
         except StopAsyncIteration:
@@ -189,8 +191,10 @@ class FeedLoop:
         while True:
             if time_slice.expired():
                 await time_slice.yield_to_loop()
-            if time_slice.now >= self._sync_deadline:
-                return SyncTimeout(self._sync_timeout)
+            if time_slice.now >= self._sync_deadline or time_slice.now >= self._resync_deadline:
+                reason = await self._meet_deadline(time_slice.now)
+                if reason is not None:
+                    return reason
             try:
                 message = connection.receive_nowait()
                 if message is None:
@@ -198,11 +202,10 @@ class FeedLoop:
                     time_slice.resumed()
             except (DecodeError, ProtocolError) as error:
                 statistics.last_frame = time_slice.now
-                if self._reject(error):
-                    return ResyncRequired(error)
+                self._reject(error)
                 continue
             if message is None:
-                await self._process(session.idle(self._clock.unix(time_slice.now)))
+                await self._end_quiet_time(time_slice.now)
                 continue
             statistics.last_frame = time_slice.now
             statistics.messages[type(message)] += 1
@@ -219,16 +222,35 @@ class FeedLoop:
                 return LoggedOut()
 
     async def _next_message(self, connection: Connection) -> Message | None:
-        """Wait for a message; return ``None`` at the end of the quiet time or the sync time-out."""
-        if not self._session.is_syncing:
+        """Wait for a message; return ``None`` at the first of the deadlines."""
+        deadline = self._resync_deadline
+        if self._session.is_syncing:
+            quiet_at = self._clock.loop(self._session.quiet_at)
+            deadline = min(deadline, quiet_at, self._sync_deadline)
+        if deadline == math.inf:
             return await anext(connection)
-        quiet_at = self._clock.loop(self._session.quiet_at)
         try:
-            async with asyncio.timeout_at(min(quiet_at, self._sync_deadline)):
+            async with asyncio.timeout_at(deadline):
                 return await anext(connection)
         except TimeoutError:
             # The timer also fires if the event loop was busy while a message arrived.
             return connection.receive_nowait()
+
+    async def _end_quiet_time(self, now: float) -> None:
+        """Complete the snapshot if the end of the quiet time was the first of the deadlines."""
+        quiet_at = self._clock.loop(self._session.quiet_at)
+        if quiet_at <= min(self._resync_deadline, self._sync_deadline):
+            await self._process(self._session.idle(self._clock.unix(now)))
+
+    async def _meet_deadline(self, now: float) -> Exception | None:
+        """Return the reason to end the connection, or complete the snapshot without late kinds."""
+        session = self._session
+        if now >= self._resync_deadline and session.resync_problem is not None:
+            return ResyncRequired(session.resync_problem)
+        if self._clock.unix(now) < session.settled_at:
+            return SyncTimeout(self._sync_timeout)
+        await self._process(session.idle(self._clock.unix(now)))
+        return None
 
     async def _process(self, notifications: Iterable[Any]) -> None:
         """Deliver notifications in time slices."""
@@ -246,21 +268,25 @@ class FeedLoop:
         self._reconnect.synced(self._slice.now)
         self._state.enter(state)
 
-    def _reject(self, error: DecodeError | ProtocolError) -> bool:
-        """Report an unreadable frame; return True if the state is out of sync because of it."""
+    def _reject(self, error: DecodeError | ProtocolError) -> None:
+        """Report an unreadable frame and skip it; a resync may become due because of it."""
         self._statistics.counts["bad_frames"] += 1
-        for reported in self._session.reject(error):
+        for reported in self._session.reject(error, self._clock.unix(self._slice.now)):
             _logger.warning("a frame could not be read: %s", reported)
             self._dispatcher.callbacks.report(reported)
-        # A malformed system_msg or msg says nothing about elements.
-        return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
+        self._resync_deadline = self._clock.loop(self._session.resync_at)
 
     def _lost(self, reason: Exception, keepalive: Keepalive) -> Exception:
         """Mark the state as out of date from now on, or from the last sign of life on."""
         now = asyncio.get_running_loop().time()
         last_sign = keepalive.last_heard if keepalive.timed_out else now
         last_heard = self._clock.last_heard(now, last_sign)
-        disconnected = self._session.lost(reason, self._clock.unix(now), last_heard)
+        disconnected = self._session.lost(
+            reason,
+            self._clock.unix(now),
+            last_heard,
+            timed_out=isinstance(reason, SyncTimeout),
+        )
         if disconnected:
             self._forget_connection()  # commands must fail at once from here on
             self._state.enter(*disconnected)

@@ -313,7 +313,7 @@ class ClientMachine(RuleBasedStateMachine):
         shown = state_of(self.client.mirror)
         if self.client.is_synced:
             (connection,) = self.pbx.connections
-            assert not [item for item in connection.read if causes_resync(item)]
+            assert self.client.resync_pending is any(map(causes_resync, connection.read))
             assert sum(isinstance(item, InitialInfo) for item in connection.read) >= 2
             assert (
                 connection.silent_since is None or self.loop.time() - connection.silent_since < 15
@@ -383,6 +383,14 @@ class ClientMachine(RuleBasedStateMachine):
     @rule(outcome=OUTCOMES)
     def next_attempt(self, outcome):
         self.pbx.plan.append(outcome)
+
+    @rule(seconds=st.sampled_from([0, 0.2, 0.3, 1, 4]), events=st.integers(0, 3))
+    @precondition(lambda self: self.syncs)  # else the client can't know that a kind is missing
+    def next_attempt_has_a_late_kind(self, seconds, events):
+        """The calls of a snapshot arrive late, and events come between the kinds."""
+        self.pbx.plan.append({"late": seconds})
+        for number in range(events):
+            self.loop.call_later(seconds * number / 3, self.pbx.set_user, 1 + number)
 
     @rule()
     @precondition(lambda self: self.syncs)  # else the client stops

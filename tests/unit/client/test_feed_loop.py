@@ -29,6 +29,7 @@ from basix_ws_cti import (
     User,
 )
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
+from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import (
@@ -37,6 +38,7 @@ from basix_ws_cti.exceptions import (
     SyncTimeout,
 )
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.mirror.snapshot import LATE_KIND_WAIT, QUIET_TIME
 from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 
 
@@ -52,21 +54,90 @@ async def test_quiet_time_completes_the_snapshot(quiet_time):
 
 
 @on_virtual_clock
-async def test_first_event_completes_the_snapshot():
-    """The first event after the last initial_info completes the snapshot and is applied."""
+async def test_events_neither_complete_nor_delay_the_snapshot():
+    """A busy PBX is synced at the end of the quiet time, with its events."""
     pbx = FakePbx()
     pbx.set_user(1)
     async with Client("fake", connector=pbx) as client:
         changes = client.changes()
-        await asyncio.sleep(0.1)
-        assert not client.is_synced
-        pbx.set_user(1)
+        for number in range(24):
+            await asyncio.sleep(0.01)
+            pbx.set_user(number % 3)
+            assert not client.is_synced
         await client.synced()
-        assert now() == pytest.approx(0.1)
-        assert client.mirror.users[1].label == "2"
-        first, second = await anext(changes), await anext(changes)
-        assert first == Added("user", User(id=1, label="1"), synthetic=True)
-        assert second == Changed("user", User(id=1, label="2"), User(id=1, label="1"))
+        assert now() == pytest.approx(QUIET_TIME)
+        assert state_of(client.mirror) == pbx.state
+        assert [(await anext(changes)).synthetic for _ in range(3)] == [True, False, False]
+
+
+@on_virtual_clock
+async def test_late_kind_after_a_reconnect_ends_no_call():
+    """The calls of the previous connection go on, though their kind is late by seconds."""
+    pbx = FakePbx()
+    pbx.call()
+    async with Client("fake", connector=pbx) as client:
+        events = client.call_events()
+        await client.synced()
+        assert isinstance(await anext(events), CallStarted)
+        pbx.plan.append({"late": 3})
+        pbx.lose()
+        await entered(client, Disconnected)
+        await entered(client, Syncing)
+        for number in range(29):
+            await asyncio.sleep(0.1)
+            pbx.set_user(number % 3)
+        assert not client.is_synced
+        await client.synced(0.5)
+        assert events.waiting == 0
+        assert state_of(client.mirror) == pbx.state
+
+
+@on_virtual_clock
+async def test_connection_that_dies_while_a_kind_is_late_completes_no_snapshot():
+    """The keepalive notices the dead connection before the wait for the kind is over."""
+    pbx = FakePbx()
+    pbx.call()
+    async with Client("fake", connector=pbx) as client:
+        events = client.call_events()
+        await client.synced()
+        pbx.plan.append({"late": 1})
+        pbx.lose()
+        await entered(client, Disconnected)
+        await entered(client, Syncing)
+        await asyncio.sleep(0.5)
+        pbx.connections[0].silent_since = now()
+        await client.synced(60)
+        assert client.stats.connects == 3
+        assert [type(await anext(events)) for _ in range(events.waiting)] == [CallStarted]
+
+
+@on_virtual_clock
+async def test_kind_of_an_earlier_connection_delays_the_snapshot_for_a_bounded_time():
+    """A short sync_timeout is no obstacle: what has arrived by then counts."""
+    for sync_timeout, delay in ((60, LATE_KIND_WAIT), (2, 2)):
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx, sync_timeout=sync_timeout) as client:
+            await client.synced()
+            pbx.send(InitialInfo("robot", {}))
+            await asyncio.sleep(40)
+            pbx.lose()
+            await entered(client, Disconnected)
+            await client.synced(20)
+            assert now() - pbx.attempts[-1] == pytest.approx(delay, abs=0.01)
+
+
+@on_virtual_clock
+async def test_kind_that_is_announced_and_never_sent_delays_the_first_sync_only():
+    """After one SyncTimeout, the client shows all other kinds."""
+    pbx = FakePbx({"first": [FieldSpec("robot", ("id",))]})
+    errors = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_error(errors.append)
+        await client.synced(90)
+        assert [type(error) for error in errors] == [SyncTimeout]
+        pbx.lose()
+        await entered(client, Disconnected)
+        await client.synced(20)
 
 
 @on_virtual_clock
