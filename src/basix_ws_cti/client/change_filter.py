@@ -29,7 +29,7 @@ _KEY_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def change_filter(
+def make_change_filter(
     kind: str | None, key: int | str | None, where: Callable[[Change], bool] | None
 ) -> Callable[[Change | Gap], bool] | None:
     """Return the filter for the arguments of ``Client.changes``; ``None``: all changes.

@@ -45,7 +45,7 @@ from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 from . import commands
 from .backoff import Backoff
 from .callbacks import is_cancelled, name_of
-from .change_filter import change_filter
+from .change_filter import make_change_filter
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
 from .eavesdropping import CallUserApi, Eavesdropping
@@ -272,7 +272,7 @@ class Client(NotPicklable):
         Raises ``UsageError`` for a key that elements of the kind cannot have; warns about a kind
         that this version does not know.
         """
-        wants = change_filter(kind, key, where)
+        wants = make_change_filter(kind, key, where)
         return self._subscribe(self._dispatcher.changes, policy, size, wants)
 
     def messages(

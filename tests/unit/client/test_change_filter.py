@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from basix_ws_cti import Added, Channel, Gap, GroupMember, User
-from basix_ws_cti.client.change_filter import change_filter
+from basix_ws_cti.client.change_filter import make_change_filter
 from basix_ws_cti.exceptions import UsageError
 
 USER = Added("user", User(id=7, label="aiko"))
@@ -19,7 +19,7 @@ ITEMS = (USER, CHANNEL, MEMBER, GAP)
 
 
 def test_no_selection_needs_no_filter():
-    assert change_filter(None, None, None) is None
+    assert make_change_filter(None, None, None) is None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_no_selection_needs_no_filter():
 )
 def test_kind_key_and_function_select_changes(kind, key, where, selected):
     """A gap is always selected."""
-    wants = change_filter(kind, key, where)
+    wants = make_change_filter(kind, key, where)
     assert [item for item in ITEMS if wants(item)] == selected
 
 
@@ -65,7 +65,7 @@ async def asynchronous(change):
 )
 def test_impossible_selection_is_a_usage_error(kind, key, where, message):
     with pytest.raises(UsageError) as caught:
-        change_filter(kind, key, where)
+        make_change_filter(kind, key, where)
     assert str(caught.value) == message
 
 
@@ -82,19 +82,19 @@ def test_impossible_selection_is_a_usage_error(kind, key, where, message):
 def test_selection_that_matches_nothing_so_far_warns(kind, key, message):
     """A PBX may have further kinds, so that this is no error. The warning names the caller."""
     with pytest.warns(UserWarning, match=re.escape(message)) as caught:
-        assert change_filter(kind, key, None) is not None
+        assert make_change_filter(kind, key, None) is not None
     assert [one.filename for one in caught] == [__file__]
 
 
 def test_known_selection_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        change_filter("group_member", 5, None)
-        change_filter(None, 5, None)
+        make_change_filter("group_member", 5, None)
+        make_change_filter(None, 5, None)
 
 
 def test_function_that_returns_a_coroutine_is_reported_once():
-    wants = change_filter(None, None, lambda change: asynchronous(change))  # noqa: PLW0108
+    wants = make_change_filter(None, None, lambda change: asynchronous(change))  # noqa: PLW0108
     with pytest.raises(UsageError, match="^where returned a coroutine: pass a plain function"):
         wants(USER)
     assert [wants(item) for item in ITEMS] == [False, False, False, True]
