@@ -47,9 +47,11 @@ class Server:
 
     def __init__(self, answer):
         self.heads, self.bodies = [], []
+        self.tasks = []
         self._answer = answer
 
     async def accept(self, reader, writer):
+        self.tasks.append(asyncio.current_task())
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             self.heads.append(head)
@@ -73,6 +75,7 @@ async def api_server(answer, **options):
         server.port = listening.sockets[0].getsockname()[1]
         async with HttpApi(f"http://127.0.0.1:{server.port}", **{**LOGIN, **options}) as api:
             yield server, api
+        await asyncio.gather(*server.tasks)
 
 
 async def call_error(answer, cls=HttpApiError, **options):
@@ -351,25 +354,32 @@ async def http_proxy(answer, port=None):
 
     ``port``: of the server on this machine to which it then passes the bytes; ``None``: it closes.
     """
-    heads = []
+    heads, tasks = [], []
+
+    async def close(writer):
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     async def copy(reader, writer):
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 writer.write(data)
-        writer.close()
+        await close(writer)
 
     async def accept(reader, writer):
+        tasks.append(asyncio.current_task())
         heads.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(answer)
         if port is None:
-            writer.close()
+            await close(writer)
             return
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(copy(reader, server_writer), copy(server_reader, writer))
 
     async with await asyncio.start_server(accept, "127.0.0.1", 0) as listening:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", heads
+        await asyncio.gather(*tasks)
 
 
 @pytest.mark.parametrize(
@@ -378,7 +388,8 @@ async def http_proxy(answer, port=None):
         (b"HTTP/1.1 407 Login\r\nContent-Length: 0\r\n\r\n", "proxy refused the connection: 407"),
         (b"", "disconnected"),
         (b"\xff\r\n\r\n", "illegal status line"),
-        (b"HTTP/1.1 200 OK\r\n\r\n", ""),  # the tunnel ends in the TLS handshake
+        # The tunnel ends in the TLS handshake.
+        (b"HTTP/1.1 200 OK\r\n\r\n", "cannot connect"),
     ],
 )
 async def test_failure_of_the_proxy_is_connect_failed(answer, text):
