@@ -150,7 +150,7 @@ def test_lowest_environment_uses_the_declared_bounds():
     bounds = [*PROJECT["dependencies"]]
     for name in ("cli", "http", "simulator", "examples"):
         bounds += extras[name]
-    bounds += [one for one in extras["test"] if one.startswith("pytest>")]
+    bounds += [one for one in extras["test"] if one.startswith(("pytest>", "pytest-asyncio>"))]
     lowest = PYPROJECT["tool"]["tox"]["env"]["lowest"]
     assert lowest["deps"] == [bound.replace(">=", "==") for bound in bounds]
     assert all(bound.count(">=") == 1 for bound in bounds)
