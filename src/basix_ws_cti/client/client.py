@@ -390,7 +390,7 @@ class Client(NotPicklable):
     async def park(
         self,
         uuid: str,
-        park_timeout: int | None = None,
+        park_timeout: float | None = None,
         *,
         confirm: bool = False,
         confirm_timeout: float = 5,
