@@ -1,4 +1,4 @@
-"""Keepalive: detection of a silent peer."""
+"""Client and liveness: silent peers, slow links, and the start of gaps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.client_schedules import (
     entered,
 )
 from support.fake_pbx import FakePbx
-from support.virtual_clock import now, on_virtual_clock, run
+from support.virtual_clock import now, on_virtual_clock
 from support.waiting import eventually
 
 from basix_ws_cti import (
@@ -22,7 +22,6 @@ from basix_ws_cti import (
 )
 from basix_ws_cti.client import client as client_module
 from basix_ws_cti.client.client import Client
-from basix_ws_cti.client.keepalive import Keepalive
 from basix_ws_cti.session.status import Disconnected
 from basix_ws_cti.simulator import Simulator, faults
 
@@ -161,107 +160,3 @@ async def test_without_pings_silence_is_not_detected():
         pbx.inject(faults.Silence())
         await asyncio.sleep(0.3)
         assert client.is_synced
-
-
-class PingedConnection:
-    """Connection that answers pings after ``pong_delay`` seconds, or fails them."""
-
-    def __init__(self, pong_delay=0.0, error=None):
-        self.frames_read = 0
-        self.is_paused = False
-        self.pings = []
-        self.aborted_at = None
-        self.pong_delay = pong_delay
-        self.error = error
-
-    async def ping(self):
-        self.pings.append(now())
-        if self.error is not None:
-            raise self.error
-        await asyncio.sleep(self.pong_delay)
-
-    def abort(self):
-        self.aborted_at = now()
-
-
-def watch(connection, seconds, *, interval=4, timeout=5, last_frame=None, events=()):
-    """Run a keepalive for some seconds and return it; ``events`` are pairs of time and function."""
-
-    async def main():
-        loop = asyncio.get_running_loop()
-        keepalive = Keepalive(
-            connection, interval=interval, timeout=timeout, last_frame=lambda: last_frame
-        )
-        for moment, function in events:
-            loop.call_at(moment, function)
-        task = asyncio.create_task(keepalive.run())
-        await asyncio.wait([task], timeout=seconds)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-        return keepalive
-
-    return run(main())
-
-
-def test_idle_connection_is_pinged_at_each_interval():
-    connection = PingedConnection()
-    keepalive = watch(connection, 13)
-    assert connection.pings == [4, 8, 12]
-    assert keepalive.last_heard == 12
-    assert not keepalive.timed_out
-
-
-def test_busy_connection_is_not_pinged():
-    connection = PingedConnection()
-
-    def receive():
-        connection.frames_read += 1
-
-    watch(connection, 13, events=[(2, receive), (6, receive)])
-    assert connection.pings == [12]
-
-
-def test_missing_pong_aborts_the_connection():
-    connection = PingedConnection(pong_delay=60)
-    keepalive = watch(connection, 60)
-    assert connection.aborted_at == 4 + 5
-    assert keepalive.timed_out
-    assert keepalive.last_heard == 0
-
-
-def test_frame_instead_of_a_pong_keeps_the_connection():
-    connection = PingedConnection(pong_delay=60)
-
-    def receive():
-        connection.frames_read += 1
-
-    watch(connection, 10, events=[(6, receive)])
-    assert connection.aborted_at is None
-
-
-def test_missing_pong_does_not_count_while_reading_is_paused():
-    connection = PingedConnection(pong_delay=60)
-    connection.is_paused = True
-    keepalive = watch(connection, 30)
-    assert connection.aborted_at is None
-    assert not keepalive.timed_out
-
-
-def test_keepalive_ends_when_a_ping_finds_the_connection_lost():
-    connection = PingedConnection(error=ConnectionLost(1006))
-    keepalive = watch(connection, 30)
-    assert connection.pings == [4]
-    assert connection.aborted_at is None
-    assert not keepalive.timed_out
-
-
-def test_no_interval_means_no_pings():
-    connection = PingedConnection()
-    watch(connection, 3600, interval=None)
-    assert connection.pings == []
-
-
-@pytest.mark.parametrize(("last_frame", "last_heard"), [(None, 12), (11.5, 12), (12.5, 12.5)])
-def test_last_heard_is_the_later_of_frame_and_pong(last_frame, last_heard):
-    assert watch(PingedConnection(), 13, last_frame=last_frame).last_heard == last_heard
