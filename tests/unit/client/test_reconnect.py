@@ -617,5 +617,5 @@ def test_classify_overrules_the_policy():
 
     policy = new_policy(classify)
     assert policy.is_final(ConnectionLost(1006), was_synced=True)
-    assert not policy.is_final(CertificateError("expired"), was_synced=True)
+    assert not policy.is_final(CertificateError("expired"), was_synced=False)
     assert decisions == [(ConnectionLost, False), (CertificateError, True)]

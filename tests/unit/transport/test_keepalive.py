@@ -181,8 +181,8 @@ def test_pong_that_arrived_while_the_event_loop_was_blocked_counts():
     def block():
         loop = asyncio.get_running_loop()
         loop.now += 6
-        # The next iteration runs this after the timer.
-        loop.call_soon(loop.call_soon, connection.receive, 6)
+        # The pong is read in the iteration after that of the timer.
+        loop.call_soon(loop.call_soon, loop.call_soon, connection.receive, 6)
 
     watch(connection, 12, events=[(4.5, block)])
     assert connection.aborted_at is None
