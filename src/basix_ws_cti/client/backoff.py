@@ -19,6 +19,8 @@ from basix_ws_cti.exceptions import (
     ConnectionLimitReached,
     ConnectionReplaced,
     HandshakeError,
+    HttpApiAuthenticationError,
+    HttpApiError,
     LoggedOut,
     UsageError,
 )
@@ -114,6 +116,8 @@ def is_final(
     match error:
         case UsageError() | ConnectionReplaced() | LoggedOut():
             return True
+        case HttpApiAuthenticationError(status=status) if status != 403:
+            return True  # a ticket can expire, but the token that tickets are made with cannot
         case AuthenticationError(status=401):
             return not fresh_credentials or refusals >= FRESH_REFUSALS
         case _ if was_synced:
@@ -134,7 +138,7 @@ def minimum_delay(error: BaseException | None, maximum: float, now: datetime) ->
     """
     needs_time = isinstance(error, ConnectionLimitReached) or _is_permanent(error)
     at_least = maximum if needs_time else 0.0
-    if not isinstance(error, HandshakeError) or error.retry_after is None:
+    if not isinstance(error, HandshakeError | HttpApiError) or error.retry_after is None:
         return at_least
     seconds = _retry_after(error.retry_after, now)
     return max(at_least, maximum if seconds is None else seconds)
@@ -147,6 +151,9 @@ def _is_permanent(error: BaseException | None) -> bool:
             return True
         case HandshakeError(status=int(status)):
             return not (status >= 500 or status in _TRANSIENT_STATUSES)
+        case HttpApiError(status=int(status)):
+            # With status 200, the meaning of a result_code is not documented: it may pass.
+            return 300 <= status < 500 and status not in _TRANSIENT_STATUSES
     return False
 
 

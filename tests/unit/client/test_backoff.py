@@ -21,6 +21,8 @@ from basix_ws_cti import (
     ConnectionReplaced,
     DecodeError,
     HandshakeError,
+    HttpApiAuthenticationError,
+    HttpApiError,
     UsageError,
 )
 from basix_ws_cti.client.backoff import (
@@ -117,6 +119,9 @@ TRANSIENT = [
     HandshakeError(503),
     HandshakeError(599),
     SyncTimeout(60),
+    HttpApiError(200, 7, "busy"),
+    HttpApiError(429),
+    HttpApiError(503),
     ResyncRequired(DecodeError(0, "x")),
     OSError("of the credentials function"),
     RuntimeError("x"),
@@ -136,8 +141,17 @@ FINAL_AT_FIRST = [
     HandshakeError(407),
     HandshakeError(410),
     HandshakeError(499),
+    HttpApiError(302),
+    HttpApiError(404),
+    HttpApiAuthenticationError(403),
 ]
-FINAL = [UsageError("x"), ConnectionReplaced(), LoggedOut()]
+FINAL = [
+    UsageError("x"),
+    ConnectionReplaced(),
+    LoggedOut(),
+    HttpApiAuthenticationError(200, 1, "authentication_required"),
+    HttpApiAuthenticationError(401),
+]
 
 
 def decide(error, *, was_synced, fresh_credentials=False, refusals=0, limit_refusals=0):
@@ -247,7 +261,8 @@ def test_retries_at_the_connection_limit_take_several_minutes():
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_seconds_or_a_date(header, seconds, status):
     """An hour is the maximum; an invalid value means the longest delay."""
-    assert minimum_delay(HandshakeError(status, "x", header), 60, NOW) == seconds
+    for error in (HandshakeError(status, "x", header), HttpApiError(status, retry_after=header)):
+        assert minimum_delay(error, 60, NOW) == seconds
 
 
 # Texts made of the parts of dates and numbers reach deeper into the parser than random ones.
