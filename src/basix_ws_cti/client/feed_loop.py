@@ -173,7 +173,8 @@ class FeedLoop:
 
     async def _read_until_end(self, connection: Connection) -> Exception:
         """Read until the connection ends for any reason; mark the state as stale at once."""
-        self._sync_deadline.start(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self._sync_deadline.start(now, connection.bytes_received)
         reason: Exception
         try:
             reason = await self._read(connection)
@@ -196,7 +197,7 @@ class FeedLoop:
             if time_slice.expired():
                 await time_slice.yield_to_loop()
             if time_slice.now >= deadline.at and deadline.has_passed(
-                time_slice.now, connection.partial_bytes
+                time_slice.now, connection.bytes_received, connection.partial_bytes
             ):
                 return SyncTimeout(deadline.timeout)
             try:
@@ -222,7 +223,7 @@ class FeedLoop:
                 if len(notifications) > 1:
                     self._state.wake()
             else:
-                deadline.received(message, time_slice.now)
+                deadline.received(message, time_slice.now, connection.bytes_received)
                 await self._process(notifications)
             if type(message) is SystemMsg and message.text == "logout":
                 return LoggedOut()

@@ -21,7 +21,8 @@ class SyncDeadline:
     busy PBX may send events forever. ``MAX_SYNC_TIME`` bounds everything, unless ``timeout`` is
     longer.
 
-    All times are in seconds on the clock of the event loop.
+    All times are in seconds on the clock of the event loop. ``bytes_received`` is the number of
+    bytes that the connection has received so far.
     """
 
     at: float
@@ -31,44 +32,42 @@ class SyncDeadline:
         self.timeout = math.inf if timeout is None else timeout
         self.at = math.inf
         self._last = math.inf
-        self._bytes = 0
+        self._bytes_before = 0
         self._parts: set[tuple[type, str]] = set()
 
-    def start(self, now: float) -> None:
+    def start(self, now: float, bytes_received: int) -> None:
         """Start the time limit of a new connection."""
         self._last = now + max(self.timeout, MAX_SYNC_TIME)
         self._parts.clear()
-        self._bytes = 0
-        self.at = now + self.timeout
+        self._restart(now, bytes_received)
 
     def end(self) -> None:
         """Note that the snapshot is complete."""
         self.at = math.inf
 
-    def received(self, message: Message, now: float) -> None:
+    def received(self, message: Message, now: float, bytes_received: int) -> None:
         """Restart the time limit if ``message`` is a new part of the snapshot."""
         if isinstance(message, FieldSpec | InitialInfo) and self.at < math.inf:
             part = type(message), message.element_name
             if part not in self._parts:
                 self._parts.add(part)
-                self._restart(now)
+                self._restart(now, bytes_received)
 
-    def has_passed(self, now: float, partial_bytes: int) -> bool:
+    def has_passed(self, now: float, bytes_received: int, partial_bytes: int) -> bool:
         """Return True if the snapshot has failed; restart the limit if a long frame arrives.
 
-        ``partial_bytes`` is the number of bytes received of an incomplete frame.
+        ``partial_bytes`` is the number of those bytes that belong to an incomplete frame.
         """
         if now < self.at:
             return False
         if now >= self._last:
             return True
-        # A new frame starts to count at zero.
-        grown = partial_bytes - self._bytes if partial_bytes >= self._bytes else partial_bytes
-        if grown < MIN_RATE * self.timeout or not grown:
+        grown = min(partial_bytes, bytes_received - self._bytes_before)
+        if grown < max(1, MIN_RATE * self.timeout):
             return True
-        self._bytes = partial_bytes
-        self._restart(now)
+        self._restart(now, bytes_received)
         return False
 
-    def _restart(self, now: float) -> None:
+    def _restart(self, now: float, bytes_received: int) -> None:
         self.at = min(now + self.timeout, self._last)
+        self._bytes_before = bytes_received

@@ -8,6 +8,7 @@ import gc
 import itertools
 import logging
 import threading
+import time
 import zlib
 from functools import partial
 
@@ -568,3 +569,51 @@ async def test_abort_raises_connection_lost_in_waiting_tasks():
             with pytest.raises(ConnectionLost) as caught:
                 task.result()
             assert caught.value.code == 1006
+
+
+async def test_abort_reason_is_in_the_error():
+    async with server() as url, connect(url, **ARGUMENTS) as cti:
+        cti.abort("the first reason")
+        cti.abort("another reason")
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(cti)
+        assert caught.value.code == 1006
+        assert caught.value.reason == "the first reason"
+
+
+def keepalive_tasks():
+    return [task for task in asyncio.all_tasks() if task.get_name() == "basix_ws_cti keepalive"]
+
+
+async def test_silent_peer_is_detected_by_pings():
+    """The server reads nothing, so that it answers no ping."""
+
+    async def handler(websocket):
+        websocket.transport.pause_reading()
+        await asyncio.sleep(TIMEOUT)
+
+    async with server(handler) as url:
+        async with connect(
+            url, **ARGUMENTS, ping_interval=0.01, ping_timeout=0.02, close_timeout=0
+        ) as cti:
+            with pytest.raises(ConnectionLost) as caught:
+                await anext(cti)
+            assert caught.value.reason == "no answer to a ping within 0.02 s"
+        await eventually(lambda: not keepalive_tasks())
+
+
+async def test_answered_pings_keep_a_connection():
+    async with server() as url:
+        async with connect(url, **ARGUMENTS, ping_interval=0.005, ping_timeout=TIMEOUT) as cti:
+            heard, received = cti.last_heard, cti.bytes_received
+            await eventually(lambda: cti.bytes_received >= received + 5 * 6)
+            assert len(keepalive_tasks()) == 1
+            assert cti.last_heard > heard
+            assert cti.last_heard_unix == pytest.approx(time.time(), abs=60)
+            assert cti.partial_bytes == 0
+        await eventually(lambda: not keepalive_tasks())
+
+
+async def test_without_ping_interval_nothing_watches_the_connection():
+    async with server() as url, connect(url, **ARGUMENTS, ping_interval=None):
+        assert keepalive_tasks() == []
