@@ -588,9 +588,12 @@ def keepalive_tasks():
 async def test_silent_peer_is_detected_by_pings():
     """The server reads nothing, so that it answers no ping."""
 
+    done = asyncio.Event()
+
     async def handler(websocket):
         websocket.transport.pause_reading()
-        await asyncio.sleep(TIMEOUT)
+        await done.wait()
+        websocket.transport.abort()
 
     async with server(handler) as url:
         async with connect(
@@ -599,6 +602,7 @@ async def test_silent_peer_is_detected_by_pings():
             with pytest.raises(ConnectionLost) as caught:
                 await anext(cti)
             assert caught.value.reason == "no answer to a ping within 0.02 s"
+        done.set()
         await eventually(lambda: not keepalive_tasks())
 
 
