@@ -201,7 +201,7 @@ class Examination:
         deadline = SyncDeadline(self.timeout)
         deadline.start(loop.time(), connection.bytes_received)
         quiet_at = math.inf
-        message: Message | None = self._first
+        message = self._first
         try:
             while True:
                 match message:
@@ -214,17 +214,15 @@ class Examination:
                     deadline.received(message, loop.time(), connection.bytes_received)
                     is_complete = None not in kinds.values()
                     quiet_at = loop.time() + QUIET_TIME if is_complete else math.inf
-                try:
-                    async with asyncio.timeout_at(min(quiet_at, deadline.at)):
-                        message = await anext(connection)
-                except TimeoutError:
-                    message = None
                 now = loop.time()
-                if message is None and (
-                    now >= quiet_at
-                    or deadline.has_passed(now, connection.bytes_received, connection.partial_bytes)
+                if now >= quiet_at or deadline.has_passed(
+                    now, connection.bytes_received, connection.partial_bytes
                 ):
                     break
+                message = None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(min(quiet_at, deadline.at)):
+                        message = await anext(connection)
         except StopAsyncIteration:
             raise _feed_failed(ConnectionLost(1000)) from None
         except BasixError as error:
