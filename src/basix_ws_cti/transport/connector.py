@@ -272,13 +272,21 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
     async def _call_credentials(
         self, function: Callable[[str], Awaitable[object]]
     ) -> object | ConnectFailed:
-        """Return the function's result, or an error if it takes longer than ``open_timeout``."""
+        """Return the function's result, or an error if it takes longer than ``open_timeout``.
+
+        The function runs in a task, which is cancelled and not waited for: one that ignores its
+        cancellation must not hang the connection.
+        """
+        call = asyncio.ensure_future(function(self._target))
         try:
-            async with asyncio.timeout(self._open_timeout) as limit:
-                return await function(self._target)
-        except TimeoutError:
-            if not limit.expired():
-                raise  # raised by the function itself
+            await asyncio.wait([call], timeout=self._open_timeout)
+            if call.done():
+                return call.result()
+        finally:
+            if not call.done():
+                call.cancel()
+                # asyncio would log an exception that nobody retrieves.
+                call.add_done_callback(lambda call: call.cancelled() or call.exception())
         return ConnectFailed(
             f"the credentials function did not return within {self._open_timeout:g} s"
         )

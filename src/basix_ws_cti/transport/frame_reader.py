@@ -94,6 +94,9 @@ class FeedSocket(ClientConnection):
         waiting in ``receive`` already.
         """
         while (message := self.receive_nowait()) is None:
+            if not self._handshake_done:
+                # The library got the handshake's response another way, not by ``data_received``.
+                self._extracts = False
             if not self._extracts:
                 return await self.recv()
             if self._receiver is not None:

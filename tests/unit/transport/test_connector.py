@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import inspect
 import logging
@@ -767,7 +768,28 @@ async def test_credentials_function_that_hangs_is_an_error():
         with pytest.raises(ConnectFailed) as caught:
             await feed.__aenter__()
         assert caught.value.reason == "the credentials function did not return within 0.01 s"
+    await asyncio.sleep(0)
     assert cancelled == [True, True]
+
+
+async def test_credentials_function_that_ignores_its_cancellation_is_not_waited_for():
+    released = asyncio.Event()
+
+    async def stubborn(_):
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+        raise LookupError
+
+    feed = connect("pbx", app_name="a", credentials=stubborn, open_timeout=0.01)
+    with pytest.raises(ConnectFailed):
+        await feed.__aenter__()
+    entering = asyncio.create_task(connect("pbx", app_name="a", credentials=stubborn).__aenter__())
+    await asyncio.sleep(0.01)
+    entering.cancel()
+    await asyncio.wait([entering], timeout=TIMEOUT)
+    assert entering.cancelled()
+    released.set()
 
 
 async def test_timeout_error_of_the_credentials_function_passes_through():

@@ -428,3 +428,23 @@ def test_end_of_the_stream_is_a_sign_of_life_unless_a_frame_is_cut(partial_frame
         assert (connection.last_heard == heard) is partial_frame
 
     run_connected(test)
+
+
+def test_library_that_reads_another_way_is_left_alone():
+    """Another version of the library may not use ``data_received``."""
+
+    async def main():
+        connection = make(FeedSocket, max_size=MAX_SIZE)
+        handshake = asyncio.create_task(connection.handshake())
+        await asyncio.sleep(0)
+        ClientConnection.data_received(connection, answer(connection))
+        await handshake
+        heard = connection.last_heard
+        await asyncio.sleep(0.002)
+        ClientConnection.data_received(connection, binary(b"x"))
+        async with asyncio.timeout(10):
+            assert await connection.receive() == b"x"
+        assert connection.last_heard > heard
+        assert connection.partial_bytes == 0
+
+    asyncio.run(main())
