@@ -16,6 +16,7 @@ import pytest
 from support.bare_server import ARGUMENTS, HELLO, sends, server
 from support.etf_encoder import Atom
 from support.etf_encoder import frame as framed
+from support.faulty_proxy import Proxy
 from support.secret_scanner import TOKEN, assert_no_secret_in_error
 from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
@@ -621,3 +622,19 @@ async def test_answered_pings_keep_a_connection():
 async def test_without_ping_interval_nothing_watches_the_connection():
     async with server() as url, connect(url, **ARGUMENTS, ping_interval=None):
         assert keepalive_tasks() == []
+
+
+@pytest.mark.slow
+async def test_frame_on_a_slow_link_outlasts_the_keepalive():
+    """The frame takes several times as long as the ping interval and the time-out together."""
+    text = b"\x83h\x02d\x00\x03msgm" + (150_000).to_bytes(4, "big") + b"x" * 150_000
+
+    async def handler(websocket):
+        await websocket.send(text)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, Proxy(int(url.rpartition(":")[2])) as proxy:
+        proxy.on_link = lambda link: setattr(link.down, "rate", 200_000)
+        slow = f"ws://127.0.0.1:{proxy.port}"
+        async with connect(slow, **ARGUMENTS, ping_interval=0.1, ping_timeout=0.1) as cti:
+            assert await anext(cti) == Msg("x" * 150_000)
