@@ -280,13 +280,12 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         call = asyncio.ensure_future(function(self._target))
         try:
             await asyncio.wait([call], timeout=self._open_timeout)
-            if call.done():
-                return call.result()
         finally:
-            if not call.done():
-                call.cancel()
-                # asyncio would log an exception that nobody retrieves.
-                call.add_done_callback(lambda call: call.cancelled() or call.exception())
+            call.cancel()  # does nothing if the function has returned
+            # asyncio would log an exception that nobody retrieves.
+            call.add_done_callback(lambda call: call.cancelled() or call.exception())
+        if call.done():
+            return call.result()
         return ConnectFailed(
             f"the credentials function did not return within {self._open_timeout:g} s"
         )

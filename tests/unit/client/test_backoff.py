@@ -9,7 +9,7 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basix_ws_cti import (
@@ -274,6 +274,7 @@ DATE_PARTS = st.lists(
 ).map("".join)
 
 
+@settings(max_examples=40)
 @given(
     header=st.one_of(st.text(), DATE_PARTS, st.integers(), st.none(), st.binary()),
     status=st.one_of(st.integers(), st.none(), st.text()),

@@ -442,11 +442,11 @@ async def test_credentials_function_that_hangs_is_reported_and_retried():
             return Basic(domain, token)
 
         async with Client(
-            **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02), open_timeout=0.2
+            **arguments, credentials=credentials, backoff=Backoff(0.01, 0.02), open_timeout=0.1
         ) as client:
             client.on_error(errors.append)
             await client.synced(TIMEOUT)
-        text = "cannot connect: the credentials function did not return within 0.2 s"
+        text = "cannot connect: the credentials function did not return within 0.1 s"
         assert text in {str(error) for error in errors}
 
 

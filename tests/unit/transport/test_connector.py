@@ -809,6 +809,6 @@ async def test_without_open_timeout_the_credentials_function_may_take_any_time()
         return Basic(DOMAIN, TOKEN)
 
     async with server(sends(HELLO)) as url:
-        feed = connect(url, app_name="a", credentials=slow, open_timeout=None)
+        feed = connect(url, app_name="a", credentials=slow, open_timeout=None, ping_interval=None)
         async with feed as cti:
             assert await anext(cti) == Msg("hello")
