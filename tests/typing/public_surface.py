@@ -70,6 +70,7 @@ from basix_ws_cti import (
     Party,
     Phase,
     ProtocolError,
+    ProxyError,
     QueuedChannel,
     QueueFigures,
     QueueStats,
@@ -386,9 +387,12 @@ def errors(error: BasixError) -> object:
             return error
 
 
-def errors_of_the_feed(error: FeedError) -> object:
+def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901 - one case per class
     match error:
         case AuthenticationError() | HandshakeError():
+            assert_type(error.retry_after, str | None)
+            return error.status
+        case ProxyError():
             assert_type(error.retry_after, str | None)
             return error.status
         case CertificateError() | ConnectFailed() | EavesdropError():

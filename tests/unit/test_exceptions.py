@@ -29,6 +29,7 @@ from basix_ws_cti.exceptions import (
     LoggedOut,
     NotConnectedError,
     ProtocolError,
+    ProxyError,
     RecordingError,
     ResyncRequired,
     SubscriberLagged,
@@ -38,6 +39,8 @@ from basix_ws_cti.exceptions import (
     printable,
 )
 
+PROXY = "the proxy refused the connection to the server with HTTP"
+PROXY_LOGIN = " (it requires a login: use http://user:password@host:port)"
 HTTP = "the server answered the handshake with HTTP"
 REDIRECT = " (redirects are not followed: name the final server)"
 API = "the HTTP API reported an error"
@@ -124,6 +127,16 @@ TABLE = [
         AuthenticationError(403, "no such user", "5"),
         "the server refused the login with HTTP 403: no such user",
         {"status": 403, "reason": "no such user", "retry_after": "5"},
+    ),
+    (
+        ProxyError(503, "7"),
+        f"cannot connect: {PROXY} 503",
+        {"status": 503, "reason": f"{PROXY} 503", "retry_after": "7"},
+    ),
+    (
+        ProxyError(407),
+        f"cannot connect: {PROXY} 407{PROXY_LOGIN}",
+        {"status": 407, "reason": f"{PROXY} 407{PROXY_LOGIN}", "retry_after": None},
     ),
     (
         HttpApiError(200, 7, "user_not_found"),

@@ -22,6 +22,7 @@ from basix_ws_cti.exceptions import (
     HttpApiAuthenticationError,
     HttpApiError,
     LoggedOut,
+    ProxyError,
     UsageError,
 )
 
@@ -138,7 +139,9 @@ def minimum_delay(error: BaseException | None, maximum: float, now: datetime) ->
     """
     needs_time = isinstance(error, ConnectionLimitReached) or _is_permanent(error)
     at_least = maximum if needs_time else 0.0
-    if not isinstance(error, HandshakeError | HttpApiError) or error.retry_after is None:
+    if not isinstance(error, HandshakeError | HttpApiError | ProxyError):
+        return at_least
+    if error.retry_after is None:
         return at_least
     seconds = _retry_after(error.retry_after, now)
     return max(at_least, maximum if seconds is None else seconds)

@@ -106,6 +106,11 @@ class ServerAddress:
         return "wss" if self.scheme.startswith("ws") else "https"
 
     @property
+    def effective_port(self) -> int:
+        """TCP port that is connected to."""
+        return self.port or (443 if self.is_secure else 80)
+
+    @property
     def is_loopback(self) -> bool:
         """True if the host is ``localhost`` or an IP address of the loopback interface.
 

@@ -5,19 +5,19 @@ Leaks that this module prevents:
 - The credentials travel in a header, never in a URL, which servers and proxies log.
 - Without TLS they go to this machine only, and through no proxy of the environment.
 - A failed attempt raises a new exception (``translate_error``) outside the ``except`` block, so
-  that no traceback frame of the WebSocket library, which holds the header, hangs on it.
+  that no traceback frame of the WebSocket library, which holds the header, hangs on it. Whatever
+  a server sends, translating raises nothing itself.
 - After the handshake the header is removed from the library's request object.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl as tls
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Required, TypedDict, cast
+from typing import Any, Required, TypedDict
 
 from basix_ws_cti._internal.callables import callback_kind
 from basix_ws_cti.exceptions import ConnectFailed, UsageError, printable
@@ -28,7 +28,8 @@ from .address import ServerAddress, check_encryption, check_tls, request_target
 from .connection import Connection
 from .credentials import Basic, Credentials, Ticket, basic_header, secret_forms
 from .frame_reader import FeedSocket
-from .handshake import Handshake, RedactingLogger, secret_header_values, translate_error
+from .handshake import secret_header_values, translate_error
+from .opening import WebSocketOpening
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
 
 
@@ -84,7 +85,8 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
       one of them; ``None``: not used.
     - ``base_url``, ``limits``: options of ``MessageParser``.
     - ``ssl``: an ``ssl.SSLContext``, for example with a private CA; ``None``: the default
-      context. The context must verify the server unless ``allow_insecure`` is set.
+      context, which all connections share. The context must verify the server unless
+      ``allow_insecure`` is set.
     - ``additional_headers``: HTTP headers to send, as a mapping or pairs. A session cookie goes
       here, instead of any credentials.
     - ``proxy``: URL of a proxy, ``http://host:port``; ``None``: no proxy. Proxies of the
@@ -102,14 +104,15 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
       ``bytes``, or ``str`` for a text frame. Reading waits for it. If it raises, the name of the
       exception's class is logged, and the message is delivered nevertheless.
 
-    Redirects are refused, and compression is off.
+    Redirects are refused, and compression is off. Of several addresses of a server or proxy, the
+    first one that answers is used.
 
     Creating it raises ``UsageError`` for invalid or contradictory arguments. Entering raises
 
     - ``AuthenticationError`` if the login is refused, ``HandshakeError`` for any other HTTP
-      response;
-    - ``CertificateError`` or ``ConnectFailed`` if there is no response, or if the ``credentials``
-      function does not return in time;
+      response of the server, ``ProxyError`` if the proxy refuses the connection to it;
+    - ``CertificateError`` or ``ConnectFailed`` if there is no valid response, or if the
+      ``credentials`` function does not return in time;
     - ``UsageError`` for options that the WebSocket library refuses, or if it is entered already;
     - any exception of the ``credentials`` function.
     """
@@ -177,15 +180,15 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         self._ping_timeout = ping_timeout
         options: dict[str, Any] = {
             "proxy": proxy,
-            "open_timeout": open_timeout,
+            "open_timeout": None,  # it covers dialling, too
             "close_timeout": close_timeout,
             "ping_interval": None,  # see Keepalive
             "max_size": max_size,
             "create_connection": partial(FeedSocket, max_size=max_size),
             "compression": None,
         }
-        if self._server.is_secure:
-            options["ssl"] = ssl or tls.create_default_context()
+        if ssl is not None:
+            options["ssl"] = ssl
         self._options = SecretValue(options)
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
         self._connection: Connection | None = None
@@ -226,11 +229,8 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
             await connection.close()
 
     async def _open(self) -> Connection | BaseException:
-        """Try to connect once; return the connection, or the error to raise.
-
-        The error is returned because the local variables here hold the secret: raised from here,
-        its traceback would show them.
-        """
+        """Try to connect once; return the connection, or the error to raise."""
+        parser = MessageParser(**self._parser_options)
         credentials = self._credentials
         if callable(credentials):
             fresh: object = await self._call_credentials(credentials)
@@ -243,31 +243,40 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
                 )
             self._check_ticket(fresh)
             credentials = fresh
+        return await self._attempt(credentials, parser)
+
+    async def _attempt(
+        self, credentials: Basic | Ticket | None, parser: MessageParser
+    ) -> Connection | BaseException:
+        """Try to connect with these credentials; return the connection, or the error to raise.
+
+        The error is returned because the local variables here hold the secret: raised from here,
+        its traceback would show them.
+        """
         headers = list(self._headers.value)
         secrets = secret_header_values(headers)
         if credentials is not None:
             headers.append(("Authorization", basic_header(credentials)))
             secrets += secret_forms(credentials)
         redactor = Redactor(secrets)
+        opening = WebSocketOpening(self._server, self._target, self._options.value)
         try:
-            websocket = await Handshake(
-                f"{self._server}{self._target}",
-                additional_headers=headers,
-                logger=RedactingLogger(logging.getLogger("websockets.client"), redactor),
-                **self._options.value,
-            )
+            async with asyncio.timeout(self._open_timeout):
+                websocket = await opening.run(headers, redactor)
         except asyncio.CancelledError as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - no exception may carry the header out
-            host = "the proxy" if self._options.value["proxy"] else self._server.host
-            return translate_error(error, redactor, host=host, open_timeout=self._open_timeout)
+            return translate_error(
+                error,
+                redactor,
+                host=opening.shown_host,
+                open_timeout=self._open_timeout,
+                waits_for=opening.waits_for,
+            )
         for name in {name.lower() for name, _ in headers}:
             # No longer needed, and anyone with the object could read the secret there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
-        parser = MessageParser(**self._parser_options)
-        return Connection(
-            cast("FeedSocket", websocket), parser, self._name, redactor, self._on_frame
-        )
+        return Connection(websocket, parser, self._name, redactor, self._on_frame)
 
     async def _call_credentials(
         self, function: Callable[[str], Awaitable[object]]

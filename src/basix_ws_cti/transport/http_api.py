@@ -20,10 +20,11 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 import ssl as tls
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from basix_ws_cti.exceptions import (
     BasixError,
@@ -38,6 +39,9 @@ from basix_ws_cti.exceptions import (
 
 from .address import ServerAddress, check_encryption, check_tls
 from .credentials import Basic, Ticket, basic_header, check_text, secret_forms
+from .default_trust import default_trust
+from .dialling import Dial
+from .proxy import PROXY_ADVICE, split_proxy, with_host
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
 
 if TYPE_CHECKING:
@@ -146,38 +150,37 @@ class HttpApi(NotPicklable):
         self._header = SecretValue(basic_header(basic))
         self._redactor = Redactor(secret_forms(basic))
         self._log_filter = _RedactingFilter(self._redactor)
-        # Without TLS no context is used, and the default one takes long to load.
-        loads_default = ssl is None and self._server.is_secure
-        context = tls.create_default_context() if loads_default else ssl or _UNUSED_CONTEXT
+        self._ssl = ssl
+        self._proxy = SecretValue(proxy)
         try:
             self._url = httpx.URL(f"{self._server}{_PATH}")
             self._options = SecretValue[dict[str, Any]](
                 {
-                    "verify": context,
                     "trust_env": False,
-                    "proxy": None if proxy is None else httpx.Proxy(proxy),
                     # An idle connection may be closed just when a request goes out on it: nobody
                     # would know whether the PBX has received the request.
                     "limits": httpx.Limits(max_keepalive_connections=0),
                 }
             )
+            if proxy is not None:
+                httpx.Proxy(proxy)
         except Exception:  # noqa: BLE001 - its text may contain the proxy's password
             self._refuse_url(proxy)
-        self._transport: httpx2.AsyncHTTPTransport | None = None
+        self._is_open = False
 
     @staticmethod
     def _refuse_url(proxy: str | None) -> NoReturn:
         if proxy is None:
             raise UsageError("server is not a valid host name for HTTP") from None
-        raise UsageError("proxy is not a valid URL: use http://host:port") from None
+        raise UsageError(PROXY_ADVICE) from None
 
     def __repr__(self) -> str:
         return f"<HttpApi {self._server}>"
 
     async def __aenter__(self) -> Self:
-        if self._transport is not None:
+        if self._is_open:
             raise UsageError("this HttpApi is already in use: create another one")
-        self._transport = _import_httpx().AsyncHTTPTransport(**self._options.value)
+        self._is_open = True
         for logger in _LOGGERS:
             logger.addFilter(self._log_filter)
         return self
@@ -188,13 +191,10 @@ class HttpApi(NotPicklable):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            try:
-                await transport.aclose()
-            finally:
-                for logger in _LOGGERS:
-                    logger.removeFilter(self._log_filter)
+        if self._is_open:
+            self._is_open = False
+            for logger in _LOGGERS:
+                logger.removeFilter(self._log_filter)
 
     # -- methods of the API -----------------------------------------------------------
 
@@ -364,13 +364,14 @@ class HttpApi(NotPicklable):
         its traceback would show them.
         """
         httpx = _import_httpx()
-        if self._transport is None:
+        if not self._is_open:
             return UsageError("the HttpApi is not open: use `async with HttpApi(...) as api:`")
         progress = _Progress()
         request = httpx.Request(
             "POST",
             self._url.join(method),
             headers={
+                "Host": self._server.netloc,
                 "Authorization": self._header.value,
                 "Content-Type": "application/json",
                 "Accept": "application/json",
@@ -378,12 +379,13 @@ class HttpApi(NotPicklable):
                 "User-Agent": "basix_ws_cti",
             },
             content=body,
-            extensions={"trace": progress.trace},
+            extensions={"trace": progress.trace, "sni_hostname": self._server.host},
         )
         content = bytearray()
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._transport.handle_async_request(request)
+            async with asyncio.timeout(self._timeout), contextlib.AsyncExitStack() as stack:
+                transport = await stack.enter_async_context(await self._new_transport(request))
+                response = await transport.handle_async_request(request)
                 try:
                     async for chunk in response.aiter_raw():
                         content += chunk
@@ -399,11 +401,38 @@ class HttpApi(NotPicklable):
             return self._translate_error(method, error, is_sent=progress.is_sent)
         return self._read(response.status_code, response.headers.get("Retry-After"), bytes(content))
 
+    async def _new_transport(self, request: httpx2.Request) -> httpx2.AsyncHTTPTransport:
+        """Return a transport for a request, after replacing the name to dial by an IP address.
+
+        The HTTP library would look it up in the event loop's executor (``dialling``).
+        """
+        httpx = _import_httpx()
+        context = self._ssl or _UNUSED_CONTEXT
+        if self._ssl is None and self._server.is_secure:
+            context = await default_trust.context()
+        proxy = self._proxy.value
+        if proxy is None:
+            host, port = self._server.host, self._server.effective_port
+            request.url = request.url.copy_with(host=await Dial(host, port, host).find_address())
+        elif (parts := split_proxy(proxy)) is not None and parts.scheme == "http":
+            # Other proxies are verified by their name, or look names up themselves.
+            dial = Dial(cast("str", parts.hostname), parts.port or 80, "the proxy")
+            proxy = with_host(parts, await dial.find_address())
+        transport: httpx2.AsyncHTTPTransport = httpx.AsyncHTTPTransport(
+            **self._options.value,
+            verify=context,
+            proxy=None if proxy is None else httpx.Proxy(proxy),
+        )
+        return transport
+
     def _translate_error(self, method: str, error: Exception, *, is_sent: bool) -> BasixError:
         """Return this package's error for one of the HTTP library."""
         text = printable(self._redactor(str(error))) or type(error).__name__
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and error.errno is None:
             text = f"no answer within {self._timeout:g} s"
+        if isinstance(error, socket.gaierror):
+            host = self._server.host if self._proxy.value is None else "the proxy"
+            text = f"no address found for {host}: {text}"
         if is_sent:
             unknown = "" if method == "gen_ws_ticket" else "; the call may have started"
             return ConnectionLost(1006, f"no response to {method}: {text}{unknown}")

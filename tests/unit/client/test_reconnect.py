@@ -527,7 +527,7 @@ async def test_error_of_the_credentials_function_is_retried():
 # Failures as the documentation names them, and the tests that cover them. More tests of silence,
 # slow links and unexpected exceptions are in test_client_liveness.py and test_feed_loop.py.
 TABLE = {
-    "DNS, TCP, TLS, time-out, refusal by a proxy (`ConnectFailed`)": (
+    "DNS, TCP, TLS, time-out, refusal by a proxy (`ConnectFailed`, `ProxyError`)": (
         test_refused_connection_and_unknown_host_are_retried,
         test_failed_tls_is_retried,
         test_handshake_without_an_answer_is_retried,

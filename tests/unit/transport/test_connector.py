@@ -25,7 +25,7 @@ from support.waiting import TIMEOUT
 from websockets.http11 import Response
 
 import basix_ws_cti
-import basix_ws_cti.transport.connector
+import basix_ws_cti.transport.opening
 from basix_ws_cti import (
     AuthenticationError,
     Basic,
@@ -34,6 +34,7 @@ from basix_ws_cti import (
     HandshakeError,
     InitialInfo,
     Msg,
+    ProxyError,
     Ticket,
     UsageError,
     connect,
@@ -467,9 +468,10 @@ async def test_proxy_gets_connect_without_credentials(authority):
 
     async with await asyncio.start_server(relay, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        with pytest.raises(ConnectFailed) as caught:
+        with pytest.raises(ProxyError) as caught:
             async with connect("host", **ARGUMENTS, proxy=f"http://127.0.0.1:{port}"):
                 pass
+    assert caught.value.status == 407
     assert received[0].startswith(b"CONNECT host:443 ")
     assert b"uthorization" not in received[0]
     assert_no_secret_in_error(caught.value)
@@ -515,10 +517,11 @@ async def test_unknown_library_error_becomes_connect_failed(monkeypatch):
         def __init__(self, *args, **kwargs):
             raise RuntimeError(f"problem: {TOKEN}")
 
-    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", Broken)
-    with pytest.raises(ConnectFailed, match=r"RuntimeError: problem: \[secret\]") as caught:
-        async with connect("host", **ARGUMENTS):
-            pass
+    monkeypatch.setattr(basix_ws_cti.transport.opening, "Handshake", Broken)
+    async with server() as url:
+        with pytest.raises(ConnectFailed, match=r"RuntimeError: problem: \[secret\]") as caught:
+            async with connect(url, **ARGUMENTS):
+                pass
     assert_no_secret_in_error(caught.value)
 
 
@@ -648,8 +651,7 @@ async def test_short_header_values_are_not_redacted():
 
 async def test_unresolvable_proxy_is_not_named(monkeypatch):
     """The URL of the proxy may contain a password."""
-    lookup = Mock(side_effect=socket.gaierror(-2, "unknown"))
-    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", lookup)
+    monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror(-2, "unknown")))
     with pytest.raises(ConnectFailed) as caught:
         await connect("pbx", **ARGUMENTS, proxy="http://u:p@proxy").__aenter__()
     text = "cannot connect: no address found for the proxy: [Errno -2] unknown"

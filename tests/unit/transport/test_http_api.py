@@ -7,12 +7,16 @@ import contextlib
 import json
 import pickle
 import random
+import socket
 import ssl
 import sys
+import threading
+from unittest.mock import Mock
 
 import pytest
 import trustme
 from support.free_ports import free_port
+from support.networks import black_hole, hanging_look_ups, resolve_to
 from support.secret_scanner import TOKEN, assert_clean, assert_no_secret_in_error
 
 from basix_ws_cti import (
@@ -488,3 +492,92 @@ async def test_any_response_gives_uuids_or_an_error_of_the_package(seed):
         if isinstance(result, BasixError):
             assert_no_secret_in_error(result)
             assert str(result).isprintable(), answer
+
+
+# -- dialling --------------------------------------------------------------------------------
+
+
+async def test_second_address_is_used_if_the_first_drops_packets(monkeypatch):
+    async with api_server({"result_code": 0, "ticket": "t"}) as (server, _):
+        resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+        with black_hole("127.0.0.2", server.port):
+            async with HttpApi(f"http://localhost:{server.port}", **LOGIN) as api:
+                assert await api.ticket("/x") == Ticket("t")
+    assert f"\r\nHost: localhost:{server.port}\r\n" in server.heads[0]
+
+
+async def test_look_ups_do_not_use_the_executor(monkeypatch):
+    """A name server that does not answer would keep the process alive."""
+
+    def refuse(*_):
+        raise AssertionError("the event loop's executor is used")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", refuse)
+    async with api_server({"result_code": 0, "ticket": "t"}) as (server, _):
+        localhost = f"http://localhost:{server.port}"
+        async with HttpApi(localhost, **LOGIN) as api:
+            assert await api.ticket("/x") == Ticket("t")
+        options = {"proxy": localhost, "allow_insecure": True}
+        async with HttpApi("http://pbx.example", **LOGIN, **options) as api:
+            assert await api.ticket("/x") == Ticket("t")
+    assert "\r\nHost: pbx.example\r\n" in server.heads[1]
+
+
+async def test_https_proxy_keeps_its_name(monkeypatch):
+    """The library verifies it by that name."""
+    looked_up = resolve_to(monkeypatch, "127.0.0.1", host="proxy.example")
+    proxy = f"https://proxy.example:{free_port()}"
+    async with HttpApi("http://pbx.example", **LOGIN, proxy=proxy, allow_insecure=True) as api:
+        with pytest.raises(ConnectFailed):
+            await api.ticket("/x")
+    assert looked_up == ["proxy.example"]
+
+
+async def test_hanging_look_up_ends_with_the_timeout(monkeypatch):
+    with hanging_look_ups(monkeypatch):
+        async with HttpApi("pbx.example", **LOGIN, timeout=0.05) as api:
+            with pytest.raises(ConnectFailed, match=r"no answer within 0\.05 s") as caught:
+                await api.ticket("/x")
+    assert_no_secret_in_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"), [({}, "pbx.example"), ({"proxy": "http://u:p@pbx.example"}, "the proxy")]
+)
+async def test_name_without_an_address_raises_connect_failed(options, shown, monkeypatch):
+    failure = Mock(side_effect=socket.gaierror(-2, "unknown"))
+    monkeypatch.setattr(socket, "getaddrinfo", failure)
+    async with HttpApi("pbx.example", **LOGIN, **options) as api:
+        with pytest.raises(ConnectFailed, match=f"no address found for {shown}: .*unknown"):
+            await api.ticket("/x")
+
+
+async def test_default_tls_context_is_not_loaded_in_the_event_loop(monkeypatch):
+    threads = []
+    create = ssl.create_default_context
+
+    def load():
+        threads.append(threading.current_thread())
+        return create()
+
+    monkeypatch.setattr(ssl, "create_default_context", load)
+    async with HttpApi(f"127.0.0.1:{free_port()}", **LOGIN) as api:
+        for _ in range(2):
+            with pytest.raises(ConnectFailed):
+                await api.ticket("/x")
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+async def test_error_has_the_number_of_addresses(monkeypatch):
+
+    async def time_out(*_):
+        raise TimeoutError(110, "timed out")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", time_out)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 1))] * 2
+    )
+    async with HttpApi("pbx.example", **LOGIN, timeout=None) as api:
+        with pytest.raises(ConnectFailed, match="none of 2 addresses of pbx.example"):
+            await api.ticket("/x")
