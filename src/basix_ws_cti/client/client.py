@@ -47,11 +47,11 @@ R = TypeVar("R")
 Connector = Callable[..., AbstractAsyncContextManager[Connection]]
 """Opens connections as ``connect`` does; called for each attempt with the server and options."""
 
-# Seconds that the PBX has for sending its snapshot.
+# Seconds without progress after which a snapshot has failed.
 SYNC_TIMEOUT = 60.0
 
-# In seconds. A silent peer is detected after at most two intervals, the time-out and the closing,
-# 13.5 s in total.
+# In seconds. A peer that sends no byte is detected after at most two intervals, the time-out and
+# the closing, 13.5 s in total.
 LIVENESS: dict[str, Any] = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
 
 
@@ -66,9 +66,13 @@ class Client(NotPicklable):
     - ``classify(error, is_final)``: returns True if ``error`` stops the client; ``is_final`` is the
       client's own decision.
     - ``quiet_time``: seconds without a new kind after which the snapshot is complete.
-    - ``sync_timeout``: seconds that the PBX has for the snapshot.
+    - ``sync_timeout``: seconds without progress after which the snapshot has failed; ``None``: no
+      limit. A long frame that arrives at 1,000 bytes per second or more is progress. With any
+      progress, an hour is the limit.
     - ``country_code``: country of numbers written without one, for the mirror.
     - ``connector``: opens each connection; for tests, or for a transport of your own.
+    - ``unix_time``: returns the seconds since the Unix epoch; for tests. ``None``: the machine's
+      clock.
 
     Exceptions of ``on_frame`` are reported to ``on_error`` callbacks. The first frame of a
     connection reaches ``on_frame`` after the state ``Syncing``.
@@ -89,14 +93,15 @@ class Client(NotPicklable):
         backoff: Backoff | None = None,
         classify: Callable[[Exception, bool], bool] | None = None,
         quiet_time: float = QUIET_TIME,
-        sync_timeout: float = SYNC_TIMEOUT,
+        sync_timeout: float | None = SYNC_TIMEOUT,
         country_code: str = "81",
         connector: Connector = connect,
+        unix_time: Callable[[], float] | None = None,
         **options: Unpack[ConnectOptions],
     ) -> None:
         given: dict[str, Any] = {**LIVENESS, **options}
         ping_interval, ping_timeout = given["ping_interval"], given["ping_timeout"]
-        given["ping_interval"] = None  # see Keepalive
+        given["ping_interval"] = None  # the feed loop watches the connection of any connector
         headers = given.get("additional_headers")
         if headers is not None and not isinstance(headers, dict):
             given["additional_headers"] = list(headers)  # an iterator would serve one attempt only
@@ -132,6 +137,7 @@ class Client(NotPicklable):
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             sync_timeout=sync_timeout,
+            unix_time=unix_time,
         )
         self._commands = CommandSender(lambda: self._feed_loop.connection, self._dispatcher)
         self._task: asyncio.Task[None] | None = None
