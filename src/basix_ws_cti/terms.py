@@ -270,7 +270,7 @@ def as_text(value: Any) -> str | None:
     Text in Erlang is a binary, a charlist or *chardata*, a list of both (often called iolist):
     ``[<<"Yamada">>, 32, ["Taro" | <<"!">>]]``. Lists are read as by Erlang's
     ``unicode:characters_to_binary``: an integer is a code point, a binary is UTF-8, and lists may
-    be nested.
+    be nested. A character that is split between two binaries is not put together.
 
     A list of nothing but integers below 256 is read like a charlist of up to 65,535 characters,
     which arrives as ``str``: its integers are bytes (see ``decode_text``).

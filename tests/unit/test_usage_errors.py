@@ -192,7 +192,7 @@ OTHERS = [
     (Backoff, {"initial": True}, f"initial {POSITIVE}, got True"),
     (Backoff, {"maximum": math.nan}, f"maximum {POSITIVE}, got nan"),
     (Backoff, {"initial": 2, "maximum": 1}, "initial must not be larger than maximum, got 2 and 1"),
-    (Backoff, {"rng": 5}, "rng must be a random.Random, got int"),
+    (Backoff, {"rng": 5}, "rng must be a random.Random (or None), got int"),
     (Session, {"quiet_time": "1"}, "quiet_time must be a number of seconds, 0 or more, got str"),
     (Session, {"bind": 5}, "bind must be callable, got int"),
     (MessageParser, {"base_url": 5}, "base_url must be a str (or None), got int"),

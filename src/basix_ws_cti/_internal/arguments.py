@@ -7,7 +7,7 @@ person's name, and is shown as its type.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable
 from typing import TypeGuard
 
@@ -69,7 +69,7 @@ def check_number(
     """
     if optional and value is None:
         return
-    if _is_number(value) and math.isfinite(value):
+    if _is_number(value) and abs(value) <= sys.float_info.max:  # False for NaN
         is_valid = value > 0 if at_least is None else value >= at_least
         if is_valid:
             return
@@ -92,7 +92,7 @@ def check_timeout(name: str, value: object) -> None:
 
     A number below 0 is valid, since a caller may pass the rest of its own time limit.
     """
-    if value is not None and not (_is_number(value) and not math.isnan(value)):
+    if value is not None and not (_is_number(value) and value == value):
         raise UsageError(f"{name} must be a number of seconds or None, got {_shown(value)}")
 
 

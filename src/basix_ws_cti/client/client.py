@@ -61,11 +61,11 @@ R = TypeVar("R")
 Connector = Callable[..., AbstractAsyncContextManager[Connection]]
 """Opens connections as ``connect`` does; called for each attempt with the server and options."""
 
-# Seconds that the PBX has for sending its snapshot.
+# Seconds without progress after which a snapshot has failed.
 SYNC_TIMEOUT = 60.0
 
-# In seconds. A silent peer is detected after at most two intervals, the time-out and the closing,
-# 13.5 s in total.
+# In seconds. A peer that sends no byte is detected after at most two intervals, the time-out and
+# the closing, 13.5 s in total.
 LIVENESS: dict[str, Any] = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
 
 
@@ -80,9 +80,13 @@ class Client(NotPicklable):
     - ``classify(error, is_final)``: returns True if ``error`` stops the client; ``is_final`` is the
       client's own decision.
     - ``quiet_time``: seconds without a new kind after which the snapshot is complete.
-    - ``sync_timeout``: seconds that the PBX has for the snapshot; ``None``: no limit.
+    - ``sync_timeout``: seconds without progress after which the snapshot has failed; ``None``: no
+      limit. A long frame that arrives at 1,000 bytes per second or more is progress. With any
+      progress, an hour is the limit.
     - ``country_code``: country of numbers written without one, for the mirror.
     - ``connector``: opens each connection; for tests, or for a transport of your own.
+    - ``unix_time``: returns the seconds since the Unix epoch; for tests. ``None``: the machine's
+      clock.
 
     Exceptions of ``on_frame`` are reported to ``on_error`` callbacks. The first frame of a
     connection reaches ``on_frame`` after the state ``Syncing``.
@@ -111,6 +115,7 @@ class Client(NotPicklable):
         sync_timeout: float | None = SYNC_TIMEOUT,
         country_code: str = "81",
         connector: Connector = connect,
+        unix_time: Callable[[], float] | None = None,
         **options: Unpack[ConnectOptions],
     ) -> None:
         check_instance("backoff", backoff, Backoff, "a Backoff", optional=True)
@@ -122,7 +127,8 @@ class Client(NotPicklable):
         ping_interval, ping_timeout = given["ping_interval"], given["ping_timeout"]
         check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
         check_seconds("ping_timeout", ping_timeout, optional=True)
-        given["ping_interval"] = None  # see Keepalive
+        check_function("unix_time", unix_time, optional=True)
+        given["ping_interval"] = None  # the feed loop watches the connection of any connector
         headers = given.get("additional_headers")
         if headers is not None and not isinstance(headers, dict):
             given["additional_headers"] = list(headers)  # an iterator would serve one attempt only
@@ -163,6 +169,7 @@ class Client(NotPicklable):
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             sync_timeout=sync_timeout,
+            unix_time=unix_time,
         )
         self._commands = CommandSender(self._open_connection, self._dispatcher)
         self._task: asyncio.Task[None] | None = None
@@ -462,7 +469,7 @@ class Client(NotPicklable):
     async def park(
         self,
         uuid: str,
-        park_timeout: int | None = None,
+        park_timeout: float | None = None,
         *,
         confirm: bool = False,
         confirm_timeout: float = 5,

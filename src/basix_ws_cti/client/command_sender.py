@@ -13,7 +13,7 @@ from .dispatch import ChangeWaiter, Dispatcher
 
 
 class CommandSender:
-    """Sends commands on the current connection; never sends one twice.
+    """Sends commands on the current connection; a call of ``send`` sends its command at most once.
 
     ``connection`` returns the open connection, or ``None``.
     """

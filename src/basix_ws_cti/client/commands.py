@@ -53,11 +53,12 @@ def hangup(uuid: str) -> Command:
     return Command({"cmd": "hangup", "uuid": uuid}, has_effect)
 
 
-def park(uuid: str, park_timeout: int | None = None, other_uuid: str | None = None) -> Command:
+def park(uuid: str, park_timeout: float | None = None, other_uuid: str | None = None) -> Command:
     """Return the command that parks a channel.
 
     Its effect is that the channel, or ``other_uuid``, the one at its other end, is on a park slot.
-    ``park_timeout`` is in seconds; ``None``: the PBX's default.
+    ``park_timeout`` is in seconds; ``None``: the PBX's default. A whole number is sent as an
+    integer, ``60.0`` as 60.
     """
     check_filled_text("uuid", uuid)
     check_integer("park_timeout", park_timeout, at_least=0, optional=True)
@@ -71,6 +72,8 @@ def park(uuid: str, park_timeout: int | None = None, other_uuid: str | None = No
             and isinstance(getattr(change.element, "state", None), Park)
         )
 
+    if isinstance(park_timeout, float) and park_timeout.is_integer():
+        park_timeout = int(park_timeout)
     timeout = {} if park_timeout is None else {"timeout": park_timeout}
     return Command({"cmd": "park", "uuid": uuid, **timeout}, has_effect)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from basix_ws_cti._internal.time_slice import TimeSlice
@@ -46,13 +48,14 @@ from basix_ws_cti.session.status import (
     Syncing,
 )
 from basix_ws_cti.transport.connection import Connection
+from basix_ws_cti.transport.keepalive import Keepalive
 
 from .callbacks import is_cancelled
 from .dispatch import Dispatcher
-from .keepalive import Keepalive
 from .reconnect import ReconnectPolicy
 from .state_holder import StateHolder
 from .statistics import Statistics
+from .sync_deadline import SyncDeadline
 from .wall_clock import WallClock
 
 _logger = logging.getLogger(__name__)
@@ -65,6 +68,7 @@ class FeedLoop:
     - ``open_connection``: returns the context manager of one connection attempt.
     - ``ping_interval``, ``ping_timeout``, ``sync_timeout``: in seconds; ``None``: no pings, no
       limit.
+    - ``unix_time``: returns the seconds since the epoch; ``None``: the machine's clock.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class FeedLoop:
         ping_interval: float | None,
         ping_timeout: float | None,
         sync_timeout: float | None,
+        unix_time: Callable[[], float] | None = None,
     ) -> None:
         self.connection: Connection | None = None
         self._name = name
@@ -90,11 +95,10 @@ class FeedLoop:
         self._statistics = statistics
         self._reconnect = reconnect
         self._pings = {"interval": ping_interval, "timeout": ping_timeout}
-        self._sync_timeout = math.inf if sync_timeout is None else sync_timeout
-        self._sync_deadline = math.inf  # event-loop time; infinite once the state is current
+        self._sync_deadline = SyncDeadline(sync_timeout)
         self._resync_deadline = math.inf  # event-loop time; usually infinite
         self._attempts = 0  # since the state was last current
-        self._clock = WallClock()
+        self._clock = WallClock(unix_time)
         self._slice: TimeSlice
         self._deliver: dict[type[Any], Callable[[Any], object]] = {
             partial: lambda bound: bound(),
@@ -153,12 +157,10 @@ class FeedLoop:
                 self.connection = connection
                 self._clock.synchronise(asyncio.get_running_loop().time())
                 await self._process(self._session.connected())
-                keepalive = Keepalive(
-                    connection, **self._pings, last_frame=lambda: self._statistics.last_frame
-                )
+                keepalive = Keepalive(connection, **self._pings)
                 watch = asyncio.create_task(keepalive.run(), name="basix_ws_cti keepalive")
                 try:
-                    reason = await self._read_until_end(connection, keepalive)
+                    reason = await self._read_until_end(connection)
                 finally:
                     watch.cancel()
         except asyncio.CancelledError as error:
@@ -171,28 +173,34 @@ class FeedLoop:
             self._forget_connection()
         return reason
 
-    async def _read_until_end(self, connection: Connection, keepalive: Keepalive) -> Exception:
-        self._sync_deadline = asyncio.get_running_loop().time() + self._sync_timeout
+    async def _read_until_end(self, connection: Connection) -> Exception:
+        """Read until the connection ends for any reason; mark the state as stale at once."""
+        now = asyncio.get_running_loop().time()
+        self._sync_deadline.start(now, connection.bytes_received)
         self._resync_deadline = math.inf
+        reason: Exception
         try:
-            return self._lost(await self._read(connection), keepalive)
+            reason = await self._read(connection)
         except StopAsyncIteration:
-            return self._lost(ConnectionLost(1000), keepalive)
-        except BasixError as error:
-            if not keepalive.timed_out:
-                return self._lost(error, keepalive)
-            timeout = self._pings["timeout"]
-            text = f"no answer to a ping within {timeout:g} s"
-            return self._lost(ConnectionLost(1006, text), keepalive)
+            reason = ConnectionLost(1000)
+        except asyncio.CancelledError as error:
+            if is_cancelled(error):
+                raise
+            reason = ConnectionLost(1006, "reading was cancelled")
+        except Exception as error:  # noqa: BLE001 - a defect, too, must be followed by a Gap
+            reason = error
+        self._lost(reason, connection)
+        return reason
 
     async def _read(self, connection: Connection) -> Exception:  # noqa: C901 - the hot loop is one function
         """Read messages until one of them ends the connection; return the reason."""
         time_slice, session, statistics = self._slice, self._session, self._statistics
+        deadline = self._sync_deadline
         while True:
             if time_slice.expired():
                 await time_slice.yield_to_loop()
-            if time_slice.now >= self._sync_deadline or time_slice.now >= self._resync_deadline:
-                reason = await self._meet_deadline(time_slice.now)
+            if time_slice.now >= deadline.at or time_slice.now >= self._resync_deadline:
+                reason = await self._meet_deadline(connection, time_slice.now)
                 if reason is not None:
                     return reason
             try:
@@ -217,6 +225,7 @@ class FeedLoop:
                 if len(notifications) > 1:
                     self._state.wake()
             else:
+                deadline.received(message, time_slice.now, connection.bytes_received)
                 await self._process(notifications)
             if type(message) is SystemMsg and message.text == "logout":
                 return LoggedOut()
@@ -226,7 +235,7 @@ class FeedLoop:
         deadline = self._resync_deadline
         if self._session.is_syncing:
             quiet_at = self._clock.loop(self._session.quiet_at)
-            deadline = min(deadline, quiet_at, self._sync_deadline)
+            deadline = min(deadline, quiet_at, self._sync_deadline.at)
         if deadline == math.inf:
             return await anext(connection)
         try:
@@ -239,17 +248,18 @@ class FeedLoop:
     async def _end_quiet_time(self, now: float) -> None:
         """Complete the snapshot if the end of the quiet time was the first of the deadlines."""
         quiet_at = self._clock.loop(self._session.quiet_at)
-        if quiet_at <= min(self._resync_deadline, self._sync_deadline):
+        if quiet_at <= min(self._resync_deadline, self._sync_deadline.at):
             await self._process(self._session.idle(self._clock.unix(now)))
 
-    async def _meet_deadline(self, now: float) -> Exception | None:
+    async def _meet_deadline(self, connection: Connection, now: float) -> Exception | None:
         """Return the reason to end the connection, or complete the snapshot without late kinds."""
-        session = self._session
+        session, deadline = self._session, self._sync_deadline
         if now >= self._resync_deadline and session.resync_problem is not None:
             return ResyncRequired(session.resync_problem)
-        if self._clock.unix(now) < session.settled_at:
-            return SyncTimeout(self._sync_timeout)
-        await self._process(session.idle(self._clock.unix(now)))
+        if self._clock.unix(now) >= session.settled_at:
+            await self._process(session.idle(self._clock.unix(now)))
+        elif deadline.has_passed(now, connection.bytes_received, connection.partial_bytes):
+            return SyncTimeout(deadline.timeout)
         return None
 
     async def _process(self, notifications: Iterable[Any]) -> None:
@@ -263,7 +273,7 @@ class FeedLoop:
         self._state.wake()
 
     def _enter_synced(self, state: Synced) -> None:
-        self._sync_deadline = math.inf
+        self._sync_deadline.end()
         self._attempts = 0
         self._reconnect.synced(self._slice.now)
         self._state.enter(state)
@@ -276,11 +286,10 @@ class FeedLoop:
             self._dispatcher.callbacks.report(reported)
         self._resync_deadline = self._clock.loop(self._session.resync_at)
 
-    def _lost(self, reason: Exception, keepalive: Keepalive) -> Exception:
-        """Mark the state as out of date from now on, or from the last sign of life on."""
+    def _lost(self, reason: Exception, connection: Connection) -> None:
+        """Mark the state as stale, from the connection's last sign of life on."""
         now = asyncio.get_running_loop().time()
-        last_sign = keepalive.last_heard if keepalive.timed_out else now
-        last_heard = self._clock.last_heard(now, last_sign)
+        last_heard = self._clock.gap_start(now, connection.last_heard, connection.last_heard_unix)
         disconnected = self._session.lost(
             reason,
             self._clock.unix(now),
@@ -290,7 +299,6 @@ class FeedLoop:
         if disconnected:
             self._forget_connection()  # commands must fail at once from here on
             self._state.enter(*disconnected)
-        return reason
 
     def _forget_connection(self) -> None:
         connection, self.connection = self.connection, None
@@ -299,5 +307,13 @@ class FeedLoop:
 
 
 def _loggable(reason: Exception) -> str:
-    """Return an error's text for a log; of a foreign error its class: it may quote secrets."""
-    return str(reason) if isinstance(reason, BasixError) else type(reason).__name__
+    """Return an error's text for a log.
+
+    The text of a foreign error may quote secrets: its class and the place that raised it are
+    returned instead.
+    """
+    if isinstance(reason, BasixError):
+        return str(reason)
+    name = type(reason).__name__
+    frames = traceback.extract_tb(reason.__traceback__)
+    return f"{name} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else name

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-import attrs
-
-from basix_ws_cti.exceptions import AuthenticationError, ResyncRequired
+from basix_ws_cti.exceptions import (
+    AuthenticationError,
+    ConnectionLimitReached,
+    ResyncRequired,
+)
 
 from .backoff import Backoff, is_final, minimum_delay
 
@@ -34,26 +36,29 @@ class ReconnectPolicy:
         fresh_credentials: bool,
     ) -> None:
         # Two clients that share a Backoff must not share its series of delays.
-        self._backoff = attrs.evolve(backoff)
+        self._backoff = backoff.copy()
         self._classify = classify
         self._fresh_credentials = fresh_credentials
         self._refusals = 0  # logins refused in a row
+        self._limit_refusals = 0  # by the connection limit, since the state was last current
         self._synced_at: float | None = None
 
     def synced(self, now: float) -> None:
         """Note that the state is current."""
         self._synced_at = now
-        self._refusals = 0
+        self._refusals = self._limit_refusals = 0
 
     def is_final(self, reason: Exception, *, was_synced: bool) -> bool:
         """Return True if retrying cannot help. Call it once for each failure."""
         refused = isinstance(reason, AuthenticationError) and reason.status == 401
         self._refusals = self._refusals + 1 if refused else 0
+        self._limit_refusals += isinstance(reason, ConnectionLimitReached)
         final = is_final(
             reason,
             was_synced=was_synced,
             fresh_credentials=self._fresh_credentials,
             refusals=self._refusals,
+            limit_refusals=self._limit_refusals,
         )
         return final if self._classify is None else self._classify(reason, final)
 

@@ -38,6 +38,7 @@ from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import inflated_size
 
 from .frame_reader import FeedSocket
+from .keepalive import Keepalive
 from .redaction import NotPicklable, Redactor
 
 _logger = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ class Connection(NotPicklable):
         self._owner.bind()
         self._threaded_parse: asyncio.Future[Message] | None = None
         self._awaiting_parse = False
+        self._abort_reason = ""
+        self._keepalive: asyncio.Task[None] | None = None
         self.frames_read: int = 0
         """Number of frames received, including those that could not be parsed."""
         self.bytes_read: int = 0
@@ -231,11 +234,43 @@ class Connection(NotPicklable):
         """
         return not self._socket.transport.is_reading()
 
-    def abort(self) -> None:
+    @property
+    def bytes_received(self) -> int:
+        """Number of bytes received so far, those of incomplete frames and of pongs included."""
+        return self._socket.bytes_received
+
+    @property
+    def partial_bytes(self) -> int:
+        """Number of bytes received of a frame that is not complete yet."""
+        return self._socket.partial_bytes
+
+    @property
+    def last_heard(self) -> float:
+        """Event-loop time of the last sign of life; everything sent before has been received.
+
+        A sign of life is a complete frame of any kind (a pong too), or the end of the stream; at
+        first it is the handshake.
+        """
+        return self._socket.last_heard
+
+    @property
+    def last_heard_unix(self) -> float:
+        """Unix time of ``last_heard`` in seconds, as the machine's clock showed it then."""
+        return self._socket.last_heard_unix
+
+    def start_keepalive(self, interval: float | None, timeout: float | None) -> None:
+        """Watch the connection until it is closed; see ``Keepalive`` for the parameters."""
+        self._keepalive = asyncio.create_task(
+            Keepalive(self, interval=interval, timeout=timeout).run(),
+            name="basix_ws_cti keepalive",
+        )
+
+    def abort(self, reason: str = "") -> None:
         """Drop the TCP connection at once, without a closing handshake.
 
-        A task that is iterating gets ``ConnectionLost``.
+        A task that is iterating gets ``ConnectionLost`` with this ``reason``.
         """
+        self._abort_reason = self._abort_reason or reason
         self._socket.transport.abort()
 
     async def close(self) -> None:
@@ -245,6 +280,9 @@ class Connection(NotPicklable):
         instead of waiting for the PBX's answer.
         """
         self._owner.check()
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+            self._keepalive = None
         # While unread messages pause reading, the peer's close frame would not be seen, and
         # closing would take until the time-out.
         discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")
@@ -263,7 +301,7 @@ class Connection(NotPicklable):
         """Return this package's error for a closed connection, with secrets redacted."""
         close = error.rcvd or error.sent  # without the peer's close frame, ours gives the reason
         if close is None:
-            return ConnectionLost(1006)
+            return ConnectionLost(1006, self._abort_reason)
         return ConnectionLost(close.code, printable(self._redactor(close.reason)))
 
 

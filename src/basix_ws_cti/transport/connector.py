@@ -16,14 +16,14 @@ import asyncio
 import re
 import ssl as tls
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Required, TypedDict
 
 from basix_ws_cti._internal.arguments import check_bool, check_integer, check_seconds, check_text
 from basix_ws_cti._internal.callables import PlainFunction, callback_kind, check_function
-from basix_ws_cti.exceptions import UsageError, printable
+from basix_ws_cti.exceptions import ConnectFailed, UsageError, printable
 from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits
 
@@ -114,10 +114,12 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
       environment are not used.
     - ``allow_insecure``: allow unencrypted ``ws://`` to another machine, and an ``ssl`` context
       that does not verify the server.
-    - ``open_timeout``: maximum time to open the connection. Default: 10.
+    - ``open_timeout``: maximum time to open the connection, and before that for the
+      ``credentials`` function. Default: 10.
     - ``close_timeout``: maximum time to wait for the PBX when closing. Default: 10.
-    - ``ping_interval``: time between two pings; ``None``: no pings. Default: 20.
-    - ``ping_timeout``: maximum time to wait for a pong. Default: 20.
+    - ``ping_interval``: time without a received byte after which the connection is pinged;
+      ``None``: no pings. Default: 20.
+    - ``ping_timeout``: maximum time to wait for a pong, or for any other byte. Default: 20.
     - ``max_size``: maximum size of a message in bytes; ``None``: no limit.
     - ``on_frame``: synchronous function that is called with each frame before it is parsed:
       ``bytes``, or ``str`` for a text frame. Reading waits for it. If it raises, the name of the
@@ -130,7 +132,8 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
 
     - ``AuthenticationError`` if the login is refused, ``HandshakeError`` for any other HTTP
       response of the server, ``ProxyError`` if the proxy refuses the connection to it;
-    - ``CertificateError`` or ``ConnectFailed`` if there is no valid response;
+    - ``CertificateError`` or ``ConnectFailed`` if there is no valid response, or if the
+      ``credentials`` function does not return in time;
     - ``UsageError`` for options that the WebSocket library refuses, or if it is entered already;
     - any exception of the ``credentials`` function.
     """
@@ -200,12 +203,13 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
             check_encryption(self._server, proxy=proxy, allow_insecure=allow_insecure)
         check_tls(self._server, ssl, allow_insecure=allow_insecure)
         self._open_timeout = open_timeout
+        self._ping_interval = ping_interval
+        self._ping_timeout = ping_timeout
         options: dict[str, Any] = {
             "proxy": proxy,
             "open_timeout": None,  # it covers dialling, too
             "close_timeout": close_timeout,
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
+            "ping_interval": None,  # see Keepalive
             "max_size": max_size,
             "create_connection": partial(FeedSocket, max_size=max_size),
             "compression": None,
@@ -237,6 +241,8 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         if isinstance(opened, BaseException):
             raise opened  # here, where neither a local variable nor a context holds the secret
         self._connection = opened
+        if self._ping_interval is not None:
+            opened.start_keepalive(self._ping_interval, self._ping_timeout)
         return opened
 
     async def __aexit__(
@@ -255,7 +261,9 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         parser = MessageParser(**self._parser_options)
         credentials = self._credentials
         if callable(credentials):
-            fresh = await await_credentials(credentials, self._target)
+            fresh: object = await self._call_credentials(credentials)
+            if isinstance(fresh, ConnectFailed):
+                return fresh
             if not isinstance(fresh, Basic | Ticket):
                 return UsageError(
                     "the credentials function must return Basic(…) or Ticket(…), "
@@ -297,6 +305,27 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
             # No longer needed, and anyone with the object could read the secret there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
         return Connection(websocket, parser, self._name, redactor, self._on_frame)
+
+    async def _call_credentials(
+        self, function: Callable[[str], Awaitable[object]]
+    ) -> object | ConnectFailed:
+        """Return the function's result, or an error if it takes longer than ``open_timeout``.
+
+        The function runs in a task, which is cancelled and not waited for: one that ignores its
+        cancellation must not hang the connection.
+        """
+        call = asyncio.ensure_future(await_credentials(function, self._target))
+        try:
+            await asyncio.wait([call], timeout=self._open_timeout)
+        finally:
+            call.cancel()  # does nothing if the function has returned
+            # asyncio would log an exception that nobody retrieves.
+            call.add_done_callback(lambda call: call.cancelled() or call.exception())
+        if call.done():
+            return call.result()
+        return ConnectFailed(
+            f"the credentials function did not return within {self._open_timeout:g} s"
+        )
 
     def _check_ticket(self, credentials: object) -> None:
         if isinstance(credentials, Ticket) and self._full_events:

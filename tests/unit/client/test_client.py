@@ -374,12 +374,13 @@ async def test_no_secret_is_logged_or_shown(caplog, name):
                 return Basic("acme", TOKEN)
 
             options = {"domain": None, "token": None, "credentials": credentials}
+        refuse = faults.Refuse(401, times=3)  # fresh credentials are tried three times
         client = new_client(pbx, ping_interval=0.1, ping_timeout=0.1, **options)
         client.on_error(outputs.append)
         client.on_state(outputs.append)
         async with client:
             await client.synced(TIMEOUT)
-            for fault in (faults.Drop(), faults.SendFrame(), faults.Silence(), faults.Refuse(403)):
+            for fault in (faults.Drop(), faults.SendFrame(), faults.Silence(), refuse):
                 outputs.append(client)
                 pbx.inject(fault)
                 if isinstance(fault, faults.Refuse):

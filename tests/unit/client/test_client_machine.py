@@ -21,9 +21,11 @@ from hypothesis.stateful import (
 )
 from support.fake_pbx import FakePbx, state_of
 from support.sizes import NIGHTLY
-from support.virtual_clock import VirtualLoop, now
+from support.virtual_clock import VirtualLoop, VirtualUnixTime, now
 
 from basix_ws_cti import (
+    AuthenticationError,
+    CertificateError,
     ConnectFailed,
     ConnectionLimitReached,
     ConnectionLost,
@@ -54,11 +56,32 @@ def new(cls, *arguments):
 
 BAD_TEXT = new(ProtocolError, "no text", None, "msg")  # does not concern the state
 BAD_FRAME = st.one_of(new(DecodeError, 1, "x"), new(ProtocolError, "no field_spec", "user"))
-LOSS = st.one_of(new(ConnectionLost, 1006), new(StopAsyncIteration))
+LOSS = st.one_of(
+    new(ConnectionLost, 1006),
+    new(StopAsyncIteration),
+    new(RuntimeError, "can't start new thread"),
+    new(KeyError, "a defect"),
+)
 OUTCOMES = st.one_of(
     st.builds(dict, frames=st.integers(0, 4), ending=st.one_of(LOSS, BAD_FRAME)),
     st.builds(dict, frames=st.integers(0, 3), ending=st.just(Msg("the last message"))),
     st.builds(dict, pace=st.sampled_from([None, 0.01, 0.2, 0.3, 5])),
+    # A slow link: frames take 0.1 to 90 s; at 100 bytes per second, it trickles.
+    st.builds(dict, rate=st.sampled_from([1_000_000, 10_000, 1_500, 100])),
+    # A kind is announced and sent after an event.
+    st.builds(
+        dict,
+        first=st.sampled_from(
+            [
+                [FieldSpec("user", ("id",)), Msg("between"), FieldSpec("robot", ("id",))],
+                [FieldSpec("robot", ("id",)), InitialInfo("robot", {}), Msg("between")],
+            ]
+        ),
+    ),
+    new(HandshakeError, 200),
+    new(HandshakeError, 302),
+    new(AuthenticationError, 403),
+    new(CertificateError, "not valid yet"),
     st.builds(dict, first=st.lists(st.one_of(BAD_FRAME, BAD_TEXT), min_size=1, max_size=1)),
     st.just({"first": [FieldSpec("user", ("id",)), InfoEvent("user", User(id=1), "updated")]}),
     new(ConnectFailed, "x"),
@@ -223,13 +246,19 @@ class ClientMachine(RuleBasedStateMachine):
         self.loop.set_task_factory(self.make_task)
         self.pbx = FakePbx()
         self.pbx.close_time = close_time
-        self.pbx.plan.extend(outcomes)
+        self.pbx.plan.extend(one for one in outcomes if not stops_at_first(one))
+        self.pbx.unix_time = VirtualUnixTime()
         self.hurry = asyncio.Event()
         self.at, self.syncs, self.shown = 0, 0, self.pbx.state
         self.received, self.losses, self.failures, self.held = [], [], [], []
         self.received_at = []  # their times
         self.sent = 0
-        self.client = Client("fake", connector=self.pbx, backoff=Backoff(rng=random.Random(seed)))
+        self.client = Client(
+            "fake",
+            connector=self.pbx,
+            backoff=Backoff(rng=random.Random(seed)),
+            unix_time=self.pbx.unix_time,
+        )
         self.copy = AppliedChanges(self)
         self.client.on_state(self.on_state)
         self.client.on_change(self.on_change)
@@ -382,7 +411,18 @@ class ClientMachine(RuleBasedStateMachine):
 
     @rule(outcome=OUTCOMES)
     def next_attempt(self, outcome):
-        self.pbx.plan.append(outcome)
+        if self.syncs or not stops_at_first(outcome):
+            self.pbx.plan.append(outcome)
+
+    @rule(rate=st.sampled_from([None, 1_000_000, 10_000, 1_500, 100]))
+    def change_the_rate_of_the_link(self, rate):
+        for connection in self.pbx.connections:
+            connection.rate = rate
+
+    @rule(seconds=st.sampled_from([-3600, -3, 3, 8 * 3600]))
+    def set_the_clock(self, seconds):
+        """Set the machine's clock, or suspend the machine: both look the same."""
+        self.pbx.unix_time.shift += seconds
 
     @rule(seconds=st.sampled_from([0, 0.2, 0.3, 1, 4]), events=st.integers(0, 3))
     @precondition(lambda self: self.syncs)  # else the client can't know that a kind is missing
@@ -555,6 +595,7 @@ class ClientMachine(RuleBasedStateMachine):
         self.pbx.plan.clear()
         for connection in self.pbx.connections:
             connection.pace = 0
+            connection.rate = None
         await asyncio.sleep(15)  # time to detect a lost or silent connection
         await self.client.synced(300)
         self.hurry.set()
@@ -567,6 +608,7 @@ class ClientMachine(RuleBasedStateMachine):
             reader.finish(self.pbx.state)
         gaps = [item for item in self.received if isinstance(item, Gap)]
         assert [gap.reason for gap in gaps] == self.losses
+        assert all(gap.started <= gap.ended for gap in gaps)
         stats = self.client.stats
         assert (stats.gaps, stats.connects) == (len(gaps), len(self.pbx.past_connections))
         assert stats.frames == sum(stats.messages.values()) == len(self.messages())
@@ -594,6 +636,13 @@ class ClientMachine(RuleBasedStateMachine):
 
 def is_error(item):
     return isinstance(item, BaseException)
+
+
+def stops_at_first(outcome):
+    """Return True if this outcome stops a client that was never synced."""
+    return isinstance(outcome, CertificateError | HandshakeError) and (
+        isinstance(outcome, CertificateError) or outcome.status in {200, 302, 403}
+    )
 
 
 def causes_resync(item):

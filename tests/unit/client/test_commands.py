@@ -28,6 +28,11 @@ def test_park_names_the_channel_and_the_timeout():
     assert park("u", 0).sent == {"cmd": "park", "uuid": "u", "timeout": 0}
 
 
+@pytest.mark.parametrize(("timeout", "text"), [(60.0, "60"), (-0.0, "0"), (0.5, "0.5")])
+def test_park_timeout_is_sent_as_by_javascript(timeout, text):
+    assert json.dumps(park("u", timeout).sent["timeout"]) == text
+
+
 def test_park_ignores_an_invalid_other_channel():
     """If the channel at the other end is no valid key, no channel matches it."""
     for other in (None, [70000], ()):

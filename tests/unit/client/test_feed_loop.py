@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import Counter
 
 import pytest
@@ -621,4 +622,89 @@ async def test_defect_stops_the_client_and_is_logged(caplog):
         state = await entered(client, Stopped)
         assert isinstance(state.reason, ZeroDivisionError)
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert messages == ["the client has a defect", "the client of fake stops: ZeroDivisionError"]
+    assert messages[0] == "the client has a defect"
+    assert re.fullmatch(
+        r"the client of fake stops: ZeroDivisionError at test_feed_loop\.py:\d+", messages[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("can't start new thread"), RuntimeError),
+        (KeyError("u1"), KeyError),
+        (MemoryError(), MemoryError),
+        (OSError(24, "Too many open files"), OSError),
+        (asyncio.CancelledError(), ConnectionLost),
+        (ConnectionLost(1011, "x"), ConnectionLost),
+        (StopAsyncIteration(), ConnectionLost),
+        (DecodeError(0, "x"), ResyncRequired),
+    ],
+    ids=repr,
+)
+@on_virtual_clock
+async def test_any_end_of_a_connection_is_followed_by_a_gap(error, reason):
+    """However reading ends, the state is stale at once, and a Gap follows."""
+    pbx = FakePbx()
+    pbx.close_time = 0.3
+    states, gaps = [], []
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        client.on_state(states.append)
+        client.on_change(gaps.append)
+        pbx.send(error)
+        await asyncio.sleep(0.1)
+        assert pbx.connections, "the connection is still being closed"
+        assert not client.is_synced
+        await client.synced(100)
+        await asyncio.sleep(0.1)
+        pbx.set_user(1)
+        await client.wait_for(lambda mirror: mirror.users)
+    assert isinstance(states[0], Disconnected)
+    assert isinstance(states[0].reason, reason)
+    assert isinstance(gaps[0], Gap)
+    assert gaps[0].reason is states[0].reason
+    assert client.stats.gaps == 1
+
+
+@on_virtual_clock
+async def test_failure_to_close_a_connection_keeps_its_gap():
+    """An error while the connection is being closed is the reason of the retry only."""
+    pbx = FakePbx()
+    gaps = []
+
+    class Unclosable:
+        def __init__(self, attempt):
+            self.attempt = attempt
+
+        async def __aenter__(self):
+            return await self.attempt.__aenter__()
+
+        async def __aexit__(self, *arguments):
+            await self.attempt.__aexit__(*arguments)
+            if len(pbx.attempts) == 1:
+                raise OSError("x")
+
+        def __repr__(self):
+            return "<connect fake>"
+
+    async with Client("fake", connector=lambda *_, **__: Unclosable(pbx())) as client:
+        await client.synced()
+        client.on_change(gaps.append)
+        pbx.lose()
+        await entered(client, Disconnected)
+        await client.synced(100)
+    assert [str(gap.reason) for gap in gaps] == [str(ConnectionLost(1006))]
+
+
+@on_virtual_clock
+async def test_log_names_the_place_of_a_foreign_error(caplog):
+    """The text of a foreign error may quote a secret: its class and place are logged."""
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        pbx.send(KeyError("secret"))
+        await entered(client, Disconnected, retry=True)
+    messages = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(messages) == 1
+    assert re.fullmatch(r"no feed from fake: KeyError at fake_pbx\.py:\d+", messages[0])

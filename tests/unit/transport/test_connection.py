@@ -8,6 +8,7 @@ import gc
 import itertools
 import logging
 import threading
+import time
 import zlib
 from functools import partial
 
@@ -15,6 +16,7 @@ import pytest
 from support.bare_server import ARGUMENTS, HELLO, sends, server
 from support.etf_encoder import Atom
 from support.etf_encoder import frame as framed
+from support.faulty_proxy import Proxy
 from support.secret_scanner import TOKEN, assert_no_secret_in_error
 from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
@@ -585,3 +587,71 @@ async def test_abort_raises_connection_lost_in_waiting_tasks():
             with pytest.raises(ConnectionLost) as caught:
                 task.result()
             assert caught.value.code == 1006
+
+
+async def test_abort_reason_is_in_the_error():
+    async with server() as url, connect(url, **ARGUMENTS) as cti:
+        cti.abort("the first reason")
+        cti.abort("another reason")
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(cti)
+        assert caught.value.code == 1006
+        assert caught.value.reason == "the first reason"
+
+
+def keepalive_tasks():
+    return [task for task in asyncio.all_tasks() if task.get_name() == "basix_ws_cti keepalive"]
+
+
+async def test_silent_peer_is_detected_by_pings():
+    """The server reads nothing, so that it answers no ping."""
+
+    done = asyncio.Event()
+
+    async def handler(websocket):
+        websocket.transport.pause_reading()
+        await done.wait()
+        websocket.transport.abort()
+
+    async with server(handler) as url:
+        async with connect(
+            url, **ARGUMENTS, ping_interval=0.01, ping_timeout=0.02, close_timeout=0
+        ) as cti:
+            with pytest.raises(ConnectionLost) as caught:
+                await anext(cti)
+            assert caught.value.reason == "no answer to a ping within 0.02 s"
+        done.set()
+        await eventually(lambda: not keepalive_tasks())
+
+
+async def test_answered_pings_keep_a_connection():
+    async with server() as url:
+        async with connect(url, **ARGUMENTS, ping_interval=0.005, ping_timeout=TIMEOUT) as cti:
+            heard, received = cti.last_heard, cti.bytes_received
+            await eventually(lambda: cti.bytes_received >= received + 5 * 6)
+            assert len(keepalive_tasks()) == 1
+            assert cti.last_heard > heard
+            assert cti.last_heard_unix == pytest.approx(time.time(), abs=60)
+            assert cti.partial_bytes == 0
+        await eventually(lambda: not keepalive_tasks())
+
+
+async def test_without_ping_interval_nothing_watches_the_connection():
+    async with server() as url, connect(url, **ARGUMENTS, ping_interval=None):
+        assert keepalive_tasks() == []
+
+
+@pytest.mark.slow
+async def test_frame_on_a_slow_link_outlasts_the_keepalive():
+    """The frame takes several times as long as the ping interval and the time-out together."""
+    text = b"\x83h\x02d\x00\x03msgm" + (150_000).to_bytes(4, "big") + b"x" * 150_000
+
+    async def handler(websocket):
+        await websocket.send(text)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, Proxy(int(url.rpartition(":")[2])) as proxy:
+        proxy.on_link = lambda link: setattr(link.down, "rate", 200_000)
+        slow = f"ws://127.0.0.1:{proxy.port}"
+        async with connect(slow, **ARGUMENTS, ping_interval=0.1, ping_timeout=0.1) as cti:
+            assert await anext(cti) == Msg("x" * 150_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import inspect
 import logging
@@ -781,3 +782,65 @@ async def _generator(target):
 def test_option_that_cannot_work_is_refused_before_connecting(options, message):
     with pytest.raises(UsageError, match=message):
         connect("pbx.example", **{**ARGUMENTS, **options})
+
+
+async def test_credentials_function_that_hangs_is_an_error():
+    """``open_timeout`` bounds the credentials function as well."""
+    cancelled = []
+
+    async def hanging(_):
+        try:
+            await asyncio.sleep(TIMEOUT)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    feed = connect("pbx", app_name="a", credentials=hanging, open_timeout=0.01)
+    for _ in range(2):
+        with pytest.raises(ConnectFailed) as caught:
+            await feed.__aenter__()
+        assert caught.value.reason == "the credentials function did not return within 0.01 s"
+    await asyncio.sleep(0)
+    assert cancelled == [True, True]
+
+
+async def test_credentials_function_that_ignores_its_cancellation_is_not_waited_for():
+    released = asyncio.Event()
+
+    async def stubborn(_):
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+        raise LookupError
+
+    feed = connect("pbx", app_name="a", credentials=stubborn, open_timeout=0.01)
+    with pytest.raises(ConnectFailed):
+        await feed.__aenter__()
+    entering = asyncio.create_task(connect("pbx", app_name="a", credentials=stubborn).__aenter__())
+    await asyncio.sleep(0.01)
+    entering.cancel()
+    await asyncio.wait([entering], timeout=TIMEOUT)
+    assert entering.cancelled()
+    released.set()
+
+
+async def test_timeout_error_of_the_credentials_function_passes_through():
+    error = TimeoutError("of the token service")
+
+    async def failing(_):
+        raise error
+
+    with pytest.raises(TimeoutError) as caught:
+        await connect("pbx", app_name="a", credentials=failing).__aenter__()
+    assert caught.value is error
+
+
+async def test_without_open_timeout_the_credentials_function_may_take_any_time():
+    async def slow(_):
+        await asyncio.sleep(0.01)
+        return Basic(DOMAIN, TOKEN)
+
+    async with server(sends(HELLO)) as url:
+        feed = connect(url, app_name="a", credentials=slow, open_timeout=None, ping_interval=None)
+        async with feed as cti:
+            assert await anext(cti) == Msg("hello")
