@@ -56,7 +56,7 @@ async def generator(*_):
 
 POSITIVE = "must be a positive number of seconds"
 OPTIONAL = f"{POSITIVE} (or None), got"
-INTERVAL = "ping_interval must be a number of seconds, 0.01 or more (or None), got"
+INTERVAL = "ping_interval must be a number of seconds, 0.001 or more (or None), got"
 HEADER_NAME = "additional_headers: a name must consist of letters, digits and hyphens"
 HEADER_VALUE = "additional_headers: a value must not contain control characters"
 PLAIN = "must be a plain function (def), got a coroutine function"
@@ -286,7 +286,7 @@ def test_invalid_argument_raises_a_usage_error_at_once(function, options, text):
     "options",
     [
         {"ping_interval": None, "ping_timeout": None, "open_timeout": None, "close_timeout": None},
-        {"ping_interval": 0.01, "close_timeout": 0, "max_size": None},
+        {"ping_interval": 0.001, "close_timeout": 0, "max_size": None},
         {"user_id": 0},
         {"user_id": "7"},
         {"proxy": "http://name:p@ss@proxy:8080"},

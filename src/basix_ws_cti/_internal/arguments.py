@@ -92,7 +92,8 @@ def check_timeout(name: str, value: object) -> None:
 
     A number below 0 is valid, since a caller may pass the rest of its own time limit.
     """
-    if value is not None and not (_is_number(value) and value == value):
+    # NaN is not even 0 or more.
+    if value is not None and not (_is_number(value) and abs(value) >= 0):
         raise UsageError(f"{name} must be a number of seconds or None, got {_shown(value)}")
 
 

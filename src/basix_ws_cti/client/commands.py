@@ -15,7 +15,7 @@ from attrs import frozen
 
 from basix_ws_cti._internal.arguments import (
     check_filled_text,
-    check_integer,
+    check_seconds,
     check_text,
     type_name,
 )
@@ -61,7 +61,7 @@ def park(uuid: str, park_timeout: float | None = None, other_uuid: str | None = 
     integer, ``60.0`` as 60.
     """
     check_filled_text("uuid", uuid)
-    check_integer("park_timeout", park_timeout, at_least=0, optional=True)
+    check_seconds("park_timeout", park_timeout, at_least=0, optional=True)
 
     def has_effect(change: Change) -> bool:
         return (

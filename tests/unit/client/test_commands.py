@@ -158,8 +158,18 @@ def test_command_may_be_custom():
         (hangup, [None], {}, "uuid must be a str, got None"),
         (hangup, [""], {}, "uuid must not be empty"),
         (park, [5], {}, "uuid must be a str, got int"),
-        (park, ["u", -1], {}, "park_timeout must be an int of 0 or more (or None), got -1"),
-        (park, ["u", True], {}, "park_timeout must be an int of 0 or more (or None), got True"),
+        (
+            park,
+            ["u", -1],
+            {},
+            "park_timeout must be a number of seconds, 0 or more (or None), got -1",
+        ),
+        (
+            park,
+            ["u", True],
+            {},
+            "park_timeout must be a number of seconds, 0 or more (or None), got True",
+        ),
         (transfer, [5, "1001"], {}, "uuid must be a str, got int"),
         (
             transfer,
