@@ -38,7 +38,7 @@ from .feed_loop import FeedLoop
 from .reconnect import ReconnectPolicy
 from .state_holder import StateHolder
 from .statistics import Statistics
-from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
+from .subscriptions import QUEUE_SIZE, Policy, Selection, SubscriberSet, Subscription
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -216,16 +216,7 @@ class Client(NotPicklable):
         """
         wants = None
         if kind is not None or key is not None or where is not None:
-
-            def wants(item: Change | Gap) -> bool:
-                if isinstance(item, Gap):
-                    return True
-                return (
-                    (kind is None or item.element_name == kind)
-                    and (key is None or item.key == key)
-                    and (where is None or bool(where(item)))
-                )
-
+            wants = Selection(kind, key, where)
         return self._subscribe(self._dispatcher.changes, policy, size, wants)
 
     def messages(
@@ -256,7 +247,12 @@ class Client(NotPicklable):
         wants: Callable[[Any], bool] | None,
     ) -> Subscription[Any]:
         subscription: Subscription[Any] = Subscription(
-            policy, size, wants, subscribers.discard, self._statistics.counts
+            policy,
+            size,
+            wants,
+            subscribers.discard,
+            self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
         )
         if self._has_ended:
             subscription.end(self._state.current.reason)  # type: ignore[union-attr]
@@ -352,7 +348,12 @@ class Client(NotPicklable):
         if subscribe is not None:
             return callbacks.add(event, callback, subscribe(), is_fed=True)
         queue: Subscription[Any] = Subscription(
-            "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._statistics.counts
+            "drop_oldest",
+            QUEUE_SIZE,
+            None,
+            lambda _: None,
+            self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
         )
         return callbacks.add(event, callback, queue)
 

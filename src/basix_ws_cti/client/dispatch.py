@@ -17,6 +17,7 @@ from basix_ws_cti.mirror.changes import Change, Gap
 
 from .callbacks import Callbacks
 from .subscriptions import SubscriberSet
+from .wake_queue import WakeQueue
 
 
 @frozen
@@ -45,6 +46,8 @@ class Dispatcher:
         self.changes: SubscriberSet[Any] = SubscriberSet()
         self.messages: SubscriberSet[Any] = SubscriberSet()
         self.calls: SubscriberSet[Any] = SubscriberSet()
+        self.wake_queue: WakeQueue = WakeQueue()
+        """Wakes the subscribers that wait for an item."""
         self._all_sets = (self.changes, self.messages, self.calls)
         self.callbacks: Callbacks = Callbacks()
         self.waiters: set[ChangeWaiter] = set()

@@ -188,7 +188,7 @@ class FeedLoop:
         time_slice, session, statistics = self._slice, self._session, self._statistics
         while True:
             if time_slice.expired():
-                await time_slice.yield_to_loop()
+                await self._yield_to_loop(time_slice)
             if time_slice.now >= self._sync_deadline:
                 return SyncTimeout(self._sync_timeout)
             try:
@@ -237,8 +237,14 @@ class FeedLoop:
             if item is not None:
                 self._deliver[type(item)](item)
             if time_slice.expired():
-                await time_slice.yield_to_loop()
+                await self._yield_to_loop(time_slice)
         self._state.wake()
+
+    async def _yield_to_loop(self, time_slice: TimeSlice) -> None:
+        """Let other tasks run, and at least once each subscriber that has got an item."""
+        await time_slice.yield_to_loop()
+        await self._dispatcher.wake_queue.drained()
+        time_slice.resumed()
 
     def _enter_synced(self, state: Synced) -> None:
         self._sync_deadline = math.inf
