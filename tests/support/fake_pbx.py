@@ -131,6 +131,7 @@ class FakeConnection:
     """
 
     start = 0
+    on_lost = None
     silent_since = None
     is_paused = False
 
@@ -188,6 +189,15 @@ class FakeConnection:
         self.silent_since = None
         self.items = deque([ConnectionLost(1006)])
         self.ready.set()
+
+    def call_when_lost(self, callback):
+        self.on_lost = callback
+
+    def die(self):
+        """Lose the TCP connection: what was sent before can still be read."""
+        self.put(ConnectionLost(1006))
+        if self.on_lost is not None:
+            self.on_lost(ConnectionLost(1006))
 
     async def send(self, command):
         self.sent.append(command)

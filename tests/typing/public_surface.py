@@ -25,6 +25,7 @@ from basix_ws_cti import (
     CallTransferred,
     CallUpdated,
     CertificateError,
+    ClientClosed,
     Change,
     Changed,
     Channel,
@@ -379,7 +380,9 @@ def errors_of_the_feed(error: FeedError) -> object:
         case ResyncRequired():
             assert_type(error.problem, BasixError)
             return error.problem
-        case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut() | NotConnectedError():
+        case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut():
+            return error.args
+        case NotConnectedError() | ClientClosed():
             return error.args
         case _:
             return error

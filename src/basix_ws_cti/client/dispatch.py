@@ -11,7 +11,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from basix_ws_cti.calls.events import CallEvent
-from basix_ws_cti.exceptions import NotConnectedError
+from basix_ws_cti.exceptions import ClientClosed
 from basix_ws_cti.messages import Message
 from basix_ws_cti.mirror.changes import Change, Gap
 
@@ -104,7 +104,10 @@ class Dispatcher:
                 waiter.seen.set_result(None)
 
     def end(self, reason: Exception | None) -> None:
-        """End all subscriptions: with ``reason``, the error that stopped the client, if any."""
+        """End all subscriptions and waiters.
+
+        ``reason`` is the error that stopped the client; ``None``: its block was left.
+        """
         for subscribers in self._all_sets:
             for subscription in subscribers:
                 subscription.end(reason)
@@ -113,4 +116,4 @@ class Dispatcher:
             queue.end(reason)
         for waiter in self.waiters:
             if not waiter.seen.done():
-                waiter.seen.set_exception(reason or NotConnectedError())
+                waiter.seen.set_exception(reason or ClientClosed())

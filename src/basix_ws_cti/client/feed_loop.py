@@ -94,6 +94,9 @@ class FeedLoop:
         self._sync_deadline = math.inf  # event-loop time; infinite once the state is current
         self._attempts = 0  # since the state was last current
         self._clock = WallClock()
+        # Why and when (Unix time of its last sign of life) the present connection was lost, from
+        # the moment of the loss on: what arrived before may still be in progress.
+        self._loss: tuple[Exception, float] | None = None
         self._slice: TimeSlice
         self._deliver: dict[type[Any], Callable[[Any], object]] = {
             partial: lambda bound: bound(),
@@ -105,6 +108,11 @@ class FeedLoop:
             **dict.fromkeys((Syncing, Disconnected), state.enter),
             Synced: self._enter_synced,
         }
+
+    @property
+    def usable_connection(self) -> Connection | None:
+        """Connection for commands; ``None`` from the moment on in which it is lost."""
+        return None if self._loss is not None else self.connection
 
     async def run(self) -> None:
         """Connect and retry until an error is final or the task is cancelled."""
@@ -149,16 +157,18 @@ class FeedLoop:
         try:
             async with self._open_connection() as connection:
                 self._statistics.counts["connects"] += 1
-                self.connection = connection
+                self.connection, self._loss = connection, None
                 self._clock.synchronise(asyncio.get_running_loop().time())
                 await self._process(self._session.connected())
                 keepalive = Keepalive(
                     connection, **self._pings, last_frame=lambda: self._statistics.last_frame
                 )
                 watch = asyncio.create_task(keepalive.run(), name="basix_ws_cti keepalive")
+                connection.call_when_lost(partial(self._notice_loss, keepalive))
                 try:
                     reason = await self._read_until_end(connection, keepalive)
                 finally:
+                    connection.call_when_lost(None)
                     watch.cancel()
         except asyncio.CancelledError as error:
             if is_cancelled(error):
@@ -177,11 +187,7 @@ class FeedLoop:
         except StopAsyncIteration:
             return self._lost(ConnectionLost(1000), keepalive)
         except BasixError as error:
-            if not keepalive.timed_out:
-                return self._lost(error, keepalive)
-            timeout = self._pings["timeout"]
-            text = f"no answer to a ping within {timeout:g} s"
-            return self._lost(ConnectionLost(1006, text), keepalive)
+            return self._lost(self._reason_for(error, keepalive), keepalive)
 
     async def _read(self, connection: Connection) -> Exception:  # noqa: C901 - the hot loop is one function
         """Read messages until one of them ends the connection; return the reason."""
@@ -251,6 +257,7 @@ class FeedLoop:
         self._attempts = 0
         self._reconnect.synced(self._slice.now)
         self._state.enter(state)
+        self._enter_disconnected()  # if the connection was lost before the snapshot was complete
 
     def _reject(self, error: DecodeError | ProtocolError) -> bool:
         """Report an unreadable frame; return True if the state is out of sync because of it."""
@@ -261,15 +268,43 @@ class FeedLoop:
         # A malformed system_msg or msg says nothing about elements.
         return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
 
-    def _lost(self, reason: Exception, keepalive: Keepalive) -> Exception:
-        """Mark the state as out of date from now on, or from the last sign of life on."""
+    def _notice_loss(self, keepalive: Keepalive, error: ConnectionLost) -> None:
+        """Leave the state Synced at once when the connection is lost.
+
+        Messages that arrived before are still applied and delivered, in their order, before the
+        session learns of the loss. That may take long, if subscribers are slow.
+        """
         now = asyncio.get_running_loop().time()
+        last_heard = self._last_heard(now, keepalive)
+        self._loss = (self._reason_for(error, keepalive), last_heard)
+        self._enter_disconnected()
+
+    def _enter_disconnected(self) -> None:
+        """Enter the state Disconnected if the connection was lost in the state Synced."""
+        if self._loss is not None and isinstance(self._state.current, Synced):
+            reason, last_heard = self._loss
+            heard = datetime.fromtimestamp(last_heard, UTC)
+            self._state.enter(Disconnected(reason, None, last_heard=heard))
+
+    def _reason_for(self, error: BasixError, keepalive: Keepalive) -> BasixError:
+        """Return the reason for the end of a connection whose reading ends with ``error``."""
+        if not keepalive.timed_out:
+            return error
+        return ConnectionLost(1006, f"no answer to a ping within {self._pings['timeout']:g} s")
+
+    def _last_heard(self, now: float, keepalive: Keepalive) -> float:
+        """Return the Unix time of the last sign of life of a connection that is lost."""
         last_sign = keepalive.last_heard if keepalive.timed_out else now
-        last_heard = self._clock.last_heard(now, last_sign)
-        disconnected = self._session.lost(reason, self._clock.unix(now), last_heard)
-        if disconnected:
+        return self._clock.last_heard(now, last_sign)
+
+    def _lost(self, reason: Exception, keepalive: Keepalive) -> Exception:
+        """Mark the state as out of date from the last sign of life on."""
+        now = asyncio.get_running_loop().time()
+        if self._loss is None:
+            self._loss = (reason, self._last_heard(now, keepalive))
+        if self._session.lost(reason, self._clock.unix(now), self._loss[1]):
             self._forget_connection()  # commands must fail at once from here on
-            self._state.enter(*disconnected)
+            self._enter_disconnected()
         return reason
 
     def _forget_connection(self) -> None:
