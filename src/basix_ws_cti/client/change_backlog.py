@@ -135,8 +135,8 @@ class Reader(Protocol):
     batch: Batch | None
     """Batch at whose start it stands, or that it reads; ``None``: it is not behind."""
 
-    is_reading: bool
-    """True while it reads ``batch``."""
+    batches_read: tuple[Batch, ...]
+    """Batches that must stay as they are: the one it reads, and the one behind it."""
 
 
 class ChangeBacklog:
@@ -160,14 +160,25 @@ class ChangeBacklog:
         self._kept.add(self._newest.number)
         return self._newest
 
-    def enter(self, batch: Batch) -> None:
-        """Keep a batch as it is from now on, for a subscriber that reads it."""
+    def enter(self, batch: Batch) -> tuple[Batch, ...]:
+        """Keep a batch as it is from now on, for a subscriber that reads it.
+
+        Returns the batch, and the next one if it has changes: it is kept as well, so that the
+        subscriber can leave out what changes again there.
+        """
+        batches = [batch]
         if batch.following is None:
             self._close_newest()
-        self._kept.add(batch.number)
-        self._read.add(batch.number)
-        if self._merging is not None and batch in {self._merging, self._merging.following}:
-            self._merging = None
+        elif batch.following.entries:
+            batches.append(batch.following)
+            if batch.following.following is None:
+                self._close_newest()
+        for one in batches:
+            self._kept.add(one.number)
+            self._read.add(one.number)
+            if self._merging is not None and one in {self._merging, self._merging.following}:
+                self._merging = None
+        return tuple(batches)
 
     def clear(self) -> None:
         """Forget all changes: no subscriber is behind."""
@@ -192,14 +203,13 @@ class ChangeBacklog:
 
     def _search(self) -> None:
         """Find the first batch that can take the entries of its follower."""
-        batches = [
-            (one.batch, one.is_reading) for one in self._readers() if one.batch is not None
-        ]
-        if not batches:
+        readers = [one for one in self._readers() if one.batch is not None]
+        positions = [one.batch for one in readers if one.batch is not None]
+        if not positions:
             self.clear()
-        self._kept = {batch.number for batch, _ in batches}
-        self._read = {batch.number for batch, is_reading in batches if is_reading}
-        oldest = min((batch for batch, _ in batches), key=lambda batch: batch.number, default=None)
+        self._read = {batch.number for one in readers for batch in one.batches_read}
+        self._kept = self._read | {batch.number for batch in positions}
+        oldest = min(positions, key=lambda batch: batch.number, default=None)
         self._merging = self._next_mergeable(oldest)
 
     def _next_mergeable(self, batch: Batch | None) -> Batch | None:

@@ -4,9 +4,12 @@ Policy ``latest``, once ``size`` changes wait: the subscriber is *behind*. It ke
 changes and its position in a ``ChangeBacklog``, which collects the later changes, one per element,
 for all subscribers that are behind. Reading goes in this order:
 
-1. The waiting changes, up to ``MERGED_AT_ONCE`` at a time, are merged into one per element. If the
-   first batch of the backlog has a later change of the element, the two are merged into one.
+1. The waiting changes, up to ``MERGED_AT_ONCE`` at a time, are merged into one per element.
 2. The batches, one after another. When the newest is empty, the subscriber is no longer behind.
+
+A change is left out if the next batch changes its element again: it is *carried*, and merged with
+that later change. Batches that are being read do not change, so that the later change is sure to
+come.
 
 Memory of n subscribers that are behind, with e changed elements: n x ``size`` references to changes
 (8 bytes each, shared by all), and one entry (about 300 bytes) per element and position: at most
@@ -109,8 +112,8 @@ class Subscription(Generic[T]):
     batch: Batch | None = None
     """Position in the backlog of a subscriber that is behind; ``None``: it is not behind."""
 
-    is_reading: bool = False
-    """True while the changes of ``batch`` are being read."""
+    batches_read: tuple[Batch, ...] = ()
+    """Batches that must not change: the one that is being read, and the one behind it."""
 
     def __init__(
         self,
@@ -161,7 +164,7 @@ class Subscription(Generic[T]):
         count = len(self._items) + len(self._merged)
         if self.batch is None:
             return count
-        count += self._unread if self.is_reading else len(self.batch.entries)
+        count += self._unread if self.batches_read else len(self.batch.entries)
         batch = self.batch.following
         while batch is not None:
             count += len(batch.entries)
@@ -193,7 +196,7 @@ class Subscription(Generic[T]):
         self._items.clear()
         self._merged.clear()
         self._carried.clear()
-        self.batch, self.is_reading, self._entries = None, False, iter(())
+        self.batch, self.batches_read, self._entries = None, (), iter(())
         self._missed = 0
         self.end(None)
 
@@ -233,8 +236,10 @@ class Subscription(Generic[T]):
         while True:
             self._taken += 1
             # A long queue must not block the event loop, and neither must many subscribers.
-            if self._taken % SLICE_STEPS == 0 or self._wake_queue.expired():
+            if self._taken % SLICE_STEPS == 0:
                 await asyncio.sleep(0)
+            if self._wake_queue.expired():
+                await self._wake_queue.next_slice()
             if self._missed:
                 missed, self._missed = self._missed, 0
                 return Lagged(missed)
@@ -273,12 +278,11 @@ class Subscription(Generic[T]):
 
     def _read_behind(self, batch: Batch) -> T | None:
         """Return the next change of a subscriber that is behind; ``None``: go on with a step."""
-        if not self.is_reading:
-            self._own_backlog().enter(batch)
-            self.is_reading = True
+        if not self.batches_read:
+            self.batches_read = self._own_backlog().enter(batch)
             self._entries, self._unread = iter(batch.entries.items()), len(batch.entries)
         if self._items:
-            self._merge_items(batch)
+            self._merge_items()
             return None
         for place, change in self._entries:
             self._unread -= 1
@@ -287,9 +291,12 @@ class Subscription(Generic[T]):
                 change = carried.then(change)
             elif isinstance(self.wants, Selection) and not self.wants.selects(place):
                 return None
+            if any(place in later.entries for later in self.batches_read[1:]):
+                self._carried[place] = change
+                return None
             return None if change.is_void else change.to_change()
         following = batch.following
-        self.is_reading = False
+        self.batches_read = ()
         if following is not None and (following.entries or following.following is not None):
             self.batch = following
         else:
@@ -297,14 +304,14 @@ class Subscription(Generic[T]):
             self._on_behind(self)
         return None
 
-    def _merge_items(self, batch: Batch) -> None:
-        """Merge the oldest waiting items; those of elements in the batch are delivered with it."""
+    def _merge_items(self) -> None:
+        """Merge the oldest waiting items; carry those that the batches change again."""
         entries: dict[Place, NetChange] = {}
         for _ in range(min(len(self._items), MERGED_AT_ONCE)):
             item = self._items.popleft()
             add_to(entries, place_of(item), single(item))
         for place, change in entries.items():
-            if place in batch.entries:
+            if any(place in later.entries for later in self.batches_read):
                 earlier = self._carried.get(place)
                 self._carried[place] = change if earlier is None else earlier.then(change)
             else:

@@ -25,6 +25,7 @@ class WakeQueue:
         self._woken = 0  # in this iteration
         self._slice_end: float | None = None  # event-loop time; None: no item taken yet
         self._is_scheduled = False
+        self._iterations = 0
 
     def wake(self, event: asyncio.Event) -> None:
         """Set an event, in a later iteration if enough events were set in this one."""
@@ -43,6 +44,23 @@ class WakeQueue:
             self._schedule()
             return False
         return now >= self._slice_end
+
+    async def next_slice(self) -> None:
+        """Wait for a time slice that is not used up.
+
+        Returns after one step if the event loop does not run: somebody drives a coroutine by hand.
+        """
+        iterations = self._iterations
+        await asyncio.sleep(0)
+        if self._iterations == iterations:
+            return
+        add = self._queue.append
+        while self.expired():
+            event = asyncio.Event()
+            add(event)
+            add = self._queue.appendleft  # it has waited longer than those that come now
+            self._schedule()
+            await event.wait()
 
     async def drained(self) -> None:
         """Wait until all events that are in the queue now have been set."""
@@ -63,6 +81,7 @@ class WakeQueue:
 
     def _start_iteration(self) -> None:
         self._is_scheduled = False
+        self._iterations += 1
         self._woken, self._slice_end = 0, None
         while self._queue and self._woken < WAKES_PER_ITERATION:
             self._queue.popleft().set()

@@ -131,6 +131,7 @@ async def test_kind_and_key_select_from_shared_changes():
     assert keys == [[3], [*range(6)], [], [4, 5]]
 
 
+@pytest.mark.slow
 @given(
     steps=st.lists(
         st.tuples(
@@ -158,6 +159,7 @@ async def test_every_reader_ends_with_the_current_state(steps):
         assert copy.users == pbx.users
 
 
+@pytest.mark.slow
 async def test_batches_without_a_reader_between_them_merge():
     """A subscriber that never reads does not keep the batches that others have read."""
     pbx, subscribers, rng = Pbx(), SubscriberSet(), random.Random(1)
@@ -192,6 +194,7 @@ async def test_subscriber_that_reads_a_batch_keeps_it_as_it_is():
         assert copy.users == pbx.users
 
 
+@pytest.mark.slow
 async def test_backlog_is_freed_when_no_subscriber_is_behind():
     """Closed, dropped and caught-up subscribers keep no changes."""
     pbx, subscribers = Pbx(), SubscriberSet()
