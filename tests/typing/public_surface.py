@@ -25,11 +25,11 @@ from basix_ws_cti import (
     CallTransferred,
     CallUpdated,
     CertificateError,
-    ClientClosed,
     Change,
     Changed,
     Channel,
     Client,
+    ClientClosed,
     ClientState,
     CommandTimeout,
     ConnectFailed,
@@ -360,7 +360,7 @@ def errors(error: BasixError) -> object:
             return error
 
 
-def errors_of_the_feed(error: FeedError) -> object:
+def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901 - one case per class
     match error:
         case AuthenticationError() | HandshakeError():
             assert_type(error.retry_after, str | None)

@@ -69,7 +69,8 @@ def place_of(error: BaseException, callback: object) -> str:
     function = _unwrapped(callback)
     code = getattr(function, "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        method = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself
+        code = getattr(method, "__code__", None)
     lines = [
         (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
     ]

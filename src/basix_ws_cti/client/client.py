@@ -69,8 +69,8 @@ class Client(NotPicklable):
     - ``country_code``: country of numbers written without one, for the mirror.
     - ``connector``: opens each connection; for tests, or for a transport of your own.
 
-    Exceptions of ``on_frame`` and ``classify`` are reported to ``on_error`` callbacks. The first frame of a
-    connection reaches ``on_frame`` after the state ``Syncing``.
+    Exceptions of ``on_frame`` and ``classify`` are reported to ``on_error`` callbacks. The first
+    frame of a connection reaches ``on_frame`` after the state ``Syncing``.
 
     Entering the block does not wait for the connection. Leaving it closes the connection within a
     second.

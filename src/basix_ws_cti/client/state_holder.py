@@ -123,4 +123,4 @@ class StateHolder:
         try:
             await waiter.woken
         finally:
-            self._waiters.discard(waiter)  # type: ignore[arg-type]
+            self._waiters.discard(waiter)

@@ -171,9 +171,7 @@ class Subscription(Generic[T]):
             batch = batch.following
         return count
 
-    def share(
-        self, backlog: ChangeBacklog, on_behind: Callable[[Subscription[T]], None]
-    ) -> None:
+    def share(self, backlog: ChangeBacklog, on_behind: Callable[[Subscription[T]], None]) -> None:
         """Use a shared backlog if kind and key alone select the changes.
 
         Its owner adds the changes, and offers none to a subscriber that is behind. ``on_behind``
@@ -236,9 +234,7 @@ class Subscription(Generic[T]):
         while True:
             self._taken += 1
             # A long queue must not block the event loop, and neither must many subscribers.
-            if self._taken % SLICE_STEPS == 0:
-                await asyncio.sleep(0)
-            if self._wake_queue.expired():
+            if self._taken % SLICE_STEPS == 0 or self._wake_queue.expired():
                 await self._wake_queue.next_slice()
             if self._missed:
                 missed, self._missed = self._missed, 0
@@ -257,13 +253,17 @@ class Subscription(Generic[T]):
                     # Each raise would add its frames to the traceback and keep them alive.
                     raise self._ended[0].with_traceback(None)
                 raise StopAsyncIteration
-            self._ready.clear()
-            self._is_asleep = True
-            _waited_for.add(self)
-            try:
-                await self._ready.wait()
-            finally:
-                _waited_for.discard(self)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait until an item is offered, or until the end."""
+        self._ready.clear()
+        self._is_asleep = True
+        _waited_for.add(self)
+        try:
+            await self._ready.wait()
+        finally:
+            _waited_for.discard(self)
 
     def _wake(self) -> None:
         if self._is_asleep:
@@ -284,12 +284,15 @@ class Subscription(Generic[T]):
         if self._items:
             self._merge_items()
             return None
-        for place, change in self._entries:
+        for place, entry in self._entries:
             self._unread -= 1
             carried = self._carried.pop(place, None)
-            if carried is not None:
-                change = carried.then(change)
-            elif isinstance(self.wants, Selection) and not self.wants.selects(place):
+            change = entry if carried is None else carried.then(entry)
+            if (
+                carried is None
+                and isinstance(self.wants, Selection)
+                and not self.wants.selects(place)
+            ):
                 return None
             if any(place in later.entries for later in self.batches_read[1:]):
                 self._carried[place] = change

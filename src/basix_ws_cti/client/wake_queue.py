@@ -8,13 +8,19 @@ notified, and all subscribers share one time slice per iteration.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS
 
 # Subscribers woken in one iteration of the event loop. A task that takes one item and waits again
 # takes 10 to 20 µs.
-WAKES_PER_ITERATION = 128
+WAKES_PER_ITERATION = 64
+
+# Seconds that the feed lets subscribers run before it delivers more. Those that do nothing but take
+# items keep pace, also if they are many; those that do more work for each item than there is time
+# for fall behind, and do not stop the feed.
+MAX_WAIT = 4 * SLICE_SECONDS
 
 
 class WakeQueue:
@@ -50,24 +56,33 @@ class WakeQueue:
 
         Returns after one step if the event loop does not run: somebody drives a coroutine by hand.
         """
-        iterations = self._iterations
+        iterations, event = self._iterations, asyncio.Event()
+        self._queue.append(event)
+        self._schedule()
         await asyncio.sleep(0)
         if self._iterations == iterations:
+            self._queue.remove(event)
             return
-        add = self._queue.append
+        await event.wait()
         while self.expired():
             event = asyncio.Event()
-            add(event)
-            add = self._queue.appendleft  # it has waited longer than those that come now
+            self._queue.appendleft(event)  # it has waited longer than those that come now
             self._schedule()
             await event.wait()
 
     async def drained(self) -> None:
-        """Wait until all events that are in the queue now have been set."""
-        if self._queue:
-            marker = asyncio.Event()
-            self._queue.append(marker)
-            await marker.wait()
+        """Wait until all subscribers that have got an item could take it.
+
+        Waits no longer than ``MAX_WAIT`` for subscribers that take long for each item.
+        """
+        if not self._queue:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MAX_WAIT):
+                while self._queue:
+                    marker = asyncio.Event()
+                    self._queue.append(marker)
+                    await marker.wait()
 
     def _schedule(self) -> None:
         if not self._is_scheduled:

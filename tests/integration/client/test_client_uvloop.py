@@ -160,7 +160,9 @@ async def test_block_can_be_cancelled_at_any_moment():
             await asyncio.sleep(rng.uniform(0, 0.15))
             task.cancel()
             await asyncio.wait([task], timeout=TIMEOUT)
-            assert task.cancelled() or isinstance(task.exception(), NotConnectedError | ClientClosed)
+            assert task.cancelled() or isinstance(
+                task.exception(), NotConnectedError | ClientClosed
+            )
             await eventually(lambda: not client_tasks())
 
 

@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import re
+from pathlib import Path
 
 import pytest
 
@@ -54,8 +55,8 @@ def error_of(function):
 
 def line_of(text):
     """Return the number of the line of this file that starts with this text."""
-    with open(__file__, encoding="utf-8") as lines:
-        return next(number for number, line in enumerate(lines, 1) if line.strip() == text)
+    source = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(source, 1) if line.strip() == text)
 
 
 def lines(caplog):

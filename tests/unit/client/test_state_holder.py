@@ -165,7 +165,7 @@ async def test_condition_that_is_true_only_briefly_is_not_missed():
     state, _ = new_state()
     state.enter(Syncing())
     values = []
-    waiting = asyncio.create_task(state.wait_until(lambda: values.copy(), "a value", 10))
+    waiting = asyncio.create_task(state.wait_until(values.copy, "a value", 10))
     await asyncio.sleep(0)
     values.append(1)
     state.wake()
@@ -185,7 +185,7 @@ async def test_condition_met_in_the_moment_of_the_timeout_counts():
         state.wake()
 
     asyncio.get_running_loop().call_at(1, meet)
-    waiting = asyncio.create_task(state.wait_until(lambda: values.copy(), "a value", 1))
+    waiting = asyncio.create_task(state.wait_until(values.copy, "a value", 1))
     assert await waiting == [1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from support.virtual_clock import IterationLog, on_virtual_clock
@@ -76,5 +77,5 @@ async def test_subscribers_share_one_time_slice_per_iteration():
         subscription.end(None)
     await asyncio.gather(*tasks)
     assert loop.now == pytest.approx(50 * 20 * SLICE_SECONDS / 10)
-    longest = max(b - a for a, b in zip(ends, ends[1:], strict=False))
+    longest = max(b - a for a, b in itertools.pairwise(ends))
     assert longest <= 1.2 * SLICE_SECONDS
