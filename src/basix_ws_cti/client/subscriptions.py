@@ -138,6 +138,7 @@ class Subscription(Generic[T]):
         self._items: deque[T] = deque()
         self._missed = 0
         self._taken = 0
+        self._iteration = 0  # of the wake queue, in which the last item was taken
         self._backlog: ChangeBacklog | None = None  # created when it is needed
         self._backlog_is_shared = False
         self._on_behind: Callable[[Subscription[T]], None] = lambda _: None
@@ -235,7 +236,9 @@ class Subscription(Generic[T]):
             self._taken += 1
             # A long queue must not block the event loop, and neither must many subscribers.
             if self._taken % SLICE_STEPS == 0 or self._wake_queue.expired():
-                await self._wake_queue.next_slice()
+                in_pace = self._iteration == self._wake_queue.iterations
+                await self._wake_queue.next_slice(in_pace=in_pace)
+            self._iteration = self._wake_queue.iterations
             if self._missed:
                 missed, self._missed = self._missed, 0
                 return Lagged(missed)
@@ -254,6 +257,7 @@ class Subscription(Generic[T]):
                     raise self._ended[0].with_traceback(None)
                 raise StopAsyncIteration
             await self._wait()
+            self._iteration = self._wake_queue.iterations
 
     async def _wait(self) -> None:
         """Wait until an item is offered, or until the end."""

@@ -17,26 +17,30 @@ from basix_ws_cti._internal.time_slice import SLICE_SECONDS
 # takes 10 to 20 µs.
 WAKES_PER_ITERATION = 64
 
-# Seconds that the feed lets subscribers run before it delivers more. Those that do nothing but take
-# items keep pace, also if they are many; those that do more work for each item than there is time
-# for fall behind, and do not stop the feed.
-MAX_WAIT = 4 * SLICE_SECONDS
+# Seconds that the feed waits, at most, for subscribers that keep pace: they wait for items, or do
+# not await anything else between two items. Those that do more work for each item than there is
+# time for fall behind, and do not stop the feed.
+MAX_WAIT = 20 * SLICE_SECONDS
 
 
 class WakeQueue:
     """Wakes the tasks that wait for events, a limited number in each iteration of the loop."""
 
     def __init__(self) -> None:
-        self._queue: deque[asyncio.Event] = deque()
+        # Events to set, and True for those of subscribers that keep pace with the feed.
+        self._queue: deque[tuple[asyncio.Event, bool]] = deque()
+        self._in_pace = 0  # number of those in the queue
         self._woken = 0  # in this iteration
         self._slice_end: float | None = None  # event-loop time; None: no item taken yet
         self._is_scheduled = False
-        self._iterations = 0
+        self.iterations: int = 0
+        """Number of iterations in which subscribers took items."""
 
     def wake(self, event: asyncio.Event) -> None:
         """Set an event, in a later iteration if enough events were set in this one."""
         if self._queue or self._woken >= WAKES_PER_ITERATION:
-            self._queue.append(event)
+            self._queue.append((event, True))
+            self._in_pace += 1
         else:
             self._woken += 1
             event.set()
@@ -51,37 +55,42 @@ class WakeQueue:
             return False
         return now >= self._slice_end
 
-    async def next_slice(self) -> None:
+    async def next_slice(self, *, in_pace: bool) -> None:
         """Wait for a time slice that is not used up.
 
+        ``in_pace``: the feed waits for the subscriber, since it only takes items.
         Returns after one step if the event loop does not run: somebody drives a coroutine by hand.
         """
-        iterations, event = self._iterations, asyncio.Event()
-        self._queue.append(event)
+        iterations, event = self.iterations, asyncio.Event()
+        self._queue.append((event, in_pace))
+        self._in_pace += in_pace
         self._schedule()
         await asyncio.sleep(0)
-        if self._iterations == iterations:
-            self._queue.remove(event)
+        if self.iterations == iterations:
+            self._queue.remove((event, in_pace))
+            self._in_pace -= in_pace
             return
         await event.wait()
         while self.expired():
             event = asyncio.Event()
-            self._queue.appendleft(event)  # it has waited longer than those that come now
+            # It has waited longer than those that come now.
+            self._queue.appendleft((event, in_pace))
+            self._in_pace += in_pace
             self._schedule()
             await event.wait()
 
     async def drained(self) -> None:
-        """Wait until all subscribers that have got an item could take it.
+        """Wait until all subscribers that keep pace have taken their items.
 
         Waits no longer than ``MAX_WAIT`` for subscribers that take long for each item.
         """
-        if not self._queue:
+        if not self._in_pace:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MAX_WAIT):
-                while self._queue:
+                while self._in_pace:
                     marker = asyncio.Event()
-                    self._queue.append(marker)
+                    self._queue.append((marker, False))
                     await marker.wait()
 
     def _schedule(self) -> None:
@@ -96,10 +105,12 @@ class WakeQueue:
 
     def _start_iteration(self) -> None:
         self._is_scheduled = False
-        self._iterations += 1
+        self.iterations += 1
         self._woken, self._slice_end = 0, None
         while self._queue and self._woken < WAKES_PER_ITERATION:
-            self._queue.popleft().set()
+            event, in_pace = self._queue.popleft()
+            self._in_pace -= in_pace
             self._woken += 1
+            event.set()
         if self._woken:
             self._schedule()
