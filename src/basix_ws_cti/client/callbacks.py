@@ -136,12 +136,14 @@ class Callbacks:
             if not registration.is_active:
                 continue  # unregistered by a callback before it
             began = clock()
-            function: object = registration.wants
+            wants = registration.wants
             try:
-                if registration.wants is None or registration.wants(item):
-                    function = registration.callback
+                if wants is None or wants(item):
+                    wants = None
                     registration.deliver(item)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+                # The filter raised the error if the item has not passed it.
+                function = registration.callback if wants is None else wants
                 self._report_callback(event, error, function)
             if (took := clock() - began) > SLOW_CALLBACK:
                 _logger.warning(
