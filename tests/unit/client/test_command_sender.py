@@ -25,8 +25,8 @@ from basix_ws_cti.client.command_sender import CommandSender
 from basix_ws_cti.client.commands import hangup, transfer
 from basix_ws_cti.client.dispatch import Dispatcher
 from basix_ws_cti.exceptions import (
-    CommandTimeout,
     ClientClosed,
+    CommandTimeout,
     NotConnectedError,
 )
 from basix_ws_cti.mirror.changes import Removed
