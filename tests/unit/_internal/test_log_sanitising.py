@@ -322,6 +322,7 @@ LOG_CALLS = [
         "client/callbacks.py",
         "slow callback: %s for %s blocked the client for %.1f s; make it async",
     ),
+    ("client/eavesdropping.py", "media plug was not hung up: %s"),
     ("client/feed_loop.py", "the client has a defect"),
     ("simulator/http_api.py", "API request answered: status %s"),
     ("simulator/simulator.py", "simulated PBX stopped: unexpected error"),
