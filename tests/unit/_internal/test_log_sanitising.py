@@ -310,7 +310,7 @@ LOG_CALLS = [
     ("client/feed_loop.py", "no feed from %s: %s"),
     ("client/feed_loop.py", "the client of %s stops: %s"),
     ("client/feed_loop.py", "a frame could not be read: %s"),
-    ("parsing/parser.py", "unknown message %s: delivered as UnknownMessage"),
+    ("parsing/parser.py", "%s %s: delivered as UnknownMessage"),
     ("simulator/client_handler.py", "client connected: app_name %s"),
     ("simulator/client_handler.py", "client disconnected: app_name %s, %d frames sent"),
     ("simulator/client_handler.py", "connection limit reached: app_name %s, client refused"),
@@ -324,6 +324,6 @@ LOG_CALLS = [
     ),
     ("client/eavesdropping.py", "media plug was not hung up: %s"),
     ("client/feed_loop.py", "the client has a defect"),
-    ("simulator/http_api.py", "API request answered: status %s"),
+    ("simulator/http_api.py", "API request answered: status %d"),
     ("simulator/simulator.py", "simulated PBX stopped: unexpected error"),
 ]
