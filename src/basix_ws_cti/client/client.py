@@ -31,7 +31,7 @@ from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
-from .callbacks import is_cancelled, name_of
+from .callbacks import is_cancelled
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
 from .eavesdropping import CallUserApi, Eavesdropping
@@ -39,7 +39,7 @@ from .feed_loop import FeedLoop
 from .reconnect import ReconnectPolicy
 from .state_holder import StateHolder
 from .statistics import Statistics
-from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
+from .subscriptions import QUEUE_SIZE, Policy, Selection, SubscriberSet, Subscription
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,7 +64,7 @@ class Client(NotPicklable):
 
     - ``backoff``: delays between attempts; the default grows from 1 to 60 seconds.
     - ``classify(error, is_final)``: returns True if ``error`` stops the client; ``is_final`` is the
-      client's own decision.
+      client's own decision, which also counts if ``classify`` raises an exception.
     - ``quiet_time``: seconds without a new kind after which the snapshot is complete.
     - ``sync_timeout``: seconds without progress after which the snapshot has failed; ``None``: no
       limit. A long frame that arrives at 1,000 bytes per second or more is progress. With any
@@ -74,8 +74,8 @@ class Client(NotPicklable):
     - ``unix_time``: returns the seconds since the Unix epoch; for tests. ``None``: the machine's
       clock.
 
-    Exceptions of ``on_frame`` are reported to ``on_error`` callbacks. The first frame of a
-    connection reaches ``on_frame`` after the state ``Syncing``.
+    Exceptions of ``on_frame`` and ``classify`` are reported to ``on_error`` callbacks. The first
+    frame of a connection reaches ``on_frame`` after the state ``Syncing``.
 
     Entering the block does not wait for the connection. Leaving it closes the connection within a
     second.
@@ -83,7 +83,8 @@ class Client(NotPicklable):
 
     mirror: Mirror
     """State of the PBX: empty before the first snapshot is complete; while ``is_synced`` is False,
-    the last state that was current."""
+    the last state that was current. Events that arrived before the loss of a connection are applied
+    even if the loss was noticed first."""
 
     @scrub_traceback
     def __init__(
@@ -131,7 +132,7 @@ class Client(NotPicklable):
             statistics=self._statistics,
             reconnect=ReconnectPolicy(
                 Backoff() if backoff is None else backoff,
-                classify,
+                None if classify is None else partial(self._call_classify, classify),
                 fresh_credentials=callable(credentials),
             ),
             ping_interval=ping_interval,
@@ -139,7 +140,7 @@ class Client(NotPicklable):
             sync_timeout=sync_timeout,
             unix_time=unix_time,
         )
-        self._commands = CommandSender(lambda: self._feed_loop.connection, self._dispatcher)
+        self._commands = CommandSender(lambda: self._feed_loop.usable_connection, self._dispatcher)
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entered = False
@@ -193,8 +194,8 @@ class Client(NotPicklable):
     async def synced(self, timeout: float | None = None) -> Mirror:  # noqa: ASYNC109 - seconds, as everywhere
         """Wait until the mirror is current, and return it.
 
-        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), and the error that
-        stopped the client.
+        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
+        stopped the client, and ``ClientClosed`` if its block is left.
         """
         await self._state.wait_until(lambda: self.is_synced, "a complete snapshot", timeout)
         return self.mirror
@@ -206,9 +207,10 @@ class Client(NotPicklable):
     ) -> R:
         """Wait until the mirror is current and ``predicate(mirror)`` is true; return its value.
 
-        The predicate is called again after each change. Raises ``WaitTimeout`` after ``timeout``
-        seconds (``None``: no limit), the error that stopped the client, and whatever the predicate
-        raises.
+        The predicate is called after each message that changed the mirror, even if the next message
+        follows at once; so a condition that is true only briefly is not missed. Raises
+        ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that stopped the
+        client, ``ClientClosed`` if its block is left, and whatever the predicate raises.
         """
         return await self._state.wait_until(
             lambda: predicate(self.mirror) if self.is_synced else None,  # type: ignore[arg-type,return-value]
@@ -235,16 +237,7 @@ class Client(NotPicklable):
         """
         wants = None
         if kind is not None or key is not None or where is not None:
-
-            def wants(item: Change | Gap) -> bool:
-                if isinstance(item, Gap):
-                    return True
-                return (
-                    (kind is None or item.element_name == kind)
-                    and (key is None or item.key == key)
-                    and (where is None or bool(where(item)))
-                )
-
+            wants = Selection(kind, key, where)
         return self._subscribe(self._dispatcher.changes, policy, size, wants)
 
     def messages(
@@ -275,7 +268,12 @@ class Client(NotPicklable):
         wants: Callable[[Any], bool] | None,
     ) -> Subscription[Any]:
         subscription: Subscription[Any] = Subscription(
-            policy, size, wants, subscribers.discard, self._statistics.counts
+            policy,
+            size,
+            wants,
+            subscribers.discard,
+            self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
         )
         if self._has_ended:
             subscription.end(self._state.current.reason)  # type: ignore[union-attr]
@@ -314,7 +312,9 @@ class Client(NotPicklable):
     def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
         """Call ``callback(error)``, sync or async, for errors that do not stop the client.
 
-        These are exceptions of callbacks, unreadable frames (once per kind), and failed attempts.
+        These are exceptions of callbacks and filters, unreadable frames (once per kind), and failed
+        attempts. Exceptions are also logged, once per function, exception class and line, with the
+        line of your code; later ones are counted.
         """
         return self._register("error", callback)
 
@@ -355,7 +355,7 @@ class Client(NotPicklable):
             def unpacked(message: Any) -> None:  # type: ignore[misc]
                 callback(*arguments(message))
 
-        unpacked.__qualname__ = name_of(callback)  # for log lines
+        unpacked.__wrapped__ = callback  # type: ignore[attr-defined]  # for log lines
         return self._register(message_type.__name__, unpacked)
 
     def _register(
@@ -371,9 +371,26 @@ class Client(NotPicklable):
         if subscribe is not None:
             return callbacks.add(event, callback, subscribe(), is_fed=True)
         queue: Subscription[Any] = Subscription(
-            "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._statistics.counts
+            "drop_oldest",
+            QUEUE_SIZE,
+            None,
+            lambda _: None,
+            self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
         )
         return callbacks.add(event, callback, queue)
+
+    def _call_classify(
+        self,
+        classify: Callable[[Exception, bool], bool],
+        error: Exception,
+        is_final: bool,  # noqa: FBT001 - as the user's function takes it
+    ) -> bool:
+        try:
+            return classify(error, is_final)
+        except Exception as raised:  # noqa: BLE001 - reported like the error of any callback
+            self._dispatcher.callbacks.report(raised, classify)
+            return is_final
 
     def _call_on_frame(self, on_frame: Callable[[bytes | str], object], frame: bytes | str) -> None:
         try:
