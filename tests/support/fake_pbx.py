@@ -140,6 +140,7 @@ class FakeConnection:
     FRAME_BYTES = 100_000
 
     start = 0
+    on_lost = None
     silent_since = None
     is_paused = False
 
@@ -239,6 +240,15 @@ class FakeConnection:
         self.silent_since = None
         self.items = deque([ConnectionLost(1006, reason)])
         self.ready.set()
+
+    def call_when_lost(self, callback):
+        self.on_lost = callback
+
+    def die(self):
+        """Lose the TCP connection: what was sent before can still be read."""
+        self.put(ConnectionLost(1006))
+        if self.on_lost is not None:
+            self.on_lost(ConnectionLost(1006))
 
     async def send(self, command):
         self.sent.append(command)

@@ -81,6 +81,7 @@ class PlainFunction:
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self._name = name
         self._function = function
+        self.__wrapped__ = function  # for log lines
         self.is_usable: bool = True
         """False once the function has returned something to await."""
 

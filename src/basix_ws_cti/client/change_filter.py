@@ -11,7 +11,9 @@ from pathlib import Path
 from basix_ws_cti._internal.arguments import type_name
 from basix_ws_cti._internal.callables import PlainFunction, check_function
 from basix_ws_cti.exceptions import UsageError, printable
-from basix_ws_cti.mirror.changes import Change, Gap
+from basix_ws_cti.mirror.changes import Change
+
+from .subscriptions import Selection
 
 _PACKAGE = str(Path(__file__).parent.parent)
 
@@ -31,7 +33,7 @@ _KEY_TYPES: dict[str, tuple[type, ...]] = {
 
 def make_change_filter(
     kind: str | None, key: int | str | None, where: Callable[[Change], bool] | None
-) -> Callable[[Change | Gap], bool] | None:
+) -> Selection | None:
     """Return the filter for the arguments of ``Client.changes``; ``None``: all changes.
 
     Raises ``UsageError`` for arguments of another type, and for a key that no element of the kind
@@ -42,18 +44,7 @@ def make_change_filter(
         return None
     check_function("where", where, "change", optional=True)
     _check_kind_and_key(kind, key)
-    select = None if where is None else PlainFunction("where", where)
-
-    def wants(item: Change | Gap) -> bool:
-        if isinstance(item, Gap):
-            return True
-        return (
-            (kind is None or item.element_name == kind)
-            and (key is None or item.key == key)
-            and (select is None or bool(select(item)))
-        )
-
-    return wants
+    return Selection(kind, key, None if where is None else PlainFunction("where", where))
 
 
 def _check_kind_and_key(kind: object, key: object) -> None:

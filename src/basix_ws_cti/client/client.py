@@ -44,7 +44,7 @@ from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
-from .callbacks import is_cancelled, name_of
+from .callbacks import is_cancelled
 from .change_filter import make_change_filter
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
@@ -78,7 +78,7 @@ class Client(NotPicklable):
 
     - ``backoff``: delays between attempts; the default grows from 1 to 60 seconds.
     - ``classify(error, is_final)``: returns True if ``error`` stops the client; ``is_final`` is the
-      client's own decision.
+      client's own decision, which also counts if ``classify`` raises an exception.
     - ``quiet_time``: seconds without a new kind after which the snapshot is complete.
     - ``sync_timeout``: seconds without progress after which the snapshot has failed; ``None``: no
       limit. A long frame that arrives at 1,000 bytes per second or more is progress. With any
@@ -88,8 +88,8 @@ class Client(NotPicklable):
     - ``unix_time``: returns the seconds since the Unix epoch; for tests. ``None``: the machine's
       clock.
 
-    Exceptions of ``on_frame`` are reported to ``on_error`` callbacks. The first frame of a
-    connection reaches ``on_frame`` after the state ``Syncing``.
+    Exceptions of ``on_frame`` and ``classify`` are reported to ``on_error`` callbacks. The first
+    frame of a connection reaches ``on_frame`` after the state ``Syncing``.
 
     Entering the block does not wait for the connection. Leaving it closes the connection within a
     second.
@@ -102,7 +102,8 @@ class Client(NotPicklable):
 
     mirror: Mirror
     """State of the PBX: empty before the first snapshot is complete; while ``is_synced`` is False,
-    the last state that was current."""
+    the last state that was current. Events that arrived before the loss of a connection are applied
+    even if the loss was noticed first."""
 
     @scrub_traceback
     def __init__(
@@ -171,7 +172,7 @@ class Client(NotPicklable):
             sync_timeout=sync_timeout,
             unix_time=unix_time,
         )
-        self._commands = CommandSender(self._open_connection, self._dispatcher)
+        self._commands = CommandSender(self._usable_connection, self._dispatcher)
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entered = False
@@ -225,8 +226,8 @@ class Client(NotPicklable):
     async def synced(self, timeout: float | None = None) -> Mirror:  # noqa: ASYNC109 - seconds, as everywhere
         """Wait until the mirror is current, and return it.
 
-        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), and the error that
-        stopped the client.
+        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
+        stopped the client, and ``ClientClosed`` if its block is left.
         """
         check_timeout("timeout", timeout)
         self._owner.check()
@@ -240,9 +241,11 @@ class Client(NotPicklable):
     ) -> R:
         """Wait until the mirror is current and ``predicate(mirror)`` is true; return its value.
 
-        The predicate, a plain function, is called again after each change. Raises ``WaitTimeout``
-        after ``timeout`` seconds (``None``: no limit), the error that stopped the client,
-        ``UsageError`` for an async predicate, and whatever the predicate raises.
+        The predicate, a plain function, is called after each message that changed the mirror, even
+        if the next message follows at once; so a condition that is true only briefly is not missed.
+        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
+        stopped the client, ``ClientClosed`` if its block is left, ``UsageError`` for an async
+        predicate, and whatever the predicate raises.
         """
         check_function("predicate", predicate, "mirror")
         check_timeout("timeout", timeout)
@@ -316,6 +319,7 @@ class Client(NotPicklable):
             wants,
             subscribers.discard,
             self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
             check_loop=self._owner.check,
         )
         if self._has_ended:
@@ -357,7 +361,9 @@ class Client(NotPicklable):
     def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
         """Call ``callback(error)``, sync or async, for errors that do not stop the client.
 
-        These are exceptions of callbacks, unreadable frames (once per kind), and failed attempts.
+        These are exceptions of callbacks and filters, unreadable frames (once per kind), and failed
+        attempts. Exceptions are also logged, once per function, exception class and line, with the
+        line of your code; later ones are counted.
         """
         return self._register("error", callback, "error")
 
@@ -404,7 +410,7 @@ class Client(NotPicklable):
             def unpacked(message: Any) -> object:  # type: ignore[misc]
                 return callback(*arguments(message))
 
-        unpacked.__qualname__ = name_of(callback)  # for log lines
+        unpacked.__wrapped__ = callback  # type: ignore[attr-defined]  # for log lines
         return self._register(message_type.__name__, unpacked, "message")
 
     def _register(
@@ -423,9 +429,28 @@ class Client(NotPicklable):
         if subscribe is not None:
             return callbacks.add(event, callback, subscribe(), is_fed=True)
         queue: Subscription[Any] = Subscription(
-            "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._statistics.counts
+            "drop_oldest",
+            QUEUE_SIZE,
+            None,
+            lambda _: None,
+            self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
         )
         return callbacks.add(event, callback, queue)
+
+    def _call_classify(
+        self,
+        classify: PlainFunction,
+        error: Exception,
+        is_final: bool,  # noqa: FBT001 - as the user's function takes it
+    ) -> bool:
+        """Return what ``classify`` decides; without it, if it fails: that is reported."""
+        try:
+            result = classify(error, is_final)
+        except Exception as raised:  # noqa: BLE001 - reported like the error of any callback
+            self._dispatcher.callbacks.report(raised, classify)
+            return is_final
+        return bool(result) if classify.is_usable else is_final
 
     def _call_on_frame(self, on_frame: Callable[[bytes | str], object], frame: bytes | str) -> None:
         try:
@@ -433,26 +458,12 @@ class Client(NotPicklable):
         except Exception as error:  # noqa: BLE001 - reported like the error of any callback
             self._dispatcher.callbacks.report(error, on_frame)
 
-    def _call_classify(
-        self,
-        classify: PlainFunction,
-        error: Exception,
-        is_final: bool,  # noqa: FBT001 - as classify takes it
-    ) -> bool:
-        """Return what ``classify`` decides; without it, if it is async: that is reported once."""
-        try:
-            result = classify(error, is_final)
-        except UsageError as misuse:
-            self._dispatcher.callbacks.report(misuse, classify)
-            return is_final
-        return bool(result) if classify.is_usable else is_final
-
     # -- commands ---------------------------------------------------------------------
 
-    def _open_connection(self) -> Connection | None:
+    def _usable_connection(self) -> Connection | None:
         """Return the connection for a command, if there is one."""
         self._owner.check()
-        return self._feed_loop.connection
+        return self._feed_loop.usable_connection
 
     async def hangup(self, uuid: str, *, confirm: bool = False, confirm_timeout: float = 5) -> None:
         """Hang up a channel. With ``confirm``, wait until it is gone.
@@ -460,8 +471,7 @@ class Client(NotPicklable):
         All commands raise ``UsageError`` for invalid arguments, ``NotConnectedError`` at once if
         there is no connection, and ``ConnectionLost`` if it breaks while sending; no command is
         sent twice. With ``confirm`` they raise ``CommandTimeout`` if the effect does not show
-        within ``confirm_timeout``
-        seconds.
+        within ``confirm_timeout`` seconds.
         """
         timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
         await self._commands.send(commands.hangup(uuid), timeout)

@@ -99,6 +99,9 @@ class FeedLoop:
         self._resync_deadline = math.inf  # event-loop time; usually infinite
         self._attempts = 0  # since the state was last current
         self._clock = WallClock(unix_time)
+        # Why and when (Unix time of its last sign of life) the present connection was lost, from
+        # the moment of the loss on: what arrived before may still be in progress.
+        self._loss: tuple[Exception, float] | None = None
         self._slice: TimeSlice
         self._deliver: dict[type[Any], Callable[[Any], object]] = {
             partial: lambda bound: bound(),
@@ -110,6 +113,11 @@ class FeedLoop:
             **dict.fromkeys((Syncing, Disconnected), state.enter),
             Synced: self._enter_synced,
         }
+
+    @property
+    def usable_connection(self) -> Connection | None:
+        """Connection for commands; ``None`` from the moment on in which it is lost."""
+        return None if self._loss is not None else self.connection
 
     async def run(self) -> None:
         """Connect and retry until an error is final or the task is cancelled."""
@@ -154,14 +162,16 @@ class FeedLoop:
         try:
             async with self._open_connection() as connection:
                 self._statistics.counts["connects"] += 1
-                self.connection = connection
+                self.connection, self._loss = connection, None
                 self._clock.synchronise(asyncio.get_running_loop().time())
                 await self._process(self._session.connected())
                 keepalive = Keepalive(connection, **self._pings)
                 watch = asyncio.create_task(keepalive.run(), name="basix_ws_cti keepalive")
+                connection.call_when_lost(partial(self._notice_loss, connection))
                 try:
                     reason = await self._read_until_end(connection)
                 finally:
+                    connection.call_when_lost(None)
                     watch.cancel()
         except asyncio.CancelledError as error:
             if is_cancelled(error):
@@ -198,7 +208,7 @@ class FeedLoop:
         deadline = self._sync_deadline
         while True:
             if time_slice.expired():
-                await time_slice.yield_to_loop()
+                await self._yield_to_loop(time_slice)
             if time_slice.now >= deadline.at or time_slice.now >= self._resync_deadline:
                 reason = await self._meet_deadline(connection, time_slice.now)
                 if reason is not None:
@@ -269,14 +279,21 @@ class FeedLoop:
             if item is not None:
                 self._deliver[type(item)](item)
             if time_slice.expired():
-                await time_slice.yield_to_loop()
+                await self._yield_to_loop(time_slice)
         self._state.wake()
+
+    async def _yield_to_loop(self, time_slice: TimeSlice) -> None:
+        """Let other tasks run, and at least once each subscriber that has got an item."""
+        await time_slice.yield_to_loop()
+        await self._dispatcher.wake_queue.drained()
+        time_slice.resumed()
 
     def _enter_synced(self, state: Synced) -> None:
         self._sync_deadline.end()
         self._attempts = 0
         self._reconnect.synced(self._slice.now)
         self._state.enter(state)
+        self._enter_disconnected()  # if the connection was lost before the snapshot was complete
 
     def _reject(self, error: DecodeError | ProtocolError) -> None:
         """Report an unreadable frame and skip it; a resync may become due because of it."""
@@ -286,19 +303,40 @@ class FeedLoop:
             self._dispatcher.callbacks.report(reported)
         self._resync_deadline = self._clock.loop(self._session.resync_at)
 
+    def _notice_loss(self, connection: Connection, error: ConnectionLost) -> None:
+        """Leave the state Synced at once when the connection is lost.
+
+        Messages that arrived before are still applied and delivered, in their order, before the
+        session learns of the loss. That may take long, if subscribers are slow.
+        """
+        self._loss = (error, self._last_heard(connection))
+        self._enter_disconnected()
+
+    def _enter_disconnected(self) -> None:
+        """Enter the state Disconnected if the connection was lost in the state Synced."""
+        if self._loss is not None and isinstance(self._state.current, Synced):
+            reason, last_heard = self._loss
+            heard = datetime.fromtimestamp(last_heard, UTC)
+            self._state.enter(Disconnected(reason, None, last_heard=heard))
+
+    def _last_heard(self, connection: Connection) -> float:
+        """Return the Unix time of the last sign of life of a connection that is lost."""
+        now = asyncio.get_running_loop().time()
+        return self._clock.gap_start(now, connection.last_heard, connection.last_heard_unix)
+
     def _lost(self, reason: Exception, connection: Connection) -> None:
         """Mark the state as stale, from the connection's last sign of life on."""
-        now = asyncio.get_running_loop().time()
-        last_heard = self._clock.gap_start(now, connection.last_heard, connection.last_heard_unix)
+        if self._loss is None:
+            self._loss = (reason, self._last_heard(connection))
         disconnected = self._session.lost(
             reason,
-            self._clock.unix(now),
-            last_heard,
+            self._clock.unix(asyncio.get_running_loop().time()),
+            self._loss[1],
             timed_out=isinstance(reason, SyncTimeout),
         )
         if disconnected:
             self._forget_connection()  # commands must fail at once from here on
-            self._state.enter(*disconnected)
+            self._enter_disconnected()
 
     def _forget_connection(self) -> None:
         connection, self.connection = self.connection, None

@@ -23,6 +23,7 @@ from websockets.exceptions import (
     ConnectionClosedOK,
 )
 
+from basix_ws_cti._internal.callback_errors import CallbackErrors
 from basix_ws_cti._internal.owner_loop import OwnerLoop
 from basix_ws_cti._internal.time_slice import TimeSlice, run_in_thread
 from basix_ws_cti.exceptions import (
@@ -88,6 +89,7 @@ class Connection(NotPicklable):
         self._name = name
         self._redactor = redactor
         self._on_frame = on_frame
+        self._callback_errors = CallbackErrors(_logger)
         self._final_error: BasixError | None = None
         self._time_slice = TimeSlice()
         self._owner = OwnerLoop("the connection")
@@ -179,10 +181,7 @@ class Connection(NotPicklable):
         try:
             self._on_frame(frame)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - a failing callback must not lose the message
-            # The text of a foreign error is left out: it may quote the frame, which holds personal
-            # data.
-            text = f": {error}" if isinstance(error, UsageError) else ""
-            _logger.error("on_frame callback failed: %s%s", type(error).__name__, text)  # noqa: TRY400
+            self._callback_errors.log(error, self._on_frame)
 
     async def send(self, command: Mapping[str, Any]) -> None:
         """Send a command, a JSON object ``{"cmd": …}``, as a text frame.
@@ -265,6 +264,23 @@ class Connection(NotPicklable):
             name="basix_ws_cti keepalive",
         )
 
+    def call_when_lost(self, callback: Callable[[ConnectionLost], object] | None) -> None:
+        """Call ``callback(error)`` at once when the TCP connection is lost; ``None``: no longer.
+
+        Iterating raises the same error only after all messages that have arrived. A connection that
+        the PBX closed normally has the code 1000.
+        """
+        if callback is None:
+            self._socket.on_lost = None
+            return
+
+        def report() -> None:
+            error = self._socket.protocol.close_exc
+            is_normal = isinstance(error, ConnectionClosedOK)
+            callback(ConnectionLost(1000) if is_normal else self._connection_lost(error))
+
+        self._socket.on_lost = report
+
     def abort(self, reason: str = "") -> None:
         """Drop the TCP connection at once, without a closing handshake.
 
@@ -289,6 +305,7 @@ class Connection(NotPicklable):
         try:
             await self._socket.close()
         finally:
+            self._callback_errors.log_counts()
             discarding.cancel()
             self.abort()  # does nothing if the connection is closed
 

@@ -41,6 +41,7 @@ from websockets.protocol import Event, State
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from websockets.typing import Data
 
@@ -85,6 +86,8 @@ class FeedSocket(ClientConnection):
         self._partial_size = 0  # bytes of that frame when complete; 0: not known yet
         self._receiver: asyncio.Future[None] | None = None  # wakes a waiting ``receive``
         self._paused = False  # whether reading is paused because of ``_messages``
+        self.on_lost: Callable[[], object] | None = None
+        """Called at once when the TCP connection is lost; messages may still be unread."""
 
     async def receive(self) -> Data:
         """Wait for a message and return it: ``bytes``, or ``str`` for a text frame.
@@ -165,6 +168,8 @@ class FeedSocket(ClientConnection):
         super().connection_lost(exc)
         self._extracts = False
         self._wake_receiver()
+        if self.on_lost is not None:
+            self.on_lost()
 
     def _note_frame(self) -> None:
         self._bytes_at_frame = self.bytes_received

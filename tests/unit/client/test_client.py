@@ -32,6 +32,7 @@ from support.waiting import TIMEOUT, eventually
 from basix_ws_cti import (
     AuthenticationError,
     Basic,
+    ClientClosed,
     ConnectFailed,
     InfoEvent,
     Msg,
@@ -111,7 +112,7 @@ async def test_client_can_be_used_once_only():
             await client.synced()
         async with client:
             await client.synced(TIMEOUT)
-        with pytest.raises(UsageError, match="not running"):
+        with pytest.raises(ClientClosed):
             await client.synced()
         assert [item async for item in client.changes()] == []
         with pytest.raises(UsageError, match="another"):

@@ -37,12 +37,17 @@ from basix_ws_cti import (
     Msg,
     ProtocolError,
     SystemMsg,
-    UsageError,
     User,
 )
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
-from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, SubscriberLagged, WaitTimeout
+from basix_ws_cti.exceptions import (
+    ClientClosed,
+    CommandTimeout,
+    NotConnectedError,
+    SubscriberLagged,
+    WaitTimeout,
+)
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
 from basix_ws_cti.session.status import Disconnected, Stopped, Synced, Syncing
 
@@ -532,15 +537,18 @@ class ClientMachine(RuleBasedStateMachine):
                 await self.client.hangup(uuid)
             else:
                 await self.client.hangup(uuid, confirm=True, confirm_timeout=wait)
-        except (NotConnectedError, CommandTimeout) as error:
+        except (NotConnectedError, ClientClosed, CommandTimeout) as error:
             outcome = error
         gone_at = [
             at
             for item, at in zip(self.received[count:], self.received_at[count:], strict=True)
             if isinstance(item, Removed) and item.key == uuid
         ]
-        if isinstance(outcome, NotConnectedError):
-            assert self.has_stopped() or (now() == began and not is_connected)
+        if isinstance(outcome, ClientClosed):
+            assert self.has_stopped()
+        elif isinstance(outcome, NotConnectedError):
+            assert now() == began
+            assert not is_connected
         elif isinstance(outcome, CommandTimeout):
             assert now() == pytest.approx(began + wait)
             assert all(at == now() for at in gone_at)  # both may happen at the same moment
@@ -554,19 +562,25 @@ class ClientMachine(RuleBasedStateMachine):
 
     async def check_wait_for(self, key, seconds):
         """Wait for a user, and check the outcome."""
-        began = now()
+        began, met_at = now(), []
+
+        def is_present(mirror):
+            if key in mirror.users and self.client.is_synced:
+                met_at.append(now())
+            return key in mirror.users
+
         try:
-            await self.client.wait_for(lambda mirror: key in mirror.users, seconds)
+            await self.client.wait_for(is_present, seconds)
         except WaitTimeout:
             assert now() == pytest.approx(began + seconds)
-            is_present = self.client.is_synced and key in self.client.mirror.users
-            assert not is_present or self.moved_at == now()  # both may happen at the same moment
-        except UsageError:
+            assert met_at == []
+            is_met = self.client.is_synced and key in self.client.mirror.users
+            assert not is_met or self.moved_at == now()  # both may happen at the same moment
+        except ClientClosed:
             assert self.has_stopped()
-            assert self.is_left_early or key not in self.client.mirror.users
+            assert met_at == []
         else:
-            assert self.client.is_synced
-            assert key in self.client.mirror.users
+            assert met_at == [now()]
 
     @rule(task=consumes(waiting))
     def cancel(self, task):

@@ -26,20 +26,27 @@ from basix_ws_cti import (
     Msg,
     ProtocolError,
     SystemMsg,
-    UsageError,
     User,
 )
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
 from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.dispatch import Dispatcher
+from basix_ws_cti.client.feed_loop import FeedLoop
+from basix_ws_cti.client.reconnect import ReconnectPolicy
+from basix_ws_cti.client.state_holder import StateHolder
+from basix_ws_cti.client.statistics import Statistics
 from basix_ws_cti.exceptions import (
+    ClientClosed,
     LoggedOut,
+    NotConnectedError,
     ResyncRequired,
     SyncTimeout,
 )
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
 from basix_ws_cti.mirror.snapshot import LATE_KIND_WAIT, QUIET_TIME
+from basix_ws_cti.session.session import Session
 from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 
 
@@ -409,7 +416,7 @@ async def test_cancelling_all_tasks_stops_the_client():
             task.cancel()
         assert [change async for change in changes] == []
         assert client.state == Stopped(None)
-        with pytest.raises(UsageError, match="is not running"):
+        with pytest.raises(ClientClosed):
             await client.synced()
 
 
@@ -612,15 +619,47 @@ async def test_final_error_stops_the_client():
 
 
 @on_virtual_clock
-async def test_defect_stops_the_client_and_is_logged(caplog):
+async def test_error_of_classify_is_reported_and_the_client_decides(caplog):
+    """An error of classify is that of a callback; the client's own decision counts."""
+
     def classify(error, is_final):
         raise ZeroDivisionError
 
-    pbx = FakePbx()
-    pbx.plan.append(ConnectFailed("x"))
+    pbx, errors = FakePbx(), []
+    pbx.plan.extend([ConnectFailed("x"), HandshakeError(404)])
     async with Client("fake", connector=pbx, classify=classify) as client:
+        client.on_error(errors.append)
         state = await entered(client, Stopped)
-        assert isinstance(state.reason, ZeroDivisionError)
+        assert isinstance(state.reason, HandshakeError)
+    assert [type(error) for error in errors].count(ZeroDivisionError) == 2
+    lines = [one.getMessage() for one in caplog.records if "callback error" in one.getMessage()]
+    assert ".classify raised ZeroDivisionError at " in lines[0]
+    assert lines[1:] == [f"{lines[0]} (2 times)"]
+
+
+@on_virtual_clock
+async def test_defect_stops_the_client_and_is_logged(caplog):
+    class BrokenPolicy(ReconnectPolicy):
+        def is_final(self, reason, *, was_synced):
+            raise ZeroDivisionError
+
+    pbx, dispatcher = FakePbx(), Dispatcher()
+    pbx.plan.append(ConnectFailed("x"))
+    state = StateHolder(dispatcher.callbacks)
+    loop = FeedLoop(
+        "fake",
+        pbx,
+        session=Session(),
+        dispatcher=dispatcher,
+        state=state,
+        statistics=Statistics(),
+        reconnect=BrokenPolicy(Backoff(), None, fresh_credentials=False),
+        ping_interval=None,
+        ping_timeout=None,
+        sync_timeout=None,
+    )
+    await loop.run()
+    assert isinstance(state.current.reason, ZeroDivisionError)
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert messages[0] == "the client has a defect"
     assert re.fullmatch(
@@ -708,3 +747,82 @@ async def test_log_names_the_place_of_a_foreign_error(caplog):
     messages = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
     assert len(messages) == 1
     assert re.fullmatch(r"no feed from fake: KeyError at fake_pbx\.py:\d+", messages[0])
+
+
+# -- loss of the connection during a delivery -----------------------------------------------
+
+
+@on_virtual_clock
+async def test_loss_is_noticed_while_earlier_changes_are_delivered():
+    """The state changes and commands fail at once; what arrived before is delivered in order."""
+    pbx, items = FakePbx(), []
+    pbx.state = {"user": users(1000), "channel": {}}
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
+        log = IterationLog(SLICE_SECONDS)  # each change takes a time slice
+        client.on_change(log.append)
+        client.on_change(items.append)
+        client.on_state(items.append)
+        await client.synced()
+        pbx.set_user(1)
+        pbx.connections[0].die()
+        assert isinstance(client.state, Disconnected)
+        with pytest.raises(NotConnectedError):
+            await client.hangup("u1")
+        assert len(items) < 100
+        lost_at = client.state.last_heard
+        await client.wait_for(lambda mirror: len(mirror.users) == 1000, 60)
+    states = [item for item in items if not isinstance(item, Added | Changed | Gap)]
+    assert [type(state) for state in states] == [
+        *(Connecting, Syncing, Synced, Disconnected, Disconnected),
+        *(Connecting, Syncing, Synced, Stopped),
+    ]
+    changes = [item for item in items if isinstance(item, Added | Changed | Gap)]
+    assert [one.key for one in changes[:1001]] == [*range(1000), 1]
+    (gap,) = changes[1001:]
+    assert gap.started == lost_at
+
+
+@on_virtual_clock
+async def test_loss_while_a_snapshot_becomes_current_is_no_current_state():
+    """A snapshot that is complete only after the loss is current for no moment."""
+    pbx = FakePbx({"pace": None})
+    pbx.state = {"user": users(2000), "channel": {}}
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
+        await entered(client, Syncing)
+        while not client.mirror.users:
+            await asyncio.sleep(0.001)
+        assert not client.is_synced, "the differences are being collected"
+        pbx.connections[0].die()
+        was_synced = []
+        IterationLog(observe=lambda _: was_synced.append(client.is_synced))
+        await entered(client, Disconnected)
+        assert not any(was_synced)
+        assert client.stats.gaps == 0
+        await client.synced()
+        assert client.stats.gaps == 1
+
+
+@on_virtual_clock
+async def test_loss_before_the_snapshot_is_complete_is_no_gap():
+    """A connection that is lost before its snapshot is complete was never current."""
+    pbx, states = FakePbx({"pace": None}), []
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
+        client.on_state(states.append)
+        await entered(client, Syncing)
+        pbx.connections[0].die()
+        await client.synced()
+        assert client.stats.gaps == 0
+    kinds = [type(state) for state in states]
+    assert kinds.count(Synced) == 1
+    assert kinds.index(Disconnected) < kinds.index(Synced)
+
+
+@on_virtual_clock
+async def test_leaving_the_block_is_no_loss():
+    pbx, states = FakePbx(), []
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        client.on_state(states.append)
+        (connection,) = pbx.connections
+    assert states == [Stopped(None)]
+    assert connection.on_lost is None

@@ -202,21 +202,6 @@ async def test_connection_limit_after_a_sync_waits_the_longest_delay():
         assert 60 <= pbx.attempts[2] - pbx.attempts[1] <= 63  # plus the random part
 
 
-@on_virtual_clock
-async def test_error_of_classify_stops_the_client():
-    """An error of the caller's classify function stops the client; waiting tasks raise it."""
-
-    def classify(error, final):
-        raise ZeroDivisionError
-
-    pbx = FakePbx()
-    pbx.plan.append(ConnectFailed("x"))
-    async with Client("fake", connector=pbx, classify=classify) as client:
-        with pytest.raises(ZeroDivisionError):
-            await client.synced()
-        assert isinstance(client.state.reason, ZeroDivisionError)
-
-
 TRANSIENT_STATUSES = [408, 429, 500, 502, 503]
 
 
