@@ -411,17 +411,16 @@ class Client(NotPicklable):
                 return callback(*arguments(message))
 
         unpacked.__wrapped__ = callback  # type: ignore[attr-defined]  # for log lines
-        return self._register(message_type.__name__, unpacked, "message")
+        return self._register(message_type.__name__, unpacked)
 
     def _register(
         self,
         event: str,
         callback: Callable[..., object],
-        argument: str,
-        *,
+        *arguments: str,
         subscribe: Callable[[], Subscription[Any]] | None = None,
     ) -> Callable[[], None]:
-        callback_kind("a callback", callback, argument)
+        callback_kind("a callback", callback, *arguments)
         self._owner.check_thread()
         if self._has_ended:
             return lambda: None

@@ -16,6 +16,7 @@ from support.virtual_clock import on_virtual_clock
 from basix_ws_cti import (
     Basic,
     Client,
+    ClientClosed,
     ConnectFailed,
     Disconnected,
     Stopped,
@@ -136,7 +137,7 @@ def test_subscribing_from_another_thread_is_a_usage_error(subscribe):
 
 
 def test_client_that_has_ended_belongs_to_no_event_loop():
-    """The usual error is raised: the client is not running."""
+    """The usual error is raised: the client was closed."""
 
     async def main():
         async with running_client() as (client, _):
@@ -144,7 +145,7 @@ def test_client_that_has_ended_belongs_to_no_event_loop():
         return client, changes
 
     client, changes = asyncio.run(main())
-    with pytest.raises(UsageError, match="the client is not running"):
+    with pytest.raises(ClientClosed):
         asyncio.run(client.synced())
     with pytest.raises(StopAsyncIteration):
         asyncio.run(anext(changes))
@@ -282,7 +283,8 @@ async def test_lambda_that_returns_a_coroutine_is_reported_once(caplog):
     assert texts[0].endswith("<lambda> returned a coroutine: pass the async function itself")
     assert texts[1:] == ["where returned a coroutine: pass a plain function (def)"] * 2
     logged = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
-    assert sorted(logged) == [f"a callback raised UsageError: {text}" for text in texts]
+    for text in texts:
+        assert any(f" raised UsageError: {text}" in line for line in logged)
 
 
 @on_virtual_clock
