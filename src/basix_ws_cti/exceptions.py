@@ -25,6 +25,7 @@
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
         ├── EavesdropError               no phone became a media plug, or the target ended
         ├── WaitTimeout (also a TimeoutError)      a condition was not met in time
+        ├── ClientClosed                 a wait for a client whose block has been left
         └── SubscriberLagged             a subscriber was too slow for its queue
 
 Instances have the details as attributes and render them in ``__str__``. No text contains a
@@ -277,6 +278,8 @@ class SyncTimeout(FeedError):  # noqa: N818
 class ResyncRequired(FeedError):  # noqa: N818
     """A frame could not be read, so the state may lack an event: a new snapshot is needed.
 
+    The client reconnects at once to get one. This does not count as a failed connection.
+
     ``problem`` is the frame's ``DecodeError`` or ``ProtocolError``.
     """
 
@@ -342,6 +345,13 @@ class WaitTimeout(FeedError, TimeoutError):  # noqa: N818
 
     def __str__(self) -> str:
         return f"timed out after {self.seconds:g} s waiting for {self.what}"
+
+
+class ClientClosed(FeedError):  # noqa: N818
+    """The client's block was left while something waited for the client, or before."""
+
+    def __str__(self) -> str:
+        return "the client was closed: its `async with` block has ended"
 
 
 class SubscriberLagged(FeedError):  # noqa: N818

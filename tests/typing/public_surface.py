@@ -29,6 +29,7 @@ from basix_ws_cti import (
     Changed,
     Channel,
     Client,
+    ClientClosed,
     ClientState,
     CommandTimeout,
     ConnectFailed,
@@ -410,7 +411,9 @@ def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901 - one case per
         case ResyncRequired():
             assert_type(error.problem, BasixError)
             return error.problem
-        case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut() | NotConnectedError():
+        case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut():
+            return error.args
+        case NotConnectedError() | ClientClosed():
             return error.args
         case _:
             return error

@@ -15,6 +15,7 @@ from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    ClientClosed,
     CommandTimeout,
     ConnectFailed,
     ConnectionLimitReached,
@@ -190,6 +191,7 @@ TABLE = [
         "timed out after 3 s waiting for the snapshot",
         {"what": "the snapshot", "seconds": 3},
     ),
+    (ClientClosed(), "the client was closed: its `async with` block has ended", {}),
     (
         SubscriberLagged(8),
         "a subscriber was too slow: more than 8 items waited in its queue",

@@ -26,6 +26,15 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_filled_text,
+    check_id,
+    check_instance,
+    check_integer,
+    check_seconds,
+    check_text,
+)
 from basix_ws_cti.exceptions import (
     BasixError,
     CertificateError,
@@ -38,7 +47,7 @@ from basix_ws_cti.exceptions import (
 )
 
 from .address import ServerAddress, check_encryption, check_tls
-from .credentials import Basic, Ticket, basic_header, check_text, secret_forms
+from .credentials import Basic, Ticket, basic_header, secret_forms
 from .default_trust import default_trust
 from .dialling import Dial
 from .proxy import PROXY_ADVICE, split_proxy, with_host
@@ -86,7 +95,9 @@ class _Progress:
         """Note an event of the HTTP library."""
         if event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
-        self.is_sent = self.is_sent or event == "http11.send_request_headers.started"
+        if event == "http11.send_request_headers.started":
+            # CONNECT opens a tunnel through a proxy; the request itself follows in it.
+            self.is_sent = self.is_sent or info["request"].method != b"CONNECT"
 
     async def close_stream(self) -> None:
         """Close the connection of a failed request, if there is one.
@@ -142,8 +153,8 @@ class HttpApi(NotPicklable):
         httpx = _import_httpx()
         self._server = ServerAddress.parse_http(server)
         basic = _checked_basic(domain, token, credentials)
-        if timeout is not None and not timeout > 0:
-            raise UsageError(f"timeout must be a positive number of seconds, got {timeout!r}")
+        check_seconds("timeout", timeout, optional=True)
+        check_bool("allow_insecure", allow_insecure)
         check_encryption(self._server, proxy=proxy, allow_insecure=allow_insecure)
         check_tls(self._server, ssl, allow_insecure=allow_insecure)
         self._timeout = timeout
@@ -268,11 +279,13 @@ class HttpApi(NotPicklable):
             "group_did": group_did,
             "group_resolver": group_resolver,
         }
+        _check_names(user)
+        _check_names(group, required=False)
         return await self._call(
             "call_user",
             {
-                **_one_of(user),
-                **_one_of(group, required=False),
+                **user,
+                **group,
                 "destination": _checked_destination(destination),
                 "answer_timeout": _checked_seconds("answer_timeout", answer_timeout),
                 "callback_url": callback_url,
@@ -315,11 +328,12 @@ class HttpApi(NotPicklable):
             "group_extension": group_extension,
             "group_did": group_did,
         }
+        _check_names(group)
         timeout = _checked_seconds("member_answer_timeout", member_answer_timeout)
         return await self._call(
             "call_group",
             {
-                **_one_of(group),
+                **group,
                 "destination": _checked_destination(destination),
                 "answer_timeout": _checked_seconds("answer_timeout", answer_timeout),
                 "member_answer_timeout": timeout,
@@ -335,6 +349,8 @@ class HttpApi(NotPicklable):
         self, method: str, fields: dict[str, object], extra: Mapping[str, object] | None
     ) -> tuple[str, ...]:
         given = {name: value for name, value in fields.items() if value is not None}
+        if not isinstance(extra, Mapping | None):
+            raise UsageError(f"extra: expected a mapping, got {type(extra).__name__}")
         for name in extra or ():
             if name in fields:
                 raise UsageError(f"extra contains {name}: pass it as a keyword argument")
@@ -430,9 +446,11 @@ class HttpApi(NotPicklable):
         text = printable(self._redactor(str(error))) or type(error).__name__
         if isinstance(error, TimeoutError) and error.errno is None:
             text = f"no answer within {self._timeout:g} s"
-        if isinstance(error, socket.gaierror):
+        elif isinstance(error, socket.gaierror):
             host = self._server.host if self._proxy.value is None else "the proxy"
             text = f"no address found for {host}: {text}"
+        elif isinstance(error, _import_httpx().ProxyError):
+            text = f"the proxy refused the connection: {text}"
         if is_sent:
             unknown = "" if method == "gen_ws_ticket" else "; the call may have started"
             return ConnectionLost(1006, f"no response to {method}: {text}{unknown}")
@@ -494,41 +512,30 @@ def _checked_basic(domain: str | None, token: str | None, credentials: Basic | N
         return Basic(domain, token)
     if domain is not None or token is not None:
         raise UsageError("pass either domain and token or credentials, not both")
-    if not isinstance(credentials, Basic):
-        raise UsageError(f"credentials: expected Basic(…), got {type(credentials).__name__}")
+    check_instance("credentials", credentials, Basic, "Basic(…)")
     return credentials
 
 
-def _one_of(choices: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
-    """Return the only choice that is not ``None``; an empty dict if none is, unless required."""
+def _check_names(choices: dict[str, Any], *, required: bool = True) -> None:
+    """Check that at most one of the names of a user or group is given; if required, exactly one."""
     given = {name: value for name, value in choices.items() if value is not None}
     if len(given) > 1:
         raise UsageError(f"expected only one of {' and '.join(given)}")
     if not given and required:
         raise UsageError(f"expected one of {', '.join(choices)}")
     for name, value in given.items():
-        if isinstance(value, bool) or not (
-            isinstance(value, str) or (name.endswith("_id") and isinstance(value, int))
-        ):
-            raise UsageError(f"{name}: expected a str, got {type(value).__name__}")
-        check_text(name, str(value))
-        if value == "":
-            raise UsageError(f"{name} must not be empty")
-    return given
+        (check_id if name.endswith("_id") else check_filled_text)(name, value)
 
 
 def _checked_destination(destination: object) -> object:
     if isinstance(destination, Mapping):
         return dict(destination)
-    check_text("destination", destination)
-    if not destination:
-        raise UsageError("destination must not be empty")
+    check_filled_text("destination", destination)
     return destination
 
 
 def _checked_seconds(name: str, seconds: int | None) -> int | None:
-    if seconds is not None and (type(seconds) is not int or seconds <= 0):
-        raise UsageError(f"{name} must be a positive int of seconds, got {seconds!r}")
+    check_integer(name, seconds, optional=True)
     return seconds
 
 

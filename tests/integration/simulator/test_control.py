@@ -19,7 +19,15 @@ from support.simulator_clients import (
 from support.waiting import TIMEOUT, eventually, wait_until
 from websockets.sync.client import connect as sync_connect
 
-from basix_ws_cti import ConnectionLost, FieldSpec, MessageParser, Msg, SystemMsg, feed_url
+from basix_ws_cti import (
+    ConnectionLost,
+    FieldSpec,
+    MessageParser,
+    Msg,
+    SystemMsg,
+    UsageError,
+    feed_url,
+)
 from basix_ws_cti.simulator import NotPossibleError, Pbx, Person, Simulator
 from basix_ws_cti.simulator.control import Control
 from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS, populate
@@ -307,7 +315,7 @@ def test_methods_need_a_running_simulator():
     pbx = Simulator(calls=False)
     for _ in range(2):
         for act in (pbx.call, pbx.snapshot, pbx.restart, lambda: pbx.msg("x")):
-            with pytest.raises(RuntimeError, match="inside its with block"):
+            with pytest.raises(UsageError, match="inside its with block"):
                 act()
         with pbx:
             pbx.call()
@@ -409,7 +417,7 @@ async def test_restart_refuses_a_number_as_pbx():
     """The seconds must be passed as down_for."""
     async with Simulator(calls=False) as pbx, connect_client(pbx) as cti:
         await current_mirror(pbx, cti)
-        with pytest.raises(TypeError, match="down_for="):
+        with pytest.raises(UsageError, match="down_for="):
             pbx.restart(2)
         assert len(pbx.connections) == 1
 
