@@ -49,6 +49,7 @@ def test_command_prints_addresses_and_connections():
     assert "Traceback" not in rest
 
 
+@pytest.mark.slow
 def test_characters_missing_in_the_output_encoding_become_question_marks():
     process = subprocess.Popen(
         [sys.executable, "-m", "basix_ws_cti.simulator", "--port", "0", "--quiet"],
