@@ -8,7 +8,7 @@ import shutil
 import signal
 
 import pytest
-from support import secret_scanner, sizes
+from support import atom_cache, secret_scanner, sizes
 
 from basix_ws_cti import Basic, Client, Connection, Ticket, connect
 from basix_ws_cti.simulator import Simulator
@@ -23,7 +23,7 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 SLOW = 0.5
 
 # Programs that tests need, by marker.
-PROGRAMS = {"erl": "erl", "redis": "redis-server"}
+PROGRAMS = {"erl": "escript", "redis": "redis-server"}
 
 
 # -- options and markers -------------------------------------------------------------------
@@ -132,6 +132,17 @@ def no_secret_leaks(scan_for_secrets):
 def pytest_warning_recorded(warning_message):
     """Search warnings for tokens, too."""
     secret_scanner.assert_clean(str(warning_message.message))
+
+
+# -- caches --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forget_atoms():
+    """Isolate the atom cache of a test; return a function that empties it."""
+    atom_cache.forget_atoms()
+    yield atom_cache.forget_atoms
+    atom_cache.forget_atoms()
 
 
 # -- logging -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
+from unittest.mock import patch
 
 import websockets
 import workload
@@ -187,13 +188,12 @@ class Held:
 def watched(reader: Coroutine[Any, Any, object]) -> Held:
     """Measure how long a reader blocks its event loop."""
     held = Held()
-    plain_run = asyncio.Handle._run
-    asyncio.Handle._run = lambda handle: held.run(plain_run, handle)
+    plain_run = asyncio.Handle._run  # noqa: SLF001 - asyncio has no hook around a callback
     gc.callbacks.append(held.collect)
     try:
-        run(held.watch(reader))
+        with patch.object(asyncio.Handle, "_run", lambda handle: held.run(plain_run, handle)):
+            run(held.watch(reader))
     finally:
-        asyncio.Handle._run = plain_run
         gc.callbacks.remove(held.collect)
     return held
 

@@ -70,7 +70,7 @@ def tradeoffs(size: Size, _: int) -> list[Row]:
     atoms = [encoded for encoded in atom_cache if encoded[0] == 100] * (size.events // 10)
     pairs = {
         "an event": {
-            "slow path": calling(parser._read_slow, frames),
+            "slow path": calling(parser._read_slow, frames),  # noqa: SLF001 - parse() would avoid it
             "fast path": calling(parser.parse, frames),
         },
         "an event's terms": {

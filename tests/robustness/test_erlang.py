@@ -32,18 +32,11 @@ from support.erlang_terms import (
 from support.normal_forms import (
     ask_erlang,
     exact,
-    needs_erlang,
     ordered,
     value_of,
 )
 
-from basix_ws_cti import terms
-
-
-@pytest.fixture(autouse=True)
-def _fresh_atoms(monkeypatch):
-    """Isolate the atom cache of each test."""
-    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
+pytestmark = pytest.mark.usefixtures("forget_atoms")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +80,6 @@ def test_cut_and_lengthened_frames_are_refused(committed):
 
 @pytest.mark.slow
 @pytest.mark.erl
-@needs_erlang
 def test_random_terms_are_decoded_like_in_erlang():
     """Each run uses other random frames."""
     # To repeat a run, set the variable to the seed in the failure message.
@@ -107,7 +99,6 @@ def erlang_verdicts():
 
 
 @pytest.mark.erl
-@needs_erlang
 @pytest.mark.parametrize("name", EDGES)
 def test_edge_cases_are_decoded_like_in_erlang(name, erlang_verdicts):
     """Both refuse the frame, or both read the same value."""
@@ -117,7 +108,6 @@ def test_edge_cases_are_decoded_like_in_erlang(name, erlang_verdicts):
 
 
 @pytest.mark.erl
-@needs_erlang
 @pytest.mark.parametrize(
     "name",
     [

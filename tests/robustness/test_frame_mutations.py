@@ -38,7 +38,6 @@ from support.normal_forms import (
     TRAILING,
     ask_erlang,
     exact,
-    needs_erlang,
     ordered,
     value_of,
 )
@@ -46,7 +45,6 @@ from support.other_decoders import OTHERS, UNLISTED
 from support.reference_decoder import Reading, erlang_normal_form
 from support.sizes import NIGHTLY
 
-from basix_ws_cti import terms
 from basix_ws_cti.exceptions import DecodeError
 from basix_ws_cti.terms import decode
 
@@ -65,15 +63,7 @@ BOTH_READ, BOTH_REFUSE = "read by both, as the same value", "refused by both"
 READ_BY_ALL = "read by all, as the same value"
 
 
-@pytest.fixture(autouse=True)
-def forget_atoms(monkeypatch):
-    """Isolate the atom cache of each test; return a function that empties it."""
-
-    def forget():
-        monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
-
-    forget()
-    return forget
+pytestmark = pytest.mark.usefixtures("forget_atoms")
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +218,6 @@ def count_categories(frames):
 
 @pytest.mark.slow
 @pytest.mark.erl
-@needs_erlang
 @pytest.mark.filterwarnings("ignore")  # the other decoders emit warnings
 def test_mutants_are_decoded_like_in_erlang(capfd, forget_atoms):
     """Decode and Erlang read the same value from each mutant, or differ for a listed reason."""

@@ -42,10 +42,7 @@ HEAVY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _own_atom_cache(monkeypatch):
-    """Isolate the atom cache of each test."""
-    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
+pytestmark = pytest.mark.usefixtures("forget_atoms")
 
 
 @pytest.mark.slow

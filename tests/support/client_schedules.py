@@ -168,7 +168,7 @@ async def run_schedule(seed):
         for _ in range(rng.randint(3, 8)):
             pbx.inject(random_fault(rng))
             await asyncio.sleep(rng.choice([0, 0.01, 0.1]))
-        pbx._client_handler.armed_faults.clear()
+        pbx.disarm_faults()
 
         def has_converged():
             mirror = client.mirror

@@ -23,6 +23,7 @@ from basix_ws_cti.exceptions import BasixError
 from basix_ws_cti.parsing.parser import MAX_FIELDS, MessageParser
 from basix_ws_cti.parsing.record_decoder import MAX_PARTED_TEXT
 
+from .atom_cache import forget_atoms
 from .etf_encoder import Atom, Charlist, encode, field_spec
 from .paths import TESTS
 
@@ -365,11 +366,6 @@ def verdict_of(frame: bytes, read: Callable[[bytes], Any] = terms.decode) -> tup
         return read(frame), "value"
     except BasixError as error:
         return None, str(error)
-
-
-def forget_atoms() -> None:
-    terms.atom_cache.clear()
-    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
 
 
 def measure_memory(frame: bytes, read: Callable[[bytes], Any] = terms.decode) -> tuple[int, str]:

@@ -8,12 +8,9 @@ docstring of ``terms``, and shares no code with it.
 from __future__ import annotations
 
 import json
-import shutil
 import struct
 import subprocess
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from basix_ws_cti.terms import Regex
 
@@ -21,7 +18,6 @@ from .paths import ERLANG
 
 ESCRIPT = ERLANG / "terms.escript"
 
-needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no program 'escript'")
 
 # Reasons for intended differences between decode and Erlang.
 

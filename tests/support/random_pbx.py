@@ -216,8 +216,8 @@ def end_all_calls(pbx, observers, rng):
         observer.check()
         assert set(observer.started) == set(observer.ended)
         assert not observer.tracker.calls
-        assert observer.tracker._index.is_empty
-    assert not pbx.ledger._call_of
+        assert observer.tracker.is_empty
+    assert not pbx.ledger.active_calls
 
 
 def compare_with_ledger(pbx, complete, interrupted):

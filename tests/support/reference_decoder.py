@@ -152,14 +152,14 @@ class Reading:
             normals.append(normal)
         return normals, pos
 
-    def _small_integer(self, pos, _):
+    def read_small_integer(self, pos, _):
         return ["i", str(self._byte(pos + 1))], pos + 2
 
-    def _integer(self, pos, _):
+    def read_integer(self, pos, _):
         number = int.from_bytes(self._bytes(pos + 1, 4), "big", signed=True)
         return ["i", str(number)], pos + 5
 
-    def _big(self, pos, _):
+    def read_big(self, pos, _):
         width = LENGTHS[self._byte(pos)]
         size = self._number(pos + 1, width)
         sign = pos + 1 + width
@@ -168,10 +168,10 @@ class Reading:
             self.note(LIMIT, pos)
         return ["i", str(-number if self._byte(sign) else number)], sign + 1 + size
 
-    def _float(self, pos, _):
+    def read_float(self, pos, _):
         return self._finite(struct.unpack(">d", self._bytes(pos + 1, 8))[0]), pos + 9
 
-    def _float_text(self, pos, _):
+    def read_float_text(self, pos, _):
         text, nul, _ = self._bytes(pos + 1, 31).partition(b"\0")
         if not nul:
             self.note(OVERREAD, pos)
@@ -185,7 +185,7 @@ class Reading:
             raise Malformed(BAD_FLOAT)
         return ["f", struct.pack(">d", number).hex().upper()]
 
-    def _atom(self, pos, _):
+    def read_atom(self, pos, _):
         tag = self._byte(pos)
         raw, end = self._counted(pos)
         try:
@@ -196,11 +196,11 @@ class Reading:
             raise Malformed(BAD_ATOM)
         return ["a", name.encode().hex().upper()], end
 
-    def _binary(self, pos, _):
+    def read_binary(self, pos, _):
         raw, end = self._counted(pos)
         return ["b", raw.hex().upper()], end
 
-    def _charlist(self, pos, _):
+    def read_charlist(self, pos, _):
         raw, end = self._counted(pos)
         return ["s", raw.hex().upper()], end
 
@@ -210,10 +210,10 @@ class Reading:
         begin = pos + 1 + width
         return self._bytes(begin, size), begin + size
 
-    def _nil(self, pos, _):
+    def read_nil(self, pos, _):
         return ["nil"], pos + 1
 
-    def _tuple(self, pos, depth):
+    def read_tuple(self, pos, depth):
         width = LENGTHS[self._byte(pos)]
         count = self._number(pos + 1, width)
         self._enter(pos, depth, count)
@@ -223,7 +223,7 @@ class Reading:
             self._check_value(normal, pos)
         return normal, end
 
-    def _list(self, pos, depth):
+    def read_list(self, pos, depth):
         self._enter(pos, depth)
         normals, tail = self._sequence(pos + 5, self._number(pos + 1, 4), depth)
         tag = self._byte(tail)
@@ -234,7 +234,7 @@ class Reading:
             return (["l", normals] if normals else ["nil"]), end
         return ["dotted", normals, rest], end
 
-    def _map(self, pos, depth):
+    def read_map(self, pos, depth):
         self._enter(pos, depth)
         flat, end = self._sequence(pos + 5, 2 * self._number(pos + 1, 4), depth)
         normal = ["m", [list(pair) for pair in zip(flat[::2], flat[1::2], strict=True)]]
@@ -269,20 +269,20 @@ LENGTHS = {
 }  # fmt: skip
 
 RULES = {
-    70: Reading._float,
-    97: Reading._small_integer,
-    98: Reading._integer,
-    99: Reading._float_text,
-    104: Reading._tuple,
-    105: Reading._tuple,
-    106: Reading._nil,
-    107: Reading._charlist,
-    108: Reading._list,
-    109: Reading._binary,
-    110: Reading._big,
-    111: Reading._big,
-    116: Reading._map,
-    **dict.fromkeys((100, 115, 118, 119), Reading._atom),
+    70: Reading.read_float,
+    97: Reading.read_small_integer,
+    98: Reading.read_integer,
+    99: Reading.read_float_text,
+    104: Reading.read_tuple,
+    105: Reading.read_tuple,
+    106: Reading.read_nil,
+    107: Reading.read_charlist,
+    108: Reading.read_list,
+    109: Reading.read_binary,
+    110: Reading.read_big,
+    111: Reading.read_big,
+    116: Reading.read_map,
+    **dict.fromkeys((100, 115, 118, 119), Reading.read_atom),
 }
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import gc
 import inspect
 import logging
 import re
@@ -24,6 +25,7 @@ import websockets
 from websockets.uri import parse_uri
 
 import basix_ws_cti
+from basix_ws_cti.transport.redaction import NotPicklable
 
 STEM = "zQ7kanari"
 TOKEN = f"{STEM}:/@ tökén?%41+"
@@ -41,6 +43,19 @@ SKIPPED_LOGGERS = ("websockets.server", "bare")
 # A log line may quote up to LONGEST characters of a peer's text, with AROUND other characters.
 LONGEST = 256
 AROUND = 256
+
+
+def secret_holders(owner):
+    """Return all objects below ``owner`` that hold a secret: those that refuse to be pickled."""
+    found, waiting = {}, [owner]
+    while waiting:
+        for one in gc.get_referents(waiting.pop()):
+            own = type(one).__module__.startswith("basix_ws_cti")
+            if id(one) not in found and (own or type(one) in {dict, list, tuple}):
+                found[id(one)] = one
+                waiting.append(one)
+    holders = (one for one in found.values() if isinstance(one, NotPicklable) and one is not owner)
+    return sorted(holders, key=lambda holder: type(holder).__name__)
 
 
 def _forms(secret):

@@ -99,6 +99,24 @@ def connect_websocket(
     return websocket_connect(f"{pbx.url}{FEED_PATH}?{query}", **{**defaults, **options})
 
 
+async def wait_until_it_listens(pbx: Simulator) -> None:
+    """Wait until a restarted simulator accepts connections."""
+    host, port = pbx.url.removeprefix("ws://").split(":")
+
+    async def connect_once() -> bool:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    async with asyncio.timeout(TIMEOUT):
+        while not await connect_once():
+            await asyncio.sleep(0.01)
+
+
 @contextlib.asynccontextmanager
 async def non_reading_client(pbx: Simulator, app_name: str = "unread") -> AsyncIterator[None]:
     """Connect a client that reads nothing after the handshake."""
@@ -116,7 +134,7 @@ async def non_reading_client(pbx: Simulator, app_name: str = "unread") -> AsyncI
     lines = [request_line, *(f"{name}: {value}" for name, value in headers.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     await reader.readuntil(b"\r\n")
-    reader._transport.pause_reading()
+    writer.transport.pause_reading()
     try:
         yield
     finally:

@@ -27,7 +27,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """Event loop whose clock is the attribute ``now``, in seconds.
 
     ``now`` jumps to the next timer when no task can run. A test may advance it to imitate work
-    that takes time. ``defects`` holds what reached the exception handler.
+    that takes time. ``defects`` holds what reached the exception handler. The functions in
+    ``on_iteration`` are called at the start of each iteration.
     """
 
     now = 0.0
@@ -37,10 +38,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         super().__init__(selector)
         self.defects = []
+        self.on_iteration = []
         self.set_exception_handler(lambda _, context: self.defects.append(context))
 
     def time(self):
         return self.now
+
+    def _run_once(self):
+        for function in self.on_iteration:
+            function()
+        super()._run_once()
 
 
 def run(coroutine):
@@ -63,6 +70,16 @@ def run(coroutine):
         return result
 
 
+def on_virtual_clock(test):
+    """Run an async test on a virtual clock, as ``run`` does."""
+
+    @functools.wraps(test)
+    def run_test(*arguments, **options):
+        run(test(*arguments, **options))
+
+    return run_test
+
+
 def now():
     """Return the running loop's time in seconds."""
     return asyncio.get_running_loop().time()
@@ -80,14 +97,13 @@ class IterationLog:
         self._seconds = seconds
         self._observe = observe
         self._loop = asyncio.get_running_loop()
-        self._loop._run_once = functools.partial(self._iterate, self._loop._run_once)
+        self._loop.on_iteration.append(self._iterate)
 
-    def _iterate(self, run_once):
+    def _iterate(self):
         if self._observe is not None:
             self._observe(self)
         if self.iterations[-1]:
             self.iterations.append([])
-        run_once()
 
     def append(self, item):
         """Record an item."""

@@ -34,17 +34,13 @@ from basix_ws_cti.terms import Limits, Regex, as_text, decode, inflated_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.usefixtures("forget_atoms")
+
 random_runs = settings(
     max_examples=500 * (20 if NIGHTLY else 1),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(autouse=True)
-def _separate_atom_cache(monkeypatch):
-    """Give each test an atom cache of its own."""
-    monkeypatch.setattr(terms, "atom_cache", dict(terms.PREDEFINED_ATOMS))
 
 
 def u32(number):
@@ -116,7 +112,19 @@ def benchmark_frames():
 
 # ---------------------------------------------------------------------------- the values
 
-BERT = (b"d\0\4bert", b"s\4bert", b"v\0\4bert", b"w\4bert")
+# Format of an atom's header, by tag.
+ATOM_HEADERS = {100: b"d\0%c", 115: b"s%c", 118: b"v\0%c", 119: b"w%c"}
+
+
+def atom(tag, name):
+    """Return an atom of less than 256 bytes."""
+    return ATOM_HEADERS[tag] % len(name) + name
+
+
+def in_each_tag(name):
+    """Return an atom in each of the four tags."""
+    return [atom(tag, name) for tag in ATOM_HEADERS]
+
 
 # The name of the case, the atom and its value, in each of the four tags.
 ATOMS = [
@@ -161,8 +169,8 @@ VALUES = {
     "old float, bytes after NUL": (b"\x83c0.1\0" + b"x" * 27, 0.1),
     # 100 ATOM_EXT, 115 SMALL_ATOM_EXT, 118 ATOM_UTF8_EXT, 119 SMALL_ATOM_UTF8_EXT
     **{
-        f"{tag} {name}": (b"\x83" + head + bytes([len(text)]) + text, value)
-        for tag, head in {100: b"d\0", 115: b"s", 118: b"v\0", 119: b"w"}.items()
+        f"{tag} {name}": (b"\x83" + atom(tag, text), value)
+        for tag in ATOM_HEADERS
         for name, text, value in ATOMS
     },
     "100 latin1": (b"\x83d\x00\x01\xe9", "é"),
@@ -334,12 +342,11 @@ def test_regex_is_immutable_data():
         regex.source = "b"
 
 
-@pytest.mark.parametrize("mark", BERT)
+@pytest.mark.parametrize("mark", in_each_tag(b"bert"))
 @pytest.mark.parametrize("head", [b"h\2", b"i\0\0\0\2"])
 def test_tuple_that_starts_with_bert_is_a_compound(head, mark):
     """The atom has any of the four tags and is cached or not."""
-    names = (b"d\0\3nil", b"s\3nil", b"v\0\3nil", b"w\3nil")
-    for name in names:
+    for name in in_each_tag(b"nil"):
         for _ in range(2):
             assert decode(b"\x83" + head + mark + name) is None
     assert "unknown" in decode_error(b"\x83" + head + mark + b"w\4nope").reason
@@ -393,6 +400,12 @@ NOT_TEXT = "neither a binary nor a charlist"
 TOO_MANY_TERMS = "more terms than the limits"
 OTHER_ENCODING = "an encoding other than UTF-8 and Latin-1"
 
+
+def truncated(frames):
+    """Return rows of frames whose term would continue after their end."""
+    return {name: (frame, len(frame), CUT) for name, frame in frames.items()}
+
+
 # The frame, the offset of the error, part of its reason.
 INVALID_FRAMES = {
     # the frame
@@ -404,38 +417,46 @@ INVALID_FRAMES = {
     "two terms": (b"\x83a\x01a\x02", 3, "2 unexpected bytes after the term"),
     "extra byte": (b"\x83h\x00\x00", 3, "1 unexpected bytes after the term"),
     # truncated
-    "97 truncated": (b"\x83a", 2, CUT),
-    "98 truncated": (b"\x83b\x00\x00\x00", 5, CUT),
-    "110 without a size": (b"\x83n", 2, CUT),
-    "110 without a sign": (b"\x83n\x01", 3, CUT),
-    "110 truncated": (b"\x83n\x02\x00\x01", 5, CUT),
-    "111 without a sign": (b"\x83o\x00\x00\x00\x01", 6, CUT),
-    "111 truncated": (b"\x83o\x00\x00\x00\x02\x00\x01", 8, CUT),
-    "70 truncated": (b"\x83F\x3f\xf8\x00\x00\x00\x00\x00", 9, CUT),
-    "99 truncated": (b"\x83c1.5" + b"\0" * 27, 32, CUT),
-    "99 truncated inside the number": (b"\x83c1.5", 5, CUT),
-    "100 truncated": (b"\x83d\x00\x02a", 5, CUT),
-    "115 truncated": (b"\x83s\x02a", 4, CUT),
-    "118 truncated": (b"\x83v\x00\x02a", 5, CUT),
-    "119 truncated": (b"\x83w\x02a", 4, CUT),
-    "109 truncated": (b"\x83m\x00\x00\x00\x02a", 7, CUT),
-    "109 truncated inside a character": (b"\x83m\x00\x00\x00\x03\xe5\xb1", 8, CUT),
-    "107 truncated": (b"\x83k\x00\x02a", 5, CUT),
-    "104 truncated": (b"\x83h\x02a\x01", 5, CUT),
-    "104 with a truncated last element": (b"\x83h\x01m\x00\x00\x00\x02a", 9, CUT),
-    "105 with too few elements": (b"\x83i\x00\x00\x00\x02j", 7, CUT),
-    "108 without a tail": (b"\x83l\x00\x00\x00\x01a\x01", 8, CUT),
-    "108 with a truncated last element": (b"\x83l\0\0\0\x01m\0\0\0\x02a", 12, CUT),
-    "116 truncated": (b"\x83t\0\0\0\x01a\x01k\x00\x02a", 12, CUT),
+    **truncated(
+        {
+            "97 truncated": b"\x83a",
+            "98 truncated": b"\x83b\x00\x00\x00",
+            "110 without a size": b"\x83n",
+            "110 without a sign": b"\x83n\x01",
+            "110 truncated": b"\x83n\x02\x00\x01",
+            "111 without a sign": b"\x83o\x00\x00\x00\x01",
+            "111 truncated": b"\x83o\x00\x00\x00\x02\x00\x01",
+            "70 truncated": b"\x83F\x3f\xf8\x00\x00\x00\x00\x00",
+            "99 truncated": b"\x83c1.5" + b"\0" * 27,
+            "99 truncated inside the number": b"\x83c1.5",
+            "100 truncated": b"\x83d\x00\x02a",
+            "115 truncated": b"\x83s\x02a",
+            "118 truncated": b"\x83v\x00\x02a",
+            "119 truncated": b"\x83w\x02a",
+            "109 truncated": b"\x83m\x00\x00\x00\x02a",
+            "109 truncated inside a character": b"\x83m\x00\x00\x00\x03\xe5\xb1",
+            "107 truncated": b"\x83k\x00\x02a",
+            "104 truncated": b"\x83h\x02a\x01",
+            "104 with a truncated last element": b"\x83h\x01m\x00\x00\x00\x02a",
+            "105 with too few elements": b"\x83i\x00\x00\x00\x02j",
+            "108 without a tail": b"\x83l\x00\x00\x00\x01a\x01",
+            "108 with a truncated last element": b"\x83l\0\0\0\x01m\0\0\0\x02a",
+            "116 truncated": b"\x83t\0\0\0\x01a\x01k\x00\x02a",
+        },
+    ),
     # a size beyond the end of the frame; 4 GiB are refused at the header
     "109 of 4 GiB": (b"\x83m\xff\xff\xff\xff", 6, CUT),
     "111 of 4 GiB": (b"\x83o\xff\xff\xff\xff\x00", 1, "an integer of 4294967295 bytes"),
-    "108 of 1,000": (b"\x83l\x00\x00\x03\xe8j", 7, CUT),
-    "105 of 1,000": (b"\x83i\x00\x00\x03\xe8j", 7, CUT),
-    "116 of 1,000": (b"\x83t\x00\x00\x03\xe8j", 7, CUT),
-    "108 of one too many": (b"\x83l\0\0\0\2\xff", 7, CUT),
-    "105 of one too many": (b"\x83i\0\0\0\2\xff", 7, CUT),
-    "116 of one too many": (b"\x83t\0\0\0\1\xff", 7, CUT),
+    **truncated(
+        {
+            "108 of 1,000": b"\x83l\x00\x00\x03\xe8j",
+            "105 of 1,000": b"\x83i\x00\x00\x03\xe8j",
+            "116 of 1,000": b"\x83t\x00\x00\x03\xe8j",
+            "108 of one too many": b"\x83l\0\0\0\2\xff",
+            "105 of one too many": b"\x83i\0\0\0\2\xff",
+            "116 of one too many": b"\x83t\0\0\0\1\xff",
+        },
+    ),
     "108 of 4 GiB": (b"\x83l\xff\xff\xff\xff", 1, TOO_MANY_TERMS),
     "105 of 4 GiB": (b"\x83i\xff\xff\xff\xff", 1, TOO_MANY_TERMS),
     "116 of 4 GiB": (b"\x83t\xff\xff\xff\xff", 1, TOO_MANY_TERMS),
@@ -451,17 +472,22 @@ INVALID_FRAMES = {
     "70 -infinity": (b"\x83F\xff\xf0\x00\x00\x00\x00\x00\x00", 1, NOT_FINITE),
     "70 NaN": (b"\x83F\x7f\xf8\x00\x00\x00\x00\x00\x00", 1, NOT_FINITE),
     "99 too large": (b"\x83c1.0e999" + b"\0" * 24, 1, NOT_FINITE),
-    "99 empty": (b"\x83c" + b"\0" * 31, 1, NOT_A_NUMBER),
-    "99 no NUL": (b"\x83c" + b"1." + b"0" * 29, 1, NOT_A_NUMBER),
-    "99 NUL just after it": (b"\x83c" + b"1." + b"0" * 29 + b"\0", 1, NOT_A_NUMBER),
-    "99 inf": (b"\x83cinf" + b"\0" * 28, 1, NOT_A_NUMBER),
-    "99 nan": (b"\x83cnan" + b"\0" * 28, 1, NOT_A_NUMBER),
-    "99 space before": (b"\x83c 1.5" + b"\0" * 27, 1, NOT_A_NUMBER),
-    "99 space after": (b"\x83c1.5 " + b"\0" * 27, 1, NOT_A_NUMBER),
-    "99 underscore": (b"\x83c1_0.5" + b"\0" * 26, 1, NOT_A_NUMBER),
-    "99 no fraction": (b"\x83c15" + b"\0" * 29, 1, NOT_A_NUMBER),
-    "99 no exponent": (b"\x83c1.5e" + b"\0" * 27, 1, NOT_A_NUMBER),
-    "99 hexadecimal": (b"\x83c0x1.8p1" + b"\0" * 24, 1, NOT_A_NUMBER),
+    **{
+        f"99 {name}": (b"\x83c" + text.ljust(31, b"\0"), 1, NOT_A_NUMBER)
+        for name, text in {
+            "empty": b"",
+            "no NUL": b"1." + b"0" * 29,
+            "NUL just after it": b"1." + b"0" * 29 + b"\0",
+            "inf": b"inf",
+            "nan": b"nan",
+            "space before": b" 1.5",
+            "space after": b"1.5 ",
+            "underscore": b"1_0.5",
+            "no fraction": b"15",
+            "no exponent": b"1.5e",
+            "hexadecimal": b"0x1.8p1",
+        }.items()
+    },
     # lists and maps
     "improper list": (b"\x83l\x00\x00\x00\x01a\x01a\x02", 8, IMPROPER_LIST),
     "improper empty list": (b"\x83l\x00\x00\x00\x00a\x02", 6, IMPROPER_LIST),
@@ -929,10 +955,7 @@ COSTS = {
     "empty list as LIST_EXT": (b"l\0\0\0\0j", 6),
     "nil": (b"j", 2),
     "map": (b"t\0\0\0\1a\1a\1", 2 + 6 + 20),
-    "new atom 100": (b"d\0\1a", 16),
-    "new atom 115": (b"s\1a", 16),
-    "new atom 118": (b"v\0\1a", 16),
-    "new atom 119": (b"w\1a", 16),
+    **{f"new atom {tag}": (atom(tag, b"a"), 16) for tag in ATOM_HEADERS},
     "Latin-1 binary": (b"m\0\0\0\1\xff", 10),
     "Latin-1 charlist": (b"k\0\1\xff", 10),
     "regex": (b"h\4w\4bertw\5regexa\1a\1", 4 + 6 + 16 + 50),
@@ -942,11 +965,10 @@ COSTS = {
 
 
 @pytest.mark.parametrize(("term", "cost"), COSTS.values(), ids=COSTS)
-def test_term_needs_its_cost_in_terms(term, cost):
+def test_term_needs_its_cost_in_terms(term, cost, forget_atoms):
     """A term is read with its cost as the limit, and refused with one less."""
     decode(b"\x83" + term, Limits(terms=cost))
-    terms.atom_cache.clear()
-    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
+    forget_atoms()
     error = decode_error(b"\x83" + term, Limits(terms=cost - 1))
     assert error.reason == (
         f"more terms than the limits of {cost - 1} (terms) and 1 per byte (terms_per_byte)"
@@ -963,9 +985,9 @@ def test_offset_of_a_terms_error_is_inside_the_frame(head):
     assert_offset_in_frame(frame, error)
 
 
-@pytest.mark.parametrize("atom", [b"d\0\4true", b"s\4true", b"v\0\4true", b"w\4true"])
-def test_cached_atom_costs_one_term(atom):
-    frame = b"\x83h\2" + atom + atom
+@pytest.mark.parametrize("encoded", in_each_tag(b"true"))
+def test_cached_atom_costs_one_term(encoded):
+    frame = b"\x83h\2" + encoded + encoded
     decode(frame, Limits(terms=2 + 6 + 16))
     decode(frame, Limits(terms=2 + 6))
 
@@ -1071,12 +1093,11 @@ def test_text_keys_do_not_count_as_numeric_keys(build):
 
 def atoms_frame(tag, numbers):
     """Return a frame with a list of atoms with generated names."""
-    head = {100: b"d\0\6", 115: b"s\6", 118: b"v\0\6", 119: b"w\6"}[tag]
-    units = [head + b"%06d" % number for number in numbers]
-    return b"\x83l" + u32(len(units)) + b"".join(units) + b"j"
+    units = b"".join(atom(tag, b"%06d" % number) for number in numbers)
+    return b"\x83l" + u32(len(numbers)) + units + b"j"
 
 
-@pytest.mark.parametrize("tag", [100, 115, 118, 119])
+@pytest.mark.parametrize("tag", ATOM_HEADERS)
 def test_atom_cache_is_bounded(tag):
     """Atoms beyond 1,024 are read and not cached."""
     assert terms.MAX_REMEMBERED_ATOMS == 1024
@@ -1312,8 +1333,7 @@ CHANNEL = (
     + b"m\0\0\0\x0cSTATE_CHANGE"
     + b"d\0\x09undefined" * 3
 )
-# The same atoms in the other three tags.
-ATOM_HEADERS = {100: b"d\0%c", 115: b"s%c", 118: b"v\0%c", 119: b"w%c"}
+# Names of its atoms, which are also written in the other three tags.
 NAMES = (b"undefined", b"inbound", b"external", b"calling", b"int", b"group", b"ring")
 
 
@@ -1321,9 +1341,7 @@ def with_atom_tag(record, tag):
     """Return the record with another tag for each of its atoms."""
     for name in NAMES:
         for old in (100, 119):
-            record = record.replace(
-                ATOM_HEADERS[old] % len(name) + name, ATOM_HEADERS[tag] % len(name) + name
-            )
+            record = record.replace(atom(old, name), atom(tag, name))
     return record
 
 
@@ -1341,7 +1359,7 @@ def test_snapshot_of_50_000_users_is_read():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("record", [USER, SMALL_USER, CHANNEL], ids=["user", "lean", "channel"])
-@pytest.mark.parametrize("tag", [100, 115, 118, 119])
+@pytest.mark.parametrize("tag", ATOM_HEADERS)
 def test_long_snapshot_is_read_in_every_atom_tag(record, tag):
     records = decode(snapshot(with_atom_tag(record, tag), 5000))[2]
     assert records == [decode(b"\x83" + record)] * 5000

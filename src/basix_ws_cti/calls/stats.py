@@ -112,6 +112,11 @@ class QueueStats:
         """Ids of the users that have figures."""
         return {*self._legs}
 
+    @property
+    def active_calls(self) -> int:
+        """Number of active calls that the figures follow."""
+        return len(self._calls | self._counted)
+
     def apply(self, events: Iterable[CallEvent]) -> None:
         """Update the figures with call events, in their order."""
         for event in events:

@@ -64,6 +64,11 @@ class CallTracker:
     def __repr__(self) -> str:
         return f"<CallTracker of {len(self._index)} calls>"
 
+    @property
+    def is_empty(self) -> bool:
+        """True if no call is active and the tracker remembers no uuid of a call leg."""
+        return self._index.is_empty
+
     def apply(self, changes: Iterable[Change | Gap]) -> list[CallEvent]:
         """Apply changes of the mirror and return the call events that follow from them.
 

@@ -210,6 +210,10 @@ class SubscriberSet(Generic[T]):
     def __iter__(self) -> Iterator[Subscription[T]]:
         return iter([one for reference in self._references if (one := reference()) is not None])
 
+    def __len__(self) -> int:
+        """Return the number of references, those to dropped subscriptions included."""
+        return len(self._references)
+
     def frozen(self) -> SubscriberSet[T]:
         """Return a set of the present subscribers, without any that come later."""
         copy: SubscriberSet[T] = SubscriberSet()

@@ -39,6 +39,10 @@ class Interner:
     def __init__(self) -> None:
         self._seen: dict[object, Any] = {}
 
+    def __len__(self) -> int:
+        """Return the number of values remembered."""
+        return len(self._seen)
+
     def intern(self, element: Element) -> None:
         """Intern the values of a channel; elements of other kinds repeat little and are skipped."""
         if not isinstance(element, AnyChannel):

@@ -162,6 +162,13 @@ class MessageParser:
             return _make_info_event(*event)
         return self._read_slow(frame)
 
+    def takes_fast_path(self, frame: Frame) -> bool:
+        """Return True if ``parse`` would read this frame on its fast path.
+
+        The message is the same on either path. For tests and measurements.
+        """
+        return self._read_fast(frame) is not None
+
     def _read_slow(self, frame: Frame) -> Message:
         """Read one frame of any kind: decode its term, then turn that into a message."""
         if isinstance(frame, str):

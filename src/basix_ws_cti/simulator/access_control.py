@@ -100,6 +100,11 @@ class AccessControl:
     # Request target and expiry of each ticket.
     _tickets: dict[str, tuple[str | None, float]] = field(factory=dict, init=False, repr=False)
 
+    @property
+    def ticket_count(self) -> int:
+        """Number of tickets kept, some of which may have expired."""
+        return len(self._tickets)
+
     def issue_ticket(self, target: str) -> str:
         """Return a ticket for a request target.
 

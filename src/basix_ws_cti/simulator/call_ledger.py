@@ -111,16 +111,28 @@ class _ActiveCall:
 
 @define(eq=False)
 class Ledger:
-    """Log of completed calls; iterates over the rows kept, in the order of the calls' ends."""
+    """Log of completed calls; iterates over the rows kept, in the order of the calls' ends.
 
-    _rows: deque[Row] = field(factory=lambda: deque(maxlen=MAX_ROWS))
-    _call_of: dict[str, _ActiveCall] = field(factory=dict)  # by uuid of each of its legs
+    ``max_rows`` is the number of rows kept, the newest.
+    """
+
+    max_rows: int = MAX_ROWS
+    _rows: deque[Row] = field(
+        init=False, default=Factory(lambda self: deque(maxlen=self.max_rows), takes_self=True)
+    )
+    # By uuid of each of its legs.
+    _call_of: dict[str, _ActiveCall] = field(init=False, factory=dict)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(tuple(self._rows))
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def active_calls(self) -> int:
+        """Number of calls that have not ended."""
+        return len({*self._call_of.values()})
 
     # -- operations of the PBX --------------------------------------------------------
 

@@ -65,6 +65,11 @@ class Feed:
         return self.request.user_id
 
     @property
+    def backlog(self) -> int:
+        """Number of frames that are queued and have not been sent."""
+        return len(self._frames)
+
+    @property
     def transport(self) -> FaultyTransport:
         """The transport of the connection."""
         return self.client.faulty_transport

@@ -216,6 +216,16 @@ class Simulator(Control):
         """Apply a fault of the handshake to the next ``times`` clients."""
         self._client_handler.armed_faults.append([fault, times])
 
+    @property
+    def armed_faults(self) -> tuple[tuple[Fault, int], ...]:
+        """Faults that wait for the next clients, each with their number, the oldest first."""
+        return tuple((fault, times) for fault, times in self._client_handler.armed_faults)
+
+    @in_event_loop
+    def disarm_faults(self) -> None:
+        """Cancel all faults that wait for the next clients."""
+        self._client_handler.armed_faults.clear()
+
     @in_event_loop
     def set_linger(self, seconds: float) -> None:
         """Count lost connections towards the limit for ``seconds`` more.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import get_args
@@ -56,7 +55,8 @@ class RecordedSource:
         self._items = self._play()
         self._at = 0.0  # seconds of the recording that have been played
         self._waits_for: float | None = None
-        self._started_at: float | None = None  # the process's clock at the recording's start
+        self._clock: Callable[[], float] | None = None  # of the event loop that plays it
+        self._started_at = 0.0  # the clock's time at the recording's start
         self._damage: RecordingError | None = None
 
     @property
@@ -150,8 +150,9 @@ class RecordedSource:
 
     async def _wait_until(self, at: float) -> None:
         if self._speed is not None:
-            if self._started_at is None:
-                self._started_at = time.monotonic()
+            if self._clock is None:
+                self._clock = asyncio.get_running_loop().time
+                self._started_at = self._clock()
             if (left := at - self._elapsed()) > 0:
                 self._waits_for = at
                 await asyncio.sleep(left / self._speed)
@@ -160,9 +161,9 @@ class RecordedSource:
 
     def _elapsed(self) -> float:
         """Return the seconds of the recording that should have been played by now."""
-        if self._started_at is None or self._speed is None:
+        if self._clock is None or self._speed is None:
             return self._at
-        return (time.monotonic() - self._started_at) * self._speed
+        return (self._clock() - self._started_at) * self._speed
 
     def _notify(self, notice: Notice) -> None:
         if self.on_notice is not None:

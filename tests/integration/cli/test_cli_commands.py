@@ -17,6 +17,7 @@ from basix_ws_cti.cli.channel_commands import NoSuchChannelError, describe_chann
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults
+from basix_ws_cti.simulator.scenarios import populate
 
 UNANSWERED = "was seen within 0.2 s: its outcome is unknown"
 
@@ -203,11 +204,18 @@ def test_control_characters_are_escaped():
 @pytest.mark.parametrize(
     ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["user:nobody"])]
 )
-def test_missing_effect_is_reported_as_unknown(pbx, monkeypatch, name, arguments):
+def test_missing_effect_is_reported_as_unknown(name, arguments):
     """If no effect is seen before the timeout, the exit code is 1."""
-    monkeypatch.setattr(Pbx, "hang_up", lambda *_, **__: None)
-    waiting = pbx.call("0312341234", to="0398769876")  # no user can park it
-    done = command(pbx, name, waiting, *arguments, "--timeout", 0.2)
+
+    class UnresponsivePbx(Pbx):
+        def hang_up(self, *_, **__):
+            pass
+
+    model = UnresponsivePbx()
+    populate(model, 2)
+    with Simulator(calls=False, pbx=model) as pbx:
+        waiting = pbx.call("0312341234", to="0398769876")  # no user can park it
+        done = command(pbx, name, waiting, *arguments, "--timeout", 0.2)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"basix-ws-cti: no effect of {name} {UNANSWERED}\n"
 

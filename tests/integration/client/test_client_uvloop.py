@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
 
@@ -48,6 +49,16 @@ def run(coroutine):
     assert defects == []
 
 
+def on_uvloop(test):
+    """Run an async test on uvloop, as ``run`` does."""
+
+    @functools.wraps(test)
+    def run_test(*arguments, **options):
+        run(test(*arguments, **options))
+
+    return run_test
+
+
 @pytest.mark.parametrize(
     ("ending", "reason"),
     [
@@ -60,24 +71,21 @@ def run(coroutine):
     ],
     ids=str,
 )
-def test_client_reconnects_with_a_gap(ending, reason):
+@on_uvloop
+async def test_client_reconnects_with_a_gap(ending, reason):
     """However a connection ends, the client reconnects and reports a Gap with the reason."""
-
-    async def main():
-        async with (
-            Simulator(calls=False) as pbx,
-            connected(pbx, **ping_options(ending)) as client,
-        ):
-            changes = client.changes()
-            pbx.inject(ending)
-            gap = await asyncio.wait_for(anext(changes), TIMEOUT)
-            assert isinstance(gap, Gap)
-            assert isinstance(gap.reason, reason)
-            pbx.call(to="1001")
-            await eventually(lambda: is_current(client, pbx))
-            assert client.stats.gaps == 1
-
-    run(main())
+    async with (
+        Simulator(calls=False) as pbx,
+        connected(pbx, **ping_options(ending)) as client,
+    ):
+        changes = client.changes()
+        pbx.inject(ending)
+        gap = await asyncio.wait_for(anext(changes), TIMEOUT)
+        assert isinstance(gap, Gap)
+        assert isinstance(gap.reason, reason)
+        pbx.call(to="1001")
+        await eventually(lambda: is_current(client, pbx))
+        assert client.stats.gaps == 1
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -87,17 +95,15 @@ def test_any_schedule_converges(seed):
     run(run_schedule(1000 + seed))
 
 
-def test_busy_server_is_retried():
-    async def main():
-        async with Simulator(calls=False) as pbx:
-            pbx.inject(faults.Refuse(503, times=2))
-            errors = []
-            async with new_client(pbx) as client:
-                client.on_error(errors.append)
-                await client.synced(TIMEOUT)
-            assert [type(error) for error in errors] == [HandshakeError] * 2
-
-    run(main())
+@on_uvloop
+async def test_busy_server_is_retried():
+    async with Simulator(calls=False) as pbx:
+        pbx.inject(faults.Refuse(503, times=2))
+        errors = []
+        async with new_client(pbx) as client:
+            client.on_error(errors.append)
+            await client.synced(TIMEOUT)
+        assert [type(error) for error in errors] == [HandshakeError] * 2
 
 
 @pytest.mark.parametrize(
@@ -111,99 +117,89 @@ def test_busy_server_is_retried():
     ],
     ids=str,
 )
-def test_leaving_the_block_takes_at_most_a_second(peer):
+@on_uvloop
+async def test_leaving_the_block_takes_at_most_a_second(peer):
     """Leaving is quick whatever the peer does, and leaves no task."""
-
-    async def main():
-        async with Simulator(calls=False) as pbx:
-            if peer == "connecting":
-                pbx.inject(faults.DelayHandshake(30))
-            elif peer == "waiting":
-                pbx.inject(faults.Refuse(503, retry_after=60))
-            client = await Client(**pbx.connect_args).__aenter__()
-            if peer in {"connecting", "waiting"}:
-                await asyncio.sleep(0.1)
-            else:
-                await client.synced(TIMEOUT)
-                if peer is not None:
-                    pbx.inject(peer)
-            changes = client.changes()
-            async with asyncio.timeout(
-                20
-            ):  # the peer's 30 s would exceed this; the machine may be busy
-                await client.__aexit__(None, None, None)
-            assert client.state == Stopped(None)
-            assert [item async for item in changes] == []
-            assert client_tasks() == []
-
-    run(main())
+    async with Simulator(calls=False) as pbx:
+        if peer == "connecting":
+            pbx.inject(faults.DelayHandshake(30))
+        elif peer == "waiting":
+            pbx.inject(faults.Refuse(503, retry_after=60))
+        client = await Client(**pbx.connect_args).__aenter__()
+        if peer in {"connecting", "waiting"}:
+            await asyncio.sleep(0.1)
+        else:
+            await client.synced(TIMEOUT)
+            if peer is not None:
+                pbx.inject(peer)
+        changes = client.changes()
+        async with asyncio.timeout(
+            20
+        ):  # the peer's 30 s would exceed this; the machine may be busy
+            await client.__aexit__(None, None, None)
+        assert client.state == Stopped(None)
+        assert [item async for item in changes] == []
+        assert client_tasks() == []
 
 
 @pytest.mark.slow
-def test_block_can_be_cancelled_at_any_moment():
+@on_uvloop
+async def test_block_can_be_cancelled_at_any_moment():
     """A block that is cancelled at any moment ends cancelled and leaves no task."""
+    rng = random.Random(4)
+    async with Simulator(calls=False) as pbx:
 
-    async def main():
-        rng = random.Random(4)
-        async with Simulator(calls=False) as pbx:
+        async def block():
+            async with new_client(pbx) as client:
+                await client.synced()
+                pbx.inject(faults.Drop())
+                await client.hangup("nobody", confirm=True, confirm_timeout=60)
 
-            async def block():
-                async with new_client(pbx) as client:
-                    await client.synced()
-                    pbx.inject(faults.Drop())
-                    await client.hangup("nobody", confirm=True, confirm_timeout=60)
-
-            for _ in range(20):
-                task = asyncio.create_task(block())
-                await asyncio.sleep(rng.uniform(0, 0.15))
-                task.cancel()
-                await asyncio.wait([task], timeout=TIMEOUT)
-                assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
-                await eventually(lambda: not client_tasks())
-
-    run(main())
+        for _ in range(20):
+            task = asyncio.create_task(block())
+            await asyncio.sleep(rng.uniform(0, 0.15))
+            task.cancel()
+            await asyncio.wait([task], timeout=TIMEOUT)
+            assert task.cancelled() or isinstance(task.exception(), NotConnectedError)
+            await eventually(lambda: not client_tasks())
 
 
-def test_commands_are_confirmed_or_time_out():
-    async def main():
-        async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
-            uuid = pbx.call(to="1001")
-            leg = pbx.answer(uuid)
-            await client.wait_for(lambda mirror: leg in mirror.channels, 10)
-            await client.park(uuid, 60, confirm=True)
-            await client.hangup(uuid, confirm=True)
-            assert uuid not in pbx.snapshot()["channel"]
-            with pytest.raises(CommandTimeout):
-                await client.hangup(uuid, confirm=True, confirm_timeout=0.05)
-            pbx.inject(faults.Refuse(503))
-            pbx.inject(faults.Drop())
-            await entered(client, Disconnected)
-            with pytest.raises(NotConnectedError):
-                await client.hangup(uuid)
-
-    run(main())
+@on_uvloop
+async def test_commands_are_confirmed_or_time_out():
+    async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
+        uuid = pbx.call(to="1001")
+        leg = pbx.answer(uuid)
+        await client.wait_for(lambda mirror: leg in mirror.channels, 10)
+        await client.park(uuid, 60, confirm=True)
+        await client.hangup(uuid, confirm=True)
+        assert uuid not in pbx.snapshot()["channel"]
+        with pytest.raises(CommandTimeout):
+            await client.hangup(uuid, confirm=True, confirm_timeout=0.05)
+        pbx.inject(faults.Refuse(503))
+        pbx.inject(faults.Drop())
+        await entered(client, Disconnected)
+        with pytest.raises(NotConnectedError):
+            await client.hangup(uuid)
 
 
 @pytest.mark.slow
-def test_flood_does_not_affect_other_subscribers():
+@on_uvloop
+async def test_flood_does_not_affect_other_subscribers():
     """In a flood, a slow reader gets the number of missed items; a fast one misses nothing."""
     events = 2000
 
-    async def main():
-        received = itertools.count()
+    received = itertools.count()
 
-        async def sleeper(_):
-            await asyncio.sleep(60)
+    async def sleeper(_):
+        await asyncio.sleep(60)
 
-        async with Simulator(calls=False, users=20) as pbx, connected(pbx) as client:
-            client.on_change(sleeper)
-            client.on_change(lambda _: next(received))
-            dropping = client.changes(policy="drop_oldest", size=5)
-            pbx.inject(faults.Flood(events))
-            await eventually(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
-            assert next(received) == events
-            assert await anext(dropping) == Lagged(events - 5)
-            assert client.state == Synced()
-            assert is_current(client, pbx)
-
-    run(main())
+    async with Simulator(calls=False, users=20) as pbx, connected(pbx) as client:
+        client.on_change(sleeper)
+        client.on_change(lambda _: next(received))
+        dropping = client.changes(policy="drop_oldest", size=5)
+        pbx.inject(faults.Flood(events))
+        await eventually(lambda: client.stats.messages.get("InfoEvent", 0) >= events)
+        assert next(received) == events
+        assert await anext(dropping) == Lagged(events - 5)
+        assert client.state == Synced()
+        assert is_current(client, pbx)

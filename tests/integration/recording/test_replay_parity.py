@@ -30,7 +30,7 @@ class LiveRun:
         client.on_call(self.items.append)
         client.on_error(self.error)
         for name in ("InfoEvent", "InitialInfo", "FieldSpec", "SystemMsg", "Msg"):
-            client._register(name, self.items.append)
+            client._register(name, self.items.append)  # noqa: SLF001 - FieldSpec has no public callback
 
     def state(self, state):
         match state:
@@ -72,11 +72,16 @@ def normal(item):
 
 async def record(path, scheduled, seconds):
     async with Simulator(speed=30, seed=3, users=12, faults=scheduled) as pbx:
-        recorder = Recorder(path)
+        recorder, is_recording = Recorder(path), True
+
+        def record_frame(frame):
+            if is_recording:
+                recorder(frame)
+
         client = Client(
             **{**pbx.connect_args, "app_name": "parity"},
             full_events=True,
-            on_frame=recorder,
+            on_frame=record_frame,
             ping_interval=0.5,
             ping_timeout=0.5,
             quiet_time=0.2,
@@ -86,9 +91,9 @@ async def record(path, scheduled, seconds):
         async with client:
             await client.synced(10)
             await asyncio.sleep(seconds)
+            is_recording = False
             recorder.close()
             items = [*live.items]
-            client._feed_loop._open_connection.options["on_frame"] = None
     return items
 
 

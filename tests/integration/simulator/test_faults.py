@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from support.simulator_clients import WEBSOCKETS_LOGGER, auth_header
+from support.simulator_clients import WEBSOCKETS_LOGGER, auth_header, wait_until_it_listens
 from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
@@ -506,10 +506,10 @@ async def test_delay_handshake_delays_the_next_clients():
     async with Simulator(calls=False) as pbx:
         pbx.inject(faults.DelayHandshake(60, times=2))
         impatient = asyncio.ensure_future(open_websocket(pbx, open_timeout=60).__aenter__())
-        await eventually(lambda: pbx._client_handler.armed_faults[0][1] == 1)
+        await eventually(lambda: pbx.armed_faults[0][1] == 1)
         impatient.cancel()
         opening = asyncio.ensure_future(open_websocket(pbx, open_timeout=60).__aenter__())
-        await eventually(lambda: not pbx._client_handler.armed_faults)
+        await eventually(lambda: not pbx.armed_faults)
         await assert_still_serves(pbx)  # The next client does not wait.
         assert not opening.done()
         opening.cancel()
@@ -998,7 +998,7 @@ async def test_restart_while_down():
         pbx.inject(faults.Restart(down_for=0.1))
         await asyncio.sleep(0.05)
         pbx.inject(faults.Restart(down_for=0.1))
-        await eventually(pbx._restart_task.done)
+        await wait_until_it_listens(pbx)
         await assert_still_serves(pbx)
 
 
@@ -1020,8 +1020,9 @@ async def test_block_can_end_directly_after_a_change():
     pbx.set_presence("1001", 1)
     leaving = asyncio.create_task(pbx.__aexit__(None, None, None))
     done, _ = await asyncio.wait({leaving}, timeout=30)
-    for task in tuple(pbx._tasks):  # Leaving must not hang if the assertion below fails.
-        task.cancel()
+    for task in asyncio.all_tasks():  # Leaving must not hang if the assertion below fails.
+        if task.get_name().startswith("basix simulator"):
+            task.cancel()
     await leaving
     assert done
 

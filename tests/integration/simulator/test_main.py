@@ -87,8 +87,14 @@ def test_options_are_passed_to_the_simulator(monkeypatch, capsys, restored_log_l
 
     monkeypatch.setattr(main_module, "Simulator", RecordedSimulator)
 
+    def runs():
+        try:
+            return bool(created and created[0][0].api_url)
+        except RuntimeError:
+            return False
+
     def interrupt():
-        wait_until(lambda: created and created[0][0]._api is not None)
+        wait_until(runs)
         os.kill(os.getpid(), signal.SIGINT)
         # Python handles a signal when it runs again, and the loop may be about to wait.
         created[0][0].loop.call_soon_threadsafe(int)

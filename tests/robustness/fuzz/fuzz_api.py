@@ -7,7 +7,7 @@ import http.client
 import io
 import json
 
-from offline import simulator
+from offline import OfflineSimulator
 
 from basix_ws_cti.simulator.http_api import RequestHandler
 
@@ -64,7 +64,7 @@ class Socket:
 
 def check(data):
     """Check that the answer is well-formed HTTP, and JSON if it comes from the API."""
-    handler_class = type("Handler", (RequestHandler,), {"backend": simulator(users=2)})
+    handler_class = type("Handler", (RequestHandler,), {"backend": OfflineSimulator(users=2)})
     connection = Socket(data)
     handler = handler_class(connection, ("127.0.0.1", 1), None)
     sent = connection.sent.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")

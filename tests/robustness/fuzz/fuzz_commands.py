@@ -11,7 +11,7 @@ import json
 import logging
 import random
 
-from offline import run, simulator
+from offline import OfflineSimulator, run
 from support.feed_follower import FeedMirror, element_records
 
 from basix_ws_cti.simulator.access_control import FeedRequest
@@ -22,8 +22,7 @@ MAX_LEN = 256
 
 def make_simulator(*, simulate_users):
     """Return a simulator with an answered call, a ringing call, and a media plug."""
-    pbx = simulator(users=4)
-    pbx._simulate_users = simulate_users  # users act, but there are no scheduled calls
+    pbx = OfflineSimulator(users=4, simulate_users=simulate_users)
     pbx.answer(pbx.call("09011112222", to="1001"))
     pbx.call("0312341234", to="1002")
     pbx.originate("1003", "media_plug")
@@ -140,8 +139,8 @@ def check(data):
     """Check that no input raises an exception, and that the client has the current state."""
     pbx = make_simulator(simulate_users=bool(data[:1].isspace()))
     client = Client(data)
-    pbx._client_handler.feeds[client] = None
-    run(pbx._client_handler.read_commands(client))
+    pbx.client_handler.feeds[client] = None
+    run(pbx.client_handler.read_commands(client))
     assert client.state == pbx.pbx.snapshot()
     steps = 0
     while pbx.timeline.time_to_next is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from offline import run, simulator
+from offline import OfflineSimulator, run
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
@@ -14,7 +14,7 @@ MAX_LEN = 1024
 LOGIN = base64.b64encode(b"demo:simulated").decode()
 STATUSES = {400, 401, 404}
 
-PBX = simulator(users=2)  # a handshake only changes its tickets
+PBX = OfflineSimulator(users=2)  # a handshake only changes its tickets
 
 
 def seeds():
@@ -58,7 +58,7 @@ def check(data):
     for event in protocol.events_received():
         if isinstance(event, Request):
             client = Client(protocol)
-            response = run(PBX._client_handler.process_request(client, event))
+            response = run(PBX.client_handler.process_request(client, event))
             if response is None:
                 assert isinstance(client.feed_request, FeedRequest)
                 assert client.feed_request.app_name

@@ -7,12 +7,22 @@ import threading
 from basix_ws_cti.simulator import Simulator
 
 
-def simulator(*, users):
-    """Return a simulator that only acts on method calls and commands."""
-    pbx = Simulator(calls=False, users=users)
-    pbx._attach_pbx()
-    pbx.loop, pbx.thread_id = object(), threading.get_ident()
-    return pbx
+class OfflineSimulator(Simulator):
+    """Simulator that only acts on method calls and commands, as if its block were entered.
+
+    ``simulate_users``: simulated users act on commands, but there are no scheduled calls.
+    """
+
+    def __init__(self, *, users, simulate_users=False):
+        super().__init__(calls=False, users=users)
+        self._simulate_users = simulate_users
+        self._attach_pbx()
+        self.loop, self.thread_id = object(), threading.get_ident()
+
+    @property
+    def client_handler(self):
+        """Handler of the clients, for a client without a network connection."""
+        return self._client_handler
 
 
 def run(coroutine):

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from support.etf_encoder import Atom, Charlist, frame, info_event, initial_info
 from support.secret_scanner import LONGEST, TOKEN
+from support.simulator_clients import connect_websocket
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 
@@ -200,7 +201,7 @@ async def test_requests_and_commands_to_the_simulator_are_sanitised(logged_lines
         await request(pbx.url, feed + b"a", b"Upgrade: " + HEADER)
         args = {**pbx.connect_args, "app_name": HOSTILE_TEXT}
         feeds = [connect(**args) for _ in range(3)]
-        async with feeds[0] as cti, feeds[1], feeds[2]:
+        async with feeds[0] as cti, feeds[1], feeds[2], connect_websocket(pbx) as socket:
             for command in (
                 {"cmd": HOSTILE_TEXT},
                 {"cmd": "hangup", "uuid": HOSTILE_TEXT},
@@ -210,10 +211,10 @@ async def test_requests_and_commands_to_the_simulator_are_sanitised(logged_lines
             ):
                 with contextlib.suppress(basix_ws_cti.UsageError):  # half a surrogate pair
                     await cti.send(command)
-                await cti._socket.send(json.dumps(command))
-            await cti._socket.send(HOSTILE_BYTES)
-            await cti._socket.send(HOSTILE_BYTES.decode())
-            await cti._socket.close(4000, ESCAPES + "Q" * 80)
+                await socket.send(json.dumps(command))
+            await socket.send(HOSTILE_BYTES)
+            await socket.send(HOSTILE_BYTES.decode())
+            await socket.close(4000, ESCAPES + "Q" * 80)
         while pbx.connections:
             await asyncio.sleep(0.01)
     lines = logged_lines()

@@ -7,7 +7,7 @@ import gc
 import threading
 
 import pytest
-from support.virtual_clock import run
+from support.virtual_clock import on_virtual_clock, run
 
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS, TimeSlice, run_in_thread
 
@@ -35,31 +35,26 @@ def test_slice_expires_after_slice_seconds_or_slice_steps():
     assert run(steps_per_slice(1.0)) == [1] * 3
 
 
-def test_yield_to_loop_runs_other_callbacks():
-    async def main():
-        seen = []
-        asyncio.get_running_loop().call_soon(seen.append, 1)
-        await TimeSlice().yield_to_loop()
-        return seen
-
-    assert run(main()) == [1]
+@on_virtual_clock
+async def test_yield_to_loop_runs_other_callbacks():
+    seen = []
+    asyncio.get_running_loop().call_soon(seen.append, 1)
+    await TimeSlice().yield_to_loop()
+    assert seen == [1]
 
 
-def test_resumed_restarts_the_time_but_not_the_steps():
+@on_virtual_clock
+async def test_resumed_restarts_the_time_but_not_the_steps():
     """The wait before ``resumed`` may have had length zero."""
-
-    async def main():
-        time_slice, loop = TimeSlice(), asyncio.get_running_loop()
-        loop.now += 1.0
+    time_slice, loop = TimeSlice(), asyncio.get_running_loop()
+    loop.now += 1.0
+    time_slice.resumed()
+    assert not time_slice.expired()
+    for _ in range(SLICE_STEPS - 2):
         time_slice.resumed()
         assert not time_slice.expired()
-        for _ in range(SLICE_STEPS - 2):
-            time_slice.resumed()
-            assert not time_slice.expired()
-        time_slice.resumed()
-        assert time_slice.expired()
-
-    run(main())
+    time_slice.resumed()
+    assert time_slice.expired()
 
 
 async def test_function_in_a_thread_may_wait_for_the_loop():

@@ -267,4 +267,4 @@ def test_records_of_a_scenario_equal_the_ledger(scenario):
         ]
         assert all(record.complete for record in records)
         assert not office.tracker.calls
-        assert office.tracker._index.is_empty
+        assert office.tracker.is_empty

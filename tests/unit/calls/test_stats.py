@@ -170,13 +170,13 @@ def test_stay_in_a_queue_counts_once():
     centre.wait(5)
     centre.answer(caller_leg, 0)
     assert centre.figures().offered == 1
+    assert centre.stats.active_calls == 1
     centre.pbx.park(caller_leg)
     assert centre.figures().offered == 1
     centre.wait(5)
     centre.pbx.hang_up(caller_leg)
     assert centre.figures().offered == 1
-    assert not centre.stats._calls
-    assert not centre.stats._counted
+    assert centre.stats.active_calls == 0
 
 
 def test_leg_that_moved_to_another_call_does_not_count_yet():

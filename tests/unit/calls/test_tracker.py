@@ -171,9 +171,11 @@ def test_phone_that_rings_again_has_a_new_call_id(max_remembered, monkeypatch):
     legs = []
     for _ in range(2):
         legs.append(office.pbx.call_user(caller_leg, office.users[0]))
+        assert not office.tracker.is_empty
         office.wait(5)
         office.pbx.stop_ringing(legs[-1])
     office.pbx.hang_up(caller_leg)
+    assert office.tracker.is_empty
     first, second = office.ended
     assert first.id == caller_leg.uuid
     assert second.id == (legs[1].uuid if max_remembered else caller_leg.uuid)
@@ -260,8 +262,8 @@ def test_attended_transfer_of_second_legs_continues_the_older_talk():
         one.other_uuid, one.other_info = other.uuid, other.summary
     office.pbx.set_state(leg, "bridged")
     office.pbx.set_state(consulted, "bridged")
-    office.pbx._end(caller_leg, "recv_bye")
-    office.pbx._end(consulting, "recv_bye")
+    office.pbx.hang_up(caller_leg)
+    office.pbx.hang_up(consulting)
     transfers = [event for event in office.events if isinstance(event, CallTransferred)]
     assert [(event.source.number, event.target.user_id) for event in transfers] == [
         (YAMADA.number, office.users[1].id)
@@ -463,8 +465,8 @@ def test_talking_leg_leads_after_the_caller_is_gone():
     office.pbx.connect(consulted)
     office.wait(4)
     office.pbx.bridge(consulted, leg)
-    office.pbx._end(caller_leg, "recv_bye")
-    office.pbx._end(consulting, "recv_bye")
+    office.pbx.hang_up(caller_leg)
+    office.pbx.hang_up(consulting)
     (transfer,) = (event for event in office.events if isinstance(event, CallTransferred))
     # User 1 of the older call goes on with user 0 of the other call.
     assert transfer.call.id == consulting.uuid
@@ -855,7 +857,8 @@ def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
     office.pbx.transfer(caller_leg, office.group)
     for leg in office.pbx.ringing_for(caller_leg):
         office.pbx.stop_ringing(leg)
-    assert len(office.tracker._index.find(caller_leg.uuid).legs.ended_in_phase) == 3
+    ended = [leg for leg in office.tracker.calls[caller_leg.uuid].legs if leg.ended is not None]
+    assert len(ended) == 3
     office.pbx.hang_up(caller_leg)
     (call,) = office.ended
     assert len(call.legs) == 3

@@ -24,9 +24,9 @@ from support.client_schedules import (
     stop_reason,
 )
 from support.fake_pbx import FakePbx, users
-from support.secret_scanner import TOKEN, found_in, leaks_of
+from support.secret_scanner import TOKEN, found_in, leaks_of, secret_holders
 from support.sizes import NIGHTLY
-from support.virtual_clock import run
+from support.virtual_clock import on_virtual_clock
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import (
@@ -50,21 +50,17 @@ from basix_ws_cti.session.status import Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 
 
-def test_headers_from_an_iterator_are_sent_with_each_attempt():
+@on_virtual_clock
+async def test_headers_from_an_iterator_are_sent_with_each_attempt():
     pbx, headers = FakePbx(), []
 
     def connect(server, **options):
         headers.append(list(options["additional_headers"]))
         return pbx(server, **options)
 
-    async def main():
-        pbx.plan.append(ConnectFailed("x"))
-        async with Client(
-            "fake", connector=connect, additional_headers=iter([("a", "b")])
-        ) as client:
-            await client.synced(10)
-
-    run(main())
+    pbx.plan.append(ConnectFailed("x"))
+    async with Client("fake", connector=connect, additional_headers=iter([("a", "b")])) as client:
+        await client.synced(10)
     assert headers == [[("a", "b")]] * 3
 
 
@@ -397,7 +393,7 @@ async def test_no_secret_is_logged_or_shown(caplog, name):
             error.__cause__,
             client,
             client.stats,
-            client._feed_loop._open_connection,
+            *secret_holders(client),
         ]
     text = " ".join(f"{one!r} {one}" for one in outputs)
     text += " ".join(
@@ -410,37 +406,31 @@ async def test_no_secret_is_logged_or_shown(caplog, name):
     assert not [leak for one in outputs if isinstance(one, Exception) for leak in leaks_of(one)]
 
 
-def test_asynchronous_callbacks_receive_the_stopped_state():
+@on_virtual_clock
+async def test_asynchronous_callbacks_receive_the_stopped_state():
     """Callbacks get their waiting items, the last state included, when the block is left."""
+    pbx = FakePbx()
+    states = []
 
-    async def main():
-        pbx = FakePbx()
-        states = []
+    async def note(state):
+        await asyncio.sleep(0.01)
+        states.append(type(state))
 
-        async def note(state):
-            await asyncio.sleep(0.01)
-            states.append(type(state))
-
-        async with Client("fake", connector=pbx) as client:
-            client.on_state(note)
-            await client.synced()
-        assert states[-2:] == [Synced, Stopped]
-        assert client.on_state(note)() is None  # the client has stopped
-
-    run(main())
+    async with Client("fake", connector=pbx) as client:
+        client.on_state(note)
+        await client.synced()
+    assert states[-2:] == [Synced, Stopped]
+    assert client.on_state(note)() is None  # the client has stopped
 
 
-def test_leaving_a_client_that_was_not_entered_does_nothing():
+@on_virtual_clock
+async def test_leaving_a_client_that_was_not_entered_does_nothing():
     """The client can be entered afterwards."""
-
-    async def main():
-        pbx = FakePbx()
-        client = Client("fake", connector=pbx)
-        await client.__aexit__(None, None, None)
-        async with client:
-            await client.synced()
-
-    run(main())
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx)
+    await client.__aexit__(None, None, None)
+    async with client:
+        await client.synced()
 
 
 @pytest.mark.slow
@@ -488,88 +478,82 @@ def test_on_frame_must_be_a_synchronous_function():
 
 
 @pytest.mark.parametrize("form", ["sync", "async"])
-def test_callbacks_receive_the_arguments_of_the_message_parser(form):
-    async def main():
-        pbx, received = FakePbx(), []
+@on_virtual_clock
+async def test_callbacks_receive_the_arguments_of_the_message_parser(form):
+    pbx, received = FakePbx(), []
 
-        def register(method, name):
-            def callback(*arguments):
-                received.append((name, *arguments))
+    def register(method, name):
+        def callback(*arguments):
+            received.append((name, *arguments))
 
-            async def async_callback(*arguments):
-                callback(*arguments)
+        async def async_callback(*arguments):
+            callback(*arguments)
 
-            return method(callback if form == "sync" else async_callback)
+        return method(callback if form == "sync" else async_callback)
 
-        pbx.state = {"user": users(1)}
-        client = Client("fake", connector=pbx)
-        ends = [
-            register(client.on_initial_info, "initial_info"),
-            register(client.on_info_event, "info_event"),
-            register(client.on_system_msg, "system_msg"),
-            register(client.on_msg, "msg"),
-        ]
-        user = users(1, "b")[0]
-        async with client:
-            await client.synced()
-            pbx.send(InfoEvent("user", user, "updated"), SystemMsg("hello"), Msg("text"))
-            await asyncio.sleep(1)
-            for end in ends:
-                end()
-            pbx.send(Msg("too late"))
-            await asyncio.sleep(1)
-        assert received == [
-            ("initial_info", "user", users(1)),
-            ("info_event", "user", user, "updated"),
-            ("system_msg", "hello"),
-            ("msg", "text"),
-        ]
-
-    run(main())
+    pbx.state = {"user": users(1)}
+    client = Client("fake", connector=pbx)
+    ends = [
+        register(client.on_initial_info, "initial_info"),
+        register(client.on_info_event, "info_event"),
+        register(client.on_system_msg, "system_msg"),
+        register(client.on_msg, "msg"),
+    ]
+    user = users(1, "b")[0]
+    async with client:
+        await client.synced()
+        pbx.send(InfoEvent("user", user, "updated"), SystemMsg("hello"), Msg("text"))
+        await asyncio.sleep(1)
+        for end in ends:
+            end()
+        pbx.send(Msg("too late"))
+        await asyncio.sleep(1)
+    assert received == [
+        ("initial_info", "user", users(1)),
+        ("info_event", "user", user, "updated"),
+        ("system_msg", "hello"),
+        ("msg", "text"),
+    ]
 
 
-def test_subscriptions_select_changes_by_kind_key_and_filter():
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            selected = {
-                "kind": client.changes(kind="channel"),
-                "key": client.changes(key=2),
-                "where": client.changes(where=lambda change: isinstance(change, Added)),
-            }
-            pbx.set_user(2)
-            pbx.set_user(2)
-            pbx.call()
-            await asyncio.sleep(1)
-            assert {name: one.waiting for name, one in selected.items()} == {
-                "kind": 1,
-                "key": 2,
-                "where": 2,
-            }
-            pbx.lose()
-            await client.wait_for(lambda _: client.stats.gaps)
-            assert isinstance([await anext(selected["kind"]) for _ in range(2)][-1], Gap)
-
-    run(main())
+@on_virtual_clock
+async def test_subscriptions_select_changes_by_kind_key_and_filter():
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        selected = {
+            "kind": client.changes(kind="channel"),
+            "key": client.changes(key=2),
+            "where": client.changes(where=lambda change: isinstance(change, Added)),
+        }
+        pbx.set_user(2)
+        pbx.set_user(2)
+        pbx.call()
+        await asyncio.sleep(1)
+        assert {name: one.waiting for name, one in selected.items()} == {
+            "kind": 1,
+            "key": 2,
+            "where": 2,
+        }
+        pbx.lose()
+        await client.wait_for(lambda _: client.stats.gaps)
+        assert isinstance([await anext(selected["kind"]) for _ in range(2)][-1], Gap)
 
 
-def test_messages_and_call_events_are_delivered():
-    async def main():
-        pbx, called, changed = FakePbx(), [], []
-        async with Client("fake", connector=pbx) as client:
-            messages, events = client.messages(), client.call_events()
-            client.on_call(called.append)
-            client.on_change(changed.append)
-            await client.synced()
-            pbx.call()
-            event = await anext(events)
-            assert isinstance(event, CallStarted)
-            assert called == [event]
-            assert list(client.calls) == [change.key for change in changed] == [event.call.id]
-            assert (await anext(messages)).element_name == "user"
-
-    run(main())
+@on_virtual_clock
+async def test_messages_and_call_events_are_delivered():
+    pbx, called, changed = FakePbx(), [], []
+    async with Client("fake", connector=pbx) as client:
+        messages, events = client.messages(), client.call_events()
+        client.on_call(called.append)
+        client.on_change(changed.append)
+        await client.synced()
+        pbx.call()
+        event = await anext(events)
+        assert isinstance(event, CallStarted)
+        assert called == [event]
+        assert list(client.calls) == [change.key for change in changed] == [event.call.id]
+        assert (await anext(messages)).element_name == "user"
 
 
 @pytest.mark.parametrize("name", ["messages", "call_events"])
@@ -579,22 +563,20 @@ def test_messages_and_call_events_cannot_be_merged(name):
         getattr(client, name)(policy="latest")
 
 
-def test_commands_are_sent_and_confirmed():
-    async def main():
-        pbx = FakePbx()
-        pbx.call()
-        (uuid,) = pbx.state["channel"]
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            await client.park(uuid, 5)
-            await client.transfer(uuid, destination="1002")
-            await client.eavesdrop("plug", uuid, "listen")
-            hanging_up = asyncio.create_task(client.hangup(uuid, confirm=True))
-            await asyncio.sleep(1)
-            assert not hanging_up.done()
-            pbx.hang_up()
-            await hanging_up
-            sent = [command["cmd"] for command in pbx.connections[0].sent]
-            assert sent == ["park", "transfer", "eavesdrop", "hangup"]
-
-    run(main())
+@on_virtual_clock
+async def test_commands_are_sent_and_confirmed():
+    pbx = FakePbx()
+    pbx.call()
+    (uuid,) = pbx.state["channel"]
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        await client.park(uuid, 5)
+        await client.transfer(uuid, destination="1002")
+        await client.eavesdrop("plug", uuid, "listen")
+        hanging_up = asyncio.create_task(client.hangup(uuid, confirm=True))
+        await asyncio.sleep(1)
+        assert not hanging_up.done()
+        pbx.hang_up()
+        await hanging_up
+        sent = [command["cmd"] for command in pbx.connections[0].sent]
+        assert sent == ["park", "transfer", "eavesdrop", "hangup"]

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from support.fake_pbx import FakePbx
 from support.sizes import NIGHTLY
-from support.virtual_clock import run
+from support.virtual_clock import on_virtual_clock
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import Channel, InfoEvent, UsageError, to_dict
@@ -55,182 +55,161 @@ def set_channel(pbx, channel, event_name="added"):
     pbx.replace("channel", channels, (channel, event_name))
 
 
-def test_calls_are_tracked_from_the_first_use():
+@on_virtual_clock
+async def test_calls_are_tracked_from_the_first_use():
     """Calls that start after the first use of ``calls`` are complete."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as idle:
-            await idle.synced(10)
-            set_channel(pbx, leg("a"))
-            await asyncio.sleep(1)
-            assert idle._session._tracker is None
-            assert [call.complete for call in idle.calls.values()] == [False]
-            set_channel(pbx, leg("b"))
-            await asyncio.sleep(1)
-            assert {key: call.complete for key, call in idle.calls.items()} == {
-                "a": False,
-                "b": True,
-            }
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as idle:
+        await idle.synced(10)
+        set_channel(pbx, leg("a"))
+        await asyncio.sleep(1)
+        assert [call.complete for call in idle.calls.values()] == [False]
+        set_channel(pbx, leg("b"))
+        await asyncio.sleep(1)
+        assert {key: call.complete for key, call in idle.calls.items()} == {
+            "a": False,
+            "b": True,
+        }
 
 
-def test_call_events_are_equal_for_iterators_and_callbacks():
+@on_virtual_clock
+async def test_call_events_are_equal_for_iterators_and_callbacks():
     """An unregistered callback gets nothing."""
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx)
+    received, awaited, unregistered = [], [], []
+    events = client.call_events()
+    client.on_call(received.append)
+    stop = client.on_call(unregistered.append)
 
-    async def main():
-        pbx = FakePbx()
-        client = Client("fake", connector=pbx)
-        received, awaited, unregistered = [], [], []
-        events = client.call_events()
-        client.on_call(received.append)
-        stop = client.on_call(unregistered.append)
+    async def receive(event):
+        await asyncio.sleep(0)
+        awaited.append(event)
 
-        async def receive(event):
-            await asyncio.sleep(0)
-            awaited.append(event)
-
-        client.on_call(receive)
-        stop()
-        async with client:
-            await client.synced(10)
-            set_channel(pbx, leg("a"))
-            set_channel(pbx, leg("a", hangup_timestamp=5, last_event="CHANNEL_HANGUP"), "updated")
-            first, last = await anext(events), await anext(events)
-            await asyncio.sleep(1)
-        assert (type(first), type(last)) == (CallStarted, CallEnded)
-        assert received == awaited == [first, last]
-        assert unregistered == []
-        with pytest.raises(StopAsyncIteration):
-            await anext(events)
-
-    run(main())
+    client.on_call(receive)
+    stop()
+    async with client:
+        await client.synced(10)
+        set_channel(pbx, leg("a"))
+        set_channel(pbx, leg("a", hangup_timestamp=5, last_event="CHANNEL_HANGUP"), "updated")
+        first, last = await anext(events), await anext(events)
+        await asyncio.sleep(1)
+    assert (type(first), type(last)) == (CallStarted, CallEnded)
+    assert received == awaited == [first, last]
+    assert unregistered == []
+    with pytest.raises(StopAsyncIteration):
+        await anext(events)
 
 
-def test_callbacks_find_the_calls_up_to_date():
+@on_virtual_clock
+async def test_callbacks_find_the_calls_up_to_date():
     """A callback for a change or a call event finds the change in client.calls."""
-
-    async def main():
-        pbx = FakePbx()
-        client = Client("fake", connector=pbx)
-        found = []
-        client.on_change(lambda change: found.append(list(client.calls)))
-        client.on_call(lambda event: found.append(list(client.calls)))
-        async with client:
-            await client.synced(10)
-            set_channel(pbx, leg("a"))
-            await asyncio.sleep(1)
-            set_channel(pbx, leg("a"), "removed")
-            await asyncio.sleep(1)
-        assert found == [["a"], ["a"], [], []]
-
-    run(main())
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx)
+    found = []
+    client.on_change(lambda change: found.append(list(client.calls)))
+    client.on_call(lambda event: found.append(list(client.calls)))
+    async with client:
+        await client.synced(10)
+        set_channel(pbx, leg("a"))
+        await asyncio.sleep(1)
+        set_channel(pbx, leg("a"), "removed")
+        await asyncio.sleep(1)
+    assert found == [["a"], ["a"], [], []]
 
 
-def test_call_that_ended_in_a_gap_ends_synthetically():
+@on_virtual_clock
+async def test_call_that_ended_in_a_gap_ends_synthetically():
     """A call that ended in a gap has one synthetic end; one that continues keeps its id."""
-
-    async def main():
-        pbx = FakePbx()
-        client = Client("fake", connector=pbx, backoff=Backoff(initial=5, maximum=5))
-        events = []
-        client.on_call(events.append)
-        async with client:
-            await client.synced(10)
-            set_channel(pbx, leg("a"))
-            set_channel(pbx, leg("b", state=Ringing(ts=2)))
-            await asyncio.sleep(1)
-            pbx.lose()
-            await asyncio.sleep(0.5)
-            set_channel(pbx, leg("a"), "removed")
-            set_channel(pbx, leg("c"))
-            assert set(client.calls) == {"a", "b"}
-            await client.wait_for(lambda mirror: "c" in mirror.channels)
-            assert {key: call.complete for key, call in client.calls.items()} == {
-                "b": False,
-                "c": False,
-            }
-            set_channel(pbx, leg("d"))
-            await asyncio.sleep(1)
-            assert client.calls["d"].complete
-        shown = [(type(event).__name__, event.call.id) for event in events]
-        assert shown == [
-            ("CallStarted", "a"),
-            ("CallStarted", "b"),
-            ("CallRinging", "b"),
-            ("CallStarted", "c"),
-            ("CallEnded", "a"),
-            ("CallStarted", "d"),
-        ]
-        ended = events[4]
-        assert ended.synthetic
-        assert (ended.call.disposition, ended.call.complete) == ("unknown", False)
-        assert ended.call.ended > 1_700_000_000_000_000  # when the connection was lost
-
-    run(main())
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx, backoff=Backoff(initial=5, maximum=5))
+    events = []
+    client.on_call(events.append)
+    async with client:
+        await client.synced(10)
+        set_channel(pbx, leg("a"))
+        set_channel(pbx, leg("b", state=Ringing(ts=2)))
+        await asyncio.sleep(1)
+        pbx.lose()
+        await asyncio.sleep(0.5)
+        set_channel(pbx, leg("a"), "removed")
+        set_channel(pbx, leg("c"))
+        assert set(client.calls) == {"a", "b"}
+        await client.wait_for(lambda mirror: "c" in mirror.channels)
+        assert {key: call.complete for key, call in client.calls.items()} == {
+            "b": False,
+            "c": False,
+        }
+        set_channel(pbx, leg("d"))
+        await asyncio.sleep(1)
+        assert client.calls["d"].complete
+    shown = [(type(event).__name__, event.call.id) for event in events]
+    assert shown == [
+        ("CallStarted", "a"),
+        ("CallStarted", "b"),
+        ("CallRinging", "b"),
+        ("CallStarted", "c"),
+        ("CallEnded", "a"),
+        ("CallStarted", "d"),
+    ]
+    ended = events[4]
+    assert ended.synthetic
+    assert (ended.call.disposition, ended.call.complete) == ("unknown", False)
+    assert ended.call.ended > 1_700_000_000_000_000  # when the connection was lost
 
 
-def test_call_events_are_dropped_or_fail_but_never_merge():
+@on_virtual_clock
+async def test_call_events_are_dropped_or_fail_but_never_merge():
     """A slow reader gets a Lagged, or fails."""
-
-    async def main():
-        pbx = FakePbx()
-        client = Client("fake", connector=pbx)
-        with pytest.raises(UsageError, match="cannot be merged"):
-            client.call_events(policy="latest")
-        oldest = client.call_events(size=2)
-        fails = client.call_events(policy="fail", size=2)
-        async with client:
-            await client.synced(10)
-            for number in range(5):
-                set_channel(pbx, leg(f"u{number}"))
-            await asyncio.sleep(1)
-            first, *rest = [await anext(oldest) for _ in range(3)]
-            assert first == Lagged(3)
-            assert [event.call.id for event in rest] == ["u3", "u4"]
-            with pytest.raises(SubscriberLagged):
-                await anext(fails)
-            assert client.stats.missed >= 3
-
-    run(main())
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx)
+    with pytest.raises(UsageError, match="cannot be merged"):
+        client.call_events(policy="latest")
+    oldest = client.call_events(size=2)
+    fails = client.call_events(policy="fail", size=2)
+    async with client:
+        await client.synced(10)
+        for number in range(5):
+            set_channel(pbx, leg(f"u{number}"))
+        await asyncio.sleep(1)
+        first, *rest = [await anext(oldest) for _ in range(3)]
+        assert first == Lagged(3)
+        assert [event.call.id for event in rest] == ["u3", "u4"]
+        with pytest.raises(SubscriberLagged):
+            await anext(fails)
+        assert client.stats.missed >= 3
 
 
-def test_call_events_end_with_the_client():
+@on_virtual_clock
+async def test_call_events_end_with_the_client():
     """A subscription ends with the client and its error, and a later one ends at once."""
-
-    async def main():
-        pbx = FakePbx()
-        client = Client("fake", connector=pbx, classify=lambda error, final: True)
-        events = client.call_events()
-        async with client:
-            await client.synced(10)
-            set_channel(pbx, leg("a"))
-            await asyncio.sleep(1)
-            assert client.stats.lag == 1
-            pbx.lose(NotConnectedError())
-            assert isinstance(await anext(events), CallStarted)
-            for waiting in (events, client.call_events()):
-                with pytest.raises(NotConnectedError):
-                    await anext(waiting)
-
-    run(main())
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx, classify=lambda error, final: True)
+    events = client.call_events()
+    async with client:
+        await client.synced(10)
+        set_channel(pbx, leg("a"))
+        await asyncio.sleep(1)
+        assert client.stats.lag == 1
+        pbx.lose(NotConnectedError())
+        assert isinstance(await anext(events), CallStarted)
+        for waiting in (events, client.call_events()):
+            with pytest.raises(NotConnectedError):
+                await anext(waiting)
 
 
-def test_other_kinds_cause_no_call_events():
-    async def main():
-        pbx = FakePbx()
-        client = Client("fake", connector=pbx)
-        events = []
-        client.on_call(events.append)
-        async with client:
-            await client.synced(10)
-            pbx.set_user(7)
-            pbx.send(InfoEvent("channel_waiting", leg("q"), "added"))
-            await asyncio.sleep(1)
-        assert events == []
-
-    run(main())
+@on_virtual_clock
+async def test_other_kinds_cause_no_call_events():
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx)
+    events = []
+    client.on_call(events.append)
+    async with client:
+        await client.synced(10)
+        pbx.set_user(7)
+        pbx.send(InfoEvent("channel_waiting", leg("q"), "added"))
+        await asyncio.sleep(1)
+    assert events == []
 
 
 # == over real sockets ====================================================================
@@ -309,13 +288,13 @@ async def follow_calls(pbx, calls, inject_fault=None, **options):
                 inject_fault()
             await asyncio.sleep(0.05)
         pbx.speed = 1e-9  # its clock stops
-        pbx._client_handler.armed_faults.clear()
+        pbx.disarm_faults()
         await asyncio.sleep(1)  # time to detect a silence
         await eventually(lambda: client.is_synced and channels_are_current(client, pbx))
         rows = {row.id: row for row in pbx.ledger}  # includes calls that ended just then
         assert set(records) | set(client.calls) == set(started)
         assert max(started.values()) == 1
-        assert len(stats._calls) == len(client.calls)
+        assert stats.active_calls == len(client.calls)
         return rows, records, client.stats
 
 

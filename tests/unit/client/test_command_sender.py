@@ -11,7 +11,7 @@ from support.client_schedules import (
     new_client,
 )
 from support.fake_pbx import FakePbx
-from support.virtual_clock import now, run
+from support.virtual_clock import now, on_virtual_clock
 from support.waiting import TIMEOUT
 
 from basix_ws_cti import (
@@ -34,49 +34,43 @@ from basix_ws_cti.simulator import Simulator, faults
 from basix_ws_cti.states import Eavesdrop
 
 
-def test_next_snapshot_confirms_a_command():
+@on_virtual_clock
+async def test_next_snapshot_confirms_a_command():
     """A command whose event was lost with the connection is confirmed by the next snapshot."""
-
-    async def main():
-        pbx = FakePbx()
-        pbx.call()
-        (uuid,) = pbx.state["channel"]
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
-            await asyncio.sleep(0.1)
-            assert pbx.connections[0].sent == [{"cmd": "hangup", "uuid": uuid}]
-            pbx.hang_up()
-            pbx.lose(cut=True)
-            await hanging
-            assert not any(connection.sent for connection in pbx.connections)  # never sent twice
-
-    run(main())
+    pbx = FakePbx()
+    pbx.call()
+    (uuid,) = pbx.state["channel"]
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
+        await asyncio.sleep(0.1)
+        assert pbx.connections[0].sent == [{"cmd": "hangup", "uuid": uuid}]
+        pbx.hang_up()
+        pbx.lose(cut=True)
+        await hanging
+        assert not any(connection.sent for connection in pbx.connections)  # never sent twice
 
 
-def test_commands_are_sent_as_json_objects():
+@on_virtual_clock
+async def test_commands_are_sent_as_json_objects():
     """Each command is one JSON object that holds only the arguments that were passed."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            await client.hangup("u")
-            await client.park("u")
-            await client.park("u", 0)
-            await client.transfer("u", user_id=0)
-            await client.transfer("u", user_name="n", destination="d")
-            await client.eavesdrop("plug", "u", "listen")
-            assert pbx.connections[0].sent == [
-                {"cmd": "hangup", "uuid": "u"},
-                {"cmd": "park", "uuid": "u"},
-                {"cmd": "park", "uuid": "u", "timeout": 0},
-                {"cmd": "transfer", "uuid": "u", "user_id": 0},
-                {"cmd": "transfer", "uuid": "u", "user_name": "n", "destination": "d"},
-                {"cmd": "eavesdrop", "uuid": "plug", "target_uuid": "u", "subcommand": "listen"},
-            ]
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        await client.hangup("u")
+        await client.park("u")
+        await client.park("u", 0)
+        await client.transfer("u", user_id=0)
+        await client.transfer("u", user_name="n", destination="d")
+        await client.eavesdrop("plug", "u", "listen")
+        assert pbx.connections[0].sent == [
+            {"cmd": "hangup", "uuid": "u"},
+            {"cmd": "park", "uuid": "u"},
+            {"cmd": "park", "uuid": "u", "timeout": 0},
+            {"cmd": "transfer", "uuid": "u", "user_id": 0},
+            {"cmd": "transfer", "uuid": "u", "user_name": "n", "destination": "d"},
+            {"cmd": "eavesdrop", "uuid": "plug", "target_uuid": "u", "subcommand": "listen"},
+        ]
 
 
 async def test_commands_have_their_effect_on_the_pbx():
@@ -118,17 +112,38 @@ async def test_command_without_effect_times_out():
             await client.hangup("nobody", confirm=True, confirm_timeout=0.05)
         assert isinstance(caught.value, TimeoutError)
         assert caught.value.command == "hangup"
-        assert client._dispatcher.waiters == set()
 
 
 async def test_callers_time_out_is_no_command_timeout():
-    """A time-out around a waiting command raises TimeoutError and leaves no waiter behind."""
+    """A time-out around a waiting command raises TimeoutError."""
     async with Simulator(calls=False) as pbx, connected(pbx) as client:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
                 await client.hangup("nobody", confirm=True)
         assert not isinstance(caught.value, CommandTimeout)
-        assert client._dispatcher.waiters == set()
+
+
+@pytest.mark.parametrize(
+    ("confirm_timeout", "callers_timeout", "error"),
+    [(0.05, None, CommandTimeout), (60, 0.05, TimeoutError)],
+)
+@on_virtual_clock
+async def test_timed_out_command_leaves_no_waiter(confirm_timeout, callers_timeout, error):
+    """Neither the time-out of the command nor that of its caller leaves one."""
+
+    class Sent:
+        async def send(self, command):
+            sent.append(command["cmd"])
+
+    sent, dispatcher = [], Dispatcher()
+    sender = CommandSender(Sent, dispatcher)
+    sending = asyncio.create_task(sender.send(hangup("nobody"), confirm_timeout))
+    await asyncio.sleep(0)
+    assert sent == ["hangup"]
+    assert len(dispatcher.waiters) == 1
+    with pytest.raises(error):
+        await asyncio.wait_for(sending, callers_timeout)
+    assert dispatcher.waiters == set()
 
 
 async def test_commands_fail_at_once_without_a_connection():
@@ -150,63 +165,56 @@ async def test_commands_fail_at_once_without_a_connection():
             await client.hangup("x")
 
 
-def test_command_waiting_for_confirmation_ends_with_the_client():
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            waiting = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
-            await asyncio.sleep(0.1)
-            began = now()
-        with pytest.raises(NotConnectedError):
-            await waiting
-        assert now() - began < 1
-
-    run(main())
+@on_virtual_clock
+async def test_command_waiting_for_confirmation_ends_with_the_client():
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        waiting = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
+        await asyncio.sleep(0.1)
+        began = now()
+    with pytest.raises(NotConnectedError):
+        await waiting
+    assert now() - began < 1
 
 
-def test_confirmation_just_before_the_end_counts():
+@on_virtual_clock
+async def test_confirmation_just_before_the_end_counts():
     """A command that is confirmed just before the client stops succeeds; others get the error."""
-
-    async def main():
-        pbx = FakePbx()
-        pbx.call()
-        (uuid,) = pbx.state["channel"]
-        async with Client("fake", connector=pbx, classify=lambda *_: True) as client:
-            await client.synced()
-            hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
-            other = asyncio.create_task(client.hangup("x", confirm=True))
-            await asyncio.sleep(0.1)
-            pbx.connections[0].pace = pbx.close_time = None  # all in one step
-            pbx.hang_up()
-            pbx.lose()
-            await hanging
-            with pytest.raises(ConnectionLost):
-                await other
-            assert isinstance(client.state, Stopped)
-
-    run(main())
+    pbx = FakePbx()
+    pbx.call()
+    (uuid,) = pbx.state["channel"]
+    async with Client("fake", connector=pbx, classify=lambda *_: True) as client:
+        await client.synced()
+        hanging = asyncio.create_task(client.hangup(uuid, confirm=True))
+        other = asyncio.create_task(client.hangup("x", confirm=True))
+        await asyncio.sleep(0.1)
+        pbx.connections[0].pace = pbx.close_time = None  # all in one step
+        pbx.hang_up()
+        pbx.lose()
+        await hanging
+        with pytest.raises(ConnectionLost):
+            await other
+        assert isinstance(client.state, Stopped)
 
 
-def test_foreign_timeout_error_is_no_command_timeout():
+@on_virtual_clock
+async def test_foreign_timeout_error_is_no_command_timeout():
     """If a TimeoutError stops the client, waiting commands raise it, and no CommandTimeout."""
 
     def is_final(error, _):
         return isinstance(error, TimeoutError)
 
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx, classify=is_final) as client:
-            await client.synced()
-            hanging = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
-            await asyncio.sleep(0.1)
-            pbx.plan.append(TimeoutError("of the token service"))
-            pbx.lose()
-            with pytest.raises(TimeoutError, match="token service") as caught:
-                await hanging
-            assert not isinstance(caught.value, CommandTimeout)
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx, classify=is_final) as client:
+        await client.synced()
+        hanging = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
+        await asyncio.sleep(0.1)
+        pbx.plan.append(TimeoutError("of the token service"))
+        pbx.lose()
+        with pytest.raises(TimeoutError, match="token service") as caught:
+            await hanging
+        assert not isinstance(caught.value, CommandTimeout)
 
 
 class CommandConnection:
@@ -222,65 +230,55 @@ class CommandConnection:
             raise self.error
 
 
-def test_sender_needs_a_connection():
-    async def main():
-        sender = CommandSender(lambda: None, Dispatcher())
-        with pytest.raises(NotConnectedError):
-            await sender.send(hangup("u"), 5)
-
-    run(main())
+@on_virtual_clock
+async def test_sender_needs_a_connection():
+    sender = CommandSender(lambda: None, Dispatcher())
+    with pytest.raises(NotConnectedError):
+        await sender.send(hangup("u"), 5)
 
 
 @pytest.mark.parametrize(
     ("command", "confirm_timeout"), [(hangup("u"), None), (transfer("u", user_id=1), 5)]
 )
-def test_sender_does_not_wait_without_time_out_or_known_effect(command, confirm_timeout):
-    async def main():
-        connection = CommandConnection()
-        await CommandSender(lambda: connection, Dispatcher()).send(command, confirm_timeout)
-        assert connection.sent == [command.sent]
-        assert now() == 0
-
-    run(main())
+@on_virtual_clock
+async def test_sender_does_not_wait_without_time_out_or_known_effect(command, confirm_timeout):
+    connection = CommandConnection()
+    await CommandSender(lambda: connection, Dispatcher()).send(command, confirm_timeout)
+    assert connection.sent == [command.sent]
+    assert now() == 0
 
 
-def test_sender_waits_for_the_effect():
-    async def main():
-        connection, dispatcher = CommandConnection(), Dispatcher()
-        sender = CommandSender(lambda: connection, dispatcher)
-        sending = asyncio.create_task(sender.send(hangup("u"), 5))
-        await asyncio.sleep(1)
-        dispatcher.publish_change(Removed("channel", Channel(uuid="other")))
-        await asyncio.sleep(1)
-        assert not sending.done()
-        dispatcher.publish_change(Removed("channel", Channel(uuid="u")))
-        await sending
-        assert connection.sent == [hangup("u").sent]
-        assert dispatcher.waiters == set()
-
-    run(main())
+@on_virtual_clock
+async def test_sender_waits_for_the_effect():
+    connection, dispatcher = CommandConnection(), Dispatcher()
+    sender = CommandSender(lambda: connection, dispatcher)
+    sending = asyncio.create_task(sender.send(hangup("u"), 5))
+    await asyncio.sleep(1)
+    dispatcher.publish_change(Removed("channel", Channel(uuid="other")))
+    await asyncio.sleep(1)
+    assert not sending.done()
+    dispatcher.publish_change(Removed("channel", Channel(uuid="u")))
+    await sending
+    assert connection.sent == [hangup("u").sent]
+    assert dispatcher.waiters == set()
 
 
-def test_sender_times_out_without_the_effect():
-    async def main():
-        dispatcher = Dispatcher()
-        sender = CommandSender(CommandConnection, dispatcher)
-        with pytest.raises(CommandTimeout) as caught:
-            await sender.send(hangup("u"), 5)
-        assert (caught.value.command, now()) == ("hangup", 5)
-        assert dispatcher.waiters == set()
-
-    run(main())
+@on_virtual_clock
+async def test_sender_times_out_without_the_effect():
+    dispatcher = Dispatcher()
+    sender = CommandSender(CommandConnection, dispatcher)
+    with pytest.raises(CommandTimeout) as caught:
+        await sender.send(hangup("u"), 5)
+    assert (caught.value.command, now()) == ("hangup", 5)
+    assert dispatcher.waiters == set()
 
 
 @pytest.mark.parametrize("error", [ConnectionLost(1006), TimeoutError("of the socket")])
-def test_sender_raises_errors_of_sending(error):
-    async def main():
-        dispatcher = Dispatcher()
-        sender = CommandSender(lambda: CommandConnection(error), dispatcher)
-        with pytest.raises(type(error)) as caught:
-            await sender.send(hangup("u"), 5)
-        assert caught.value is error
-        assert dispatcher.waiters == set()
-
-    run(main())
+@on_virtual_clock
+async def test_sender_raises_errors_of_sending(error):
+    dispatcher = Dispatcher()
+    sender = CommandSender(lambda: CommandConnection(error), dispatcher)
+    with pytest.raises(type(error)) as caught:
+        await sender.send(hangup("u"), 5)
+    assert caught.value is error
+    assert dispatcher.waiters == set()

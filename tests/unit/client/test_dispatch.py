@@ -12,7 +12,7 @@ from support.client_schedules import (
     new_client,
 )
 from support.fake_pbx import FakePbx, legs, users
-from support.virtual_clock import IterationLog, run
+from support.virtual_clock import IterationLog, on_virtual_clock
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import (
@@ -162,135 +162,121 @@ async def test_end_ends_subscriptions_and_waiters(reason, error):
 # -- in a client ---
 
 
-def test_gap_passes_every_filter():
+@on_virtual_clock
+async def test_gap_passes_every_filter():
     """A subscriber to one kind, key or filter receives every gap."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            subscriptions = [
-                client.changes(kind="channel"),
-                client.changes(key="x"),
-                client.changes(where=lambda _: False),
-            ]
-            pbx.set_user(1)
-            pbx.lose()
-            await asyncio.sleep(0.1)
-            await client.synced(10)
-            assert [type(await anext(one)) for one in subscriptions] == [Gap] * 3
-            assert [one.waiting for one in subscriptions] == [0] * 3
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        subscriptions = [
+            client.changes(kind="channel"),
+            client.changes(key="x"),
+            client.changes(where=lambda _: False),
+        ]
+        pbx.set_user(1)
+        pbx.lose()
+        await asyncio.sleep(0.1)
+        await client.synced(10)
+        assert [type(await anext(one)) for one in subscriptions] == [Gap] * 3
+        assert [one.waiting for one in subscriptions] == [0] * 3
 
 
-def test_late_subscriber_gets_no_snapshot_changes():
+@on_virtual_clock
+async def test_late_subscriber_gets_no_snapshot_changes():
     """A subscriber that arrives during the delivery of a snapshot does not get its changes."""
     seen, called = [], []
 
-    async def main():
-        pbx = FakePbx()
-        pbx.state = {"user": users(1000), "channel": {}}
-        async with Client("fake", connector=pbx) as client:
-            log = IterationLog()
-            client.on_change(log.append)
-            await client.synced()
-            assert len(log.items) < 1000
-            client.on_change(called.append)
-            changes = client.changes()
-            await asyncio.sleep(0.1)
-            assert len(log.items) == 1000
-            pbx.set_user(1)
-            seen.append((await anext(changes)).key)
-
-    run(main())
+    pbx = FakePbx()
+    pbx.state = {"user": users(1000), "channel": {}}
+    async with Client("fake", connector=pbx) as client:
+        log = IterationLog()
+        client.on_change(log.append)
+        await client.synced()
+        assert len(log.items) < 1000
+        client.on_change(called.append)
+        changes = client.changes()
+        await asyncio.sleep(0.1)
+        assert len(log.items) == 1000
+        pbx.set_user(1)
+        seen.append((await anext(changes)).key)
     assert seen == [change.key for change in called] == [1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cause", ["reconnect", "initial_info"])
-def test_changes_continue_the_state_seen_at_any_moment(cause):
+@on_virtual_clock
+async def test_changes_continue_the_state_seen_at_any_moment(cause):
     """A subscriber gets the changes from the state that it saw to the current one."""
+    pbx, wrong = FakePbx(), []
+    pbx.state = {"user": users(1000), "channel": legs(1000)}
 
-    async def main():
-        pbx, wrong = FakePbx(), []
-        pbx.state = {"user": users(1000), "channel": legs(1000)}
+    class Observer:
+        def __init__(self, *_):
+            self.users = dict(client.mirror.users)
+            self.calls = set(client.calls)
+            client.on_change(self.changed)
+            client.on_call(self.called)
 
-        class Observer:
-            def __init__(self, *_):
-                self.users = dict(client.mirror.users)
-                self.calls = set(client.calls)
-                client.on_change(self.changed)
-                client.on_call(self.called)
+        def changed(self, change):
+            if getattr(change, "element_name", None) == "user":
+                wrong.extend([change] if self.users.get(change.key) != change.old else ())
+                self.users[change.key] = change.element
 
-            def changed(self, change):
-                if getattr(change, "element_name", None) == "user":
-                    wrong.extend([change] if self.users.get(change.key) != change.old else ())
-                    self.users[change.key] = change.element
+        def called(self, event):
+            wrong.extend([event] if event.call.id not in self.calls else ())
+            self.calls.discard(event.call.id)
 
-            def called(self, event):
-                wrong.extend([event] if event.call.id not in self.calls else ())
-                self.calls.discard(event.call.id)
-
-        async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
-            client.calls  # noqa: B018 - start to track calls
-            await client.synced()
-            await asyncio.sleep(0.1)
-            observers = []
-            IterationLog(observe=lambda _: observers.append(Observer()))
-            client.on_state(lambda _: observers.append(Observer()))
-            pbx.state = {"user": users(1000, "b"), "channel": {}}
-            if cause == "reconnect":
-                pbx.lose()
-            else:
-                pbx.send(*(InitialInfo(*one) for one in pbx.state.items()))
-            await client.wait_for(lambda mirror: not mirror.channels)
-            await asyncio.sleep(0.1)
-            assert wrong == []
-            assert all(
-                (observer.users, observer.calls) == (users(1000, "b"), set())
-                for observer in observers
-            )
-            assert len(observers) > 2000 // SLICE_STEPS
-
-    run(main())
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
+        client.calls  # noqa: B018 - start to track calls
+        await client.synced()
+        await asyncio.sleep(0.1)
+        observers = []
+        IterationLog(observe=lambda _: observers.append(Observer()))
+        client.on_state(lambda _: observers.append(Observer()))
+        pbx.state = {"user": users(1000, "b"), "channel": {}}
+        if cause == "reconnect":
+            pbx.lose()
+        else:
+            pbx.send(*(InitialInfo(*one) for one in pbx.state.items()))
+        await client.wait_for(lambda mirror: not mirror.channels)
+        await asyncio.sleep(0.1)
+        assert wrong == []
+        assert all(
+            (observer.users, observer.calls) == (users(1000, "b"), set()) for observer in observers
+        )
+        assert len(observers) > 2000 // SLICE_STEPS
 
 
-def test_unregistered_callback_is_not_called_during_a_delivery():
+@on_virtual_clock
+async def test_unregistered_callback_is_not_called_during_a_delivery():
     called = []
 
-    async def main():
-        pbx = FakePbx()
-        pbx.state = {"user": users(1000), "channel": {}}
-        async with Client("fake", connector=pbx) as client:
-            client.on_change(lambda _: None)
-            end = client.on_change(called.append)
-            await client.synced()
-            end()
-            count = len(called)
-            await asyncio.sleep(0.1)
-        return count
-
-    assert 0 < run(main()) == len(called) < 1000
+    pbx = FakePbx()
+    pbx.state = {"user": users(1000), "channel": {}}
+    async with Client("fake", connector=pbx) as client:
+        client.on_change(lambda _: None)
+        end = client.on_change(called.append)
+        await client.synced()
+        end()
+        count = len(called)
+        await asyncio.sleep(0.1)
+    assert 0 < count == len(called) < 1000
 
 
-def test_call_events_reach_iterators_and_callbacks():
+@on_virtual_clock
+async def test_call_events_reach_iterators_and_callbacks():
     """Call events reach iterators and callbacks and cannot be merged."""
-
-    async def main():
-        pbx, called = FakePbx(), []
-        async with Client("fake", connector=pbx) as client:
-            with pytest.raises(UsageError, match="merged"):
-                client.call_events(policy="latest")
-            events = client.call_events()
-            client.on_call(called.append)
-            await client.synced()
-            pbx.call()
-            event = await anext(events)
-            assert [event] == called
-            assert client.calls[event.call.id] == event.call
-
-    run(main())
+    pbx, called = FakePbx(), []
+    async with Client("fake", connector=pbx) as client:
+        with pytest.raises(UsageError, match="merged"):
+            client.call_events(policy="latest")
+        events = client.call_events()
+        client.on_call(called.append)
+        await client.synced()
+        pbx.call()
+        event = await anext(events)
+        assert [event] == called
+        assert client.calls[event.call.id] == event.call
 
 
 @pytest.mark.parametrize("form", ["sync", "async"])

@@ -11,7 +11,7 @@ from support.client_schedules import (
     entered,
 )
 from support.fake_pbx import FakePbx, legs, state_of, users
-from support.virtual_clock import IterationLog, now, run
+from support.virtual_clock import IterationLog, now, on_virtual_clock
 
 from basix_ws_cti import (
     Channel,
@@ -41,287 +41,246 @@ from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synce
 
 
 @pytest.mark.parametrize("quiet_time", [0.25, 3])
-def test_quiet_time_completes_the_snapshot(quiet_time):
+@on_virtual_clock
+async def test_quiet_time_completes_the_snapshot(quiet_time):
     """Without an event, the snapshot is complete after the quiet time, by default 250 ms."""
-
-    async def main():
-        options = {} if quiet_time == 0.25 else {"quiet_time": quiet_time}
-        async with Client("fake", connector=pbx, **options) as client:
-            await client.synced()
-            return now()
-
     pbx = FakePbx()
-    assert run(main()) == pytest.approx(quiet_time)
+    options = {} if quiet_time == 0.25 else {"quiet_time": quiet_time}
+    async with Client("fake", connector=pbx, **options) as client:
+        await client.synced()
+        assert now() == pytest.approx(quiet_time)
 
 
-def test_first_event_completes_the_snapshot():
+@on_virtual_clock
+async def test_first_event_completes_the_snapshot():
     """The first event after the last initial_info completes the snapshot and is applied."""
-
-    async def main():
-        pbx = FakePbx()
+    pbx = FakePbx()
+    pbx.set_user(1)
+    async with Client("fake", connector=pbx) as client:
+        changes = client.changes()
+        await asyncio.sleep(0.1)
+        assert not client.is_synced
         pbx.set_user(1)
-        async with Client("fake", connector=pbx) as client:
-            changes = client.changes()
-            await asyncio.sleep(0.1)
-            assert not client.is_synced
-            pbx.set_user(1)
-            await client.synced()
-            assert now() == pytest.approx(0.1)
-            assert client.mirror.users[1].label == "2"
-            first, second = await anext(changes), await anext(changes)
-            assert first == Added("user", User(id=1, label="1"), synthetic=True)
-            assert second == Changed("user", User(id=1, label="2"), User(id=1, label="1"))
-
-    run(main())
+        await client.synced()
+        assert now() == pytest.approx(0.1)
+        assert client.mirror.users[1].label == "2"
+        first, second = await anext(changes), await anext(changes)
+        assert first == Added("user", User(id=1, label="1"), synthetic=True)
+        assert second == Changed("user", User(id=1, label="2"), User(id=1, label="1"))
 
 
-def test_quiet_time_starts_with_the_last_initial_info():
+@on_virtual_clock
+async def test_quiet_time_starts_with_the_last_initial_info():
     """A slow snapshot is read completely, though each frame takes longer than the quiet time."""
-
-    async def main():
-        pbx = FakePbx({"pace": 1})
-        pbx.set_user(1)
-        pbx.call()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            assert now() == pytest.approx(4.25)
-            assert state_of(client.mirror) == pbx.state
-
-    run(main())
+    pbx = FakePbx({"pace": 1})
+    pbx.set_user(1)
+    pbx.call()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        assert now() == pytest.approx(4.25)
+        assert state_of(client.mirror) == pbx.state
 
 
-def test_time_out_while_reading_a_snapshot_completes_it():
+@on_virtual_clock
+async def test_time_out_while_reading_a_snapshot_completes_it():
     """A TimeoutError of the connection counts like the end of the quiet time.
 
     Unlike the timer it cancels no task; coverage on Python 3.11 loses track of a cancelled task.
     """
-
-    async def main():
-        pbx = FakePbx()
-        pbx.set_user(1)
-        async with Client("fake", connector=pbx, quiet_time=60) as client:
-            await entered(client, Syncing)
-            pbx.send(TimeoutError())
-            await client.synced()
-            assert now() == 0
-            assert state_of(client.mirror) == pbx.state
-
-    run(main())
+    pbx = FakePbx()
+    pbx.set_user(1)
+    async with Client("fake", connector=pbx, quiet_time=60) as client:
+        await entered(client, Syncing)
+        pbx.send(TimeoutError())
+        await client.synced()
+        assert now() == 0
+        assert state_of(client.mirror) == pbx.state
 
 
-def test_missing_kind_is_a_sync_timeout():
+@on_virtual_clock
+async def test_missing_kind_is_a_sync_timeout():
     """A field_spec without its initial_info is a SyncTimeout after a minute; the client retries."""
-
-    async def main():
-        pbx = FakePbx({"frames": 3, "ending": SystemMsg("hello")})
-        errors = []
-        async with Client("fake", connector=pbx) as client:
-            client.on_error(errors.append)
-            await asyncio.sleep(60.1)
-            (error,) = errors
-            assert isinstance(error, SyncTimeout)
-            assert error.seconds == 60
-            assert client.state.retry_in <= 1
-
-    run(main())
+    pbx = FakePbx({"frames": 3, "ending": SystemMsg("hello")})
+    errors = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_error(errors.append)
+        await asyncio.sleep(60.1)
+        (error,) = errors
+        assert isinstance(error, SyncTimeout)
+        assert error.seconds == 60
+        assert client.state.retry_in <= 1
 
 
 @pytest.mark.parametrize("sync_timeout", [0.1, 0.25, 2])
-def test_sync_timeout_is_a_parameter(sync_timeout):
-    async def main():
-        pbx = FakePbx({"frames": 0, "ending": Msg("x")})
-        async with Client("fake", connector=pbx, sync_timeout=sync_timeout) as client:
-            state = await entered(client, Disconnected)
-            assert isinstance(state.reason, SyncTimeout)
-            assert now() == pytest.approx(sync_timeout)
-            assert len(pbx.attempts) == 1
-
-    run(main())
+@on_virtual_clock
+async def test_sync_timeout_is_a_parameter(sync_timeout):
+    pbx = FakePbx({"frames": 0, "ending": Msg("x")})
+    async with Client("fake", connector=pbx, sync_timeout=sync_timeout) as client:
+        state = await entered(client, Disconnected)
+        assert isinstance(state.reason, SyncTimeout)
+        assert now() == pytest.approx(sync_timeout)
+        assert len(pbx.attempts) == 1
 
 
-def test_quiet_time_and_sync_timeout_may_end_at_once():
+@on_virtual_clock
+async def test_quiet_time_and_sync_timeout_may_end_at_once():
     """Either may win, and the client keeps running."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx, quiet_time=0.25, sync_timeout=0.25) as client:
-            await asyncio.sleep(5)
-            return client.stats.connects
-
-    assert run(main()) >= 1
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx, quiet_time=0.25, sync_timeout=0.25) as client:
+        await asyncio.sleep(5)
+        assert client.stats.connects >= 1
 
 
-def test_snapshot_of_a_failed_connection_is_not_used():
+@on_virtual_clock
+async def test_snapshot_of_a_failed_connection_is_not_used():
     """While a failed connection is being closed, its snapshot does not reach the mirror."""
-
-    async def main():
-        pbx = FakePbx()
-        pbx.close_time = 0.5
-        pbx.set_user(1)
-        pbx.plan.append({"frames": 4, "ending": DecodeError(0, "x")})
-        states = []
-        async with Client("fake", connector=pbx) as client:
-            client.on_state(states.append)
-            await asyncio.sleep(0.45)
-            assert not client.is_synced
-            assert dict(client.mirror.users) == {}
-            await client.synced(5)
-        assert [type(state) for state in states] == [
-            Connecting,
-            Syncing,
-            Disconnected,
-            Connecting,
-            Syncing,
-            Synced,
-            Stopped,
-        ]
-
-    run(main())
+    pbx = FakePbx()
+    pbx.close_time = 0.5
+    pbx.set_user(1)
+    pbx.plan.append({"frames": 4, "ending": DecodeError(0, "x")})
+    states = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_state(states.append)
+        await asyncio.sleep(0.45)
+        assert not client.is_synced
+        assert dict(client.mirror.users) == {}
+        await client.synced(5)
+    assert [type(state) for state in states] == [
+        Connecting,
+        Syncing,
+        Disconnected,
+        Connecting,
+        Syncing,
+        Synced,
+        Stopped,
+    ]
 
 
-def test_each_connection_announces_its_kinds_anew():
+@on_virtual_clock
+async def test_each_connection_announces_its_kinds_anew():
     """A kind that only an earlier connection announced is not waited for."""
-
-    async def main():
-        pbx = FakePbx()
-        pbx.plan.append({"first": [FieldSpec("robot", ("id",))], "frames": 1})
-        async with Client("fake", connector=pbx) as client:
-            await client.synced(10)
-            pbx.lose()
-            await entered(client, Disconnected)
-            await client.synced(10)
-
-    run(main())
+    pbx = FakePbx()
+    pbx.plan.append({"first": [FieldSpec("robot", ("id",))], "frames": 1})
+    async with Client("fake", connector=pbx) as client:
+        await client.synced(10)
+        pbx.lose()
+        await entered(client, Disconnected)
+        await client.synced(10)
 
 
-def test_state_is_out_of_sync_before_the_connection_is_closed():
+@on_virtual_clock
+async def test_state_is_out_of_sync_before_the_connection_is_closed():
     """After an unreadable frame, is_synced is False at once, though closing takes time."""
-
-    async def main():
-        pbx = FakePbx()
-        pbx.close_time = 0.4
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            pbx.send(DecodeError(0, "x"))
-            await asyncio.sleep(0.1)
-            assert pbx.connections
-            assert not client.is_synced
-            assert client.state.retry_in is None
-            assert isinstance(client.state.reason, ResyncRequired)
-
-    run(main())
+    pbx = FakePbx()
+    pbx.close_time = 0.4
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        pbx.send(DecodeError(0, "x"))
+        await asyncio.sleep(0.1)
+        assert pbx.connections
+        assert not client.is_synced
+        assert client.state.retry_in is None
+        assert isinstance(client.state.reason, ResyncRequired)
 
 
-def test_unreadable_text_message_does_not_resync():
+@on_virtual_clock
+async def test_unreadable_text_message_does_not_resync():
     """A malformed system_msg or msg is counted, reported once, and does not end the connection."""
-
-    async def main():
-        pbx = FakePbx()
-        errors = []
-        async with Client("fake", connector=pbx) as client:
-            client.on_error(errors.append)
-            await client.synced()
-            for _ in range(3):
-                pbx.send(ProtocolError("no text", None, "msg"))
-            await asyncio.sleep(1)
-            assert client.is_synced
-            assert [str(error) for error in errors] == ["msg: no text"]
-            assert client.stats.bad_frames == 3
-
-    run(main())
+    pbx = FakePbx()
+    errors = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_error(errors.append)
+        await client.synced()
+        for _ in range(3):
+            pbx.send(ProtocolError("no text", None, "msg"))
+        await asyncio.sleep(1)
+        assert client.is_synced
+        assert [str(error) for error in errors] == ["msg: no text"]
+        assert client.stats.bad_frames == 3
 
 
-def test_at_most_a_hundred_kinds_of_bad_frames_are_reported():
+@on_virtual_clock
+async def test_at_most_a_hundred_kinds_of_bad_frames_are_reported():
     """A peer that sends ever new errors fills neither the log nor memory."""
-
-    async def main():
-        pbx = FakePbx()
-        errors = []
-        async with Client("fake", connector=pbx) as client:
-            client.on_error(errors.append)
-            await client.synced()
-            pbx.send(*(ProtocolError(f"no {n}", None, "msg") for n in range(500)))
-            await asyncio.sleep(1)
-            assert len(errors) == len(client._session._reported) == 100
-            assert client.stats.bad_frames == 500
-
-    run(main())
+    pbx = FakePbx()
+    errors = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_error(errors.append)
+        await client.synced()
+        pbx.send(*(ProtocolError(f"no {n}", None, "msg") for n in range(500)))
+        await asyncio.sleep(1)
+        assert len(errors) == 100
+        assert client.stats.bad_frames == 500
 
 
-def test_connecting_counts_attempts_since_the_last_sync():
-    async def main():
-        pbx = FakePbx()
-        pbx.plan.extend([ConnectFailed("x"), {"frames": 1}, None, ConnectFailed("x")])
-        states = []
-        async with Client("fake", connector=pbx) as client:
-            client.on_state(states.append)
-            await client.synced(100)
-            pbx.lose()
-            await entered(client, Disconnected)
-            await client.synced(100)
-        return [state.attempt for state in states if isinstance(state, Connecting)]
+@on_virtual_clock
+async def test_connecting_counts_attempts_since_the_last_sync():
+    pbx = FakePbx()
+    pbx.plan.extend([ConnectFailed("x"), {"frames": 1}, None, ConnectFailed("x")])
+    states = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_state(states.append)
+        await client.synced(100)
+        pbx.lose()
+        await entered(client, Disconnected)
+        await client.synced(100)
+    attempts = [state.attempt for state in states if isinstance(state, Connecting)]
+    assert attempts == [1, 2, 3, 1, 2]
 
-    assert run(main()) == [1, 2, 3, 1, 2]
 
-
-def test_interruption_is_one_gap_before_its_changes():
+@on_virtual_clock
+async def test_interruption_is_one_gap_before_its_changes():
     """An interruption is one Gap, whatever the number of attempts; its changes follow."""
-
-    async def main():
-        pbx = FakePbx()
+    pbx = FakePbx()
+    pbx.set_user(1)
+    pbx.set_user(2)
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        changes = client.changes()
+        old = client.mirror.users[1]
+        reason = ConnectionLost(1006)
+        pbx.plan.extend([ConnectFailed("x"), {"frames": 3}, HandshakeError(503)])
+        pbx.lose(reason)
+        await entered(client, Disconnected)
+        assert not client.is_synced
         pbx.set_user(1)
-        pbx.set_user(2)
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            changes = client.changes()
-            old = client.mirror.users[1]
-            reason = ConnectionLost(1006)
-            pbx.plan.extend([ConnectFailed("x"), {"frames": 3}, HandshakeError(503)])
-            pbx.lose(reason)
-            await entered(client, Disconnected)
-            assert not client.is_synced
-            pbx.set_user(1)
-            pbx.remove_user(2)
-            pbx.call()
-            assert dict(client.mirror.users) == {1: old, 2: User(id=2, label="2")}
-            await client.synced(100)
-            seen = [await anext(changes) for _ in range(4)]
-            gap, *rest = seen
-            assert isinstance(gap, Gap)
-            assert gap.reason is reason
-            assert gap.started.tzinfo is not None
-            assert gap.started <= gap.ended
-            assert {type(one) for one in rest} == {Changed, Removed, Added}
-            assert all(one.synthetic for one in rest)
-            pbx.set_user(3)
-            assert not (await anext(changes)).synthetic
-            assert changes.waiting == 0
-            assert client.stats.gaps == 1
-            assert client.stats.reconnects == 2
-
-    run(main())
+        pbx.remove_user(2)
+        pbx.call()
+        assert dict(client.mirror.users) == {1: old, 2: User(id=2, label="2")}
+        await client.synced(100)
+        seen = [await anext(changes) for _ in range(4)]
+        gap, *rest = seen
+        assert isinstance(gap, Gap)
+        assert gap.reason is reason
+        assert gap.started.tzinfo is not None
+        assert gap.started <= gap.ended
+        assert {type(one) for one in rest} == {Changed, Removed, Added}
+        assert all(one.synthetic for one in rest)
+        pbx.set_user(3)
+        assert not (await anext(changes)).synthetic
+        assert changes.waiting == 0
+        assert client.stats.gaps == 1
+        assert client.stats.reconnects == 2
 
 
-def test_old_connection_is_not_read_any_more():
+@on_virtual_clock
+async def test_old_connection_is_not_read_any_more():
     """Messages that an earlier connection still holds are never read."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            (old,) = pbx.connections
-            pbx.lose()
-            old.put(InfoEvent("user", User(id=66), "added"))
-            await asyncio.sleep(0.01)
-            await client.synced(10)
-            old.put(InfoEvent("user", User(id=66), "added"))
-            await asyncio.sleep(10)
-            assert dict(client.mirror.users) == {}
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        (old,) = pbx.connections
+        pbx.lose()
+        old.put(InfoEvent("user", User(id=66), "added"))
+        await asyncio.sleep(0.01)
+        await client.synced(10)
+        old.put(InfoEvent("user", User(id=66), "added"))
+        await asyncio.sleep(10)
+        assert dict(client.mirror.users) == {}
 
 
-def test_foreign_cancelled_error_does_not_stop_the_client():
+@on_virtual_clock
+async def test_foreign_cancelled_error_does_not_stop_the_client():
     """A CancelledError from an attempt, a callback or a filter is handled like any other error."""
 
     def cancelled(*_):
@@ -330,297 +289,265 @@ def test_foreign_cancelled_error_does_not_stop_the_client():
     async def cancelled_later(*_):
         raise asyncio.CancelledError
 
-    async def main():
-        pbx = FakePbx()
-        pbx.plan.append(asyncio.CancelledError())
-        received, states, late = [], [], []
+    pbx = FakePbx()
+    pbx.plan.append(asyncio.CancelledError())
+    received, states, late = [], [], []
 
-        async def later(change):
-            late.append(change)
-            if len(late) == 1:
-                raise asyncio.CancelledError
+    async def later(change):
+        late.append(change)
+        if len(late) == 1:
+            raise asyncio.CancelledError
 
-        async with Client("fake", connector=pbx) as client:
-            client.on_state(cancelled)
-            client.on_change(cancelled)
-            client.on_error(cancelled)
-            client.on_change(cancelled_later)
-            client.on_error(cancelled_later)
-            client.on_change(later)
-            client.changes(where=cancelled)
-            kept = client.changes(where=cancelled)
-            client.on_change(received.append)
-            client.on_state(states.append)
-            await client.synced(10)
-            pbx.set_user(1)
-            pbx.set_user(2)
-            await asyncio.sleep(1)
-            assert [change.key for change in received] == [change.key for change in late] == [1, 2]
-            assert kept.waiting == 0
-            assert client.is_synced
-        assert [type(state).__name__ for state in states] == [
-            "Connecting",
-            "Disconnected",
-            "Connecting",
-            "Syncing",
-            "Synced",
-            "Stopped",
-        ]
-
-    run(main())
+    async with Client("fake", connector=pbx) as client:
+        client.on_state(cancelled)
+        client.on_change(cancelled)
+        client.on_error(cancelled)
+        client.on_change(cancelled_later)
+        client.on_error(cancelled_later)
+        client.on_change(later)
+        client.changes(where=cancelled)
+        kept = client.changes(where=cancelled)
+        client.on_change(received.append)
+        client.on_state(states.append)
+        await client.synced(10)
+        pbx.set_user(1)
+        pbx.set_user(2)
+        await asyncio.sleep(1)
+        assert [change.key for change in received] == [change.key for change in late] == [1, 2]
+        assert kept.waiting == 0
+        assert client.is_synced
+    assert [type(state).__name__ for state in states] == [
+        "Connecting",
+        "Disconnected",
+        "Connecting",
+        "Syncing",
+        "Synced",
+        "Stopped",
+    ]
 
 
-def test_cancelling_all_tasks_stops_the_client():
+@on_virtual_clock
+async def test_cancelling_all_tasks_stops_the_client():
     """If all tasks are cancelled, subscriptions and waiting tasks end."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        changes = client.changes()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        assert [change async for change in changes] == []
+        assert client.state == Stopped(None)
+        with pytest.raises(UsageError, match="is not running"):
             await client.synced()
-            changes = client.changes()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
-            assert [change async for change in changes] == []
-            assert client.state == Stopped(None)
-            with pytest.raises(UsageError, match="is not running"):
-                await client.synced()
-
-    run(main())
 
 
 @pytest.mark.parametrize(
     ("seconds", "limit"), [(0.0, SLICE_STEPS), (SLICE_SECONDS * 0.3, 4), (1.0, 1)]
 )
-def test_large_snapshot_is_delivered_in_time_slices(seconds, limit):
+@on_virtual_clock
+async def test_large_snapshot_is_delivered_in_time_slices(seconds, limit):
     """A slice takes at limit 5 ms and 256 changes; the order of the changes is kept."""
-
-    async def main():
-        pbx = FakePbx()
-        pbx.state = {"user": users(1000), "channel": legs(1000)}
-        async with Client("fake", connector=pbx) as client:
-            log = IterationLog(seconds)
-            client.on_change(log.append)
-            await client.wait_for(lambda _: len(log.items) == 2000)
-            assert [change.key for change in log.items] == [*range(1000), *legs(1000)]
-            assert max(map(len, log.iterations)) <= limit
-            assert len(log.iterations) >= 2000 // limit
-
-    run(main())
+    pbx = FakePbx()
+    pbx.state = {"user": users(1000), "channel": legs(1000)}
+    async with Client("fake", connector=pbx) as client:
+        log = IterationLog(seconds)
+        client.on_change(log.append)
+        await client.wait_for(lambda _: len(log.items) == 2000)
+        assert [change.key for change in log.items] == [*range(1000), *legs(1000)]
+        assert max(map(len, log.iterations)) <= limit
+        assert len(log.iterations) >= 2000 // limit
 
 
 @pytest.mark.parametrize("blocked_by", ["client", "other task"])
-def test_blocked_event_loop_is_not_quiet_time(blocked_by):
+@on_virtual_clock
+async def test_blocked_event_loop_is_not_quiet_time(blocked_by):
     """A kind that arrives while the event loop is blocked belongs to the snapshot."""
     first_kind = [FieldSpec("user", ("id",)), InitialInfo("user", users(1000))]
     second_kind = [FieldSpec("channel", ("uuid",)), InitialInfo("channel", legs(1))]
 
-    async def main():
-        pbx = FakePbx({"pace": None, "first": first_kind})
-        loop = asyncio.get_running_loop()
-        async with Client("fake", connector=pbx) as client:
-            if blocked_by == "client":
+    pbx = FakePbx({"pace": None, "first": first_kind})
+    loop = asyncio.get_running_loop()
+    async with Client("fake", connector=pbx) as client:
+        if blocked_by == "client":
 
-                def block(_):
-                    loop.now += 0.1
+            def block(_):
+                loop.now += 0.1
 
-                IterationLog(observe=block)
-                pbx.state = {"channel": legs(1)}
-            else:
-                pbx.state = {}
-                await asyncio.sleep(0.1)
-                loop.call_soon(pbx.send, *second_kind)
-                loop.now += 1
-            await client.synced()
-            assert (len(client.mirror.users), len(client.mirror.channels)) == (1000, 1)
-
-    run(main())
+            IterationLog(observe=block)
+            pbx.state = {"channel": legs(1)}
+        else:
+            pbx.state = {}
+            await asyncio.sleep(0.1)
+            loop.call_soon(pbx.send, *second_kind)
+            loop.now += 1
+        await client.synced()
+        assert (len(client.mirror.users), len(client.mirror.channels)) == (1000, 1)
 
 
 @pytest.mark.parametrize("cause", ["reconnect", "initial_info"])
-def test_mirror_and_calls_are_consistent_between_slices(cause):
+@on_virtual_clock
+async def test_mirror_and_calls_are_consistent_between_slices(cause):
     """While changes are delivered, the mirror is complete, calls match it, and reading waits."""
+    pbx, problems = FakePbx(), []
+    pbx.state = {"user": users(1000), "channel": legs(700)}
 
-    async def main():
-        pbx, problems = FakePbx(), []
-        pbx.state = {"user": users(1000), "channel": legs(700)}
+    def check(log):
+        labels = Counter(user.label for user in client.mirror.users.values())
+        if labels not in ({"a": 1000}, {"b": 1000}, {"b": 999, "c": 1}):
+            problems.append(f"incomplete state: {labels}")
+        if client.is_synced and len(client.calls) != len(client.mirror.channels):
+            problems.append(f"{len(client.calls)} calls")
+        if log.items and "a" in labels:
+            problems.append("a change came before the mirror was replaced")
 
-        def check(log):
-            labels = Counter(user.label for user in client.mirror.users.values())
-            if labels not in ({"a": 1000}, {"b": 1000}, {"b": 999, "c": 1}):
-                problems.append(f"incomplete state: {labels}")
-            if client.is_synced and len(client.calls) != len(client.mirror.channels):
-                problems.append(f"{len(client.calls)} calls")
-            if log.items and "a" in labels:
-                problems.append("a change came before the mirror was replaced")
-
-        async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
-            client.calls  # noqa: B018 - start to track calls
-            await client.synced()
-            await asyncio.sleep(0.1)
-            log = IterationLog(0.0001, check)
-            client.on_change(log.append)
-            pbx.state = {"user": users(1000, "b"), "channel": legs(700)}
-            if cause == "reconnect":
-                pbx.state["channel"]["z"] = Channel(uuid="z")
-                pbx.lose()
-                await client.wait_for(lambda mirror: "z" in mirror.channels, 10)
-            else:
-                pbx.send(InitialInfo("user", users(1000, "b")))
-            for label in "cb":
-                pbx.send(InfoEvent("user", User(id=1, label=label), "updated"))
-            await asyncio.sleep(1)
-        assert problems == []
-        changed = [one for one in log.items if isinstance(one, Changed)]
-        assert [one.key for one in changed] == [*range(1000), 1, 1]
-        assert [one.element.label for one in changed[-2:]] == ["c", "b"]
-        assert isinstance(log.items[0], Gap) == (cause == "reconnect")
-        assert len(log.iterations) > 4
-
-    run(main())
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
+        client.calls  # noqa: B018 - start to track calls
+        await client.synced()
+        await asyncio.sleep(0.1)
+        log = IterationLog(0.0001, check)
+        client.on_change(log.append)
+        pbx.state = {"user": users(1000, "b"), "channel": legs(700)}
+        if cause == "reconnect":
+            pbx.state["channel"]["z"] = Channel(uuid="z")
+            pbx.lose()
+            await client.wait_for(lambda mirror: "z" in mirror.channels, 10)
+        else:
+            pbx.send(InitialInfo("user", users(1000, "b")))
+        for label in "cb":
+            pbx.send(InfoEvent("user", User(id=1, label=label), "updated"))
+        await asyncio.sleep(1)
+    assert problems == []
+    changed = [one for one in log.items if isinstance(one, Changed)]
+    assert [one.key for one in changed] == [*range(1000), 1, 1]
+    assert [one.element.label for one in changed[-2:]] == ["c", "b"]
+    assert isinstance(log.items[0], Gap) == (cause == "reconnect")
+    assert len(log.iterations) > 4
 
 
-def test_block_may_be_left_during_a_delivery():
+@on_virtual_clock
+async def test_block_may_be_left_during_a_delivery():
     """The client's block can be left while the changes of a snapshot are being delivered."""
-
-    async def main():
-        pbx = FakePbx()
-        pbx.state = {"user": users(1000), "channel": {}}
-        async with Client("fake", connector=pbx) as client:
-            log = IterationLog()
-            client.on_change(log.append)
-            changes = client.changes()
-            await client.synced()
-        assert 0 < len(log.items) < 1000
-        assert 0 < len([change async for change in changes]) < 1000
-
-    run(main())
+    pbx = FakePbx()
+    pbx.state = {"user": users(1000), "channel": {}}
+    async with Client("fake", connector=pbx) as client:
+        log = IterationLog()
+        client.on_change(log.append)
+        changes = client.changes()
+        await client.synced()
+    assert 0 < len(log.items) < 1000
+    assert 0 < len([change async for change in changes]) < 1000
 
 
-def test_incomplete_snapshot_is_freed_in_time_slices():
+@on_virtual_clock
+async def test_incomplete_snapshot_is_freed_in_time_slices():
     """An incomplete snapshot is freed in as many slices as it arrived in."""
     observed = []
 
-    async def main():
-        pbx = FakePbx()
-        pbx.state = {"user": users(1000), "channel": {}}
-        pbx.plan.append({"frames": 3})
-        async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
+    pbx = FakePbx()
+    pbx.state = {"user": users(1000), "channel": {}}
+    pbx.plan.append({"frames": 3})
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
 
-            def check(_):
-                if client._session._builder is not None:
-                    observed.append((len(pbx.attempts), len(client._session._builder.mirror.users)))
+        def check(_):
+            builder = client._session._builder  # noqa: SLF001 - nobody else sees this state
+            if builder is not None:
+                observed.append((len(pbx.attempts), len(builder.mirror.users)))
 
-            IterationLog(observe=check)
-            await client.synced()
-            assert client.stats.connects == 2
-            assert len(client.mirror.users) == 1000
-
-    run(main())
+        IterationLog(observe=check)
+        await client.synced()
+        assert client.stats.connects == 2
+        assert len(client.mirror.users) == 1000
     assert observed.count((1, 1000)) > 0
     assert (
         observed.count((1, 0)) > 2000 // SLICE_STEPS
     )  # it arrived, and was freed, in as many slices
 
 
-def test_silent_connection_is_lost_after_a_missing_pong():
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx, ping_interval=1, ping_timeout=2) as client:
-            await client.synced()
-            pbx.connections[0].silent_since = now()
-            state = await entered(client, Disconnected)
-            assert str(state.reason) == str(ConnectionLost(1006, "no answer to a ping within 2 s"))
-
-    run(main())
+@on_virtual_clock
+async def test_silent_connection_is_lost_after_a_missing_pong():
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx, ping_interval=1, ping_timeout=2) as client:
+        await client.synced()
+        pbx.connections[0].silent_since = now()
+        state = await entered(client, Disconnected)
+        assert str(state.reason) == str(ConnectionLost(1006, "no answer to a ping within 2 s"))
 
 
-def test_end_of_the_feed_is_a_normal_closure():
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            pbx.lose(StopAsyncIteration())
-            state = await entered(client, Disconnected)
-            assert state.reason.code == 1000
-
-    run(main())
+@on_virtual_clock
+async def test_end_of_the_feed_is_a_normal_closure():
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        pbx.lose(StopAsyncIteration())
+        state = await entered(client, Disconnected)
+        assert state.reason.code == 1000
 
 
-def test_messages_do_not_delay_the_sync_timeout():
-    async def main():
-        pbx = FakePbx({"frames": 3, "ending": Msg("x")})
-        async with Client("fake", connector=pbx, sync_timeout=1) as client:
-            await entered(client, Syncing)
-            (connection,) = pbx.connections
-            for _ in range(20):
-                connection.items.append(Msg("x"))
-                connection.ready.set()
-                await asyncio.sleep(0.125)
-                if isinstance(client.state, Disconnected):
-                    break
-            assert isinstance(client.state.reason, SyncTimeout)
-            assert now() == pytest.approx(1, abs=0.125)
-
-    run(main())
+@on_virtual_clock
+async def test_messages_do_not_delay_the_sync_timeout():
+    pbx = FakePbx({"frames": 3, "ending": Msg("x")})
+    async with Client("fake", connector=pbx, sync_timeout=1) as client:
+        await entered(client, Syncing)
+        (connection,) = pbx.connections
+        for _ in range(20):
+            connection.items.append(Msg("x"))
+            connection.ready.set()
+            await asyncio.sleep(0.125)
+            if isinstance(client.state, Disconnected):
+                break
+        assert isinstance(client.state.reason, SyncTimeout)
+        assert now() == pytest.approx(1, abs=0.125)
 
 
-def test_blocked_event_loop_counts_towards_the_sync_timeout():
-    async def main():
-        pbx = FakePbx({"pace": None, "frames": 3, "ending": Msg("x")})
-        loop = asyncio.get_running_loop()
+@on_virtual_clock
+async def test_blocked_event_loop_counts_towards_the_sync_timeout():
+    pbx = FakePbx({"pace": None, "frames": 3, "ending": Msg("x")})
+    loop = asyncio.get_running_loop()
 
-        def block(_):
-            loop.now += 2
+    def block(_):
+        loop.now += 2
 
-        client = Client("fake", connector=pbx, sync_timeout=1)
-        client.on_msg(block)
-        async with client:
-            state = await entered(client, Disconnected)
-            assert isinstance(state.reason, SyncTimeout)
-
-    run(main())
+    client = Client("fake", connector=pbx, sync_timeout=1)
+    client.on_msg(block)
+    async with client:
+        state = await entered(client, Disconnected)
+        assert isinstance(state.reason, SyncTimeout)
 
 
-def test_logout_stops_the_client(caplog):
-    async def main():
-        pbx = FakePbx()
-        messages = []
-        async with Client("fake", connector=pbx) as client:
-            client.on_system_msg(messages.append)
-            await client.synced()
-            pbx.send(SystemMsg("logout"))
-            state = await entered(client, Stopped)
-            assert isinstance(state.reason, LoggedOut)
-        assert messages == ["logout"]
-        assert len(pbx.attempts) == 1
-
-    run(main())
+@on_virtual_clock
+async def test_logout_stops_the_client(caplog):
+    pbx = FakePbx()
+    messages = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_system_msg(messages.append)
+        await client.synced()
+        pbx.send(SystemMsg("logout"))
+        state = await entered(client, Stopped)
+        assert isinstance(state.reason, LoggedOut)
+    assert messages == ["logout"]
+    assert len(pbx.attempts) == 1
     assert any("the client of fake stops" in record.getMessage() for record in caplog.records)
 
 
-def test_final_error_stops_the_client():
-    async def main():
-        pbx = FakePbx()
-        error = HandshakeError(404)
-        pbx.plan.append(error)
-        async with Client("fake", connector=pbx) as client:
-            state = await entered(client, Stopped)
-            assert state.reason is error
-
-    run(main())
+@on_virtual_clock
+async def test_final_error_stops_the_client():
+    pbx = FakePbx()
+    error = HandshakeError(404)
+    pbx.plan.append(error)
+    async with Client("fake", connector=pbx) as client:
+        state = await entered(client, Stopped)
+        assert state.reason is error
 
 
-def test_defect_stops_the_client_and_is_logged(caplog):
+@on_virtual_clock
+async def test_defect_stops_the_client_and_is_logged(caplog):
     def classify(error, is_final):
         raise ZeroDivisionError
 
-    async def main():
-        pbx = FakePbx()
-        pbx.plan.append(ConnectFailed("x"))
-        async with Client("fake", connector=pbx, classify=classify) as client:
-            state = await entered(client, Stopped)
-            assert isinstance(state.reason, ZeroDivisionError)
-
-    run(main())
+    pbx = FakePbx()
+    pbx.plan.append(ConnectFailed("x"))
+    async with Client("fake", connector=pbx, classify=classify) as client:
+        state = await entered(client, Stopped)
+        assert isinstance(state.reason, ZeroDivisionError)
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert messages == ["the client has a defect", "the client of fake stops: ZeroDivisionError"]

@@ -13,7 +13,7 @@ from support.client_schedules import (
     entered,
 )
 from support.fake_pbx import FakePbx
-from support.virtual_clock import now, run
+from support.virtual_clock import now, on_virtual_clock, run
 from support.waiting import eventually
 
 from basix_ws_cti import (
@@ -27,23 +27,20 @@ from basix_ws_cti.session.status import Disconnected
 from basix_ws_cti.simulator import Simulator, faults
 
 
-def test_frame_replaces_a_late_pong():
+@on_virtual_clock
+async def test_frame_replaces_a_late_pong():
     """A frame that arrives while a pong is awaited is a sign of life."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            connection = pbx.connections[0]
-            connection.silent_since = now()
-            await asyncio.sleep(10)  # the ping comes after 8 s, its time-out after 13 s
-            connection.silent_since = None
-            pbx.set_user(1)
-            await asyncio.sleep(4)
-            assert client.is_synced
-            assert client.stats.connects == 1
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        connection = pbx.connections[0]
+        connection.silent_since = now()
+        await asyncio.sleep(10)  # the ping comes after 8 s, its time-out after 13 s
+        connection.silent_since = None
+        pbx.set_user(1)
+        await asyncio.sleep(4)
+        assert client.is_synced
+        assert client.stats.connects == 1
 
 
 @pytest.mark.slow
@@ -80,22 +77,20 @@ def test_silence_is_detected_within_fifteen_seconds_by_default():
 
 
 @pytest.mark.parametrize(("messages", "seconds"), [((), 9), ((Msg("hello"),), 11.5)])
-def test_gap_starts_with_the_last_sign_of_life(messages, seconds):
+@on_virtual_clock
+async def test_gap_starts_with_the_last_sign_of_life(messages, seconds):
     """A gap starts with the last frame or pong, not when the client detects the silence."""
     gaps, began = [], datetime.now(UTC)
 
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx, ping_interval=5, ping_timeout=4) as client:
-            await client.synced()
-            client.on_change(gaps.append)
-            await asyncio.sleep(22)  # the last pong came after 20
-            pbx.send(*messages)
-            await asyncio.sleep(1)
-            pbx.connections[0].silent_since = now()
-            await asyncio.sleep(60)
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx, ping_interval=5, ping_timeout=4) as client:
+        await client.synced()
+        client.on_change(gaps.append)
+        await asyncio.sleep(22)  # the last pong came after 20
+        pbx.send(*messages)
+        await asyncio.sleep(1)
+        pbx.connections[0].silent_since = now()
+        await asyncio.sleep(60)
     (gap,) = gaps
     # These are seconds of the virtual clock; the real time of the test is added.
     elapsed = datetime.now(UTC) - began
@@ -103,25 +98,23 @@ def test_gap_starts_with_the_last_sign_of_life(messages, seconds):
     assert gap.ended - gap.started - elapsed < timedelta(seconds=seconds + 1)
 
 
-def test_missing_pong_is_ignored_while_reading_is_paused():
+@on_virtual_clock
+async def test_missing_pong_is_ignored_while_reading_is_paused():
     """While the client is too busy to read, a missing pong does not end the connection."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            (connection,) = pbx.connections
-            connection.silent_since, connection.is_paused = now(), True
-            await asyncio.sleep(60)
-            assert client.stats.connects == 1
-            connection.is_paused = False
-            await asyncio.sleep(15)
-            assert client.stats.connects == 2
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        (connection,) = pbx.connections
+        connection.silent_since, connection.is_paused = now(), True
+        await asyncio.sleep(60)
+        assert client.stats.connects == 1
+        connection.is_paused = False
+        await asyncio.sleep(15)
+        assert client.stats.connects == 2
 
 
-def test_ping_on_a_lost_connection_does_not_end_it():
+@on_virtual_clock
+async def test_ping_on_a_lost_connection_does_not_end_it():
     """A ping that finds the connection lost leaves it to the reading task to report the loss."""
     pings = []
 
@@ -129,42 +122,37 @@ def test_ping_on_a_lost_connection_does_not_end_it():
         pings.append(now())
         raise ConnectionLost(1006)
 
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx, ping_interval=1) as client:
-            await client.synced()
-            pbx.connections[0].ping = ping
-            pbx.connections[0].abort = pings.clear
-            await asyncio.sleep(10)
-            assert client.is_synced
-            pbx.lose()
-            await asyncio.sleep(0.1)
-            assert isinstance(client.state, Disconnected)
-        assert len(pings) == 1
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx, ping_interval=1) as client:
+        await client.synced()
+        pbx.connections[0].ping = ping
+        pbx.connections[0].abort = pings.clear
+        await asyncio.sleep(10)
+        assert client.is_synced
+        pbx.lose()
+        await asyncio.sleep(0.1)
+        assert isinstance(client.state, Disconnected)
+    assert len(pings) == 1
 
 
-def test_missing_pong_does_not_end_a_busy_connection():
+@on_virtual_clock
+async def test_missing_pong_does_not_end_a_busy_connection():
     """A missing pong ends no connection on which messages arrive."""
 
     async def ping():
         await asyncio.sleep(60)
 
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx, ping_interval=0.05, ping_timeout=0.1) as client:
-            await client.synced()
-            pbx.connections[0].ping = ping
-            for number in range(20):
-                pbx.set_user(number)
-                await asyncio.sleep(0.08)  # time for a ping, and not for its time-out
-            assert client.is_synced
-            assert client.stats.gaps == 0
-            await asyncio.sleep(10)
-            assert client.stats.gaps > 0
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx, ping_interval=0.05, ping_timeout=0.1) as client:
+        await client.synced()
+        pbx.connections[0].ping = ping
+        for number in range(20):
+            pbx.set_user(number)
+            await asyncio.sleep(0.08)  # time for a ping, and not for its time-out
+        assert client.is_synced
+        assert client.stats.gaps == 0
+        await asyncio.sleep(10)
+        assert client.stats.gaps > 0
 
 
 async def test_without_pings_silence_is_not_detected():

@@ -11,7 +11,7 @@ from support.client_schedules import (
     entered,
 )
 from support.fake_pbx import FakePbx
-from support.virtual_clock import now, run
+from support.virtual_clock import now, on_virtual_clock
 
 from basix_ws_cti import (
     SystemMsg,
@@ -29,59 +29,50 @@ from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synce
 from basix_ws_cti.simulator import Simulator, faults
 
 
-def test_states_follow_in_order():
+@on_virtual_clock
+async def test_states_follow_in_order():
     """A client is connecting, syncing, synced and finally stopped."""
-
-    async def main():
-        states = []
-        async with Client("fake", connector=pbx) as client:
-            client.on_state(states.append)
-            assert client.state == Connecting(1)
-            mirror = await client.synced(10)
-            assert mirror is client.mirror
-            assert client.is_synced
-        assert not client.is_synced
-        return states
-
-    pbx = FakePbx()
-    assert run(main()) == [Connecting(1), Syncing(), Synced(), Stopped(None)]
+    pbx, states = FakePbx(), []
+    async with Client("fake", connector=pbx) as client:
+        client.on_state(states.append)
+        assert client.state == Connecting(1)
+        mirror = await client.synced(10)
+        assert mirror is client.mirror
+        assert client.is_synced
+    assert not client.is_synced
+    assert states == [Connecting(1), Syncing(), Synced(), Stopped(None)]
 
 
 @pytest.mark.parametrize("ask", [Client.synced, lambda client: anext(client.changes())])
-def test_stop_reason_keeps_no_reference_to_callers(ask):
+@on_virtual_clock
+async def test_stop_reason_keeps_no_reference_to_callers(ask):
     """The traceback of the error that stopped the client does not grow with each raise."""
-
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            pbx.send(SystemMsg("logout"))
-            error = (await entered(client, Stopped)).reason
-            frames = []
-            for _ in range(3):
-                with pytest.raises(LoggedOut) as caught:
-                    await ask(client)
-                assert caught.value is error
-                frames.append(len([*traceback.walk_tb(error.__traceback__)]))
-            assert len(set(frames)) == 1
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        pbx.send(SystemMsg("logout"))
+        error = (await entered(client, Stopped)).reason
+        frames = []
+        for _ in range(3):
+            with pytest.raises(LoggedOut) as caught:
+                await ask(client)
+            assert caught.value is error
+            frames.append(len([*traceback.walk_tb(error.__traceback__)]))
+        assert len(set(frames)) == 1
 
 
-def test_timeout_error_of_a_predicate_is_no_wait_timeout():
+@on_virtual_clock
+async def test_timeout_error_of_a_predicate_is_no_wait_timeout():
     """A TimeoutError that the predicate raises is passed on."""
 
     def ask(_):
         raise TimeoutError("mine")
 
-    async def main():
-        pbx = FakePbx()
-        async with Client("fake", connector=pbx) as client:
-            with pytest.raises(TimeoutError, match="mine") as caught:
-                await client.wait_for(ask, 10)
-            assert not isinstance(caught.value, WaitTimeout)
-
-    run(main())
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        with pytest.raises(TimeoutError, match="mine") as caught:
+            await client.wait_for(ask, 10)
+        assert not isinstance(caught.value, WaitTimeout)
 
 
 async def test_wait_for_and_synced_time_out():
@@ -124,35 +115,30 @@ async def test_wait_returns_the_condition_value():
     assert await state.wait_until(lambda: "value", "a value", None) == "value"
 
 
-def test_condition_is_checked_after_each_change():
+@on_virtual_clock
+async def test_condition_is_checked_after_each_change():
     """A waiting task checks its condition when the state changes, and when it is woken."""
-
-    async def main():
-        state, _ = new_state()
-        state.enter(Connecting(1))
-        values = []
-        waiting = asyncio.create_task(state.wait_until(lambda: len(values) == 2, "both", 10))
-        for change in (lambda: state.enter(Syncing()), state.wake):
-            await asyncio.sleep(1)
-            assert not waiting.done()
-            values.append(change)
-            change()
-            state.wake()  # a second wake-up before the task runs
-        assert await waiting
-        assert now() == 2
-
-    run(main())
+    state, _ = new_state()
+    state.enter(Connecting(1))
+    values = []
+    waiting = asyncio.create_task(state.wait_until(lambda: len(values) == 2, "both", 10))
+    for change in (lambda: state.enter(Syncing()), state.wake):
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        values.append(change)
+        change()
+        state.wake()  # a second wake-up before the task runs
+    assert await waiting
+    assert now() == 2
 
 
-def test_wait_times_out():
-    async def main():
-        state, _ = new_state()
-        state.enter(Syncing())
-        with pytest.raises(WaitTimeout, match=r"after 1\.5 s waiting for a miracle"):
-            await state.wait_until(lambda: False, "a miracle", 1.5)
-        assert now() == 1.5
-
-    run(main())
+@on_virtual_clock
+async def test_wait_times_out():
+    state, _ = new_state()
+    state.enter(Syncing())
+    with pytest.raises(WaitTimeout, match=r"after 1\.5 s waiting for a miracle"):
+        await state.wait_until(lambda: False, "a miracle", 1.5)
+    assert now() == 1.5
 
 
 @pytest.mark.parametrize("reason", [None, LoggedOut()])

@@ -86,15 +86,15 @@ def test_number_of_remembered_values_is_limited(monkeypatch):
     """Values beyond the limit are not remembered; those remembered are still interned."""
     monkeypatch.setattr(interning, "MAX_INTERNED", 10)
     interner = Interner()
-    for number in range(100):
-        interner.intern(Channel(uuid=f"u{number}"))
-    assert len(interner._seen) == 10
+    channels = [Channel(uuid=f"u{number}") for number in range(100)]
+    for channel in channels:
+        interner.intern(channel)
+    assert len(interner) == 10
     early, late = (Channel(uuid="x", other_uuid=text(uuid)) for uuid in ("u3", "u50"))
     for channel in (early, late):
         interner.intern(channel)
-    assert early.other_uuid in interner._seen
-    assert late.other_uuid not in interner._seen
-    assert early.other_uuid is next(one for one in interner._seen if one == "u3")
+    assert early.other_uuid is channels[3].uuid
+    assert late.other_uuid is not channels[50].uuid
 
 
 @pytest.mark.slow

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
-from weakref import WeakSet
+import weakref
 
 import attrs
 import pytest
@@ -320,22 +321,30 @@ def test_empty_kinds_are_kept_only_while_their_mapping_is_held():
     mirror, other = Mirror(), Mirror()
     robots = mirror["robot"]
     robot = OtherElement(element_name="robot", extra=Extra(id=7))
+    mappings = []
     for number in range(3):
         connection = Mirror()
         kind = f"robot{number}"
         connection.apply(InfoEvent(kind, attrs.evolve(robot, element_name=kind), "added"))
         mirror.replace_with(connection)
-    assert list(mirror._stores) == ["robot2"]
+        mappings.append(weakref.ref(mirror[kind]))
+    gc.collect()
+    assert [mapping() is None for mapping in mappings] == [True, True, False]
     other.apply(InfoEvent("robot", robot, "added"))
     mirror.replace_with(other)
     assert robots == {7: robot}
     mirror.replace_with(Mirror())
     assert robots == {}
-    assert not mirror._stores
-    assert list(mirror._empty) == ["robot"]
+    gc.collect()
+    assert mappings[2]() is None
     assert mirror["robot"] is robots
     mirror.apply(InfoEvent("robot", robot, "added"))
     assert robots == {7: robot}
+    mirror.replace_with(Mirror())
+    mappings.append(weakref.ref(robots))
+    del robots
+    gc.collect()
+    assert mappings[3]() is None
 
 
 def test_replace_with_reports_the_differences():
@@ -376,7 +385,7 @@ def test_replaced_elements_are_freed_step_by_step():
         """Field value that a weak reference can follow."""
 
     labels = [Label() for _ in range(9)]
-    kept = WeakSet(labels)
+    kept = weakref.WeakSet(labels)
     mirror, other = Mirror(), Mirror()
     mirror.apply(initial("user", *(User(id=at, label=label) for at, label in enumerate(labels))))
     del labels

@@ -9,10 +9,10 @@ from itertools import islice
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.etf_encoder import BERT_NIL, ENCODERS, Atom, Charlist, any_term
+from support.etf_encoder import BERT_NIL, ENCODERS, Atom, Charlist, any_term, field_spec
 from support.frame_mutations import bench_frames
 
-from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User, terms
+from basix_ws_cti import BasixError, Channel, FieldSpec, InfoEvent, MessageParser, User
 from basix_ws_cti.parsing import event_readers
 from basix_ws_cti.parsing.event_readers import (
     FALLBACK_ERRORS,
@@ -38,6 +38,9 @@ ATOMS = [
     *("pstn", "inbound", "outbound", "internal", "external", "new", "bridged_endpoint", "nil"),
 ]
 
+# The atom cache must have room for the atoms of these tests.
+pytestmark = pytest.mark.usefixtures("forget_atoms")
+
 FIELDS = ("uuid", "direction", "offer_timestamp", "state", "target", "other_info", "end_user")
 
 
@@ -48,13 +51,6 @@ def _reader_kind(request, monkeypatch):
     event_reader.cache_clear()
 
 
-@pytest.fixture(autouse=True)
-def _empty_atom_cache():
-    """Make room in the atom cache for the atoms of these tests."""
-    terms.atom_cache.clear()
-    terms.atom_cache.update(terms.PREDEFINED_ATOMS)
-
-
 def event(record, *, otp=25, kind=CHANNEL, name=UPDATED):
     return b"\x83" + ENCODERS[otp]((Atom("info_event"), kind, tuple(record), name))
 
@@ -62,7 +58,7 @@ def event(record, *, otp=25, kind=CHANNEL, name=UPDATED):
 def parse_slow(spec, frame, base_url=None):
     """Return the slow path's message for a frame, or the text of its error."""
     parser = MessageParser(base_url=base_url)
-    parser._specs[spec.element_name] = spec
+    parser.parse(field_spec(spec.element_name, *spec.fields))
     try:
         return parser.parse(frame)
     except BasixError as error:
@@ -511,7 +507,7 @@ def test_most_expensive_frames_stay_within_fast_path_limits():
         frame = event([value, *[[]] * 18])
         assert len(frame) <= MAX_FAST_BYTES
         parser = MessageParser(limits=least)
-        parser._specs["channel"] = spec
+        parser.parse(field_spec("channel", *spec.fields))
         assert is_identical(parser.parse(frame), parse_slow(spec, frame))
 
 

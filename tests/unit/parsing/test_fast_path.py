@@ -44,10 +44,6 @@ def make_parser(*frames, **options):
     return parser
 
 
-def takes_fast_path(parser, one):
-    return parser._fast_path.read(one) is not None
-
-
 def make_fast_path(spec, frame, *, limits=DEFAULT_LIMITS, base_url=None):
     """Return a fast path that has observed two events with this frame."""
     made = FastPath(limits, base_url)
@@ -181,10 +177,10 @@ def test_length_of_frames_is_bounded():
 def test_parser_reads_frames_that_the_fast_path_leaves():
     """Frames that are not bytes, long or broken, or contain rare terms, take the slow path."""
     parser = make_parser(USER_SPEC_FRAME, event(1), event(2))
-    assert not takes_fast_path(parser, bytearray(event(3)))
+    assert not parser.takes_fast_path(bytearray(event(3)))
     assert parser.parse(bytearray(event(3))) == parser.parse(event(3))
     long = "a" * 5000
-    assert not takes_fast_path(parser, info_event("user", (1, long)))
+    assert not parser.takes_fast_path(info_event("user", (1, long)))
     assert parser.parse(info_event("user", (1, long))).element.name == long
     assert parser.parse(info_event("user", (1, 1.5))).element.name == 1.5
     assert parser.parse(info_event("user", (1,))).element == User(id=1)
@@ -205,21 +201,21 @@ def test_second_kind_with_the_same_lookup_bytes_gets_no_reader():
     for _ in range(4):
         for kind in kinds:
             assert parser.parse(event(1, kind)).element_name == kind
-    assert [takes_fast_path(parser, event(1, kind)) for kind in kinds] == [True, False]
+    assert [parser.takes_fast_path(event(1, kind)) for kind in kinds] == [True, False]
     parser.parse(field_spec("queue_b", "id"))
-    assert takes_fast_path(parser, event(1, "queue_a"))
+    assert parser.takes_fast_path(event(1, "queue_a"))
 
 
 @pytest.mark.usefixtures("_two_slow_events")
 def test_tight_limits_and_long_field_specs_rule_out_the_fast_path():
     """Tight limits, and field specs with too many fields, rule the fast path out."""
     parser = make_parser(USER_SPEC_FRAME, event(1), event(2), event(3), limits=Limits(depth=3))
-    assert not takes_fast_path(parser, event(3))
+    assert not parser.takes_fast_path(event(3))
     names = [f"f{number}" for number in range(100)]
     record = (1,) * 100
     many = info_event("user", record)
     parser = make_parser(field_spec("user", *names), many, many, many)
-    assert not takes_fast_path(parser, many)
+    assert not parser.takes_fast_path(many)
 
 
 @pytest.mark.usefixtures("_two_slow_events")
@@ -227,7 +223,7 @@ def test_event_with_another_encoding_of_its_kind_takes_the_slow_path():
     """An event whose kind is encoded in another way than the reader expects takes the slow path."""
     parser = make_parser(USER_SPEC_FRAME, event(1), event(2), event(3))
     other = b"\x83" + encode((Atom("info_event"), Atom("user"), (4, "a"), Atom("updated")))
-    assert not takes_fast_path(parser, other)
+    assert not parser.takes_fast_path(other)
     assert parser.parse(other) == InfoEvent("user", User(id=4, name="a"), "updated")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -240,3 +241,17 @@ def test_each_kind_of_unreadable_frame_is_reported_once():
     for number in range(MAX_REPORTED_ERRORS - 2):
         assert session.reject(ProtocolError(f"problem {number}"))
     assert session.reject(ProtocolError("one too many")) == []
+
+
+def test_errors_that_are_not_reported_take_no_memory():
+    session = Session()
+    for number in range(MAX_REPORTED_ERRORS):
+        session.reject(ProtocolError(f"problem {number}"))
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            assert not session.reject(ProtocolError(f"{number}" + "x" * 1000))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000

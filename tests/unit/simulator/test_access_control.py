@@ -253,13 +253,13 @@ def test_expired_tickets_are_deleted(access, clock):
     """Issuing a ticket deletes the expired ones."""
     for _ in range(50):
         access.issue_ticket(TARGET)
-    assert len(access._tickets) == 50
+    assert access.ticket_count == 50
     clock.now += 5
     fresh = access.issue_ticket(TARGET)
-    assert len(access._tickets) == 51
+    assert access.ticket_count == 51
     clock.now += 5
     access.issue_ticket(TARGET)
-    assert len(access._tickets) == 2
+    assert access.ticket_count == 2
     assert access.accepts(TICKET_NAME, fresh, TARGET)
 
 
@@ -290,7 +290,7 @@ def test_no_ticket_with_full_events(access, value):
     status, reason = refusal(access.issue_ticket, f"{TARGET}&full_events={value}")
     assert status == HTTPStatus.BAD_REQUEST
     assert "full_events" in reason
-    assert access._tickets == {}
+    assert access.ticket_count == 0
 
 
 def test_tickets_are_long_and_unique(access):

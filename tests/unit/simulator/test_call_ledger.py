@@ -68,7 +68,7 @@ def test_row_of_a_queued_and_parked_call():
             joined=None,
         )
     ]
-    assert not pbx.ledger._call_of
+    assert not pbx.ledger.active_calls
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ def test_restart_ends_all_calls():
     lead = office.call()
     office.pbx.drop_channels()
     assert fields(rows(office)[2], "id", "disposition") == (lead.uuid, "unknown")
-    assert not office.pbx.ledger._call_of
+    assert not office.pbx.ledger.active_calls
 
 
 def test_ledger_keeps_the_newest_rows():
-    assert Ledger()._rows.maxlen == call_ledger.MAX_ROWS == 20_000
+    assert Ledger().max_rows == call_ledger.MAX_ROWS == 20_000
     office = Office()
-    office.pbx.ledger._rows = type(office.pbx.ledger._rows)(maxlen=2)
+    office.pbx.ledger = Ledger(max_rows=2)
     leads = [office.call() for _ in range(3)]
     for lead in leads:
         office.pbx.hang_up(lead)

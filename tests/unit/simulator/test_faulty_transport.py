@@ -7,7 +7,7 @@ import socket
 import struct
 
 import pytest
-from support.virtual_clock import run
+from support.virtual_clock import on_virtual_clock
 from support.waiting import eventually
 
 from basix_ws_cti.simulator.faulty_transport import FaultyTransport
@@ -101,26 +101,23 @@ async def test_split_writes_pieces_in_order():
     assert transport.calls[3:] == [b"0123456789!", b"plain"]
 
 
-def test_coalesce_joins_writes():
+@on_virtual_clock
+async def test_coalesce_joins_writes():
     """A time of 0 ends the fault."""
-
-    async def main():
-        transport = RecordingTransport()
-        faulty = FaultyTransport(transport)
-        faulty.coalesce(0.05)
-        for letter in b"abc":
-            faulty.write(bytes([letter]))
-            await asyncio.sleep(0.01)
-        assert transport.calls == []
-        await eventually(lambda: transport.calls)
-        faulty.write(b"d")
-        assert transport.calls == [b"abc"]
-        await eventually(lambda: len(transport.calls) == 2)
-        faulty.coalesce(0)
-        faulty.write(b"e")
-        assert transport.calls == [b"abc", b"d", b"e"]
-
-    run(main())
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.coalesce(0.05)
+    for letter in b"abc":
+        faulty.write(bytes([letter]))
+        await asyncio.sleep(0.01)
+    assert transport.calls == []
+    await eventually(lambda: transport.calls)
+    faulty.write(b"d")
+    assert transport.calls == [b"abc"]
+    await eventually(lambda: len(transport.calls) == 2)
+    faulty.coalesce(0)
+    faulty.write(b"e")
+    assert transport.calls == [b"abc", b"d", b"e"]
 
 
 async def test_coalesce_with_split_writes_pieces_after_the_delay():
@@ -135,21 +132,19 @@ async def test_coalesce_with_split_writes_pieces_after_the_delay():
     assert transport.calls == [b"abc", b"def"]
 
 
-def test_stall_holds_data_for_its_time():
+@on_virtual_clock
+async def test_stall_holds_data_for_its_time():
 
-    async def main():
-        transport = RecordingTransport()
-        faulty = FaultyTransport(transport)
-        faulty.stall(0.05)
-        faulty.write(b"a")
-        faulty.write(b"b")
-        await asyncio.sleep(0.04)
-        assert transport.calls == []
-        await eventually(lambda: transport.calls)
-        faulty.write(b"c")
-        assert transport.calls == [b"ab", b"c"]
-
-    run(main())
+    transport = RecordingTransport()
+    faulty = FaultyTransport(transport)
+    faulty.stall(0.05)
+    faulty.write(b"a")
+    faulty.write(b"b")
+    await asyncio.sleep(0.04)
+    assert transport.calls == []
+    await eventually(lambda: transport.calls)
+    faulty.write(b"c")
+    assert transport.calls == [b"ab", b"c"]
 
 
 async def test_stall_without_writes_has_no_effect():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import zlib
 
@@ -22,7 +21,6 @@ from basix_ws_cti.simulator.scenarios import CALLERS, SCENARIOS
 from basix_ws_cti.simulator.session_frames import frames, initial_frames
 
 ESCRIPT = ERLANG / "terms.escript"
-needs_erlang = pytest.mark.skipif(shutil.which("escript") is None, reason="no escript here")
 
 # Decodes lines of hex, and encodes the terms again with Erlang's own term_to_binary.
 REWRITE = """
@@ -220,7 +218,6 @@ def pbx_and_frames_of_all_states():
 
 @pytest.mark.slow
 @pytest.mark.erl
-@needs_erlang
 def test_erlang_decodes_each_message_to_the_protocols_term():
     """Atoms, binaries and charlists are distinct."""
     for otp in (25, 26):
@@ -260,7 +257,6 @@ def test_erlang_decodes_each_message_to_the_protocols_term():
 
 @pytest.mark.slow
 @pytest.mark.erl
-@needs_erlang
 def test_erlang_decodes_each_state():
     pbx, sent = pbx_and_frames_of_all_states()
     verdicts = [json.loads(one) for one in escript(ESCRIPT, "verdicts", frames=sent)]
@@ -271,7 +267,6 @@ def test_erlang_decodes_each_state():
 
 @pytest.mark.slow
 @pytest.mark.erl
-@needs_erlang
 @pytest.mark.parametrize("otp", [25, 26])
 def test_erlang_encodes_the_same_bytes(otp, tmp_path):
     """Erlang's term_to_binary gives the same bytes for every frame of every scenario."""
@@ -289,7 +284,6 @@ def test_erlang_encodes_the_same_bytes(otp, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.erl
-@needs_erlang
 def test_erlang_decodes_compressed_frames():
     """A compressed session has the same terms as an uncompressed one."""
     plain = escript(ESCRIPT, "verdicts", frames=frames("parked", users=30))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.etf_encoder import Atom, Charlist, field_spec, frame, info_event, initial_info
 from support.sizes import NIGHTLY
+from support.virtual_clock import now, on_virtual_clock
 
 from basix_ws_cti import Client, FieldSpec, Gap, InfoEvent, InitialInfo, Msg, RecordingError
 from basix_ws_cti.client.backoff import Backoff
@@ -74,8 +74,13 @@ async def record_a_client(path, scheduled, seconds):
     """Return messages, call events, types of notices and final mirror of a recorded client."""
     messages, events, notices = [], [], []
     async with Simulator(speed=150, seed=5, users=12, faults=scheduled) as pbx:
-        recorder = Recorder(path)
-        options = {"on_frame": recorder, "backoff": Backoff(initial=0.01, maximum=0.05)}
+        recorder, is_recording = Recorder(path), True
+
+        def record_frame(frame):
+            if is_recording:
+                recorder(frame)
+
+        options = {"on_frame": record_frame, "backoff": Backoff(initial=0.01, maximum=0.05)}
         client = Client(**pbx.connect_args, full_events=True, **options)
 
         def state(new):
@@ -96,8 +101,8 @@ async def record_a_client(path, scheduled, seconds):
             await client.synced()
             await asyncio.sleep(seconds)
             elements = {kind: dict(client.mirror[kind]) for kind in client.mirror}
+            is_recording = False
             recorder.close()
-            client._feed_loop._open_connection.options["on_frame"] = None
         return messages, events, notices, elements
 
 
@@ -270,28 +275,25 @@ async def test_damage_is_raised_after_everything_before_it(tmp_path, recorded, o
 
 
 @pytest.mark.parametrize("speed", [1, 4, 0.5])
-async def test_messages_come_at_their_recorded_times(tmp_path, recorded, monkeypatch, speed):
+@on_virtual_clock
+async def test_messages_come_at_their_recorded_times(tmp_path, recorded, speed):
     """Times are divided by the speed; ``now`` advances between entries."""
-    clock, sleeps, times = [100.0], [], []
-    sleep = asyncio.sleep
-
-    async def fake_sleep(seconds):
-        if seconds:
-            sleeps.append(seconds * speed)
-            for _ in range(2):
-                clock[0] += seconds / 2
-                times.append(source.now())
-        await sleep(0)
-
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr("basix_ws_cti.sources.recorded.asyncio.sleep", fake_sleep)
+    loop = asyncio.get_running_loop()
+    loop.now = began = 1024.0
+    notices, times, found = [], [], []
+    moments = [0.5, 1.5, 2.125, 6.125, 9.5]
+    for moment in moments:
+        loop.call_at(began + moment / speed, lambda: times.append(source.now()))
     entries = [Connected(1), *(Frame(2, one) for one in USERS), Frame(10, USERS[0])]
     source = recorded(tmp_path / "day.rec", entries, speed=speed)
+    source.on_notice = lambda notice: notices.append((type(notice), (now() - began) * speed))
     assert source.now() == STARTED
-    found = await collect(source.messages())
-    assert sleeps == pytest.approx([1, 1, 0.25, 7.75])
-    assert times == [at(one) for one in (0.5, 1, 1.5, 2, 2.125, 2.25, 6.125, 10)]
-    assert [moment for moment, _ in found] == [at(2), at(2), at(10)]
+    async for moment, _ in source.messages():
+        assert source.now() == at((now() - began) * speed)
+        found.append((moment, (now() - began) * speed))
+    assert times == [at(moment) for moment in moments]
+    assert notices == [(Syncing, 1), (Synced, 2.25), (Stopped, 10)]
+    assert found == [(at(2), 2), (at(2), 2.25), (at(10), 10)]
 
 
 async def test_replay_without_waiting_yields_to_other_tasks(tmp_path, recorded):

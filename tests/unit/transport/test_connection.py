@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 import zlib
+from functools import partial
 
 import pytest
 from support.bare_server import ARGUMENTS, HELLO, sends, server
@@ -17,6 +18,7 @@ from support.etf_encoder import Atom
 from support.etf_encoder import frame as framed
 from support.secret_scanner import TOKEN, assert_no_secret_in_error
 from support.waiting import TIMEOUT, eventually
+from websockets.asyncio.client import connect as websocket_connect
 from websockets.frames import Frame, Opcode
 
 from basix_ws_cti import (
@@ -32,7 +34,9 @@ from basix_ws_cti import (
     connect,
 )
 from basix_ws_cti._internal.time_slice import SLICE_STEPS
-from basix_ws_cti.transport.connection import BIG_FRAME_BYTES
+from basix_ws_cti.transport.connection import BIG_FRAME_BYTES, Connection
+from basix_ws_cti.transport.frame_reader import FeedSocket
+from basix_ws_cti.transport.redaction import Redactor
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +211,7 @@ async def test_cancelled_close_leaves_no_open_connection():
         closing.cancel()
         await asyncio.wait([closing])
         try:
-            await asyncio.wait_for(cti._socket.wait_closed(), TIMEOUT)
+            await eventually(lambda: repr(cti).endswith(" CLOSED>"))
         finally:
             over.set()
     assert closing.cancelled()
@@ -252,28 +256,40 @@ PLAIN = BIG[1:]
 COMPRESSED = b"\x83P" + len(PLAIN).to_bytes(4, "big") + zlib.compress(PLAIN)
 
 
+class Parsing(MessageParser):
+    """Parser that records the thread of each frame; big frames wait for ``released``."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads = []
+        self.released = threading.Event()
+        self.begun = threading.Event()
+
+    def parse(self, frame):
+        self.threads.append((threading.current_thread(), len(frame)))
+        if threading.current_thread() is not threading.main_thread():
+            self.begun.set()
+            assert self.released.wait(TIMEOUT)
+        return super().parse(frame)
+
+    @contextlib.asynccontextmanager
+    async def connected(self, url):
+        """Connect to a server, and let this object parse the frames."""
+        socket = await websocket_connect(
+            url, create_connection=partial(FeedSocket, max_size=None), compression=None, proxy=None
+        )
+        connection = Connection(socket, self, "tests", Redactor(()))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
 @pytest.fixture
-def parsing(monkeypatch, caplog):
-    """Record the thread that parses each frame; big frames wait for ``parsing.released``."""
+def parsing(caplog):
     # At DEBUG the library splits the frames.
     caplog.set_level(logging.INFO, logger="websockets.client")
-
-    class Parsing:
-        def __init__(self):
-            self.threads = []
-            self.released = threading.Event()
-            self.begun = threading.Event()
-
-    def parse(parser, data):
-        parsing.threads.append((threading.current_thread(), len(data)))
-        if threading.current_thread() is not threading.main_thread():
-            parsing.begun.set()
-            assert parsing.released.wait(TIMEOUT)
-        return original(parser, data)
-
     parsing = Parsing()
-    original = MessageParser.parse
-    monkeypatch.setattr(MessageParser, "parse", parse)
     yield parsing
     parsing.released.set()
 
@@ -286,7 +302,7 @@ async def test_big_frame_is_parsed_in_a_thread(parsing, big):
         await sends(HELLO, big, HELLO, close=None)(websocket)
         await websocket.wait_closed()
 
-    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+    async with server(handler) as url, parsing.connected(url) as cti:
         assert await anext(cti) == Msg("hello")
         read = asyncio.ensure_future(anext(cti))
         await eventually(parsing.begun.is_set)
@@ -304,7 +320,7 @@ async def test_big_frame_is_parsed_in_a_thread(parsing, big):
 async def test_frame_of_up_to_big_frame_bytes_is_parsed_in_the_main_thread(parsing):
     frames = [framed((Atom("msg"), "x" * (size - len(HELLO) + 5))) for size in (BIG_FRAME_BYTES, 6)]
     assert len(frames[0]) <= BIG_FRAME_BYTES
-    async with server(sends(*frames)) as url, connect(url, **ARGUMENTS) as cti:
+    async with server(sends(*frames)) as url, parsing.connected(url) as cti:
         assert len([message async for message in cti]) == 2
     assert {thread for thread, _ in parsing.threads} == {threading.main_thread()}
 
@@ -312,14 +328,14 @@ async def test_frame_of_up_to_big_frame_bytes_is_parsed_in_the_main_thread(parsi
 async def test_error_of_a_big_frame_is_raised_to_the_reader(parsing):
     """The next frame is read."""
     parsing.released.set()
-    async with server(sends(BIG[:-1], HELLO)) as url, connect(url, **ARGUMENTS) as cti:
+    async with server(sends(BIG[:-1], HELLO)) as url, parsing.connected(url) as cti:
         with pytest.raises(DecodeError):
             await anext(cti)
         assert await anext(cti) == Msg("hello")
 
 
 async def test_timeout_while_a_thread_parses_loses_no_message(parsing):
-    async with server(sends(BIG, HELLO)) as url, connect(url, **ARGUMENTS) as cti:
+    async with server(sends(BIG, HELLO)) as url, parsing.connected(url) as cti:
         read = asyncio.ensure_future(anext(cti))
         await eventually(parsing.begun.is_set)
         with pytest.raises(UsageError, match="only one may at a time"):
@@ -335,7 +351,7 @@ async def test_close_does_not_wait_for_a_parsing_thread(parsing):
     reported = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     async with server(sends(BIG[:-1], close=None)) as url:
-        async with connect(url, **ARGUMENTS) as cti:
+        async with parsing.connected(url) as cti:
             read = asyncio.ensure_future(anext(cti))
             await eventually(parsing.begun.is_set)
             read.cancel()
@@ -361,7 +377,8 @@ async def test_loop_over_arrived_messages_yields_to_the_event_loop(level, caplog
         loop.call_soon(tick)
 
     async with server() as url, connect(url, **ARGUMENTS) as cti:
-        cti._socket.data_received(Frame(Opcode.BINARY, HELLO).serialize(mask=False) * 1000)
+        frames = Frame(Opcode.BINARY, HELLO).serialize(mask=False) * 1000
+        cti._socket.data_received(frames)  # noqa: SLF001 - over a network they come in pieces
         tick()
         while count < 1000:
             assert await anext(cti) == Msg("hello")

@@ -62,8 +62,8 @@ class Transport:
     write_eof = close = abort = set_write_buffer_limits = nothing
 
 
-def make(cls, logger=QUIET, **options):
-    protocol = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=MAX_SIZE, logger=logger)
+def make(cls, logger=QUIET, protocol_class=ClientProtocol, **options):
+    protocol = protocol_class(parse_uri("ws://127.0.0.1/"), max_size=MAX_SIZE, logger=logger)
     connection = cls(protocol, ping_interval=None, close_timeout=0.01, **options)
     connection.connection_made(Transport())
     return connection
@@ -214,17 +214,22 @@ def constant_masks():
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
-def test_binary_messages_bypass_the_library(monkeypatch, size):
+def test_binary_messages_bypass_the_library(size):
     """This applies to each encoding of a length and to a frame in pieces."""
-    monkeypatch.setattr(FeedSocket, "recv", None)
     passed = []
-    monkeypatch.setattr(
-        ClientConnection, "data_received", passing(ClientConnection.data_received, passed)
-    )
+
+    class RecordingProtocol(ClientProtocol):
+        def receive_data(self, data):
+            passed.append(data)
+            super().receive_data(data)
+
+    class SocketWithoutRecv(FeedSocket):
+        recv = None
+
     stream = binary(bytes(size)) * 3
 
     async def main(cuts):
-        connection = make(FeedSocket, max_size=MAX_SIZE)
+        connection = make(SocketWithoutRecv, protocol_class=RecordingProtocol, max_size=MAX_SIZE)
         handshake = asyncio.create_task(connection.handshake())
         await asyncio.sleep(0)
         for chunk in chunks(answer(connection) + stream, cuts):
@@ -240,19 +245,11 @@ def test_binary_messages_bypass_the_library(monkeypatch, size):
         assert asyncio.run(main(cuts)) == [bytes(size)] * 3
 
 
-def passing(function, passed):
-    def data_received(self, data):
-        passed.append(data)
-        function(self, data)
-
-    return data_received
-
-
-def run_connected(test):
+def run_connected(test, socket_class=FeedSocket):
     """Run ``test`` with a connection after its handshake."""
 
     async def main():
-        connection = make(FeedSocket, max_size=MAX_SIZE)
+        connection = make(socket_class, max_size=MAX_SIZE)
         handshake = asyncio.create_task(connection.handshake())
         await asyncio.sleep(0)
         connection.data_received(answer(connection))
@@ -340,15 +337,13 @@ def test_arrived_messages_are_received_after_the_connection_ended():
     run_connected(test)
 
 
-def test_pieces_of_a_long_message_are_parsed_once(monkeypatch):
+def test_pieces_of_a_long_message_are_parsed_once():
     extracted = []
 
-    def extract(self, data):
-        extracted.append(len(data))
-        return original(self, data)
-
-    original = FeedSocket._extract_frames
-    monkeypatch.setattr(FeedSocket, "_extract_frames", extract)
+    class CountingSocket(FeedSocket):
+        def _extract_frames(self, data):
+            extracted.append(len(data))
+            return super()._extract_frames(data)
 
     async def test(connection):
         stream = binary(bytes(60_000))
@@ -357,26 +352,20 @@ def test_pieces_of_a_long_message_are_parsed_once(monkeypatch):
         assert await connection.receive() == bytes(60_000)
         assert extracted == [100, 0]  # the first piece, and the data after the message
 
-    run_connected(test)
+    run_connected(test, CountingSocket)
 
 
-def test_library_logs_each_frame_at_debug(caplog):
+async def test_library_logs_each_frame_at_debug(caplog):
     caplog.set_level(logging.DEBUG, logger="test.loud")
 
-    async def main():
-        connection = make(FeedSocket, logging.getLogger("test.loud"), max_size=MAX_SIZE)
-        messages, *_ = await run(connection, connection.receive, binary(b"x") * 2, [2**20])
-        assert messages == [b"x"] * 2
-
-    asyncio.run(main())
+    connection = make(FeedSocket, logging.getLogger("test.loud"), max_size=MAX_SIZE)
+    messages, *_ = await run(connection, connection.receive, binary(b"x") * 2, [2**20])
+    assert messages == [b"x"] * 2
     assert caplog.text.count("< BINARY") == 2
 
 
-def test_message_without_max_size_may_have_any_size():
-    async def main():
-        connection = make(FeedSocket, max_size=None)
-        stream = binary(bytes(MAX_SIZE * 2))
-        messages, *_ = await run(connection, connection.receive, stream, [2**20])
-        assert list(map(len, messages)) == [MAX_SIZE * 2]
-
-    asyncio.run(main())
+async def test_message_without_max_size_may_have_any_size():
+    connection = make(FeedSocket, max_size=None)
+    stream = binary(bytes(MAX_SIZE * 2))
+    messages, *_ = await run(connection, connection.receive, stream, [2**20])
+    assert list(map(len, messages)) == [MAX_SIZE * 2]

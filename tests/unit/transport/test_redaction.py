@@ -9,7 +9,7 @@ import pickle
 
 import attrs
 import pytest
-from support.secret_scanner import TOKEN, assert_clean, found_in, leaks_of
+from support.secret_scanner import TOKEN, assert_clean, found_in, leaks_of, secret_holders
 
 from basix_ws_cti import Basic, Client, Ticket, UsageError, connect, feed_url
 from basix_ws_cti.simulator import Simulator
@@ -35,9 +35,8 @@ def holders():
         ),
         connect(SERVER, app_name="a", credentials=Ticket(TOKEN)),
         client,
-        client._feed_loop._open_connection,
-        connector._headers,
-        connector._options,
+        *secret_holders(client),
+        *secret_holders(connector),
         Redactor([TOKEN]),
         SecretValue([TOKEN]),
     ]
@@ -58,6 +57,16 @@ def test_repr_and_attributes_contain_no_secret(holder):
     parts = vars(holder) if hasattr(holder, "__dict__") else {}
     shown = {name: part for name, part in parts.items() if not isinstance(part, str)}
     assert_clean(shown)
+
+
+def test_holders_include_those_inside_a_client_and_a_connector():
+    assert {type(one).__name__ for one in secret_holders(Client(SERVER, **ARGUMENTS))} == {
+        "_ConnectionFactory"
+    }
+    assert {type(one).__name__ for one in secret_holders(connect(SERVER, **ARGUMENTS))} == {
+        "Basic",
+        "SecretValue",
+    }
 
 
 def test_copies_do_not_duplicate_secrets():
