@@ -377,6 +377,16 @@ def test_undeclared_fields_and_unknown_kinds_are_read():
             assert is_identical(message, parse_slow(spec, frame, base_url))
 
 
+@pytest.mark.parametrize("first", range(len(FIELDS)), ids=FIELDS)
+def test_fields_are_read_in_any_order(first):
+    spec = FieldSpec("channel", FIELDS[first:] + FIELDS[:first])
+    values = record()
+    frame = event(values[first:] + values[:first])
+    message = parse_fast(make_reader(spec, frame), frame)
+    assert is_identical(message, parse_slow(spec, frame))
+    assert is_identical(message, parse_slow(SPEC, event(values)))
+
+
 def test_kind_without_fields_has_a_reader():
     spec = FieldSpec("channel", ())
     frame = event([])
