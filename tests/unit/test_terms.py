@@ -1553,7 +1553,7 @@ def test_mutated_compressed_terms_give_a_value_or_decode_error(data):
 @pytest.mark.parametrize(
     ("frame", "size"),
     [
-        (b"\x83P\x00\x01\x00\x00", 65_536),
+        (b"\x83P\x01\x02\x03\x04x\x9c", 0x01020304),
         (b"\x83P\x00\x01", 1),
         (b"\x83P", 0),
         (b"\x83h\x02", 0),

@@ -16,6 +16,7 @@ side, one on each core.
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.util
 import inspect
@@ -182,7 +183,21 @@ class Runner:
             if name.startswith("basix_ws_cti") or is_test:
                 del sys.modules[name]
         sys.meta_path.insert(0, Finder(module.__name__, mutant.code))
+        self.register_fixtures()
         return self.session.perform_collect(paths)
+
+    def register_fixtures(self):
+        """Import ``conftest`` again and register it.
+
+        Its fixtures use the package, and pytest offers them only to the tests it collects first.
+        """
+        conftest = sys.modules["conftest"]
+        plugins = self.session.config.pluginmanager
+        name = plugins.get_name(conftest)
+        plugins.unregister(conftest)
+        importlib.reload(conftest)
+        del conftest.pytest_addoption  # pytest has these options already
+        plugins.register(conftest, name)
 
     def run(self, items, slow=float("inf")):
         """Return the first test that fails, or an empty text."""
