@@ -39,8 +39,11 @@ from .exceptions import (
     ConnectionLost,
     ConnectionReplaced,
     DecodeError,
+    EavesdropError,
     FeedError,
     HandshakeError,
+    HttpApiAuthenticationError,
+    HttpApiError,
     LoggedOut,
     NotConnectedError,
     ProtocolError,
@@ -94,6 +97,7 @@ if TYPE_CHECKING:
     from .transport.connection import Connection
     from .transport.connector import connect
     from .transport.credentials import Basic, Ticket
+    from .transport.http_api import HttpApi
 
 __all__ = [
     "Added",
@@ -129,6 +133,7 @@ __all__ = [
     "DecodeError",
     "Disconnected",
     "Domain",
+    "EavesdropError",
     "Element",
     "EndUser",
     "EndUsers",
@@ -139,6 +144,9 @@ __all__ = [
     "GroupMember",
     "HandshakeError",
     "Hangup",
+    "HttpApi",
+    "HttpApiAuthenticationError",
+    "HttpApiError",
     "InfoEvent",
     "InitialInfo",
     "Lagged",
@@ -209,6 +217,7 @@ _LAZY_MODULES = {
     "transport.connection": ("Connection",),
     "transport.connector": ("connect",),
     "transport.credentials": ("Basic", "Ticket"),
+    "transport.http_api": ("HttpApi",),
 }
 
 # From each lazily loaded name to its module.

@@ -2,7 +2,9 @@
 
 - A declared field is ``None`` if the PBX left it out or sent no value.
 - Fields that the PBX sends and the class does not declare are in ``extra``.
-- A scalar has the type that the PBX sent, whatever the annotation says.
+- A field with the annotation ``str | None`` or ``int | None`` holds a scalar of the type that the
+  PBX sent: ``str``, ``int``, ``float``, ``bool`` or ``None``. If the PBX sent something else, such
+  as a tuple, the field is ``None`` and the decoded term is in ``extra``, under the field's name.
 - A structured field (``state``, ``target``, ``end_user``, ``other_info``, ``origination``,
   ``tags``) without the expected shape holds the decoded term as it was sent.
 - Timestamps are microseconds since the epoch, UTC. The ``…_at`` properties are the same times
@@ -24,7 +26,7 @@ from .terms import Regex
 
 
 class Extra(dict[str, Any]):
-    """Immutable and hashable dict of an element's undeclared fields."""
+    """Immutable and hashable dict of an element's undeclared fields and raw values."""
 
     __slots__ = ()
 
@@ -43,7 +45,7 @@ class Extra(dict[str, Any]):
 
 
 NO_EXTRA = Extra()
-"""Value of ``extra`` of all elements without undeclared fields."""
+"""Value of ``extra`` of all elements without undeclared fields and raw values."""
 
 
 @frozen(kw_only=True)
@@ -111,7 +113,7 @@ class OtherInfo:
     group_id: int | None = None
     """Id of the group concerned."""
     whoscall: str | None = None
-    """Entry of the caller directory: percent-encoded JSON."""
+    """Entry of the caller directory: percent-encoded JSON; an integer there is ignored."""
 
     @property
     def offered_at(self) -> datetime | None:
@@ -159,7 +161,11 @@ class Element:
     """Kind of the element, as the PBX names it."""
 
     extra: Extra = field(default=NO_EXTRA)
-    """Fields that the PBX sent and this class does not declare, by name."""
+    """Fields that the PBX sent and this class does not declare, by name.
+
+    Also the decoded terms of declared fields that are neither text nor number; the field is
+    ``None``.
+    """
 
     @property
     def key(self) -> int | str | None:
@@ -203,7 +209,7 @@ class FullChannel(AnyChannel):
     calling_number: str | None = None
     """Telephone number of the caller."""
     called_number: str | None = None
-    """Dialled number; a marker such as ``pickup_uuid.…`` if no number was dialled."""
+    """Dialled number; a marker such as ``pickup_uuid.UUID`` if no number was dialled."""
     offer_timestamp: int | None = None
     """Time at which the call was offered, in microseconds since the epoch."""
     answer_timestamp: int | None = None
@@ -447,7 +453,8 @@ class OtherElement(Element):
 def to_dict(element: Element) -> dict[str, Any]:
     """Return the element as JSON-ready values, in the shape of the JavaScript reference library.
 
-    - Every declared field has its key, with ``None`` for no value; extra fields are beside them.
+    - Every declared field has its key, with ``None`` for no value; extra fields are beside them,
+      and the raw value of a declared field is in its place.
     - A state is ``{"ts": …, "name": …, "data": {…}}``; ``data`` has the parts with a value.
     - Raw values are kept: tuples become lists, and maps with keys other than text become lists
       of pairs.
@@ -458,7 +465,8 @@ def to_dict(element: Element) -> dict[str, Any]:
         if attribute.name not in {"extra", "element_name"}
     }
     for name, value in element.extra.items():
-        values.setdefault(name, to_plain(value))
+        if values.get(name) is None:
+            values[name] = to_plain(value)
     return values
 
 

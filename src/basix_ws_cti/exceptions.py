@@ -7,8 +7,10 @@
     ├── DecodeError                      bytes that are not one well-formed term
     ├── ProtocolError                    a well-formed term that is not a message of the feed
     ├── RecordingError                   a file that is not a recording, or is damaged
+    ├── HttpApiError                     the HTTP API reported an error, or its response is invalid
+    │   └── HttpApiAuthenticationError (also an AuthenticationError)     it refused the login
     └── FeedError                        an error of the connection
-        ├── ConnectFailed                the WebSocket could not be opened: DNS, TCP, TLS, timeout
+        ├── ConnectFailed                the connection could not be opened: DNS, TCP, TLS, timeout
         │   └── CertificateError         the server's certificate was not accepted
         ├── HandshakeError               the server refused the WebSocket handshake
         │   └── AuthenticationError      … with 401 or 403
@@ -20,6 +22,7 @@
         ├── ResyncRequired               a frame could not be read: a new snapshot is needed
         ├── NotConnectedError            a command without a connection to send it on
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
+        ├── EavesdropError               no phone became a media plug, or the target ended
         ├── WaitTimeout (also a TimeoutError)      a condition was not met in time
         └── SubscriberLagged             a subscriber was too slow for its queue
 
@@ -103,7 +106,7 @@ class FeedError(BasixError):
 
 
 class ConnectFailed(FeedError):  # noqa: N818 - reads as what happened
-    """The WebSocket could not be opened: DNS, TCP, TLS, a proxy or a timeout.
+    """The connection could not be opened: DNS, TCP, TLS, a proxy or a timeout.
 
     ``reason`` is the cause as text.
     """
@@ -149,6 +152,54 @@ class AuthenticationError(HandshakeError):
     def __str__(self) -> str:
         text = f"the server refused the login with HTTP {self.status}"
         return f"{text}: {self.reason}" if self.reason else text
+
+
+class HttpApiError(BasixError):
+    """The HTTP API reported an error, or its response is not valid.
+
+    - ``status``: HTTP status code. The PBX reports errors with status 200 too.
+    - ``result_code``: number of the error in the response; ``None`` if it has none.
+    - ``error_id``: name of the error, such as ``authentication_required``, printable and
+      truncated; ``None`` if the response has none.
+    - ``reason``: what is wrong with a response that is not valid; ``None`` for a valid one.
+    - ``retry_after``: the Retry-After header as sent; ``None`` if there is none.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        result_code: int | None = None,
+        error_id: str | None = None,
+        reason: str | None = None,
+        retry_after: str | None = None,
+    ) -> None:
+        # Not super(): the next class of HttpApiAuthenticationError takes other arguments.
+        Exception.__init__(self, status, result_code, error_id, reason, retry_after)
+        self.status = status
+        self.result_code = result_code
+        self.error_id = error_id
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        parts = [f"HTTP {self.status}"]
+        if self.result_code:
+            parts.append(f"result_code {self.result_code}")
+        if self.error_id:
+            parts.append(self.error_id)
+        if self.reason:
+            parts.append(self.reason)
+        if 300 <= self.status < 400:
+            parts.append("redirects are not followed: name the final server")
+        return f"the HTTP API reported an error: {', '.join(parts)}"
+
+
+class HttpApiAuthenticationError(HttpApiError, AuthenticationError):
+    """The HTTP API refused the login: 401, 403 or ``authentication_required``."""
+
+    def __str__(self) -> str:
+        name = f", {self.error_id}" if self.error_id else ""
+        return f"the HTTP API refused the login: HTTP {self.status}{name}"
 
 
 class ConnectionLost(FeedError):  # noqa: N818
@@ -241,6 +292,20 @@ class CommandTimeout(FeedError, TimeoutError):  # noqa: N818
             f"no effect of {self.command} was seen within {self.seconds:g} s: "
             "its outcome is unknown"
         )
+
+
+class EavesdropError(FeedError):
+    """Nobody listens to the channel: no phone became a media plug, or the target ended first.
+
+    ``reason`` is the cause as text.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot listen to the channel: {self.reason}"
 
 
 class WaitTimeout(FeedError, TimeoutError):  # noqa: N818

@@ -62,7 +62,7 @@ class Msg:
 
 @frozen
 class UnknownMessage:
-    """Message that this version does not know."""
+    """Message that this version does not know, or a ``system_msg`` or ``msg`` without text."""
 
     name: str
     """Name of the message."""

@@ -1,7 +1,9 @@
 """States of a channel, one class for each, to use with ``match``.
 
 A state has a ``name`` and ``ts``, the time at which the channel entered it. Parts that the
-PBX left out, or sent without a value, are ``None``. Scalars have the type that the PBX sent.
+PBX left out, or sent without a value, are ``None``. The parts are scalars (``str``, ``int``,
+``float``, ``bool``) of the type that the PBX sent. A state with a part that is none of these, such
+as a tuple, is an ``OtherState``.
 
 ``PARTS`` names the fields in the order of the state's tuple, after ``{Ts, Name, …``; ``None``
 is a position of unknown meaning.
@@ -74,7 +76,8 @@ class Calling(State):
     address: str | None = None
     """Called telephone number or address of an endpoint."""
     data: Any = None
-    """Description of the target as sent, whatever its type."""
+    """Description of the target as sent, whatever its type. A part of it that belongs in one of the
+    fields above and is no scalar is found here only."""
 
 
 @frozen(kw_only=True)
@@ -190,7 +193,7 @@ class Eavesdrop(State):
 
 @frozen(kw_only=True)
 class OtherState(State):
-    """State that this version does not know."""
+    """State that this version does not know, or that has a part which is no scalar."""
 
     name: str  # type: ignore[misc]  # a class variable in all other classes
     """Name of the state, as the PBX names it."""

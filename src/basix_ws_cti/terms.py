@@ -11,9 +11,10 @@ integers, 97 98 110 111       ``int``
 floats, 70 99                 ``float``, always finite
 atoms, 100 115 118 119        ``str``; ``undefined`` is ``None``, ``true`` and
                               ``false`` are ``bool``
-binaries 109, charlists 107   ``str``: UTF-8, or Latin-1 where it is not valid UTF-8
+binaries 109, charlists 107   ``str``, as ``decode_text`` returns it: UTF-8, or Latin-1
+                              where it is not valid UTF-8
 tuples, 104 105               ``tuple``
-lists, 106 108                ``list``
+lists, 106 108                ``list``; the last item of ``[…|Binary]`` is the binary
 maps, 116                     ``dict``
 ``{bert,nil}``                ``None``
 ``{bert,true|false}``         ``bool``
@@ -36,6 +37,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from codecs import utf_8_decode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -46,7 +48,7 @@ from basix_ws_cti._internal.native_ints import COMPILED, i32_after_tag, integer,
 from .exceptions import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_extensions import i64  # where this is compiled, a native integer
 
@@ -261,20 +263,41 @@ def inflated_size(frame: bytes | str) -> int:
 def as_text(value: Any) -> str | None:
     """Return the text that a decoded term represents; ``None`` if it is not text.
 
-    Erlang sends a charlist as a list of integers if it is empty, has a code point above 255 or
-    has more than 65,535 characters (format, STRING_EXT).
+    Text in Erlang is a binary, a charlist or *chardata*, a list of both (often called iolist):
+    ``[<<"Yamada">>, 32, ["Taro" | <<"!">>]]``. Lists are read as by Erlang's
+    ``unicode:characters_to_binary``: an integer is a code point, a binary is UTF-8, and lists may
+    be nested.
+
+    A list of nothing but integers below 256 is read like a charlist of up to 65,535 characters,
+    which arrives as ``str``: its integers are bytes (see ``decode_text``).
     """
     if isinstance(value, str):
         return value
     if type(value) is not list:
         return None
-    if not all(type(char) is int and 0 <= char < 0x110000 for char in value):
-        return None
-    if all(char < 256 for char in value):
+    if all(type(char) is int and 0 <= char < 256 for char in value):
         return decode_text(bytes(value))
-    if any(0xD800 <= char < 0xE000 for char in value):
-        return None  # a surrogate is not a character
-    return "".join(map(chr, value))
+    parts: list[str] = []
+    pending: list[Iterator[Any]] = [iter(value)]  # the lists around the current item
+    while pending:
+        for item in pending[-1]:
+            if isinstance(item, str):
+                parts.append(item)
+            elif type(item) is int and _is_character(item):
+                parts.append(chr(item))
+            elif type(item) is list:
+                pending.append(iter(item))
+                break
+            else:
+                return None
+        else:
+            pending.pop()
+    return "".join(parts)
+
+
+def _is_character(code: int) -> bool:
+    """Return True for a code point of Unicode that is not half of a surrogate pair."""
+    return 0 <= code < 0xD800 or 0xE000 <= code < 0x110000
 
 
 def _as_bytes(frame: Any, limits: Limits) -> bytes:
@@ -403,7 +426,7 @@ def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR09
                     try:
                         items.append(buf[begin:pos].decode())
                     except UnicodeDecodeError:
-                        items.append(buf[begin:pos].decode("latin-1"))
+                        items.append(decode_text(buf[begin:pos]))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
                             _refuse_terms(begin, limits)
@@ -451,7 +474,7 @@ def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR09
                     try:
                         items.append(buf[begin:pos].decode())
                     except UnicodeDecodeError:
-                        items.append(buf[begin:pos].decode("latin-1"))
+                        items.append(decode_text(buf[begin:pos]))
                         terms_left -= _LATIN1_COST
                         if terms_left < 0:
                             _refuse_terms(begin, limits)
@@ -538,10 +561,14 @@ def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR09
                             if terms_left < 0:
                                 _refuse_terms(start, limits)
                 elif kind == 108:
-                    # A list with another tail than nil is improper; the feed has none.
-                    if buf[pos] != 106:
-                        raise DecodeError(pos, "an improper list: its tail is not nil")
-                    pos += 1
+                    if buf[pos] == 106:
+                        pos += 1
+                    else:
+                        value, pos = _binary_tail(buf, pos, start)
+                        items.append(value)
+                        terms_left -= 1 + _LATIN1_COST
+                        if terms_left < 0:
+                            _refuse_terms(pos, limits)
                     value = items
                 else:
                     value = _mapping(zip(items[::2], items[1::2], strict=True), start, limits)
@@ -558,11 +585,45 @@ def read_term(buf: bytes, pos: i64, limits: Limits) -> Any:  # noqa: C901, PLR09
 
 
 def decode_text(raw: bytes) -> str:
-    """Decode UTF-8, or Latin-1 if the bytes are not valid UTF-8, so that nothing is lost."""
+    """Decode UTF-8, or Latin-1 if the bytes are not valid UTF-8.
+
+    Bytes that are valid UTF-8 up to a last, incomplete character give the text before that
+    character: see ``decode_truncated``.
+    """
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        text = decode_truncated(raw)
+        return raw.decode("latin-1") if text is None else text
+
+
+def decode_truncated(raw: bytes) -> str | None:
+    r"""Decode UTF-8 that ends inside a character; return the text before that character.
+
+    Programs that limit a name to a number of bytes truncate it so. Return ``None`` for bytes that
+    are invalid elsewhere, and where Latin-1 is the more probable encoding: without a character
+    before the incomplete one, and if a single byte follows nothing but ASCII (``b"caf\xe9"``).
+    """
+    try:
+        text, size = utf_8_decode(raw)  # leaves an incomplete character at the end
+    except UnicodeDecodeError:
+        return None
+    if not text or (len(raw) - size == 1 and text.isascii()):
+        return None
+    return text
+
+
+def _binary_tail(buf: bytes, pos: int, start: int) -> tuple[str, int]:
+    """Return the text of a list's tail, and the position after it; ``start``: of the list.
+
+    Iolists may be improper lists, ``[… | Binary]``. No other improper list has a meaning in the
+    feed: it raises DecodeError.
+    """
+    if buf[pos] != 109 or not u32_after_tag(buf, start)[0]:
+        raise DecodeError(pos, "an improper list: its tail is neither nil nor a binary")
+    begin = pos + 5
+    end = begin + u32_after_tag(buf, pos)[0]
+    return decode_text(buf[begin:end]), end
 
 
 def _atom(buf: bytes, pos: int) -> tuple[str | bool | None, int]:

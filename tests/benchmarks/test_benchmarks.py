@@ -62,6 +62,14 @@ def row(*values, **fields):
     return Row(**{"group": "g", "name": "n", "unit": "ms", "values": [*values], **fields})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def frozen_after_all():
+    """Freeze again the objects that ``measure.take_turns`` unfreezes; see ``conftest.py``."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 # == complete runs =========================================================================
 
 

@@ -36,8 +36,12 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 SERVER = "bcs.brastel.com"
 SIMULATION = {"speed": 40, "seed": 1, "rate": 20}
 
-# Pages on which a call must last long enough to be parked.
-SLOWER_PAGES = {"docs/howto/commands.md": {"speed": 10}}
+# Pages on which a call must last long enough for commands.
+SLOWER_PAGES = {
+    "docs/explanation/javascript.md": {"speed": 10},
+    "docs/howto/commands.md": {"speed": 10},
+    "docs/howto/eavesdrop.md": {"speed": 10},
+}
 
 # Timeout of one block in seconds; none takes more than two on an idle machine.
 BLOCK_TIMEOUT = 60
@@ -244,7 +248,7 @@ class DocumentedServer:
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
         (folder / "examples").symlink_to(ROOT / "examples")
-        self._ports = {}
+        self._port = 0
         resolve, connect = socket.getaddrinfo, asyncio.BaseEventLoop.create_connection
         plain = socket.create_connection
 
@@ -256,12 +260,11 @@ class DocumentedServer:
         async def create_connection(loop, factory, host=None, port=None, **kwargs):
             if port == 443:
                 kwargs.setdefault("server_hostname", host if kwargs.get("ssl") else None)
-                # Only the client of the ticket API resolves names itself.
-                host, port = "127.0.0.1", self._ports["feed" if host == SERVER else "api"]
+                host, port = "127.0.0.1", self._port
             return await connect(loop, factory, host, port, **kwargs)
 
         def create_plain_connection(address, *args, **kwargs):
-            simulator = ("127.0.0.1", self._ports["feed"])
+            simulator = ("127.0.0.1", self._port)
             return plain(simulator if address == (SERVER, 443) else address, *args, **kwargs)
 
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -271,9 +274,6 @@ class DocumentedServer:
     @contextlib.contextmanager
     def run_simulator(self):
         """Run the simulator from the start of its day."""
-        with Simulator(domain="acme", tls=self._context, api=True, **self._simulation) as pbx:
-            self._ports = {
-                "feed": int(pbx.url.rpartition(":")[2]),
-                "api": int(pbx.api_url.rpartition(":")[2]),
-            }
+        with Simulator(domain="acme", tls=self._context, **self._simulation) as pbx:
+            self._port = int(pbx.url.rpartition(":")[2])
             yield

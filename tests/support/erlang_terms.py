@@ -22,6 +22,7 @@ from .normal_forms import (
     OVERREAD,
     SPLIT,
     TRAILING,
+    NoValueError,
     exact,
     value_of,
 )
@@ -48,7 +49,12 @@ def verdict(frame):
 
 def difference(frame, normal):
     """Return a description of a wrong value of decode for ``frame``, or None."""
-    expected = exact(value_of(normal))
+    try:
+        expected = exact(value_of(normal))
+    except NoValueError:
+        expected = REFUSED
+    if expected == verdict(frame) == REFUSED:
+        return None
     try:
         found = decode(frame)
         if exact(found) == expected:
@@ -306,6 +312,12 @@ def container_frames():
     yield "list of no elements in a list", list_of(EMPTY_LIST_HEADER + NIL)
     yield "list of no elements, no tail", EMPTY_LIST_HEADER
     yield "list without a tail", list_of(X, tail=b"")
+    yield "list with a binary as its tail", list_of(X, tail=binary(b"x"))
+    yield "list with an empty binary as its tail", list_of(X, Y, tail=binary(b""))
+    yield "list with a Latin-1 binary as its tail", tuple_of(list_of(X, tail=binary(b"\xe9")), X)
+    yield "list with an incomplete binary as its tail", list_of(X, tail=b"m\0\0\0\2x")
+    yield "binary that ends inside a character", binary("山田".encode()[:-1])
+    yield "charlist that ends inside a character", charlist("ü山".encode()[:-2])
     for tail in (b"\0", b"\xff", b"a", b"h"):
         yield f"list whose tail is the byte {tail[0]}", list_of(X, tail=tail)
     yield "list of 2**32 - 1", b"l\xff\xff\xff\xff"
@@ -483,7 +495,8 @@ def unterminated_float_texts():
 
 def improper_lists():
     yield "an atom as the tail", list_of(X, tail=Y), ["dotted", [A_X], A_Y]
-    yield "a binary as the tail", list_of(X, tail=binary(b"x")), ["dotted", [A_X], B_X]
+    yield "an integer as the tail", list_of(X, tail=ONE), ["dotted", [A_X], INT_1]
+    yield "no elements and a binary as the tail", EMPTY_LIST_HEADER + binary(b"x"), B_X
     yield "a map as the tail", list_of(X, tail=map_of()), ["dotted", [A_X], m_()]
     yield "no elements and a tail: the tail alone", EMPTY_LIST_HEADER + ONE, INT_1
 

@@ -128,6 +128,12 @@ class Office:
         lead = self.call(caller)
         return lead, self.pbx.call_user(lead, self.users[number])
 
+    def media_plug(self, number=1):
+        """Return the answered media plug of user ``number``."""
+        plug = self.pbx.originate(self.users[number], "media_plug")
+        self.pbx.answer(plug)
+        return plug
+
     def talk(self, number=0, caller=scenarios.CALLERS[0]):
         """Receive a call that a user answers; return the lead leg and the user's leg."""
         lead, leg = self.ring(number, caller)

@@ -7,6 +7,7 @@ docstring of ``terms``, and shares no code with it.
 
 from __future__ import annotations
 
+import codecs
 import json
 import struct
 import subprocess
@@ -23,7 +24,7 @@ ESCRIPT = ERLANG / "terms.escript"
 
 TRAILING = "A frame is one term. Erlang stops reading where the term ends."
 OVERREAD = "Erlang reads beyond the 31 bytes of the text, up to the next NUL that memory holds."
-IMPROPER = "No feed has improper lists, and Python no value for them."
+IMPROPER = "No feed has improper lists with such a tail, and Python no value for them."
 SPLIT = "A proper list in pieces: no encoder writes one, so it is refused like a dotted one."
 FOREIGN = "The feed has none of these, and Python no value for them."
 OWN_ATOMS = "The number of an atom in Erlang's own memory: it means nothing elsewhere."
@@ -64,6 +65,8 @@ def value_of(normal):  # noqa: C901 - one case for each kind
             return int(rest[0])
         case "f":
             return struct.unpack(">d", bytes.fromhex(rest[0]))[0]
+        case "dotted" if rest[0] and rest[1][0] == "b":
+            return [value_of(element) for element in (*rest[0], rest[1])]
         case "dotted":
             raise NoValueError(IMPROPER)
         case "other":
@@ -72,10 +75,16 @@ def value_of(normal):  # noqa: C901 - one case for each kind
 
 
 def text_of(raw):
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        return str(raw, "utf-8")
+        text = decoder.decode(raw)
     except UnicodeDecodeError:
         return str(raw, "latin-1")
+    incomplete, _ = decoder.getstate()
+    is_letter = len(incomplete) == 1 and text.isascii()
+    if incomplete and (not text or is_letter):
+        return str(raw, "latin-1")
+    return text
 
 
 def dict_of(pairs):
@@ -129,9 +138,9 @@ def time_of(microseconds):
 
 
 def declared_text_of(encoding, raw):
-    codecs = {"utf8": "utf-8", "latin1": "latin-1", "iso88591": "latin-1"}
+    names = {"utf8": "utf-8", "latin1": "latin-1", "iso88591": "latin-1"}
     try:
-        return str(raw, codecs[encoding.lower().replace("-", "").replace("_", "")])
+        return str(raw, names[encoding.lower().replace("-", "").replace("_", "")])
     except (KeyError, UnicodeDecodeError):
         raise NoValueError(COMPOUND) from None
 

@@ -38,9 +38,10 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
         case 0 | 1:
             pbx.hang_up(one, by_peer=rng.random() < 0.7)
         case 2:
-            pbx.park(one)
+            pbx.park(one, by_peer=rng.random() < 0.5)
         case 3 if one.state.name not in _AUTOMATIC:
-            pbx.transfer(one, rng.choice([user, *pbx.groups.values(), *CALLERS]))
+            to = rng.choice([user, *pbx.groups.values(), *CALLERS])
+            pbx.transfer(one, to, by_peer=rng.random() < 0.5)
         case 4:
             pbx.connect(one)
         case 5:

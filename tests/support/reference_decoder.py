@@ -227,7 +227,7 @@ class Reading:
         self._enter(pos, depth)
         normals, tail = self._sequence(pos + 5, self._number(pos + 1, 4), depth)
         tag = self._byte(tail)
-        if tag != 106:
+        if tag != 106 and not (tag == 109 and normals):
             self.note(SPLIT if tag in {107, 108} else IMPROPER, tail)
         rest, end = self._term(tail, depth + 1)
         if tag == 106:

@@ -40,6 +40,7 @@ from basix_ws_cti import (
     DecodeError,
     Disconnected,
     Domain,
+    EavesdropError,
     Element,
     EndUser,
     EndUsers,
@@ -50,6 +51,9 @@ from basix_ws_cti import (
     GroupMember,
     HandshakeError,
     Hangup,
+    HttpApi,
+    HttpApiAuthenticationError,
+    HttpApiError,
     InfoEvent,
     InitialInfo,
     Lagged,
@@ -246,6 +250,24 @@ async def connecting(limits: Limits) -> None:
     assert_type(feed_url("host", domain="acme", token="t", app_name="a"), str)
 
 
+async def calling_through_the_http_api() -> None:
+    async with HttpApi("host", domain="acme", token="t", timeout=5) as api:
+        assert_type(api, HttpApi)
+        assert_type(await api.ticket("/basix/api/ws_cti?app_name=a"), Ticket)
+        assert_type(await api.call_user("1002", user_id=1), tuple[str, ...])
+        assert_type(await api.call_group({"called_number": "1"}, group_did="2"), tuple[str, ...])
+        connect("host", credentials=api.ticket, app_name="a")
+        Client("host", credentials=api.ticket, app_name="a")
+        try:
+            await api.call_user("1002")
+        except HttpApiAuthenticationError as error:
+            assert_type(error.error_id, str | None)
+        except HttpApiError as error:
+            assert_type(error.result_code, int | None)
+    HttpApi("host", credentials=Basic("acme", "t"))
+    HttpApi("host", credentials=Ticket("t"))  # type: ignore[arg-type]
+
+
 async def staying_connected() -> None:
     backoff = Backoff(initial=0.5, maximum=30)
     client = Client("host", domain="acme", token="t", app_name="a", backoff=backoff)
@@ -257,8 +279,13 @@ async def staying_connected() -> None:
         assert_type(client.state, ClientState)
         await client.hangup("u", confirm=True, confirm_timeout=5)
         await client.park("u", 60, confirm=True)
-        await client.transfer("u", user_id=1)
-        await client.eavesdrop("plug", "u", "listen")
+        await client.transfer("u", "1002", user_id=1, user_name="n")
+        await client.transfer("u", user_id=1)  # type: ignore[call-arg]
+        await client.eavesdrop_with_plug("plug", "u", "listen")
+        async with HttpApi("host", domain="acme", token="t") as api:
+            assert_type(await client.eavesdrop("u", api=api, user_id=1, confirm=True), str)
+            await client.eavesdrop("u", user_id=1)  # type: ignore[call-arg]
+            await client.eavesdrop("u", api=client, user_id=1)  # type: ignore[arg-type]
         await client.park("u", "60")  # type: ignore[arg-type]
     Client("host", app_name="a", no_such_option=1)  # type: ignore[call-arg]
     Client("host", app_name=1)  # type: ignore[arg-type]
@@ -364,7 +391,7 @@ def errors_of_the_feed(error: FeedError) -> object:
         case AuthenticationError() | HandshakeError():
             assert_type(error.retry_after, str | None)
             return error.status
-        case CertificateError() | ConnectFailed():
+        case CertificateError() | ConnectFailed() | EavesdropError():
             return error.reason
         case ConnectionLost():
             return error.code, error.reason

@@ -21,8 +21,11 @@ from basix_ws_cti.exceptions import (
     ConnectionLost,
     ConnectionReplaced,
     DecodeError,
+    EavesdropError,
     FeedError,
     HandshakeError,
+    HttpApiAuthenticationError,
+    HttpApiError,
     LoggedOut,
     NotConnectedError,
     ProtocolError,
@@ -37,6 +40,7 @@ from basix_ws_cti.exceptions import (
 
 HTTP = "the server answered the handshake with HTTP"
 REDIRECT = " (redirects are not followed: name the final server)"
+API = "the HTTP API reported an error"
 LOST = "the connection was lost (close code"
 LIMIT = (
     "the PBX already has as many connections for this user and app_name as it allows: "
@@ -121,6 +125,31 @@ TABLE = [
         "the server refused the login with HTTP 403: no such user",
         {"status": 403, "reason": "no such user", "retry_after": "5"},
     ),
+    (
+        HttpApiError(200, 7, "user_not_found"),
+        f"{API}: HTTP 200, result_code 7, user_not_found",
+        {"status": 200, "result_code": 7, "error_id": "user_not_found", "reason": None},
+    ),
+    (
+        HttpApiError(503, reason="the response is not JSON", retry_after="5"),
+        f"{API}: HTTP 503, the response is not JSON",
+        {"result_code": None, "error_id": None, "retry_after": "5"},
+    ),
+    (
+        HttpApiError(302, 0),
+        f"{API}: HTTP 302, redirects are not followed: name the final server",
+        {"result_code": 0},
+    ),
+    (
+        HttpApiAuthenticationError(200, 1, "authentication_required"),
+        "the HTTP API refused the login: HTTP 200, authentication_required",
+        {"status": 200, "result_code": 1, "error_id": "authentication_required"},
+    ),
+    (
+        HttpApiAuthenticationError(401),
+        "the HTTP API refused the login: HTTP 401",
+        {"status": 401, "result_code": None, "retry_after": None},
+    ),
     (ConnectionLost(1006), f"{LOST} 1006)", {"code": 1006, "reason": ""}),
     (ConnectionLost(1011, "oops"), f"{LOST} 1011): oops", {"code": 1011, "reason": "oops"}),
     (ConnectionLimitReached(), LIMIT, {}),
@@ -137,6 +166,11 @@ TABLE = [
         CommandTimeout("park", 2.5),
         "no effect of park was seen within 2.5 s: its outcome is unknown",
         {"command": "park", "seconds": 2.5},
+    ),
+    (
+        EavesdropError("the target has ended"),
+        "cannot listen to the channel: the target has ended",
+        {"reason": "the target has ended"},
     ),
     (
         WaitTimeout("the snapshot", 3),
@@ -194,7 +228,7 @@ def test_all_exception_classes_are_tested():
 
 def documented_tree():
     """Return the base classes of each class in the tree of the module's docstring."""
-    line = re.compile(r"    (?P<trunk>[ │├└─]*)(?P<name>[A-Z]\w+)(?: \(also a (?P<also>\w+)\))?")
+    line = re.compile(r"    (?P<trunk>[ │├└─]*)(?P<name>[A-Z]\w+)(?: \(also an? (?P<also>\w+)\))?")
     parents = {}
     ancestors = []
     for text in exceptions.__doc__.splitlines():

@@ -394,7 +394,7 @@ NOT_A_PAIR = "an item that is not a pair"
 OUTSIDE_YEARS = "outside the years 1 to 9999"
 WITHOUT_NAME = "without a name"
 INVALID_ATOM = "an atom that is not valid UTF-8"
-IMPROPER_LIST = "its tail is not nil"
+IMPROPER_LIST = "its tail is neither nil nor a binary"
 NOT_FINITE = "not finite"
 NOT_TEXT = "neither a binary nor a charlist"
 TOO_MANY_TERMS = "more terms than the limits"
@@ -491,6 +491,8 @@ INVALID_FRAMES = {
     # lists and maps
     "improper list": (b"\x83l\x00\x00\x00\x01a\x01a\x02", 8, IMPROPER_LIST),
     "improper empty list": (b"\x83l\x00\x00\x00\x00a\x02", 6, IMPROPER_LIST),
+    "empty list with a binary as tail": (b"\x83l\0\0\0\0m\0\0\0\1x", 6, IMPROPER_LIST),
+    "list with a charlist as tail": (b"\x83l\0\0\0\x01a\x01k\0\1x", 8, IMPROPER_LIST),
     "list with an empty tail": (b"\x83l\0\0\0\x01a\x01l\0\0\0\0j", 8, IMPROPER_LIST),
     "map key list": (b"\x83t\x00\x00\x00\x01ja\x01", 1, INVALID_KEY),
     "map key tuple": (b"\x83t\x00\x00\x00\x01h\x00a\x01", 1, INVALID_KEY),
@@ -657,7 +659,7 @@ REASONS = {
     "an atom of # characters; the limit is #",
     "an atom that is not valid UTF-#",
     "the frame is empty",
-    "an improper list: its tail is not nil",
+    "an improper list: its tail is neither nil nor a binary",
     "an integer of # bytes; the limit is # (big_integer_bytes)",
     "an unknown or malformed bert compound",
     "more terms than the limits of # (terms) and # per byte (terms_per_byte)",
@@ -1404,8 +1406,25 @@ def test_long_snapshot_is_read_with_a_full_atom_cache(record):
         ([True], None),
         ([97, False], None),
         ([97.0], None),
-        ([97, "b"], None),
-        ([[]], None),
+        ([97, "b"], "ab"),  # chardata: a list of characters, texts and such lists
+        (["山田", 32, "太郎"], "山田 太郎"),
+        (["caf", 0xE9], "café"),  # beside a text, an integer is a code point, not a byte
+        (["", 0xC3, 0xA9], "Ã©"),
+        (["a", [98, ["c", []], "d"], 0x5C71], "abcd山"),
+        ([[97], [98]], "ab"),
+        ([[]], ""),
+        (["", []], ""),
+        (["a", 0xD7FF, 0xE000, 0x10FFFF, 0], "a\ud7ff\ue000\U0010ffff\0"),
+        (["a", 0xD800], None),
+        (["a", 0xDFFF], None),
+        (["a", 0x110000], None),
+        (["a", -1], None),
+        (["a", True], None),
+        (["a", 1.0], None),
+        (["a", None], None),
+        (["a", ("b",)], None),
+        (["a", ["b", [None]]], None),
+        (["a", {}], None),
         ((97,), None),
         (b"a", None),
         (97, None),
@@ -1417,6 +1436,78 @@ def test_long_snapshot_is_read_with_a_full_atom_cache(record):
 def test_as_text_accepts_texts_and_charlists(value, text):
     """It returns None for all other values."""
     assert as_text(value) == text
+
+
+def test_as_text_reads_deeply_nested_chardata():
+    """The depth of a frame is limited; that of other lists is not."""
+    value = ["a"]
+    for _ in range(10_000):
+        value = ["b", value, 99]
+    assert as_text(value) == "b" * 10_000 + "a" + "c" * 10_000
+
+
+# ------------------------------------------------------------------- chardata and truncated text
+
+
+@pytest.mark.parametrize(
+    ("tail", "text"),
+    [(b"", ""), (b"b", "b"), ("山".encode(), "山"), (b"\xe9", "é"), (b"x" * 300, "x" * 300)],
+)
+def test_binary_tail_is_the_last_item_of_a_list(tail, text):
+    """Iolists may be improper lists, ``[… | Binary]``."""
+    binary = b"m" + len(tail).to_bytes(4, "big") + tail
+    assert decode(b"\x83l\0\0\0\1a\1" + binary) == [1, text]
+    # inside another list, and with a term behind it
+    assert decode(b"\x83h\2l\0\0\0\1m\0\0\0\1a" + binary + b"a\7") == (["a", text], 7)
+    assert as_text(decode(b"\x83l\0\0\0\1aA" + binary)) == "A" + text
+
+
+def test_truncated_binary_tail_is_an_error():
+    frame = b"\x83h\1l\0\0\0\1a\1m\0\0\0\2xy"
+    assert decode(frame) == ([1, "xy"],)
+    for size in range(len(frame)):
+        with pytest.raises(DecodeError):
+            decode(frame[:size])
+
+
+def test_binary_tails_count_towards_the_limit_of_terms():
+    """A tail that is no UTF-8 costs as much as any other such text."""
+    one = b"l\0\0\0\1jm\0\0\0\0"  # weighs 1 + 6 + 2 for the lists, and 11 for the tail
+    frame = b"\x83h\7" + one * 7
+    needed = 7 + 6 + 7 * (1 + 6 + 2 + 11)
+    decode(frame, Limits(terms=needed))
+    with pytest.raises(DecodeError, match="more terms"):
+        decode(frame, Limits(terms=needed - 1))
+
+
+TRUNCATED = [
+    ("山田太郎".encode()[:-1], "山田太"),
+    ("山田太郎".encode()[:-2], "山田太"),
+    ("Müller ö".encode()[:-1], "Müller "),
+    ("ü😀".encode()[:-1], "ü"),
+    ("ü😀".encode()[:-2], "ü"),
+    ("ü😀".encode()[:-3], "ü"),
+    (("a" * 253 + "山").encode()[:255], "a" * 253),
+    ("山".encode()[:-1], "å±"),  # nothing is left but the incomplete character
+    (b"caf\xe9", "café"),  # a single byte after ASCII is a letter of Latin-1
+    (b"\xe9", "é"),
+    (b"caf\xe9s", "cafés"),
+    ("山".encode() + b"\xe5\xb1x", "å±±å±x"),  # invalid before the end
+    ("山".encode() + b"\xff", "å±±ÿ"),
+    ("山".encode() + b"\xb1", "å±±±"),
+    ("山".encode() + b"\xc0", "å±±À"),  # no character starts with this byte
+    ("山".encode() + b"\xe0\x80", "å±±à\x80"),  # nor with these two
+]
+
+
+@pytest.mark.parametrize(("raw", "text"), TRUNCATED)
+def test_truncated_utf8_keeps_its_valid_part(raw, text):
+    """Bytes that are invalid elsewhere are Latin-1, and so is a last letter after ASCII."""
+    size = len(raw).to_bytes(4, "big")
+    assert decode(b"\x83m" + size + raw) == text
+    assert decode(b"\x83k" + size[2:] + raw) == text
+    assert decode(b"\x83l\0\0\0\1jm" + size + raw) == [[], text]
+    assert as_text([*raw]) == text
 
 
 def test_as_text_accepts_charlists_of_65_536_characters():

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
@@ -39,24 +39,35 @@ _numbers = itertools.count(1)
 MAX_SOURCES = 256
 
 
+# Types of the values that a scalar field holds as they are.
+SCALAR_TYPES: Final = frozenset({str, int, float, bool, type(None)})
+
+# Expression for a scalar field; ``{0}`` stands for its part. Reading ``__class__`` takes half the
+# time of calling ``type``.
+_SCALAR: Final = "{0} if {0}.__class__ in _scalar_types else _decode_scalar({0})"
+
+
 def constructor(
-    cls: type[T], decode_list: Callable[[list[Any]], Any] | None = None
+    cls: type[T],
+    decode_scalar: Callable[[Any], Any] | None = None,
+    *,
+    raw: tuple[str, ...] = (),
 ) -> Callable[..., T]:
     """Return a function that takes all fields of ``cls`` by position and makes an instance.
 
-    With ``decode_list``, a field whose argument is a list holds what that function returns
-    for it.
+    With ``decode_scalar``, a field whose argument is not of one of the ``SCALAR_TYPES`` holds what
+    that function returns for it; the fields named in ``raw`` hold any argument as it is.
     """
     names = [attribute.name for attribute in attrs.fields(cls)]  # type: ignore[arg-type]
-    value = (
-        "{0}" if decode_list is None else "{0} if _type({0}) is not _list else _decode_list({0})"
-    )
     return generate(
         cls,
         parameters=", ".join(names),
         before=[],
-        values={name: value.format(name) for name in names},
-        namespace={"_decode_list": decode_list},
+        values={
+            name: name if decode_scalar is None or name in raw else _SCALAR.format(name)
+            for name in names
+        },
+        namespace={"_decode_scalar": decode_scalar, "_scalar_types": SCALAR_TYPES},
     )
 
 
@@ -66,7 +77,7 @@ def record_constructor(
     *,
     positions: Mapping[str, int],
     decoders: Mapping[str, Callable[[Any], Any]],
-    decode_list: Callable[[list[Any]], Any],
+    decode_scalar: Callable[[Any], Any],
     computed: Mapping[str, Callable[[tuple[Any, ...]], Any]],
     constants: Mapping[str, Any] | None = None,
 ) -> Callable[[tuple[Any, ...]], T]:
@@ -78,8 +89,8 @@ def record_constructor(
     - ``computed``: the function's result for the whole record, as it was received;
     - ``constants``: the same value for every record;
     - ``positions``: the part of the record at this index. A part other than ``None`` goes
-      through the field's function in ``decoders``. Without one, a list goes through
-      ``decode_list``, and any other part is the value.
+      through the field's function in ``decoders``. Without one, a part of one of the
+      ``SCALAR_TYPES`` is the value, and any other goes through ``decode_scalar``.
 
     All other fields are ``None``.
     """
@@ -89,9 +100,9 @@ def record_constructor(
         decoders=decoders,
         computed=computed,
         constants=constants or {},
-        scalar="{0} if _type({0}) is not _list else _decode_list({0})",
+        scalar=_SCALAR,
     )
-    namespace["_decode_list"] = decode_list
+    namespace |= {"_decode_scalar": decode_scalar, "_scalar_types": SCALAR_TYPES}
     # Unpacking detects a wrong size at no cost for records of the right one.
     parts = "".join(f"_{position}, " for position in range(size)) or "[]"
     unpack = [
@@ -162,8 +173,6 @@ def generate(
     namespace |= {
         "_Writable": type(f"Writable{cls.__name__}", (cls,), empty | writable),
         "_cls": cls,
-        "_type": type,  # a field may have the name of a builtin
-        "_list": list,
     }
     lines = [
         *before,

@@ -32,7 +32,7 @@ class CallRecord:
     ended: int
     """End of the call."""
     caller_number: str | None
-    """Number of a caller outside."""
+    """Number of a caller outside, as the PBX sent it: compare it with ``same_number``."""
     caller_name: str | None
     """Name of the caller, if the PBX sent one."""
     caller_user_id: int | None
@@ -40,7 +40,7 @@ class CallRecord:
     caller_end_user_id: str | None
     """Id of the caller in the CRM."""
     called_number: str | None
-    """Number that the caller dialled."""
+    """Number that the caller dialled, as the PBX sent it."""
     group_id: int | None
     """Id of the first group that the call waited for."""
     answered_by_user_id: int | None

@@ -9,8 +9,10 @@ A leg belongs to
 1. the call that its own uuid leads to, because it is a leg of that call or was named by one;
 2. the call of the leg that it names as its other end. If that is another call than in 1 and
    the leg is bridged, the two calls become one: the older goes on and absorbs the younger;
-3. the call that it tries to pick up: the phone dialled ``pickup_uuid.UUID`` of a leg, or the
-   slot on which a call is parked. This leg is a pending pickup until it is bridged;
+3. the call that it tries to pick up: the phone dialled ``pickup_uuid.UUID`` or
+   ``assimilate.UUID`` of a leg, or the slot on which a call is parked. This leg is a pending
+   pickup until it is bridged. UUID may also be the one in the called number of a leg of the
+   call, ``RINGING_PARK.UUID`` (``LOCAL_PARK.UUID`` on older servers);
 4. otherwise a new call. Its id is the uuid of its first leg: of the leg that this one was
    created for, if there is one, so that the id is the same for a client that is shown other
    legs of the call. An id is never used twice, however: if a call of this id ended and its
@@ -21,6 +23,7 @@ When a call ends while pickups of it are pending, these legs are calls in their 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve
@@ -39,8 +42,10 @@ from .model import Call
 # legs for that first leg; their call must not get the same id again. The limit bounds memory.
 MAX_ENDED_UNSEEN = 1000
 
-# A user dials this prefix and a leg's uuid to pick up the call that rings on that leg.
-_PICKUP = "pickup_uuid."
+# A user's phone dials one of these prefixes and a uuid to take a call: the call that rings on the
+# leg of that uuid, or the call that is offered to web phones as RINGING_PARK.UUID.
+_PICKUP = re.compile(r"(?:pickup_uuid|assimilate)\.(.+)", re.DOTALL)
+_RINGING_PARK = re.compile(r"(?:RINGING|LOCAL)_PARK\.(.+)", re.DOTALL)
 
 
 class CallTracker:
@@ -115,6 +120,7 @@ class CallTracker:
         own_call = index.find(leg.uuid)
         named_call = index.find(leg.other_uuid)
         call = own_call or named_call
+        is_new = own_call is None or leg.uuid not in own_call.legs.living
         events: list[CallEvent]
         if call is None:
             call = self._find_pickup_target(leg.channel)
@@ -133,11 +139,19 @@ class CallTracker:
             events += call.update_leg(leg, synthetic=synthetic)
         if own_call is None:
             index.link(leg.uuid, call)
+        if is_new:
+            self._link_ringing_park(leg, call)
         if named_call is None and leg.other_uuid is not None:
             index.link(leg.other_uuid, call)
         if events:  # a call that is parked, or leaves its slot, always has an event
             index.update_parked(call)
         return events
+
+    def _link_ringing_park(self, leg: ActiveLeg, call: ActiveCall) -> None:
+        """Make the uuid by which web phones take a new leg's call lead to that call."""
+        offer = _called(leg.channel, _RINGING_PARK)
+        if offer is not None and self._index.find(offer) is None:
+            self._index.link(offer, call)
 
     def _find_pickup_target(self, channel: Channel) -> ActiveCall | None:
         """Return the call that a new leg dialled to pick up or retrieve."""
@@ -145,8 +159,9 @@ class CallTracker:
         is_dialling = channel.peer_location == "internal" and channel.answer_timestamp is None
         if not isinstance(called, str) or not is_dialling:
             return None
-        if called.startswith(_PICKUP):
-            return self._index.find(called.removeprefix(_PICKUP))
+        uuid = _called(channel, _PICKUP)
+        if uuid is not None:
+            return self._index.find(uuid)
         return self._index.find_parked(called) if called.isdecimal() else None
 
     def _new_call(self, leg: ActiveLeg) -> ActiveCall:
@@ -180,6 +195,13 @@ class CallTracker:
         self._ended_unseen[call_id] = None
         if len(self._ended_unseen) > MAX_ENDED_UNSEEN:
             del self._ended_unseen[next(iter(self._ended_unseen))]
+
+
+def _called(channel: Channel, marker: re.Pattern[str]) -> str | None:
+    """Return the uuid in a called number of this form; ``None`` if it has another form."""
+    called: object = channel.called_number
+    match = marker.fullmatch(called) if isinstance(called, str) else None
+    return None if match is None else match[1]
 
 
 def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:

@@ -9,6 +9,7 @@ import typer
 
 from .command_wrapper import wrap_command
 from .commands.anonymise import anonymise_recording
+from .commands.call import start_call
 from .commands.decode import decode_frames
 from .commands.doctor import run_doctor
 from .commands.hangup import hang_up_channel
@@ -64,6 +65,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "decode": decode_frames,
     "doctor": run_doctor,
     "simulate": run_simulator,
+    "call": start_call,
     "hangup": hang_up_channel,
     "park": park_channel,
     "transfer": transfer_channel,

@@ -56,13 +56,13 @@ def run_channel_command(
     connection: ConnectionOptions,
     options: CommandOptions,
     name: str,
-    build: Callable[[Channel], Command],
+    build: Callable[[Channel, Mirror], Command],
     send: Callable[[Client, Channel], Awaitable[str]],
 ) -> None:
     """Find a channel, send a command for it and print the result.
 
     - ``name``: UUID, prefix or number that identifies the channel.
-    - ``build``: function that returns the command, for ``--dry-run``.
+    - ``build``: function that returns the command for a channel of a mirror, for ``--dry-run``.
     - ``send``: function that sends the command and returns the text to print.
 
     The command is sent at most once: a connection error before it is sent is final. After it is
@@ -78,9 +78,10 @@ def run_channel_command(
             return is_final or not is_sent
 
         async with open_selected_source(connection, classify=classify) as source:
-            channel = find_channel(await source.synced(), name)
+            mirror = await source.synced()
+            channel = find_channel(mirror, name)
             if options.dry_run:
-                write_json(build(channel).sent)
+                write_json(build(channel, mirror).sent)
                 return
             is_sent = True
             typer.echo(await send(source.client, channel))

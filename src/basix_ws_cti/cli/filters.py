@@ -19,7 +19,7 @@ from basix_ws_cti.elements import (
     Terminal,
     User,
 )
-from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.exceptions import UsageError, printable
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.mirror.phone_numbers import normalise_number
 from basix_ws_cti.states import Calling, Park, Voicemail
@@ -188,7 +188,9 @@ class Filters:
 def _normalise_number(number: str) -> str:
     normalised = normalise_number(number)
     if normalised is None:
-        raise UsageError(f"--number: expected a telephone number, got {number!r}")
+        raise UsageError(
+            f"--number: expected a telephone number of digits, got {printable(repr(number), 80)}"
+        )
     return normalised
 
 

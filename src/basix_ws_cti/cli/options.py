@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _PANEL = "Connection"
 
+# A decimal number with fewer digits than this is an id; a longer one exceeds 64 bits.
+MAX_ID_DIGITS = 20
+
 # Options of which one selects the user whose channels the PBX sends.
 _USER_OPTIONS = (
     "user_id",
@@ -49,8 +52,8 @@ def _reject_token_argument(value: str | None) -> None:
 
 
 @frozen(kw_only=True)
-class ConnectionOptions:
-    """Options that select a PBX and a user. ``None`` and ``False`` mean not given."""
+class ServerOptions:
+    """Options that select a PBX and log in to it. ``None`` means not given."""
 
     server: Annotated[
         str | None,
@@ -63,14 +66,6 @@ class ConnectionOptions:
     domain: Annotated[
         str | None, _option("--domain", text="Domain of the PBX.", env="BASIX_DOMAIN")
     ] = None
-    app_name: Annotated[
-        str,
-        _option(
-            "--app-name",
-            text="Name under which to connect; the PBX limits connections per name.",
-            env="BASIX_APP_NAME",
-        ),
-    ] = "basix-ws-cti"
     token: Annotated[
         str | None, typer.Option("--token", hidden=True, callback=_reject_token_argument)
     ] = field(default=None, repr=False)
@@ -83,6 +78,86 @@ class ConnectionOptions:
             text="File with the API token; default: BASIX_TOKEN, BASIX_TOKEN_FILE or a prompt.",
         ),
     ] = None
+    ca_file: Annotated[
+        Path | None,
+        _option(
+            "--ca-file",
+            text="PEM file with the certificate of a private CA to trust.",
+            env="BASIX_CA_FILE",
+        ),
+    ] = None
+
+    def api_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of ``HttpApi``.
+
+        Prompts for the token if no option or variable provides it and stdin is a terminal.
+        Raises ``UsageError`` for a missing option or an unreadable file.
+        """
+        return self._server_arguments("no server: pass --server or set BASIX_SERVER")
+
+    def _server_arguments(self, without_server: str) -> dict[str, Any]:
+        """Return server, credentials and TLS context; ``without_server`` is an error's text."""
+        if not self.server:
+            raise UsageError(without_server)
+        if not self.domain:
+            raise UsageError("no domain: pass --domain or set BASIX_DOMAIN")
+        arguments = {"server": self.server, "domain": self.domain, "token": self._token()}
+        if self.ca_file is not None:
+            arguments["ssl"] = self._ssl_context()
+        return arguments
+
+    @property
+    def _token_variable(self) -> str | None:
+        """Token in the environment, unless ``--token-file`` overrides it."""
+        return os.environ.get("BASIX_TOKEN") if self.token_file is None else None
+
+    @property
+    def _token_path(self) -> Path | None:
+        """File that contains the token."""
+        variable = os.environ.get("BASIX_TOKEN_FILE")
+        return self.token_file or (Path(variable) if variable else None)
+
+    def _token(self) -> str:
+        if token := self._token_variable:
+            return token
+        file = self._token_path
+        if file is not None:
+            try:
+                token = file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"cannot read the token file: {_error_text(error)}") from None
+            if not token:
+                raise UsageError("the token file is empty")
+            return token
+        if not sys.stdin.isatty():
+            raise UsageError("no token: set BASIX_TOKEN or pass --token-file")
+        if not (token := _prompt_for_token()):
+            raise UsageError("no token entered")
+        return token
+
+    def _ssl_context(self) -> Any:
+        import ssl
+
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(
+                f"cannot load --ca-file {self.ca_file}: {_error_text(error)}"
+            ) from None
+
+
+@frozen(kw_only=True)
+class ConnectionOptions(ServerOptions):
+    """Options that select a PBX and a user. ``None`` and ``False`` mean not given."""
+
+    app_name: Annotated[
+        str,
+        _option(
+            "--app-name",
+            text="Name under which to connect; the PBX limits connections per name.",
+            env="BASIX_APP_NAME",
+        ),
+    ] = "basix-ws-cti"
     full_events: Annotated[
         bool,
         _option(
@@ -147,14 +222,6 @@ class ConnectionOptions:
             env="BASIX_FORCE",
         ),
     ] = False
-    ca_file: Annotated[
-        Path | None,
-        _option(
-            "--ca-file",
-            text="PEM file with the certificate of a private CA to trust.",
-            env="BASIX_CA_FILE",
-        ),
-    ] = None
     simulate: Annotated[
         bool,
         _option("--simulate", text="Use a simulated PBX that runs as long as the command."),
@@ -179,22 +246,15 @@ class ConnectionOptions:
         Prompts for the token if no option or variable provides it and stdin is a terminal.
         Raises ``UsageError`` for a missing option or an unreadable file.
         """
-        if not self.server:
-            raise UsageError("no server: pass --server, or --simulate to try it without a PBX")
-        if not self.domain:
-            raise UsageError("no domain: pass --domain or set BASIX_DOMAIN")
-        arguments = {
-            "server": self.server,
-            "domain": self.domain,
-            "token": self._token(),
+        return {
+            **self._server_arguments(
+                "no server: pass --server, or --simulate to try it without a PBX"
+            ),
             "app_name": self.app_name,
             "full_events": self.full_events,
             "force": self.force,
             **{name: getattr(self, name) for name in _USER_OPTIONS},
         }
-        if self.ca_file is not None:
-            arguments["ssl"] = self._ssl_context()
-        return arguments
 
     @property
     def token_source(self) -> str:
@@ -205,45 +265,6 @@ class ConnectionOptions:
             return "BASIX_TOKEN"
         file = self._token_path
         return "a prompt" if file is None else f"the file {file}"
-
-    @property
-    def _token_variable(self) -> str | None:
-        """Token in the environment, unless ``--token-file`` overrides it."""
-        return os.environ.get("BASIX_TOKEN") if self.token_file is None else None
-
-    @property
-    def _token_path(self) -> Path | None:
-        """File that contains the token."""
-        variable = os.environ.get("BASIX_TOKEN_FILE")
-        return self.token_file or (Path(variable) if variable else None)
-
-    def _token(self) -> str:
-        if token := self._token_variable:
-            return token
-        file = self._token_path
-        if file is not None:
-            try:
-                token = file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(f"cannot read the token file: {_error_text(error)}") from None
-            if not token:
-                raise UsageError("the token file is empty")
-            return token
-        if not sys.stdin.isatty():
-            raise UsageError("no token: set BASIX_TOKEN or pass --token-file")
-        if not (token := _prompt_for_token()):
-            raise UsageError("no token entered")
-        return token
-
-    def _ssl_context(self) -> Any:
-        import ssl
-
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(
-                f"cannot load --ca-file {self.ca_file}: {_error_text(error)}"
-            ) from None
 
 
 def _prompt_for_token() -> str:

@@ -17,6 +17,8 @@ from basix_ws_cti.exceptions import (
     ConnectionLimitReached,
     ConnectionReplaced,
     HandshakeError,
+    HttpApiAuthenticationError,
+    HttpApiError,
     LoggedOut,
     UsageError,
 )
@@ -85,10 +87,15 @@ def is_final(error: Exception, *, was_synced: bool, fresh_credentials: bool, ref
         case ConnectionLimitReached():
             # The PBX may still count this client's own lost connection.
             return not was_synced
+        case HttpApiAuthenticationError():
+            return True  # a ticket can expire, but the token that tickets are made with cannot
         case AuthenticationError(status=401):
             return not fresh_credentials or refusals >= FRESH_REFUSALS
         case HandshakeError(status=status):
             return status < 500 and status not in _TRANSIENT_STATUSES
+        case HttpApiError(status=status):
+            # With status 200, the meaning of a result_code is not documented: it may pass.
+            return 300 <= status < 500 and status not in _TRANSIENT_STATUSES
     return False
 
 
@@ -101,7 +108,7 @@ def minimum_delay(error: BaseException | None, maximum: float, now: datetime) ->
     """
     if isinstance(error, ConnectionLimitReached):
         return maximum
-    if not isinstance(error, HandshakeError) or error.retry_after is None:
+    if not isinstance(error, HandshakeError | HttpApiError) or error.retry_after is None:
         return 0.0
     text = error.retry_after.strip()
     try:

@@ -34,6 +34,7 @@ from .backoff import Backoff
 from .callbacks import is_cancelled, name_of
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
+from .eavesdropping import CallUserApi, Eavesdropping
 from .feed_loop import FeedLoop
 from .reconnect import ReconnectPolicy
 from .state_holder import StateHolder
@@ -393,25 +394,71 @@ class Client(NotPicklable):
     async def transfer(
         self,
         uuid: str,
+        destination: str,
         *,
         user_id: int | None = None,
         user_name: str | None = None,
-        destination: str | None = None,
     ) -> None:
-        """Transfer a channel: for a user in a call it is the *other* leg, the caller's.
+        """Transfer a channel to ``destination``, a number or an extension.
 
-        Raises ``UsageError`` if no target is given, and what ``hangup`` raises.
+        For a user in a call, ``uuid`` is the *other* leg, the caller's: it is connected to the
+        destination, and the user's leg ends. ``user_id`` and ``user_name`` name the user on whose
+        behalf the call is transferred; ``None``: not sent.
+
+        Raises ``UsageError`` if the destination is empty, and what ``hangup`` raises.
         """
-        await self._commands.send(
-            commands.transfer(uuid, user_id=user_id, user_name=user_name, destination=destination)
+        command = commands.transfer(uuid, destination, user_id=user_id, user_name=user_name)
+        await self._commands.send(command)
+
+    async def eavesdrop(
+        self,
+        target_uuid: str,
+        *,
+        api: CallUserApi,
+        user_id: int | None = None,
+        user_name: str | None = None,
+        subcommand: str | None = None,
+        timeout: float = 30,  # noqa: ASYNC109 - seconds, as everywhere
+        confirm: bool = False,
+    ) -> str:
+        """Let a user listen to channel ``target_uuid``; return the uuid of the media plug.
+
+        The phones of the user ring; the one that is answered becomes the plug. ``hangup`` of the
+        plug ends the eavesdropping. The feed must contain the channels of that user.
+
+        - ``api``: the HTTP API that rings the phones: an ``HttpApi``.
+        - ``user_id``, ``user_name``: the user who listens; exactly one is needed.
+        - ``subcommand``: passed to the PBX, which does not document its values; ``None``: not sent.
+        - ``timeout``: maximum time for everything, in seconds. Phones ring no longer than this.
+        - ``confirm``: also wait until the plug is in the state ``eavesdrop``.
+
+        The plug is hung up if the attempt fails or is cancelled. Raises ``UsageError`` for
+        arguments that cannot work, ``EavesdropError`` if no phone answers or the target ends first,
+        ``WaitTimeout`` if there is no answer within ``timeout``, ``CommandTimeout`` if the effect
+        does not show in that time, the errors of ``api``, the error that stopped the client, and
+        what ``hangup`` raises.
+        """
+        attempt = Eavesdropping(self, target_uuid, subcommand)
+        return await attempt.run(
+            api, user_id=user_id, user_name=user_name, timeout=timeout, confirm=confirm
         )
 
-    async def eavesdrop(self, plug_uuid: str, uuid: str, subcommand: str) -> None:
-        """Listen to channel ``uuid`` through the media plug ``plug_uuid``.
+    async def eavesdrop_with_plug(
+        self,
+        plug_uuid: str,
+        target_uuid: str,
+        subcommand: str | None = None,
+        *,
+        confirm: bool = False,
+        confirm_timeout: float = 5,
+    ) -> None:
+        """Let an answered media plug listen to channel ``target_uuid``.
 
-        Raises what ``hangup`` raises.
+        This is the PBX's command; ``eavesdrop`` also requests the plug. With ``confirm``, wait
+        until the plug is in the state ``eavesdrop``. Raises what ``hangup`` raises.
         """
-        await self._commands.send(commands.eavesdrop(plug_uuid, uuid, subcommand))
+        command = commands.eavesdrop(plug_uuid, target_uuid, subcommand)
+        await self._commands.send(command, confirm_timeout if confirm else None)
 
     # -- running ----------------------------------------------------------------------
 

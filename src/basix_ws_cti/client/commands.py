@@ -1,7 +1,8 @@
 """Commands to the PBX.
 
 A command is a JSON object, sent as a text frame. The PBX does not reply. The effect of a command
-shows in later changes; for some commands it is known in which.
+shows in later changes; for some commands it is known in which. Keys are sent in the order in which
+the JavaScript library sends them, and what is ``None`` is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from attrs import frozen
 
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.changes import Change, Removed
-from basix_ws_cti.states import Park
+from basix_ws_cti.states import Eavesdrop, Park
 
 
 @frozen
@@ -66,23 +67,39 @@ def park(uuid: str, park_timeout: int | None = None, other_uuid: str | None = No
 
 def transfer(
     uuid: str,
+    destination: str,
     *,
     user_id: int | None = None,
     user_name: str | None = None,
-    destination: str | None = None,
 ) -> Command:
-    """Return the command that transfers a channel: for a user in a call, the *other* leg.
+    """Return the command that transfers a channel to ``destination``, a number or extension.
 
-    Raises ``UsageError`` if no target is given.
+    ``uuid`` is the leg that is to be connected to the destination: for a user in a call, the
+    *other* leg. ``user_id`` and ``user_name`` name the user on whose behalf the call is
+    transferred; ``None``: not sent. Raises ``UsageError`` if ``destination`` is no text, or empty.
     """
-    target = {"user_id": user_id, "user_name": user_name, "destination": destination}
-    given = {name: value for name, value in target.items() if value is not None}
-    if not given:
-        raise UsageError("transfer has no target: pass user_id, user_name or destination")
-    return Command({"cmd": "transfer", "uuid": uuid, **given})
+    if not isinstance(destination, str) or not destination:
+        raise UsageError("transfer needs a destination: pass a number or an extension as text")
+    user = {"user_id": user_id, "user_name": user_name}
+    given = {name: value for name, value in user.items() if value is not None}
+    return Command({"cmd": "transfer", "uuid": uuid, **given, "destination": destination})
 
 
-def eavesdrop(plug_uuid: str, uuid: str, subcommand: str) -> Command:
-    """Return the command that listens to channel ``uuid`` through media plug ``plug_uuid``."""
-    sent = {"cmd": "eavesdrop", "uuid": plug_uuid, "target_uuid": uuid, "subcommand": subcommand}
-    return Command(sent)
+def eavesdrop(plug_uuid: str, target_uuid: str, subcommand: str | None = None) -> Command:
+    """Return the command that listens to a channel through the media plug ``plug_uuid``.
+
+    Its effect is that the plug is in the state ``eavesdrop``. The values of ``subcommand`` are not
+    documented; ``None``: not sent.
+    """
+
+    def has_effect(change: Change) -> bool:
+        return (
+            not isinstance(change, Removed)
+            and (change.element_name, change.key) == ("channel", plug_uuid)
+            and isinstance(getattr(change.element, "state", None), Eavesdrop)
+        )
+
+    sent = {"cmd": "eavesdrop", "uuid": plug_uuid, "target_uuid": target_uuid}
+    if subcommand is not None:
+        sent["subcommand"] = subcommand
+    return Command(sent, has_effect)

@@ -50,12 +50,20 @@ class Changed(_ElementChange):
 
     @property
     def fields(self) -> dict[str, tuple[Any, Any]]:
-        """Fields that differ, by name, with old and new value; includes ``extra`` fields."""
+        """Fields that differ, by name, with old and new value; includes ``extra`` fields.
+
+        A raw value in ``extra`` counts as the value of the declared field of its name if that
+        field is ``None``.
+        """
         names = [a.name for a in attrs.fields(type(self.element)) if a.name != "extra"]
         pairs = {name: (getattr(self.old, name), getattr(self.element, name)) for name in names}
         before, after = self.old.extra, self.element.extra
         for name in {**before, **after}:
-            pairs.setdefault(name, (before.get(name), after.get(name)))
+            old, new = pairs.get(name, (None, None))
+            pairs[name] = (
+                before.get(name) if old is None else old,
+                after.get(name) if new is None else new,
+            )
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 

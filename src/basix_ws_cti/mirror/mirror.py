@@ -36,8 +36,9 @@ from basix_ws_cti.elements import (
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Message
 
 from .changes import Added, Change, Changed, Removed
+from .dialling_plans import dialling_plan
 from .interning import Interner
-from .phone_numbers import normalise_number
+from .phone_numbers import HOME_COUNTRY, normalise_number
 
 # Uuids of ended channels that are remembered. A PBX that ends a hundred calls per second would have
 # to send an update minutes late before it revived a channel.
@@ -84,10 +85,11 @@ class Mirror:
     All mappings are read-only and live: they always show the current elements.
 
     ``country_code`` (digits without ``+``) is the country of numbers written without one, for
-    ``channels_by_number``.
+    ``channels_by_number``. Raises ``UsageError`` if no country has this calling code.
     """
 
-    def __init__(self, *, country_code: str = "81") -> None:
+    def __init__(self, *, country_code: str = HOME_COUNTRY) -> None:
+        dialling_plan(country_code)  # an unknown code is an error here, not at the first look-up
         self._country_code = country_code
         self._stores: dict[str, _Store] = {}
         # Empty mappings that a user still holds, of kinds without elements. If elements of the kind

@@ -111,7 +111,7 @@ _EVENT_NAMES = {
 
 # Templates of the code that reads the value at ``_at`` into the variable ``{part}`` and moves
 # ``_at`` behind it. They differ in the tags that are tried first, the most frequent ones of a
-# field of that type; ``_value`` reads all others.
+# field of that type; the function ``{value}`` reads all others.
 _READ_ATOM = """
 _tag = _buf[_at]
 if _tag == {tag}:
@@ -123,7 +123,7 @@ elif _tag == 109:
     _at = _begin + _u32(_buf, _at)[0]
     {part} = _buf[_begin:_at].decode()
 else:
-    {part}, _at = _value(_buf, _at)
+    {part}, _at = {value}(_buf, _at)
 """
 _READ_TEXT = """
 if _buf[_at] == 109:
@@ -138,7 +138,7 @@ elif _buf[_at] == {tag}:
     _at += {atom_size}
     {part} = _atoms[_buf[_begin:_at]]
 else:
-    {part}, _at = _value(_buf, _at)
+    {part}, _at = {value}(_buf, _at)
 """
 _READ_INTEGER = """
 _tag = _buf[_at]
@@ -152,7 +152,7 @@ elif _buf.startswith(_undefined, _at):
     {part} = None
     _at += {undefined_size}
 else:
-    {part}, _at = _value(_buf, _at)
+    {part}, _at = {value}(_buf, _at)
 """
 # ``_fast_…`` reads a structured field's tuple, ``_decode_…`` is the slow path's decoder.
 _READ_TUPLE = """
@@ -232,7 +232,9 @@ def generated_reader(spec: FieldSpec, base_url: str | None, header: bytes) -> Ev
             template = _READ_ATOM
         else:
             template = _READ_INTEGER if types.get(name, "").startswith("int") else _READ_TEXT
-        before += _lines(template, atom_format, position, name)
+        # Only undeclared fields, and those with a decoder, may hold a tuple.
+        value = "_scalar" if name and name not in decoders else "_value"
+        before += _lines(template, atom_format, position, name, value)
     before.append("_event_name = _event_names[_buf[_at:]]")
     if spec.fields:  # a tuple that starts with the atom bert is a BERT compound, not a record
         before += ["if _0 is _bert:", "    raise _Fallback"]
@@ -266,16 +268,28 @@ def _namespace(atom_format: _AtomFormat) -> dict[str, Any]:
         "_atoms": atom_cache,
         "_bert": BERT_ATOM,
         "_value": _read_value,
+        "_scalar": _read_scalar,
+        "_whoscall": _read_whoscall,
         "_event_names": _EVENT_NAMES,
         "_Fallback": LookupError,
     }
 
 
-def _lines(template: str, atom_format: _AtomFormat, position: int, name: str = "") -> list[str]:
-    """Return the lines that read the value at ``_at`` into the variable of that position."""
+def _lines(
+    template: str,
+    atom_format: _AtomFormat,
+    position: int,
+    name: str = "",
+    value: str = "_scalar",
+) -> list[str]:
+    """Return the lines that read the value at ``_at`` into the variable of that position.
+
+    ``value`` names the function for values other than the usual ones of the template.
+    """
     return template.format(
         part=f"_{position}",
         name=name,
+        value=value,
         tag=atom_format.tag,
         atom_size=atom_format.size_expression,
         undefined_size=len(atom_format.undefined),
@@ -300,6 +314,7 @@ def _structure_readers(atom_format: _AtomFormat, base_url: str | None) -> dict[s
             *(_READ_ATOM, _READ_INTEGER, _READ_ATOM, _READ_ATOM),
             *(_READ_TEXT, _READ_INTEGER, _READ_INTEGER, _READ_TEXT),
         ),
+        last_value="_whoscall",
         values={
             "type": "_0",
             "user_id": "_1 if _0 == _user else None",
@@ -327,19 +342,23 @@ def _tuple_reader(
     templates: tuple[str, ...],
     values: dict[str, str],
     namespace: dict[str, Any],
+    last_value: str = "_scalar",
 ) -> ValueReader:
     """Return a function that reads a tuple into a ``cls``.
 
     One template for each part of the tuple reads it into ``_0``, ``_1``, …, which the
-    expressions in ``values`` use. A tuple of another size is left to ``_rare_shape``.
+    expressions in ``values`` use; the function ``last_value`` reads rare values of the last part.
+    A tuple of another size is left to ``_rare_shape``.
     """
     before = [
         f"if _buf[_at + 1] != {len(templates)}:",
         "    return _rare_shape(_buf, _at)",
         "_at += 2",
     ]
+    last = len(templates) - 1
     for position, template in enumerate(templates):
-        before += _lines(template, atom_format, position)
+        value = last_value if position == last else "_scalar"
+        before += _lines(template, atom_format, position, value=value)
     before += ["if _0 is _bert:", "    raise _Fallback"]
     return generate(
         cls,
@@ -441,6 +460,23 @@ def _read_value(buf: bytes, at: int) -> tuple[Any, int]:
         end = begin + unpack_u16(buf, at + 1)[0]
         return buf[begin:end].decode(), end
     raise LookupError
+
+
+def _read_scalar(buf: bytes, at: int) -> tuple[Any, int]:
+    """Read a value like ``_read_value``, but leave a tuple to the slow path.
+
+    A tuple is no scalar, unless it is a BERT constant.
+    """
+    value, end = _read_value(buf, at)
+    if type(value) is tuple:
+        raise LookupError
+    return value, end
+
+
+def _read_whoscall(buf: bytes, at: int) -> tuple[Any, int]:
+    """Read the last part of ``other_info``, where an integer means: no value."""
+    value, end = _read_scalar(buf, at)
+    return None if type(value) is int else value, end
 
 
 def _read_tuple(buf: bytes, at: int) -> tuple[Any, int]:

@@ -7,7 +7,7 @@ the socket passes in the frames.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from basix_ws_cti._internal.callables import callback_kind
@@ -75,7 +75,8 @@ class MessageParser:
     Field specs are valid within one connection: use a new parser for a new connection.
 
     Raises ``UsageError`` if a callback is not callable or is a coroutine function, if
-    ``handler`` has none of the methods, or if both forms are used at once.
+    ``handler`` has none of the methods, or if both forms are used at once. A dict of callbacks has
+    no such methods: pass it as keywords, ``MessageParser(**callbacks)``.
     """
 
     def __init__(
@@ -95,6 +96,11 @@ class MessageParser:
                 raise UsageError("pass the callbacks as a handler or as keywords, not both")
             given = tuple(getattr(handler, name, None) for name in _CALLBACKS)  # type: ignore[assignment]
             if not any(callback is not None for callback in given):
+                if isinstance(handler, Mapping):
+                    raise UsageError(
+                        f"the handler is a {type(handler).__name__}: pass a dict of callbacks as "
+                        "keywords, MessageParser(**callbacks)"
+                    )
                 raise UsageError(
                     f"the handler, a {type(handler).__name__}, has none of the methods "
                     f"{', '.join(_CALLBACKS)}"
@@ -180,8 +186,7 @@ class MessageParser:
             )
         read = self._message_readers.get(term[0])
         if read is None:
-            self._log_unknown(term[0])
-            return UnknownMessage(term[0], term)
+            return self._unknown(term)
         message = read(term)
         if type(message) is InfoEvent:
             self._fast_path.observe(frame, self._specs[message.element_name])
@@ -267,18 +272,17 @@ class MessageParser:
         self._fast_path.forget(kind)
         return spec
 
-    def _system_msg(self, term: tuple[Any, ...]) -> SystemMsg:
-        return SystemMsg(self._msg_text(term))
+    def _system_msg(self, term: tuple[Any, ...]) -> SystemMsg | UnknownMessage:
+        text = self._msg_text(term)
+        return self._unknown(term) if text is None else SystemMsg(text)
 
-    def _msg(self, term: tuple[Any, ...]) -> Msg:
-        return Msg(self._msg_text(term))
+    def _msg(self, term: tuple[Any, ...]) -> Msg | UnknownMessage:
+        text = self._msg_text(term)
+        return self._unknown(term) if text is None else Msg(text)
 
-    def _msg_text(self, term: tuple[Any, ...]) -> str:
+    def _msg_text(self, term: tuple[Any, ...]) -> str | None:
         _, value = self._sized(term, 2)
-        text = "" if value is None else as_text(value)  # {bert,nil} is the empty charlist
-        if text is None:
-            raise ProtocolError(f"expected text, got {_describe(value)}", None, term[0])
-        return text
+        return "" if value is None else as_text(value)  # {bert,nil} is the empty charlist
 
     def _sized(self, term: tuple[Any, ...], size: int) -> tuple[Any, ...]:
         """Return the first ``size`` parts of a message; further ones are ignored."""
@@ -297,11 +301,14 @@ class MessageParser:
             reader = self._readers[kind] = record_reader(spec, self._base_url)
         return kind, reader
 
-    def _log_unknown(self, name: str) -> None:
-        shown = printable(name, 60)
+    def _unknown(self, term: tuple[Any, ...]) -> UnknownMessage:
+        """Return a message of an unknown name or form; log its name the first time."""
+        shown = printable(term[0], 60)
         if shown not in self._logged and len(self._logged) < MAX_LOGGED_NAMES:
             self._logged.add(shown)
-            _logger.warning("unknown message %s: delivered as UnknownMessage", shown)
+            form = "message without text" if term[0] in self._message_readers else "unknown message"
+            _logger.warning("%s %s: delivered as UnknownMessage", form, shown)
+        return UnknownMessage(term[0], term)
 
 
 _make_info_event = constructor(InfoEvent)

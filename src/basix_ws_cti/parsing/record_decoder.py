@@ -1,8 +1,16 @@
 """Record decoder: from a record tuple and its field spec to an element.
 
-The rules are in docs/explanation/protocol.md, "From terms to values". Nothing here raises an
-exception for a value that a PBX may send: a structured field without the expected shape holds
-the decoded term as it is (below: "stays raw").
+The rules are in docs/explanation/protocol.md, "Values". Nothing here raises an exception for a
+value that a PBX may send, and no value is lost:
+
+- A *scalar* is text, a number, a boolean or ``None``. A scalar field whose value is none of them,
+  such as a tuple, is ``None``; its decoded term is in ``extra``, under the field's name.
+- A structured field without the expected shape holds the decoded term as it is (below: "stays
+  raw"). The expected shape includes that its parts are scalars. A state keeps its time and name:
+  it becomes an ``OtherState``.
+
+The usual record has none of these values, so they are detected, not looked for: ``_scalar`` raises
+``_NotScalarError``, and whatever reads the record or the structure starts anew on a slower way.
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from basix_ws_cti._internal.codegen import constructor, record_constructor
+from basix_ws_cti._internal.codegen import SCALAR_TYPES, constructor, record_constructor
 from basix_ws_cti.elements import (
     NO_EXTRA,
     AnyChannel,
@@ -49,7 +57,7 @@ from basix_ws_cti.states import (
     Voicemail,
     XmlIvr,
 )
-from basix_ws_cti.terms import as_text
+from basix_ws_cti.terms import as_text, decode_truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +104,10 @@ FEW_ESCAPES: Final = 3
 _ESCAPES: Final = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 
 
+class _NotScalarError(Exception):
+    """A scalar field, or a part of a structured field, holds a term that is no scalar."""
+
+
 class RecordPlan(NamedTuple):
     """Sources of an element's fields: the parameters of ``codegen.record_constructor``."""
 
@@ -117,15 +129,34 @@ def record_reader(
     they were sent.
     """
     plan = record_plan(spec, base_url)
-    return record_constructor(
+    make: Callable[[tuple[Any, ...]], Element] = record_constructor(
         plan.cls,
         len(spec.fields),
         positions=plan.positions,
         decoders=plan.decoders,
-        decode_list=_scalar,
+        decode_scalar=_scalar,
         computed=plan.computed,
         constants=plan.constants,
     )
+    scalars = {at: name for name, at in plan.positions.items() if name not in plan.decoders}
+
+    def read(record: tuple[Any, ...]) -> Element:
+        try:
+            return make(record)
+        except _NotScalarError:
+            raw = {
+                name: record[at]
+                for at, name in scalars.items()
+                if at < len(record) and not _is_scalar(record[at])
+            }
+            element = make(
+                tuple([None if scalars.get(at) in raw else part for at, part in enumerate(record)])
+            )
+            # The class is frozen; nobody else has this instance yet.
+            object.__setattr__(element, "extra", Extra(element.extra | raw))
+            return element
+
+    return read
 
 
 def record_plan(spec: FieldSpec, base_url: str | None) -> RecordPlan:
@@ -199,7 +230,28 @@ def field_decoders(element: type[Any], base_url: str | None) -> dict[str, Callab
 
 
 def _scalar(value: Any) -> Any:
-    """Return a scalar: ``None`` for an empty list, text for a list of characters."""
+    """Return a scalar: ``None`` for an empty list, text for chardata.
+
+    Raise ``_NotScalarError`` for a term that is no scalar.
+    """
+    if type(value) in SCALAR_TYPES:
+        return value
+    if type(value) is list:
+        if not value:
+            return None
+        text = as_text(value)
+        if text is not None:
+            return text
+    raise _NotScalarError
+
+
+def _is_scalar(value: Any) -> bool:
+    """Return True for a value that ``_scalar`` accepts."""
+    return type(value) in SCALAR_TYPES or as_text(value) is not None
+
+
+def _scalar_or_raw(value: Any) -> Any:
+    """Return a scalar like ``_scalar``, and a term that is no scalar as it is."""
     if type(value) is not list:
         return value
     if not value:
@@ -208,20 +260,23 @@ def _scalar(value: Any) -> Any:
     return value if text is None else text
 
 
-_make_calling: Final = constructor(Calling, _scalar)
-_make_other_info: Final = constructor(OtherInfo, _scalar)
+_make_calling: Final = constructor(Calling, _scalar, raw=("data",))
+_make_other_info: Final = constructor(OtherInfo, _scalar, raw=("end_user",))
 _make_end_users: Final = constructor(EndUsers)
 _make_end_user: Final = constructor(EndUser)
 
 
 def _unshaped(value: Any) -> Any:
     """Return a structured field of an unexpected shape: ``None`` if it is empty, else raw."""
-    value = _scalar(value)
-    return None if value == "" else value
+    return None if value in ("", []) else value
 
 
 def decode_calling(value: tuple[Any, ...]) -> Calling:
-    """Decode ``{Ts, calling, Location, TargetType, Data}``; missing parts count as ``None``."""
+    """Decode ``{Ts, calling, Location, TargetType, Data}``; missing parts count as ``None``.
+
+    A part of Data that is no scalar counts as ``None`` too: ``data`` has all parts. Raise
+    ``_NotScalarError`` if Location or TargetType is no scalar.
+    """
     if len(value) != 5:
         value = (value + (None,) * 3)[:5]
     ts, _, location, target_type, data = value
@@ -237,11 +292,25 @@ def decode_calling(value: tuple[Any, ...]) -> Calling:
         elif target_type == "pstn":
             address = data[0]
         elif target_type == "bridged_endpoint":
-            user, host = map(_scalar, (*data, None)[:2])
+            user, host = map(_scalar_or_none, (*data, None)[:2])
             address = f"{user}@{host}" if type(user) is type(host) is str else None
-    return _make_calling(
-        ts, location, target_type, user_id, group_type, group_id, queue_id, address, data
-    )
+    elif data == []:
+        data = None
+    try:
+        return _make_calling(
+            ts, location, target_type, user_id, group_type, group_id, queue_id, address, data
+        )
+    except _NotScalarError:
+        found = map(_scalar_or_none, (user_id, group_type, group_id, queue_id, address))
+        return _make_calling(ts, location, target_type, *found, data)
+
+
+def _scalar_or_none(value: Any) -> Any:
+    """Return a scalar like ``_scalar``, and ``None`` for a term that is no scalar."""
+    try:
+        return _scalar(value)
+    except _NotScalarError:
+        return None
 
 
 def _tuple_decoder(cls: type[Any], *parts: str | None) -> Callable[[tuple[Any, ...]], Any]:
@@ -251,7 +320,7 @@ def _tuple_decoder(cls: type[Any], *parts: str | None) -> Callable[[tuple[Any, .
         len(parts),
         positions={name: at for at, name in enumerate(parts) if name is not None},
         decoders={},
-        decode_list=_scalar,
+        decode_scalar=_scalar,
         computed={},
     )
 
@@ -280,42 +349,57 @@ _STATE_DECODERS: Final[dict[str, Callable[[tuple[Any, ...]], Any]]] = {
 
 
 def decode_state(value: Any) -> Any:
-    """Decode ``{Ts, Name, …}`` into a state; return a value of another shape as it is."""
+    """Decode ``{Ts, Name, …}`` into a state; return a value of another shape as it is.
+
+    A known state with a part that is no scalar becomes an ``OtherState``.
+    """
     if type(value) is not tuple or len(value) < 2:
         return _unshaped(value)
     ts = value[0]
     name = value[1]
-    if type(name) is not str or not (type(ts) is int or ts is None):
+    if type(name) is not str or not (type(ts) is int or ts is None or ts == []):
         return value
     decode = _STATE_DECODERS.get(name)
-    return OtherState(ts=ts, name=name, data=value[2:]) if decode is None else decode(value)
+    if decode is not None:
+        try:
+            return decode(value)
+        except _NotScalarError:
+            pass
+    return OtherState(ts=None if ts == [] else ts, name=name, data=value[2:])
 
 
 def _target(value: Any) -> Any:
     """Decode ``{Type, Id, Name, Address}``."""
     if type(value) is not tuple or len(value) < 4:
         return _unshaped(value)
-    return _make_target(value)
+    try:
+        return _make_target(value)
+    except _NotScalarError:
+        return value
 
 
 def _other_info(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
     """Decode the tuple of eight parts; missing parts count as ``None``."""
     if type(value) is not tuple or not value:
         return _unshaped(value)
-    if len(value) != 8:
-        value = (value + (None,) * 7)[:8]
-    kind, party, direction, location, address, offered, group_id, whoscall = value
+    parts = value if len(value) == 8 else (value + (None,) * 7)[:8]
+    kind, party, direction, location, address, offered, group_id, whoscall = parts
     user_id, end_users = (party, None) if kind == "user" else (None, party)
     if end_users is not None:
         end_users = _end_users(avatar, end_users)
-    return _make_other_info(
-        kind, user_id, end_users, direction, location, address, offered, group_id, whoscall
-    )
+    if type(whoscall) is int:  # the time of the answer, from servers of 2021 to 2024
+        whoscall = None
+    try:
+        return _make_other_info(
+            kind, user_id, end_users, direction, location, address, offered, group_id, whoscall
+        )
+    except _NotScalarError:
+        return value
 
 
 def _end_users(avatar: Callable[[Any], Any] | None, value: Any) -> Any:
     """Decode the text that lists one or several customers; asterisks alone mean none."""
-    text = value if type(value) is str else _scalar(value)
+    text = value if type(value) is str else _scalar_or_raw(value)
     if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
     if text[:1] in "*_":  # true for the empty text too
@@ -360,7 +444,7 @@ def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
 
 def _origination(value: Any) -> Any:
     """Decode ``part*part*…``, each part percent-encoded, into a tuple of texts."""
-    text = value if type(value) is str else _scalar(value)
+    text = value if type(value) is str else _scalar_or_raw(value)
     if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
     if "%" in text:
@@ -369,15 +453,25 @@ def _origination(value: Any) -> Any:
 
 
 def _tags(value: Any) -> Any:
-    """Decode ``tag;tag;…`` into a tuple of texts."""
-    text = value if type(value) is str else _scalar(value)
+    """Decode ``tag;tag;…`` into a tuple of texts; a list of several tags stays raw."""
+    text = value if type(value) is str else _scalar_or_raw(value)
     if type(text) is not str or len(text) > MAX_PARTED_TEXT:
         return text
+    # Joined, as chardata is, the tags of a list would become one tag.
+    if (
+        type(value) is list
+        and len(value) > 1
+        and ";" not in text
+        and not any(type(item) is int for item in value)
+    ):
+        return value
     return tuple(text.split(";")) if text else None
 
 
 def _unquote(text: str) -> str:
     r"""Percent-decode a text; malformed escapes, and escapes that are not UTF-8, stay as sent.
+
+    Escapes that end inside a UTF-8 character give the text before it: see ``decode_truncated``.
 
     Many escapes are decoded in C, as Python's own ``\x…`` escapes, in a third of the time. If
     that fails, it has cost time for nothing, and for few escapes it saves none.
@@ -391,16 +485,19 @@ def _unquote(text: str) -> str:
 
 
 def _unescape(escapes: re.Match[str]) -> str:
+    raw = bytes.fromhex(escapes[0].replace("%", ""))
     try:
-        return bytes.fromhex(escapes[0].replace("%", "")).decode()
+        return raw.decode()
     except UnicodeDecodeError:
-        return escapes[0]
+        text = decode_truncated(raw)
+        return escapes[0] if text is None else text
 
 
 def _avatar_decoder(base_url: str, folder: str, icon: str) -> Callable[[Any], Any]:
     """Return a function that turns an avatar into a URL.
 
-    An absolute URL stays as it is. A relative one is in ``folder`` under ``base_url``. Without
+    An absolute URL stays as it is: as in the reference, a text that starts with ``https:`` or
+    ``http://``, in upper or lower case. A relative one is in ``folder`` under ``base_url``. Without
     an avatar the URL is that of the default ``icon``.
     """
     base = base_url.rstrip("/")
@@ -410,7 +507,9 @@ def _avatar_decoder(base_url: str, folder: str, icon: str) -> Callable[[Any], An
     def decode(value: Any) -> Any:
         if value is None or value == "":
             return default
-        if type(value) is not str or value.startswith(("https:", "http:")):
+        if type(value) is not str:
+            return value
+        if value[0] in "hH" and value[:7].lower().startswith(("https:", "http://")):
             return value
         return f"{base}/basix/avatars/{folder}/{value}"
 

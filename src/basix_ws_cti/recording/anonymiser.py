@@ -70,7 +70,8 @@ _PROTOCOL_WORDS = frozenset(
 
 # Texts and prefixes that take the place of a telephone number.
 _MARKERS = frozenset({"anonymous", "media_plug"})
-_PICKUP_PREFIX, _RINGING_PARK_PREFIX = "pickup_uuid.", "RINGING_PARK"
+_UUID_MARKER = re.compile(r"((?:pickup_uuid|assimilate|RINGING_PARK|LOCAL_PARK)\.)(.*)", re.DOTALL)
+_PARK_MARKER = re.compile(r"(RINGING_PARK|LOCAL_PARK)(.*)", re.DOTALL)
 
 # Names of messages, kinds, fields, events and states.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -156,7 +157,7 @@ class Anonymiser:
             "mwi": self._keep_matching(_MESSAGE_COUNTS),
             "state": self._state,
             "target": self._tuple(
-                self._keep_word, self._keep_number, self._replace, self._phone_number
+                self._keep_word, self._keep_number, self._replace_value, self._phone_number
             ),
             "end_user": self._end_user,
             "other_info": self._other_info,
@@ -202,7 +203,9 @@ class Anonymiser:
     def _learn_fields(self, kind: str, names: Term) -> None:
         known = _DECLARED_FIELDS.get(kind, set())
         self._field_rules[kind] = [
-            self._rules.get(name.text or "", self._replace) if name.text in known else self._replace
+            self._rules.get(name.text or "", self._replace_value)
+            if name.text in known
+            else self._replace
             for name in names.items
         ]
 
@@ -250,6 +253,15 @@ class Anonymiser:
             return term.with_items(map(encode_integer, parts))
         return term.with_items(map(self._replace, term.items))
 
+    def _replace_value(self, term: Term) -> bytes:
+        """Replace personal data in a declared field, where a list of texts is one text.
+
+        Elsewhere it may be a list of names, whose shape is kept.
+        """
+        if term.type == LIST and term.chardata is not None:
+            return self._rewrite_text(term, self._pseudonyms.text)
+        return self._replace(term)
+
     def _bert_compound(self, term: Term) -> bytes:
         """Replace personal data in a BERT compound, ``{bert, Name, …}``."""
         first, name, *rest = term.items
@@ -290,22 +302,19 @@ class Anonymiser:
         return self._keep_name(term) if known else self._replace(term)
 
     def _channel_uuid(self, term: Term) -> bytes:
-        if term.type in {ATOM, LIST} or term.text is None:
+        if term.type == ATOM or term.chardata is None:
             return self._keep_number(term)
         return self._rewrite_text(term, self._pseudonyms.uuid)
 
     def _phone_number(self, term: Term) -> bytes:
-        text = term.text or ""
+        text = term.chardata or ""
         if text in _MARKERS:
             return term.raw
-        if text.startswith(_PICKUP_PREFIX):
-            return term.with_text(
-                _PICKUP_PREFIX + self._pseudonyms.uuid(text.removeprefix(_PICKUP_PREFIX))
-            )
-        if text.startswith(_RINGING_PARK_PREFIX):
-            rest = text.removeprefix(_RINGING_PARK_PREFIX)
-            return term.with_text(_RINGING_PARK_PREFIX + self._pseudonyms.text(rest))
-        return self._replace(term)
+        if match := _UUID_MARKER.fullmatch(text):
+            return term.with_text(match[1] + self._pseudonyms.uuid(match[2]))
+        if match := _PARK_MARKER.fullmatch(text):
+            return term.with_text(match[1] + self._pseudonyms.text(match[2]))
+        return self._replace_value(term)
 
     def _keep_matching(self, pattern: re.Pattern[str]) -> Rule:
         return lambda term: term.raw if pattern.fullmatch(term.text or "") else self._replace(term)
@@ -319,14 +328,20 @@ class Anonymiser:
                 part if part in _PROTOCOL_WORDS else self._pseudonyms.text(part) for part in parts
             )
 
-        return lambda term: (
-            self._replace(term) if term.text is None else self._rewrite_text(term, replace)
-        )
+        def rule(term: Term) -> bytes:
+            text = term.chardata
+            if text is None:
+                return self._replace(term)
+            if term.text is None and separator not in text:  # a list of several texts
+                return term.with_items(map(rule, term.items))
+            return self._rewrite_text(term, replace)
+
+        return rule
 
     def _end_user(self, term: Term) -> bytes:
-        if term.text is None:
+        if term.chardata is None:
             return self._replace(term)
-        many = _MANY_PREFIX.match(term.text)
+        many = _MANY_PREFIX.match(term.chardata)
         begin = many.end() if many else 0
         return self._rewrite_text(
             term, lambda text: text[:begin] + self._pseudonyms.text(text[begin:])
@@ -352,7 +367,7 @@ class Anonymiser:
             rules = [self._keep_word, self._keep_word, self._calling_target(term)]
         else:
             parts = _STATE_FIELDS.get(name, ())
-            rules = [self._rules.get(part or "", self._replace) for part in parts]
+            rules = [self._rules.get(part or "", self._replace_value) for part in parts]
         return self._items(term, self._keep_number, self._keep_known_name, *rules)
 
     def _calling_target(self, term: Term) -> Rule:
@@ -365,7 +380,7 @@ class Anonymiser:
         return self._tuple(self._phone_number)
 
     def _rewrite_text(self, term: Term, replace: Callable[[str], str]) -> bytes:
-        text = term.text or ""
+        text = term.chardata or ""
         if term.type == ATOM and text in {"undefined", "true", "false"}:
             return term.raw
         replaced = replace(text)

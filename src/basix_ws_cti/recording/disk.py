@@ -213,13 +213,12 @@ class Recorder:
                 if self._anonymiser is not None:
                     self._anonymiser.start_connection()
                 self._write_line({"at": at, "event": "connected"})
-            case Lost(_, error, text, last_heard):
+            case _:  # Lost, the only other entry
                 self._connected = False
-                if self._anonymiser is not None:
-                    text = None
-                line = {"at": at, "event": "lost", "error": error, "text": text}
-                if last_heard is not None:
-                    line["last_heard"] = round(last_heard, 6)
+                text = entry.text if self._anonymiser is None else None
+                line = {"at": at, "event": "lost", "error": entry.error, "text": text}
+                if entry.last_heard is not None:
+                    line["last_heard"] = round(entry.last_heard, 6)
                 self._write_line(line)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from urllib.parse import quote, unquote_to_bytes
 from uuid import UUID
 
+from basix_ws_cti.mirror.dialling_plans import dialling_plan
 from basix_ws_cti.terms import decode_text
 
 # Levels of percent-encoding that are decoded; the feed has two. More levels could be made to cost
@@ -71,11 +72,13 @@ class Pseudonyms:
       key that is not stored. Who knows the key can test guesses of names and numbers.
     - ``country_code``: country code of telephone numbers in national form, so that a number has
       the same pseudonym in national and international form.
+
+    Raises ``UsageError`` if no country has this calling code.
     """
 
     def __init__(self, key: bytes | None = None, country_code: str = "81") -> None:
         self._key = secrets.token_bytes(32) if key is None else key
-        self._country_code = country_code
+        self._plan = dialling_plan(country_code)
         self._replace_cached = lru_cache(_CACHED_TEXTS)(self._replace)
 
     def text(self, text: str) -> str:
@@ -133,12 +136,31 @@ class Pseudonyms:
         if len(digits) > _MAX_DIGITS:
             parts = range(0, len(digits), _MAX_DIGITS)
             return "".join(self._extension(digits[at : at + _MAX_DIGITS]) for at in parts)
-        code = self._country_code
-        forms = rf"{code}0?" if international else rf"010{code}0?|0"
-        if match := re.match(rf"({forms})(\d{{3,}})$", digits, re.ASCII):
+        prefix = ""
+        if not international:
+            shown, digits = self._plan.split_caller_id_prefix(digits)
+            abroad, digits = self._plan.split_international_prefix(digits)
+            prefix = shown + abroad
+            international = bool(abroad) or self._plan.has_bare_code(digits)
+        replaced = self._international(digits) if international else self._local(digits)
+        return prefix + replaced
+
+    def _international(self, digits: str) -> str:
+        """Return a pseudonym for a number that begins with a calling code."""
+        if match := re.match(rf"({self._plan.code}0?)(\d{{3,}})$", digits, re.ASCII):
             return match[1] + self._national(match[2])
-        if international and len(digits) > 7:
+        if len(digits) > 7:
             return digits[:2] + self._permute(digits[2:], f"abroad {digits[:2]}")
+        return self._extension(digits)
+
+    def _local(self, digits: str) -> str:
+        """Return a pseudonym for a number of the home country without calling code."""
+        plan = self._plan
+        if plan.trunk:
+            if match := re.match(rf"({plan.trunk})(\d{{3,}})$", digits, re.ASCII):
+                return match[1] + self._national(match[2])
+        elif plan.shortest <= len(digits) <= plan.longest:
+            return self._national(digits)
         return self._extension(digits)
 
     # -- texts ------------------------------------------------------------------------
@@ -196,12 +218,17 @@ class Pseudonyms:
         if len(digits) < 6:
             return self._extension(digits)
         kept = 2 if _is_mobile(digits) else 1
+        is_regular = self._is_regular(self._plan.trunk + digits)
         replaced = digits
-        # A landline number must not become a mobile number: permute again until the kind is the
-        # same. Each step is a permutation, so different numbers stay different.
+        # A landline number must not become a mobile number, nor look like an international one:
+        # permute again until the kind is the same. Each step is a permutation, so different
+        # numbers stay different.
         while True:
             replaced = digits[:kept] + self._permute(replaced[kept:], f"national {digits[:kept]}")
-            if _is_mobile(replaced) == (kept == 2):
+            if (
+                _is_mobile(replaced) == (kept == 2)
+                and self._is_regular(self._plan.trunk + replaced) == is_regular
+            ):
                 return replaced
 
     def _extension(self, digits: str) -> str:
@@ -209,14 +236,20 @@ class Pseudonyms:
         if len(digits) < 3 or _is_slot(digits):
             return digits
         shift = 1 + self._hash(f"turn {len(digits)}", 1)[0] % 8
-        # Park slots are kept, so no other number may become one: permute again as long as the
-        # result is a slot. Each step is a permutation, so different numbers stay different.
+        is_regular = self._is_regular(digits)
+        # Park slots are kept, so no other number may become one, nor may an extension look like a
+        # number with a prefix: permute again until the kind is the same. Each step is a
+        # permutation, so different numbers stay different.
         while True:
             first = digits[0]
             shifted = first if first == "0" else str(1 + (int(first) - 1 + shift) % 9)
             digits = shifted + self._permute(digits[1:], f"extension {first}")
-            if not _is_slot(digits):
+            if not _is_slot(digits) and self._is_regular(digits) == is_regular:
                 return digits
+
+    def _is_regular(self, digits: str) -> bool:
+        """Return True if digits are in normal form: they have no prefix."""
+        return self._plan.normalise(digits) == digits
 
     def _permute(self, digits: str, domain: str) -> str:
         """Return other digits of the same number: a keyed permutation (a Feistel network).

@@ -20,7 +20,7 @@ from basix_ws_cti.terms import ATOM_TAGS, decode_text
 ATOM, BINARY, CHARLIST, INTEGER, FLOAT = "atom", "binary", "charlist", "integer", "float"
 TUPLE, LIST, MAP = "tuple", "list", "map"
 
-# Tags of the external term format; LIST_EXT is a proper list here, as ``decode`` demands.
+# Tags of the external term format. The tail of a LIST_EXT is nil or a binary, see ``decode``.
 _NEW_FLOAT, _SMALL_INTEGER, _INTEGER, _FLOAT = 70, 97, 98, 99
 _ATOM, _SMALL_ATOM, _ATOM_UTF8 = 100, 115, 118  # SMALL_ATOM_UTF8 is 119
 _SMALL_TUPLE, _LARGE_TUPLE = 104, 105
@@ -44,7 +44,8 @@ class Term:
     value: Any = None
     """A ``str`` (atom, binary, charlist) or a number; ``None``: a container."""
     items: tuple[Term, ...] = ()
-    """Items of a container. A map has its keys and values alternately; nil is an empty list."""
+    """Items of a container. A map has its keys and values alternately; nil is an empty list. The
+    last item of a list ``[…|Binary]`` is the binary."""
 
     @property
     def text(self) -> str | None:
@@ -58,13 +59,27 @@ class Term:
             return None
         return "".join(map(chr, codes))
 
+    @property
+    def chardata(self) -> str | None:
+        """Like ``text``, but also the text of a list of characters, texts and such lists.
+
+        ``terms.as_text`` explains these lists.
+        """
+        if self.text is not None or self.type != LIST or not self.items:
+            return self.text
+        parts = [_chardata_part(item) for item in self.items]
+        return None if None in parts else "".join(part for part in parts if part is not None)
+
     def with_text(self, text: str) -> bytes:
         """Return the bytes of ``text`` in the encoding of this term.
 
         The text is cut to what the encoding can hold: 65,535 bytes as a charlist, 255 characters
-        as an atom.
+        as an atom. In place of a list that contains texts stands a list of one binary.
         """
         tag = self.raw[0]
+        if self.type == LIST and self.text is None:
+            raw = text.encode()
+            return b"l\0\0\0\1m" + len(raw).to_bytes(4, "big") + raw + b"j"
         if self.type == LIST:
             codes = [encode_integer(ord(char)) for char in text]
             return b"l" + len(codes).to_bytes(4, "big") + b"".join(codes) + b"j"
@@ -82,10 +97,12 @@ class Term:
 
     def with_items(self, items: Iterable[bytes]) -> bytes:
         """Return the bytes of this container with other items, of the same number."""
-        header_size = 2 if self.raw[0] == _SMALL_TUPLE else 5
         if not self.items:
             return self.raw
-        return self.raw[:header_size] + b"".join(items) + (b"j" if self.type == LIST else b"")
+        if self.type == LIST:  # a tail becomes an item, with the same meaning in chardata
+            return b"l" + len(self.items).to_bytes(4, "big") + b"".join(items) + b"j"
+        header_size = 2 if self.raw[0] == _SMALL_TUPLE else 5
+        return self.raw[:header_size] + b"".join(items)
 
 
 def read_term(frame: bytes) -> Term:
@@ -157,13 +174,24 @@ def _container(buf: bytes, start: int, tag: int, count: int) -> tuple[Term, int]
         item, pos = _term(buf, pos)
         items.append(item)
     if tag == _LIST:
-        pos += 1  # the tail, which is nil
+        tail, pos = _term(buf, pos)
+        if tail.type == BINARY:
+            items.append(tail)
     return Term(term_type, buf[start:pos], None, tuple(items)), pos
 
 
 def _cut_utf8(raw: bytes, size: int) -> bytes:
     """Return at most ``size`` bytes, without a part of a character at the end."""
     return raw if len(raw) <= size else raw[:size].decode(errors="ignore").encode()
+
+
+def _chardata_part(item: Term) -> str | None:
+    """Return the text of an item of a list, if the list is text; ``None``: it is not."""
+    if item.type == INTEGER:
+        return chr(item.value) if _is_character(item.value) else None
+    if item.type == LIST and not item.items:
+        return ""
+    return None if item.type == ATOM else item.chardata
 
 
 def _is_character(code: int) -> bool:

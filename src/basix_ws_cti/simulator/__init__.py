@@ -6,10 +6,10 @@ The modules, from the model to the network:
   ``change_publisher`` publishes its changes, ``call_ledger`` logs the calls that ended.
 - ``scenarios``, ``timeline``: typical calls, and their schedule in the PBX's time.
 - ``frame_writer``, ``session_frames``: the frames of the feed, encoded by the ``bert`` package.
-- ``access_control``, ``commands``: checks of what clients request and send.
+- ``access_control``, ``commands``, ``api_methods``: checks of what clients request and send.
 - ``simulator``, ``control``: the ``Simulator``. ``pacer`` runs it in real time, ``thread_runner``
   in a thread. ``feed_server``, ``client_handler``, ``feed_connection`` serve clients,
-  ``http_api`` the HTTP API.
+  ``http_api`` the HTTP API on the same port.
 - ``faults``, ``faulty_transport``: faults that can be injected.
 
 The simulator shares no code with the parser, so that tests of the parser read frames that other
@@ -18,7 +18,7 @@ code has written.
 
 from . import faults
 from .call_ledger import Row
-from .errors import NotPossibleError, RefusedError
+from .errors import ApiError, NotPossibleError, RefusedError
 from .feed_connection import Feed
 from .model import Person
 from .pbx import Pbx
@@ -26,6 +26,7 @@ from .session_frames import frames
 from .simulator import Simulator
 
 __all__ = [
+    "ApiError",
     "Feed",
     "NotPossibleError",
     "Pbx",

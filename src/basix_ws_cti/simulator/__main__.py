@@ -47,7 +47,7 @@ def main() -> None:
             errors="replace"
         )  # do not fail on a character that stdout's encoding lacks
     try:
-        pbx = Simulator(**options, calls=calls, api=True)
+        pbx = Simulator(**options, calls=calls)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve(pbx, f"domain: {options['domain']}, token: {options['token']}"))
     except (ValueError, OSError, ImportError) as error:

@@ -20,21 +20,26 @@ from .errors import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .model import User
+    from .model import Group, User
     from .pbx import Pbx
 
 FEED_PATH = "/basix/api/ws_cti"
 TICKET_NAME = "ws_ticket"
 
-# Query parameters that name the user to monitor, each with the test that a user must pass.
-_USER_FILTERS: dict[str, Callable[[User, str], bool]] = {
+# Parameters that name a user, each with the test that a user must pass.
+USER_FILTERS: dict[str, Callable[[User, str], bool]] = {
     "user_id": lambda user, value: str(user.id) == value,
     "user_name": lambda user, value: user.name == value,
     "user_label": lambda user, value: user.label == value,
     "user_extension": lambda user, value: user.main_extension == value,
-    "user_did": lambda user, value: f"050{user.main_extension:0>7}" == value,
+    "user_did": lambda user, value: did_of(user) == value,
     "user_email": lambda user, value: user.email == value,
 }
+
+
+def did_of(element: User | Group) -> str:
+    """Return the direct (DID) number of a user or group."""
+    return f"050{element.main_extension:0>7}"
 
 
 @frozen
@@ -70,7 +75,7 @@ def parse_target(target: str, pbx: Pbx) -> FeedRequest:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "query parameter app_name is missing")
     user_id = None
     if query.get("full_events") != "true":
-        for name, matches in _USER_FILTERS.items():
+        for name, matches in USER_FILTERS.items():
             if name in query:
                 user_id = next((u.id for u in pbx.users.values() if matches(u, query[name])), None)
                 if user_id is None:

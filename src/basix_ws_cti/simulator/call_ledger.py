@@ -108,6 +108,10 @@ class _ActiveCall:
     parked: Channel | None = None
     hung_up: tuple[Channel, bool] | None = None  # the leg that hung up, and whether by its peer
 
+    def is_callers(self, leg: Channel) -> bool:
+        """Return True for the caller's leg, on any of the phones that the API rings."""
+        return leg is self.first or leg.forked_from == self.first.uuid
+
 
 @define(eq=False)
 class Ledger:
@@ -139,13 +143,13 @@ class Ledger:
     def leg_added(self, channel: Channel, served: Channel | None) -> None:
         """Record a new leg.
 
-        ``served`` is the channel for which it rings, or which it is to pick up or retrieve;
-        ``None``: the leg starts a call.
+        ``served`` is the channel for which or with which it rings, or which it is to pick up or
+        retrieve; ``None``: the leg starts a call.
         """
         call = self._call_of.get(served.uuid) if served is not None else None
         if call is None:
             call = _ActiveCall(first=channel, lead=channel, legs={})
-        elif not channel.rings_for:
+        elif not channel.rings_for and channel.forked_from is None:
             call.pending_pickups.add(channel.uuid)
         elif channel.person is not None:
             call.outward = True
@@ -208,7 +212,7 @@ class Ledger:
         The last hangup decides how the call ended, but none after the caller's is recorded.
         """
         call = self._call_of[channel.uuid]
-        if call.hung_up is None or call.hung_up[0] is not call.first:
+        if call.hung_up is None or not call.is_callers(call.hung_up[0]):
             call.hung_up = (channel, by_peer)
 
     def leg_ended(self, channel: Channel, now: int) -> None:
@@ -262,7 +266,7 @@ class Ledger:
         if last is not None:
             leg, by_peer = call.hung_up or (last, False)
             if by_peer:
-                ended_by = "caller" if leg is first else "callee"
+                ended_by = "caller" if call.is_callers(leg) else "callee"
             else:
                 ended_by = "pbx"
                 leg = call.lead if call.lead.hangup_timestamp == now else leg

@@ -15,7 +15,7 @@ from attrs import Factory, define, field
 from .call_ledger import Ledger
 from .company import Company
 from .errors import NotPossibleError
-from .model import SECOND, Channel, Person, State, User
+from .model import MEDIA_PLUG, SECOND, Channel, Person, State, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,8 +87,7 @@ class CallLegs(Company):
             for user in users
             if user.id in self.users
             and user.id not in busy
-            and (phone := self.terminals.get(user.id)) is not None
-            and phone.registered
+            and any(phone.registered for phone in self.terminals_of(user))
         ]
 
     # -- new legs ---------------------------------------------------------------------
@@ -101,17 +100,24 @@ class CallLegs(Company):
         """
         return self._new_leg("inbound", caller, called_number=called_number, **details)
 
-    def originate(self, user: User, destination: str) -> Channel:
+    def originate(
+        self, user: User, called_number: str, *, auto_answer: bool = True, **details: Any
+    ) -> Channel:
         """Ring a user's phone, as the API's ``call_user`` does; return the user's leg.
 
-        ``destination`` is the number that the PBX calls once the user has answered.
+        - ``called_number``: destination that the PBX calls once the user has answered.
+        - ``auto_answer``: tell the phone to answer by itself.
+        - ``details``: fields of ``Channel``.
         """
+        if called_number == MEDIA_PLUG:
+            details["calling_number"] = MEDIA_PLUG
         leg = self._new_leg(
             "outbound",
             user,
-            called_number=destination,
-            origination=("call_user", str(user.id), destination),
-            tags=("auto_answer",),
+            called_number=called_number,
+            origination=("call_user", str(user.id), called_number),
+            tags=("auto_answer",) if auto_answer else None,
+            **details,
         )
         self.set_state(leg, "ringing")
         return leg
@@ -217,12 +223,25 @@ class CallLegs(Company):
 
     # -- helpers ----------------------------------------------------------------------
 
-    def _new_leg(self, direction: str, peer: Person | User, **details: Any) -> Channel:
+    def new_uuid(self) -> str:
+        """Return a uuid for a leg."""
         digits = f"{self.random.getrandbits(128):032x}"
-        uuid = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def _address_of(self, user: User) -> str:
+        """Return the name of the phone that rings for a user; empty: the user has no phone."""
+        phones = self.terminals_of(user)
+        return next(
+            (phone.name for phone in phones if phone.registered), phones[0].name if phones else ""
+        )
+
+    def _new_leg(self, direction: str, peer: Person | User, **details: Any) -> Channel:
+        uuid = details.pop("uuid", None) or self.new_uuid()
         if isinstance(peer, User):
-            phone = self.terminals.get(peer.id)
-            peer_fields: dict[str, Any] = {"user": peer, "address": phone.name if phone else ""}
+            peer_fields: dict[str, Any] = {
+                "user": peer,
+                "address": details.pop("address", None) or self._address_of(peer),
+            }
             details.setdefault("calling_number", peer.main_extension)
             details.setdefault("calling_name", peer.label)
         else:
@@ -241,7 +260,9 @@ class CallLegs(Company):
         )
 
     def _served_by(self, channel: Channel) -> Channel | None:
-        """Return the channel that a new leg rings for, or is to pick up or retrieve."""
+        """Return the channel that a new leg rings for or with, or is to pick up or retrieve."""
+        if channel.forked_from is not None:
+            return self.channels.get(channel.forked_from)
         number = channel.called_number
         for parked in self.parked_channels() if channel.user is not None else ():
             if number == str(parked.state.data["slot"]):

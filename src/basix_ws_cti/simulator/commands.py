@@ -56,7 +56,7 @@ def _park(pbx: Pbx, command: dict[str, Any], *, simulate_users: bool) -> Scenari
     if channel.user is not None and partner is not None and partner.user is None:
         channel = partner  # the command names the user's own leg: park the person outside
     timeout = command.get("timeout")
-    pbx.park(channel)
+    pbx.park(channel, by_peer=False)
     parked_at = channel.state.ts
     if isinstance(timeout, int | float) and 0 < timeout < 1e6:
         yield timeout
@@ -72,13 +72,26 @@ def _park(pbx: Pbx, command: dict[str, Any], *, simulate_users: bool) -> Scenari
 def _transfer(pbx: Pbx, command: dict[str, Any], *, simulate_users: bool) -> Scenario:
     channel = _channel(pbx, command)
     destination = command.get("destination")
-    user_id = command.get("user_id")
-    to: User | Group | Person | None = pbx.users.get(user_id) if isinstance(user_id, int) else None
-    if to is None and isinstance(destination, str) and destination:
-        to = pbx.find_extension(destination) or Person(destination)
-    if to is None:
-        raise NotPossibleError("the transfer command has neither a user_id nor a destination")
+    if not isinstance(destination, str) or not destination:
+        raise NotPossibleError("the transfer command has no destination")
+    _check_transferor(pbx, command)
+    to = pbx.find_extension(destination) or Person(destination)
     yield from _transfer_to(pbx, channel, to, simulate_users=simulate_users)
+
+
+def _check_transferor(pbx: Pbx, command: dict[str, Any]) -> None:
+    """Check the user on whose behalf a call is transferred, if the command names one."""
+    named = [
+        (name, command[f"user_{name}"])
+        for name in ("id", "name")
+        if command.get(f"user_{name}") is not None
+    ]
+    if not named:
+        return
+    for user in pbx.users.values():
+        if all(getattr(user, name) == value for name, value in named):
+            return
+    raise NotPossibleError("the transfer command names a user whom the PBX does not have")
 
 
 def _eavesdrop(pbx: Pbx, command: dict[str, Any], **_: Any) -> Scenario:
@@ -94,7 +107,7 @@ def _eavesdrop(pbx: Pbx, command: dict[str, Any], **_: Any) -> Scenario:
 def _transfer_to(
     pbx: Pbx, channel: Channel, to: User | Group | Person, *, simulate_users: bool
 ) -> Scenario:
-    legs = pbx.transfer(channel, to)
+    legs = pbx.transfer(channel, to, by_peer=False)
     if simulate_users:
         yield pbx.random.uniform(2, 6)
         legs = [leg for leg in legs if leg.rings_for and leg.uuid in pbx.channels]

@@ -51,6 +51,9 @@ class Company:
     _user_numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _group_numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _member_numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _terminal_numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    # Phones by the id of their user, in the order in which they were added.
+    _phones: dict[int, list[Terminal]] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.older:
@@ -96,18 +99,30 @@ class Company:
         self.users[user.id] = user
         self._changes.publish("user", user.id, user, "added")
         if terminal:
-            phone = Terminal(_FIRST_TERMINAL_ID + number, f"term{number + 1}", user.id)
-            self.terminals[user.id] = phone
-            self._changes.publish("terminal", phone.id, phone, "added")
+            self.add_terminal(user)
         return user
 
+    def add_terminal(self, user: User) -> Terminal:
+        """Give a user a registered phone, which may be their second or third one."""
+        self._check_exists(user)
+        number = next(self._terminal_numbers)
+        phone = Terminal(_FIRST_TERMINAL_ID + number, f"term{number + 1}", user.id)
+        self.terminals[phone.id] = phone
+        self._phones.setdefault(user.id, []).append(phone)
+        self._changes.publish("terminal", phone.id, phone, "added")
+        return phone
+
+    def terminals_of(self, user: User) -> list[Terminal]:
+        """Return the user's phones, the oldest first."""
+        return list(self._phones.get(user.id, ()))
+
     def remove_user(self, user: User) -> None:
-        """Remove a user with their memberships and phone."""
+        """Remove a user with their memberships and phones."""
         self._check_exists(user)
         for member in [one for one in self.members.values() if one.user_id == user.id]:
             self.remove_member(member)
-        phone = self.terminals.pop(user.id, None)
-        if phone is not None:
+        for phone in self._phones.pop(user.id, ()):
+            del self.terminals[phone.id]
             self._changes.publish("terminal", phone.id, phone, "removed")
         del self.users[user.id]
         self._changes.publish("user", user.id, user, "removed")

@@ -91,10 +91,15 @@ class Control:
     def answer(self, uuid: str, by: str | None = None) -> str:
         """Answer a call; return the uuid of the channel that is connected to the caller.
 
+        For a channel that the API rings, the PBX then calls its destination.
+
         :param uuid: the ringing channel, or the caller's.
         :param by: extension of the user who answers; ``None``: the first whose phone rings.
         """
         channel = self.pbx.channel(uuid)
+        if channel.destination is not None:
+            self.pbx.answer_originated(channel)
+            return channel.uuid
         ringing = [channel] if channel.rings_for else self.pbx.ringing_for(channel)
         if by is not None:
             ringing = [leg for leg in ringing if leg.user and leg.user.main_extension == by]
@@ -168,11 +173,17 @@ class Control:
 
     @in_event_loop
     def register(self, extension: str, *, registered: bool = True) -> None:
-        """Register a user's phone, or unregister it."""
-        phone = self.pbx.terminals.get(self._user(extension).id)
-        if phone is None:
+        """Register a user's phones, or unregister them."""
+        phones = self.pbx.terminals_of(self._user(extension))
+        if not phones:
             raise NotPossibleError(f"user {extension!r} has no phone")
-        self.pbx.edit(phone, registered=int(registered))
+        for phone in phones:
+            self.pbx.edit(phone, registered=int(registered))
+
+    @in_event_loop
+    def add_terminal(self, extension: str) -> str:
+        """Give a user another phone, which is registered; return its name."""
+        return self.pbx.add_terminal(self._user(extension)).name
 
     @in_event_loop
     def edit(self, extension: str, **changes: Any) -> None:

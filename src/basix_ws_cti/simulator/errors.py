@@ -18,6 +18,18 @@ class NotPossibleError(BasixError):
     """
 
 
+class ApiError(BasixError):
+    """A request to the HTTP API that cannot be carried out.
+
+    ``error_id`` and ``reason``: machine-readable name and explanation, for the response's body.
+    """
+
+    def __init__(self, error_id: str, reason: str) -> None:
+        super().__init__(error_id, reason)
+        self.error_id = error_id
+        self.reason = reason
+
+
 class RefusedError(BasixError):
     """A request that the PBX refuses.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from .faulty_transport import FaultyTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .access_control import FeedRequest
     from .model import Fields
@@ -23,16 +23,66 @@ if TYPE_CHECKING:
 MAX_BACKLOG = 200_000
 
 
+_POST = b"POST "
+
+
 class FaultyConnection(ServerConnection):
-    """A server's WebSocket connection whose transport can simulate network faults."""
+    """A server's WebSocket connection whose transport can simulate network faults.
+
+    It is a WebSocket connection from its first bytes on, unless these are those of a POST
+    request: ``on_post`` then gets the transport and the bytes. Until then the transport is in
+    ``undecided``, since the WebSocket server does not know the connection yet.
+    """
 
     faulty_transport: FaultyTransport
     feed_request: FeedRequest
 
+    def __init__(
+        self,
+        *args: Any,
+        on_post: Callable[[asyncio.Transport, bytes], None],
+        undecided: set[asyncio.Transport],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._on_post = on_post
+        self._undecided = undecided
+        self._raw_transport: asyncio.Transport | None = None  # None: decided
+        self._first_bytes = b""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wrap the transport before the connection uses it."""
-        self.faulty_transport = FaultyTransport(cast("asyncio.Transport", transport))
+        """Wait for the first bytes."""
+        self._raw_transport = cast("asyncio.Transport", transport)
+        self._undecided.add(self._raw_transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Decide by the first bytes, and pass on all data."""
+        if self._raw_transport is None:
+            super().data_received(data)
+            return
+        self._first_bytes += data
+        if len(self._first_bytes) < len(_POST) and _POST.startswith(self._first_bytes):
+            return
+        transport, self._raw_transport = self._raw_transport, None
+        self._undecided.discard(transport)
+        if self._first_bytes.startswith(_POST):
+            self._on_post(transport, self._first_bytes)
+            return
+        self.faulty_transport = FaultyTransport(transport)
         super().connection_made(cast("asyncio.Transport", self.faulty_transport))
+        super().data_received(self._first_bytes)
+
+    def eof_received(self) -> None:
+        """Let the transport close if the client ends before it has sent anything."""
+        if self._raw_transport is None:
+            super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the connection, or forget it if it has not been decided."""
+        if self._raw_transport is None:
+            super().connection_lost(exc)
+        else:
+            self._undecided.discard(self._raw_transport)
 
 
 class Feed:

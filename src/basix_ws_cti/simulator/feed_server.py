@@ -1,4 +1,4 @@
-"""WebSocket server of the simulated PBX, on the loopback interface."""
+"""Server of the simulated PBX's feed and HTTP API, on one port of the loopback interface."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import logging
 import ssl
 import sys
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import WebSocketException
@@ -17,13 +18,14 @@ from .certificates import make_contexts
 from .feed_connection import FaultyConnection
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import Server
+    from websockets.asyncio.server import Server, ServerConnection
 
     from .client_handler import ClientHandler
+    from .http_api import Api
 
 
 class FeedServer:
-    """Listens for clients, and gives them to a ``ClientHandler``.
+    """Listens for clients, and gives them to a ``ClientHandler`` or the HTTP API.
 
     ``port`` 0 lets the operating system choose one, which is then kept. ``tls`` is True for a
     new certificate, or an ``SSLContext``.
@@ -34,8 +36,12 @@ class FeedServer:
             ``None``: none was made.
     """
 
-    def __init__(self, handler: ClientHandler, *, port: int, tls: bool | ssl.SSLContext) -> None:
+    def __init__(
+        self, handler: ClientHandler, api: Api, *, port: int, tls: bool | ssl.SSLContext
+    ) -> None:
         self._handler = handler
+        self._api = api
+        self._undecided: set[asyncio.Transport] = set()  # clients that have sent nothing yet
         self._port = port
         self._tls = tls
         self._server: Server | None = None
@@ -64,8 +70,7 @@ class FeedServer:
         if self._server is not None:
             server, self._server = self._server, None
             self._handler.abort_delayed()
-            server.close()
-            await server.wait_closed()
+            await self._close(server)
 
     def refuse_connections(self) -> None:
         """Close the port at once, before ``restart()`` has got its turn in the event loop."""
@@ -75,18 +80,27 @@ class FeedServer:
     async def restart(self, down_for: float) -> None:
         """Close the port and all connections, and listen again after ``down_for`` seconds."""
         if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+            await self._close(self._server)
             await asyncio.sleep(down_for)
             await self._listen()
 
+    async def _close(self, server: Server) -> None:
+        server.close()
+        self._api.close()
+        for transport in tuple(self._undecided):
+            transport.abort()
+        await server.wait_closed()
+
     async def _listen(self) -> None:
+        create_connection = partial(
+            FaultyConnection, on_post=self._api.adopt, undecided=self._undecided
+        )
         self._server = await serve(
             self._handler.serve,
             "127.0.0.1",
             self._port,
             process_request=self._handler.process_request,
-            create_connection=FaultyConnection,
+            create_connection=cast("type[ServerConnection]", create_connection),
             compression=None,
             logger=ServerLogger(logging.getLogger("websockets.server")),
             ssl=self.context,

@@ -14,6 +14,10 @@ from attrs import Factory, define
 Key = int | str  # the key of an element in the feed: its id, or the uuid of a channel
 Fields = dict[str, Any]  # the fields of an element by name
 
+# Destination of the API's call_user for a channel that stays connected to nobody: a client can
+# listen in on calls through it.
+MEDIA_PLUG = "media_plug"
+
 SECOND = 1_000_000  # microseconds: the PBX counts time in microseconds since the epoch
 
 _CHANNEL = (
@@ -235,6 +239,9 @@ class Channel:
     last_event_data: str | None = None
     other_info: Fields | None = None
     rings_for: str | None = None  # until answered: the uuid of the lead leg for which it rings
+    # The API rings several phones for one call: uuid of the first one's leg, for all other legs.
+    forked_from: str | None = None
+    destination: str | None = None  # until answered: number that the API is to call then
     waiting: bool = False  # in a queue or on a park slot
 
     @property

@@ -10,18 +10,18 @@ leaves that open.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
 from .call_legs import CallLegs
 from .errors import NotPossibleError
-from .model import Group, Person, User, other_info
+from .model import MEDIA_PLUG, Group, Person, User, other_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from .model import Channel, Fields
+    from .model import Channel, Fields, Terminal
 
 _PARK_SLOTS = range(901, 997)  # three for each user
 _SHARED_SLOTS = range(997, 1000)
@@ -43,14 +43,14 @@ class Pbx(CallLegs):
     :ivar users: users by id.
     :ivar groups: groups by id.
     :ivar members: memberships by id.
-    :ivar terminals: phones by the id of their user.
+    :ivar terminals: phones by id.
     :ivar listeners: functions called with the kind, key, fields and event name of each change.
     :ivar ledger: log of the calls that ended; iterates over ``Row``, the oldest first.
     :ivar random: the seeded ``random.Random`` of all random decisions.
     """
 
     def remove_user(self, user: User) -> None:
-        """Remove a user with their memberships and phone; their calls end."""
+        """Remove a user with their memberships and phones; their calls end."""
         self._check_exists(user)
         for leg in self.channels_of(user):
             if leg.uuid in self.channels:
@@ -62,9 +62,8 @@ class Pbx(CallLegs):
     def call_user(self, lead: Channel, user: User) -> Channel:
         """Ring a user's phone for a lead leg; return the leg that rings."""
         self._check_active(lead)
-        phone = self.terminals.get(user.id)
         lead.target = lead.target or _target("user", user, lead.called_number)
-        _expect_peer(lead, user, "internal", phone.name if phone else "")
+        _expect_peer(lead, user, "internal", self._address_of(user))
         self.set_state(lead, "calling", target_location="int", target_type="user", user_id=user.id)
         return self.ring(lead, user)
 
@@ -118,6 +117,55 @@ class Pbx(CallLegs):
         self.ledger.leg_hung_up(leg, by_peer=False)
         self._end(leg, "send_cancel", cause)
 
+    # -- calls started by the API -------------------------------------------------------
+
+    def ring_endpoints(
+        self, phones: Mapping[str, Terminal], destination: str, **details: Any
+    ) -> list[Channel]:
+        """Ring phones as the API does, as the first half of a call to ``destination``.
+
+        ``phones``: each phone by the uuid of the leg that it gets. ``details``: as for
+        ``originate()``. Returns the legs that ring; ``answer_originated()`` answers one of them.
+        """
+        legs: list[Channel] = []
+        for uuid, phone in phones.items():
+            user = self.users.get(phone.assoc_user_id)
+            if user is not None and phone.id in self.terminals:
+                leg = self.originate(
+                    user,
+                    destination,
+                    uuid=uuid,
+                    address=phone.name,
+                    forked_from=legs[0].uuid if legs else None,
+                    destination=destination,
+                    **details,
+                )
+                legs.append(leg)
+        return legs
+
+    def answer_originated(self, leg: Channel) -> list[Channel]:
+        """Answer a leg that the API rings, and call its destination; return the legs that ring.
+
+        The other phones of the same call stop ringing. Nothing rings for ``media_plug``.
+        """
+        self._check_state(leg, "ringing")
+        destination, leg.destination = leg.destination, None
+        self.answer(leg)
+        for other in self.forks_of(leg):
+            self._end(other, "send_cancel", "LOSE_RACE")
+        if destination is None or destination == MEDIA_PLUG:
+            return []
+        return self._call(leg, self.find_extension(destination) or Person(destination))
+
+    def forks_of(self, leg: Channel) -> list[Channel]:
+        """Return the other legs that the API rings for the same call."""
+        first = leg.forked_from or leg.uuid
+        return [
+            other
+            for other in self.channels.values()
+            if other is not leg and first in {other.uuid, other.forked_from}
+        ]
+
     # -- park, pickup, transfer ---------------------------------------------------------
 
     def free_slot(self, user: User) -> int:
@@ -129,16 +177,19 @@ class Pbx(CallLegs):
                 return slot
         raise NotPossibleError(f"all park slots of {user.name} are taken")
 
-    def park(self, lead: Channel) -> int:
-        """Park a channel that talks to a user; return its slot. The user's leg ends."""
+    def park(self, lead: Channel, *, by_peer: bool = True) -> int:
+        """Park a channel that talks to a user; return its slot. The user's leg ends.
+
+        ``by_peer``: the user parks with their phone, else the PBX ends the leg.
+        """
         leg = self.partner(lead)
         if leg is None or leg.user is None:
             raise NotPossibleError(f"channel {lead.uuid} talks to no user who could park it")
         slot = self.free_slot(leg.user)
         lead.other_uuid = lead.other_info = None
         lead.waiting = True
-        self.set_state(lead, "park", slot=slot, parker_id=leg.user.id, parker_name=leg.user.label)
-        self._end(leg, "recv_bye")
+        self.set_state(lead, "park", slot=slot, parker_id=leg.user.id, parker_name=leg.user.name)
+        self._end(leg, "recv_bye" if by_peer else "send_bye")
         return slot
 
     def retrieve(self, leg: Channel, parked: Channel) -> None:
@@ -158,10 +209,13 @@ class Pbx(CallLegs):
             self._end(other, "send_cancel", "PICKED_OFF")
         self.bridge(lead, leg)
 
-    def transfer(self, lead: Channel, to: User | Group | Person) -> list[Channel]:
+    def transfer(
+        self, lead: Channel, to: User | Group | Person, *, by_peer: bool = True
+    ) -> list[Channel]:
         """Make a blind transfer of a channel; return the legs that ring.
 
-        The leg bridged to it ends, and so do legs that ring on its behalf.
+        The leg bridged to it ends, and so do legs that ring on its behalf. ``by_peer``: the
+        bridged leg's own phone transfers and hangs up, else the PBX ends the leg.
         """
         leg = self.partner(lead)
         self._check_active(lead)
@@ -171,13 +225,11 @@ class Pbx(CallLegs):
             )
         if leg is not None:
             self.ledger.transferred(lead)
-            self._end(leg, "recv_bye")
+            self._end(leg, "recv_bye" if by_peer else "send_bye")
         for ringing in self.ringing_for(lead):
             self._end(ringing, "send_cancel")
         lead.waiting = False
-        if isinstance(to, Group):
-            return self.call_group(lead, to)
-        return [self.call_user(lead, to) if isinstance(to, User) else self.call_out(lead, to)]
+        return self._call(lead, to)
 
     def attended_transfer(self, lead: Channel, other: Channel) -> None:
         """Bridge the two peers of a user who has two calls; the user's two legs end."""
@@ -208,14 +260,16 @@ class Pbx(CallLegs):
             self.set_state(channel, "conference", room_id=room_id)
 
     def eavesdrop(self, plug: Channel, target: Channel, subcommand: str = "listen") -> None:
-        """Let the user on the channel ``plug`` listen in on the channel ``target``."""
+        """Let the user on the media plug ``plug``, which is answered, listen in on ``target``."""
+        self._check_active(plug)
         self._check_active(target)
+        if plug.calling_number != MEDIA_PLUG or plug.answer_timestamp is None:
+            raise NotPossibleError(f"channel {plug.uuid} is no answered media plug")
         taken = plug.rings_for or plug.waiting or self.ringing_for(plug) or self.partner(plug)
         if plug is target or taken:
             raise NotPossibleError(
                 f"channel {plug.uuid} cannot listen in: it is the target, or part of another call"
             )
-        self.answer(plug)
         self.set_state(plug, "eavesdrop", uuid=target.uuid, eavesdrop_state=subcommand)
 
     def leave_message(self, lead: Channel, box: User | Group) -> None:
@@ -225,6 +279,12 @@ class Pbx(CallLegs):
         lead.waiting = False
         lead.other_uuid = lead.other_info = None
         self.set_state(lead, "voicemail", target_type=kind, target_id=box.id, target_name=box.name)
+
+    def _call(self, lead: Channel, to: User | Group | Person) -> list[Channel]:
+        """Ring a user, a group or a phone outside for a lead leg; return the legs that ring."""
+        if isinstance(to, Group):
+            return self.call_group(lead, to)
+        return [self.call_user(lead, to) if isinstance(to, User) else self.call_out(lead, to)]
 
 
 def _expect_peer(lead: Channel, peer: User | Person, location: str, address: str) -> None:

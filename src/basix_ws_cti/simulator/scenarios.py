@@ -98,7 +98,9 @@ def hunt(pbx: Pbx) -> Scenario:
         pbx.stop_ringing(ringing[0])
         tried.add(ringing[0].address)
         untried = [
-            u for u in pbx.available(pbx.members_of(group)) if pbx.terminals[u.id].name not in tried
+            u
+            for u in pbx.available(pbx.members_of(group))
+            if tried.isdisjoint(phone.name for phone in pbx.terminals_of(u))
         ]
         ringing = [pbx.ring(lead, user) for user in untried[:1]]
     pbx.hang_up(lead)
@@ -316,6 +318,7 @@ def eavesdrop(pbx: Pbx) -> Scenario:
     lead = yield from _talk(pbx)
     plug = pbx.originate(_available_user(pbx), "media_plug")
     yield 1
+    pbx.answer(plug)
     pbx.eavesdrop(plug, lead)
     yield pbx.random.uniform(5, 20)
     pbx.hang_up(plug)
@@ -335,8 +338,8 @@ def directory_changes(pbx: Pbx) -> Scenario:
             pbx.edit(user, presence=rng.randrange(4))
         case 1:
             pbx.edit(user, label=user.label.split("・")[0] + f"・{rng.randrange(100)}")
-        case 2 if user.id in pbx.terminals:
-            phone: Terminal = pbx.terminals[user.id]
+        case 2 if pbx.terminals_of(user):
+            phone: Terminal = pbx.terminals_of(user)[0]
             pbx.edit(phone, registered=0)
             yield rng.uniform(5, 60)
             pbx.edit(phone, registered=1, user_agent=f"Softphone 4.{rng.randrange(9)}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from . import scenarios
 from .access_control import AccessControl
+from .api_methods import accept_call
 from .client_handler import ClientHandler
 from .commands import parse_command
 from .control import Control, in_event_loop
@@ -18,6 +19,7 @@ from .errors import NotPossibleError
 from .faults import Fault
 from .feed_server import FeedServer
 from .frame_writer import Writer
+from .http_api import Api
 from .model import SECOND
 from .pacer import Pacer
 from .pbx import Pbx
@@ -26,11 +28,10 @@ from .timeline import Timeline
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from types import TracebackType
 
     from .feed_connection import Feed
-    from .http_api import Api
     from .model import User
 
 _logger = logging.getLogger(__name__)
@@ -72,7 +73,6 @@ class Simulator(Control):
         instead of ``channel_waiting``, and without ``domain``.
     :param tls: ``True``: use TLS with a new certificate; an ``ssl.SSLContext``: use TLS with
         that; ``False``: no TLS.
-    :param bool api: serve the HTTP API too, at ``api_url``.
     :param int max_connections: connection limit for each user and app_name.
     :param float ticket_lifetime: validity of a ticket, in seconds.
     :param faults: faults to inject, as pairs of seconds after the start and a fault.
@@ -95,7 +95,6 @@ class Simulator(Control):
         specs_first: bool = True,
         older: bool = False,
         tls: bool | ssl.SSLContext = False,
-        api: bool = False,
         max_connections: int = 2,
         ticket_lifetime: float = 10,
         faults: Iterable[tuple[float, Fault]] = (),
@@ -128,9 +127,7 @@ class Simulator(Control):
             on_client=self._pacer.start,
             on_command=self._run_command,
         )
-        self._feed_server = FeedServer(self._client_handler, port=port, tls=tls)
-        self._wants_api = api
-        self._api: Api | None = None
+        self._feed_server = FeedServer(self._client_handler, Api(self), port=port, tls=tls)
         self._restart_task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
@@ -150,13 +147,11 @@ class Simulator(Control):
 
     @property
     def api_url(self) -> str:
-        """Address of the HTTP API: ``http://127.0.0.1:PORT``, or ``https://…`` with TLS."""
-        if self._api is None:
-            raise RuntimeError(
-                "no HTTP API is running: use Simulator(api=True), and api_url inside its with block"
-            )
-        scheme = "http" if self._feed_server.context is None else "https"
-        return f"{scheme}://127.0.0.1:{self._api.port}"
+        """Address of the HTTP API: ``http://127.0.0.1:PORT``, or ``https://…`` with TLS.
+
+        The port is that of the feed.
+        """
+        return "http" + self.url.removeprefix("ws")
 
     @property
     def connect_args(self) -> dict[str, Any]:
@@ -301,12 +296,19 @@ class Simulator(Control):
         return self._access.issue_ticket(target)
 
     @in_event_loop
-    def call_user(self, user_id: int, destination: str) -> str:
-        """Do what the API's ``call_user`` does; return the uuid of the user's answered channel."""
-        user = self.pbx.users.get(user_id)
-        if user is None:
-            raise NotPossibleError(f"no user has the id {user_id}")
-        return self.originate(user.main_extension, destination)
+    def start_call(self, method: str, request: Mapping[str, Any]) -> tuple[str, ...]:
+        """Do what the HTTP API does; return the uuids of the channels that will ring.
+
+        :param method: ``call_user`` or ``call_group``.
+        :param request: the parameters, as in the JSON body of a request.
+
+        Raises ``ApiError`` if the request cannot be carried out. The phones ring a moment later,
+        in the PBX's time. With ``auto_answer`` or the destination ``media_plug``, one of them is
+        answered by itself; others ring until ``answer()``, or until simulated users answer.
+        """
+        call = accept_call(self.pbx, method, request)
+        self.timeline.start_now(call.run(self.pbx, simulate_users=self._simulate_users))
+        return tuple(call.uuids)
 
     def authenticate(self, headers: Iterable[str]) -> None:
         """Check the Authorization headers of an API request.
@@ -330,10 +332,6 @@ class Simulator(Control):
         self._failure = None
         try:
             await self._feed_server.start()
-            if self._wants_api:
-                from .http_api import Api  # noqa: PLC0415 - loads an HTTP server
-
-                self._api = Api(self, self._feed_server.context)
         except BaseException:
             await self._stop_server()
             raise
@@ -353,9 +351,6 @@ class Simulator(Control):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._api is not None:
-            await asyncio.to_thread(self._api.close)
-            self._api = None
         await self._stop_server()
         if self._failure is not None:
             raise self._failure

@@ -33,7 +33,7 @@ async def run_simulated_pbx(*, speed: float = 1, seed: int = 0) -> AsyncIterator
     """
     from basix_ws_cti.simulator import Simulator
 
-    async with Simulator(speed=speed, seed=seed, api=True) as simulator:
+    async with Simulator(speed=speed, seed=seed) as simulator:
         yield SimulatedPbx(
             connect_args=simulator.connect_args,
             clock=lambda: datetime.fromtimestamp(simulator.now / 1_000_000, UTC),

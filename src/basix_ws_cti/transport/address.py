@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl as tls
 from urllib.parse import quote, urlsplit
 
 from attrs import frozen
@@ -45,11 +46,25 @@ class ServerAddress:
     """Validated address of a server."""
 
     scheme: str
-    """``ws`` or ``wss``."""
+    """``ws`` or ``wss`` for the feed, ``http`` or ``https`` for the HTTP API."""
     host: str
     """ASCII host name or IP address; an IPv6 address without brackets."""
     port: int | None = None
     """TCP port; ``None``: the default of the scheme, 80 or 443."""
+
+    @classmethod
+    def parse_http(cls, text: str) -> ServerAddress:
+        """Parse an address of the HTTP API: ``host``, ``host:port``, ``https://host:port``.
+
+        ``http://``, ``wss://`` and ``ws://`` are valid too: the API is on the port of the feed.
+        Raises ``UsageError`` like ``parse()``.
+        """
+        if isinstance(text, str):
+            scheme, mark, rest = text.partition("://")
+            as_feed = {"https": "wss", "http": "ws"}.get(scheme.lower()) if mark else None
+            text = text if as_feed is None else f"{as_feed}://{rest}"
+        address = cls.parse(text)
+        return cls("https" if address.is_secure else "http", address.host, address.port)
 
     @classmethod
     def parse(cls, text: str) -> ServerAddress:
@@ -83,7 +98,12 @@ class ServerAddress:
     @property
     def is_secure(self) -> bool:
         """True if the connection is encrypted with TLS."""
-        return self.scheme == "wss"
+        return self.scheme in {"wss", "https"}
+
+    @property
+    def secure_scheme(self) -> str:
+        """Scheme of the encrypted counterpart of this address: ``wss`` or ``https``."""
+        return "wss" if self.scheme.startswith("ws") else "https"
 
     @property
     def is_loopback(self) -> bool:
@@ -161,9 +181,33 @@ def check_encryption(
     if server.is_secure or allow_insecure or (server.is_loopback and proxy is None):
         return
     raise UsageError(
-        f"credentials would be sent unencrypted to {server}: use wss://, "
-        "or pass allow_insecure=True to accept that"
+        f"credentials would be sent unencrypted to {server}: "
+        f"use {server.secure_scheme}://, or pass allow_insecure=True to accept that"
     )
+
+
+def check_tls(
+    server: ServerAddress, context: tls.SSLContext | None, *, allow_insecure: bool
+) -> None:
+    """Raise ``UsageError`` for an ``ssl=`` argument that does not fit the server.
+
+    It must be an ``ssl.SSLContext`` for an encrypted connection, and must verify the server unless
+    ``allow_insecure`` is set. ``None`` is always valid.
+    """
+    if context is None:
+        return
+    if not isinstance(context, tls.SSLContext):
+        raise UsageError(f"ssl: expected an ssl.SSLContext, got {type(context).__name__}")
+    if not server.is_secure:
+        raise UsageError(
+            f"ssl= requires a {server.secure_scheme}:// server, got {server.scheme}://"
+        )
+    verifies = context.verify_mode is tls.CERT_REQUIRED and context.check_hostname
+    if not verifies and not allow_insecure:
+        raise UsageError(
+            "the SSL context does not verify the server: load its CA with "
+            "ssl.create_default_context(cafile=…), or pass allow_insecure=True"
+        )
 
 
 @scrub_traceback

@@ -174,6 +174,7 @@ class Connection(NotPicklable):
     async def send(self, command: Mapping[str, Any]) -> None:
         """Send a command, a JSON object ``{"cmd": …}``, as a text frame.
 
+        The text is that of JavaScript's ``JSON.stringify``: without spaces, keys in their order.
         The PBX does not reply; later messages show the effect of the command. Raises
         ``UsageError`` if ``command`` cannot be encoded as JSON, and ``ConnectionLost`` if the
         connection is closed.
@@ -181,7 +182,9 @@ class Connection(NotPicklable):
         if not isinstance(command, Mapping):
             raise UsageError(f"command: expected a mapping, got {type(command).__name__}")
         try:
-            text = json.dumps(dict(command), ensure_ascii=False, allow_nan=False)
+            text = json.dumps(
+                dict(command), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            )
             text.encode()  # a lone surrogate would break the connection
         except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"command cannot be encoded as JSON: {type(error).__name__}") from None

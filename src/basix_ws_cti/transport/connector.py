@@ -24,7 +24,7 @@ from basix_ws_cti.exceptions import UsageError, printable
 from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits
 
-from .address import ServerAddress, check_encryption, request_target
+from .address import ServerAddress, check_encryption, check_tls, request_target
 from .connection import Connection
 from .credentials import Basic, Credentials, Ticket, basic_header, secret_forms
 from .frame_reader import FeedSocket
@@ -168,7 +168,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         self._check_ticket(self._credentials)
         if self._credentials is not None or names:
             check_encryption(self._server, proxy=proxy, allow_insecure=allow_insecure)
-        _check_tls(self._server, ssl, allow_insecure=allow_insecure)
+        check_tls(self._server, ssl, allow_insecure=allow_insecure)
         self._open_timeout = open_timeout
         options: dict[str, Any] = {
             "proxy": proxy,
@@ -301,20 +301,3 @@ def _checked_credentials(
             f"got {type(credentials).__name__}"
         )
     return credentials
-
-
-def _check_tls(
-    server: ServerAddress, context: tls.SSLContext | None, *, allow_insecure: bool
-) -> None:
-    if context is None:
-        return
-    if not isinstance(context, tls.SSLContext):
-        raise UsageError(f"ssl: expected an ssl.SSLContext, got {type(context).__name__}")
-    if not server.is_secure:
-        raise UsageError("ssl= requires a wss:// server, got ws://")
-    verifies = context.verify_mode is tls.CERT_REQUIRED and context.check_hostname
-    if not verifies and not allow_insecure:
-        raise UsageError(
-            "the SSL context does not verify the server: load its CA with "
-            "ssl.create_default_context(cafile=…), or pass allow_insecure=True"
-        )

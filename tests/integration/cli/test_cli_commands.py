@@ -12,8 +12,9 @@ from support.example_connections import connection_environment
 from support.secret_scanner import SIMULATOR_TOKEN
 from support.waiting import wait_until
 
-from basix_ws_cti import Channel, Mirror
+from basix_ws_cti import Channel, Mirror, User
 from basix_ws_cti.cli.channel_commands import NoSuchChannelError, describe_channel, find_channel
+from basix_ws_cti.cli.commands.transfer import NoExtensionError, find_destination
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults
@@ -52,6 +53,12 @@ def user_leg_of(pbx, caller_uuid):
     return channels(pbx)[caller_uuid]["other_uuid"]
 
 
+def ringing_leg(pbx):
+    """Start a call and return the leg that rings: the PBX neither parks nor transfers it."""
+    (uuid,) = (leg.uuid for leg in pbx.pbx.ringing_for(pbx.pbx.channel(pbx.call("0312341234"))))
+    return uuid
+
+
 # -- effects ---------------------------------------------------------------------------
 
 
@@ -83,18 +90,18 @@ def test_park_timeout_reaches_the_pbx(pbx, caller_uuid):
     assert channels(pbx)[caller_uuid]["state"]["name"] == "calling"
 
 
-@pytest.mark.parametrize("target", ["0398769876", "user:10001002"])
-def test_transfer_calls_the_target(pbx, caller_uuid, target):
-    """The channel leaves its other leg and calls the target."""
+@pytest.mark.parametrize("destination", ["0398769876", "1002", "user:10001002", "user:user2"])
+def test_transfer_calls_the_destination(pbx, caller_uuid, destination):
+    """The channel leaves its other leg and calls the destination."""
     user_leg_uuid = user_leg_of(pbx, caller_uuid)
-    done = command(pbx, "transfer", caller_uuid, target)
+    done = command(pbx, "transfer", caller_uuid, destination)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"transferred: {caller_uuid} (")
     assert done.stdout.endswith(", calling)\n")
     now = channels(pbx)
     assert user_leg_uuid not in now
     assert now[caller_uuid]["state"]["name"] == "calling"
-    if target != "0398769876":
+    if destination != "0398769876":
         assert now[caller_uuid]["state"]["data"]["user_id"] == 10001002
 
 
@@ -104,7 +111,7 @@ def test_transfer_calls_the_target(pbx, caller_uuid, target):
         ("hangup", [], {"cmd": "hangup"}),
         ("park", ["--park-timeout", 9], {"cmd": "park", "timeout": 9}),
         ("transfer", ["1002"], {"cmd": "transfer", "destination": "1002"}),
-        ("transfer", ["user:sato"], {"cmd": "transfer", "user_name": "sato"}),
+        ("transfer", ["user:user2"], {"cmd": "transfer", "destination": "1002"}),
     ],
 )
 def test_dry_run_prints_the_command_and_sends_nothing(pbx, caller_uuid, name, arguments, sent):
@@ -198,11 +205,80 @@ def test_control_characters_are_escaped():
     assert "\x1b" not in str(caught.value)
 
 
+# -- destination of a transfer -------------------------------------------------------------
+
+
+def directory(*users):
+    made = Mirror()
+    made.apply(InitialInfo("user", {user.id: user for user in users}))
+    return made
+
+
+USERS = (
+    User(id=7, name="sato", label="Sato", main_extension="1007"),
+    User(id=8, name="7", main_extension="1008"),
+    User(id=9, name="twin", main_extension="1009"),
+    User(id=10, name="twin"),
+    User(id=11, name="no-phone", main_extension=""),
+)
+
+
+@pytest.mark.parametrize(
+    ("destination", "number"),
+    [
+        ("1002", "1002"),
+        ("03-1234-1234", "03-1234-1234"),
+        ("user:7", "1007"),  # an id counts before a name
+        ("user:8", "1008"),
+        ("user:sato", "1007"),
+    ],
+)
+def test_destination_is_a_number_or_the_extension_of_a_user(destination, number):
+    assert find_destination(directory(*USERS), destination) == number
+
+
+@pytest.mark.parametrize("user", ["nobody", "12", "Sato", "\u0667", "9" * 30, "user:7", "\x1b[2J"])
+def test_unknown_user_is_no_destination(user):
+    """A label, or a number in other digits, is no id or name."""
+    with pytest.raises(NoExtensionError, match="no user has the id or name") as caught:
+        find_destination(directory(*USERS), f"user:{user}")
+    assert "nothing was sent" in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_ambiguous_user_is_no_destination():
+    """The error lists the users' ids."""
+    with pytest.raises(UsageError) as caught:
+        find_destination(directory(*USERS), "user:twin")
+    assert str(caught.value).splitlines() == [
+        "several users have the name twin; nothing was sent:",
+        "  user:9 (extension 1009)",
+        "  user:10 (extension ?)",
+    ]
+
+
+@pytest.mark.parametrize("user", ["no-phone", "10"])
+def test_user_without_extension_is_no_destination(user):
+    with pytest.raises(NoExtensionError, match=f"the user {user} has no extension"):
+        find_destination(directory(*USERS), f"user:{user}")
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"], ["--no-confirm"]])
+def test_transfer_to_an_unknown_user_sends_nothing(pbx, caller_uuid, more):
+    """The exit code is 1."""
+    before = channels(pbx)
+    done = command(pbx, "transfer", caller_uuid, "user:nobody", *more)
+    assert (done.returncode, done.stdout) == (1, "")
+    error = "no user has the id or name nobody; nothing was sent"
+    assert done.stderr == f"basix-ws-cti: {error}\n"
+    assert channels(pbx) == before
+
+
 # -- failures ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["user:nobody"])]
+    ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["1002"])]
 )
 def test_missing_effect_is_reported_as_unknown(name, arguments):
     """If no effect is seen before the timeout, the exit code is 1."""
@@ -214,8 +290,7 @@ def test_missing_effect_is_reported_as_unknown(name, arguments):
     model = UnresponsivePbx()
     populate(model, 2)
     with Simulator(calls=False, pbx=model) as pbx:
-        waiting = pbx.call("0312341234", to="0398769876")  # no user can park it
-        done = command(pbx, name, waiting, *arguments, "--timeout", 0.2)
+        done = command(pbx, name, ringing_leg(pbx), *arguments, "--timeout", 0.2)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"basix-ws-cti: no effect of {name} {UNANSWERED}\n"
 
@@ -229,10 +304,8 @@ def is_command_ignored(caplog):
 
 @pytest.mark.slow
 def test_transfer_fails_when_the_channel_ends(pbx, is_command_ignored):
-    ringing = pbx.call("0312341234", to="1001")
-    process = start(
-        "transfer", ringing, "user:nobody", "--timeout", 60, env=connection_environment(pbx)
-    )
+    ringing = ringing_leg(pbx)
+    process = start("transfer", ringing, "1002", "--timeout", 60, env=connection_environment(pbx))
     wait_until(is_command_ignored)
     pbx.answer(ringing)
     pbx.hangup(ringing)
@@ -242,24 +315,24 @@ def test_transfer_fails_when_the_channel_ends(pbx, is_command_ignored):
 
 
 @pytest.mark.slow
-def test_wait_for_the_effect_survives_a_reconnect(pbx, caller_uuid, is_command_ignored):
+def test_wait_for_the_effect_survives_a_reconnect(pbx, is_command_ignored):
     """After a reconnect the new snapshot decides about the effect."""
-    process = start(
-        "transfer", caller_uuid, "user:nobody", "--timeout", 60, env=connection_environment(pbx)
-    )
+    ringing = ringing_leg(pbx)
+    process = start("transfer", ringing, "1002", "--timeout", 60, env=connection_environment(pbx))
     wait_until(is_command_ignored)
     pbx.inject(faults.Drop())
-    pbx.transfer(caller_uuid, "1002")
+    pbx.answer(ringing)
+    pbx.transfer(ringing, "1002")
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert out.startswith(f"transferred: {caller_uuid} ")
+    assert out.startswith(f"transferred: {ringing} ")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.slow
-def test_interrupt_exits_quietly_with_130(pbx, caller_uuid, is_command_ignored, signum):
+def test_interrupt_exits_quietly_with_130(pbx, is_command_ignored, signum):
     process = start(
-        "transfer", caller_uuid, "user:nobody", "--timeout", 60, env=connection_environment(pbx)
+        "transfer", ringing_leg(pbx), "1002", "--timeout", 60, env=connection_environment(pbx)
     )
     wait_until(is_command_ignored)
     process.send_signal(signum)
@@ -289,6 +362,7 @@ def test_connection_failures_end_the_command_at_once(pbx, caller_uuid, changed, 
         ["hangup"],
         ["transfer", "a-uuid"],
         ["transfer", "a-uuid", "user:"],
+        ["transfer", "a-uuid", ""],
         ["hangup", "a-uuid", "--timeout", "nan"],
         ["park", "a-uuid", "--park-timeout", "soon"],
     ],

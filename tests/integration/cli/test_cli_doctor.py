@@ -12,8 +12,10 @@ import pytest
 import trustme
 from support.cli_runner import run, run_in_process, start
 from support.secret_scanner import SIMULATOR_TOKEN
+from support.simulated_day import frames as day
 
 from basix_ws_cti.cli.diagnostics.findings import STEPS
+from basix_ws_cti.recording import Connected, Frame, Recorder
 from basix_ws_cti.simulator import Simulator
 
 
@@ -141,3 +143,86 @@ def test_closed_stdout_ends_quietly(pbx):
     process.stdout.close()
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """Path of a recording with two connections."""
+    path = tmp_path / "day.jsonl"
+    with Recorder(path) as recorder:
+        for start in (0, 100):
+            recorder.write(Connected(start))
+            for at, data in day(10, users=5):
+                recorder.write(Frame(start + at, data))
+    return path
+
+
+def test_facts_of_a_recording_are_printed_as_markdown(recording):
+    done = run_in_process("doctor", "--facts", "--recording", recording)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("## Facts of a feed, by basix_ws_cti ")
+    assert "- info_event: charlist: " in done.stdout
+    assert lines.count("1. field_spec channel") == 1
+    assert "佐藤" not in done.stdout
+
+
+def test_facts_are_one_json_object_with_json(recording):
+    done = run_in_process(
+        "doctor", "--facts", "--json", "--recording", "-", stdin=recording.read_text()
+    )
+    found = json.loads(done.stdout)
+    assert set(found) == {"basix_ws_cti", "facts"}
+    assert found["facts"]["forms of event names"].keys() == {"charlist"}
+    assert found["facts"]["order"][0] == "field_spec channel"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--seconds", "1"], "--seconds needs --facts"),
+        (["--recording", "x"], "--recording needs --facts"),
+        (["--facts", "--recording", "x", "--seconds", "1"], "--seconds cannot be combined"),
+    ],
+)
+def test_options_of_facts_that_do_not_go_together_are_usage_errors(options, text):
+    done = run_in_process("doctor", *options)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert done.stdout == ""
+
+
+def test_damaged_recording_is_reported_without_facts(recording):
+    recording.write_text(recording.read_text()[:-100])
+    done = run_in_process("doctor", "--facts", "--recording", recording)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "line" in done.stderr
+
+
+@pytest.mark.slow
+def test_facts_of_a_feed_are_collected_for_the_given_seconds(pbx):
+    done = doctor(pbx.url, "--full-events", "--facts", "--seconds", "1")
+    assert done.returncode == 0
+    assert "connected: listening for 1 s" in done.stderr
+    assert "### field_specs" in done.stdout
+    assert "- user: as in the field_spec: 5" in done.stdout
+
+
+def test_facts_need_a_login(pbx):
+    done = doctor(pbx.url, "--full-events", "--facts", "--seconds", "5", token="not-the-token")
+    assert done.returncode == 3
+    assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_interrupt_ends_the_facts_and_prints_them(pbx):
+    process = start(
+        *("doctor", "--server", pbx.url, "--domain", "demo", "--full-events", "--facts"),
+        env={"BASIX_TOKEN": SIMULATOR_TOKEN},
+    )
+    assert "listening until Ctrl-C" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("## Facts of a feed")

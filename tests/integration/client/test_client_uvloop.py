@@ -166,7 +166,7 @@ async def test_block_can_be_cancelled_at_any_moment():
 
 @on_uvloop
 async def test_commands_are_confirmed_or_time_out():
-    async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
         uuid = pbx.call(to="1001")
         leg = pbx.answer(uuid)
         await client.wait_for(lambda mirror: leg in mirror.channels, 10)

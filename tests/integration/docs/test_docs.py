@@ -57,6 +57,8 @@ NOT_RUN = {
         "pip install 'basix_ws_cti[cli]'": INSTALLS,
         "basix-ws-cti record bug.jsonl --anonymise --server bcs.brastel.com --domain acme": REAL,
         "basix-ws-cti replay bug.jsonl": "there is no such recording",
+        "basix-ws-cti doctor --facts --seconds 3600 --server bcs.brastel.com --domain acme "
+        "--full-events > facts.md": REAL,
     },
     "docs/howto/service.md": {
         "[Unit]": "a service file: it needs systemd",
@@ -84,9 +86,10 @@ def page_name(page):
 # Pages whose code runs for more than 0.5 s.
 SLOW_PAGES = {
     *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
-    *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/commands.md"),
+    *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
+    *("docs/howto/commands.md", "docs/howto/eavesdrop.md"),
     *("docs/howto/logging.md", "docs/howto/service.md", "docs/howto/testing.md"),
-    "docs/howto/web.md",
+    *("docs/howto/web.md", "docs/explanation/javascript.md"),
 }
 
 

@@ -177,7 +177,9 @@ def rows(page):
 def test_error_table_has_cause_and_remedy_for_every_error():
     raised = {name for name, value in vars(exceptions).items() if inspect.isclass(value)}
     listed = {row[0].strip("`"): row[1:] for row in rows("errors.md")[1:]}
-    assert set(listed) == raised | {"simulator.NotPossibleError", "simulator.RefusedError"}
+    assert set(listed) == raised | {
+        f"simulator.{name}" for name in ("ApiError", "NotPossibleError", "RefusedError")
+    }
     assert all(cause and mend for cause, mend in listed.values())
 
 

@@ -147,8 +147,10 @@ def test_classified_python_versions_are_tested():
 
 def test_lowest_environment_uses_the_declared_bounds():
     extras = PROJECT["optional-dependencies"]
-    bounds = [*PROJECT["dependencies"], *extras["cli"], *extras["simulator"], *extras["examples"]]
-    bounds += [one for one in extras["test"] if one.startswith("pytest>")]
+    bounds = [*PROJECT["dependencies"]]
+    for name in ("cli", "http", "simulator", "examples"):
+        bounds += extras[name]
+    bounds += [one for one in extras["test"] if one.startswith(("pytest>", "pytest-asyncio>"))]
     lowest = PYPROJECT["tool"]["tox"]["env"]["lowest"]
     assert lowest["deps"] == [bound.replace(">=", "==") for bound in bounds]
     assert all(bound.count(">=") == 1 for bound in bounds)

@@ -576,16 +576,13 @@ def test_options_out_of_range_are_refused(options, text):
 
 
 async def test_addresses_need_a_running_simulator():
-    """api_url needs api=True as well."""
     simulator = Simulator(calls=False)
     for _ in range(2):
         for name in ("url", "connect_args", "api_url"):
             with pytest.raises(RuntimeError, match="inside"):
                 getattr(simulator, name)
         async with simulator:
-            assert simulator.url
-            with pytest.raises(RuntimeError, match="api=True"):
-                _ = simulator.api_url
+            assert simulator.url.removeprefix("ws") == simulator.api_url.removeprefix("http")
 
 
 async def test_running_simulator_cannot_start_again():
@@ -632,7 +629,7 @@ async def test_simulator_that_failed_to_start_has_no_address():
 
 async def test_block_leaves_no_tasks_threads_or_ports():
     tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
-    async with Simulator(speed=100, api=True, tls=True) as pbx:
+    async with Simulator(speed=100, tls=True) as pbx:
         url = pbx.url
         cti = connect_client(pbx)
         connection = await cti.__aenter__()
@@ -644,13 +641,12 @@ async def test_block_leaves_no_tasks_threads_or_ports():
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
     threads = set(threading.enumerate())
-    with Simulator(speed=100, api=True) as pbx:
-        ports = [int(url.rpartition(":")[2]) for url in (pbx.url, pbx.api_url)]
+    with Simulator(speed=100) as pbx:
+        port = int(pbx.url.rpartition(":")[2])
         assert "basix simulator" in {thread.name for thread in threading.enumerate()}
     assert set(threading.enumerate()) == threads
-    for port in ports:
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
 
 
 async def test_time_starts_with_the_first_client():

@@ -45,7 +45,13 @@ def seeds():
         for other in uuids:
             yield commands(
                 {"cmd": "park", "uuid": uuid},
-                {"cmd": "transfer", "uuid": other, "user_id": 10001002, "user_name": "user2"},
+                {
+                    "cmd": "transfer",
+                    "uuid": other,
+                    "user_id": 10001002,
+                    "user_name": "user2",
+                    "destination": "1003",
+                },
             )
             yield commands(
                 {"cmd": "eavesdrop", "uuid": uuid, "target_uuid": other, "subcommand": "barge"},

@@ -49,9 +49,10 @@ OWN_CLASSES = {
 }
 FIELDS = {field.name for cls in OWN_CLASSES for field in attrs.fields(cls)}
 WORDS = {
-    *("def", "make", "try", "except", "ValueError", "len", "None", "if", "is", "not", "else"),
-    *("return", "_record", "_self", "_Writable", "_cls", "__class__", "_type", "_list"),
-    *("_decode_list", *FIELDS),
+    *("def", "make", "try", "except", "ValueError", "len", "None", "if", "is", "in", "not"),
+    "else",
+    *("return", "_record", "_self", "_Writable", "_cls", "__class__"),
+    *("_scalar_types", "_decode_scalar", *FIELDS),
     *(
         f"{prefix}_{name}"
         for prefix in ("_decode", "_compute", "_constant", "_fast")
@@ -60,6 +61,7 @@ WORDS = {
     # Used on the fast path.
     *("_buf", "_at", "_ts", "_tag", "_begin", "_atoms", "_undefined", "_bert", "_user", "_kind"),
     *("_u32", "_u64", "_i32", "_microseconds", "_value", "_tuple", "_rare_shape", "_calling"),
+    *("_scalar", "_whoscall"),
     *("_header", "_event_name", "_event_names", "_Fallback", "startswith", "decode", "raise"),
     *("elif", "and", "or"),
 }

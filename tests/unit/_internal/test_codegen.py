@@ -40,19 +40,19 @@ class Validated:
     size: int = attrs.field(converter=int, validator=attrs.validators.gt(0))
 
 
-def no_list(value):
-    raise AssertionError(f"unexpected list: {value!r}")
+def no_decoding(value):
+    raise AssertionError(f"not a scalar: {value!r}")
 
 
 def make_records(
-    cls=Thing, size=3, *, positions, decoders=None, computed=None, decode_list=no_list
+    cls=Thing, size=3, *, positions, decoders=None, computed=None, decode_scalar=no_decoding
 ):
     return record_constructor(
         cls,
         size,
         positions=positions,
         decoders=decoders or {},
-        decode_list=decode_list,
+        decode_scalar=decode_scalar,
         computed=computed or {},
     )
 
@@ -124,14 +124,19 @@ def test_validators_and_converters_do_not_run():
     assert make_records(Validated, 1, positions={"size": 0})(("-1",)).size == "-1"
 
 
-def test_constructor_passes_lists_through_decode_list():
-    """Values of other types in any field stay as they are."""
-    make = constructor(Thing, lambda value: ("read", *value))
-    assert make([1], (2,), "3") == Thing(type=("read", 1), list=(2,), name="3")
-    assert make(None, [], {}) == Thing(type=None, list=("read",), name={})
+@pytest.mark.parametrize("scalar", ["text", 1, 1.5, True, False, None])
+def test_constructor_decodes_values_that_are_no_scalars(scalar):
+    make = constructor(Thing, lambda value: ("read", value))
+    assert make([1], (2,), scalar) == Thing(type=("read", [1]), list=("read", (2,)), name=scalar)
+    assert make(scalar, [], {}) == Thing(type=scalar, list=("read", []), name=("read", {}))
 
 
-def test_constructor_without_decode_list_keeps_lists():
+def test_constructor_keeps_raw_fields():
+    make = constructor(Thing, lambda value: ("read", value), raw=("list",))
+    assert make((1,), (2,), (3,)) == Thing(type=("read", (1,)), list=(2,), name=("read", (3,)))
+
+
+def test_constructor_without_decode_scalar_keeps_lists():
     assert constructor(Thing)([1], [], None) == Thing(type=[1], list=[], name=None)
 
 
@@ -184,13 +189,14 @@ def test_decoders_are_called_for_false_values():
         assert make(("a", "b", value)).name == repr(value)
 
 
-def test_lists_go_through_decode_list_unless_the_field_has_a_decoder():
+def test_other_values_go_through_decode_scalar_unless_the_field_has_a_decoder():
     make = make_records(
         positions=IN_ORDER,
         decoders={"name": lambda value: ("decoder", value)},
-        decode_list=lambda value: ("list", value),
+        decode_scalar=lambda value: ("other", value),
     )
-    assert make(([1], "b", [2])) == Thing(type=("list", [1]), list="b", name=("decoder", [2]))
+    assert make(([1], "b", [2])) == Thing(type=("other", [1]), list="b", name=("decoder", [2]))
+    assert make(((1,), 2.5, 3)) == Thing(type=("other", (1,)), list=2.5, name=("decoder", 3))
 
 
 def test_computed_field_gets_the_record_and_replaces_a_part():
@@ -236,7 +242,7 @@ def test_constant_field_replaces_a_part():
         3,
         positions=IN_ORDER,
         decoders={},
-        decode_list=no_list,
+        decode_scalar=no_decoding,
         computed={},
         constants={"name": constant, "list": None},
     )

@@ -225,15 +225,11 @@ async def test_requests_and_commands_to_the_simulator_are_sanitised(logged_lines
 
 
 def test_http_api_logs_nothing_of_a_request(logged_lines):
-    with Simulator(calls=False, api=True) as pbx:
+    with Simulator(calls=False) as pbx:
         host = pbx.api_url.removeprefix("http://")
-        for method, path in (
-            ("POST", "/" + LONG_TEXT),
-            (LONG_TEXT, "/"),
-            ("GET", "/\x9b" + LONG_TEXT),
-        ):
+        for path in ("/" + LONG_TEXT, "/\x9b" + LONG_TEXT):
             connection = http.client.HTTPConnection(host, timeout=10)
-            connection.putrequest(method, quote(path), skip_host=True)
+            connection.putrequest("POST", quote(path), skip_host=True)
             connection.putheader("Authorization", HEADER)
             connection.endheaders()
             with contextlib.suppress(http.client.HTTPException):

@@ -5,14 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 
+import attrs
 import pytest
 from support.call_transcripts import CALLERS, Office
+from support.etf_encoder import frame
+from support.random_terms import random_term
 
-from basix_ws_cti import UsageError
-from basix_ws_cti.calls import CallRecord
+from basix_ws_cti import Channel, FieldSpec, UsageError
+from basix_ws_cti.calls import CallEnded, CallRecord, CallTracker
 from basix_ws_cti.calls.call_record import COLUMNS
+from basix_ws_cti.mirror.changes import Removed
+from basix_ws_cti.parsing.record_decoder import record_reader
 from basix_ws_cti.simulator.company import DID
+from basix_ws_cti.terms import decode
 
 
 def test_names_and_order_of_columns_are_stable():
@@ -130,3 +137,19 @@ def test_record_of_an_active_call_raises_usage_error():
     with pytest.raises(UsageError) as caught:
         CallRecord.of(call)
     assert str(caught.value) == f"call {call.id} has not ended: only an ended call has a record"
+
+
+def test_record_of_channels_with_random_terms_has_scalars_only():
+    draw = random.Random(0)
+    names = [one.name for one in attrs.fields(Channel) if one.name not in {"extra", "uuid"}]
+    reader = record_reader(FieldSpec("channel", ("uuid", *names)))
+    records = []
+    for number in range(300):
+        values = [f"leg{number}", *[random_term(draw, depth=2) for _ in names]]
+        channel = reader(decode(frame(tuple(values))))
+        tracker = CallTracker([channel])
+        ended = tracker.apply([Removed("channel", channel)])
+        records += [CallRecord.of(event.call) for event in ended if isinstance(event, CallEnded)]
+    assert len(records) == 300
+    found = {type(value) for record in records for value in record.to_dict().values()}
+    assert {str, int, type(None)} <= found <= {str, int, float, bool, type(None)}

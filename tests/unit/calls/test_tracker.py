@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 from datetime import UTC, datetime
 
 import attrs
 import pytest
 from support.call_transcripts import CALLERS, SCENARIOS, Office, Transcriber, unindented
+from support.random_pbx import shared_columns
 
 from basix_ws_cti import Channel, InitialInfo, Mirror
 from basix_ws_cti.calls import (
     CallEnded,
+    CallRecord,
     CallRetrieved,
     CallRinging,
     CallStarted,
@@ -25,6 +28,7 @@ from basix_ws_cti.calls import (
 from basix_ws_cti.calls import tracker as tracker_module
 from basix_ws_cti.elements import OtherInfo
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.simulator.commands import parse_command
 from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.states import Bridged, Conference, Ivr, Park, Ringing, SystemOperation
 
@@ -306,6 +310,81 @@ def test_park_recall_is_no_transfer(is_answered):
     assert office.ended[0].transfers == 0
 
 
+def send_command(office, **command):
+    """Send a command to the PBX, as a client does."""
+    office.timeline.start_now(parse_command(office.pbx, json.dumps(command), simulate_users=False))
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_transfer_command_of_a_web_phone_is_a_blind_transfer(is_answered):
+    """The user who is named is the source, and the destination is the target."""
+    office = Office()
+    caller_leg, _ = talk(office)
+    send_command(
+        office,
+        cmd="transfer",
+        uuid=caller_leg.uuid,
+        user_id=office.users[0].id,
+        user_name=office.users[0].name,
+        destination=office.users[1].main_extension,
+    )
+    office.wait(3)
+    if is_answered:
+        office.pbx.connect(office.pbx.ringing_for(caller_leg)[0])
+        office.wait(4)
+    office.pbx.hang_up(caller_leg)
+    answered = """
+        3 answered by B, waited since 2
+        4 ends: answered by caller, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2, ringing B 2-3, talking B 3-4
+    """
+    abandoned = """
+        3 ends: answered by caller, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2, ringing B 2-3
+    """
+    assert transcript(office) == unindented(
+        """
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 transferred by A to B
+        2 rings at B
+        """
+        + (answered if is_answered else abandoned)
+    )
+    (record,) = map(CallRecord.of, office.ended)
+    (row,) = office.pbx.ledger
+    assert shared_columns(record) == shared_columns(row)
+    assert record.transfers == 1
+
+
+def test_park_command_that_times_out_is_a_recall():
+    """The parker answers the recall; the call counts no transfer."""
+    office = Office()
+    caller_leg, _ = talk(office)
+    send_command(office, cmd="park", uuid=caller_leg.uuid, timeout=30)
+    office.wait(30)
+    office.wait(2)
+    office.pbx.connect(office.pbx.ringing_for(caller_leg)[0])
+    office.wait(5)
+    send_command(office, cmd="hangup", uuid=caller_leg.uuid)
+    assert transcript(office) == unindented("""
+        0 starts: inbound from customer, ringing A
+        0 rings at A
+        1 answered by A, waited since 0
+        2 parked by A
+        3 now ringing A
+        3 rings at A
+        4 answered by A, waited since 3
+        5 ends: answered by pbx, NORMAL_CLEARING
+        ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4, talking A 4-5
+    """)
+    (record,) = map(CallRecord.of, office.ended)
+    (row,) = office.pbx.ledger
+    assert shared_columns(record) == shared_columns(row)
+    assert record.transfers == 0
+
+
 def test_call_is_transferred_to_a_group_and_to_an_outside_number():
     office = Office()
     caller_leg, _ = talk(office)
@@ -346,6 +425,61 @@ def test_internal_call_transferred_outside_becomes_outbound():
     (call,) = office.tracker.calls.values()
     assert call.direction == "outbound"
     assert (call.caller.user_id, call.phase.kind) == (office.users[0].id, "ringing")
+
+
+DIALLING = {"peer_location": "internal", "direction": "inbound", "state": SystemOperation(ts=9)}
+
+
+def take(tracker, number):
+    """Let a user's phone dial ``number``; return the ids of the active calls."""
+    tracker.apply([Added("channel", channel("taker", called_number=number, **DIALLING))])
+    return set(tracker.calls)
+
+
+@pytest.mark.parametrize("prefix", ["pickup_uuid.", "assimilate."])
+def test_leg_that_dials_a_uuid_joins_its_call(prefix):
+    tracker = CallTracker([channel("a", state=Ivr(ts=1), offer_timestamp=1)])
+    assert take(tracker, f"{prefix}a") == {"a"}
+    (call,) = tracker.calls.values()
+    assert {leg.uuid for leg in call.legs} == {"a", "taker"}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "assimilate.",
+        "assimilate",
+        "assimilate.x",
+        "xassimilate.a",
+        "RINGING_PARK.a",
+        "assimilate a",
+    ],
+)
+def test_other_markers_join_no_call(number):
+    tracker = CallTracker([channel("a", state=Ivr(ts=1), offer_timestamp=1)])
+    assert take(tracker, number) == {"a", "taker"}
+
+
+@pytest.mark.parametrize("prefix", ["RINGING_PARK.", "LOCAL_PARK."])
+@pytest.mark.parametrize("named", [False, True])
+def test_call_is_taken_by_the_uuid_of_its_ringing_park(prefix, named):
+    """The uuid is that in the called number, even if a leg named this leg before."""
+    tracker = CallTracker()
+    if named:
+        first = channel("a", state=Ivr(ts=1), offer_timestamp=1, other_uuid="b")
+        tracker.apply([Added("channel", first)])
+    parked = channel("b", called_number=f"{prefix}offer", state=Ringing(ts=2), offer_timestamp=2)
+    tracker.apply([Added("channel", parked)])
+    assert take(tracker, "assimilate.offer") == {"a" if named else "b"}
+
+
+def test_uuid_of_a_ringing_park_does_not_move_a_leg():
+    """If it is the uuid of a leg, that leg's call is taken."""
+    tracker = CallTracker([channel("a", state=Ivr(ts=1), offer_timestamp=1)])
+    offer = channel("b", called_number="RINGING_PARK.a", state=Ringing(ts=2), offer_timestamp=2)
+    tracker.apply([Added("channel", offer)])
+    assert take(tracker, "assimilate.a") == {"a", "b"}
+    assert {leg.uuid for leg in tracker.calls["a"].legs} == {"a", "taker"}
 
 
 @pytest.mark.parametrize("how", ["parked", "ringing"])

@@ -18,6 +18,8 @@ from basix_ws_cti import (
     ConnectionReplaced,
     DecodeError,
     HandshakeError,
+    HttpApiAuthenticationError,
+    HttpApiError,
     UsageError,
 )
 from basix_ws_cti.client.backoff import MAX_RETRY_AFTER, Backoff, is_final, minimum_delay
@@ -107,6 +109,9 @@ TRANSIENT = [
     HandshakeError(503),
     HandshakeError(599),
     SyncTimeout(60),
+    HttpApiError(200, 7, "busy"),
+    HttpApiError(429),
+    HttpApiError(503),
     ResyncRequired(DecodeError(0, "x")),
     OSError("of the credentials function"),
     RuntimeError("x"),
@@ -124,6 +129,10 @@ FINAL = [
     HandshakeError(404),
     HandshakeError(410),
     HandshakeError(499),
+    HttpApiError(302),
+    HttpApiError(404),
+    HttpApiAuthenticationError(200, 1, "authentication_required"),
+    HttpApiAuthenticationError(401),
 ]
 
 
@@ -187,7 +196,8 @@ def test_connection_limit_is_final_on_the_first_connect_only(was_synced):
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_seconds_or_a_date(header, seconds, status):
     """An hour is the maximum; an invalid value means the longest delay."""
-    assert minimum_delay(HandshakeError(status, "x", header), 60, NOW) == seconds
+    for error in (HandshakeError(status, "x", header), HttpApiError(status, retry_after=header)):
+        assert minimum_delay(error, 60, NOW) == seconds
 
 
 @given(st.text(), st.floats(0, 1000))

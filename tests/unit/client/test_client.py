@@ -571,8 +571,8 @@ async def test_commands_are_sent_and_confirmed():
     async with Client("fake", connector=pbx) as client:
         await client.synced()
         await client.park(uuid, 5)
-        await client.transfer(uuid, destination="1002")
-        await client.eavesdrop("plug", uuid, "listen")
+        await client.transfer(uuid, "1002")
+        await client.eavesdrop_with_plug("plug", uuid, "listen")
         hanging_up = asyncio.create_task(client.hangup(uuid, confirm=True))
         await asyncio.sleep(1)
         assert not hanging_up.done()

@@ -31,7 +31,6 @@ from basix_ws_cti.exceptions import (
 from basix_ws_cti.mirror.changes import Removed
 from basix_ws_cti.session.status import Disconnected, Stopped
 from basix_ws_cti.simulator import Simulator, faults
-from basix_ws_cti.states import Eavesdrop
 
 
 @on_virtual_clock
@@ -60,21 +59,29 @@ async def test_commands_are_sent_as_json_objects():
         await client.hangup("u")
         await client.park("u")
         await client.park("u", 0)
-        await client.transfer("u", user_id=0)
-        await client.transfer("u", user_name="n", destination="d")
-        await client.eavesdrop("plug", "u", "listen")
+        await client.transfer("u", "d")
+        await client.transfer("u", "d", user_id=0, user_name="n")
+        await client.eavesdrop_with_plug("plug", "u")
+        await client.eavesdrop_with_plug("plug", "u", "listen")
         assert pbx.connections[0].sent == [
             {"cmd": "hangup", "uuid": "u"},
             {"cmd": "park", "uuid": "u"},
             {"cmd": "park", "uuid": "u", "timeout": 0},
-            {"cmd": "transfer", "uuid": "u", "user_id": 0},
-            {"cmd": "transfer", "uuid": "u", "user_name": "n", "destination": "d"},
+            {"cmd": "transfer", "uuid": "u", "destination": "d"},
+            {
+                "cmd": "transfer",
+                "uuid": "u",
+                "user_id": 0,
+                "user_name": "n",
+                "destination": "d",
+            },
+            {"cmd": "eavesdrop", "uuid": "plug", "target_uuid": "u"},
             {"cmd": "eavesdrop", "uuid": "plug", "target_uuid": "u", "subcommand": "listen"},
         ]
 
 
 async def test_commands_have_their_effect_on_the_pbx():
-    async with Simulator(calls=False, api=False) as pbx, connected(pbx) as client:
+    async with Simulator(calls=False) as pbx, connected(pbx) as client:
         uuid = pbx.call(to="1001")
         leg = pbx.answer(uuid)
         await client.wait_for(lambda mirror: leg in mirror.channels, TIMEOUT)
@@ -86,23 +93,16 @@ async def test_commands_have_their_effect_on_the_pbx():
 
         uuid = pbx.call(to="1001")
         pbx.answer(uuid)
-        await client.transfer(uuid, destination="1002")
+        await client.transfer(uuid, "1002")
         user = await client.wait_for(lambda mirror: mirror.user_by_extension("1002"), TIMEOUT)
         await client.wait_for(lambda mirror: mirror.channels_of_user(user.id), TIMEOUT)
         plug = pbx.originate("1003")
-        await client.eavesdrop(plug, uuid, "listen")
-        await client.wait_for(
-            lambda mirror: (
-                isinstance(mirror.channels[plug].state, Eavesdrop)
-                if plug in mirror.channels
-                else None
-            ),
-            TIMEOUT,
-        )
+        await client.eavesdrop_with_plug(plug, uuid, "listen", confirm=True)
+        assert client.mirror.channels[plug].state.uuid == uuid
         await client.hangup(uuid)
         await client.wait_for(lambda mirror: uuid not in mirror.channels, TIMEOUT)
         with pytest.raises(UsageError, match="destination"):
-            await client.transfer(uuid)
+            await client.transfer(uuid, "")
 
 
 async def test_command_without_effect_times_out():
@@ -156,8 +156,8 @@ async def test_commands_fail_at_once_without_a_connection():
                 client.hangup("x"),
                 client.hangup("x", confirm=True),
                 client.park("x"),
-                client.transfer("x", user_id=1),
-                client.eavesdrop("x", "y", "listen"),
+                client.transfer("x", "1002"),
+                client.eavesdrop_with_plug("x", "y", "listen"),
             ):
                 with pytest.raises(NotConnectedError):
                     await command
@@ -238,7 +238,7 @@ async def test_sender_needs_a_connection():
 
 
 @pytest.mark.parametrize(
-    ("command", "confirm_timeout"), [(hangup("u"), None), (transfer("u", user_id=1), 5)]
+    ("command", "confirm_timeout"), [(hangup("u"), None), (transfer("u", "1002"), 5)]
 )
 @on_virtual_clock
 async def test_sender_does_not_wait_without_time_out_or_known_effect(command, confirm_timeout):

@@ -10,10 +10,11 @@ import pytest
 from basix_ws_cti import Channel, QueuedChannel, UsageError, User
 from basix_ws_cti.client.commands import Command, eavesdrop, hangup, park, transfer
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
-from basix_ws_cti.states import Bridged, Park
+from basix_ws_cti.states import Bridged, Eavesdrop, Park
 
 BRIDGED = Channel(uuid="u", state=Bridged())
 PARKED = Channel(uuid="u", state=Park(slot=901))
+LISTENING = Channel(uuid="u", state=Eavesdrop(uuid="target"))
 
 
 def test_hangup_names_the_channel():
@@ -36,36 +37,38 @@ def test_park_ignores_an_invalid_other_channel():
 
 
 @pytest.mark.parametrize(
-    "targets",
-    [
-        {"user_id": 0},
-        {"user_name": "taro"},
-        {"destination": "0312341234"},
-        {"destination": ""},
-        {"user_id": 1, "user_name": "taro", "destination": "1001"},
-    ],
+    "user", [{}, {"user_id": 0}, {"user_name": "taro"}, {"user_id": 1, "user_name": "taro"}]
 )
-def test_transfer_names_the_passed_targets(targets):
-    assert transfer("u", **targets).sent == {"cmd": "transfer", "uuid": "u", **targets}
+def test_transfer_names_the_destination_and_the_passed_user(user):
+    """The keys come in the JavaScript library's order: the destination is the last."""
+    sent = transfer("u", "0312341234", **user).sent
+    assert [*sent.items()] == [
+        ("cmd", "transfer"),
+        ("uuid", "u"),
+        *user.items(),
+        ("destination", "0312341234"),
+    ]
 
 
-def test_transfer_without_target_is_a_usage_error():
-    """The error names the parameters."""
-    with pytest.raises(UsageError, match="user_id, user_name or destination"):
-        transfer("u", user_id=None)
+@pytest.mark.parametrize("destination", ["", None, 1002])
+def test_transfer_without_destination_is_a_usage_error(destination):
+    """A user's id is no destination."""
+    with pytest.raises(UsageError, match="pass a number or an extension as text"):
+        transfer("u", destination, user_id=10001002)
 
 
 def test_eavesdrop_names_plug_target_and_subcommand():
-    assert eavesdrop("plug", "u", "whisper").sent == {
-        "cmd": "eavesdrop",
-        "uuid": "plug",
-        "target_uuid": "u",
-        "subcommand": "whisper",
-    }
+    """The subcommand is sent only if it was passed."""
+    whisper = [
+        *(("cmd", "eavesdrop"), ("uuid", "plug"), ("target_uuid", "u")),
+        ("subcommand", "whisper"),
+    ]
+    assert [*eavesdrop("plug", "u", "whisper").sent.items()] == whisper
+    assert [*eavesdrop("plug", "u").sent.items()] == whisper[:3]
 
 
 @pytest.mark.parametrize(
-    "command", [hangup("u"), park("u"), transfer("u", user_id=1), eavesdrop("p", "u", "listen")]
+    "command", [hangup("u"), park("u"), transfer("u", "1001"), eavesdrop("p", "u", "listen")]
 )
 def test_command_is_a_frozen_json_object(command):
     """The value of ``cmd`` is the name of the command."""
@@ -75,10 +78,9 @@ def test_command_is_a_frozen_json_object(command):
         command.sent = {}
 
 
-@pytest.mark.parametrize("command", [transfer("u", user_id=1), eavesdrop("plug", "u", "listen")])
-def test_effect_of_transfer_and_eavesdrop_is_unknown(command):
-    """No change shows the effect of these commands."""
-    assert command.has_effect is None
+def test_effect_of_a_transfer_is_unknown():
+    """No change shows the effect for certain."""
+    assert transfer("u", "1001").has_effect is None
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,22 @@ def test_removed_channel_shows_a_hangup(change, shows):
 def test_park_state_shows_parking(change, shows):
     """The channel, or the one at its other end, must be in a park slot."""
     assert park("u", None, "leg").has_effect(change) is shows
+
+
+@pytest.mark.parametrize(
+    ("change", "shows"),
+    [
+        (Changed("channel", LISTENING, BRIDGED), True),
+        (Added("channel", LISTENING, synthetic=True), True),
+        (Changed("channel", attrs.evolve(LISTENING, uuid="x"), BRIDGED), False),
+        (Changed("channel", BRIDGED, LISTENING), False),
+        (Removed("channel", LISTENING), False),
+        (Added("parked_channel", LISTENING), False),
+        (Changed("user", User(id="u"), User(id="u")), False),
+    ],
+)
+def test_eavesdrop_state_of_the_plug_shows_eavesdropping(change, shows):
+    assert eavesdrop("u", "target").has_effect(change) is shows
 
 
 def test_channel_without_key_shows_no_parking():

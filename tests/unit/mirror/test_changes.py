@@ -102,6 +102,16 @@ def test_declared_field_wins_over_an_extra_field_of_its_name():
     assert Changed("user", new, old).fields == {"label": ("Ana", "Mia")}
 
 
+def test_raw_value_counts_as_the_value_of_its_field():
+    """A declared field whose value is neither text nor number is in ``extra``."""
+    plain, raw = User(id=1, label="a"), User(id=1, extra=Extra(label=(1,)))
+    other = User(id=1, extra=Extra(label=(2,)))
+    assert Changed("user", raw, plain).fields == {"label": ("a", (1,))}
+    assert Changed("user", plain, raw).fields == {"label": ((1,), "a")}
+    assert Changed("user", other, raw).fields == {"label": ((1,), (2,))}
+    assert Changed("user", raw, raw).fields == {}
+
+
 def test_fields_of_equal_elements_are_empty():
     assert Changed("user", ANA, User(id=1, label="Ana")).fields == {}
 

@@ -29,6 +29,7 @@ from basix_ws_cti import (
     to_dict,
 )
 from basix_ws_cti.elements import Extra
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror import mirror as mirror_module
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.mirror.mirror import Mirror
@@ -442,7 +443,7 @@ def test_lookups_by_user_group_extension_and_other_leg(office):
     assert office.other_leg(Channel(uuid="d", other_uuid=[70000])) is None
 
 
-@pytest.mark.parametrize("number", ["03-1234-1234", "0312341234", "+81312341234"])
+@pytest.mark.parametrize("number", ["03-1234-1234", "81312341234", "tel:+81312341234"])
 def test_channels_are_found_by_number_in_any_notation(office, number):
     """The notation of the number does not matter, neither in the query nor in the channel."""
     assert [leg.uuid for leg in office.channels_by_number(number)] == ["a", "b"]
@@ -453,6 +454,12 @@ def test_withheld_numbers_and_markers_find_no_channels(office):
     assert office.channels_by_number("anonymous") == []
     assert office.channels_by_number("RINGING_PARK1") == []
     assert [leg.uuid for leg in office.channels_by_number("1001")] == ["a"]
+
+
+def test_unknown_country_code_is_a_usage_error():
+    """It is reported when the mirror is made, not at the first look-up."""
+    with pytest.raises(UsageError, match="unknown country_code '\\+81'"):
+        Mirror(country_code="+81")
 
 
 def as_dicts(mirror):

@@ -6,15 +6,18 @@ The terms are encoded and decoded first, so that they have the types that a deco
 from __future__ import annotations
 
 import json
+import random
 import re
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import etf_encoder
 from support.etf_encoder import BERT_NIL, Atom, Charlist
+from support.random_terms import random_term
 
 from basix_ws_cti.elements import (
     Channel,
@@ -33,6 +36,7 @@ from basix_ws_cti.elements import (
     User,
     WaitingChannel,
     to_dict,
+    to_plain,
 )
 from basix_ws_cti.messages import FieldSpec
 from basix_ws_cti.parsing import record_decoder
@@ -237,9 +241,9 @@ def test_elements_share_no_extra_fields():
 
 
 def test_values_of_plain_fields_are_unchanged():
-    """A plain field keeps a value of any type as it was sent."""
-    for value in (0, -1, 2**63, 1.5, True, False, "", "text", (), (1, "a"), {"a": 1}):
-        assert read("user", presence=value).presence == value
+    """A plain field keeps a scalar of any type as it was sent."""
+    for value in (0, -1, 2**63, 1.5, True, False, "", "text"):
+        assert read("user", presence=value) == User(presence=value)
         assert type(read("user", presence=value).presence) is type(value)
 
 
@@ -280,10 +284,12 @@ def test_parts_of_a_structure_without_value_become_none(no_value):
     assert state(1, Atom("calling"), no_value, Atom("user"), (no_value,)).user_id is None
 
 
-@pytest.mark.parametrize("no_value", [None, BERT_NIL])
+@each_no_value
 def test_state_may_lack_its_timestamp(no_value):
     assert state(no_value, Atom("ringing")) == Ringing()
     assert state(no_value, Atom("park"), 901) == Park(slot=901)
+    assert state(no_value, Atom("calling"), Atom("ext")) == Calling(target_location="ext")
+    assert state(no_value, Atom("new"), 1) == OtherState(name="new", data=(1,))
 
 
 @each_text
@@ -348,13 +354,266 @@ def test_atoms_become_their_names_except_constants():
 
 
 @pytest.mark.parametrize(
-    "value", [[1.5], [-1], [0xD800], [0x110000], ["a"], [TOKYO, "b"], [[]], [None], [True]]
+    "value", [[1.5], [-1], [0xD800], [0x110000], ["a", 1.5], [TOKYO, (1,)], [None], [True]]
 )
 def test_lists_that_are_not_text_stay_raw(value):
-    assert read("user", label=value).label == value
-    assert state(1, Atom("park"), value).slot == value
+    """In a plain field, the raw list is in ``extra``."""
+    assert read("user", label=value) == User(extra=Extra(label=value))
+    assert state(1, Atom("park"), value) == OtherState(ts=1, name="park", data=(value,))
     for field in STRUCTURED:
         assert get(read("channel", **{field: value}), field) == value
+
+
+# Values that are no scalars
+
+NOT_SCALARS = [
+    (),
+    (1, "a"),
+    (TOKYO,),
+    [1.5],
+    {},
+    {"a": 1},
+    (Atom("bert"), Atom("time"), 1546, 839040, 24071),
+    (Atom("bert"), Atom("regex"), "^a", []),
+]
+each_other_value = pytest.mark.parametrize("value", NOT_SCALARS, ids=repr)
+
+
+@each_other_value
+@each_kind
+def test_value_that_is_no_scalar_is_in_extra(kind, value):
+    """The plain field itself has no value; fields beside it keep theirs."""
+    element = read(kind, id=value, uuid=value, name=TOKYO, news=7)
+    raw = sent(value)
+    assert (get(element, "name"), element.extra["news"]) == (TOKYO, 7)
+    assert element.extra["id"] == element.extra["uuid"] == raw
+    assert element.key is None
+    for name in ("id", "uuid"):
+        assert getattr(element, name, None) is None
+    assert to_dict(element)["id"] == to_plain(raw)
+
+
+@each_other_value
+def test_all_plain_fields_of_all_classes_hold_scalars_only(value):
+    for kind, cls in CLASSES.items():
+        plain = [
+            one.name
+            for one in attrs.fields(cls)
+            if "Any" not in str(one.type) and one.name not in {"extra", "element_name"}
+        ]
+        element = read(kind, **dict.fromkeys(plain, value))
+        assert element == cls(extra=Extra(dict.fromkeys(plain, sent(value))))
+        assert type(element) is cls
+        assert type(element.extra) is Extra
+
+
+def test_raw_values_are_read_from_their_own_record():
+    """A reader keeps nothing of a record, and short records have no raw values beyond their end."""
+    reader = record_reader(FieldSpec("user", ("id", "name", "label")))
+    assert reader((1, (2,), "a")) == User(id=1, label="a", extra=Extra(name=(2,)))
+    assert reader((1, (2,))) == User(id=1, extra=Extra(name=(2,)))
+    assert reader((1, "b", "a", (3,))) == User(id=1, name="b", label="a")
+    assert reader((1, "b", (3,), (4,))) == User(id=1, name="b", extra=Extra(label=(3,)))
+
+
+@each_other_value
+def test_avatar_that_is_no_scalar_counts_as_missing(value):
+    """With a base URL, the user has the default icon."""
+    icon = "https://x/static/icons/user.png"
+    extra = Extra(avatar=sent(value))
+    assert read("user", "https://x", avatar=value) == User(avatar=icon, extra=extra)
+    assert read("user", avatar=value) == User(extra=extra)
+
+
+@each_other_value
+@pytest.mark.parametrize("at", range(2, 6))
+def test_known_state_with_a_part_that_is_no_scalar_is_another_state(at, value):
+    """Name, timestamp and all parts are kept; parts of unknown meaning may have any value."""
+    parts = (TS, Atom("park"), 901, "unused", 7, "user7")
+    parts = (*parts[:at], value, *parts[at + 1 :])
+    if at == 3:
+        assert state(*parts) == Park(ts=TS, slot=901, parker_id=7, parker_name="user7")
+    else:
+        assert state(*parts) == OtherState(ts=TS, name="park", data=sent(parts)[2:])
+        assert state([], *parts[1:]) == OtherState(name="park", data=sent(parts)[2:])
+
+
+@each_other_value
+def test_calling_holds_scalars_only(value):
+    """Parts of the target that are no scalars are in ``data`` alone."""
+    raw = sent(value)
+    for target_type, data in [
+        ("user", (value,)),
+        ("pstn", (value,)),
+        ("bridged_endpoint", (value, "host")),
+        ("bridged_endpoint", ("user", value)),
+        ("group", (value,)),
+    ]:
+        assert state(TS, Atom("calling"), None, Atom(target_type), data) == Calling(
+            ts=TS, target_type=target_type, data=sent(data)
+        )
+    group = (Atom("ring"), value, 0, 0, value)
+    assert state(TS, Atom("calling"), Atom("int"), Atom("group"), group) == Calling(
+        ts=TS,
+        target_location="int",
+        target_type="group",
+        group_type="ring",
+        data=("ring", raw, 0, 0, raw),
+    )
+    for parts in [(value, Atom("user"), (7,)), (Atom("int"), value, (7,))]:
+        assert state(TS, Atom("calling"), *parts) == OtherState(
+            ts=TS, name="calling", data=sent(parts)
+        )
+
+
+@each_other_value
+def test_structure_with_a_part_that_is_no_scalar_stays_raw(value):
+    for at in range(4):
+        parts = [Atom("user"), 7, "user7", "1001"]
+        parts[at] = value
+        assert read("channel", target=tuple(parts)).target == sent(tuple(parts))
+    for at in (0, 1, 2, 3, 4, 5, 6, 7):
+        parts = [Atom("user"), 7, Atom("inbound"), Atom("external"), "1001", TS, 5, "%7B%7D"]
+        parts[at] = value
+        assert read("channel", other_info=tuple(parts)).other_info == sent(tuple(parts))
+    short = (Atom("user"), value)
+    assert read("channel", other_info=short).other_info == sent(short)
+
+
+@each_other_value
+def test_end_user_in_other_info_may_have_any_value(value):
+    info = read("channel", other_info=(Atom("end_user"), value, Atom("inbound"))).other_info
+    assert info == OtherInfo(type="end_user", end_user=sent(value), direction="inbound")
+
+
+@pytest.mark.parametrize("number", [0, TS, -1])
+def test_integer_in_place_of_whoscall_is_ignored(number):
+    """Servers of 2021 to 2024 sent the time of the answer there."""
+    parts = (Atom("user"), 7, Atom("inbound"), Atom("external"), "1001", TS, 5)
+    expected = read("channel", other_info=(*parts, None))
+    assert read("channel", other_info=(*parts, number)) == expected
+    assert read("channel", other_info=(*parts, "%7B%7D")).other_info.whoscall == "%7B%7D"
+
+
+def scalars_of(value):
+    """Yield the values that must be scalars, in an element or a structure in it, at any depth."""
+    for one in attrs.fields(type(value)):
+        part = getattr(value, one.name)
+        if attrs.has(type(part)):
+            yield from scalars_of(part)
+        elif isinstance(part, tuple) and one.name == "items":
+            for item in part:
+                yield from scalars_of(item)
+        elif (
+            "Any" not in str(one.type)
+            and one.name != "extra"
+            and not isinstance(value, OtherState | Regex)
+        ):
+            yield part
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("base_url", [None, "https://xyz.com"])
+def test_random_terms_in_all_fields_give_scalars_and_lose_nothing(kind, base_url):
+    draw = random.Random(kind)
+    names = [one.name for one in attrs.fields(CLASSES[kind]) if one.name != "extra"]
+    reader = record_reader(FieldSpec(kind, (*names, "news")), base_url)
+    moved = 0
+    for _ in range(100):
+        record = sent(tuple(random_term(draw) for _ in (*names, "news")))
+        element = reader(record)
+        assert {*map(type, scalars_of(element))} <= {str, int, float, bool, type(None)}
+        for name, raw in zip(names, record, strict=False):
+            if name in element.extra:
+                assert element.extra[name] is raw
+                assert name == "avatar" or getattr(element, name) is None
+                moved += 1
+            elif name not in {*STRUCTURED, "avatar"} and type(raw) is not list:
+                assert getattr(element, name) is raw
+    assert moved > 50
+
+
+# Chardata
+
+CHARDATA = [
+    (["山田", 32, "太郎"], "山田 太郎"),
+    (["caf", 0xE9], "café"),
+    ([Charlist("Ya"), ["ma", [Charlist("da")]], 0x3000, TOKYO], f"Yamada\u3000{TOKYO}"),
+    ([[], ""], ""),
+    ([TOKYO], TOKYO),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), CHARDATA)
+def test_chardata_in_a_text_field_becomes_text(value, text):
+    """Lists of characters and texts are the usual form of composed text in Erlang."""
+    assert read("user", label=value) == User(label=text)
+    assert state(1, Atom("voicemail"), Atom("user"), 7, value).target_name == text
+    assert state(1, Atom("calling"), None, Atom("pstn"), (value,)).address == text
+    assert read("channel", target=(Atom("user"), 7, value, value)).target == Target(
+        type="user", id=7, name=text, address=text
+    )
+    assert read("channel", other_info=(Atom("user"), 7, None, None, value)).other_info == OtherInfo(
+        type="user", user_id=7, address=text
+    )
+    assert end_user([Charlist("7*"), value]) == one_end_user("7", text)
+    assert read("channel", origination=["call_user*", value]).origination == ("call_user", text)
+    assert read("channel", tags=["auto_answer", Charlist(";"), value]).tags == ("auto_answer", text)
+    assert read("user", news=value).extra == {"news": sent(value)}
+
+
+def test_binary_tail_of_chardata_is_text():
+    label = b"l\0\0\0\1aA" + etf_encoder.encode(TOKYO)
+    record = decode(b"\x83h\1" + label)
+    assert record_reader(FieldSpec("user", ("label",)))(record) == User(label=f"A{TOKYO}")
+
+
+def test_list_of_several_tags_stays_raw():
+    """Joined, they would become one tag."""
+    assert read("channel", tags=["auto_answer", "pickup"]).tags == ["auto_answer", "pickup"]
+    assert read("channel", tags=["auto_answer", ["pickup"]]).tags == ["auto_answer", ["pickup"]]
+    assert read("channel", tags=["auto_answer"]).tags == ("auto_answer",)
+    assert read("channel", tags=["a", 32, "b"]).tags == ("a b",)
+    assert read("channel", tags=["a;b", "c"]).tags == ("a", "bc")
+    assert read("channel", tags=[TOKYO[0], ";", TOKYO[1]]).tags == tuple(TOKYO)
+
+
+@pytest.mark.parametrize("field", ["state", "target", "other_info"])
+def test_list_in_place_of_a_tuple_stays_raw(field):
+    assert get(read("channel", **{field: ["a", "b"]}), field) == ["a", "b"]
+
+
+# Truncated text
+
+
+def test_truncated_name_keeps_its_complete_characters():
+    """A name of 86 characters has been truncated to 255 bytes."""
+    raw = ("x" + TOKYO * 50).encode()[:255]
+    assert read("user", label=raw).label == "x" + TOKYO * 42
+    assert read("channel", calling_name=raw[:-1], end_user=b"7*" + raw[:-1]) == Channel(
+        calling_name="x" + TOKYO * 42, end_user=one_end_user("7", "x" + TOKYO * 42)
+    )
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_truncated_escapes_keep_their_complete_characters(count):
+    escaped = quote_plus(TOKYO * count)
+    assert end_user(f"7*{escaped[:-3]}*Acme") == one_end_user("7", (TOKYO * count)[:-1], "Acme")
+    assert end_user(f"7*{escaped[:-6]}*Acme") == one_end_user("7", (TOKYO * count)[:-1], "Acme")
+    got = read("channel", origination=f"call_user*{escaped[:-3]}").origination
+    assert got == ("call_user", (TOKYO * count)[:-1])
+
+
+@pytest.mark.parametrize("escapes", ["%E6", "%E6%9D", "caf%E9", "%20%E9", "%E6%9D%B1%FF"])
+def test_escapes_without_a_complete_character_stay_as_sent(escapes):
+    assert end_user(f"7*{escapes}") == one_end_user("7", escapes)
+
+
+def test_shift_jis_names_can_be_recovered():
+    """They are read as Latin-1, which keeps every byte."""
+    for name in ("山田太郎", "株式会社ブラステル", "ｱｲｳ", "髙橋"):
+        label = read("user", label=name.encode("cp932")).label
+        assert label.encode("latin-1").decode("cp932") == name
 
 
 def test_list_of_integers_in_an_extra_field_stays_raw():
@@ -508,9 +767,7 @@ def test_calling_data_that_is_no_tuple_stays_raw(target_type, data):
 
 def test_calling_without_a_known_target_type_keeps_raw_data():
     assert state(TS, Atom("calling"), None, None, (7, 8)) == Calling(ts=TS, data=(7, 8))
-    assert state(TS, Atom("calling"), None, (1,), (7,)) == Calling(
-        ts=TS, target_type=(1,), data=(7,)
-    )
+    assert state(TS, Atom("calling"), None, None, []) == Calling(ts=TS)
 
 
 @pytest.mark.parametrize("form", [Atom, Charlist, str])
@@ -532,6 +789,7 @@ def test_timestamp_may_be_any_integer():
     "raw",
     [
         "parked",
+        ["parked", "there"],
         Atom("parked"),
         7,
         0,
@@ -791,7 +1049,7 @@ def test_number_of_listed_end_users_is_bounded():
 
 
 @pytest.mark.parametrize(
-    "raw", [7, 0, 1.5, True, False, (), (1, "Taro"), ("1*Taro",), {}, {"id": 1}, ["1*Taro"]]
+    "raw", [7, 0, 1.5, True, False, (), (1, "Taro"), ("1*Taro",), {}, {"id": 1}, ["1*Taro", -1]]
 )
 @each_channel
 def test_end_user_that_is_not_text_stays_raw(kind, raw):
@@ -881,7 +1139,7 @@ def test_other_info_without_end_user(end_user_parts):
     assert info(Atom("end_user"), end_user_parts) == OtherInfo(type="end_user")
 
 
-@pytest.mark.parametrize("end_user_parts", [7, 0, (1, "Taro"), {"a": 1}, ["a"], "_MANY_:x"])
+@pytest.mark.parametrize("end_user_parts", [7, 0, (1, "Taro"), {"a": 1}, ["a", -1], "_MANY_:x"])
 def test_malformed_end_user_in_other_info_stays_raw(end_user_parts):
     assert info(Atom("end_user"), end_user_parts) == OtherInfo(
         type="end_user", end_user=end_user_parts
@@ -894,7 +1152,7 @@ def test_other_info_may_have_many_end_users():
     )
 
 
-@pytest.mark.parametrize("end_user_parts", ["7", 2**70, (7,), True, "1*Taro"])
+@pytest.mark.parametrize("end_user_parts", ["7", 2**70, 1.5, True, "1*Taro"])
 def test_user_id_in_other_info_is_unchanged(end_user_parts):
     """A user id of any type is kept as it was sent."""
     assert info(Atom("user"), end_user_parts) == OtherInfo(type="user", user_id=end_user_parts)
@@ -949,7 +1207,7 @@ def test_tags_are_split_at_semicolons(text, tags):
 
 
 @pytest.mark.parametrize("field", ["origination", "tags"])
-@pytest.mark.parametrize("raw", [7, 0, True, False, (), ("a", "b"), {}, {"a": 1}, ["a", "b"]])
+@pytest.mark.parametrize("raw", [7, 0, True, False, (), ("a", "b"), {}, {"a": 1}, ["a", -1]])
 def test_origination_and_tags_that_are_not_text_stay_raw(field, raw):
     got = getattr(read("channel", **{field: raw}), field)
     assert got == raw
@@ -1001,7 +1259,14 @@ BASES = [
 ]
 each_base = pytest.mark.parametrize(("base_url", "base"), BASES)
 
-ABSOLUTE = ["https://cdn.example.com/h.png", "http://cdn.example.com/h.png"]
+ABSOLUTE = [
+    "https://cdn.example.com/h.png",
+    "http://cdn.example.com/h.png",
+    "HTTPS://cdn.example.com/h.png",
+    "Http://cdn.example.com/h.png",
+    "https:cdn.png",  # absolute in the reference too
+]
+RELATIVE = ["http:h.png", "http:/h.png", "HTTP:h.png", "https", "h.png", "xhttps://h.png"]
 
 
 @each_base
@@ -1023,6 +1288,13 @@ def test_user_without_avatar_field_has_the_user_icon(base_url, base):
     icon = f"{base}/static/icons/user.png"
     assert read("user", base_url, id=1).avatar == icon
     assert record_reader(FieldSpec("user", ("id", "avatar")), base_url)((1,)).avatar == icon
+
+
+def test_avatar_is_absolute_with_https_colon_or_http_slashes():
+    """``http:`` without slashes is the start of a file name, as in the reference library."""
+    assert read("user", "https://xyz.com", avatar="https:h.png").avatar == "https:h.png"
+    relative = read("user", "https://xyz.com", avatar="http:h.png").avatar
+    assert relative == "https://xyz.com/basix/avatars/users/http:h.png"
 
 
 @each_base
@@ -1061,7 +1333,7 @@ def test_absolute_avatar_is_unchanged(base_url, url):
 
 
 @pytest.mark.parametrize("base_url", [None, ""])
-@pytest.mark.parametrize("avatar", ["a.png", "", *ABSOLUTE])
+@pytest.mark.parametrize("avatar", ["a.png", "", *ABSOLUTE, *RELATIVE])
 def test_avatar_without_a_base_url_is_unchanged(base_url, avatar):
     """An empty base URL counts as none."""
     assert read("user", base_url, avatar=avatar) == User(avatar=avatar)
@@ -1075,7 +1347,18 @@ def test_missing_avatar_without_a_base_url_becomes_none(base_url):
     assert end_user("1", base_url) == one_end_user("1")
 
 
-@pytest.mark.parametrize("raw", [7, 0, True, False, (), (1, "a"), {"a": 1}, ["a.png"]])
+@pytest.mark.parametrize("base_url", ["https://xyz.com", "HTTP://xyz.com"])
+@pytest.mark.parametrize("avatar", RELATIVE)
+def test_other_avatars_are_relative(base_url, avatar):
+    """``http:`` without two slashes is relative, as in the reference."""
+    assert (
+        read("user", base_url, avatar=avatar).avatar == f"{base_url}/basix/avatars/users/{avatar}"
+    )
+    (item,) = end_user(f"1***{quote_plus(avatar)}", base_url).items
+    assert item.avatar == f"{base_url}/basix/avatars/end_users/{avatar}"
+
+
+@pytest.mark.parametrize("raw", [7, 0, 1.5, True, False])
 def test_avatar_that_is_not_text_stays_raw(raw):
     for base_url in (None, "https://xyz.com"):
         got = read("user", base_url, avatar=raw).avatar

@@ -31,7 +31,7 @@ from support.sizes import NIGHTLY
 from basix_ws_cti import CallEnded, CallTracker, MessageParser, Mirror
 from basix_ws_cti.recording import Anonymiser, anonymise
 from basix_ws_cti.recording.pseudonyms import Pseudonyms
-from basix_ws_cti.terms import Regex, decode
+from basix_ws_cti.terms import Regex, as_text, decode
 
 UUID = "5714495a-b8a1-4fff-8420-78648863ecd1"
 KEY = b"for these tests"
@@ -180,6 +180,9 @@ PLACES = [
     '{"name":"yamada","spam":false,"tel":"0312341234"}',
     "pickup_uuid.yamada",
     "RINGING_PARK yamada",
+    "RINGING_PARK.yamada",
+    "LOCAL_PARK.yamada",
+    "assimilate.yamada",
     "%E5%B1%B1 yamada %ZZ",
     "call_user*yamada*0312341234",
     "auto_answer;yamada",
@@ -309,7 +312,13 @@ def test_ids_times_statuses_and_protocol_words_stay():
         )
 
 
-@pytest.mark.parametrize("marker", ["media_plug", "anonymous", "RINGING_PARK901", "901", "*97"])
+@pytest.mark.parametrize(
+    "marker",
+    [
+        *("media_plug", "anonymous", "901", "*97", "RINGING_PARK901", "RINGING_PARK", "LOCAL_PARK"),
+        *(f"{name}.{UUID}" for name in ("RINGING_PARK", "LOCAL_PARK", "assimilate")),
+    ],
+)
 def test_markers_instead_of_a_called_number_stay(marker):
     anonymiser = Anonymiser(KEY)
     anonymiser(field_spec("channel", "called_number"))
@@ -322,11 +331,54 @@ def test_channel_id_that_is_no_uuid_has_one_pseudonym():
     anonymiser = Anonymiser(KEY)
     anonymiser(field_spec("channel", "uuid", "other_uuid", "called_number", "state"))
     state = (1, Atom("eavesdrop"), "yamada-1", Atom("on"))
-    record = ("yamada-1", "yamada-1", "pickup_uuid.yamada-1", state)
-    _, _, after, _ = decode(anonymiser(info_event("channel", record)))
-    uuid, other, called, (_, _, monitored, _) = after
-    assert {uuid} == {other, called.removeprefix("pickup_uuid."), monitored}
-    assert "yamada" not in uuid
+    for prefix in ("pickup_uuid.", "assimilate.", "RINGING_PARK.", "LOCAL_PARK."):
+        record = ("yamada-1", "yamada-1", f"{prefix}yamada-1", state)
+        _, _, after, _ = decode(anonymiser(info_event("channel", record)))
+        uuid, other, called, (_, _, monitored, _) = after
+        assert called == prefix + uuid
+        assert uuid == other == monitored
+        assert "yamada" not in uuid
+
+
+def test_text_in_pieces_has_the_pseudonym_of_the_text():
+    """In a declared field, a list of characters and texts is one text, with one pseudonym."""
+    anonymiser = Anonymiser(KEY)
+    names = ("uuid", "calling_number", "calling_name", "end_user", "other_info", "state")
+    anonymiser(field_spec("channel", *names))
+
+    def texts(form):
+        info = (Atom("user"), 7, None, None, form("0312341234"))
+        state = (1, Atom("park"), 901, None, 7, form("yamada 山田"))
+        values = ["yamada-1", "0312341234", "yamada 山田", "7*yamada+taro"]
+        event = info_event("channel", (*map(form, values), info, state))
+        after = decode(anonymiser(event))[2]
+        return [as_text(one) for one in (*after[:4], after[4][4], after[5][5])]
+
+    whole = texts(str)
+    assert whole == texts(lambda text: [text[:3], ord(text[3]), [Charlist(""), text[4:]]])
+    assert "yamada" not in "".join(whole)
+
+
+def test_binary_tail_of_a_list_is_replaced():
+    anonymiser = Anonymiser(KEY)
+    anonymiser(field_spec("user", "label", "news"))
+    pieces = b"l\0\0\0\1m\0\0\0\3yamm\0\0\0\3ada"
+    event = b"\x83h\4" + b"".join(
+        [encode(Atom("info_event")), encode(Charlist("user")), b"h\2" + pieces * 2]
+    )
+    event += encode(Charlist("updated"))
+    label, news = decode(anonymiser(event))[2]
+    assert as_text(label) == Pseudonyms(KEY).text("yamada")
+    assert news == [Pseudonyms(KEY).text("yam"), Pseudonyms(KEY).text("ada")]
+
+
+def test_list_of_tags_keeps_protocol_words():
+    anonymiser = Anonymiser(KEY)
+    anonymiser(field_spec("channel", "tags"))
+    after = decode(anonymiser(info_event("channel", (["auto_answer", "yamada"],))))[2][0]
+    assert after == ["auto_answer", Pseudonyms(KEY).text("yamada")]
+    after = decode(anonymiser(info_event("channel", (["auto_answer", ";yamada"],))))[2][0]
+    assert after == ["auto_answer;" + Pseudonyms(KEY).text("yamada")]
 
 
 def test_field_names_belong_to_their_connection():

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus, unquote
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from basix_ws_cti.mirror.phone_numbers import normalise_number
@@ -58,8 +58,10 @@ NOTATIONS = [
     ["0312341234", "03-1234-1234", "(03) 1234-1234", "+81 3-1234-1234", "+81(0)312341234"],
     ["09011112222", "+819011112222", "090 1111 2222", "010-81-90-1111-2222"],
     ["0120-123-456", "".join(chr(ord(char) + 0xFEE0) for char in "0120123456")],
+    ["0312341234", "81312341234", "184-03-1234-1234", "(+81)3-1234-1234", "%2B81312341234"],
+    ["0312341234", "tel:+81312341234", "tel:0312341234"],
     ["1001", "1 0 0 1"],
-    ["+14155550100", "+1 415 555 0100"],
+    ["+14155550100", "+1 415 555 0100", "010 1 415 555 0100"],
 ]
 
 
@@ -71,6 +73,32 @@ def test_number_has_one_pseudonym_in_all_notations(notations):
     assert after != {normalise_number(notations[0])}
     for notation in notations:
         assert len(names.text(notation)) == len(notation)
+
+
+@pytest.mark.parametrize(
+    ("code", "notations"),
+    [
+        ("1", ["2125550100", "+1 212 555 0100", "1 212 555 0100", "011 1 212 555 0100"]),
+        ("45", ["32123456", "+45 32 12 34 56", "0045 32123456", "4532123456"]),
+        ("44", ["020 7946 0018", "+44 (0)20 7946 0018", "0044 20 7946 0018"]),
+        ("44", ["+81 3 1234 1234", "0081 3 1234 1234"]),
+    ],
+)
+def test_home_country_decides_on_prefixes(code, notations):
+    """As it does for ``normalise_number``."""
+    pseudonyms = Pseudonyms(b"a key", code)
+    after = {normalise_number(pseudonyms.text(notation), code) for notation in notations}
+    assert len(after) == 1
+    assert after != {normalise_number(notations[0], code)}
+
+
+@given(st.text("0123456789", min_size=3, max_size=13))
+@settings(max_examples=25)
+@example("0112345678")
+def test_pseudonym_of_a_number_without_prefix_has_no_prefix(number):
+    """Otherwise it would be another number in national form than in international form."""
+    is_regular = normalise_number(number) == number
+    assert (normalise_number(names.text(number)) == names.text(number)) is is_regular
 
 
 @given(st.text("0123456789", min_size=3, max_size=15))

@@ -516,10 +516,12 @@ def random_command(chance, pbx):
         command["timeout"] = chance.choice([1, 20, 0.5])
     elif name == "transfer":
         users = list(pbx.users.values())
+        user = chance.choice(users)
         command |= chance.choice(
             [
-                {"user_id": chance.choice(users).id, "user_name": "x"},
-                {"destination": chance.choice(users).main_extension},
+                {"user_id": chance.choice(users).id, "destination": user.main_extension},
+                {"user_name": chance.choice(users).name, "destination": user.main_extension},
+                {"destination": user.main_extension},
                 {"destination": chance.choice(list(pbx.groups.values())).main_extension},
                 {"destination": "0312345678"},
             ]
@@ -548,7 +550,9 @@ def random_edit(chance, pbx):
         case 4:
             pbx.edit(chance.choice(list(pbx.terminals.values())), registered=chance.randrange(2))
         case 5:
-            pbx.originate(user, "media_plug")
+            plug = pbx.originate(user, "media_plug")
+            if chance.random() < 0.7:
+                pbx.answer(plug)
         case 6:
             pbx.receive(Person(str(chance.randrange(10**9))), "0")
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from support.secret_scanner import TOKEN, leaks_of
 
 from basix_ws_cti import UsageError, feed_url
-from basix_ws_cti.transport.address import ServerAddress, check_encryption, request_target
+from basix_ws_cti.transport.address import (
+    ServerAddress,
+    check_encryption,
+    check_tls,
+    request_target,
+)
 
 
 @pytest.mark.parametrize(
@@ -197,3 +203,54 @@ def test_host_with_other_characters_is_refused(host):
 def test_ipv6_loopback_addresses_are_loopback(host, expected):
     """Mapped IPv4 loopback counts; an address with a zone does not."""
     assert ServerAddress("ws", host, None).is_loopback is expected
+
+
+# -- HTTP API and TLS -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pbx.example", "https://pbx.example"),
+        ("pbx.example:8443", "https://pbx.example:8443"),
+        ("https://pbx.example", "https://pbx.example"),
+        ("HTTPS://pbx.example", "https://pbx.example"),
+        ("wss://[::1]:1", "https://[::1]:1"),
+        ("http://127.0.0.1:80", "http://127.0.0.1:80"),
+        ("ws://localhost", "http://localhost"),
+    ],
+)
+def test_address_of_the_http_api_is_the_feeds(text, shown):
+    address = ServerAddress.parse_http(text)
+    assert str(address) == shown
+    assert address.is_secure is shown.startswith("https")
+    assert address.secure_scheme == "https"
+
+
+@pytest.mark.parametrize("text", ["ftp://x", "http://", "https://a:b@x", "https://x/y", None])
+def test_invalid_address_of_the_http_api_is_refused(text):
+    with pytest.raises(UsageError, match="server"):
+        ServerAddress.parse_http(text)
+
+
+def test_feed_addresses_do_not_take_http():
+    with pytest.raises(UsageError, match="must start with wss://"):
+        ServerAddress.parse("https://pbx.example")
+    assert ServerAddress.parse("ws://localhost").secure_scheme == "wss"
+
+
+def test_tls_context_must_fit_the_server():
+    secure, plain = ServerAddress.parse("pbx.example"), ServerAddress.parse("ws://localhost")
+    verifying, trusting = ssl.create_default_context(), ssl.create_default_context()
+    trusting.check_hostname = False
+    for context in (None, verifying):
+        check_tls(secure, context, allow_insecure=False)
+    check_tls(secure, trusting, allow_insecure=True)
+    check_tls(plain, None, allow_insecure=False)
+    for server, context, text in (
+        (secure, 7, "expected an ssl.SSLContext, got int"),
+        (secure, trusting, "does not verify the server"),
+        (plain, verifying, "requires a wss:// server, got ws://"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            check_tls(server, context, allow_insecure=False)

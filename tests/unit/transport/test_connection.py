@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import itertools
-import json
 import logging
 import threading
 import zlib
@@ -34,6 +33,7 @@ from basix_ws_cti import (
     connect,
 )
 from basix_ws_cti._internal.time_slice import SLICE_STEPS
+from basix_ws_cti.client import commands
 from basix_ws_cti.transport.connection import BIG_FRAME_BYTES, Connection
 from basix_ws_cti.transport.frame_reader import FeedSocket
 from basix_ws_cti.transport.redaction import Redactor
@@ -173,14 +173,14 @@ async def test_on_frame_error_is_logged_and_loses_no_message(caplog):
 
 
 async def test_command_is_sent_as_json_text():
-    """A command that cannot be encoded as JSON raises UsageError."""
+    """The text is that of JSON.stringify; what cannot be encoded raises UsageError."""
     arrived = asyncio.Queue()
 
     async def handler(websocket):
         async for frame in websocket:
             arrived.put_nowait(frame)
 
-    command = {"cmd": "hangup", "uuid": "あ"}
+    command = {"cmd": "hangup", "uuid": "あ", "timeout": 60}
     async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
         await cti.send(command)
         frame = await arrived.get()
@@ -191,8 +191,52 @@ async def test_command_is_sent_as_json_text():
         await cti.close()
         with pytest.raises(ConnectionLost):
             await cti.send(command)
-    assert isinstance(frame, str)
-    assert json.loads(frame) == command
+    assert frame == '{"cmd":"hangup","uuid":"あ","timeout":60}'
+
+
+# Frames recorded from version 1.4.0 of the JavaScript library, and the commands here.
+UUID, PLUG = "5714495a-b8a1-4fff-8420-78648863ecd1", "6f1e2d3c-0000-4111-8222-333344445555"
+RECORDED_COMMANDS = [
+    (f'{{"cmd":"hangup","uuid":"{UUID}"}}', commands.hangup(UUID)),
+    (f'{{"cmd":"park","uuid":"{UUID}","timeout":60}}', commands.park(UUID, 60)),
+    (f'{{"cmd":"park","uuid":"{UUID}"}}', commands.park(UUID)),
+    (
+        (
+            f'{{"cmd":"transfer","uuid":"{UUID}","user_id":10001001,"user_name":"user1",'
+            '"destination":"1002"}'
+        ),
+        commands.transfer(UUID, "1002", user_id=10001001, user_name="user1"),
+    ),
+    (
+        (
+            f'{{"cmd":"transfer","uuid":"{UUID}","user_id":10001001,"user_name":'
+            '"佐藤 健 \\"x\\" \\\\ / \\t\\n\u2028\x7f\\u0001","destination":"09012345678"}'
+        ),
+        commands.transfer(
+            UUID,
+            "09012345678",
+            user_id=10001001,
+            user_name='佐藤 健 "x" \\ / \t\n\u2028\x7f\x01',
+        ),
+    ),
+    (
+        f'{{"cmd":"eavesdrop","uuid":"{PLUG}","target_uuid":"{UUID}","subcommand":"listen"}}',
+        commands.eavesdrop(PLUG, UUID, "listen"),
+    ),
+]
+
+
+async def test_commands_have_the_bytes_of_the_javascript_library():
+    arrived = asyncio.Queue()
+
+    async def handler(websocket):
+        async for frame in websocket:
+            arrived.put_nowait(frame)
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        for recorded, command in RECORDED_COMMANDS:
+            await cti.send(command.sent)
+            assert await arrived.get() == recorded
 
 
 async def test_cancelled_close_leaves_no_open_connection():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from basix_ws_cti.cli.output import plain_console, write_json
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from basix_ws_cti.cli.diagnostics.feed_facts import FeedFacts
     from basix_ws_cti.cli.diagnostics.findings import Finding
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
@@ -32,6 +34,28 @@ def run_doctor(
         float,
         typer.Option(help="Maximum time that a step waits for an answer, in seconds.", min=0.1),
     ] = 10,
+    facts: Annotated[
+        bool,
+        typer.Option(
+            "--facts",
+            help="Print the form of this PBX's feed instead, without personal data, as Markdown.",
+        ),
+    ] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds",
+            help="Time to listen with --facts, in seconds; default: until Ctrl-C.",
+            min=0.1,
+        ),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            "--recording",
+            help="Recording to take the facts from, instead of a connection; - is stdin.",
+        ),
+    ] = None,
 ) -> None:
     """Examine the connection to the feed step by step, and print advice.
 
@@ -41,8 +65,83 @@ def run_doctor(
     """
     from basix_ws_cti.cli.signals import run_interruptible
 
+    if facts:
+        _print_facts(connection, seconds, recording, json=json)
+        return
+    for name, value in (("seconds", seconds), ("recording", recording)):
+        if value is not None:
+            raise UsageError(f"--{name} needs --facts")
     show = _print_json if json else _FindingPrinter()
     raise typer.Exit(run_interruptible(_examine(connection, timeout, show)))
+
+
+def _print_facts(
+    connection: ConnectionOptions, seconds: float | None, recording: Path | None, *, json: bool
+) -> None:
+    """Print the facts of a recording, or of the feed until the time is over or Ctrl-C."""
+    from importlib.metadata import version
+
+    from basix_ws_cti.cli.diagnostics.feed_facts import FeedFacts, facts_as_markdown
+
+    facts = FeedFacts()
+    if recording is not None:
+        if seconds is not None:
+            raise UsageError("--seconds cannot be combined with --recording")
+        _observe_recording(facts, recording)
+    else:
+        _observe_feed(facts, connection, seconds)
+    found = {"basix_ws_cti": version("basix_ws_cti"), "facts": facts.as_dict()}
+    if json:
+        write_json(found)
+    else:
+        heading = f"Facts of a feed, by basix_ws_cti {found['basix_ws_cti']}"
+        typer.echo(facts_as_markdown(facts.as_dict(), heading), nl=False)
+
+
+def _observe_recording(facts: FeedFacts, file: Path) -> None:
+    from basix_ws_cti.cli.recording_session import open_recording
+    from basix_ws_cti.recording import Connected, Frame
+
+    with open_recording(file) as recording:
+        for entry in recording:
+            match entry:
+                case Connected():
+                    facts.start_connection()
+                case Frame(_, data):
+                    facts.observe(data)
+
+
+def _observe_feed(facts: FeedFacts, connection: ConnectionOptions, seconds: float | None) -> None:
+    """Observe the frames of a feed, across reconnects. Ctrl-C ends it like ``seconds``."""
+    import asyncio
+
+    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.output import report
+    from basix_ws_cti.cli.signals import run_interruptible
+    from basix_ws_cti.session.status import Stopped, Synced, Syncing
+
+    async def follow() -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_notice(notice: object) -> None:
+            match notice:
+                case Syncing():
+                    facts.start_connection()
+                case Synced():
+                    duration = "until Ctrl-C" if seconds is None else f"for {seconds:g} s"
+                    report(f"connected: listening {duration}")
+                case Stopped(reason) if reason is not None and not ended.done():
+                    ended.set_exception(reason)
+
+        async with open_selected_source(connection, on_notice, on_frame=facts.observe):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended, seconds)
+
+    try:
+        run_interruptible(follow())
+    except KeyboardInterrupt:
+        if not facts.frames:
+            raise
 
 
 async def _examine(

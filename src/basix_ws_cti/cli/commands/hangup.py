@@ -26,4 +26,6 @@ def hang_up_channel(
         await client.hangup(str(leg.uuid), confirm=options.confirm, confirm_timeout=options.timeout)
         return f"{'hung up' if options.confirm else 'sent: hangup of'} {describe_channel(leg)}"
 
-    run_channel_command(connection, options, uuid, lambda leg: commands.hangup(str(leg.uuid)), send)
+    run_channel_command(
+        connection, options, uuid, lambda leg, _: commands.hangup(str(leg.uuid)), send
+    )

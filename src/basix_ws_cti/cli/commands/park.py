@@ -50,5 +50,5 @@ def park_channel(
         return f"parked, and retrieved since: {describe_channel(leg)}"
 
     run_channel_command(
-        connection, options, uuid, lambda leg: commands.park(str(leg.uuid), park_timeout), send
+        connection, options, uuid, lambda leg, _: commands.park(str(leg.uuid), park_timeout), send
     )

@@ -71,7 +71,6 @@ def run_simulator(
             compressed=compressed,
             calls=not quiet,
             tls=tls,
-            api=True,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None

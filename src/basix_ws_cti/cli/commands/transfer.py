@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,28 +12,31 @@ from basix_ws_cti.cli.channel_commands import (
     describe_channel,
     run_channel_command,
 )
-from basix_ws_cti.cli.options import ConnectionOptions
-from basix_ws_cti.exceptions import BasixError, UsageError
+from basix_ws_cti.cli.options import MAX_ID_DIGITS, ConnectionOptions
+from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
 if TYPE_CHECKING:
-    from basix_ws_cti import Channel, Client
+    from basix_ws_cti import Channel, Client, Mirror
+    from basix_ws_cti.client.commands import Command
     from basix_ws_cti.mirror.changes import Change
-
-# A decimal number with fewer digits than this is a user id; a longer one exceeds 64 bits.
-_MAX_ID_DIGITS = 20
 
 
 class ChannelEndedError(BasixError):
     """The channel ended before the effect of the transfer was visible."""
 
 
+class NoExtensionError(BasixError):
+    """No user matches the destination, or the user has no extension; nothing was sent."""
+
+
 def transfer_channel(
     uuid: ChannelArgument,
-    target: Annotated[
+    destination: Annotated[
         str,
         typer.Argument(
-            metavar="TARGET",
-            help="Destination: a telephone number, an extension, user:ID or user:NAME.",
+            metavar="DESTINATION",
+            help="Telephone number, extension, user:ID or user:NAME; for a user, the call goes to "
+            "the user's extension.",
         ),
     ],
     connection: ConnectionOptions,
@@ -45,40 +48,60 @@ def transfer_channel(
     """
     from basix_ws_cti.client import commands
 
-    destination = _parse_target(target)
+    if destination in {"", "user:"}:
+        raise UsageError(
+            "no transfer destination: pass a number, an extension, user:ID or user:NAME as "
+            "DESTINATION"
+        )
+
+    def build(leg: Channel, mirror: Mirror) -> Command:
+        return commands.transfer(str(leg.uuid), find_destination(mirror, destination))
 
     async def send(client: Client, leg: Channel) -> str:
+        number = find_destination(client.mirror, destination)
         if not options.confirm:
-            await client.transfer(str(leg.uuid), **destination)
+            await client.transfer(str(leg.uuid), number)
             return f"sent: transfer of {describe_channel(leg)}"
-        transferred = await _transfer_and_wait(client, leg, destination, options.timeout)
+        transferred = await _transfer_and_wait(client, leg, number, options.timeout)
         return f"transferred: {describe_channel(transferred)}"
 
-    run_channel_command(
-        connection,
-        options,
-        uuid,
-        lambda leg: commands.transfer(str(leg.uuid), **destination),
-        send,
-    )
+    run_channel_command(connection, options, uuid, build, send)
 
 
-def _parse_target(target: str) -> dict[str, Any]:
-    """Return the keyword arguments of ``Client.transfer`` for a target."""
-    if target in {"", "user:"}:
-        raise UsageError(
-            "no transfer target: pass a number, an extension, user:ID or user:NAME as TARGET"
+def find_destination(mirror: Mirror, destination: str) -> str:
+    """Return the number or extension for a destination; look up ``user:ID`` and ``user:NAME``.
+
+    A user's id counts before their name. Raises ``NoExtensionError`` if no user matches or the user
+    has no extension, and ``UsageError`` with a list if several users have the name.
+    """
+    if not destination.startswith("user:"):
+        return destination
+    wanted = destination.removeprefix("user:")
+    is_id = wanted.isascii() and wanted.isdecimal() and len(wanted) < MAX_ID_DIGITS
+    by_id = mirror.users.get(int(wanted)) if is_id else None
+    found = [user for user in mirror.users.values() if user.name == wanted]
+    if by_id is not None:
+        found = [by_id]
+    if not found:
+        raise NoExtensionError(
+            f"no user has the id or name {printable(wanted, 60)}; nothing was sent"
         )
-    if not target.startswith("user:"):
-        return {"destination": target}
-    user = target.removeprefix("user:")
-    if user.isascii() and user.isdecimal() and len(user) < _MAX_ID_DIGITS:
-        return {"user_id": int(user)}
-    return {"user_name": user}
+    if len(found) > 1:
+        lines = [f"user:{user.id} (extension {user.main_extension or '?'})" for user in found]
+        candidates = "".join(f"\n  {printable(line)}" for line in lines)
+        raise UsageError(
+            f"several users have the name {printable(wanted, 60)}; nothing was sent:{candidates}"
+        )
+    extension = found[0].main_extension
+    if not extension:
+        raise NoExtensionError(
+            f"the user {printable(wanted, 60)} has no extension; nothing was sent"
+        )
+    return str(extension)
 
 
 async def _transfer_and_wait(
-    client: Client, leg: Channel, destination: dict[str, Any], timeout_s: float
+    client: Client, leg: Channel, destination: str, timeout_s: float
 ) -> Channel:
     """Transfer a channel and return it as it is after leaving its present state.
 
@@ -98,7 +121,7 @@ async def _transfer_and_wait(
     timeout = asyncio.timeout(timeout_s)
     try:
         async with timeout:
-            await client.transfer(str(leg.uuid), **destination)
+            await client.transfer(str(leg.uuid), destination)
             async for change in changes:
                 if isinstance(change, Removed):
                     raise ChannelEndedError(f"the channel has ended: {describe_channel(leg)}")

@@ -1,0 +1,113 @@
+"""Command ``call``: click-to-call through the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from basix_ws_cti.cli.options import MAX_ID_DIGITS, ServerOptions
+from basix_ws_cti.cli.output import write_json
+from basix_ws_cti.exceptions import UsageError
+
+# Prefixes of an argument that names a user or group, and the parameters that they stand for. An
+# argument without prefix is an extension.
+_PREFIXES = ("label", "did", "email")
+
+
+def start_call(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="USER",
+            help="User who is called first: an extension, user:ID, user:NAME, label:LABEL, "
+            "did:NUMBER or email:ADDRESS; with --group a group: an extension, group:ID, "
+            "group:NAME, label:LABEL or did:NUMBER.",
+        ),
+    ],
+    destination: Annotated[
+        str,
+        typer.Argument(
+            metavar="DESTINATION",
+            help="Number or extension that the PBX calls once the user has answered.",
+        ),
+    ],
+    server: ServerOptions,
+    *,
+    group: Annotated[
+        bool, typer.Option("--group", help="Call the members of a group first.")
+    ] = False,
+    answer_timeout: Annotated[
+        int | None,
+        typer.Option(
+            "--answer-timeout",
+            help="Time for which the phones of the user or group ring, in seconds; default: "
+            "that of the PBX.",
+            min=1,
+            max=3600,
+        ),
+    ] = None,
+    auto_answer: Annotated[
+        bool,
+        typer.Option("--auto-answer", help="Ask the user's phone to answer by itself."),
+    ] = False,
+    calling_name: Annotated[
+        str | None,
+        typer.Option("--calling-name", help="Name that the ringing phones show, in ASCII."),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            help="Maximum time to wait for the PBX's response, in seconds.",
+            min=0.1,
+            max=3600,
+        ),
+    ] = 10,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of lines.")
+    ] = False,
+) -> None:
+    """Call a user, and then connect them to a destination (click-to-call).
+
+    Prints the UUID of each channel that rings.
+    """
+    from basix_ws_cti import HttpApi
+    from basix_ws_cti.cli.signals import run_interruptible
+
+    if group and auto_answer:
+        raise UsageError("--auto-answer is not possible with --group")
+    arguments: dict[str, Any] = {
+        **_parse_name(name, "group" if group else "user"),
+        "answer_timeout": answer_timeout,
+        "calling_name": calling_name,
+    }
+    if auto_answer:
+        arguments["auto_answer"] = True
+
+    async def run() -> None:
+        async with HttpApi(**server.api_arguments(), timeout=timeout) as api:
+            start = api.call_group if group else api.call_user
+            uuids = await start(destination, **arguments)
+        if json_output:
+            write_json({"uuids": list(uuids)})
+        else:
+            for uuid in uuids:
+                typer.echo(uuid)
+
+    run_interruptible(run())
+
+
+def _parse_name(text: str, kind: str) -> dict[str, str | int]:
+    """Return the keyword argument of ``call_user`` or ``call_group`` that names a user or group."""
+    prefix, colon, value = text.partition(":")
+    if not text or (colon and not value):
+        raise UsageError(f"no {kind}: pass an extension, {kind}:ID or {kind}:NAME")
+    if not colon:
+        return {f"{kind}_extension": text}
+    if prefix == kind:
+        is_id = value.isascii() and value.isdecimal() and len(value) < MAX_ID_DIGITS
+        return {f"{kind}_id": int(value)} if is_id else {f"{kind}_name": value}
+    if prefix in _PREFIXES and not (kind == "group" and prefix == "email"):
+        return {f"{kind}_{prefix}": value}
+    raise UsageError(f"unknown prefix {prefix!r}: pass an extension, {kind}:ID or {kind}:NAME")
