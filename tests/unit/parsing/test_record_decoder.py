@@ -61,7 +61,7 @@ from basix_ws_cti.states import (
     Voicemail,
     XmlIvr,
 )
-from basix_ws_cti.terms import Regex, decode
+from basix_ws_cti.terms import Regex, decode, decode_truncated
 
 CLASSES = {
     "channel": Channel,
@@ -937,13 +937,17 @@ PIECES = [
 
 
 def unquoted(text):
-    """Percent-decode each run of escapes; those that are not UTF-8 stay as they are."""
+    """Percent-decode each run of escapes; those that are not UTF-8 stay as they are.
+
+    A run that ends inside a character gives the text before it.
+    """
 
     def decode_run(escapes):
+        raw = bytes.fromhex(escapes[0].replace("%", ""))
         try:
-            return bytes.fromhex(escapes[0].replace("%", "")).decode()
+            return raw.decode()
         except UnicodeDecodeError:
-            return escapes[0]
+            return decode_truncated(raw) or escapes[0]
 
     return re.sub("(?:%[0-9A-Fa-f]{2})+", decode_run, text)
 
