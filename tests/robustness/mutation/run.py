@@ -16,6 +16,7 @@ side, one on each core.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.abc
 import importlib.util
@@ -195,7 +196,10 @@ class Runner:
         plugins = self.session.config.pluginmanager
         name = plugins.get_name(conftest)
         plugins.unregister(conftest)
-        importlib.reload(conftest)
+        with contextlib.suppress(
+            Exception
+        ):  # a mutant that cannot be imported fails the collection
+            importlib.reload(conftest)
         del conftest.pytest_addoption  # pytest has these options already
         plugins.register(conftest, name)
 
