@@ -196,9 +196,7 @@ class Runner:
         plugins = self.session.config.pluginmanager
         name = plugins.get_name(conftest)
         plugins.unregister(conftest)
-        with contextlib.suppress(
-            Exception
-        ):  # a mutant that cannot be imported fails the collection
+        with contextlib.suppress(Exception):  # the collection fails for the same reason
             importlib.reload(conftest)
         del conftest.pytest_addoption  # pytest has these options already
         plugins.register(conftest, name)
