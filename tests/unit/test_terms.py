@@ -1419,6 +1419,7 @@ def test_long_snapshot_is_read_with_a_full_atom_cache(record):
         (["a", 0xDFFF], None),
         (["a", 0x110000], None),
         (["a", -1], None),
+        ([0, *"東".encode(), 0], "\0東\0"),
         (["a", True], None),
         (["a", 1.0], None),
         (["a", None], None),
