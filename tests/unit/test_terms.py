@@ -1416,6 +1416,7 @@ def test_long_snapshot_is_read_with_a_full_atom_cache(record):
         (["a", 0xDFFF], None),
         (["a", 0x110000], None),
         (["a", -1], None),
+        ([0, *"東".encode(), 0], "\0東\0"),
         (["a", True], None),
         (["a", 1.0], None),
         (["a", None], None),
@@ -1641,7 +1642,7 @@ def test_mutated_compressed_terms_give_a_value_or_decode_error(data):
 @pytest.mark.parametrize(
     ("frame", "size"),
     [
-        (b"\x83P\x00\x01\x00\x00", 65_536),
+        (b"\x83P\x01\x02\x03\x04x\x9c", 0x01020304),
         (b"\x83P\x00\x01", 1),
         (b"\x83P", 0),
         (b"\x83h\x02", 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 
 import attrs
 import pytest
@@ -20,6 +21,7 @@ from basix_ws_cti.parsing.event_readers import (
     MAX_FAST_BYTES,
     MAX_FAST_READERS,
     event_reader,
+    generated_reader,
 )
 from basix_ws_cti.parsing.fast_path import event_header
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
@@ -275,6 +277,57 @@ def test_bert_constants_in_a_structure_are_read():
     assert is_identical(message, parse_slow(SPEC, frame))
 
 
+def functions_called(call, *args):
+    """Return the names of the Python functions that a call runs, without the generated ones."""
+    names = set()
+
+    def note(frame, event, _):
+        code = frame.f_code
+        if event == "call" and not code.co_filename.startswith("<basix_ws_cti generated"):
+            names.add(code.co_name)
+
+    sys.setprofile(note)
+    try:
+        call(*args)
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+USER_PARTY = (Atom("user"), 10001, Atom("outbound"), Atom("external"), "073", TS, 10002, None)
+USUAL_VALUES = {
+    "uuid": [UUID, None, Atom("inbound")],
+    "direction": [Atom("inbound"), None, "inbound"],
+    "offer_timestamp": [TS, None, 70_000],
+    "state": [(TS, Atom("ivr"), "menu50"), (TS, Atom("ringing")), None],
+    "target": [(Atom("user"), 10001, "a user", None), (None, None, None, None), None],
+    "other_info": [USER_PARTY, (None,) * 8, None],
+}
+
+
+@pytest.mark.parametrize("otp", ENCODERS)
+@pytest.mark.parametrize("field", USUAL_VALUES)
+def test_usual_values_are_read_by_generated_code_alone(field, otp):
+    """The generated code calls no general function for the usual encodings of a value."""
+    usual = {name: values[0] for name, values in USUAL_VALUES.items()} | {"end_user": None}
+    for value in USUAL_VALUES[field]:
+        frame = event(record(**usual | {field: value}), otp=otp)
+        make_reader(SPEC, frame)  # caches the atoms
+        read = generated_reader(SPEC, None, event_header(frame, SPEC))
+        is_state = field != "state" or value is not None
+        assert functions_called(read, frame) == ({"read"} if is_state else set()), value
+
+
+@pytest.mark.parametrize("otp", ENCODERS)
+def test_usual_calling_states_are_read_by_three_functions(otp):
+    data = (Atom("ring"), 10002, None, [], "q")
+    state = (TS, Atom("calling"), Atom("internal"), Atom("group"), data)
+    frame = event(record(state=state, other_info=None, end_user=None), otp=otp)
+    make_reader(SPEC, frame)
+    read = generated_reader(SPEC, None, event_header(frame, SPEC))
+    assert functions_called(read, frame) == {"read", "_read_tuple", "decode_calling"}
+
+
 RARE_VALUES = {
     "new atom": Atom("not_met_before_" + "x" * 40),
     "Latin-1": b"\xe9",
@@ -380,6 +433,16 @@ def test_undeclared_fields_and_unknown_kinds_are_read():
             message = parse_fast(make_reader(spec, frame, base_url), frame)
             assert message is not None
             assert is_identical(message, parse_slow(spec, frame, base_url))
+
+
+@pytest.mark.parametrize("first", range(len(FIELDS)), ids=FIELDS)
+def test_fields_are_read_in_any_order(first):
+    spec = FieldSpec("channel", FIELDS[first:] + FIELDS[:first])
+    values = record()
+    frame = event(values[first:] + values[:first])
+    message = parse_fast(make_reader(spec, frame), frame)
+    assert is_identical(message, parse_slow(spec, frame))
+    assert is_identical(message, parse_slow(SPEC, event(values)))
 
 
 def test_kind_without_fields_has_a_reader():
