@@ -26,6 +26,7 @@ from basix_ws_cti.mirror.mirror import Mirror
 from .labels import format_duration
 
 _SECOND = 1_000_000  # in microseconds, as all times here
+_DAY = 24 * 3600 * _SECOND
 
 # A PBX's clock that seems to be this little behind is not: events take that long to arrive.
 _MAX_DELAY = 2 * _SECOND
@@ -97,5 +98,7 @@ def _timestamps_of(channel: AnyChannel) -> Iterable[int]:
 
 
 def describe_clock_offset(offset: int) -> str:
-    """Return an offset as text, such as ``PBX clock 2:00:00 ahead``."""
-    return f"PBX clock {format_duration(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
+    """Return an offset as text, such as ``PBX clock 2:00:00 ahead``; in days from two days on."""
+    days = abs(offset) // _DAY
+    amount = f"{days:,} days" if days >= 2 else format_duration(abs(offset))
+    return f"PBX clock {amount} {'ahead' if offset > 0 else 'behind'}"

@@ -62,6 +62,8 @@ WORDS = {
     *("_buf", "_at", "_ts", "_tag", "_begin", "_atoms", "_undefined", "_bert", "_user", "_kind"),
     *("_u32", "_u64", "_i32", "_microseconds", "_value", "_tuple", "_rare_shape", "_calling"),
     *("_scalar", "_whoscall"),
+    # Used where a value has another than the declared type.
+    *("_Error", "_fall_back", "__class__", "_int", "_str", "_bool", "_float", "or"),
     *("_header", "_event_name", "_event_names", "_Fallback", "startswith", "decode", "raise"),
     *("elif", "and", "or"),
 }
