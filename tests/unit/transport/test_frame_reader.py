@@ -415,6 +415,24 @@ def test_complete_frame_of_any_kind_is_a_sign_of_life(first, opcode):
     run_connected(test)
 
 
+def test_time_of_the_last_frame_follows_a_clock_that_is_set(monkeypatch):
+    """The machine's clock is read once per ``CLOCK_INTERVAL``, with the first frame after it."""
+
+    async def test(connection):
+        data = binary(b"x")
+        connection.data_received(data)
+        began, stepped = connection.last_heard, connection.last_heard_unix + 28_800
+        monkeypatch.setattr(time, "time", lambda: stepped)
+        reads = []
+        for seconds in (0.5, 1.5, 2.0):
+            monkeypatch.setattr(connection.loop, "time", lambda at=began + seconds: at)
+            connection.data_received(data)
+            reads.append(connection.last_heard_unix - stepped)
+        assert reads == pytest.approx([0.5 - 28_800, 0, 0.5], abs=0.001)
+
+    run_connected(test)
+
+
 @pytest.mark.parametrize("partial_frame", [False, True])
 def test_end_of_the_stream_is_a_sign_of_life_unless_a_frame_is_cut(partial_frame):
     """TCP keeps the order, so that nothing is missing before the end but the cut frame."""
