@@ -246,8 +246,9 @@ async def websocket_server(*frames):
         pytest.param([], "field_spec", "nothing received within", marks=pytest.mark.slow),
         ([b"\x00garbage", ""], "field_spec", "cannot read a frame"),
         (["hello", ""], "field_spec", "text frame"),
-        ([frame(("hello", 1))], "field_spec", "the first message is UnknownMessage"),
-        ([frame(("system_msg", "logout"))], "field_spec", "'logout'"),
+        ([frame(("hello", 1)), ""], "field_spec", "the first message is UnknownMessage"),
+        ([frame(("system_msg", "logout")), ""], "field_spec", "'logout'"),
+        (["hello", frame(("system_msg", "logout")), ""], "field_spec", "'logout'"),
         pytest.param(
             *([field_spec("user", "id")], "snapshot", "no initial_info of user"),
             marks=pytest.mark.slow,
@@ -284,6 +285,15 @@ async def test_unreadable_frames_are_reported_and_skipped(greeting):
     assert finding.found.startswith("user 2; frames that cannot be read: 2, the first one: ")
     assert finding.advice
     assert finding.details == {"elements": {"user": 2}, "unreadable_frames": 2}
+
+
+@pytest.mark.parametrize("greeting", [("hello", 1), ("msg", "hello"), ("system_msg", "hello")])
+async def test_messages_before_the_feed_are_skipped(greeting):
+    frames = [frame(greeting), field_spec("user", "id"), initial_info("user", (1,))]
+    async with websocket_server(*frames) as server:
+        findings = await examine(server)
+    assert {one.mark for one in findings.values()} == {Mark.OK}
+    assert findings["snapshot"].details == {"elements": {"user": 1}}
 
 
 async def test_event_before_the_feed_is_reported_and_skipped():

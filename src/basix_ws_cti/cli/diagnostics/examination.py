@@ -67,7 +67,8 @@ class Examination:
         self._app_name = printable(arguments["app_name"], 60)
         self._connection: Connection  # set by the HTTP step
         self._login_error: AuthenticationError | None = None
-        # First readable message, or the error in its place; None if none arrived in time.
+        # First field_spec. Without one: the first readable message, or else the error in its place;
+        # None if nothing arrived in time.
         self._first: Message | BasixError | None = None
         self._first_seconds = 0.0
         self._unreadable_frames = 0
@@ -142,20 +143,22 @@ class Examination:
         return Finding(found=f"logged in as {self._domain}")
 
     async def _check_limit(self) -> Finding:
-        """Receive the first readable message, which may report the connection limit.
+        """Receive messages until the feed starts; one of them may report the connection limit.
 
-        Any other problem with that message is left to the next step.
+        Any other problem with them is left to the next step.
         """
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout):
-                self._first = await self._receive()
+                while not isinstance(message := await self._receive(), FieldSpec):
+                    self._first = self._first or message
+                self._first = message
         except StopAsyncIteration:
-            self._first = ConnectionLost(1000)
+            self._first = self._first or ConnectionLost(1000)
         except TimeoutError:
-            self._first = None
+            pass
         except BasixError as error:
-            self._first = error
+            self._first = self._first or error
         self._first_seconds = time.perf_counter() - began
         if self._first == SystemMsg("connection_limit_reached"):
             raise StepFailedError(
@@ -167,8 +170,8 @@ class Examination:
         return Finding(found=f"connection allowed for the app_name {self._app_name!r}")
 
     async def _check_field_spec(self) -> Finding:
-        """Check that the first readable message is a field_spec, as in every feed."""
-        if self._unreadable is not None and not isinstance(self._first, FieldSpec):
+        """Check that a field_spec has arrived, with which every feed starts."""
+        if self._unreadable is not None and isinstance(self._first, BasixError | None):
             raise StepFailedError(f"cannot read a frame: {self._unreadable}", _NO_FEED_ADVICE)
         match self._first:
             case FieldSpec(kind, fields):
