@@ -235,8 +235,9 @@ class Connection(NotPicklable):
 
     @property
     def has_unread_end(self) -> bool:
-        """True if the peer has ended the connection while reading is paused (Linux only).
+        """True if the connection has ended while reading is paused; not on every system.
 
+        Linux shows it, and so does uvloop for a connection with TLS.
         ``call_when_lost`` reports it only after the messages before it.
         """
         return self._socket.has_unread_end

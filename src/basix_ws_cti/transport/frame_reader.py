@@ -168,15 +168,20 @@ class FeedSocket(ClientConnection):
 
     @property
     def has_unread_end(self) -> bool:
-        """True if the peer has ended the connection while reading is paused.
+        """True if the connection has ended while reading is paused.
 
-        The end is behind unread bytes, so that reading would show it too late. Only the operating
-        system Linux reports it; on others this is always false.
+        The end is behind unread bytes, so that reading would show it too late. The operating system
+        Linux reports it nevertheless, and so does uvloop for a connection with TLS; elsewhere this
+        is always false.
         """
-        if not _POLL_HANG_UP or self.transport.is_reading() or self.transport.is_closing():
+        transport = self.transport
+        if transport.is_closing():
+            return self._paused
+        sock = transport.get_extra_info("socket")
+        if transport.is_reading() or sock is None or not _POLL_HANG_UP:
             return False
         poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket"), _POLL_HANG_UP)
+        poll.register(sock, _POLL_HANG_UP)
         return bool(poll.poll(0))
 
     @property

@@ -619,6 +619,25 @@ async def test_abort_raises_connection_lost_in_waiting_tasks():
             assert caught.value.code == 1006
 
 
+@pytest.mark.parametrize("code", [1000, 1012])
+async def test_loss_is_reported_before_the_messages_are_read(code):
+    """``call_when_lost(None)`` ends the reports."""
+    lost, ignored = [], []
+
+    async def handler(websocket):
+        await websocket.send(HELLO)
+        await websocket.close(code)
+
+    for callback in (lost.append, None):
+        async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+            cti.call_when_lost(ignored.append)
+            cti.call_when_lost(callback)
+            await eventually(lambda cti=cti: "CLOSED" in repr(cti))
+            assert [error.code for error in lost] == [code]
+            assert await anext(cti) == Msg("hello")
+    assert ignored == []
+
+
 async def test_abort_reason_is_in_the_error():
     async with server() as url, connect(url, **ARGUMENTS) as cti:
         cti.abort("the first reason")

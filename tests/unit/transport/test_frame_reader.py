@@ -32,6 +32,7 @@ class Transport:
         self.written = bytearray()
         self.paused = False
         self.pauses = 0
+        self.closing = False
 
     def write(self, data):
         self.written += data
@@ -51,8 +52,11 @@ class Transport:
     def can_write_eof(self):
         return True
 
+    def is_reading(self):
+        return not self.paused
+
     def is_closing(self):
-        return False
+        return self.closing
 
     def get_extra_info(self, _):
         return None
@@ -283,6 +287,22 @@ def test_reading_pauses_above_high_water_and_resumes_at_low_water():
         assert transport.paused
         assert connection.receive_nowait() == b"x"
         assert not transport.paused
+
+    run_connected(test)
+
+
+def test_end_that_the_transport_has_seen_is_unread_while_reading_is_paused():
+    """uvloop's TLS reads ahead: its transport is closing, and has no socket any more."""
+
+    async def test(connection):
+        assert not connection.has_unread_end
+        connection.data_received(binary(b"x") * (HIGH_WATER + 1))
+        assert not connection.has_unread_end
+        connection.transport.closing = True
+        assert connection.has_unread_end
+        while connection.receive_nowait():
+            pass
+        assert not connection.has_unread_end
 
     run_connected(test)
 
