@@ -6,7 +6,7 @@ It POSTs ``{"event": "ringing", "call": …, "number": …, …}`` once per call
 ``{"event": "withdrawn", "call": …, "reason": …}`` if the call ends without being answered here:
 another user picked it up, or the caller abandoned it. If the server is not available, the event
 is sent again up to four times; the server may therefore receive an event twice, with the same
-call id. Needs ``httpx``. feed.py chooses the PBX.
+call id. Needs ``httpx2``. feed.py chooses the PBX.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import attrs
-import httpx
+import httpx2
 from feed import feed, run
 
 from basix_ws_cti import CallEnded, CallRinging, Client
@@ -54,12 +54,12 @@ def directory_entry(whoscall: str | None) -> Any:
         return None
 
 
-async def post(http: httpx.AsyncClient, url: str, **body: Any) -> None:
+async def post(http: httpx2.AsyncClient, url: str, **body: Any) -> None:
     problem = ""
     for pause in (*RETRY_PAUSES, None):
         try:
             status = (await http.post(url, json=body)).status_code
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             problem = type(error).__name__
         else:
             if status < 300:
@@ -74,7 +74,7 @@ async def post(http: httpx.AsyncClient, url: str, **body: Any) -> None:
 
 async def pop_up(extension: str, url: str) -> None:
     reported: set[str] = set()
-    async with feed("screen_pop") as pbx, httpx.AsyncClient(timeout=5) as http:
+    async with feed("screen_pop") as pbx, httpx2.AsyncClient(timeout=5) as http:
         # Subscribe to this user's call legs only. When another user answers the call first, the
         # leg ends, and so does the call as this client sees it.
         client = Client(**pbx, user_extension=extension)

@@ -143,6 +143,7 @@ class FakeConnection:
     on_lost = None
     silent_since = None
     is_paused = False
+    has_unread_end = False
 
     def __init__(self, pbx, *, pace=0.0, frames=None, ending=None, first=(), late=None, rate=None):
         self.pace = pace

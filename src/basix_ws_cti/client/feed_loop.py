@@ -158,7 +158,7 @@ class FeedLoop:
     async def _attempt(self) -> Exception:
         """Connect and read until the connection ends; return the reason."""
         await self._process(self._session.discard_snapshot())
-        reason: Exception
+        reason: Exception | None = None
         try:
             async with self._open_connection() as connection:
                 self._statistics.counts["connects"] += 1
@@ -176,9 +176,9 @@ class FeedLoop:
         except asyncio.CancelledError as error:
             if is_cancelled(error):
                 raise
-            reason = ConnectFailed("the credentials function was cancelled")
+            reason = reason or ConnectFailed("the credentials function was cancelled")
         except Exception as error:  # noqa: BLE001 - a credentials function can raise anything
-            reason = error
+            reason = reason or error  # an error while closing does not hide why it was closed
         finally:
             self._forget_connection()
         return reason
@@ -284,6 +284,10 @@ class FeedLoop:
 
     async def _yield_to_loop(self, time_slice: TimeSlice) -> None:
         """Let other tasks run, and at least once each subscriber that has got an item."""
+        connection = self.usable_connection
+        if connection is not None and connection.has_unread_end:
+            # The reason is behind unread messages. The loss is noticed again once it has been read.
+            self._notice_loss(connection, ConnectionLost(1006, "closed by the peer"))
         await time_slice.yield_to_loop()
         await self._dispatcher.wake_queue.drained()
         time_slice.resumed()
@@ -309,7 +313,10 @@ class FeedLoop:
         Messages that arrived before are still applied and delivered, in their order, before the
         session learns of the loss. That may take long, if subscribers are slow.
         """
-        self._loss = (error, self._last_heard(connection))
+        last_heard = self._last_heard(connection)
+        if self._loss is not None:  # the end was noticed before its reason was read
+            last_heard = min(last_heard, self._loss[1])
+        self._loss = (error, last_heard)
         self._enter_disconnected()
 
     def _enter_disconnected(self) -> None:

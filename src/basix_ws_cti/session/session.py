@@ -261,8 +261,9 @@ class Session:
             return []
         self.is_synced = False
         last_heard = now if last_heard is None else last_heard
-        self._gap_started = min(last_heard, self._resync.since)
-        self._gap_reason = reason
+        if self._gap_started is None:  # else an earlier gap was not reported yet, and goes on
+            self._gap_started = min(last_heard, self._resync.since)
+            self._gap_reason = reason
         return [Disconnected(reason, None, last_heard=_utc(last_heard))]
 
     def discard_snapshot(self) -> Iterator[None]:
@@ -296,11 +297,14 @@ class Session:
         if self._gap_started is not None:
             started = min(self._gap_started, now)
             gap = Gap(_utc(started), _utc(now), self._gap_reason)
-            self._gap_started = self._gap_reason = None
-            self.gaps += 1
         notifications = yield from self._collect(differences, gap)
         self.is_synced = self.was_synced = True
         yield Synced()
+        if gap is not None:
+            self.gaps += 1
+            yield notifications.popleft()
+            # Not forgotten earlier: if the driver fails before, the next snapshot reports the gap.
+            self._gap_started = self._gap_reason = None
         yield from _emptied(notifications)
         for event in builder.events:
             *items, _ = self.receive(event, now)  # the message was delivered on its arrival

@@ -234,6 +234,15 @@ class Connection(NotPicklable):
         return not self._socket.transport.is_reading()
 
     @property
+    def has_unread_end(self) -> bool:
+        """True if the connection has ended while reading is paused; not on every system.
+
+        Linux shows it, and so does uvloop for a connection with TLS.
+        ``call_when_lost`` reports it only after the messages before it.
+        """
+        return self._socket.has_unread_end
+
+    @property
     def bytes_received(self) -> int:
         """Number of bytes received so far, those of incomplete frames and of pongs included."""
         return self._socket.bytes_received
@@ -254,7 +263,7 @@ class Connection(NotPicklable):
 
     @property
     def last_heard_unix(self) -> float:
-        """Unix time of ``last_heard`` in seconds, as the machine's clock showed it then."""
+        """Unix time of ``last_heard`` in seconds, by the machine's clock of then."""
         return self._socket.last_heard_unix
 
     def start_keepalive(self, interval: float | None, timeout: float | None) -> None:

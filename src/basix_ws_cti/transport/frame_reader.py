@@ -31,6 +31,7 @@ RFC 6455, section 5.2, describes the layout of a frame.
 from __future__ import annotations
 
 import math
+import select
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,13 @@ _CONTROL_FRAMES = frozenset({0x88, 0x89, 0x8A})  # close, ping, pong
 
 _END_OF_HEADERS = b"\r\n\r\n"
 
+# Event of a connection whose peer has closed it. An error or a reset is always reported, too.
+_POLL_HANG_UP: int = getattr(select, "POLLRDHUP", 0)
+
+# Seconds for which the difference between the event loop's and the machine's clock is used: with
+# many frames per second, reading both clocks for each would be noticeable.
+CLOCK_INTERVAL = 1.0
+
 
 class FeedSocket(ClientConnection):
     """The library's client connection with a fast path: ``receive`` and ``receive_nowait``.
@@ -70,9 +78,6 @@ class FeedSocket(ClientConnection):
     """Event-loop time of the last complete frame of any kind, or of the end of the stream; at
     first that of the handshake."""
 
-    last_heard_unix: float
-    """The same moment in seconds since the Unix epoch, as the machine's clock showed it then."""
-
     def __init__(self, *args: Any, max_size: int | None, **options: Any) -> None:
         super().__init__(*args, **options)
         self._max_size = math.inf if max_size is None else max_size
@@ -80,6 +85,7 @@ class FeedSocket(ClientConnection):
         self._handshake_done = False
         self._extracts = not self.protocol.debug
         self.bytes_received = 0
+        self._clock_read_at = -math.inf  # event-loop time
         self._note_frame()
         self._messages: deque[bytes] = deque()  # extracted, not received by the caller yet
         self._partial = bytearray()  # an incomplete frame from its first byte on
@@ -153,6 +159,32 @@ class FeedSocket(ClientConnection):
         super().process_event(event)
 
     @property
+    def last_heard_unix(self) -> float:
+        """The moment of ``last_heard`` in seconds since the Unix epoch, by the machine's clock.
+
+        Setting the clock, or a suspension, shows after ``CLOCK_INTERVAL`` at the latest.
+        """
+        return self.last_heard + self._clock_offset
+
+    @property
+    def has_unread_end(self) -> bool:
+        """True if the connection has ended while reading is paused.
+
+        The end is behind unread bytes, so that reading would show it too late. The operating system
+        Linux reports it nevertheless, and so does uvloop for a connection with TLS; elsewhere this
+        is always false.
+        """
+        transport = self.transport
+        if transport.is_closing():
+            return self._paused
+        sock = transport.get_extra_info("socket")
+        if transport.is_reading() or sock is None or not _POLL_HANG_UP:
+            return False
+        poll = select.poll()
+        poll.register(sock, _POLL_HANG_UP)
+        return bool(poll.poll(0))
+
+    @property
     def partial_bytes(self) -> int:
         """Number of bytes received of a frame that is not complete yet.
 
@@ -173,8 +205,10 @@ class FeedSocket(ClientConnection):
 
     def _note_frame(self) -> None:
         self._bytes_at_frame = self.bytes_received
-        self.last_heard = self.loop.time()
-        self.last_heard_unix = time.time()
+        self.last_heard = now = self.loop.time()
+        if now - self._clock_read_at >= CLOCK_INTERVAL:
+            self._clock_read_at = now
+            self._clock_offset = time.time() - now
 
     def _feed_handshake(self, data: bytes) -> bytes:
         """Pass the handshake response to the library; return the bytes that follow it."""

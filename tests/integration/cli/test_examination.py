@@ -76,7 +76,6 @@ async def test_steps_finish_during_a_flood_of_events(specs_first):
         ),
         (faults.DropDuringSnapshot(0), "field_spec", "1006", "connections end"),
         (faults.DropDuringSnapshot(3), "snapshot", "1006", "connections end"),
-        (faults.EventFirst(), "field_spec", "no field_spec received", "--server"),
     ],
     ids=str,
 )
@@ -245,16 +244,20 @@ async def websocket_server(*frames):
     ("frames", "step", "word"),
     [
         pytest.param([], "field_spec", "nothing received within", marks=pytest.mark.slow),
-        ([b"\x00garbage"], "field_spec", "cannot read a frame"),
-        (["hello"], "field_spec", "text frame"),
-        ([frame(("hello", 1))], "field_spec", "the first message is UnknownMessage"),
-        ([frame(("system_msg", "logout"))], "field_spec", "'logout'"),
+        ([b"\x00garbage", ""], "field_spec", "cannot read a frame"),
+        (["hello", ""], "field_spec", "text frame"),
+        ([frame(("hello", 1)), ""], "field_spec", "the first message is UnknownMessage"),
+        ([frame(("system_msg", "logout")), ""], "field_spec", "'logout'"),
+        (["hello", frame(("system_msg", "logout")), ""], "field_spec", "'logout'"),
         pytest.param(
             *([field_spec("user", "id")], "snapshot", "no initial_info of user"),
             marks=pytest.mark.slow,
         ),
-        ([field_spec("user", "id"), b"\x83"], "snapshot", "cannot read a frame"),
-        ([field_spec("user", "id"), ""], "snapshot", "cannot read a frame"),
+        pytest.param(
+            *([field_spec("user", "id"), b"\x83"], "snapshot", "cannot be read: 1, the first one"),
+            marks=pytest.mark.slow,
+        ),
+        ([field_spec("user", "id"), ""], "snapshot", "1000"),
         pytest.param(
             *([field_spec("user", "id"), info_event("user", (1,))], "snapshot", "initial_info"),
             marks=pytest.mark.slow,
@@ -267,6 +270,38 @@ async def test_feeds_that_are_not_a_pbx(frames, step, word):
         finding = await failed_finding(server, "snapshot" if frames else "limit")
     assert finding.step == step
     assert word in finding.found
+
+
+@pytest.mark.parametrize("greeting", ["hello", b"\x83", frame(("field_spec", 1))])
+async def test_unreadable_frames_are_reported_and_skipped(greeting):
+    """The examination goes on like the client, before the feed and within its snapshot."""
+    frames = [greeting, field_spec("user", "id"), greeting, initial_info("user", (1,), (2,))]
+    async with websocket_server(*frames) as server:
+        findings = await examine(server)
+    assert findings["field_spec"].mark is Mark.OK
+    assert findings["pings"].mark is Mark.OK
+    finding = findings["snapshot"]
+    assert finding.mark is Mark.WARNING
+    assert finding.found.startswith("user 2; frames that cannot be read: 2, the first one: ")
+    assert finding.advice
+    assert finding.details == {"elements": {"user": 2}, "unreadable_frames": 2}
+
+
+@pytest.mark.parametrize("greeting", [("hello", 1), ("msg", "hello"), ("system_msg", "hello")])
+async def test_messages_before_the_feed_are_skipped(greeting):
+    frames = [frame(greeting), field_spec("user", "id"), initial_info("user", (1,))]
+    async with websocket_server(*frames) as server:
+        findings = await examine(server)
+    assert {one.mark for one in findings.values()} == {Mark.OK}
+    assert findings["snapshot"].details == {"elements": {"user": 1}}
+
+
+async def test_event_before_the_feed_is_reported_and_skipped():
+    async with Simulator(calls=False) as pbx:
+        pbx.inject(faults.EventFirst())
+        findings = await examine(pbx.url)
+    assert findings["snapshot"].mark is Mark.WARNING
+    assert "no field_spec received" in findings["snapshot"].found
 
 
 @pytest.mark.slow

@@ -280,12 +280,12 @@ def test_screen_pop_is_posted_once_and_withdrawn(pbx, webhook):
 async def test_webhook_retries_are_bounded(webhook, monkeypatch, capsys):
     """A server error is tried five times, a refusal once; both are reported."""
     monkeypatch.syspath_prepend(EXAMPLES)
-    import httpx
+    import httpx2
     import screen_pop
 
     monkeypatch.setattr(screen_pop, "RETRY_PAUSES", (0, 0, 0, 0))
     webhook.statuses = [500] * 5 + [404]
-    async with httpx.AsyncClient() as client:
+    async with httpx2.AsyncClient() as client:
         await screen_pop.post(client, webhook.url, event="ringing", call="a")
         assert len(webhook.posts) == 5
         await screen_pop.post(client, webhook.url, event="ringing", call="b")

@@ -149,7 +149,7 @@ def test_lowest_environment_uses_the_declared_bounds():
     extras = PROJECT["optional-dependencies"]
     bounds = [*PROJECT["dependencies"]]
     for name in ("cli", "http", "simulator", "examples"):
-        bounds += extras[name]
+        bounds += [one for one in extras[name] if one not in bounds]
     bounds += [one for one in extras["test"] if one.startswith(("pytest>", "pytest-asyncio>"))]
     lowest = PYPROJECT["tool"]["tox"]["env"]["lowest"]
     assert lowest["deps"] == [bound.replace(">=", "==") for bound in bounds]

@@ -706,34 +706,48 @@ async def test_any_end_of_a_connection_is_followed_by_a_gap(error, reason):
     assert client.stats.gaps == 1
 
 
+class Unclosable:
+    """Connection attempt; closing the connection of the first one fails."""
+
+    def __init__(self, pbx):
+        self.pbx = pbx
+        self.attempt = pbx()
+
+    async def __aenter__(self):
+        return await self.attempt.__aenter__()
+
+    async def __aexit__(self, *arguments):
+        await self.attempt.__aexit__(*arguments)
+        if len(self.pbx.attempts) == 1:
+            raise OSError("x")
+
+    def __repr__(self):
+        return "<connect fake>"
+
+
 @on_virtual_clock
 async def test_failure_to_close_a_connection_keeps_its_gap():
-    """An error while the connection is being closed is the reason of the retry only."""
+    """An error while the connection is being closed does not hide why it was closed."""
     pbx = FakePbx()
     gaps = []
-
-    class Unclosable:
-        def __init__(self, attempt):
-            self.attempt = attempt
-
-        async def __aenter__(self):
-            return await self.attempt.__aenter__()
-
-        async def __aexit__(self, *arguments):
-            await self.attempt.__aexit__(*arguments)
-            if len(pbx.attempts) == 1:
-                raise OSError("x")
-
-        def __repr__(self):
-            return "<connect fake>"
-
-    async with Client("fake", connector=lambda *_, **__: Unclosable(pbx())) as client:
+    async with Client("fake", connector=lambda *_, **__: Unclosable(pbx)) as client:
         await client.synced()
         client.on_change(gaps.append)
         pbx.lose()
-        await entered(client, Disconnected)
+        state = await entered(client, Disconnected, retry=True)
+        assert str(state.reason) == str(ConnectionLost(1006))
         await client.synced(100)
     assert [str(gap.reason) for gap in gaps] == [str(ConnectionLost(1006))]
+
+
+@on_virtual_clock
+async def test_failure_to_close_a_connection_does_not_hide_a_final_error():
+    pbx = FakePbx()
+    async with Client("fake", connector=lambda *_, **__: Unclosable(pbx)) as client:
+        await client.synced()
+        pbx.send(SystemMsg("logout"))
+        state = await entered(client, Stopped)
+    assert isinstance(state.reason, LoggedOut)
 
 
 @on_virtual_clock
@@ -779,6 +793,34 @@ async def test_loss_is_noticed_while_earlier_changes_are_delivered():
     changes = [item for item in items if isinstance(item, Added | Changed | Gap)]
     assert [one.key for one in changes[:1001]] == [*range(1000), 1]
     (gap,) = changes[1001:]
+    assert gap.started == lost_at
+
+
+@on_virtual_clock
+async def test_end_behind_unread_messages_is_noticed_while_changes_are_delivered():
+    """The state changes before the messages are read; the gap starts with that moment."""
+    pbx, items = FakePbx(), []
+    pbx.state = {"user": users(1000), "channel": {}}
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
+        await client.synced()
+        log = IterationLog(SLICE_SECONDS)  # each change takes a time slice
+        client.on_change(log.append)
+        client.on_change(items.append)
+        (connection,) = pbx.connections
+        for key in range(1, 1000):
+            pbx.set_user(key)
+        connection.has_unread_end = True
+        state = await entered(client, Disconnected)
+        assert len(items) < 10
+        assert isinstance(state.reason, ConnectionLost)
+        lost_at = state.last_heard
+        await asyncio.sleep(1)
+        connection.has_unread_end = False
+        connection.die()  # the messages before the end have been read
+        await client.synced(100)
+    changes = [*map(type, items[: items.index(next(i for i in items if type(i) is Gap))])]
+    assert changes == [Changed] * 999
+    (gap,) = [item for item in items if isinstance(item, Gap)]
     assert gap.started == lost_at
 
 

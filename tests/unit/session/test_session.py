@@ -291,6 +291,41 @@ def test_later_losses_do_not_move_the_gap(synced):
     assert gap == Gap(utc(NOON + 1), utc(NOON + 3), first)
 
 
+@pytest.mark.parametrize("fails_at", ["binding", "delivery of Synced", "delivery of the Gap"])
+def test_gap_that_a_failure_kept_from_its_subscribers_is_reported_later(fails_at):
+    """The driver, or its function ``bind``, fails while the snapshot becomes current."""
+    failures = []
+
+    def bind(_):
+        if failures:
+            raise failures.pop()
+        return lambda item: item
+
+    session = Session(bind=bind)
+    session.connected()
+    feed(session, *snapshot())
+    notifications(session.idle(session.quiet_at))
+    first = ConnectionLost(1006)
+    session.lost(first, NOON + 1)
+    session.connected()
+    feed(session, *snapshot())
+    items = session.idle(NOON + 2)
+    if fails_at == "binding":
+        failures.append(RuntimeError("x"))
+        with pytest.raises(RuntimeError):
+            next(items)
+    else:
+        last = Synced if fails_at == "delivery of Synced" else Gap
+        while not isinstance(next(items), last):
+            pass
+        items.close()
+    session.lost(RuntimeError("x"), NOON + 3)
+    session.connected()
+    feed(session, *snapshot())
+    gaps = [item for item in session.idle(NOON + 4) if isinstance(item, Gap)]
+    assert gaps == [Gap(utc(NOON + 1), utc(NOON + 4), first)]
+
+
 def test_message_without_a_connection_raises_usage_error():
     with pytest.raises(UsageError, match=r"call connected\(\) first"):
         Session().receive(Msg("x"), NOON)

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import itertools
 import logging
+import sys
 import threading
 import time
 import zlib
@@ -481,6 +482,32 @@ async def test_connection_pauses_while_many_messages_wait():
         assert not cti.is_paused
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not report it")
+@pytest.mark.parametrize("ending", ["close", "abort"])
+async def test_end_of_the_connection_is_seen_while_reading_is_paused(ending):
+    """``has_unread_end`` shows it; the unread messages are received nevertheless."""
+    go_on = asyncio.Event()
+
+    async def handler(websocket):
+        for _ in range(100):
+            await websocket.send(HELLO)
+        await go_on.wait()
+        getattr(websocket.transport, ending)()
+
+    async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+        assert not cti.has_unread_end
+        await eventually(lambda: cti.is_paused)
+        await asyncio.sleep(0.02)
+        assert not cti.has_unread_end
+        go_on.set()
+        await eventually(lambda: cti.has_unread_end)
+        for _ in range(100):
+            assert await anext(cti) == Msg("hello")
+        with pytest.raises(ConnectionLost):
+            await anext(cti)
+        assert not cti.has_unread_end
+
+
 async def test_invalid_commands_are_refused_and_not_sent():
     """A lone surrogate, a cyclic object and a value that is no object are invalid."""
     nested: list = []
@@ -590,6 +617,25 @@ async def test_abort_raises_connection_lost_in_waiting_tasks():
             with pytest.raises(ConnectionLost) as caught:
                 task.result()
             assert caught.value.code == 1006
+
+
+@pytest.mark.parametrize("code", [1000, 1012])
+async def test_loss_is_reported_before_the_messages_are_read(code):
+    """``call_when_lost(None)`` ends the reports."""
+    lost, ignored = [], []
+
+    async def handler(websocket):
+        await websocket.send(HELLO)
+        await websocket.close(code)
+
+    for callback in (lost.append, None):
+        async with server(handler) as url, connect(url, **ARGUMENTS) as cti:
+            cti.call_when_lost(ignored.append)
+            cti.call_when_lost(callback)
+            await eventually(lambda cti=cti: "CLOSED" in repr(cti))
+            assert [error.code for error in lost] == [code]
+            assert await anext(cti) == Msg("hello")
+    assert ignored == []
 
 
 async def test_abort_reason_is_in_the_error():

@@ -32,6 +32,7 @@ class Transport:
         self.written = bytearray()
         self.paused = False
         self.pauses = 0
+        self.closing = False
 
     def write(self, data):
         self.written += data
@@ -51,8 +52,11 @@ class Transport:
     def can_write_eof(self):
         return True
 
+    def is_reading(self):
+        return not self.paused
+
     def is_closing(self):
-        return False
+        return self.closing
 
     def get_extra_info(self, _):
         return None
@@ -287,6 +291,22 @@ def test_reading_pauses_above_high_water_and_resumes_at_low_water():
     run_connected(test)
 
 
+def test_end_that_the_transport_has_seen_is_unread_while_reading_is_paused():
+    """uvloop's TLS reads ahead: its transport is closing, and has no socket any more."""
+
+    async def test(connection):
+        assert not connection.has_unread_end
+        connection.data_received(binary(b"x") * (HIGH_WATER + 1))
+        assert not connection.has_unread_end
+        connection.transport.closing = True
+        assert connection.has_unread_end
+        while connection.receive_nowait():
+            pass
+        assert not connection.has_unread_end
+
+    run_connected(test)
+
+
 def test_pause_of_the_library_is_not_undone():
     """The library has taken over reading."""
 
@@ -419,6 +439,24 @@ def test_complete_frame_of_any_kind_is_a_sign_of_life(first, opcode):
         assert connection.last_heard > heard
         assert connection.last_heard == pytest.approx(connection.loop.time(), abs=60)
         assert connection.last_heard_unix > heard_unix
+
+    run_connected(test)
+
+
+def test_time_of_the_last_frame_follows_a_clock_that_is_set(monkeypatch):
+    """The machine's clock is read once per ``CLOCK_INTERVAL``, with the first frame after it."""
+
+    async def test(connection):
+        data = binary(b"x")
+        connection.data_received(data)
+        began, stepped = connection.last_heard, connection.last_heard_unix + 28_800
+        monkeypatch.setattr(time, "time", lambda: stepped)
+        reads = []
+        for seconds in (0.5, 1.5, 2.0):
+            monkeypatch.setattr(connection.loop, "time", lambda at=began + seconds: at)
+            connection.data_received(data)
+            reads.append(connection.last_heard_unix - stepped)
+        assert reads == pytest.approx([0.5 - 28_800, 0, 0.5], abs=0.001)
 
     run_connected(test)
 

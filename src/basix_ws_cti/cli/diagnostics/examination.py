@@ -40,6 +40,7 @@ PINGS = 3
 SLOW_PING = 0.5
 
 _NO_FEED_ADVICE = "the server speaks WebSocket but no feed of a known version: check --server"
+_UNREADABLE_ADVICE = "a client skips these frames, and shows stale elements if it needs them"
 _ENDED_ADVICE = "ask the administrators of the PBX, and of proxies in between, why connections end"
 
 
@@ -66,9 +67,12 @@ class Examination:
         self._app_name = printable(arguments["app_name"], 60)
         self._connection: Connection  # set by the HTTP step
         self._login_error: AuthenticationError | None = None
-        # First message of the feed, or the error in its place; None if nothing arrived in time.
+        # First field_spec. Without one: the first readable message, or else the error in its place;
+        # None if nothing arrived in time.
         self._first: Message | BasixError | None = None
         self._first_seconds = 0.0
+        self._unreadable_frames = 0
+        self._unreadable: DecodeError | ProtocolError | None = None  # error of the first of them
 
     async def findings(self) -> AsyncGenerator[Finding, None]:
         """Yield the finding of each step after ``options``, as soon as it is made.
@@ -139,20 +143,22 @@ class Examination:
         return Finding(found=f"logged in as {self._domain}")
 
     async def _check_limit(self) -> Finding:
-        """Receive the first message, which may report the connection limit.
+        """Receive messages until the feed starts; one of them may report the connection limit.
 
-        Any other problem with that message is left to the next step.
+        Any other problem with them is left to the next step.
         """
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout):
-                self._first = await anext(self._connection)
+                while not isinstance(message := await self._receive(), FieldSpec):
+                    self._first = self._first or message
+                self._first = message
         except StopAsyncIteration:
-            self._first = ConnectionLost(1000)
+            self._first = self._first or ConnectionLost(1000)
         except TimeoutError:
-            self._first = None
+            pass
         except BasixError as error:
-            self._first = error
+            self._first = self._first or error
         self._first_seconds = time.perf_counter() - began
         if self._first == SystemMsg("connection_limit_reached"):
             raise StepFailedError(
@@ -164,7 +170,9 @@ class Examination:
         return Finding(found=f"connection allowed for the app_name {self._app_name!r}")
 
     async def _check_field_spec(self) -> Finding:
-        """Check that the first message is a field_spec, as in every feed."""
+        """Check that a field_spec has arrived, with which every feed starts."""
+        if self._unreadable is not None and isinstance(self._first, BasixError | None):
+            raise StepFailedError(f"cannot read a frame: {self._unreadable}", _NO_FEED_ADVICE)
         match self._first:
             case FieldSpec(kind, fields):
                 return Finding(
@@ -222,24 +230,42 @@ class Examination:
                 message = None
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(min(quiet_at, deadline.at)):
-                        message = await anext(connection)
+                        message = await self._receive()
         except StopAsyncIteration:
             raise _feed_failed(ConnectionLost(1000)) from None
         except BasixError as error:
             raise _feed_failed(error) from None
+        skipped = ""
+        details: dict[str, Any] = {}
+        if self._unreadable is not None:
+            details["unreadable_frames"] = self._unreadable_frames
+            skipped = f"; frames that cannot be read: {self._unreadable_frames}"
+            skipped += f", the first one: {self._unreadable}"
         missing = [printable(kind, 60) for kind, count in kinds.items() if count is None]
         if missing:
             raise StepFailedError(
-                f"no initial_info of {', '.join(missing)} arrived in time",
+                f"no initial_info of {', '.join(missing)} arrived in time{skipped}",
                 "the PBX is slow or has a problem: a longer --timeout shows which",
                 missing=missing,
+                **details,
             )
         counts = {printable(kind, 60): count for kind, count in kinds.items()}
         return Finding(
-            found=", ".join(f"{kind} {count}" for kind, count in counts.items()),
+            mark=Mark.WARNING if skipped else Mark.OK,
+            found=", ".join(f"{kind} {count}" for kind, count in counts.items()) + skipped,
+            advice=_UNREADABLE_ADVICE if skipped else None,
             seconds=last - began,
-            details={"elements": counts},
+            details={"elements": counts, **details},
         )
+
+    async def _receive(self) -> Message:
+        """Return the next readable message; count the frames that the client would skip, too."""
+        while True:
+            try:
+                return await anext(self._connection)
+            except (DecodeError, ProtocolError) as error:
+                self._unreadable_frames += 1
+                self._unreadable = self._unreadable or error
 
     async def _check_pings(self) -> Finding:
         reading = asyncio.create_task(self._discard_messages(), name="basix_ws_cti doctor")
@@ -287,9 +313,7 @@ class Examination:
 
 
 def _feed_failed(error: BasixError) -> StepFailedError:
-    """Return the failure for an unreadable frame or the end of the connection."""
-    if isinstance(error, DecodeError | ProtocolError):
-        return StepFailedError(f"cannot read a frame: {error}", _NO_FEED_ADVICE)
+    """Return the failure for the end of the connection."""
     return StepFailedError(str(error), _ENDED_ADVICE)
 
 
