@@ -11,7 +11,8 @@
     │   └── HttpApiAuthenticationError (also an AuthenticationError)     it refused the login
     └── FeedError                        an error of the connection
         ├── ConnectFailed                the connection could not be opened: DNS, TCP, TLS, timeout
-        │   └── CertificateError         the server's certificate was not accepted
+        │   ├── CertificateError         the server's certificate was not accepted
+        │   └── ProxyError               the proxy refused the connection to the server
         ├── HandshakeError               the server refused the WebSocket handshake
         │   └── AuthenticationError      … with 401 or 403
         ├── ConnectionLost               an open connection ended without a proper close
@@ -24,6 +25,7 @@
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
         ├── EavesdropError               no phone became a media plug, or the target ended
         ├── WaitTimeout (also a TimeoutError)      a condition was not met in time
+        ├── ClientClosed                 a wait for a client whose block has been left
         └── SubscriberLagged             a subscriber was too slow for its queue
 
 Instances have the details as attributes and render them in ``__str__``. No text contains a
@@ -123,12 +125,31 @@ class CertificateError(ConnectFailed):
     """The server's TLS certificate was not accepted; pass a private CA with ``ssl=``."""
 
 
+class ProxyError(ConnectFailed):
+    """The proxy refused the connection to the server: a status other than 2xx for CONNECT.
+
+    - ``status``: HTTP status code of the proxy's response.
+    - ``retry_after``: the Retry-After header as sent; ``None`` if there is none.
+    """
+
+    def __init__(self, status: int, retry_after: str | None = None) -> None:
+        login = " (it requires a login: use http://user:password@host:port)"
+        super().__init__(
+            f"the proxy refused the connection to the server with HTTP {status}"
+            f"{login if status == 407 else ''}"
+        )
+        self.args = (status, retry_after)
+        self.status = status
+        self.retry_after = retry_after
+
+
 class HandshakeError(FeedError):
     """The server answered the WebSocket handshake with a status other than 101.
 
     - ``status``: HTTP status code.
     - ``reason``: text of the response, printable and truncated; ``None`` if it has none.
-    - ``retry_after``: the Retry-After header as sent; ``None`` if there is none.
+    - ``retry_after``: the Retry-After header as sent, repeated ones joined by commas; ``None`` if
+      there is none.
     """
 
     def __init__(
@@ -257,6 +278,8 @@ class SyncTimeout(FeedError):  # noqa: N818
 class ResyncRequired(FeedError):  # noqa: N818
     """A frame could not be read, so the state may lack an event: a new snapshot is needed.
 
+    The client reconnects at once to get one. This does not count as a failed connection.
+
     ``problem`` is the frame's ``DecodeError`` or ``ProtocolError``.
     """
 
@@ -322,6 +345,13 @@ class WaitTimeout(FeedError, TimeoutError):  # noqa: N818
 
     def __str__(self) -> str:
         return f"timed out after {self.seconds:g} s waiting for {self.what}"
+
+
+class ClientClosed(FeedError):  # noqa: N818
+    """The client's block was left while something waited for the client, or before."""
+
+    def __str__(self) -> str:
+        return "the client was closed: its `async with` block has ended"
 
 
 class SubscriberLagged(FeedError):  # noqa: N818

@@ -112,6 +112,20 @@ async def test_delay_and_throttle_lose_no_bytes_and_can_be_healed(fault):
         assert (link.down.delay, link.down.rate) == (0, 0)
 
 
+async def test_stall_stops_the_link_in_the_middle_of_a_chunk():
+    async with connections() as (proxy, (reader, _), (_, writer)):
+        (link,) = proxy.links
+        link.inject("stall", link.down)
+        link.down.stall = 0.1
+        began = asyncio.get_running_loop().time()
+        writer.write(MESSAGE)
+        chunk_sizes, data = await sizes(reader, len(MESSAGE))
+        assert data == MESSAGE
+        assert chunk_sizes[0] == len(MESSAGE) // 2
+        assert asyncio.get_running_loop().time() - began >= 0.09
+        assert link.down.stall == 0
+
+
 async def test_corrupt_changes_one_bit_in_each_of_the_next_chunks():
     async with connections() as (proxy, (_, writer), (reader, _)):
         (link,) = proxy.links

@@ -135,9 +135,8 @@ async def run_schedule(seed):
     copy, slow_copy, incomplete = {}, {}, []
     async with (
         Simulator(speed=100, users=6, seed=seed, specs_first=rng.random() < 0.5) as pbx,
-        # A busy machine may pause within a snapshot; with a long quiet time only an event can
-        # complete the snapshot early.
-        new_client(pbx, ping_interval=0.15, ping_timeout=0.15, quiet_time=2) as client,
+        # A busy machine may pause within the first snapshot.
+        new_client(pbx, ping_interval=0.15, ping_timeout=0.15, quiet_time=0.5) as client,
     ):
         # The simulated day removes no element of these kinds.
         kinds = ("domain", "user", "group", "group_member", "terminal")

@@ -250,6 +250,7 @@ class DocumentedServer:
         (folder / "examples").symlink_to(ROOT / "examples")
         self._port = 0
         resolve, connect = socket.getaddrinfo, asyncio.BaseEventLoop.create_connection
+        connect_socket = asyncio.SelectorEventLoop.sock_connect
         plain = socket.create_connection
 
         def getaddrinfo(host, *args, **kwargs):
@@ -258,10 +259,15 @@ class DocumentedServer:
             )
 
         async def create_connection(loop, factory, host=None, port=None, **kwargs):
-            if port == 443:
+            if port == 443:  # the client of the HTTP API; the feed's connects its own socket
                 kwargs.setdefault("server_hostname", host if kwargs.get("ssl") else None)
                 host, port = "127.0.0.1", self._port
             return await connect(loop, factory, host, port, **kwargs)
+
+        async def sock_connect(loop, sock, address):
+            if address[1] == 443:
+                address = ("127.0.0.1", self._port)
+            return await connect_socket(loop, sock, address)
 
         def create_plain_connection(address, *args, **kwargs):
             simulator = ("127.0.0.1", self._port)
@@ -270,6 +276,7 @@ class DocumentedServer:
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
         patch.setattr(socket, "create_connection", create_plain_connection)
         patch.setattr(asyncio.BaseEventLoop, "create_connection", create_connection)
+        patch.setattr(asyncio.SelectorEventLoop, "sock_connect", sock_connect)
 
     @contextlib.contextmanager
     def run_simulator(self):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 
 import attrs
@@ -24,6 +25,7 @@ class FakePbx:
     - ``connections``: the open connections; ``past_connections``: all connections so far.
     - ``attempts``: event-loop times of the attempts.
     - ``close_time``: seconds that closing takes; ``None`` closes without yielding to the loop.
+    - ``unix_time``: clock of the machine; a test that passes it to the client as well can set it.
     """
 
     def __init__(self, default=None):
@@ -35,6 +37,7 @@ class FakePbx:
         self.connections = []
         self.past_connections = []
         self.close_time = 0.0
+        self.unix_time = time.time
         self.numbers = itertools.count(1)
 
     def __call__(self, server="fake", **options):
@@ -103,7 +106,7 @@ class _Attempt:
             outcome = outcome()
         if isinstance(outcome, BaseException):
             raise outcome
-        self.connection = FakeConnection(pbx.state, **(outcome or {}))
+        self.connection = FakeConnection(pbx, **(outcome or {}))
         self.connection.start = len(pbx.history) - 1
         pbx.connections.append(self.connection)
         pbx.past_connections.append(self.connection)
@@ -123,36 +126,62 @@ class FakeConnection:
     - ``pace``: seconds before each frame; ``None``: frames are read without yielding to the loop.
     - ``frames``: frames of the snapshot that are sent before ``ending``; ``None``: all.
     - ``ending``: exception or message after these frames; by default ``ConnectionLost``.
+    - ``late``: seconds after which the last kind is sent, with the PBX's state at that time; each
+      kind then has its field_spec right before it. ``None``: at once.
     - ``first``: items before the snapshot.
+    - ``rate``: bytes per second of a slow link, on which each frame has ``FRAME_BYTES`` bytes;
+      ``None``: frames arrive at once.
 
     Attributes: ``start`` is the index of the snapshot's state in the PBX's history, ``read`` what
     was read (exceptions too), ``sent`` the commands that were sent, ``silent_since`` the time of
     the last frame (``None``: the connection is not silent).
     """
 
+    FRAME_BYTES = 100_000
+
     start = 0
+    on_lost = None
     silent_since = None
     is_paused = False
 
-    def __init__(self, state, *, pace=0.0, frames=None, ending=None, first=()):
+    def __init__(self, pbx, *, pace=0.0, frames=None, ending=None, first=(), late=None, rate=None):
         self.pace = pace
+        self.rate = rate
+        self.unix_time = pbx.unix_time
+        self.bytes_received = self.partial_bytes = 0
+        self.note_frame()
         self.items = deque(first)
         self.ready = asyncio.Event()
         self.frames_read = self.bytes_read = 0
         self.sent = []
         self.read = []
-        items = [
-            *(FieldSpec(kind, ("id",)) for kind in state),
-            *(InitialInfo(kind, dict(elements)) for kind, elements in state.items()),
-        ]
-        self.put(*items[:frames])
+        self.pbx = pbx
+        self.late_kind = None
+        kinds = [*pbx.state]
+        if late is not None:
+            self.late_kind = kinds.pop()
+            asyncio.get_running_loop().call_later(late, self.send_late_kind)
+        pairs = [*map(self.frames_of, kinds)]
+        self.put(*(*(spec for spec, _ in pairs), *(content for _, content in pairs))[:frames])
         if frames is not None:
             self.put(ConnectionLost(1006) if ending is None else ending)
             self.put = lambda *_: None
 
+    def frames_of(self, kind):
+        """Return the field_spec and the initial_info of a kind."""
+        return FieldSpec(kind, ("id",)), InitialInfo(kind, dict(self.pbx.state[kind]))
+
+    def send_late_kind(self):
+        kind, self.late_kind = self.late_kind, None
+        self.put(*self.frames_of(kind))
+
     def put(self, *items):
-        """Queue messages or exceptions for the client."""
-        self.items.extend(items)
+        """Queue messages or exceptions for the client; no events of a kind before its snapshot."""
+        self.items.extend(
+            item
+            for item in items
+            if not (isinstance(item, InfoEvent) and item.element_name == self.late_kind)
+        )
         self.ready.set()
 
     def __aiter__(self):
@@ -161,10 +190,29 @@ class FakeConnection:
     async def __anext__(self):
         if self.pace is not None:
             await asyncio.sleep(self.pace)
-        while self.silent_since is not None or not self.items:
-            self.ready.clear()
-            await self.ready.wait()
-        return self._take()
+        while True:
+            while self.silent_since is not None or not self.items:
+                self.ready.clear()
+                await self.ready.wait()
+            if self.rate is None or isinstance(self.items[0], BaseException):
+                return self._take()
+            await self._receive_bytes()
+            if self.partial_bytes >= self.FRAME_BYTES:
+                return self._take()
+
+    async def _receive_bytes(self):
+        """Let bytes of the next frame arrive for a second, or for what is left of it."""
+        seconds = min(1, (self.FRAME_BYTES - self.partial_bytes) / self.rate)
+        await asyncio.sleep(seconds)
+        if self.silent_since is None:
+            count = max(1, round(seconds * self.rate))
+            self.bytes_received += count
+            self.partial_bytes += count
+
+    def note_frame(self):
+        self.partial_bytes = 0
+        self.last_heard = now()
+        self.last_heard_unix = self.unix_time()
 
     def _take(self):
         item = self.items.popleft()
@@ -173,21 +221,34 @@ class FakeConnection:
             raise item
         self.frames_read += 1
         self.bytes_read += 10
+        self.bytes_received += 10
+        self.note_frame()
         return item
 
     def receive_nowait(self):
-        if self.pace is not None or self.silent_since is not None or not self.items:
+        if self.rate or self.pace is not None or self.silent_since is not None or not self.items:
             return None
         return self._take()
 
     async def ping(self):
-        if self.silent_since is not None:
+        if self.silent_since is not None or self.partial_bytes:
             await asyncio.Event().wait()
+        self.bytes_received += 6
+        self.note_frame()
 
-    def abort(self):
+    def abort(self, reason=""):
         self.silent_since = None
-        self.items = deque([ConnectionLost(1006)])
+        self.items = deque([ConnectionLost(1006, reason)])
         self.ready.set()
+
+    def call_when_lost(self, callback):
+        self.on_lost = callback
+
+    def die(self):
+        """Lose the TCP connection: what was sent before can still be read."""
+        self.put(ConnectionLost(1006))
+        if self.on_lost is not None:
+            self.on_lost(ConnectionLost(1006))
 
     async def send(self, command):
         self.sent.append(command)

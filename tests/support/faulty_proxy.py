@@ -43,6 +43,7 @@ class Direction:
         self.delay = 0.0  # seconds by which each chunk is late
         self.piece = CHUNK  # bytes per write
         self.rate = 0  # bytes per second; 0: no limit
+        self.stall = 0.0  # seconds for which the link stops in the middle of the next chunk
 
     def end(self):
         """Send the end of the stream, and drop everything that follows."""
@@ -71,6 +72,12 @@ class Direction:
         return True
 
     async def _write(self, data):
+        if self.stall:
+            half, stall = len(data) // 2, self.stall
+            self.stall = 0.0
+            await self._write(data[:half])
+            await asyncio.sleep(stall)
+            data = data[half:]
         start = 0
         while start < len(data) and not self.is_lost:
             # A slow connection delivers a little 20 times a second.
@@ -140,6 +147,8 @@ class Link:
                 direction.piece = 1
             case "throttle":
                 direction.rate = rng.choice([500, 5000, 50_000])
+            case "stall":
+                direction.stall = rng.uniform(0.1, 1.2)
             case "corrupt":
                 direction.flips = rng.choice([1, 1, 3])
                 self.is_corrupted = True
@@ -149,10 +158,8 @@ class Link:
                 self.up.is_lost = self.down.is_lost = True
             case "half-close":
                 direction.end()
-            case "drop":
-                self.cut()
-            case "reset":
-                self.cut(reset=True)
+            case "drop" | "reset":
+                self.cut(reset=fault == "reset")
             case _:
                 raise ValueError(fault)
 
@@ -161,6 +168,7 @@ FAULTS = (
     "delay",
     "split",
     "throttle",
+    "stall",
     "corrupt",
     "truncate",
     "black hole",

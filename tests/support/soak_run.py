@@ -15,6 +15,8 @@ Each calm therefore cuts the links without TLS whose bytes were changed, and no 
 compared come either from a link without changed bytes, which survived all other faults, or from a
 new connection. TLS detects changed bytes, so links with TLS are never cut here. A changed byte in
 a handshake may look like a final refusal; ``classify`` makes the clients retry in that case too.
+
+Clocks: the machine's clock is set at each storm, forward and back; no gap may be negative.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ class ProblemLog(logging.Handler):
 def apply_change(state, item):
     """Apply a change to a subscriber's state; the change must fit that state."""
     if isinstance(item, Gap):
+        assert item.started <= item.ended
         return
     assert not isinstance(item, Lagged)
     place = (item.element_name, item.key)
@@ -115,6 +118,11 @@ class SoakClient:
         self.errors = Counter()
         self.final = Counter()
         self.counts = Counter()
+        self.clock_shift = 0.0
+
+    def unix_time(self):
+        """Return what the machine's clock shows."""
+        return time.time() + self.clock_shift
 
     @contextlib.asynccontextmanager
     async def running(self):
@@ -133,6 +141,7 @@ class SoakClient:
                 ping_interval=0.5,
                 ping_timeout=1.5,
                 close_timeout=0.2,
+                unix_time=self.unix_time,
             ) as self.client:
                 self.client.on_change(functools.partial(apply_change, self.from_callback))
                 self.client.on_change(self._apply_slowly, size=4)
@@ -231,6 +240,8 @@ class SoakClient:
 
 async def inject_faults(clients, seconds):
     """Run a storm of faults on the proxy of each client."""
+    for one in clients:
+        one.clock_shift += one.rng.choice([-3600, -2, 0, 2, 8 * 3600])
     storms = [asyncio.create_task(one.proxy.storm(PAUSE), name="storm") for one in clients]
     await asyncio.sleep(seconds)
     for storm in storms:

@@ -85,6 +85,18 @@ def now():
     return asyncio.get_running_loop().time()
 
 
+class VirtualUnixTime:
+    """Clock of a machine on a virtual clock: seconds since the epoch; ``shift`` sets it."""
+
+    START = 1_800_000_000.0
+
+    def __init__(self):
+        self.shift = 0.0
+
+    def __call__(self):
+        return self.START + now() + self.shift
+
+
 class IterationLog:
     """Items that a test receives, grouped by the iteration of the event loop.
 

@@ -29,6 +29,7 @@ from basix_ws_cti import (
     Changed,
     Channel,
     Client,
+    ClientClosed,
     ClientState,
     CommandTimeout,
     ConnectFailed,
@@ -70,6 +71,7 @@ from basix_ws_cti import (
     Party,
     Phase,
     ProtocolError,
+    ProxyError,
     QueuedChannel,
     QueueFigures,
     QueueStats,
@@ -386,9 +388,12 @@ def errors(error: BasixError) -> object:
             return error
 
 
-def errors_of_the_feed(error: FeedError) -> object:
+def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901 - one case per class
     match error:
         case AuthenticationError() | HandshakeError():
+            assert_type(error.retry_after, str | None)
+            return error.status
+        case ProxyError():
             assert_type(error.retry_after, str | None)
             return error.status
         case CertificateError() | ConnectFailed() | EavesdropError():
@@ -406,7 +411,9 @@ def errors_of_the_feed(error: FeedError) -> object:
         case ResyncRequired():
             assert_type(error.problem, BasixError)
             return error.problem
-        case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut() | NotConnectedError():
+        case ConnectionLimitReached() | ConnectionReplaced() | LoggedOut():
+            return error.args
+        case NotConnectedError() | ClientClosed():
             return error.args
         case _:
             return error

@@ -15,6 +15,7 @@ from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    ClientClosed,
     CommandTimeout,
     ConnectFailed,
     ConnectionLimitReached,
@@ -29,6 +30,7 @@ from basix_ws_cti.exceptions import (
     LoggedOut,
     NotConnectedError,
     ProtocolError,
+    ProxyError,
     RecordingError,
     ResyncRequired,
     SubscriberLagged,
@@ -38,6 +40,8 @@ from basix_ws_cti.exceptions import (
     printable,
 )
 
+PROXY = "the proxy refused the connection to the server with HTTP"
+PROXY_LOGIN = " (it requires a login: use http://user:password@host:port)"
 HTTP = "the server answered the handshake with HTTP"
 REDIRECT = " (redirects are not followed: name the final server)"
 API = "the HTTP API reported an error"
@@ -126,6 +130,16 @@ TABLE = [
         {"status": 403, "reason": "no such user", "retry_after": "5"},
     ),
     (
+        ProxyError(503, "7"),
+        f"cannot connect: {PROXY} 503",
+        {"status": 503, "reason": f"{PROXY} 503", "retry_after": "7"},
+    ),
+    (
+        ProxyError(407),
+        f"cannot connect: {PROXY} 407{PROXY_LOGIN}",
+        {"status": 407, "reason": f"{PROXY} 407{PROXY_LOGIN}", "retry_after": None},
+    ),
+    (
         HttpApiError(200, 7, "user_not_found"),
         f"{API}: HTTP 200, result_code 7, user_not_found",
         {"status": 200, "result_code": 7, "error_id": "user_not_found", "reason": None},
@@ -177,6 +191,7 @@ TABLE = [
         "timed out after 3 s waiting for the snapshot",
         {"what": "the snapshot", "seconds": 3},
     ),
+    (ClientClosed(), "the client was closed: its `async with` block has ended", {}),
     (
         SubscriberLagged(8),
         "a subscriber was too slow: more than 8 items waited in its queue",

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
+
+# An exception, and a function that is called instead if a generated function raises it.
+Fallback: TypeAlias = "tuple[type[Exception], Callable[..., Any]]"
 
 # Makes the file names of generated functions unique within the process.
 _numbers = itertools.count(1)
@@ -39,12 +42,9 @@ _numbers = itertools.count(1)
 MAX_SOURCES = 256
 
 
-# Types of the values that a scalar field holds as they are.
-SCALAR_TYPES: Final = frozenset({str, int, float, bool, type(None)})
-
-# Expression for a scalar field; ``{0}`` stands for its part. Reading ``__class__`` takes half the
-# time of calling ``type``.
-_SCALAR: Final = "{0} if {0}.__class__ in _scalar_types else _decode_scalar({0})"
+# Expression for a scalar field: ``{0}`` stands for its value, ``{1}`` for ``_int`` or ``_str``,
+# whichever is declared. The usual values are recognised without a call or a look-up.
+_SCALAR: Final = "{0} if {0}.__class__ is {1} or {0} is None else _decode_scalar({0})"
 
 
 def constructor(
@@ -55,20 +55,28 @@ def constructor(
 ) -> Callable[..., T]:
     """Return a function that takes all fields of ``cls`` by position and makes an instance.
 
-    With ``decode_scalar``, a field whose argument is not of one of the ``SCALAR_TYPES`` holds what
-    that function returns for it; the fields named in ``raw`` hold any argument as it is.
+    With ``decode_scalar``, a field whose argument is neither ``None`` nor of the declared type, int
+    or else str, holds what that function returns for it. The fields named in ``raw`` hold any
+    argument as it is.
     """
-    names = [attribute.name for attribute in attrs.fields(cls)]  # type: ignore[arg-type]
+    attributes = attrs.fields(cls)  # type: ignore[arg-type]
+    names = [attribute.name for attribute in attributes]
     return generate(
         cls,
         parameters=", ".join(names),
         before=[],
         values={
-            name: name if decode_scalar is None or name in raw else _SCALAR.format(name)
-            for name in names
+            name: name if decode_scalar is None or name in raw else _scalar(attribute, name)
+            for name, attribute in zip(names, attributes, strict=True)
         },
-        namespace={"_decode_scalar": decode_scalar, "_scalar_types": SCALAR_TYPES},
+        namespace={"_decode_scalar": decode_scalar, "_int": int, "_str": str},
     )
+
+
+def _scalar(attribute: attrs.Attribute[Any], part: str) -> str:
+    """Return the expression for a scalar field whose value is ``part``."""
+    declared = "_int" if str(attribute.type).startswith("int") else "_str"
+    return _SCALAR.format(part, declared)
 
 
 def record_constructor(
@@ -80,6 +88,7 @@ def record_constructor(
     decode_scalar: Callable[[Any], Any],
     computed: Mapping[str, Callable[[tuple[Any, ...]], Any]],
     constants: Mapping[str, Any] | None = None,
+    fallback: Fallback | None = None,
 ) -> Callable[[tuple[Any, ...]], T]:
     """Return a function that makes a ``cls`` from a record, a tuple of about ``size`` parts.
 
@@ -89,10 +98,12 @@ def record_constructor(
     - ``computed``: the function's result for the whole record, as it was received;
     - ``constants``: the same value for every record;
     - ``positions``: the part of the record at this index. A part other than ``None`` goes
-      through the field's function in ``decoders``. Without one, a part of one of the
-      ``SCALAR_TYPES`` is the value, and any other goes through ``decode_scalar``.
+      through the field's function in ``decoders``. Without one, a part of the declared type, int
+      or else str, is the value, and any other goes through ``decode_scalar``.
 
-    All other fields are ``None``.
+    All other fields are ``None``. If one of these functions raises the exception of ``fallback``,
+    the result is what the fallback's function returns for the record. As long as nothing is
+    raised, this costs nothing; a wrapper would cost a call for each record.
     """
     values, namespace = field_values(
         cls,
@@ -100,9 +111,9 @@ def record_constructor(
         decoders=decoders,
         computed=computed,
         constants=constants or {},
-        scalar=_SCALAR,
+        scalar=_scalar,
     )
-    namespace |= {"_decode_scalar": decode_scalar, "_scalar_types": SCALAR_TYPES}
+    namespace |= {"_decode_scalar": decode_scalar, "_int": int, "_str": str}
     # Unpacking detects a wrong size at no cost for records of the right one.
     parts = "".join(f"_{position}, " for position in range(size)) or "[]"
     unpack = [
@@ -111,7 +122,14 @@ def record_constructor(
         "except ValueError:",
         f"    {parts} = (_record[:{size}] + (None,) * ({size} - len(_record)))",
     ]
-    return generate(cls, parameters="_record", before=unpack, values=values, namespace=namespace)
+    return generate(
+        cls,
+        parameters="_record",
+        before=unpack,
+        values=values,
+        namespace=namespace,
+        fallback=fallback,
+    )
 
 
 def field_values(
@@ -121,13 +139,13 @@ def field_values(
     decoders: Mapping[str, Callable[[Any], Any]],
     computed: Mapping[str, Callable[[tuple[Any, ...]], Any]],
     constants: Mapping[str, Any],
-    scalar: str = "{0}",
+    scalar: Callable[[attrs.Attribute[Any], str], str] = lambda _, part: part,
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Return ``values`` and ``namespace`` for ``generate``, by the rules of ``record_constructor``.
 
     The expressions expect the parts of the record in ``_0``, ``_1``, …, and the record itself
-    in ``_record`` if a field is computed. ``scalar`` is the expression for a part without a
-    decoder; ``{0}`` in it stands for the part.
+    in ``_record`` if a field is computed. ``scalar`` returns the expression for a field without a
+    decoder and its part.
     """
     values = {}
     namespace: dict[str, Any] = {}
@@ -146,7 +164,7 @@ def field_values(
             namespace[f"_decode_{name}"] = decoders[name]
             values[name] = f"None if {part} is None else _decode_{name}({part})"
         else:
-            values[name] = scalar.format(part)
+            values[name] = scalar(attribute, part)
     return values, namespace
 
 
@@ -158,12 +176,15 @@ def generate(
     values: Mapping[str, str],
     namespace: dict[str, Any],
     result: str = "_self",
+    fallback: Fallback | None = None,
 ) -> Callable[..., Any]:
     """Return a function that makes a ``cls``, named ``_self`` in it, and returns ``result``.
 
     The function takes ``parameters`` and starts with the lines of ``before``. Then it assigns
     to each field in ``values`` the value of its expression. ``namespace`` defines the names
-    that lines and expressions use. They all start with an underscore, and no field does.
+    that lines and expressions use. They all start with an underscore, and no field does. If an
+    expression raises the exception of ``fallback``, the function returns what the fallback's
+    function returns for the same ``parameters``.
     """
     # Overriding both methods makes attribute assignment as fast as on a plain class. With one
     # alone, Python looks the method up at every assignment.
@@ -174,10 +195,19 @@ def generate(
         "_Writable": type(f"Writable{cls.__name__}", (cls,), empty | writable),
         "_cls": cls,
     }
+    assignments = [f"_self.{name} = {value}" for name, value in values.items()]
+    if fallback is not None:
+        namespace |= {"_Error": fallback[0], "_fall_back": fallback[1]}
+        assignments = [
+            "try:",
+            *(f"    {assignment}" for assignment in assignments),
+            "except _Error:",
+            f"    return _fall_back({parameters})",
+        ]
     lines = [
         *before,
         "_self = _Writable()",
-        *(f"_self.{name} = {value}" for name, value in values.items()),
+        *assignments,
         "_self.__class__ = _cls",
         f"return {result}",
     ]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from basix_ws_cti._internal.live_mapping import LiveMapping
 
 from .active_call import ActiveCall
 from .model import Call
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 
 class CallIndex:
@@ -23,7 +30,9 @@ class CallIndex:
         self._uuids: dict[ActiveCall, set[str]] = {}
         # Calls that are parked, by call id, in the order in which they were parked.
         self._parked: dict[str, ActiveCall] = {}
-        self.snapshots: Mapping[str, Call] = _Snapshots(self._calls)
+        self.lock: AbstractContextManager[object] = threading.RLock()
+        """Must be held while a call changes: ``snapshots`` may be read in another thread."""
+        self.snapshots: Mapping[str, Call] = _Snapshots(self._calls, self.lock)
         """Snapshots of the calls by id: a read-only mapping that shows the current state."""
 
     def __len__(self) -> int:
@@ -36,6 +45,10 @@ class CallIndex:
     def is_empty(self) -> bool:
         """True if the index holds no call and no uuid."""
         return not (self._calls or self._by_uuid or self._uuids or self._parked)
+
+    def has_id(self, call_id: str) -> bool:
+        """Return True if an active call has this id."""
+        return call_id in self._calls
 
     def find(self, uuid: str | None) -> ActiveCall | None:
         """Return the call that a uuid leads to; ``None`` if it leads to no call."""
@@ -87,20 +100,28 @@ class CallIndex:
         return self._uuids.pop(call)
 
 
-class _Snapshots(Mapping[str, Call]):
+class _Snapshots(LiveMapping[str, Call]):
     """Snapshots of the active calls by id: a read-only, live mapping."""
 
-    def __init__(self, calls: dict[str, ActiveCall]) -> None:
+    __slots__ = ("_calls", "_lock")
+
+    def __init__(self, calls: dict[str, ActiveCall], lock: AbstractContextManager[object]) -> None:
         self._calls = calls
+        self._lock = lock
 
     def __getitem__(self, key: str) -> Call:
-        return self._calls[key].snapshot()
+        with self._lock:
+            return self._calls[key].snapshot()
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._calls))
+    def __contains__(self, key: object) -> bool:
+        return key in self._calls
 
     def __len__(self) -> int:
         return len(self._calls)
 
     def __repr__(self) -> str:
         return f"<{len(self)} calls>"
+
+    def copy(self) -> dict[str, Call]:
+        with self._lock:
+            return {call_id: call.snapshot() for call_id, call in self._calls.items()}

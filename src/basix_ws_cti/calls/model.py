@@ -119,7 +119,9 @@ class Call:
     """One call at one moment: the legs that belong together."""
 
     id: str
-    """Uuid of the first leg, the one that the others were created for."""
+    """Uuid of the first leg, the one that the others were created for. No two calls of a tracker
+    have the same id: if another call has or had that uuid as its id, this is the uuid of the leg
+    that was shown first; if that is used too, ``UUID#NUMBER``."""
     direction: Direction
     """``"inbound"``: from outside. ``"outbound"``: from a user to outside, if only after a
     transfer. ``"internal"``: between users."""

@@ -15,8 +15,9 @@ A leg belongs to
    call, ``RINGING_PARK.UUID`` (``LOCAL_PARK.UUID`` on older servers);
 4. otherwise a new call. Its id is the uuid of its first leg: of the leg that this one was
    created for, if there is one, so that the id is the same for a client that is shown other
-   legs of the call. An id is never used twice, however: if a call of this id ended and its
-   first leg was never shown, the id is the uuid of the leg itself.
+   legs of the call. An id is never used twice, however: if another call has or had this id,
+   because a leg came late or came back, the id is the uuid of the leg itself; if that is used
+   too, with a number behind it. ``used_ids`` explains how this takes bounded memory.
 
 When a call ends while pickups of it are pending, these legs are calls in their own right.
 """
@@ -35,12 +36,9 @@ from .active_call import ActiveCall
 from .active_legs import ActiveLeg
 from .call_index import CallIndex
 from .channel_facts import channel_uuid, is_b_leg, state_entered
-from .events import CallEvent
+from .events import CallEnded, CallEvent
 from .model import Call
-
-# Ended calls remembered because the feed never showed their first leg. The PBX may still create
-# legs for that first leg; their call must not get the same id again. The limit bounds memory.
-MAX_ENDED_UNSEEN = 1000
+from .used_ids import UsedIds
 
 # A user's phone dials one of these prefixes and a uuid to take a call: the call that rings on the
 # leg of that uuid, or the call that is offered to web phones as RINGING_PARK.UUID.
@@ -53,17 +51,17 @@ class CallTracker:
 
     ``channels`` are the channels that exist already; the calls they form cause no events.
     Pass all changes of one mirror to ``apply``, in their order and without omission. With a
-    ``Client``, use its ``call_events()`` instead.
+    ``Client``, use its ``call_events()`` instead. No two calls of a tracker have the same id.
     """
 
     def __init__(self, channels: Iterable[Channel] = ()) -> None:
         self._index = CallIndex()
-        # Ids of ended calls whose first leg was never shown, oldest first.
-        self._ended_unseen: dict[str, None] = {}
+        self._used_ids = UsedIds()
         # Start of the gap in the feed that the next synthetic changes bridge, in microseconds.
         self._gap_started: int | None = None
         self.calls: Mapping[str, Call] = self._index.snapshots
-        """Active calls by id: a read-only mapping that always shows the current state."""
+        """Active calls by id: a read-only mapping that always shows the current state. Any thread
+        may read it: each iteration runs over the calls of the moment at which it starts."""
         self.apply([Added("channel", channel, synthetic=True) for channel in channels])
 
     def __repr__(self) -> str:
@@ -99,8 +97,9 @@ class CallTracker:
     def _apply_change(self, change: Change | Gap) -> list[CallEvent]:
         if isinstance(change, Gap):
             self._gap_started = int(change.started.timestamp() * 1_000_000)
-            for call in self._index:
-                call.mark_incomplete()
+            with self._index.lock:
+                for call in self._index:
+                    call.mark_incomplete()
             return []
         if change.element_name != "channel":
             return []
@@ -110,9 +109,10 @@ class CallTracker:
             if change.key is None:
                 return []
             channel = evolve(channel, uuid=str(change.key))
-        if isinstance(change, Removed):
-            return self._end_leg(channel, synthetic=change.synthetic)
-        return self._update_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
+        with self._index.lock:
+            if isinstance(change, Removed):
+                return self._end_leg(channel, synthetic=change.synthetic)
+            return self._update_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
 
     def _update_leg(self, leg: ActiveLeg, *, synthetic: bool) -> list[CallEvent]:
         """Route a new or changed leg to its call, by the rules in the module docstring."""
@@ -136,6 +136,7 @@ class CallTracker:
             call, younger = sorted((call, named_call), key=lambda one: (one.started, one.id))
             events = call.absorb(younger, state_entered(leg.channel) or 0)
             index.replace(younger, call)
+            self._remember(events)
             events += call.update_leg(leg, synthetic=synthetic)
         if own_call is None:
             index.link(leg.uuid, call)
@@ -167,8 +168,16 @@ class CallTracker:
     def _new_call(self, leg: ActiveLeg) -> ActiveCall:
         """Create the call of a leg that belongs to no call (rule 4)."""
         first_uuid = (leg.other_uuid if is_b_leg(leg.channel) else None) or leg.uuid
-        call_id = leg.uuid if first_uuid in self._ended_unseen else first_uuid
+        call_id = first_uuid
+        if self._may_be_used(call_id, leg):
+            call_id = leg.uuid
+            if self._may_be_used(call_id, leg):
+                call_id = self._used_ids.numbered(first_uuid, self._index.has_id)
         return ActiveCall.of(call_id, first_uuid)
+
+    def _may_be_used(self, call_id: str, leg: ActiveLeg) -> bool:
+        offered = leg.snapshot.offered if call_id == leg.uuid else None
+        return self._index.has_id(call_id) or self._used_ids.may_be_used(call_id, offered)
 
     def _end_leg(self, channel: Channel, *, synthetic: bool) -> list[CallEvent]:
         """End a leg; if its call ends with it, start new calls for the pending pickups."""
@@ -180,8 +189,7 @@ class CallTracker:
         events = call.end_leg(channel, synthetic=synthetic, gap_started=self._gap_started)
         if call.is_over:
             index.remove(call)
-            if not call.legs.first_has_ended:
-                self._remember_unseen(call.id)
+            self._remember(events)
             for pickup in call.legs.living.values():
                 events += self._update_leg(pickup, synthetic=not call.complete)
             return events
@@ -191,10 +199,11 @@ class CallTracker:
             index.update_parked(call)
         return events
 
-    def _remember_unseen(self, call_id: str) -> None:
-        self._ended_unseen[call_id] = None
-        if len(self._ended_unseen) > MAX_ENDED_UNSEEN:
-            del self._ended_unseen[next(iter(self._ended_unseen))]
+    def _remember(self, events: list[CallEvent]) -> None:
+        """Remember the ids of the calls that ended with these events."""
+        for event in events:
+            if isinstance(event, CallEnded):
+                self._used_ids.add(event.call.id, event.call.ended or 0)
 
 
 def _called(channel: Channel, marker: re.Pattern[str]) -> str | None:

@@ -11,11 +11,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, cast
 
 from attrs import field, frozen
 
-from basix_ws_cti._internal.callables import callback_kind
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_instance,
+    check_seconds,
+    check_timeout,
+)
+from basix_ws_cti._internal.callables import (
+    PlainFunction,
+    callback_kind,
+    check_function,
+    refuse_awaitable,
+)
+from basix_ws_cti._internal.owner_loop import OwnerLoop
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.exceptions import UsageError
@@ -26,12 +38,14 @@ from basix_ws_cti.mirror.snapshot import QUIET_TIME
 from basix_ws_cti.session.session import Session
 from basix_ws_cti.session.status import ClientState, Connecting, Stats, Synced
 from basix_ws_cti.transport.connection import Connection
-from basix_ws_cti.transport.connector import ConnectOptions, connect
+from basix_ws_cti.transport.connector import MIN_PING_INTERVAL, ConnectOptions, connect
+from basix_ws_cti.transport.credentials import await_credentials
 from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
-from .callbacks import is_cancelled, name_of
+from .callbacks import is_cancelled
+from .change_filter import make_change_filter
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
 from .eavesdropping import CallUserApi, Eavesdropping
@@ -47,11 +61,11 @@ R = TypeVar("R")
 Connector = Callable[..., AbstractAsyncContextManager[Connection]]
 """Opens connections as ``connect`` does; called for each attempt with the server and options."""
 
-# Seconds that the PBX has for sending its snapshot.
+# Seconds without progress after which a snapshot has failed.
 SYNC_TIMEOUT = 60.0
 
-# In seconds. A silent peer is detected after at most two intervals, the time-out and the closing,
-# 13.5 s in total.
+# In seconds. A peer that sends no byte is detected after at most two intervals, the time-out and
+# the closing, 13.5 s in total.
 LIVENESS: dict[str, Any] = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
 
 
@@ -64,22 +78,32 @@ class Client(NotPicklable):
 
     - ``backoff``: delays between attempts; the default grows from 1 to 60 seconds.
     - ``classify(error, is_final)``: returns True if ``error`` stops the client; ``is_final`` is the
-      client's own decision.
-    - ``quiet_time``: seconds without a message after which the snapshot is complete.
-    - ``sync_timeout``: seconds that the PBX has for the snapshot.
+      client's own decision, which also counts if ``classify`` raises an exception.
+    - ``quiet_time``: seconds without a new kind after which the snapshot is complete.
+    - ``sync_timeout``: seconds without progress after which the snapshot has failed; ``None``: no
+      limit. A long frame that arrives at 1,000 bytes per second or more is progress. With any
+      progress, an hour is the limit.
     - ``country_code``: country of numbers written without one, for the mirror.
     - ``connector``: opens each connection; for tests, or for a transport of your own.
+    - ``unix_time``: returns the seconds since the Unix epoch; for tests. ``None``: the machine's
+      clock.
 
-    Exceptions of ``on_frame`` are reported to ``on_error`` callbacks. The first frame of a
-    connection reaches ``on_frame`` after the state ``Syncing``.
+    Exceptions of ``on_frame`` and ``classify`` are reported to ``on_error`` callbacks. The first
+    frame of a connection reaches ``on_frame`` after the state ``Syncing``.
 
     Entering the block does not wait for the connection. Leaving it closes the connection within a
     second.
+
+    A client belongs to the event loop in which its block is entered. Callbacks and subscriptions
+    may be added before, without a loop or in another one. After that, methods that are awaited, and
+    iterations, raise ``UsageError`` in another event loop, and ``changes``, ``messages``,
+    ``call_events`` and the ``on_…`` methods raise it in another thread.
     """
 
     mirror: Mirror
     """State of the PBX: empty before the first snapshot is complete; while ``is_synced`` is False,
-    the last state that was current."""
+    the last state that was current. Events that arrived before the loss of a connection are applied
+    even if the loss was noticed first."""
 
     @scrub_traceback
     def __init__(
@@ -89,14 +113,23 @@ class Client(NotPicklable):
         backoff: Backoff | None = None,
         classify: Callable[[Exception, bool], bool] | None = None,
         quiet_time: float = QUIET_TIME,
-        sync_timeout: float = SYNC_TIMEOUT,
+        sync_timeout: float | None = SYNC_TIMEOUT,
         country_code: str = "81",
         connector: Connector = connect,
+        unix_time: Callable[[], float] | None = None,
         **options: Unpack[ConnectOptions],
     ) -> None:
+        check_instance("backoff", backoff, Backoff, "a Backoff", optional=True)
+        check_function("classify", classify, "error", "is_final", optional=True)
+        check_seconds("sync_timeout", sync_timeout, optional=True)
+        if not callable(connector):
+            raise UsageError(f"connector must be callable, got {type(connector).__name__}")
         given: dict[str, Any] = {**LIVENESS, **options}
         ping_interval, ping_timeout = given["ping_interval"], given["ping_timeout"]
-        given["ping_interval"] = None  # see Keepalive
+        check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
+        check_seconds("ping_timeout", ping_timeout, optional=True)
+        check_function("unix_time", unix_time, optional=True)
+        given["ping_interval"] = None  # the feed loop watches the connection of any connector
         headers = given.get("additional_headers")
         if headers is not None and not isinstance(headers, dict):
             given["additional_headers"] = list(headers)  # an iterator would serve one attempt only
@@ -106,11 +139,14 @@ class Client(NotPicklable):
             raise UsageError(str(error).replace("connect.__init__()", "Client()")) from None
         on_frame = given.get("on_frame")
         if on_frame is not None:
+            on_frame = PlainFunction("on_frame", on_frame)
             given["on_frame"] = partial(self._call_on_frame, on_frame)
         credentials = given.get("credentials")
         if callable(credentials):
             given["credentials"] = partial(_fetch_credentials, credentials)
+        self._owner = OwnerLoop("the client")
         self._dispatcher = Dispatcher()
+        self._dispatcher.callbacks.hold()
         self._state = StateHolder(self._dispatcher.callbacks)
         self._statistics = Statistics()
         self._session = Session(
@@ -126,14 +162,17 @@ class Client(NotPicklable):
             statistics=self._statistics,
             reconnect=ReconnectPolicy(
                 Backoff() if backoff is None else backoff,
-                classify,
+                None
+                if classify is None
+                else partial(self._call_classify, PlainFunction("classify", classify)),
                 fresh_credentials=callable(credentials),
             ),
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             sync_timeout=sync_timeout,
+            unix_time=unix_time,
         )
-        self._commands = CommandSender(lambda: self._feed_loop.connection, self._dispatcher)
+        self._commands = CommandSender(self._usable_connection, self._dispatcher)
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entered = False
@@ -150,8 +189,20 @@ class Client(NotPicklable):
 
     @property
     def is_synced(self) -> bool:
-        """True while the mirror shows the current state of the PBX."""
+        """True while the mirror shows the current state of the PBX and follows each event.
+
+        It stays True after an unreadable frame, as long as ``resync_pending`` is True.
+        """
         return isinstance(self.state, Synced)
+
+    @property
+    def resync_pending(self) -> bool:
+        """True once a frame could not be read that may have changed the state of the PBX.
+
+        An element, or after a reconnect all elements of a kind, may be stale then. The client
+        requests a new snapshot at once, or within 30 seconds if it has just done so.
+        """
+        return self._session.resync_pending
 
     @property
     def calls(self) -> Mapping[str, Call]:
@@ -175,9 +226,11 @@ class Client(NotPicklable):
     async def synced(self, timeout: float | None = None) -> Mirror:  # noqa: ASYNC109 - seconds, as everywhere
         """Wait until the mirror is current, and return it.
 
-        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), and the error that
-        stopped the client.
+        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
+        stopped the client, and ``ClientClosed`` if its block is left.
         """
+        check_timeout("timeout", timeout)
+        self._owner.check()
         await self._state.wait_until(lambda: self.is_synced, "a complete snapshot", timeout)
         return self.mirror
 
@@ -188,15 +241,23 @@ class Client(NotPicklable):
     ) -> R:
         """Wait until the mirror is current and ``predicate(mirror)`` is true; return its value.
 
-        The predicate is called again after each change. Raises ``WaitTimeout`` after ``timeout``
-        seconds (``None``: no limit), the error that stopped the client, and whatever the predicate
-        raises.
+        The predicate, a plain function, is called after each message that changed the mirror, even
+        if the next message follows at once; so a condition that is true only briefly is not missed.
+        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
+        stopped the client, ``ClientClosed`` if its block is left, ``UsageError`` for an async
+        predicate, and whatever the predicate raises.
         """
-        return await self._state.wait_until(
-            lambda: predicate(self.mirror) if self.is_synced else None,  # type: ignore[arg-type,return-value]
-            "the condition of wait_for",
-            timeout,
-        )
+        check_function("predicate", predicate, "mirror")
+        check_timeout("timeout", timeout)
+        self._owner.check()
+
+        def condition() -> R | None:
+            result = predicate(self.mirror) if self.is_synced else None
+            refuse_awaitable("predicate", result)
+            return result
+
+        result = await self._state.wait_until(condition, "the condition of wait_for", timeout)
+        return cast("R", result)
 
     # -- subscriptions ----------------------------------------------------------------
 
@@ -211,22 +272,17 @@ class Client(NotPicklable):
     ) -> Subscription[Added | Changed | Removed | Gap]:
         """Subscribe to changes from now on: ``async for change in client.changes()``.
 
-        ``kind``, ``key`` and ``where`` select changes; a ``Gap`` is always delivered. ``policy``
-        and ``size`` are those of ``Subscription``. The iteration ends when the client stops, with
-        the error that stopped it, if any. The present state is in ``mirror``.
+        - ``kind``, ``key``: only changes of elements of this kind, with this key.
+        - ``where``: only changes for which this function returns true. It must not be async.
+        - ``policy``, ``size``: those of ``Subscription``.
+
+        A ``Gap`` is always delivered. The iteration ends when the client stops, with the error that
+        stopped it, if any. The present state is in ``mirror``.
+
+        Raises ``UsageError`` for a key that elements of the kind cannot have; warns about a kind
+        that this version does not know.
         """
-        wants = None
-        if kind is not None or key is not None or where is not None:
-
-            def wants(item: Change | Gap) -> bool:
-                if isinstance(item, Gap):
-                    return True
-                return (
-                    (kind is None or item.element_name == kind)
-                    and (key is None or item.key == key)
-                    and (where is None or bool(where(item)))
-                )
-
+        wants = make_change_filter(kind, key, where)
         return self._subscribe(self._dispatcher.changes, policy, size, wants)
 
     def messages(
@@ -256,8 +312,15 @@ class Client(NotPicklable):
         size: int,
         wants: Callable[[Any], bool] | None,
     ) -> Subscription[Any]:
+        self._owner.check_thread()
         subscription: Subscription[Any] = Subscription(
-            policy, size, wants, subscribers.discard, self._statistics.counts
+            policy,
+            size,
+            wants,
+            subscribers.discard,
+            self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
+            check_loop=self._owner.check,
         )
         if self._has_ended:
             subscription.end(self._state.current.reason)  # type: ignore[union-attr]
@@ -282,80 +345,111 @@ class Client(NotPicklable):
         the client reads nothing until it returns. An asynchronous callback has a queue and is
         awaited for one item after another. Returns a function that unregisters the callback.
         """
-        return self._register("change", callback, lambda: self.changes(**selection))
+        return self._register(
+            "change", callback, "change", subscribe=lambda: self.changes(**selection)
+        )
 
     def on_call(self, callback: Callable[[CallEvent], object]) -> Callable[[], None]:
         """Call ``callback(event)``, sync or async, for each call event; see ``on_change``."""
         self._session.follow_calls()
-        return self._register("call", callback)
+        return self._register("call", callback, "event")
 
     def on_state(self, callback: Callable[[ClientState], object]) -> Callable[[], None]:
         """Call ``callback(state)``, sync or async, for each change of state; see ``on_change``."""
-        return self._register("state", callback)
+        return self._register("state", callback, "state")
 
     def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
         """Call ``callback(error)``, sync or async, for errors that do not stop the client.
 
-        These are exceptions of callbacks, unreadable frames (once per kind), and failed attempts.
+        These are exceptions of callbacks and filters, unreadable frames (once per kind), and failed
+        attempts. Exceptions are also logged, once per function, exception class and line, with the
+        line of your code; later ones are counted.
         """
-        return self._register("error", callback)
+        return self._register("error", callback, "error")
 
     def on_initial_info(
         self, callback: Callable[[str, dict[Any, Any]], object]
     ) -> Callable[[], None]:
         """Call ``callback(element_name, elements)`` as ``MessageParser`` does."""
-        return self._on_message(InitialInfo, callback, lambda m: (m.element_name, m.elements))
+        return self._on_message(
+            InitialInfo, callback, lambda m: (m.element_name, m.elements), "element_name, elements"
+        )
 
     def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
         """Call ``callback(element_name, element, event_name)`` as ``MessageParser`` does."""
         return self._on_message(
-            InfoEvent, callback, lambda m: (m.element_name, m.element, m.event_name)
+            InfoEvent,
+            callback,
+            lambda m: (m.element_name, m.element, m.event_name),
+            "element_name, element, event_name",
         )
 
     def on_system_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call ``callback(text)`` as ``MessageParser`` does."""
-        return self._on_message(SystemMsg, callback, lambda m: (m.text,))
+        return self._on_message(SystemMsg, callback, lambda m: (m.text,), "text")
 
     def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call ``callback(text)`` as ``MessageParser`` does."""
-        return self._on_message(Msg, callback, lambda m: (m.text,))
+        return self._on_message(Msg, callback, lambda m: (m.text,), "text")
 
     def _on_message(
         self,
         message_type: type[T],
         callback: Callable[..., object],
         arguments: Callable[[T], tuple[Any, ...]],
+        names: str,
     ) -> Callable[[], None]:
-        """Register a callback that takes the parts of a message instead of the message."""
-        if callback_kind("a callback", callback) == "async":
+        """Register a callback that takes the parts of a message, ``names``, instead of it."""
+        if callback_kind("a callback", callback, *names.split(", ")) == "async":
 
             async def unpacked(message: Any) -> None:
                 await callback(*arguments(message))  # type: ignore[misc]
 
         else:
 
-            def unpacked(message: Any) -> None:  # type: ignore[misc]
-                callback(*arguments(message))
+            def unpacked(message: Any) -> object:  # type: ignore[misc]
+                return callback(*arguments(message))
 
-        unpacked.__qualname__ = name_of(callback)  # for log lines
+        unpacked.__wrapped__ = callback  # type: ignore[attr-defined]  # for log lines
         return self._register(message_type.__name__, unpacked)
 
     def _register(
         self,
         event: str,
         callback: Callable[..., object],
+        *arguments: str,
         subscribe: Callable[[], Subscription[Any]] | None = None,
     ) -> Callable[[], None]:
-        callback_kind("a callback", callback)
+        callback_kind("a callback", callback, *arguments)
+        self._owner.check_thread()
         if self._has_ended:
             return lambda: None
         callbacks = self._dispatcher.callbacks
         if subscribe is not None:
             return callbacks.add(event, callback, subscribe(), is_fed=True)
         queue: Subscription[Any] = Subscription(
-            "drop_oldest", QUEUE_SIZE, None, lambda _: None, self._statistics.counts
+            "drop_oldest",
+            QUEUE_SIZE,
+            None,
+            lambda _: None,
+            self._statistics.counts,
+            wake_queue=self._dispatcher.wake_queue,
         )
         return callbacks.add(event, callback, queue)
+
+    def _call_classify(
+        self,
+        classify: PlainFunction,
+        error: Exception,
+        is_final: bool,  # noqa: FBT001 - as the user's function takes it
+    ) -> bool:
+        """Return what ``classify`` decides; without it, if it fails: that is reported."""
+        try:
+            result = classify(error, is_final)
+        except Exception as raised:  # noqa: BLE001 - reported like the error of any callback
+            self._dispatcher.callbacks.report(raised, classify)
+            return is_final
+        return bool(result) if classify.is_usable else is_final
 
     def _call_on_frame(self, on_frame: Callable[[bytes | str], object], frame: bytes | str) -> None:
         try:
@@ -365,20 +459,26 @@ class Client(NotPicklable):
 
     # -- commands ---------------------------------------------------------------------
 
+    def _usable_connection(self) -> Connection | None:
+        """Return the connection for a command, if there is one."""
+        self._owner.check()
+        return self._feed_loop.usable_connection
+
     async def hangup(self, uuid: str, *, confirm: bool = False, confirm_timeout: float = 5) -> None:
         """Hang up a channel. With ``confirm``, wait until it is gone.
 
-        All commands raise ``NotConnectedError`` at once if there is no connection, and
-        ``ConnectionLost`` if it breaks while sending; no command is sent twice. With ``confirm``
-        they raise ``CommandTimeout`` if the effect does not show within ``confirm_timeout``
-        seconds.
+        All commands raise ``UsageError`` for invalid arguments, ``NotConnectedError`` at once if
+        there is no connection, and ``ConnectionLost`` if it breaks while sending; no command is
+        sent twice. With ``confirm`` they raise ``CommandTimeout`` if the effect does not show
+        within ``confirm_timeout`` seconds.
         """
-        await self._commands.send(commands.hangup(uuid), confirm_timeout if confirm else None)
+        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
+        await self._commands.send(commands.hangup(uuid), timeout)
 
     async def park(
         self,
         uuid: str,
-        park_timeout: int | None = None,
+        park_timeout: float | None = None,
         *,
         confirm: bool = False,
         confirm_timeout: float = 5,
@@ -387,9 +487,10 @@ class Client(NotPicklable):
 
         With ``confirm``, wait until it is parked. Raises what ``hangup`` raises.
         """
-        leg = self.mirror.channels.get(uuid)
+        leg = self.mirror.channels.get(uuid) if isinstance(uuid, str) else None
         command = commands.park(uuid, park_timeout, None if leg is None else leg.other_uuid)
-        await self._commands.send(command, confirm_timeout if confirm else None)
+        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
+        await self._commands.send(command, timeout)
 
     async def transfer(
         self,
@@ -458,7 +559,8 @@ class Client(NotPicklable):
         until the plug is in the state ``eavesdrop``. Raises what ``hangup`` raises.
         """
         command = commands.eavesdrop(plug_uuid, target_uuid, subcommand)
-        await self._commands.send(command, confirm_timeout if confirm else None)
+        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
+        await self._commands.send(command, timeout)
 
     # -- running ----------------------------------------------------------------------
 
@@ -466,7 +568,9 @@ class Client(NotPicklable):
         if self._entered:
             raise UsageError("this client has been used already: create another one")
         self._entered = True
+        self._owner.bind()
         self._loop = asyncio.get_running_loop()
+        self._dispatcher.callbacks.start()
         self._state.current = Connecting(1)
         self._task = asyncio.create_task(self._feed_loop.run(), name="basix_ws_cti client")
         return self
@@ -477,6 +581,7 @@ class Client(NotPicklable):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._owner.check()
         try:
             if self._task is not None:
                 self._task.cancel()
@@ -484,12 +589,20 @@ class Client(NotPicklable):
         finally:
             self._feed_loop.stop(None)
             await self._dispatcher.callbacks.finish()
+            self._owner.release()
+
+
+def _effect_timeout(*, confirm: bool, confirm_timeout: float) -> float | None:
+    """Return the seconds to wait for a command's effect; ``None``: do not wait."""
+    check_bool("confirm", confirm)
+    check_seconds("confirm_timeout", confirm_timeout)
+    return confirm_timeout if confirm else None
 
 
 async def _fetch_credentials(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:
     """Await a user's credentials function; leaving the client's block cancels it in any case."""
     try:
-        return await credentials(target)
+        return await await_credentials(credentials, target)
     finally:
         if is_cancelled():
             raise asyncio.CancelledError

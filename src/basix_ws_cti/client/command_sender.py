@@ -13,7 +13,7 @@ from .dispatch import ChangeWaiter, Dispatcher
 
 
 class CommandSender:
-    """Sends commands on the current connection; never sends one twice.
+    """Sends commands on the current connection; a call of ``send`` sends its command at most once.
 
     ``connection`` returns the open connection, or ``None``.
     """
@@ -26,8 +26,9 @@ class CommandSender:
         """Send a command; wait up to ``confirm_timeout`` seconds for its effect.
 
         ``None`` does not wait, and neither does a command whose effect is not known. Raises
-        ``NotConnectedError`` without a connection, ``ConnectionLost`` if it breaks, and
-        ``CommandTimeout`` if the effect does not show in time.
+        ``NotConnectedError`` without a connection, ``ConnectionLost`` if it breaks,
+        ``CommandTimeout`` if the effect does not show in time, and while it waits for the effect
+        the error that stops the client, or ``ClientClosed``.
         """
         connection = self._connection()
         if connection is None:

@@ -11,12 +11,13 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from basix_ws_cti.calls.events import CallEvent
-from basix_ws_cti.exceptions import NotConnectedError
+from basix_ws_cti.exceptions import ClientClosed
 from basix_ws_cti.messages import Message
 from basix_ws_cti.mirror.changes import Change, Gap
 
 from .callbacks import Callbacks
 from .subscriptions import SubscriberSet
+from .wake_queue import WakeQueue
 
 
 @frozen
@@ -45,6 +46,8 @@ class Dispatcher:
         self.changes: SubscriberSet[Any] = SubscriberSet()
         self.messages: SubscriberSet[Any] = SubscriberSet()
         self.calls: SubscriberSet[Any] = SubscriberSet()
+        self.wake_queue: WakeQueue = WakeQueue()
+        """Wakes the subscribers that wait for an item."""
         self._all_sets = (self.changes, self.messages, self.calls)
         self.callbacks: Callbacks = Callbacks()
         self.waiters: set[ChangeWaiter] = set()
@@ -101,7 +104,10 @@ class Dispatcher:
                 waiter.seen.set_result(None)
 
     def end(self, reason: Exception | None) -> None:
-        """End all subscriptions: with ``reason``, the error that stopped the client, if any."""
+        """End all subscriptions and waiters.
+
+        ``reason`` is the error that stopped the client; ``None``: its block was left.
+        """
         for subscribers in self._all_sets:
             for subscription in subscribers:
                 subscription.end(reason)
@@ -110,4 +116,4 @@ class Dispatcher:
             queue.end(reason)
         for waiter in self.waiters:
             if not waiter.seen.done():
-                waiter.seen.set_exception(reason or NotConnectedError())
+                waiter.seen.set_exception(reason or ClientClosed())

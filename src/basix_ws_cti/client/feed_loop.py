@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from basix_ws_cti._internal.time_slice import TimeSlice
@@ -46,13 +48,14 @@ from basix_ws_cti.session.status import (
     Syncing,
 )
 from basix_ws_cti.transport.connection import Connection
+from basix_ws_cti.transport.keepalive import Keepalive
 
 from .callbacks import is_cancelled
 from .dispatch import Dispatcher
-from .keepalive import Keepalive
 from .reconnect import ReconnectPolicy
 from .state_holder import StateHolder
 from .statistics import Statistics
+from .sync_deadline import SyncDeadline
 from .wall_clock import WallClock
 
 _logger = logging.getLogger(__name__)
@@ -65,6 +68,7 @@ class FeedLoop:
     - ``open_connection``: returns the context manager of one connection attempt.
     - ``ping_interval``, ``ping_timeout``, ``sync_timeout``: in seconds; ``None``: no pings, no
       limit.
+    - ``unix_time``: returns the seconds since the epoch; ``None``: the machine's clock.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class FeedLoop:
         ping_interval: float | None,
         ping_timeout: float | None,
         sync_timeout: float | None,
+        unix_time: Callable[[], float] | None = None,
     ) -> None:
         self.connection: Connection | None = None
         self._name = name
@@ -90,10 +95,13 @@ class FeedLoop:
         self._statistics = statistics
         self._reconnect = reconnect
         self._pings = {"interval": ping_interval, "timeout": ping_timeout}
-        self._sync_timeout = math.inf if sync_timeout is None else sync_timeout
-        self._sync_deadline = math.inf  # event-loop time; infinite once the state is current
+        self._sync_deadline = SyncDeadline(sync_timeout)
+        self._resync_deadline = math.inf  # event-loop time; usually infinite
         self._attempts = 0  # since the state was last current
-        self._clock = WallClock()
+        self._clock = WallClock(unix_time)
+        # Why and when (Unix time of its last sign of life) the present connection was lost, from
+        # the moment of the loss on: what arrived before may still be in progress.
+        self._loss: tuple[Exception, float] | None = None
         self._slice: TimeSlice
         self._deliver: dict[type[Any], Callable[[Any], object]] = {
             partial: lambda bound: bound(),
@@ -105,6 +113,11 @@ class FeedLoop:
             **dict.fromkeys((Syncing, Disconnected), state.enter),
             Synced: self._enter_synced,
         }
+
+    @property
+    def usable_connection(self) -> Connection | None:
+        """Connection for commands; ``None`` from the moment on in which it is lost."""
+        return None if self._loss is not None else self.connection
 
     async def run(self) -> None:
         """Connect and retry until an error is final or the task is cancelled."""
@@ -149,16 +162,16 @@ class FeedLoop:
         try:
             async with self._open_connection() as connection:
                 self._statistics.counts["connects"] += 1
-                self.connection = connection
+                self.connection, self._loss = connection, None
                 self._clock.synchronise(asyncio.get_running_loop().time())
                 await self._process(self._session.connected())
-                keepalive = Keepalive(
-                    connection, **self._pings, last_frame=lambda: self._statistics.last_frame
-                )
+                keepalive = Keepalive(connection, **self._pings)
                 watch = asyncio.create_task(keepalive.run(), name="basix_ws_cti keepalive")
+                connection.call_when_lost(partial(self._notice_loss, connection))
                 try:
-                    reason = await self._read_until_end(connection, keepalive)
+                    reason = await self._read_until_end(connection)
                 finally:
+                    connection.call_when_lost(None)
                     watch.cancel()
         except asyncio.CancelledError as error:
             if is_cancelled(error):
@@ -170,27 +183,36 @@ class FeedLoop:
             self._forget_connection()
         return reason
 
-    async def _read_until_end(self, connection: Connection, keepalive: Keepalive) -> Exception:
-        self._sync_deadline = asyncio.get_running_loop().time() + self._sync_timeout
+    async def _read_until_end(self, connection: Connection) -> Exception:
+        """Read until the connection ends for any reason; mark the state as stale at once."""
+        now = asyncio.get_running_loop().time()
+        self._sync_deadline.start(now, connection.bytes_received)
+        self._resync_deadline = math.inf
+        reason: Exception
         try:
-            return self._lost(await self._read(connection), keepalive)
+            reason = await self._read(connection)
         except StopAsyncIteration:
-            return self._lost(ConnectionLost(1000), keepalive)
-        except BasixError as error:
-            if not keepalive.timed_out:
-                return self._lost(error, keepalive)
-            timeout = self._pings["timeout"]
-            text = f"no answer to a ping within {timeout:g} s"
-            return self._lost(ConnectionLost(1006, text), keepalive)
+            reason = ConnectionLost(1000)
+        except asyncio.CancelledError as error:
+            if is_cancelled(error):
+                raise
+            reason = ConnectionLost(1006, "reading was cancelled")
+        except Exception as error:  # noqa: BLE001 - a defect, too, must be followed by a Gap
+            reason = error
+        self._lost(reason, connection)
+        return reason
 
     async def _read(self, connection: Connection) -> Exception:  # noqa: C901 - the hot loop is one function
         """Read messages until one of them ends the connection; return the reason."""
         time_slice, session, statistics = self._slice, self._session, self._statistics
+        deadline = self._sync_deadline
         while True:
             if time_slice.expired():
-                await time_slice.yield_to_loop()
-            if time_slice.now >= self._sync_deadline:
-                return SyncTimeout(self._sync_timeout)
+                await self._yield_to_loop(time_slice)
+            if time_slice.now >= deadline.at or time_slice.now >= self._resync_deadline:
+                reason = await self._meet_deadline(connection, time_slice.now)
+                if reason is not None:
+                    return reason
             try:
                 message = connection.receive_nowait()
                 if message is None:
@@ -198,11 +220,10 @@ class FeedLoop:
                     time_slice.resumed()
             except (DecodeError, ProtocolError) as error:
                 statistics.last_frame = time_slice.now
-                if self._reject(error):
-                    return ResyncRequired(error)
+                self._reject(error)
                 continue
             if message is None:
-                await self._process(session.idle(self._clock.unix(time_slice.now)))
+                await self._end_quiet_time(time_slice.now)
                 continue
             statistics.last_frame = time_slice.now
             statistics.messages[type(message)] += 1
@@ -214,21 +235,42 @@ class FeedLoop:
                 if len(notifications) > 1:
                     self._state.wake()
             else:
+                deadline.received(message, time_slice.now, connection.bytes_received)
                 await self._process(notifications)
             if type(message) is SystemMsg and message.text == "logout":
                 return LoggedOut()
 
     async def _next_message(self, connection: Connection) -> Message | None:
-        """Wait for a message; return ``None`` at the end of the quiet time or the sync time-out."""
-        if not self._session.is_syncing:
+        """Wait for a message; return ``None`` at the first of the deadlines."""
+        deadline = self._resync_deadline
+        if self._session.is_syncing:
+            quiet_at = self._clock.loop(self._session.quiet_at)
+            deadline = min(deadline, quiet_at, self._sync_deadline.at)
+        if deadline == math.inf:
             return await anext(connection)
-        quiet_at = self._clock.loop(self._session.quiet_at)
         try:
-            async with asyncio.timeout_at(min(quiet_at, self._sync_deadline)):
+            async with asyncio.timeout_at(deadline):
                 return await anext(connection)
         except TimeoutError:
             # The timer also fires if the event loop was busy while a message arrived.
             return connection.receive_nowait()
+
+    async def _end_quiet_time(self, now: float) -> None:
+        """Complete the snapshot if the end of the quiet time was the first of the deadlines."""
+        quiet_at = self._clock.loop(self._session.quiet_at)
+        if quiet_at <= min(self._resync_deadline, self._sync_deadline.at):
+            await self._process(self._session.idle(self._clock.unix(now)))
+
+    async def _meet_deadline(self, connection: Connection, now: float) -> Exception | None:
+        """Return the reason to end the connection, or complete the snapshot without late kinds."""
+        session, deadline = self._session, self._sync_deadline
+        if now >= self._resync_deadline and session.resync_problem is not None:
+            return ResyncRequired(session.resync_problem)
+        if self._clock.unix(now) >= session.settled_at:
+            await self._process(session.idle(self._clock.unix(now)))
+        elif deadline.has_passed(now, connection.bytes_received, connection.partial_bytes):
+            return SyncTimeout(deadline.timeout)
+        return None
 
     async def _process(self, notifications: Iterable[Any]) -> None:
         """Deliver notifications in time slices."""
@@ -237,34 +279,64 @@ class FeedLoop:
             if item is not None:
                 self._deliver[type(item)](item)
             if time_slice.expired():
-                await time_slice.yield_to_loop()
+                await self._yield_to_loop(time_slice)
         self._state.wake()
 
+    async def _yield_to_loop(self, time_slice: TimeSlice) -> None:
+        """Let other tasks run, and at least once each subscriber that has got an item."""
+        await time_slice.yield_to_loop()
+        await self._dispatcher.wake_queue.drained()
+        time_slice.resumed()
+
     def _enter_synced(self, state: Synced) -> None:
-        self._sync_deadline = math.inf
+        self._sync_deadline.end()
         self._attempts = 0
         self._reconnect.synced(self._slice.now)
         self._state.enter(state)
+        self._enter_disconnected()  # if the connection was lost before the snapshot was complete
 
-    def _reject(self, error: DecodeError | ProtocolError) -> bool:
-        """Report an unreadable frame; return True if the state is out of sync because of it."""
+    def _reject(self, error: DecodeError | ProtocolError) -> None:
+        """Report an unreadable frame and skip it; a resync may become due because of it."""
         self._statistics.counts["bad_frames"] += 1
-        for reported in self._session.reject(error):
+        for reported in self._session.reject(error, self._clock.unix(self._slice.now)):
             _logger.warning("a frame could not be read: %s", reported)
             self._dispatcher.callbacks.report(reported)
-        # A malformed system_msg or msg says nothing about elements.
-        return not (isinstance(error, ProtocolError) and error.field in {"system_msg", "msg"})
+        self._resync_deadline = self._clock.loop(self._session.resync_at)
 
-    def _lost(self, reason: Exception, keepalive: Keepalive) -> Exception:
-        """Mark the state as out of date from now on, or from the last sign of life on."""
+    def _notice_loss(self, connection: Connection, error: ConnectionLost) -> None:
+        """Leave the state Synced at once when the connection is lost.
+
+        Messages that arrived before are still applied and delivered, in their order, before the
+        session learns of the loss. That may take long, if subscribers are slow.
+        """
+        self._loss = (error, self._last_heard(connection))
+        self._enter_disconnected()
+
+    def _enter_disconnected(self) -> None:
+        """Enter the state Disconnected if the connection was lost in the state Synced."""
+        if self._loss is not None and isinstance(self._state.current, Synced):
+            reason, last_heard = self._loss
+            heard = datetime.fromtimestamp(last_heard, UTC)
+            self._state.enter(Disconnected(reason, None, last_heard=heard))
+
+    def _last_heard(self, connection: Connection) -> float:
+        """Return the Unix time of the last sign of life of a connection that is lost."""
         now = asyncio.get_running_loop().time()
-        last_sign = keepalive.last_heard if keepalive.timed_out else now
-        last_heard = self._clock.last_heard(now, last_sign)
-        disconnected = self._session.lost(reason, self._clock.unix(now), last_heard)
+        return self._clock.gap_start(now, connection.last_heard, connection.last_heard_unix)
+
+    def _lost(self, reason: Exception, connection: Connection) -> None:
+        """Mark the state as stale, from the connection's last sign of life on."""
+        if self._loss is None:
+            self._loss = (reason, self._last_heard(connection))
+        disconnected = self._session.lost(
+            reason,
+            self._clock.unix(asyncio.get_running_loop().time()),
+            self._loss[1],
+            timed_out=isinstance(reason, SyncTimeout),
+        )
         if disconnected:
             self._forget_connection()  # commands must fail at once from here on
-            self._state.enter(*disconnected)
-        return reason
+            self._enter_disconnected()
 
     def _forget_connection(self) -> None:
         connection, self.connection = self.connection, None
@@ -273,5 +345,13 @@ class FeedLoop:
 
 
 def _loggable(reason: Exception) -> str:
-    """Return an error's text for a log; of a foreign error its class: it may quote secrets."""
-    return str(reason) if isinstance(reason, BasixError) else type(reason).__name__
+    """Return an error's text for a log.
+
+    The text of a foreign error may quote secrets: its class and the place that raised it are
+    returned instead.
+    """
+    if isinstance(reason, BasixError):
+        return str(reason)
+    name = type(reason).__name__
+    frames = traceback.extract_tb(reason.__traceback__)
+    return f"{name} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else name

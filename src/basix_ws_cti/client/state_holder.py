@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar, cast
 
-from basix_ws_cti.exceptions import UsageError, WaitTimeout
+from basix_ws_cti.exceptions import ClientClosed, UsageError, WaitTimeout
 from basix_ws_cti.session.status import ClientState, Stopped
 
 from .callbacks import Callbacks
 
 R = TypeVar("R")
+
+
+class _Waiter(Generic[R]):
+    """Condition that a task waits for, and its result once it is met."""
+
+    def __init__(self, condition: Callable[[], R]) -> None:
+        self.woken = asyncio.get_running_loop().create_future()
+        """Done once the task has nothing more to wait for."""
+        self.result: R | None = None
+        """First true value of the condition; ``None``: it is not met."""
+        self.error: BaseException | None = None
+        """Exception that the condition raised."""
+        self._condition = condition
+
+    def check(self) -> bool:
+        """Call the condition; return True if it is met, or if it raised an exception."""
+        try:
+            self.result = self._condition() or None
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised by the task
+            self.error = error
+        return self.is_settled
+
+    @property
+    def is_settled(self) -> bool:
+        """True if the condition is met, or if it raised an exception."""
+        return self.result is not None or self.error is not None
 
 
 class StateHolder:
@@ -20,7 +46,8 @@ class StateHolder:
     def __init__(self, callbacks: Callbacks) -> None:
         self.current: ClientState = Stopped(None)
         self._callbacks = callbacks
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: set[_Waiter[object]] = set()
+        self._was_entered = False
 
     @property
     def has_stopped(self) -> bool:
@@ -30,14 +57,20 @@ class StateHolder:
     def enter(self, state: ClientState) -> None:
         """Enter a state."""
         self.current = state
+        self._was_entered = True
         self.wake()
         self._callbacks.call("state", state)
 
     def wake(self) -> None:
-        """Let waiting tasks check their conditions again: the state or the mirror has changed."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        """Check the conditions of waiting tasks: the state or the mirror has changed.
+
+        They are checked here and not by the tasks: before those run, the next message may make a
+        condition false again.
+        """
+        if self._waiters:
+            for waiter in tuple(self._waiters):
+                if not waiter.woken.done() and (waiter.check() or self.has_stopped):
+                    waiter.woken.set_result(None)
 
     async def wait_until(
         self,
@@ -48,35 +81,46 @@ class StateHolder:
         """Wait until ``condition()`` returns a true value, and return that value.
 
         The condition is checked after each change. Raises ``WaitTimeout`` with the description
-        after ``timeout`` seconds (``None``: no limit), the error that stopped the client, and
-        whatever the condition raises.
+        after ``timeout`` seconds (``None``: no limit), the error that stopped the client,
+        ``ClientClosed`` if its block is left, and whatever the condition raises.
         """
-        result: R
+        waiter = _Waiter(condition)
         scope = asyncio.timeout(timeout)
         try:
             async with scope:
-                while not (result := condition()):
+                if not waiter.check():
                     self.raise_if_stopped()
-                    await self._wait()
+                    await self._wait(waiter)
         except TimeoutError:
             if not scope.expired():
-                raise  # raised by the condition itself
-            raise WaitTimeout(description, timeout or 0) from None
-        return result
+                raise  # the error that stopped the client
+            if not waiter.is_settled:  # it may be met in the moment of the time-out
+                raise WaitTimeout(description, timeout or 0) from None
+        if waiter.error is not None:
+            raise waiter.error
+        if waiter.result is None:
+            self.raise_if_stopped()
+        return cast("R", waiter.result)
 
     def raise_if_stopped(self) -> None:
-        """Raise the error that stopped the client, or ``UsageError`` outside its block."""
+        """Raise the error that stopped the client.
+
+        Raises ``ClientClosed`` after its block was left, and ``UsageError`` before it was entered.
+        """
         if isinstance(self.current, Stopped):
-            reason = self.current.reason or UsageError(
-                "the client is not running: use `async with Client(...) as client:`"
-            )
+            reason: Exception | None = self.current.reason
+            if reason is None and self._was_entered:
+                reason = ClientClosed()
+            elif reason is None:
+                reason = UsageError(
+                    "the client is not running: use `async with Client(...) as client:`"
+                )
             # Each raise would add its frames to the traceback and keep their variables alive.
             raise reason.with_traceback(None)
 
-    async def _wait(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+    async def _wait(self, waiter: _Waiter[R]) -> None:
+        self._waiters.add(waiter)  # type: ignore[arg-type]
         try:
-            await waiter
+            await waiter.woken
         finally:
             self._waiters.discard(waiter)

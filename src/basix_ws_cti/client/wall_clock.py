@@ -13,11 +13,11 @@ class WallClock:
     between the two clocks is measured when a connection opens or is lost, and kept in between: a
     clock that is set during a connection moves no event.
 
-    ``unix_time`` returns the seconds since the epoch.
+    ``unix_time`` returns the seconds since the epoch; ``None``: the machine's clock.
     """
 
-    def __init__(self, unix_time: Callable[[], float] = time.time) -> None:
-        self._unix_time = unix_time
+    def __init__(self, unix_time: Callable[[], float] | None = None) -> None:
+        self._unix_time = unix_time or time.time
         self._offset = 0.0
 
     def synchronise(self, loop_time: float) -> None:
@@ -32,14 +32,17 @@ class WallClock:
         """Convert Unix time to event-loop time."""
         return unix_time - self._offset
 
-    def last_heard(self, loop_time: float, last_sign: float) -> float:
-        """Return the Unix time of a connection's last sign of life, and synchronise.
+    def gap_start(self, loop_time: float, last_heard: float, last_heard_unix: float) -> float:
+        """Return the Unix time of a lost connection's last sign of life, and synchronise.
 
-        ``loop_time`` is the current and ``last_sign`` the last sign's event-loop time. If the
-        machine was suspended in between, the event loop's clock stood still, and the old difference
-        gives the earlier, correct time. If the clock was set, the result is at most a gap that is
-        too long.
+        - ``loop_time``: the current event-loop time.
+        - ``last_heard``: that of the last sign of life.
+        - ``last_heard_unix``: what the machine's clock showed then.
+
+        If the machine was suspended since, the event loop's clock stood still, and the machine's
+        clock shows the time that has passed. If the machine's clock was set back since, the event
+        loop's clock shows it. The earlier of the two times is therefore returned: it is never
+        later than now. If the clock was set forward, it is too early, and the gap too long.
         """
-        by_old_difference = self.unix(last_sign)
         self.synchronise(loop_time)
-        return min(by_old_difference, self.unix(last_sign))
+        return min(last_heard_unix, self.unix(min(last_heard, loop_time)))

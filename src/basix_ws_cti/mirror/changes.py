@@ -88,7 +88,8 @@ class Gap:
     """
 
     started: datetime
-    """Last sign of life of the lost connection, a frame or a pong (aware, UTC)."""
+    """Last sign of life of the lost connection, a frame or a pong; or the time of the first frame
+    that could not be read and may have changed the state, if that was earlier (aware, UTC)."""
 
     ended: datetime
     """Time at which the next snapshot was complete (aware, UTC)."""

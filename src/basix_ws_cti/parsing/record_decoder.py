@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from basix_ws_cti._internal.codegen import SCALAR_TYPES, constructor, record_constructor
+from basix_ws_cti._internal.codegen import constructor, record_constructor
 from basix_ws_cti.elements import (
     NO_EXTRA,
     AnyChannel,
@@ -107,6 +107,10 @@ FEW_ESCAPES: Final = 3
 _ESCAPES: Final = re.compile("%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*")
 
 
+# Types of the values that a scalar field holds as they are.
+_SCALAR_TYPES: Final = frozenset({str, int, float, bool, type(None)})
+
+
 class _NotScalarError(Exception):
     """A scalar field, or a part of a structured field, holds a term that is no scalar."""
 
@@ -132,6 +136,22 @@ def record_reader(
     they were sent.
     """
     plan = record_plan(spec, base_url)
+    scalars = {at: name for name, at in plan.positions.items() if name not in plan.decoders}
+
+    def read_with_raw(record: tuple[Any, ...]) -> Element:
+        """Read a record that has a scalar field without a scalar."""
+        raw = {
+            name: record[at]
+            for at, name in scalars.items()
+            if at < len(record) and not _is_scalar(record[at])
+        }
+        element = make(
+            tuple([None if scalars.get(at) in raw else part for at, part in enumerate(record)])
+        )
+        # The class is frozen; nobody else has this instance yet.
+        object.__setattr__(element, "extra", Extra(element.extra | raw))
+        return element
+
     make: Callable[[tuple[Any, ...]], Element] = record_constructor(
         plan.cls,
         len(spec.fields),
@@ -140,26 +160,9 @@ def record_reader(
         decode_scalar=_scalar,
         computed=plan.computed,
         constants=plan.constants,
+        fallback=(_NotScalarError, read_with_raw),
     )
-    scalars = {at: name for name, at in plan.positions.items() if name not in plan.decoders}
-
-    def read(record: tuple[Any, ...]) -> Element:
-        try:
-            return make(record)
-        except _NotScalarError:
-            raw = {
-                name: record[at]
-                for at, name in scalars.items()
-                if at < len(record) and not _is_scalar(record[at])
-            }
-            element = make(
-                tuple([None if scalars.get(at) in raw else part for at, part in enumerate(record)])
-            )
-            # The class is frozen; nobody else has this instance yet.
-            object.__setattr__(element, "extra", Extra(element.extra | raw))
-            return element
-
-    return read
+    return make
 
 
 def record_plan(spec: FieldSpec, base_url: str | None) -> RecordPlan:
@@ -237,7 +240,7 @@ def _scalar(value: Any) -> Any:
 
     Raise ``_NotScalarError`` for a term that is no scalar.
     """
-    if type(value) in SCALAR_TYPES:
+    if type(value) in _SCALAR_TYPES:
         return value
     if type(value) is list:
         if not value:
@@ -250,7 +253,7 @@ def _scalar(value: Any) -> Any:
 
 def _is_scalar(value: Any) -> bool:
     """Return True for a value that ``_scalar`` accepts."""
-    return type(value) in SCALAR_TYPES or as_text(value) is not None
+    return type(value) in _SCALAR_TYPES or as_text(value) is not None
 
 
 def _scalar_or_raw(value: Any) -> Any:

@@ -13,8 +13,15 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import IO, Any, Self
 
+from basix_ws_cti._internal.arguments import check_bool
 from basix_ws_cti.calls.model import Call
-from basix_ws_cti.exceptions import DecodeError, FeedError, ProtocolError, RecordingError
+from basix_ws_cti.exceptions import (
+    DecodeError,
+    FeedError,
+    ProtocolError,
+    RecordingError,
+    SyncTimeout,
+)
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.mirror.snapshot import QUIET_TIME
 from basix_ws_cti.parsing.parser import MessageParser
@@ -122,8 +129,10 @@ class Replay(Iterator[tuple[datetime, Notification]]):
             damage = error
         finally:
             self.recording.close()
-        # The recording may end within the quiet time: then nothing more belongs to the snapshot.
-        yield from self._report(self._session.idle(self._unix(self._at)))
+        # The recording may end within the quiet time: then nothing more belongs to the snapshot. If
+        # it ends while the snapshot waits for a late kind, the snapshot is incomplete.
+        if self._session.quiet_at <= self._session.settled_at:
+            yield from self._report(self._session.idle(self._unix(self._at)))
         self.state = Stopped(damage)
         if damage is not None:
             raise damage
@@ -160,7 +169,12 @@ class Replay(Iterator[tuple[datetime, Notification]]):
             case Lost(error=name, text=text):
                 loss = RecordedLoss(name, text)
                 self._is_connected = False
-                reported = session.lost(loss, self._unix(entry.at), self._last_heard(entry))
+                reported = session.lost(
+                    loss,
+                    self._unix(entry.at),
+                    self._last_heard(entry),
+                    timed_out=name == SyncTimeout.__name__,
+                )
                 yield from reported or [Disconnected(loss, None)]
                 yield from session.discard_snapshot()
             case Frame(data=frame):
@@ -170,7 +184,7 @@ class Replay(Iterator[tuple[datetime, Notification]]):
                     message = self._parser.parse(frame)
                 except (DecodeError, ProtocolError) as error:
                     # If the client lost its state over this frame, a ``Lost`` entry follows.
-                    yield from session.reject(error)
+                    yield from session.reject(error, self._unix(entry.at))
                 else:
                     yield from session.receive(message, self._unix(entry.at))
 
@@ -194,7 +208,8 @@ def replay(
 
     ``source`` is a path, an open binary file, or a ``Recording``. ``calls=False`` saves the time of
     following calls, and yields no call events. ``quiet_time`` and ``country_code`` are those of
-    ``Client``. Raises ``RecordingError`` if the source is no recording, and ``OSError``.
+    ``Client``. Raises ``UsageError`` for invalid arguments, ``RecordingError`` if the source is no
+    recording, and ``OSError``.
 
     Example::
 
@@ -202,8 +217,9 @@ def replay(
             if isinstance(item, CallEnded):
                 print(moment, CallRecord.of(item.call))
     """
-    recording = source if isinstance(source, Recording) else read_recording(source)
+    check_bool("calls", calls)
     session = Session(quiet_time=quiet_time, country_code=country_code)
+    recording = source if isinstance(source, Recording) else read_recording(source)
     if calls:
         session.follow_calls()
     return Replay(recording, session)

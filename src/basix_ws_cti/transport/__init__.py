@@ -4,7 +4,11 @@
 - ``credentials``: domain and token, or ticket, and the header that is sent.
 - ``connector``: ``connect``, which checks all arguments and opens a connection.
 - ``connection``: ``Connection``, which yields messages and sends commands.
-- ``handshake``: opening the WebSocket: redirects, log redaction, translation of errors.
+- ``opening``: opens a WebSocket with what the next four modules provide.
+- ``dialling``: looks names up, and connects to the first address that answers.
+- ``proxy``: URLs of proxies.
+- ``default_trust``: the default TLS context.
+- ``handshake``: the WebSocket handshake: redirects, log redaction, translation of errors.
 - ``http_api``: ``HttpApi``, the HTTP API beside the feed: tickets and click-to-call.
 - ``frame_reader``: ``FeedSocket``, a WebSocket with a fast path for binary frames.
 - ``redaction``: measures that keep secrets out of texts, tracebacks and pickles.

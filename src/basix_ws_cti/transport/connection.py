@@ -23,6 +23,8 @@ from websockets.exceptions import (
     ConnectionClosedOK,
 )
 
+from basix_ws_cti._internal.callback_errors import CallbackErrors
+from basix_ws_cti._internal.owner_loop import OwnerLoop
 from basix_ws_cti._internal.time_slice import TimeSlice, run_in_thread
 from basix_ws_cti.exceptions import (
     BasixError,
@@ -37,6 +39,7 @@ from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import inflated_size
 
 from .frame_reader import FeedSocket
+from .keepalive import Keepalive
 from .redaction import NotPicklable, Redactor
 
 _logger = logging.getLogger(__name__)
@@ -65,6 +68,9 @@ class Connection(NotPicklable):
       connection stays open: continue iterating to get the next message;
     - raises ``UsageError`` if another task is iterating over the same connection.
 
+    A connection belongs to the event loop in which it was opened. What is awaited raises
+    ``UsageError`` in another one.
+
     Iterating does not block the event loop for long, even if many messages have arrived: a
     thread parses large frames, and the iterator yields to the loop from time to time.
     Cancelling loses no message.
@@ -83,10 +89,15 @@ class Connection(NotPicklable):
         self._name = name
         self._redactor = redactor
         self._on_frame = on_frame
+        self._callback_errors = CallbackErrors(_logger)
         self._final_error: BasixError | None = None
         self._time_slice = TimeSlice()
+        self._owner = OwnerLoop("the connection")
+        self._owner.bind()
         self._threaded_parse: asyncio.Future[Message] | None = None
         self._awaiting_parse = False
+        self._abort_reason = ""
+        self._keepalive: asyncio.Task[None] | None = None
         self.frames_read: int = 0
         """Number of frames received, including those that could not be parsed."""
         self.bytes_read: int = 0
@@ -121,6 +132,7 @@ class Connection(NotPicklable):
 
     async def _receive(self) -> Message | None:
         """Wait for a frame and return its message; ``None``: a thread is parsing it."""
+        self._owner.check()
         if self._final_error is not None:
             raise self._final_error
         lost = None
@@ -139,6 +151,7 @@ class Connection(NotPicklable):
 
     async def _await_parse(self, parse: asyncio.Future[Message]) -> Message:
         """Wait for the thread that parses a large frame; may be called again if cancelled."""
+        self._owner.check()
         if self._awaiting_parse:
             raise _concurrent_iteration()
         self._awaiting_parse = True
@@ -168,8 +181,7 @@ class Connection(NotPicklable):
         try:
             self._on_frame(frame)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - a failing callback must not lose the message
-            # The error's text is left out: it may quote the frame, which holds personal data.
-            _logger.error("on_frame callback failed: %s", type(error).__name__)  # noqa: TRY400
+            self._callback_errors.log(error, self._on_frame)
 
     async def send(self, command: Mapping[str, Any]) -> None:
         """Send a command, a JSON object ``{"cmd": …}``, as a text frame.
@@ -180,7 +192,8 @@ class Connection(NotPicklable):
         connection is closed.
         """
         if not isinstance(command, Mapping):
-            raise UsageError(f"command: expected a mapping, got {type(command).__name__}")
+            raise UsageError(f"command must be a mapping, got {type(command).__name__}")
+        self._owner.check()
         try:
             text = json.dumps(
                 dict(command), ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -220,11 +233,60 @@ class Connection(NotPicklable):
         """
         return not self._socket.transport.is_reading()
 
-    def abort(self) -> None:
+    @property
+    def bytes_received(self) -> int:
+        """Number of bytes received so far, those of incomplete frames and of pongs included."""
+        return self._socket.bytes_received
+
+    @property
+    def partial_bytes(self) -> int:
+        """Number of bytes received of a frame that is not complete yet."""
+        return self._socket.partial_bytes
+
+    @property
+    def last_heard(self) -> float:
+        """Event-loop time of the last sign of life; everything sent before has been received.
+
+        A sign of life is a complete frame of any kind (a pong too), or the end of the stream; at
+        first it is the handshake.
+        """
+        return self._socket.last_heard
+
+    @property
+    def last_heard_unix(self) -> float:
+        """Unix time of ``last_heard`` in seconds, as the machine's clock showed it then."""
+        return self._socket.last_heard_unix
+
+    def start_keepalive(self, interval: float | None, timeout: float | None) -> None:
+        """Watch the connection until it is closed; see ``Keepalive`` for the parameters."""
+        self._keepalive = asyncio.create_task(
+            Keepalive(self, interval=interval, timeout=timeout).run(),
+            name="basix_ws_cti keepalive",
+        )
+
+    def call_when_lost(self, callback: Callable[[ConnectionLost], object] | None) -> None:
+        """Call ``callback(error)`` at once when the TCP connection is lost; ``None``: no longer.
+
+        Iterating raises the same error only after all messages that have arrived. A connection that
+        the PBX closed normally has the code 1000.
+        """
+        if callback is None:
+            self._socket.on_lost = None
+            return
+
+        def report() -> None:
+            error = self._socket.protocol.close_exc
+            is_normal = isinstance(error, ConnectionClosedOK)
+            callback(ConnectionLost(1000) if is_normal else self._connection_lost(error))
+
+        self._socket.on_lost = report
+
+    def abort(self, reason: str = "") -> None:
         """Drop the TCP connection at once, without a closing handshake.
 
-        A task that is iterating gets ``ConnectionLost``.
+        A task that is iterating gets ``ConnectionLost`` with this ``reason``.
         """
+        self._abort_reason = self._abort_reason or reason
         self._socket.transport.abort()
 
     async def close(self) -> None:
@@ -233,12 +295,17 @@ class Connection(NotPicklable):
         Does nothing if it is closed already. If cancelled, it drops the TCP connection
         instead of waiting for the PBX's answer.
         """
+        self._owner.check()
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+            self._keepalive = None
         # While unread messages pause reading, the peer's close frame would not be seen, and
         # closing would take until the time-out.
         discarding = asyncio.create_task(self._discard(), name="basix_ws_cti close")
         try:
             await self._socket.close()
         finally:
+            self._callback_errors.log_counts()
             discarding.cancel()
             self.abort()  # does nothing if the connection is closed
 
@@ -251,7 +318,7 @@ class Connection(NotPicklable):
         """Return this package's error for a closed connection, with secrets redacted."""
         close = error.rcvd or error.sent  # without the peer's close frame, ours gives the reason
         if close is None:
-            return ConnectionLost(1006)
+            return ConnectionLost(1006, self._abort_reason)
         return ConnectionLost(close.code, printable(self._redactor(close.reason)))
 
 

@@ -5,31 +5,53 @@ Leaks that this module prevents:
 - The credentials travel in a header, never in a URL, which servers and proxies log.
 - Without TLS they go to this machine only, and through no proxy of the environment.
 - A failed attempt raises a new exception (``translate_error``) outside the ``except`` block, so
-  that no traceback frame of the WebSocket library, which holds the header, hangs on it.
+  that no traceback frame of the WebSocket library, which holds the header, hangs on it. Whatever
+  a server sends, translating raises nothing itself.
 - After the handshake the header is removed from the library's request object.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import re
 import ssl as tls
-from collections.abc import Callable, Iterable, Mapping
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Required, TypedDict, cast
+from typing import Any, Required, TypedDict
 
-from basix_ws_cti._internal.callables import callback_kind
-from basix_ws_cti.exceptions import UsageError, printable
+from basix_ws_cti._internal.arguments import check_bool, check_integer, check_seconds, check_text
+from basix_ws_cti._internal.callables import PlainFunction, callback_kind, check_function
+from basix_ws_cti.exceptions import ConnectFailed, UsageError, printable
 from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits
 
 from .address import ServerAddress, check_encryption, check_tls, request_target
 from .connection import Connection
-from .credentials import Basic, Credentials, Ticket, basic_header, secret_forms
+from .credentials import (
+    Basic,
+    Credentials,
+    Ticket,
+    await_credentials,
+    basic_header,
+    secret_forms,
+)
 from .frame_reader import FeedSocket
-from .handshake import Handshake, RedactingLogger, secret_header_values, translate_error
+from .handshake import secret_header_values, translate_error
+from .opening import WebSocketOpening
+from .proxy import PROXY_ADVICE, split_proxy
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
+
+# Seconds. Shorter ones would send pings as fast as possible; tests use a few milliseconds.
+MIN_PING_INTERVAL = 0.001
+
+# Form of a header's name (RFC 9110, section 5.6.2).
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# Headers that the handshake sets itself, or that would make the request something else.
+_RESERVED_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+_RESERVED_PREFIX = ("sec-websocket-", "upgrade")
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -84,29 +106,34 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
       one of them; ``None``: not used.
     - ``base_url``, ``limits``: options of ``MessageParser``.
     - ``ssl``: an ``ssl.SSLContext``, for example with a private CA; ``None``: the default
-      context. The context must verify the server unless ``allow_insecure`` is set.
+      context, which all connections share. The context must verify the server unless
+      ``allow_insecure`` is set.
     - ``additional_headers``: HTTP headers to send, as a mapping or pairs. A session cookie goes
       here, instead of any credentials.
     - ``proxy``: URL of a proxy, ``http://host:port``; ``None``: no proxy. Proxies of the
       environment are not used.
     - ``allow_insecure``: allow unencrypted ``ws://`` to another machine, and an ``ssl`` context
       that does not verify the server.
-    - ``open_timeout``: maximum time to open the connection. Default: 10.
+    - ``open_timeout``: maximum time to open the connection, and before that for the
+      ``credentials`` function. Default: 10.
     - ``close_timeout``: maximum time to wait for the PBX when closing. Default: 10.
-    - ``ping_interval``: time between two pings; ``None``: no pings. Default: 20.
-    - ``ping_timeout``: maximum time to wait for a pong. Default: 20.
+    - ``ping_interval``: time without a received byte after which the connection is pinged;
+      ``None``: no pings. Default: 20.
+    - ``ping_timeout``: maximum time to wait for a pong, or for any other byte. Default: 20.
     - ``max_size``: maximum size of a message in bytes; ``None``: no limit.
     - ``on_frame``: synchronous function that is called with each frame before it is parsed:
       ``bytes``, or ``str`` for a text frame. Reading waits for it. If it raises, the name of the
       exception's class is logged, and the message is delivered nevertheless.
 
-    Redirects are refused, and compression is off.
+    Redirects are refused, and compression is off. Of several addresses of a server or proxy, the
+    first one that answers is used.
 
     Creating it raises ``UsageError`` for invalid or contradictory arguments. Entering raises
 
     - ``AuthenticationError`` if the login is refused, ``HandshakeError`` for any other HTTP
-      response;
-    - ``CertificateError`` or ``ConnectFailed`` if there is no response;
+      response of the server, ``ProxyError`` if the proxy refuses the connection to it;
+    - ``CertificateError`` or ``ConnectFailed`` if there is no valid response, or if the
+      ``credentials`` function does not return in time;
     - ``UsageError`` for options that the WebSocket library refuses, or if it is entered already;
     - any exception of the ``credentials`` function.
     """
@@ -141,9 +168,15 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         max_size: int | None = MAX_FRAME_BYTES,
         on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
-        if on_frame is not None and callback_kind("on_frame", on_frame) != "sync":
-            raise UsageError("on_frame must be a synchronous function, got a coroutine function")
-        self._on_frame = on_frame
+        check_function("on_frame", on_frame, "frame", optional=True)
+        check_bool("allow_insecure", allow_insecure)
+        check_seconds("open_timeout", open_timeout, optional=True)
+        check_seconds("close_timeout", close_timeout, at_least=0, optional=True)
+        check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
+        check_seconds("ping_timeout", ping_timeout, optional=True)
+        check_integer("max_size", max_size, optional=True)
+        _check_proxy(proxy)
+        self._on_frame = None if on_frame is None else PlainFunction("on_frame", on_frame)
         self._server = ServerAddress.parse(server)
         self._full_events = full_events
         self._target = request_target(
@@ -170,20 +203,22 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
             check_encryption(self._server, proxy=proxy, allow_insecure=allow_insecure)
         check_tls(self._server, ssl, allow_insecure=allow_insecure)
         self._open_timeout = open_timeout
+        self._ping_interval = ping_interval
+        self._ping_timeout = ping_timeout
         options: dict[str, Any] = {
             "proxy": proxy,
-            "open_timeout": open_timeout,
+            "open_timeout": None,  # it covers dialling, too
             "close_timeout": close_timeout,
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
+            "ping_interval": None,  # see Keepalive
             "max_size": max_size,
             "create_connection": partial(FeedSocket, max_size=max_size),
             "compression": None,
         }
-        if self._server.is_secure:
-            options["ssl"] = ssl or tls.create_default_context()
+        if ssl is not None:
+            options["ssl"] = ssl
         self._options = SecretValue(options)
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
+        MessageParser(**self._parser_options)  # an invalid option is an error here
         self._connection: Connection | None = None
         self._entered = False
 
@@ -206,6 +241,8 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         if isinstance(opened, BaseException):
             raise opened  # here, where neither a local variable nor a context holds the secret
         self._connection = opened
+        if self._ping_interval is not None:
+            opened.start_keepalive(self._ping_interval, self._ping_timeout)
         return opened
 
     async def __aexit__(
@@ -220,14 +257,13 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
             await connection.close()
 
     async def _open(self) -> Connection | BaseException:
-        """Try to connect once; return the connection, or the error to raise.
-
-        The error is returned because the local variables here hold the secret: raised from here,
-        its traceback would show them.
-        """
+        """Try to connect once; return the connection, or the error to raise."""
+        parser = MessageParser(**self._parser_options)
         credentials = self._credentials
         if callable(credentials):
-            fresh: object = await credentials(self._target)
+            fresh: object = await self._call_credentials(credentials)
+            if isinstance(fresh, ConnectFailed):
+                return fresh
             if not isinstance(fresh, Basic | Ticket):
                 return UsageError(
                     "the credentials function must return Basic(…) or Ticket(…), "
@@ -235,30 +271,60 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
                 )
             self._check_ticket(fresh)
             credentials = fresh
+        return await self._attempt(credentials, parser)
+
+    async def _attempt(
+        self, credentials: Basic | Ticket | None, parser: MessageParser
+    ) -> Connection | BaseException:
+        """Try to connect with these credentials; return the connection, or the error to raise.
+
+        The error is returned because the local variables here hold the secret: raised from here,
+        its traceback would show them.
+        """
         headers = list(self._headers.value)
         secrets = secret_header_values(headers)
         if credentials is not None:
             headers.append(("Authorization", basic_header(credentials)))
             secrets += secret_forms(credentials)
         redactor = Redactor(secrets)
+        opening = WebSocketOpening(self._server, self._target, self._options.value)
         try:
-            websocket = await Handshake(
-                f"{self._server}{self._target}",
-                additional_headers=headers,
-                logger=RedactingLogger(logging.getLogger("websockets.client"), redactor),
-                **self._options.value,
-            )
+            async with asyncio.timeout(self._open_timeout):
+                websocket = await opening.run(headers, redactor)
         except asyncio.CancelledError as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - no exception may carry the header out
-            host = "the proxy" if self._options.value["proxy"] else self._server.host
-            return translate_error(error, redactor, host=host, open_timeout=self._open_timeout)
+            return translate_error(
+                error,
+                redactor,
+                host=opening.shown_host,
+                open_timeout=self._open_timeout,
+                waits_for=opening.waits_for,
+            )
         for name in {name.lower() for name, _ in headers}:
             # No longer needed, and anyone with the object could read the secret there.
             del websocket.request.headers[name]  # type: ignore[union-attr]
-        parser = MessageParser(**self._parser_options)
-        return Connection(
-            cast("FeedSocket", websocket), parser, self._name, redactor, self._on_frame
+        return Connection(websocket, parser, self._name, redactor, self._on_frame)
+
+    async def _call_credentials(
+        self, function: Callable[[str], Awaitable[object]]
+    ) -> object | ConnectFailed:
+        """Return the function's result, or an error if it takes longer than ``open_timeout``.
+
+        The function runs in a task, which is cancelled and not waited for: one that ignores its
+        cancellation must not hang the connection.
+        """
+        call = asyncio.ensure_future(await_credentials(function, self._target))
+        try:
+            await asyncio.wait([call], timeout=self._open_timeout)
+        finally:
+            call.cancel()  # does nothing if the function has returned
+            # asyncio would log an exception that nobody retrieves.
+            call.add_done_callback(lambda call: call.cancelled() or call.exception())
+        if call.done():
+            return call.result()
+        return ConnectFailed(
+            f"the credentials function did not return within {self._open_timeout:g} s"
         )
 
     def _check_ticket(self, credentials: object) -> None:
@@ -279,8 +345,14 @@ def _checked_headers(
     for name, value in checked:
         if not (isinstance(name, str) and isinstance(value, str)):
             raise UsageError("additional_headers: names and values must be str")
-        if any(char in text for text in (name, value) for char in "\r\n\0"):
-            raise UsageError("additional_headers must not contain line breaks or NUL characters")
+        if not _HEADER_NAME.fullmatch(name):
+            raise UsageError(
+                "additional_headers: a name must consist of letters, digits and hyphens"
+            )
+        if name.lower() in _RESERVED_HEADERS or name.lower().startswith(_RESERVED_PREFIX):
+            raise UsageError(f"additional_headers must not contain {name}: the handshake sets it")
+        if any(unicodedata.category(char) in {"Cc", "Cs"} and char != "\t" for char in value):
+            raise UsageError("additional_headers: a value must not contain control characters")
     return SecretValue(checked)
 
 
@@ -295,9 +367,23 @@ def _checked_credentials(
         return Basic(domain, token)
     if domain is not None or token is not None:
         raise UsageError("pass either domain and token or credentials, not both")
-    if not isinstance(credentials, Basic | Ticket) and not callable(credentials):
+    if isinstance(credentials, Basic | Ticket):
+        return credentials
+    if isinstance(credentials, type) or not callable(credentials):
+        found = credentials if isinstance(credentials, type) else type(credentials)
         raise UsageError(
-            "credentials: expected Basic(…), Ticket(…) or an async function, "
-            f"got {type(credentials).__name__}"
+            "credentials must be Basic(…), Ticket(…) or an async function, "
+            f"got {'the class ' if isinstance(credentials, type) else ''}{found.__name__}"
         )
+    if callback_kind("credentials", credentials, "target") == "generator":
+        raise UsageError("credentials must be an async function, got an async generator")
     return credentials
+
+
+def _check_proxy(proxy: object) -> None:
+    """Raise ``UsageError`` unless it is ``None`` or a URL, which may hold a password."""
+    if proxy is None:
+        return
+    check_text("proxy", proxy)
+    if split_proxy(str(proxy)) is None:
+        raise UsageError(PROXY_ADVICE)

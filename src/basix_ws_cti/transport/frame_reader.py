@@ -18,6 +18,10 @@ never to both.** Two states follow from it:
   be in the middle of a fragmented message. Messages then come from ``recv``, after those
   that ``_messages`` still holds.
 
+Liveness: ``data_received`` counts all bytes, so that a long frame on a slow link is seen to arrive.
+Complete frames are counted where they become complete: binary messages here, all others in
+``process_event``, which the library calls for them.
+
 The handshake's response goes to the library, up to its last byte. If the library's logger is at
 DEBUG, it is to log every frame: the reader then starts in the second state.
 
@@ -27,15 +31,17 @@ RFC 6455, section 5.2, describes the layout of a frame.
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConcurrencyError
-from websockets.protocol import State
+from websockets.protocol import Event, State
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from websockets.typing import Data
 
@@ -57,17 +63,31 @@ class FeedSocket(ClientConnection):
     ``max_size`` is the maximum size of a message in bytes; ``None``: no limit.
     """
 
+    bytes_received: int
+    """Number of bytes received so far, of the handshake and of incomplete frames too."""
+
+    last_heard: float
+    """Event-loop time of the last complete frame of any kind, or of the end of the stream; at
+    first that of the handshake."""
+
+    last_heard_unix: float
+    """The same moment in seconds since the Unix epoch, as the machine's clock showed it then."""
+
     def __init__(self, *args: Any, max_size: int | None, **options: Any) -> None:
         super().__init__(*args, **options)
         self._max_size = math.inf if max_size is None else max_size
         self._response_tail = b""  # last bytes of the handshake response received so far
         self._handshake_done = False
         self._extracts = not self.protocol.debug
+        self.bytes_received = 0
+        self._note_frame()
         self._messages: deque[bytes] = deque()  # extracted, not received by the caller yet
         self._partial = bytearray()  # an incomplete frame from its first byte on
         self._partial_size = 0  # bytes of that frame when complete; 0: not known yet
         self._receiver: asyncio.Future[None] | None = None  # wakes a waiting ``receive``
         self._paused = False  # whether reading is paused because of ``_messages``
+        self.on_lost: Callable[[], object] | None = None
+        """Called at once when the TCP connection is lost; messages may still be unread."""
 
     async def receive(self) -> Data:
         """Wait for a message and return it: ``bytes``, or ``str`` for a text frame.
@@ -77,6 +97,9 @@ class FeedSocket(ClientConnection):
         waiting in ``receive`` already.
         """
         while (message := self.receive_nowait()) is None:
+            if not self._handshake_done:
+                # The library got the handshake's response another way, not by ``data_received``.
+                self._extracts = False
             if not self._extracts:
                 return await self.recv()
             if self._receiver is not None:
@@ -101,21 +124,57 @@ class FeedSocket(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Process bytes from the socket (asyncio's callback)."""
+        self.bytes_received += len(data)
         if not self._handshake_done:
             data = self._feed_handshake(data)
         if data:
+            count = len(self._messages)
             self._feed(data)
+            if len(self._messages) > count:
+                self._note_frame()
             if self._messages:
                 self._wake_receiver()
                 if len(self._messages) > HIGH_WATER and not self._paused:
                     self._paused = True
                     self.transport.pause_reading()
 
+    def eof_received(self) -> None:
+        """Note the end of the stream (asyncio's callback).
+
+        TCP keeps the order: everything that the peer sent before has been received.
+        """
+        if not self.partial_bytes:
+            self._note_frame()
+        super().eof_received()
+
+    def process_event(self, event: Event) -> None:
+        """Note a complete frame, or the handshake's response (the library's callback)."""
+        self._note_frame()
+        super().process_event(event)
+
+    @property
+    def partial_bytes(self) -> int:
+        """Number of bytes received of a frame that is not complete yet.
+
+        Once the library reads the frames, these are the bytes since the read in which the last
+        frame was complete.
+        """
+        if self._extracts:
+            return len(self._partial)
+        return self.bytes_received - self._bytes_at_frame
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Let ``receive`` raise once it has returned all messages (asyncio's callback)."""
         super().connection_lost(exc)
         self._extracts = False
         self._wake_receiver()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def _note_frame(self) -> None:
+        self._bytes_at_frame = self.bytes_received
+        self.last_heard = self.loop.time()
+        self.last_heard_unix = time.time()
 
     def _feed_handshake(self, data: bytes) -> bytes:
         """Pass the handshake response to the library; return the bytes that follow it."""

@@ -16,8 +16,15 @@ import socket
 import ssl as tls
 
 from websockets.asyncio.client import connect as websocket_connect
-from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidProxyMessage,
+    InvalidProxyStatus,
+    InvalidStatus,
+)
 from websockets.frames import Frame
+from websockets.http11 import Response
 
 from basix_ws_cti._internal.log_sanitising import SanitisingLogger
 from basix_ws_cti.exceptions import (
@@ -26,15 +33,21 @@ from basix_ws_cti.exceptions import (
     CertificateError,
     ConnectFailed,
     HandshakeError,
+    ProxyError,
     UsageError,
     printable,
 )
 
+from .proxy import PROXY_ADVICE
 from .redaction import Redactor
 
 # Characters from which on a header or cookie value is redacted. Shorter values are no secrets
 # (``X-Tenant: 1``), and redacting them would make error texts unreadable.
 MIN_SECRET_LENGTH = 8
+
+# Bytes of a response's body that are searched for secrets; an error shows 256 characters of them.
+# Searching a body of the size that the WebSocket library accepts would block the event loop.
+MAX_REASON_BYTES = 1 << 16
 
 
 class Handshake(websocket_connect):
@@ -76,38 +89,77 @@ def secret_header_values(headers: list[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def translate_error(
-    error: Exception, redactor: Redactor, *, host: str, open_timeout: float | None
+    error: Exception,
+    redactor: Redactor,
+    *,
+    host: str,
+    open_timeout: float | None,
+    waits_for: str | None = None,
 ) -> BasixError:
-    """Return this package's error for an exception raised during the handshake.
+    """Return this package's error for an exception raised while opening. Never raises.
 
-    ``host`` is the name that was looked up. ``open_timeout`` is the time limit in seconds.
+    - ``host``: the name that was looked up.
+    - ``open_timeout``: the time limit in seconds.
+    - ``waits_for``: what has not answered; ``None``: the server, during the handshake.
     """
-    text = printable(redactor(str(error))) or type(error).__name__  # some have no text
+    try:
+        return _translated(
+            error, redactor, host=host, open_timeout=open_timeout, waits_for=waits_for
+        )
+    except Exception:  # noqa: BLE001 - an exception from here would lead to the secret
+        return ConnectFailed(type(error).__name__)
+
+
+def _translated(  # noqa: C901 - one rule for each kind of error
+    error: Exception,
+    redactor: Redactor,
+    *,
+    host: str,
+    open_timeout: float | None,
+    waits_for: str | None,
+) -> BasixError:
     match error:
         case InvalidStatus(response=response):
-            status = response.status_code
-            body = (response.body or b"").decode(errors="replace").strip()
-            cls = AuthenticationError if status in {401, 403} else HandshakeError
-            retry_after = response.headers.get("Retry-After")
-            return cls(
-                status,
-                printable(redactor(body)) or None,
-                None if retry_after is None else printable(redactor(retry_after), 60),
-            )
+            return _refusal(response, redactor)
+        case InvalidProxyStatus(response=response):
+            return ProxyError(response.status_code, _retry_after(response, redactor))
+    text = printable(redactor(str(error))) or type(error).__name__  # some have no text
+    match error:
+        case BasixError():
+            error.__cause__ = error.__context__ = None
+            return error.with_traceback(None)
         case tls.SSLCertVerificationError():
-            return CertificateError(f"invalid certificate: {error.verify_message}")
+            problem = printable(str(getattr(error, "verify_message", text)))
+            return CertificateError(f"invalid certificate: {problem}")
         case tls.SSLError():
             return ConnectFailed(f"TLS failed: {text}")
         case TimeoutError(errno=None):  # one with a number comes from the operating system
-            return ConnectFailed(f"no answer within {open_timeout} s")
+            source = "" if waits_for is None else f" from {waits_for}"
+            return ConnectFailed(f"no answer within {open_timeout} s{source}")
         case socket.gaierror():
             return ConnectFailed(f"no address found for {host}: {text}")
         case OSError():
             return ConnectFailed(text)
         case InvalidProxy():  # its text contains the proxy's URL and so its password
-            return UsageError("proxy is not a valid URL: use http://host:port")
+            return UsageError(PROXY_ADVICE)
+        case InvalidProxyMessage():
+            return ConnectFailed("the proxy did not send a valid HTTP response")
         case InvalidHandshake():
             return ConnectFailed(f"WebSocket handshake failed: {text}")
         case TypeError() | ValueError() | ImportError():
             return UsageError(f"invalid option: {text}")
     return ConnectFailed(f"{type(error).__name__}: {text}")
+
+
+def _refusal(response: Response, redactor: Redactor) -> HandshakeError:
+    """Return the error for a server's response with another status than 101."""
+    status = response.status_code
+    body = bytes(response.body or b"")[:MAX_REASON_BYTES].decode(errors="replace").strip()
+    cls = AuthenticationError if status in {401, 403} else HandshakeError
+    return cls(status, printable(redactor(body)) or None, _retry_after(response, redactor))
+
+
+def _retry_after(response: Response, redactor: Redactor) -> str | None:
+    # A header that may occur only once can nevertheless be repeated (RFC 9110, section 5.3).
+    values = response.headers.get_all("Retry-After")
+    return printable(redactor(", ".join(values)[:MAX_REASON_BYTES]), 60) if values else None

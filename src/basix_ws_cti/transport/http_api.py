@@ -20,11 +20,21 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 import ssl as tls
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_filled_text,
+    check_id,
+    check_instance,
+    check_integer,
+    check_seconds,
+    check_text,
+)
 from basix_ws_cti.exceptions import (
     BasixError,
     CertificateError,
@@ -37,7 +47,10 @@ from basix_ws_cti.exceptions import (
 )
 
 from .address import ServerAddress, check_encryption, check_tls
-from .credentials import Basic, Ticket, basic_header, check_text, secret_forms
+from .credentials import Basic, Ticket, basic_header, secret_forms
+from .default_trust import default_trust
+from .dialling import Dial
+from .proxy import PROXY_ADVICE, split_proxy, with_host
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
 
 if TYPE_CHECKING:
@@ -82,7 +95,9 @@ class _Progress:
         """Note an event of the HTTP library."""
         if event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
-        self.is_sent = self.is_sent or event == "http11.send_request_headers.started"
+        if event == "http11.send_request_headers.started":
+            # CONNECT opens a tunnel through a proxy; the request itself follows in it.
+            self.is_sent = self.is_sent or info["request"].method != b"CONNECT"
 
     async def close_stream(self) -> None:
         """Close the connection of a failed request, if there is one.
@@ -138,46 +153,45 @@ class HttpApi(NotPicklable):
         httpx = _import_httpx()
         self._server = ServerAddress.parse_http(server)
         basic = _checked_basic(domain, token, credentials)
-        if timeout is not None and not timeout > 0:
-            raise UsageError(f"timeout must be a positive number of seconds, got {timeout!r}")
+        check_seconds("timeout", timeout, optional=True)
+        check_bool("allow_insecure", allow_insecure)
         check_encryption(self._server, proxy=proxy, allow_insecure=allow_insecure)
         check_tls(self._server, ssl, allow_insecure=allow_insecure)
         self._timeout = timeout
         self._header = SecretValue(basic_header(basic))
         self._redactor = Redactor(secret_forms(basic))
         self._log_filter = _RedactingFilter(self._redactor)
-        # Without TLS no context is used, and the default one takes long to load.
-        loads_default = ssl is None and self._server.is_secure
-        context = tls.create_default_context() if loads_default else ssl or _UNUSED_CONTEXT
+        self._ssl = ssl
+        self._proxy = SecretValue(proxy)
         try:
             self._url = httpx.URL(f"{self._server}{_PATH}")
             self._options = SecretValue[dict[str, Any]](
                 {
-                    "verify": context,
                     "trust_env": False,
-                    "proxy": None if proxy is None else httpx.Proxy(proxy),
                     # An idle connection may be closed just when a request goes out on it: nobody
                     # would know whether the PBX has received the request.
                     "limits": httpx.Limits(max_keepalive_connections=0),
                 }
             )
+            if proxy is not None:
+                httpx.Proxy(proxy)
         except Exception:  # noqa: BLE001 - its text may contain the proxy's password
             self._refuse_url(proxy)
-        self._transport: httpx2.AsyncHTTPTransport | None = None
+        self._is_open = False
 
     @staticmethod
     def _refuse_url(proxy: str | None) -> NoReturn:
         if proxy is None:
             raise UsageError("server is not a valid host name for HTTP") from None
-        raise UsageError("proxy is not a valid URL: use http://host:port") from None
+        raise UsageError(PROXY_ADVICE) from None
 
     def __repr__(self) -> str:
         return f"<HttpApi {self._server}>"
 
     async def __aenter__(self) -> Self:
-        if self._transport is not None:
+        if self._is_open:
             raise UsageError("this HttpApi is already in use: create another one")
-        self._transport = _import_httpx().AsyncHTTPTransport(**self._options.value)
+        self._is_open = True
         for logger in _LOGGERS:
             logger.addFilter(self._log_filter)
         return self
@@ -188,13 +202,10 @@ class HttpApi(NotPicklable):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            try:
-                await transport.aclose()
-            finally:
-                for logger in _LOGGERS:
-                    logger.removeFilter(self._log_filter)
+        if self._is_open:
+            self._is_open = False
+            for logger in _LOGGERS:
+                logger.removeFilter(self._log_filter)
 
     # -- methods of the API -----------------------------------------------------------
 
@@ -268,11 +279,13 @@ class HttpApi(NotPicklable):
             "group_did": group_did,
             "group_resolver": group_resolver,
         }
+        _check_names(user)
+        _check_names(group, required=False)
         return await self._call(
             "call_user",
             {
-                **_one_of(user),
-                **_one_of(group, required=False),
+                **user,
+                **group,
                 "destination": _checked_destination(destination),
                 "answer_timeout": _checked_seconds("answer_timeout", answer_timeout),
                 "callback_url": callback_url,
@@ -315,11 +328,12 @@ class HttpApi(NotPicklable):
             "group_extension": group_extension,
             "group_did": group_did,
         }
+        _check_names(group)
         timeout = _checked_seconds("member_answer_timeout", member_answer_timeout)
         return await self._call(
             "call_group",
             {
-                **_one_of(group),
+                **group,
                 "destination": _checked_destination(destination),
                 "answer_timeout": _checked_seconds("answer_timeout", answer_timeout),
                 "member_answer_timeout": timeout,
@@ -335,6 +349,8 @@ class HttpApi(NotPicklable):
         self, method: str, fields: dict[str, object], extra: Mapping[str, object] | None
     ) -> tuple[str, ...]:
         given = {name: value for name, value in fields.items() if value is not None}
+        if not isinstance(extra, Mapping | None):
+            raise UsageError(f"extra: expected a mapping, got {type(extra).__name__}")
         for name in extra or ():
             if name in fields:
                 raise UsageError(f"extra contains {name}: pass it as a keyword argument")
@@ -364,13 +380,14 @@ class HttpApi(NotPicklable):
         its traceback would show them.
         """
         httpx = _import_httpx()
-        if self._transport is None:
+        if not self._is_open:
             return UsageError("the HttpApi is not open: use `async with HttpApi(...) as api:`")
         progress = _Progress()
         request = httpx.Request(
             "POST",
             self._url.join(method),
             headers={
+                "Host": self._server.netloc,
                 "Authorization": self._header.value,
                 "Content-Type": "application/json",
                 "Accept": "application/json",
@@ -378,12 +395,13 @@ class HttpApi(NotPicklable):
                 "User-Agent": "basix_ws_cti",
             },
             content=body,
-            extensions={"trace": progress.trace},
+            extensions={"trace": progress.trace, "sni_hostname": self._server.host},
         )
         content = bytearray()
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._transport.handle_async_request(request)
+            async with asyncio.timeout(self._timeout), contextlib.AsyncExitStack() as stack:
+                transport = await stack.enter_async_context(await self._new_transport(request))
+                response = await transport.handle_async_request(request)
                 try:
                     async for chunk in response.aiter_raw():
                         content += chunk
@@ -399,11 +417,40 @@ class HttpApi(NotPicklable):
             return self._translate_error(method, error, is_sent=progress.is_sent)
         return self._read(response.status_code, response.headers.get("Retry-After"), bytes(content))
 
+    async def _new_transport(self, request: httpx2.Request) -> httpx2.AsyncHTTPTransport:
+        """Return a transport for a request, after replacing the name to dial by an IP address.
+
+        The HTTP library would look it up in the event loop's executor (``dialling``).
+        """
+        httpx = _import_httpx()
+        context = self._ssl or _UNUSED_CONTEXT
+        if self._ssl is None and self._server.is_secure:
+            context = await default_trust.context()
+        proxy = self._proxy.value
+        if proxy is None:
+            host, port = self._server.host, self._server.effective_port
+            request.url = request.url.copy_with(host=await Dial(host, port, host).find_address())
+        elif (parts := split_proxy(proxy)) is not None and parts.scheme == "http":
+            # Other proxies are verified by their name, or look names up themselves.
+            dial = Dial(cast("str", parts.hostname), parts.port or 80, "the proxy")
+            proxy = with_host(parts, await dial.find_address())
+        transport: httpx2.AsyncHTTPTransport = httpx.AsyncHTTPTransport(
+            **self._options.value,
+            verify=context,
+            proxy=None if proxy is None else httpx.Proxy(proxy),
+        )
+        return transport
+
     def _translate_error(self, method: str, error: Exception, *, is_sent: bool) -> BasixError:
         """Return this package's error for one of the HTTP library."""
         text = printable(self._redactor(str(error))) or type(error).__name__
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and error.errno is None:
             text = f"no answer within {self._timeout:g} s"
+        elif isinstance(error, socket.gaierror):
+            host = self._server.host if self._proxy.value is None else "the proxy"
+            text = f"no address found for {host}: {text}"
+        elif isinstance(error, _import_httpx().ProxyError):
+            text = f"the proxy refused the connection: {text}"
         if is_sent:
             unknown = "" if method == "gen_ws_ticket" else "; the call may have started"
             return ConnectionLost(1006, f"no response to {method}: {text}{unknown}")
@@ -465,41 +512,30 @@ def _checked_basic(domain: str | None, token: str | None, credentials: Basic | N
         return Basic(domain, token)
     if domain is not None or token is not None:
         raise UsageError("pass either domain and token or credentials, not both")
-    if not isinstance(credentials, Basic):
-        raise UsageError(f"credentials: expected Basic(…), got {type(credentials).__name__}")
+    check_instance("credentials", credentials, Basic, "Basic(…)")
     return credentials
 
 
-def _one_of(choices: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
-    """Return the only choice that is not ``None``; an empty dict if none is, unless required."""
+def _check_names(choices: dict[str, Any], *, required: bool = True) -> None:
+    """Check that at most one of the names of a user or group is given; if required, exactly one."""
     given = {name: value for name, value in choices.items() if value is not None}
     if len(given) > 1:
         raise UsageError(f"expected only one of {' and '.join(given)}")
     if not given and required:
         raise UsageError(f"expected one of {', '.join(choices)}")
     for name, value in given.items():
-        if isinstance(value, bool) or not (
-            isinstance(value, str) or (name.endswith("_id") and isinstance(value, int))
-        ):
-            raise UsageError(f"{name}: expected a str, got {type(value).__name__}")
-        check_text(name, str(value))
-        if value == "":
-            raise UsageError(f"{name} must not be empty")
-    return given
+        (check_id if name.endswith("_id") else check_filled_text)(name, value)
 
 
 def _checked_destination(destination: object) -> object:
     if isinstance(destination, Mapping):
         return dict(destination)
-    check_text("destination", destination)
-    if not destination:
-        raise UsageError("destination must not be empty")
+    check_filled_text("destination", destination)
     return destination
 
 
 def _checked_seconds(name: str, seconds: int | None) -> int | None:
-    if seconds is not None and (type(seconds) is not int or seconds <= 0):
-        raise UsageError(f"{name} must be a positive int of seconds, got {seconds!r}")
+    check_integer(name, seconds, optional=True)
     return seconds
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import socket
 import ssl
@@ -49,7 +48,7 @@ async def secured(
 ):
     """Return the findings about a PBX with this certificate and these addresses."""
 
-    async def getaddrinfo(_, port, **__):
+    def getaddrinfo(_, port, **__):
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port)) for address in addresses
         ]
@@ -59,7 +58,7 @@ async def secured(
     async with Simulator(calls=False, tls=context) as pbx:
         server = pbx.url.replace("127.0.0.1", "localhost")
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+            patched.setattr(socket, "getaddrinfo", getaddrinfo)
             return await examine(server, **({"ssl": trusting(authority)} if trust else {}))
 
 

@@ -14,7 +14,12 @@ from support.waiting import wait_until
 
 from basix_ws_cti import Channel, Mirror, User
 from basix_ws_cti.cli.channel_commands import NoSuchChannelError, describe_channel, find_channel
-from basix_ws_cti.cli.commands.transfer import NoExtensionError, find_destination
+from basix_ws_cti.cli.commands.transfer import (
+    NoExtensionError,
+    NoSuchUserError,
+    find_destination,
+    find_user,
+)
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.simulator import Pbx, Simulator, faults
@@ -112,6 +117,16 @@ def test_transfer_calls_the_destination(pbx, caller_uuid, destination):
         ("park", ["--park-timeout", 9], {"cmd": "park", "timeout": 9}),
         ("transfer", ["1002"], {"cmd": "transfer", "destination": "1002"}),
         ("transfer", ["user:user2"], {"cmd": "transfer", "destination": "1002"}),
+        (
+            "transfer",
+            ["1002", "--as-user", "1001"],
+            {
+                "cmd": "transfer",
+                "user_id": 10001001,
+                "user_name": "user1",
+                "destination": "1002",
+            },
+        ),
     ],
 )
 def test_dry_run_prints_the_command_and_sends_nothing(pbx, caller_uuid, name, arguments, sent):
@@ -240,7 +255,7 @@ def test_destination_is_a_number_or_the_extension_of_a_user(destination, number)
 @pytest.mark.parametrize("user", ["nobody", "12", "Sato", "\u0667", "9" * 30, "user:7", "\x1b[2J"])
 def test_unknown_user_is_no_destination(user):
     """A label, or a number in other digits, is no id or name."""
-    with pytest.raises(NoExtensionError, match="no user has the id or name") as caught:
+    with pytest.raises(NoSuchUserError, match="no user has the id or name") as caught:
         find_destination(directory(*USERS), f"user:{user}")
     assert "nothing was sent" in str(caught.value)
     assert "\x1b" not in str(caught.value)
@@ -261,6 +276,32 @@ def test_ambiguous_user_is_no_destination():
 def test_user_without_extension_is_no_destination(user):
     with pytest.raises(NoExtensionError, match=f"the user {user} has no extension"):
         find_destination(directory(*USERS), f"user:{user}")
+
+
+@pytest.mark.parametrize(("text", "user_id"), [("1008", 8), ("user:7", 7), ("user:sato", 7)])
+def test_user_is_found_by_extension_id_or_name(text, user_id):
+    assert find_user(directory(*USERS), text).id == user_id
+
+
+@pytest.mark.parametrize("extension", ["7", "sato", "1002", "\x1b[2J"])
+def test_unknown_extension_is_no_user(extension):
+    """Without ``user:``, a text is no id and no name."""
+    with pytest.raises(NoSuchUserError, match="no user has the extension") as caught:
+        find_user(directory(*USERS), extension)
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_call_is_transferred_on_behalf_of_a_user(pbx, caller_uuid):
+    """A transfer on behalf of an unknown user sends nothing; the exit code is 1."""
+    before = channels(pbx)
+    done = command(pbx, "transfer", caller_uuid, "1002", "--as-user", "user:nobody")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no user has the id or name nobody; nothing was sent" in done.stderr
+    assert channels(pbx) == before
+    done = command(pbx, "transfer", caller_uuid, "1002", "--as-user", "user:user1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"transferred: {caller_uuid} (")
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"], ["--no-confirm"]])
@@ -363,6 +404,8 @@ def test_connection_failures_end_the_command_at_once(pbx, caller_uuid, changed, 
         ["transfer", "a-uuid"],
         ["transfer", "a-uuid", "user:"],
         ["transfer", "a-uuid", ""],
+        ["transfer", "a-uuid", "1002", "--as-user", "user:"],
+        ["transfer", "a-uuid", "1002", "--as-user", ""],
         ["hangup", "a-uuid", "--timeout", "nan"],
         ["park", "a-uuid", "--park-timeout", "soon"],
     ],

@@ -22,6 +22,7 @@ from support.examinations import (
     tcp_server,
 )
 from support.faulty_proxy import Proxy
+from support.networks import black_hole, hanging_look_ups, resolve_to
 from websockets.asyncio.server import serve
 
 from basix_ws_cti import connect
@@ -146,22 +147,48 @@ async def test_closed_port_fails_tcp():
 
 
 async def test_refusing_address_is_a_warning_if_another_one_works(monkeypatch):
-    real = asyncio.get_running_loop().getaddrinfo
     async with Simulator(calls=False) as pbx:
-
-        async def two(host, port, **more):
-            (found,) = await real(host, port, **more)
-            return [(*found[:4], ("127.0.0.2", port)), found]
-
-        examination = Examination({**ARGUMENTS, "server": pbx.url})
-        with monkeypatch.context() as patched:
-            patched.setattr(asyncio.get_running_loop(), "getaddrinfo", two)
-            async with contextlib.aclosing(examination.findings()) as findings:
-                assert (await anext(findings)).details["addresses"] == ["127.0.0.2", "127.0.0.1"]
-                finding = await anext(findings)
+        resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+        server = pbx.url.replace("127.0.0.1", "localhost")
+        examination = Examination({**ARGUMENTS, "server": server})
+        async with contextlib.aclosing(examination.findings()) as findings:
+            assert (await anext(findings)).details["addresses"] == ["127.0.0.2", "127.0.0.1"]
+            finding = await anext(findings)
     assert finding.mark is Mark.WARNING
     assert finding.details["address"] == "127.0.0.1"
-    assert [*finding.details["missed"]] == ["127.0.0.2"]
+    assert finding.details["missed"] == {"127.0.0.2": "Connection refused"}
+
+
+@pytest.mark.slow
+async def test_silent_address_is_a_warning_if_another_one_works(monkeypatch):
+    async with Simulator(calls=False) as pbx:
+        port = int(pbx.url.rpartition(":")[2])
+        with black_hole("127.0.0.2", port):
+            resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+            findings = await examine(pbx.url.replace("127.0.0.1", "localhost"))
+    finding = findings.pop("tcp")
+    assert finding.mark is Mark.WARNING
+    assert finding.details["missed"] == {"127.0.0.2": "no answer so far"}
+    assert {one.mark for one in findings.values()} == {Mark.OK}
+
+
+@pytest.mark.slow
+async def test_silent_addresses_fail_tcp_in_time(monkeypatch):
+    with black_hole("127.0.0.2") as port:
+        resolve_to(monkeypatch, "127.0.0.2", "127.0.0.3")
+        finding = await failed_finding(f"ws://localhost:{port}", "tcp")
+    assert finding.step == "tcp"
+    missed = {"127.0.0.3": "Connection refused", "127.0.0.2": "no answer within 0.5 s"}
+    assert finding.details["missed"] == missed
+
+
+async def test_hanging_look_up_fails_dns_in_time(monkeypatch):
+    examination = Examination({**ARGUMENTS, "server": "pbx.example"}, timeout=0.1)
+    with hanging_look_ups(monkeypatch):
+        async with contextlib.aclosing(examination.findings()) as findings:
+            finding = await anext(findings)
+    assert (finding.step, finding.mark) == ("dns", Mark.FAILED)
+    assert finding.found == "no answer for pbx.example within 0.1 s"
 
 
 @pytest.mark.parametrize(

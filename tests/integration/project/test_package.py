@@ -113,7 +113,7 @@ def test_sdist_contains_sources_tests_and_docs(built):
     for part in ("src/basix_ws_cti/py.typed", "tests/conftest.py", "tests/data/bench.frames.gz"):
         assert part in names
     assert {name.partition("/")[0] for name in names} <= {*PARTS, "PKG-INFO"}
-    assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/_build/|_cache", name)]
+    assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/_build/|_cache/", name)]
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ GUIDES = {
         "http.server",
     ],
     "fuzz_handshake": ["basix_ws_cti.simulator.access_control", "websockets"],
+    "fuzz_response": ["basix_ws_cti.transport", "basix_ws_cti.client", "websockets", "email"],
 }
 
 # The folder of the package ``support``.

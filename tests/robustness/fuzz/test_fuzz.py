@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of five targets."""
+"""Coverage-guided fuzzing of six targets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ RUNS = {
     "fuzz_commands": (2000, 300_000),
     "fuzz_api": (3000, 300_000),
     "fuzz_handshake": (10_000, 1_000_000),
+    "fuzz_response": (3000, 300_000),
 }
 
 needs_atheris = pytest.mark.skipif(

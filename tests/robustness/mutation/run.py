@@ -223,6 +223,7 @@ def main(name):
     runner = Runner(target, function)
     start = time.monotonic()
     options = ["-q", "-s", "-n0", "--all", "-m", "not erl", "-p", "no:cacheprovider"]
+    options += ["--timeout=0"]  # pytest-timeout would reset the timers that kill a mutant
     if pytest.main([*options, *runner.own_files], plugins=[runner]) != 0:
         return 1
     total, alive = len(runner.names), len(runner.survivors)

@@ -40,12 +40,18 @@ class Validated:
     size: int = attrs.field(converter=int, validator=attrs.validators.gt(0))
 
 
-def no_decoding(value):
-    raise AssertionError(f"not a scalar: {value!r}")
+@frozen
+class Person:
+    id: int | None
+    name: str | None
+
+
+def unchanged(value):
+    return value
 
 
 def make_records(
-    cls=Thing, size=3, *, positions, decoders=None, computed=None, decode_scalar=no_decoding
+    cls=Thing, size=3, *, positions, decoders=None, computed=None, decode_scalar=unchanged
 ):
     return record_constructor(
         cls,
@@ -55,6 +61,12 @@ def make_records(
         decode_scalar=decode_scalar,
         computed=computed or {},
     )
+
+
+def make_decoding_records(cls, decode_scalar):
+    """Return a function that takes the parts of a record of ``Person`` as arguments."""
+    make = make_records(cls, 2, positions={"id": 0, "name": 1}, decode_scalar=decode_scalar)
+    return lambda *parts: make(parts)
 
 
 IN_ORDER = {"type": 0, "list": 1, "name": 2}
@@ -124,11 +136,14 @@ def test_validators_and_converters_do_not_run():
     assert make_records(Validated, 1, positions={"size": 0})(("-1",)).size == "-1"
 
 
-@pytest.mark.parametrize("scalar", ["text", 1, 1.5, True, False, None])
-def test_constructor_decodes_values_that_are_no_scalars(scalar):
-    make = constructor(Thing, lambda value: ("read", value))
-    assert make([1], (2,), scalar) == Thing(type=("read", [1]), list=("read", (2,)), name=scalar)
-    assert make(scalar, [], {}) == Thing(type=scalar, list=("read", []), name=("read", {}))
+@pytest.mark.parametrize("make", [constructor, make_decoding_records])
+def test_values_of_another_than_the_declared_type_are_decoded(make):
+    make_person = make(Person, lambda value: ("read", value))
+    assert make_person(1, "text") == Person(1, "text")
+    assert make_person(None, None) == Person(None, None)
+    for value in (1.5, True, False, [1], (), {}):
+        assert make_person(value, value) == Person(("read", value), ("read", value))
+    assert make_person("text", 1) == Person(("read", "text"), ("read", 1))
 
 
 def test_constructor_keeps_raw_fields():
@@ -189,14 +204,35 @@ def test_decoders_are_called_for_false_values():
         assert make(("a", "b", value)).name == repr(value)
 
 
-def test_other_values_go_through_decode_scalar_unless_the_field_has_a_decoder():
+def test_field_with_a_decoder_needs_no_decode_scalar():
     make = make_records(
         positions=IN_ORDER,
         decoders={"name": lambda value: ("decoder", value)},
         decode_scalar=lambda value: ("other", value),
     )
     assert make(([1], "b", [2])) == Thing(type=("other", [1]), list="b", name=("decoder", [2]))
-    assert make(((1,), 2.5, 3)) == Thing(type=("other", (1,)), list=2.5, name=("decoder", 3))
+    assert make(((1,), "b", 3)) == Thing(type=("other", (1,)), list="b", name=("decoder", 3))
+
+
+def test_fallback_reads_the_record_if_its_error_is_raised():
+    """It gets the record as it was received; other exceptions pass."""
+
+    def decode(value):
+        raise KeyError if value == "key" else ValueError
+
+    make = record_constructor(
+        Thing,
+        3,
+        positions=IN_ORDER,
+        decoders={"name": decode},
+        decode_scalar=unchanged,
+        computed={},
+        fallback=(ValueError, lambda record: ("fallback", record)),
+    )
+    assert make(("a", "b")) == Thing(type="a", list="b", name=None)
+    assert make(("a", "b", "c", "d")) == ("fallback", ("a", "b", "c", "d"))
+    with pytest.raises(KeyError):
+        make(("a", "b", "key"))
 
 
 def test_computed_field_gets_the_record_and_replaces_a_part():
@@ -242,7 +278,7 @@ def test_constant_field_replaces_a_part():
         3,
         positions=IN_ORDER,
         decoders={},
-        decode_scalar=no_decoding,
+        decode_scalar=unchanged,
         computed={},
         constants={"name": constant, "list": None},
     )

@@ -292,7 +292,10 @@ def log_calls():
     for path in sorted(root.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(ast.Attribute(ast.Name("_logger")), [ast.Constant(text), *_]):
+                case ast.Call(
+                    ast.Attribute(ast.Name("_logger") | ast.Attribute(attr="_logger")),
+                    [ast.Constant(text), *_],
+                ):
                     yield str(path.relative_to(root)), text
 
 
@@ -307,20 +310,20 @@ LOG_CALLS = [
     ("client/feed_loop.py", "no feed from %s: %s"),
     ("client/feed_loop.py", "the client of %s stops: %s"),
     ("client/feed_loop.py", "a frame could not be read: %s"),
-    ("transport/connection.py", "on_frame callback failed: %s"),
-    ("parsing/parser.py", "unknown message %s: delivered as UnknownMessage"),
+    ("parsing/parser.py", "%s %s: delivered as UnknownMessage"),
     ("simulator/client_handler.py", "client connected: app_name %s"),
     ("simulator/client_handler.py", "client disconnected: app_name %s, %d frames sent"),
     ("simulator/client_handler.py", "connection limit reached: app_name %s, client refused"),
     ("simulator/client_handler.py", "command ignored: %s"),
     # Shows no text of the peer.
-    ("client/callbacks.py", "a callback raised %s"),
-    ("client/callbacks.py", "a cancelled callback does not end"),
+    ("_internal/callback_errors.py", "callback error: %s raised %s%s%s"),
+    ("client/callbacks.py", "callback does not end after its cancellation: %s"),
     (
         "client/callbacks.py",
         "slow callback: %s for %s blocked the client for %.1f s; make it async",
     ),
+    ("client/eavesdropping.py", "media plug was not hung up: %s"),
     ("client/feed_loop.py", "the client has a defect"),
-    ("simulator/http_api.py", "API request answered: status %s"),
+    ("simulator/http_api.py", "API request answered: status %d"),
     ("simulator/simulator.py", "simulated PBX stopped: unexpected error"),
 ]

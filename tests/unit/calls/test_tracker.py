@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
+import sys
+import threading
+import time
 from datetime import UTC, datetime
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.call_transcripts import CALLERS, SCENARIOS, Office, Transcriber, unindented
 from support.random_pbx import shared_columns
 
-from basix_ws_cti import Channel, InitialInfo, Mirror
+from basix_ws_cti import Channel, InfoEvent, InitialInfo, Mirror
 from basix_ws_cti.calls import (
     CallEnded,
     CallRecord,
@@ -24,8 +30,8 @@ from basix_ws_cti.calls import (
     Party,
     active_legs,
     phase_history,
+    used_ids,
 )
-from basix_ws_cti.calls import tracker as tracker_module
 from basix_ws_cti.elements import OtherInfo
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
 from basix_ws_cti.simulator.commands import parse_command
@@ -168,8 +174,8 @@ def test_parking_and_retrieving_an_invisible_leg_are_two_calls():
 
 @pytest.mark.parametrize("max_remembered", [1000, 0])
 def test_phone_that_rings_again_has_a_new_call_id(max_remembered, monkeypatch):
-    """The second call gets an id of its own while the first one is remembered."""
-    monkeypatch.setattr(tracker_module, "MAX_ENDED_UNSEEN", max_remembered)
+    """The second call gets an id of its own, even if the first one is no longer remembered."""
+    monkeypatch.setattr(used_ids, "MAX_USED_IDS", max_remembered)
     office = Office(user=0)
     caller_leg = office.pbx.receive(YAMADA, DID)
     legs = []
@@ -182,7 +188,8 @@ def test_phone_that_rings_again_has_a_new_call_id(max_remembered, monkeypatch):
     assert office.tracker.is_empty
     first, second = office.ended
     assert first.id == caller_leg.uuid
-    assert second.id == (legs[1].uuid if max_remembered else caller_leg.uuid)
+    # The second leg was offered when the first call ended: it may be older than the memory.
+    assert second.id == (legs[1].uuid if max_remembered else f"{caller_leg.uuid}#1")
     assert first.caller == second.caller
     assert (first.disposition, second.disposition) == ("missed", "missed")
     assert first.direction == second.direction == "inbound"
@@ -1082,3 +1089,151 @@ def test_integer_uuids_refer_to_each_other():
     tracker = CallTracker([one, two])
     (call,) = tracker.calls.values()
     assert [leg.uuid for leg in call.legs] == ["1", "2"]
+
+
+def leg_of_call(uuid, other=None, **fields):
+    """Return a channel; with ``other``, a phone that rings for that channel."""
+    if other is None:
+        fields = {"direction": "inbound", "peer_location": "external", **fields}
+    else:
+        ringing = {"direction": "outbound", "peer_location": "internal", "other_uuid": other}
+        fields = {**ringing, "state": Ringing(ts=5), **fields}
+    return Channel(uuid=uuid, **{"offer_timestamp": 5, **fields})
+
+
+def ids_of(events, event_type):
+    return [event.call.id for event in events if isinstance(event, event_type)]
+
+
+def test_late_leg_of_an_ended_call_is_a_call_with_an_id_of_its_own():
+    """The caller has hung up before the PBX shows the phone that rings for them."""
+    tracker = CallTracker()
+    caller, phone = leg_of_call("caller"), leg_of_call("phone", other="caller")
+    changes = [cls("channel", leg) for leg in (caller, phone) for cls in (Added, Removed)]
+    events = tracker.apply(changes)
+    assert ids_of(events, CallStarted) == ids_of(events, CallEnded) == ["caller", "phone"]
+    assert tracker.is_empty
+
+
+def test_leg_that_comes_back_under_a_used_id_is_a_call_with_a_new_id():
+    """The id of the second call of an invisible caller is the uuid of a leg that comes back."""
+    tracker = CallTracker()
+    first, second, third = (leg_of_call(uuid, other="caller") for uuid in ("a", "b", "c"))
+    events = tracker.apply(
+        [
+            *(Added("channel", first), Removed("channel", first)),
+            *(Added("channel", second), Added("channel", third), Removed("channel", second)),
+            Added("channel", leg_of_call("b")),
+            *(Removed("channel", leg_of_call("b")), Removed("channel", third)),
+        ]
+    )
+    assert ids_of(events, CallStarted) == ["caller", "b", "b#1"]
+    assert ids_of(events, CallEnded) == ["caller", "b#1", "b"]
+    assert tracker.is_empty
+
+
+def test_numbered_id_that_a_pbx_uses_as_uuid_is_skipped():
+    tracker = CallTracker()
+    changes = [
+        Added("channel", leg_of_call("x#1")),
+        *(Added("channel", leg_of_call("x#2")), Removed("channel", leg_of_call("x#2"))),
+        *(Added("channel", leg_of_call("x")), Removed("channel", leg_of_call("x"))),
+        Added("channel", leg_of_call("x")),
+    ]
+    assert ids_of(tracker.apply(changes), CallStarted) == ["x#1", "x#2", "x", "x#3"]
+
+
+CHANGES = st.tuples(
+    st.sampled_from(["a", "b", "c", "d"]),
+    st.sampled_from(["added", "updated", "removed", "hangup", "snapshot"]),
+    st.sampled_from([None, "a", "b", "c", "d", "unseen"]),  # the other leg
+    st.sampled_from(["external", "internal"]),
+    st.sampled_from([None, Ringing(ts=5), Bridged(ts=6), Park(ts=7, slot=901)]),
+    st.sampled_from([None, "pickup_uuid.a", "901"]),
+)
+OFFERED = {"a": 2, "b": 3, "c": 0, "d": None}  # a PBX does not use a uuid for two legs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("max_remembered", [50_000, 1])
+@settings(deadline=None, max_examples=150)
+@given(changes=st.lists(CHANGES, max_size=25))
+def test_call_ids_are_unique_whatever_the_feed_shows(max_remembered, changes):
+    """No order of late, returning and invisible legs raises, or makes an id come twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(used_ids, "MAX_USED_IDS", max_remembered)
+        mirror, tracker = Mirror(), CallTracker()
+        started, ended = [], []
+        for uuid, event, other, location, state, called in changes:
+            leg = Channel(
+                uuid=uuid,
+                direction="inbound" if other is None else "outbound",
+                peer_location=location,
+                other_uuid=other,
+                state=state,
+                called_number=called,
+                offer_timestamp=OFFERED[uuid],
+                last_event="CHANNEL_HANGUP" if event == "hangup" else None,
+            )
+            if event == "snapshot":
+                applied = [
+                    Gap(datetime.fromtimestamp(0, UTC), datetime.fromtimestamp(0, UTC), None),
+                    *mirror.apply(InitialInfo("channel", {uuid: leg})),
+                ]
+            else:
+                applied = mirror.apply(InfoEvent("channel", leg, event))
+            events = tracker.apply(applied)
+            started += ids_of(events, CallStarted)
+            ended += ids_of(events, CallEnded)
+            assert len(started) == len({*started})
+            assert len(ended) == len({*ended})
+            assert {*started} == {*ended, *tracker.calls}
+            assert [call.id for call in tracker.calls.values()] == [*tracker.calls]
+        tracker.apply(mirror.apply(InitialInfo("channel", {})))
+        assert tracker.is_empty
+
+
+@pytest.mark.slow
+def test_any_thread_may_read_the_calls_while_they_change():
+    """Each call that is read is consistent, and nothing raises."""
+    tracker, errors, stop = CallTracker(), [], threading.Event()
+
+    def read_on():
+        try:
+            while not stop.is_set():
+                for call_id, call in tracker.calls.items():
+                    assert (call_id, call.ended) == (call.id, None)
+                    assert call.legs
+                assert len([*tracker.calls.values()]) <= 20
+        except Exception as error:  # noqa: BLE001 - of any kind
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=read_on)
+    thread.start()
+    try:
+        end = time.monotonic() + 0.5
+        numbers = itertools.count()
+        while time.monotonic() < end and not errors:
+            legs = []
+            for number in itertools.islice(numbers, 10):
+                caller = leg_of_call(f"a{number}")
+                legs += [caller, leg_of_call(f"b{number}", other=caller.uuid)]
+            for cls in (Added, Removed):
+                tracker.apply([cls("channel", leg) for leg in legs])
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert errors == []
+
+
+def test_views_of_the_calls_are_live():
+    tracker = CallTracker()
+    values = tracker.calls.values()
+    tracker.apply([Added("channel", leg_of_call("a"))])
+    assert [call.id for call in values] == ["a"]
+    assert pickle.loads(pickle.dumps(tracker.calls)) == tracker.calls == {"a": tracker.calls["a"]}
+    assert "a" in tracker.calls
+    assert repr(tracker.calls) == "<1 calls>"

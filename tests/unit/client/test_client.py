@@ -32,11 +32,13 @@ from support.waiting import TIMEOUT, eventually
 from basix_ws_cti import (
     AuthenticationError,
     Basic,
+    ClientClosed,
     ConnectFailed,
     InfoEvent,
     Msg,
     SystemMsg,
     UsageError,
+    WaitTimeout,
 )
 from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.client import client as client_module
@@ -110,7 +112,7 @@ async def test_client_can_be_used_once_only():
             await client.synced()
         async with client:
             await client.synced(TIMEOUT)
-        with pytest.raises(UsageError, match="not running"):
+        with pytest.raises(ClientClosed):
             await client.synced()
         assert [item async for item in client.changes()] == []
         with pytest.raises(UsageError, match="another"):
@@ -373,12 +375,13 @@ async def test_no_secret_is_logged_or_shown(caplog, name):
                 return Basic("acme", TOKEN)
 
             options = {"domain": None, "token": None, "credentials": credentials}
+        refuse = faults.Refuse(401, times=3)  # fresh credentials are tried three times
         client = new_client(pbx, ping_interval=0.1, ping_timeout=0.1, **options)
         client.on_error(outputs.append)
         client.on_state(outputs.append)
         async with client:
             await client.synced(TIMEOUT)
-            for fault in (faults.Drop(), faults.SendFrame(), faults.Silence(), faults.Refuse(403)):
+            for fault in (faults.Drop(), faults.SendFrame(), faults.Silence(), refuse):
                 outputs.append(client)
                 pbx.inject(fault)
                 if isinstance(fault, faults.Refuse):
@@ -580,3 +583,25 @@ async def test_commands_are_sent_and_confirmed():
         await hanging_up
         sent = [command["cmd"] for command in pbx.connections[0].sent]
         assert sent == ["park", "transfer", "eavesdrop", "hangup"]
+
+
+def test_connector_must_be_callable():
+    with pytest.raises(UsageError, match="connector must be callable, got int"):
+        Client("fake", connector=5)
+
+
+@on_virtual_clock
+async def test_classify_that_returns_a_coroutine_is_reported_and_ignored():
+    async def later():
+        return True
+
+    errors = []
+    pbx = FakePbx(default=ConnectFailed("x"))
+    client = Client("fake", connector=pbx, classify=lambda error, is_final: later())
+    client.on_error(errors.append)
+    async with client:
+        with pytest.raises(WaitTimeout):
+            await client.synced(30)
+    assert [str(error) for error in errors if isinstance(error, UsageError)] == [
+        "classify returned a coroutine: pass a plain function (def)"
+    ]

@@ -290,9 +290,14 @@ async def follow_calls(pbx, calls, inject_fault=None, **options):
         pbx.speed = 1e-9  # its clock stops
         pbx.disarm_faults()
         await asyncio.sleep(1)  # time to detect a silence
-        await eventually(lambda: client.is_synced and channels_are_current(client, pbx))
+        await eventually(
+            lambda: (
+                client.is_synced
+                and channels_are_current(client, pbx)
+                and set(records) | set(client.calls) == set(started)  # all is delivered
+            )
+        )
         rows = {row.id: row for row in pbx.ledger}  # includes calls that ended just then
-        assert set(records) | set(client.calls) == set(started)
         assert max(started.values()) == 1
         assert stats.active_calls == len(client.calls)
         return rows, records, client.stats

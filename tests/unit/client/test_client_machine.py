@@ -21,9 +21,11 @@ from hypothesis.stateful import (
 )
 from support.fake_pbx import FakePbx, state_of
 from support.sizes import NIGHTLY
-from support.virtual_clock import VirtualLoop, now
+from support.virtual_clock import VirtualLoop, VirtualUnixTime, now
 
 from basix_ws_cti import (
+    AuthenticationError,
+    CertificateError,
     ConnectFailed,
     ConnectionLimitReached,
     ConnectionLost,
@@ -35,12 +37,17 @@ from basix_ws_cti import (
     Msg,
     ProtocolError,
     SystemMsg,
-    UsageError,
     User,
 )
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
-from basix_ws_cti.exceptions import CommandTimeout, NotConnectedError, SubscriberLagged, WaitTimeout
+from basix_ws_cti.exceptions import (
+    ClientClosed,
+    CommandTimeout,
+    NotConnectedError,
+    SubscriberLagged,
+    WaitTimeout,
+)
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
 from basix_ws_cti.session.status import Disconnected, Stopped, Synced, Syncing
 
@@ -54,11 +61,32 @@ def new(cls, *arguments):
 
 BAD_TEXT = new(ProtocolError, "no text", None, "msg")  # does not concern the state
 BAD_FRAME = st.one_of(new(DecodeError, 1, "x"), new(ProtocolError, "no field_spec", "user"))
-LOSS = st.one_of(new(ConnectionLost, 1006), new(StopAsyncIteration))
+LOSS = st.one_of(
+    new(ConnectionLost, 1006),
+    new(StopAsyncIteration),
+    new(RuntimeError, "can't start new thread"),
+    new(KeyError, "a defect"),
+)
 OUTCOMES = st.one_of(
     st.builds(dict, frames=st.integers(0, 4), ending=st.one_of(LOSS, BAD_FRAME)),
     st.builds(dict, frames=st.integers(0, 3), ending=st.just(Msg("the last message"))),
     st.builds(dict, pace=st.sampled_from([None, 0.01, 0.2, 0.3, 5])),
+    # A slow link: frames take 0.1 to 90 s; at 100 bytes per second, it trickles.
+    st.builds(dict, rate=st.sampled_from([1_000_000, 10_000, 1_500, 100])),
+    # A kind is announced and sent after an event.
+    st.builds(
+        dict,
+        first=st.sampled_from(
+            [
+                [FieldSpec("user", ("id",)), Msg("between"), FieldSpec("robot", ("id",))],
+                [FieldSpec("robot", ("id",)), InitialInfo("robot", {}), Msg("between")],
+            ]
+        ),
+    ),
+    new(HandshakeError, 200),
+    new(HandshakeError, 302),
+    new(AuthenticationError, 403),
+    new(CertificateError, "not valid yet"),
     st.builds(dict, first=st.lists(st.one_of(BAD_FRAME, BAD_TEXT), min_size=1, max_size=1)),
     st.just({"first": [FieldSpec("user", ("id",)), InfoEvent("user", User(id=1), "updated")]}),
     new(ConnectFailed, "x"),
@@ -223,13 +251,19 @@ class ClientMachine(RuleBasedStateMachine):
         self.loop.set_task_factory(self.make_task)
         self.pbx = FakePbx()
         self.pbx.close_time = close_time
-        self.pbx.plan.extend(outcomes)
+        self.pbx.plan.extend(one for one in outcomes if not stops_at_first(one))
+        self.pbx.unix_time = VirtualUnixTime()
         self.hurry = asyncio.Event()
         self.at, self.syncs, self.shown = 0, 0, self.pbx.state
         self.received, self.losses, self.failures, self.held = [], [], [], []
         self.received_at = []  # their times
         self.sent = 0
-        self.client = Client("fake", connector=self.pbx, backoff=Backoff(rng=random.Random(seed)))
+        self.client = Client(
+            "fake",
+            connector=self.pbx,
+            backoff=Backoff(rng=random.Random(seed)),
+            unix_time=self.pbx.unix_time,
+        )
         self.copy = AppliedChanges(self)
         self.client.on_state(self.on_state)
         self.client.on_change(self.on_change)
@@ -313,7 +347,7 @@ class ClientMachine(RuleBasedStateMachine):
         shown = state_of(self.client.mirror)
         if self.client.is_synced:
             (connection,) = self.pbx.connections
-            assert not [item for item in connection.read if causes_resync(item)]
+            assert self.client.resync_pending is any(map(causes_resync, connection.read))
             assert sum(isinstance(item, InitialInfo) for item in connection.read) >= 2
             assert (
                 connection.silent_since is None or self.loop.time() - connection.silent_since < 15
@@ -382,7 +416,26 @@ class ClientMachine(RuleBasedStateMachine):
 
     @rule(outcome=OUTCOMES)
     def next_attempt(self, outcome):
-        self.pbx.plan.append(outcome)
+        if self.syncs or not stops_at_first(outcome):
+            self.pbx.plan.append(outcome)
+
+    @rule(rate=st.sampled_from([None, 1_000_000, 10_000, 1_500, 100]))
+    def change_the_rate_of_the_link(self, rate):
+        for connection in self.pbx.connections:
+            connection.rate = rate
+
+    @rule(seconds=st.sampled_from([-3600, -3, 3, 8 * 3600]))
+    def set_the_clock(self, seconds):
+        """Set the machine's clock, or suspend the machine: both look the same."""
+        self.pbx.unix_time.shift += seconds
+
+    @rule(seconds=st.sampled_from([0, 0.2, 0.3, 1, 4]), events=st.integers(0, 3))
+    @precondition(lambda self: self.syncs)  # else the client can't know that a kind is missing
+    def next_attempt_has_a_late_kind(self, seconds, events):
+        """The calls of a snapshot arrive late, and events come between the kinds."""
+        self.pbx.plan.append({"late": seconds})
+        for number in range(events):
+            self.loop.call_later(seconds * number / 3, self.pbx.set_user, 1 + number)
 
     @rule()
     @precondition(lambda self: self.syncs)  # else the client stops
@@ -484,15 +537,18 @@ class ClientMachine(RuleBasedStateMachine):
                 await self.client.hangup(uuid)
             else:
                 await self.client.hangup(uuid, confirm=True, confirm_timeout=wait)
-        except (NotConnectedError, CommandTimeout) as error:
+        except (NotConnectedError, ClientClosed, CommandTimeout) as error:
             outcome = error
         gone_at = [
             at
             for item, at in zip(self.received[count:], self.received_at[count:], strict=True)
             if isinstance(item, Removed) and item.key == uuid
         ]
-        if isinstance(outcome, NotConnectedError):
-            assert self.has_stopped() or (now() == began and not is_connected)
+        if isinstance(outcome, ClientClosed):
+            assert self.has_stopped()
+        elif isinstance(outcome, NotConnectedError):
+            assert now() == began
+            assert not is_connected
         elif isinstance(outcome, CommandTimeout):
             assert now() == pytest.approx(began + wait)
             assert all(at == now() for at in gone_at)  # both may happen at the same moment
@@ -506,19 +562,25 @@ class ClientMachine(RuleBasedStateMachine):
 
     async def check_wait_for(self, key, seconds):
         """Wait for a user, and check the outcome."""
-        began = now()
+        began, met_at = now(), []
+
+        def is_present(mirror):
+            if key in mirror.users and self.client.is_synced:
+                met_at.append(now())
+            return key in mirror.users
+
         try:
-            await self.client.wait_for(lambda mirror: key in mirror.users, seconds)
+            await self.client.wait_for(is_present, seconds)
         except WaitTimeout:
             assert now() == pytest.approx(began + seconds)
-            is_present = self.client.is_synced and key in self.client.mirror.users
-            assert not is_present or self.moved_at == now()  # both may happen at the same moment
-        except UsageError:
+            assert met_at == []
+            is_met = self.client.is_synced and key in self.client.mirror.users
+            assert not is_met or self.moved_at == now()  # both may happen at the same moment
+        except ClientClosed:
             assert self.has_stopped()
-            assert self.is_left_early or key not in self.client.mirror.users
+            assert met_at == []
         else:
-            assert self.client.is_synced
-            assert key in self.client.mirror.users
+            assert met_at == [now()]
 
     @rule(task=consumes(waiting))
     def cancel(self, task):
@@ -547,6 +609,7 @@ class ClientMachine(RuleBasedStateMachine):
         self.pbx.plan.clear()
         for connection in self.pbx.connections:
             connection.pace = 0
+            connection.rate = None
         await asyncio.sleep(15)  # time to detect a lost or silent connection
         await self.client.synced(300)
         self.hurry.set()
@@ -559,6 +622,7 @@ class ClientMachine(RuleBasedStateMachine):
             reader.finish(self.pbx.state)
         gaps = [item for item in self.received if isinstance(item, Gap)]
         assert [gap.reason for gap in gaps] == self.losses
+        assert all(gap.started <= gap.ended for gap in gaps)
         stats = self.client.stats
         assert (stats.gaps, stats.connects) == (len(gaps), len(self.pbx.past_connections))
         assert stats.frames == sum(stats.messages.values()) == len(self.messages())
@@ -586,6 +650,13 @@ class ClientMachine(RuleBasedStateMachine):
 
 def is_error(item):
     return isinstance(item, BaseException)
+
+
+def stops_at_first(outcome):
+    """Return True if this outcome stops a client that was never synced."""
+    return isinstance(outcome, CertificateError | HandshakeError) and (
+        isinstance(outcome, CertificateError) or outcome.status in {200, 302, 403}
+    )
 
 
 def causes_resync(item):

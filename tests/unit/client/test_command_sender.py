@@ -25,6 +25,7 @@ from basix_ws_cti.client.command_sender import CommandSender
 from basix_ws_cti.client.commands import hangup, transfer
 from basix_ws_cti.client.dispatch import Dispatcher
 from basix_ws_cti.exceptions import (
+    ClientClosed,
     CommandTimeout,
     NotConnectedError,
 )
@@ -173,7 +174,7 @@ async def test_command_waiting_for_confirmation_ends_with_the_client():
         waiting = asyncio.create_task(client.hangup("x", confirm=True, confirm_timeout=100))
         await asyncio.sleep(0.1)
         began = now()
-    with pytest.raises(NotConnectedError):
+    with pytest.raises(ClientClosed):
         await waiting
     assert now() - began < 1
 

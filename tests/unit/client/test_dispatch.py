@@ -27,8 +27,8 @@ from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.dispatch import ChangeWaiter, Dispatcher
 from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import (
+    ClientClosed,
     ConnectionLost,
-    NotConnectedError,
 )
 from basix_ws_cti.mirror.changes import Added, Gap
 from basix_ws_cti.simulator import Simulator
@@ -135,7 +135,7 @@ async def test_waiter_ends_with_the_first_matching_change(publish):
 
 
 @pytest.mark.parametrize(
-    ("reason", "error"), [(ConnectionLost(1006), ConnectionLost), (None, NotConnectedError)]
+    ("reason", "error"), [(ConnectionLost(1006), ConnectionLost), (None, ClientClosed)]
 )
 async def test_end_ends_subscriptions_and_waiters(reason, error):
     """All iterations end with the error that stopped the client, and no waiter stays."""

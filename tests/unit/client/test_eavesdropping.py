@@ -9,7 +9,7 @@ import math
 import attrs
 import pytest
 from support.fake_pbx import FakePbx
-from support.virtual_clock import now, run
+from support.virtual_clock import now, on_virtual_clock, run
 
 from basix_ws_cti import Channel, ConnectFailed
 from basix_ws_cti.client.client import Client
@@ -166,22 +166,21 @@ def test_user_by_name_and_subcommand():
     assert pbx.commands == [{**COMMAND, "subcommand": "whisper"}]
 
 
-def test_confirmation_waits_for_the_eavesdrop_state():
+@on_virtual_clock
+async def test_confirmation_waits_for_the_eavesdrop_state():
     pbx = PlugPbx()
 
     def setup():
         pbx.put(PLUG)
         pbx.put_later(5, attrs.evolve(PLUG, state=Eavesdrop(uuid="target")))
 
-    async def main():
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            began = now()
-            setup()
-            assert await client.eavesdrop("target", api=Api("plug"), user_id=7, confirm=True)
-            assert now() - began >= 5
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        began = now()
+        setup()
+        assert await client.eavesdrop("target", api=Api("plug"), user_id=7, confirm=True)
+        assert now() - began >= 5
 
-    run(main())
     assert pbx.commands == [COMMAND]
 
 
@@ -214,16 +213,15 @@ def test_slow_api_times_out():
     assert pbx.commands == []
 
 
-def test_no_phone_rings_without_a_snapshot():
+@on_virtual_clock
+async def test_no_phone_rings_without_a_snapshot():
     """Nobody is called as long as the client could not listen."""
     pbx, api = FakePbx(default=ConnectFailed("no route to host")), Api("plug")
 
-    async def main():
-        async with Client("fake", connector=pbx) as client:
-            with pytest.raises(WaitTimeout, match="a complete snapshot"):
-                await client.eavesdrop("target", api=api, user_id=7, timeout=3)
+    async with Client("fake", connector=pbx) as client:
+        with pytest.raises(WaitTimeout, match="a complete snapshot"):
+            await client.eavesdrop("target", api=api, user_id=7, timeout=3)
 
-    run(main())
     assert api.requests == []
 
 
@@ -334,64 +332,59 @@ def test_failed_hang_up_of_the_plug_is_logged(caplog):
     assert line == "media plug was not hung up: TimeoutError"
 
 
-def test_cancelled_attempt_hangs_up_the_plug():
+@on_virtual_clock
+async def test_cancelled_attempt_hangs_up_the_plug():
     pbx = PlugPbx()
     pbx.state["channel"] |= {"plug": ringing()}
 
-    async def main():
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            task = asyncio.create_task(client.eavesdrop("target", api=Api("plug"), user_id=7))
-            await asyncio.sleep(3)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert pbx.commands == [HANG_UP]
-
-    run(main())
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        task = asyncio.create_task(client.eavesdrop("target", api=Api("plug"), user_id=7))
+        await asyncio.sleep(3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pbx.commands == [HANG_UP]
 
 
-def test_cancelled_attempt_does_not_wait_for_a_connection(caplog):
+@on_virtual_clock
+async def test_cancelled_attempt_does_not_wait_for_a_connection(caplog):
     pbx = PlugPbx()
     pbx.state["channel"] |= {"plug": ringing()}
 
-    async def main():
-        async with Client("fake", connector=pbx) as client:
-            await client.synced()
-            task = asyncio.create_task(client.eavesdrop("target", api=Api("plug"), user_id=7))
-            await asyncio.sleep(3)
-            pbx.default = ConnectFailed("no route to host")
-            pbx.lose()
-            await asyncio.sleep(0.5)
-            task.cancel()
-            began = now()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert now() == began
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        task = asyncio.create_task(client.eavesdrop("target", api=Api("plug"), user_id=7))
+        await asyncio.sleep(3)
+        pbx.default = ConnectFailed("no route to host")
+        pbx.lose()
+        await asyncio.sleep(0.5)
+        task.cancel()
+        began = now()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert now() == began
 
-    run(main())
     assert "media plug was not hung up: NotConnectedError" in caplog.messages
 
 
-def test_end_of_the_client_ends_the_attempt(caplog):
+@on_virtual_clock
+async def test_end_of_the_client_ends_the_attempt(caplog):
     """The error that stopped the client is raised."""
+    caplog.set_level(logging.WARNING)
     pbx = PlugPbx()
     pbx.state["channel"] |= {"plug": ringing()}
 
-    async def main():
-        async with Client("fake", connector=pbx, classify=lambda *_: True) as client:
-            await client.synced()
-            task = asyncio.create_task(client.eavesdrop("target", api=Api("plug"), user_id=7))
-            await asyncio.sleep(3)
-            pbx.lose()
-            with pytest.raises(ConnectionLost):
-                await task
-            assert isinstance(client.state, Stopped)
+    async with Client("fake", connector=pbx, classify=lambda *_: True) as client:
+        await client.synced()
+        task = asyncio.create_task(client.eavesdrop("target", api=Api("plug"), user_id=7))
+        await asyncio.sleep(3)
+        pbx.lose()
         with pytest.raises(ConnectionLost):
-            await client.eavesdrop("target", api=Api("plug"), user_id=7)
-
-    with caplog.at_level(logging.WARNING):
-        run(main())
+            await task
+        assert isinstance(client.state, Stopped)
+    with pytest.raises(ConnectionLost):
+        await client.eavesdrop("target", api=Api("plug"), user_id=7)
 
 
 class CountingClient(Client):
@@ -410,22 +403,20 @@ class CountingClient(Client):
         return counted
 
 
-def test_no_callback_is_left_behind():
+@on_virtual_clock
+async def test_no_callback_is_left_behind():
     pbx = PlugPbx()
     pbx.state["channel"] |= {"plug": PLUG}
 
-    async def main():
-        async with CountingClient("fake", connector=pbx) as client:
-            await client.synced()
-            during = []
-            api = Api(before=lambda: during.append(client.registered))
-            with pytest.raises(EavesdropError):
-                await client.eavesdrop("target", api=api, user_id=7)
-            assert (during, client.registered) == ([1], 0)
-            await client.eavesdrop("target", api=Api("plug"), user_id=7)
-            assert client.registered == 0
-
-    run(main())
+    async with CountingClient("fake", connector=pbx) as client:
+        await client.synced()
+        during = []
+        api = Api(before=lambda: during.append(client.registered))
+        with pytest.raises(EavesdropError):
+            await client.eavesdrop("target", api=api, user_id=7)
+        assert (during, client.registered) == ([1], 0)
+        await client.eavesdrop("target", api=Api("plug"), user_id=7)
+        assert client.registered == 0
 
 
 @pytest.mark.parametrize(
@@ -433,18 +424,18 @@ def test_no_callback_is_left_behind():
     [
         ({}, "user_id or user_name"),
         ({"user_id": 7, "user_name": "sato"}, "user_id or user_name"),
+        ({"user_id": 7, "api": 5}, "api must be an HttpApi, got int"),
         ({"user_id": 7, "timeout": 0}, "timeout must be a positive number"),
         ({"user_id": 7, "timeout": math.inf}, "timeout must be a positive number"),
         ({"user_id": 7, "timeout": math.nan}, "timeout must be a positive number"),
     ],
 )
-def test_invalid_arguments_are_usage_errors(arguments, text):
+@on_virtual_clock
+async def test_invalid_arguments_are_usage_errors(arguments, text):
     pbx, api = PlugPbx(), Api("plug")
 
-    async def main():
-        async with Client("fake", connector=pbx) as client:
-            with pytest.raises(UsageError, match=text):
-                await client.eavesdrop("target", api=api, **arguments)
+    async with Client("fake", connector=pbx) as client:
+        with pytest.raises(UsageError, match=text):
+            await client.eavesdrop("target", **{"api": api, **arguments})
 
-    run(main())
     assert api.requests == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import Counter
 
 import pytest
@@ -25,18 +26,27 @@ from basix_ws_cti import (
     Msg,
     ProtocolError,
     SystemMsg,
-    UsageError,
     User,
 )
 from basix_ws_cti._internal.time_slice import SLICE_SECONDS, SLICE_STEPS
+from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
+from basix_ws_cti.client.dispatch import Dispatcher
+from basix_ws_cti.client.feed_loop import FeedLoop
+from basix_ws_cti.client.reconnect import ReconnectPolicy
+from basix_ws_cti.client.state_holder import StateHolder
+from basix_ws_cti.client.statistics import Statistics
 from basix_ws_cti.exceptions import (
+    ClientClosed,
     LoggedOut,
+    NotConnectedError,
     ResyncRequired,
     SyncTimeout,
 )
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.mirror.snapshot import LATE_KIND_WAIT, QUIET_TIME
+from basix_ws_cti.session.session import Session
 from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 
 
@@ -52,21 +62,90 @@ async def test_quiet_time_completes_the_snapshot(quiet_time):
 
 
 @on_virtual_clock
-async def test_first_event_completes_the_snapshot():
-    """The first event after the last initial_info completes the snapshot and is applied."""
+async def test_events_neither_complete_nor_delay_the_snapshot():
+    """A busy PBX is synced at the end of the quiet time, with its events."""
     pbx = FakePbx()
     pbx.set_user(1)
     async with Client("fake", connector=pbx) as client:
         changes = client.changes()
-        await asyncio.sleep(0.1)
-        assert not client.is_synced
-        pbx.set_user(1)
+        for number in range(24):
+            await asyncio.sleep(0.01)
+            pbx.set_user(number % 3)
+            assert not client.is_synced
         await client.synced()
-        assert now() == pytest.approx(0.1)
-        assert client.mirror.users[1].label == "2"
-        first, second = await anext(changes), await anext(changes)
-        assert first == Added("user", User(id=1, label="1"), synthetic=True)
-        assert second == Changed("user", User(id=1, label="2"), User(id=1, label="1"))
+        assert now() == pytest.approx(QUIET_TIME)
+        assert state_of(client.mirror) == pbx.state
+        assert [(await anext(changes)).synthetic for _ in range(3)] == [True, False, False]
+
+
+@on_virtual_clock
+async def test_late_kind_after_a_reconnect_ends_no_call():
+    """The calls of the previous connection go on, though their kind is late by seconds."""
+    pbx = FakePbx()
+    pbx.call()
+    async with Client("fake", connector=pbx) as client:
+        events = client.call_events()
+        await client.synced()
+        assert isinstance(await anext(events), CallStarted)
+        pbx.plan.append({"late": 3})
+        pbx.lose()
+        await entered(client, Disconnected)
+        await entered(client, Syncing)
+        for number in range(29):
+            await asyncio.sleep(0.1)
+            pbx.set_user(number % 3)
+        assert not client.is_synced
+        await client.synced(0.5)
+        assert events.waiting == 0
+        assert state_of(client.mirror) == pbx.state
+
+
+@on_virtual_clock
+async def test_connection_that_dies_while_a_kind_is_late_completes_no_snapshot():
+    """The keepalive notices the dead connection before the wait for the kind is over."""
+    pbx = FakePbx()
+    pbx.call()
+    async with Client("fake", connector=pbx) as client:
+        events = client.call_events()
+        await client.synced()
+        pbx.plan.append({"late": 1})
+        pbx.lose()
+        await entered(client, Disconnected)
+        await entered(client, Syncing)
+        await asyncio.sleep(0.5)
+        pbx.connections[0].silent_since = now()
+        await client.synced(60)
+        assert client.stats.connects == 3
+        assert [type(await anext(events)) for _ in range(events.waiting)] == [CallStarted]
+
+
+@on_virtual_clock
+async def test_kind_of_an_earlier_connection_delays_the_snapshot_for_a_bounded_time():
+    """A short sync_timeout is no obstacle: what has arrived by then counts."""
+    for sync_timeout, delay in ((60, LATE_KIND_WAIT), (2, 2)):
+        pbx = FakePbx()
+        async with Client("fake", connector=pbx, sync_timeout=sync_timeout) as client:
+            await client.synced()
+            pbx.send(InitialInfo("robot", {}))
+            await asyncio.sleep(40)
+            pbx.lose()
+            await entered(client, Disconnected)
+            await client.synced(20)
+            assert now() - pbx.attempts[-1] == pytest.approx(delay, abs=0.01)
+
+
+@on_virtual_clock
+async def test_kind_that_is_announced_and_never_sent_delays_the_first_sync_only():
+    """After one SyncTimeout, the client shows all other kinds."""
+    pbx = FakePbx({"first": [FieldSpec("robot", ("id",))]})
+    errors = []
+    async with Client("fake", connector=pbx) as client:
+        client.on_error(errors.append)
+        await client.synced(90)
+        assert [type(error) for error in errors] == [SyncTimeout]
+        pbx.lose()
+        await entered(client, Disconnected)
+        await client.synced(20)
 
 
 @on_virtual_clock
@@ -337,7 +416,7 @@ async def test_cancelling_all_tasks_stops_the_client():
             task.cancel()
         assert [change async for change in changes] == []
         assert client.state == Stopped(None)
-        with pytest.raises(UsageError, match="is not running"):
+        with pytest.raises(ClientClosed):
             await client.synced()
 
 
@@ -540,14 +619,210 @@ async def test_final_error_stops_the_client():
 
 
 @on_virtual_clock
-async def test_defect_stops_the_client_and_is_logged(caplog):
+async def test_error_of_classify_is_reported_and_the_client_decides(caplog):
+    """An error of classify is that of a callback; the client's own decision counts."""
+
     def classify(error, is_final):
         raise ZeroDivisionError
 
-    pbx = FakePbx()
-    pbx.plan.append(ConnectFailed("x"))
+    pbx, errors = FakePbx(), []
+    pbx.plan.extend([ConnectFailed("x"), HandshakeError(404)])
     async with Client("fake", connector=pbx, classify=classify) as client:
+        client.on_error(errors.append)
         state = await entered(client, Stopped)
-        assert isinstance(state.reason, ZeroDivisionError)
+        assert isinstance(state.reason, HandshakeError)
+    assert [type(error) for error in errors].count(ZeroDivisionError) == 2
+    lines = [one.getMessage() for one in caplog.records if "callback error" in one.getMessage()]
+    assert ".classify raised ZeroDivisionError at " in lines[0]
+    assert lines[1:] == [f"{lines[0]} (2 times)"]
+
+
+@on_virtual_clock
+async def test_defect_stops_the_client_and_is_logged(caplog):
+    class BrokenPolicy(ReconnectPolicy):
+        def is_final(self, reason, *, was_synced):
+            raise ZeroDivisionError
+
+    pbx, dispatcher = FakePbx(), Dispatcher()
+    pbx.plan.append(ConnectFailed("x"))
+    state = StateHolder(dispatcher.callbacks)
+    loop = FeedLoop(
+        "fake",
+        pbx,
+        session=Session(),
+        dispatcher=dispatcher,
+        state=state,
+        statistics=Statistics(),
+        reconnect=BrokenPolicy(Backoff(), None, fresh_credentials=False),
+        ping_interval=None,
+        ping_timeout=None,
+        sync_timeout=None,
+    )
+    await loop.run()
+    assert isinstance(state.current.reason, ZeroDivisionError)
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert messages == ["the client has a defect", "the client of fake stops: ZeroDivisionError"]
+    assert messages[0] == "the client has a defect"
+    assert re.fullmatch(
+        r"the client of fake stops: ZeroDivisionError at test_feed_loop\.py:\d+", messages[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("can't start new thread"), RuntimeError),
+        (KeyError("u1"), KeyError),
+        (MemoryError(), MemoryError),
+        (OSError(24, "Too many open files"), OSError),
+        (asyncio.CancelledError(), ConnectionLost),
+        (ConnectionLost(1011, "x"), ConnectionLost),
+        (StopAsyncIteration(), ConnectionLost),
+        (DecodeError(0, "x"), ResyncRequired),
+    ],
+    ids=repr,
+)
+@on_virtual_clock
+async def test_any_end_of_a_connection_is_followed_by_a_gap(error, reason):
+    """However reading ends, the state is stale at once, and a Gap follows."""
+    pbx = FakePbx()
+    pbx.close_time = 0.3
+    states, gaps = [], []
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        client.on_state(states.append)
+        client.on_change(gaps.append)
+        pbx.send(error)
+        await asyncio.sleep(0.1)
+        assert pbx.connections, "the connection is still being closed"
+        assert not client.is_synced
+        await client.synced(100)
+        await asyncio.sleep(0.1)
+        pbx.set_user(1)
+        await client.wait_for(lambda mirror: mirror.users)
+    assert isinstance(states[0], Disconnected)
+    assert isinstance(states[0].reason, reason)
+    assert isinstance(gaps[0], Gap)
+    assert gaps[0].reason is states[0].reason
+    assert client.stats.gaps == 1
+
+
+@on_virtual_clock
+async def test_failure_to_close_a_connection_keeps_its_gap():
+    """An error while the connection is being closed is the reason of the retry only."""
+    pbx = FakePbx()
+    gaps = []
+
+    class Unclosable:
+        def __init__(self, attempt):
+            self.attempt = attempt
+
+        async def __aenter__(self):
+            return await self.attempt.__aenter__()
+
+        async def __aexit__(self, *arguments):
+            await self.attempt.__aexit__(*arguments)
+            if len(pbx.attempts) == 1:
+                raise OSError("x")
+
+        def __repr__(self):
+            return "<connect fake>"
+
+    async with Client("fake", connector=lambda *_, **__: Unclosable(pbx())) as client:
+        await client.synced()
+        client.on_change(gaps.append)
+        pbx.lose()
+        await entered(client, Disconnected)
+        await client.synced(100)
+    assert [str(gap.reason) for gap in gaps] == [str(ConnectionLost(1006))]
+
+
+@on_virtual_clock
+async def test_log_names_the_place_of_a_foreign_error(caplog):
+    """The text of a foreign error may quote a secret: its class and place are logged."""
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        pbx.send(KeyError("secret"))
+        await entered(client, Disconnected, retry=True)
+    messages = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(messages) == 1
+    assert re.fullmatch(r"no feed from fake: KeyError at fake_pbx\.py:\d+", messages[0])
+
+
+# -- loss of the connection during a delivery -----------------------------------------------
+
+
+@on_virtual_clock
+async def test_loss_is_noticed_while_earlier_changes_are_delivered():
+    """The state changes and commands fail at once; what arrived before is delivered in order."""
+    pbx, items = FakePbx(), []
+    pbx.state = {"user": users(1000), "channel": {}}
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
+        log = IterationLog(SLICE_SECONDS)  # each change takes a time slice
+        client.on_change(log.append)
+        client.on_change(items.append)
+        client.on_state(items.append)
+        await client.synced()
+        pbx.set_user(1)
+        pbx.connections[0].die()
+        assert isinstance(client.state, Disconnected)
+        with pytest.raises(NotConnectedError):
+            await client.hangup("u1")
+        assert len(items) < 100
+        lost_at = client.state.last_heard
+        await client.wait_for(lambda mirror: len(mirror.users) == 1000, 60)
+    states = [item for item in items if not isinstance(item, Added | Changed | Gap)]
+    assert [type(state) for state in states] == [
+        *(Connecting, Syncing, Synced, Disconnected, Disconnected),
+        *(Connecting, Syncing, Synced, Stopped),
+    ]
+    changes = [item for item in items if isinstance(item, Added | Changed | Gap)]
+    assert [one.key for one in changes[:1001]] == [*range(1000), 1]
+    (gap,) = changes[1001:]
+    assert gap.started == lost_at
+
+
+@on_virtual_clock
+async def test_loss_while_a_snapshot_becomes_current_is_no_current_state():
+    """A snapshot that is complete only after the loss is current for no moment."""
+    pbx = FakePbx({"pace": None})
+    pbx.state = {"user": users(2000), "channel": {}}
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
+        await entered(client, Syncing)
+        while not client.mirror.users:
+            await asyncio.sleep(0.001)
+        assert not client.is_synced, "the differences are being collected"
+        pbx.connections[0].die()
+        was_synced = []
+        IterationLog(observe=lambda _: was_synced.append(client.is_synced))
+        await entered(client, Disconnected)
+        assert not any(was_synced)
+        assert client.stats.gaps == 0
+        await client.synced()
+        assert client.stats.gaps == 1
+
+
+@on_virtual_clock
+async def test_loss_before_the_snapshot_is_complete_is_no_gap():
+    """A connection that is lost before its snapshot is complete was never current."""
+    pbx, states = FakePbx({"pace": None}), []
+    async with Client("fake", connector=pbx, backoff=Backoff(initial=1)) as client:
+        client.on_state(states.append)
+        await entered(client, Syncing)
+        pbx.connections[0].die()
+        await client.synced()
+        assert client.stats.gaps == 0
+    kinds = [type(state) for state in states]
+    assert kinds.count(Synced) == 1
+    assert kinds.index(Disconnected) < kinds.index(Synced)
+
+
+@on_virtual_clock
+async def test_leaving_the_block_is_no_loss():
+    pbx, states = FakePbx(), []
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        client.on_state(states.append)
+        (connection,) = pbx.connections
+    assert states == [Stopped(None)]
+    assert connection.on_lost is None

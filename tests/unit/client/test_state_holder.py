@@ -22,6 +22,7 @@ from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.state_holder import StateHolder
 from basix_ws_cti.client.subscriptions import Subscription
 from basix_ws_cti.exceptions import (
+    ClientClosed,
     LoggedOut,
     WaitTimeout,
 )
@@ -148,8 +149,94 @@ async def test_wait_ends_when_the_client_stops(reason):
     waiting = asyncio.create_task(state.wait_until(lambda: False, "a miracle", None))
     await asyncio.sleep(0)
     state.enter(Stopped(reason))
-    with pytest.raises(UsageError if reason is None else LoggedOut):
+    with pytest.raises(ClientClosed if reason is None else LoggedOut):
         await waiting
+
+
+async def test_wait_before_the_start_is_a_usage_error():
+    state, _ = new_state()
+    with pytest.raises(UsageError, match="the client is not running: use"):
+        await state.wait_until(lambda: False, "a miracle", None)
+
+
+@on_virtual_clock
+async def test_condition_that_is_true_only_briefly_is_not_missed():
+    """The condition is false again before the waiting task runs."""
+    state, _ = new_state()
+    state.enter(Syncing())
+    values = []
+    waiting = asyncio.create_task(state.wait_until(values.copy, "a value", 10))
+    await asyncio.sleep(0)
+    values.append(1)
+    state.wake()
+    values.clear()
+    state.wake()
+    assert await waiting == [1]
+
+
+@on_virtual_clock
+async def test_condition_met_in_the_moment_of_the_timeout_counts():
+    state, _ = new_state()
+    state.enter(Syncing())
+    values = []
+
+    def meet():
+        values.append(1)
+        state.wake()
+
+    asyncio.get_running_loop().call_at(1, meet)
+    waiting = asyncio.create_task(state.wait_until(values.copy, "a value", 1))
+    assert await waiting == [1]
+
+
+@on_virtual_clock
+async def test_error_of_a_condition_is_raised_by_the_wait():
+    """It does not reach whoever wakes the waiting task."""
+    state, _ = new_state()
+    state.enter(Syncing())
+    values = []
+
+    def fails():
+        if values:
+            raise StopIteration  # which a future would not accept
+
+    waiting = asyncio.create_task(state.wait_until(fails, "a value", 10))
+    await asyncio.sleep(0)
+    values.append(1)
+    state.wake()
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await waiting
+
+
+@on_virtual_clock
+async def test_wait_for_sees_every_state_of_the_mirror():
+    """A user appears and disappears in one read from the socket."""
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        waiting = asyncio.create_task(client.wait_for(lambda mirror: mirror.users.get(1), 10))
+        await asyncio.sleep(0)
+        pbx.connections[0].pace = None
+        pbx.set_user(1)
+        pbx.remove_user(1)
+        assert (await waiting).id == 1
+
+
+@on_virtual_clock
+async def test_waiting_tasks_learn_that_the_client_was_closed():
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        uuid = "nobody"
+        waiting = [
+            asyncio.create_task(client.wait_for(lambda _: False)),
+            asyncio.create_task(client.hangup(uuid, confirm=True)),
+        ]
+        await asyncio.sleep(0.1)
+    waiting.append(asyncio.create_task(client.synced()))
+    for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(outcome, ClientClosed)
+        assert str(outcome) == "the client was closed: its `async with` block has ended"
 
 
 async def test_condition_counts_even_if_the_client_has_stopped():

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import itertools
 import weakref
-from collections import OrderedDict, deque
+from collections import deque
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -235,7 +235,7 @@ def test_unknown_policy_is_a_usage_error(policy):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_queue_size_is_at_least_one(size):
-    with pytest.raises(UsageError, match="size must be at least 1"):
+    with pytest.raises(UsageError, match="size must be an int of 1 or more"):
         subscription("latest", size)
 
 
@@ -325,7 +325,7 @@ async def test_fail_does_not_end_a_fast_reader():
         ([changed(1, "b"), removed(1, "b"), added(1, "c")], [changed(1, "c")]),
         ([changed(1, "b"), removed(1, "b"), added(1, "a")], []),
         ([removed(1), added(1, "b")], [changed(1, "b")]),
-        ([removed(1), added(1, "b"), removed(1, "b")], [removed(1, "b")]),
+        ([removed(1), added(1, "b"), removed(1, "b")], [removed(1)]),
         ([added(1), added(2), changed(1, "b")], [added(2), added(1, "b")]),
         ([added(1), GAP, changed(1, "b", synthetic=True)], [GAP, added(1, "b", synthetic=True)]),
         ([GAP, GAP], [GAP]),
@@ -521,7 +521,7 @@ async def test_set_offers_items_to_all_its_subscribers():
 
 @pytest.mark.parametrize("error", [LookupError(), asyncio.CancelledError()])
 async def test_error_of_a_filter_affects_no_other_subscriber(error):
-    """The error is reported with the subscription."""
+    """The error is reported with the filter."""
 
     def raises(_):
         raise error
@@ -531,7 +531,7 @@ async def test_error_of_a_filter_affects_no_other_subscriber(error):
     for each in (one, other):
         subscribers.add(each)
     subscribers.offer(added(1), lambda *report: reports.append(report))
-    assert reports == [(error, one)]
+    assert reports == [(error, raises)]
     assert drain(one) == []
     assert drain(other) == [added(1)]
 
@@ -546,16 +546,16 @@ async def test_set_does_not_keep_subscriptions_alive():
     assert drain(kept) == [added(1)]
 
 
-@pytest.mark.slow
 def test_set_forgets_dropped_subscriptions():
-    """Subscriptions that are dropped leave nothing behind in the set."""
+    """References to dropped subscriptions are removed when the set has doubled."""
     subscribers, kept = SubscriberSet(), subscription()
     subscribers.add(kept)
-    for _ in range(10):
+    for _ in range(1000):
         subscribers.add(subscription())
-        gc.collect()
+        assert len(subscribers) <= 17
+    assert list(subscribers) == [kept]
     subscribers.discard(kept)
-    assert len(subscribers) == 0
+    assert list(subscribers) == []
 
 
 async def test_subscription_may_be_dropped_while_an_item_is_offered():
@@ -580,8 +580,6 @@ async def test_reading_merged_changes_takes_linear_time():
     one = subscription("latest", 1)
     for key in range(100_000):
         one.offer(added(key))
-    # A dict would skip all deleted entries each time.
-    assert isinstance(one._merged, OrderedDict)  # noqa: SLF001 - does not depend on the machine
     assert [item.key for item in drain(one)] == [*range(100_000)]
 
 
@@ -700,3 +698,19 @@ async def test_reading_task_without_references_is_not_collected():
             pbx.call()
             await eventually(lambda count=count: len(seen) > count)
     gc.collect()
+
+
+@on_virtual_clock
+async def test_filter_that_can_never_work_ends_the_subscription():
+    left = []
+
+    def wants(item):
+        raise UsageError("where is async")
+
+    changes = Subscription("latest", 8, wants, left.append)
+    with pytest.raises(UsageError):
+        changes.offer(added(1))
+    assert left == [changes]
+    changes.offer(added(2))
+    with pytest.raises(UsageError, match="where is async"):
+        await anext(changes)

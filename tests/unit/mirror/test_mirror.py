@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import random
+import sys
+import threading
+import time
 import weakref
 
 import attrs
@@ -506,3 +511,138 @@ def test_mirror_and_changes_follow_a_simulated_day(is_older_server):
             assert as_dicts(mirror) == {k: v for k, v in pbx.snapshot().items() if v}
     assert {k: v for k, v in known.items() if v} == {kind: dict(mirror[kind]) for kind in mirror}
     assert as_dicts(mirror) == {k: v for k, v in pbx.snapshot().items() if v}
+
+
+# -- threads and copies -------------------------------------------------------------------
+
+READS = {
+    "iteration": lambda mirror: [*mirror.channels],
+    "values": lambda mirror: [to_dict(leg) for leg in mirror.channels.values()],
+    "items": lambda mirror: {**dict(mirror.channels.items())},
+    "views": lambda mirror: ([*mirror.channels.keys()], mirror.channels == {}),
+    "kinds": lambda mirror: [len(mirror[kind]) for kind in mirror],
+    "texts": lambda mirror: (repr(mirror), repr(mirror.channels)),
+    "channels_of_user": lambda mirror: mirror.channels_of_user(1),
+    "channels_by_number": lambda mirror: mirror.channels_by_number("0312345678"),
+    "members_of_group": lambda mirror: mirror.members_of_group(1),
+    "groups_of_user": lambda mirror: mirror.groups_of_user(1),
+    "domain": lambda mirror: mirror.domain,
+    "copy": lambda mirror: mirror.copy(),
+    "pickle": lambda mirror: pickle.loads(pickle.dumps(mirror)),
+}
+
+
+@pytest.fixture
+def quick_switches():
+    """Lets threads alternate after a few instructions."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def legs_of(numbers):
+    return [
+        Channel(uuid=f"{n}", user_id=1, calling_number="0312345678", offer_timestamp=n)
+        for n in numbers
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_any_thread_may_read_while_the_mirror_changes(read, quick_switches):
+    """Events and new snapshots disturb no reader."""
+    snapshots = []
+    for first in (0, 20):
+        other = Mirror()
+        other.apply(initial("channel", *legs_of(range(first, first + 40))))
+        other.apply(initial("user", User(id=1), User(id=first)))
+        other.apply(initial("group_member", GroupMember(id=first, user_id=1, group_id=1)))
+        other.apply(initial("group", Group(id=1)))
+        other.apply(initial(f"kind{first}", OtherElement(element_name="x", extra=Extra(id=1))))
+        snapshots.append(other)
+    mirror, errors, stop = Mirror(), [], threading.Event()
+
+    def read_on():
+        try:
+            while not stop.is_set():
+                read(mirror)
+        except Exception as error:  # noqa: BLE001 - of any kind
+            errors.append(error)
+
+    thread = threading.Thread(target=read_on)
+    thread.start()
+    try:
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end and not errors:
+            for snapshot in snapshots:
+                mirror.replace_with(snapshot)
+                for leg in legs_of(range(100, 130)):
+                    mirror.apply(event_about(leg, "added"))
+                for leg in legs_of(range(100, 130)):
+                    mirror.apply(event_about(leg, "removed"))
+    finally:
+        stop.set()
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.slow
+def test_copy_holds_the_state_of_one_moment(quick_switches):
+    """Elements of different kinds belong together in a copy made in another thread."""
+    states = [Mirror() for _ in range(2)]
+    for number, state in enumerate(states):
+        state.apply(initial("user", User(id=number)))
+        state.apply(initial("group", Group(id=number)))
+    mirror, seen, stop = states[0].copy(), set(), threading.Event()
+
+    def copy_on():
+        while not stop.is_set():
+            copied = mirror.copy()
+            seen.add((*copied.users, *copied.groups))
+
+    thread = threading.Thread(target=copy_on)
+    thread.start()
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        for state in states:
+            mirror.replace_with(state)
+    stop.set()
+    thread.join()
+    assert seen == {(0, 0), (1, 1)}
+
+
+@pytest.mark.parametrize(
+    "make_copy",
+    [Mirror.copy, copy.copy, copy.deepcopy, lambda mirror: pickle.loads(pickle.dumps(mirror))],
+)
+def test_copies_of_a_mirror_are_independent(office, make_copy):
+    """A copy has the same elements and the same memory of ended channels."""
+    office.apply(event_about(Channel(uuid="z", last_event="CHANNEL_HANGUP")))
+    before = {kind: dict(office[kind]) for kind in office}
+    copied = make_copy(office)
+    office.apply(InitialInfo("user", {}))
+    assert {kind: dict(copied[kind]) for kind in copied} == before
+    assert copied.apply(event_about(Channel(uuid="z"))) == []
+    copied.apply(initial("robot", OtherElement(element_name="robot", extra=Extra(id=1))))
+    assert not office["robot"]
+    assert copied["robot"]
+
+
+def test_copy_keeps_the_country_code():
+    mirror = Mirror(country_code="44")
+    mirror.apply(event_about(Channel(uuid="a", calling_number="+442071234567")))
+    assert len(mirror.copy().channels_by_number("02071234567")) == 1
+
+
+def test_views_kept_across_a_new_snapshot_are_current():
+    mirror, other = Mirror(), Mirror()
+    mirror.apply(event_about(User(id=1)))
+    values, items = mirror.users.values(), mirror.users.items()
+    other.apply(event_about(User(id=2)))
+    mirror.replace_with(other)
+    assert ([*values], [*items]) == ([User(id=2)], [(2, User(id=2))])
+    mirror.replace_with(Mirror())
+    assert not [*values]
+    mirror.apply(event_about(User(id=3)))
+    assert [*values] == [User(id=3)]

@@ -12,6 +12,7 @@ from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, Msg, RecordingError,
 from basix_ws_cti.calls import CallEnded, CallStarted
 from basix_ws_cti.exceptions import DecodeError, ProtocolError
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.mirror.snapshot import LATE_KIND_WAIT
 from basix_ws_cti.recording import (
     Connected,
     Frame,
@@ -94,16 +95,36 @@ def test_notifications_come_in_order_with_their_times():
     ]
 
 
-def test_event_within_the_quiet_time_completes_the_snapshot():
+def test_event_within_the_quiet_time_is_applied_at_its_end():
     items = replay_of(
         Connected(0), *frames(1, *SNAPSHOT), Frame(1.1, info_event("user", (1, "Mia")))
     )
     assert [*items][3:] == [
+        (at(1.1), InfoEvent("user", MIA, "updated")),
         (at(1.1), Synced()),
         (at(1.1), Added("user", ANA, synthetic=True)),
         (at(1.1), Changed("user", MIA, ANA)),
-        (at(1.1), InfoEvent("user", MIA, "updated")),
     ]
+
+
+def test_recording_that_ends_while_a_kind_is_late_leaves_the_snapshot_incomplete():
+    """A kind that the previous connection had is missing; the state before the loss stays."""
+    items = replay_of(
+        *frames(1, *SNAPSHOT, field_spec("group", "id"), initial_info("group", (7,))),
+        *(Frame(2, HELLO), Lost(3, "ConnectionLost"), *frames(4, *SNAPSHOT)),
+    )
+    assert not [item for _, item in items if isinstance(item, Gap)]
+    assert [*items.mirror.groups] == [7]
+
+
+def test_kinds_that_a_timed_out_connection_lacked_are_waited_for_briefly():
+    """A recording of a client that met SyncTimeout replays as the client went on."""
+    snapshot = [*SNAPSHOT, field_spec("group", "id")]
+    items = replay_of(
+        *(*frames(1, *snapshot), Lost(61, "SyncTimeout")),
+        *(*frames(62, *snapshot), Frame(99, HELLO)),
+    )
+    assert [at for at, item in items if isinstance(item, Synced)] == [at(62 + LATE_KIND_WAIT)]
 
 
 def test_entry_at_the_end_of_the_quiet_time_comes_after_the_snapshot():

@@ -6,7 +6,8 @@ import zlib
 
 import pytest
 from hypothesis import given
-from support.etf_encoder import any_term, encode
+from support import etf_encoder
+from support.etf_encoder import Atom, Charlist, any_term, encode
 
 from basix_ws_cti.recording.term_rewriter import (
     ATOM,
@@ -157,3 +158,29 @@ def test_unchanged_term_keeps_its_bytes(term):
 
     encoded = encode(term)
     assert copy(read_term(b"\x83" + encoded)) == encoded
+
+
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        ("山田", "山田"),
+        (["山田", 32, [Charlist("Taro"), ["!"]], []], "山田 Taro!"),
+        ([0x5C71, "田"], "山田"),
+        ([[], []], ""),
+        ([], None),
+        (["x", -1], None),
+        (["x", 0xD800], None),
+        (["x", 1.5], None),
+        (["x", Atom("y")], None),
+        (["x", ("y",)], None),
+        (("x",), None),
+        (5, None),
+    ],
+)
+def test_chardata_is_the_text_of_a_list_of_texts(term, text):
+    """An atom is text alone, but not in a list; an empty list is no text alone."""
+    assert read_term(etf_encoder.frame(term)).chardata == text
+
+
+def test_chardata_has_the_binary_tail_of_a_list():
+    assert read_term(raw("836c000000016d00000001416d0000000142")).chardata == "AB"

@@ -9,8 +9,16 @@ import pytest
 
 from basix_ws_cti import Channel, FieldSpec, InfoEvent, InitialInfo, Msg, UsageError, User
 from basix_ws_cti.calls import CallEnded, CallStarted
-from basix_ws_cti.exceptions import ConnectionLost, DecodeError, ProtocolError
+from basix_ws_cti.exceptions import (
+    ConnectionLost,
+    DecodeError,
+    ProtocolError,
+    ResyncRequired,
+    SyncTimeout,
+)
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.mirror.snapshot import LATE_KIND_WAIT
+from basix_ws_cti.session.resync import RESYNC_INTERVAL
 from basix_ws_cti.session.session import MAX_REPORTED_ERRORS, Session
 from basix_ws_cti.session.status import Disconnected, Synced, Syncing
 
@@ -66,18 +74,115 @@ def test_quiet_time_completes_the_snapshot():
     assert session.quiet_at == float("inf")
 
 
-def test_first_event_completes_the_snapshot_and_is_applied():
-    """An event after the last initial_info is applied to the complete snapshot."""
+def test_event_between_two_kinds_is_part_of_the_snapshot():
+    """Events do not complete the snapshot; those after its last kind are applied one by one."""
     session = Session()
     session.connected()
-    feed(session, *snapshot(User(id=1)))
+    messages = [
+        *(SPECS[0], InitialInfo("user", {1: User(id=1)})),
+        InfoEvent("user", User(id=2), "added"),
+        *(SPECS[1], InitialInfo("channel", {"a": CALL})),
+        InfoEvent("user", User(id=1), "removed"),
+    ]
+    assert feed(session, *messages) == messages
+    assert not session.is_synced
+    assert notifications(session.idle(session.quiet_at)) == [
+        Synced(),
+        Added("user", User(id=1), synthetic=True),
+        Added("user", User(id=2), synthetic=True),
+        Added("channel", CALL, synthetic=True),
+        Removed("user", User(id=1)),
+    ]
+    assert [*session.mirror.users] == [2]
+
+
+def test_calls_within_the_quiet_time_are_reported_step_by_step():
+    """A call that starts before the snapshot is complete is no less complete than a later one."""
+    session = Session()
+    session.follow_calls()
+    session.connected()
+    feed(session, *snapshot())
+    messages = [InfoEvent("channel", CALL, name) for name in ("added", "removed")]
+    assert feed(session, *messages) == messages
+    _, added, started, removed, ended = notifications(session.idle(session.quiet_at))
+    assert (added, removed) == (Added("channel", CALL), Removed("channel", CALL))
+    assert isinstance(started, CallStarted)
+    assert isinstance(ended, CallEnded)
+    assert ended.call.complete
+
+
+@pytest.mark.parametrize("specs_first", [True, False])
+def test_events_between_kinds_after_a_reconnect_end_no_calls(specs_first):
+    """Kinds of the previous connection are waited for, so that their elements stay."""
+    session = Session()
+    session.follow_calls()
+    session.connected()
+    feed(session, *snapshot(User(id=1), channels=[CALL]))
+    notifications(session.idle(session.quiet_at))
+    session.lost(ConnectionLost(1006), NOON + 10)
+    session.connected()
+    users, calls = snapshot(User(id=1), channels=[CALL])[2:]
+    first = [*SPECS, users] if specs_first else [SPECS[0], users]
+    feed(session, *first, InfoEvent("user", User(id=2), "added"), now=NOON + 11)
+    assert session.quiet_at > NOON + 11.3
+    feed(session, SPECS[1], calls, now=NOON + 12)
+    items = notifications(session.idle(session.quiet_at))
+    assert [type(item) for item in items] == [Synced, Gap, Added]
+    assert items[-1].element == User(id=2)
+    assert [*session.calls] == ["a"]
+
+
+def test_kind_that_a_newer_pbx_no_longer_has_is_removed_after_a_bounded_wait(synced):
+    synced.lost(ConnectionLost(1006), NOON + 10)
+    synced.connected()
+    feed(synced, SPECS[1], InitialInfo("channel", {}), now=NOON + 11)
+    assert synced.quiet_at == NOON + 11 + LATE_KIND_WAIT
+    assert synced.settled_at < NOON + 12
+    items = notifications(synced.idle(synced.quiet_at))
+    assert [type(item) for item in items] == [Synced, Gap, Removed]
+    synced.lost(ConnectionLost(1006), NOON + 20)
+    synced.connected()
+    feed(synced, SPECS[1], InitialInfo("channel", {}), now=NOON + 21)
+    assert synced.quiet_at < NOON + 22
+
+
+def test_kind_that_arrived_after_the_snapshot_is_waited_for_too(synced):
+    feed(synced, FieldSpec("group", ("id",)), InitialInfo("group", {}))
+    synced.lost(ConnectionLost(1006), NOON + 10)
+    synced.connected()
+    feed(synced, *snapshot(User(id=1)), now=NOON + 11)
+    assert synced.quiet_at == NOON + 11 + LATE_KIND_WAIT
+
+
+def test_busy_pbx_is_synced_without_a_quiet_moment():
+    """A driver that always finds a message to read need not call ``idle``."""
+    session = Session()
+    session.connected()
+    messages = snapshot(User(id=1))
+    feed(session, *messages)
     event = InfoEvent("user", User(id=2), "added")
-    assert feed(session, event) == [
+    for tenth in range(13):
+        assert feed(session, event, now=NOON + tenth / 10) == [event]
+    assert feed(session, event, now=NOON + 1.3) == [
         Synced(),
         Added("user", User(id=1), synthetic=True),
         Added("user", User(id=2)),
         event,
     ]
+
+
+def test_kinds_that_never_came_before_the_time_out_do_not_prevent_the_next_sync():
+    session = Session()
+    for number in range(3):
+        session.connected()
+        feed(session, *snapshot(User(id=1))[:3], now=NOON)
+        assert session.quiet_at == (NOON + LATE_KIND_WAIT if number else float("inf"))
+        notifications(session.idle(session.quiet_at))
+        assert session.is_synced is bool(number)
+        session.lost(SyncTimeout(60), NOON + 60, timed_out=True)
+    session.connected()
+    feed(session, *snapshot(User(id=1)), now=NOON)
+    assert session.quiet_at < NOON + 1
 
 
 def test_idle_does_not_complete_a_snapshot_with_missing_kinds():
@@ -230,27 +335,148 @@ def test_bound_items_replace_the_items():
     assert event[0] == "call"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtocolError("expected a binary frame, got a text frame"),
+        ProtocolError("expected text, got tuple of length 2", None, "msg"),
+        ProtocolError("expected text, got tuple of length 2", None, "system_msg"),
+        ProtocolError("no field_spec received for this kind", "robot", "info_event"),
+        ProtocolError("no field_spec received for this kind", "robot", "initial_info"),
+    ],
+    ids=str,
+)
+def test_unreadable_frames_that_hold_no_known_elements_need_no_resync(synced, error):
+    assert synced.reject(error, NOON) == [error]
+    assert not synced.resync_pending
+    assert synced.resync_at == float("inf")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DecodeError(3, "truncated"),
+        ProtocolError("expected a list of records", "user", "initial_info"),
+        ProtocolError("expected a tuple as record", "channel", "info_event"),
+        ProtocolError("expected a tuple as record", "robot", "initial_info record 3"),
+        ProtocolError("expected text as kind", None, "info_event"),
+        ProtocolError("the kind is too long", None, "field_spec"),
+        ProtocolError("unreadable", "user"),
+    ],
+    ids=str,
+)
+def test_unreadable_frames_that_may_hold_elements_need_a_resync(synced, error):
+    """The state stays synced: it follows the feed, but one element may be stale."""
+    assert synced.reject(error, NOON) == [error]
+    assert synced.is_synced
+    assert synced.resync_pending
+    assert (synced.resync_at, synced.resync_problem) == (NOON, error)
+
+
+def test_kind_with_elements_and_without_a_field_spec_needs_a_resync(synced):
+    """The elements of the previous connection would be lost or become stale."""
+    synced.lost(ConnectionLost(1006), NOON)
+    synced.connected()
+    synced.reject(ProtocolError("no field_spec", "user", "initial_info"), NOON + 1)
+    assert synced.resync_at == NOON + 1
+
+
+def resync(session, now):
+    """Do what a driver does when a resync is due."""
+    session.lost(ResyncRequired(session.resync_problem), now)
+    session.connected()
+    feed(session, *snapshot(User(id=1, label="Ana")), now=now)
+    return notifications(session.idle(now + 1))
+
+
+def test_resyncs_keep_an_interval(synced):
+    """The first is due at once, the second after the interval, whatever errors follow."""
+    error = DecodeError(3, "truncated")
+    synced.reject(error, NOON)
+    resync(synced, NOON)
+    assert not synced.resync_pending
+    synced.reject(error, NOON + 4)
+    synced.reject(DecodeError(9, "truncated"), NOON + 8)
+    assert synced.resync_at == NOON + RESYNC_INTERVAL
+    resync(synced, NOON + RESYNC_INTERVAL)
+    synced.reject(error, NOON + 5 * RESYNC_INTERVAL)
+    assert synced.resync_at == NOON + 5 * RESYNC_INTERVAL
+
+
+def test_resync_is_due_within_the_interval_after_the_clock_was_set_back(synced):
+    synced.reject(DecodeError(3, "x"), NOON)
+    resync(synced, NOON)
+    synced.reject(DecodeError(3, "x"), NOON - 86_400)
+    assert synced.resync_at == NOON - 86_400 + RESYNC_INTERVAL
+
+
+def test_gap_of_a_resync_begins_with_the_unreadable_frame(synced):
+    synced.reject(DecodeError(3, "x"), NOON)
+    resync(synced, NOON)
+    synced.reject(DecodeError(3, "x"), NOON + 4)
+    synced.reject(DecodeError(3, "x"), NOON + 8)
+    gap = resync(synced, NOON + 30)[1]
+    assert (gap.started, gap.ended) == (utc(NOON + 4), utc(NOON + 31))
+    assert isinstance(gap.reason, ResyncRequired)
+
+
+def test_loss_of_the_connection_makes_a_resync_unnecessary(synced):
+    synced.reject(DecodeError(3, "x"), NOON)
+    resync(synced, NOON)
+    synced.reject(DecodeError(3, "x"), NOON + 4)
+    (lost,) = synced.lost(ConnectionLost(1006), NOON + 6)
+    assert lost.last_heard == utc(NOON + 6)
+    synced.connected()
+    assert not synced.resync_pending
+    feed(synced, *snapshot(), now=NOON + 7)
+    assert notifications(synced.idle(NOON + 8))[1].started == utc(NOON + 4)
+
+
+def test_snapshot_with_an_unreadable_kind_becomes_visible_without_it():
+    """A PBX with one broken kind is of more use than none; the state is marked, and renewed."""
+    session = Session()
+    error = ProtocolError("expected a list of records", "channel", "initial_info")
+    session.connected()
+    feed(session, *SPECS)
+    session.reject(error, NOON)
+    assert session.resync_at == NOON
+    session.lost(ResyncRequired(error), NOON)
+    session.connected()
+    feed(session, *snapshot(User(id=1))[:3], now=NOON + 1)
+    session.reject(error, NOON + 1)
+    assert session.resync_at == NOON + RESYNC_INTERVAL
+    assert session.quiet_at == NOON + 1 + LATE_KIND_WAIT
+    assert len(notifications(session.idle(session.quiet_at))) == 2
+    assert session.is_synced
+    assert session.resync_pending
+    session.lost(ResyncRequired(error), session.resync_at)
+    session.connected()
+    feed(session, *snapshot(User(id=1)), now=NOON + 40)
+    gap = notifications(session.idle(NOON + 41))[1]
+    assert gap.started == utc(NOON + 1 + LATE_KIND_WAIT)
+
+
 def test_each_kind_of_unreadable_frame_is_reported_once():
     """Class and problem identify a kind; the number of reported kinds is limited."""
     session = Session()
     error = DecodeError(0, "truncated")
-    assert session.reject(error) == [error]
-    assert session.reject(DecodeError(7, "truncated")) == []
+    assert session.reject(error, NOON) == [error]
+    assert session.reject(DecodeError(7, "truncated"), NOON) == []
     other = ProtocolError("truncated")
-    assert session.reject(other) == [other]
+    assert session.reject(other, NOON) == [other]
     for number in range(MAX_REPORTED_ERRORS - 2):
-        assert session.reject(ProtocolError(f"problem {number}"))
-    assert session.reject(ProtocolError("one too many")) == []
+        assert session.reject(ProtocolError(f"problem {number}"), NOON)
+    assert session.reject(ProtocolError("one too many"), NOON) == []
 
 
 def test_errors_that_are_not_reported_take_no_memory():
     session = Session()
     for number in range(MAX_REPORTED_ERRORS):
-        session.reject(ProtocolError(f"problem {number}"))
+        session.reject(ProtocolError(f"problem {number}"), NOON)
     tracemalloc.start()
     try:
         for number in range(1000):
-            assert not session.reject(ProtocolError(f"{number}" + "x" * 1000))
+            assert not session.reject(ProtocolError(f"{number}" + "x" * 1000), NOON)
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -8,6 +8,7 @@ import gc
 import itertools
 import logging
 import threading
+import time
 import zlib
 from functools import partial
 
@@ -15,6 +16,7 @@ import pytest
 from support.bare_server import ARGUMENTS, HELLO, sends, server
 from support.etf_encoder import Atom
 from support.etf_encoder import frame as framed
+from support.faulty_proxy import Proxy
 from support.secret_scanner import TOKEN, assert_no_secret_in_error
 from support.waiting import TIMEOUT, eventually
 from websockets.asyncio.client import connect as websocket_connect
@@ -158,7 +160,7 @@ async def test_on_frame_gets_each_frame_before_it_is_parsed():
 
 
 async def test_on_frame_error_is_logged_and_loses_no_message(caplog):
-    """The log line contains the class of the error only."""
+    """The log names function, class and line once, then the count, and never the error's text."""
 
     def fail(frame):
         raise ValueError(f"about {frame}")
@@ -169,7 +171,10 @@ async def test_on_frame_error_is_logged_and_loses_no_message(caplog):
     ):
         assert [message async for message in cti] == [Msg("hello")] * 2
     own = [one.message for one in caplog.records if one.name == "basix_ws_cti.transport.connection"]
-    assert own == ["on_frame callback failed: ValueError"] * 2
+    first, count = own
+    assert ".fail raised ValueError at " in first
+    assert f"{__file__}:" in first
+    assert count == f"{first} (2 times)"
 
 
 async def test_command_is_sent_as_json_text():
@@ -277,6 +282,23 @@ async def test_second_concurrent_reader_is_refused():
             await anext(cti)
         released.set()
         assert await first == Msg("hello")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [anext, lambda cti: cti.send({"cmd": "x"}), lambda cti: cti.close()],
+    ids=["iteration", "send", "close"],
+)
+async def test_use_in_another_event_loop_is_a_usage_error(use):
+    """The connection itself keeps working."""
+
+    async def in_other_loop(cti):
+        return await use(cti)
+
+    async with server(lambda socket: socket.wait_closed()) as url, connect(url, **ARGUMENTS) as cti:
+        with pytest.raises(UsageError, match="the connection runs in another event loop"):
+            await asyncio.to_thread(asyncio.run, in_other_loop(cti))
+        await cti.send({"cmd": "x"})
 
 
 async def test_timeout_around_a_read_loses_no_message():
@@ -568,3 +590,71 @@ async def test_abort_raises_connection_lost_in_waiting_tasks():
             with pytest.raises(ConnectionLost) as caught:
                 task.result()
             assert caught.value.code == 1006
+
+
+async def test_abort_reason_is_in_the_error():
+    async with server() as url, connect(url, **ARGUMENTS) as cti:
+        cti.abort("the first reason")
+        cti.abort("another reason")
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(cti)
+        assert caught.value.code == 1006
+        assert caught.value.reason == "the first reason"
+
+
+def keepalive_tasks():
+    return [task for task in asyncio.all_tasks() if task.get_name() == "basix_ws_cti keepalive"]
+
+
+async def test_silent_peer_is_detected_by_pings():
+    """The server reads nothing, so that it answers no ping."""
+
+    done = asyncio.Event()
+
+    async def handler(websocket):
+        websocket.transport.pause_reading()
+        await done.wait()
+        websocket.transport.abort()
+
+    async with server(handler) as url:
+        async with connect(
+            url, **ARGUMENTS, ping_interval=0.01, ping_timeout=0.02, close_timeout=0
+        ) as cti:
+            with pytest.raises(ConnectionLost) as caught:
+                await anext(cti)
+            assert caught.value.reason == "no answer to a ping within 0.02 s"
+        done.set()
+        await eventually(lambda: not keepalive_tasks())
+
+
+async def test_answered_pings_keep_a_connection():
+    async with server() as url:
+        async with connect(url, **ARGUMENTS, ping_interval=0.005, ping_timeout=TIMEOUT) as cti:
+            heard, received = cti.last_heard, cti.bytes_received
+            await eventually(lambda: cti.bytes_received >= received + 5 * 6)
+            assert len(keepalive_tasks()) == 1
+            assert cti.last_heard > heard
+            assert cti.last_heard_unix == pytest.approx(time.time(), abs=60)
+            assert cti.partial_bytes == 0
+        await eventually(lambda: not keepalive_tasks())
+
+
+async def test_without_ping_interval_nothing_watches_the_connection():
+    async with server() as url, connect(url, **ARGUMENTS, ping_interval=None):
+        assert keepalive_tasks() == []
+
+
+@pytest.mark.slow
+async def test_frame_on_a_slow_link_outlasts_the_keepalive():
+    """The frame takes several times as long as the ping interval and the time-out together."""
+    text = b"\x83h\x02d\x00\x03msgm" + (150_000).to_bytes(4, "big") + b"x" * 150_000
+
+    async def handler(websocket):
+        await websocket.send(text)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, Proxy(int(url.rpartition(":")[2])) as proxy:
+        proxy.on_link = lambda link: setattr(link.down, "rate", 200_000)
+        slow = f"ws://127.0.0.1:{proxy.port}"
+        async with connect(slow, **ARGUMENTS, ping_interval=0.1, ping_timeout=0.1) as cti:
+            assert await anext(cti) == Msg("x" * 150_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import inspect
 import logging
@@ -24,7 +25,7 @@ from support.waiting import TIMEOUT
 from websockets.http11 import Response
 
 import basix_ws_cti
-import basix_ws_cti.transport.connector
+import basix_ws_cti.transport.opening
 from basix_ws_cti import (
     AuthenticationError,
     Basic,
@@ -33,6 +34,7 @@ from basix_ws_cti import (
     HandshakeError,
     InitialInfo,
     Msg,
+    ProxyError,
     Ticket,
     UsageError,
     connect,
@@ -296,7 +298,7 @@ def unverified() -> ssl.SSLContext:
             "full_events",
         ),
         ({"additional_headers": {"authorization": "x"}}, "remove one of them"),
-        ({"additional_headers": {"X": "a\r\nY: b"}}, "line breaks"),
+        ({"additional_headers": {"X": "a\r\nY: b"}}, "control characters"),
         ({"additional_headers": {"X": 1}}, "must be str"),
         (
             {"server": "ws://127.0.0.1", "ssl": ssl.create_default_context()},
@@ -466,9 +468,10 @@ async def test_proxy_gets_connect_without_credentials(authority):
 
     async with await asyncio.start_server(relay, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        with pytest.raises(ConnectFailed) as caught:
+        with pytest.raises(ProxyError) as caught:
             async with connect("host", **ARGUMENTS, proxy=f"http://127.0.0.1:{port}"):
                 pass
+    assert caught.value.status == 407
     assert received[0].startswith(b"CONNECT host:443 ")
     assert b"uthorization" not in received[0]
     assert_no_secret_in_error(caught.value)
@@ -514,10 +517,11 @@ async def test_unknown_library_error_becomes_connect_failed(monkeypatch):
         def __init__(self, *args, **kwargs):
             raise RuntimeError(f"problem: {TOKEN}")
 
-    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", Broken)
-    with pytest.raises(ConnectFailed, match=r"RuntimeError: problem: \[secret\]") as caught:
-        async with connect("host", **ARGUMENTS):
-            pass
+    monkeypatch.setattr(basix_ws_cti.transport.opening, "Handshake", Broken)
+    async with server() as url:
+        with pytest.raises(ConnectFailed, match=r"RuntimeError: problem: \[secret\]") as caught:
+            async with connect(url, **ARGUMENTS):
+                pass
     assert_no_secret_in_error(caught.value)
 
 
@@ -623,12 +627,9 @@ def test_arguments_that_cannot_be_sent_are_refused(arguments):
     assert "canary" not in str(caught.value)
 
 
-async def test_option_of_a_wrong_type_raises_usage_error():
-    """It is not a ConnectFailed, which a client would retry."""
-    async with server() as url:
-        with pytest.raises(UsageError, match="invalid option"):
-            async with connect(url, **ARGUMENTS, open_timeout="5"):
-                pass
+def test_option_of_a_wrong_type_raises_usage_error():
+    with pytest.raises(UsageError, match="open_timeout must be a positive number of seconds"):
+        connect("pbx.example", **ARGUMENTS, open_timeout="5")
 
 
 async def test_second_concurrent_entry_is_refused():
@@ -647,8 +648,7 @@ async def test_short_header_values_are_not_redacted():
 
 async def test_unresolvable_proxy_is_not_named(monkeypatch):
     """The URL of the proxy may contain a password."""
-    lookup = Mock(side_effect=socket.gaierror(-2, "unknown"))
-    monkeypatch.setattr(basix_ws_cti.transport.connector, "Handshake", lookup)
+    monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror(-2, "unknown")))
     with pytest.raises(ConnectFailed) as caught:
         await connect("pbx", **ARGUMENTS, proxy="http://u:p@proxy").__aenter__()
     text = "cannot connect: no address found for the proxy: [Errno -2] unknown"
@@ -692,10 +692,22 @@ async def test_wrong_credentials_type_is_named():
         ("X-A: s3cret", "additional_headers must be a mapping or (name, value) pairs of str"),
         ({"X-A": 5}, "additional_headers: names and values must be str"),
         ({b"X-A": "s3cret"}, "additional_headers: names and values must be str"),
-        ({"X-A": "s3cret\r"}, "additional_headers must not contain line breaks or NUL characters"),
-        ({"X-A": "s3cret\n"}, "additional_headers must not contain line breaks or NUL characters"),
-        ({"X-A\n": "s3cret"}, "additional_headers must not contain line breaks or NUL characters"),
-        ({"X-A": "s3cret\0"}, "additional_headers must not contain line breaks or NUL characters"),
+        (
+            {"X-A": "s3cret\r"},
+            "additional_headers: a value must not contain control characters",
+        ),
+        (
+            {"X-A": "s3cret\n"},
+            "additional_headers: a value must not contain control characters",
+        ),
+        (
+            {"X-A\n": "s3cret"},
+            "additional_headers: a name must consist of letters, digits and hyphens",
+        ),
+        (
+            {"X-A": "s3cret\0"},
+            "additional_headers: a value must not contain control characters",
+        ),
     ],
 )
 def test_invalid_headers_are_refused_without_repeating_them(headers, problem):
@@ -749,3 +761,86 @@ def test_connect_options_equal_the_keywords_of_connect():
     required = {name for name in hints if typing.get_origin(hints[name]) is typing.Required}
     parameters = inspect.signature(connect).parameters.values()
     assert required | {"server"} == {one.name for one in parameters if one.default is one.empty}
+
+
+async def _generator(target):
+    yield target
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"additional_headers": {"Upgrade": "x"}}, "must not contain Upgrade: the handshake sets"),
+        ({"proxy": "http://[::1"}, "proxy is not a valid URL"),
+        ({"proxy": "proxy:8080"}, "proxy is not a valid URL"),
+        (
+            {"domain": None, "token": None, "credentials": _generator},
+            "credentials must be an async function, got an async generator",
+        ),
+    ],
+)
+def test_option_that_cannot_work_is_refused_before_connecting(options, message):
+    with pytest.raises(UsageError, match=message):
+        connect("pbx.example", **{**ARGUMENTS, **options})
+
+
+async def test_credentials_function_that_hangs_is_an_error():
+    """``open_timeout`` bounds the credentials function as well."""
+    cancelled = []
+
+    async def hanging(_):
+        try:
+            await asyncio.sleep(TIMEOUT)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    feed = connect("pbx", app_name="a", credentials=hanging, open_timeout=0.01)
+    for _ in range(2):
+        with pytest.raises(ConnectFailed) as caught:
+            await feed.__aenter__()
+        assert caught.value.reason == "the credentials function did not return within 0.01 s"
+    await asyncio.sleep(0)
+    assert cancelled == [True, True]
+
+
+async def test_credentials_function_that_ignores_its_cancellation_is_not_waited_for():
+    released = asyncio.Event()
+
+    async def stubborn(_):
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+        raise LookupError
+
+    feed = connect("pbx", app_name="a", credentials=stubborn, open_timeout=0.01)
+    with pytest.raises(ConnectFailed):
+        await feed.__aenter__()
+    entering = asyncio.create_task(connect("pbx", app_name="a", credentials=stubborn).__aenter__())
+    await asyncio.sleep(0.01)
+    entering.cancel()
+    await asyncio.wait([entering], timeout=TIMEOUT)
+    assert entering.cancelled()
+    released.set()
+
+
+async def test_timeout_error_of_the_credentials_function_passes_through():
+    error = TimeoutError("of the token service")
+
+    async def failing(_):
+        raise error
+
+    with pytest.raises(TimeoutError) as caught:
+        await connect("pbx", app_name="a", credentials=failing).__aenter__()
+    assert caught.value is error
+
+
+async def test_without_open_timeout_the_credentials_function_may_take_any_time():
+    async def slow(_):
+        await asyncio.sleep(0.01)
+        return Basic(DOMAIN, TOKEN)
+
+    async with server(sends(HELLO)) as url:
+        feed = connect(url, app_name="a", credentials=slow, open_timeout=None, ping_interval=None)
+        async with feed as cti:
+            assert await anext(cti) == Msg("hello")

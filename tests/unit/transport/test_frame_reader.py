@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from functools import partial
 
 import pytest
@@ -179,8 +180,16 @@ PIECE_LENGTHS = st.one_of(
 @pytest.mark.parametrize("first", EXAMPLES)
 @pytest.mark.usefixtures("constant_masks")
 def test_each_kind_of_frame_is_read_like_the_library(first):
-    """The frame is alone or after another one, complete or in pieces."""
-    assert ours(EXAMPLES[first], [2**20]) == library(EXAMPLES[first], [2**20])
+    """The frame is complete or in pieces."""
+    for cuts in ([2**20], [3, 1, 2000]):
+        assert ours(EXAMPLES[first], cuts) == library(EXAMPLES[first], cuts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", EXAMPLES)
+@pytest.mark.usefixtures("constant_masks")
+def test_each_pair_of_frames_is_read_like_the_library(first):
+    """The frames are between two others, complete or in pieces."""
     for second, cuts in itertools.product(EXAMPLES.values(), ([2**20], [3, 1, 2000])):
         stream = binary(b"1") + EXAMPLES[first] + second + binary(b"2")
         assert ours(stream, cuts) == library(stream, cuts)
@@ -369,3 +378,81 @@ async def test_message_without_max_size_may_have_any_size():
     stream = binary(bytes(MAX_SIZE * 2))
     messages, *_ = await run(connection, connection.receive, stream, [2**20])
     assert list(map(len, messages)) == [MAX_SIZE * 2]
+
+
+def by_the_library(data):
+    """Return bytes that let the library take over, and then those bytes."""
+    return frame(Opcode.TEXT, b"x") + data
+
+
+@pytest.mark.parametrize("first", [b"", by_the_library(b"")], ids=["extracted", "by the library"])
+def test_received_bytes_are_counted_at_once(first):
+    """The bytes of an incomplete frame count before the frame is complete."""
+
+    async def test(connection):
+        start = connection.bytes_received
+        assert start == len(answer(connection))
+        data = first + binary(bytes(1000))
+        for number, byte in enumerate(data, 1):
+            connection.data_received(bytes([byte]))
+            assert connection.bytes_received == start + number
+            if 10 <= number - len(first) < len(data) - len(first):
+                assert connection.partial_bytes == number - len(first)
+        assert connection.partial_bytes == 0
+
+    run_connected(test)
+
+
+@pytest.mark.parametrize("first", [b"", by_the_library(b"")], ids=["extracted", "by the library"])
+@pytest.mark.parametrize("opcode", [Opcode.BINARY, Opcode.PING, Opcode.PONG])
+def test_complete_frame_of_any_kind_is_a_sign_of_life(first, opcode):
+    async def test(connection):
+        connection.data_received(first)
+        heard, heard_unix = connection.last_heard, connection.last_heard_unix
+        assert heard_unix == pytest.approx(time.time(), abs=60)
+        await asyncio.sleep(0.002)
+        data = frame(opcode, bytes(100))
+        connection.data_received(data[:-1])
+        assert (connection.last_heard, connection.last_heard_unix) == (heard, heard_unix)
+        await asyncio.sleep(0.002)
+        connection.data_received(data[-1:])
+        assert connection.last_heard > heard
+        assert connection.last_heard == pytest.approx(connection.loop.time(), abs=60)
+        assert connection.last_heard_unix > heard_unix
+
+    run_connected(test)
+
+
+@pytest.mark.parametrize("partial_frame", [False, True])
+def test_end_of_the_stream_is_a_sign_of_life_unless_a_frame_is_cut(partial_frame):
+    """TCP keeps the order, so that nothing is missing before the end but the cut frame."""
+
+    async def test(connection):
+        data = binary(bytes(100))
+        connection.data_received(data + data[:50] if partial_frame else data)
+        heard = connection.last_heard
+        await asyncio.sleep(0.002)
+        connection.eof_received()
+        assert (connection.last_heard == heard) is partial_frame
+
+    run_connected(test)
+
+
+def test_library_that_reads_another_way_is_left_alone():
+    """Another version of the library may not use ``data_received``."""
+
+    async def main():
+        connection = make(FeedSocket, max_size=MAX_SIZE)
+        handshake = asyncio.create_task(connection.handshake())
+        await asyncio.sleep(0)
+        ClientConnection.data_received(connection, answer(connection))
+        await handshake
+        heard = connection.last_heard
+        await asyncio.sleep(0.002)
+        ClientConnection.data_received(connection, binary(b"x"))
+        async with asyncio.timeout(10):
+            assert await connection.receive() == b"x"
+        assert connection.last_heard > heard
+        assert connection.partial_bytes == 0
+
+    asyncio.run(main())

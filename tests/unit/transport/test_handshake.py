@@ -9,7 +9,13 @@ from unittest.mock import Mock
 
 import pytest
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidProxyMessage,
+    InvalidProxyStatus,
+    InvalidStatus,
+)
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 
@@ -18,9 +24,11 @@ from basix_ws_cti.exceptions import (
     CertificateError,
     ConnectFailed,
     HandshakeError,
+    ProxyError,
     UsageError,
 )
 from basix_ws_cti.transport.handshake import (
+    MAX_REASON_BYTES,
     Handshake,
     RedactingLogger,
     secret_header_values,
@@ -109,6 +117,16 @@ REDACTOR = Redactor(["s3cret"])
             "proxy is not a valid URL: use http://host:port",
         ),
         (
+            ssl.SSLCertVerificationError(1, "problem s3cret"),
+            CertificateError,
+            "cannot connect: invalid certificate: problem [secret]",
+        ),
+        (
+            InvalidProxyMessage("problem s3cret"),
+            ConnectFailed,
+            "cannot connect: the proxy did not send a valid HTTP response",
+        ),
+        (
             InvalidHandshake("problem s3cret"),
             ConnectFailed,
             "cannot connect: WebSocket handshake failed: problem [secret]",
@@ -125,6 +143,68 @@ def test_library_errors_are_translated(error, cls, text):
     translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
     assert type(translated) is cls
     assert str(translated) == text
+
+
+def test_repeated_retry_after_is_joined():
+    error = InvalidStatus(
+        Response(503, "", Headers([("Retry-After", "1"), ("retry-after", "s3cret")]))
+    )
+    translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
+    assert translated.retry_after == "1, [secret]"
+
+
+@pytest.mark.parametrize(
+    ("headers", "retry_after"), [({}, None), ({"Retry-After": "5 s3cret"}, "5 [secret]")]
+)
+@pytest.mark.parametrize("status", [401, 403, 407, 503])
+def test_refusal_of_a_proxy_is_a_proxy_error(status, headers, retry_after):
+    """It is no refused login at the PBX."""
+    error = InvalidProxyStatus(Response(status, "", Headers(headers)))
+    translated = translate_error(error, REDACTOR, host="the proxy", open_timeout=3)
+    assert type(translated) is ProxyError
+    assert (translated.status, translated.retry_after) == (status, retry_after)
+
+
+def test_timeout_error_says_what_did_not_answer():
+    translated = translate_error(
+        TimeoutError(), REDACTOR, host="pbx", open_timeout=3, waits_for="the name servers"
+    )
+    assert str(translated) == "cannot connect: no answer within 3 s from the name servers"
+
+
+def test_error_whose_text_fails_is_named_by_its_class():
+    """Translating raises nothing: an exception from there would lead to the secret."""
+
+    class OddError(Exception):
+        def __str__(self):
+            raise LookupError("s3cret")
+
+    translated = translate_error(OddError(), REDACTOR, host="pbx", open_timeout=3)
+    assert type(translated) is ConnectFailed
+    assert str(translated) == "cannot connect: OddError"
+    assert (translated.__cause__, translated.__context__) == (None, None)
+
+
+def test_error_of_this_package_stays_and_loses_what_it_leads_to():
+    error = UsageError("problem")
+    error.__context__ = error.__cause__ = LookupError("s3cret")
+    translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
+    assert translated is error
+    assert (error.__cause__, error.__context__, error.__traceback__) == (None, None, None)
+
+
+def test_long_body_is_cut_before_it_is_searched():
+    """Searching a body of a megabyte for secrets would block the event loop."""
+    searched = []
+
+    def redactor(text):
+        searched.append(len(text))
+        return text
+
+    error = refused(503, b"x" * 1_000_000, **{"Retry-After": "y" * 100_000})
+    translated = translate_error(error, redactor, host="pbx", open_timeout=3)
+    assert searched == [MAX_REASON_BYTES] * 2
+    assert len(translated.reason) == 256
 
 
 @pytest.mark.parametrize(

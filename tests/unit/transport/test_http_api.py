@@ -7,12 +7,16 @@ import contextlib
 import json
 import pickle
 import random
+import socket
 import ssl
 import sys
+import threading
+from unittest.mock import Mock
 
 import pytest
 import trustme
 from support.free_ports import free_port
+from support.networks import black_hole, hanging_look_ups, resolve_to
 from support.secret_scanner import TOKEN, assert_clean, assert_no_secret_in_error
 
 from basix_ws_cti import (
@@ -47,9 +51,11 @@ class Server:
 
     def __init__(self, answer):
         self.heads, self.bodies = [], []
+        self.tasks = []
         self._answer = answer
 
     async def accept(self, reader, writer):
+        self.tasks.append(asyncio.current_task())
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             self.heads.append(head)
@@ -73,6 +79,7 @@ async def api_server(answer, **options):
         server.port = listening.sockets[0].getsockname()[1]
         async with HttpApi(f"http://127.0.0.1:{server.port}", **{**LOGIN, **options}) as api:
             yield server, api
+        await asyncio.gather(*server.tasks)
 
 
 async def call_error(answer, cls=HttpApiError, **options):
@@ -345,6 +352,88 @@ async def test_certificate_is_verified():
             assert await api.call_user("1", user_id=1) == tuple(UUIDS)
 
 
+@contextlib.asynccontextmanager
+async def http_proxy(answer, port=None):
+    """Run a proxy that gives each CONNECT this answer; yield its URL and a list of requests.
+
+    ``port``: of the server on this machine to which it then passes the bytes; ``None``: it closes.
+    """
+    heads, tasks = [], []
+
+    async def close(writer):
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async def copy(reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        await close(writer)
+
+    async def accept(reader, writer):
+        tasks.append(asyncio.current_task())
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        if port is None:
+            await close(writer)
+            return
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, server_writer), copy(server_reader, writer))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", heads
+        await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"HTTP/1.1 407 Login\r\nContent-Length: 0\r\n\r\n", "proxy refused the connection: 407"),
+        (b"", "disconnected"),
+        (b"\xff\r\n\r\n", "illegal status line"),
+        # The tunnel ends in the TLS handshake.
+        (b"HTTP/1.1 200 OK\r\n\r\n", "cannot connect"),
+    ],
+)
+async def test_failure_of_the_proxy_is_connect_failed(answer, text):
+    """The request has not been sent, so no call has started."""
+    async with (
+        http_proxy(answer) as (proxy, heads),
+        HttpApi("pbx.example", proxy=proxy, **LOGIN) as api,
+    ):
+        with pytest.raises(ConnectFailed, match=text) as caught:
+            await api.call_user("1", user_id=1)
+        assert_no_secret_in_error(caught.value)
+    (head,) = heads
+    assert head.startswith(b"CONNECT pbx.example:443")
+    assert basic_header(Basic("acme", TOKEN)).encode() not in head
+
+
+@pytest.mark.slow
+async def test_request_passes_a_proxy_encrypted():
+    """The certificate is that of the server, and a lost response leaves the outcome unknown."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    ca.configure_trust(trusting)
+    server = Server(b"")
+    async with await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=context) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        established = b"HTTP/1.1 200 OK\r\n\r\n"
+        async with http_proxy(established, port) as (proxy, _):
+            address = f"127.0.0.1:{port}"
+            async with HttpApi(address, proxy=proxy, **LOGIN) as api:
+                with pytest.raises(CertificateError):
+                    await api.call_user("1", user_id=1)
+            assert server.heads == []
+            async with HttpApi(address, proxy=proxy, ssl=trusting, **LOGIN) as api:
+                with pytest.raises(ConnectionLost, match="the call may have started"):
+                    await api.call_user("1", user_id=1)
+    assert len(server.heads) == 1
+
+
 async def test_cancelled_request_is_cancelled():
     async with api_server(None) as (server, api):
         task = asyncio.create_task(api.call_user("1", user_id=1))
@@ -368,7 +457,7 @@ async def test_cancelled_request_is_cancelled():
         (
             "pbx.example",
             {"domain": None, "token": None, "credentials": Ticket("x")},
-            r"expected Basic\(…\), got Ticket",
+            r"must be Basic\(…\), got Ticket",
         ),
         ("http://pbx.example", {}, "unencrypted to http://pbx.example: use https://"),
         ("ws://pbx.example", {}, "unencrypted to http://pbx.example: use https://"),
@@ -376,11 +465,11 @@ async def test_cancelled_request_is_cancelled():
         ("http://localhost.evil.example", {}, "unencrypted"),
         ("ftp://pbx.example", {}, "server must start with"),
         ("pbx.example/basix", {}, "must not contain a path"),
-        (7, {}, "server: expected a str, got int"),
+        (7, {}, "server must be a str, got int"),
         ("999.1.1.1", {}, "server is not a valid host name for HTTP"),
         ("pbx.example", {"timeout": 0}, "timeout must be a positive number"),
         ("pbx.example", {"timeout": float("nan")}, "timeout must be"),
-        ("pbx.example", {"ssl": 7}, "expected an ssl.SSLContext"),
+        ("pbx.example", {"ssl": 7}, "ssl must be an ssl.SSLContext"),
         ("http://127.0.0.1", {"ssl": ssl.create_default_context()}, "requires a https:// server"),
         ("pbx.example", {"proxy": f"nonsense://a:{TOKEN}@x"}, "proxy is not a valid URL"),
     ],
@@ -405,19 +494,22 @@ def test_unverified_tls_needs_allow_insecure():
     [
         ({}, "expected one of user_id, user_name"),
         ({"user_id": 1, "user_did": "1"}, "expected only one of user_id and user_did"),
-        ({"user_id": True}, "user_id: expected a str, got bool"),
+        ({"user_id": True}, "user_id must be an int or a str, got bool"),
         ({"user_id": ""}, "user_id must not be empty"),
-        ({"user_name": 7}, "user_name: expected a str, got int"),
+        ({"user_name": 7}, "user_name must be a str, got int"),
         ({"user_name": "\ud800"}, "lone surrogate"),
         ({"user_id": 1, "destination": ""}, "destination must not be empty"),
-        ({"user_id": 1, "destination": 7}, "destination: expected a str, got int"),
+        ({"user_id": 1, "destination": 7}, "destination must be a str, got int"),
         ({"user_id": 1, "destination": {"a": object()}}, "values that JSON can hold"),
         ({"user_id": 1, "group_id": 1, "group_resolver": "*"}, "only one of group_id and group_re"),
-        ({"user_id": 1, "answer_timeout": 0}, "answer_timeout must be a positive int"),
-        ({"user_id": 1, "answer_timeout": True}, "answer_timeout must be a positive int"),
+        ({"user_id": 1, "answer_timeout": 0}, "answer_timeout must be an int of 1 or more"),
+        ({"user_id": 1, "answer_timeout": True}, "answer_timeout must be an int of 1 or more"),
         ({"user_id": 1, "calling_name": "佐藤"}, "calling_name must be ASCII"),
-        ({"user_id": 1, "calling_name": 7}, "calling_name: expected a str"),
+        ({"user_id": 1, "calling_name": 7}, "calling_name must be a str"),
         ({"user_id": 1, "extra": {"user_id": 2}}, "extra contains user_id"),
+        ({"user_id": 1, "extra": {"user_name": "x"}}, "extra contains user_name"),
+        ({"user_id": 1, "extra": {"calling_name": "x"}}, "extra contains calling_name"),
+        ({"user_id": 1, "extra": ["x"]}, "extra: expected a mapping, got list"),
         ({"user_id": 1, "extra": {"x": float("nan")}}, "values that JSON can hold"),
     ],
 )
@@ -488,3 +580,92 @@ async def test_any_response_gives_uuids_or_an_error_of_the_package(seed):
         if isinstance(result, BasixError):
             assert_no_secret_in_error(result)
             assert str(result).isprintable(), answer
+
+
+# -- dialling --------------------------------------------------------------------------------
+
+
+async def test_second_address_is_used_if_the_first_drops_packets(monkeypatch):
+    async with api_server({"result_code": 0, "ticket": "t"}) as (server, _):
+        resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")
+        with black_hole("127.0.0.2", server.port):
+            async with HttpApi(f"http://localhost:{server.port}", **LOGIN) as api:
+                assert await api.ticket("/x") == Ticket("t")
+    assert f"\r\nHost: localhost:{server.port}\r\n" in server.heads[0]
+
+
+async def test_look_ups_do_not_use_the_executor(monkeypatch):
+    """A name server that does not answer would keep the process alive."""
+
+    def refuse(*_):
+        raise AssertionError("the event loop's executor is used")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", refuse)
+    async with api_server({"result_code": 0, "ticket": "t"}) as (server, _):
+        localhost = f"http://localhost:{server.port}"
+        async with HttpApi(localhost, **LOGIN) as api:
+            assert await api.ticket("/x") == Ticket("t")
+        options = {"proxy": localhost, "allow_insecure": True}
+        async with HttpApi("http://pbx.example", **LOGIN, **options) as api:
+            assert await api.ticket("/x") == Ticket("t")
+    assert "\r\nHost: pbx.example\r\n" in server.heads[1]
+
+
+async def test_https_proxy_keeps_its_name(monkeypatch):
+    """The library verifies it by that name."""
+    looked_up = resolve_to(monkeypatch, "127.0.0.1", host="proxy.example")
+    proxy = f"https://proxy.example:{free_port()}"
+    async with HttpApi("http://pbx.example", **LOGIN, proxy=proxy, allow_insecure=True) as api:
+        with pytest.raises(ConnectFailed):
+            await api.ticket("/x")
+    assert looked_up == ["proxy.example"]
+
+
+async def test_hanging_look_up_ends_with_the_timeout(monkeypatch):
+    with hanging_look_ups(monkeypatch):
+        async with HttpApi("pbx.example", **LOGIN, timeout=0.05) as api:
+            with pytest.raises(ConnectFailed, match=r"no answer within 0\.05 s") as caught:
+                await api.ticket("/x")
+    assert_no_secret_in_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"), [({}, "pbx.example"), ({"proxy": "http://u:p@pbx.example"}, "the proxy")]
+)
+async def test_name_without_an_address_raises_connect_failed(options, shown, monkeypatch):
+    failure = Mock(side_effect=socket.gaierror(-2, "unknown"))
+    monkeypatch.setattr(socket, "getaddrinfo", failure)
+    async with HttpApi("pbx.example", **LOGIN, **options) as api:
+        with pytest.raises(ConnectFailed, match=f"no address found for {shown}: .*unknown"):
+            await api.ticket("/x")
+
+
+async def test_default_tls_context_is_not_loaded_in_the_event_loop(monkeypatch):
+    threads = []
+    create = ssl.create_default_context
+
+    def load():
+        threads.append(threading.current_thread())
+        return create()
+
+    monkeypatch.setattr(ssl, "create_default_context", load)
+    async with HttpApi(f"127.0.0.1:{free_port()}", **LOGIN) as api:
+        for _ in range(2):
+            with pytest.raises(ConnectFailed):
+                await api.ticket("/x")
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+async def test_error_has_the_number_of_addresses(monkeypatch):
+
+    async def time_out(*_):
+        raise TimeoutError(110, "timed out")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", time_out)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 1))] * 2
+    )
+    async with HttpApi("pbx.example", **LOGIN, timeout=None) as api:
+        with pytest.raises(ConnectFailed, match="none of 2 addresses of pbx.example"):
+            await api.ticket("/x")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,17 +18,23 @@ from basix_ws_cti.cli.options import MAX_ID_DIGITS, ConnectionOptions
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
 if TYPE_CHECKING:
-    from basix_ws_cti import Channel, Client, Mirror
+    from basix_ws_cti import Channel, Client, Mirror, User
     from basix_ws_cti.client.commands import Command
     from basix_ws_cti.mirror.changes import Change
+
+_USER = "user:"  # prefix of an id or name of a user
 
 
 class ChannelEndedError(BasixError):
     """The channel ended before the effect of the transfer was visible."""
 
 
+class NoSuchUserError(BasixError):
+    """No user has the extension, id or name; nothing was sent."""
+
+
 class NoExtensionError(BasixError):
-    """No user matches the destination, or the user has no extension; nothing was sent."""
+    """The user to whom to transfer has no extension; nothing was sent."""
 
 
 def transfer_channel(
@@ -41,6 +49,16 @@ def transfer_channel(
     ],
     connection: ConnectionOptions,
     options: CommandOptions,
+    *,
+    as_user: Annotated[
+        str | None,
+        typer.Option(
+            "--as-user",
+            metavar="USER",
+            help="User on whose behalf the call is transferred: an extension, user:ID or "
+            "user:NAME.",
+        ),
+    ] = None,
 ) -> None:
     """Transfer a channel (blind transfer) and wait until it has left its state.
 
@@ -54,15 +72,26 @@ def transfer_channel(
             "DESTINATION"
         )
 
+    if as_user in {"", "user:"}:
+        raise UsageError("--as-user: expected an extension, user:ID or user:NAME")
+
+    def arguments(mirror: Mirror) -> dict[str, Any]:
+        user = None if as_user is None else find_user(mirror, as_user)
+        return {
+            "destination": find_destination(mirror, destination),
+            "user_id": user and user.id,
+            "user_name": user and user.name,
+        }
+
     def build(leg: Channel, mirror: Mirror) -> Command:
-        return commands.transfer(str(leg.uuid), find_destination(mirror, destination))
+        return commands.transfer(str(leg.uuid), **arguments(mirror))
 
     async def send(client: Client, leg: Channel) -> str:
-        number = find_destination(client.mirror, destination)
+        transfer = partial(client.transfer, str(leg.uuid), **arguments(client.mirror))
         if not options.confirm:
-            await client.transfer(str(leg.uuid), number)
+            await transfer()
             return f"sent: transfer of {describe_channel(leg)}"
-        transferred = await _transfer_and_wait(client, leg, number, options.timeout)
+        transferred = await _transfer_and_wait(client, leg, transfer, options.timeout)
         return f"transferred: {describe_channel(transferred)}"
 
     run_channel_command(connection, options, uuid, build, send)
@@ -71,42 +100,51 @@ def transfer_channel(
 def find_destination(mirror: Mirror, destination: str) -> str:
     """Return the number or extension for a destination; look up ``user:ID`` and ``user:NAME``.
 
-    A user's id counts before their name. Raises ``NoExtensionError`` if no user matches or the user
-    has no extension, and ``UsageError`` with a list if several users have the name.
+    Raises what ``find_user`` raises, and ``NoExtensionError`` if the user has no extension.
     """
-    if not destination.startswith("user:"):
+    if not destination.startswith(_USER):
         return destination
-    wanted = destination.removeprefix("user:")
-    is_id = wanted.isascii() and wanted.isdecimal() and len(wanted) < MAX_ID_DIGITS
-    by_id = mirror.users.get(int(wanted)) if is_id else None
-    found = [user for user in mirror.users.values() if user.name == wanted]
-    if by_id is not None:
-        found = [by_id]
-    if not found:
-        raise NoExtensionError(
-            f"no user has the id or name {printable(wanted, 60)}; nothing was sent"
-        )
-    if len(found) > 1:
-        lines = [f"user:{user.id} (extension {user.main_extension or '?'})" for user in found]
-        candidates = "".join(f"\n  {printable(line)}" for line in lines)
-        raise UsageError(
-            f"several users have the name {printable(wanted, 60)}; nothing was sent:{candidates}"
-        )
-    extension = found[0].main_extension
+    extension = find_user(mirror, destination).main_extension
     if not extension:
-        raise NoExtensionError(
-            f"the user {printable(wanted, 60)} has no extension; nothing was sent"
-        )
+        wanted = printable(destination.removeprefix(_USER), 60)
+        raise NoExtensionError(f"the user {wanted} has no extension; nothing was sent")
     return str(extension)
 
 
+def find_user(mirror: Mirror, text: str) -> User:
+    """Return the user with an extension, ``user:ID`` or ``user:NAME``.
+
+    A user's id counts before their name. Raises ``NoSuchUserError`` if no user matches, and
+    ``UsageError`` with a list if several users have the name.
+    """
+    wanted = text.removeprefix(_USER)
+    shown = printable(wanted, 60)
+    if text == wanted:
+        user = mirror.user_by_extension(text)
+        if user is None:
+            raise NoSuchUserError(f"no user has the extension {shown}; nothing was sent")
+        return user
+    is_id = wanted.isascii() and wanted.isdecimal() and len(wanted) < MAX_ID_DIGITS
+    by_id = mirror.users.get(int(wanted)) if is_id else None
+    if by_id is not None:
+        return by_id
+    found = [user for user in mirror.users.values() if user.name == wanted]
+    if not found:
+        raise NoSuchUserError(f"no user has the id or name {shown}; nothing was sent")
+    if len(found) > 1:
+        lines = [f"user:{user.id} (extension {user.main_extension or '?'})" for user in found]
+        candidates = "".join(f"\n  {printable(line)}" for line in lines)
+        raise UsageError(f"several users have the name {shown}; nothing was sent:{candidates}")
+    return found[0]
+
+
 async def _transfer_and_wait(
-    client: Client, leg: Channel, destination: str, timeout_s: float
+    client: Client, leg: Channel, transfer: Callable[[], Awaitable[None]], timeout_s: float
 ) -> Channel:
     """Transfer a channel and return it as it is after leaving its present state.
 
-    A change to ``bridged`` does not count: the call may have been answered at the same time.
-    Raises ``ChannelEndedError`` or ``CommandTimeout``.
+    ``transfer`` sends the command. A change to ``bridged`` does not count: the call may have been
+    answered at the same time. Raises ``ChannelEndedError`` or ``CommandTimeout``.
     """
     import asyncio
 
@@ -121,7 +159,7 @@ async def _transfer_and_wait(
     timeout = asyncio.timeout(timeout_s)
     try:
         async with timeout:
-            await client.transfer(str(leg.uuid), destination)
+            await transfer()
             async for change in changes:
                 if isinstance(change, Removed):
                     raise ChannelEndedError(f"the channel has ended: {describe_channel(leg)}")

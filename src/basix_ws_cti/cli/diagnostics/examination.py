@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from attrs import evolve
 
 from basix_ws_cti import Connection, FieldSpec, InitialInfo, Message, SystemMsg, connect
-from basix_ws_cti.client.client import SYNC_TIMEOUT
+from basix_ws_cti.client.sync_deadline import SyncDeadline
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
@@ -189,38 +190,50 @@ class Examination:
                 )
 
     async def _check_snapshot(self) -> Finding:
-        """Wait for the initial_info of every announced kind, then for the client's quiet time."""
+        """Wait for the initial_info of every announced kind, then for the client's quiet time.
+
+        As for the client, a long frame that arrives slowly is progress.
+        """
         kinds: dict[str, int | None] = {}
         loop = asyncio.get_running_loop()
         began = last = time.perf_counter()
-        end = loop.time() + SYNC_TIMEOUT
+        connection = self._connection
+        deadline = SyncDeadline(self.timeout)
+        deadline.start(loop.time(), connection.bytes_received)
+        quiet_at = math.inf
         message = self._first
         try:
-            async with asyncio.timeout_at(end) as deadline:
-                while True:
-                    match message:
-                        case FieldSpec(kind, _):
-                            kinds.setdefault(kind, None)
-                        case InitialInfo(kind, elements):
-                            kinds[kind] = len(elements)
-                            last = time.perf_counter()
-                    if isinstance(message, FieldSpec | InitialInfo):
-                        is_complete = None not in kinds.values()
-                        wait = QUIET_TIME if is_complete else self.timeout
-                        deadline.reschedule(min(end, loop.time() + wait))
-                    message = await anext(self._connection)
-        except TimeoutError:
-            missing = [printable(kind, 60) for kind, count in kinds.items() if count is None]
-            if missing:
-                raise StepFailedError(
-                    f"no initial_info of {', '.join(missing)} arrived in time",
-                    "the PBX is slow or has a problem: a longer --timeout shows which",
-                    missing=missing,
-                ) from None
+            while True:
+                match message:
+                    case FieldSpec(kind, _):
+                        kinds.setdefault(kind, None)
+                    case InitialInfo(kind, elements):
+                        kinds[kind] = len(elements)
+                        last = time.perf_counter()
+                if isinstance(message, FieldSpec | InitialInfo):
+                    deadline.received(message, loop.time(), connection.bytes_received)
+                    is_complete = None not in kinds.values()
+                    quiet_at = loop.time() + QUIET_TIME if is_complete else math.inf
+                now = loop.time()
+                if now >= quiet_at or deadline.has_passed(
+                    now, connection.bytes_received, connection.partial_bytes
+                ):
+                    break
+                message = None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(min(quiet_at, deadline.at)):
+                        message = await anext(connection)
         except StopAsyncIteration:
             raise _feed_failed(ConnectionLost(1000)) from None
         except BasixError as error:
             raise _feed_failed(error) from None
+        missing = [printable(kind, 60) for kind, count in kinds.items() if count is None]
+        if missing:
+            raise StepFailedError(
+                f"no initial_info of {', '.join(missing)} arrived in time",
+                "the PBX is slow or has a problem: a longer --timeout shows which",
+                missing=missing,
+            )
         counts = {printable(kind, 60): count for kind, count in kinds.items()}
         return Finding(
             found=", ".join(f"{kind} {count}" for kind, count in counts.items()),

@@ -15,6 +15,8 @@ from typing import Any
 
 from basix_ws_cti.exceptions import printable
 from basix_ws_cti.transport.address import ServerAddress
+from basix_ws_cti.transport.default_trust import default_trust
+from basix_ws_cti.transport.dialling import AddressInfo, AddressRace, resolve
 
 from .certificate import certificate_advice, certificate_details, describe_certificate
 from .findings import Finding, Mark, StepFailedError, describe_network_error
@@ -35,10 +37,10 @@ class NetworkProbe:
 
     def __init__(self, server: ServerAddress, trust: ssl.SSLContext | None) -> None:
         self._server = server
-        self._port = server.port or (443 if server.is_secure else 80)
+        self._port = server.effective_port
         self._trust = trust
-        # Address family and socket address; after ``connect``, only the one that answered.
-        self._addresses: list[tuple[int, Any]] = []
+        # After ``connect``, only the one that answered.
+        self._addresses: list[AddressInfo] = []
         self._socket: socket.socket | None = None
 
     def close(self) -> None:
@@ -52,9 +54,7 @@ class NetworkProbe:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(timeout_s):
-                entries = await asyncio.get_running_loop().getaddrinfo(
-                    host, self._port, type=socket.SOCK_STREAM
-                )
+                self._addresses = await resolve(host, self._port)
         except TimeoutError:
             raise StepFailedError(
                 f"no answer for {host} within {timeout_s:g} s",
@@ -65,8 +65,7 @@ class NetworkProbe:
                 f"{host} has no address: {describe_network_error(error)}",
                 "check the spelling of --server, and that this network resolves names",
             ) from None
-        self._addresses = [(entry[0], entry[4]) for entry in entries]
-        texts = [str(address[0]) for _, address in self._addresses]
+        texts = [str(info[4][0]) for info in self._addresses]
         return Finding(
             found=f"{host}: {', '.join(texts)}",
             seconds=time.perf_counter() - began,
@@ -74,33 +73,37 @@ class NetworkProbe:
         )
 
     async def connect(self, timeout_s: float) -> Finding:
-        """Connect to the first address that answers."""
-        missed: dict[str, str] = {}
-        is_refused = False
-        for family, address in self._addresses:
-            host = str(address[0])
-            began = time.perf_counter()
-            try:
-                self._socket = await _open_socket(family, address, timeout_s)
-            except OSError as error:
-                missed[host] = describe_network_error(error, timeout_s)
-                is_refused = error.errno == errno.ECONNREFUSED
-                continue
-            self._addresses = [(family, address)]
-            seconds = time.perf_counter() - began
-            return Finding(
-                mark=Mark.WARNING if missed else Mark.OK,
-                found="; ".join(
-                    [f"{host} port {self._port} answers", *map(": ".join, missed.items())]
-                ),
-                advice="some of the server's addresses cannot be reached" if missed else None,
-                seconds=seconds,
-                details={"address": host, "port": self._port, "missed": missed},
-            )
-        raise StepFailedError(
+        """Connect to the first address that answers, as the library does (``AddressRace``)."""
+        race = AddressRace(self._server.host, self._addresses)
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._socket = await race.run()
+        except Exception:  # noqa: BLE001 - the race has the error of each address
+            raise self._unreachable(race, timeout_s) from None
+        seconds = time.perf_counter() - began
+        winner = race.winner
+        self._addresses = [winner]
+        host = str(winner[4][0])
+        missed = _missed(race, "no answer so far")
+        return Finding(
+            mark=Mark.WARNING if missed else Mark.OK,
+            found="; ".join([f"{host} port {self._port} answers", *map(": ".join, missed.items())]),
+            advice="some of the server's addresses cannot be reached, or answer late: each "
+            "connection may take longer"
+            if missed
+            else None,
+            seconds=seconds,
+            details={"address": host, "port": self._port, "missed": missed},
+        )
+
+    def _unreachable(self, race: AddressRace, timeout_s: float) -> StepFailedError:
+        missed = _missed(race, describe_network_error(TimeoutError(), timeout_s))
+        errors = [getattr(error, "errno", None) for error in race.failures.values()]
+        return StepFailedError(
             f"port {self._port}: {'; '.join(map(': '.join, missed.items()))}",
             "nothing listens on this port: check the port in --server; or the server is down"
-            if is_refused
+            if errors[-1:] == [errno.ECONNREFUSED]
             else "a firewall may block the connection, the server may be down, or the address "
             "may be wrong",
             port=self._port,
@@ -114,7 +117,7 @@ class NetworkProbe:
             return Finding(found="not used: plain ws://")
         began = time.perf_counter()
         try:
-            context = self._trust or ssl.create_default_context()
+            context = self._trust or await default_trust.context()
             protocol, accepted = await self._shake_hands(context, timeout_s, self._socket)
         except ssl.SSLCertVerificationError as error:
             raise await self._certificate_rejected(error, timeout_s) from None
@@ -151,7 +154,8 @@ class NetworkProbe:
         verify it. ``sock`` ``None`` opens a new connection.
         """
         if sock is None:
-            sock = await _open_socket(*self._addresses[0], timeout_s)
+            async with asyncio.timeout(timeout_s):
+                sock = await AddressRace(self._server.host, self._addresses).run()
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(
                 sock=sock, ssl=context, server_hostname=self._server.host
@@ -192,17 +196,10 @@ class NetworkProbe:
         return received
 
 
-async def _open_socket(
-    family: int,
-    address: Any,
-    timeout_s: float,
-) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(0)
-        async with asyncio.timeout(timeout_s):
-            await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+def _missed(race: AddressRace, unanswered: str) -> dict[str, str]:
+    """Return each address that was tried in vain, with the reason.
+
+    ``unanswered`` is the reason for those that did not answer while the race lasted.
+    """
+    missed = {address: describe_network_error(error) for address, error in race.failures.items()}
+    return missed | dict.fromkeys(race.unanswered, unanswered)
