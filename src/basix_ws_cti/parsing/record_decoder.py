@@ -93,6 +93,9 @@ ELEMENTS: dict[str, type[Any]] = {
     )
 }
 
+# Parts of the text that describes one end user. Parts beyond them are ignored.
+_END_USER_PARTS: Final = 5
+
 # Start of an end_user text that lists several customers.
 _MANY: Final = "_MANY_:"
 
@@ -254,11 +257,9 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _scalar_or_raw(value: Any) -> Any:
-    """Return a scalar like ``_scalar``, and a term that is no scalar as it is."""
+    """Return a scalar like ``_scalar``, but ``""`` for an empty list; another term as it is."""
     if type(value) is not list:
         return value
-    if not value:
-        return None
     text = as_text(value)
     return value if text is None else text
 
@@ -430,15 +431,15 @@ def _end_user(avatar: Callable[[Any], Any] | None, text: str) -> EndUser:
     text = text.replace("+", " ")
     parts: list[Any]
     if "%" not in text:
-        parts = text.split("*", 5)
+        parts = text.split("*", _END_USER_PARTS)
     else:
         unquoted = _unquote(text)
         if unquoted.count("*") == text.count("*"):
-            parts = unquoted.split("*", 5)
+            parts = unquoted.split("*", _END_USER_PARTS)
         else:  # an escaped asterisk belongs to its part
-            parts = [_unquote(part) for part in text.split("*", 5)]
-    if len(parts) != 5:
-        parts = (parts + [None] * 4)[:5]
+            parts = [_unquote(part) for part in text.split("*", _END_USER_PARTS)]
+    if len(parts) != _END_USER_PARTS:
+        parts = (parts + [None] * _END_USER_PARTS)[:_END_USER_PARTS]
     id_, name, organization, picture, prefecture = parts
     if avatar is not None:
         picture = avatar(picture)
