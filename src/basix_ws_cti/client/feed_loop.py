@@ -278,6 +278,9 @@ class FeedLoop:
         for item in notifications:
             if item is not None:
                 self._deliver[type(item)](item)
+                if isinstance(item, Added | Changed | Removed):
+                    # Of an event that arrived while the snapshot did; the next event may undo it.
+                    self._state.wake()
             if time_slice.expired():
                 await self._yield_to_loop(time_slice)
         self._state.wake()
