@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
+import os
 import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 # Kinds of errors that are counted. Functions that are made again and again, such as lambdas in a
 # loop, have one kind for each place; errors beyond the limit are counted together.
