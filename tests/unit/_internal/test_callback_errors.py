@@ -105,7 +105,7 @@ def test_place_of_a_builtin_function_is_the_line_outside_the_package():
 def test_place_may_be_in_a_package_whose_name_starts_like_this_one():
     file = f"{Path(basix_ws_cti.__file__).parent}_app/views.py"
     namespace = {}
-    exec(compile("def fails():\n    raise KeyError", file, "exec"), namespace)  # noqa: S102
+    exec(compile("def fails():\n    raise KeyError", file, "exec"), namespace)
     with pytest.raises(KeyError) as caught:
         namespace["fails"]()
     assert place_of(caught.value, print) == f" at {file}:2"
