@@ -199,6 +199,8 @@ class FeedLoop:
             reason = ConnectionLost(1006, "reading was cancelled")
         except Exception as error:  # noqa: BLE001 - a defect, too, must be followed by a Gap
             reason = error
+        if self._loss is not None and type(reason) is type(self._loss[0]):
+            reason = self._loss[0]  # a loss that was noticed early is reported as the same object
         self._lost(reason, connection)
         return reason
 
@@ -216,8 +218,10 @@ class FeedLoop:
             try:
                 message = connection.receive_nowait()
                 if message is None:
-                    message = await self._next_message(connection)
-                    time_slice.resumed()
+                    try:
+                        message = await self._next_message(connection)
+                    finally:  # an unreadable frame, too, arrives after the wait
+                        time_slice.resumed()
             except (DecodeError, ProtocolError) as error:
                 statistics.last_frame = time_slice.now
                 self._reject(error)
