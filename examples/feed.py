@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +36,21 @@ async def feed(app_name: str) -> AsyncIterator[dict[str, Any]]:
         yield pbx.connect_args
 
 
+def cancel_on_sigterm() -> None:
+    """Let SIGTERM cancel this task. The first process of a container would ignore the signal."""
+    task = asyncio.current_task()
+    with contextlib.suppress(NotImplementedError):  # Windows has no such signals
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
+
+
 def run(work: Coroutine[Any, Any, None], seconds: float | None = None) -> None:
-    """Run ``work`` for ``seconds`` (``None``: without a limit) or until Ctrl-C.
+    """Run ``work`` for ``seconds`` (``None``: without a limit), or until Ctrl-C or SIGTERM.
 
     An error of the library ends the program with one line on stderr and exit code 1.
     """
 
     async def timed() -> None:
+        cancel_on_sigterm()
         timer = asyncio.timeout(seconds)
         try:
             async with timer:
@@ -51,7 +60,7 @@ def run(work: Coroutine[Any, Any, None], seconds: float | None = None) -> None:
                 raise
 
     try:
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(timed())
     except BasixError as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: {error}")

@@ -16,6 +16,7 @@ import io
 import itertools
 import logging
 import os
+import signal
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,10 @@ async def feed(options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
 
 
 async def listen(options: argparse.Namespace) -> None:
+    # Containers and systemd end a program with SIGTERM; the first process would ignore it.
+    task = asyncio.current_task()
+    with contextlib.suppress(NotImplementedError):  # Windows has no such signals
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
     line_numbers = itertools.count(1)
     with contextlib.suppress(TimeoutError):
         async with (
@@ -180,7 +185,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show Japanese
     try:
         asyncio.run(listen(options))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print()
     except BrokenPipeError:  # the reader of the pipe is gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from websockets.sync.client import connect
@@ -50,6 +51,8 @@ def simulated_feed() -> Iterator[str]:
 
 
 def main() -> None:
+    # Containers and systemd end a program with SIGTERM; the first process would ignore it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     real_url = os.environ.get("BASIX_URL")
     with contextlib.nullcontext(real_url) if real_url else simulated_feed() as url:
         printer = Printer()
@@ -60,4 +63,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,6 +190,10 @@ def describe(event: Event) -> str:
 
 
 async def read(options: argparse.Namespace) -> None:
+    # Containers and systemd end a program with SIGTERM; the first process would ignore it.
+    task = asyncio.current_task()
+    with contextlib.suppress(NotImplementedError):  # Windows has no such signals
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
     async with Redis.from_url(
         options.redis, decode_responses=True, protocol=2, socket_timeout=None
     ) as redis:
@@ -223,7 +228,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     try:
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(read(options))
     except (RedisError, TimeoutError) as error:
         sys.exit(f"redis_consumer: {str(error) or 'no reply from Redis'}")

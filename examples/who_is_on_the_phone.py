@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import io
 import os
+import signal
 import sys
 from typing import Any
 
@@ -41,6 +42,10 @@ async def watch(arguments: dict[str, Any]) -> None:
 
 
 async def main() -> None:
+    # Containers and systemd end a program with SIGTERM; the first process would ignore it.
+    task = asyncio.current_task()
+    with contextlib.suppress(NotImplementedError):  # Windows has no such signals
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
     if "BASIX_SERVER" in os.environ:
         names = ("server", "domain", "token")
         real = {name: os.environ[f"BASIX_{name.upper()}"] for name in names}
@@ -52,5 +57,5 @@ async def main() -> None:
 if __name__ == "__main__":
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # for terminals that cannot show Japanese
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(main())

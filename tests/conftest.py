@@ -23,6 +23,9 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 # Seconds. A test that takes longer must be marked as slow.
 SLOW = 0.5
 
+# Seconds for one test at its full size.
+NIGHTLY_TIMEOUT = 3600
+
 # Programs that tests need, by marker.
 PROGRAMS = {"erl": "escript", "redis": "redis-server"}
 
@@ -54,6 +57,8 @@ def pytest_collection_modifyitems(config, items):
         (kept if is_kept else dropped).append(item)
         for marker in names & missing:
             item.add_marker(pytest.mark.skip(reason=f"no program {PROGRAMS[marker]!r}"))
+        if nightly and "timeout" not in names:
+            item.add_marker(pytest.mark.timeout(NIGHTLY_TIMEOUT))
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
 

@@ -41,8 +41,9 @@ from codecs import utf_8_decode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from attrs import define, field, validators
+from attrs import define, field
 
+from basix_ws_cti._internal.arguments import check_integer
 from basix_ws_cti._internal.native_ints import COMPILED, i32_after_tag, integer, u32_after_tag
 
 from .exceptions import DecodeError
@@ -185,15 +186,18 @@ BERT_CONSTANTS: Final[dict[bytes, bool | None]] = {
 
 
 def _positive(name: str) -> Any:
-    return field(default=globals()[name], validator=[validators.instance_of(int), validators.ge(1)])
+    return field(
+        default=globals()[name],
+        validator=lambda _, attribute, value: check_integer(attribute.name, value),
+    )
 
 
 @define(frozen=True, kw_only=True)
 class Limits:
     """Limits on the size and complexity of one frame.
 
-    Each attribute defaults to the ``MAX_…`` constant of its name. Raises ``TypeError`` for a
-    limit that is not an integer, and ``ValueError`` for one below 1.
+    Each attribute defaults to the ``MAX_…`` constant of its name. Raises ``UsageError`` for a limit
+    that is not an ``int`` of 1 or more.
     """
 
     frame_bytes: int = _positive("MAX_FRAME_BYTES")

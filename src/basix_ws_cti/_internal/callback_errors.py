@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from basix_ws_cti.exceptions import UsageError
+
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 # Kinds of errors that are counted. Functions that are made again and again, such as lambdas in a
@@ -26,7 +28,8 @@ class CallbackErrors:
     A function, the class of its exception and the line that raised it make a kind. The first error
     of a kind is logged with the function's name, and with file and line of the user's code. Later
     ones are counted; the count is logged at powers of ten, and by ``log_counts``. The error's text
-    is left out: it may quote a caller's name or number.
+    is left out: it may quote a caller's name or number. Only a ``UsageError`` keeps its text, which
+    says what to change in the program.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -36,7 +39,10 @@ class CallbackErrors:
 
     def log(self, error: BaseException, callback: object) -> None:
         """Log or count an error that ``callback`` raised."""
-        kind = (name_of(callback), type(error).__name__, place_of(error, callback))
+        raised = type(error).__name__
+        if isinstance(error, UsageError):
+            raised = f"{raised}: {error}"
+        kind = (name_of(callback), raised, place_of(error, callback))
         if kind not in self._counts and len(self._counts) >= MAX_ERROR_KINDS:
             kind = _OTHER
         count = self._counts[kind] = self._counts.get(kind, 0) + 1

@@ -43,7 +43,13 @@ _UNKNOWN_PARTY = "unknown"
 
 
 def format_duration(microseconds: int) -> str:
-    """Return a duration as ``0:07`` or ``1:02:03``; a negative one as ``0:00``."""
+    """Return a duration as ``0:07`` or ``1:02:03``.
+
+    A negative one is ``0:00?``: the PBX's timestamps contradict each other. Less than a second is
+    ``0:00``, since it may be rounding.
+    """
+    if microseconds <= -1_000_000:
+        return "0:00?"
     minutes, seconds = divmod(max(0, microseconds) // 1_000_000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

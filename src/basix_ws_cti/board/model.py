@@ -14,6 +14,7 @@ from basix_ws_cti.sources.source import Source
 
 from .feed_history import FeedHistory
 from .labels import Labels, format_duration, to_microseconds
+from .pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
 from .rows import call_rows, feed_rows, parked_rows, queue_rows, user_rows
 from .tables import Row
 
@@ -23,10 +24,10 @@ class Board:
     """State of the wallboard at one moment."""
 
     now: int
-    """Time of the feed, in microseconds since the epoch."""
+    """Time of the PBX's clock, in microseconds since the epoch; durations end there."""
 
     at: datetime
-    """The same time, timezone-aware."""
+    """Time of the feed's source, timezone-aware: by this machine's clock if the feed is live."""
 
     state: ClientState
     """Connection state of the feed."""
@@ -39,6 +40,10 @@ class Board:
 
     gaps: int
     """Number of gaps in the feed so far."""
+
+    clock_offset: int = 0
+    """Estimated difference between the PBX's clock and ``at``, in microseconds; positive: the PBX's
+    clock is ahead."""
 
     @property
     def summary(self) -> str:
@@ -53,6 +58,8 @@ class Board:
             parts.append(f"{parked} parked")
         if self.gaps:
             parts.append(_counted(self.gaps, "gap"))
+        if abs(self.clock_offset) >= SHOWN_OFFSET:
+            parts.append(describe_clock_offset(self.clock_offset))
         return ", ".join(parts)
 
 
@@ -79,6 +86,7 @@ class BoardModel:
     """Calls that ended most recently, by id, oldest first."""
 
     _stats: QueueStats = Factory(QueueStats)
+    _clock: PbxClock = Factory(PbxClock)
 
     def apply(self, event: CallEvent | Lagged) -> None:
         """Update queue figures and ended calls from a call event."""
@@ -86,6 +94,7 @@ class BoardModel:
             self.missed_events += event.missed
             return
         self._stats.apply([event])
+        self._clock.observe(event, to_microseconds(self.source.now()))
         if isinstance(event, CallEnded):
             if len(self.ended_calls) >= self.max_ended_calls:
                 del self.ended_calls[next(iter(self.ended_calls))]
@@ -94,8 +103,10 @@ class BoardModel:
     def build_board(self) -> Board:
         """Return the board of this moment."""
         at = self.source.now()
-        now = to_microseconds(at)
         calls = dict(self.source.calls)
+        time = to_microseconds(at)
+        offset = self._clock.offset(self.source.mirror, calls.values(), time)
+        now = time + offset
         labels = Labels(self.source.mirror)
         return Board(
             now=now,
@@ -110,6 +121,7 @@ class BoardModel:
             },
             calls=calls,
             gaps=self.history.gaps,
+            clock_offset=offset,
         )
 
 

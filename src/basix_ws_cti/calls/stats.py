@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from attrs import define, field, frozen
 
-from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti._internal.arguments import check_seconds
 
 from .events import CallEnded, CallEvent
 from .model import Call, Disposition, Phase
@@ -97,10 +97,8 @@ class QueueStats:
     _counted: dict[str, int] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        if not self.window > 0:
-            raise UsageError(f"window must be more than 0 seconds, got {self.window}")
-        if not self.service_level >= 0:
-            raise UsageError(f"service_level must be 0 seconds or more, got {self.service_level}")
+        check_seconds("window", self.window)
+        check_seconds("service_level", self.service_level, at_least=0)
 
     @property
     def groups(self) -> set[int]:

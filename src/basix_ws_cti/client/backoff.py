@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from copy import copy
 from datetime import UTC, datetime
 
 from attrs import define, field
 
+from basix_ws_cti._internal.arguments import check_instance, check_seconds
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     CertificateError,
@@ -67,10 +67,12 @@ class Backoff:
     _process: int = field(factory=os.getpid, init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not 0 < self.initial <= self.maximum <= sys.float_info.max:
+        check_seconds("initial", self.initial)
+        check_seconds("maximum", self.maximum)
+        check_instance("rng", self.rng, random.Random, "a random.Random", optional=True)
+        if self.initial > self.maximum:
             raise UsageError(
-                f"invalid backoff: initial={self.initial}, maximum={self.maximum}; "
-                "both must be finite, and 0 < initial <= maximum"
+                f"initial must not be larger than maximum, got {self.initial} and {self.maximum}"
             )
 
     def delay(self, *, at_least: float = 0.0) -> float:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from basix_ws_cti._internal.callables import callback_kind
+from attrs import define
+
+from basix_ws_cti._internal.callables import callback_kind, refuse_awaitable
 from basix_ws_cti._internal.callback_errors import CallbackErrors, name_of
 from basix_ws_cti.exceptions import SubscriberLagged, UsageError
 from basix_ws_cti.mirror.changes import Lagged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from .subscriptions import Subscription
 
 _logger = logging.getLogger(__name__)
@@ -49,6 +51,25 @@ class _Registration:
         self.is_active = True
         """False once the callback is unregistered: it is not called from then on."""
 
+    def refuse_awaitable(self, result: object) -> None:
+        """Raise ``UsageError`` for a result to be awaited, and do not call the function again."""
+        try:
+            name = f"the callback {name_of(self.callback)}"
+            refuse_awaitable(name, result, "pass the async function itself")
+        except UsageError:
+            self.is_active = False
+            raise
+
+
+@define(eq=False)
+class _Worker:
+    """Task that awaits an asynchronous callback, and its queue."""
+
+    name: str
+    queue: Subscription[Any]
+    serve: Callable[[], Coroutine[Any, Any, None]]
+    task: asyncio.Task[None] | None = None  # None before it is started
+
 
 class Callbacks:
     """Registry of callbacks by event name; each event carries one item.
@@ -64,11 +85,23 @@ class Callbacks:
         self._errors = CallbackErrors(_logger)
         # Tasks that await asynchronous callbacks, with their queues.
         self._workers: dict[asyncio.Task[None], Subscription[Any]] = {}
+        # Asynchronous callbacks without a task yet; ``None``: tasks start at once.
+        self._held: dict[_Registration, _Worker] | None = None
 
     @property
     def queues(self) -> Iterable[Subscription[Any]]:
         """Queues of the asynchronous callbacks."""
-        return self._workers.values()
+        return [*self._workers.values(), *(held.queue for held in (self._held or {}).values())]
+
+    def hold(self) -> None:
+        """Start no task before ``start``: there may be no event loop yet, or another one."""
+        self._held = {}
+
+    def start(self) -> None:
+        """Start the tasks of asynchronous callbacks in the running event loop."""
+        held, self._held = self._held or {}, None
+        for worker in held.values():
+            self._start_task(worker)
 
     def add(
         self,
@@ -103,20 +136,32 @@ class Callbacks:
         if kind == "sync":
             subscription.close()
             return remove
-        worker = asyncio.get_running_loop().create_task(
-            self._serve(event, subscription, callback, takes_lagged=is_fed),
-            name=_TASK_NAME + name_of(callback),
+        worker = _Worker(
+            _TASK_NAME + name_of(callback),
+            subscription,
+            partial(self._serve, event, subscription, callback, takes_lagged=is_fed),
         )
-        self._workers[worker] = subscription
-        worker.add_done_callback(lambda worker: self._workers.pop(worker, None) and None)
+        if self._held is None:
+            self._start_task(worker)
+        else:
+            self._held[registration] = worker
 
         def unregister() -> None:
             remove()
             subscription.close()
-            if worker is not asyncio.current_task():  # a callback may unregister itself
-                worker.cancel()
+            if self._held is not None:
+                self._held.pop(registration, None)
+            if worker.task is not None:
+                _cancel(worker.task)
 
         return unregister
+
+    def _start_task(self, worker: _Worker) -> None:
+        worker.task = task = asyncio.get_running_loop().create_task(
+            worker.serve(), name=worker.name
+        )
+        self._workers[task] = worker.queue
+        task.add_done_callback(lambda task: self._workers.pop(task, None) and None)
 
     def call(self, event: str, item: object) -> None:
         """Call all callbacks of an event."""
@@ -140,7 +185,9 @@ class Callbacks:
             try:
                 if wants is None or wants(item):
                     wants = None
-                    registration.deliver(item)
+                    result = registration.deliver(item)
+                    if result is not None:
+                        registration.refuse_awaitable(result)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
                 # The filter raised the error if the item has not passed it.
                 function = registration.callback if wants is None else wants
@@ -223,3 +270,14 @@ def is_cancelled(error: BaseException | None = None) -> bool:
     task = asyncio.current_task()
     is_cancellation = error is None or isinstance(error, asyncio.CancelledError)
     return is_cancellation and task is not None and task.cancelling() > 0
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel a task, from any thread; not the current one: a callback may unregister itself."""
+    if task.done():
+        return
+    loop = task.get_loop()
+    if asyncio._get_running_loop() is not loop:  # noqa: SLF001 - the other one raises without a loop
+        loop.call_soon_threadsafe(task.cancel)
+    elif task is not asyncio.current_task():
+        task.cancel()

@@ -11,11 +11,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, cast
 
 from attrs import field, frozen
 
-from basix_ws_cti._internal.callables import callback_kind
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_instance,
+    check_seconds,
+    check_timeout,
+)
+from basix_ws_cti._internal.callables import (
+    PlainFunction,
+    callback_kind,
+    check_function,
+    refuse_awaitable,
+)
+from basix_ws_cti._internal.owner_loop import OwnerLoop
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.exceptions import UsageError
@@ -26,12 +38,14 @@ from basix_ws_cti.mirror.snapshot import QUIET_TIME
 from basix_ws_cti.session.session import Session
 from basix_ws_cti.session.status import ClientState, Connecting, Stats, Synced
 from basix_ws_cti.transport.connection import Connection
-from basix_ws_cti.transport.connector import ConnectOptions, connect
+from basix_ws_cti.transport.connector import MIN_PING_INTERVAL, ConnectOptions, connect
+from basix_ws_cti.transport.credentials import await_credentials
 from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
 from .callbacks import is_cancelled
+from .change_filter import make_change_filter
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
 from .eavesdropping import CallUserApi, Eavesdropping
@@ -39,7 +53,7 @@ from .feed_loop import FeedLoop
 from .reconnect import ReconnectPolicy
 from .state_holder import StateHolder
 from .statistics import Statistics
-from .subscriptions import QUEUE_SIZE, Policy, Selection, SubscriberSet, Subscription
+from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,6 +93,11 @@ class Client(NotPicklable):
 
     Entering the block does not wait for the connection. Leaving it closes the connection within a
     second.
+
+    A client belongs to the event loop in which its block is entered. Callbacks and subscriptions
+    may be added before, without a loop or in another one. After that, methods that are awaited, and
+    iterations, raise ``UsageError`` in another event loop, and ``changes``, ``messages``,
+    ``call_events`` and the ``on_…`` methods raise it in another thread.
     """
 
     mirror: Mirror
@@ -100,8 +119,16 @@ class Client(NotPicklable):
         unix_time: Callable[[], float] | None = None,
         **options: Unpack[ConnectOptions],
     ) -> None:
+        check_instance("backoff", backoff, Backoff, "a Backoff", optional=True)
+        check_function("classify", classify, "error", "is_final", optional=True)
+        check_seconds("sync_timeout", sync_timeout, optional=True)
+        if not callable(connector):
+            raise UsageError(f"connector must be callable, got {type(connector).__name__}")
         given: dict[str, Any] = {**LIVENESS, **options}
         ping_interval, ping_timeout = given["ping_interval"], given["ping_timeout"]
+        check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
+        check_seconds("ping_timeout", ping_timeout, optional=True)
+        check_function("unix_time", unix_time, optional=True)
         given["ping_interval"] = None  # the feed loop watches the connection of any connector
         headers = given.get("additional_headers")
         if headers is not None and not isinstance(headers, dict):
@@ -112,11 +139,14 @@ class Client(NotPicklable):
             raise UsageError(str(error).replace("connect.__init__()", "Client()")) from None
         on_frame = given.get("on_frame")
         if on_frame is not None:
+            on_frame = PlainFunction("on_frame", on_frame)
             given["on_frame"] = partial(self._call_on_frame, on_frame)
         credentials = given.get("credentials")
         if callable(credentials):
             given["credentials"] = partial(_fetch_credentials, credentials)
+        self._owner = OwnerLoop("the client")
         self._dispatcher = Dispatcher()
+        self._dispatcher.callbacks.hold()
         self._state = StateHolder(self._dispatcher.callbacks)
         self._statistics = Statistics()
         self._session = Session(
@@ -132,7 +162,9 @@ class Client(NotPicklable):
             statistics=self._statistics,
             reconnect=ReconnectPolicy(
                 Backoff() if backoff is None else backoff,
-                None if classify is None else partial(self._call_classify, classify),
+                None
+                if classify is None
+                else partial(self._call_classify, PlainFunction("classify", classify)),
                 fresh_credentials=callable(credentials),
             ),
             ping_interval=ping_interval,
@@ -140,7 +172,7 @@ class Client(NotPicklable):
             sync_timeout=sync_timeout,
             unix_time=unix_time,
         )
-        self._commands = CommandSender(lambda: self._feed_loop.usable_connection, self._dispatcher)
+        self._commands = CommandSender(self._usable_connection, self._dispatcher)
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entered = False
@@ -197,6 +229,8 @@ class Client(NotPicklable):
         Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
         stopped the client, and ``ClientClosed`` if its block is left.
         """
+        check_timeout("timeout", timeout)
+        self._owner.check()
         await self._state.wait_until(lambda: self.is_synced, "a complete snapshot", timeout)
         return self.mirror
 
@@ -207,16 +241,23 @@ class Client(NotPicklable):
     ) -> R:
         """Wait until the mirror is current and ``predicate(mirror)`` is true; return its value.
 
-        The predicate is called after each message that changed the mirror, even if the next message
-        follows at once; so a condition that is true only briefly is not missed. Raises
-        ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that stopped the
-        client, ``ClientClosed`` if its block is left, and whatever the predicate raises.
+        The predicate, a plain function, is called after each message that changed the mirror, even
+        if the next message follows at once; so a condition that is true only briefly is not missed.
+        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
+        stopped the client, ``ClientClosed`` if its block is left, ``UsageError`` for an async
+        predicate, and whatever the predicate raises.
         """
-        return await self._state.wait_until(
-            lambda: predicate(self.mirror) if self.is_synced else None,  # type: ignore[arg-type,return-value]
-            "the condition of wait_for",
-            timeout,
-        )
+        check_function("predicate", predicate, "mirror")
+        check_timeout("timeout", timeout)
+        self._owner.check()
+
+        def condition() -> R | None:
+            result = predicate(self.mirror) if self.is_synced else None
+            refuse_awaitable("predicate", result)
+            return result
+
+        result = await self._state.wait_until(condition, "the condition of wait_for", timeout)
+        return cast("R", result)
 
     # -- subscriptions ----------------------------------------------------------------
 
@@ -231,13 +272,17 @@ class Client(NotPicklable):
     ) -> Subscription[Added | Changed | Removed | Gap]:
         """Subscribe to changes from now on: ``async for change in client.changes()``.
 
-        ``kind``, ``key`` and ``where`` select changes; a ``Gap`` is always delivered. ``policy``
-        and ``size`` are those of ``Subscription``. The iteration ends when the client stops, with
-        the error that stopped it, if any. The present state is in ``mirror``.
+        - ``kind``, ``key``: only changes of elements of this kind, with this key.
+        - ``where``: only changes for which this function returns true. It must not be async.
+        - ``policy``, ``size``: those of ``Subscription``.
+
+        A ``Gap`` is always delivered. The iteration ends when the client stops, with the error that
+        stopped it, if any. The present state is in ``mirror``.
+
+        Raises ``UsageError`` for a key that elements of the kind cannot have; warns about a kind
+        that this version does not know.
         """
-        wants = None
-        if kind is not None or key is not None or where is not None:
-            wants = Selection(kind, key, where)
+        wants = make_change_filter(kind, key, where)
         return self._subscribe(self._dispatcher.changes, policy, size, wants)
 
     def messages(
@@ -267,6 +312,7 @@ class Client(NotPicklable):
         size: int,
         wants: Callable[[Any], bool] | None,
     ) -> Subscription[Any]:
+        self._owner.check_thread()
         subscription: Subscription[Any] = Subscription(
             policy,
             size,
@@ -274,6 +320,7 @@ class Client(NotPicklable):
             subscribers.discard,
             self._statistics.counts,
             wake_queue=self._dispatcher.wake_queue,
+            check_loop=self._owner.check,
         )
         if self._has_ended:
             subscription.end(self._state.current.reason)  # type: ignore[union-attr]
@@ -298,16 +345,18 @@ class Client(NotPicklable):
         the client reads nothing until it returns. An asynchronous callback has a queue and is
         awaited for one item after another. Returns a function that unregisters the callback.
         """
-        return self._register("change", callback, lambda: self.changes(**selection))
+        return self._register(
+            "change", callback, "change", subscribe=lambda: self.changes(**selection)
+        )
 
     def on_call(self, callback: Callable[[CallEvent], object]) -> Callable[[], None]:
         """Call ``callback(event)``, sync or async, for each call event; see ``on_change``."""
         self._session.follow_calls()
-        return self._register("call", callback)
+        return self._register("call", callback, "event")
 
     def on_state(self, callback: Callable[[ClientState], object]) -> Callable[[], None]:
         """Call ``callback(state)``, sync or async, for each change of state; see ``on_change``."""
-        return self._register("state", callback)
+        return self._register("state", callback, "state")
 
     def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
         """Call ``callback(error)``, sync or async, for errors that do not stop the client.
@@ -316,44 +365,50 @@ class Client(NotPicklable):
         attempts. Exceptions are also logged, once per function, exception class and line, with the
         line of your code; later ones are counted.
         """
-        return self._register("error", callback)
+        return self._register("error", callback, "error")
 
     def on_initial_info(
         self, callback: Callable[[str, dict[Any, Any]], object]
     ) -> Callable[[], None]:
         """Call ``callback(element_name, elements)`` as ``MessageParser`` does."""
-        return self._on_message(InitialInfo, callback, lambda m: (m.element_name, m.elements))
+        return self._on_message(
+            InitialInfo, callback, lambda m: (m.element_name, m.elements), "element_name, elements"
+        )
 
     def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
         """Call ``callback(element_name, element, event_name)`` as ``MessageParser`` does."""
         return self._on_message(
-            InfoEvent, callback, lambda m: (m.element_name, m.element, m.event_name)
+            InfoEvent,
+            callback,
+            lambda m: (m.element_name, m.element, m.event_name),
+            "element_name, element, event_name",
         )
 
     def on_system_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call ``callback(text)`` as ``MessageParser`` does."""
-        return self._on_message(SystemMsg, callback, lambda m: (m.text,))
+        return self._on_message(SystemMsg, callback, lambda m: (m.text,), "text")
 
     def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
         """Call ``callback(text)`` as ``MessageParser`` does."""
-        return self._on_message(Msg, callback, lambda m: (m.text,))
+        return self._on_message(Msg, callback, lambda m: (m.text,), "text")
 
     def _on_message(
         self,
         message_type: type[T],
         callback: Callable[..., object],
         arguments: Callable[[T], tuple[Any, ...]],
+        names: str,
     ) -> Callable[[], None]:
-        """Register a callback that takes the parts of a message instead of the message."""
-        if callback_kind("a callback", callback) == "async":
+        """Register a callback that takes the parts of a message, ``names``, instead of it."""
+        if callback_kind("a callback", callback, *names.split(", ")) == "async":
 
             async def unpacked(message: Any) -> None:
                 await callback(*arguments(message))  # type: ignore[misc]
 
         else:
 
-            def unpacked(message: Any) -> None:  # type: ignore[misc]
-                callback(*arguments(message))
+            def unpacked(message: Any) -> object:  # type: ignore[misc]
+                return callback(*arguments(message))
 
         unpacked.__wrapped__ = callback  # type: ignore[attr-defined]  # for log lines
         return self._register(message_type.__name__, unpacked)
@@ -362,9 +417,11 @@ class Client(NotPicklable):
         self,
         event: str,
         callback: Callable[..., object],
+        *arguments: str,
         subscribe: Callable[[], Subscription[Any]] | None = None,
     ) -> Callable[[], None]:
-        callback_kind("a callback", callback)
+        callback_kind("a callback", callback, *arguments)
+        self._owner.check_thread()
         if self._has_ended:
             return lambda: None
         callbacks = self._dispatcher.callbacks
@@ -382,15 +439,17 @@ class Client(NotPicklable):
 
     def _call_classify(
         self,
-        classify: Callable[[Exception, bool], bool],
+        classify: PlainFunction,
         error: Exception,
         is_final: bool,  # noqa: FBT001 - as the user's function takes it
     ) -> bool:
+        """Return what ``classify`` decides; without it, if it fails: that is reported."""
         try:
-            return classify(error, is_final)
+            result = classify(error, is_final)
         except Exception as raised:  # noqa: BLE001 - reported like the error of any callback
             self._dispatcher.callbacks.report(raised, classify)
             return is_final
+        return bool(result) if classify.is_usable else is_final
 
     def _call_on_frame(self, on_frame: Callable[[bytes | str], object], frame: bytes | str) -> None:
         try:
@@ -400,15 +459,21 @@ class Client(NotPicklable):
 
     # -- commands ---------------------------------------------------------------------
 
+    def _usable_connection(self) -> Connection | None:
+        """Return the connection for a command, if there is one."""
+        self._owner.check()
+        return self._feed_loop.usable_connection
+
     async def hangup(self, uuid: str, *, confirm: bool = False, confirm_timeout: float = 5) -> None:
         """Hang up a channel. With ``confirm``, wait until it is gone.
 
-        All commands raise ``NotConnectedError`` at once if there is no connection, and
-        ``ConnectionLost`` if it breaks while sending; no command is sent twice. With ``confirm``
-        they raise ``CommandTimeout`` if the effect does not show within ``confirm_timeout``
-        seconds.
+        All commands raise ``UsageError`` for invalid arguments, ``NotConnectedError`` at once if
+        there is no connection, and ``ConnectionLost`` if it breaks while sending; no command is
+        sent twice. With ``confirm`` they raise ``CommandTimeout`` if the effect does not show
+        within ``confirm_timeout`` seconds.
         """
-        await self._commands.send(commands.hangup(uuid), confirm_timeout if confirm else None)
+        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
+        await self._commands.send(commands.hangup(uuid), timeout)
 
     async def park(
         self,
@@ -422,9 +487,10 @@ class Client(NotPicklable):
 
         With ``confirm``, wait until it is parked. Raises what ``hangup`` raises.
         """
-        leg = self.mirror.channels.get(uuid)
+        leg = self.mirror.channels.get(uuid) if isinstance(uuid, str) else None
         command = commands.park(uuid, park_timeout, None if leg is None else leg.other_uuid)
-        await self._commands.send(command, confirm_timeout if confirm else None)
+        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
+        await self._commands.send(command, timeout)
 
     async def transfer(
         self,
@@ -493,7 +559,8 @@ class Client(NotPicklable):
         until the plug is in the state ``eavesdrop``. Raises what ``hangup`` raises.
         """
         command = commands.eavesdrop(plug_uuid, target_uuid, subcommand)
-        await self._commands.send(command, confirm_timeout if confirm else None)
+        timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
+        await self._commands.send(command, timeout)
 
     # -- running ----------------------------------------------------------------------
 
@@ -501,7 +568,9 @@ class Client(NotPicklable):
         if self._entered:
             raise UsageError("this client has been used already: create another one")
         self._entered = True
+        self._owner.bind()
         self._loop = asyncio.get_running_loop()
+        self._dispatcher.callbacks.start()
         self._state.current = Connecting(1)
         self._task = asyncio.create_task(self._feed_loop.run(), name="basix_ws_cti client")
         return self
@@ -512,6 +581,7 @@ class Client(NotPicklable):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._owner.check()
         try:
             if self._task is not None:
                 self._task.cancel()
@@ -519,12 +589,20 @@ class Client(NotPicklable):
         finally:
             self._feed_loop.stop(None)
             await self._dispatcher.callbacks.finish()
+            self._owner.release()
+
+
+def _effect_timeout(*, confirm: bool, confirm_timeout: float) -> float | None:
+    """Return the seconds to wait for a command's effect; ``None``: do not wait."""
+    check_bool("confirm", confirm)
+    check_seconds("confirm_timeout", confirm_timeout)
+    return confirm_timeout if confirm else None
 
 
 async def _fetch_credentials(credentials: Callable[[str], Awaitable[Any]], target: str) -> object:
     """Await a user's credentials function; leaving the client's block cancels it in any case."""
     try:
-        return await credentials(target)
+        return await await_credentials(credentials, target)
     finally:
         if is_cancelled():
             raise asyncio.CancelledError

@@ -2,7 +2,8 @@
 
 A command is a JSON object, sent as a text frame. The PBX does not reply. The effect of a command
 shows in later changes; for some commands it is known in which. Keys are sent in the order in which
-the JavaScript library sends them, and what is ``None`` is left out.
+the JavaScript library sends them, and what is ``None`` is left out. Each function raises
+``UsageError`` for arguments that are empty or of another type.
 """
 
 from __future__ import annotations
@@ -12,6 +13,12 @@ from typing import Any
 
 from attrs import frozen
 
+from basix_ws_cti._internal.arguments import (
+    check_filled_text,
+    check_seconds,
+    check_text,
+    type_name,
+)
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.changes import Change, Removed
 from basix_ws_cti.states import Eavesdrop, Park
@@ -35,6 +42,7 @@ class Command:
 
 def hangup(uuid: str) -> Command:
     """Return the command that hangs up a channel; its effect is the channel's removal."""
+    check_filled_text("uuid", uuid)
 
     def has_effect(change: Change) -> bool:
         return isinstance(change, Removed) and (change.element_name, change.key) == (
@@ -52,6 +60,8 @@ def park(uuid: str, park_timeout: float | None = None, other_uuid: str | None = 
     ``park_timeout`` is in seconds; ``None``: the PBX's default. A whole number is sent as an
     integer, ``60.0`` as 60.
     """
+    check_filled_text("uuid", uuid)
+    check_seconds("park_timeout", park_timeout, at_least=0, optional=True)
 
     def has_effect(change: Change) -> bool:
         return (
@@ -79,10 +89,14 @@ def transfer(
 
     ``uuid`` is the leg that is to be connected to the destination: for a user in a call, the
     *other* leg. ``user_id`` and ``user_name`` name the user on whose behalf the call is
-    transferred; ``None``: not sent. Raises ``UsageError`` if ``destination`` is no text, or empty.
+    transferred; ``None``: not sent.
     """
+    check_filled_text("uuid", uuid)
     if not isinstance(destination, str) or not destination:
         raise UsageError("transfer needs a destination: pass a number or an extension as text")
+    if user_id is not None and (isinstance(user_id, bool) or not isinstance(user_id, int)):
+        raise UsageError(f"user_id must be an int (or None), got {type_name(user_id)}")
+    check_text("user_name", user_name, optional=True)
     user = {"user_id": user_id, "user_name": user_name}
     given = {name: value for name, value in user.items() if value is not None}
     return Command({"cmd": "transfer", "uuid": uuid, **given, "destination": destination})
@@ -94,6 +108,9 @@ def eavesdrop(plug_uuid: str, target_uuid: str, subcommand: str | None = None) -
     Its effect is that the plug is in the state ``eavesdrop``. The values of ``subcommand`` are not
     documented; ``None``: not sent.
     """
+    check_filled_text("plug_uuid", plug_uuid)
+    check_filled_text("target_uuid", target_uuid)
+    check_text("subcommand", subcommand, optional=True)
 
     def has_effect(change: Change) -> bool:
         return (

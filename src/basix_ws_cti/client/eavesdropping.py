@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from attrs import Factory, frozen
 
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_filled_text,
+    check_seconds,
+    check_text,
+    type_name,
+)
 from basix_ws_cti.exceptions import (
     CommandTimeout,
     ConnectionLost,
@@ -88,8 +95,12 @@ class Eavesdropping:
         """Listen in and return the uuid of the plug; see ``Client.eavesdrop``."""
         if (user_id is None) == (user_name is None):
             raise UsageError("eavesdrop: pass user_id or user_name, the user who listens")
-        if not 0 < timeout < math.inf:
-            raise UsageError(f"eavesdrop: timeout must be a positive number, not {timeout}")
+        check_filled_text("target_uuid", self.target_uuid)
+        check_text("subcommand", self.subcommand, optional=True)
+        check_seconds("timeout", timeout)
+        check_bool("confirm", confirm)
+        if not callable(getattr(api, "call_user", None)):
+            raise UsageError(f"api must be an HttpApi, got {type_name(api)}")
         user: dict[str, Any] = (
             {"user_id": user_id} if user_name is None else {"user_name": user_name}
         )

@@ -218,10 +218,7 @@ class FeedLoop:
             try:
                 message = connection.receive_nowait()
                 if message is None:
-                    try:
-                        message = await self._next_message(connection)
-                    finally:  # an unreadable frame, too, arrives after the wait
-                        time_slice.resumed()
+                    message = await self._next_message(connection)
             except (DecodeError, ProtocolError) as error:
                 statistics.last_frame = time_slice.now
                 self._reject(error)
@@ -250,14 +247,17 @@ class FeedLoop:
         if self._session.is_syncing:
             quiet_at = self._clock.loop(self._session.quiet_at)
             deadline = min(deadline, quiet_at, self._sync_deadline.at)
-        if deadline == math.inf:
-            return await anext(connection)
         try:
-            async with asyncio.timeout_at(deadline):
+            if deadline == math.inf:
                 return await anext(connection)
-        except TimeoutError:
-            # The timer also fires if the event loop was busy while a message arrived.
-            return connection.receive_nowait()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await anext(connection)
+            except TimeoutError:
+                # The timer also fires if the event loop was busy while a message arrived.
+                return connection.receive_nowait()
+        finally:  # an unreadable frame, too, has arrived after the wait
+            self._slice.resumed()
 
     async def _end_quiet_time(self, now: float) -> None:
         """Complete the snapshot if the end of the quiet time was the first of the deadlines."""

@@ -29,6 +29,7 @@ from weakref import ReferenceType, ref
 
 from attrs import frozen
 
+from basix_ws_cti._internal.arguments import check_choice, check_integer
 from basix_ws_cti._internal.time_slice import SLICE_STEPS
 from basix_ws_cti.exceptions import SubscriberLagged, UsageError
 from basix_ws_cti.mirror.changes import Gap, Lagged
@@ -124,13 +125,13 @@ class Subscription(Generic[T]):
         counts: Counter[str] | None = None,
         *,
         wake_queue: WakeQueue | None = None,
+        check_loop: Callable[[], object] = lambda: None,
     ) -> None:
-        if policy not in {"latest", "drop_oldest", "fail"}:
-            raise UsageError(f"unknown policy {policy!r}: use 'latest', 'drop_oldest' or 'fail'")
-        if size < 1:
-            raise UsageError(f"size must be at least 1, got {size}")
+        check_choice("policy", policy, ("latest", "drop_oldest", "fail"))
+        check_integer("size", size)
         self.size = size
         self.wants = wants
+        self._check_loop = check_loop  # raises in an event loop other than the client's
         self.policy = policy
         self._on_close = on_close
         self._counts = Counter() if counts is None else counts  # "missed" is incremented
@@ -207,8 +208,15 @@ class Subscription(Generic[T]):
 
     def offer(self, item: T) -> None:
         """Queue an item if the subscriber wants it."""
-        if self._ended or (self.wants is not None and not self.wants(item)):
+        if self._ended:
             return
+        try:
+            if self.wants is not None and not self.wants(item):
+                return
+        except UsageError as error:  # the filter can never work
+            self._on_close(self)
+            self.end(error)
+            raise
         if self.batch is not None:
             self._own_backlog().add(item)
         elif len(self._items) + len(self._merged) < self.size:
@@ -232,6 +240,8 @@ class Subscription(Generic[T]):
             self._wake()
 
     async def __anext__(self) -> T | Lagged:
+        if not self._taken:
+            self._check_loop()
         while True:
             self._taken += 1
             # A long queue must not block the event loop, and neither must many subscribers.
@@ -252,10 +262,9 @@ class Subscription(Generic[T]):
             if self._items:
                 return self._items.popleft()
             if self._ended:
-                if self._ended[0] is not None:
-                    # Each raise would add its frames to the traceback and keep them alive.
-                    raise self._ended[0].with_traceback(None)
-                raise StopAsyncIteration
+                # Each raise would add its frames to the traceback and keep them alive.
+                raise (self._ended[0] or StopAsyncIteration()).with_traceback(None)
+            self._check_loop()
             await self._wait()
             self._iteration = self._wake_queue.iterations
 

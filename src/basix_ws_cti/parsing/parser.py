@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from basix_ws_cti._internal.callables import callback_kind
+from basix_ws_cti._internal.arguments import check_instance, check_text
+from basix_ws_cti._internal.callables import check_function, refuse_awaitable
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Element
 from basix_ws_cti.exceptions import ProtocolError, UsageError, printable
@@ -47,7 +48,13 @@ MAX_NAME = 255
 # Names of unknown messages that are logged, each once.
 MAX_LOGGED_NAMES = 100
 
-_CALLBACKS = ("on_initial_info", "on_info_event", "on_system_msg", "on_msg")
+# Names of the callbacks, and of their arguments.
+_CALLBACKS = {
+    "on_initial_info": ("element_name", "elements"),
+    "on_info_event": ("element_name", "element", "event_name"),
+    "on_system_msg": ("text",),
+    "on_msg": ("text",),
+}
 
 Frame = bytes | bytearray | memoryview | str
 """Frame as a WebSocket library may deliver it. The feed has no text frames (``str``)."""
@@ -74,9 +81,10 @@ class MessageParser:
 
     Field specs are valid within one connection: use a new parser for a new connection.
 
-    Raises ``UsageError`` if a callback is not callable or is a coroutine function, if
-    ``handler`` has none of the methods, or if both forms are used at once. A dict of callbacks has
-    no such methods: pass it as keywords, ``MessageParser(**callbacks)``.
+    Raises ``UsageError`` if a callback is not callable with its arguments or is a coroutine
+    function, if another argument has the wrong type, if ``handler`` has none of the methods, or if
+    both forms are used at once. A dict of callbacks has no such methods: pass it as keywords,
+    ``MessageParser(**callbacks)``.
     """
 
     def __init__(
@@ -105,17 +113,11 @@ class MessageParser:
                     f"the handler, a {type(handler).__name__}, has none of the methods "
                     f"{', '.join(_CALLBACKS)}"
                 )
-        for name, callback in zip(_CALLBACKS, given, strict=True):
-            if callback is not None and callback_kind(name, callback) != "sync":
-                raise UsageError(
-                    f"{name} is a coroutine function, which the parser can't await: "
-                    "pass a plain function"
-                )
+        for (name, arguments), callback in zip(_CALLBACKS.items(), given, strict=True):
+            check_function(name, callback, *arguments, optional=True)
         self._on_initial_info, self._on_info_event, self._on_system_msg, self._on_msg = given
-        if not (base_url is None or isinstance(base_url, str)):
-            raise UsageError(f"base_url must be a str, not {type(base_url).__name__}")
-        if not isinstance(limits, Limits):
-            raise UsageError(f"limits must be a Limits object, not {type(limits).__name__}")
+        check_text("base_url", base_url, optional=True)
+        check_instance("limits", limits, Limits, "a Limits object")
         self._base_url = base_url or None
         self._limits = limits
         self._specs: dict[str, FieldSpec] = {}
@@ -135,26 +137,36 @@ class MessageParser:
     def handle_message(self, frame: Frame) -> None:
         """Read one frame and call the callback for its message.
 
-        Raises the exceptions of ``parse``, and passes on whatever the callback raises. After an
-        exception the parser can read the next frame as if this one had not arrived.
+        Raises the exceptions of ``parse``, ``UsageError`` if a callback returns something to await,
+        and whatever the callback raises. After an exception the parser can read the next frame as
+        if this one had not arrived.
         """
         event = self._read_fast(frame)
-        if event is not None:
-            if self._on_info_event is not None:
-                self._on_info_event(*event)
+        if event is None:
+            result = self._call_back(self._read_slow(frame))
+        elif self._on_info_event is not None:
+            result = self._on_info_event(*event)
+        else:
             return
-        message = self._read_slow(frame)
+        if result is not None:
+            refuse_awaitable("a callback", result)
+
+    def _call_back(self, message: Message) -> object:
+        """Call the callback for a message, and return its result."""
         if type(message) is InfoEvent:
             if self._on_info_event is not None:
-                self._on_info_event(message.element_name, message.element, message.event_name)
+                return self._on_info_event(
+                    message.element_name, message.element, message.event_name
+                )
         elif type(message) is InitialInfo:
             if self._on_initial_info is not None:
-                self._on_initial_info(message.element_name, message.elements)
+                return self._on_initial_info(message.element_name, message.elements)
         elif type(message) is SystemMsg:
             if self._on_system_msg is not None:
-                self._on_system_msg(message.text)
+                return self._on_system_msg(message.text)
         elif type(message) is Msg and self._on_msg is not None:
-            self._on_msg(message.text)
+            return self._on_msg(message.text)
+        return None
 
     def parse(self, frame: Frame) -> Message:
         """Read one frame and return its message, without calling callbacks.

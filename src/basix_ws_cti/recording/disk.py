@@ -21,7 +21,9 @@ from typing import IO, Any, NoReturn, Self
 
 from attrs import frozen
 
-from basix_ws_cti.exceptions import BasixError, RecordingError
+from basix_ws_cti._internal.arguments import check_bool, check_instance, type_name
+from basix_ws_cti._internal.callables import check_function
+from basix_ws_cti.exceptions import BasixError, RecordingError, UsageError
 from basix_ws_cti.terms import MAX_FRAME_BYTES
 
 from .anonymiser import Anonymiser
@@ -109,7 +111,8 @@ class Recorder:
     - ``overwrite``: replace an existing file instead of raising ``FileExistsError``.
     - ``clock``: function that returns the current time in seconds; for tests.
 
-    Raises ``OSError`` if the file cannot be created or written.
+    Raises ``UsageError`` for invalid arguments, and ``OSError`` if the file cannot be created or
+    written.
     """
 
     def __init__(
@@ -121,6 +124,24 @@ class Recorder:
         overwrite: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        is_path = isinstance(target, str | os.PathLike)
+        if not is_path and (
+            not hasattr(target, "write") or isinstance(target, io.RawIOBase | io.BufferedIOBase)
+        ):
+            raise UsageError(
+                f"target must be a path or a file open for text, got {type(target).__name__}"
+            )
+        if anonymiser is not None and (
+            isinstance(anonymiser, type) or not hasattr(anonymiser, "start_connection")
+        ):
+            raise UsageError(
+                f"anonymiser must be an Anonymiser (or None), got {type_name(anonymiser)}"
+            )
+        check_instance("started", started, datetime, "a datetime", optional=True)
+        if started is not None and started.tzinfo is None:
+            raise UsageError("started has no time zone: pass datetime.now(UTC), for example")
+        check_bool("overwrite", overwrite)
+        check_function("clock", clock)
         self._anonymiser = anonymiser
         self._clock = clock
         self._start_time = clock()
@@ -418,9 +439,15 @@ def read_recording(source: str | os.PathLike[str] | IO[bytes]) -> Recording:
 
     ``source`` is a path, or an open binary file, which is not closed. A path that ends in ``.gz``
     is decompressed. Raises ``RecordingError`` if it is not a recording or has an unsupported
-    version, and ``OSError`` if the file cannot be read.
+    version, ``OSError`` if the file cannot be read, and ``UsageError`` for another argument.
     """
     if not isinstance(source, str | os.PathLike):
+        given: object = source
+        if not hasattr(given, "readline") or isinstance(given, io.TextIOBase):
+            raise UsageError(
+                "the source of a recording must be a path or a file open in binary mode, "
+                f"got {type(source).__name__}"
+            )
         return Recording(source, str(getattr(source, "name", "the recording")), owned=False)
     name = os.fspath(source)
     file: Any = gzip.open(name) if name.endswith(".gz") else open(name, "rb")  # noqa: PTH123, SIM115

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import IO, Any, Self
 
+from basix_ws_cti._internal.arguments import check_bool
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.exceptions import (
     DecodeError,
@@ -207,7 +208,8 @@ def replay(
 
     ``source`` is a path, an open binary file, or a ``Recording``. ``calls=False`` saves the time of
     following calls, and yields no call events. ``quiet_time`` and ``country_code`` are those of
-    ``Client``. Raises ``RecordingError`` if the source is no recording, and ``OSError``.
+    ``Client``. Raises ``UsageError`` for invalid arguments, ``RecordingError`` if the source is no
+    recording, and ``OSError``.
 
     Example::
 
@@ -215,8 +217,9 @@ def replay(
             if isinstance(item, CallEnded):
                 print(moment, CallRecord.of(item.call))
     """
-    recording = source if isinstance(source, Recording) else read_recording(source)
+    check_bool("calls", calls)
     session = Session(quiet_time=quiet_time, country_code=country_code)
+    recording = source if isinstance(source, Recording) else read_recording(source)
     if calls:
         session.follow_calls()
     return Replay(recording, session)

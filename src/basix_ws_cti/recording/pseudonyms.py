@@ -14,6 +14,8 @@ from hashlib import blake2b
 from urllib.parse import quote, unquote_to_bytes
 from uuid import UUID
 
+from basix_ws_cti._internal.arguments import check_instance
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.dialling_plans import dialling_plan
 from basix_ws_cti.terms import decode_text
 
@@ -65,6 +67,10 @@ _KANA = tuple(
 )
 
 
+# Bytes; the longest key that BLAKE2b takes.
+MAX_KEY_BYTES = 64
+
+
 class Pseudonyms:
     """Source of pseudonyms for texts, numbers and addresses.
 
@@ -73,10 +79,14 @@ class Pseudonyms:
     - ``country_code``: country code of telephone numbers in national form, so that a number has
       the same pseudonym in national and international form.
 
-    Raises ``UsageError`` if no country has this calling code.
+    Raises ``UsageError`` for a key of another type or length, and if no country has this calling
+    code.
     """
 
     def __init__(self, key: bytes | None = None, country_code: str = "81") -> None:
+        check_instance("key", key, bytes, "bytes", optional=True)
+        if key is not None and not 0 < len(key) <= MAX_KEY_BYTES:
+            raise UsageError(f"key must have 1 to {MAX_KEY_BYTES} bytes, got {len(key)}")
         self._key = secrets.token_bytes(32) if key is None else key
         self._plan = dialling_plan(country_code)
         self._replace_cached = lru_cache(_CACHED_TEXTS)(self._replace)

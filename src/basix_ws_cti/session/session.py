@@ -35,6 +35,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from basix_ws_cti._internal.arguments import check_seconds
+from basix_ws_cti._internal.callables import check_function
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
 from basix_ws_cti.calls.tracker import CallTracker
@@ -84,6 +86,8 @@ class Session:
       arrives in between has seen them already and must not receive them. ``bind("change")`` or
       ``bind("call")`` is called when items become visible; the function it returns is applied to
       each of these items, and its result is yielded in the item's place.
+
+    Raises ``UsageError`` for invalid arguments.
     """
 
     mirror: Mirror
@@ -107,6 +111,8 @@ class Session:
         country_code: str = "81",
         bind: Bind = _no_binding,
     ) -> None:
+        check_seconds("quiet_time", quiet_time, at_least=0)
+        check_function("bind", bind, "kind")
         self.mirror = Mirror(country_code=country_code)
         self.is_synced = False
         self.was_synced = False

@@ -1,4 +1,4 @@
-"""Command ``python -m basix_ws_cti.simulator``: run a simulated PBX until Ctrl-C."""
+"""Command ``python -m basix_ws_cti.simulator``: run a simulated PBX until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import contextlib
 import errno
 import io
 import logging
+import signal
 import sys
-from collections.abc import Callable, Iterator
-from typing import TextIO
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TextIO
 
 from .simulator import Simulator
 
@@ -18,7 +19,7 @@ from .simulator import Simulator
 def main() -> None:
     """Run a simulator; print its address and a line for each connection."""
     parser = argparse.ArgumentParser(
-        prog="basix_ws_cti.simulator", description="Run a simulated PBX until Ctrl-C."
+        prog="basix_ws_cti.simulator", description="Run a simulated PBX until Ctrl-C or SIGTERM."
     )
     parser.add_argument(
         "--port", type=int, default=8765, help="TCP port; 0: any free one (default 8765)"
@@ -48,10 +49,32 @@ def main() -> None:
         )  # do not fail on a character that stdout's encoding lacks
     try:
         pbx = Simulator(**options, calls=calls)
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(pbx, f"domain: {options['domain']}, token: {options['token']}"))
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(
+                _until_terminated(
+                    serve(pbx, f"domain: {options['domain']}, token: {options['token']}")
+                )
+            )
     except (ValueError, OSError, ImportError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
+
+
+async def _until_terminated(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` until it ends, or SIGTERM cancels it.
+
+    The first process of a container ignores SIGTERM unless it has a handler for it.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - for the type checker
+
+    def cancel(*_: object) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    before = signal.signal(signal.SIGTERM, cancel)
+    try:
+        await work
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def serve(pbx: Simulator, credentials: str) -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, field, fields
 
+from basix_ws_cti._internal.arguments import check_bool
+from basix_ws_cti.exceptions import UsageError
+
 from .change_publisher import ChangePublisher
 from .errors import NotPossibleError
 from .model import Domain, Group, GroupMember, Terminal, User, feed_kinds
@@ -56,6 +59,7 @@ class Company:
     _phones: dict[int, list[Terminal]] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        check_bool("older", self.older)
         if not self.older:
             domain = Domain(_DOMAIN_ID, "demo", "株式会社デモ")
             self._changes.publish("domain", domain.id, domain, "added")
@@ -181,7 +185,7 @@ class Company:
         known = {attribute.name for attribute in fields(type(element))} - {"id"}
         unknown = [name for name in changes if name not in known]
         if unknown:
-            raise ValueError(f"a {kind} has no field {unknown[0]!r} that can be changed")
+            raise UsageError(f"a {kind} has no field {unknown[0]!r} that can be changed")
         self._check_exists(element)
         for name, value in changes.items():
             setattr(element, name, value)

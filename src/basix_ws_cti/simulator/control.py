@@ -7,6 +7,9 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from basix_ws_cti._internal.arguments import check_seconds
+from basix_ws_cti.exceptions import UsageError
+
 from . import scenarios
 from .company import DID
 from .errors import NotPossibleError
@@ -35,7 +38,7 @@ def in_event_loop(method: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         self = cast("Control", args[0])
         if self.loop is None:
-            raise RuntimeError(
+            raise UsageError(
                 f"the simulator is not running: call {method.__name__}() inside its with block"
             )
         if threading.get_ident() == self.thread_id:
@@ -228,6 +231,7 @@ class Control:
     @in_event_loop
     def advance(self, seconds: float) -> None:
         """Move the PBX's time on by ``seconds`` at once, with all that happens in it."""
+        check_seconds("seconds", seconds, at_least=0)
         self.timeline.advance(seconds)
 
     @in_event_loop

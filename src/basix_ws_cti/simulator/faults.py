@@ -6,11 +6,13 @@ the handshake applies to the next ``times`` clients that connect.
 
 from __future__ import annotations
 
-import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import field, frozen, validators
+
+from basix_ws_cti._internal.arguments import check_instance, check_integer, check_number
+from basix_ws_cti.exceptions import UsageError
 
 from .company import DID
 from .frame_writer import charlist
@@ -52,38 +54,28 @@ class FaultTarget(Protocol):
 
 
 def _number(at_least: float) -> Any:
-    """Return a validator for a finite number; it raises ``ValueError``."""
-
-    def check(_: object, attribute: Any, value: object) -> None:
-        if not (isinstance(value, int | float) and at_least <= value < math.inf):
-            raise ValueError(f"{attribute.name} must be a number >= {at_least:g}, not {value!r}")
-
-    return check
+    """Return a validator for a finite number; it raises ``UsageError``."""
+    return lambda _, attribute, value: check_number(attribute.name, value, at_least=at_least)
 
 
 def _count(at_least: int) -> Any:
-    """Return a validator for an integer; it raises ``ValueError``."""
-
-    def check(_: object, attribute: Any, value: object) -> None:
-        if not (isinstance(value, int) and value >= at_least):
-            raise ValueError(f"{attribute.name} must be an integer >= {at_least}, not {value!r}")
-
-    return check
+    """Return a validator for an integer; it raises ``UsageError``."""
+    return lambda _, attribute, value: check_integer(attribute.name, value, at_least=at_least)
 
 
 def _check_status(_: object, __: object, value: HTTPStatus) -> None:
+    check_integer("status", value)
     if value < 300:
-        raise ValueError(f"status must be 300 or higher to refuse a client, not {value}")
+        raise UsageError(f"status must be 300 or higher to refuse a client, not {value}")
 
 
 def _check_header(_: object, attribute: Any, value: str | None) -> None:
     if value is not None and not (value.isascii() and value.isprintable()):
-        raise ValueError(f"{attribute.name} must be printable ASCII, not {value!r}")
+        raise UsageError(f"{attribute.name} must be printable ASCII, not {value!r}")
 
 
 def _check_frame(_: object, __: object, value: object) -> None:
-    if not isinstance(value, bytes | str):
-        raise ValueError(f"frame must be bytes or str, not {type(value).__name__}")  # noqa: TRY004
+    check_instance("frame", value, (bytes, str), "bytes or str")
 
 
 @frozen
@@ -304,7 +296,7 @@ class ChangeSpec(Fault):
     def apply(self, simulator: FaultTarget, _: Sequence[Feed]) -> None:
         if self.kind not in simulator.pbx.kinds:
             known = ", ".join(simulator.pbx.kinds)
-            raise ValueError(f"this PBX has no kind {self.kind!r}; it has: {known}")
+            raise UsageError(f"this PBX has no kind {self.kind!r}; it has: {known}")
         first, *rest = simulator.writer.fields[self.kind]
         simulator.change_fields(self.kind, (*rest, first))
 

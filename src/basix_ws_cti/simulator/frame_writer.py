@@ -14,6 +14,9 @@ from urllib.parse import quote, quote_plus
 from bert import Atom, BERTEncoder
 from erlastic import ErlangTermEncoder
 
+from basix_ws_cti._internal.arguments import check_bool, check_choice
+from basix_ws_cti.exceptions import UsageError
+
 from .model import FIELDS
 
 if TYPE_CHECKING:
@@ -78,8 +81,8 @@ class Writer:
     """
 
     def __init__(self, *, otp: int = 25, compressed: bool = False) -> None:
-        if otp not in {25, 26}:
-            raise ValueError(f"otp must be 25 (Latin-1 atoms) or 26 (UTF-8 atoms), not {otp!r}")
+        check_choice("otp", otp, (25, 26))
+        check_bool("compressed", compressed)
         self.compressed = compressed
         self.fields: dict[str, tuple[str, ...]] = dict(FIELDS)
         self._encoder = BERTEncoder()
@@ -101,7 +104,7 @@ class Writer:
     def system_msg(self, text: str) -> bytes:
         """Return the frame for a message of the PBX: an atom of at most 255 bytes."""
         if len(text.encode()) > 255:
-            raise ValueError(
+            raise UsageError(
                 f"a system_msg is an atom of at most 255 bytes, got {len(text.encode())} bytes"
             )
         return self.message("system_msg", Atom(text))

@@ -7,6 +7,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from basix_ws_cti._internal.arguments import check_number
+
 from .model import SECOND
 
 if TYPE_CHECKING:
@@ -30,12 +32,23 @@ class Pacer:
     next step, and takes the step.
 
     Attributes:
-        speed: speed of the PBX's time; 1 is real time.
+        speed: speed of the PBX's time; 1 is real time. Raises ``UsageError`` if it is set to
+            anything but a positive number.
     """
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
         self.reset()
+
+    @property
+    def speed(self) -> float:
+        """Speed of the PBX's time; 1 is real time."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        check_number("speed", speed)
+        self._speed = speed
 
     def reset(self) -> None:
         """Stop the clock, and use the event loop in which ``run()`` is called next."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from basix_ws_cti._internal.arguments import check_integer
+from basix_ws_cti.exceptions import UsageError
+
 from . import scenarios
 from .frame_writer import Writer
 from .pbx import Pbx
@@ -24,7 +27,7 @@ def frames(
 ) -> list[bytes]:
     """Return the frames of one connection: the snapshot, then one scenario to its end.
 
-    The same arguments give the same bytes. Raises ``ValueError`` for an unknown scenario.
+    The same arguments give the same bytes. Raises ``UsageError`` for invalid arguments.
 
     :param scenario: name of one of ``scenarios.SCENARIOS``.
     :param seed: seed of the random decisions.
@@ -35,7 +38,8 @@ def frames(
     """
     if scenario not in scenarios.SCENARIOS:
         known = ", ".join(scenarios.SCENARIOS)
-        raise ValueError(f"unknown scenario {scenario!r}; known are: {known}")
+        raise UsageError(f"unknown scenario {scenario!r}; known are: {known}")
+    check_integer("users", users)
     pbx, writer = Pbx(seed, older=older), Writer(otp=otp, compressed=compressed)
     scenarios.populate(pbx, users)
     snapshot = pbx.snapshot()

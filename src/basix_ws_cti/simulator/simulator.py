@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
+import ssl
 import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_instance,
+    check_integer,
+    check_number,
+    check_seconds,
+    check_text,
+    type_name,
+)
+from basix_ws_cti.exceptions import UsageError
 
 from . import scenarios
 from .access_control import AccessControl
@@ -27,8 +39,7 @@ from .thread_runner import ThreadRunner
 from .timeline import Timeline
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from types import TracebackType
 
     from .feed_connection import Feed
@@ -50,7 +61,7 @@ class Simulator(Control):
     127.0.0.1, and accepts clients with an app_name and either the credentials or a ticket. The
     time of the PBX starts to pass when the first client has connected.
 
-    Raises ``ValueError`` for a parameter out of its range. Entering the block raises
+    Raises ``UsageError`` for an invalid parameter. Entering the block raises
     ``ImportError`` for ``tls=True`` without the ``trustme`` package, and ``OSError`` for a port
     in use.
 
@@ -99,20 +110,29 @@ class Simulator(Control):
         ticket_lifetime: float = 10,
         faults: Iterable[tuple[float, Fault]] = (),
     ) -> None:
-        for name, value in (("speed", speed), ("rate", rate)):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a positive number, not {value}")
-        if users < 1:
-            raise ValueError(f"users must be at least 1, not {users}")
+        check_text("domain", domain)
+        check_text("token", token)
+        check_integer("port", port, at_least=0, at_most=65535)
+        check_number("rate", rate)
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise UsageError(f"seed must be an int, got {type_name(seed)}")
+        check_bool("calls", calls)
+        check_integer("users", users)
+        check_instance("pbx", pbx, Pbx, "a Pbx", optional=True)
+        check_bool("specs_first", specs_first)
+        check_instance("tls", tls, (bool, ssl.SSLContext), "True, False or an ssl.SSLContext")
+        check_integer("max_connections", max_connections)
+        check_seconds("ticket_lifetime", ticket_lifetime)
         if pbx is None:
             pbx = Pbx(seed, older=older)
             scenarios.populate(pbx, users)
+        if not isinstance(faults, Iterable):
+            raise UsageError(f"faults must be (seconds, fault) pairs, got {type_name(faults)}")
         self._schedule = [*faults]
         for pair in self._schedule:
             if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Fault)):
-                raise ValueError(f"faults must be pairs of seconds and a fault, got {pair!r}")
-            if not 0 <= pair[0] < math.inf:
-                raise ValueError(f"a fault's time must be a number >= 0, not {pair[0]}")
+                raise UsageError(f"faults must be (seconds, fault) pairs, got {type_name(pair)}")
+            check_seconds("the time of a fault", pair[0], at_least=0)
         self.writer: Writer = Writer(otp=otp, compressed=compressed)
         self._rate = rate
         self._simulate_users = calls
@@ -142,7 +162,7 @@ class Simulator(Control):
     def url(self) -> str:
         """Address to connect to: ``ws://127.0.0.1:PORT``, or ``wss://…`` with TLS."""
         if self.loop is None:
-            raise RuntimeError("the simulator is not running: use url inside its with block")
+            raise UsageError("the simulator is not running: use url inside its with block")
         return self._feed_server.url
 
     @property
@@ -199,8 +219,8 @@ class Simulator(Control):
         :param after: delay in seconds.
         :param to: the connection; ``None``: all connections at that time.
         """
-        if not 0 <= after < math.inf:
-            raise ValueError(f"after must be a number of seconds >= 0, not {after}")
+        check_instance("fault", fault, Fault, "a fault")
+        check_seconds("after", after, at_least=0)
         if after:
             self._start_task(self._inject_later(fault, after, to), "basix simulator fault")
         else:
@@ -227,11 +247,13 @@ class Simulator(Control):
 
         0 also stops counting those that were lost before.
         """
+        check_seconds("seconds", seconds, at_least=0)
         self._client_handler.set_linger(seconds)
 
     @in_event_loop
     def flood(self, events: int) -> None:
         """Start to send ``events`` changes of users' presence as fast as possible."""
+        check_integer("events", events)
         if not self.pbx.users:
             raise NotPossibleError("a flood needs at least one user")
         self._start_task(self._flood(events), "basix simulator flood")
@@ -243,10 +265,8 @@ class Simulator(Control):
         :param pbx: the PBX that comes back; ``None``: the same one without its channels.
         :param down_for: downtime in seconds.
         """
-        if not isinstance(pbx, Pbx | None):
-            raise TypeError(
-                f"pbx must be a Pbx, not {type(pbx).__name__}; the downtime is down_for="
-            )
+        check_instance("pbx (the downtime is down_for=)", pbx, Pbx, "a Pbx", optional=True)
+        check_seconds("down_for", down_for, at_least=0)
         self._client_handler.drop_all()
         if pbx is None:
             self.pbx.drop_channels()
@@ -267,10 +287,10 @@ class Simulator(Control):
     def change_fields(self, kind: str, fields: tuple[str, ...]) -> None:
         """Send the fields of a kind in another order, after a new field_spec for all clients.
 
-        Raises ``ValueError`` if these are not the kind's fields.
+        Raises ``UsageError`` if these are not the kind's fields.
         """
         if kind not in self.pbx.kinds or sorted(fields) != sorted(self.writer.fields[kind]):
-            raise ValueError(f"fields must be the fields of {kind} in any order, got {fields!r}")
+            raise UsageError(f"fields must be the fields of {kind} in any order, got {fields!r}")
         self.writer.fields[kind] = fields
         self._client_handler.clear_records()
         self._client_handler.broadcast(self.writer.field_spec(kind))
@@ -325,7 +345,7 @@ class Simulator(Control):
 
     async def __aenter__(self) -> Self:
         if self._feed_server.is_started:
-            raise RuntimeError("this simulator is already running: create another one")
+            raise UsageError("this simulator is already running: create another one")
         self.loop = asyncio.get_running_loop()
         self.thread_id = threading.get_ident()
         self._pacer.reset()
@@ -357,7 +377,7 @@ class Simulator(Control):
 
     def __enter__(self) -> Self:
         if self._thread is not None:
-            raise RuntimeError("this simulator is already running: create another one")
+            raise UsageError("this simulator is already running: create another one")
         self._thread = ThreadRunner(self, "basix simulator")
         try:
             self._thread.start()

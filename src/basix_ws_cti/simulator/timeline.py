@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from basix_ws_cti._internal.arguments import check_seconds
+
 from .errors import NotPossibleError
 from .model import SECOND
 
@@ -50,12 +52,9 @@ class Timeline:
     def start(self, scenario: Scenario, after: float = 0) -> None:
         """Schedule the start of a scenario in ``after`` seconds.
 
-        Raises ``ValueError`` for a negative number.
+        Raises ``UsageError`` for a negative number.
         """
-        if after < 0:
-            raise ValueError(
-                f"a scenario cannot start in the past: after must be >= 0, not {after}"
-            )
+        check_seconds("after", after, at_least=0)
         self._schedule(_Run(scenario), after)
 
     def start_now(self, scenario: Scenario) -> None:

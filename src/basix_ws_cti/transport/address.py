@@ -13,9 +13,16 @@ from urllib.parse import quote, urlsplit
 
 from attrs import frozen
 
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_filled_text,
+    check_id,
+    check_instance,
+    check_text,
+)
 from basix_ws_cti.exceptions import UsageError
 
-from .credentials import Basic, check_text
+from .credentials import Basic
 from .redaction import scrub_traceback
 
 FEED_PATH = "/basix/api/ws_cti"
@@ -73,8 +80,7 @@ class ServerAddress:
         Raises ``UsageError`` for anything else. The error never quotes the input, which may
         contain a token.
         """
-        if not isinstance(text, str):
-            raise UsageError(f"server: expected a str, got {type(text).__name__}")
+        check_text("server", text)
         try:
             parts = urlsplit(text if "://" in text else f"wss://{text}")
             port = parts.port
@@ -150,10 +156,13 @@ def request_target(
     """Return path and query of the feed, percent-encoded.
 
     ``user_filter`` takes the ``user_…`` parameters; those that are ``None`` are left out.
-    Raises ``UsageError`` for an empty ``app_name``, for more than one user filter, and for a
-    user filter together with ``full_events``, since the PBX would ignore it.
+    Raises ``UsageError`` for an empty ``app_name``, arguments of another type, more than one user
+    filter, an empty one, and a user filter together with ``full_events``, since the PBX would
+    ignore it.
     """
     check_text("app_name", app_name)
+    check_bool("full_events", full_events)
+    check_bool("force", force)
     if not app_name:
         raise UsageError("app_name must not be empty: the PBX counts connections per app_name")
     query: dict[str, str | int] = {"app_name": app_name}
@@ -169,7 +178,7 @@ def request_target(
             f"{next(iter(filters))} has no effect with full_events=True: remove one of them"
         )
     for name, value in filters.items():
-        check_text(name, str(value))
+        (check_id if name == "user_id" else check_filled_text)(name, value)
     query |= filters
     pairs = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
     return f"{FEED_PATH}?{pairs}"
@@ -201,8 +210,7 @@ def check_tls(
     """
     if context is None:
         return
-    if not isinstance(context, tls.SSLContext):
-        raise UsageError(f"ssl: expected an ssl.SSLContext, got {type(context).__name__}")
+    check_instance("ssl", context, tls.SSLContext, "an ssl.SSLContext")
     if not server.is_secure:
         raise UsageError(
             f"ssl= requires a {server.secure_scheme}:// server, got {server.scheme}://"
@@ -251,6 +259,7 @@ def feed_url(
     machine without ``allow_insecure``.
     """
     address = ServerAddress.parse(server)
+    check_bool("allow_insecure", allow_insecure)
     check_encryption(address, allow_insecure=allow_insecure)
     user, password = Basic(domain, token).user_and_password
     target = request_target(

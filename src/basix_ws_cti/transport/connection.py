@@ -24,6 +24,7 @@ from websockets.exceptions import (
 )
 
 from basix_ws_cti._internal.callback_errors import CallbackErrors
+from basix_ws_cti._internal.owner_loop import OwnerLoop
 from basix_ws_cti._internal.time_slice import TimeSlice, run_in_thread
 from basix_ws_cti.exceptions import (
     BasixError,
@@ -67,6 +68,9 @@ class Connection(NotPicklable):
       connection stays open: continue iterating to get the next message;
     - raises ``UsageError`` if another task is iterating over the same connection.
 
+    A connection belongs to the event loop in which it was opened. What is awaited raises
+    ``UsageError`` in another one.
+
     Iterating does not block the event loop for long, even if many messages have arrived: a
     thread parses large frames, and the iterator yields to the loop from time to time.
     Cancelling loses no message.
@@ -88,6 +92,8 @@ class Connection(NotPicklable):
         self._callback_errors = CallbackErrors(_logger)
         self._final_error: BasixError | None = None
         self._time_slice = TimeSlice()
+        self._owner = OwnerLoop("the connection")
+        self._owner.bind()
         self._threaded_parse: asyncio.Future[Message] | None = None
         self._awaiting_parse = False
         self._abort_reason = ""
@@ -126,6 +132,7 @@ class Connection(NotPicklable):
 
     async def _receive(self) -> Message | None:
         """Wait for a frame and return its message; ``None``: a thread is parsing it."""
+        self._owner.check()
         if self._final_error is not None:
             raise self._final_error
         lost = None
@@ -144,6 +151,7 @@ class Connection(NotPicklable):
 
     async def _await_parse(self, parse: asyncio.Future[Message]) -> Message:
         """Wait for the thread that parses a large frame; may be called again if cancelled."""
+        self._owner.check()
         if self._awaiting_parse:
             raise _concurrent_iteration()
         self._awaiting_parse = True
@@ -184,7 +192,8 @@ class Connection(NotPicklable):
         connection is closed.
         """
         if not isinstance(command, Mapping):
-            raise UsageError(f"command: expected a mapping, got {type(command).__name__}")
+            raise UsageError(f"command must be a mapping, got {type(command).__name__}")
+        self._owner.check()
         try:
             text = json.dumps(
                 dict(command), ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -286,6 +295,7 @@ class Connection(NotPicklable):
         Does nothing if it is closed already. If cancelled, it drops the TCP connection
         instead of waiting for the PBX's answer.
         """
+        self._owner.check()
         if self._keepalive is not None:
             self._keepalive.cancel()
             self._keepalive = None

@@ -13,24 +13,45 @@ Leaks that this module prevents:
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl as tls
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Required, TypedDict
 
-from basix_ws_cti._internal.callables import callback_kind
+from basix_ws_cti._internal.arguments import check_bool, check_integer, check_seconds, check_text
+from basix_ws_cti._internal.callables import PlainFunction, callback_kind, check_function
 from basix_ws_cti.exceptions import ConnectFailed, UsageError, printable
 from basix_ws_cti.parsing.parser import MessageParser
 from basix_ws_cti.terms import DEFAULT_LIMITS, MAX_FRAME_BYTES, Limits
 
 from .address import ServerAddress, check_encryption, check_tls, request_target
 from .connection import Connection
-from .credentials import Basic, Credentials, Ticket, basic_header, secret_forms
+from .credentials import (
+    Basic,
+    Credentials,
+    Ticket,
+    await_credentials,
+    basic_header,
+    secret_forms,
+)
 from .frame_reader import FeedSocket
 from .handshake import secret_header_values, translate_error
 from .opening import WebSocketOpening
+from .proxy import PROXY_ADVICE, split_proxy
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
+
+# Seconds. Shorter ones would send pings as fast as possible; tests use a few milliseconds.
+MIN_PING_INTERVAL = 0.001
+
+# Form of a header's name (RFC 9110, section 5.6.2).
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# Headers that the handshake sets itself, or that would make the request something else.
+_RESERVED_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+_RESERVED_PREFIX = ("sec-websocket-", "upgrade")
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -147,9 +168,15 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         max_size: int | None = MAX_FRAME_BYTES,
         on_frame: Callable[[bytes | str], object] | None = None,
     ) -> None:
-        if on_frame is not None and callback_kind("on_frame", on_frame) != "sync":
-            raise UsageError("on_frame must be a synchronous function, got a coroutine function")
-        self._on_frame = on_frame
+        check_function("on_frame", on_frame, "frame", optional=True)
+        check_bool("allow_insecure", allow_insecure)
+        check_seconds("open_timeout", open_timeout, optional=True)
+        check_seconds("close_timeout", close_timeout, at_least=0, optional=True)
+        check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
+        check_seconds("ping_timeout", ping_timeout, optional=True)
+        check_integer("max_size", max_size, optional=True)
+        _check_proxy(proxy)
+        self._on_frame = None if on_frame is None else PlainFunction("on_frame", on_frame)
         self._server = ServerAddress.parse(server)
         self._full_events = full_events
         self._target = request_target(
@@ -191,6 +218,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
             options["ssl"] = ssl
         self._options = SecretValue(options)
         self._parser_options: dict[str, Any] = {"base_url": base_url, "limits": limits}
+        MessageParser(**self._parser_options)  # an invalid option is an error here
         self._connection: Connection | None = None
         self._entered = False
 
@@ -286,7 +314,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         The function runs in a task, which is cancelled and not waited for: one that ignores its
         cancellation must not hang the connection.
         """
-        call = asyncio.ensure_future(function(self._target))
+        call = asyncio.ensure_future(await_credentials(function, self._target))
         try:
             await asyncio.wait([call], timeout=self._open_timeout)
         finally:
@@ -317,8 +345,14 @@ def _checked_headers(
     for name, value in checked:
         if not (isinstance(name, str) and isinstance(value, str)):
             raise UsageError("additional_headers: names and values must be str")
-        if any(char in text for text in (name, value) for char in "\r\n\0"):
-            raise UsageError("additional_headers must not contain line breaks or NUL characters")
+        if not _HEADER_NAME.fullmatch(name):
+            raise UsageError(
+                "additional_headers: a name must consist of letters, digits and hyphens"
+            )
+        if name.lower() in _RESERVED_HEADERS or name.lower().startswith(_RESERVED_PREFIX):
+            raise UsageError(f"additional_headers must not contain {name}: the handshake sets it")
+        if any(unicodedata.category(char) in {"Cc", "Cs"} and char != "\t" for char in value):
+            raise UsageError("additional_headers: a value must not contain control characters")
     return SecretValue(checked)
 
 
@@ -333,9 +367,23 @@ def _checked_credentials(
         return Basic(domain, token)
     if domain is not None or token is not None:
         raise UsageError("pass either domain and token or credentials, not both")
-    if not isinstance(credentials, Basic | Ticket) and not callable(credentials):
+    if isinstance(credentials, Basic | Ticket):
+        return credentials
+    if isinstance(credentials, type) or not callable(credentials):
+        found = credentials if isinstance(credentials, type) else type(credentials)
         raise UsageError(
-            "credentials: expected Basic(…), Ticket(…) or an async function, "
-            f"got {type(credentials).__name__}"
+            "credentials must be Basic(…), Ticket(…) or an async function, "
+            f"got {'the class ' if isinstance(credentials, type) else ''}{found.__name__}"
         )
+    if callback_kind("credentials", credentials, "target") == "generator":
+        raise UsageError("credentials must be an async function, got an async generator")
     return credentials
+
+
+def _check_proxy(proxy: object) -> None:
+    """Raise ``UsageError`` unless it is ``None`` or a URL, which may hold a password."""
+    if proxy is None:
+        return
+    check_text("proxy", proxy)
+    if split_proxy(str(proxy)) is None:
+        raise UsageError(PROXY_ADVICE)

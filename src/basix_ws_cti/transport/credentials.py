@@ -13,19 +13,26 @@ from __future__ import annotations
 
 import base64
 import html
+import inspect
 import json
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
 from urllib.parse import quote, quote_plus
 
 from attrs import field, frozen
 
+from basix_ws_cti._internal.arguments import check_filled_text
 from basix_ws_cti.exceptions import UsageError
 
 from .redaction import NotPicklable, scrub_traceback
 
 T = TypeVar("T")
+
+# Unicode categories: control and format characters (a byte order mark is one), line and paragraph
+# separators.
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
 def _with_scrubbed_init(cls: type[T]) -> type[T]:
@@ -57,18 +64,17 @@ class Basic(_Credentials):
     - ``domain``: name of the PBX domain, a ``str`` without a colon.
     - ``token``: API token of the domain, a ``str``. The repr does not show it.
 
-    Raises ``UsageError`` for an empty value, a colon in ``domain``, or text that UTF-8 cannot
-    encode. The error does not quote the values.
+    Raises ``UsageError`` for an empty value, outer white space, line breaks and other invisible
+    characters, a colon in ``domain``, or text that UTF-8 cannot encode. The error does not quote
+    the values.
     """
 
     domain: str
     token: str = field(repr=False)
 
     def __attrs_post_init__(self) -> None:
-        check_text("domain", self.domain)
-        check_text("token", self.token)
-        if not self.domain or not self.token:
-            raise UsageError("domain and token must not be empty")
+        _check_login_text("domain", self.domain)
+        _check_login_text("token", self.token)
         if ":" in self.domain:
             raise UsageError(
                 "domain must not contain a colon: HTTP Basic ends the user name at the first one"
@@ -87,16 +93,14 @@ class Ticket(_Credentials):
 
     - ``ticket``: the ticket, a ``str``. The repr does not show it.
 
-    Raises ``UsageError`` for an empty ticket or text that UTF-8 cannot encode. The error does
-    not quote the value.
+    Raises ``UsageError`` for an empty ticket, outer white space, invisible characters, or text that
+    UTF-8 cannot encode. The error does not quote the value.
     """
 
     ticket: str = field(repr=False)
 
     def __attrs_post_init__(self) -> None:
-        check_text("ticket", self.ticket)
-        if not self.ticket:
-            raise UsageError("ticket must not be empty")
+        _check_login_text("ticket", self.ticket)
 
     @property
     def user_and_password(self) -> tuple[str, str]:
@@ -104,15 +108,34 @@ class Ticket(_Credentials):
         return "ws_ticket", self.ticket
 
 
-def check_text(name: str, value: object) -> None:
-    """Raise ``UsageError`` unless ``value`` is a ``str`` that UTF-8 can encode.
+def _check_login_text(name: str, value: object) -> None:
+    """Raise ``UsageError`` unless ``value`` can be a domain, token or ticket.
 
-    The error shows ``name`` and never the value, which may be a secret.
+    Copying one from a file or web page adds characters that nobody sees: line breaks, spaces, a
+    byte order mark. The server would only answer that the login is wrong.
     """
-    if not isinstance(value, str):
-        raise UsageError(f"{name}: expected a str, got {type(value).__name__}")
-    if any(0xD800 <= ord(char) < 0xE000 for char in value):
-        raise UsageError(f"{name} contains a lone surrogate, which UTF-8 cannot encode")
+    check_filled_text(name, value)
+    text = str(value)
+    if text != text.strip():
+        raise UsageError(f"{name} begins or ends with white space: remove it, or the line break")
+    for char in text:
+        if unicodedata.category(char) in _INVISIBLE:
+            raise UsageError(
+                f"{name} contains the invisible character U+{ord(char):04X}: remove it"
+            )
+
+
+async def await_credentials(credentials: Callable[[str], Awaitable[object]], target: str) -> object:
+    """Await a user's credentials function, and return what it returns.
+
+    Raises ``UsageError`` if it is not an async function, and whatever it raises.
+    """
+    result: object = credentials(target)
+    if inspect.isawaitable(result):
+        return await result
+    kind = type(result).__name__
+    del result  # it may hold the secret, and the traceback keeps this frame
+    raise UsageError(f"credentials must be an async function (async def), but it returned a {kind}")
 
 
 def basic_header(credentials: Basic | Ticket) -> str:

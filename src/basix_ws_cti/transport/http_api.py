@@ -26,6 +26,15 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
+from basix_ws_cti._internal.arguments import (
+    check_bool,
+    check_filled_text,
+    check_id,
+    check_instance,
+    check_integer,
+    check_seconds,
+    check_text,
+)
 from basix_ws_cti.exceptions import (
     BasixError,
     CertificateError,
@@ -38,7 +47,7 @@ from basix_ws_cti.exceptions import (
 )
 
 from .address import ServerAddress, check_encryption, check_tls
-from .credentials import Basic, Ticket, basic_header, check_text, secret_forms
+from .credentials import Basic, Ticket, basic_header, secret_forms
 from .default_trust import default_trust
 from .dialling import Dial
 from .proxy import PROXY_ADVICE, split_proxy, with_host
@@ -144,8 +153,8 @@ class HttpApi(NotPicklable):
         httpx = _import_httpx()
         self._server = ServerAddress.parse_http(server)
         basic = _checked_basic(domain, token, credentials)
-        if timeout is not None and not timeout > 0:
-            raise UsageError(f"timeout must be a positive number of seconds, got {timeout!r}")
+        check_seconds("timeout", timeout, optional=True)
+        check_bool("allow_insecure", allow_insecure)
         check_encryption(self._server, proxy=proxy, allow_insecure=allow_insecure)
         check_tls(self._server, ssl, allow_insecure=allow_insecure)
         self._timeout = timeout
@@ -503,8 +512,7 @@ def _checked_basic(domain: str | None, token: str | None, credentials: Basic | N
         return Basic(domain, token)
     if domain is not None or token is not None:
         raise UsageError("pass either domain and token or credentials, not both")
-    if not isinstance(credentials, Basic):
-        raise UsageError(f"credentials: expected Basic(…), got {type(credentials).__name__}")
+    check_instance("credentials", credentials, Basic, "Basic(…)")
     return credentials
 
 
@@ -516,27 +524,18 @@ def _check_names(choices: dict[str, Any], *, required: bool = True) -> None:
     if not given and required:
         raise UsageError(f"expected one of {', '.join(choices)}")
     for name, value in given.items():
-        if isinstance(value, bool) or not (
-            isinstance(value, str) or (name.endswith("_id") and isinstance(value, int))
-        ):
-            raise UsageError(f"{name}: expected a str, got {type(value).__name__}")
-        check_text(name, str(value))
-        if value == "":
-            raise UsageError(f"{name} must not be empty")
+        (check_id if name.endswith("_id") else check_filled_text)(name, value)
 
 
 def _checked_destination(destination: object) -> object:
     if isinstance(destination, Mapping):
         return dict(destination)
-    check_text("destination", destination)
-    if not destination:
-        raise UsageError("destination must not be empty")
+    check_filled_text("destination", destination)
     return destination
 
 
 def _checked_seconds(name: str, seconds: int | None) -> int | None:
-    if seconds is not None and (type(seconds) is not int or seconds <= 0):
-        raise UsageError(f"{name} must be a positive int of seconds, got {seconds!r}")
+    check_integer(name, seconds, optional=True)
     return seconds
 
 

@@ -144,7 +144,7 @@ def test_session_from_stdin():
         assert json.loads("{" + message)["message"] == terms.decode(frame)[0]
 
 
-@pytest.mark.parametrize("source", ["pipe", "file"])
+@pytest.mark.parametrize("source", ["pipe", pytest.param("file", marks=pytest.mark.slow)])
 def test_binary_input_is_one_frame(tmp_path, source):
     """Bytes that are not text are one frame, from a pipe or a file, including line breaks."""
     frame = info_event("user", (10, b"\n\r\n"))
@@ -209,6 +209,7 @@ def test_invalid_input_is_an_error(arguments, code, word):
     assert word in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_while_waiting_for_input_exits_with_130(signum):
     """Output for the input so far is printed first."""
@@ -229,6 +230,7 @@ def test_closed_stdout_ends_quietly():
     assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_characters_missing_in_the_encoding_are_escaped():
     done = run(
         *("decode", SPEC.hex(), EVENT.hex()), env={"PYTHONIOENCODING": "ascii"}, encoding="ascii"

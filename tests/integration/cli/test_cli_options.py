@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from support.cli_runner import environment, run, run_in_process, start
+from support.cli_runner import environment, run, run_in_process
 from support.secret_scanner import found_in
 from support.sizes import NIGHTLY
 
@@ -290,6 +290,7 @@ def test_missing_extra_is_explained(missing):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_other_import_errors_are_not_hidden():
     """An import error with another cause is not reported as a missing extra."""
     code = (
@@ -306,6 +307,7 @@ def test_other_import_errors_are_not_hidden():
     ("error", "code"),
     [((errno.EINVAL, "invalid"), 0), ((errno.EINVAL, "invalid", "a:b"), 1), ((5, "broken"), 1)],
 )
+@pytest.mark.slow
 def test_closed_pipe_on_windows_ends_quietly(error, code):
     """A closed pipe is ``EINVAL`` there; the same error with a file name is an error."""
     script = (
@@ -357,7 +359,7 @@ def test_short_help_option():
 def test_version_is_the_installed_version():
     from importlib.metadata import version
 
-    done = run("--version")
+    done = run_in_process("--version")
     assert (done.returncode, done.stdout) == (0, f"basix-ws-cti {version('basix_ws_cti')}\n")
 
 
@@ -378,6 +380,5 @@ def test_installed_script_runs_the_same_program():
 
 
 def test_no_arguments_print_help():
-    with start() as process:
-        out, err = process.communicate(timeout=60)
-    assert "listen" in out + err
+    done = run_in_process()
+    assert "listen" in done.stdout + done.stderr

@@ -31,6 +31,9 @@ from basix_ws_cti.simulator.scenarios import SCENARIOS
 from basix_ws_cti.states import Calling, OtherState, State
 from basix_ws_cti.terms import Regex
 
+# Scenarios with short output. That of all takes seconds to validate.
+QUICK_SCENARIOS = ("inbound_call", "voicemail", "directory_changes")
+
 VALIDATOR = Draft202012Validator(build_schema())
 
 ELEMENTS = sorted(record_decoder.ELEMENTS.values(), key=lambda one: one.element_name)
@@ -69,7 +72,13 @@ def test_command_prints_the_schema():
 
 
 @pytest.mark.parametrize("older", [False, True])
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        name if name in QUICK_SCENARIOS else pytest.param(name, marks=pytest.mark.slow)
+        for name in SCENARIOS
+    ],
+)
 def test_output_of_every_scenario_is_valid(scenario, older):
     """Lines of messages, lines of calls and the state document match the schema."""
     messages = frames(scenario, seed=3, older=older)

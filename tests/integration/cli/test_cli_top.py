@@ -38,7 +38,6 @@ def test_top_without_a_terminal_is_a_usage_error(arguments):
     assert "listen" in done.stderr
 
 
-@pytest.mark.xdist_group("terminal")
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (160, 50)])
 @pytest.mark.slow
 def test_top_fills_the_terminal(columns, rows):
@@ -56,7 +55,6 @@ def test_top_fills_the_terminal(columns, rows):
         assert terminal.is_restored
 
 
-@pytest.mark.xdist_group("terminal")
 @pytest.mark.slow
 def test_keys_and_resizing():
     """Pause, filter and details have keys, and the screen follows the size of the terminal."""

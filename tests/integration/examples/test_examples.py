@@ -13,6 +13,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from support.first_process import terminate_first_process
 from support.paths import EXAMPLES
 from support.secret_scanner import STEM, found_in
 from support.waiting import TIMEOUT
@@ -194,3 +195,18 @@ def test_every_example_is_tested():
     }  # a helper of other examples
     assert names
     assert all(f'"{name}"' in tested for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first_output"),
+    [
+        (["listen.py", "--seconds", "60"], "listening to the simulator"),
+        (["who_is_on_the_phone.py"], "on the phone"),
+        (["raw_frames.py"], "now"),
+        (["metrics.py", "--port", "0"], "http://127.0.0.1:"),
+    ],
+)
+@pytest.mark.slow
+def test_sigterm_ends_an_example_as_the_first_process_of_a_container(arguments, first_output):
+    name, *options = arguments
+    assert terminate_first_process([str(EXAMPLES / name), *options], first_output) == (0, "")

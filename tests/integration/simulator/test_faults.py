@@ -28,6 +28,7 @@ from basix_ws_cti import (
     ProtocolError,
     SystemMsg,
     UnknownMessage,
+    UsageError,
     feed_url,
     to_dict,
 )
@@ -1149,7 +1150,7 @@ async def test_inject_works_from_any_thread():
                     break
                 await asyncio.sleep(0.05)
         await assert_still_serves(pbx)
-    with pytest.raises(RuntimeError, match="inside"):
+    with pytest.raises(UsageError, match="inside"):
         pbx.inject(faults.Drop())
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 
 import pytest
+from support.first_process import terminate_first_process
 from support.free_ports import free_port
 from support.waiting import TIMEOUT, wait_until
 from websockets.sync.client import connect as sync_connect
@@ -48,6 +49,7 @@ def test_command_prints_addresses_and_connections():
     assert "Traceback" not in rest
 
 
+@pytest.mark.slow
 def test_characters_missing_in_the_output_encoding_become_question_marks():
     process = subprocess.Popen(
         [sys.executable, "-m", "basix_ws_cti.simulator", "--port", "0", "--quiet"],
@@ -139,3 +141,9 @@ def test_option_out_of_range_is_one_line_and_exit_code_1(
         main_module.main()
     assert caught.value.code == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_first_process_of_a_container():
+    arguments = ["-m", "basix_ws_cti.simulator", "--port", "0"]
+    assert terminate_first_process(arguments, "feed:") == (0, "")

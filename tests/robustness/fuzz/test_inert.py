@@ -87,12 +87,18 @@ def test_frames_cause_no_side_effects():
     [
         "import tabnanny",
         "open('/dev/null')",
-        "eval('1')",
-        "exec(compile('hidden = 1', '<string>', 'exec'))",
-        "exec('id = \"\"')",
-        "__import__('os').listdir()",
-        "__import__('subprocess').run(['true'])",
-        "__import__('socket').socket()",
+        *(
+            # Each case starts a process.
+            pytest.param(code, marks=pytest.mark.slow)
+            for code in (
+                "eval('1')",
+                "exec(compile('hidden = 1', '<string>', 'exec'))",
+                "exec('id = \"\"')",
+                "__import__('os').listdir()",
+                "__import__('subprocess').run(['true'])",
+                "__import__('socket').socket()",
+            )
+        ),
     ],
 )
 def test_audit_hook_detects_side_effects(code, allowed):

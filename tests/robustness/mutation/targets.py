@@ -41,7 +41,7 @@ TARGETS = {
     ),
     "fast_path": Target(
         parts={"parsing.fast_path": [], "parsing.event_readers": []},
-        own_tests=["fast_path"],
+        own_tests=["fast_path", "event_readers"],
         other_tests=["parser"],
     ),
     "mirror": Target(

@@ -6,7 +6,12 @@ import functools
 
 import pytest
 
-from basix_ws_cti._internal.callables import callback_kind
+from basix_ws_cti._internal.callables import (
+    PlainFunction,
+    callback_kind,
+    check_function,
+    refuse_awaitable,
+)
 from basix_ws_cti.exceptions import UsageError
 
 
@@ -57,6 +62,7 @@ class AsyncGeneratorObject:
         (lambda item: asynchronous(item), "sync"),  # noqa: PLW0108 - the result is unknown
         (print, "sync"),
         (SyncObject, "sync"),
+        (AsyncObject, "sync"),  # a call makes an object
         (SyncObject(), "sync"),
         (SyncObject().method, "sync"),
         (SyncObject().async_method, "async"),
@@ -78,4 +84,75 @@ def test_callback_that_is_not_callable_is_a_usage_error(callback):
     """The error contains the name of the option and the type of the value."""
     with pytest.raises(UsageError) as caught:
         callback_kind("on_msg", callback)
-    assert str(caught.value) == f"on_msg must be callable, not {type(callback).__name__}"
+    assert (
+        str(caught.value)
+        == f"on_msg must be callable, got {'None' if callback is None else type(callback).__name__}"
+    )
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [synchronous, asynchronous, lambda *items: None, SyncObject().method, print, min, type],
+)
+def test_callback_that_accepts_its_arguments_passes(callback):
+    """Some built-in functions have no signature, and are accepted."""
+    assert callback_kind("a callback", callback, "item") in {"sync", "async"}
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [lambda: None, lambda a, b: None, lambda *, item: None, functools.partial(synchronous, 1)],
+)
+def test_callback_that_cannot_take_its_arguments_is_a_usage_error(callback):
+    with pytest.raises(UsageError) as caught:
+        callback_kind("a callback", callback, "item")
+    assert str(caught.value) == "a callback must accept 1 positional argument(s): (item)"
+
+
+def test_only_plain_functions_pass_as_functions():
+    check_function("where", synchronous, "item")
+    check_function("where", None, optional=True)
+    for function, found in (
+        (asynchronous, "a coroutine function"),
+        (AsyncObject(), "a coroutine function"),
+        (functools.partial(asynchronous), "a coroutine function"),
+        (async_generator, "an async generator"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            check_function("where", function, "item")
+        assert str(caught.value) == f"where must be a plain function (def), got {found}"
+    with pytest.raises(UsageError, match="^where must be callable, got None"):
+        check_function("where", None)
+
+
+class Awaitable:
+    def __await__(self):
+        yield
+
+
+def test_awaitable_result_of_a_plain_function_is_a_usage_error():
+    """A coroutine is closed, so that Python does not warn about it."""
+    for result in (None, 0, "text", [1]):
+        refuse_awaitable("where", result)
+    for result, kind in ((asynchronous(1), "coroutine"), (Awaitable(), "Awaitable")):
+        with pytest.raises(UsageError) as caught:
+            refuse_awaitable("where", result)
+        assert str(caught.value) == f"where returned a {kind}: pass a plain function (def)"
+    with pytest.raises(UsageError, match="^where returned a coroutine: do this"):
+        refuse_awaitable("where", asynchronous(1), "do this")
+
+
+def test_plain_function_reports_an_awaitable_result_once():
+    calls = []
+
+    def function(result):
+        calls.append(result)
+        return result
+
+    plain = PlainFunction("where", function)
+    assert [plain(result) for result in (None, True, False, 7)] == [None, True, False, 7]
+    with pytest.raises(UsageError, match="^where returned a Awaitable"):
+        plain(Awaitable())
+    assert not plain.is_usable
+    assert plain(7) is None
+    assert len(calls) == 5

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
 from support.staged_simulator import quiet, talk
 
 from basix_ws_cti import ConnectionLost, Gap, Lagged
@@ -36,3 +39,37 @@ def test_summary_counts_calls_waits_slots_and_gaps():
     staged.advance(7)
     history(Gap(staged.now(), staged.now(), ConnectionLost(1006)))
     assert model.build_board().summary == "3 calls, 1 talking, 1 waiting 0:07, 1 parked, 1 gap"
+
+
+class SkewedSource:
+    """Staged source of a PBX whose clock differs from this machine's by ``seconds``."""
+
+    def __init__(self, staged, seconds):
+        self._staged = staged
+        self._seconds = seconds
+
+    def __getattr__(self, name):
+        return getattr(self._staged, name)
+
+    def now(self):
+        return self._staged.now() - timedelta(seconds=self._seconds)
+
+
+@pytest.mark.parametrize("seconds", [-7200, 7200])
+def test_durations_follow_the_clock_of_the_pbx(seconds):
+    """The summary mentions that the clocks differ; the board's own time is this machine's."""
+    staged = quiet()
+    source = SkewedSource(staged, seconds)
+    model = BoardModel(source, FeedHistory(source.now))
+    caller_leg = talk(staged)
+    staged.advance(3)
+    staged.pbx.park(caller_leg)
+    while not staged.events.empty():
+        model.apply(staged.events.get_nowait())
+    staged.advance(7)
+    board = model.build_board()
+    assert [row.cells[2].text for row in board.rows["calls"]] == ["0:07"]
+    direction = "ahead" if seconds > 0 else "behind"
+    assert board.summary == f"1 call, 0 talking, 1 parked, PBX clock 2:00:00 {direction}"
+    assert board.clock_offset == seconds * 1_000_000
+    assert board.at == source.now()

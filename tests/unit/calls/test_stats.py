@@ -206,10 +206,10 @@ def test_number_of_waits_kept_is_limited(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 0}, "window must be more than 0 seconds, got 0"),
-        ({"window": -1}, "window must be more than 0 seconds, got -1"),
-        ({"window": math.nan}, "window must be more than 0 seconds, got nan"),
-        ({"service_level": -1}, "service_level must be 0 seconds or more, got -1"),
+        ({"window": 0}, "window must be a positive number of seconds, got 0"),
+        ({"window": -1}, "window must be a positive number of seconds, got -1"),
+        ({"window": math.nan}, "window must be a positive number of seconds, got nan"),
+        ({"service_level": -1}, "service_level must be a number of seconds, 0 or more, got -1"),
     ],
 )
 def test_options_out_of_range_raise_usage_error(options, message):

@@ -305,7 +305,7 @@ def test_other_failures_need_no_minimum_delay(error):
 )
 def test_invalid_delays_are_usage_errors(first, longest):
     """Delays of zero would hammer a server; infinite delays would never end."""
-    with pytest.raises(UsageError, match="invalid backoff"):
+    with pytest.raises(UsageError, match="^(initial|maximum) must"):
         Backoff(first, longest)
 
 

@@ -572,3 +572,87 @@ async def test_overflow_of_an_asynchronous_callback_reaches_on_error():
         await asyncio.sleep(30)
     assert len(received) < 9
     assert [type(error) for error in errors] == [SubscriberLagged]
+
+
+# -- before the client runs, and misuse ----------------------------------------------------
+
+
+def test_held_async_callback_starts_with_the_event_loop():
+    """It can be registered without a loop, and its queue collects items until then."""
+    callbacks, received, dropped = Callbacks(), [], []
+    callbacks.hold()
+
+    async def receive(item):
+        received.append(item)
+
+    async def drop(item):
+        dropped.append(item)
+
+    end, end_early = (
+        callbacks.add("text", receive, queue()),
+        callbacks.add("text", drop, queue()),
+    )
+    assert len(list(callbacks.queues)) == 2
+    end_early()
+
+    async def main():
+        callbacks.start()
+        callbacks.call("text", 1)
+        await let_callbacks_run()
+        end()
+        await let_callbacks_run()
+        end()
+
+    run(main())
+    assert (received, dropped) == ([1], [])
+
+
+def test_async_callback_may_be_unregistered_in_another_thread():
+    callbacks, received = Callbacks(), []
+
+    async def receive(item):
+        received.append(item)
+
+    async def main():
+        end = callbacks.add("text", receive, queue())
+        callbacks.call("text", 1)
+        await asyncio.sleep(0.01)
+        await asyncio.to_thread(end)
+        await asyncio.sleep(0.01)
+        callbacks.call("text", 2)
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert received == [1]
+
+
+@on_virtual_clock
+async def test_function_that_returns_a_coroutine_is_reported_once(caplog):
+    callbacks, errors = Callbacks(), []
+    callbacks.add("error", errors.append, queue())
+
+    async def receive(item):
+        raise AssertionError
+
+    callbacks.add("text", lambda item: receive(item), queue())  # noqa: PLW0108
+    callbacks.call("text", 1)
+    callbacks.call("text", 2)
+    (error,) = errors
+    assert isinstance(error, UsageError)
+    assert str(error).endswith("<lambda> returned a coroutine: pass the async function itself")
+    (record,) = client_records(caplog)
+    assert record.getMessage().endswith(f"<lambda> raised UsageError: {error}")
+
+
+@on_virtual_clock
+async def test_result_of_a_function_is_ignored():
+    callbacks, received = Callbacks(), []
+
+    def receive(item):
+        received.append(item)
+        return item
+
+    callbacks.add("text", receive, queue())
+    callbacks.call("text", 1)
+    callbacks.call("text", 2)
+    assert received == [1, 2]

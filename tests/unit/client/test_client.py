@@ -38,6 +38,7 @@ from basix_ws_cti import (
     Msg,
     SystemMsg,
     UsageError,
+    WaitTimeout,
 )
 from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.client import client as client_module
@@ -582,3 +583,25 @@ async def test_commands_are_sent_and_confirmed():
         await hanging_up
         sent = [command["cmd"] for command in pbx.connections[0].sent]
         assert sent == ["park", "transfer", "eavesdrop", "hangup"]
+
+
+def test_connector_must_be_callable():
+    with pytest.raises(UsageError, match="connector must be callable, got int"):
+        Client("fake", connector=5)
+
+
+@on_virtual_clock
+async def test_classify_that_returns_a_coroutine_is_reported_and_ignored():
+    async def later():
+        return True
+
+    errors = []
+    pbx = FakePbx(default=ConnectFailed("x"))
+    client = Client("fake", connector=pbx, classify=lambda error, is_final: later())
+    client.on_error(errors.append)
+    async with client:
+        with pytest.raises(WaitTimeout):
+            await client.synced(30)
+    assert [str(error) for error in errors if isinstance(error, UsageError)] == [
+        "classify returned a coroutine: pass a plain function (def)"
+    ]

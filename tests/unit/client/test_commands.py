@@ -150,3 +150,41 @@ def test_command_may_be_custom():
     """A custom command has no known effect."""
     command = Command({"cmd": "dance", "steps": 2})
     assert (command.name, command.has_effect) == ("dance", None)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "options", "message"),
+    [
+        (hangup, [None], {}, "uuid must be a str, got None"),
+        (hangup, [""], {}, "uuid must not be empty"),
+        (park, [5], {}, "uuid must be a str, got int"),
+        (
+            park,
+            ["u", -1],
+            {},
+            "park_timeout must be a number of seconds, 0 or more (or None), got -1",
+        ),
+        (
+            park,
+            ["u", True],
+            {},
+            "park_timeout must be a number of seconds, 0 or more (or None), got True",
+        ),
+        (transfer, [5, "1001"], {}, "uuid must be a str, got int"),
+        (
+            transfer,
+            ["u", "1001"],
+            {"user_id": "7"},
+            "user_id must be an int (or None), got str",
+        ),
+        (transfer, ["u", "1001"], {"user_id": True}, "user_id must be an int (or None), got bool"),
+        (transfer, ["u", "1001"], {"user_name": 7}, "user_name must be a str (or None), got int"),
+        (eavesdrop, ["", "u"], {}, "plug_uuid must not be empty"),
+        (eavesdrop, ["plug", None], {}, "target_uuid must be a str, got None"),
+        (eavesdrop, ["plug", "u", 5], {}, "subcommand must be a str (or None), got int"),
+    ],
+)
+def test_invalid_arguments_of_commands_are_usage_errors(make, arguments, options, message):
+    with pytest.raises(UsageError) as caught:
+        make(*arguments, **options)
+    assert str(caught.value) == message

@@ -424,6 +424,7 @@ async def test_no_callback_is_left_behind():
     [
         ({}, "user_id or user_name"),
         ({"user_id": 7, "user_name": "sato"}, "user_id or user_name"),
+        ({"user_id": 7, "api": 5}, "api must be an HttpApi, got int"),
         ({"user_id": 7, "timeout": 0}, "timeout must be a positive number"),
         ({"user_id": 7, "timeout": math.inf}, "timeout must be a positive number"),
         ({"user_id": 7, "timeout": math.nan}, "timeout must be a positive number"),
@@ -435,6 +436,6 @@ async def test_invalid_arguments_are_usage_errors(arguments, text):
 
     async with Client("fake", connector=pbx) as client:
         with pytest.raises(UsageError, match=text):
-            await client.eavesdrop("target", api=api, **arguments)
+            await client.eavesdrop("target", **{"api": api, **arguments})
 
     assert api.requests == []

@@ -235,7 +235,7 @@ def test_unknown_policy_is_a_usage_error(policy):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_queue_size_is_at_least_one(size):
-    with pytest.raises(UsageError, match="size must be at least 1"):
+    with pytest.raises(UsageError, match="size must be an int of 1 or more"):
         subscription("latest", size)
 
 
@@ -714,3 +714,19 @@ async def test_reading_task_without_references_is_not_collected():
             pbx.call()
             await eventually(lambda count=count: len(seen) > count)
     gc.collect()
+
+
+@on_virtual_clock
+async def test_filter_that_can_never_work_ends_the_subscription():
+    left = []
+
+    def wants(item):
+        raise UsageError("where is async")
+
+    changes = Subscription("latest", 8, wants, left.append)
+    with pytest.raises(UsageError):
+        changes.offer(added(1))
+    assert left == [changes]
+    changes.offer(added(2))
+    with pytest.raises(UsageError, match="where is async"):
+        await anext(changes)

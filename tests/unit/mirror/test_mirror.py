@@ -384,6 +384,32 @@ def test_replace_with_reports_the_differences():
     assert 3 not in mirror.users
 
 
+def test_replaced_elements_are_freed_step_by_step():
+    """A step frees one old element at most: freeing all of them at once would take long."""
+
+    class Label:
+        """Field value that a weak reference can follow."""
+
+    labels = [Label() for _ in range(9)]
+    kept = weakref.WeakSet(labels)
+    mirror, other = Mirror(), Mirror()
+    mirror.apply(initial("user", *(User(id=at, label=label) for at, label in enumerate(labels))))
+    del labels
+    other.apply(initial("user", *(User(id=at) for at in range(9))))
+    counts = [len(kept) for _ in mirror.replace_stepwise(other)]
+    assert counts[-9:] == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert not kept
+
+
+def test_equal_texts_of_a_snapshot_become_one_object():
+    mirror = Mirror()
+    one, other = (Channel(uuid=uuid, calling_number=str(312341234)) for uuid in "ab")
+    assert one.calling_number is not other.calling_number
+    mirror.apply(initial("channel", one, other))
+    a, b = mirror.channels.values()
+    assert a.calling_number is b.calling_number
+
+
 @pytest.fixture
 def office():
     """A mirror of users, groups, terminals and three channels."""

@@ -11,7 +11,6 @@ from basix_ws_cti.messages import FieldSpec, InfoEvent
 from basix_ws_cti.parsing import fast_path
 from basix_ws_cti.parsing.event_readers import MAX_FAST_BYTES
 from basix_ws_cti.parsing.fast_path import (
-    FAST_AFTER,
     LOOKUP_BYTES,
     MAX_FAST_FIELDS,
     FastPath,
@@ -62,9 +61,9 @@ def _two_slow_events(monkeypatch):
 # -- setup of readers ----------------------------------------------------------------------
 
 
-def test_reader_is_set_up_after_fast_after_events():
+def test_reader_is_set_up_after_500_events():
     made = FastPath(DEFAULT_LIMITS, None)
-    for number in range(FAST_AFTER):
+    for number in range(500):
         assert made.read(event(number)) is None
         made.observe(event(number), USER_SPEC)
     assert made.read(event(-1, name="added")) == ("user", User(id=-1, name="a"), "added")

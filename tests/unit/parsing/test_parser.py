@@ -1004,7 +1004,7 @@ def test_handler_whose_methods_are_all_none_is_refused():
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_callbacks_must_be_callable(name, value):
     """The constructor raises the error, not the first message."""
-    text = f"{name} must be callable, not {type(value).__name__}"
+    text = f"{name} must be callable, got {type(value).__name__}"
     with pytest.raises(UsageError) as caught:
         MessageParser(**{name: value})
     assert str(caught.value) == text
@@ -1053,7 +1053,9 @@ COROUTINE_FUNCTIONS = {
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_coroutine_functions_are_refused(name, callback):
     """The parser does not await description a callback returns."""
-    text = f"{name} is a coroutine function, which the parser can't await: pass a plain function"
+    text = f"{name} must be a plain function (def), got a coroutine function"
+    if callback is COROUTINE_FUNCTIONS["generator"]:
+        text = f"{name} must be a plain function (def), got an async generator"
     with pytest.raises(UsageError) as caught:
         MessageParser(**{name: callback})
     assert str(caught.value) == text
@@ -1129,9 +1131,9 @@ def test_number_of_fields_of_a_kind_is_bounded():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"base_url": 5}, "base_url must be a str, not int"),
-        ({"base_url": b"https://x"}, "base_url must be a str, not bytes"),
-        ({"limits": None}, "limits must be a Limits object, not NoneType"),
+        ({"base_url": 5}, "base_url must be a str (or None), got int"),
+        ({"base_url": b"https://x"}, "base_url must be a str (or None), got bytes"),
+        ({"limits": None}, "limits must be a Limits object, got None"),
     ],
 )
 def test_options_of_wrong_types_are_refused(options, text):

@@ -61,7 +61,7 @@ from basix_ws_cti.states import (
     Voicemail,
     XmlIvr,
 )
-from basix_ws_cti.terms import Regex, as_text, decode
+from basix_ws_cti.terms import Regex, as_text, decode, decode_truncated
 
 CLASSES = {
     "channel": Channel,
@@ -715,8 +715,9 @@ def test_state_name_may_have_any_encoding(parts, expected):
 
 @each_state
 def test_surplus_parts_of_a_state_are_ignored(parts, expected):
-    padded = (*parts, *(None,) * (5 - len(parts)), "surplus", 1)
-    assert state(TS, *padded) == with_ts(expected, TS)
+    padded = (*parts, *(None,) * (5 - len(parts)))
+    for surplus in ((), ("surplus",), ("surplus", 1)):
+        assert state(TS, *padded, *surplus) == with_ts(expected, TS)
 
 
 @each_state
@@ -937,13 +938,17 @@ PIECES = [
 
 
 def unquoted(text):
-    """Percent-decode each run of escapes; those that are not UTF-8 stay as they are."""
+    """Percent-decode each run of escapes; those that are not UTF-8 stay as they are.
+
+    A run that ends inside a character gives the text before it.
+    """
 
     def decode_run(escapes):
+        raw = bytes.fromhex(escapes[0].replace("%", ""))
         try:
-            return bytes.fromhex(escapes[0].replace("%", "")).decode()
+            return raw.decode()
         except UnicodeDecodeError:
-            return escapes[0]
+            return decode_truncated(raw) or escapes[0]
 
     return re.sub("(?:%[0-9A-Fa-f]{2})+", decode_run, text)
 
@@ -1130,7 +1135,8 @@ def test_parts_missing_at_the_end_of_other_info_become_none(end_user_parts, coun
 
 
 def test_surplus_parts_of_other_info_are_ignored():
-    assert info(Atom("user"), 7, *INFO, "surplus", 1) == info(Atom("user"), 7, *INFO)
+    for surplus in (("surplus",), ("surplus", 1)):
+        assert info(Atom("user"), 7, *INFO, *surplus) == info(Atom("user"), 7, *INFO)
 
 
 @pytest.mark.parametrize("end_user_parts", [None, "", "****", [], BERT_NIL])

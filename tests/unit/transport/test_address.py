@@ -69,7 +69,7 @@ NO_NAME = "server host is not a valid international domain name"
         ("é..s3cret", NO_NAME),
         ("é" * 70, NO_NAME),
         ("例え..jp", NO_NAME),
-        (None, "server: expected a str, got NoneType"),
+        (None, "server must be a str, got None"),
     ],
 )
 def test_invalid_server_is_refused_without_repeating_it(text, problem):
@@ -161,8 +161,8 @@ def test_full_events_is_in_the_target_only_if_requested():
         ({"user_id": 1, "user_did": "050"}, "user_did and user_id"),
         ({"user_email": "a@b", "full_events": True}, "user_email"),
         ({"server": "ws://example.com"}, "unencrypted"),
-        ({"token": 5}, "token: expected a str, got int"),
-        ({"domain": b"acme"}, "domain: expected a str, got bytes"),
+        ({"token": 5}, "token must be a str, got int"),
+        ({"domain": b"acme"}, "domain must be a str, got bytes"),
         ({"token": f"{TOKEN}\udcff"}, "token contains a lone surrogate"),
         ({"app_name": "a\ud800"}, "app_name contains a lone surrogate"),
     ],
@@ -248,7 +248,7 @@ def test_tls_context_must_fit_the_server():
     check_tls(secure, trusting, allow_insecure=True)
     check_tls(plain, None, allow_insecure=False)
     for server, context, text in (
-        (secure, 7, "expected an ssl.SSLContext, got int"),
+        (secure, 7, "must be an ssl.SSLContext, got int"),
         (secure, trusting, "does not verify the server"),
         (plain, verifying, "requires a wss:// server, got ws://"),
     ):

@@ -284,6 +284,23 @@ async def test_second_concurrent_reader_is_refused():
         assert await first == Msg("hello")
 
 
+@pytest.mark.parametrize(
+    "use",
+    [anext, lambda cti: cti.send({"cmd": "x"}), lambda cti: cti.close()],
+    ids=["iteration", "send", "close"],
+)
+async def test_use_in_another_event_loop_is_a_usage_error(use):
+    """The connection itself keeps working."""
+
+    async def in_other_loop(cti):
+        return await use(cti)
+
+    async with server(lambda socket: socket.wait_closed()) as url, connect(url, **ARGUMENTS) as cti:
+        with pytest.raises(UsageError, match="the connection runs in another event loop"):
+            await asyncio.to_thread(asyncio.run, in_other_loop(cti))
+        await cti.send({"cmd": "x"})
+
+
 async def test_timeout_around_a_read_loses_no_message():
     released = asyncio.Event()
 

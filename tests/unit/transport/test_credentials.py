@@ -6,10 +6,10 @@ import base64
 import copy
 
 import pytest
-from support.secret_scanner import STEM, TOKEN
+from support.secret_scanner import STEM, TOKEN, assert_no_secret_in_error
 
 from basix_ws_cti import Basic, Ticket, UsageError
-from basix_ws_cti.transport.credentials import basic_header, secret_forms
+from basix_ws_cti.transport.credentials import await_credentials, basic_header, secret_forms
 
 
 def test_repr_of_credentials_contains_no_secret():
@@ -21,22 +21,22 @@ def test_repr_of_credentials_contains_no_secret():
     assert base64.b64decode(basic_header(ticket)[6:]).decode() == f"ws_ticket:{TOKEN}"
     with pytest.raises(UsageError, match="empty"):
         Ticket("")
-    with pytest.raises(UsageError, match="ticket: expected a str, got NoneType"):
+    with pytest.raises(UsageError, match="ticket must be a str, got None"):
         Ticket(None)
 
 
 @pytest.mark.parametrize(
     ("make", "parts", "problem"),
     [
-        (Basic, ("", "s3cret"), "domain and token must not be empty"),
-        (Basic, ("acme", ""), "domain and token must not be empty"),
+        (Basic, ("", "s3cret"), "domain must not be empty"),
+        (Basic, ("acme", ""), "token must not be empty"),
         (
             Basic,
             ("ac:me", "s3cret"),
             "domain must not contain a colon: HTTP Basic ends the user name at the first one",
         ),
-        (Basic, (b"acme", "s3cret"), "domain: expected a str, got bytes"),
-        (Basic, ("acme", b"s3cret"), "token: expected a str, got bytes"),
+        (Basic, (b"acme", "s3cret"), "domain must be a str, got bytes"),
+        (Basic, ("acme", b"s3cret"), "token must be a str, got bytes"),
         (
             Basic,
             ("\udfff", "s3cret"),
@@ -48,7 +48,7 @@ def test_repr_of_credentials_contains_no_secret():
             "token contains a lone surrogate, which UTF-8 cannot encode",
         ),
         (Ticket, ("",), "ticket must not be empty"),
-        (Ticket, (b"s3cret",), "ticket: expected a str, got bytes"),
+        (Ticket, (b"s3cret",), "ticket must be a str, got bytes"),
         (Ticket, ("s3cret\ud800",), "ticket contains a lone surrogate, which UTF-8 cannot encode"),
     ],
 )
@@ -99,3 +99,45 @@ def test_copy_of_credentials_is_the_same_object(credentials):
     """Credentials are immutable."""
     assert copy.copy(credentials) is credentials
     assert copy.deepcopy({"key": credentials})["key"] is credentials
+
+
+@pytest.mark.parametrize(
+    ("character", "problem"),
+    [
+        (" ", "begins or ends with white space: remove it, or the line break"),
+        ("\n", "begins or ends with white space: remove it, or the line break"),
+        ("\r\n", "begins or ends with white space: remove it, or the line break"),
+        ("\u3000", "begins or ends with white space: remove it, or the line break"),
+        ("\ufeff", "contains the invisible character U+FEFF: remove it"),
+        ("\u200b", "contains the invisible character U+200B: remove it"),
+        ("\x7f", "contains the invisible character U+007F: remove it"),
+    ],
+)
+def test_characters_that_copying_adds_are_refused(character, problem):
+    """The server would only answer that the login is wrong."""
+    for text in (f"{character}{TOKEN}", f"{TOKEN}{character}"):
+        for name, make in (
+            ("domain", lambda text: Basic(text, "t")),
+            ("token", lambda text: Basic("acme", text)),
+            ("ticket", Ticket),
+        ):
+            with pytest.raises(UsageError) as caught:
+                make(text)
+            assert str(caught.value) == f"{name} {problem}"
+            assert_no_secret_in_error(caught.value)
+
+
+async def test_credentials_function_is_awaited():
+    async def fetch(target):
+        return Ticket(f"for-{target}")
+
+    ticket = Ticket("for-/feed")
+    assert await await_credentials(fetch, "/feed") == ticket
+    assert await await_credentials(lambda target: fetch(target), "/feed") == ticket  # noqa: PLW0108
+
+
+async def test_credentials_function_that_is_not_async_is_a_usage_error():
+    """Neither the text nor the traceback holds the secret."""
+    with pytest.raises(UsageError, match="must be an async function") as caught:
+        await await_credentials(lambda target: Basic("acme", TOKEN), "/feed")
+    assert_no_secret_in_error(caught.value)

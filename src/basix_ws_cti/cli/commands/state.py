@@ -86,11 +86,19 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
 
         write_json(state_document(mirror, source.now(), options.kind))
         return
-    from basix_ws_cti.cli.output import plain_console
+    from datetime import timedelta
+
+    from basix_ws_cti.board.labels import to_microseconds
+    from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
+    from basix_ws_cti.cli.output import plain_console, report
     from basix_ws_cti.cli.render.state_tables import element_tables
 
     console = plain_console()
     if not console.is_terminal:
         console.width = _UNLIMITED_WIDTH
-    for table in element_tables(mirror, source.now(), options.kind):
+    at = source.now()
+    offset = PbxClock().offset(mirror, (), to_microseconds(at))
+    if abs(offset) >= SHOWN_OFFSET:
+        report(f"{describe_clock_offset(offset)}: durations end at its newest timestamp")
+    for table in element_tables(mirror, at + timedelta(microseconds=offset), options.kind):
         console.print(table, soft_wrap=False)

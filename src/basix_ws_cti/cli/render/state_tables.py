@@ -48,7 +48,7 @@ def state_document(mirror: Mirror, at: datetime, kinds: Collection[str]) -> dict
 def element_tables(mirror: Mirror, at: datetime, kinds: Collection[str]) -> Iterator[Table]:
     """Yield a Rich table for each kind of element.
 
-    - ``at``: current time (aware); durations in the tables end there.
+    - ``at``: current time of the PBX's clock (aware); durations in the tables end there.
     - ``kinds``: kinds of elements to show; empty: all that exist, except those that are no use to
       people (``_HIDDEN_KINDS``).
     """
