@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
+import os
 import traceback
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from basix_ws_cti.exceptions import UsageError
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 # Kinds of errors that are counted. Functions that are made again and again, such as lambdas in a
 # loop, have one kind for each place; errors beyond the limit are counted together.

@@ -199,6 +199,8 @@ class FeedLoop:
             reason = ConnectionLost(1006, "reading was cancelled")
         except Exception as error:  # noqa: BLE001 - a defect, too, must be followed by a Gap
             reason = error
+        if self._loss is not None and type(reason) is type(self._loss[0]):
+            reason = self._loss[0]  # a loss that was noticed early is reported as the same object
         self._lost(reason, connection)
         return reason
 
@@ -217,7 +219,6 @@ class FeedLoop:
                 message = connection.receive_nowait()
                 if message is None:
                     message = await self._next_message(connection)
-                    time_slice.resumed()
             except (DecodeError, ProtocolError) as error:
                 statistics.last_frame = time_slice.now
                 self._reject(error)
@@ -246,14 +247,17 @@ class FeedLoop:
         if self._session.is_syncing:
             quiet_at = self._clock.loop(self._session.quiet_at)
             deadline = min(deadline, quiet_at, self._sync_deadline.at)
-        if deadline == math.inf:
-            return await anext(connection)
         try:
-            async with asyncio.timeout_at(deadline):
+            if deadline == math.inf:
                 return await anext(connection)
-        except TimeoutError:
-            # The timer also fires if the event loop was busy while a message arrived.
-            return connection.receive_nowait()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await anext(connection)
+            except TimeoutError:
+                # The timer also fires if the event loop was busy while a message arrived.
+                return connection.receive_nowait()
+        finally:  # an unreadable frame, too, has arrived after the wait
+            self._slice.resumed()
 
     async def _end_quiet_time(self, now: float) -> None:
         """Complete the snapshot if the end of the quiet time was the first of the deadlines."""
@@ -278,6 +282,9 @@ class FeedLoop:
         for item in notifications:
             if item is not None:
                 self._deliver[type(item)](item)
+                if isinstance(item, Added | Changed | Removed):
+                    # Of an event that arrived while the snapshot did; the next event may undo it.
+                    self._state.wake()
             if time_slice.expired():
                 await self._yield_to_loop(time_slice)
         self._state.wake()

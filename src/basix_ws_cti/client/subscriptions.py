@@ -414,15 +414,21 @@ class SubscriberSet(Generic[T]):
         offered = self._offered
         if offered is None:
             offered = self._offered = self._needing_offers()
+        has_dropped = False
         for added, reference in offered:
             if added > number:
                 break
             subscription = reference()
-            if subscription is not None:
-                try:
-                    subscription.offer(item)
-                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - of its filter
-                    report(error, subscription.wants)
+            if subscription is None:
+                has_dropped = True
+                continue
+            try:
+                subscription.offer(item)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - of its filter
+                report(error, subscription.wants)
+        if has_dropped:
+            self._sweep()
+            self._offered = None
         if self._behind:
             self._backlog.add(item)
 

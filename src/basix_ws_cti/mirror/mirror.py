@@ -12,10 +12,11 @@ Invariants:
   event loop. The new state becomes visible in a single step.
 - One thread writes, any thread may read. Elements of one kind are read by a single operation on a
   dict. Elements of several kinds that must belong together are read within ``_one_moment``, which
-  holds ``_lock``. New snapshots take the lock as well. An event, which changes one kind by a single
-  operation, takes it only if a reader has announced itself: taking it each time would cost a tenth
-  of the time. A reader may meet the one event that was about to be applied; whether it reads the
-  kind before or after, the elements belong together.
+  holds ``_lock``. The writer takes the lock for a new snapshot, for a new kind, and for an event
+  that changes ``_ended`` as well. Any other event changes one kind by a single operation on a dict,
+  and only waits for readers that have announced themselves by ``_is_being_read``: taking the lock
+  each time would cost a tenth of the time. A reader may meet the one event that was about to be
+  applied; the elements belong together, with this event or without it.
 """
 
 from __future__ import annotations
@@ -279,8 +280,9 @@ class Mirror:
         - An event for an element without a key changes nothing, since it cannot be stored.
         """
         if isinstance(message, InfoEvent):
-            with self._lock:
-                return self._apply_event(message.element_name, message.element, message.event_name)
+            if self._is_being_read:
+                self._wait_for_reader()
+            return self._apply_event(message.element_name, message.element, message.event_name)
         if isinstance(message, InitialInfo):
             return [change for change in self._replace_kind(message) if change is not None]
         return []
@@ -343,27 +345,34 @@ class Mirror:
         """Return the mapping of a kind; create it if necessary."""
         store = self._stores.get(kind)
         if store is None:
-            store = self._stores[kind] = self._empty.pop(kind, _Store())
+            with self._lock:
+                store = self._stores[kind] = self._empty.pop(kind, _Store())
         return store
 
     def _apply_event(self, kind: str, element: Element, event_name: str) -> list[Change]:
         key = element.key
         if key is None:
             return []
-        store = self._store(kind)
+        store = self._stores.get(kind)
+        if store is None:
+            store = self._store(kind)
+        elements = store.elements
         removed = event_name == "removed" and kind != "domain"
-        if isinstance(element, AnyChannel):
-            ended = self._has_ended(kind, key, element, event_name)
+        if isinstance(element, AnyChannel) and (
+            removed or key in self._ended or _is_hung_up(element)
+        ):
+            with self._lock:
+                ended = self._has_ended(kind, key, element, event_name)
+                if ended:
+                    return _remove(elements, kind, key, element)
             if ended is None:
                 return []
-            removed = ended
-        old = store.elements.get(key)
-        if removed:
-            store.elements.pop(key, None)
-            return [] if old is None else [_removed(kind, element, None, _SENT)]
+        elif removed:
+            return _remove(elements, kind, key, element)
+        old = elements.get(key)
         if old == element:
             return []
-        store.elements[key] = element
+        elements[key] = element
         if old is None:
             return [_added(kind, element, None, _SENT)]
         return [_changed(kind, element, None, old, _SENT)]
@@ -387,6 +396,14 @@ class Mirror:
         elif ended and not (hung_up or removed):
             return None  # a leg that has ended is no longer queued or parked
         return hung_up or removed
+
+
+def _remove(
+    elements: dict[int | str, Element], kind: str, key: int | str, last: Element
+) -> list[Change]:
+    """Remove an element; ``last`` is its state at the end."""
+    old = elements.pop(key, None)
+    return [] if old is None else [_removed(kind, last, None, _SENT)]
 
 
 def _differences(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import basix_ws_cti
 from basix_ws_cti._internal.callback_errors import (
     MAX_ERROR_KINDS,
     CallbackErrors,
@@ -99,6 +100,15 @@ def test_place_is_the_last_line_of_the_users_file(function, text):
 def test_place_of_a_builtin_function_is_the_line_outside_the_package():
     error = error_of(functools.partial(int, "x"))
     assert re.fullmatch(rf" at {re.escape(__file__)}:\d+", place_of(error, int))
+
+
+def test_place_may_be_in_a_package_whose_name_starts_like_this_one():
+    file = f"{Path(basix_ws_cti.__file__).parent}_app/views.py"
+    namespace = {}
+    exec(compile("def fails():\n    raise KeyError", file, "exec"), namespace)
+    with pytest.raises(KeyError) as caught:
+        namespace["fails"]()
+    assert place_of(caught.value, print) == f" at {file}:2"
 
 
 def test_error_without_a_traceback_has_no_place():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 
 import pytest
@@ -59,3 +60,16 @@ def test_memory_is_bounded():
         tracemalloc.stop()
     assert len(ids) == MAX_USED_IDS
     assert used < 12_000_000
+
+
+@pytest.mark.slow
+def test_forgetting_the_oldest_id_takes_constant_time():
+    """With a full memory, an id takes less than ten times as long as with an empty one."""
+    ids, names = UsedIds(), [f"uuid-{number}" for number in range(2 * MAX_USED_IDS)]
+    times = []
+    for part in (names[:MAX_USED_IDS], names[MAX_USED_IDS:]):
+        began = time.process_time()
+        for number, name in enumerate(part):
+            ids.add(name, number)
+        times.append(time.process_time() - began)
+    assert times[1] < 10 * times[0]

@@ -262,13 +262,16 @@ def channels_are_current(client, pbx):
     return shown == pbx.snapshot()["channel"]
 
 
-async def follow_calls(pbx, calls, inject_fault=None, **options):
+async def follow_calls(pbx, calls, kinds=(), **options):
     """Follow a PBX until its ledger has this many calls, then stop its clock.
 
+    On the way, faults of all ``kinds`` are injected in random order, each at least once. A fault
+    is injected only while the client is synced, so that a lost connection makes a gap of its own.
     Returns the ledger's rows and the client's records, by id, and the client's statistics.
     """
     client = new_client(pbx, **options)
     started, records, stats = Counter(), {}, QueueStats()
+    rng, round_of_faults, injected = random.Random(3), [], 0
 
     def note(event):
         stats.apply([event])
@@ -282,10 +285,12 @@ async def follow_calls(pbx, calls, inject_fault=None, **options):
     async with client:
         await client.synced(TIMEOUT)
         for number in range(10**6):
-            if len(pbx.ledger) >= calls:
+            if len(pbx.ledger) >= calls and injected >= len(kinds):
                 break
-            if inject_fault is not None and number % 8 == 7:
-                inject_fault()
+            if kinds and number % 8 == 7 and client.is_synced:
+                round_of_faults = round_of_faults or rng.sample(kinds, len(kinds))
+                pbx.inject(round_of_faults.pop())
+                injected += 1
             await asyncio.sleep(0.05)
         pbx.speed = 1e-9  # its clock stops
         pbx.disarm_faults()
@@ -322,24 +327,15 @@ async def test_simulated_day_over_a_socket(capsys):
 async def test_simulated_day_with_faults(capsys):
     """With connections that fail, each record is correct or marked as incomplete."""
     calls = 5000 if NIGHTLY else 300
-    rng = random.Random(3)
-
-    def inject_fault():
-        kinds = [
-            *(faults.Drop(), faults.Reset(), faults.HalfClose(), faults.Silence()),
-            *(faults.Split(40), faults.Coalesce(0.02), faults.SendFrame(), faults.Truncate()),
-            *(
-                faults.Repeat(),
-                faults.UpdateAfterRemoval(),
-                faults.DropDuringSnapshot(4),
-                faults.EventFirst(),
-            ),
-        ]
-        pbx.inject(rng.choice(kinds))
-
+    kinds = [
+        *(faults.Drop(), faults.Reset(), faults.HalfClose(), faults.Silence()),
+        *(faults.Split(40), faults.Coalesce(0.02), faults.SendFrame(), faults.Truncate()),
+        *(faults.Repeat(), faults.UpdateAfterRemoval(), faults.DropDuringSnapshot(4)),
+        faults.EventFirst(),
+    ]
     async with Simulator(speed=60, rate=60, users=60, seed=6, max_connections=50) as pbx:
         timing = {"ping_interval": 0.2, "ping_timeout": 0.3}
-        rows, records, stats = await follow_calls(pbx, calls, inject_fault, **timing)
+        rows, records, stats = await follow_calls(pbx, calls, kinds, **timing)
     complete = [record for record in records.values() if record.complete]
     for record in complete:
         assert columns(record) == columns(rows[record.id])

@@ -12,7 +12,7 @@ from support.client_schedules import (
     entered,
 )
 from support.fake_pbx import FakePbx, legs, state_of, users
-from support.virtual_clock import IterationLog, now, on_virtual_clock
+from support.virtual_clock import IterationLog, VirtualUnixTime, now, on_virtual_clock
 
 from basix_ws_cti import (
     Channel,
@@ -260,6 +260,38 @@ async def test_state_is_out_of_sync_before_the_connection_is_closed():
         assert not client.is_synced
         assert client.state.retry_in is None
         assert isinstance(client.state.reason, ResyncRequired)
+
+
+@on_virtual_clock
+async def test_gap_of_a_resync_begins_with_the_unreadable_frame():
+    """The frame counts from its arrival, not from the time at which the client began to wait."""
+    pbx = FakePbx()
+    pbx.unix_time = VirtualUnixTime()
+    async with Client("fake", connector=pbx, unix_time=pbx.unix_time) as client:
+        changes = client.changes()
+        await client.synced()
+        await asyncio.sleep(100)
+        pbx.send(DecodeError(0, "x"))
+        gap = await anext(changes)
+        assert isinstance(gap, Gap)
+        assert (gap.ended - gap.started).total_seconds() < 2
+
+
+@on_virtual_clock
+async def test_loss_is_reported_with_one_error():
+    """The states and the ``"error"`` callback get the same object."""
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        states, errors = [], []
+        client.on_state(states.append)
+        client.on_error(errors.append)
+        pbx.connections[0].die()
+        await asyncio.sleep(0.5)
+        reasons = [state.reason for state in states if isinstance(state, Disconnected)]
+        assert len(reasons) == 2
+        assert len(errors) == 1
+        assert {id(one) for one in reasons} == {id(errors[0])}
 
 
 @on_virtual_clock

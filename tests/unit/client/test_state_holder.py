@@ -26,6 +26,7 @@ from basix_ws_cti.exceptions import (
     LoggedOut,
     WaitTimeout,
 )
+from basix_ws_cti.mirror.snapshot import QUIET_TIME
 from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 
@@ -217,6 +218,18 @@ async def test_wait_for_sees_every_state_of_the_mirror():
         waiting = asyncio.create_task(client.wait_for(lambda mirror: mirror.users.get(1), 10))
         await asyncio.sleep(0)
         pbx.connections[0].pace = None
+        pbx.set_user(1)
+        pbx.remove_user(1)
+        assert (await waiting).id == 1
+
+
+@on_virtual_clock
+async def test_wait_for_sees_every_event_that_arrives_during_the_quiet_time():
+    """A user appears and disappears before the snapshot is complete."""
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        waiting = asyncio.create_task(client.wait_for(lambda mirror: mirror.users.get(1), 10))
+        await asyncio.sleep(QUIET_TIME / 2)
         pbx.set_user(1)
         pbx.remove_user(1)
         assert (await waiting).id == 1

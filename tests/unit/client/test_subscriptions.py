@@ -558,6 +558,22 @@ def test_set_forgets_dropped_subscriptions():
     assert list(subscribers) == []
 
 
+async def test_offer_forgets_dropped_subscriptions():
+    """Later items do not pay for subscriptions that were dropped without being closed."""
+    subscribers, kept = SubscriberSet(), subscription()
+    dropped = [subscription() for _ in range(100)]
+    for one in [*dropped, kept]:
+        subscribers.add(one)
+    subscribers.offer(added(1), report_nothing)
+    del one
+    dropped.clear()
+    gc.collect()
+    subscribers.offer(added(2), report_nothing)
+    assert len(subscribers) == 1
+    subscribers.offer(added(3), report_nothing)
+    assert drain(kept) == [added(1), added(2), added(3)]
+
+
 async def test_subscription_may_be_dropped_while_an_item_is_offered():
     subscribers = SubscriberSet()
     others = [subscription()]

@@ -612,6 +612,63 @@ def test_copy_holds_the_state_of_one_moment(quick_switches):
     assert seen == {(0, 0), (1, 1)}
 
 
+@pytest.mark.slow
+def test_copy_shows_no_channel_that_it_takes_for_ended(quick_switches):
+    """Copies that are made while channels end and begin can follow the feed."""
+    mirror, kept, stop = Mirror(), [], threading.Event()
+    legs = [Channel(uuid=str(number)) for number in range(5)]
+
+    def copy_on():
+        while not stop.is_set():
+            copied = mirror.copy()
+            for leg in legs:
+                copied.apply(event_about(leg, "removed"))
+            kept.extend(copied.channels)
+
+    thread = threading.Thread(target=copy_on)
+    thread.start()
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        for event_name in ("added", "removed"):
+            for leg in legs:
+                mirror.apply(event_about(leg, event_name))
+    stop.set()
+    thread.join()
+    assert kept == []
+
+
+@pytest.mark.slow
+def test_copy_follows_the_order_of_events(quick_switches):
+    """A copy does not show an event of one kind without the earlier events of other kinds."""
+    mirror, early, stop = Mirror(), [], threading.Event()
+    # Kinds are copied in the order of their arrival; many of them make a copy take long.
+    kinds = ["first", *(f"kind{number}" for number in range(100)), "last"]
+    first, *_, last = elements = [
+        OtherElement(element_name=kind, extra=Extra(id=1)) for kind in kinds
+    ]
+    for element in elements:
+        mirror.apply(event_about(element, "added"))
+
+    def copy_on():
+        while not stop.is_set():
+            copied = mirror.copy()
+            # The last element comes and goes while the first one is there.
+            if copied["last"] and not copied["first"]:
+                early.append(copied)
+
+    thread = threading.Thread(target=copy_on)
+    thread.start()
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        mirror.apply(event_about(last, "removed"))
+        mirror.apply(event_about(first, "removed"))
+        mirror.apply(event_about(first, "added"))
+        mirror.apply(event_about(last, "added"))
+    stop.set()
+    thread.join()
+    assert early == []
+
+
 @pytest.mark.parametrize(
     "make_copy",
     [Mirror.copy, copy.copy, copy.deepcopy, lambda mirror: pickle.loads(pickle.dumps(mirror))],
