@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import random
 import sys
@@ -286,11 +287,13 @@ def functions_called(call, *args):
         if event == "call" and not code.co_filename.startswith("<basix_ws_cti generated"):
             names.add(code.co_name)
 
+    gc.disable()  # a collection calls Python functions, such as finalisers
     sys.setprofile(note)
     try:
         call(*args)
     finally:
         sys.setprofile(None)
+        gc.enable()
     return names
 
 
