@@ -119,7 +119,7 @@ class Batch:
     __slots__ = ("entries", "following", "number")
 
     def __init__(self, number: int) -> None:
-        self.number = number
+        self.number: int = number
         """Position among the batches; later batches have greater numbers."""
         # An OrderedDict removes its first entry in constant time; a dict skips the places of all
         # entries that were removed before.

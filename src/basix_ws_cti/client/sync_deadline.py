@@ -29,7 +29,7 @@ class SyncDeadline:
     """Time at which ``has_passed`` must be called; infinite while no snapshot is awaited."""
 
     def __init__(self, timeout: float | None) -> None:
-        self.timeout = math.inf if timeout is None else timeout
+        self.timeout: float = math.inf if timeout is None else timeout
         self.at = math.inf
         self._last = math.inf
         self._bytes_before = 0

@@ -55,5 +55,5 @@ class DefaultTrust:
         return self._context
 
 
-default_trust = DefaultTrust()
+default_trust: DefaultTrust = DefaultTrust()
 """The cache that all connections of this process share."""
