@@ -34,8 +34,6 @@ token, and none quotes the contents of a frame, which has people's names and num
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class BasixError(Exception):
     """Base class of all exceptions that this package raises."""
@@ -140,7 +138,7 @@ class ProxyError(ConnectFailed):
             f"the proxy refused the connection to the server with HTTP {status}"
             f"{login if status == 407 else ''}"
         )
-        self.args: tuple[Any, ...] = (status, retry_after)
+        self.args: tuple[object, ...] = (status, retry_after)
         self.status = status
         self.retry_after = retry_after
 
