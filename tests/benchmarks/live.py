@@ -16,7 +16,7 @@ import websockets
 import workload
 from attrs import define
 from measure import Row, Size, cpu_since, rows, take_turns
-from server import serving
+from server import PAUSE, PAUSE_SECONDS, serving
 
 from basix_ws_cti import Client, MessageParser, Mirror, Msg, connect
 from basix_ws_cti.calls import CallTracker
@@ -107,10 +107,16 @@ def run(reader: Coroutine[Any, Any, object]) -> object:
 
 
 def flood(events: int, number: int) -> dict[str, list[bytes]]:
-    """Return the repeated events of the benchmark, and different events of a simulated day."""
+    """Return the repeated events of the benchmark, and different events of a simulated day.
+
+    The events come when a client is synced: those of its quiet time take another path.
+    """
     bench, day = workload.bench(), workload.day(events, seed=number + 1)
     again = itertools.islice(workload.ever_new(bench.events), events)
-    return {"bench": [*bench.opening, *again, END], "day": [*day.opening, *day.events, END]}
+    return {
+        "bench": [*bench.opening, PAUSE, *again, END],
+        "day": [*day.opening, PAUSE, *day.events, END],
+    }
 
 
 def socket(size: Size, number: int) -> list[Row]:
@@ -123,7 +129,7 @@ def socket(size: Size, number: int) -> list[Row]:
             def timed(reader: str, name: str = name) -> tuple[float, float]:
                 wall, cpu = time.perf_counter(), time.process_time()
                 run(READERS[reader](port, name))
-                return time.perf_counter() - wall, cpu_since(cpu)
+                return time.perf_counter() - wall - PAUSE_SECONDS, cpu_since(cpu)
 
             measured = take_turns(
                 {reader: functools.partial(timed, reader) for reader in READERS}, size.floods

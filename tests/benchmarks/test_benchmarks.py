@@ -22,7 +22,7 @@ import table
 import tradeoffs
 import workload
 from measure import QUICK, Row
-from server import serving
+from server import PAUSE, serving
 
 from basix_ws_cti.simulator import Pbx, scenarios
 from basix_ws_cti.terms import atom_cache, decode
@@ -301,7 +301,7 @@ def test_documentation_has_tables_of_a_full_run():
 def test_client_receives_all_events_of_a_flood():
     """The subscriber receives every event, and the client follows the calls."""
     session = workload.day(300, seed=1, kind="channel", before=50)
-    with serving({"day": [*session.opening, *session.events, live.END]}) as port:
+    with serving({"day": [*session.opening, PAUSE, *session.events, live.END]}) as port:
         seen, calls = asyncio.run(live.READERS["Client, subscriber, calls"](port, "day"))
         alone = asyncio.run(live.READERS["Client"](port, "day"))
     assert seen >= len(session.events)

@@ -107,7 +107,7 @@ def a_(name):
     return ["a", name.encode().hex().upper()]
 
 
-def from_erlang_py(value):  # noqa: C901 - one case for each type
+def from_erlang_py(value):  # noqa: C901, PLR0912 - one case for each type
     match value:
         case None:
             return a_("undefined")
@@ -121,6 +121,9 @@ def from_erlang_py(value):  # noqa: C901 - one case for each type
             return ["b", value.value.hex().upper()]
         case bytes():
             return ["s", value.hex().upper()]
+        case OtpErlangList(improper=True):
+            *elements, tail = map(from_erlang_py, value.value)
+            return ["dotted", elements, tail]
         case OtpErlangList():  # as a map's key
             return from_erlang_py(value.value)
         case list():
