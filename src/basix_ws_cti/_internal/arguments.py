@@ -8,7 +8,7 @@ person's name, and is shown as its type.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeGuard
 
 from basix_ws_cti.exceptions import UsageError, printable
@@ -129,6 +129,12 @@ def check_id(name: str, value: object) -> None:
         check_filled_text(name, value)
     elif isinstance(value, bool) or not isinstance(value, int):
         raise UsageError(f"{name} must be an int or a str, got {type_name(value)}")
+
+
+def check_names(names: Mapping[str, object]) -> None:
+    """Require values that name a user or group: an id for ``…_id``, a filled text for others."""
+    for name, value in names.items():
+        (check_id if name.endswith("_id") else check_filled_text)(name, value)
 
 
 def check_instance(

@@ -38,8 +38,9 @@ from basix_ws_cti.mirror.snapshot import QUIET_TIME
 from basix_ws_cti.session.session import Session
 from basix_ws_cti.session.status import ClientState, Connecting, Stats, Synced
 from basix_ws_cti.transport.connection import Connection
-from basix_ws_cti.transport.connector import MIN_PING_INTERVAL, ConnectOptions, connect
+from basix_ws_cti.transport.connector import ConnectOptions, connect
 from basix_ws_cti.transport.credentials import await_credentials
+from basix_ws_cti.transport.keepalive import check_pings
 from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
@@ -126,8 +127,7 @@ class Client(NotPicklable):
             raise UsageError(f"connector must be callable, got {type(connector).__name__}")
         given: dict[str, Any] = {**LIVENESS, **options}
         ping_interval, ping_timeout = given["ping_interval"], given["ping_timeout"]
-        check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
-        check_seconds("ping_timeout", ping_timeout, optional=True)
+        check_pings(ping_interval, ping_timeout)
         check_function("unix_time", unix_time, optional=True)
         given["ping_interval"] = None  # the feed loop watches the connection of any connector
         headers = given.get("additional_headers")

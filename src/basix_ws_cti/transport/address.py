@@ -15,9 +15,8 @@ from attrs import frozen
 
 from basix_ws_cti._internal.arguments import (
     check_bool,
-    check_filled_text,
-    check_id,
     check_instance,
+    check_names,
     check_text,
 )
 from basix_ws_cti.exceptions import UsageError
@@ -177,8 +176,7 @@ def request_target(
         raise UsageError(
             f"{next(iter(filters))} has no effect with full_events=True: remove one of them"
         )
-    for name, value in filters.items():
-        (check_id if name == "user_id" else check_filled_text)(name, value)
+    check_names(filters)
     query |= filters
     pairs = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
     return f"{FEED_PATH}?{pairs}"

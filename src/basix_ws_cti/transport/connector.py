@@ -39,12 +39,10 @@ from .credentials import (
 )
 from .frame_reader import FeedSocket
 from .handshake import secret_header_values, translate_error
+from .keepalive import check_pings
 from .opening import WebSocketOpening
 from .proxy import PROXY_ADVICE, split_proxy
 from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
-
-# Seconds. Shorter ones would send pings as fast as possible; tests use a few milliseconds.
-MIN_PING_INTERVAL = 0.001
 
 # Form of a header's name (RFC 9110, section 5.6.2).
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -172,8 +170,7 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
         check_bool("allow_insecure", allow_insecure)
         check_seconds("open_timeout", open_timeout, optional=True)
         check_seconds("close_timeout", close_timeout, at_least=0, optional=True)
-        check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
-        check_seconds("ping_timeout", ping_timeout, optional=True)
+        check_pings(ping_interval, ping_timeout)
         check_integer("max_size", max_size, optional=True)
         _check_proxy(proxy)
         self._on_frame = None if on_frame is None else PlainFunction("on_frame", on_frame)

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 from basix_ws_cti._internal.arguments import (
     check_bool,
     check_filled_text,
-    check_id,
     check_instance,
     check_integer,
+    check_names,
     check_seconds,
     check_text,
 )
@@ -279,8 +279,8 @@ class HttpApi(NotPicklable):
             "group_did": group_did,
             "group_resolver": group_resolver,
         }
-        _check_names(user)
-        _check_names(group, required=False)
+        _check_choice_of_name(user)
+        _check_choice_of_name(group, required=False)
         return await self._call(
             "call_user",
             {
@@ -328,7 +328,7 @@ class HttpApi(NotPicklable):
             "group_extension": group_extension,
             "group_did": group_did,
         }
-        _check_names(group)
+        _check_choice_of_name(group)
         timeout = _checked_seconds("member_answer_timeout", member_answer_timeout)
         return await self._call(
             "call_group",
@@ -516,15 +516,14 @@ def _checked_basic(domain: str | None, token: str | None, credentials: Basic | N
     return credentials
 
 
-def _check_names(choices: dict[str, Any], *, required: bool = True) -> None:
+def _check_choice_of_name(choices: dict[str, Any], *, required: bool = True) -> None:
     """Check that at most one of the names of a user or group is given; if required, exactly one."""
     given = {name: value for name, value in choices.items() if value is not None}
     if len(given) > 1:
         raise UsageError(f"expected only one of {' and '.join(given)}")
     if not given and required:
         raise UsageError(f"expected one of {', '.join(choices)}")
-    for name, value in given.items():
-        (check_id if name.endswith("_id") else check_filled_text)(name, value)
+    check_names(given)
 
 
 def _checked_destination(destination: object) -> object:

@@ -18,7 +18,11 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from basix_ws_cti._internal.arguments import check_seconds
 from basix_ws_cti.exceptions import FeedError
+
+# Seconds. Shorter intervals would send pings as fast as possible; tests use a few milliseconds.
+MIN_PING_INTERVAL = 0.001
 
 # Seconds after which an incomplete frame must arrive at MIN_RATE.
 TRICKLE_TIME = 60.0
@@ -28,6 +32,12 @@ MIN_RATE = 1000.0
 
 # Seconds by which a timer may be late. A later one means that the event loop was blocked.
 LATE = 1.0
+
+
+def check_pings(ping_interval: object, ping_timeout: object) -> None:
+    """Raise ``UsageError`` unless a keepalive can use these times; ``None`` is valid for both."""
+    check_seconds("ping_interval", ping_interval, at_least=MIN_PING_INTERVAL, optional=True)
+    check_seconds("ping_timeout", ping_timeout, optional=True)
 
 
 class WatchedConnection(Protocol):

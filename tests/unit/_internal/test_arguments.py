@@ -13,6 +13,7 @@ from basix_ws_cti._internal.arguments import (
     check_id,
     check_instance,
     check_integer,
+    check_names,
     check_number,
     check_seconds,
     check_text,
@@ -126,5 +127,23 @@ def test_valid_argument_passes(check, value, options):
     assert check("x", value, **options) is None
 
 
-def test_type_name_of_none_is_none():
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"user_id": 1.5}, "user_id must be an int or a str, got float"),
+        ({"group_name": ""}, "group_name must not be empty"),
+        ({"user_id": 1, "group_name": 7}, "group_name must be a str, got int"),
+    ],
+)
+def test_each_name_of_a_user_or_group_is_checked(names, message):
+    with pytest.raises(UsageError, match=message):
+        check_names(names)
+
+
+def test_valid_names_of_users_and_groups_pass():
+    check_names({})
+    check_names({"user_id": 7, "group_id": "8", "user_label": "é"})
+
+
+def test_type_name_shows_the_type_or_none():
     assert (type_name(None), type_name("s3cret")) == ("None", "str")
