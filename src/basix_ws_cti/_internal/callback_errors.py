@@ -68,7 +68,7 @@ def name_of(callback: object) -> str:
 
 
 def place_of(error: BaseException, callback: object) -> str:
-    """Return `` at FILE:LINE``, the user's code that raised the error; empty if there is none.
+    """Return `` at FILE:LINE``, the user's code that raised the error, or an empty text.
 
     This is the innermost line of the callback's own file, or else of any file outside of this
     package.

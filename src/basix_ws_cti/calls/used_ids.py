@@ -1,9 +1,9 @@
 """Memory of the call ids that were used, so that no id is used twice.
 
-The ids of the last ``MAX_USED_IDS`` ended calls are kept. Of the others, only the time is kept at
-which the last of them ended. A leg that was offered later is none of theirs, so its uuid is unused.
-The uuid of an older leg, or of one that the feed has not shown, may be used. An id that may be used
-gets a number behind it, and no number comes twice. So the ids are unique, in bounded memory.
+The ids of the last ``MAX_USED_IDS`` ended calls are kept. For all earlier calls, one time is kept:
+the end of the last of them. The uuid of a leg that was offered after that time is unused. The uuid
+of an older leg, or of a leg that the feed has not shown, may be used: it gets a number as a suffix,
+and no number is used twice. So all ids are unique, in bounded memory.
 """
 
 from __future__ import annotations

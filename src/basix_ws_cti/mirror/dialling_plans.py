@@ -115,8 +115,8 @@ _LONGEST_INTERNATIONAL = 17
 # No local number, dialled without area code, is that long.
 _SHORTEST_WITH_BARE_CODE = 10
 
-# Japanese prefixes that withhold (184) or show (186) the caller's number for one call. A number
-# follows that begins with 0 and has at least ten digits, so that an extension such as 1840 is none.
+# Japanese prefixes that withhold (184) or show (186) the caller's number for one call. A number of
+# at least ten digits that begins with 0 must follow: an extension such as 1840 has no prefix.
 _CALLER_ID_PREFIX = re.compile(r"18[46](?=0\d{9})")
 _NO_PREFIX = re.compile(r"(?!)")
 

@@ -42,7 +42,7 @@ class WebSocketOpening(NotPicklable):
 
     @property
     def waits_for(self) -> str | None:
-        """What dialling waits for at present; ``None`` once the TCP connection is open."""
+        """Present step of dialling, as a text; ``None`` once the TCP connection is open."""
         return None if self._dial is None else self._dial.waits_for
 
     async def run(self, headers: list[tuple[str, str]], redactor: Redactor) -> FeedSocket:

@@ -40,7 +40,7 @@ def test_url_of_a_proxy_is_split(url, hostname, port):
         "http://user@proxy.example",
     ],
 )
-def test_url_that_is_none_of_a_proxy_is_refused(url):
+def test_invalid_url_of_a_proxy_is_refused(url):
     assert split_proxy(url) is None
 
 

@@ -197,7 +197,7 @@ class NetworkProbe:
 
 
 def _missed(race: AddressRace, unanswered: str) -> dict[str, str]:
-    """Return each address that was tried in vain, with the reason.
+    """Return each address that could not be reached, with the reason.
 
     ``unanswered`` is the reason for those that did not answer while the race lasted.
     """
