@@ -637,6 +637,34 @@ def test_copy_shows_no_channel_that_it_takes_for_ended(quick_switches):
     assert kept == []
 
 
+def test_event_waits_for_a_copy_in_another_thread():
+    """An event that arrives while a copy is made is applied after it."""
+    is_copied, may_go_on = threading.Event(), threading.Event()
+
+    class SlowDict(dict):
+        def copy(self):
+            is_copied.set()
+            assert may_go_on.wait(5)
+            return dict(self)
+
+    mirror, copies = Mirror(), []
+    elements = {"user": SlowDict({1: User(id=1)})}
+    mirror.__setstate__({**mirror.__getstate__(), "elements": elements})
+    reader = threading.Thread(target=lambda: copies.append(mirror.copy()))
+    writer = threading.Thread(target=mirror.apply, args=[event_about(User(id=2), "added")])
+    reader.start()
+    assert is_copied.wait(5)
+    writer.start()
+    writer.join(0.05)
+    assert writer.is_alive()
+    assert len(mirror.users) == 1
+    may_go_on.set()
+    for thread in (reader, writer):
+        thread.join(5)
+    assert [*copies[0].users] == [1]
+    assert len(mirror.users) == 2
+
+
 @pytest.mark.slow
 def test_copy_follows_the_order_of_events(quick_switches):
     """A copy does not show an event of one kind without the earlier events of other kinds."""

@@ -297,7 +297,7 @@ async def test_use_in_another_event_loop_is_a_usage_error(use):
         return await use(cti)
 
     async with server(lambda socket: socket.wait_closed()) as url, connect(url, **ARGUMENTS) as cti:
-        with pytest.raises(UsageError, match="the connection runs in another event loop"):
+        with pytest.raises(UsageError, match="^the connection runs in another event loop"):
             await asyncio.to_thread(asyncio.run, in_other_loop(cti))
         await cti.send({"cmd": "x"})
 

@@ -708,6 +708,14 @@ async def test_wrong_credentials_type_is_named():
             {"X-A": "s3cret\0"},
             "additional_headers: a value must not contain control characters",
         ),
+        (
+            {"X-A": "s3cret\ud800"},
+            "additional_headers: a value must not contain control characters",
+        ),
+        (
+            {"Sec-WebSocket-Key": "s3cret"},
+            "additional_headers must not contain Sec-WebSocket-Key: the handshake sets it",
+        ),
     ],
 )
 def test_invalid_headers_are_refused_without_repeating_them(headers, problem):
@@ -715,6 +723,10 @@ def test_invalid_headers_are_refused_without_repeating_them(headers, problem):
         connect("host", **ARGUMENTS, additional_headers=headers)
     assert str(caught.value) == problem
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_value_of_a_header_may_contain_tabs():
+    connect("host", **ARGUMENTS, additional_headers={"X-A": "a\tb"})
 
 
 async def test_second_exit_has_no_effect():

@@ -111,6 +111,8 @@ def test_copy_of_credentials_is_the_same_object(credentials):
         ("\ufeff", "contains the invisible character U+FEFF: remove it"),
         ("\u200b", "contains the invisible character U+200B: remove it"),
         ("\x7f", "contains the invisible character U+007F: remove it"),
+        ("a\u2028b", "contains the invisible character U+2028: remove it"),
+        ("a\u2029b", "contains the invisible character U+2029: remove it"),
     ],
 )
 def test_characters_that_copying_adds_are_refused(character, problem):
@@ -138,6 +140,7 @@ async def test_credentials_function_is_awaited():
 
 async def test_credentials_function_that_is_not_async_is_a_usage_error():
     """Neither the text nor the traceback holds the secret."""
-    with pytest.raises(UsageError, match="must be an async function") as caught:
-        await await_credentials(lambda target: Basic("acme", TOKEN), "/feed")
-    assert_no_secret_in_error(caught.value)
+    for result in (Basic("acme", TOKEN), TOKEN):
+        with pytest.raises(UsageError, match="must be an async function") as caught:
+            await await_credentials(lambda target, result=result: result, "/feed")
+        assert_no_secret_in_error(caught.value)
