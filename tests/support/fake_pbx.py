@@ -144,6 +144,7 @@ class FakeConnection:
     silent_since = None
     is_paused = False
     has_unread_end = False
+    is_cut = False  # nothing is sent any more, but for an error by ``lose``
 
     def __init__(self, pbx, *, pace=0.0, frames=None, ending=None, first=(), late=None, rate=None):
         self.pace = pace
@@ -166,7 +167,7 @@ class FakeConnection:
         self.put(*(*(spec for spec, _ in pairs), *(content for _, content in pairs))[:frames])
         if frames is not None:
             self.put(ConnectionLost(1006) if ending is None else ending)
-            self.put = lambda *_: None
+            self.is_cut = True
 
     def frames_of(self, kind):
         """Return the field_spec and the initial_info of a kind."""
@@ -178,6 +179,8 @@ class FakeConnection:
 
     def put(self, *items):
         """Queue messages or exceptions for the client; no events of a kind before its snapshot."""
+        if self.is_cut:
+            return
         self.items.extend(
             item
             for item in items
@@ -244,6 +247,11 @@ class FakeConnection:
 
     def call_when_lost(self, callback):
         self.on_lost = callback
+
+    def lose(self, error):
+        """Raise an error after what was sent."""
+        self.items.append(error)
+        self.ready.set()
 
     def die(self):
         """Lose the TCP connection: what was sent before can still be read."""

@@ -141,6 +141,6 @@ async def test_credentials_function_is_awaited():
 async def test_credentials_function_that_is_not_async_is_a_usage_error():
     """Neither the text nor the traceback holds the secret."""
     for result in (Basic("acme", TOKEN), TOKEN):
-        with pytest.raises(UsageError, match="must be an async function") as caught:
+        with pytest.raises(UsageError, match=r"^credentials must be an async function") as caught:
             await await_credentials(lambda target, result=result: result, "/feed")
         assert_no_secret_in_error(caught.value)
