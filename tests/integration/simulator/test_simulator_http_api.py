@@ -208,12 +208,13 @@ def send_bytes(pbx, data, *, end=False):
     """Send bytes to the port; return what the server sends until it closes the connection."""
     port = int(pbx.api_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        for piece in data:
-            sock.sendall(piece)
-        if end:
-            sock.shutdown(socket.SHUT_WR)
         answer = b""
-        with contextlib.suppress(ConnectionResetError):  # the server does not read all of it
+        with contextlib.suppress(OSError):  # the server may close before it has read everything
+            for piece in data:
+                sock.sendall(piece)
+            if end:
+                sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
             while data := sock.recv(65536):
                 answer += data
     return answer
