@@ -87,7 +87,7 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
+from .model import UNKNOWN_PARTY, AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
 from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
@@ -266,6 +266,13 @@ class ActiveCall:
             talk.answered,
             talk.answered_by,
             talk.transfers,
+            0,
+            "call",
+            UNKNOWN_PARTY,
+            (),
+            (),
+            False,
+            False,
             self.complete,
             ended,
             disposition,

@@ -220,6 +220,14 @@ def leg_of(
         ended,
         hangup,
         outcome,
+        "offered",
+        None,
+        0,
+        0,
+        False,
+        (),
+        (),
+        None,
     )
 
 
