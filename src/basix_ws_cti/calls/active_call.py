@@ -280,6 +280,7 @@ class ActiveCall:
             ended_by,
             hangup,
             None,
+            self.phases.merged,
         )
 
     # -- phases -----------------------------------------------------------------------
