@@ -207,8 +207,10 @@ def _rang(legs: Sequence[Leg]) -> int:
 
     Merged legs do not tell when they rang, so their time is added up.
     """
+    if len(legs) == 1:
+        return max(0, legs[0].rang_us)
     merged = sum(max(0, leg.rang_us) for leg in legs if leg.rings > 1)
-    return merged + duration(_ring(leg) for leg in legs if leg.rings <= 1)
+    return merged + duration([_ring(leg) for leg in legs if leg.rings <= 1])
 
 
 def _ring(leg: Leg) -> Interval:
