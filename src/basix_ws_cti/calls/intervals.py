@@ -6,42 +6,33 @@ before its start is empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from .model import Interval
 
 
-def union(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Return the times that lie in at least one interval.
-
-    The result is in order of time, without empty intervals. Intervals that overlap or touch are
-    one interval.
-    """
-    merged: list[Interval] = []
+def duration(intervals: Sequence[Interval]) -> int:
+    """Return for how long at least one interval lasts, in microseconds."""
+    total = 0
+    counted_until: int | None = None
     for interval in sorted(intervals, key=_start):
-        if interval.ended <= interval.started:
-            continue
-        if merged and interval.started <= merged[-1].ended:
-            before = merged.pop()
-            ended = max(before.ended, interval.ended)
-            merged.append(Interval(started=before.started, ended=ended))
-        else:
-            merged.append(interval)
-    return tuple(merged)
+        started, ended = interval.started, interval.ended
+        if counted_until is not None and started < counted_until:
+            started = counted_until
+        if started < ended:
+            total += ended - started
+            counted_until = ended
+    return total
 
 
-def duration(intervals: Iterable[Interval]) -> int:
-    """Return the length of the union of intervals, in microseconds."""
-    return sum(interval.ended - interval.started for interval in union(intervals))
-
-
-def duration_outside(intervals: Iterable[Interval], others: Iterable[Interval]) -> int:
+def duration_outside(intervals: Sequence[Interval], others: Sequence[Interval]) -> int:
     """Return for how long at least one interval, and none of ``others``, lasts.
 
     In microseconds.
     """
-    others = tuple(others)
-    return duration((*intervals, *others)) - duration(others)
+    if not intervals:
+        return 0
+    return duration([*intervals, *others]) - duration(others)
 
 
 def _start(interval: Interval) -> int:

@@ -1,14 +1,13 @@
 """Participation: what one user or outside party did in one call, as a flat row.
 
-A row is the sum over the legs of one party. The result of a party that never talked is, by the
-first of these rules that applies:
+A row is the sum over the legs of one party. The result of a party that never talked, and never was
+connected to a service, is, by the first of these rules that applies:
 
-1. one of their rings timed out: ``"missed"``
-2. the PBX called them: how their last ring went, by ``Leg.outcome``
-3. they dialled to use a service: how their last leg went
-4. they placed a call: ``"unanswered"``
-
-The last ring is the one that ended last: of two phones that rang at once, the one that rang on.
+1. One of their rings timed out: ``"missed"``.
+2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
+   ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
+   the caller did not hang up, nobody answered in time: ``"missed"``.
+3. They only dialled: ``"unanswered"``.
 """
 
 from __future__ import annotations
@@ -34,17 +33,20 @@ ParticipationResult = Literal[
     "unknown",
 ]
 
-# Result of a party that never talked, by the outcome of a leg; all others are "failed".
+# Result of a called party that never talked, by the outcome of its last ring; all others are
+# "failed".
 _RESULTS: dict[Disposition | None, ParticipationResult] = {
-    "missed": "missed",
     "abandoned": "abandoned",
     "busy": "busy",
     "rejected": "rejected",
     "picked_up_elsewhere": "picked_up_elsewhere",
-    "unanswered": "unanswered",
     "unknown": "unknown",
     None: "unknown",
 }
+
+# Maximum time between the hang-up of a caller and the end of the rings for that caller, in
+# microseconds.
+_SAME_MOMENT = 100_000
 
 # Roles of a party that the PBX called: their phones ring.
 _CALLED: frozenset[Role] = frozenset({"offered", "consulted"})
@@ -76,8 +78,9 @@ class Participation:
     """Id of the group whose queue offered the call to them; ``None``: no queue did."""
     result: ParticipationResult | None
     """``"answered"``: they talked, or, for ``"service"`` and ``"monitored"``, were connected.
-    ``"missed"``: at least one ring timed out, and they never talked. ``"abandoned"``: the
-    caller hung up during their last ring, and no earlier ring had timed out.
+    ``"missed"``: they never talked, and a ring timed out, or the last one was cancelled although
+    the caller stayed. ``"abandoned"``: the caller hung up during their last ring, and no earlier
+    ring had timed out.
     ``"picked_up_elsewhere"``: somebody else answered. ``"unanswered"``: they placed a call that
     nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went. ``None``
     while they take part and have not talked."""
@@ -136,7 +139,7 @@ class Participation:
             number=number,
             role=legs[0].role,
             group_id=next((leg.group_id for leg in legs if leg.group_id is not None), None),
-            result="answered" if answered is not None else _result(legs),
+            result="answered" if answered is not None else _result(call, legs),
             rings=sum(leg.rings for leg in legs),
             rang_us=_rang(legs),
             talked_us=duration(talks),
@@ -190,17 +193,35 @@ def _talk_starts(leg: Leg) -> Iterator[int]:
         yield talk.started
 
 
-def _result(legs: Sequence[Leg]) -> ParticipationResult | None:
+def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
     """Return the result of a party that never talked; ``None`` while one of its legs lives."""
     if any(leg.ended is None for leg in legs):
         return None
-    called = [leg for leg in legs if leg.role in _CALLED]
-    if any(leg.timed_out or leg.outcome == "missed" for leg in called):
+    rings = [leg for leg in legs if leg.role in _CALLED]
+    if any(leg.timed_out or leg.outcome == "missed" for leg in rings):
         return "missed"
-    last = max(called or legs, key=_end_order)
-    if last.role == "placed":
-        return "unanswered"
-    return _RESULTS.get(last.outcome, "failed")
+    if rings:
+        last = max(rings, key=_end_order)
+        if last.outcome == "abandoned" and not _caller_hung_up(call, last):
+            return "missed"
+        return _RESULTS.get(last.outcome, "failed")
+    unseen = not call.complete and all(leg.outcome == "unknown" for leg in legs)
+    return "unknown" if unseen else "unanswered"
+
+
+def _caller_hung_up(call: Call, ring: Leg) -> bool:
+    """Return True if the party for whom a phone rang hung up when the ring was cancelled.
+
+    If the feed does not show the leg of that party, they are taken to have hung up.
+    """
+    ended = ring.ended or 0
+    others = [leg for leg in call.legs if leg.role not in _CALLED or leg.answered is not None]
+    return not others or any(
+        leg.hangup is not None
+        and leg.hangup.disposition.startswith("recv_")
+        and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
+        for leg in others
+    )
 
 
 def _end_order(leg: Leg) -> tuple[int, int, str]:
@@ -213,8 +234,10 @@ def _rang(legs: Sequence[Leg]) -> int:
 
     Merged legs do not tell when they rang, so their time is added up.
     """
+    if len(legs) == 1:
+        return max(0, legs[0].rang_us)
     merged = sum(max(0, leg.rang_us) for leg in legs if leg.rings > 1)
-    return merged + duration(_ring(leg) for leg in legs if leg.rings <= 1)
+    return merged + duration([_ring(leg) for leg in legs if leg.rings <= 1])
 
 
 def _ring(leg: Leg) -> Interval:

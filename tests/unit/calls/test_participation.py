@@ -12,6 +12,7 @@ import pytest
 from support.call_builders import CUSTOMER, call, leg
 
 from basix_ws_cti.calls import Leg, Participation, Party
+from basix_ws_cti.elements import Hangup
 
 
 def rows(*legs, text="0 ringing u7", ended=100, **fields):
@@ -84,7 +85,7 @@ MISSED = RANG | {"outcome": "missed", "timed_out": True}
         ([leg("u7", 0, 90, role="consulted", rings=1, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="picked_up", answered=1, talks=[(2, 90)])], "answered"),
         ([leg("u7", 0, 90, role="retrieved", answered=1, talks=[(2, 90)])], "answered"),
-        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "failed"),
+        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "unanswered"),
         # placed
         ([leg("u7", 0, 90, role="placed", answered=5, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="placed", outcome="unanswered")], "unanswered"),
@@ -97,15 +98,62 @@ MISSED = RANG | {"outcome": "missed", "timed_out": True}
         ),
         # services and eavesdropping
         ([leg("u7", 0, 90, role="service", answered=3, outcome="answered")], "answered"),
-        ([leg("u7", 0, 90, role="service", outcome="rejected")], "rejected"),
+        ([leg("u7", 0, 90, role="service", outcome="failed")], "unanswered"),
         ([leg("u7", 0, 90, role="monitored", answered=3, outcome="answered")], "answered"),
-        ([leg("u7", 0, 90, role="monitored", outcome="failed")], "failed"),
+        ([leg("u7", 0, 90, role="monitored", rings=1, outcome="missed")], "unanswered"),
     ],
 )
 def test_result_of_a_party(legs, result):
     """The order in which the call lists its legs does not matter."""
     for order in itertools.permutations(legs):
         assert row(*order).result == result
+
+
+HUNG_UP = Hangup("recv_cancel", "ORIGINATOR_CANCEL")
+CLEARED = Hangup("send_bye", "NORMAL_CLEARING")
+
+
+@pytest.mark.parametrize(
+    ("callers", "result"),
+    [
+        # the caller hung up, an instant before or after the PBX cancelled the ring
+        ([leg("0312341234", 0, 99_000, role="placed", hangup=HUNG_UP)], "abandoned"),
+        ([leg("0312341234", 0, 1, role="placed", hangup=HUNG_UP)], "abandoned"),
+        # the party that waited was called, and talked before
+        ([leg("0312341234", 0, 9, answered=2, hangup=HUNG_UP)], "abandoned"),
+        # the caller stayed: the call went to somebody else
+        ([leg("0312341234", 0, 200_000, role="placed", hangup=HUNG_UP)], "missed"),
+        ([leg("0312341234", 0, role="placed")], "missed"),
+        # the PBX ended the call
+        ([leg("0312341234", 0, 9, role="placed", hangup=CLEARED)], "missed"),
+        # another phone that rang refused the call
+        (
+            [
+                leg("0312341234", 0, 200_000, role="placed", hangup=HUNG_UP),
+                leg("u8", 0, 9, hangup=Hangup("recv_refuse", "USER_BUSY")),
+            ],
+            "missed",
+        ),
+        # the feed does not show the leg of the caller
+        ([], "abandoned"),
+        ([leg("u8", 0, 9, **RANG, outcome="abandoned")], "abandoned"),
+    ],
+)
+def test_cancelled_ring_is_abandoned_if_the_caller_hung_up_then(callers, result):
+    cancelled = leg("u7", 0, 9, **RANG, outcome="abandoned")
+    assert rows(*callers, cancelled)["u7"].result == result
+
+
+@pytest.mark.parametrize(
+    ("outcome", "complete", "result"),
+    [
+        ("unknown", False, "unknown"),
+        ("unknown", True, "unanswered"),
+        ("unanswered", False, "unanswered"),
+    ],
+)
+def test_result_of_a_placed_call_is_unknown_if_a_gap_hides_its_end(outcome, complete, result):
+    assert row(leg("u7", 0, 9, role="placed", outcome=outcome), complete=complete).result == result
 
 
 def test_every_user_and_every_number_has_one_row():
