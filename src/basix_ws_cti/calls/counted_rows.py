@@ -151,17 +151,19 @@ class CountedRows:
         time = time_of(row, self.by)
         if time is None:
             return
+        key = _participation_key(row)
         for windows, owner_id in ((self._served, row.group_id), (self._agents, row.user_id)):
             if owner_id is not None:
                 window = windows.get(owner_id)
                 if window is None:
                     window = windows[owner_id] = self._new_agent()
-                window.put(_participation_key(row), time, row)
+                window.put(key, time, row)
 
     def _discard_participation(self, row: Participation) -> None:
+        key = _participation_key(row)
         for windows, owner_id in ((self._served, row.group_id), (self._agents, row.user_id)):
             if owner_id in windows:
-                windows[owner_id].discard(_participation_key(row))
+                windows[owner_id].discard(key)
 
     def _new_queue(self, group_id: int) -> QueueWindow:
         return RowWindow(partial(QueueTally, group_id), self.max_rows)
