@@ -71,6 +71,8 @@ from .call_parties import CallParties
 from .channel_facts import (
     channel_uuid,
     end_phase,
+    ended_before_it_began,
+    is_clock_set_back,
     last_known_alive,
     leg_of,
     phase_of,
@@ -87,8 +89,16 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import UNKNOWN_PARTY, AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
-from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
+from .model import AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
+from .outcome import (
+    Ending,
+    deciding_leg,
+    disposition_of,
+    ending_side,
+    joined_disposition,
+    leg_outcome,
+    waiting_party_left,
+)
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
 
@@ -107,6 +117,8 @@ class ActiveCall:
     """False once something of the call may have been missed."""
     is_over: bool = False
     """True once the last leg has ended. No transition may follow."""
+    clock_adjusted: bool = False
+    """True once a time of a leg was earlier than one that came before it."""
     phases: PhaseHistory = field(init=False)
     parties: CallParties = Factory(CallParties)
     talk: TalkHistory = Factory(TalkHistory)
@@ -136,7 +148,7 @@ class ActiveCall:
         self.legs.put(leg)
         self.lead = leg
         self.phase_lead_uuid = leg.uuid
-        self.parties.update(self.legs, leg)
+        self.parties.update(self.legs, leg, leg)
         phase = self._phase_of(leg, started if entered is None else max(entered, started))
         earlier: list[Phase] = []
         if synthetic and entered is not None and entered > started:
@@ -158,6 +170,8 @@ class ActiveCall:
         ``is_pickup``: the leg is new and dialled a pickup of this call or its park slot.
         """
         before = self.legs.living.get(leg.uuid)
+        if before is not None and is_clock_set_back(before.channel, leg.channel):
+            self.clock_adjusted = True
         self.legs.put(leg, is_pickup=is_pickup)
         if synthetic:
             self.complete = False
@@ -167,7 +181,7 @@ class ActiveCall:
             self.started = offered
             self.phases.start_earlier(offered)
         lead = self.legs.lead(self.talk.talkers)
-        parties_changed = self.parties.update(self.legs, lead)
+        parties_changed = self.parties.update(self.legs, lead, leg)
         events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.snapshot.party))
@@ -188,6 +202,7 @@ class ActiveCall:
         was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
         hangup = channel.hangup
         unseen = synthetic and hangup is None
+        self.clock_adjusted = self.clock_adjusted or ended_before_it_began(channel)
         ended = channel.hangup_timestamp
         if not isinstance(ended, int):
             ended = gap_started
@@ -195,7 +210,11 @@ class ActiveCall:
             ended = last_known_alive(self.legs.living[uuid].channel)
         outcome: Disposition = "unknown"
         if not unseen:
-            outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
+            outcome = leg_outcome(
+                hangup,
+                answered=channel.answer_timestamp is not None,
+                is_callers=channel.direction == "inbound" or uuid == self.legs.first_uuid,
+            )
         self.legs.end(leg_of(channel, hangup, ended, outcome))
         if synthetic:
             self.complete = False
@@ -212,13 +231,15 @@ class ActiveCall:
     def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
         """Take over the legs of a call that becomes part of this one at ``at``.
 
-        Return the event that the other call ended, as answered. The other call must not be
+        Return the event that the other call ended. The other call must not be
         used afterwards. ``at`` is in microseconds since the epoch.
         """
         call = other.snapshot()
         current = other.phases.current
         ended = max(current.started, at)
         self.legs.absorb(other.legs)
+        self.parties.absorb(other.parties)
+        self.clock_adjusted = self.clock_adjusted or other.clock_adjusted
         self.complete = self.complete and other.complete
         return [
             CallEnded(
@@ -226,7 +247,7 @@ class ActiveCall:
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition="answered",
+                    disposition=joined_disposition(call.phases, call.caller),
                     joined=self.id,
                 )
             )
@@ -268,11 +289,11 @@ class ActiveCall:
             talk.transfers,
             0,
             "call",
-            UNKNOWN_PARTY,
-            (),
-            (),
-            False,
-            False,
+            parties.requested,
+            parties.origination,
+            parties.tags,
+            parties.went_outside,
+            self.clock_adjusted,
             self.complete,
             ended,
             disposition,
@@ -364,15 +385,27 @@ class ActiveCall:
         ended is unknown.
         """
         self.is_over = True
+        # The leg that ended last may be shown before another one.
+        ended = max([ended, *[leg.ended or 0 for leg in self.legs.ended_in_phase]])
         last = self.phases.close(max(ended, self.phases.current.started))
         legs = self.legs.ended_in_phase
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
         hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and leg.uuid == self.legs.first_uuid
+        by_caller = leg is not None and self._is_callers(leg)
         ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
-        disposition, abandoned_in = disposition_of(self.phases.as_tuple(), hangup, ended_by)
+        line = [leg for leg in self.legs.ended if self._is_callers(leg)]
+        ending = Ending(
+            phases=self.phases.as_tuple(),
+            hangup=hangup,
+            ended_by=ended_by,
+            direction=self.parties.direction,
+            is_line_answered=any(leg.answered is not None for leg in line or legs),
+            is_originated=any(leg.direction == "outbound" for leg in line),
+            is_left=waiting_party_left(leg, ended_by, self.phase_lead_uuid),
+        )
+        disposition, abandoned_in = disposition_of(ending)
         call = self._snapshot(
             tuple(self.legs.ended),
             ended=last.ended,
@@ -382,3 +415,8 @@ class ActiveCall:
             hangup=hangup,
         )
         return CallEnded(call, unseen)
+
+    def _is_callers(self, leg: Leg) -> bool:
+        """Return True for the caller's leg: each phone, if the PBX called the caller first."""
+        is_phone_of_caller = leg.role == "placed" and leg.direction == "outbound"
+        return leg.uuid == self.legs.first_uuid or is_phone_of_caller

@@ -8,9 +8,15 @@ from typing import Self
 from attrs import Factory, define
 
 from basix_ws_cti.elements import Channel
-from basix_ws_cti.states import Bridged, Ringing
 
-from .channel_facts import has_external_callee, leg_of, other_leg_uuid, other_whoscall
+from .channel_facts import (
+    has_external_callee,
+    is_connected,
+    is_phone_ringing,
+    leg_of,
+    other_leg_uuid,
+    other_whoscall,
+)
 from .model import Leg
 
 # Ended legs kept per call. A queue that rings the same phones for hours produces thousands.
@@ -38,7 +44,7 @@ class ActiveLeg:
     is_ringing: bool
     """True if the leg is a phone that rings."""
     is_bridged: bool
-    """True if the leg is connected to another leg."""
+    """True if the leg is connected to another party."""
 
     @classmethod
     def of(cls, channel: Channel) -> Self:
@@ -51,8 +57,8 @@ class ActiveLeg:
             other_leg_uuid(channel),
             has_external_callee(channel),
             other_whoscall(channel),
-            isinstance(channel.state, Ringing),
-            isinstance(channel.state, Bridged),
+            is_phone_ringing(channel),
+            is_connected(channel),
         )
 
 
