@@ -10,14 +10,7 @@ from basix_ws_cti.elements import Channel
 from basix_ws_cti.states import Bridged, Calling, CallingSipTermination
 
 from .active_legs import ActiveLeg, ActiveLegs
-from .channel_facts import (
-    MEDIA_PLUG,
-    last_known_alive,
-    number_of,
-    other_party,
-    requested_party,
-    state_entered,
-)
+from .channel_facts import last_known_alive, number_of, other_party, requested_party
 from .model import UNKNOWN_PARTY, Direction, Party
 
 # Tags kept per call. A leg has a few; a peer that sends ever new ones must not fill the memory.
@@ -104,7 +97,7 @@ class CallParties:
     # -- caller and dialled number --------------------------------------------------------
 
     def _follow_caller(self, first: ActiveLeg, legs: ActiveLegs) -> None:
-        caller = first.snapshot.party
+        caller = first.party
         if caller.number is None and caller.user_id is None and self.caller.number is not None:
             caller = evolve(caller, number=self.caller.number)
         self.caller = self._with_whoscall(caller, legs)
@@ -150,7 +143,7 @@ class CallParties:
         now = max(last_known_alive(one.channel) for one in legs.living.values())
         for place, tag in enumerate(tags):
             if _is_text(tag) and tag not in self.tag_order and len(self.tag_order) < MAX_TAGS:
-                self.tag_order[tag] = now, leg.snapshot.offered or 0, place
+                self.tag_order[tag] = now, leg.offered or 0, place
         self._sort_tags()
 
     def _sort_tags(self) -> None:
@@ -162,7 +155,7 @@ class CallParties:
         """Note when the call reached the parties that a leg calls, or was created to call."""
         channel = leg.channel
         state = channel.state
-        offered, now = leg.snapshot.offered, _time_of(leg)
+        offered, now = leg.offered, _time_of(leg)
         if leg.has_external_callee:
             is_calling = isinstance(state, Calling | CallingSipTermination)
             at = now if is_calling or offered is None else offered
@@ -195,17 +188,15 @@ class CallParties:
 
 def _is_attempt(first: ActiveLeg) -> bool:
     """Return True if the PBX rings the user who placed the call, and nobody else so far."""
-    channel = first.channel
-    is_plug = MEDIA_PLUG in (channel.calling_number, channel.called_number)
-    if channel.direction != "outbound" or is_plug:
+    if first.channel.direction != "outbound" or first.history.role != "placed":
         return False
-    return first.is_ringing or (isinstance(channel.state, Bridged) and not first.is_bridged)
+    # Once that user has answered, they may hear an announcement.
+    return first.is_ringing or (isinstance(first.channel.state, Bridged) and not first.is_bridged)
 
 
 def _time_of(leg: ActiveLeg) -> int:
     """Return the time of a leg's state, in microseconds since the epoch; 0 if it has no times."""
-    entered = state_entered(leg.channel)
-    return leg.snapshot.offered or 0 if entered is None else entered
+    return leg.offered or 0 if leg.entered is None else leg.entered
 
 
 def _earlier(one: int | None, other: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from attrs import evolve
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Channel, EndUser, EndUsers, Hangup, OtherInfo, Target
+from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo, Target
 from basix_ws_cti.states import (
     Bridged,
     Calling,
@@ -33,16 +33,13 @@ from basix_ws_cti.states import (
     XmlIvr,
 )
 
-from .model import UNKNOWN_PARTY, Disposition, Leg, Party, Phase
+from .model import UNKNOWN_PARTY, Party, Phase
 
 ANNOUNCEMENT = "bridged"
 """``Phase.place`` of a phase of kind ``other`` in which the leg is bridged to no other party."""
 
 RINGING_TONE = "ringing"
 """``Phase.place`` of a phase of kind ``other`` in which the caller's own leg is ``ringing``."""
-
-MEDIA_PLUG = "media_plug"
-"""Marker in place of a number: the leg of a user who wants to listen in."""
 
 # Texts that the PBX writes in place of a number: they name a leg or a function, and no party.
 _MARKER = re.compile(
@@ -51,7 +48,7 @@ _MARKER = re.compile(
 
 # Generated constructors take positional arguments and a fifth of the time of the classes' own
 # ones; these objects are created at each channel event.
-_make_leg, _make_party, _make_phase = constructor(Leg), constructor(Party), constructor(Phase)
+_make_party, _make_phase = constructor(Party), constructor(Phase)
 
 
 def channel_uuid(channel: Channel) -> str:
@@ -159,31 +156,14 @@ def is_phone_ringing(channel: Channel) -> bool:
     return isinstance(channel.state, Ringing) and not _is_caller(channel)
 
 
-def is_connected(channel: Channel) -> bool:
+def is_bridged_to_party(channel: Channel) -> bool:
     """Return True if the channel is bridged to another party.
 
-    A channel that is bridged to nobody plays an announcement or music on hold.
+    A bridged channel that names no other end hears an announcement, or music on hold.
     """
-    if not isinstance(channel.state, Bridged):
-        return False
-    return other_leg_uuid(channel) is not None or other_party(channel) != UNKNOWN_PARTY
-
-
-def is_clock_set_back(before: Channel, now: Channel) -> bool:
-    """Return True if the state of a channel is older than the state that it had before."""
-    if before.state is now.state:
-        return False
-    entered_before, entered = state_entered(before), state_entered(now)
-    return entered_before is not None and entered is not None and entered < entered_before
-
-
-def ended_before_it_began(channel: Channel) -> bool:
-    """Return True if a channel ended before its offer, answer or last state, by its own times.
-
-    Then a clock of the PBX was set back.
-    """
-    ended: object = channel.hangup_timestamp
-    return isinstance(ended, int) and ended < last_known_alive(channel)
+    return isinstance(channel.state, Bridged) and (
+        other_leg_uuid(channel) is not None or isinstance(channel.other_info, OtherInfo)
+    )
 
 
 def is_b_leg(channel: Channel) -> bool:
@@ -236,9 +216,7 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
     group_id: Any
     user_id: Any
     match channel.state:
-        case Bridged() if not is_connected(channel):
-            kind, place = "other", ANNOUNCEMENT
-        case Bridged():
+        case Bridged() if is_bridged_to_party(channel):
             kind = "talking"
             party = other = other_party(channel)
             if partner is not None:
@@ -280,38 +258,6 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
 def end_phase(phase: Phase, ended: int) -> Phase:
     """Return the phase with its end, in microseconds since the epoch."""
     return _make_phase(phase.kind, phase.started, ended, phase.party, phase.place, phase.by)
-
-
-def leg_of(
-    channel: Channel,
-    hangup: Hangup | None,
-    ended: int | None = None,
-    outcome: Disposition | None = None,
-) -> Leg:
-    """Return the channel as a leg of its call.
-
-    - ``hangup``: ``channel.hangup``. The caller passes it because each access parses it anew.
-    - ``ended``, ``outcome``: ``None`` while the leg lives.
-    """
-    offered, answered = channel.offer_timestamp, channel.answer_timestamp
-    return _make_leg(
-        channel_uuid(channel),
-        own_party(channel),
-        channel.direction,
-        offered if isinstance(offered, int) else None,
-        answered if isinstance(answered, int) else None,
-        ended,
-        hangup,
-        outcome,
-        "offered",
-        None,
-        0,
-        0,
-        False,
-        (),
-        (),
-        None,
-    )
 
 
 def _is_caller(channel: Channel) -> bool:

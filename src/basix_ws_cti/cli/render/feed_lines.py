@@ -224,7 +224,7 @@ def describe_call_event(event: CallEvent, labels: Labels) -> str:
 
 
 def _describe_end(call: Call, *, synthetic: bool) -> str:
-    parts = [call.disposition or "unknown"]
+    parts: list[str] = [call.disposition or "unknown"]
     if call.abandoned_in:  # perhaps after an earlier talk: "answered, abandoned in queue"
         abandoned = f"abandoned in {call.abandoned_in}"
         parts = [abandoned] if call.disposition == "abandoned" else [*parts, abandoned]
