@@ -17,7 +17,7 @@ from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
 from .recording_client import RecordingClient
-from .row_checks import Rows, check_rows, check_sums, check_talks
+from .row_checks import Rows, check_phases, check_rows, check_sums, check_talks
 
 COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
 
@@ -136,6 +136,7 @@ class Observer:
                 assert call.id not in self.started, "the call has started already"
                 self.started[call.id] = None
             assert call.id in self.started
+            check_phases(call)
             check_rows(call)
             if isinstance(event, CallEnded):
                 assert call.disposition is not None

@@ -83,8 +83,7 @@ def check_participations(call):
 
 
 def check_rows(call):
-    """Check all rows of a call."""
-    check_phases(call)
+    """Check the waits and participations of a call."""
     check_waits(call)
     check_participations(call)
 

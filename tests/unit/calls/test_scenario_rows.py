@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.call_transcripts import SCENARIOS, Office
-from support.row_checks import Rows, check_rows, check_sums, check_talks
+from support.row_checks import Rows, check_phases, check_rows, check_sums, check_talks
 
 from basix_ws_cti.calls import CallEnded, Participation, QueueWait
 
@@ -23,6 +23,7 @@ def test_rows_of_a_scenario_are_consistent(scenario):
     """
     for office in offices(scenario):
         for event in office.events:
+            check_phases(event.call)
             check_rows(event.call)
         check_talks(office.ended)
         check_sums(office.ended)
