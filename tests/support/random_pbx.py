@@ -10,18 +10,40 @@ import attrs
 
 from basix_ws_cti import Mirror
 from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
+from basix_ws_cti.calls.participation import Participation
+from basix_ws_cti.calls.queue_wait import QueueWait
 from basix_ws_cti.mirror.changes import Gap
-from basix_ws_cti.simulator import NotPossibleError, Pbx, Row, scenarios
+from basix_ws_cti.simulator import (
+    CallRow,
+    NotPossibleError,
+    ParticipationRow,
+    Pbx,
+    WaitRow,
+    scenarios,
+)
 from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
-COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
+# Columns of each of the library's rows that the rows of the PBX's ledger have too.
+_SHARED = {
+    library_row: [one.name for one in attrs.fields(ledger_row) if hasattr(library_row, one.name)]
+    for library_row, ledger_row in (
+        (CallRecord, CallRow),
+        (Participation, ParticipationRow),
+        (QueueWait, WaitRow),
+    )
+}
+_SHARED |= {
+    CallRow: _SHARED[CallRecord],
+    ParticipationRow: _SHARED[Participation],
+    WaitRow: _SHARED[QueueWait],
+}
 
 
-def shared_columns(record):
-    """Return the columns that call records and rows of the PBX's ledger share."""
-    return {name: getattr(record, name) for name in COLUMNS}
+def shared_columns(row):
+    """Return the columns that a row of the library and a row of the PBX's ledger share."""
+    return {name: getattr(row, name) for name in _SHARED[type(row)]}
 
 
 # Only the PBX itself decides the next step of a channel in these states.

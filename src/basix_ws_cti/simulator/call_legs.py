@@ -154,7 +154,7 @@ class CallLegs(Company):
             self.ledger.state_changed(channel, self.now)
             self._publish_update(channel, "STATE_CHANGE")
         else:
-            self.ledger.leg_added(channel, self._served_by(channel))
+            self.ledger.leg_added(channel, self._served_by(channel), self.now)
             self.ledger.state_changed(channel, self.now)
             self.channels[channel.uuid] = channel
             self._changes.publish("channel", channel.uuid, channel, "added")
@@ -167,6 +167,7 @@ class CallLegs(Company):
             if channel.uuid not in self.channels:
                 self.set_state(channel, channel.state.name)
             channel.answer_timestamp = self.now
+            self.ledger.leg_answered(channel, self.now)
             self._publish_update(channel, "CHANNEL_ANSWER")
 
     def bridge(self, lead: Channel, other: Channel) -> None:

@@ -45,7 +45,8 @@ class Pbx(CallLegs):
     :ivar members: memberships by id.
     :ivar terminals: phones by id.
     :ivar listeners: functions called with the kind, key, fields and event name of each change.
-    :ivar ledger: log of the calls that ended; iterates over ``Row``, the oldest first.
+    :ivar ledger: log of the calls that ended; iterates over ``CallRow``, the oldest first; its
+        ``waits`` and ``participations`` have the ``WaitRow`` and ``ParticipationRow`` of them.
     :ivar random: the seeded ``random.Random`` of all random decisions.
     """
 
@@ -224,7 +225,7 @@ class Pbx(CallLegs):
                 f"channel {lead.uuid} still rings: only an answered channel can be transferred"
             )
         if leg is not None:
-            self.ledger.transferred(lead)
+            self.ledger.transferred(lead, attended=False)
             self._end(leg, "recv_bye" if by_peer else "send_bye")
         for ringing in self.ringing_for(lead):
             self._end(ringing, "send_cancel")
@@ -238,7 +239,7 @@ class Pbx(CallLegs):
         if None in legs or legs[0] is other or legs[0] is legs[1] or len(users) != 1:
             raise NotPossibleError("an attended transfer needs two calls of one user")
         self.bridge(lead, other)
-        self.ledger.transferred(lead)
+        self.ledger.transferred(lead, attended=True)
         for leg in legs:
             if leg is not None:
                 self._end(leg, "recv_bye")

@@ -38,11 +38,16 @@ SIMULATED_WORLD = {
     "simulator.call_ledger",
     "simulator.commands",
     "simulator.frame_writer",
+    "simulator.ledger_calls",
+    "simulator.ledger_outcome",
+    "simulator.ledger_rows",
     "simulator.model",
+    "simulator.participation_ledger",
     "simulator.pbx",
     "simulator.scenarios",
     "simulator.session_frames",
     "simulator.timeline",
+    "simulator.wait_ledger",
 }
 
 CLOCK_MODULES = {"time", "sched", "timeit"}

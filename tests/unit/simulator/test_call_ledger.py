@@ -6,8 +6,14 @@ import attrs
 import pytest
 from support.feed_follower import Office
 
-from basix_ws_cti.simulator import call_ledger, scenarios
-from basix_ws_cti.simulator.call_ledger import Ledger, Row
+from basix_ws_cti.simulator import (
+    CallRow,
+    ParticipationRow,
+    WaitRow,
+    call_ledger,
+    scenarios,
+)
+from basix_ws_cti.simulator.call_ledger import Ledger
 from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.model import SECOND
 from basix_ws_cti.simulator.timeline import Timeline
@@ -27,8 +33,8 @@ def fields(row, *names):
     return tuple(getattr(row, name) for name in names)
 
 
-def test_row_of_a_queued_and_parked_call():
-    """The call goes through menu, queue, talk, park slot and talk. The row is written by hand."""
+def test_rows_of_a_queued_and_parked_call():
+    """The call goes through queue, talk, park slot and talk. The rows are written by hand."""
     office = Office()
     pbx, start = office.pbx, office.pbx.now
     lead = office.call(CUSTOMER)
@@ -36,6 +42,8 @@ def test_row_of_a_queued_and_parked_call():
     legs = pbx.call_group(lead, office.group)
     pass_time(office, 2)
     pbx.connect(legs[1])
+    others = [office.users[number].id for number in (0, 2, 3, 4)]
+    answering, retrieving = office.users[1].id, office.users[3].id
     pass_time(office, 4)
     slot = pbx.park(lead)
     pass_time(office, 8)
@@ -46,28 +54,84 @@ def test_row_of_a_queued_and_parked_call():
     pass_time(office, 16)
     pbx.hang_up(leg)
     assert rows(office) == [
-        Row(
+        CallRow(
             id=lead.uuid,
             direction="inbound",
+            purpose="call",
             started=start,
             answered=start + 3 * SECOND,
             ended=start + 32 * SECOND,
             caller_number=CUSTOMER.number,
             caller_user_id=None,
             called_number=DID,
-            answered_by_user_id=office.users[1].id,
+            requested_user_id=None,
+            requested_group_id=office.group.id,
+            answered_by_user_id=answering,
             answered_by_number=None,
+            handlers=(answering, retrieving),
+            last_handler_user_id=retrieving,
+            last_handler_number=None,
             disposition="answered",
             abandoned_in=None,
+            last_phase="talking",
             ended_by="callee",
             cause="NORMAL_CLEARING",
             talking_us=20 * SECOND,
             parked_us=9 * SECOND,
             parks=1,
             transfers=0,
+            blind_transfers=0,
+            attended_transfers=0,
+            voicemail_user_id=None,
+            voicemail_group_id=None,
+            conference_room=None,
+            menu_id="main_menu",
+            origination=(),
+            tags=(),
+            went_outside=False,
             joined=None,
         )
     ]
+    assert pbx.ledger.waits == (
+        WaitRow(
+            call_id=lead.uuid,
+            group_id=office.group.id,
+            entered=start + 1 * SECOND,
+            left=start + 3 * SECOND,
+            waited_us=2 * SECOND,
+            result="answered",
+            next_group_id=None,
+            answered_by_user_id=answering,
+            rings=5,
+            purpose="call",
+        ),
+    )
+    caller, *users = pbx.ledger.participations
+    assert caller == ParticipationRow(
+        call_id=lead.uuid,
+        user_id=None,
+        number=CUSTOMER.number,
+        role="placed",
+        group_id=None,
+        result="answered",
+        rings=0,
+        rang_us=0,
+        talked_us=20 * SECOND,
+        held_us=9 * SECOND,
+        first_offered=start,
+        answered=start + 3 * SECOND,
+        left=start + 32 * SECOND,
+    )
+    assert {row.user_id for row in users} == {answering, *others}
+    assert {row.group_id for row in users} == {office.group.id}
+    assert {(row.role, row.rings, row.rang_us) for row in users} == {("offered", 1, 2 * SECOND)}
+    names = ("result", "talked_us", "held_us", "answered", "left")
+    by_user = {row.user_id: fields(row, *names) for row in users}
+    assert by_user == {
+        **dict.fromkeys(others, ("picked_up_elsewhere", 0, 0, None, start + 3 * SECOND)),
+        answering: ("answered", 4 * SECOND, 0, start + 3 * SECOND, start + 7 * SECOND),
+        retrieving: ("answered", 16 * SECOND, 0, start + 16 * SECOND, start + 32 * SECOND),
+    }
     assert not pbx.ledger.active_calls
 
 
@@ -82,7 +146,7 @@ def test_row_of_a_queued_and_parked_call():
         "maximum_duration": ("inbound", "answered", None, "pbx", "ALLOTTED_TIMEOUT"),
         "busy": ("outbound", "busy", None, "callee", "USER_BUSY"),
         "rejected": ("outbound", "rejected", None, "callee", "CALL_REJECTED"),
-        "unreachable": ("outbound", "failed", None, "callee", "NO_USER_RESPONSE"),
+        "unreachable": ("outbound", "unreachable", None, "callee", "NO_USER_RESPONSE"),
         "click_to_call": ("outbound", "answered", None, "callee", "NORMAL_CLEARING"),
         "checking_voicemail": ("internal", "answered", None, "caller", "NORMAL_CLEARING"),
     }.items(),
@@ -160,9 +224,16 @@ def test_parked_caller_hangs_up():
     pbx.hang_up(leg)
     parked, second = rows(office)
     assert fields(parked, "id", "parked_us", "ended_by") == (lead.uuid, 7 * SECOND, "caller")
-    assert fields(second, "id", "disposition", "caller_user_id") == (
-        leg.uuid,
+    names = ("disposition", "abandoned_in", "purpose")
+    assert fields(parked, *names) == ("answered", "parked", "call")
         "answered",
+        "parked",
+        "call",
+    )
+    assert fields(second, "id", "purpose", "answered", "caller_user_id") == (
+        leg.uuid,
+        "pickup",
+        None,
         office.users[1].id,
     )
 

@@ -17,7 +17,8 @@ MODULES = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
 # The model of the PBX and the frames: no I/O, and no clock but the PBX's own.
 PURE = {
     *("access_control", "call_ledger", "call_legs", "change_publisher", "commands", "company"),
-    *("errors", "frame_writer", "model", "pbx", "scenarios", "session_frames", "timeline"),
+    *("errors", "frame_writer", "ledger_calls", "ledger_outcome", "ledger_rows", "model"),
+    *("participation_ledger", "pbx", "scenarios", "session_frames", "timeline", "wait_ledger"),
 }
 IMPURE_LIBRARIES = {
     *("asyncio", "concurrent", "datetime", "logging", "os", "pathlib", "select", "selectors"),

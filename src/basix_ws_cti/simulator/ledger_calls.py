@@ -1,0 +1,218 @@
+"""One active call of the simulated PBX's ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import Factory, define
+
+from .participation_ledger import Participants, party_of
+from .wait_ledger import Waits
+
+if TYPE_CHECKING:
+    from .model import Channel, Fields, State
+
+# States in which the PBX itself serves the caller.
+SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
+
+# Operations by which a user tries to take a call that rings or is parked elsewhere.
+PICKUPS = {"pickup", "unpark"}
+
+
+@define(eq=False)
+class Talk:
+    """Two legs that are connected with each other.
+
+    They do not talk while one of the two users is busy with a newer call: ``held``.
+    """
+
+    lead: Channel
+    leg: Channel
+    since: int  # since when they talk, or are held
+    held: bool = False
+
+    @property
+    def legs(self) -> tuple[Channel, Channel]:
+        """Return both legs."""
+        return self.lead, self.leg
+
+
+@define(eq=False)
+class LedgerCall:
+    """A call that has not ended.
+
+    ``lead`` is the leg that the call is about now: the first one, until it ends, is parked
+    or is bridged to the lead of another call. Times are microseconds since the epoch.
+    """
+
+    first: Channel
+    lead: Channel
+    is_pickup: bool = False  # a user tries to pick up or retrieve another call
+    is_consult: bool = False  # a user placed it while they were in a talk
+    direction: str | None = None  # None: the caller has not been connected anywhere yet
+    legs: dict[str, Channel] = Factory(dict)
+    # Legs that are to pick up or retrieve it: their roles by uuid.
+    pending_pickups: dict[str, str] = Factory(dict)
+    participants: Participants = Factory(Participants)
+    waits: Waits = Factory(Waits)
+    activity: str = ""  # state of the lead leg, or "group" while it calls a group
+    states: set[str] = Factory(set)  # names of all states of lead legs
+    went_outside: bool = False
+    answered: int | None = None
+    answered_by: Channel | None = None
+    handlers: dict[int | str, None] = Factory(dict)  # user ids and numbers, in order
+    last_handler: Channel | None = None
+    talk: Talk | None = None
+    talk_began: int = 0
+    talking_us: int = 0
+    parked: Channel | None = None
+    parked_since: int = 0
+    parked_us: int = 0
+    parks: int = 0
+    blind_transfers: int = 0
+    attended_transfers: int = 0
+    box: Fields | None = None  # voicemail box that the caller reached
+    conference_room: str | None = None
+    menu_id: str | None = None
+    tags: dict[str, None] = Factory(dict)
+    served_since: int | None = None  # first service of the PBX
+    hung_up: tuple[Channel, bool] | None = None  # the leg that hung up, and whether by its peer
+
+    def is_callers(self, leg: Channel) -> bool:
+        """Return True for the caller's leg, on any of the phones that the API rings."""
+        return leg is self.first or leg.forked_from == self.first.uuid
+
+    @property
+    def precedence(self) -> tuple[int, int, str]:
+        """Return the sort key by which the first of two calls outlives the other one."""
+        rank = ("inbound", "outbound", "internal").index(self.direction or "internal")
+        return rank, self.first.offer_timestamp, self.first.uuid
+
+    # -- what happens -----------------------------------------------------------------
+
+    def add_leg(self, channel: Channel) -> None:
+        """Add a leg, without its party."""
+        self.legs[channel.uuid] = channel
+        self.tags |= dict.fromkeys(channel.tags or ())
+
+    def leads(self, channel: Channel) -> bool:
+        """Return True if the new state of this leg says what the call does."""
+        if channel.rings_for is not None or channel.uuid in self.pending_pickups:
+            return False
+        is_lead = self.first is channel or self.first.uuid not in self.legs
+        return is_lead or channel.state.name == "park"
+
+    def lead_changed(self, channel: Channel, now: int) -> None:
+        """Follow the new state of the leg that leads the call."""
+        state = channel.state
+        self.stop_park(now)
+        self.lead = channel
+        self.hung_up = None
+        self.states.add(state.name)
+        self.waits.state_changed(state, now)
+        is_group = state.name == "calling" and state.data.get("target_type") == "group"
+        self.activity = "group" if is_group else state.name
+        match state.name:
+            case "park":
+                self.parked, self.parked_since = channel, now
+                self.parks += 1
+            case "voicemail":
+                self.box = state.data
+            case "conference":
+                self.conference_room = state.data["room_id"]
+            case "ivr":
+                self.menu_id = state.data["ivr_id"]
+        if state.name in SERVICES and self.served_since is None:
+            self.served_since = now
+
+    def routed(self, state: State) -> None:
+        """Follow the new state of any leg, as far as it decides about the direction."""
+        if state.name in {"calling", "calling_siptermination"}:
+            self.route(outside=state.data.get("target_location") != "int")
+        elif state.name not in {"system_operation", "ringing"}:
+            self.route(outside=False)
+
+    def route(self, *, outside: bool) -> None:
+        """Record that the call goes to somebody inside or outside."""
+        if self.direction is None:
+            self.direction = "outbound" if outside else "internal"
+        elif self.direction != "outbound":
+            self.went_outside = self.went_outside or outside
+
+    def connects(self, leg: Channel) -> bool:
+        """Return True if a leg is connected with another one."""
+        return self.talk is not None and leg in self.talk.legs
+
+    def start_talk(self, lead: Channel, leg: Channel, now: int) -> None:
+        """Connect two legs; who talked before must have stopped."""
+        for one in (lead, leg):
+            self._connect_pickup(one)
+        party = lead if self.is_callers(leg) else leg
+        user_id = None if party.user is None else party.user.id
+        self.waits.end("answered", now, answered_by_user_id=user_id)
+        self.stop_park(now)
+        self.lead = lead
+        self.talk, self.talk_began = Talk(lead, leg, now), now
+        self.activity = "bridged"
+        self.states.add("bridged")
+        self.hung_up = None
+        self.last_handler = party
+        self.handlers.setdefault(party_of(party))
+        if self.answered is None:
+            self.answered, self.answered_by = now, party
+        for one in (lead, leg):
+            participant = self.participants.of(one)
+            participant.ring_ended(one.uuid, now)
+            participant.talk_started(now)
+
+    def set_held(self, now: int, *, held: bool) -> None:
+        """Start or end the time in which the two who are connected do not talk."""
+        talk = self.talk
+        if talk is not None and talk.held != held:
+            if talk.since < now:
+                self.participants.add_talk(talk.legs, talk.since, now, held=talk.held)
+            talk.since, talk.held = now, held
+
+    def stop_talk(self, now: int) -> None:
+        """End the talk, if there is one."""
+        talk = self.talk
+        if talk is not None:
+            self.participants.add_talk(talk.legs, talk.since, now, held=talk.held)
+            self.talking_us += now - self.talk_began
+            self.talk = None
+
+    def stop_park(self, now: int) -> None:
+        """End the stay on a park slot, if there is one."""
+        if self.parked is not None:
+            self.participants.add_talk([self.parked], self.parked_since, now, held=True)
+            self.parked_us += now - self.parked_since
+            self.parked = None
+
+    def end_leg(self, channel: Channel, now: int) -> None:
+        """End a leg."""
+        if self.connects(channel):
+            self.stop_talk(now)
+        if channel is self.parked:
+            self.stop_park(now)
+        self._connect_pickup(channel)
+        participant = self.participants.of(channel)
+        hung_up = self.hung_up
+        caller_hung_up = hung_up is not None and hung_up[1] and hung_up[0].uuid == channel.rings_for
+        participant.ring_failed(channel, now, caller_hung_up=caller_hung_up)
+        participant.left = max(participant.left, now)
+        del self.legs[channel.uuid]
+
+    def absorb(self, other: LedgerCall) -> None:
+        """Take over the legs and participants of a call that is merged into this one."""
+        self.legs |= other.legs
+        self.pending_pickups |= other.pending_pickups
+        self.tags |= other.tags
+        self.participants.merge(other.participants)
+        if self.direction != "outbound":
+            self.went_outside |= other.went_outside or other.direction == "outbound"
+
+    def _connect_pickup(self, leg: Channel) -> None:
+        """Make the party of a leg that picked the call up, or ended, a participant."""
+        role = self.pending_pickups.pop(leg.uuid, None)
+        if role is not None:
+            self.participants.add(leg, role)
