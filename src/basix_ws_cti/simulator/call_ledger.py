@@ -7,9 +7,10 @@ queues, ``participation_ledger`` its participants, ``ledger_outcome`` says how a
 ``ledger_rows`` has the rows.
 
 A user may have several calls, but talks in the newest one only. Each user has a list of the legs
-that take their attention, in the order in which they began to: legs that are bridged, and the leg
-of a consult call from its beginning. Two legs that are connected are *held* while one of them is
-not the newest of its user.
+that take their attention, until they end, in the order in which they began to: a leg that the user
+dialled from its offer, one that the API rang from its answer, any other from its first bridge; a
+leg that is bridged again becomes the newest. Two legs that are connected are *held* while one of
+them is not the newest of its user.
 """
 
 from __future__ import annotations
@@ -106,18 +107,14 @@ class Ledger:
         self._call_of[channel.uuid] = call
         if channel.state.name == "ringing":
             call.participants.of(channel).ring_started(channel.uuid, now)
-        if call.is_consult and call.is_callers(channel):
+        if channel.direction == "inbound":
             self._occupy(channel, now)
 
     def state_changed(self, channel: Channel, now: int) -> None:
         """Record the new state of a leg."""
         call = self._call_of[channel.uuid]
-        name = channel.state.name
-        if name != "bridged":
-            if call.connects(channel):
-                call.stop_talk(now)
-            if not (call.is_consult and call.is_callers(channel)):
-                self._release(channel, now)
+        if channel.state.name != "bridged" and call.connects(channel):
+            call.stop_talk(now)
         if call.leads(channel):
             call.lead_changed(channel, now)
         call.routed(channel.state)
@@ -137,7 +134,11 @@ class Ledger:
         """Record that a leg has been answered, by its peer or by the PBX."""
         call = self._call_of[channel.uuid]
         if channel.uuid not in call.pending_pickups:
-            call.participants.of(channel).ring_ended(channel.uuid, now)
+            call.leg_answered(channel, now)
+        if call.is_callers(channel) and channel.calling_number != MEDIA_PLUG:
+            if channel.direction == "outbound":
+                call.is_consult = self._is_talking(channel)
+                self._occupy(channel, now)
 
     def ring_moved(self, ringing: Channel, lead: Channel, now: int) -> None:
         """Record that a phone rings on behalf of another lead leg, perhaps of another call."""
@@ -189,12 +190,11 @@ class Ledger:
         """Return the new call of its first leg."""
         is_plug = channel.calling_number == MEDIA_PLUG
         is_pickup = channel.state.data.get("operation") in PICKUPS
-        is_busy = any(self._talk_of(leg) is not None for leg in self._legs_of_user(channel))
         call = LedgerCall(
             first=channel,
             lead=channel,
             is_pickup=is_pickup,
-            is_consult=is_busy and not (is_plug or is_pickup),
+            is_consult=channel.direction == "inbound" and self._is_talking(channel),
             direction="inbound" if channel.person is not None else None,
         )
         call.participants.add(channel, "monitored" if is_plug else "placed")
@@ -237,17 +237,22 @@ class Ledger:
         """Return the legs that take the attention of a leg's user, the newest last."""
         return [] if channel.user is None else self._busy_legs.get(channel.user.id, [])
 
+    def _is_talking(self, channel: Channel) -> bool:
+        """Return True if a leg's user is connected with somebody on another leg."""
+        return any(self._talk_of(leg) is not None for leg in self._legs_of_user(channel))
+
     def _talk_of(self, leg: Channel) -> Talk | None:
         """Return the talk that a leg has part in; ``None``: it is connected with no other leg."""
         call = self._call_of.get(leg.uuid)
         return call.talk if call is not None and call.connects(leg) else None
 
     def _occupy(self, leg: Channel, now: int) -> None:
-        """Record that a leg takes its user's attention from now on."""
+        """Record that a leg is now the newest that takes its user's attention."""
         if leg.user is not None:
             legs = self._busy_legs.setdefault(leg.user.id, [])
-            if leg not in legs:
-                legs.append(leg)
+            if leg in legs:
+                legs.remove(leg)
+            legs.append(leg)
             self._review_talks(legs, now)
 
     def _release(self, leg: Channel, now: int) -> None:

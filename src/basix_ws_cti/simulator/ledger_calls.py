@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, define
 
+from .model import MEDIA_PLUG
 from .participation_ledger import Participants, party_of
 from .wait_ledger import Waits
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 # States in which the PBX itself serves the caller.
 SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
+
+# States of a caller who wants to talk to somebody, or to leave a message.
+_CALLS = {"calling", "calling_siptermination", "bridged", "voicemail"}
 
 # Operations by which a user tries to take a call that rings or is parked elsewhere.
 PICKUPS = {"pickup", "unpark"}
@@ -56,7 +60,8 @@ class LedgerCall:
     participants: Participants = Factory(Participants)
     waits: Waits = Factory(Waits)
     activity: str = ""  # state of the lead leg, or "group" while it calls a group
-    states: set[str] = Factory(set)  # names of all states of lead legs
+    called_somebody: bool = False  # or reached a voicemail box
+    was_served: bool = False  # by a service of the PBX that the caller dialled
     went_outside: bool = False
     answered: int | None = None
     answered_by: Channel | None = None
@@ -75,7 +80,6 @@ class LedgerCall:
     conference_room: str | None = None
     menu_id: str | None = None
     tags: dict[str, None] = Factory(dict)
-    served_since: int | None = None  # first service of the PBX
     hung_up: tuple[Channel, bool] | None = None  # the leg that hung up, and whether by its peer
 
     def is_callers(self, leg: Channel) -> bool:
@@ -83,9 +87,22 @@ class LedgerCall:
         return leg is self.first or leg.forked_from == self.first.uuid
 
     @property
+    def final_direction(self) -> str:
+        """Return the direction if the call ended now.
+
+        A call that the API began by ringing a user's phone is an attempt to call outside until
+        it reaches somebody.
+        """
+        if self.direction is not None:
+            return self.direction
+        first = self.first
+        is_attempt = first.direction == "outbound" and first.calling_number != MEDIA_PLUG
+        return "outbound" if is_attempt else "internal"
+
+    @property
     def precedence(self) -> tuple[int, int, str]:
         """Return the sort key by which the first of two calls outlives the other one."""
-        rank = ("inbound", "outbound", "internal").index(self.direction or "internal")
+        rank = ("inbound", "outbound", "internal").index(self.final_direction)
         return rank, self.first.offer_timestamp, self.first.uuid
 
     # -- what happens -----------------------------------------------------------------
@@ -108,7 +125,8 @@ class LedgerCall:
         self.stop_park(now)
         self.lead = channel
         self.hung_up = None
-        self.states.add(state.name)
+        self.called_somebody = self.called_somebody or state.name in _CALLS
+        self._check_service(channel)
         self.waits.state_changed(state, now)
         is_group = state.name == "calling" and state.data.get("target_type") == "group"
         self.activity = "group" if is_group else state.name
@@ -122,11 +140,11 @@ class LedgerCall:
                 self.conference_room = state.data["room_id"]
             case "ivr":
                 self.menu_id = state.data["ivr_id"]
-        if state.name in SERVICES and self.served_since is None:
-            self.served_since = now
 
     def routed(self, state: State) -> None:
         """Follow the new state of any leg, as far as it decides about the direction."""
+        if self.first.target is not None:
+            self.route(outside=False)
         if state.name in {"calling", "calling_siptermination"}:
             self.route(outside=state.data.get("target_location") != "int")
         elif state.name not in {"system_operation", "ringing"}:
@@ -138,6 +156,12 @@ class LedgerCall:
             self.direction = "outbound" if outside else "internal"
         elif self.direction != "outbound":
             self.went_outside = self.went_outside or outside
+
+    def leg_answered(self, channel: Channel, now: int) -> None:
+        """Follow the answer of a leg."""
+        self.participants.of(channel).ring_ended(channel.uuid, now)
+        if channel is self.lead:
+            self._check_service(channel)
 
     def connects(self, leg: Channel) -> bool:
         """Return True if a leg is connected with another one."""
@@ -154,7 +178,7 @@ class LedgerCall:
         self.lead = lead
         self.talk, self.talk_began = Talk(lead, leg, now), now
         self.activity = "bridged"
-        self.states.add("bridged")
+        self.called_somebody = True
         self.hung_up = None
         self.last_handler = party
         self.handlers.setdefault(party_of(party))
@@ -163,7 +187,7 @@ class LedgerCall:
         for one in (lead, leg):
             participant = self.participants.of(one)
             participant.ring_ended(one.uuid, now)
-            participant.talk_started(now)
+            participant.talk_started(one, now)
 
     def set_held(self, now: int, *, held: bool) -> None:
         """Start or end the time in which the two who are connected do not talk."""
@@ -208,8 +232,14 @@ class LedgerCall:
         self.pending_pickups |= other.pending_pickups
         self.tags |= other.tags
         self.participants.merge(other.participants)
-        if self.direction != "outbound":
-            self.went_outside |= other.went_outside or other.direction == "outbound"
+        if self.final_direction != "outbound":
+            self.went_outside |= other.went_outside or other.final_direction == "outbound"
+
+    def _check_service(self, lead: Channel) -> None:
+        """Note if the caller has reached a service of the PBX."""
+        is_operation = lead.state.name == "system_operation" and lead.answer_timestamp is not None
+        if is_operation or lead.state.name in {"conference", "checking_voicemail"}:
+            self.was_served = self.was_served or not self.called_somebody
 
     def _connect_pickup(self, leg: Channel) -> None:
         """Make the party of a leg that picked the call up, or ended, a participant."""

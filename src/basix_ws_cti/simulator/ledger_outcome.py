@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -13,6 +14,9 @@ from .model import MEDIA_PLUG
 if TYPE_CHECKING:
     from .ledger_calls import LedgerCall
     from .model import Channel
+
+# Texts that a phone dials in place of a number.
+_MARKER = re.compile(rf"pickup_uuid\.|{MEDIA_PLUG}$")
 
 # CallRow.last_phase by the activity of the lead leg; all others are "other".
 _PHASES = {
@@ -84,8 +88,7 @@ def purpose_of(call: LedgerCall, *, joined: bool) -> str:
         return "consult"
     if call.is_pickup and call.answered is None:
         return "pickup"
-    only_services = call.states <= {"system_operation", "checking_voicemail"}
-    if call.first.user is not None and only_services and call.first.answer_timestamp is not None:
+    if _is_served_user(call) and call.conference_room is None:
         return "service"
     return "consult" if call.is_consult else "call"
 
@@ -95,13 +98,10 @@ def set_roles(call: LedgerCall, purpose: str) -> None:
     if purpose == "consult":
         call.participants.set_consulted()
     caller = call.participants.of(call.first)
-    answered = call.first.answer_timestamp
-    if call.served_since is None or answered is None:
-        return
-    if caller.role == "placed" and call.states <= SERVICES:
+    if caller.role == "placed" and _is_served_user(call):
         caller.role = "service"
     if caller.role in {"monitored", "service"}:
-        caller.served = max(call.served_since, answered)
+        caller.served = call.first.answer_timestamp
 
 
 def call_row(
@@ -117,19 +117,19 @@ def call_row(
     waiting_party_left = left_waiting(call, ending)
     phase = _PHASES.get(call.activity, "other")
     abandoned_in = None
-    if waiting_party_left and call.direction != "outbound":
+    if waiting_party_left and call.final_direction != "outbound":
         waits_in = "queued" if call.waits.is_paused and phase == "other" else phase
         abandoned_in = _ABANDONED_IN.get(waits_in, "ringing")
     return CallRow(
         id=first.uuid,
-        direction=call.direction or "internal",
+        direction=call.final_direction,
         purpose=purpose,
         started=first.offer_timestamp,
         answered=call.answered,
         ended=now,
         caller_number=_number(first),
         caller_user_id=_user_id(first),
-        called_number=first.called_number,
+        called_number=None if _MARKER.match(first.called_number) else first.called_number,
         requested_user_id=target["id"] if target.get("type") == "user" else None,
         requested_group_id=target["id"] if target.get("type") == "group" else None,
         answered_by_user_id=_user_id(call.answered_by),
@@ -180,7 +180,7 @@ def _disposition(
 
 def _word(call: LedgerCall, ending: Ending) -> str:
     """Return ``CallRow.disposition`` of a call that somebody refused or nobody took."""
-    is_outbound = call.direction == "outbound"
+    is_outbound = call.final_direction == "outbound"
     if ending.side == "pbx" and call.activity in {"ivr", "xml_ivr"}:
         return "ended_in_menu"
     if ending.cause in _REFUSALS:
@@ -197,7 +197,13 @@ def _has_reached_service(call: LedgerCall) -> bool:
     if call.activity not in SERVICES or call.lead.answer_timestamp is None:
         return False
     # After a queue, a menu or a phone that rang, an operation of the PBX is an announcement.
-    return call.activity != "system_operation" or call.states <= SERVICES
+    return call.activity != "system_operation" or not call.called_somebody
+
+
+def _is_served_user(call: LedgerCall) -> bool:
+    """Return True if a user dialled, and reached nothing but services of the PBX."""
+    is_users = call.first.user is not None and call.first.direction == "inbound"
+    return is_users and call.was_served and not call.called_somebody
 
 
 def _user_id(leg: Channel | None) -> int | None:

@@ -31,8 +31,9 @@ class CallRow:
     """Number of a caller outside; ``None``: a user calls."""
     caller_user_id: int | None
     """Id of the user who calls; ``None``: a caller outside."""
-    called_number: str
-    """Number that the caller dialled."""
+    called_number: str | None
+    """Number that the caller dialled; ``None``: no number, but a marker such as
+    ``pickup_uuid.UUID``."""
     requested_user_id: int | None
     """Id of the user whom the caller asked for; ``None``: no user."""
     requested_group_id: int | None

@@ -42,6 +42,7 @@ class Participant:
     number: str | None
     role: str
     group_id: int | None
+    first_uuid: str  # of the first leg, which decides about the role
     first_offered: int
     rings: int = 0
     rang_us: int = 0
@@ -51,8 +52,9 @@ class Participant:
     last_ring: tuple[int, str] | None = None  # end and result of the ring that ended last
     talks: list[Interval] = Factory(list)
     holds: list[Interval] = Factory(list)
+    first_talked: bool = False  # on the first leg
     answered: int | None = None  # first talk
-    served: int | None = None  # first service
+    served: int | None = None  # first answer by a service of the PBX
     left: int = 0
 
     def ring_started(self, uuid: str, now: int) -> None:
@@ -84,20 +86,18 @@ class Participant:
         self.timed_out = self.timed_out or cause in _TIMEOUTS
         self.last_ring = now, result
 
-    def talk_started(self, now: int) -> None:
+    def talk_started(self, channel: Channel, now: int) -> None:
         """Record that a leg is connected with another one."""
+        self.first_talked = self.first_talked or channel.uuid == self.first_uuid
         if self.answered is None:
             self.answered = now
 
-    def service_started(self, now: int) -> None:
-        """Record that a leg is connected with a service of the PBX."""
-        if self.served is None:
-            self.served = now
-
     def merge(self, other: Participant) -> None:
-        """Add what the same party did in a call that was merged into this one."""
+        """Add what the same party did on other legs."""
+        if other.first_offered < self.first_offered:
+            self.first_uuid, self.first_offered = other.first_uuid, other.first_offered
+            self.role, self.first_talked = other.role, other.first_talked
         self.group_id = other.group_id if self.group_id is None else self.group_id
-        self.first_offered = min(self.first_offered, other.first_offered)
         self.rings += other.rings
         self.rang_us += other.rang_us
         if other.ringing:
@@ -146,19 +146,17 @@ class Participants:
     _by_party: dict[int | str, Participant] = Factory(dict)
 
     def add(self, channel: Channel, role: str, group_id: int | None = None) -> None:
-        """Add a leg's party, unless an earlier leg has added it."""
-        party = party_of(channel)
-        known = self._by_party.get(party)
-        if known is None:
-            self._by_party[party] = Participant(
+        """Add the party at a leg's own end, or its further leg."""
+        self._add(
+            Participant(
                 user_id=None if channel.user is None else channel.user.id,
                 number=None if channel.person is None else channel.person.number,
                 role=role,
                 group_id=group_id,
+                first_uuid=channel.uuid,
                 first_offered=channel.offer_timestamp,
             )
-        elif known.group_id is None:
-            known.group_id = group_id
+        )
 
     def of(self, channel: Channel) -> Participant:
         """Return the participant at a leg's own end."""
@@ -171,19 +169,23 @@ class Participants:
             (participant.holds if held else participant.talks).append((started, ended))
 
     def set_consulted(self) -> None:
-        """Give the parties that were called and talked the role of those who are consulted."""
+        """Give the parties that were called and talked at once the role ``consulted``."""
         for participant in self._by_party.values():
-            if participant.role == "offered" and participant.answered is not None:
+            if participant.role == "offered" and participant.first_talked:
                 participant.role = "consulted"
 
     def merge(self, other: Participants) -> None:
         """Add the participants of a call that was merged into this one."""
-        for party, participant in other._by_party.items():
-            known = self._by_party.get(party)
-            if known is None:
-                self._by_party[party] = participant
-            else:
-                known.merge(participant)
+        for participant in other._by_party.values():
+            self._add(participant)
+
+    def _add(self, participant: Participant) -> None:
+        party = participant.number if participant.user_id is None else participant.user_id
+        known = self._by_party.get(party or "")
+        if known is None:
+            self._by_party[party or ""] = participant
+        else:
+            known.merge(participant)
 
     def rows(self, call_id: str) -> Iterator[ParticipationRow]:
         """Yield the rows of the participations."""

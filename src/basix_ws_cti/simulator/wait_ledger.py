@@ -73,10 +73,15 @@ class Waits:
         next_group_id: int | None = None,
         answered_by_user_id: int | None = None,
     ) -> None:
-        """End the wait that lasts, if there is one."""
+        """End the wait that lasts, if there is one.
+
+        A menu or an announcement that the caller listens to until somebody answers, or until
+        they hang up, is a part of the wait.
+        """
         wait = self._current
         if wait is not None:
-            wait.left = now if wait.left is None else wait.left
+            if wait.left is None or result in {"answered", "abandoned"}:
+                wait.left = now
             wait.result = result
             wait.next_group_id = next_group_id
             wait.answered_by_user_id = answered_by_user_id

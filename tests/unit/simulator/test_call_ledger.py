@@ -226,10 +226,6 @@ def test_parked_caller_hangs_up():
     assert fields(parked, "id", "parked_us", "ended_by") == (lead.uuid, 7 * SECOND, "caller")
     names = ("disposition", "abandoned_in", "purpose")
     assert fields(parked, *names) == ("answered", "parked", "call")
-        "answered",
-        "parked",
-        "call",
-    )
     assert fields(second, "id", "purpose", "answered", "caller_user_id") == (
         leg.uuid,
         "pickup",
