@@ -135,10 +135,10 @@ class Ledger:
         call = self._call_of[channel.uuid]
         if channel.uuid not in call.pending_pickups:
             call.leg_answered(channel, now)
-        if call.is_callers(channel) and channel.calling_number != MEDIA_PLUG:
-            if channel.direction == "outbound":
-                call.is_consult = self._is_talking(channel)
-                self._occupy(channel, now)
+        is_originated = call.is_callers(channel) and channel.direction == "outbound"
+        if is_originated and channel.calling_number != MEDIA_PLUG:
+            call.is_consult = self._is_talking(channel)
+            self._occupy(channel, now)
 
     def ring_moved(self, ringing: Channel, lead: Channel, now: int) -> None:
         """Record that a phone rings on behalf of another lead leg, perhaps of another call."""
