@@ -189,11 +189,11 @@ class Ledger:
     def _start_call(self, channel: Channel) -> LedgerCall:
         """Return the new call of its first leg."""
         is_plug = channel.calling_number == MEDIA_PLUG
-        is_pickup = channel.state.data.get("operation") in PICKUPS
+        operation = channel.state.data.get("operation")
         call = LedgerCall(
             first=channel,
             lead=channel,
-            is_pickup=is_pickup,
+            pickup=operation if operation in PICKUPS else None,
             is_consult=channel.direction == "inbound" and self._is_talking(channel),
             direction="inbound" if channel.person is not None else None,
         )
@@ -223,10 +223,10 @@ class Ledger:
         result = "unknown"
         if ending is not None:
             result = "abandoned" if left_waiting(call, ending) else "ended"
-        call.waits.end(result, now)
         purpose = purpose_of(call, joined=joined is not None)
         set_roles(call, purpose)
         row = call_row(call, now, purpose, ending, joined)
+        call.waits.end(result, now)
         waits = tuple(call.waits.rows(row.id, purpose))
         participations = () if joined is not None else tuple(call.participants.rows(row.id))
         self._rows.append(_Rows(row, waits, participations))

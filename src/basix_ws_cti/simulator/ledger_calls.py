@@ -51,7 +51,7 @@ class LedgerCall:
 
     first: Channel
     lead: Channel
-    is_pickup: bool = False  # a user tries to pick up or retrieve another call
+    pickup: str | None = None  # operation by which a user tries to take another call
     is_consult: bool = False  # a user placed it while they were in a talk
     direction: str | None = None  # None: the caller has not been connected anywhere yet
     legs: dict[str, Channel] = Factory(dict)

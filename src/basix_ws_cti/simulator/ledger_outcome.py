@@ -86,7 +86,7 @@ def purpose_of(call: LedgerCall, *, joined: bool) -> str:
         return "monitor"
     if joined and call.first.user is not None:
         return "consult"
-    if call.is_pickup and call.answered is None:
+    if call.pickup is not None and call.answered is None:
         return "pickup"
     if _is_served_user(call) and call.conference_room is None:
         return "service"
@@ -98,7 +98,9 @@ def set_roles(call: LedgerCall, purpose: str) -> None:
     if purpose == "consult":
         call.participants.set_consulted()
     caller = call.participants.of(call.first)
-    if caller.role == "placed" and _is_served_user(call):
+    if purpose == "pickup":
+        caller.role = "picked_up" if call.pickup == "pickup" else "retrieved"
+    elif caller.role == "placed" and _is_served_user(call):
         caller.role = "service"
     if caller.role in {"monitored", "service"}:
         caller.served = call.first.answer_timestamp
