@@ -46,6 +46,8 @@ Purpose = Literal["call", "consult", "pickup", "monitor", "service"]
 
 Role = Literal["offered", "placed", "consulted", "picked_up", "retrieved", "monitored", "service"]
 
+WaitResult = Literal["answered", "abandoned", "overflowed", "voicemail", "ended", "unknown"]
+
 
 @frozen(kw_only=True)
 class Party:
@@ -97,6 +99,50 @@ class Phase:
     def duration(self) -> int:
         """Duration in microseconds; 0 while the phase lasts."""
         return 0 if self.ended is None else self.ended - self.started
+
+
+@frozen(kw_only=True)
+class PhaseTime:
+    """Total time of phases of one kind."""
+
+    kind: PhaseKind
+    """Kind of the phases."""
+    duration: int
+    """Sum of their durations, in microseconds."""
+
+
+@frozen(kw_only=True)
+class Wait:
+    """One stay of a call in the queue of one group, as far as the phases of the call show it.
+
+    ``QueueWait`` is the complete row, and explains what counts as one stay.
+    """
+
+    group_id: int
+    """Id of the group."""
+    entered: int
+    """Time at which the call entered the queue, in microseconds since the epoch."""
+    left: int | None
+    """Time at which the call left the queue, in microseconds since the epoch; ``None`` while it is
+    in the queue. It has a value, but ``result`` none, while a menu or an announcement plays after
+    which the call may return to the queue."""
+    result: WaitResult | None = None
+    """How the wait ended; ``None`` while it lasts."""
+    next_group_id: int | None = None
+    """Id of the group to which the call went; ``None``: to no group."""
+    answered_by_user_id: int | None = None
+    """Id of the user who answered; ``None``: no user did."""
+
+
+@frozen(kw_only=True)
+class MergedPhases:
+    """What the merged phases of a long call contained."""
+
+    times: tuple[PhaseTime, ...]
+    """Time in phases of each kind."""
+    waits: tuple[Wait, ...]
+    """Waits in queues that began in the merged phases, oldest first; the last 10,000 are kept.
+    The last one has no result if it went on after the merged phases."""
 
 
 @frozen(kw_only=True)
@@ -173,7 +219,8 @@ class Call:
     """Start, in microseconds since the epoch."""
     phases: tuple[Phase, ...] = ()
     """The phases, oldest first. Each starts at the time at which its predecessor ended. Of a long
-    call, the oldest phases are merged; the last 1,000 are kept."""
+    call, the last 999 phases are kept, and all older ones are merged into a first phase of kind
+    ``"unknown"``: see ``merged``."""
     legs: tuple[Leg, ...] = ()
     """The legs: ended ones first (the last 200 of them), then those that live."""
     answered: int | None = None
@@ -219,6 +266,9 @@ class Call:
     """Disposition and cause of the hang-up that ended the call."""
     joined: str | None = None
     """Id of the call that this one became a part of; ``None`` if it ended by itself."""
+    merged: MergedPhases | None = None
+    """What the merged phases contained; ``None``: no phases were merged. ``QueueWait.of`` and
+    ``time_in`` take it into account."""
 
     @property
     def phase(self) -> Phase:
@@ -261,4 +311,9 @@ class Call:
         The current phase of an active call counts as 0. Over all kinds, the time in an ended
         call is its whole duration.
         """
-        return sum(phase.duration for phase in self.phases if phase.kind in kinds)
+        phases, merged = self.phases, self.merged
+        total = 0
+        if merged is not None:
+            phases = phases[1:]
+            total = sum(time.duration for time in merged.times if time.kind in kinds)
+        return total + sum(phase.duration for phase in phases if phase.kind in kinds)
