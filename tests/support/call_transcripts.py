@@ -202,7 +202,8 @@ class Transcriber:
     def _ending(self, call, name, synthetic):
         words = [call.disposition]
         if call.abandoned_in:
-            words.append(f"in {call.abandoned_in}")
+            before = "" if call.disposition == "abandoned" else "then abandoned "
+            words.append(f"{before}in {call.abandoned_in}")
         if call.joined:
             words.append(f"joined #{self._call_numbers[call.joined]}")
         if call.ended_by:

@@ -9,12 +9,13 @@ from attrs import Factory, define, field
 
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Calling, Park, Ringing
+from basix_ws_cti.states import Calling, Park
 
 from .channel_facts import (
     channel_uuid,
     has_external_callee,
     is_bridged_to_party,
+    is_phone_ringing,
     last_known_alive,
     other_leg_uuid,
     other_whoscall,
@@ -77,8 +78,7 @@ class ActiveLeg:
             other_leg_uuid(channel),
             has_external_callee(channel),
             other_whoscall(channel),
-            # The caller's own leg may be in that state, although no phone rings.
-            isinstance(channel.state, Ringing) and channel.direction != "inbound",
+            is_phone_ringing(channel),
             is_bridged_to_party(channel),
         )
 
