@@ -77,6 +77,8 @@ class LedgerCall:
     blind_transfers: int = 0
     attended_transfers: int = 0
     box: Fields | None = None  # voicemail box that the caller reached
+    box_us: int = 0  # time in boxes that the caller has left
+    box_since: int | None = None  # None: the caller is in no box
     conference_room: str | None = None
     menu_id: str | None = None
     tags: dict[str, None] = Factory(dict)
@@ -123,6 +125,7 @@ class LedgerCall:
         """Follow the new state of the leg that leads the call."""
         state = channel.state
         self.stop_park(now)
+        self.box_us, self.box_since = self.time_in_box(now), None
         self.lead = channel
         self.hung_up = None
         self.called_somebody = self.called_somebody or state.name in _CALLS
@@ -135,7 +138,7 @@ class LedgerCall:
                 self.parked, self.parked_since = channel, now
                 self.parks += 1
             case "voicemail":
-                self.box = state.data
+                self.box, self.box_since = state.data, now
             case "conference":
                 self.conference_room = state.data["room_id"]
             case "ivr":
@@ -175,6 +178,7 @@ class LedgerCall:
         user_id = None if party.user is None else party.user.id
         self.waits.end("answered", now, answered_by_user_id=user_id)
         self.stop_park(now)
+        self.box_us, self.box_since = self.time_in_box(now), None
         self.lead = lead
         self.talk, self.talk_began = Talk(lead, leg, now), now
         self.activity = "bridged"
@@ -211,6 +215,10 @@ class LedgerCall:
             self.participants.add_talk([self.parked], self.parked_since, now, held=True)
             self.parked_us += now - self.parked_since
             self.parked = None
+
+    def time_in_box(self, now: int) -> int:
+        """Return the time in voicemail boxes, in microseconds."""
+        return self.box_us + (0 if self.box_since is None else now - self.box_since)
 
     def end_leg(self, channel: Channel, now: int) -> None:
         """End a leg."""

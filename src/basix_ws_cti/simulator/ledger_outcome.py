@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,19 @@ from attrs import frozen
 
 from .ledger_calls import SERVICES
 from .ledger_rows import CallRow
-from .model import MEDIA_PLUG
+from .model import MEDIA_PLUG, SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .ledger_calls import LedgerCall
     from .model import Channel
 
 # Texts that a phone dials in place of a number.
 _MARKER = re.compile(rf"pickup_uuid\.|{MEDIA_PLUG}$")
+
+# Length of a box's greeting in microseconds: who hangs up sooner has left no message.
+_GREETING = 5 * SECOND
 
 # CallRow.last_phase by the activity of the lead leg; all others are "other".
 _PHASES = {
@@ -136,10 +142,10 @@ def call_row(
         requested_group_id=target["id"] if target.get("type") == "group" else None,
         answered_by_user_id=_user_id(call.answered_by),
         answered_by_number=_number(call.answered_by),
-        handlers=tuple(call.handlers),
+        handlers=_json_array(call.handlers),
         last_handler_user_id=_user_id(call.last_handler),
         last_handler_number=_number(call.last_handler),
-        disposition=_disposition(call, ending, abandoned_in, joined),
+        disposition=_disposition(call, now, ending, abandoned_in, joined),
         abandoned_in=abandoned_in,
         last_phase=phase,
         ended_by=None if ending is None else ending.side,
@@ -154,15 +160,19 @@ def call_row(
         voicemail_group_id=box["target_id"] if box.get("target_type") == "group" else None,
         conference_room=call.conference_room,
         menu_id=call.menu_id,
-        origination=first.origination or (),
-        tags=tuple(call.tags),
+        origination=_json_array(first.origination or ()),
+        tags=_json_array(call.tags),
         went_outside=call.went_outside,
         joined=joined,
     )
 
 
 def _disposition(
-    call: LedgerCall, ending: Ending | None, abandoned_in: str | None, joined: str | None
+    call: LedgerCall,
+    now: int,
+    ending: Ending | None,
+    abandoned_in: str | None,
+    joined: str | None,
 ) -> str:
     """Return ``CallRow.disposition``."""
     if call.answered is not None:
@@ -170,7 +180,9 @@ def _disposition(
     if joined is not None:
         return "unanswered"
     if call.box is not None:
-        return "voicemail"
+        if call.time_in_box(now) >= _GREETING:
+            return "voicemail"
+        return "no_message" if abandoned_in is None else "abandoned"
     if _has_reached_service(call):
         return "answered"
     if ending is None:
@@ -206,6 +218,12 @@ def _is_served_user(call: LedgerCall) -> bool:
     """Return True if a user dialled, and reached nothing but services of the PBX."""
     is_users = call.first.user is not None and call.first.direction == "inbound"
     return is_users and call.was_served and not call.called_somebody
+
+
+def _json_array(values: Iterable[object]) -> str | None:
+    """Return values as a JSON array, as text; ``None`` if there are none."""
+    items = list(values)
+    return json.dumps(items, ensure_ascii=False) if items else None
 
 
 def _user_id(leg: Channel | None) -> int | None:

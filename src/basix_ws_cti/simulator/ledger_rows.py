@@ -42,15 +42,17 @@ class CallRow:
     """Id of the user who answered first; ``None``: no user did."""
     answered_by_number: str | None
     """Number of the person outside who answered first; ``None``: nobody outside did."""
-    handlers: tuple[int | str, ...]
-    """User ids and outside numbers of all who talked to the caller, in order, each one once."""
+    handlers: str | None
+    """All who talked to the caller, in the order of their first talk: a JSON array of user ids and
+    outside numbers; ``None``: nobody."""
     last_handler_user_id: int | None
     """Id of the user who talked to the caller last; ``None``: no user did."""
     last_handler_number: str | None
     """Number of the person outside who talked to the caller last; ``None``: nobody outside did."""
     disposition: str
     """``answered``, ``abandoned``, ``missed``, ``unanswered``, ``busy``, ``rejected``,
-    ``unreachable``, ``ended_in_menu``, ``voicemail``, ``failed`` or ``unknown``."""
+    ``unreachable``, ``ended_in_menu``, ``voicemail``, ``no_message`` (the caller left a voicemail
+    box within its greeting of 5 seconds), ``failed`` or ``unknown``."""
     abandoned_in: str | None
     """``ivr``, ``queue``, ``ringing`` or ``parked``: what the waiting party hung up in;
     ``None``: they did not, or the call is outbound."""
@@ -81,10 +83,11 @@ class CallRow:
     """Id of the last conference room; ``None``: none."""
     menu_id: str | None
     """Id of the last menu; ``None``: none."""
-    origination: tuple[str, ...]
-    """``origination`` of the first channel."""
-    tags: tuple[str, ...]
-    """Tags of all channels, in the order in which they appeared."""
+    origination: str | None
+    """``origination`` of the first channel: a JSON array of texts; ``None``: it has none."""
+    tags: str | None
+    """Tags of all channels, in the order in which they appeared: a JSON array of texts; ``None``:
+    there are none."""
     went_outside: bool
     """True: an inbound or internal call was sent outside."""
     joined: str | None

@@ -69,7 +69,7 @@ def test_rows_of_a_queued_and_parked_call():
             requested_group_id=office.group.id,
             answered_by_user_id=answering,
             answered_by_number=None,
-            handlers=(answering, retrieving),
+            handlers=f"[{answering}, {retrieving}]",
             last_handler_user_id=retrieving,
             last_handler_number=None,
             disposition="answered",
@@ -87,8 +87,8 @@ def test_rows_of_a_queued_and_parked_call():
             voicemail_group_id=None,
             conference_room=None,
             menu_id="main_menu",
-            origination=(),
-            tags=(),
+            origination=None,
+            tags=None,
             went_outside=False,
             joined=None,
         )
@@ -178,7 +178,7 @@ OUTCOMES = {
     },
     "two_phones_ring": {TALKED, "inbound missed None pbx NO_ANSWER"},
     "closed": {"inbound ended_in_menu None pbx NORMAL_CLEARING"},
-    "short_voicemail": {"inbound voicemail None caller NORMAL_CLEARING"},
+    "short_voicemail": {"inbound no_message None caller NORMAL_CLEARING"},
     "not_routed": {
         "inbound rejected None pbx CALL_REJECTED",
         "inbound failed None pbx UNALLOCATED_NUMBER",
