@@ -95,8 +95,10 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
             talking = [leg for leg in channels if leg.user is not None and pbx.partner(leg)]
             if talking:
                 # A consult call, perhaps for an attended transfer.
-                caller_leg = pbx.receive(rng.choice(talking).user, user.main_extension)
-                pbx.connect(pbx.call_user(caller_leg, user))
+                caller = rng.choice(talking).user
+                colleague = rng.choice([one for one in pbx.users.values() if one is not caller])
+                caller_leg = pbx.receive(caller, colleague.main_extension)
+                pbx.connect(pbx.call_user(caller_leg, colleague))
         case 11:
             caller_leg = pbx.receive(rng.choice([*CALLERS, user]), DID)
             pbx.call_user(caller_leg, rng.choice(list(pbx.users.values())))
@@ -217,7 +219,9 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interference=0.3):
     end = pbx.now + round(seconds * 1e6)
     while pbx.now < end:
         timeline.step()
-        if pbx.channels and rng.random() < interference:
+        # Not at the same time as a step: the ledger knows the order of both, the feed does not.
+        if timeline.time_to_next and pbx.channels and rng.random() < interference:
+            pbx.now += 1
             with contextlib.suppress(NotPossibleError):
                 interfere(pbx, rng)
         interrupt(interrupted, rng, mean_steps)

@@ -195,15 +195,24 @@ def _disposition(
 def _word(call: LedgerCall, ending: Ending) -> str:
     """Return ``CallRow.disposition`` of a call that somebody refused or nobody took."""
     is_outbound = call.final_direction == "outbound"
-    if ending.side == "pbx" and call.activity in {"ivr", "xml_ivr"}:
-        return "ended_in_menu"
+    if ending.side == "caller" and is_outbound:
+        return "unanswered"
     if ending.cause in _REFUSALS:
         return _REFUSALS[ending.cause]
-    if ending.side == "caller" or ending.cause in _NO_ANSWERS:
-        return "unanswered" if is_outbound else "missed"
+    if ending.cause in _NO_ANSWERS:
+        return "unanswered" if is_outbound else _word_of_pbx(call)
     if ending.cause in _UNREACHABLE and call.first.user is not None:
         return "unreachable"
     return "failed"
+
+
+def _word_of_pbx(call: LedgerCall) -> str:
+    """Return ``CallRow.disposition`` of a call that the PBX ended for want of an answer."""
+    if call.pickup is not None:
+        return "failed"
+    if call.called_somebody:
+        return "missed"
+    return "failed" if call.menu_id is None and call.activity != "xml_ivr" else "ended_in_menu"
 
 
 def _has_reached_service(call: LedgerCall) -> bool:

@@ -48,7 +48,7 @@ class Participant:
     rang_us: int = 0
     ringing: set[str] = Factory(set)  # uuids of the legs that ring
     ringing_since: int = 0
-    timed_out: bool = False
+    timed_out: bool = False  # at least one ring
     last_ring: tuple[int, str] | None = None  # end and result of the ring that ended last
     talks: list[Interval] = Factory(list)
     holds: list[Interval] = Factory(list)
@@ -75,11 +75,11 @@ class Participant:
 
     def ring_failed(self, channel: Channel, now: int, *, caller_hung_up: bool) -> None:
         """Record that the leg of an unanswered ring ended."""
-        if not self.ring_ended(channel.uuid, now):
-            return
+        if not self.ring_ended(channel.uuid, now) or channel.rings_for is None:
+            return  # nobody called the party: the API rang their phone for a call of theirs
         cause = (channel.last_event_data or ",").split(",")[1]
         result = _RING_RESULTS.get(cause, "failed")
-        if result == "missed" and caller_hung_up:
+        if result == "missed" and caller_hung_up and cause not in _TIMEOUTS:
             result = "abandoned"
         elif not cause:
             result = "unknown"
@@ -94,7 +94,9 @@ class Participant:
 
     def merge(self, other: Participant) -> None:
         """Add what the same party did on other legs."""
-        if other.first_offered < self.first_offered:
+        # As all times are the PBX's, two legs may have the same; then the uuids decide.
+        first = (self.first_offered, self.first_uuid)
+        if (other.first_offered, other.first_uuid) < first:
             self.first_uuid, self.first_offered = other.first_uuid, other.first_offered
             self.role, self.first_talked = other.role, other.first_talked
         self.group_id = other.group_id if self.group_id is None else self.group_id
@@ -134,9 +136,9 @@ class Participant:
     def _result(self, *, is_service: bool) -> str:
         if self.answered is not None or (is_service and self.served is not None):
             return "answered"
-        if is_service or self.role == "placed" or self.last_ring is None:
-            return "unanswered"
-        return "missed" if self.timed_out else self.last_ring[1]
+        if self.timed_out:
+            return "missed"
+        return "unanswered" if self.last_ring is None else self.last_ring[1]
 
 
 @define(eq=False)

@@ -236,8 +236,8 @@ class Pbx(CallLegs):
     def attended_transfer(self, lead: Channel, other: Channel) -> None:
         """Bridge the two peers of a user who has two calls; the user's two legs end."""
         legs = [self.partner(lead), self.partner(other)]
-        users = {leg.user.id for leg in legs if leg is not None and leg.user is not None}
-        if None in legs or legs[0] is other or legs[0] is legs[1] or len(users) != 1:
+        users = [None if leg is None or leg.user is None else leg.user.id for leg in legs]
+        if users[0] is None or users[0] != users[1] or legs[0] is other or legs[0] is legs[1]:
             raise NotPossibleError("an attended transfer needs two calls of one user")
         self.bridge(lead, other)
         self.ledger.transferred(lead, attended=True)
