@@ -68,6 +68,7 @@ class LedgerCall:
     handlers: dict[int | str, None] = Factory(dict)  # user ids and numbers, in order
     last_handler: Channel | None = None
     talk: Talk | None = None
+    last_talkers: tuple[Channel, ...] = ()
     talk_began: int = 0
     talking_us: int = 0
     parked: Channel | None = None
@@ -150,8 +151,6 @@ class LedgerCall:
             self.route(outside=False)
         if state.name in {"calling", "calling_siptermination"}:
             self.route(outside=state.data.get("target_location") != "int")
-        elif state.name not in {"system_operation", "ringing"}:
-            self.route(outside=False)
 
     def route(self, *, outside: bool) -> None:
         """Record that the call goes to somebody inside or outside."""
@@ -174,13 +173,14 @@ class LedgerCall:
         """Connect two legs; who talked before must have stopped."""
         for one in (lead, leg):
             self._connect_pickup(one)
-        party = lead if self.is_callers(leg) else leg
+        party = self._newcomer(lead, leg)
         user_id = None if party.user is None else party.user.id
         self.waits.end("answered", now, answered_by_user_id=user_id)
         self.stop_park(now)
         self.box_us, self.box_since = self.time_in_box(now), None
-        self.lead = lead
+        self.lead = lead if party is leg else leg
         self.talk, self.talk_began = Talk(lead, leg, now), now
+        self.last_talkers = (lead, leg)
         self.activity = "bridged"
         self.called_somebody = True
         self.hung_up = None
@@ -233,6 +233,9 @@ class LedgerCall:
         participant.ring_failed(channel, now, caller_hung_up=caller_hung_up)
         participant.left = max(participant.left, now)
         del self.legs[channel.uuid]
+        other_phones = any(map(self.is_callers, self.legs.values()))
+        if hung_up is not None and hung_up[0] is channel and other_phones:
+            self.hung_up = None  # another phone of the caller rings on
 
     def absorb(self, other: LedgerCall) -> None:
         """Take over the legs and participants of a call that is merged into this one."""
@@ -242,6 +245,13 @@ class LedgerCall:
         self.participants.merge(other.participants)
         if self.final_direction != "outbound":
             self.went_outside |= other.went_outside or other.final_direction == "outbound"
+
+    def _newcomer(self, lead: Channel, leg: Channel) -> Channel:
+        """Return the one of two legs that comes to the call, or else ``leg``."""
+        if self.is_callers(leg):
+            return lead
+        known = [one for one in (lead, leg) if one in self.last_talkers or self.is_callers(one)]
+        return lead if known == [leg] else leg
 
     def _check_service(self, lead: Channel) -> None:
         """Note if the caller has reached a service of the PBX."""

@@ -194,7 +194,9 @@ def _disposition(
 
 def _word(call: LedgerCall, ending: Ending) -> str:
     """Return ``CallRow.disposition`` of a call that somebody refused or nobody took."""
-    is_outbound = call.final_direction == "outbound"
+    first = call.first
+    is_attempt = first.direction == "outbound" and first.answer_timestamp is None
+    is_outbound = is_attempt or call.final_direction == "outbound"
     if ending.side == "caller" and is_outbound:
         return "unanswered"
     if ending.cause in _REFUSALS:
