@@ -233,8 +233,8 @@ class LedgerCall:
         participant.ring_failed(channel, now, caller_hung_up=caller_hung_up)
         participant.left = max(participant.left, now)
         del self.legs[channel.uuid]
-        other_phones = any(map(self.is_callers, self.legs.values()))
-        if hung_up is not None and hung_up[0] is channel and other_phones:
+        is_last_phone = not any(map(self.is_callers, self.legs.values()))
+        if self.is_callers(channel) and not is_last_phone:
             self.hung_up = None  # another phone of the caller rings on
 
     def absorb(self, other: LedgerCall) -> None:
