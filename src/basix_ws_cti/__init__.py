@@ -61,6 +61,8 @@ from .parsing.parser import MessageParser
 
 if TYPE_CHECKING:
     from .calls import (
+        AgentFigures,
+        Band,
         Call,
         CallAnswered,
         CallEnded,
@@ -81,7 +83,8 @@ if TYPE_CHECKING:
         QueueFigures,
         QueueStats,
         QueueWait,
-        UserFigures,
+        Thresholds,
+        rows_in_period,
     )
     from .client.backoff import Backoff
     from .client.client import Client
@@ -106,8 +109,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Added",
+    "AgentFigures",
     "AuthenticationError",
     "Backoff",
+    "Band",
     "Basic",
     "BasixError",
     "Call",
@@ -190,16 +195,17 @@ __all__ = [
     "SystemMsg",
     "Target",
     "Terminal",
+    "Thresholds",
     "Ticket",
     "UnknownMessage",
     "UsageError",
     "User",
-    "UserFigures",
     "WaitTimeout",
     "WaitingChannel",
     "compiled",
     "connect",
     "feed_url",
+    "rows_in_period",
     "to_dict",
 ]
 
@@ -210,10 +216,11 @@ compiled: bool = _COMPILED
 # to a program that only parses frames.
 _LAZY_MODULES = {
     "calls": (
+        *("AgentFigures", "Band", "Thresholds", "rows_in_period"),
         *("Call", "CallAnswered", "CallEnded", "CallEvent", "CallParked", "CallRecord"),
         *("CallRetrieved", "CallRinging", "CallStarted", "CallTracker", "CallTransferred"),
         *("CallUpdated", "Interval", "Leg", "Participation", "Party", "Phase"),
-        *("QueueFigures", "QueueStats", "QueueWait", "UserFigures"),
+        *("QueueFigures", "QueueStats", "QueueWait"),
     ),
     "client.backoff": ("Backoff",),
     "client.client": ("Client",),
