@@ -473,6 +473,11 @@ async def calls(client: Client, mirror: Mirror, message: Message) -> None:
     async for event in client.call_events():
         if not isinstance(event, Lagged):
             every_call_event_is_matched(event)
+    with client.follow("u", policy="fail", size=10) as followed:
+        async for event in followed:
+            assert_type(event, CallEvent | Lagged)
+    client.call_events(where=lambda event: event.call.direction == "inbound")
+    client.call_events(where=lambda event: event.no_such_field)  # type: ignore[union-attr]
     tracker, stats = CallTracker(mirror.channels.values()), QueueStats(window=60)
     events = tracker.apply(mirror.apply(message))
     assert_type(events, list[CallEvent])
@@ -482,4 +487,4 @@ async def calls(client: Client, mirror: Mirror, message: Message) -> None:
 
     async def on_call(event: CallEvent | Lagged) -> None: ...
 
-    client.on_call(on_call)()
+    client.on_call(on_call, where=lambda event: event.call.complete)()

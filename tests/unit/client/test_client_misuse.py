@@ -118,6 +118,7 @@ SUBSCRIPTIONS = {
     "changes": lambda client: client.changes(),
     "messages": lambda client: client.messages(),
     "call_events": lambda client: client.call_events(),
+    "follow": lambda client: client.follow("u"),
     "on_change": lambda client: client.on_change(print),
     "on_call": lambda client: client.on_call(never),
     "on_state": lambda client: client.on_state(print),
@@ -253,10 +254,14 @@ async def test_async_function_is_refused_where_a_plain_one_is_needed(function):
     with pytest.raises(UsageError, match=f"^classify {message}"):
         Client("fake", connector=FakePbx(), classify=function)
     async with running_client() as (client, _):
-        with pytest.raises(UsageError, match=f"^where {message}"):
-            client.changes(where=function)
-        with pytest.raises(UsageError, match=f"^where {message}"):
-            client.on_change(print, where=function)
+        for select in (
+            client.changes,
+            client.call_events,
+            functools.partial(client.on_change, print),
+            functools.partial(client.on_call, print),
+        ):
+            with pytest.raises(UsageError, match=f"^where {message}"):
+                select(where=function)
         with pytest.raises(UsageError, match=f"^predicate {message}"):
             await client.wait_for(function, 1)
 
@@ -270,18 +275,23 @@ async def test_lambda_that_returns_a_coroutine_is_reported_once(caplog):
         changes = client.changes(where=lambda change: never(change))  # noqa: PLW0108
         client.on_change(lambda change: never(change))  # noqa: PLW0108
         client.on_change(errors.append, where=lambda change: never(change))  # noqa: PLW0108
+        events = client.call_events(where=lambda event: never(event))  # noqa: PLW0108
+        client.on_call(errors.append, where=lambda event: never(event))  # noqa: PLW0108
+        client.on_call(never, where=lambda event: never(event))  # noqa: PLW0108
         for key in range(3):
             pbx.set_user(key)
+            pbx.call()
         await asyncio.sleep(1)
-        with pytest.raises(UsageError, match="^where returned a coroutine: pass a plain"):
-            await anext(changes)
+        for subscription in (changes, events):
+            with pytest.raises(UsageError, match="^where returned a coroutine: pass a plain"):
+                await anext(subscription)
         with pytest.raises(UsageError, match="^predicate returned a coroutine: pass a plain"):
             await client.wait_for(lambda mirror: never(mirror), 1)  # noqa: PLW0108
     texts = sorted(str(error) for error in errors)
-    assert len(texts) == 3
+    assert len(texts) == 6
     assert texts[0].startswith("the callback test_lambda_that")
     assert texts[0].endswith("<lambda> returned a coroutine: pass the async function itself")
-    assert texts[1:] == ["where returned a coroutine: pass a plain function (def)"] * 2
+    assert texts[1:] == ["where returned a coroutine: pass a plain function (def)"] * 5
     logged = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
     for text in texts:
         assert any(f" raised UsageError: {text}" in line for line in logged)
