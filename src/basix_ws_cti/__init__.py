@@ -33,6 +33,7 @@ from .exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    ClickToCallError,
     ClientClosed,
     CommandTimeout,
     ConnectFailed,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
         UserFigures,
     )
     from .client.backoff import Backoff
+    from .client.click_to_call import ClickToCall
     from .client.client import Client
     from .client.subscriptions import Subscription
     from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
@@ -123,6 +125,8 @@ __all__ = [
     "Change",
     "Changed",
     "Channel",
+    "ClickToCall",
+    "ClickToCallError",
     "Client",
     "ClientClosed",
     "ClientState",
@@ -209,6 +213,7 @@ _LAZY_MODULES = {
         *("CallUpdated", "Leg", "Party", "Phase", "QueueFigures", "QueueStats", "UserFigures"),
     ),
     "client.backoff": ("Backoff",),
+    "client.click_to_call": ("ClickToCall",),
     "client.client": ("Client",),
     "client.subscriptions": ("Subscription",),
     "mirror.changes": ("Added", "Change", "Changed", "Gap", "Lagged", "Removed"),

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, cast
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast
 
 from attrs import field, frozen
 
@@ -46,9 +46,10 @@ from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
-from .call_following import CallFollower, make_call_filter
+from .call_following import CallFollower, LegFollower, make_call_filter
 from .callbacks import is_cancelled
 from .change_filter import make_change_filter
+from .click_to_call import ClickToCall, ClickToCallApi, check_api
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
 from .eavesdropping import CallUserApi, Eavesdropping
@@ -60,6 +61,7 @@ from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")
 S = TypeVar("S", bound=Subscription[Any])
 
 Connector = Callable[..., AbstractAsyncContextManager[Connection]]
@@ -211,8 +213,9 @@ class Client(NotPicklable):
     def calls(self) -> Mapping[str, Call]:
         """Calls in progress, by id: read-only, live, and as current as the mirror.
 
-        The client follows calls from the first use of ``calls``, ``call_events`` or ``on_call`` on.
-        Use one of them before you enter the block to see every call from its start.
+        The client follows calls from the first use of ``calls``, ``call_events``, ``on_call`` or
+        ``call_user`` on. Use one of the first three before you enter the block to see every call
+        from its start.
         """
         return self._session.calls
 
@@ -570,6 +573,31 @@ class Client(NotPicklable):
         """
         command = commands.transfer(uuid, destination, user_id=user_id, user_name=user_name)
         await self._commands.send(command)
+
+    async def call_user(
+        self, api: ClickToCallApi[P], *arguments: P.args, **options: P.kwargs
+    ) -> ClickToCall:
+        """Ring a user's phones, and once one is answered, call a destination (click-to-call).
+
+        - ``api``: the HTTP API that starts the call: an ``HttpApi``.
+        - ``arguments``, ``options``: those of ``HttpApi.call_user``: the destination and the user.
+
+        Returns once the API has replied; the phones ring after that. The result waits for answer
+        and end of the call, and iterates over its events. None is missed, even if the feed shows
+        the call before the reply, or the connection breaks. The feed must contain the channels of
+        that user.
+
+        Raises the errors of ``api``, and before anything is sent the error that stopped the client,
+        ``ClientClosed`` after its block was left, and ``UsageError`` before it was entered.
+        """
+        check_api(api)
+        self._owner.check()
+        self._state.raise_if_stopped()
+        make = partial(LegFollower, self.calls)
+        follower = self._subscribe_to_calls("drop_oldest", QUEUE_SIZE, make)
+        call = ClickToCall(follower, self._session, self._state, self._owner)
+        await call.start(api.call_user(*arguments, **options))
+        return call
 
     async def eavesdrop(
         self,

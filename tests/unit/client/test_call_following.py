@@ -12,7 +12,16 @@ from support.model_feed import ModelPbx
 from support.virtual_clock import on_virtual_clock
 
 from basix_ws_cti import Client, Lagged, NotConnectedError, UsageError
-from basix_ws_cti.calls import CallAnswered, CallEnded, CallStarted
+from basix_ws_cti.calls import (
+    Call,
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    CallUpdated,
+    Leg,
+    Party,
+)
+from basix_ws_cti.client.call_following import LegFollower
 from basix_ws_cti.exceptions import SubscriberLagged
 
 
@@ -342,3 +351,96 @@ async def test_reader_that_waits_is_woken_by_each_event():
         assert not reading.done()
         pbx.model.hang_up(lead)
         assert kinds_of(await reading) == ["CallStarted", "CallAnswered", "CallEnded"]
+
+
+# == legs =================================================================================
+
+
+def call_of(call_id, *uuids, **fields):
+    legs = tuple(Leg(uuid=uuid, party=Party()) for uuid in uuids)
+    return Call(
+        id=call_id,
+        direction="internal",
+        caller=Party(),
+        called_number=None,
+        started=1,
+        legs=legs,
+        **fields,
+    )
+
+
+def new_leg_follower(active=()):
+    calls = {call.id: call for call in active}
+    return LegFollower(calls, "drop_oldest", 100, None, lambda _: None)
+
+
+@on_virtual_clock
+async def test_legs_of_one_call_are_followed_to_its_end():
+    follower = new_leg_follower()
+    events = [
+        CallStarted(call_of("a", "a")),
+        CallStarted(call_of("other", "other")),
+        CallUpdated(call_of("a", "a", "b")),
+        CallEnded(call_of("a", "a", "b", ended=9)),
+    ]
+    follower.begin(["a", "b"])
+    for event in events:
+        assert not follower.is_over
+        follower.offer(event)
+    assert follower.is_over
+    assert await read_all(follower) == [events[0], events[2], events[3]]
+
+
+@on_virtual_clock
+async def test_legs_of_several_calls_are_followed_to_the_last_end():
+    follower = new_leg_follower()
+    events = [
+        CallStarted(call_of("a", "a")),
+        CallStarted(call_of("b", "b")),
+        CallEnded(call_of("b", "b", ended=9)),
+        CallEnded(call_of("a", "a", ended=9)),
+    ]
+    follower.begin(["a", "b"])
+    for event in events:
+        assert not follower.is_over
+        follower.offer(event)
+    assert follower.is_over
+    assert await read_all(follower) == events
+
+
+@on_virtual_clock
+async def test_call_that_was_joined_is_followed_even_without_the_legs():
+    """The leg has ended before the calls become one; the state of the other call is recorded."""
+    older = call_of("older", "x", answered=5)
+    follower = new_leg_follower([older])
+    follower.begin(["a"])
+    follower.offer(CallStarted(call_of("a", "a")))
+    follower.offer(CallEnded(call_of("a", "a", joined="older", ended=9)))
+    assert not follower.is_over
+    assert follower.answered_call == older
+    assert follower.shown["older"] == older
+    follower.offer(CallEnded(call_of("older", "x", ended=10)))
+    assert follower.is_over
+
+
+@on_virtual_clock
+async def test_newest_state_before_the_uuids_are_known_comes_first():
+    follower = new_leg_follower()
+    a, b, c = call_of("a", "a"), call_of("b", "b"), call_of("c", "c", ended=9)
+    for event in (
+        CallStarted(a),
+        CallStarted(call_of("b", "b", transfers=7)),
+        CallUpdated(b),
+        CallStarted(call_of("c", "c")),
+        CallEnded(c),
+        CallStarted(call_of("d", "d")),
+    ):
+        follower.offer(event)
+    assert follower.waiting == 0
+    follower.begin(["a", "b", "c"])
+    assert [await anext(follower) for _ in range(3)] == [
+        CallStarted(a),
+        CallStarted(b),
+        CallEnded(c),
+    ]
+    assert follower.unseen == set()

@@ -53,6 +53,13 @@ async def never(*_):
     return False
 
 
+class Api:
+    """HTTP API whose calls the feed does not show."""
+
+    async def call_user(self, destination):
+        return ["u"]
+
+
 # -- event loops and threads ---------------------------------------------------------------
 
 
@@ -62,6 +69,7 @@ USES = {
     "hangup": lambda client: client.hangup("u"),
     "park": lambda client: client.park("u"),
     "transfer": lambda client: client.transfer("u", "1001"),
+    "call_user": lambda client: client.call_user(Api(), "1001"),
     "eavesdrop": lambda client: client.eavesdrop_with_plug("plug", "u"),
     "leaving": lambda client: client.__aexit__(None, None, None),
 }
@@ -99,6 +107,17 @@ def test_iteration_in_another_event_loop_is_a_usage_error(waiting):
             changes = client.changes()
             pbx.set_user(99)
             assert (await anext(changes)).key == 99
+
+    asyncio.run(main())
+
+
+def test_click_to_call_awaited_in_another_event_loop_is_a_usage_error():
+    async def main():
+        async with running_client() as (client, _):
+            call = await client.call_user(Api(), "1001")
+            for use in (call.answered, call.ended, call.__anext__):
+                error = in_thread(lambda use=use: asyncio.run(use()))
+                assert str(error).startswith("the client runs in another event loop: await this")
 
     asyncio.run(main())
 
