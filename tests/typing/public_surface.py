@@ -59,6 +59,7 @@ from basix_ws_cti import (
     HttpApiError,
     InfoEvent,
     InitialInfo,
+    Interval,
     Lagged,
     Leg,
     LoggedOut,
@@ -70,6 +71,7 @@ from basix_ws_cti import (
     OtherElement,
     OtherInfo,
     ParkedChannel,
+    Participation,
     Party,
     Phase,
     ProtocolError,
@@ -77,6 +79,7 @@ from basix_ws_cti import (
     QueuedChannel,
     QueueFigures,
     QueueStats,
+    QueueWait,
     RecordingError,
     Removed,
     ResyncRequired,
@@ -482,8 +485,26 @@ def call_attributes(call: Call) -> None:
     assert_type(call.phase.party, Party)
     assert_type(call.started_at, datetime | None)
     assert_type(call.time_in("talking", "parked"), int)
+    assert_type(call.legs[0].talks, tuple[Interval, ...])
     assert_type(CallRecord.of(call).to_dict(), dict[str, Any])
     call.id = ""  # type: ignore[misc]
+
+
+def rows_of_a_call(call: Call) -> None:
+    for wait in QueueWait.of(call):
+        assert_type(wait.waited_us, int | None)
+        assert_type(wait.to_dict(), dict[str, Any])
+        match wait.result:
+            case "answered" | "abandoned" | "overflowed" | "voicemail" | "ended" | "unknown":
+                pass
+            case None:
+                pass
+            case _:
+                assert_never(wait.result)
+    participations = Participation.of(call)
+    assert_type(participations, tuple[Participation, ...])
+    assert_type(participations[0].user_id, int | None)
+    assert_type(participations[0].to_dict(), dict[str, Any])
 
 
 async def calls(client: Client, mirror: Mirror, message: Message) -> None:

@@ -12,7 +12,9 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import Call, Leg, Party, Phase
+from .model import Call, Interval, Leg, MergedPhases, Party, Phase, PhaseTime, Wait
+from .participation import Participation
+from .queue_wait import QueueWait
 from .stats import QueueFigures, QueueStats, UserFigures
 from .tracker import CallTracker
 
@@ -29,10 +31,16 @@ __all__ = [
     "CallTracker",
     "CallTransferred",
     "CallUpdated",
+    "Interval",
     "Leg",
+    "MergedPhases",
+    "Participation",
     "Party",
     "Phase",
+    "PhaseTime",
     "QueueFigures",
     "QueueStats",
+    "QueueWait",
     "UserFigures",
+    "Wait",
 ]

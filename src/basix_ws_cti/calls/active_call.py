@@ -64,17 +64,14 @@ from typing import Self
 from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Channel, Hangup
+from basix_ws_cti.elements import Hangup
 
 from .active_legs import ActiveLeg, ActiveLegs
 from .call_parties import CallParties
 from .channel_facts import (
-    channel_uuid,
     end_phase,
     last_known_alive,
-    leg_of,
     phase_of,
-    state_entered,
 )
 from .events import (
     CallAnswered,
@@ -87,12 +84,33 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
+from .model import (
+    UNKNOWN_PARTY,
+    AbandonedIn,
+    Call,
+    Disposition,
+    Leg,
+    Party,
+    Phase,
+    Purpose,
+    Role,
+    Side,
+)
 from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
+from .user_lines import UserLines
 
 _make_call = constructor(Call)
+
+# Purpose of a call without a talk by the role of the leg with which it started; all others are
+# calls, or consult calls.
+_PURPOSES: dict[Role, Purpose] = {
+    "monitored": "monitor",
+    "picked_up": "pickup",
+    "retrieved": "pickup",
+    "service": "service",
+}
 
 
 @define(eq=False)
@@ -116,9 +134,12 @@ class ActiveCall:
     """Uuid of the leg that was the lead leg when the current phase began."""
 
     @classmethod
-    def of(cls, call_id: str, first_uuid: str) -> Self:
-        """Create a call that waits for ``start``."""
-        return cls(call_id, ActiveLegs(first_uuid))
+    def of(cls, call_id: str, first_uuid: str, users: UserLines) -> Self:
+        """Create a call that waits for ``start``.
+
+        ``users``: the legs on which users are busy, in all calls of the tracker.
+        """
+        return cls(call_id, ActiveLegs(first_uuid, users))
 
     # -- transitions ------------------------------------------------------------------
 
@@ -128,9 +149,9 @@ class ActiveCall:
         ``synthetic``: a comparison of snapshots found the leg. Its activity before it entered
         its present state is unknown.
         """
-        entered = state_entered(leg.channel)
+        entered = leg.entered
         # A zero as time of the offer means the same as no time.
-        started = leg.snapshot.offered or entered or 0
+        started = leg.offered or entered or 0
         self.started = started
         self.complete = not synthetic
         self.legs.put(leg)
@@ -147,21 +168,22 @@ class ActiveCall:
         events: list[CallEvent] = [CallStarted(self.snapshot())]
         self._record_talk()
         if leg.is_ringing:
-            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
+            events.append(CallRinging(self.snapshot(), leg.party))
         return events
 
     def update_leg(
-        self, leg: ActiveLeg, *, synthetic: bool = False, is_pickup: bool = False
+        self, leg: ActiveLeg, *, synthetic: bool = False, role: Role | None = None
     ) -> list[CallEvent]:
         """Add a leg, or replace its state.
 
-        ``is_pickup``: the leg is new and dialled a pickup of this call or its park slot.
+        ``role``: role of a new leg, if it is not one that another leg names: see
+        ``ActiveLegs.put``.
         """
         before = self.legs.living.get(leg.uuid)
-        self.legs.put(leg, is_pickup=is_pickup)
+        self.legs.put(leg, role=role)
         if synthetic:
             self.complete = False
-        offered = leg.snapshot.offered
+        offered = leg.offered
         # The first leg may be shown after a leg that was created for it.
         if leg.uuid == self.legs.first_uuid and offered and offered < self.started:
             self.started = offered
@@ -170,21 +192,21 @@ class ActiveCall:
         parties_changed = self.parties.update(self.legs, lead)
         events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
-            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
+            events.append(CallRinging(self.snapshot(), leg.party))
         if parties_changed and not events:
             events.append(CallUpdated(self.snapshot()))
         return events
 
     def end_leg(
-        self, channel: Channel, *, synthetic: bool = False, gap_started: int | None = None
+        self, final: ActiveLeg, *, synthetic: bool = False, gap_started: int | None = None
     ) -> list[CallEvent]:
-        """End a living leg, given the last state of its channel.
+        """End a living leg, given its last state.
 
         ``synthetic``: a comparison of snapshots found that the leg is gone. If the channel has no
         time of hang-up, the leg is taken to have ended at ``gap_started``, or, without a gap, at
         the last time at which it is known to have lived (microseconds since the epoch).
         """
-        uuid = channel_uuid(channel)
+        channel, uuid = final.channel, final.uuid
         was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
         hangup = channel.hangup
         unseen = synthetic and hangup is None
@@ -196,7 +218,7 @@ class ActiveCall:
         outcome: Disposition = "unknown"
         if not unseen:
             outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
-        self.legs.end(leg_of(channel, hangup, ended, outcome))
+        self.legs.end(final, hangup, ended, outcome)
         if synthetic:
             self.complete = False
         if self.legs.only_pickups_left:
@@ -212,22 +234,26 @@ class ActiveCall:
     def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
         """Take over the legs of a call that becomes part of this one at ``at``.
 
-        Return the event that the other call ended, as answered. The other call must not be
-        used afterwards. ``at`` is in microseconds since the epoch.
+        Return the event that the other call ended. The other call must not be used afterwards.
+        ``at`` is in microseconds since the epoch.
         """
         call = other.snapshot()
         current = other.phases.current
         ended = max(current.started, at)
-        self.legs.absorb(other.legs)
+        was_talked_on = other.talk.answered is not None
+        self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
+        self.legs.absorb(other.legs, self.phases.current)
         self.complete = self.complete and other.complete
+        is_users = other.parties.caller.user_id is not None and call.purpose != "monitor"
         return [
             CallEnded(
                 evolve(
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition="answered",
+                    disposition="answered" if was_talked_on else "unanswered",
                     joined=self.id,
+                    purpose="consult" if is_users else call.purpose,
                 )
             )
         ]
@@ -237,6 +263,17 @@ class ActiveCall:
         self.complete = False
 
     # -- snapshots --------------------------------------------------------------------
+
+    @property
+    def purpose(self) -> Purpose:
+        """What the call is for, as far as it is known."""
+        opening = self.legs.opening
+        role = "placed" if opening is None else opening.role
+        if role in _PURPOSES and self.talk.answered is None:
+            kinds = {phase.kind for phase in self.phases.as_tuple()}
+            if role != "service" or "conference" not in kinds:
+                return _PURPOSES[role]
+        return "consult" if self.legs.is_consult else "call"
 
     def snapshot(self) -> Call:
         """Return the call as it is now."""
@@ -266,6 +303,13 @@ class ActiveCall:
             talk.answered,
             talk.answered_by,
             talk.transfers,
+            talk.attended_transfers,
+            self.purpose,
+            UNKNOWN_PARTY,
+            (),
+            (),
+            parties.went_outside,
+            self.legs.clock_adjusted,
             self.complete,
             ended,
             disposition,
@@ -273,6 +317,7 @@ class ActiveCall:
             ended_by,
             hangup,
             None,
+            self.phases.merged,
         )
 
     # -- phases -----------------------------------------------------------------------
@@ -288,7 +333,7 @@ class ActiveCall:
         if lead is self.lead and current.kind != "talking":
             return []
         self.lead = lead
-        entered = state_entered(lead.channel)
+        entered = lead.entered
         if entered is None:
             entered = current.started
         phase = self._phase_of(lead, max(entered, not_before))
@@ -339,7 +384,7 @@ class ActiveCall:
         if phase.kind == "talking" and ended.kind == "parked":
             return CallRetrieved(self.snapshot(), phase.party, ended.duration)
         if ended.kind == "talking" and phase.kind in {"queued", "ringing", "talking", "voicemail"}:
-            talk.record_transfer(phase.started)
+            talk.record_transfer(phase.started, is_direct=phase.kind == "talking")
             return CallTransferred(self.snapshot(), source, phase.party)
         if phase.kind == "talking" and ended.kind != "conference":
             requested = self.started if talk.requested_again is None else talk.requested_again

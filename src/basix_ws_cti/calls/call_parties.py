@@ -23,13 +23,14 @@ class CallParties:
     caller: Party = UNKNOWN_PARTY
     called_number: str | None = None
     direction: Direction = "internal"
+    went_outside: bool = False
 
     def update(self, legs: ActiveLegs, lead: ActiveLeg) -> bool:
         """Derive all three from the legs again; return True if one of them changed."""
         first = legs.first
         before = (self.caller, self.called_number, self.direction)
         if first is not None:
-            self.caller = self._with_whoscall(first.snapshot.party, legs)
+            self.caller = self._with_whoscall(first.party, legs)
             self.called_number = first.channel.called_number
             is_inbound = first.channel.peer_location == "external"
         elif not legs.first_has_ended:

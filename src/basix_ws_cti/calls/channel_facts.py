@@ -17,7 +17,7 @@ from typing import Any
 from attrs import evolve
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Channel, EndUser, EndUsers, Hangup, OtherInfo
+from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo
 from basix_ws_cti.states import (
     Bridged,
     Calling,
@@ -32,11 +32,11 @@ from basix_ws_cti.states import (
     XmlIvr,
 )
 
-from .model import UNKNOWN_PARTY, Disposition, Leg, Party, Phase
+from .model import UNKNOWN_PARTY, Party, Phase
 
 # Generated constructors take positional arguments and a fifth of the time of the classes' own
 # ones; these objects are created at each channel event.
-_make_leg, _make_party, _make_phase = constructor(Leg), constructor(Party), constructor(Phase)
+_make_party, _make_phase = constructor(Party), constructor(Phase)
 
 
 def channel_uuid(channel: Channel) -> str:
@@ -107,6 +107,16 @@ def has_external_callee(channel: Channel) -> bool:
     )
 
 
+def is_bridged_to_party(channel: Channel) -> bool:
+    """Return True if the channel is bridged to another party.
+
+    A bridged channel that names no other end hears an announcement, or music on hold.
+    """
+    return isinstance(channel.state, Bridged) and (
+        other_leg_uuid(channel) is not None or isinstance(channel.other_info, OtherInfo)
+    )
+
+
 def is_b_leg(channel: Channel) -> bool:
     """Return True if the PBX created the channel for another leg (a B leg in FreeSWITCH).
 
@@ -157,7 +167,7 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
     group_id: Any
     user_id: Any
     match channel.state:
-        case Bridged():
+        case Bridged() if is_bridged_to_party(channel):
             kind = "talking"
             party = other = other_party(channel)
             if partner is not None:
@@ -171,6 +181,8 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
             party = _make_party(user_id, None, address, None, None, None)
         case CallingSipTermination(url=url):
             kind, party = "ringing", _make_party(None, None, url, None, None, None)
+        case Ringing() if _is_caller(channel):
+            kind, party = "ringing", other_party(channel)  # the caller's own phone does not ring
         case Ringing():
             kind, party = "ringing", own_party(channel)
         case Ivr(ivr_id=place):
@@ -197,30 +209,6 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
 def end_phase(phase: Phase, ended: int) -> Phase:
     """Return the phase with its end, in microseconds since the epoch."""
     return _make_phase(phase.kind, phase.started, ended, phase.party, phase.place, phase.by)
-
-
-def leg_of(
-    channel: Channel,
-    hangup: Hangup | None,
-    ended: int | None = None,
-    outcome: Disposition | None = None,
-) -> Leg:
-    """Return the channel as a leg of its call.
-
-    - ``hangup``: ``channel.hangup``. The caller passes it because each access parses it anew.
-    - ``ended``, ``outcome``: ``None`` while the leg lives.
-    """
-    offered, answered = channel.offer_timestamp, channel.answer_timestamp
-    return _make_leg(
-        channel_uuid(channel),
-        own_party(channel),
-        channel.direction,
-        offered if isinstance(offered, int) else None,
-        answered if isinstance(answered, int) else None,
-        ended,
-        hangup,
-        outcome,
-    )
 
 
 def _is_caller(channel: Channel) -> bool:

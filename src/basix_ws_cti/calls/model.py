@@ -27,17 +27,26 @@ Disposition = Literal[
     "answered",
     "abandoned",
     "missed",
+    "unanswered",
     "busy",
     "rejected",
+    "unreachable",
+    "ended_in_menu",
     "voicemail",
-    "picked up elsewhere",
+    "picked_up_elsewhere",
     "failed",
     "unknown",
 ]
 
-AbandonedIn = Literal["ivr", "queue", "ringing"]
+AbandonedIn = Literal["ivr", "queue", "ringing", "parked"]
 
 Side = Literal["caller", "callee", "pbx"]
+
+Purpose = Literal["call", "consult", "pickup", "monitor", "service"]
+
+Role = Literal["offered", "placed", "consulted", "picked_up", "retrieved", "monitored", "service"]
+
+WaitResult = Literal["answered", "abandoned", "overflowed", "voicemail", "ended", "unknown"]
 
 
 @frozen(kw_only=True)
@@ -93,8 +102,66 @@ class Phase:
 
 
 @frozen(kw_only=True)
+class PhaseTime:
+    """Total time of phases of one kind."""
+
+    kind: PhaseKind
+    """Kind of the phases."""
+    duration: int
+    """Sum of their durations, in microseconds."""
+
+
+@frozen(kw_only=True)
+class Wait:
+    """One stay of a call in the queue of one group, as far as the phases of the call show it.
+
+    ``QueueWait`` is the complete row, and explains what counts as one stay.
+    """
+
+    group_id: int
+    """Id of the group."""
+    entered: int
+    """Time at which the call entered the queue, in microseconds since the epoch."""
+    left: int | None
+    """Time at which the call left the queue, in microseconds since the epoch; ``None`` while it is
+    in the queue. It has a value, but ``result`` none, while a menu or an announcement plays after
+    which the call may return to the queue."""
+    result: WaitResult | None = None
+    """How the wait ended; ``None`` while it lasts."""
+    next_group_id: int | None = None
+    """Id of the group to which the call went; ``None``: to no group."""
+    answered_by_user_id: int | None = None
+    """Id of the user who answered; ``None``: no user did."""
+
+
+@frozen(kw_only=True)
+class MergedPhases:
+    """What the merged phases of a long call contained."""
+
+    times: tuple[PhaseTime, ...]
+    """Time in phases of each kind."""
+    waits: tuple[Wait, ...]
+    """Waits in queues that began in the merged phases, oldest first; the last 10,000 are kept.
+    The last one has no result if it went on after the merged phases."""
+
+
+@frozen(kw_only=True)
+class Interval:
+    """Period of time, in microseconds since the epoch."""
+
+    started: int
+    """Start."""
+    ended: int
+    """End; never before ``started``."""
+
+
+@frozen(kw_only=True)
 class Leg:
-    """One channel of a call."""
+    """One channel of a call.
+
+    Of a call with very many legs, ended legs of one party that were not answered are merged into
+    one ``Leg`` that counts their rings.
+    """
 
     uuid: str
     """Uuid of the channel."""
@@ -111,7 +178,26 @@ class Leg:
     hangup: Hangup | None = None
     """Disposition and cause of the hang-up, if the PBX sent them."""
     outcome: Disposition | None = None
-    """How the leg went for its party; ``None`` while it lives."""
+    """How the leg went for its party; ``None`` while it lives. ``"missed"``, ``"busy"``,
+    ``"rejected"``, ``"picked_up_elsewhere"`` and ``"abandoned"`` are words for a party that the
+    PBX called; ``"unanswered"`` and ``"unreachable"`` for the leg of a party that dialled."""
+    role: Role = "offered"
+    """What the party did in the call."""
+    group_id: int | None = None
+    """Id of the group whose queue offered the call to this party; ``None``: no queue did."""
+    rings: int = 0
+    """Number of times that the party's phone rang; more than 1 for merged legs."""
+    rang_us: int = 0
+    """Time for which the phone rang, in microseconds; 0 while it rings for the first time."""
+    timed_out: bool = False
+    """True if one of the rings ended because nobody answered in time."""
+    talks: tuple[Interval, ...] = ()
+    """Ended periods in which the leg was connected with another party, oldest first."""
+    holds: tuple[Interval, ...] = ()
+    """Ended periods in which the party waited in an answered call: parked, or while the other
+    party made a consult call; oldest first, no part of ``talks``."""
+    talking_since: int | None = None
+    """Start of the talk that lasts, in microseconds since the epoch; ``None``: none does."""
 
 
 @frozen(kw_only=True)
@@ -133,7 +219,8 @@ class Call:
     """Start, in microseconds since the epoch."""
     phases: tuple[Phase, ...] = ()
     """The phases, oldest first. Each starts at the time at which its predecessor ended. Of a long
-    call, the oldest phases are merged; the last 1,000 are kept."""
+    call, the last 999 phases are kept, and all older ones are merged into a first phase of kind
+    ``"unknown"``: see ``merged``."""
     legs: tuple[Leg, ...] = ()
     """The legs: ended ones first (the last 200 of them), then those that live."""
     answered: int | None = None
@@ -143,6 +230,25 @@ class Call:
     """The party that first talked to the caller; ``None``: nobody has."""
     transfers: int = 0
     """Number of transfers, blind and attended."""
+    attended_transfers: int = 0
+    """Number of attended transfers; part of ``transfers``."""
+    purpose: Purpose = "call"
+    """``"consult"``: a user asks a colleague or somebody outside while their talk in another call
+    waits. ``"pickup"``: an attempt to take another call, without success. ``"monitor"``: a user
+    listens in on another call. ``"service"``: a service of the PBX only, such as a user's
+    messages. Everything else is a ``"call"``."""
+    requested: Party = UNKNOWN_PARTY
+    """The user or group that the caller asked for, from the first leg's ``target``; ``Party()``
+    if the PBX did not say."""
+    origination: tuple[str, ...] = ()
+    """``origination`` of the first leg."""
+    tags: tuple[str, ...] = ()
+    """Tags that any leg of the call had, in the order in which they appeared."""
+    went_outside: bool = False
+    """True if somebody outside was called for an inbound or internal call: a transfer or forward
+    to outside. The direction stays as it was."""
+    clock_adjusted: bool = False
+    """True if a clock of the PBX was set back during the call: a duration became zero."""
     complete: bool = True
     """False if something of the call may have been missed: the client joined while it was going
     on, or there was a gap in the feed."""
@@ -151,13 +257,18 @@ class Call:
     disposition: Disposition | None = None
     """How the call went; ``None`` while it is active."""
     abandoned_in: AbandonedIn | None = None
-    """What the caller waited in when they abandoned the call; ``None`` if they did not."""
+    """What the waiting party waited in when they hung up, whatever happened before; ``None`` if
+    they did not hang up while they waited. A call that was talked on before is ``"answered"`` and
+    has this all the same."""
     ended_by: Side | None = None
     """The side that hung up; ``None`` if it is unknown or the call is active."""
     hangup: Hangup | None = None
     """Disposition and cause of the hang-up that ended the call."""
     joined: str | None = None
     """Id of the call that this one became a part of; ``None`` if it ended by itself."""
+    merged: MergedPhases | None = None
+    """What the merged phases contained; ``None``: no phases were merged. ``QueueWait.of`` and
+    ``time_in`` take it into account."""
 
     @property
     def phase(self) -> Phase:
@@ -200,4 +311,9 @@ class Call:
         The current phase of an active call counts as 0. Over all kinds, the time in an ended
         call is its whole duration.
         """
-        return sum(phase.duration for phase in self.phases if phase.kind in kinds)
+        phases, merged = self.phases, self.merged
+        total = 0
+        if merged is not None:
+            phases = phases[1:]
+            total = sum(time.duration for time in merged.times if time.kind in kinds)
+        return total + sum(phase.duration for phase in phases if phase.kind in kinds)

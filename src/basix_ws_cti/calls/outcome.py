@@ -16,8 +16,8 @@ from .model import AbandonedIn, Disposition, Leg, Phase, Side
 _BY_CAUSE: dict[str | None, Disposition] = {
     "USER_BUSY": "busy",
     "CALL_REJECTED": "rejected",
-    "LOSE_RACE": "picked up elsewhere",
-    "PICKED_OFF": "picked up elsewhere",
+    "LOSE_RACE": "picked_up_elsewhere",
+    "PICKED_OFF": "picked_up_elsewhere",
     "ORIGINATOR_CANCEL": "missed",
     "NO_ANSWER": "missed",
     # The PBX cleared a call that nobody had answered.

@@ -180,11 +180,12 @@ class Ledger:
     def legs_bridged(self, lead: Channel, leg: Channel, now: int) -> None:
         """Record that two legs are connected: ``leg`` answers, or replaces the former one.
 
-        If they belong to two calls, the younger call is merged into the older one.
+        If they belong to two calls, one is merged into the other: an internal call into an
+        outbound or inbound one, an outbound into an inbound one, and else the younger.
         """
         call, other = self._call_of[lead.uuid], self._call_of[leg.uuid]
         if call is not other:
-            call, other = sorted((call, other), key=_age)
+            call, other = sorted((call, other), key=_precedence)
             self._stop_talk(other, now)
             self._close(other, now, joined=call.first.uuid)
             call.legs |= other.legs
@@ -272,6 +273,8 @@ class Ledger:
                 leg = call.lead if call.lead.hangup_timestamp == now else leg
             cause = (leg.last_event_data or ",").split(",")[1]
         disposition, abandoned_in = _disposition(call, ended_by, cause)
+        if joined is not None:
+            disposition = "unanswered" if call.answered is None else "answered"
         self._rows.append(
             Row(
                 id=first.uuid,
@@ -284,7 +287,7 @@ class Ledger:
                 called_number=first.called_number,
                 answered_by_user_id=by.user.id if by and by.user else None,
                 answered_by_number=by.person.number if by and by.person else None,
-                disposition=disposition if joined is None else "answered",
+                disposition=disposition,
                 abandoned_in=abandoned_in,
                 ended_by=ended_by,
                 cause=cause,
@@ -297,8 +300,10 @@ class Ledger:
         )
 
 
-def _age(call: _ActiveCall) -> tuple[int, str]:
-    return call.first.offer_timestamp, call.first.uuid
+def _precedence(call: _ActiveCall) -> tuple[bool, bool, int, str]:
+    """Return the sort key of two calls that are merged: the first one goes on."""
+    first = call.first
+    return first.person is None, not call.outward, first.offer_timestamp, first.uuid
 
 
 def _disposition(

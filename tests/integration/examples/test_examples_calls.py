@@ -257,7 +257,7 @@ def test_screen_pop_is_posted_once_and_withdrawn(pbx, webhook):
         }
         assert posted["end_user"]["organization"] == "株式会社山田商店"
         pbx.answer(line, by="1002")
-        reason = "picked up elsewhere"
+        reason = "picked_up_elsewhere"
         assert webhook.last(4)[1] == {"event": "withdrawn", "call": line, "reason": reason}
         line = pbx.call("05031234567", to="1001")
         _, posted = webhook.last(5)

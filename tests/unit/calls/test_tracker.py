@@ -128,8 +128,8 @@ def test_call_answered_elsewhere_is_not_missed(scenario):
         leg = office.pbx.receive(office.users[1], "pickup")
         office.pbx.pick_up(leg, caller_leg)
     (call,) = office.ended
-    assert (call.disposition, call.ended_by) == ("picked up elsewhere", "pbx")
-    assert [leg.outcome for leg in call.legs] == ["picked up elsewhere"]
+    assert (call.disposition, call.ended_by) == ("picked_up_elsewhere", "pbx")
+    assert [leg.outcome for leg in call.legs] == ["picked_up_elsewhere"]
     assert call.cause == ("LOSE_RACE" if scenario == "race" else "PICKED_OFF")
 
 
