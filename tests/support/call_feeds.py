@@ -33,6 +33,7 @@ class Watcher:
         self.mirror = Mirror()
         self.mirror.apply(InitialInfo("channel", channels or {}))
         self.tracker = CallTracker(self.mirror.channels.values())
+        self.events = []
         self.ended = []
 
     def receive(self, message):
@@ -49,6 +50,7 @@ class Watcher:
     def _add(self, events):
         for event in events:
             check_call(event.call)
+            self.events.append(event)
             if isinstance(event, CallEnded):
                 self.ended.append(event.call)
 

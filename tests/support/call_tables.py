@@ -22,6 +22,8 @@ A table begins with a header of column names; its first word says which rows it 
 
 from __future__ import annotations
 
+import json
+
 from basix_ws_cti.calls import CallRecord
 from basix_ws_cti.calls.participation import Participation
 from basix_ws_cti.calls.queue_wait import QueueWait
@@ -113,8 +115,7 @@ def _text(attribute, value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     if attribute in {"handlers", "tags", "origination"}:
-        words = value.replace(",", " ").split() if isinstance(value, str) else value
-        return ",".join(_letter(word) for word in words) or "-"
+        return ",".join(map(_letter, json.loads(value)))
     return _letter(value)
 
 
