@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -67,8 +68,7 @@ class Watcher:
 def check_call(call):
     """Check a call by itself: every moment of it has its rows."""
     check_phases(call)
-    if call.ended is not None:
-        CallRecord.of(call)
+    record = CallRecord.of(call)
     waits, parties = QueueWait.of(call), Participation.of(call)
     if call.joined is not None:
         assert parties == ()
@@ -83,7 +83,7 @@ def check_call(call):
     if call.ended is not None:
         assert all(wait.result is not None for wait in waits)
         assert all(row.result is not None for row in parties)
-    for row in (*waits, *parties):
+    for row in (record, *waits, *parties):
         assert row.complete is (call.complete and call.ended is not None)
 
 
@@ -101,6 +101,28 @@ def check_calls(calls):
         intervals.sort()
         for before, after in pairwise(intervals):
             assert before[1] <= after[0], f"user {user_id} talks twice: {before} and {after}"
+
+
+def check_agreement(calls):
+    """Check that the rows of calls that a client saw completely agree with each other."""
+    records = {call.id: CallRecord.of(call) for call in calls}
+    talkers = {
+        (row.call_id, row.user_id or row.number)
+        for call in calls
+        for row in Participation.of(call)
+        if row.result == "answered"
+    }
+    for call in calls:
+        record = records[call.id]
+        # A joined call leaves its parties to the call that it became a part of.
+        goes_on_in = record
+        while goes_on_in.joined is not None:
+            goes_on_in = records[goes_on_in.joined]
+        waits = QueueWait.of(call)
+        assert sum(wait.waited_us or 0 for wait in waits) >= record.queued_us
+        answers = [wait.answered_by_user_id for wait in waits if wait.answered_by_user_id]
+        for owner in (*json.loads(record.handlers or "[]"), *answers):
+            assert (goes_on_in.id, owner) in talkers, f"{owner} talked, and has no such row"
 
 
 # -- feeds that show everything ---------------------------------------------------------------
@@ -167,6 +189,7 @@ def _watch(messages):
     watcher = Watcher()
     for message in messages:
         watcher.receive(message)
+    check_agreement(watcher.calls)
     return watcher.calls
 
 
@@ -222,7 +245,11 @@ def of_one_user(script):
     """A client sees the legs of one user, for each user of the script."""
     pairs = [*zip(events_of(script), messages_of(script), strict=True)]
     for user in sorted({event.uuid[0] for event, _ in pairs} & {*USERS}):
-        yield _watch(message for event, message in pairs if event.uuid[0] == user)
+        watcher = Watcher()
+        for event, message in pairs:
+            if event.uuid[0] == user:
+                watcher.receive(message)
+        yield watcher.calls
 
 
 INTERRUPTED_FEEDS = {

@@ -190,6 +190,31 @@ def test_talk_of_a_blind_transfer_is_split_between_both_agents(check):
     )
 
 
+def test_agent_may_leave_a_moment_after_a_blind_transfer(check):
+    check(
+        """
+        0     X1 dials 0501234567
+        0     X1 calls A
+        0     A1 rings for X1
+        5     A1 answers
+        30    X1 calls B
+        30    B1 rings for X1
+        30.2  A1 leaves
+        40    B1 answers
+        70    X1 hangs up
+        """,
+        """
+        call  handlers  transfers  blind  disposition  abandoned_in
+        X1    A,B       1          1      answered     -
+
+        party  role     result    talked
+        A      offered  answered  25
+        B      offered  answered  30
+        X      placed   answered  55
+        """,
+    )
+
+
 @pytest.mark.parametrize(
     ("end", "abandoned_in", "result", "ended_by"),
     [
@@ -260,6 +285,37 @@ def test_attended_transfer_is_one_counted_call_with_all_participants(check, caus
         A      X1    offered    answered  1      5     25      5     0        5         35
         B      X1    consulted  answered  1      5     40      0     20       25        65
         X      X1    placed     answered  0      0     45      15    0        5         65
+        """,
+    )
+
+
+@pytest.mark.parametrize(("bridged", "left"), [(35, 35.2), (35.2, 35)])
+def test_attended_transfer_may_take_a_moment(check, bridged, left):
+    """The legs of the agent end shortly after or before the others are connected."""
+    transfer = [f"{bridged} X1 bridged with B1", f"{left} A1 leaves", f"{left} A2 leaves"]
+    steps = "\n".join(sorted(transfer, key=lambda line: float(line.split()[0])))
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        20  A2 dials B
+        20  A2 calls B
+        20  B1 rings for A2
+        25  B1 answers
+        {steps}
+        65  X1 hangs up
+        """,
+        f"""
+        call  purpose  joined  handlers  transfers  attended  disposition
+        A2    consult  X1      B         0          0         answered
+        X1    call     -       A,B       1          1         answered
+
+        party  call  role       result    talked
+        A      X1    offered    answered  25
+        B      X1    consulted  answered  {40 if bridged == 35 else 39.8}
+        X      X1    placed     answered  {45 if bridged == 35 else 44.8}
         """,
     )
 

@@ -381,6 +381,32 @@ def test_call_parked_twice_is_held_twice(check):
     )
 
 
+@pytest.mark.parametrize(
+    ("end", "abandoned_in", "handlers"),
+    [
+        ("40 B1 hangs up", "parked", "B"),
+        ("40 C1 dials 901\n40 C1 takes B1\n60 C1 hangs up", "-", "B,C"),
+    ],
+)
+def test_user_whom_a_user_called_may_be_parked(check, end, abandoned_in, handlers):
+    """The caller parks the party that they called, and leaves."""
+    check(
+        f"""
+        0   A1 dials B
+        0   A1 calls B
+        0   B1 rings for A1
+        5   B1 answers
+        20  B1 parked on 901 by A
+        20  A1 leaves
+        {end}
+        """,
+        f"""
+        call  direction  caller  disposition  abandoned_in    parked  handlers
+        A1    internal   A       answered     {abandoned_in}  20      {handlers}
+        """,
+    )
+
+
 # -- consults -------------------------------------------------------------------------
 
 
@@ -545,6 +571,35 @@ def test_consult_with_somebody_outside_may_be_completed(check):
     )
 
 
+def test_second_call_that_an_agent_takes_holds_the_first(check):
+    """Call waiting: the agent talks to one party at a time."""
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        15  Y1 dials 0501234567
+        15  Y1 calls A
+        15  A2 rings for Y1
+        20  A2 answers
+        30  Y1 hangs up
+        60  X1 hangs up
+        """,
+        """
+        call  purpose  handlers  disposition
+        X1    call     A         answered
+        Y1    call     A         answered
+
+        party  call  role     talked  held
+        A      X1    offered  45      10
+        A      Y1    offered  10      0
+        X      X1    placed   45      10
+        Y      Y1    placed   10      0
+        """,
+    )
+
+
 # -- transfers elsewhere --------------------------------------------------------------
 
 
@@ -650,6 +705,57 @@ def test_click_to_call_that_is_transferred(check):
     )
 
 
+def test_talk_that_becomes_a_conference_is_answered(check):
+    """The agent brings a colleague."""
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        20  C1 dials 8000
+        20  C1 answered
+        20  C1 conference 8000
+        25  X1 conference 8000
+        25  A1 conference 8000
+        50  A1 hangs up
+        55  X1 hangs up
+        60  C1 hangs up
+        """,
+        """
+        call  purpose  disposition  room  handlers  talking  transfers
+        C1    call     answered     8000  -         0        0
+        X1    call     answered     8000  A         20       0
+
+        party  call  role     result    talked
+        A      X1    offered  answered  20
+        C      C1    service  answered  0
+        X      X1    placed   answered  20
+        """,
+    )
+
+
+def test_caller_who_leaves_a_mailbox_for_a_queue_is_answered_there(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 answered
+        0   X1 mailbox of G
+        10  X1 queued G
+        10  B1 rings for X1
+        20  B1 answers
+        60  X1 hangs up
+        """,
+        """
+        call  disposition  mailbox  answered_by  waited
+        X1    answered     G        B            20
+
+        wait  group  entered  left  result    by
+        X1    G      10       20    answered  B
+        """,
+    )
+
+
 # -- queues ---------------------------------------------------------------------------
 
 
@@ -751,6 +857,90 @@ def test_menu_that_is_closed_is_no_missed_call(check, end, disposition):
         f"""
         call  disposition    menu    answered
         X1    {disposition}  closed  -
+        """,
+    )
+
+
+def test_agent_who_answers_as_the_caller_leaves_has_not_talked(check):
+    """The phone is picked up, and nobody is connected to it."""
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   B1 rings for X1
+        12  B1 answered
+        12  X1 ends recv_cancel,ORIGINATOR_CANCEL
+        12  B1 ends send_bye,ORIGINATOR_CANCEL
+        """,
+        """
+        call  disposition  abandoned_in  answered  handlers
+        X1    abandoned    queue         -         -
+
+        wait  group  entered  left  result     by
+        X1    G      0        12    abandoned  -
+
+        party  role     group  result      rings  rang  talked
+        B      offered  G      abandoned   1      12    0
+        X      placed   -      unanswered  0      0     0
+        """,
+    )
+
+
+def test_phone_that_is_connected_a_moment_after_it_is_picked_up(check):
+    """The other phones stop ringing in between."""
+    check(
+        """
+        0     X1 dials 0501234567
+        0     X1 answered
+        0     X1 queued G
+        0     B1 rings for X1
+        0     C1 rings for X1
+        12    B1 answered
+        12.2  C1 stops ringing LOSE_RACE
+        12.4  X1 bridged with B1
+        60    X1 hangs up
+        """,
+        """
+        call  answered  handlers  disposition
+        X1    12.4      B         answered
+
+        wait  group  left  result    by
+        X1    G      12.4  answered  B
+
+        party  role     group  result               talked
+        B      offered  G      answered             47.6
+        C      offered  G      picked_up_elsewhere  0
+        X      placed   -      answered             47.6
+        """,
+    )
+
+
+def test_caller_of_a_lost_agent_returns_to_the_queue(check):
+    """The phone of the agent loses its network."""
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   A1 rings for X1
+        5   A1 answers
+        20  A1 ends send_bye,MEDIA_TIMEOUT
+        20  X1 queued G
+        20  B1 rings for X1
+        30  B1 answers
+        60  X1 hangs up
+        """,
+        """
+        call  handlers  disposition  abandoned_in
+        X1    A,B       answered     -
+
+        wait  group  entered  left  result    by
+        X1    G      0        5     answered  A
+        X1    G      20       30    answered  B
+
+        party  role     group  result    talked
+        A      offered  G      answered  15
+        B      offered  G      answered  30
+        X      placed   -      answered  45
         """,
     )
 
