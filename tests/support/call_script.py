@@ -196,9 +196,9 @@ class Switchboard:
         called = EXTENSIONS.get(number) or NUMBERS.get(number) or number
         self._add(leg, "inbound", "ringing", called_number=called)
 
-    @phrase(r"rings for (\S+)")
-    def ring(self, leg, lead):
-        """A phone rings for a caller's leg."""
+    @phrase(r"rings for (\S+)(?: as (\S+))?")
+    def ring(self, leg, lead, marker):
+        """A phone rings for a caller's leg, perhaps with a marker as its called number."""
         caller = self.legs[lead]
         self.rings_for[leg] = lead
         self._add(
@@ -207,7 +207,7 @@ class Switchboard:
             "ringing",
             calling_number=caller["calling_number"],
             calling_name=caller["calling_name"],
-            called_number=EXTENSIONS.get(leg[0]) or NUMBERS.get(leg[0]),
+            called_number=marker or EXTENSIONS.get(leg[0]) or NUMBERS.get(leg[0]),
             other_uuid=lead,
             other_info=self._summary(lead),
             group_id=caller["group_id"] if leg[0] in USERS else None,

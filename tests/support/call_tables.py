@@ -66,7 +66,8 @@ def assert_rows(calls, expected):
     """Compare the rows of calls with the tables of a text."""
     tables = [[line.split() for line in block.splitlines()] for block in _blocks(expected)]
     found = [[header, *_shown(_rows_of(header[0], calls), header)] for header, *_ in tables]
-    assert "\n\n".join(map(_aligned, found)) == "\n\n".join(map(_aligned, tables))
+    found_text, expected_text = ("\n\n".join(map(_aligned, one)) for one in (found, tables))
+    assert found_text == expected_text, f"found\n\n{found_text}\n\nexpected\n\n{expected_text}"
 
 
 def _blocks(text):

@@ -200,8 +200,8 @@ def test_click_to_call_is_one_outbound_call_of_the_user(check):
         60  X1 hangs up
         """,
         """
-        call  direction  caller  called       purpose  disposition  answered  answered_by  handlers
-        A1    outbound   A       09011112222  call     answered     15        X            X
+        call  direction  caller  called  purpose  disposition  answered  answered_by  handlers
+        A1    outbound   A       X       call     answered     15        X            X
 
         party  role     result    talked  answered
         A      placed   answered  45      15
@@ -247,9 +247,9 @@ def test_click_to_call_to_a_user_is_an_internal_call(check):
         call  direction  caller  requested  answered_by  disposition
         A1    internal   A       B          B            answered
 
-        party  role     result    rings  talked
-        B      offered  answered  1      21
-        A      placed   answered  0      21
+        party  role     result    talked
+        B      offered  answered  21
+        A      placed   answered  21
         """,
     )
 
@@ -270,8 +270,8 @@ def test_click_to_call_that_the_user_does_not_take_is_an_attempted_outbound_call
         {end}
         """,
         """
-        call  direction  caller  called       purpose  answered  abandoned_in  handlers
-        A1    outbound   A       09011112222  call     -         -             -
+        call  direction  caller  called  purpose  answered  abandoned_in  handlers
+        A1    outbound   A       X       call     -         -             -
 
         party  role    result      talked
         A      placed  unanswered  0

@@ -169,8 +169,8 @@ def test_line_that_the_pbx_refuses_is_no_answered_call(check, caller, state, cau
         call       answered  disposition                         abandoned_in  ended_by  handlers
         {caller}1  -         {dispositions[caller == "X"]}  -             pbx       -
 
-        party     role    result      talked  answered
-        {caller}  placed  unanswered  0       -
+        party     result      talked  answered
+        {caller}  unanswered  0       -
         """,
     )
 
@@ -243,8 +243,8 @@ def test_outbound_call_names_the_party_outside(check):
         50  X1 hangs up
         """,
         """
-        call  direction  caller  called       answered_by  disposition  ended_by  waited  talking
-        A1    outbound   A       09011112222  X            answered     callee    8       42
+        call  direction  caller  called  answered_by  disposition  ended_by  waited  talking
+        A1    outbound   A       X       X            answered     callee    8       42
 
         party  role     result    rings  rang  talked  answered
         A      placed   answered  0      0     42      8

@@ -585,7 +585,10 @@ def test_answer_on_an_older_line_of_the_agent_answers_the_wait(check):
 
 
 def test_wait_that_ends_by_a_transfer_before_the_answer_is_answered_by_who_talks(check):
-    """An agent consults a queue and completes the transfer as a phone there is picked up."""
+    """An agent consults a queue and completes the transfer as a phone there is picked up.
+
+    The agent has talked to nobody in the consult call.
+    """
     check(
         """
         0   X1 dials 0501234567
@@ -603,7 +606,7 @@ def test_wait_that_ends_by_a_transfer_before_the_answer_is_answered_by_who_talks
         """,
         """
         call  joined  purpose  handlers  disposition
-        A2    X1      consult  C         answered
+        A2    X1      consult  -         unanswered
         X1    -       call     A,C       answered
 
         wait  group  entered  left  result    by  purpose

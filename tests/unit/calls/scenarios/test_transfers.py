@@ -17,8 +17,7 @@ def test_call_that_is_picked_up_is_one_call_and_missed_by_nobody(check, number):
         f"""
         0   X1 dials 0501234567
         0   X1 calls B
-        0   B1 rings for X1
-        0   B1 has called_number=RINGING_PARK.u7
+        0   B1 rings for X1 as RINGING_PARK.u7
         8   C1 dials {number}
         8   C1 service pickup
         9   C1 takes X1
@@ -105,10 +104,10 @@ def test_attempt_to_pick_up_a_call_whose_caller_has_gone_is_no_answered_call(che
         C1    pickup   failed       -             -           -
         X1    call     abandoned    ringing       0501234567  -
 
-        party  call  result     talked
-        B      X1    abandoned  0
-        C      C1    failed     0
-        X      X1    unanswered 0
+        party  call  result      talked
+        B      X1    abandoned   0
+        C      C1    unanswered  0
+        X      X1    unanswered  0
         """,
     )
 
