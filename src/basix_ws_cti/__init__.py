@@ -33,6 +33,7 @@ from .exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    ClickToCallError,
     ClientClosed,
     CommandTimeout,
     ConnectFailed,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
         rows_in_period,
     )
     from .client.backoff import Backoff
+    from .client.click_to_call import ClickToCall
     from .client.client import Client
     from .client.subscriptions import Subscription
     from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
@@ -131,6 +133,8 @@ __all__ = [
     "Change",
     "Changed",
     "Channel",
+    "ClickToCall",
+    "ClickToCallError",
     "Client",
     "ClientClosed",
     "ClientState",
@@ -223,6 +227,7 @@ _LAZY_MODULES = {
         *("QueueFigures", "QueueStats", "QueueWait"),
     ),
     "client.backoff": ("Backoff",),
+    "client.click_to_call": ("ClickToCall",),
     "client.client": ("Client",),
     "client.subscriptions": ("Subscription",),
     "mirror.changes": ("Added", "Change", "Changed", "Gap", "Lagged", "Removed"),
