@@ -128,6 +128,8 @@ def test_annotations_can_be_resolved(module_name, name):
         typing.get_type_hints(value)
         for _, function in functions(value):
             typing.get_type_hints(function)
+    elif typing.get_origin(value) is typing.Literal:
+        assert all(isinstance(word, str) for word in typing.get_args(value))
     elif callable(value):
         typing.get_type_hints(inspect.unwrap(value))
     else:
