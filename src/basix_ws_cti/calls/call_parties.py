@@ -74,9 +74,11 @@ class CallParties:
         is_first = changed is first
         first_has_ended = first is None and legs.first_has_ended
         if first is not None:
-            self._follow_caller(first, legs)
             if is_first:
+                self._follow_caller(first, legs)
                 self._read_labels(first)
+            elif changed.other_whoscall and self.caller.whoscall is None:
+                self.caller = self._with_whoscall(self.caller, legs)
         elif not first_has_ended:
             self.caller = other_party(lead.channel)
             self._follow_called_number(lead.channel)

@@ -183,7 +183,8 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
 
     1. Somebody talked to the caller: answered.
     2. The caller reached a voicemail box: voicemail.
-    3. The call ended in a conference or service, on an answered line: answered.
+    3. The call ended in a conference or service, on an answered line, and not because that
+       refused the call: answered.
     4. No hang-up was seen: unknown.
     5. The waiting party hung up: unanswered if it is a user who called somebody outside, or whom
        the PBX called first; otherwise abandoned.
@@ -200,7 +201,7 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
         return "answered", abandoned_in
     if "voicemail" in kinds:
         return "voicemail", abandoned_in
-    if ending.is_line_answered and _is_in_service(phases[-1], kinds):
+    if ending.is_line_answered and _is_in_service(phases[-1], kinds) and not _is_refused(ending):
         return "answered", None
     if ending.hangup is None:
         return "unknown", None
@@ -251,6 +252,12 @@ def _is_in_service(last: Phase, kinds: AbstractSet[PhaseKind]) -> bool:
     if last.kind != "other" or last.place in {ANNOUNCEMENT, RINGING_TONE}:
         return False
     return kinds.isdisjoint(_WAITING)
+
+
+def _is_refused(ending: Ending) -> bool:
+    """Return True if the PBX ended the call because what was dialled refused it."""
+    cause = None if ending.hangup is None else ending.hangup.cause
+    return ending.ended_by == "pbx" and (cause in _REFUSED or cause in _UNREACHABLE)
 
 
 def _by_cause(ending: Ending, kinds: AbstractSet[PhaseKind], *, is_outbound: bool) -> Disposition:
