@@ -333,5 +333,7 @@ def test_row_is_a_dict_of_json_values():
         "left": 9,
         "complete": True,
         "clock_adjusted": False,
+        "direction": "inbound",
+        "purpose": "call",
     }
     assert [*made] == [attribute.name for attribute in attrs.fields(Participation)]
