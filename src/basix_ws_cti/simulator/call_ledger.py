@@ -107,7 +107,7 @@ class Ledger:
         self._call_of[channel.uuid] = call
         if channel.state.name == "ringing":
             call.participants.of(channel).ring_started(channel.uuid, now)
-        if channel.direction == "inbound":
+        if channel.direction == "inbound" and channel not in self._legs_of_user(channel):
             self._occupy(channel, now)
 
     def state_changed(self, channel: Channel, now: int) -> None:
