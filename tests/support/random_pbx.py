@@ -64,7 +64,7 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
     match rng.randrange(12):
         case 0 | 1:
             by_peer = rng.random() < 0.7
-            # A cancelled ring of a caller who stays has another cause than one of a caller who left.
+            # The cause of a cancelled ring says whether the caller stayed.
             stopped = one.rings_for is not None and not by_peer
             pbx.hang_up(one, "NORMAL_CLEARING" if stopped else None, by_peer=by_peer)
         case 2:
