@@ -8,6 +8,7 @@ from typing import Any, assert_never, assert_type
 
 from basix_ws_cti import (
     Added,
+    AgentFigures,
     AuthenticationError,
     Backoff,
     Basic,
@@ -98,7 +99,6 @@ from basix_ws_cti import (
     UnknownMessage,
     UsageError,
     User,
-    UserFigures,
     WaitingChannel,
     WaitTimeout,
     compiled,
@@ -522,7 +522,8 @@ async def calls(client: Client, mirror: Mirror, message: Message) -> None:
     assert_type(events, list[CallEvent])
     stats.apply(events)
     assert_type(stats.group(1, now=0), QueueFigures)
-    assert_type(stats.user(1, now=0), UserFigures)
+    assert_type(stats.user(1, now=0), AgentFigures)
+    stats.restart(client.calls.values())
 
     async def on_call(event: CallEvent | Lagged) -> None: ...
 

@@ -12,13 +12,16 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
+from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
 from .model import Call, Interval, Leg, MergedPhases, Party, Phase, PhaseTime, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
-from .stats import QueueFigures, QueueStats, UserFigures
+from .stats import QueueStats
 from .tracker import CallTracker
 
 __all__ = [
+    "AgentFigures",
+    "Band",
     "Call",
     "CallAnswered",
     "CallEnded",
@@ -41,6 +44,7 @@ __all__ = [
     "QueueFigures",
     "QueueStats",
     "QueueWait",
-    "UserFigures",
+    "Thresholds",
     "Wait",
+    "rows_in_period",
 ]

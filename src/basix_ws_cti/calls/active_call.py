@@ -59,6 +59,7 @@ Further inferences:
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Self
 
 from attrs import Factory, define, evolve, field
@@ -85,7 +86,6 @@ from .events import (
     CallUpdated,
 )
 from .model import (
-    UNKNOWN_PARTY,
     AbandonedIn,
     Call,
     Disposition,
@@ -96,7 +96,15 @@ from .model import (
     Role,
     Side,
 )
-from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
+from .outcome import (
+    Ending,
+    deciding_leg,
+    disposition_of,
+    ending_side,
+    joined_disposition,
+    leg_outcome,
+    waiting_party_left,
+)
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
 from .user_lines import UserLines
@@ -111,6 +119,9 @@ _PURPOSES: dict[Role, Purpose] = {
     "retrieved": "pickup",
     "service": "service",
 }
+
+# Roles of a leg that the PBX called for its own party: to call or to listen in.
+_OF_CALLER: frozenset[Role] = frozenset({"placed", "monitored"})
 
 
 @define(eq=False)
@@ -130,6 +141,11 @@ class ActiveCall:
     talk: TalkHistory = Factory(TalkHistory)
     lead: ActiveLeg = field(init=False)
     """The lead leg, in the state from which the current phase was derived last."""
+    left_to_line: tuple[int, bool] | None = None
+    """Time at which the last leg ended that is no permanent line, and True if that is the time
+    of a comparison of snapshots; ``None`` while there is another leg."""
+    own_call_key: Hashable = None
+    """Key under which ``CallIndex`` finds a user's own call (click-to-call)."""
     phase_lead_uuid: str = ""
     """Uuid of the leg that was the lead leg when the current phase began."""
 
@@ -157,7 +173,7 @@ class ActiveCall:
         self.legs.put(leg)
         self.lead = leg
         self.phase_lead_uuid = leg.uuid
-        self.parties.update(self.legs, leg)
+        self.parties.update(self.legs, leg, leg)
         phase = self._phase_of(leg, started if entered is None else max(entered, started))
         earlier: list[Phase] = []
         if synthetic and entered is not None and entered > started:
@@ -180,7 +196,9 @@ class ActiveCall:
         ``ActiveLegs.put``.
         """
         before = self.legs.living.get(leg.uuid)
+        first_uuid = self.legs.first_uuid
         self.legs.put(leg, role=role)
+        self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         offered = leg.offered
@@ -189,7 +207,7 @@ class ActiveCall:
             self.started = offered
             self.phases.start_earlier(offered)
         lead = self.legs.lead(self.talk.talkers)
-        parties_changed = self.parties.update(self.legs, lead)
+        parties_changed = self.parties.update(self.legs, lead, leg)
         events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.party))
@@ -217,12 +235,25 @@ class ActiveCall:
             ended = last_known_alive(self.legs.living[uuid].channel)
         outcome: Disposition = "unknown"
         if not unseen:
-            outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
+            role = self.legs.living[uuid].history.role
+            outcome = leg_outcome(
+                hangup,
+                answered=channel.answer_timestamp is not None,
+                is_callers=channel.direction == "inbound" or role in _OF_CALLER,
+            )
+        first_uuid = self.legs.first_uuid
         self.legs.end(final, hangup, ended, outcome)
+        self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         if self.legs.only_pickups_left:
+            if self.left_to_line is not None:
+                ended, unseen = self.left_to_line
             return [self._finish(ended, unseen=unseen)]
+        if self.legs.lines and self.legs.only_lines_left:
+            # The next event of the line shows if it has ended too.
+            self.left_to_line = self.left_to_line or (ended, unseen)
+            return []
         if was_lead:
             lead = self.legs.lead(self.talk.talkers)
             lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
@@ -242,7 +273,8 @@ class ActiveCall:
         ended = max(current.started, at)
         was_talked_on = other.talk.answered is not None
         self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
-        self.legs.absorb(other.legs, self.phases.current)
+        self.legs.absorb(other.legs, self._phase_before_talk())
+        self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete
         is_users = other.parties.caller.user_id is not None and call.purpose != "monitor"
         return [
@@ -251,7 +283,7 @@ class ActiveCall:
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition="answered" if was_talked_on else "unanswered",
+                    disposition=joined_disposition(call.phases, call.caller),
                     joined=self.id,
                     purpose="consult" if is_users else call.purpose,
                 )
@@ -261,6 +293,24 @@ class ActiveCall:
     def mark_incomplete(self) -> None:
         """Note that something of the call may have been missed."""
         self.complete = False
+
+    def take_line(self, leg: ActiveLeg) -> None:
+        """Note that a leg of this call is a permanent line, which was in another call before."""
+        self.legs.take_line(leg, self._phase_before_talk())
+
+    def release_line(self, leg: ActiveLeg) -> list[CallEvent]:
+        """Let a permanent line leave the call, given its new state; the call may end with that."""
+        if self.left_to_line is None:
+            self.legs.release_line(leg.uuid, leg.entered or last_known_alive(leg.channel))
+            return []
+        ended, unseen = self.left_to_line
+        self.legs.release_line(leg.uuid, ended)
+        return [self._finish(ended, unseen=unseen)]
+
+    def _follow_first(self, first_uuid: str) -> None:
+        """Follow a change of the first leg, which is another phone of the same user now."""
+        if self.legs.first_uuid != first_uuid and self.phase_lead_uuid == first_uuid:
+            self.phase_lead_uuid = self.legs.first_uuid
 
     # -- snapshots --------------------------------------------------------------------
 
@@ -305,9 +355,9 @@ class ActiveCall:
             talk.transfers,
             talk.attended_transfers,
             self.purpose,
-            UNKNOWN_PARTY,
-            (),
-            (),
+            parties.requested,
+            parties.origination,
+            parties.tags,
             parties.went_outside,
             self.legs.clock_adjusted,
             self.complete,
@@ -369,6 +419,11 @@ class ActiveCall:
             return self.talk.is_between(self.lead)
         return same_party or phase.started <= current.started
 
+    def _phase_before_talk(self) -> Phase:
+        """Return the current phase; if it is a talk, the one before it."""
+        current, earlier = self.phases.current, self.phases.earlier
+        return earlier[-1] if current.kind == "talking" and earlier else current
+
     def _record_talk(self) -> None:
         """Record who talks, if the current phase is a talk."""
         phase, lead = self.phases.current, self.lead
@@ -402,15 +457,28 @@ class ActiveCall:
         ended is unknown.
         """
         self.is_over = True
-        last = self.phases.close(max(ended, self.phases.current.started))
         legs = self.legs.ended_in_phase
+        # The leg that ended last may be shown before another one.
+        ended = max([ended, *[leg.ended or 0 for leg in legs]])
+        last = self.phases.close(max(ended, self.phases.current.started))
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
         hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and leg.uuid == self.legs.first_uuid
+        by_caller = leg is not None and self._is_callers(leg)
         ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
-        disposition, abandoned_in = disposition_of(self.phases.as_tuple(), hangup, ended_by)
+        line = [one for one in self.legs.ended if self._is_callers(one)]
+        ending = Ending(
+            phases=self.phases.as_tuple(),
+            hangup=hangup,
+            ended_by=ended_by,
+            direction=self.parties.direction,
+            purpose=self.purpose,
+            is_line_answered=any(one.answered is not None for one in line or legs),
+            is_originated=any(map(_is_originated, line)),
+            is_left=waiting_party_left(leg, ended_by, self.phase_lead_uuid),
+        )
+        disposition, abandoned_in = disposition_of(ending)
         call = self._snapshot(
             tuple(self.legs.ended),
             ended=last.ended,
@@ -420,3 +488,12 @@ class ActiveCall:
             hangup=hangup,
         )
         return CallEnded(call, unseen)
+
+    def _is_callers(self, leg: Leg) -> bool:
+        """Return True for the caller's leg: each phone, if the PBX called the caller first."""
+        return leg.uuid == self.legs.first_uuid or _is_originated(leg)
+
+
+def _is_originated(leg: Leg) -> bool:
+    """Return True for a phone that the PBX called for a call of its own user."""
+    return leg.direction == "outbound" and leg.role in _OF_CALLER

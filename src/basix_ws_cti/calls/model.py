@@ -91,7 +91,8 @@ class Phase:
     voicemail box."""
     place: str | int | None = None
     """Id of the menu (``ivr``), park slot (``parked``), room (``conference``), name of the
-    voicemail box (``voicemail``), or the operation or state (``other``)."""
+    voicemail box (``voicemail``), or the operation or state (``other``): ``"bridged"`` for an
+    announcement or music, ``"ringing"`` for a ringing tone while no phone rings."""
     by: int | None = None
     """Id of the user who parked the call (``parked``)."""
 
@@ -209,12 +210,14 @@ class Call:
     have the same id: if another call has or had that uuid as its id, this is the uuid of the leg
     that was shown first; if that is used too, ``UUID#NUMBER``."""
     direction: Direction
-    """``"inbound"``: from outside. ``"outbound"``: from a user to outside, if only after a
-    transfer. ``"internal"``: between users."""
+    """Direction as dialled. ``"inbound"``: from outside. ``"outbound"``: from a user to outside,
+    also while the PBX rings the user who requested the call through the API. ``"internal"``:
+    between users and groups, or to a service of the PBX."""
     caller: Party
     """The party that called."""
     called_number: str | None
-    """The number that the caller dialled."""
+    """The number that the caller dialled; the last one if it changed. ``None`` if the PBX sent
+    none, or a marker such as ``pickup_uuid.UUID`` only."""
     started: int
     """Start, in microseconds since the epoch."""
     phases: tuple[Phase, ...] = ()
@@ -243,7 +246,7 @@ class Call:
     origination: tuple[str, ...] = ()
     """``origination`` of the first leg."""
     tags: tuple[str, ...] = ()
-    """Tags that any leg of the call had, in the order in which they appeared."""
+    """Tags that any leg of the call had, in the order in which they appeared; at most 100."""
     went_outside: bool = False
     """True if somebody outside was called for an inbound or internal call: a transfer or forward
     to outside. The direction stays as it was."""

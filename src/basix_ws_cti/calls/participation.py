@@ -7,7 +7,10 @@ connected to a service, is, by the first of these rules that applies:
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
    ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
    the caller did not hang up, nobody answered in time: ``"missed"``.
-3. They only dialled: ``"unanswered"``.
+3. They tried to take a call, and got none: ``"failed"``.
+4. They placed a call, or dialled a service: ``"unanswered"``.
+
+A phone that was answered as the caller hung up, so that nobody talked, counts as a cancelled ring.
 """
 
 from __future__ import annotations
@@ -51,6 +54,9 @@ _SAME_MOMENT = 100_000
 # Roles of a party that the PBX called: their phones ring.
 _CALLED: frozenset[Role] = frozenset({"offered", "consulted"})
 
+# Roles of a party that tries to take a call.
+_TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
+
 # Roles of a party that is served as soon as their leg is answered, without another party.
 _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
 
@@ -82,8 +88,9 @@ class Participation:
     the caller stayed. ``"abandoned"``: the caller hung up during their last ring, and no earlier
     ring had timed out.
     ``"picked_up_elsewhere"``: somebody else answered. ``"unanswered"``: they placed a call that
-    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went. ``None``
-    while they take part and have not talked."""
+    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went; also
+    ``"failed"``: they tried to take a call, and got none. ``None`` while they take part and have
+    not talked."""
     rings: int
     """Number of rings: three rounds are one miss with three rings."""
     rang_us: int
@@ -102,6 +109,10 @@ class Participation:
     """False if something of the call may have been missed, and while it lasts."""
     clock_adjusted: bool
     """True if a clock step made a duration of this row negative; that duration is zero."""
+    direction: str
+    """``Call.direction``: tells calls between users from calls with somebody outside."""
+    purpose: str
+    """``Call.purpose``: an attempt to pick up, to listen in or to use a service is no call."""
 
     @classmethod
     def of(cls, call: Call) -> tuple[Participation, ...]:
@@ -145,6 +156,8 @@ class Participation:
             left=_left(legs),
             complete=call.complete and call.ended is not None,
             clock_adjusted=any(map(_has_negative_duration, legs)),
+            direction=call.direction,
+            purpose=call.purpose,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,7 +183,7 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
     """Return the start of a party's first talk or service; ``None``: there was none."""
     if times := [time for leg in legs for time in _talk_starts(leg)]:
         return min(times)
-    served = [leg.answered for leg in legs if leg.role in _CALLED | _SERVED]
+    served = [leg.answered for leg in legs if leg.role in _SERVED]
     if times := [time for time in served if time is not None]:
         return min(times)
     if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
@@ -195,12 +208,20 @@ def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
     if any(leg.timed_out or leg.outcome == "missed" for leg in rings):
         return "missed"
     if rings:
-        last = max(rings, key=_end_order)
-        if last.outcome == "abandoned" and not _caller_hung_up(call, last):
-            return "missed"
-        return _RESULTS.get(last.outcome, "failed")
-    unseen = not call.complete and all(leg.outcome == "unknown" for leg in legs)
-    return "unknown" if unseen else "unanswered"
+        return _result_of_ring(call, max(rings, key=_end_order))
+    if not call.complete and all(leg.outcome == "unknown" for leg in legs):
+        return "unknown"
+    is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
+    return "failed" if is_attempt_to_take else "unanswered"
+
+
+def _result_of_ring(call: Call, ring: Leg) -> ParticipationResult:
+    """Return how a ring went that did not lead to a talk, and did not time out."""
+    if ring.outcome == "answered":
+        return "abandoned" if _caller_hung_up(call, ring) else "failed"
+    if ring.outcome == "abandoned" and not _caller_hung_up(call, ring):
+        return "missed"
+    return _RESULTS.get(ring.outcome, "failed")
 
 
 def _caller_hung_up(call: Call, ring: Leg) -> bool:
@@ -209,7 +230,7 @@ def _caller_hung_up(call: Call, ring: Leg) -> bool:
     If the feed does not show the leg of that party, they are taken to have hung up.
     """
     ended = ring.ended or 0
-    others = [leg for leg in call.legs if leg.role not in _CALLED or leg.answered is not None]
+    others = [leg for leg in call.legs if leg.role not in _CALLED or leg.talks]
     return not others or any(
         leg.hangup is not None
         and leg.hangup.disposition.startswith("recv_")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from basix_ws_cti.calls import Interval
@@ -39,11 +39,13 @@ def test_duration_counts_no_moment_twice(pairs, expected):
     assert duration(intervals(*pairs)) == expected
 
 
+@settings(max_examples=50)
 @given(INTERVALS)
 def test_duration_is_the_number_of_moments(items):
     assert duration(items) == len(moments(items))
 
 
+@settings(max_examples=50)
 @given(INTERVALS, INTERVALS)
 def test_duration_outside_is_the_number_of_moments_in_no_other_interval(items, others):
     assert duration_outside(items, others) == len(moments(items) - moments(others))

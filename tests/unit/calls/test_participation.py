@@ -79,13 +79,13 @@ MISSED = RANG | {"outcome": "missed", "timed_out": True}
             "answered",
         ),
         # answered, and over at once
-        ([leg("u7", 0, 9, **RANG, answered=9, outcome="answered")], "answered"),
-        ([leg("u7", 0, 9, **RANG, talks=[(9, 9)])], "answered"),
+        ([leg("u7", 0, 9, **RANG, answered=9, outcome="answered", talks=[(9, 9)])], "answered"),
         # consulted, picked up
         ([leg("u7", 0, 90, role="consulted", rings=1, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="picked_up", answered=1, talks=[(2, 90)])], "answered"),
         ([leg("u7", 0, 90, role="retrieved", answered=1, talks=[(2, 90)])], "answered"),
-        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "unanswered"),
+        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "failed"),
+        ([leg("u7", 0, 5, role="retrieved", outcome="failed")], "failed"),
         # placed
         ([leg("u7", 0, 90, role="placed", answered=5, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="placed", outcome="unanswered")], "unanswered"),
@@ -120,7 +120,7 @@ CLEARED = Hangup("send_bye", "NORMAL_CLEARING")
         ([leg("0312341234", 0, 99_000, role="placed", hangup=HUNG_UP)], "abandoned"),
         ([leg("0312341234", 0, 1, role="placed", hangup=HUNG_UP)], "abandoned"),
         # the party that waited was called, and talked before
-        ([leg("0312341234", 0, 9, answered=2, hangup=HUNG_UP)], "abandoned"),
+        ([leg("0312341234", 0, 9, talks=[(2, 4)], hangup=HUNG_UP)], "abandoned"),
         # the caller stayed: the call went to somebody else
         ([leg("0312341234", 0, 200_000, role="placed", hangup=HUNG_UP)], "missed"),
         ([leg("0312341234", 0, role="placed")], "missed"),
@@ -142,6 +142,14 @@ CLEARED = Hangup("send_bye", "NORMAL_CLEARING")
 def test_cancelled_ring_is_abandoned_if_the_caller_hung_up_then(callers, result):
     cancelled = leg("u7", 0, 9, **RANG, outcome="abandoned")
     assert rows(*callers, cancelled)["u7"].result == result
+
+
+@pytest.mark.parametrize(("ended", "result"), [(9, "abandoned"), (200_000, "failed")])
+def test_phone_that_is_answered_without_a_talk_has_not_answered(ended, result):
+    """The caller hung up at the same moment, or the PBX could not connect them."""
+    caller = leg("0312341234", 0, ended, role="placed", hangup=HUNG_UP)
+    made = rows(caller, leg("u7", 0, 9, **RANG, answered=9, outcome="answered"))["u7"]
+    assert (made.result, made.answered) == (result, None)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.call_builders import call, party
 
@@ -102,6 +102,7 @@ PHASES = st.tuples(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(PHASES, min_size=1, max_size=12), st.integers(2, 6))
 def test_merged_phases_change_neither_times_nor_waits(steps, limit):
     """Neither do waits that go on after the merged phases."""

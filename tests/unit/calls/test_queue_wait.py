@@ -6,9 +6,14 @@ microseconds; ``g1`` is group 1, ``u7`` user 7.
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.call_builders import call, leg, party
+from support.row_checks import check_sums, check_waits
 
 from basix_ws_cti.calls import QueueWait
 from basix_ws_cti.elements import Hangup
@@ -189,6 +194,30 @@ def test_call_in_progress_has_waits_that_last(text, expected):
 def test_waits_of_an_ended_call_are_as_complete_as_the_call(complete):
     one = call("0 queued g1, 20 queued g2, 30 talking u7", 60, complete=complete)
     assert [wait.complete for wait in QueueWait.of(one)] == [complete, complete]
+
+
+KINDS = ["queued g1", "queued g2", "ivr", "other", "talking u7", "ringing u7", "parked", "unknown"]
+PHASES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9)), min_size=1, max_size=12)
+ENDS = st.sampled_from(
+    [
+        {"by": None},
+        {"by": "pbx"},
+        {"by": "caller", "abandoned_in": "queue"},
+        {"joined": "other"},
+        {"by": "callee", "direction": "outbound"},
+    ]
+)
+
+
+@settings(max_examples=50)
+@given(PHASES, ENDS)
+def test_waits_of_any_phases_are_those_that_a_pattern_finds(steps, fields):
+    """They lie within the call, and do not overlap."""
+    starts = itertools.accumulate([duration for _, duration in steps], initial=0)
+    text = ", ".join(f"{start} {kind}" for (kind, _), start in zip(steps, starts, strict=False))
+    one = call(text, sum(duration for _, duration in steps), **fields)
+    check_waits(one)
+    check_sums([one])
 
 
 def test_rings_are_counted_in_the_wait_in_which_they_began():
