@@ -982,20 +982,20 @@ def test_phone_that_rings_before_its_caller_is_shown_belongs_to_the_call(check):
         0   X1 queued G
         0   B1 rings for X1
         0   C1 rings for X1
-        0   B1 answers
+        1   B1 answers
         9   X1 hangs up
         """,
         """
         call  caller  answered_by  disposition  waited
-        X1    X       B            answered     0
+        X1    X       B            answered     1
 
         wait  group  entered  left  result    by  rings
-        X1    G      0        0     answered  B   2
+        X1    G      0        1     answered  B   2
 
         party  role     result               talked
-        B      offered  answered             9
+        B      offered  answered             8
         C      offered  picked_up_elsewhere  0
-        X      placed   answered             9
+        X      placed   answered             8
         """,
     )
 
