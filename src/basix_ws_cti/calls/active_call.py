@@ -59,22 +59,20 @@ Further inferences:
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Self
 
 from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Channel, Hangup
+from basix_ws_cti.elements import Hangup
 
 from .active_legs import ActiveLeg, ActiveLegs
 from .call_parties import CallParties
 from .channel_facts import (
-    channel_uuid,
     end_phase,
     last_known_alive,
-    leg_of,
     phase_of,
-    state_entered,
 )
 from .events import (
     CallAnswered,
@@ -87,12 +85,43 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import UNKNOWN_PARTY, AbandonedIn, Call, Disposition, Leg, Party, Phase, Side
-from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
+from .model import (
+    AbandonedIn,
+    Call,
+    Disposition,
+    Leg,
+    Party,
+    Phase,
+    Purpose,
+    Role,
+    Side,
+)
+from .outcome import (
+    Ending,
+    deciding_leg,
+    disposition_of,
+    ending_side,
+    joined_disposition,
+    leg_outcome,
+    waiting_party_left,
+)
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
+from .user_lines import UserLines
 
 _make_call = constructor(Call)
+
+# Purpose of a call without a talk by the role of the leg with which it started; all others are
+# calls, or consult calls.
+_PURPOSES: dict[Role, Purpose] = {
+    "monitored": "monitor",
+    "picked_up": "pickup",
+    "retrieved": "pickup",
+    "service": "service",
+}
+
+# Roles of a leg that the PBX called for its own party: to call or to listen in.
+_OF_CALLER: frozenset[Role] = frozenset({"placed", "monitored"})
 
 
 @define(eq=False)
@@ -112,13 +141,21 @@ class ActiveCall:
     talk: TalkHistory = Factory(TalkHistory)
     lead: ActiveLeg = field(init=False)
     """The lead leg, in the state from which the current phase was derived last."""
+    left_to_line: tuple[int, bool] | None = None
+    """Time at which the last leg ended that is no permanent line, and True if that is the time
+    of a comparison of snapshots; ``None`` while there is another leg."""
+    own_call_key: Hashable = None
+    """Key under which ``CallIndex`` finds a user's own call (click-to-call)."""
     phase_lead_uuid: str = ""
     """Uuid of the leg that was the lead leg when the current phase began."""
 
     @classmethod
-    def of(cls, call_id: str, first_uuid: str) -> Self:
-        """Create a call that waits for ``start``."""
-        return cls(call_id, ActiveLegs(first_uuid))
+    def of(cls, call_id: str, first_uuid: str, users: UserLines) -> Self:
+        """Create a call that waits for ``start``.
+
+        ``users``: the legs on which users are busy, in all calls of the tracker.
+        """
+        return cls(call_id, ActiveLegs(first_uuid, users))
 
     # -- transitions ------------------------------------------------------------------
 
@@ -128,15 +165,15 @@ class ActiveCall:
         ``synthetic``: a comparison of snapshots found the leg. Its activity before it entered
         its present state is unknown.
         """
-        entered = state_entered(leg.channel)
+        entered = leg.entered
         # A zero as time of the offer means the same as no time.
-        started = leg.snapshot.offered or entered or 0
+        started = leg.offered or entered or 0
         self.started = started
         self.complete = not synthetic
         self.legs.put(leg)
         self.lead = leg
         self.phase_lead_uuid = leg.uuid
-        self.parties.update(self.legs, leg)
+        self.parties.update(self.legs, leg, leg)
         phase = self._phase_of(leg, started if entered is None else max(entered, started))
         earlier: list[Phase] = []
         if synthetic and entered is not None and entered > started:
@@ -147,44 +184,47 @@ class ActiveCall:
         events: list[CallEvent] = [CallStarted(self.snapshot())]
         self._record_talk()
         if leg.is_ringing:
-            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
+            events.append(CallRinging(self.snapshot(), leg.party))
         return events
 
     def update_leg(
-        self, leg: ActiveLeg, *, synthetic: bool = False, is_pickup: bool = False
+        self, leg: ActiveLeg, *, synthetic: bool = False, role: Role | None = None
     ) -> list[CallEvent]:
         """Add a leg, or replace its state.
 
-        ``is_pickup``: the leg is new and dialled a pickup of this call or its park slot.
+        ``role``: role of a new leg, if it is not one that another leg names: see
+        ``ActiveLegs.put``.
         """
         before = self.legs.living.get(leg.uuid)
-        self.legs.put(leg, is_pickup=is_pickup)
+        first_uuid = self.legs.first_uuid
+        self.legs.put(leg, role=role)
+        self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
-        offered = leg.snapshot.offered
+        offered = leg.offered
         # The first leg may be shown after a leg that was created for it.
         if leg.uuid == self.legs.first_uuid and offered and offered < self.started:
             self.started = offered
             self.phases.start_earlier(offered)
         lead = self.legs.lead(self.talk.talkers)
-        parties_changed = self.parties.update(self.legs, lead)
+        parties_changed = self.parties.update(self.legs, lead, leg)
         events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
-            events.append(CallRinging(self.snapshot(), leg.snapshot.party))
+            events.append(CallRinging(self.snapshot(), leg.party))
         if parties_changed and not events:
             events.append(CallUpdated(self.snapshot()))
         return events
 
     def end_leg(
-        self, channel: Channel, *, synthetic: bool = False, gap_started: int | None = None
+        self, final: ActiveLeg, *, synthetic: bool = False, gap_started: int | None = None
     ) -> list[CallEvent]:
-        """End a living leg, given the last state of its channel.
+        """End a living leg, given its last state.
 
         ``synthetic``: a comparison of snapshots found that the leg is gone. If the channel has no
         time of hang-up, the leg is taken to have ended at ``gap_started``, or, without a gap, at
         the last time at which it is known to have lived (microseconds since the epoch).
         """
-        uuid = channel_uuid(channel)
+        channel, uuid = final.channel, final.uuid
         was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
         hangup = channel.hangup
         unseen = synthetic and hangup is None
@@ -195,12 +235,25 @@ class ActiveCall:
             ended = last_known_alive(self.legs.living[uuid].channel)
         outcome: Disposition = "unknown"
         if not unseen:
-            outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
-        self.legs.end(leg_of(channel, hangup, ended, outcome))
+            role = self.legs.living[uuid].history.role
+            outcome = leg_outcome(
+                hangup,
+                answered=channel.answer_timestamp is not None,
+                is_callers=channel.direction == "inbound" or role in _OF_CALLER,
+            )
+        first_uuid = self.legs.first_uuid
+        self.legs.end(final, hangup, ended, outcome)
+        self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         if self.legs.only_pickups_left:
+            if self.left_to_line is not None:
+                ended, unseen = self.left_to_line
             return [self._finish(ended, unseen=unseen)]
+        if self.legs.lines and self.legs.only_lines_left:
+            # The next event of the line shows if it has ended too.
+            self.left_to_line = self.left_to_line or (ended, unseen)
+            return []
         if was_lead:
             lead = self.legs.lead(self.talk.talkers)
             lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
@@ -212,22 +265,27 @@ class ActiveCall:
     def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
         """Take over the legs of a call that becomes part of this one at ``at``.
 
-        Return the event that the other call ended, as answered. The other call must not be
-        used afterwards. ``at`` is in microseconds since the epoch.
+        Return the event that the other call ended. The other call must not be used afterwards.
+        ``at`` is in microseconds since the epoch.
         """
         call = other.snapshot()
         current = other.phases.current
         ended = max(current.started, at)
-        self.legs.absorb(other.legs)
+        was_talked_on = other.talk.answered is not None
+        self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
+        self.legs.absorb(other.legs, self._phase_before_talk())
+        self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete
+        is_users = other.parties.caller.user_id is not None and call.purpose != "monitor"
         return [
             CallEnded(
                 evolve(
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition="answered",
+                    disposition=joined_disposition(call.phases, call.caller),
                     joined=self.id,
+                    purpose="consult" if is_users else call.purpose,
                 )
             )
         ]
@@ -236,7 +294,36 @@ class ActiveCall:
         """Note that something of the call may have been missed."""
         self.complete = False
 
+    def take_line(self, leg: ActiveLeg) -> None:
+        """Note that a leg of this call is a permanent line, which was in another call before."""
+        self.legs.take_line(leg, self._phase_before_talk())
+
+    def release_line(self, leg: ActiveLeg) -> list[CallEvent]:
+        """Let a permanent line leave the call, given its new state; the call may end with that."""
+        if self.left_to_line is None:
+            self.legs.release_line(leg.uuid, leg.entered or last_known_alive(leg.channel))
+            return []
+        ended, unseen = self.left_to_line
+        self.legs.release_line(leg.uuid, ended)
+        return [self._finish(ended, unseen=unseen)]
+
+    def _follow_first(self, first_uuid: str) -> None:
+        """Follow a change of the first leg, which is another phone of the same user now."""
+        if self.legs.first_uuid != first_uuid and self.phase_lead_uuid == first_uuid:
+            self.phase_lead_uuid = self.legs.first_uuid
+
     # -- snapshots --------------------------------------------------------------------
+
+    @property
+    def purpose(self) -> Purpose:
+        """What the call is for, as far as it is known."""
+        opening = self.legs.opening
+        role = "placed" if opening is None else opening.role
+        if role in _PURPOSES and self.talk.answered is None:
+            kinds = {phase.kind for phase in self.phases.as_tuple()}
+            if role != "service" or "conference" not in kinds:
+                return _PURPOSES[role]
+        return "consult" if self.legs.is_consult else "call"
 
     def snapshot(self) -> Call:
         """Return the call as it is now."""
@@ -266,13 +353,13 @@ class ActiveCall:
             talk.answered,
             talk.answered_by,
             talk.transfers,
-            0,
-            "call",
-            UNKNOWN_PARTY,
-            (),
-            (),
-            False,
-            False,
+            talk.attended_transfers,
+            self.purpose,
+            parties.requested,
+            parties.origination,
+            parties.tags,
+            parties.went_outside,
+            self.legs.clock_adjusted,
             self.complete,
             ended,
             disposition,
@@ -280,6 +367,7 @@ class ActiveCall:
             ended_by,
             hangup,
             None,
+            self.phases.merged,
         )
 
     # -- phases -----------------------------------------------------------------------
@@ -295,7 +383,7 @@ class ActiveCall:
         if lead is self.lead and current.kind != "talking":
             return []
         self.lead = lead
-        entered = state_entered(lead.channel)
+        entered = lead.entered
         if entered is None:
             entered = current.started
         phase = self._phase_of(lead, max(entered, not_before))
@@ -331,6 +419,11 @@ class ActiveCall:
             return self.talk.is_between(self.lead)
         return same_party or phase.started <= current.started
 
+    def _phase_before_talk(self) -> Phase:
+        """Return the current phase; if it is a talk, the one before it."""
+        current, earlier = self.phases.current, self.phases.earlier
+        return earlier[-1] if current.kind == "talking" and earlier else current
+
     def _record_talk(self) -> None:
         """Record who talks, if the current phase is a talk."""
         phase, lead = self.phases.current, self.lead
@@ -346,7 +439,7 @@ class ActiveCall:
         if phase.kind == "talking" and ended.kind == "parked":
             return CallRetrieved(self.snapshot(), phase.party, ended.duration)
         if ended.kind == "talking" and phase.kind in {"queued", "ringing", "talking", "voicemail"}:
-            talk.record_transfer(phase.started)
+            talk.record_transfer(phase.started, is_direct=phase.kind == "talking")
             return CallTransferred(self.snapshot(), source, phase.party)
         if phase.kind == "talking" and ended.kind != "conference":
             requested = self.started if talk.requested_again is None else talk.requested_again
@@ -364,15 +457,28 @@ class ActiveCall:
         ended is unknown.
         """
         self.is_over = True
-        last = self.phases.close(max(ended, self.phases.current.started))
         legs = self.legs.ended_in_phase
+        # The leg that ended last may be shown before another one.
+        ended = max([ended, *[leg.ended or 0 for leg in legs]])
+        last = self.phases.close(max(ended, self.phases.current.started))
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
         hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and leg.uuid == self.legs.first_uuid
+        by_caller = leg is not None and self._is_callers(leg)
         ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
-        disposition, abandoned_in = disposition_of(self.phases.as_tuple(), hangup, ended_by)
+        line = [one for one in self.legs.ended if self._is_callers(one)]
+        ending = Ending(
+            phases=self.phases.as_tuple(),
+            hangup=hangup,
+            ended_by=ended_by,
+            direction=self.parties.direction,
+            purpose=self.purpose,
+            is_line_answered=any(one.answered is not None for one in line or legs),
+            is_originated=any(map(_is_originated, line)),
+            is_left=waiting_party_left(leg, ended_by, self.phase_lead_uuid),
+        )
+        disposition, abandoned_in = disposition_of(ending)
         call = self._snapshot(
             tuple(self.legs.ended),
             ended=last.ended,
@@ -382,3 +488,12 @@ class ActiveCall:
             hangup=hangup,
         )
         return CallEnded(call, unseen)
+
+    def _is_callers(self, leg: Leg) -> bool:
+        """Return True for the caller's leg: each phone, if the PBX called the caller first."""
+        return leg.uuid == self.legs.first_uuid or _is_originated(leg)
+
+
+def _is_originated(leg: Leg) -> bool:
+    """Return True for a phone that the PBX called for a call of its own user."""
+    return leg.direction == "outbound" and leg.role in _OF_CALLER

@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Self
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve, field
 
-from basix_ws_cti.elements import Channel
-from basix_ws_cti.states import Bridged, Ringing
+from basix_ws_cti._internal.codegen import constructor
+from basix_ws_cti.elements import Channel, Hangup, OtherInfo
+from basix_ws_cti.states import Calling, Park
 
-from .channel_facts import has_external_callee, leg_of, other_leg_uuid, other_whoscall
-from .model import Leg
+from .channel_facts import (
+    channel_uuid,
+    has_external_callee,
+    is_bridged_to_party,
+    is_phone_ringing,
+    last_known_alive,
+    other_leg_uuid,
+    other_whoscall,
+    own_party,
+    state_entered,
+)
+from .leg_history import LegHistory, limited
+from .leg_roles import asks_for_party, is_own_call, next_role, role_at_first
+from .model import Disposition, Leg, Party, Phase, Role
+from .user_lines import UserLines
+
+_make_leg = constructor(Leg)
 
 # Ended legs kept per call. A queue that rings the same phones for hours produces thousands.
-# Beyond this limit the oldest leg that was never answered is dropped first.
+# Beyond this limit, legs of the same party are merged.
 MAX_ENDED_LEGS = 200
 
 
@@ -27,9 +43,15 @@ class ActiveLeg:
     """
 
     channel: Channel
-    snapshot: Leg
-    """The leg as it appears in ``Call.legs``."""
     uuid: str
+    party: Party
+    """The party at the leg's own end."""
+    offered: int | None
+    """Time at which the leg was created, in microseconds since the epoch."""
+    answered: int | None
+    """Time at which the leg was answered, in microseconds since the epoch."""
+    entered: int | None
+    """Time at which the leg entered its state, in microseconds since the epoch."""
     other_uuid: str | None
     """Uuid of the leg at the other end; ``None`` if the channel names none."""
     has_external_callee: bool
@@ -38,21 +60,65 @@ class ActiveLeg:
     is_ringing: bool
     """True if the leg is a phone that rings."""
     is_bridged: bool
-    """True if the leg is connected to another leg."""
+    """True if the leg is connected to another party."""
+    history: LegHistory = field(init=False)
+    """What happened on the leg so far; set when the leg becomes a part of a call."""
 
     @classmethod
     def of(cls, channel: Channel) -> Self:
         """Derive the facts from a channel."""
-        leg = leg_of(channel, channel.hangup)
+        offered, answered = channel.offer_timestamp, channel.answer_timestamp
         return cls(
             channel,
-            leg,
-            leg.uuid,
+            channel_uuid(channel),
+            own_party(channel),
+            offered if isinstance(offered, int) else None,
+            answered if isinstance(answered, int) else None,
+            state_entered(channel),
             other_leg_uuid(channel),
             has_external_callee(channel),
             other_whoscall(channel),
-            isinstance(channel.state, Ringing),
-            isinstance(channel.state, Bridged),
+            is_phone_ringing(channel),
+            is_bridged_to_party(channel),
+        )
+
+    @property
+    def snapshot(self) -> Leg:
+        """The leg as it appears in ``Call.legs``; the same object until something changes."""
+        history = self.history
+        if history.snapshot is None:
+            history.snapshot = self.as_leg(self.channel.hangup)
+        return history.snapshot
+
+    def as_leg(
+        self,
+        hangup: Hangup | None,
+        ended: int | None = None,
+        outcome: Disposition | None = None,
+    ) -> Leg:
+        """Return the leg as it appears in ``Call.legs``.
+
+        - ``hangup``: ``channel.hangup``. The caller passes it because each access parses it anew.
+        - ``ended``, ``outcome``: ``None`` while the leg lives.
+        """
+        history = self.history
+        return _make_leg(
+            self.uuid,
+            self.party,
+            self.channel.direction,
+            self.offered,
+            self.answered,
+            ended,
+            hangup,
+            outcome,
+            history.role,
+            history.group_id,
+            history.rings,
+            history.rang_us,
+            history.timed_out,
+            history.talks,
+            history.holds,
+            history.talking_since,
         )
 
 
@@ -62,6 +128,8 @@ class ActiveLegs:
 
     first_uuid: str
     """Uuid of the leg that the others were created for. The feed may never show this leg."""
+    users: UserLines
+    """The legs on which users are busy, in all calls."""
     living: dict[str, ActiveLeg] = Factory(dict)
     """Legs that have not ended, by uuid, in the order in which they joined the call."""
     ended: list[Leg] = Factory(list)
@@ -70,6 +138,16 @@ class ActiveLegs:
     """Legs that ended since the current phase began; one of them may have ended the call."""
     pending_pickups: set[str] = Factory(set)
     """Uuids of living legs that dialled a pickup or a park slot and are not connected yet."""
+    lines: set[str] = Factory(set)
+    """Uuids of living legs that are permanent lines: see ``absorb``."""
+    first_has_ended: bool = False
+    """True if the feed showed how the first leg ended."""
+    opening: LegHistory | None = None
+    """History of the first leg, or else of the leg that the feed showed first."""
+    is_consult: bool = False
+    """True if a user placed the call while a talk of theirs went on in another call."""
+    clock_adjusted: bool = False
+    """True if a clock of the PBX was set back: a duration of an ended leg became zero."""
 
     @property
     def first(self) -> ActiveLeg | None:
@@ -77,38 +155,253 @@ class ActiveLegs:
         return self.living.get(self.first_uuid)
 
     @property
-    def first_has_ended(self) -> bool:
-        """True if the feed showed how the first leg ended."""
-        return any(leg.uuid == self.first_uuid for leg in self.ended)
-
-    @property
     def only_pickups_left(self) -> bool:
         """True if every living leg, if any, is a pending pickup."""
         return self.living.keys() <= self.pending_pickups
 
-    def put(self, leg: ActiveLeg, *, is_pickup: bool = False) -> None:
-        """Add a leg, or replace its state. A pickup is pending until its leg is bridged."""
+    @property
+    def only_lines_left(self) -> bool:
+        """True if every living leg, if any, is a pending pickup or a permanent line."""
+        return self.living.keys() <= self.pending_pickups | self.lines
+
+    def frees_line(self, leg: ActiveLeg) -> bool:
+        """Return True if a permanent line leaves the call with this change of its state."""
+        if leg.uuid not in self.lines:
+            return False
+        before = self.living[leg.uuid]
+        if not leg.is_bridged:
+            return before.is_bridged
+        return leg.other_uuid != before.other_uuid and leg.other_uuid not in self.living
+
+    def put(self, leg: ActiveLeg, *, role: Role | None = None) -> None:
+        """Add a leg, or replace its state.
+
+        ``role``: role of a new leg, if it follows from another leg. ``"placed"``: another phone
+        of the user who placed the call. ``"picked_up"``, ``"retrieved"``: the leg dialled to
+        take the call; it is a pending pickup until it is bridged.
+        """
+        before = self.living.get(leg.uuid)
+        if before is None:
+            leg.history = self._new_history(leg, role)
+        else:
+            leg.history = before.history
         self.living[leg.uuid] = leg
         if leg.is_bridged:
             self.pending_pickups.discard(leg.uuid)
-        elif is_pickup:
+        elif role in {"picked_up", "retrieved"}:
             self.pending_pickups.add(leg.uuid)
+        self._follow(leg, before)
 
-    def end(self, leg: Leg) -> None:
-        """Move a living leg to the ended ones, given its final state."""
-        del self.living[leg.uuid]
-        self.pending_pickups.discard(leg.uuid)
+    def end(
+        self, final: ActiveLeg, hangup: Hangup | None, ended: int, outcome: Disposition
+    ) -> None:
+        """Move a living leg to the ended ones, given its final state.
+
+        ``ended``: time of its end, in microseconds since the epoch.
+        """
+        before = self.living.pop(final.uuid)
+        self.pending_pickups.discard(final.uuid)
+        self.lines.discard(final.uuid)
+        final.history = before.history
+        cause = None if hangup is None else hangup.cause
+        self._end_history(final, ended, cause)
+        if final.answered is None and final.history.role == "placed":
+            outcome = self._outcome_among_own_phones(final, outcome)
+        leg = final.as_leg(hangup, ended, outcome)
+        if final.uuid == self.first_uuid:
+            self.first_has_ended = True
+            self._choose_first(final)
         self.ended_in_phase.append(leg)
         self.ended.append(leg)
         if len(self.ended) > MAX_ENDED_LEGS:
-            unanswered = (index for index, one in enumerate(self.ended) if one.answered is None)
-            del self.ended[next(unanswered, 0)]
+            merge_one(self.ended)
             del self.ended_in_phase[:-MAX_ENDED_LEGS]
 
-    def absorb(self, other: ActiveLegs) -> None:
-        """Add the living legs of another call."""
+    def take_line(self, leg: ActiveLeg, phase: Phase) -> None:
+        """Note that a leg of this call, which is in this phase, is a permanent line."""
+        note_taking(leg, phase)
+        self.lines.add(leg.uuid)
+
+    def release_line(self, uuid: str, ended: int) -> None:
+        """Let a permanent line leave the call at this time, as if its leg had ended."""
+        leg = self.living.pop(uuid)
+        self.lines.discard(uuid)
+        self._end_history(leg, ended, None)
+        self.ended.append(leg.as_leg(None, ended, "answered"))
+
+    def absorb(self, other: ActiveLegs, phase: Phase) -> None:
+        """Add all legs of another call, which is a part of this one from now on.
+
+        If the other call is just a leg that the PBX keeps connected to a user, this is a
+        permanent line: it may outlive the call, and then take the next one.
+
+        ``phase``: current phase of this call.
+        """
+        if len(other.living) == 1 and not other.ended:
+            for leg in other.living.values():
+                note_taking(leg, phase)
+                if leg.channel.direction == "outbound":
+                    self.lines.add(leg.uuid)
+        for leg in other.living.values():
+            leg.history.legs = self
         self.living |= other.living
         self.pending_pickups |= other.pending_pickups
+        self.lines |= other.lines
+        self.ended = sorted(self.ended + other.ended, key=_end_of)
+        self.clock_adjusted = self.clock_adjusted or other.clock_adjusted
+        self.is_consult = False
+
+    def mark_consult(self) -> None:
+        """Note that the call is a consult call, and that those who talk in it were consulted."""
+        if not self.is_consult:
+            self.is_consult = True
+            for leg in self.living.values():
+                self._mark_consulted(leg.history)
+
+    # -- histories of the legs --------------------------------------------------------
+
+    def _new_history(self, leg: ActiveLeg, role: Role | None) -> LegHistory:
+        channel = leg.channel
+        user_id: object = channel.user_id
+        history = LegHistory(leg.uuid, self, user_id if isinstance(user_id, int) else None)
+        history.role = role or role_at_first(channel, is_first=leg.uuid == self.first_uuid)
+        if self.opening is None or leg.uuid == self.first_uuid:
+            self.opening = history
+        if history.role == "offered":
+            history.group_id = self._offering_group(leg)
+        elif channel.direction != "outbound":
+            self.users.placed(history, leg.offered or leg.entered or 0)
+        if channel.direction == "outbound" and leg.answered is not None and leg.offered:
+            history.add_ring(leg.offered, leg.answered)
+        return history
+
+    def _offering_group(self, leg: ActiveLeg) -> int | None:
+        """Return the id of the group whose queue offers the call to the party of a new leg."""
+        lead = None if leg.other_uuid is None else self.living.get(leg.other_uuid)
+        if lead is not None and isinstance(lead.channel.state, Calling):
+            return _queue_of(lead.channel.state)
+        info = leg.channel.other_info
+        group_id: object = info.group_id if isinstance(info, OtherInfo) else None
+        return group_id if isinstance(group_id, int) else None
+
+    def _follow(self, leg: ActiveLeg, before: ActiveLeg | None) -> None:
+        """Update the history of a leg after a change of its channel."""
+        history, channel = leg.history, leg.channel
+        history.snapshot = None
+        same_state = before is not None and _is_same_state(leg, before)
+        if before is not None and same_state and leg.answered == before.answered:
+            return
+        self._follow_role(leg, before)
+        if leg.is_ringing and leg.answered is None:
+            history.begin_ring(leg.entered or leg.offered or 0)
+        elif history.ring_began is not None:
+            history.end_ring(leg.answered or leg.entered or history.ring_began)
+        if same_state:
+            return
+        at = leg.entered
+        if at is None:
+            at = leg.answered or leg.offered or 0
+        if before is not None and before.entered is not None and at < before.entered:
+            self.clock_adjusted = True
+        if leg.is_bridged:
+            self._connect(leg, at)
+        else:
+            is_parked = isinstance(channel.state, Park) and history.has_talked
+            if history.is_connected or history.is_parked != is_parked:
+                self._leave_partner(history, at)
+                history.disconnect(at, is_parked=is_parked)
+            if isinstance(channel.state, Calling):
+                self._queue_entered(leg, channel.state)
+
+    def _follow_role(self, leg: ActiveLeg, before: ActiveLeg | None) -> None:
+        history, channel = leg.history, leg.channel
+        history.has_asked = history.has_asked or asks_for_party(channel)
+        history.role = next_role(history.role, channel, has_asked=history.has_asked)
+        if channel.direction == "outbound" and history.role == "placed":
+            if leg.answered is not None:
+                self.users.placed(history, leg.answered)
+                first = self.first
+                if leg.uuid != self.first_uuid and (first is None or first.answered is None):
+                    self._make_first(leg)
+            elif before is not None and not is_own_call(channel):
+                history.role = "offered"
+                history.group_id = self._offering_group(leg)
+
+    def _queue_entered(self, lead: ActiveLeg, state: Calling) -> None:
+        """Note the group of the legs that ring for a lead leg and were shown before its state."""
+        for leg in self.living.values():
+            is_for_lead = leg.other_uuid == lead.uuid and leg.history.role == "offered"
+            if is_for_lead and (lead.entered is None or (leg.offered or 0) >= lead.entered):
+                leg.history.group_id = _queue_of(state)
+                leg.history.snapshot = None
+
+    def _choose_first(self, ended: ActiveLeg) -> None:
+        """Let another phone that rings for the user's own call be the first leg."""
+        if ended.history.role == "placed" and ended.answered is None:
+            for leg in self.living.values():
+                if leg.history.role == "placed" and leg.channel.direction == "outbound":
+                    self._make_first(leg)
+                    return
+
+    def _make_first(self, leg: ActiveLeg) -> None:
+        self.first_uuid = leg.uuid
+        self.first_has_ended = False
+        self.opening = leg.history
+
+    def _outcome_among_own_phones(self, final: ActiveLeg, outcome: Disposition) -> Disposition:
+        """Return the outcome of a phone of the user who placed the call."""
+        first = self.first
+        if first is None or first.uuid == final.uuid or first.answered is None:
+            return outcome
+        return "picked_up_elsewhere" if final.channel.direction == "outbound" else outcome
+
+    def _connect(self, leg: ActiveLeg, at: int) -> None:
+        """Note that a leg is bridged since ``at``."""
+        history, partner_uuid = leg.history, leg.other_uuid
+        if not history.is_connected or history.partner_uuid != partner_uuid:
+            self._leave_partner(history, at)
+            history.connect(partner_uuid, at)
+            self._mark_consulted(history)
+        self.users.connected(history, at)
+        partner = None if partner_uuid is None else self.living.get(partner_uuid)
+        if partner is None:
+            return
+        if partner.is_bridged and partner.other_uuid == leg.uuid:
+            if partner.history.partner_uuid != leg.uuid:  # it goes on after an interruption
+                partner.history.connect(leg.uuid, at)
+                self.users.connected(partner.history, at)
+        elif partner.entered is not None and partner.entered > at:
+            history.disconnect(partner.entered)  # the event of this leg came late
+
+    def _leave_partner(self, history: LegHistory, at: int) -> None:
+        """End the connection of the leg that this leg is, or was, connected with."""
+        partner = history.partner
+        if partner is not None and partner.partner_uuid == history.uuid:
+            partner.disconnect(at)
+
+    def _mark_consulted(self, history: LegHistory) -> None:
+        if self.is_consult and history.role == "offered" and history.has_talked:
+            history.role = "consulted"
+            history.snapshot = None
+
+    def _end_history(self, final: ActiveLeg, ended: int, cause: str | None) -> None:
+        """End the ring, the connection and the periods of a leg."""
+        history = final.history
+        history.end_ring(final.answered or ended)
+        if final.answered is None and final.channel.direction == "outbound":
+            if history.rings == 0 and cause == "NO_ANSWER":
+                history.add_ring(final.offered or ended, ended)
+            history.note_cause(cause)
+        elif cause == "NO_PICKUP" and not history.has_asked:
+            history.role = "picked_up"
+        if ended < last_known_alive(final.channel):
+            history.clock_adjusted = True
+        self._leave_partner(history, ended)
+        history.disconnect(ended)
+        self.users.ended(history, ended)
+        self.clock_adjusted = self.clock_adjusted or history.clock_adjusted
+
+    # -- lead leg ---------------------------------------------------------------------
 
     def lead(self, talkers: Container[str | None]) -> ActiveLeg:
         """Return the lead leg: the leg whose state is the state of the call.
@@ -123,6 +416,77 @@ class ActiveLegs:
 
         def rank(leg: ActiveLeg) -> tuple[bool, bool, int]:
             is_waiting = leg.is_ringing or leg.uuid in self.pending_pickups
-            return is_waiting, leg.uuid not in talkers, leg.snapshot.offered or 0
+            return is_waiting, leg.uuid not in talkers, leg.offered or 0
 
         return min(self.living.values(), key=rank)
+
+
+def _is_same_state(leg: ActiveLeg, before: ActiveLeg) -> bool:
+    """Return True if a leg is in the same state as before, connected with the same leg."""
+    return (
+        leg.entered == before.entered
+        and leg.is_bridged == before.is_bridged
+        and leg.is_ringing == before.is_ringing
+        and leg.other_uuid == before.other_uuid
+        and type(leg.channel.state) is type(before.channel.state)
+    )
+
+
+def _queue_of(state: Calling) -> int | None:
+    """Return the id of the group that a leg calls; ``None`` if it calls no group."""
+    group_id: object = state.group_id
+    return group_id if state.target_type == "group" and isinstance(group_id, int) else None
+
+
+def note_taking(leg: ActiveLeg, phase: Phase) -> None:
+    """Note that the only leg of a call takes another call, which is in this phase.
+
+    A user dialled a feature code, or the PBX connects a permanent line of the user.
+    """
+    history = leg.history
+    if leg.channel.direction == "outbound":
+        history.role = "offered"
+        history.group_id = phase.party.group_id if phase.kind == "queued" else None
+    elif history.user_id is not None:
+        history.role = "retrieved" if phase.kind == "parked" else "picked_up"
+    history.snapshot = None
+
+
+def merge_one(ended: list[Leg]) -> None:
+    """Merge two legs of a list of ended legs, oldest first, so that no count is lost.
+
+    These are the oldest leg that was never answered and the next one of the same party, role and
+    group. If there are none, the same is tried with legs that were answered.
+    """
+    for answered in (False, True):
+        found: dict[tuple[object, ...], int] = {}
+        for index, leg in enumerate(ended):
+            if (leg.answered is not None) is not answered:
+                continue
+            party = leg.party
+            key = (party.user_id, party.number, leg.role, leg.group_id)
+            if key in found:
+                ended[index] = _merged(ended[found[key]], leg)
+                del ended[found[key]]
+                return
+            found[key] = index
+    if len(ended) > 2 * MAX_ENDED_LEGS:
+        del ended[0]
+
+
+def _merged(first: Leg, last: Leg) -> Leg:
+    """Return two ended legs of one party as one leg, which is like the last one."""
+    return evolve(
+        last,
+        offered=first.offered,
+        answered=last.answered if first.answered is None else first.answered,
+        rings=first.rings + last.rings,
+        rang_us=first.rang_us + last.rang_us,
+        timed_out=first.timed_out or last.timed_out,
+        talks=limited(first.talks + last.talks),
+        holds=limited(first.holds + last.holds),
+    )
+
+
+def _end_of(leg: Leg) -> int:
+    return leg.ended or 0

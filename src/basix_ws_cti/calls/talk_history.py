@@ -20,6 +20,10 @@ class TalkHistory:
     """The party of the first talk."""
     transfers: int = 0
     """Number of transfers so far."""
+    attended_transfers: int = 0
+    """Number of attended transfers so far; part of ``transfers``."""
+    next_is_attended: bool = True
+    """False if the call was joined with a consult call in which nobody has talked."""
     requested_again: int | None = None
     """Time of the last transfer or recall from a park slot, in microseconds since the epoch:
     since then the call waits, or waited, for its next party. ``None``: neither happened."""
@@ -45,12 +49,18 @@ class TalkHistory:
         better and then replaces ``answered_by``.
         """
         before = self.talkers.keys()
-        self.talkers = {lead.uuid: lead.snapshot.party, lead.other_uuid: other_party}
+        self.talkers = {lead.uuid: lead.party, lead.other_uuid: other_party}
         is_same_talk = not self.transfers and before == self.talkers.keys()
         if self.answered is None or (is_same_talk and self.answered == phase.started):
             self.answered, self.answered_by = phase.started, phase.party
 
-    def record_transfer(self, at: int) -> None:
-        """Count a transfer; the call waits for its next party from ``at`` on."""
+    def record_transfer(self, at: int, *, is_direct: bool) -> None:
+        """Count a transfer; the call waits for its next party from ``at`` on.
+
+        ``is_direct``: the next party talks at once. The transfer is attended, unless nobody
+        talked in the consult call.
+        """
         self.transfers += 1
+        self.attended_transfers += is_direct and self.next_is_attended
+        self.next_is_attended = True
         self.requested_again = at

@@ -33,7 +33,7 @@ def phone(number):
 
 @pytest.fixture
 def read(monkeypatch):
-    """Counter of the calls of ``leg_of`` and ``phase_of``, by name and uuid of the channel."""
+    """Counter of the calls of ``own_party`` and ``phase_of``, by name and uuid of the channel."""
     counts = Counter()
 
     def counting(function):
@@ -43,7 +43,7 @@ def read(monkeypatch):
 
         return called
 
-    monkeypatch.setattr(active_legs, "leg_of", counting(active_legs.leg_of))
+    monkeypatch.setattr(active_legs, "own_party", counting(active_legs.own_party))
     monkeypatch.setattr(active_call, "phase_of", counting(active_call.phase_of))
     return counts
 
@@ -55,12 +55,12 @@ def test_each_leg_is_read_once(read):
     assert [type(event) for event in events] == [CallRinging] * 20
     assert len(tracker.calls["caller"].legs) == 21
     assert read == {
-        ("leg_of", "caller"): 1,
+        ("own_party", "caller"): 1,
         ("phase_of", "caller"): 1,
-        **{("leg_of", f"phone {number}"): 1 for number in range(20)},
+        **{("own_party", f"phone {number}"): 1 for number in range(20)},
     }
     tracker.apply([Changed("channel", attrs.evolve(CALLER_LEG, state=Ivr(ts=3)), CALLER_LEG)])
-    assert (read["leg_of", "caller"], read["phase_of", "caller"]) == (2, 2)
+    assert (read["own_party", "caller"], read["phase_of", "caller"]) == (2, 2)
     assert read.total() == 20 + 4
 
 

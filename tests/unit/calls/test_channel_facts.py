@@ -10,7 +10,6 @@ from basix_ws_cti.calls.channel_facts import (
     has_external_callee,
     is_b_leg,
     last_known_alive,
-    leg_of,
     other_party,
     other_whoscall,
     own_party,
@@ -228,10 +227,3 @@ def test_only_integers_count_as_times():
     assert last_known_alive(full) == 9
     assert last_known_alive(Channel(uuid="a", state=Ringing(ts=5), offer_timestamp="9")) == 5
     assert last_known_alive(Channel(uuid="a")) == 0
-
-
-def test_leg_of_an_active_channel_has_no_end_hangup_or_outcome():
-    channel = Channel(uuid="a", user_id=7, direction="outbound", offer_timestamp=3)
-    leg = leg_of(channel, channel.hangup)
-    assert (leg.uuid, leg.party, leg.offered) == ("a", Party(user_id=7), 3)
-    assert (leg.answered, leg.ended, leg.hangup, leg.outcome) == (None, None, None, None)

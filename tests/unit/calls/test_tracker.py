@@ -216,7 +216,7 @@ def test_busy_phone_does_not_end_a_queued_call():
         queued group 0-2
     """)
     outcomes = [leg.outcome for leg in office.ended[0].legs]
-    assert outcomes == ["busy", *["missed"] * 5]
+    assert outcomes == ["busy", *["missed"] * 4, "unanswered"]
 
 
 def test_call_is_busy_if_its_only_callee_is_busy():
@@ -300,7 +300,7 @@ def test_park_recall_is_no_transfer(is_answered):
         ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4, talking A 4-5
     """
     abandoned = """
-        4 ends: answered by caller, NORMAL_CLEARING
+        4 ends: answered then abandoned in ringing by caller, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4
     """
     assert transcript(office) == unindented(
@@ -346,7 +346,7 @@ def test_transfer_command_of_a_web_phone_is_a_blind_transfer(is_answered):
         ringing A 0-1, talking A 1-2, ringing B 2-3, talking B 3-4
     """
     abandoned = """
-        3 ends: answered by caller, NORMAL_CLEARING
+        3 ends: answered then abandoned in ringing by caller, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2, ringing B 2-3
     """
     assert transcript(office) == unindented(
@@ -422,7 +422,7 @@ talking customer 5-6
     assert office.ended[0].direction == "inbound"
 
 
-def test_internal_call_transferred_outside_becomes_outbound():
+def test_internal_call_transferred_outside_stays_internal():
     office = Office()
     caller_leg = office.pbx.receive(office.users[0], office.users[1].main_extension)
     leg = office.pbx.call_user(caller_leg, office.users[1])
@@ -430,7 +430,7 @@ def test_internal_call_transferred_outside_becomes_outbound():
     office.wait(3)
     office.pbx.transfer(leg, YAMADA)
     (call,) = office.tracker.calls.values()
-    assert call.direction == "outbound"
+    assert (call.direction, call.went_outside) == ("internal", True)
     assert (call.caller.user_id, call.phase.kind) == (office.users[0].id, "ringing")
 
 
@@ -985,8 +985,8 @@ def test_offer_time_of_zero_counts_as_missing(synthetic):
 
 
 def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
-    """Legs that answered are kept longest; the call becomes incomplete."""
-    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 3)
+    """Legs of one party are merged, with all their rings; the call becomes incomplete."""
+    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 8)
     monkeypatch.setattr(phase_history, "MAX_PHASES", 4)
     office = Office()
     caller_leg, _ = talk(office)
@@ -998,12 +998,12 @@ def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
     office.pbx.transfer(caller_leg, office.group)
     for leg in office.pbx.ringing_for(caller_leg):
         office.pbx.stop_ringing(leg)
-    ended = [leg for leg in office.tracker.calls[caller_leg.uuid].legs if leg.ended is not None]
-    assert len(ended) == 3
     office.pbx.hang_up(caller_leg)
     (call,) = office.ended
-    assert len(call.legs) == 3
-    assert all(leg.answered is not None for leg in call.legs)
+    assert len(call.legs) == 11  # of the caller, and of five users: answered, and not
+    rings = [event for event in office.events if isinstance(event, CallRinging)]
+    assert sum(leg.rings for leg in call.legs) == len(rings)
+    assert sum(len(leg.talks) for leg in call.legs) == 5 * 2
     assert len(call.phases) == 4
     assert call.phases[0].kind == "unknown"
     assert call.phases[0].started == call.started
