@@ -43,7 +43,7 @@ NUMBERS = {"W": "08044445555", "X": "09011112222", "Y": "0312341234", "Z": "0667
 EXTENSIONS = {letter: str(201 + number) for number, letter in enumerate([*USERS, *GROUPS])}
 
 MAX_ORDERS = 24
-"""Orders in which the events of a script are played; half of them in a normal run."""
+"""Orders in which the events of a script are played; a third of them in a normal run."""
 
 LETTERS = {
     **{user_id: letter for letter, user_id in USERS.items()},
@@ -109,7 +109,7 @@ def orders_of(script):
     """
     pairs = [*zip(events_of(script), messages_of(script), strict=True)]
     moments = [[*group] for _, group in groupby(pairs, key=lambda pair: pair[0].at)]
-    limit = MAX_ORDERS if sizes.NIGHTLY else MAX_ORDERS // 2
+    limit = MAX_ORDERS if sizes.NIGHTLY else MAX_ORDERS // 3
     choices = [_orders(moment, limit) for moment in moments]
     # A few choices are all combined. Of many, those of each moment go in step.
     combinations = product(*choices)
