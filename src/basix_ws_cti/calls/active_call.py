@@ -65,7 +65,7 @@ from typing import Self
 from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Hangup
+from basix_ws_cti.elements import Channel, Hangup
 
 from .active_legs import ActiveLeg, ActiveLegs
 from .call_parties import CallParties
@@ -188,7 +188,8 @@ class ActiveCall:
         before = self.legs.living.get(leg.uuid)
         first_uuid = self.legs.first_uuid
         self.legs.put(leg, role=role)
-        self._follow_first(first_uuid)
+        if self.legs.first_uuid != first_uuid:
+            self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         offered = leg.offered
@@ -206,15 +207,19 @@ class ActiveCall:
         return events
 
     def end_leg(
-        self, final: ActiveLeg, *, synthetic: bool = False, gap_started: int | None = None
+        self,
+        channel: Channel,
+        uuid: str,
+        *,
+        synthetic: bool = False,
+        gap_started: int | None = None,
     ) -> list[CallEvent]:
-        """End a living leg, given its last state.
+        """End a living leg, given the last state of its channel and its uuid.
 
         ``synthetic``: a comparison of snapshots found that the leg is gone. If the channel has no
         time of hang-up, the leg is taken to have ended at ``gap_started``, or, without a gap, at
         the last time at which it is known to have lived (microseconds since the epoch).
         """
-        channel, uuid = final.channel, final.uuid
         was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
         hangup = channel.hangup
         unseen = synthetic and hangup is None
@@ -227,18 +232,13 @@ class ActiveCall:
         if not unseen:
             outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
         first_uuid = self.legs.first_uuid
-        self.legs.end(final, hangup, ended, outcome)
-        self._follow_first(first_uuid)
+        self.legs.end(channel, uuid, hangup, ended, outcome)
+        if self.legs.first_uuid != first_uuid:
+            self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
-        if self.legs.only_pickups_left:
-            if self.left_to_line is not None:
-                ended, unseen = self.left_to_line
-            return [self._finish(ended, unseen=unseen)]
-        if self.legs.lines and self.legs.only_lines_left:
-            # The next event of the line shows if it has ended too.
-            self.left_to_line = self.left_to_line or (ended, unseen)
-            return []
+        if self.legs.only_lines_left:
+            return self._end_unless_line_lives(ended, unseen=unseen)
         if was_lead:
             lead = self.legs.lead(self.talk.talkers)
             lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
@@ -246,6 +246,15 @@ class ActiveCall:
             if not (lost_partner or is_waiting):
                 return self._follow(lead, ended)
         return []
+
+    def _end_unless_line_lives(self, ended: int, *, unseen: bool) -> list[CallEvent]:
+        """End the call, unless a permanent line lives: its next event shows if it ended too."""
+        if self.left_to_line is None:
+            self.left_to_line = (ended, unseen)
+        if not self.legs.only_pickups_left:
+            return []
+        ended, unseen = self.left_to_line
+        return [self._finish(ended, unseen=unseen)]
 
     def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
         """Take over the legs of a call that becomes part of this one at ``at``.
@@ -293,7 +302,7 @@ class ActiveCall:
 
     def _follow_first(self, first_uuid: str) -> None:
         """Follow a change of the first leg, which is another phone of the same user now."""
-        if self.legs.first_uuid != first_uuid and self.phase_lead_uuid == first_uuid:
+        if self.phase_lead_uuid == first_uuid:
             self.phase_lead_uuid = self.legs.first_uuid
 
     # -- snapshots --------------------------------------------------------------------

@@ -29,8 +29,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import evolve
-
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 from basix_ws_cti.states import Calling
@@ -115,15 +113,19 @@ class CallTracker:
         if change.element_name != "channel":
             return []
         channel: Channel = change.element  # type: ignore[assignment]
-        if channel.key is None:
+        key = channel.key
+        if key is None:
             # As in the mirror, the position in the initial_info stands in for the key.
-            if change.key is None:
+            key = change.key
+            if key is None:
                 return []
-            channel = evolve(channel, uuid=str(change.key))
+        uuid = key if type(key) is str else str(key)
         with self._index.lock:
             if isinstance(change, Removed):
-                return self._end_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
-            return self._update_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
+                return self._end_leg(channel, uuid, synthetic=change.synthetic)
+            own_call = self._index.find(uuid)
+            before = None if own_call is None else own_call.legs.living.get(uuid)
+            return self._update_leg(ActiveLeg.of(channel, uuid, before), synthetic=change.synthetic)
 
     def _update_leg(
         self, leg: ActiveLeg, *, synthetic: bool, left: ActiveCall | None = None
@@ -134,7 +136,7 @@ class CallTracker:
         """
         index = self._index
         own_call = index.find(leg.uuid)
-        if own_call is not None and own_call.legs.frees_line(leg):
+        if own_call is not None and own_call.legs.lines and own_call.legs.frees_line(leg):
             return self._move_line(leg, own_call, synthetic=synthetic)
         named_call = index.find(leg.other_uuid)
         if named_call is left:
@@ -227,14 +229,13 @@ class CallTracker:
         offered = leg.offered if call_id == leg.uuid else None
         return self._index.has_id(call_id) or self._used_ids.may_be_used(call_id, offered)
 
-    def _end_leg(self, final: ActiveLeg, *, synthetic: bool) -> list[CallEvent]:
+    def _end_leg(self, channel: Channel, uuid: str, *, synthetic: bool) -> list[CallEvent]:
         """End a leg; if its call ends with it, start new calls for the pending pickups."""
         index = self._index
-        uuid = final.uuid
         call = index.find(uuid)
         if call is None or uuid not in call.legs.living:
             return []
-        events = call.end_leg(final, synthetic=synthetic, gap_started=self._gap_started)
+        events = call.end_leg(channel, uuid, synthetic=synthetic, gap_started=self._gap_started)
         if call.is_over:
             return events + self._remove(call, events)
         if uuid != call.legs.first_uuid:
@@ -251,7 +252,7 @@ class CallTracker:
         ended = call.phases.current.ended or 0
         for pickup in call.legs.living.values():
             self._users.ended(pickup.history, ended)
-            own = ActiveLeg.of(pickup.channel)
+            own = ActiveLeg.of(pickup.channel, pickup.uuid)
             new_events += self._update_leg(own, synthetic=not call.complete)
         return new_events
 
@@ -297,6 +298,8 @@ def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
     replaced by either.
     """
     items = list(changes)
+    if len(items) == 1:
+        return items
     for item in items:
         if not isinstance(item, Gap) and item.synthetic:
             return sorted(items, key=_order)
