@@ -185,21 +185,25 @@ class ActiveCall:
         ``role``: role of a new leg, if it is not one that another leg names: see
         ``ActiveLegs.put``.
         """
-        before = self.legs.living.get(leg.uuid)
-        first_uuid = self.legs.first_uuid
-        self.legs.put(leg, role=role)
-        if self.legs.first_uuid != first_uuid:
+        legs = self.legs
+        before = legs.living.get(leg.uuid)
+        first_uuid = legs.first_uuid
+        legs.put(leg, role=role)
+        if legs.first_uuid != first_uuid:
             self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         offered = leg.offered
         # The first leg may be shown after a leg that was created for it.
-        if leg.uuid == self.legs.first_uuid and offered and offered < self.started:
+        if leg.uuid == legs.first_uuid and offered and offered < self.started:
             self.started = offered
             self.phases.start_earlier(offered)
-        lead = self.legs.lead(self.talk.talkers)
-        parties_changed = self.parties.update(self.legs, lead)
-        events = self._follow(lead)
+        lead = legs.lead(self.talk.talkers)
+        parties_changed = self.parties.update(legs, lead)
+        events: list[CallEvent] = []
+        # In a talk, another leg may have revealed more about who talks.
+        if lead is not self.lead or self.phases.current.kind == "talking":
+            events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.party))
         if parties_changed and not events:
@@ -310,19 +314,28 @@ class ActiveCall:
     @property
     def purpose(self) -> Purpose:
         """What the call is for, as far as it is known."""
-        opening = self.legs.opening
-        role = "placed" if opening is None else opening.role
-        if role in _PURPOSES and self.talk.answered is None:
-            kinds = {phase.kind for phase in self.phases.as_tuple()}
-            if role != "service" or "conference" not in kinds:
-                return _PURPOSES[role]
-        return "consult" if self.legs.is_consult else "call"
+        legs = self.legs
+        if legs.opening is not None and legs.opening.role in _PURPOSES:
+            purpose = self._purpose_without_talk(legs.opening.role)
+            if purpose is not None:
+                return purpose
+        return "consult" if legs.is_consult else "call"
+
+    def _purpose_without_talk(self, role: Role) -> Purpose | None:
+        """Return the purpose that follows from the role of the first party, unless they talked.
+
+        A conference that a user dialled is a call.
+        """
+        if self.talk.answered is not None:
+            return None
+        kinds = {phase.kind for phase in self.phases.as_tuple()}
+        return None if role == "service" and "conference" in kinds else _PURPOSES[role]
 
     def snapshot(self) -> Call:
         """Return the call as it is now."""
-        return self._snapshot(
-            (*self.legs.ended, *[leg.snapshot for leg in self.legs.living.values()])
-        )
+        legs = self.legs
+        living = [leg.history.snapshot or leg.new_snapshot() for leg in legs.living.values()]
+        return self._snapshot((*legs.ended, *living))
 
     def _snapshot(
         self,
@@ -379,7 +392,7 @@ class ActiveCall:
         if entered is None:
             entered = current.started
         phase = self._phase_of(lead, max(entered, not_before))
-        same_party = phase.party == current.party
+        same_party = phase.party is current.party or phase.party == current.party
         if self._continues(current, phase, same_party=same_party):
             if not same_party:
                 phases.set_party(phase.party)

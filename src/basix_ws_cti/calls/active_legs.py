@@ -69,6 +69,9 @@ class ActiveLeg:
         offered, answered = channel.offer_timestamp, channel.answer_timestamp
         state = channel.state
         entered = state.ts if isinstance(state, State) else None
+        other_uuid = channel.other_uuid
+        if other_uuid is not None:
+            other_uuid = other_leg_uuid(channel)
         return cls(
             channel,
             uuid,
@@ -76,7 +79,7 @@ class ActiveLeg:
             offered if type(offered) is int else None,
             answered if type(answered) is int else None,
             entered if type(entered) is int else None,
-            other_leg_uuid(channel),
+            other_uuid,
             has_external_callee(channel),
             other_whoscall(channel),
             # The caller's own leg may be in that state, although no phone rings.
@@ -87,14 +90,22 @@ class ActiveLeg:
     def party_of(self, channel: Channel) -> Party:
         """Return the party at the leg's own end, given a newer state of its channel.
 
-        This is the same object if the party is the same user. Parties outside have more fields.
+        This is the same object unless something about the party changed.
         """
         old, user_id = self.channel, channel.user_id
         if (
-            user_id is not None
-            and user_id == old.user_id
+            user_id == old.user_id
             and channel.calling_name == old.calling_name
             and channel.direction == old.direction
+            and (
+                user_id is not None
+                or (
+                    channel.calling_number == old.calling_number
+                    and channel.called_number == old.called_number
+                    and channel.end_user == old.end_user
+                    and channel.extra == old.extra
+                )
+            )
         ):
             return self.party
         return own_party(channel)
@@ -102,10 +113,10 @@ class ActiveLeg:
     @property
     def snapshot(self) -> Leg:
         """The leg as it appears in ``Call.legs``; the same object until something changes."""
-        snapshot = self.history.snapshot
-        return self._new_snapshot() if snapshot is None else snapshot
+        return self.history.snapshot or self.new_snapshot()
 
-    def _new_snapshot(self) -> Leg:
+    def new_snapshot(self) -> Leg:
+        """Return ``snapshot``, after a change."""
         history, channel = self.history, self.channel
         history.snapshot = snapshot = _leg(
             channel, self.party, self.offered, self.answered, None, channel.hangup, None, history
@@ -183,8 +194,9 @@ class ActiveLegs:
                 self.pending_pickups.add(uuid)
         else:
             history = leg.history = before.history
-            history.snapshot = None
             self.living[uuid] = leg
+            if leg.answered != before.answered or leg.party is not before.party:
+                history.snapshot = None
             if leg.is_bridged and self.pending_pickups:
                 self.pending_pickups.discard(uuid)
         self._follow(leg, before)
@@ -316,7 +328,8 @@ class ActiveLegs:
         is_new_state = before is None or not _is_same_state(leg, before)
         if not is_new_state and before is not None and leg.answered == before.answered:
             return
-        if history.role != "offered":
+        # The role of a party that was called, or has called somebody, stays as it is.
+        if history.role != "offered" and not history.has_asked:
             self._follow_role(leg, before)
         if leg.is_ringing and leg.answered is None:
             history.begin_ring(leg.entered or leg.offered or 0)
@@ -347,7 +360,10 @@ class ActiveLegs:
         history, channel = leg.history, leg.channel
         if asks_for_party(channel):
             history.has_asked = True
-        history.role = next_role(history.role, channel, has_asked=history.has_asked)
+        role = next_role(history.role, channel, has_asked=history.has_asked)
+        if role != history.role:
+            history.role = role
+            history.snapshot = None
         if history.role == "placed" and channel.direction == "outbound":
             if leg.answered is not None:
                 self.users.placed(history, leg.answered)
@@ -357,6 +373,7 @@ class ActiveLegs:
             elif before is not None and not is_own_call(channel):
                 history.role = "offered"
                 history.group_id = self._offering_group(leg)
+                history.snapshot = None
 
     def _queue_entered(self, lead: ActiveLeg, state: Calling) -> None:
         """Note the group of the legs that ring for a lead leg and were shown before its state."""

@@ -188,9 +188,10 @@ class LegHistory:
         self.activity = activity
         self.since = self._switched_at = at
         self._keeps_talk = False
+        if activity is None:
+            return
         before = self.talks if activity == "talk" else self.holds
-        if activity is not None and before and before[-1].ended == at:
-            # The last period of this kind goes on.
+        if before and before[-1].ended == at:  # the last period of this kind goes on
             self.since = before[-1].started
             if activity == "talk":
                 self.talks = before[:-1]

@@ -88,9 +88,13 @@ class CallTracker:
         the gap are taken to have ended when it started. Changes of elements other than
         channels are ignored.
         """
-        events = []
-        for change in _in_order(changes):
-            events += self._apply_change(change)
+        items = list(changes)
+        if len(items) == 1:  # the usual case
+            events = self._apply_change(items[0])
+        else:
+            events = []
+            for change in _in_order(items):
+                events += self._apply_change(change)
         self._gap_started = None
         return events
 
@@ -123,26 +127,25 @@ class CallTracker:
         with self._index.lock:
             if isinstance(change, Removed):
                 return self._end_leg(channel, uuid, synthetic=change.synthetic)
-            own_call = self._index.find(uuid)
-            before = None if own_call is None else own_call.legs.living.get(uuid)
-            return self._update_leg(ActiveLeg.of(channel, uuid, before), synthetic=change.synthetic)
+            return self._update_leg(channel, uuid, synthetic=change.synthetic)
 
     def _update_leg(
-        self, leg: ActiveLeg, *, synthetic: bool, left: ActiveCall | None = None
+        self, channel: Channel, uuid: str, *, synthetic: bool, left: ActiveCall | None = None
     ) -> list[CallEvent]:
         """Route a new or changed leg to its call, by the rules in the module docstring.
 
         ``left``: the call that the leg, a permanent line, has just left.
         """
         index = self._index
-        own_call = index.find(leg.uuid)
+        own_call = index.find(uuid)
+        before = None if own_call is None else own_call.legs.living.get(uuid)
+        leg = ActiveLeg.of(channel, uuid, before)
         if own_call is not None and own_call.legs.lines and own_call.legs.frees_line(leg):
             return self._move_line(leg, own_call, synthetic=synthetic)
         named_call = index.find(leg.other_uuid)
         if named_call is left:
             named_call = None
         call = own_call or named_call
-        is_new = own_call is None or leg.uuid not in own_call.legs.living
         events: list[CallEvent]
         if call is None:
             call, events = self._add_leg(leg, synthetic=synthetic)
@@ -156,7 +159,7 @@ class CallTracker:
             events += call.update_leg(leg, synthetic=synthetic)
         if own_call is None:
             index.link(leg.uuid, call)
-        if is_new:
+        if before is None:
             self._link_ringing_park(leg, call)
         if named_call is None and leg.other_uuid is not None:
             index.link(leg.other_uuid, call)
@@ -181,10 +184,12 @@ class CallTracker:
             events += self._remove(call, events)
         else:
             self._index.unlink(leg.uuid, call)
-        events += self._update_leg(leg, synthetic=synthetic, left=call)
+        events += self._update_leg(leg.channel, leg.uuid, synthetic=synthetic, left=call)
         next_call = self._index.find(leg.uuid)
-        if next_call is not None and next_call.legs.opening is not leg.history:
-            next_call.take_line(leg)
+        if next_call is not None:
+            line = next_call.legs.living[leg.uuid]
+            if next_call.legs.opening is not line.history:
+                next_call.take_line(line)
         return events
 
     def _link_ringing_park(self, leg: ActiveLeg, call: ActiveCall) -> None:
@@ -252,8 +257,7 @@ class CallTracker:
         ended = call.phases.current.ended or 0
         for pickup in call.legs.living.values():
             self._users.ended(pickup.history, ended)
-            own = ActiveLeg.of(pickup.channel, pickup.uuid)
-            new_events += self._update_leg(own, synthetic=not call.complete)
+            new_events += self._update_leg(pickup.channel, pickup.uuid, synthetic=not call.complete)
         return new_events
 
     def _remember(self, events: list[CallEvent]) -> None:
@@ -298,8 +302,6 @@ def _in_order(changes: Iterable[Change | Gap]) -> list[Change | Gap]:
     replaced by either.
     """
     items = list(changes)
-    if len(items) == 1:
-        return items
     for item in items:
         if not isinstance(item, Gap) and item.synthetic:
             return sorted(items, key=_order)
