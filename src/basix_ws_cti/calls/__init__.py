@@ -12,7 +12,7 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import Call, Interval, Leg, MergedPhases, Party, Phase, PhaseTime, Wait
+from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
 from .stats import QueueFigures, QueueStats, UserFigures
@@ -37,7 +37,6 @@ __all__ = [
     "Participation",
     "Party",
     "Phase",
-    "PhaseTime",
     "QueueFigures",
     "QueueStats",
     "QueueWait",

@@ -28,7 +28,7 @@ Invariants:
   when the pair of connected legs changes; in any other phase, also when the party changes and
   the state is newer. If only more is known about the party, the phase goes on with that party.
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
-  feed showed a leg late, or had a gap, or the phases were truncated.
+  feed showed a leg late, or had a gap, or so many phases were merged that waits were dropped.
 
 Events of a new phase (``_phase_began``); the first match counts:
 
@@ -267,7 +267,7 @@ class ActiveCall:
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition=joined_disposition(call.phases, call.caller),
+                    disposition=joined_disposition(call.summed_phases, call.caller),
                     joined=self.id,
                     purpose="consult" if is_users else call.purpose,
                 )
@@ -286,7 +286,7 @@ class ActiveCall:
         opening = self.legs.opening
         role = "placed" if opening is None else opening.role
         if role in _PURPOSES and self.talk.answered is None:
-            kinds = {phase.kind for phase in self.phases.as_tuple()}
+            kinds = {phase.kind for phase in self.phases.summed()}
             if role != "service" or "conference" not in kinds:
                 return _PURPOSES[role]
         return "consult" if self.legs.is_consult else "call"
@@ -430,7 +430,7 @@ class ActiveCall:
         ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
         line = [one for one in self.legs.ended if self._is_callers(one)]
         ending = Ending(
-            phases=self.phases.as_tuple(),
+            phases=self.phases.summed(),
             hangup=hangup,
             ended_by=ended_by,
             direction=self.parties.direction,

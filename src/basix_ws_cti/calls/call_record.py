@@ -161,11 +161,11 @@ class CallRecord:
         check_seconds("greeting", greeting, at_least=0)
         answered_by = call.answered_by or UNKNOWN_PARTY
         end_user = call.caller.end_user
-        talks = [phase.party for phase in call.phases if phase.kind == "talking"]
+        talks = [phase.party for phase in call.summed_phases if phase.kind == "talking"]
         last_handler = talks[-1] if talks else UNKNOWN_PARTY
         mailbox = next(_latest(call, "voicemail"), None)
         box_owner = UNKNOWN_PARTY if mailbox is None else mailbox.party
-        groups = (phase.party.group_id for phase in call.phases if phase.kind == "queued")
+        groups = (one.party.group_id for one in call.summed_phases if one.kind == "queued")
         has_ended = call.ended is not None
         return cls(
             id=call.id,
@@ -239,7 +239,7 @@ def _disposition(call: Call, greeting: float) -> str | None:
 
 def _latest(call: Call, kind: PhaseKind) -> Iterator[Phase]:
     """Yield the phases of a kind, latest first."""
-    return (phase for phase in reversed(call.phases) if phase.kind == kind)
+    return (phase for phase in reversed(call.summed_phases) if phase.kind == kind)
 
 
 def _last_place(call: Call, kind: PhaseKind) -> str | None:
