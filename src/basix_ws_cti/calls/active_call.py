@@ -246,15 +246,16 @@ class ActiveCall:
                 return self._follow(lead, ended)
         return []
 
-    def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
-        """Take over the legs of a call that becomes part of this one at ``at``.
+    def absorb(self, other: ActiveCall, leg: ActiveLeg) -> list[CallEvent]:
+        """Take over the legs of a call that becomes part of this one.
 
-        Return the event that the other call ended. The other call must not be used afterwards.
-        ``at`` is in microseconds since the epoch.
+        ``leg`` belongs to one of the calls, and is bridged to a leg of the other one. Return the
+        event that the other call ended. The other call must not be used afterwards.
         """
         call = other.snapshot()
         current = other.phases.current
-        ended = max(current.started, at)
+        ended = max(current.started, leg.entered or 0)
+        taken_by = None if current.kind == "talking" else self._taker_in(other, leg)
         was_talked_on = other.talk.answered is not None
         self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
         self.legs.absorb(other.legs, self.phases.current)
@@ -270,9 +271,24 @@ class ActiveCall:
                     disposition=joined_disposition(call.summed_phases, call.caller),
                     joined=self.id,
                     purpose="consult" if is_users else call.purpose,
+                    taken_by=taken_by,
                 )
             )
         ]
+
+    def _taker_in(self, other: ActiveCall, leg: ActiveLeg) -> Party | None:
+        """Return the party that talks from now on to the one that waited in another call.
+
+        ``leg``: see ``absorb``. The lead leg of the other call waited. If it is not one of the two
+        legs that are bridged, its party completed a transfer: then the taker is the party that was
+        called in that call.
+        """
+        waiting = other.legs.lead(other.talk.talkers).uuid
+        living = self.legs.living | other.legs.living
+        pair = [living.get(uuid) for uuid in (leg.uuid, leg.other_uuid) if uuid is not None]
+        takers = [one for one in pair if one is not None and one.uuid != waiting]
+        called = [one for one in takers if one.uuid in other.legs.living]
+        return next((one.party for one in called or takers), None)
 
     def mark_incomplete(self) -> None:
         """Note that something of the call may have been missed."""
@@ -332,6 +348,7 @@ class ActiveCall:
             abandoned_in,
             ended_by,
             hangup,
+            None,
             None,
             self.phases.merged,
         )
