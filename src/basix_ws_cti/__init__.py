@@ -33,6 +33,7 @@ from .exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    ClickToCallError,
     ClientClosed,
     CommandTimeout,
     ConnectFailed,
@@ -61,6 +62,8 @@ from .parsing.parser import MessageParser
 
 if TYPE_CHECKING:
     from .calls import (
+        AgentFigures,
+        Band,
         Call,
         CallAnswered,
         CallEnded,
@@ -81,9 +84,11 @@ if TYPE_CHECKING:
         QueueFigures,
         QueueStats,
         QueueWait,
-        UserFigures,
+        Thresholds,
+        rows_in_period,
     )
     from .client.backoff import Backoff
+    from .client.click_to_call import ClickToCall
     from .client.client import Client
     from .client.subscriptions import Subscription
     from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
@@ -106,8 +111,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Added",
+    "AgentFigures",
     "AuthenticationError",
     "Backoff",
+    "Band",
     "Basic",
     "BasixError",
     "Call",
@@ -126,6 +133,8 @@ __all__ = [
     "Change",
     "Changed",
     "Channel",
+    "ClickToCall",
+    "ClickToCallError",
     "Client",
     "ClientClosed",
     "ClientState",
@@ -190,16 +199,17 @@ __all__ = [
     "SystemMsg",
     "Target",
     "Terminal",
+    "Thresholds",
     "Ticket",
     "UnknownMessage",
     "UsageError",
     "User",
-    "UserFigures",
     "WaitTimeout",
     "WaitingChannel",
     "compiled",
     "connect",
     "feed_url",
+    "rows_in_period",
     "to_dict",
 ]
 
@@ -210,12 +220,14 @@ compiled: bool = _COMPILED
 # to a program that only parses frames.
 _LAZY_MODULES = {
     "calls": (
+        *("AgentFigures", "Band", "Thresholds", "rows_in_period"),
         *("Call", "CallAnswered", "CallEnded", "CallEvent", "CallParked", "CallRecord"),
         *("CallRetrieved", "CallRinging", "CallStarted", "CallTracker", "CallTransferred"),
         *("CallUpdated", "Interval", "Leg", "Participation", "Party", "Phase"),
-        *("QueueFigures", "QueueStats", "QueueWait", "UserFigures"),
+        *("QueueFigures", "QueueStats", "QueueWait"),
     ),
     "client.backoff": ("Backoff",),
+    "client.click_to_call": ("ClickToCall",),
     "client.client": ("Client",),
     "client.subscriptions": ("Subscription",),
     "mirror.changes": ("Added", "Change", "Changed", "Gap", "Lagged", "Removed"),

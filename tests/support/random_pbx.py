@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import defaultdict
 from datetime import UTC, datetime
 
 import attrs
 
 from basix_ws_cti import Mirror
 from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
+from basix_ws_cti.calls.participation import Participation
+from basix_ws_cti.calls.queue_wait import QueueWait
 from basix_ws_cti.mirror.changes import Gap
-from basix_ws_cti.simulator import NotPossibleError, Pbx, Row, scenarios
+from basix_ws_cti.simulator import (
+    CallRow,
+    NotPossibleError,
+    ParticipationRow,
+    Pbx,
+    WaitRow,
+    scenarios,
+)
 from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
@@ -19,12 +29,25 @@ from basix_ws_cti.simulator.timeline import Timeline
 from .recording_client import RecordingClient
 from .row_checks import Rows, check_phases, check_rows, check_sums, check_talks
 
-COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
+# Columns of each of the library's rows that the rows of the PBX's ledger have too.
+_SHARED = {
+    library_row: [one.name for one in attrs.fields(ledger_row) if hasattr(library_row, one.name)]
+    for library_row, ledger_row in (
+        (CallRecord, CallRow),
+        (Participation, ParticipationRow),
+        (QueueWait, WaitRow),
+    )
+}
+_SHARED |= {
+    CallRow: _SHARED[CallRecord],
+    ParticipationRow: _SHARED[Participation],
+    WaitRow: _SHARED[QueueWait],
+}
 
 
-def shared_columns(record):
-    """Return the columns that call records and rows of the PBX's ledger share."""
-    return {name: getattr(record, name) for name in COLUMNS}
+def shared_columns(row):
+    """Return the columns that a row of the library and a row of the PBX's ledger share."""
+    return {name: getattr(row, name) for name in _SHARED[type(row)]}
 
 
 # Only the PBX itself decides the next step of a channel in these states.
@@ -72,8 +95,10 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
             talking = [leg for leg in channels if leg.user is not None and pbx.partner(leg)]
             if talking:
                 # A consult call, perhaps for an attended transfer.
-                caller_leg = pbx.receive(rng.choice(talking).user, user.main_extension)
-                pbx.connect(pbx.call_user(caller_leg, user))
+                caller = rng.choice(talking).user
+                colleague = rng.choice([one for one in pbx.users.values() if one is not caller])
+                caller_leg = pbx.receive(caller, colleague.main_extension)
+                pbx.connect(pbx.call_user(caller_leg, colleague))
         case 11:
             caller_leg = pbx.receive(rng.choice([*CALLERS, user]), DID)
             pbx.call_user(caller_leg, rng.choice(list(pbx.users.values())))
@@ -194,7 +219,9 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interference=0.3):
     end = pbx.now + round(seconds * 1e6)
     while pbx.now < end:
         timeline.step()
-        if pbx.channels and rng.random() < interference:
+        # Not at the same time as a step: the ledger knows the order of both, the feed does not.
+        if timeline.time_to_next and pbx.channels and rng.random() < interference:
+            pbx.now += 1
             with contextlib.suppress(NotPossibleError):
                 interfere(pbx, rng)
         interrupt(interrupted, rng, mean_steps)
@@ -262,17 +289,35 @@ def compare_with_ledger(pbx, complete, interrupted):
 
     Returns the numbers of calls, of records of the interrupted observer, and of incomplete ones.
     """
-    expected = {row.id: shared_columns(row) for row in pbx.ledger}
+    waits, participations = _by_call(pbx.ledger.waits), _by_call(pbx.ledger.participations)
+    expected = {
+        row.id: (shared_columns(row), waits[row.id], participations[row.id]) for row in pbx.ledger
+    }
     assert complete.ended.keys() == expected.keys()
     assert all(record.complete for record in complete.ended.values())
     for observer in (complete, interrupted):
-        for record in observer.records:
-            assert not record.complete or shared_columns(record) == expected[record.id], (
-                pbx.seed,
-                record.id,
-            )
+        for call in observer.calls:
+            if call.complete:
+                assert _rows_of(call) == expected[call.id], (pbx.seed, call.id)
     incomplete = sum(not record.complete for record in interrupted.records)
     return len(expected), len(interrupted.records), incomplete
+
+
+def _rows_of(call):
+    """Return the columns of a call's rows that the ledger has too."""
+    rows = Rows.of(call)
+    waits, participations = _by_call(rows.waits), _by_call(rows.participations)
+    return shared_columns(rows.record), waits[call.id], participations[call.id]
+
+
+def _by_call(rows):
+    """Return the shared columns of rows by the id of their call, in an order of their own."""
+    by_call = defaultdict(list)
+    for row in rows:
+        by_call[row.call_id].append(shared_columns(row))
+    for items in by_call.values():
+        items.sort(key=str)
+    return by_call
 
 
 def _moment(microseconds):

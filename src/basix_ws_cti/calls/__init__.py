@@ -12,13 +12,16 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
+from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
 from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
-from .stats import QueueFigures, QueueStats, UserFigures
+from .stats import QueueStats
 from .tracker import CallTracker
 
 __all__ = [
+    "AgentFigures",
+    "Band",
     "Call",
     "CallAnswered",
     "CallEnded",
@@ -40,6 +43,7 @@ __all__ = [
     "QueueFigures",
     "QueueStats",
     "QueueWait",
-    "UserFigures",
+    "Thresholds",
     "Wait",
+    "rows_in_period",
 ]

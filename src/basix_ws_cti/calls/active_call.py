@@ -59,6 +59,7 @@ Further inferences:
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Self
 
 from attrs import Factory, define, evolve, field
@@ -140,6 +141,11 @@ class ActiveCall:
     talk: TalkHistory = Factory(TalkHistory)
     lead: ActiveLeg = field(init=False)
     """The lead leg, in the state from which the current phase was derived last."""
+    left_to_line: tuple[int, bool] | None = None
+    """Time at which the last leg ended that is no permanent line, and True if that is the time
+    of a comparison of snapshots; ``None`` while there is another leg."""
+    own_call_key: Hashable = None
+    """Key under which ``CallIndex`` finds a user's own call (click-to-call)."""
     phase_lead_uuid: str = ""
     """Uuid of the leg that was the lead leg when the current phase began."""
 
@@ -190,7 +196,9 @@ class ActiveCall:
         ``ActiveLegs.put``.
         """
         before = self.legs.living.get(leg.uuid)
+        first_uuid = self.legs.first_uuid
         self.legs.put(leg, role=role)
+        self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         offered = leg.offered
@@ -233,11 +241,19 @@ class ActiveCall:
                 answered=channel.answer_timestamp is not None,
                 is_callers=channel.direction == "inbound" or role in _OF_CALLER,
             )
+        first_uuid = self.legs.first_uuid
         self.legs.end(final, hangup, ended, outcome)
+        self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         if self.legs.only_pickups_left:
+            if self.left_to_line is not None:
+                ended, unseen = self.left_to_line
             return [self._finish(ended, unseen=unseen)]
+        if self.legs.lines and self.legs.only_lines_left:
+            # The next event of the line shows if it has ended too.
+            self.left_to_line = self.left_to_line or (ended, unseen)
+            return []
         if was_lead:
             lead = self.legs.lead(self.talk.talkers)
             lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
@@ -258,7 +274,7 @@ class ActiveCall:
         taken_by = None if current.kind == "talking" else self._taker_in(other, leg)
         was_talked_on = other.talk.answered is not None
         self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
-        self.legs.absorb(other.legs, self.phases.current)
+        self.legs.absorb(other.legs, self._phase_before_talk())
         self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete
         is_users = other.parties.caller.user_id is not None and call.purpose != "monitor"
@@ -293,6 +309,24 @@ class ActiveCall:
     def mark_incomplete(self) -> None:
         """Note that something of the call may have been missed."""
         self.complete = False
+
+    def take_line(self, leg: ActiveLeg) -> None:
+        """Note that a leg of this call is a permanent line, which was in another call before."""
+        self.legs.take_line(leg, self._phase_before_talk())
+
+    def release_line(self, leg: ActiveLeg) -> list[CallEvent]:
+        """Let a permanent line leave the call, given its new state; the call may end with that."""
+        if self.left_to_line is None:
+            self.legs.release_line(leg.uuid, leg.entered or last_known_alive(leg.channel))
+            return []
+        ended, unseen = self.left_to_line
+        self.legs.release_line(leg.uuid, ended)
+        return [self._finish(ended, unseen=unseen)]
+
+    def _follow_first(self, first_uuid: str) -> None:
+        """Follow a change of the first leg, which is another phone of the same user now."""
+        if self.legs.first_uuid != first_uuid and self.phase_lead_uuid == first_uuid:
+            self.phase_lead_uuid = self.legs.first_uuid
 
     # -- snapshots --------------------------------------------------------------------
 
@@ -401,6 +435,11 @@ class ActiveCall:
         if phase.kind == "talking":
             return self.talk.is_between(self.lead)
         return same_party or phase.started <= current.started
+
+    def _phase_before_talk(self) -> Phase:
+        """Return the current phase; if it is a talk, the one before it."""
+        current, earlier = self.phases.current, self.phases.earlier
+        return earlier[-1] if current.kind == "talking" and earlier else current
 
     def _record_talk(self) -> None:
         """Record who talks, if the current phase is a talk."""

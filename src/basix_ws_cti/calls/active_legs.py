@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from typing import Self
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
@@ -22,7 +22,7 @@ from .channel_facts import (
     own_party,
     state_entered,
 )
-from .leg_history import LegHistory
+from .leg_history import LegHistory, limited
 from .leg_roles import asks_for_party, is_own_call, next_role, role_at_first
 from .model import Disposition, Leg, Party, Phase, Role
 from .user_lines import UserLines
@@ -30,7 +30,7 @@ from .user_lines import UserLines
 _make_leg = constructor(Leg)
 
 # Ended legs kept per call. A queue that rings the same phones for hours produces thousands.
-# Beyond this limit the oldest leg that was never answered is dropped first.
+# Beyond this limit, legs of the same party are merged.
 MAX_ENDED_LEGS = 200
 
 
@@ -138,6 +138,10 @@ class ActiveLegs:
     """Legs that ended since the current phase began; one of them may have ended the call."""
     pending_pickups: set[str] = Factory(set)
     """Uuids of living legs that dialled a pickup or a park slot and are not connected yet."""
+    lines: set[str] = Factory(set)
+    """Uuids of living legs that are permanent lines: see ``absorb``."""
+    first_has_ended: bool = False
+    """True if the feed showed how the first leg ended."""
     opening: LegHistory | None = None
     """History of the first leg, or else of the leg that the feed showed first."""
     is_consult: bool = False
@@ -151,14 +155,23 @@ class ActiveLegs:
         return self.living.get(self.first_uuid)
 
     @property
-    def first_has_ended(self) -> bool:
-        """True if the feed showed how the first leg ended."""
-        return any(leg.uuid == self.first_uuid for leg in self.ended)
-
-    @property
     def only_pickups_left(self) -> bool:
         """True if every living leg, if any, is a pending pickup."""
         return self.living.keys() <= self.pending_pickups
+
+    @property
+    def only_lines_left(self) -> bool:
+        """True if every living leg, if any, is a pending pickup or a permanent line."""
+        return self.living.keys() <= self.pending_pickups | self.lines
+
+    def frees_line(self, leg: ActiveLeg) -> bool:
+        """Return True if a permanent line leaves the call with this change of its state."""
+        if leg.uuid not in self.lines:
+            return False
+        before = self.living[leg.uuid]
+        if not leg.is_bridged:
+            return before.is_bridged
+        return leg.other_uuid != before.other_uuid and leg.other_uuid not in self.living
 
     def put(self, leg: ActiveLeg, *, role: Role | None = None) -> None:
         """Add a leg, or replace its state.
@@ -188,28 +201,52 @@ class ActiveLegs:
         """
         before = self.living.pop(final.uuid)
         self.pending_pickups.discard(final.uuid)
+        self.lines.discard(final.uuid)
         final.history = before.history
         cause = None if hangup is None else hangup.cause
         self._end_history(final, ended, cause)
+        if final.answered is None and final.history.role == "placed":
+            outcome = self._outcome_among_own_phones(final, outcome)
         leg = final.as_leg(hangup, ended, outcome)
+        if final.uuid == self.first_uuid:
+            self.first_has_ended = True
+            self._choose_first(final)
         self.ended_in_phase.append(leg)
         self.ended.append(leg)
         if len(self.ended) > MAX_ENDED_LEGS:
-            unanswered = (index for index, one in enumerate(self.ended) if one.answered is None)
-            del self.ended[next(unanswered, 0)]
+            merge_one(self.ended)
             del self.ended_in_phase[:-MAX_ENDED_LEGS]
+
+    def take_line(self, leg: ActiveLeg, phase: Phase) -> None:
+        """Note that a leg of this call, which is in this phase, is a permanent line."""
+        note_taking(leg, phase)
+        self.lines.add(leg.uuid)
+
+    def release_line(self, uuid: str, ended: int) -> None:
+        """Let a permanent line leave the call at this time, as if its leg had ended."""
+        leg = self.living.pop(uuid)
+        self.lines.discard(uuid)
+        self._end_history(leg, ended, None)
+        self.ended.append(leg.as_leg(None, ended, "answered"))
 
     def absorb(self, other: ActiveLegs, phase: Phase) -> None:
         """Add all legs of another call, which is a part of this one from now on.
 
+        If the other call is just a leg that the PBX keeps connected to a user, this is a
+        permanent line: it may outlive the call, and then take the next one.
+
         ``phase``: current phase of this call.
         """
         if len(other.living) == 1 and not other.ended:
-            _note_taking(other.living.values(), phase)
+            for leg in other.living.values():
+                note_taking(leg, phase)
+                if leg.channel.direction == "outbound":
+                    self.lines.add(leg.uuid)
         for leg in other.living.values():
             leg.history.legs = self
         self.living |= other.living
         self.pending_pickups |= other.pending_pickups
+        self.lines |= other.lines
         self.ended = sorted(self.ended + other.ended, key=_end_of)
         self.clock_adjusted = self.clock_adjusted or other.clock_adjusted
         self.is_consult = False
@@ -283,6 +320,9 @@ class ActiveLegs:
         if channel.direction == "outbound" and history.role == "placed":
             if leg.answered is not None:
                 self.users.placed(history, leg.answered)
+                first = self.first
+                if leg.uuid != self.first_uuid and (first is None or first.answered is None):
+                    self._make_first(leg)
             elif before is not None and not is_own_call(channel):
                 history.role = "offered"
                 history.group_id = self._offering_group(leg)
@@ -294,6 +334,26 @@ class ActiveLegs:
             if is_for_lead and (lead.entered is None or (leg.offered or 0) >= lead.entered):
                 leg.history.group_id = _queue_of(state)
                 leg.history.snapshot = None
+
+    def _choose_first(self, ended: ActiveLeg) -> None:
+        """Let another phone that rings for the user's own call be the first leg."""
+        if ended.history.role == "placed" and ended.answered is None:
+            for leg in self.living.values():
+                if leg.history.role == "placed" and leg.channel.direction == "outbound":
+                    self._make_first(leg)
+                    return
+
+    def _make_first(self, leg: ActiveLeg) -> None:
+        self.first_uuid = leg.uuid
+        self.first_has_ended = False
+        self.opening = leg.history
+
+    def _outcome_among_own_phones(self, final: ActiveLeg, outcome: Disposition) -> Disposition:
+        """Return the outcome of a phone of the user who placed the call."""
+        first = self.first
+        if first is None or first.uuid == final.uuid or first.answered is None:
+            return outcome
+        return "picked_up_elsewhere" if final.channel.direction == "outbound" else outcome
 
     def _connect(self, leg: ActiveLeg, at: int) -> None:
         """Note that a leg is bridged since ``at``."""
@@ -378,19 +438,54 @@ def _queue_of(state: Calling) -> int | None:
     return group_id if state.target_type == "group" and isinstance(group_id, int) else None
 
 
-def _note_taking(legs: Iterable[ActiveLeg], phase: Phase) -> None:
+def note_taking(leg: ActiveLeg, phase: Phase) -> None:
     """Note that the only leg of a call takes another call, which is in this phase.
 
     A user dialled a feature code, or the PBX connects a permanent line of the user.
     """
-    for leg in legs:
-        history = leg.history
-        if leg.channel.direction == "outbound":
-            history.role = "offered"
-            history.group_id = phase.party.group_id if phase.kind == "queued" else None
-        elif history.user_id is not None:
-            history.role = "retrieved" if phase.kind == "parked" else "picked_up"
-        history.snapshot = None
+    history = leg.history
+    if leg.channel.direction == "outbound":
+        history.role = "offered"
+        history.group_id = phase.party.group_id if phase.kind == "queued" else None
+    elif history.user_id is not None:
+        history.role = "retrieved" if phase.kind == "parked" else "picked_up"
+    history.snapshot = None
+
+
+def merge_one(ended: list[Leg]) -> None:
+    """Merge two legs of a list of ended legs, oldest first, so that no count is lost.
+
+    These are the oldest leg that was never answered and the next one of the same party, role and
+    group. If there are none, the same is tried with legs that were answered.
+    """
+    for answered in (False, True):
+        found: dict[tuple[object, ...], int] = {}
+        for index, leg in enumerate(ended):
+            if (leg.answered is not None) is not answered:
+                continue
+            party = leg.party
+            key = (party.user_id, party.number, leg.role, leg.group_id)
+            if key in found:
+                ended[index] = _merged(ended[found[key]], leg)
+                del ended[found[key]]
+                return
+            found[key] = index
+    if len(ended) > 2 * MAX_ENDED_LEGS:
+        del ended[0]
+
+
+def _merged(first: Leg, last: Leg) -> Leg:
+    """Return two ended legs of one party as one leg, which is like the last one."""
+    return evolve(
+        last,
+        offered=first.offered,
+        answered=last.answered if first.answered is None else first.answered,
+        rings=first.rings + last.rings,
+        rang_us=first.rang_us + last.rang_us,
+        timed_out=first.timed_out or last.timed_out,
+        talks=limited(first.talks + last.talks),
+        holds=limited(first.holds + last.holds),
+    )
 
 
 def _end_of(leg: Leg) -> int:

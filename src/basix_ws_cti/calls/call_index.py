@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from basix_ws_cti._internal.live_mapping import LiveMapping
@@ -30,6 +30,8 @@ class CallIndex:
         self._uuids: dict[ActiveCall, set[str]] = {}
         # Calls that are parked, by call id, in the order in which they were parked.
         self._parked: dict[str, ActiveCall] = {}
+        # Calls for which the PBX rings the phones of a user first (click-to-call), by key.
+        self._own_calls: dict[Hashable, ActiveCall] = {}
         self.lock: AbstractContextManager[object] = threading.RLock()
         """Must be held while a call changes: ``snapshots`` may be read in another thread."""
         self.snapshots: Mapping[str, Call] = _Snapshots(self._calls, self.lock)
@@ -44,7 +46,7 @@ class CallIndex:
     @property
     def is_empty(self) -> bool:
         """True if the index holds no call and no uuid."""
-        return not (self._calls or self._by_uuid or self._uuids or self._parked)
+        return not (self._calls or self._by_uuid or self._uuids or self._parked or self._own_calls)
 
     def has_id(self, call_id: str) -> bool:
         """Return True if an active call has this id."""
@@ -61,8 +63,14 @@ class CallIndex:
                 return call
         return None
 
+    def find_own_call(self, key: Hashable) -> ActiveCall | None:
+        """Return the last call that was added with this ``own_call_key``; ``None``: none was."""
+        return self._own_calls.get(key)
+
     def add(self, call: ActiveCall) -> None:
-        """Add a call. The uuid of its first leg leads to it."""
+        """Add a call. The uuid of its first leg leads to it, and so does its ``own_call_key``."""
+        if call.own_call_key is not None:
+            self._own_calls[call.own_call_key] = call
         self._calls[call.id] = call
         self._uuids[call] = set()
         self.link(call.legs.first_uuid, call)
@@ -97,6 +105,8 @@ class CallIndex:
     def _remove(self, call: ActiveCall) -> set[str]:
         del self._calls[call.id]
         self._parked.pop(call.id, None)
+        if self._own_calls.get(call.own_call_key) is call:
+            del self._own_calls[call.own_call_key]
         return self._uuids.pop(call)
 
 

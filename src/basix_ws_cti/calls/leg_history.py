@@ -196,17 +196,20 @@ class LegHistory:
 def _with_period(
     periods: tuple[Interval, ...], started: int, ended: int, *, keep: bool
 ) -> tuple[Interval, ...]:
-    """Return the periods with one more.
+    """Return the periods with one more; ``keep``: even if it has zero length."""
+    if ended == started and not keep:
+        return periods
+    periods = (*periods, _make_interval(started, ended))
+    return periods if len(periods) <= MAX_PERIODS else limited(periods)
 
-    - A period that a clock step would make negative has zero length.
-    - ``keep``: add a period of zero length too.
+
+def limited(periods: tuple[Interval, ...]) -> tuple[Interval, ...]:
+    """Return the periods, the oldest of them merged if they are more than ``MAX_PERIODS``.
+
+    Two merged periods have their total length and the end of the second one.
     """
-    if ended <= started:
-        if not keep:
-            return periods
-        ended = started
-    if len(periods) < MAX_PERIODS:
-        return (*periods, _make_interval(started, ended))
-    first, second, *rest = periods
-    merged = _make_interval(second.started - (first.ended - first.started), second.ended)
-    return (merged, *rest, _make_interval(started, ended))
+    while len(periods) > MAX_PERIODS:
+        first, second, *rest = periods
+        merged = _make_interval(second.started - (first.ended - first.started), second.ended)
+        periods = (merged, *rest)
+    return periods

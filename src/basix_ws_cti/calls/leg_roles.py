@@ -46,6 +46,18 @@ def is_own_call(channel: Channel) -> bool:
     )
 
 
+def own_call_key(channel: Channel) -> tuple[int, str | None, tuple[str, ...]] | None:
+    """Return a key that is the same for all phones that the PBX rings for one click-to-call.
+
+    ``None`` if the channel is no such phone.
+    """
+    user_id, called, origination = channel.user_id, channel.called_number, channel.origination
+    if not is_own_call(channel) or not isinstance(user_id, int):
+        return None
+    request = origination if isinstance(origination, tuple) else ()
+    return user_id, called if isinstance(called, str) else None, request
+
+
 def role_at_first(channel: Channel, *, is_first: bool) -> Role:
     """Return the role of a new leg.
 

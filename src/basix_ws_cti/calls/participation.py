@@ -109,6 +109,10 @@ class Participation:
     """False if something of the call may have been missed, and while it lasts."""
     clock_adjusted: bool
     """True if a clock step made a duration of this row negative; that duration is zero."""
+    direction: str
+    """``Call.direction``: tells calls between users from calls with somebody outside."""
+    purpose: str
+    """``Call.purpose``: an attempt to pick up, to listen in or to use a service is no call."""
 
     @classmethod
     def of(cls, call: Call) -> tuple[Participation, ...]:
@@ -152,6 +156,8 @@ class Participation:
             left=_left(legs),
             complete=call.complete and call.ended is not None,
             clock_adjusted=any(map(_has_negative_duration, legs)),
+            direction=call.direction,
+            purpose=call.purpose,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -40,13 +40,17 @@ from .active_legs import ActiveLeg
 from .call_index import CallIndex
 from .channel_facts import is_b_leg
 from .events import CallEnded, CallEvent
-from .leg_roles import PICKUP
+from .leg_roles import PICKUP, own_call_key
 from .model import Call, Role
 from .used_ids import UsedIds
 from .user_lines import UserLines
 
 # Directions of calls that join, in the order in which they survive.
 _DIRECTIONS = ("inbound", "outbound", "internal")
+
+# Maximum time between the offers of two phones that ring for one request of the API, in
+# microseconds.
+_SAME_REQUEST = 2_000_000
 
 # Called number of a leg that web phones may take.
 _RINGING_PARK = re.compile(r"(?:RINGING|LOCAL)_PARK\.(.+)", re.DOTALL)
@@ -121,22 +125,25 @@ class CallTracker:
                 return self._end_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
             return self._update_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
 
-    def _update_leg(self, leg: ActiveLeg, *, synthetic: bool) -> list[CallEvent]:
-        """Route a new or changed leg to its call, by the rules in the module docstring."""
+    def _update_leg(
+        self, leg: ActiveLeg, *, synthetic: bool, left: ActiveCall | None = None
+    ) -> list[CallEvent]:
+        """Route a new or changed leg to its call, by the rules in the module docstring.
+
+        ``left``: the call that the leg, a permanent line, has just left.
+        """
         index = self._index
         own_call = index.find(leg.uuid)
+        if own_call is not None and own_call.legs.frees_line(leg):
+            return self._move_line(leg, own_call, synthetic=synthetic)
         named_call = index.find(leg.other_uuid)
+        if named_call is left:
+            named_call = None
         call = own_call or named_call
         is_new = own_call is None or leg.uuid not in own_call.legs.living
         events: list[CallEvent]
         if call is None:
-            call, role = self._find_pickup_target(leg.channel)
-            if call is None:
-                call = self._new_call(leg)
-                events = call.start(leg, synthetic=synthetic)
-                index.add(call)
-            else:
-                events = call.update_leg(leg, synthetic=synthetic, role=role)
+            call, events = self._add_leg(leg, synthetic=synthetic)
         elif named_call is None or named_call is call or not _joins(leg, call, named_call):
             events = call.update_leg(leg, synthetic=synthetic)
         else:
@@ -155,14 +162,46 @@ class CallTracker:
             index.update_parked(call)
         return events
 
+    def _add_leg(self, leg: ActiveLeg, *, synthetic: bool) -> tuple[ActiveCall, list[CallEvent]]:
+        """Add a new leg that names no leg of a call to the call that it takes, or to a new one."""
+        call, role = self._find_call(leg)
+        if call is not None:
+            return call, call.update_leg(leg, synthetic=synthetic, role=role)
+        call = self._new_call(leg)
+        events = call.start(leg, synthetic=synthetic)
+        self._index.add(call)
+        return call, events
+
+    def _move_line(self, leg: ActiveLeg, call: ActiveCall, *, synthetic: bool) -> list[CallEvent]:
+        """Take a permanent line out of its call, which may end with that, and route it anew."""
+        events = call.release_line(leg)
+        if call.is_over:
+            events += self._remove(call, events)
+        else:
+            self._index.unlink(leg.uuid, call)
+        events += self._update_leg(leg, synthetic=synthetic, left=call)
+        next_call = self._index.find(leg.uuid)
+        if next_call is not None and next_call.legs.opening is not leg.history:
+            next_call.take_line(leg)
+        return events
+
     def _link_ringing_park(self, leg: ActiveLeg, call: ActiveCall) -> None:
         """Make the uuid by which web phones take a new leg's call lead to that call."""
         offer = _called(leg.channel, _RINGING_PARK)
         if offer is not None and self._index.find(offer) is None:
             self._index.link(offer, call)
 
-    def _find_pickup_target(self, channel: Channel) -> tuple[ActiveCall | None, Role | None]:
-        """Return the call that a new leg dialled to pick up or retrieve, and the leg's role."""
+    def _find_call(self, leg: ActiveLeg) -> tuple[ActiveCall | None, Role | None]:
+        """Return the call of a new leg that names no leg of a call, and the leg's role in it.
+
+        ``(None, None)``: the leg starts a call.
+        """
+        channel = leg.channel
+        key = own_call_key(channel)
+        if key is not None:
+            call = self._index.find_own_call(key)
+            if call is not None and abs((leg.offered or 0) - call.started) <= _SAME_REQUEST:
+                return call, "placed"
         called = channel.called_number
         is_dialling = channel.peer_location == "internal" and channel.answer_timestamp is None
         if not isinstance(called, str) or not is_dialling:
@@ -180,7 +219,9 @@ class CallTracker:
             call_id = leg.uuid
             if self._may_be_used(call_id, leg):
                 call_id = self._used_ids.numbered(first_uuid, self._index.has_id)
-        return ActiveCall.of(call_id, first_uuid, self._users)
+        call = ActiveCall.of(call_id, first_uuid, self._users)
+        call.own_call_key = own_call_key(leg.channel)
+        return call
 
     def _may_be_used(self, call_id: str, leg: ActiveLeg) -> bool:
         offered = leg.offered if call_id == leg.uuid else None
@@ -195,19 +236,24 @@ class CallTracker:
             return []
         events = call.end_leg(final, synthetic=synthetic, gap_started=self._gap_started)
         if call.is_over:
-            index.remove(call)
-            self._remember(events)
-            ended = call.phases.current.ended or 0
-            for pickup in call.legs.living.values():
-                self._users.ended(pickup.history, ended)
-                own = ActiveLeg.of(pickup.channel)
-                events += self._update_leg(own, synthetic=not call.complete)
-            return events
+            return events + self._remove(call, events)
         if uuid != call.legs.first_uuid:
             index.unlink(uuid, call)
         if events:
             index.update_parked(call)
         return events
+
+    def _remove(self, call: ActiveCall, events: list[CallEvent]) -> list[CallEvent]:
+        """Remove a call that is over; return the events of new calls of its pending pickups."""
+        self._index.remove(call)
+        self._remember(events)
+        new_events: list[CallEvent] = []
+        ended = call.phases.current.ended or 0
+        for pickup in call.legs.living.values():
+            self._users.ended(pickup.history, ended)
+            own = ActiveLeg.of(pickup.channel)
+            new_events += self._update_leg(own, synthetic=not call.complete)
+        return new_events
 
     def _remember(self, events: list[CallEvent]) -> None:
         """Remember the ids of the calls that ended with these events."""
@@ -219,12 +265,13 @@ class CallTracker:
 def _joins(leg: ActiveLeg, call: ActiveCall, named_call: ActiveCall) -> bool:
     """Return True if a leg of ``call`` that names a leg of another call joins the two calls.
 
-    - The leg is bridged.
+    - The leg is bridged. If it is bridged to a permanent line of the other call, that line leaves
+      its call with its own next event.
     - A phone that rang for the other leg before rings for this one now, or the other way round:
       a user completed an attended transfer before the answer.
     """
     if leg.is_bridged:
-        return True
+        return leg.other_uuid not in named_call.legs.lines
     is_moved = leg.is_ringing or isinstance(leg.channel.state, Calling)
     return is_moved and leg.uuid in call.legs.living and leg.other_uuid in named_call.legs.living
 

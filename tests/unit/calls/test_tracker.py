@@ -985,8 +985,8 @@ def test_offer_time_of_zero_counts_as_missing(synthetic):
 
 
 def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
-    """Legs that answered are kept longest; what the merged phases contained is kept apart."""
-    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 3)
+    """Legs of one party are merged, with all their rings; so are the oldest phases."""
+    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 8)
     monkeypatch.setattr(phase_history, "MAX_PHASES", 4)
     office = Office()
     caller_leg, _ = talk(office)
@@ -998,12 +998,12 @@ def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
     office.pbx.transfer(caller_leg, office.group)
     for leg in office.pbx.ringing_for(caller_leg):
         office.pbx.stop_ringing(leg)
-    ended = [leg for leg in office.tracker.calls[caller_leg.uuid].legs if leg.ended is not None]
-    assert len(ended) == 3
     office.pbx.hang_up(caller_leg)
     (call,) = office.ended
-    assert len(call.legs) == 3
-    assert all(leg.answered is not None for leg in call.legs)
+    assert len(call.legs) == 11  # of the caller, and of five users: answered, and not
+    rings = [event for event in office.events if isinstance(event, CallRinging)]
+    assert sum(leg.rings for leg in call.legs) == len(rings)
+    assert sum(len(leg.talks) for leg in call.legs) == 5 * 2
     assert len(call.phases) == 4
     assert call.phases[0].kind == "unknown"
     assert call.phases[0].started == call.started
