@@ -141,9 +141,7 @@ class Ending:
     """Facts that decide how a call went."""
 
     phases: Sequence[Phase]
-    """All phases of the call, oldest first."""
-    merged_kinds: frozenset[PhaseKind] = frozenset()
-    """Kinds of the phases that were merged into the first one."""
+    """All phases of the call, oldest first, as in ``Call.summed_phases``."""
     hangup: Hangup | None
     """Hang-up of the deciding leg; ``None`` if nobody saw the end."""
     ended_by: Side | None
@@ -196,7 +194,7 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
     abandoned_in = None
     if ending.is_left and not is_outbound:
         abandoned_in = _place_of_wait(phases)
-    kinds = {*ending.merged_kinds, *[phase.kind for phase in phases]}
+    kinds = {phase.kind for phase in phases}
     if "talking" in kinds:
         return "answered", abandoned_in
     if "voicemail" in kinds:

@@ -16,7 +16,7 @@ from support.random_terms import random_term
 from basix_ws_cti import Channel, FieldSpec, UsageError
 from basix_ws_cti.calls import Call, CallEnded, CallRecord, CallTracker, Party, Phase
 from basix_ws_cti.calls.call_record import COLUMNS
-from basix_ws_cti.calls.model import MergedPhases, Wait
+from basix_ws_cti.calls.model import MergedPhases
 from basix_ws_cti.mirror.changes import Removed
 from basix_ws_cti.parsing.record_decoder import record_reader
 from basix_ws_cti.simulator.company import DID
@@ -231,10 +231,11 @@ def test_phases_that_were_merged_count():
         return Phase(kind=kind, started=0, ended=1, place=place, party=Party(**party))
 
     merged = MergedPhases(
-        times=(),
-        waits=(Wait(group_id=9, entered=0, left=1), Wait(group_id=10, entered=1, left=1)),
-        talked_to=(Party(user_id=7), Party(number="110")),
-        last_phases=(phase("ivr", "day"), phase("talking", number="110"), phase("conference", 8)),
+        phases=(
+            *(phase("queued", group_id=9), phase("ivr", "day"), phase("talking", user_id=7)),
+            *(phase("talking", number="110"), phase("conference", 8)),
+        ),
+        waits=(),
     )
     call = call_of(phase("unknown"), phase("queued", group_id=11), merged=merged)
     row = CallRecord.of(call)
