@@ -188,7 +188,7 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
         return min(times)
     if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
         # Nobody talked to the caller, who reached a conference or a service of the PBX.
-        services = (phase for phase in call.phases if phase.kind in {"conference", "other"})
+        services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
         return next((phase.started for phase in services), None)
     return None
 
