@@ -27,26 +27,22 @@ from basix_ws_cti.calls.call_record import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from basix_ws_cti import Call
-
 TABLE = f"CREATE TABLE IF NOT EXISTS calls ({', '.join(COLUMNS)}, PRIMARY KEY (id))"
 
-# A call is incomplete until its end was observed.
-INSERT_STARTED = """
-INSERT INTO calls (id, direction, started, caller_number, caller_name, caller_user_id,
-    called_number, complete)
-VALUES (?, ?, ?, ?, ?, ?, ?, FALSE) ON CONFLICT DO NOTHING
-"""
+INSERT = f"INSERT INTO calls VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
+
+# The row of a call in progress is incomplete until its end was observed.
+INSERT_STARTED = f"{INSERT} ON CONFLICT DO NOTHING"
 
 UPSERT_ENDED = f"""
-INSERT INTO calls VALUES ({", ".join(f":{name}" for name in COLUMNS)})
-ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS)}
+{INSERT} ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS)}
 WHERE NOT calls.complete
-"""  # noqa: S608 - the column names are constants
+"""
 
 SELECT_LAST = """
 SELECT started, direction, coalesce(caller_name, caller_number, 'user ' || caller_user_id, '?'),
-    called_number, coalesce(disposition || coalesce(' in ' || abandoned_in, ''), 'end not seen'),
+    called_number, CASE disposition WHEN 'abandoned' THEN 'abandoned in ' || abandoned_in
+        ELSE coalesce(disposition, 'end not seen') END,
     talking_us, complete
 FROM (SELECT * FROM calls ORDER BY started DESC LIMIT ?) ORDER BY started, id
 """
@@ -64,12 +60,6 @@ def open_log(path: str) -> sqlite3.Connection:
     return log
 
 
-def insert_started(log: sqlite3.Connection, call: Call) -> None:
-    caller = (call.caller.number, call.caller.name, call.caller.user_id)
-    row = (call.id, call.direction, call.started, *caller, call.called_number)
-    log.execute(INSERT_STARTED, row)
-
-
 async def record_calls(log: sqlite3.Connection) -> None:
     async with feed("call_log") as pbx:
         client = Client(**pbx, full_events=True)
@@ -79,7 +69,7 @@ async def record_calls(log: sqlite3.Connection) -> None:
             async for event in events:
                 match event:
                     case CallStarted(call):
-                        insert_started(log, call)
+                        log.execute(INSERT_STARTED, CallRecord.of(call).to_dict())
                     case CallEnded(call):
                         log.execute(UPSERT_ENDED, CallRecord.of(call).to_dict())
 

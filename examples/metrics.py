@@ -30,19 +30,26 @@ Rows = tuple[tuple[str, str, bool], ...]
 # Name and help text of each figure, and whether it is in microseconds. The figures cover the last
 # hour, except those that say "now".
 GROUP_FIGURES: Rows = (
-    ("waiting", "callers waiting now", False),
-    ("longest_wait", "wait time of the longest-waiting caller now", True),
-    ("offered", "calls offered: those that left the queue", False),
+    ("waiting", "calls that wait now", False),
+    ("longest_wait", "longest wait of the calls that wait now", True),
+    ("offered", "calls offered: those that entered the queue", False),
     ("answered", "calls answered", False),
     ("abandoned", "calls abandoned by the caller", False),
-    ("average_answer", "average wait time of answered calls (ASA)", True),
-    ("maximum_answer", "maximum wait time of answered calls", True),
-    ("service_level", "service level: share of calls answered within 20 s, 0 to 1", False),
+    ("short_abandons", "calls abandoned by the caller within 5 s", False),
+    ("overflowed_out", "calls that went on to another queue, user or number", False),
+    ("overflowed_in", "calls that came from another queue", False),
+    ("abandon_rate", "share of calls abandoned, 0 to 1", False),
+    ("service_level_of_offered", "share of calls answered within 20 s, 0 to 1", False),
+    ("average_answer", "average speed of answer (ASA): average wait of calls answered", True),
+    ("maximum_answer", "longest wait of calls answered", True),
+    ("average_handle", "average handle time (AHT), without wrap-up", True),
 )
 USER_FIGURES: Rows = (
-    ("answered", "calls answered by the user", False),
-    ("missed", "calls missed by the user", False),
-    ("talked", "talk time of the user", True),
+    ("offered", "calls offered to the agent", False),
+    ("answered", "calls offered that the agent answered", False),
+    ("missed", "calls offered that the agent missed", False),
+    ("placed", "calls placed by the agent", False),
+    ("talked", "talk time of the agent", True),
 )
 FEED_COUNTERS = ("frames", "bytes", "reconnects", "gaps", "bad_frames", "missed")
 

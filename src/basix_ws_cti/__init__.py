@@ -33,6 +33,7 @@ from .exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    ClickToCallError,
     ClientClosed,
     CommandTimeout,
     ConnectFailed,
@@ -61,6 +62,8 @@ from .parsing.parser import MessageParser
 
 if TYPE_CHECKING:
     from .calls import (
+        AgentFigures,
+        Band,
         Call,
         CallAnswered,
         CallEnded,
@@ -73,14 +76,19 @@ if TYPE_CHECKING:
         CallTracker,
         CallTransferred,
         CallUpdated,
+        Interval,
         Leg,
+        Participation,
         Party,
         Phase,
         QueueFigures,
         QueueStats,
-        UserFigures,
+        QueueWait,
+        Thresholds,
+        rows_in_period,
     )
     from .client.backoff import Backoff
+    from .client.click_to_call import ClickToCall
     from .client.client import Client
     from .client.subscriptions import Subscription
     from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
@@ -103,8 +111,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Added",
+    "AgentFigures",
     "AuthenticationError",
     "Backoff",
+    "Band",
     "Basic",
     "BasixError",
     "Call",
@@ -123,6 +133,8 @@ __all__ = [
     "Change",
     "Changed",
     "Channel",
+    "ClickToCall",
+    "ClickToCallError",
     "Client",
     "ClientClosed",
     "ClientState",
@@ -152,6 +164,7 @@ __all__ = [
     "HttpApiError",
     "InfoEvent",
     "InitialInfo",
+    "Interval",
     "Lagged",
     "Leg",
     "LoggedOut",
@@ -163,12 +176,14 @@ __all__ = [
     "OtherElement",
     "OtherInfo",
     "ParkedChannel",
+    "Participation",
     "Party",
     "Phase",
     "ProtocolError",
     "ProxyError",
     "QueueFigures",
     "QueueStats",
+    "QueueWait",
     "QueuedChannel",
     "RecordingError",
     "Removed",
@@ -184,16 +199,17 @@ __all__ = [
     "SystemMsg",
     "Target",
     "Terminal",
+    "Thresholds",
     "Ticket",
     "UnknownMessage",
     "UsageError",
     "User",
-    "UserFigures",
     "WaitTimeout",
     "WaitingChannel",
     "compiled",
     "connect",
     "feed_url",
+    "rows_in_period",
     "to_dict",
 ]
 
@@ -204,11 +220,14 @@ compiled: bool = _COMPILED
 # to a program that only parses frames.
 _LAZY_MODULES = {
     "calls": (
+        *("AgentFigures", "Band", "Thresholds", "rows_in_period"),
         *("Call", "CallAnswered", "CallEnded", "CallEvent", "CallParked", "CallRecord"),
         *("CallRetrieved", "CallRinging", "CallStarted", "CallTracker", "CallTransferred"),
-        *("CallUpdated", "Leg", "Party", "Phase", "QueueFigures", "QueueStats", "UserFigures"),
+        *("CallUpdated", "Interval", "Leg", "Participation", "Party", "Phase"),
+        *("QueueFigures", "QueueStats", "QueueWait"),
     ),
     "client.backoff": ("Backoff",),
+    "client.click_to_call": ("ClickToCall",),
     "client.client": ("Client",),
     "client.subscriptions": ("Subscription",),
     "mirror.changes": ("Added", "Change", "Changed", "Gap", "Lagged", "Removed"),

@@ -24,6 +24,7 @@
         ├── NotConnectedError            a command without a connection to send it on
         ├── CommandTimeout (also a TimeoutError)   a command's effect was not seen in time
         ├── EavesdropError               no phone became a media plug, or the target ended
+        ├── ClickToCallError             the destination did not answer, or the call is not shown
         ├── WaitTimeout (also a TimeoutError)      a condition was not met in time
         ├── ClientClosed                 a wait for a client whose block has been left
         └── SubscriberLagged             a subscriber was too slow for its queue
@@ -329,6 +330,20 @@ class EavesdropError(FeedError):
 
     def __str__(self) -> str:
         return f"cannot listen to the channel: {self.reason}"
+
+
+class ClickToCallError(FeedError):
+    """The destination of a click-to-call did not answer, or the feed does not show the call.
+
+    ``reason`` is the cause as text.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"click-to-call failed: {self.reason}"
 
 
 class WaitTimeout(FeedError, TimeoutError):  # noqa: N818

@@ -37,8 +37,18 @@ class MessageReader:
 
     def event(self, kind, values, event_name):
         """Return the ``InfoEvent`` for a notification of the PBX."""
-        record = self._writer.record(kind, values)
-        return self._parser.parse(self._writer.info_event(kind, record, event_name))
+        return self._parser.parse(self.event_frame(kind, values, event_name))
+
+    def event_frame(self, kind, values, event_name):
+        """Return the frame of an ``info_event`` for a notification of the PBX."""
+        return self._writer.info_event(kind, self._writer.record(kind, values), event_name)
+
+    def snapshot_frames(self, pbx):
+        """Return the frames of the snapshot of all channels."""
+        records = [
+            self._writer.record("channel", values) for values in pbx.snapshot()["channel"].values()
+        ]
+        return [self._writer.field_spec("channel"), self._writer.initial_info("channel", records)]
 
     def snapshot(self, pbx, user_id=None):
         """Return the ``InitialInfo`` of the channels that a user's connection shows.
@@ -192,7 +202,8 @@ class Transcriber:
     def _ending(self, call, name, synthetic):
         words = [call.disposition]
         if call.abandoned_in:
-            words.append(f"in {call.abandoned_in}")
+            before = "" if call.disposition == "abandoned" else "then abandoned "
+            words.append(f"{before}in {call.abandoned_in}")
         if call.joined:
             words.append(f"joined #{self._call_numbers[call.joined]}")
         if call.ended_by:

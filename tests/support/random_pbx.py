@@ -4,24 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import defaultdict
 from datetime import UTC, datetime
 
 import attrs
 
 from basix_ws_cti import Mirror
 from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
+from basix_ws_cti.calls.participation import Participation
+from basix_ws_cti.calls.queue_wait import QueueWait
 from basix_ws_cti.mirror.changes import Gap
-from basix_ws_cti.simulator import NotPossibleError, Pbx, Row, scenarios
+from basix_ws_cti.simulator import (
+    CallRow,
+    NotPossibleError,
+    ParticipationRow,
+    Pbx,
+    WaitRow,
+    scenarios,
+)
 from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
-COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
+from .recording_client import RecordingClient
+from .row_checks import Rows, check_phases, check_rows, check_sums, check_talks
+
+# Columns of each of the library's rows that the rows of the PBX's ledger have too.
+_SHARED = {
+    library_row: [one.name for one in attrs.fields(ledger_row) if hasattr(library_row, one.name)]
+    for library_row, ledger_row in (
+        (CallRecord, CallRow),
+        (Participation, ParticipationRow),
+        (QueueWait, WaitRow),
+    )
+}
+_SHARED |= {
+    CallRow: _SHARED[CallRecord],
+    ParticipationRow: _SHARED[Participation],
+    WaitRow: _SHARED[QueueWait],
+}
 
 
-def shared_columns(record):
-    """Return the columns that call records and rows of the PBX's ledger share."""
-    return {name: getattr(record, name) for name in COLUMNS}
+def shared_columns(row):
+    """Return the columns that a row of the library and a row of the PBX's ledger share."""
+    return {name: getattr(row, name) for name in _SHARED[type(row)]}
 
 
 # Only the PBX itself decides the next step of a channel in these states.
@@ -52,7 +78,7 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
             elif caller_leg is not None:  # the only phone that rings for the caller
                 pbx.hang_up(one, cause)
         case 6:
-            pbx.attended_transfer(one, other)
+            pbx.attended_transfer(*_peers_of_one_user(pbx, rng, [one, other]))
         case 7 if one.rings_for:
             leg = pbx.receive(user, f"pickup_uuid.{one.uuid}")
             pbx.set_state(leg, "system_operation", operation="pickup")
@@ -66,14 +92,27 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
         case 9:
             pbx.stop_ringing(one)
         case 10:
-            partner = pbx.partner(one)
-            if one.user is not None and partner is not None:
+            talking = [leg for leg in channels if leg.user is not None and pbx.partner(leg)]
+            if talking:
                 # A consult call, perhaps for an attended transfer.
-                caller_leg = pbx.receive(one.user, user.main_extension)
-                pbx.connect(pbx.call_user(caller_leg, user))
+                caller = rng.choice(talking).user
+                colleague = rng.choice([one for one in pbx.users.values() if one is not caller])
+                caller_leg = pbx.receive(caller, colleague.main_extension)
+                pbx.connect(pbx.call_user(caller_leg, colleague))
         case 11:
             caller_leg = pbx.receive(rng.choice([*CALLERS, user]), DID)
             pbx.call_user(caller_leg, rng.choice(list(pbx.users.values())))
+
+
+def _peers_of_one_user(pbx, rng, default):
+    """Return two legs that a user talks with on two legs; ``default`` if no user does."""
+    peers = {}
+    for leg in pbx.channels.values():
+        partner = pbx.partner(leg)
+        if leg.user is not None and partner is not None:
+            peers.setdefault(leg.user.id, []).append(partner)
+    several = [legs for legs in peers.values() if len(legs) > 1]
+    return rng.sample(rng.choice(several), 2) if several else default
 
 
 class Observer:
@@ -86,7 +125,7 @@ class Observer:
         self.pbx = pbx
         self.reader = reader
         self.user_id = user_id
-        self.records = []  # of all calls that ended, also before the last ``start``
+        self.calls = []  # all calls that ended, also before the last ``start``
         self.start()
 
     def start(self):
@@ -123,10 +162,16 @@ class Observer:
                 self.started[call.id] = None
             assert call.id in self.started
             check_phases(call)
+            check_rows(call)
             if isinstance(event, CallEnded):
                 assert call.disposition is not None
                 self.ended[call.id] = CallRecord.of(call)
-                self.records.append(self.ended[call.id])
+                self.calls.append(call)
+
+    @property
+    def records(self):
+        """Records of all calls that ended, also before the last ``start``."""
+        return [CallRecord.of(call) for call in self.calls]
 
     def check(self):
         """Check that every active channel is in exactly one call, and every call has one."""
@@ -144,23 +189,14 @@ class Observer:
         assert set(self.started) - set(self.ended) == set(self.tracker.calls)
 
 
-def check_phases(call):
-    """Check that the phases tile the call's life without holes and overlaps."""
-    assert call.phases[0].started == call.started
-    for before, after in zip(call.phases, call.phases[1:], strict=False):
-        assert before.ended == after.started
-        assert before.started <= before.ended
-    assert call.phases[-1].ended == call.ended
-    if call.ended is not None:
-        assert sum(phase.duration for phase in call.phases) == call.ended - call.started
-
-
-def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interferes=True):
-    """Run a PBX until all calls have ended, and check three observers on the way.
+def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interference=0.3):
+    """Run a PBX until all calls have ended, and check four observers on the way.
 
     The first observer misses nothing. The second one loses its connection and starts anew at random
-    times. The third one sees the channels of one user. Returns the PBX and the first two.
-    ``interferes=False`` leaves out the actions that no scenario planned.
+    times. The third one sees the channels of one user. The fourth one loses its connection at
+    random times and records what it receives; its recording is replayed. Returns the PBX and the
+    first two. ``interference`` is the share of steps after which something
+    happens that no scenario planned.
     """
     rng = random.Random(seed)
     pbx = Pbx(seed)
@@ -168,12 +204,14 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interferes=True):
     timeline = Timeline(pbx)
     complete, interrupted = Observer(pbx, reader), Observer(pbx, reader)
     observers = (complete, interrupted, Observer(pbx, reader, next(iter(pbx.users))))
+    recording = RecordingClient(pbx, reader)
 
     def on_event(kind, key, values, event_name):
         if kind == "channel":
             message = reader.event(kind, values, event_name)
             for observer in observers:
                 observer.receive(message)
+            recording.receive(reader.event_frame(kind, values, event_name))
 
     pbx.listeners.append(on_event)
     timeline.start(scenarios.day(pbx, timeline, rate))
@@ -181,14 +219,23 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interferes=True):
     end = pbx.now + round(seconds * 1e6)
     while pbx.now < end:
         timeline.step()
-        if interferes and pbx.channels and rng.random() < 0.3:
+        # Not at the same time as a step: the ledger knows the order of both, the feed does not.
+        if timeline.time_to_next and pbx.channels and rng.random() < interference:
+            pbx.now += 1
             with contextlib.suppress(NotPossibleError):
                 interfere(pbx, rng)
         interrupt(interrupted, rng, mean_steps)
+        interrupt_recording(recording, rng, mean_steps)
         if rng.random() < 0.2:
             for observer in observers:
                 observer.check()
     end_all_calls(pbx, observers, rng)
+    check_talks(complete.calls)
+    check_sums(complete.calls)
+    compare_rows(complete, interrupted)
+    if not recording.is_connected:
+        recording.connect()
+    assert recording.close() == recording.rows, seed
     return pbx, complete, interrupted
 
 
@@ -200,6 +247,22 @@ def interrupt(observer, rng, mean_steps):
         observer.resync()
     elif rng.randrange(5 * mean_steps) == 0:
         observer.start()
+
+
+def interrupt_recording(client, rng, mean_steps):
+    """Cut or open the connection of a recording client at random."""
+    if rng.randrange(mean_steps) == 0:
+        client.lose_connection()
+    elif not client.is_connected and rng.random() < 0.1:
+        client.connect()
+
+
+def compare_rows(complete, interrupted):
+    """Check that what the interrupted observer calls complete equals what the other one saw."""
+    expected = {call.id: Rows.of(call) for call in complete.calls}
+    for call in interrupted.calls:
+        if call.complete:
+            assert Rows.of(call) == expected[call.id]
 
 
 def end_all_calls(pbx, observers, rng):
@@ -226,17 +289,35 @@ def compare_with_ledger(pbx, complete, interrupted):
 
     Returns the numbers of calls, of records of the interrupted observer, and of incomplete ones.
     """
-    expected = {row.id: shared_columns(row) for row in pbx.ledger}
+    waits, participations = _by_call(pbx.ledger.waits), _by_call(pbx.ledger.participations)
+    expected = {
+        row.id: (shared_columns(row), waits[row.id], participations[row.id]) for row in pbx.ledger
+    }
     assert complete.ended.keys() == expected.keys()
     assert all(record.complete for record in complete.ended.values())
     for observer in (complete, interrupted):
-        for record in observer.records:
-            assert not record.complete or shared_columns(record) == expected[record.id], (
-                pbx.seed,
-                record.id,
-            )
+        for call in observer.calls:
+            if call.complete:
+                assert _rows_of(call) == expected[call.id], (pbx.seed, call.id)
     incomplete = sum(not record.complete for record in interrupted.records)
     return len(expected), len(interrupted.records), incomplete
+
+
+def _rows_of(call):
+    """Return the columns of a call's rows that the ledger has too."""
+    rows = Rows.of(call)
+    waits, participations = _by_call(rows.waits), _by_call(rows.participations)
+    return shared_columns(rows.record), waits[call.id], participations[call.id]
+
+
+def _by_call(rows):
+    """Return the shared columns of rows by the id of their call, in an order of their own."""
+    by_call = defaultdict(list)
+    for row in rows:
+        by_call[row.call_id].append(shared_columns(row))
+    for items in by_call.values():
+        items.sort(key=str)
+    return by_call
 
 
 def _moment(microseconds):

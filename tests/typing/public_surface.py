@@ -8,6 +8,7 @@ from typing import Any, assert_never, assert_type
 
 from basix_ws_cti import (
     Added,
+    AgentFigures,
     AuthenticationError,
     Backoff,
     Basic,
@@ -28,6 +29,8 @@ from basix_ws_cti import (
     Change,
     Changed,
     Channel,
+    ClickToCall,
+    ClickToCallError,
     Client,
     ClientClosed,
     ClientState,
@@ -57,6 +60,7 @@ from basix_ws_cti import (
     HttpApiError,
     InfoEvent,
     InitialInfo,
+    Interval,
     Lagged,
     Leg,
     LoggedOut,
@@ -68,6 +72,7 @@ from basix_ws_cti import (
     OtherElement,
     OtherInfo,
     ParkedChannel,
+    Participation,
     Party,
     Phase,
     ProtocolError,
@@ -75,6 +80,7 @@ from basix_ws_cti import (
     QueuedChannel,
     QueueFigures,
     QueueStats,
+    QueueWait,
     RecordingError,
     Removed,
     ResyncRequired,
@@ -93,7 +99,6 @@ from basix_ws_cti import (
     UnknownMessage,
     UsageError,
     User,
-    UserFigures,
     WaitingChannel,
     WaitTimeout,
     compiled,
@@ -288,9 +293,25 @@ async def staying_connected() -> None:
             assert_type(await client.eavesdrop("u", api=api, user_id=1, confirm=True), str)
             await client.eavesdrop("u", user_id=1)  # type: ignore[call-arg]
             await client.eavesdrop("u", api=client, user_id=1)  # type: ignore[arg-type]
+            await clicking_to_call(client, api)
         await client.park("u", "60")  # type: ignore[arg-type]
     Client("host", app_name="a", no_such_option=1)  # type: ignore[call-arg]
     Client("host", app_name=1)  # type: ignore[arg-type]
+
+
+async def clicking_to_call(client: Client, api: HttpApi) -> None:
+    with await client.call_user(api, "1002", user_extension="1001", auto_answer=True) as call:
+        assert_type(call, ClickToCall)
+        assert_type(call.uuids, tuple[str, ...])
+        assert_type(call.call, Call | None)
+        assert_type(await call.answered(timeout=30), Call)
+        assert_type(await call.ended(), Call)
+        async for event in call:
+            assert_type(event, CallEvent | Lagged)
+    await client.call_user(api, destination={"called_number": "1"}, user_id=1)
+    await client.call_user(api, "1002", user_id=1, no_such_option=1)  # type: ignore[call-arg]
+    await client.call_user(api, "1002", user_id=1, auto_answer="no")  # type: ignore[arg-type]
+    await client.call_user(client, "1002", user_id=1)  # type: ignore[arg-type]
 
 
 async def waiting_for_conditions(client: Client) -> None:
@@ -396,7 +417,7 @@ def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901 - one case per
         case ProxyError():
             assert_type(error.retry_after, str | None)
             return error.status
-        case CertificateError() | ConnectFailed() | EavesdropError():
+        case CertificateError() | ConnectFailed() | EavesdropError() | ClickToCallError():
             return error.reason
         case ConnectionLost():
             return error.code, error.reason
@@ -464,8 +485,26 @@ def call_attributes(call: Call) -> None:
     assert_type(call.phase.party, Party)
     assert_type(call.started_at, datetime | None)
     assert_type(call.time_in("talking", "parked"), int)
+    assert_type(call.legs[0].talks, tuple[Interval, ...])
     assert_type(CallRecord.of(call).to_dict(), dict[str, Any])
     call.id = ""  # type: ignore[misc]
+
+
+def rows_of_a_call(call: Call) -> None:
+    for wait in QueueWait.of(call):
+        assert_type(wait.waited_us, int | None)
+        assert_type(wait.to_dict(), dict[str, Any])
+        match wait.result:
+            case "answered" | "abandoned" | "overflowed" | "voicemail" | "ended" | "unknown":
+                pass
+            case None:
+                pass
+            case _:
+                assert_never(wait.result)
+    participations = Participation.of(call)
+    assert_type(participations, tuple[Participation, ...])
+    assert_type(participations[0].user_id, int | None)
+    assert_type(participations[0].to_dict(), dict[str, Any])
 
 
 async def calls(client: Client, mirror: Mirror, message: Message) -> None:
@@ -473,13 +512,19 @@ async def calls(client: Client, mirror: Mirror, message: Message) -> None:
     async for event in client.call_events():
         if not isinstance(event, Lagged):
             every_call_event_is_matched(event)
+    with client.follow("u", policy="fail", size=10) as followed:
+        async for event in followed:
+            assert_type(event, CallEvent | Lagged)
+    client.call_events(where=lambda event: event.call.direction == "inbound")
+    client.call_events(where=lambda event: event.no_such_field)  # type: ignore[union-attr]
     tracker, stats = CallTracker(mirror.channels.values()), QueueStats(window=60)
     events = tracker.apply(mirror.apply(message))
     assert_type(events, list[CallEvent])
     stats.apply(events)
     assert_type(stats.group(1, now=0), QueueFigures)
-    assert_type(stats.user(1, now=0), UserFigures)
+    assert_type(stats.user(1, now=0), AgentFigures)
+    stats.restart(client.calls.values())
 
     async def on_call(event: CallEvent | Lagged) -> None: ...
 
-    client.on_call(on_call)()
+    client.on_call(on_call, where=lambda event: event.call.complete)()

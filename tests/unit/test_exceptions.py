@@ -15,6 +15,7 @@ from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
     CertificateError,
+    ClickToCallError,
     ClientClosed,
     CommandTimeout,
     ConnectFailed,
@@ -185,6 +186,11 @@ TABLE = [
         EavesdropError("the target has ended"),
         "cannot listen to the channel: the target has ended",
         {"reason": "the target has ended"},
+    ),
+    (
+        ClickToCallError("no phone of the user was answered"),
+        "click-to-call failed: no phone of the user was answered",
+        {"reason": "no phone of the user was answered"},
     ),
     (
         WaitTimeout("the snapshot", 3),

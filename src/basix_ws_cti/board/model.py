@@ -88,10 +88,14 @@ class BoardModel:
     _stats: QueueStats = Factory(QueueStats)
     _clock: PbxClock = Factory(PbxClock)
 
+    def __attrs_post_init__(self) -> None:
+        self._stats.restart(self.source.calls.values())
+
     def apply(self, event: CallEvent | Lagged) -> None:
         """Update queue figures and ended calls from a call event."""
         if isinstance(event, Lagged):
             self.missed_events += event.missed
+            self._stats.restart(self.source.calls.values())
             return
         self._stats.apply([event])
         self._clock.observe(event, to_microseconds(self.source.now()))

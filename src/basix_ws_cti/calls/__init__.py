@@ -12,11 +12,16 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
-from .model import Call, Leg, Party, Phase
-from .stats import QueueFigures, QueueStats, UserFigures
+from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
+from .model import Call, Interval, Leg, MergedPhases, Party, Phase, PhaseTime, Wait
+from .participation import Participation
+from .queue_wait import QueueWait
+from .stats import QueueStats
 from .tracker import CallTracker
 
 __all__ = [
+    "AgentFigures",
+    "Band",
     "Call",
     "CallAnswered",
     "CallEnded",
@@ -29,10 +34,17 @@ __all__ = [
     "CallTracker",
     "CallTransferred",
     "CallUpdated",
+    "Interval",
     "Leg",
+    "MergedPhases",
+    "Participation",
     "Party",
     "Phase",
+    "PhaseTime",
     "QueueFigures",
     "QueueStats",
-    "UserFigures",
+    "QueueWait",
+    "Thresholds",
+    "Wait",
+    "rows_in_period",
 ]

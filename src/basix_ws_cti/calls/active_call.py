@@ -86,7 +86,6 @@ from .events import (
     CallUpdated,
 )
 from .model import (
-    UNKNOWN_PARTY,
     AbandonedIn,
     Call,
     Disposition,
@@ -97,7 +96,15 @@ from .model import (
     Role,
     Side,
 )
-from .outcome import deciding_leg, disposition_of, ending_side, leg_outcome
+from .outcome import (
+    Ending,
+    deciding_leg,
+    disposition_of,
+    ending_side,
+    joined_disposition,
+    leg_outcome,
+    waiting_party_left,
+)
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
 from .user_lines import UserLines
@@ -112,6 +119,9 @@ _PURPOSES: dict[Role, Purpose] = {
     "retrieved": "pickup",
     "service": "service",
 }
+
+# Roles of a leg that the PBX called for its own party: to call or to listen in.
+_OF_CALLER: frozenset[Role] = frozenset({"placed", "monitored"})
 
 
 @define(eq=False)
@@ -163,7 +173,7 @@ class ActiveCall:
         self.legs.put(leg)
         self.lead = leg
         self.phase_lead_uuid = leg.uuid
-        self.parties.update(self.legs, leg)
+        self.parties.update(self.legs, leg, leg)
         phase = self._phase_of(leg, started if entered is None else max(entered, started))
         earlier: list[Phase] = []
         if synthetic and entered is not None and entered > started:
@@ -199,7 +209,7 @@ class ActiveCall:
             self.started = offered
             self.phases.start_earlier(offered)
         lead = legs.lead(self.talk.talkers)
-        parties_changed = self.parties.update(legs, lead)
+        parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
         # In a talk, another leg may have revealed more about who talks.
         if lead is not self.lead or self.phases.current.kind == "talking":
@@ -234,7 +244,12 @@ class ActiveCall:
             ended = last_known_alive(self.legs.living[uuid].channel)
         outcome: Disposition = "unknown"
         if not unseen:
-            outcome = leg_outcome(hangup, answered=channel.answer_timestamp is not None)
+            role = self.legs.living[uuid].history.role
+            outcome = leg_outcome(
+                hangup,
+                answered=channel.answer_timestamp is not None,
+                is_callers=channel.direction == "inbound" or role in _OF_CALLER,
+            )
         first_uuid = self.legs.first_uuid
         self.legs.end(channel, uuid, hangup, ended, outcome)
         if self.legs.first_uuid != first_uuid:
@@ -272,6 +287,7 @@ class ActiveCall:
         was_talked_on = other.talk.answered is not None
         self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
         self.legs.absorb(other.legs, self._phase_before_talk())
+        self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete
         is_users = other.parties.caller.user_id is not None and call.purpose != "monitor"
         return [
@@ -280,7 +296,7 @@ class ActiveCall:
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition="answered" if was_talked_on else "unanswered",
+                    disposition=joined_disposition(call.phases, call.caller),
                     joined=self.id,
                     purpose="consult" if is_users else call.purpose,
                 )
@@ -361,9 +377,9 @@ class ActiveCall:
             talk.transfers,
             talk.attended_transfers,
             self.purpose,
-            UNKNOWN_PARTY,
-            (),
-            (),
+            parties.requested,
+            parties.origination,
+            parties.tags,
             parties.went_outside,
             self.legs.clock_adjusted,
             self.complete,
@@ -373,6 +389,7 @@ class ActiveCall:
             ended_by,
             hangup,
             None,
+            self.phases.merged,
         )
 
     # -- phases -----------------------------------------------------------------------
@@ -462,15 +479,28 @@ class ActiveCall:
         ended is unknown.
         """
         self.is_over = True
-        last = self.phases.close(max(ended, self.phases.current.started))
         legs = self.legs.ended_in_phase
+        # The leg that ended last may be shown before another one.
+        ended = max([ended, *[leg.ended or 0 for leg in legs]])
+        last = self.phases.close(max(ended, self.phases.current.started))
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
         hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and leg.uuid == self.legs.first_uuid
+        by_caller = leg is not None and self._is_callers(leg)
         ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
-        disposition, abandoned_in = disposition_of(self.phases.as_tuple(), hangup, ended_by)
+        line = [one for one in self.legs.ended if self._is_callers(one)]
+        ending = Ending(
+            phases=self.phases.as_tuple(),
+            hangup=hangup,
+            ended_by=ended_by,
+            direction=self.parties.direction,
+            purpose=self.purpose,
+            is_line_answered=any(one.answered is not None for one in line or legs),
+            is_originated=any(map(_is_originated, line)),
+            is_left=waiting_party_left(leg, ended_by, self.phase_lead_uuid),
+        )
+        disposition, abandoned_in = disposition_of(ending)
         call = self._snapshot(
             tuple(self.legs.ended),
             ended=last.ended,
@@ -480,3 +510,12 @@ class ActiveCall:
             hangup=hangup,
         )
         return CallEnded(call, unseen)
+
+    def _is_callers(self, leg: Leg) -> bool:
+        """Return True for the caller's leg: each phone, if the PBX called the caller first."""
+        return leg.uuid == self.legs.first_uuid or _is_originated(leg)
+
+
+def _is_originated(leg: Leg) -> bool:
+    """Return True for a phone that the PBX called for a call of its own user."""
+    return leg.direction == "outbound" and leg.role in _OF_CALLER

@@ -9,11 +9,12 @@ from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
+from basix_ws_cti.states import Bridged, Calling, Park, State
 
 from .channel_facts import (
     has_external_callee,
     is_bridged_to_party,
+    is_phone_ringing,
     other_leg_uuid,
     other_whoscall,
     own_party,
@@ -82,8 +83,7 @@ class ActiveLeg:
             other_uuid,
             has_external_callee(channel),
             other_whoscall(channel),
-            # The caller's own leg may be in that state, although no phone rings.
-            type(state) is Ringing and channel.direction != "inbound",
+            is_phone_ringing(channel),
             type(state) is Bridged and is_bridged_to_party(channel),
         )
 

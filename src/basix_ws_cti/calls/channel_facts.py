@@ -12,12 +12,13 @@ PBX sent: a value of an unexpected type counts as absent.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from attrs import evolve
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo
+from basix_ws_cti.elements import Channel, EndUser, EndUsers, OtherInfo, Target
 from basix_ws_cti.states import (
     Bridged,
     Calling,
@@ -33,6 +34,17 @@ from basix_ws_cti.states import (
 )
 
 from .model import UNKNOWN_PARTY, Party, Phase
+
+ANNOUNCEMENT = "bridged"
+"""``Phase.place`` of a phase of kind ``other`` in which the leg is bridged to no other party."""
+
+RINGING_TONE = "ringing"
+"""``Phase.place`` of a phase of kind ``other`` in which the caller's own leg is ``ringing``."""
+
+# Texts that the PBX writes in place of a number: they name a leg or a function, and no party.
+_MARKER = re.compile(
+    r"(?:pickup_uuid|assimilate)\..*|media_plug|(?:RINGING|LOCAL)_PARK(?:\..*)?", re.DOTALL
+)
 
 # Generated constructors take positional arguments and a fifth of the time of the classes' own
 # ones; these objects are created at each channel event.
@@ -56,6 +68,19 @@ def other_leg_uuid(channel: Channel) -> str | None:
     return str(other) if isinstance(other, str | int) and other != "" else None
 
 
+def number_of(text: str | None) -> str | None:
+    """Return a number as the PBX sent it; ``None`` if it is empty or one of the PBX's markers.
+
+    Markers are ``pickup_uuid.UUID``, ``assimilate.UUID``, ``media_plug``, ``RINGING_PARK`` and
+    ``LOCAL_PARK``, the last two also with ``.UUID`` behind.
+    """
+    value: object = text
+    # Nearly all numbers begin with a digit, and need no regular expression.
+    if value == "" or (isinstance(value, str) and value[0].isalpha() and _MARKER.fullmatch(value)):
+        return None
+    return text
+
+
 def own_party(channel: Channel) -> Party:
     """Return the party at the channel's own end.
 
@@ -68,7 +93,7 @@ def own_party(channel: Channel) -> Party:
         name = channel.calling_name if is_caller else None
         return _make_party(channel.user_id, None, None, name, None, None)
     end_user = _first_end_user(channel.end_user)
-    number = channel.calling_number if is_caller else channel.called_number
+    number = number_of(channel.calling_number if is_caller else channel.called_number)
     name = channel.calling_name if is_caller and channel.calling_name != number else None
     if end_user is not None and end_user.name:
         name = end_user.name
@@ -89,7 +114,7 @@ def other_party(channel: Channel) -> Party:
         return _make_party(info.user_id, None, None, None, None, None)
     end_user = _first_end_user(info.end_user)
     name = None if end_user is None else end_user.name
-    return _make_party(None, None, info.address, name, end_user, info.whoscall)
+    return _make_party(None, None, number_of(info.address), name, end_user, info.whoscall)
 
 
 def other_whoscall(channel: Channel) -> str | None:
@@ -98,13 +123,37 @@ def other_whoscall(channel: Channel) -> str | None:
     return info.whoscall if isinstance(info, OtherInfo) and info.type != "user" else None
 
 
+def requested_party(channel: Channel) -> Party:
+    """Return the user or group that the channel's ``target`` names; ``Party()``: none."""
+    target = channel.target
+    if not isinstance(target, Target) or not isinstance(target.id, int):
+        return UNKNOWN_PARTY
+    if target.type == "user":
+        return _make_party(target.id, None, None, target.name, None, None)
+    if target.type == "group":
+        return _make_party(None, target.id, None, target.name, None, None)
+    return UNKNOWN_PARTY
+
+
 def has_external_callee(channel: Channel) -> bool:
-    """Return True if the channel calls, or is about to call, somebody outside the PBX."""
+    """Return True if the channel calls, or is about to call, somebody outside the PBX.
+
+    A user's own phone outside, such as a mobile, is not somebody outside.
+    """
     state = channel.state
-    return (channel.peer_location == "external" and not _is_caller(channel)) or (
+    is_outside = channel.peer_location == "external" and channel.user_id is None
+    return (is_outside and not _is_caller(channel)) or (
         isinstance(state, CallingSipTermination)
         or (isinstance(state, Calling) and state.target_location == "ext")
     )
+
+
+def is_phone_ringing(channel: Channel) -> bool:
+    """Return True if the channel is a phone that rings.
+
+    A leg that dialled may be in the state ``ringing``, too: its party hears a ringing tone.
+    """
+    return isinstance(channel.state, Ringing) and not _is_caller(channel)
 
 
 def is_bridged_to_party(channel: Channel) -> bool:
@@ -178,11 +227,11 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
             kind, party = "queued", _make_party(None, group_id, None, None, None, None)
         case Calling(user_id=user_id, address=address):
             kind = "ringing"
-            party = _make_party(user_id, None, address, None, None, None)
+            party = _make_party(user_id, None, number_of(address), None, None, None)
         case CallingSipTermination(url=url):
             kind, party = "ringing", _make_party(None, None, url, None, None, None)
         case Ringing() if _is_caller(channel):
-            kind, party = "ringing", other_party(channel)  # the caller's own phone does not ring
+            kind, place = "other", RINGING_TONE
         case Ringing():
             kind, party = "ringing", own_party(channel)
         case Ivr(ivr_id=place):

@@ -46,6 +46,8 @@ Purpose = Literal["call", "consult", "pickup", "monitor", "service"]
 
 Role = Literal["offered", "placed", "consulted", "picked_up", "retrieved", "monitored", "service"]
 
+WaitResult = Literal["answered", "abandoned", "overflowed", "voicemail", "ended", "unknown"]
+
 
 @frozen(kw_only=True)
 class Party:
@@ -89,7 +91,8 @@ class Phase:
     voicemail box."""
     place: str | int | None = None
     """Id of the menu (``ivr``), park slot (``parked``), room (``conference``), name of the
-    voicemail box (``voicemail``), or the operation or state (``other``)."""
+    voicemail box (``voicemail``), or the operation or state (``other``): ``"bridged"`` for an
+    announcement or music, ``"ringing"`` for a ringing tone while no phone rings."""
     by: int | None = None
     """Id of the user who parked the call (``parked``)."""
 
@@ -97,6 +100,50 @@ class Phase:
     def duration(self) -> int:
         """Duration in microseconds; 0 while the phase lasts."""
         return 0 if self.ended is None else self.ended - self.started
+
+
+@frozen(kw_only=True)
+class PhaseTime:
+    """Total time of phases of one kind."""
+
+    kind: PhaseKind
+    """Kind of the phases."""
+    duration: int
+    """Sum of their durations, in microseconds."""
+
+
+@frozen(kw_only=True)
+class Wait:
+    """One stay of a call in the queue of one group, as far as the phases of the call show it.
+
+    ``QueueWait`` is the complete row, and explains what counts as one stay.
+    """
+
+    group_id: int
+    """Id of the group."""
+    entered: int
+    """Time at which the call entered the queue, in microseconds since the epoch."""
+    left: int | None
+    """Time at which the call left the queue, in microseconds since the epoch; ``None`` while it is
+    in the queue. It has a value, but ``result`` none, while a menu or an announcement plays after
+    which the call may return to the queue."""
+    result: WaitResult | None = None
+    """How the wait ended; ``None`` while it lasts."""
+    next_group_id: int | None = None
+    """Id of the group to which the call went; ``None``: to no group."""
+    answered_by_user_id: int | None = None
+    """Id of the user who answered; ``None``: no user did."""
+
+
+@frozen(kw_only=True)
+class MergedPhases:
+    """What the merged phases of a long call contained."""
+
+    times: tuple[PhaseTime, ...]
+    """Time in phases of each kind."""
+    waits: tuple[Wait, ...]
+    """Waits in queues that began in the merged phases, oldest first; the last 10,000 are kept.
+    The last one has no result if it went on after the merged phases."""
 
 
 @frozen(kw_only=True)
@@ -163,17 +210,20 @@ class Call:
     have the same id: if another call has or had that uuid as its id, this is the uuid of the leg
     that was shown first; if that is used too, ``UUID#NUMBER``."""
     direction: Direction
-    """``"inbound"``: from outside. ``"outbound"``: from a user to outside, if only after a
-    transfer. ``"internal"``: between users."""
+    """Direction as dialled. ``"inbound"``: from outside. ``"outbound"``: from a user to outside,
+    also while the PBX rings the user who requested the call through the API. ``"internal"``:
+    between users and groups, or to a service of the PBX."""
     caller: Party
     """The party that called."""
     called_number: str | None
-    """The number that the caller dialled."""
+    """The number that the caller dialled; the last one if it changed. ``None`` if the PBX sent
+    none, or a marker such as ``pickup_uuid.UUID`` only."""
     started: int
     """Start, in microseconds since the epoch."""
     phases: tuple[Phase, ...] = ()
     """The phases, oldest first. Each starts at the time at which its predecessor ended. Of a long
-    call, the oldest phases are merged; the last 1,000 are kept."""
+    call, the last 999 phases are kept, and all older ones are merged into a first phase of kind
+    ``"unknown"``: see ``merged``."""
     legs: tuple[Leg, ...] = ()
     """The legs: ended ones first (the last 200 of them), then those that live."""
     answered: int | None = None
@@ -196,7 +246,7 @@ class Call:
     origination: tuple[str, ...] = ()
     """``origination`` of the first leg."""
     tags: tuple[str, ...] = ()
-    """Tags that any leg of the call had, in the order in which they appeared."""
+    """Tags that any leg of the call had, in the order in which they appeared; at most 100."""
     went_outside: bool = False
     """True if somebody outside was called for an inbound or internal call: a transfer or forward
     to outside. The direction stays as it was."""
@@ -219,6 +269,9 @@ class Call:
     """Disposition and cause of the hang-up that ended the call."""
     joined: str | None = None
     """Id of the call that this one became a part of; ``None`` if it ended by itself."""
+    merged: MergedPhases | None = None
+    """What the merged phases contained; ``None``: no phases were merged. ``QueueWait.of`` and
+    ``time_in`` take it into account."""
 
     @property
     def phase(self) -> Phase:
@@ -261,4 +314,9 @@ class Call:
         The current phase of an active call counts as 0. Over all kinds, the time in an ended
         call is its whole duration.
         """
-        return sum(phase.duration for phase in self.phases if phase.kind in kinds)
+        phases, merged = self.phases, self.merged
+        total = 0
+        if merged is not None:
+            phases = phases[1:]
+            total = sum(time.duration for time in merged.times if time.kind in kinds)
+        return total + sum(phase.duration for phase in phases if phase.kind in kinds)

@@ -9,38 +9,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import frozen
+
 from basix_ws_cti.elements import Hangup
 
-from .model import AbandonedIn, Disposition, Leg, Phase, Side
+from .channel_facts import ANNOUNCEMENT, RINGING_TONE
+from .model import (
+    AbandonedIn,
+    Direction,
+    Disposition,
+    Leg,
+    Party,
+    Phase,
+    PhaseKind,
+    Purpose,
+    Side,
+)
 
-_BY_CAUSE: dict[str | None, Disposition] = {
-    "USER_BUSY": "busy",
-    "CALL_REJECTED": "rejected",
-    "LOSE_RACE": "picked_up_elsewhere",
-    "PICKED_OFF": "picked_up_elsewhere",
-    "ORIGINATOR_CANCEL": "missed",
-    "NO_ANSWER": "missed",
-    # The PBX cleared a call that nobody had answered.
-    "NORMAL_CLEARING": "missed",
-    "ALLOTTED_TIMEOUT": "missed",
-}
+# Causes of a leg or call that somebody else took.
+_TAKEN = frozenset({"LOSE_RACE", "PICKED_OFF"})
+
+# Causes with which the called party refuses.
+_REFUSED: dict[str | None, Disposition] = {"USER_BUSY": "busy", "CALL_REJECTED": "rejected"}
+
+# Causes of the end of a call that nobody answered in time, or that was cleared before an answer.
+_NOT_ANSWERED = frozenset({"NO_ANSWER", "ORIGINATOR_CANCEL", "NORMAL_CLEARING", "ALLOTTED_TIMEOUT"})
+
+# Causes that say that the called number or phone could not be reached.
+_UNREACHABLE = frozenset(
+    {
+        "DESTINATION_OUT_OF_ORDER",
+        "INVALID_NUMBER_FORMAT",
+        "NO_ROUTE_DESTINATION",
+        "NO_ROUTE_TRANSIT_NET",
+        "NO_USER_RESPONSE",
+        "NUMBER_CHANGED",
+        "PROGRESS_TIMEOUT",
+        "SUBSCRIBER_ABSENT",
+        "UNALLOCATED_NUMBER",
+        "USER_NOT_REGISTERED",
+    }
+)
 
 # Maximum time between the ends of two legs if one caused the other, in microseconds.
 _SAME_MOMENT = 100_000
 
-# Phases in which the caller reached a service of the PBX without anybody answering.
-_SERVICE_PHASES = frozenset({"conference", "other"})
+# What a caller waits in, by the phase.
+_WAITING: dict[PhaseKind, AbandonedIn] = {
+    "ivr": "ivr",
+    "queued": "queue",
+    "ringing": "ringing",
+    "parked": "parked",
+}
+
+# Names of the states in which the PBX serves a user who dialled the service. Any other place of a
+# phase of kind ``other`` may also be a step on the way to a party.
+_SERVICES = frozenset({"checking_voicemail", "eavesdrop"})
 
 
-def leg_outcome(hangup: Hangup | None, *, answered: bool) -> Disposition:
-    """Return how an ended leg went for its party."""
+def leg_outcome(hangup: Hangup | None, *, answered: bool, is_callers: bool) -> Disposition:
+    """Return how an ended leg went for its party.
+
+    ``is_callers``: the party dialled, or the PBX called it first because it had requested the call
+    through the API. Such a leg is never ``"missed"``: nobody else called its party.
+    """
     if answered:
         return "answered"
     if hangup is None:
         return "unknown"
-    if hangup.disposition == "recv_cancel":
+    cause = hangup.cause
+    if cause in _TAKEN:
+        return "picked_up_elsewhere"
+    if is_callers:
+        if cause in _NOT_ANSWERED or cause in _REFUSED or hangup.disposition == "recv_cancel":
+            return "unanswered"
+        return "unreachable" if cause in _UNREACHABLE else "failed"
+    if cause == "ORIGINATOR_CANCEL" or hangup.disposition == "recv_cancel":
         return "abandoned"
-    return _BY_CAUSE.get(hangup.cause, "failed")
+    if cause in _NOT_ANSWERED:
+        return "missed"
+    return _REFUSED.get(cause, "failed")
 
 
 def deciding_leg(last_phase: Phase, legs: Sequence[Leg], lead_uuid: str) -> Leg | None:
@@ -87,34 +135,144 @@ def ending_side(
     return "pbx"
 
 
-def disposition_of(
-    phases: Sequence[Phase], hangup: Hangup | None, ended_by: Side | None
-) -> tuple[Disposition, AbandonedIn | None]:
-    """Return how a call went, and what an abandoning caller had waited in.
+@frozen(kw_only=True)
+class Ending:
+    """Facts that decide how a call went."""
 
-    The first of these rules that applies counts:
+    phases: Sequence[Phase]
+    """All phases of the call, oldest first."""
+    hangup: Hangup | None
+    """Hang-up of the deciding leg; ``None`` if nobody saw the end."""
+    ended_by: Side | None
+    """Side that ended the call."""
+    direction: Direction
+    """Direction as dialled."""
+    purpose: Purpose = "call"
+    """Purpose of the call."""
+    is_line_answered: bool = True
+    """True if the PBX answered the leg of the caller, or the caller answered the PBX."""
+    is_originated: bool = False
+    """True if the PBX called the caller first, as requested through the API."""
+    is_left: bool = False
+    """True if the party that waited at the end hung up: see ``waiting_party_left``."""
+
+
+def waiting_party_left(leg: Leg | None, ended_by: Side | None, lead_uuid: str) -> bool:
+    """Return True if the party whose leg the last phase describes hung up.
+
+    - ``leg``: the deciding leg.
+    - ``lead_uuid``: the lead leg of the last phase.
+
+    This is the caller, or, after a transfer by the caller, the party that was transferred. A phone
+    that rings refuses; it does not hang up.
+    """
+    if ended_by == "caller":
+        return True
+    if leg is None or leg.hangup is None or leg.uuid != lead_uuid:
+        return False
+    return leg.hangup.disposition in {"recv_bye", "recv_cancel"}
+
+
+def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
+    """Return how a call went, and what the party that waited at the end hung up in.
+
+    The first of these rules that applies decides about the disposition:
 
     1. Somebody talked to the caller: answered.
     2. The caller reached a voicemail box: voicemail.
-    3. The call ended in a service of the PBX, such as a conference: answered.
+    3. The call ended in a conference or service, on an answered line: answered.
     4. No hang-up was seen: unknown.
-    5. The caller hung up: abandoned.
+    5. The waiting party hung up: unanswered if it is a user who called somebody outside, or whom
+       the PBX called first; otherwise abandoned.
     6. The hangup cause decides.
     """
+    is_attempt = ending.is_originated and not ending.is_line_answered
+    is_outbound = ending.direction == "outbound" or is_attempt
+    phases = _phases_after_own_ring(ending)
+    abandoned_in = None
+    if ending.is_left and not is_outbound:
+        abandoned_in = _place_of_wait(phases)
     kinds = {phase.kind for phase in phases}
-    last = phases[-1].kind
     if "talking" in kinds:
-        return "answered", None
+        return "answered", abandoned_in
     if "voicemail" in kinds:
-        return "voicemail", None
-    if last in _SERVICE_PHASES:
+        return "voicemail", abandoned_in
+    if ending.is_line_answered and _is_in_service(phases):
         return "answered", None
-    if hangup is None:
+    if ending.hangup is None:
         return "unknown", None
-    if ended_by == "caller":
-        waited_in: dict[str, AbandonedIn] = {"ivr": "ivr", "queued": "queue"}
-        return "abandoned", waited_in.get(last, "ringing")
-    return _BY_CAUSE.get(hangup.cause, "failed"), None
+    if ending.is_left:
+        return ("unanswered", None) if is_outbound else ("abandoned", abandoned_in or "ringing")
+    return _by_cause(ending, phases, is_outbound=is_outbound), None
+
+
+def joined_disposition(phases: Sequence[Phase], caller: Party) -> Disposition:
+    """Return how a call went that became a part of another one.
+
+    Answered if somebody talked to the caller before, or does so from then on. A user who joined
+    their consult call with another call before anybody answered has talked to nobody: unanswered.
+    """
+    was_talked_on = any(phase.kind == "talking" for phase in phases)
+    return "answered" if was_talked_on or caller.user_id is None else "unanswered"
+
+
+def _phases_after_own_ring(ending: Ending) -> Sequence[Phase]:
+    """Return the phases without the one in which the phone of the caller rang."""
+    phases = ending.phases
+    if ending.is_originated and phases[0].kind == "ringing" and len(phases) > 1:
+        return phases[1:]
+    return phases
+
+
+def _place_of_wait(phases: Sequence[Phase]) -> AbandonedIn | None:
+    """Return what the party waited in at the end; ``None``: it was served, or talked.
+
+    An announcement or another step of the PBX belongs to the wait before it.
+    """
+    for phase in reversed(phases):
+        if phase.kind in _WAITING:
+            return _WAITING[phase.kind]
+        if phase.kind != "other" or phase.place in _SERVICES:
+            return None
+    return None
+
+
+def _is_in_service(phases: Sequence[Phase]) -> bool:
+    """Return True if the last phase is a conference or a service that was dialled.
+
+    An operation of the PBX that follows a menu, a queue or a ringing phone is a step on the way,
+    such as an announcement.
+    """
+    last = phases[-1]
+    if last.kind == "conference" or last.place in _SERVICES:
+        return True
+    if last.kind != "other" or last.place in {ANNOUNCEMENT, RINGING_TONE}:
+        return False
+    return not any(phase.kind in _WAITING for phase in phases)
+
+
+def _by_cause(ending: Ending, phases: Sequence[Phase], *, is_outbound: bool) -> Disposition:
+    """Return how an unanswered call went whose waiting party did not hang up."""
+    cause = None if ending.hangup is None else ending.hangup.cause
+    if cause in _TAKEN:
+        return "picked_up_elsewhere"
+    if cause in _NOT_ANSWERED:
+        return "unanswered" if is_outbound else _ended_by_pbx(ending, phases)
+    if cause in _UNREACHABLE and ending.direction != "inbound":
+        return "unreachable"
+    return _REFUSED.get(cause, "failed")
+
+
+def _ended_by_pbx(ending: Ending, phases: Sequence[Phase]) -> Disposition:
+    """Return how an inbound or internal call went that the PBX ended for want of an answer."""
+    if ending.purpose == "pickup":
+        return "failed"
+    if any(phase.kind in {"queued", "ringing", "parked", "unknown"} for phase in phases):
+        return "missed"
+    if ending.is_line_answered or any(phase.kind == "ivr" for phase in phases):
+        return "ended_in_menu"
+    # Nobody was called: the PBX refused the call, or heard a wrong number.
+    return "missed" if phases[-1].place == RINGING_TONE else "failed"
 
 
 def _party_hung_up(hangup: Hangup | None) -> bool:

@@ -1,13 +1,28 @@
-"""Participation: what one user or outside party did in one call, as a flat row."""
+"""Participation: what one user or outside party did in one call, as a flat row.
+
+A row is the sum over the legs of one party. The result of a party that never talked, and never was
+connected to a service, is, by the first of these rules that applies:
+
+1. One of their rings timed out: ``"missed"``.
+2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
+   ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
+   the caller did not hang up, nobody answered in time: ``"missed"``.
+3. They tried to take a call, and got none: ``"failed"``.
+4. They placed a call, or dialled a service: ``"unanswered"``.
+
+A phone that was answered as the caller hung up, so that nobody talked, counts as a cancelled ring.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import attrs
 from attrs import frozen
 
-from .model import Call, Role
+from .intervals import duration, duration_outside
+from .model import Call, Disposition, Interval, Leg, Party, Role
 
 ParticipationResult = Literal[
     "answered",
@@ -20,6 +35,30 @@ ParticipationResult = Literal[
     "unanswered",
     "unknown",
 ]
+
+# Result of a called party that never talked, by the outcome of its last ring; all others are
+# "failed".
+_RESULTS: dict[Disposition | None, ParticipationResult] = {
+    "abandoned": "abandoned",
+    "busy": "busy",
+    "rejected": "rejected",
+    "picked_up_elsewhere": "picked_up_elsewhere",
+    "unknown": "unknown",
+    None: "unknown",
+}
+
+# Maximum time between the hang-up of a caller and the end of the rings for that caller, in
+# microseconds.
+_SAME_MOMENT = 100_000
+
+# Roles of a party that the PBX called: their phones ring.
+_CALLED: frozenset[Role] = frozenset({"offered", "consulted"})
+
+# Roles of a party that tries to take a call.
+_TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
+
+# Roles of a party that is served as soon as their leg is answered, without another party.
+_SERVED: frozenset[Role] = frozenset({"service", "monitored"})
 
 
 @frozen(kw_only=True)
@@ -45,11 +84,13 @@ class Participation:
     """Id of the group whose queue offered the call to them; ``None``: no queue did."""
     result: ParticipationResult | None
     """``"answered"``: they talked, or, for ``"service"`` and ``"monitored"``, were connected.
-    ``"missed"``: at least one ring timed out, and they never talked. ``"abandoned"``: the
-    caller hung up during their last ring, and no earlier ring had timed out.
+    ``"missed"``: they never talked, and a ring timed out, or the last one was cancelled although
+    the caller stayed. ``"abandoned"``: the caller hung up during their last ring, and no earlier
+    ring had timed out.
     ``"picked_up_elsewhere"``: somebody else answered. ``"unanswered"``: they placed a call that
-    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went. ``None``
-    while they take part and have not talked."""
+    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went; also
+    ``"failed"``: they tried to take a call, and got none. ``None`` while they take part and have
+    not talked."""
     rings: int
     """Number of rings: three rounds are one miss with three rings."""
     rang_us: int
@@ -68,15 +109,170 @@ class Participation:
     """False if something of the call may have been missed, and while it lasts."""
     clock_adjusted: bool
     """True if a clock step made a duration of this row negative; that duration is zero."""
+    direction: str
+    """``Call.direction``: tells calls between users from calls with somebody outside."""
+    purpose: str
+    """``Call.purpose``: an attempt to pick up, to listen in or to use a service is no call."""
 
     @classmethod
     def of(cls, call: Call) -> tuple[Participation, ...]:
-        """Return one row for each user and outside party of a call, in the order of their legs.
+        """Return one row for each user and outside party, in the order of their first legs.
 
-        A call that was joined to another one has no rows: its parties are part of that one.
+        Users are told apart by id, parties outside by number as the PBX sent it; a party without
+        both has no row. A call that was joined to another one has no rows: its parties are part
+        of that one.
         """
-        raise NotImplementedError
+        if call.joined is not None:
+            return ()
+        legs: dict[tuple[int | None, str | None], list[Leg]] = {}
+        for leg in sorted(call.legs, key=_offer_order):
+            user_id, number = key = _key(leg.party)
+            if user_id is not None or number is not None:
+                legs.setdefault(key, []).append(leg)
+        return tuple(cls._of_legs(call, key, group) for key, group in legs.items())
+
+    @classmethod
+    def _of_legs(
+        cls, call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg]
+    ) -> Participation:
+        """Return the row of a party, given its legs in the order of their offers."""
+        user_id, number = key
+        talks = [talk for leg in legs for talk in leg.talks]
+        holds = [hold for leg in legs for hold in leg.holds]
+        answered = _answered(call, key, legs)
+        return cls(
+            call_id=call.id,
+            user_id=user_id,
+            number=number,
+            role=legs[0].role,
+            group_id=next((leg.group_id for leg in legs if leg.group_id is not None), None),
+            result="answered" if answered is not None else _result(call, legs),
+            rings=sum(leg.rings for leg in legs),
+            rang_us=_rang(legs),
+            talked_us=duration(talks),
+            held_us=duration_outside(holds, talks),
+            first_offered=legs[0].offered,
+            answered=answered,
+            left=_left(legs),
+            complete=call.complete and call.ended is not None,
+            clock_adjusted=any(map(_has_negative_duration, legs)),
+            direction=call.direction,
+            purpose=call.purpose,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as a dict of JSON values, in the order of the columns."""
         return attrs.asdict(self)
+
+
+def _key(party: Party) -> tuple[int | None, str | None]:
+    """Return user id and number of a party: one of them, or neither."""
+    user_id: object = party.user_id
+    number: object = party.number
+    if isinstance(user_id, int):
+        return user_id, None
+    return None, number if isinstance(number, str) else None
+
+
+def _offer_order(leg: Leg) -> tuple[bool, int, str]:
+    """Return a sort key by the time of the offer; legs without one come last."""
+    return leg.offered is None, leg.offered or 0, leg.uuid
+
+
+def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg]) -> int | None:
+    """Return the start of a party's first talk or service; ``None``: there was none."""
+    if times := [time for leg in legs for time in _talk_starts(leg)]:
+        return min(times)
+    served = [leg.answered for leg in legs if leg.role in _SERVED]
+    if times := [time for time in served if time is not None]:
+        return min(times)
+    if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
+        # Nobody talked to the caller, who reached a conference or a service of the PBX.
+        services = (phase for phase in call.phases if phase.kind in {"conference", "other"})
+        return next((phase.started for phase in services), None)
+    return None
+
+
+def _talk_starts(leg: Leg) -> Iterator[int]:
+    if leg.talking_since is not None:
+        yield leg.talking_since
+    for talk in leg.talks:
+        yield talk.started
+
+
+def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
+    """Return the result of a party that never talked; ``None`` while one of its legs lives."""
+    if any(leg.ended is None for leg in legs):
+        return None
+    rings = [leg for leg in legs if leg.role in _CALLED]
+    if any(leg.timed_out or leg.outcome == "missed" for leg in rings):
+        return "missed"
+    if rings:
+        return _result_of_ring(call, max(rings, key=_end_order))
+    if not call.complete and all(leg.outcome == "unknown" for leg in legs):
+        return "unknown"
+    is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
+    return "failed" if is_attempt_to_take else "unanswered"
+
+
+def _result_of_ring(call: Call, ring: Leg) -> ParticipationResult:
+    """Return how a ring went that did not lead to a talk, and did not time out."""
+    if ring.outcome == "answered":
+        return "abandoned" if _caller_hung_up(call, ring) else "failed"
+    if ring.outcome == "abandoned" and not _caller_hung_up(call, ring):
+        return "missed"
+    return _RESULTS.get(ring.outcome, "failed")
+
+
+def _caller_hung_up(call: Call, ring: Leg) -> bool:
+    """Return True if the party for whom a phone rang hung up when the ring was cancelled.
+
+    If the feed does not show the leg of that party, they are taken to have hung up.
+    """
+    ended = ring.ended or 0
+    others = [leg for leg in call.legs if leg.role not in _CALLED or leg.talks]
+    return not others or any(
+        leg.hangup is not None
+        and leg.hangup.disposition.startswith("recv_")
+        and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
+        for leg in others
+    )
+
+
+def _end_order(leg: Leg) -> tuple[int, int, str]:
+    """Return a sort key by the time of the end."""
+    return leg.ended or 0, leg.offered or 0, leg.uuid
+
+
+def _rang(legs: Sequence[Leg]) -> int:
+    """Return for how long a phone of a party rang, in microseconds.
+
+    Merged legs do not tell when they rang, so their time is added up.
+    """
+    if len(legs) == 1:
+        return max(0, legs[0].rang_us)
+    merged = sum(max(0, leg.rang_us) for leg in legs if leg.rings > 1)
+    return merged + duration([_ring(leg) for leg in legs if leg.rings <= 1])
+
+
+def _ring(leg: Leg) -> Interval:
+    """Return the time for which the phone of a leg rang once."""
+    started = (leg.ended or 0) - leg.rang_us if leg.offered is None else leg.offered
+    return Interval(started=started, ended=started + leg.rang_us)
+
+
+def _left(legs: Sequence[Leg]) -> int | None:
+    """Return the end of a party's last leg; ``None`` while one lives."""
+    ended = [leg.ended for leg in legs if leg.ended is not None]
+    return max(ended) if len(ended) == len(legs) else None
+
+
+def _has_negative_duration(leg: Leg) -> bool:
+    """Return True if a clock step made a period of a leg end before it started."""
+    times = [time for time in (leg.offered, leg.answered, leg.ended) if time is not None]
+    periods = (*leg.talks, *leg.holds)
+    return (
+        times != sorted(times)
+        or leg.rang_us < 0
+        or any(period.ended < period.started for period in periods)
+    )

@@ -1,14 +1,25 @@
-"""The phases of an active call, oldest first."""
+"""The phases of an active call, oldest first.
+
+A call that is parked and retrieved, or returns to a queue after each announcement, for hours has
+thousands of phases. Beyond ``MAX_PHASES`` the oldest ones are merged into one phase of kind
+``unknown``. Their times by kind and their waits in queues are kept exactly, as ``MergedPhases``.
+"""
 
 from __future__ import annotations
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define, evolve, field
 
 from .channel_facts import end_phase
-from .model import Party, Phase
+from .model import MergedPhases, Party, Phase, PhaseKind, PhaseTime, Wait
+from .queue_wait import add_phase
 
 # Phases kept per call. Beyond this limit the oldest two are merged into one unknown phase.
 MAX_PHASES = 1000
+
+# Waits kept of the merged phases of a call. Beyond this limit the oldest one is dropped. A call
+# that changed queues every two seconds would reach it after about six hours, the longest duration
+# of a call.
+MAX_MERGED_WAITS = 10_000
 
 
 @define(eq=False)
@@ -22,8 +33,16 @@ class PhaseHistory:
     current: Phase
     earlier: list[Phase] = Factory(list)
     """The ended phases before the current one."""
-    is_truncated: bool = False
-    """True once phases were merged because of ``MAX_PHASES``."""
+    merged: MergedPhases | None = None
+    """What the merged phases contained; ``None``: no phases were merged. If there were, they are
+    the first of ``earlier``."""
+    _times: dict[PhaseKind, int] = field(init=False, factory=dict)
+    _waits: list[Wait] = field(init=False, factory=list)
+
+    @property
+    def is_truncated(self) -> bool:
+        """True once phases were merged because of ``MAX_PHASES``."""
+        return self.merged is not None
 
     def as_tuple(self) -> tuple[Phase, ...]:
         """Return all phases, oldest first."""
@@ -32,7 +51,11 @@ class PhaseHistory:
     def start_earlier(self, started: int) -> None:
         """Move the start of the first phase to an earlier time."""
         if self.earlier:
-            self.earlier[0] = evolve(self.earlier[0], started=started)
+            first = self.earlier[0]
+            self.earlier[0] = evolve(first, started=started)
+            if self.merged is not None:
+                self._add_time("unknown", first.started - started)
+                self.merged = self._summary()
         else:
             self.current = evolve(self.current, started=started)
 
@@ -51,12 +74,27 @@ class PhaseHistory:
         earlier.append(ended)
         self.current = phase if phase.started == start else evolve(phase, started=start)
         if len(earlier) >= MAX_PHASES:
-            first, second, *_ = earlier
-            earlier[:2] = [Phase(kind="unknown", started=first.started, ended=second.ended)]
-            self.is_truncated = True
+            self._merge_oldest()
         return ended
 
     def close(self, ended: int) -> Phase:
         """End the current phase and return it."""
         self.current = closed = end_phase(self.current, ended)
         return closed
+
+    def _merge_oldest(self) -> None:
+        """Merge the oldest two phases; the first one may be a merged one already."""
+        first, second = self.earlier[:2]
+        for phase in (first, second) if self.merged is None else (second,):
+            self._add_time(phase.kind, phase.duration)
+            add_phase(self._waits, phase)
+        del self._waits[:-MAX_MERGED_WAITS]
+        self.earlier[:2] = [Phase(kind="unknown", started=first.started, ended=second.ended)]
+        self.merged = self._summary()
+
+    def _add_time(self, kind: PhaseKind, duration: int) -> None:
+        self._times[kind] = self._times.get(kind, 0) + duration
+
+    def _summary(self) -> MergedPhases:
+        times = [PhaseTime(kind=kind, duration=time) for kind, time in self._times.items()]
+        return MergedPhases(times=tuple(times), waits=tuple(self._waits))

@@ -1,15 +1,51 @@
-"""QueueWait: one stay of a call in the queue of one group, as a flat row."""
+"""QueueWait: one stay of a call in the queue of one group, as a flat row.
+
+The waits of a call are read from its phases, oldest first (``add_phase``). A wait begins with a
+phase of kind ``queued``. A further one of the same group continues it, and so does a menu or an
+announcement (``ivr`` or ``other``) in between. Any other phase, or the end of the call, ends it:
+
+==============================  ================  ===========================
+phase or end of the call        result            time at which the wait ends
+==============================  ================  ===========================
+talking                         ``"answered"``    start of the talk
+queued, another group           ``"overflowed"``  exit from the queue
+ringing, parked                 ``"overflowed"``  exit from the queue
+voicemail                       ``"voicemail"``   exit from the queue
+conference                      ``"ended"``       exit from the queue
+unknown                         ``"unknown"``     exit from the queue
+the caller hung up              ``"abandoned"``   end of the call
+it was joined to another call   ``"answered"``    end of the call
+the PBX ended it                ``"ended"``       exit from the queue
+nobody saw the end              ``"unknown"``     exit from the queue
+==============================  ================  ===========================
+
+"Exit from the queue" is the end of the last ``queued`` phase: a menu or an announcement after it is
+no part of the wait.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
 
 import attrs
-from attrs import frozen
+from attrs import evolve, frozen
 
-from .model import Call
+from .model import Call, Phase, PhaseKind, Wait, WaitResult
 
-WaitResult = Literal["answered", "abandoned", "overflowed", "voicemail", "ended", "unknown"]
+# Phases in which a caller who was in a queue goes on waiting: a menu, an announcement, or a service
+# of the PBX that has no party.
+_IN_BETWEEN: frozenset[PhaseKind] = frozenset({"ivr", "other"})
+
+_RESULTS: dict[PhaseKind, WaitResult] = {
+    "talking": "answered",
+    "queued": "overflowed",
+    "ringing": "overflowed",
+    "parked": "overflowed",
+    "voicemail": "voicemail",
+    "conference": "ended",
+}
 
 
 @frozen(kw_only=True)
@@ -28,7 +64,8 @@ class QueueWait:
     entered: int
     """Time at which the call entered the queue."""
     left: int | None
-    """Time at which the wait ended; ``None`` while it lasts."""
+    """Time at which the wait ended; ``None`` while it lasts. A menu or an announcement in which
+    the caller hangs up, or after which a party talks to them, is a part of the wait."""
     waited_us: int | None
     """Time from ``entered`` to ``left`` in microseconds, menus and announcements in between
     included; ``None`` while the wait lasts."""
@@ -54,8 +91,124 @@ class QueueWait:
 
         Of a call that has not ended, the last wait may lack ``left`` and ``result``.
         """
-        raise NotImplementedError
+        merged, phases = call.merged, call.phases
+        waits: list[Wait] = []
+        if merged is not None:
+            waits += merged.waits
+            phases = phases[1:]
+        for phase in phases:
+            add_phase(waits, phase)
+        if call.ended is not None and waits and waits[-1].result is None:
+            waits[-1] = _end_with_call(waits[-1], call, call.ended)
+        complete = call.complete and call.ended is not None
+        return tuple(
+            cls(
+                call_id=call.id,
+                group_id=wait.group_id,
+                entered=wait.entered,
+                left=None if wait.result is None else wait.left,
+                waited_us=_waited(wait),
+                result=wait.result,
+                next_group_id=wait.next_group_id,
+                answered_by_user_id=wait.answered_by_user_id,
+                rings=rings,
+                purpose=call.purpose,
+                complete=complete,
+            )
+            for wait, rings in zip(waits, _rings(call, waits), strict=True)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as a dict of JSON values, in the order of the columns."""
         return attrs.asdict(self)
+
+
+def add_phase(waits: list[Wait], phase: Phase) -> None:
+    """Update the waits of a call, oldest first, with the next phase of the call."""
+    group_id = _group_id(phase)
+    last = waits[-1] if waits and waits[-1].result is None else None
+    if last is not None:
+        if group_id == last.group_id:
+            waits[-1] = evolve(last, left=phase.ended)
+            return
+        if phase.kind in _IN_BETWEEN:
+            return
+        waits[-1] = _end_before(last, phase)
+    if group_id is not None:
+        waits.append(Wait(group_id=group_id, entered=phase.started, left=phase.ended))
+
+
+def _group_id(phase: Phase) -> int | None:
+    """Return the id of the group that a phase waits for; ``None``: it waits for no known group."""
+    group_id: object = phase.party.group_id if phase.kind == "queued" else None
+    return group_id if isinstance(group_id, int) else None
+
+
+def _end_before(wait: Wait, phase: Phase) -> Wait:
+    """Return a wait as ended by the phase that follows."""
+    result = _RESULTS.get(phase.kind, "unknown")
+    if result == "answered":
+        return evolve(
+            wait, left=phase.started, result=result, answered_by_user_id=phase.party.user_id
+        )
+    return evolve(wait, result=result, next_group_id=_group_id(phase))
+
+
+def _end_with_call(wait: Wait, call: Call, ended: int) -> Wait:
+    """Return a wait as ended by the end of its call."""
+    if call.joined is not None:
+        # Somebody who talks on a leg of the other call took this call out of the queue.
+        is_answer = call.answered is not None and call.answered >= wait.entered
+        by = call.answered_by if is_answer else None
+        user_id = None if by is None else by.user_id
+        return evolve(wait, left=ended, result="answered", answered_by_user_id=user_id)
+    if _was_abandoned(call):
+        return evolve(wait, left=ended, result="abandoned")
+    if call.disposition == "unknown" or call.ended_by is None:
+        return evolve(wait, result="unknown")
+    return evolve(wait, result="ended")
+
+
+def _was_abandoned(call: Call) -> bool:
+    """Return True if the party that waited at the end of a call hung up.
+
+    An outbound call has no ``abandoned_in``, but one may wait in a queue: a user sent the customer
+    there. A phone of the group that refuses the call is no party that hangs up.
+    """
+    if call.abandoned_in is not None:
+        return True
+    hangup = call.hangup
+    return (
+        call.direction == "outbound"
+        and hangup is not None
+        and hangup.disposition in {"recv_bye", "recv_cancel"}
+    )
+
+
+def _waited(wait: Wait) -> int | None:
+    if wait.result is None or wait.left is None:
+        return None
+    return wait.left - wait.entered
+
+
+def _rings(call: Call, waits: Sequence[Wait]) -> list[int]:
+    """Return the number of rings in each wait.
+
+    A ring counts for the wait in the queue of its group in which it began; of two waits that touch,
+    for the later one.
+    """
+    rings = [0] * len(waits)
+    by_group: dict[int | None, list[int]] = {}
+    for index, wait in enumerate(waits):
+        by_group.setdefault(wait.group_id, []).append(index)
+    for leg in call.legs:
+        offered, indexes = leg.offered, by_group.get(leg.group_id)
+        if offered is None or indexes is None:
+            continue
+        place = bisect_right(indexes, offered, key=lambda index: waits[index].entered)
+        if place:
+            index = indexes[place - 1]
+            left = waits[index].left
+            if left is None or offered <= left:
+                rings[index] += leg.rings
+    return rings

@@ -1,202 +1,207 @@
-"""Live figures of queues and users, computed from call events.
+"""Live figures of queues and agents, computed from call events.
 
-The module reads no clock: times are the PBX's, in microseconds since the epoch, and the caller
-passes the present time. The figures come from calls alone; login and presence of agents are not
-considered.
+``figures`` defines the figures; this module keeps the rows that they are computed from. It reads
+no clock: times are the PBX's, in microseconds since the epoch, and the caller passes the present
+time.
+
+- The rows of a call replace those that it had before. So each wait and each participation counts
+  once: from its start, with the result that is known by now.
+- The rows of an active call are computed when figures are asked for, if the call has changed.
+- A row leaves the figures when its own time leaves the window.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import UTC, timedelta, tzinfo
 
-from attrs import define, field, frozen
+from basix_ws_cti._internal.arguments import (
+    check_choice,
+    check_instance,
+    check_integer,
+    check_seconds,
+)
+from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.states import moment
 
-from basix_ws_cti._internal.arguments import check_seconds
-
+from .counted_rows import CountedRows
 from .events import CallEnded, CallEvent
-from .model import Call, Disposition, Phase
+from .figures import SECOND, AgentFigures, QueueFigures, RowTime, Thresholds
+from .model import Call
 
-SECOND = 1_000_000
-"""One second in microseconds."""
+# Rows kept per group and per user: a thousand a minute for an hour.
+MAX_ROWS = 60_000
 
-# Ended waits kept per group, and ended legs per user: a thousand a minute for an hour.
-MAX_KEPT = 60_000
+# Seconds for which rows since midnight are kept: the longest day, and an hour to spare.
+_LONGEST_DAY = 26 * 3600
 
-
-@frozen(kw_only=True)
-class QueueFigures:
-    """Figures of one group's queue.
-
-    ``waiting`` and ``longest_wait`` describe the present; all others the waits that ended in the
-    window.
-    """
-
-    waiting: int
-    """Number of calls that wait now."""
-    longest_wait: int
-    """Longest wait of the calls that wait now, in microseconds; 0 if no call waits."""
-    offered: int
-    """Number of waits that ended, in whatever way."""
-    answered: int
-    """Number of waits that ended with an answer."""
-    abandoned: int
-    """Number of waits that the caller ended by hanging up."""
-    average_answer: int | None
-    """Average speed of answer (ASA): average wait of answered calls, in microseconds; ``None``
-    if none was answered."""
-    maximum_answer: int | None
-    """Longest wait of an answered call, in microseconds; ``None`` if none was answered."""
-    service_level: float | None
-    """Calls answered within the threshold, divided by ``offered``: 0 to 1; ``None`` if no call
-    was offered."""
+_DEFAULT = Thresholds()
 
 
-@frozen(kw_only=True)
-class UserFigures:
-    """Figures of one user's legs that ended in the window."""
-
-    answered: int
-    """Number of legs that were answered, calls by the user included."""
-    missed: int
-    """Number of legs that the user missed; calls answered on another phone are not missed."""
-    talked: int
-    """Time between answer and end of the legs, summed up, in microseconds."""
-
-
-@frozen
-class _EndedWait:
-    ended: int
-    waited: int
-    answered: bool
-    abandoned: bool
-
-
-@frozen
-class _EndedLeg:
-    ended: int
-    outcome: Disposition
-    talked: int
-
-
-@define
 class QueueStats:
-    """Figures over a sliding window, updated by call events.
+    """Figures of a sliding window, or since midnight, updated by call events.
 
-    Memory is bounded: active calls, and 60,000 ended waits per group and ended legs per user.
+    - ``window``: length of the sliding window, in seconds.
+    - ``service_level``, ``short_abandon``, ``bands``: as in ``Thresholds``, in seconds.
+    - ``calls``: the calls that are active already, such as ``client.calls.values()``.
+    - ``since_midnight``: a time zone. The window then starts at the last midnight of that zone,
+      and ``window`` has no effect. ``None``: the window slides.
+    - ``by``: the time of a row that decides if it lies in the window: the ``"start"`` or the
+      ``"end"`` of the wait, or of the agent's part of the call.
+    - ``wrap_up``: wrap-up time that is added for each call handled, in seconds.
+    - ``max_rows``: rows kept per group and per user; the oldest are dropped first.
+
+    Memory is bounded by the active calls and the rows of the window.
     """
 
-    window: float = 3600
-    """Length of the window, in seconds."""
-    service_level: float = 20
-    """Threshold of the service level, in seconds: the longest wait that counts as in time."""
-    _calls: dict[str, Call] = field(init=False, factory=dict)
-    _waits: dict[int, deque[_EndedWait]] = field(init=False, factory=dict)
-    _legs: dict[int, deque[_EndedLeg]] = field(init=False, factory=dict)
-    # Number of phases of each active call whose waits have been counted, by call id.
-    _counted: dict[str, int] = field(init=False, factory=dict)
+    def __init__(
+        self,
+        window: float = 3600,
+        service_level: float = _DEFAULT.service_level,
+        *,
+        calls: Iterable[Call] = (),
+        short_abandon: float = _DEFAULT.short_abandon,
+        bands: Iterable[float] = _DEFAULT.bands,
+        since_midnight: tzinfo | None = None,
+        by: RowTime = "start",
+        wrap_up: float = 0,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
+        check_seconds("window", window)
+        check_instance("since_midnight", since_midnight, tzinfo, "a tzinfo", optional=True)
+        check_choice("by", by, ("start", "end"))
+        check_seconds("wrap_up", wrap_up, at_least=0)
+        check_integer("max_rows", max_rows)
+        self.window = window
+        """Length of the sliding window, in seconds."""
+        self.since_midnight = since_midnight
+        """Time zone whose last midnight starts the window; ``None``: the window slides."""
+        self.thresholds = Thresholds(
+            service_level=service_level, short_abandon=short_abandon, bands=bands
+        )
+        """Thresholds of the figures of queues."""
+        self.wrap_up = wrap_up
+        """Wrap-up time that is added for each call handled, in seconds."""
+        self._rows = CountedRows(by, max_rows)
+        self._active: dict[str, Call] = {}
+        # Active calls that changed since their rows were computed.
+        self._changed: dict[str, Call] = {}
+        # Ends of the last two calls: a single wrong time must not empty the window.
+        self._last_ends: deque[int] = deque(maxlen=2)
+        # Start of the window when all rows before it were dropped.
+        self._swept: float = 0
+        self.restart(calls)
 
-    def __attrs_post_init__(self) -> None:
-        check_seconds("window", self.window)
-        check_seconds("service_level", self.service_level, at_least=0)
+    @property
+    def by(self) -> RowTime:
+        """Time of a row that decides if it lies in the window: ``"start"`` or ``"end"``."""
+        return self._rows.by
+
+    @property
+    def service_level(self) -> float:
+        """Longest wait that counts as within the service level, in seconds."""
+        return self.thresholds.service_level
 
     @property
     def groups(self) -> set[int]:
         """Ids of the groups that have figures."""
-        return {*self._waits, *(group for _, group in self._now_waiting())}
+        self._refresh()
+        return self._rows.groups
 
     @property
     def users(self) -> set[int]:
         """Ids of the users that have figures."""
-        return {*self._legs}
+        self._refresh()
+        return self._rows.users
 
     @property
     def active_calls(self) -> int:
         """Number of active calls that the figures follow."""
-        return len(self._calls | self._counted)
+        return len(self._active)
 
     def apply(self, events: Iterable[CallEvent]) -> None:
         """Update the figures with call events, in their order."""
         for event in events:
             call = event.call
-            self._count_waits(call)
             if isinstance(event, CallEnded):
-                self._count_legs(call)
-                self._calls.pop(call.id, None)
-                self._counted.pop(call.id, None)
+                self._active.pop(call.id, None)
+                self._changed.pop(call.id, None)
+                self._rows.replace(call)
+                self._note_end(call)
             else:
-                self._calls[call.id] = call
+                self._active[call.id] = self._changed[call.id] = call
+
+    def restart(self, calls: Iterable[Call]) -> None:
+        """Take ``calls`` as the active calls, after a ``Lagged`` item or a late start.
+
+        Pass ``client.calls.values()``. The figures so far stay. The end of a call that is not
+        among ``calls`` was lost: if it waited, its wait counts as ``unknown``. If an event reports
+        the end after all, that event counts.
+        """
+        self._refresh()
+        self._active = {call.id: call for call in calls if call.ended is None}
+        self._rows.lose(self._active)
+        self._changed = {**self._active}
 
     def group(self, group_id: int, now: int) -> QueueFigures:
         """Return a group's figures at ``now``, in microseconds since the epoch."""
-        waiting = [now - phase.started for phase, group in self._now_waiting() if group == group_id]
-        waits = self._waits.get(group_id, deque())
-        _drop_older(waits, now - self.window * SECOND)
-        answers = [wait.waited for wait in waits if wait.answered]
-        in_time = sum(wait <= self.service_level * SECOND for wait in answers)
-        return QueueFigures(
-            waiting=len(waiting),
-            longest_wait=max(0, *waiting) if waiting else 0,
-            offered=len(waits),
-            answered=len(answers),
-            abandoned=sum(wait.abandoned for wait in waits),
-            average_answer=sum(answers) // len(answers) if answers else None,
-            maximum_answer=max(answers, default=None),
-            service_level=in_time / len(waits) if waits else None,
+        start = self._start_of_window(now)
+        return QueueFigures.of_tallies(
+            self._rows.queue(group_id).since(start),
+            self._rows.served(group_id).since(start),
+            [*self._rows.waiting.get(group_id, {}).values()],
+            thresholds=self.thresholds,
+            wrap_up=self.wrap_up,
+            now=now,
         )
 
-    def user(self, user_id: int, now: int) -> UserFigures:
-        """Return a user's figures at ``now``, in microseconds since the epoch."""
-        legs = self._legs.get(user_id, deque())
-        _drop_older(legs, now - self.window * SECOND)
-        return UserFigures(
-            answered=sum(leg.outcome == "answered" for leg in legs),
-            missed=sum(leg.outcome == "missed" for leg in legs),
-            talked=sum(leg.talked for leg in legs),
-        )
+    def user(self, user_id: int, now: int, *, group_id: int | None = None) -> AgentFigures:
+        """Return a user's figures at ``now``, in microseconds since the epoch.
 
-    def _now_waiting(self) -> list[tuple[Phase, int]]:
-        """Return the current phase and the group's id of each call that waits in a queue."""
-        return [
-            (call.phase, call.phase.party.group_id)
-            for call in self._calls.values()
-            if call.phase.kind == "queued" and isinstance(call.phase.party.group_id, int)
-        ]
+        ``group_id``: only calls that this group's queue offered; ``None``: all calls.
+        """
+        start = self._start_of_window(now)
+        rows = self._rows.agent(user_id)
+        tally = rows.since(start)
+        if group_id is None:
+            return AgentFigures.of_tally(tally, wrap_up=self.wrap_up)
+        return AgentFigures.of(rows, group_id=group_id, wrap_up=self.wrap_up)
 
-    def _count_waits(self, call: Call) -> None:
-        """Count the waits that have ended since the last event of the call."""
-        counted = self._counted.get(call.id, 0)
-        phases = call.phases
-        for index in range(counted, len(phases)):
-            phase = phases[index]
-            if phase.ended is None:
-                break
-            counted = index + 1
-            if phase.kind != "queued" or not isinstance(phase.party.group_id, int):
-                continue
-            next_kind = phases[index + 1].kind if index + 1 < len(phases) else None
-            waits = self._waits.setdefault(phase.party.group_id, deque(maxlen=MAX_KEPT))
-            waits.append(
-                _EndedWait(
-                    ended=phase.ended,
-                    waited=phase.duration,
-                    answered=next_kind == "talking",
-                    abandoned=next_kind is None and call.disposition == "abandoned",
-                )
-            )
-        self._counted[call.id] = counted
+    def _start_of_window(self, now: int) -> float:
+        """Return the start of the window at ``now``, and bring the rows up to date."""
+        start = now - self.window * SECOND
+        if self.since_midnight is not None:
+            start = _midnight(now, self.since_midnight)
+        self._refresh()
+        self._sweep(start)
+        return start
 
-    def _count_legs(self, call: Call) -> None:
-        for leg in call.legs:
-            user_id = leg.party.user_id
-            if not isinstance(user_id, int) or leg.outcome is None or leg.ended is None:
-                continue
-            talked = leg.ended - leg.answered if leg.answered is not None else 0
-            legs = self._legs.setdefault(user_id, deque(maxlen=MAX_KEPT))
-            legs.append(_EndedLeg(leg.ended, leg.outcome, max(0, talked)))
+    def _refresh(self) -> None:
+        """Compute the rows of the active calls that have changed."""
+        for call in self._changed.values():
+            self._rows.replace(call)
+        self._changed.clear()
+
+    def _note_end(self, call: Call) -> None:
+        """Drop old rows also in a program that asks for no figures."""
+        if call.ended is not None:
+            self._last_ends.append(call.ended)
+            seconds = self.window if self.since_midnight is None else _LONGEST_DAY
+            self._sweep(min(self._last_ends) - seconds * SECOND)
+
+    def _sweep(self, start: float) -> None:
+        """Drop all rows before ``start``, unless that was done within the last minute."""
+        if abs(start - self._swept) >= 60 * SECOND:
+            self._swept = start
+            self._rows.expire(start)
 
 
-def _drop_older(items: deque[_EndedWait] | deque[_EndedLeg], than: float) -> None:
-    """Drop the items that ended before ``than``, in microseconds since the epoch."""
-    while items and items[0].ended < than:
-        items.popleft()
+def _midnight(now: int, zone: tzinfo) -> int:
+    """Return the last midnight in a time zone, in microseconds since the epoch."""
+    time = moment(now)
+    if time is None:
+        raise UsageError(f"now must be microseconds since the epoch, got {now!r}")
+    # Where the clock is set back over midnight, the day starts at the first of the two.
+    midnight = time.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    return now - (time - midnight.astimezone(UTC)) // timedelta(microseconds=1)

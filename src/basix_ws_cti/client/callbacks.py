@@ -109,13 +109,15 @@ class Callbacks:
         callback: Callable[..., object],
         subscription: Subscription[Any],
         *,
+        wants: Callable[[Any], bool] | None = None,
         is_fed: bool = False,
     ) -> Callable[[], None]:
         """Register ``callback(item)`` for an event; return a function that unregisters it.
 
-        ``subscription`` is the queue of an asynchronous callback; of a synchronous one only its
-        filter is used. With ``is_fed`` somebody else offers items to the queue, and the callback
-        also receives ``Lagged``; otherwise lost items become an ``"error"`` event.
+        - ``subscription``: the queue of an asynchronous callback; not used for a synchronous one.
+        - ``wants``: returns true for the items that are passed to the callback; ``None``: all.
+        - ``is_fed``: somebody else offers items to the queue, which has the filter itself. The
+          callback then also receives ``Lagged``; otherwise lost items become an ``"error"`` event.
         """
         kind = callback_kind("a callback", callback)
         if kind == "generator":
@@ -124,7 +126,6 @@ class Callbacks:
             )
         callbacks = self._callbacks.setdefault(event, {})
         deliver: Callable[[Any], object] = callback if kind == "sync" else subscription.offer
-        wants = subscription.wants if kind == "sync" else None  # a queue applies it itself
         registration = _Registration(callback, deliver, wants)
 
         def remove() -> None:

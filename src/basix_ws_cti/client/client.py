@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, cast
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast
 
 from attrs import field, frozen
 
 from basix_ws_cti._internal.arguments import (
     check_bool,
+    check_filled_text,
     check_instance,
     check_seconds,
     check_timeout,
@@ -30,7 +31,7 @@ from basix_ws_cti._internal.callables import (
 from basix_ws_cti._internal.owner_loop import OwnerLoop
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call
-from basix_ws_cti.exceptions import UsageError
+from basix_ws_cti.exceptions import UsageError, printable
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
 from basix_ws_cti.mirror.mirror import Mirror
@@ -45,8 +46,10 @@ from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
+from .call_following import CallFollower, LegFollower, make_call_filter
 from .callbacks import is_cancelled
 from .change_filter import make_change_filter
+from .click_to_call import ClickToCall, ClickToCallApi, check_api
 from .command_sender import CommandSender
 from .dispatch import Dispatcher
 from .eavesdropping import CallUserApi, Eavesdropping
@@ -58,6 +61,8 @@ from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")
+S = TypeVar("S", bound=Subscription[Any])
 
 Connector = Callable[..., AbstractAsyncContextManager[Connection]]
 """Opens connections as ``connect`` does; called for each attempt with the server and options."""
@@ -98,7 +103,7 @@ class Client(NotPicklable):
     A client belongs to the event loop in which its block is entered. Callbacks and subscriptions
     may be added before, without a loop or in another one. After that, methods that are awaited, and
     iterations, raise ``UsageError`` in another event loop, and ``changes``, ``messages``,
-    ``call_events`` and the ``on_…`` methods raise it in another thread.
+    ``call_events``, ``follow`` and the ``on_…`` methods raise it in another thread.
     """
 
     mirror: Mirror
@@ -208,8 +213,9 @@ class Client(NotPicklable):
     def calls(self) -> Mapping[str, Call]:
         """Calls in progress, by id: read-only, live, and as current as the mirror.
 
-        The client follows calls from the first use of ``calls``, ``call_events`` or ``on_call`` on.
-        Use one of them before you enter the block to see every call from its start.
+        The client follows calls from the first use of ``calls``, ``call_events``, ``on_call`` or
+        ``call_user`` on. Use one of the first three before you enter the block to see every call
+        from its start.
         """
         return self._session.calls
 
@@ -283,7 +289,7 @@ class Client(NotPicklable):
         that this version does not know.
         """
         wants = make_change_filter(kind, key, where)
-        return self._subscribe(self._dispatcher.changes, policy, size, wants)
+        return self._subscribe(self._dispatcher.changes, Subscription, policy, size, wants)
 
     def messages(
         self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
@@ -291,29 +297,75 @@ class Client(NotPicklable):
         """Subscribe to all messages from now on: ``async for message in client.messages()``."""
         if policy == "latest":
             raise UsageError("messages cannot be merged: use policy 'drop_oldest' or 'fail'")
-        return self._subscribe(self._dispatcher.messages, policy, size, None)
+        return self._subscribe(self._dispatcher.messages, Subscription, policy, size, None)
 
     def call_events(
-        self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
+        self,
+        *,
+        where: Callable[[CallEvent], bool] | None = None,
+        policy: Policy = "drop_oldest",
+        size: int = QUEUE_SIZE,
     ) -> Subscription[CallEvent]:
         """Subscribe to call events from now on: ``async for event in client.call_events()``.
 
-        The calls in progress are in ``calls``.
+        - ``where``: only events for which this function returns true. It must not be async.
+        - ``policy``, ``size``: those of ``Subscription``.
+
+        A ``Lagged`` is always delivered. The calls in progress are in ``calls``.
         """
+        wants = make_call_filter(where)
+        return self._subscribe_to_calls(policy, size, Subscription, wants)
+
+    def follow(
+        self, call_id: str, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
+    ) -> Subscription[CallEvent]:
+        """Subscribe to the events of one active call, until it ends.
+
+        The first event is a ``CallStarted`` that holds the present state of the call, the last one
+        its ``CallEnded``. If the call becomes a part of another one (``Call.joined``), the events
+        of that call follow, up to its ``CallEnded``. A call that ends in a gap of the feed has a
+        ``CallEnded`` too, with ``synthetic``.
+
+        - ``call_id``: key of the call in ``calls``.
+        - ``policy``, ``size``: those of ``call_events``.
+
+        Raises ``UsageError`` if no active call has this id: it never had, or the call has ended.
+        """
+        check_filled_text("call_id", call_id)
+        self._owner.check_thread()
+        call = self.calls.get(call_id)
+        if call is None:
+            raise UsageError(
+                f"no active call has the id {printable(call_id, 60)!r}: it has ended, or the feed "
+                "never showed it"
+            )
+        follower = self._subscribe_to_calls(policy, size, CallFollower)
+        follower.begin_with(call)
+        return follower
+
+    def _subscribe_to_calls(
+        self,
+        policy: Policy,
+        size: int,
+        make: Callable[..., S],
+        wants: Callable[[CallEvent], bool] | None = None,
+    ) -> S:
         if policy == "latest":
             raise UsageError("call events cannot be merged: use policy 'drop_oldest' or 'fail'")
         self._session.follow_calls()
-        return self._subscribe(self._dispatcher.calls, policy, size, None)
+        return self._subscribe(self._dispatcher.calls, make, policy, size, wants)
 
     def _subscribe(
         self,
         subscribers: SubscriberSet[Any],
+        make: Callable[..., S],
         policy: Policy,
         size: int,
         wants: Callable[[Any], bool] | None,
-    ) -> Subscription[Any]:
+    ) -> S:
+        """Return a new member of ``subscribers``; ``make`` takes the arguments of its class."""
         self._owner.check_thread()
-        subscription: Subscription[Any] = Subscription(
+        subscription = make(
             policy,
             size,
             wants,
@@ -349,10 +401,19 @@ class Client(NotPicklable):
             "change", callback, "change", subscribe=lambda: self.changes(**selection)
         )
 
-    def on_call(self, callback: Callable[[CallEvent], object]) -> Callable[[], None]:
-        """Call ``callback(event)``, sync or async, for each call event; see ``on_change``."""
+    def on_call(
+        self,
+        callback: Callable[[CallEvent], object],
+        *,
+        where: Callable[[CallEvent], bool] | None = None,
+    ) -> Callable[[], None]:
+        """Call ``callback(event)``, sync or async, for each call event; see ``on_change``.
+
+        ``where``: as for ``call_events``.
+        """
+        wants = make_call_filter(where)
         self._session.follow_calls()
-        return self._register("call", callback, "event")
+        return self._register("call", callback, "event", wants=wants)
 
     def on_state(self, callback: Callable[[ClientState], object]) -> Callable[[], None]:
         """Call ``callback(state)``, sync or async, for each change of state; see ``on_change``."""
@@ -418,6 +479,7 @@ class Client(NotPicklable):
         event: str,
         callback: Callable[..., object],
         *arguments: str,
+        wants: Callable[[Any], bool] | None = None,
         subscribe: Callable[[], Subscription[Any]] | None = None,
     ) -> Callable[[], None]:
         callback_kind("a callback", callback, *arguments)
@@ -426,7 +488,8 @@ class Client(NotPicklable):
             return lambda: None
         callbacks = self._dispatcher.callbacks
         if subscribe is not None:
-            return callbacks.add(event, callback, subscribe(), is_fed=True)
+            fed = subscribe()
+            return callbacks.add(event, callback, fed, wants=fed.wants, is_fed=True)
         queue: Subscription[Any] = Subscription(
             "drop_oldest",
             QUEUE_SIZE,
@@ -435,7 +498,7 @@ class Client(NotPicklable):
             self._statistics.counts,
             wake_queue=self._dispatcher.wake_queue,
         )
-        return callbacks.add(event, callback, queue)
+        return callbacks.add(event, callback, queue, wants=wants)
 
     def _call_classify(
         self,
@@ -510,6 +573,31 @@ class Client(NotPicklable):
         """
         command = commands.transfer(uuid, destination, user_id=user_id, user_name=user_name)
         await self._commands.send(command)
+
+    async def call_user(
+        self, api: ClickToCallApi[P], *arguments: P.args, **options: P.kwargs
+    ) -> ClickToCall:
+        """Ring a user's phones, and once one is answered, call a destination (click-to-call).
+
+        - ``api``: the HTTP API that starts the call: an ``HttpApi``.
+        - ``arguments``, ``options``: those of ``HttpApi.call_user``: the destination and the user.
+
+        Returns once the API has replied; the phones ring after that. The result waits for answer
+        and end of the call, and iterates over its events. None is missed, even if the feed shows
+        the call before the reply, or the connection breaks. The feed must contain the channels of
+        that user.
+
+        Raises the errors of ``api``, and before anything is sent the error that stopped the client,
+        ``ClientClosed`` after its block was left, and ``UsageError`` before it was entered.
+        """
+        check_api(api)
+        self._owner.check()
+        self._state.raise_if_stopped()
+        make = partial(LegFollower, self.calls)
+        follower = self._subscribe_to_calls("drop_oldest", QUEUE_SIZE, make)
+        call = ClickToCall(follower, self._session, self._state, self._owner)
+        await call.start(api.call_user(*arguments, **options))
+        return call
 
     async def eavesdrop(
         self,

@@ -22,7 +22,6 @@ from basix_ws_cti._internal.arguments import (
     check_filled_text,
     check_seconds,
     check_text,
-    type_name,
 )
 from basix_ws_cti.exceptions import (
     CommandTimeout,
@@ -33,6 +32,8 @@ from basix_ws_cti.exceptions import (
     WaitTimeout,
 )
 from basix_ws_cti.mirror.changes import Removed
+
+from .click_to_call import check_api
 
 if TYPE_CHECKING:
     from basix_ws_cti.mirror.mirror import Mirror
@@ -99,8 +100,7 @@ class Eavesdropping:
         check_text("subcommand", self.subcommand, optional=True)
         check_seconds("timeout", timeout)
         check_bool("confirm", confirm)
-        if not callable(getattr(api, "call_user", None)):
-            raise UsageError(f"api must be an HttpApi, got {type_name(api)}")
+        check_api(api)
         user: dict[str, Any] = (
             {"user_id": user_id} if user_name is None else {"user_name": user_name}
         )

@@ -200,6 +200,11 @@ class Subscription(Generic[T]):
         self._missed = 0
         self.end(None)
 
+    def finish(self) -> None:
+        """Take no more items, and end the iteration after the waiting ones."""
+        self._on_close(self)
+        self.end(None)
+
     def end(self, reason: Exception | None) -> None:
         """End the iteration after the waiting items, by raising ``reason`` if it is given."""
         if not self._ended:

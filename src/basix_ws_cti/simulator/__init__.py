@@ -3,7 +3,9 @@
 The modules, from the model to the network:
 
 - ``model``, ``company``, ``call_legs``, ``pbx``: the PBX itself, with its own clock and no I/O.
-  ``change_publisher`` publishes its changes, ``call_ledger`` logs the calls that ended.
+  ``change_publisher`` publishes its changes.
+- ``call_ledger``: log of the calls that ended; ``ledger_calls``, ``wait_ledger``,
+  ``participation_ledger``, ``ledger_outcome`` and ``ledger_rows`` are its parts.
 - ``scenarios``, ``timeline``: typical calls, and their schedule in the PBX's time.
 - ``frame_writer``, ``session_frames``: the frames of the feed, encoded by the ``bert`` package.
 - ``access_control``, ``commands``, ``api_methods``: checks of what clients request and send.
@@ -17,9 +19,9 @@ code has written.
 """
 
 from . import faults
-from .call_ledger import Row
 from .errors import ApiError, NotPossibleError, RefusedError
 from .feed_connection import Feed
+from .ledger_rows import CallRow, ParticipationRow, WaitRow
 from .model import Person
 from .pbx import Pbx
 from .session_frames import frames
@@ -27,13 +29,15 @@ from .simulator import Simulator
 
 __all__ = [
     "ApiError",
+    "CallRow",
     "Feed",
     "NotPossibleError",
+    "ParticipationRow",
     "Pbx",
     "Person",
     "RefusedError",
-    "Row",
     "Simulator",
+    "WaitRow",
     "faults",
     "frames",
 ]

@@ -1,8 +1,16 @@
-"""Log of the calls that ended in the simulated PBX, to compare with a client's call records.
+"""Log of the calls that ended in the simulated PBX, to compare with a client's rows.
 
 The ledger follows the operations of the PBX (which leg rings for which, which legs are bridged,
 transferred, parked, hung up), and not the feed. So it is an independent check of code that
-derives calls from the feed.
+derives calls from the feed. ``ledger_calls`` has the active call, ``wait_ledger`` its stays in
+queues, ``participation_ledger`` its participants, ``ledger_outcome`` says how a call ended, and
+``ledger_rows`` has the rows.
+
+A user may have several calls, but talks in the newest one only. Each user has a list of the legs
+that take their attention, until they end, in the order in which they began to: a leg that the user
+dialled from its offer, one that the API rang from its answer, any other from its first bridge; a
+leg that is bridged again becomes the newest. Two legs that are connected are *held* while one of
+them is not the newest of its user.
 """
 
 from __future__ import annotations
@@ -12,126 +20,61 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field, frozen
 
+from .ledger_calls import PICKUPS, LedgerCall
+from .ledger_outcome import Ending, call_row, left_waiting, purpose_of, set_roles
+from .model import MEDIA_PLUG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .ledger_calls import Talk
+    from .ledger_rows import CallRow, ParticipationRow, WaitRow
     from .model import Channel
 
-# Rows that are kept, the newest: enough for 36 hours of a call centre.
+# Calls whose rows are kept, the newest: enough for 36 hours of a call centre.
 MAX_ROWS = 20_000
 
-# States in which the PBX itself serves the caller: the call counts as answered.
-_SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
 
-# Row.abandoned_in by the activity of the lead leg; all others are "ringing".
-_ABANDONED_IN = {"ivr": "ivr", "xml_ivr": "ivr", "group": "queue"}
+@frozen
+class _Rows:
+    """The rows of one call that ended."""
 
-# Row.disposition of an unanswered call by its hangup cause; all others are "failed".
-_BY_CAUSE = {
-    "USER_BUSY": "busy",
-    "CALL_REJECTED": "rejected",
-    "NO_ANSWER": "missed",
-    "NORMAL_CLEARING": "missed",
-    "ALLOTTED_TIMEOUT": "missed",
-    "ORIGINATOR_CANCEL": "missed",
-}
-
-
-@frozen(kw_only=True)
-class Row:
-    """A call that ended. The columns are named as in the library's ``CallRecord``."""
-
-    id: str
-    """uuid of the call's first channel."""
-    direction: str
-    """``inbound``, ``outbound`` or ``internal``."""
-    started: int
-    """Time of the first channel's offer, in microseconds since the epoch."""
-    answered: int | None
-    """Time of the first answer by a person, in microseconds since the epoch; ``None``: none."""
-    ended: int
-    """Time when the last channel ended, in microseconds since the epoch."""
-    caller_number: str | None
-    """Number of a caller outside; ``None``: a user calls."""
-    caller_user_id: int | None
-    """Id of the user who calls; ``None``: a caller outside."""
-    called_number: str
-    """Number that the caller dialled."""
-    answered_by_user_id: int | None
-    """Id of the user who answered first; ``None``: no user did."""
-    answered_by_number: str | None
-    """Number of the person outside who answered first; ``None``: nobody outside did."""
-    disposition: str
-    """``answered``, ``abandoned``, ``voicemail``, ``missed``, ``busy``, ``rejected``, ``failed``
-    or ``unknown``."""
-    abandoned_in: str | None
-    """``ivr``, ``queue`` or ``ringing``; ``None``: the call was not abandoned."""
-    ended_by: str | None
-    """``caller``, ``callee`` or ``pbx``; ``None``: not known."""
-    cause: str | None
-    """FreeSWITCH hangup cause as ``str``; ``None``: not known."""
-    talking_us: int
-    """Total talk time in microseconds."""
-    parked_us: int
-    """Total time on park slots in microseconds."""
-    parks: int
-    """Number of times the call was parked."""
-    transfers: int
-    """Number of transfers."""
-    joined: str | None
-    """Id of the call that this one was merged into; ``None``: it was not merged."""
-
-
-@define(eq=False)
-class _ActiveCall:
-    """A call that has not ended.
-
-    ``lead`` is the leg that the call is about now: the first one, until it ends, is parked
-    or is bridged to the lead of another call.
-    """
-
-    first: Channel
-    lead: Channel
-    legs: dict[str, Channel]
-    pending_pickups: set[str] = Factory(set)  # uuids of legs that are to pick up or retrieve it
-    outward: bool = False  # a phone outside is called
-    answered: int | None = None
-    answered_by: Channel | None = None
-    message: bool = False  # the caller reached a voicemail box
-    activity: str = ""  # state of the lead leg, or "group" while it calls a group
-    talkers: tuple[Channel, ...] = ()
-    talking_us: int = 0
-    parked_us: int = 0
-    parks: int = 0
-    transfers: int = 0
-    since: int = 0  # start of the current talk, or of the current stay on a slot
-    parked: Channel | None = None
-    hung_up: tuple[Channel, bool] | None = None  # the leg that hung up, and whether by its peer
-
-    def is_callers(self, leg: Channel) -> bool:
-        """Return True for the caller's leg, on any of the phones that the API rings."""
-        return leg is self.first or leg.forked_from == self.first.uuid
+    call: CallRow
+    waits: tuple[WaitRow, ...]
+    participations: tuple[ParticipationRow, ...]
 
 
 @define(eq=False)
 class Ledger:
-    """Log of completed calls; iterates over the rows kept, in the order of the calls' ends.
+    """Log of completed calls; iterates over the calls kept, in the order of their ends.
 
-    ``max_rows`` is the number of rows kept, the newest.
+    ``max_rows`` is the number of calls kept, the newest.
     """
 
     max_rows: int = MAX_ROWS
-    _rows: deque[Row] = field(
+    _rows: deque[_Rows] = field(
         init=False, default=Factory(lambda self: deque(maxlen=self.max_rows), takes_self=True)
     )
     # By uuid of each of its legs.
-    _call_of: dict[str, _ActiveCall] = field(init=False, factory=dict)
+    _call_of: dict[str, LedgerCall] = field(init=False, factory=dict)
+    # By user id: the legs that take the user's attention, the newest last.
+    _busy_legs: dict[int, list[Channel]] = field(init=False, factory=dict)
 
-    def __iter__(self) -> Iterator[Row]:
-        return iter(tuple(self._rows))
+    def __iter__(self) -> Iterator[CallRow]:
+        return iter([rows.call for rows in self._rows])
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def waits(self) -> tuple[WaitRow, ...]:
+        """The waits in queues of the calls kept, in the order of the calls' ends."""
+        return tuple(wait for rows in self._rows for wait in rows.waits)
+
+    @property
+    def participations(self) -> tuple[ParticipationRow, ...]:
+        """The participations in the calls kept, in the order of the calls' ends."""
+        return tuple(one for rows in self._rows for one in rows.participations)
 
     @property
     def active_calls(self) -> int:
@@ -140,72 +83,74 @@ class Ledger:
 
     # -- operations of the PBX --------------------------------------------------------
 
-    def leg_added(self, channel: Channel, served: Channel | None) -> None:
-        """Record a new leg.
+    def leg_added(self, channel: Channel, served: Channel | None, now: int) -> None:
+        """Record a new leg. ``now``, here and below: microseconds since the epoch.
 
         ``served`` is the channel for which or with which it rings, or which it is to pick up or
         retrieve; ``None``: the leg starts a call.
         """
         call = self._call_of.get(served.uuid) if served is not None else None
-        if call is None:
-            call = _ActiveCall(first=channel, lead=channel, legs={})
-        elif not channel.rings_for and channel.forked_from is None:
-            call.pending_pickups.add(channel.uuid)
-        elif channel.person is not None:
-            call.outward = True
-        call.legs[channel.uuid] = channel
+        if call is None or served is None:
+            call = self._start_call(channel)
+        elif channel.rings_for is not None:
+            is_queued = served.state.data.get("target_type") == "group"
+            call.participants.add(channel, "offered", served.group_id if is_queued else None)
+            call.waits.phone_rang()
+            if channel.person is not None:
+                call.route(outside=True)
+        elif channel.forked_from is not None:
+            call.participants.add(channel, "placed")
+        else:
+            role = "retrieved" if served.state.name == "park" else "picked_up"
+            call.pending_pickups[channel.uuid] = role
+        call.add_leg(channel)
         self._call_of[channel.uuid] = call
+        if channel.state.name == "ringing":
+            call.participants.of(channel).ring_started(channel.uuid, now)
+        if channel.direction == "inbound":
+            self._occupy(channel, now)
 
     def state_changed(self, channel: Channel, now: int) -> None:
-        """Record the new state of a leg. ``now``, here and below: microseconds since the epoch."""
+        """Record the new state of a leg."""
         call = self._call_of[channel.uuid]
-        name = channel.state.name
-        if channel in call.talkers and name != "bridged":
-            self._stop_talk(call, now)
-        leads = call.first is channel or call.first.uuid not in call.legs or name == "park"
-        if channel.rings_for is None and channel.uuid not in call.pending_pickups and leads:
-            self._stop_park(call, now)
-            call.lead = channel
-            if name == "park":
-                call.since = now
-                call.parked = channel
-                call.parks += 1
-            target_type = channel.state.data.get("target_type") if name == "calling" else None
-            call.activity = "group" if target_type == "group" else name
-            call.message = call.message or name == "voicemail"
-            call.hung_up = None
-        if name == "calling_siptermination" or channel.state.data.get("target_location") == "ext":
-            call.outward = True
+        if channel.state.name != "bridged" and call.connects(channel):
+            call.stop_talk(now)
+        if call.leads(channel):
+            call.lead_changed(channel, now)
+        call.routed(channel.state)
 
     def legs_bridged(self, lead: Channel, leg: Channel, now: int) -> None:
         """Record that two legs are connected: ``leg`` answers, or replaces the former one.
 
-        If they belong to two calls, one is merged into the other: an internal call into an
-        outbound or inbound one, an outbound into an inbound one, and else the younger.
+        If they belong to two calls, one of them is merged into the other.
         """
-        call, other = self._call_of[lead.uuid], self._call_of[leg.uuid]
-        if call is not other:
-            call, other = sorted((call, other), key=_precedence)
-            self._stop_talk(other, now)
-            self._close(other, now, joined=call.first.uuid)
-            call.legs |= other.legs
-            call.outward = call.outward or other.outward
-            call.pending_pickups |= other.pending_pickups
-            self._call_of |= dict.fromkeys(other.legs, call)
-        self._stop_park(call, now)
-        if not call.talkers:
-            call.since = now
-        call.pending_pickups -= {lead.uuid, leg.uuid}
-        call.lead = lead
-        call.talkers = (lead, leg)
-        call.activity = "bridged"
-        call.hung_up = None
-        if call.answered is None:
-            call.answered, call.answered_by = now, leg
+        call = self._join(lead, leg, now)
+        call.stop_talk(now)
+        call.start_talk(lead, leg, now)
+        for one in (lead, leg):
+            self._occupy(one, now)
 
-    def transferred(self, lead: Channel) -> None:
+    def leg_answered(self, channel: Channel, now: int) -> None:
+        """Record that a leg has been answered, by its peer or by the PBX."""
+        call = self._call_of[channel.uuid]
+        if channel.uuid not in call.pending_pickups:
+            call.leg_answered(channel, now)
+        is_originated = call.is_callers(channel) and channel.direction == "outbound"
+        if is_originated and channel.calling_number != MEDIA_PLUG:
+            call.is_consult = self._is_talking(channel)
+            self._occupy(channel, now)
+
+    def ring_moved(self, ringing: Channel, lead: Channel, now: int) -> None:
+        """Record that a phone rings on behalf of another lead leg, perhaps of another call."""
+        self._join(lead, ringing, now)
+
+    def transferred(self, lead: Channel, *, attended: bool) -> None:
         """Record a transfer."""
-        self._call_of[lead.uuid].transfers += 1
+        call = self._call_of[lead.uuid]
+        if attended:
+            call.attended_transfers += 1
+        else:
+            call.blind_transfers += 1
 
     def leg_hung_up(self, channel: Channel, *, by_peer: bool) -> None:
         """Record a hangup, by the leg's peer or by the PBX, before the leg ends.
@@ -222,102 +167,111 @@ class Ledger:
         A leg that waits to pick the call up does not keep it going, and becomes a call itself.
         """
         call = self._call_of.pop(channel.uuid)
-        if channel in call.talkers:
-            self._stop_talk(call, now)
-        if channel is call.parked:
-            self._stop_park(call, now)
-        del call.legs[channel.uuid]
-        call.pending_pickups.discard(channel.uuid)
-        if call.legs.keys() <= call.pending_pickups:
-            self._close(call, now, last=channel)
+        call.end_leg(channel, now)
+        self._release(channel, now)
+        if call.legs.keys() <= call.pending_pickups.keys():
+            self._close(call, now, Ending.of(call, channel, now))
             for leg in call.legs.values():
-                self.leg_added(leg, None)
+                self.leg_added(leg, None, now)
                 self.state_changed(leg, now)
 
     def channels_dropped(self, now: int) -> None:
         """Record the end of all calls with an unknown cause, as when the PBX restarts."""
         for call in dict.fromkeys(self._call_of.values()):
-            self._stop_talk(call, now)
-            self._stop_park(call, now)
-            self._close(call, now)
+            for leg in [*call.legs.values()]:
+                call.end_leg(leg, now)
+            self._close(call, now, None)
         self._call_of.clear()
+        self._busy_legs.clear()
 
     # -- helpers ----------------------------------------------------------------------
 
-    def _stop_talk(self, call: _ActiveCall, now: int) -> None:
-        if call.talkers:
-            call.talking_us += now - call.since
-            call.talkers = ()
+    def _start_call(self, channel: Channel) -> LedgerCall:
+        """Return the new call of its first leg."""
+        is_plug = channel.calling_number == MEDIA_PLUG
+        operation = channel.state.data.get("operation")
+        call = LedgerCall(
+            first=channel,
+            lead=channel,
+            pickup=operation if operation in PICKUPS else None,
+            is_consult=channel.direction == "inbound" and self._is_talking(channel),
+            direction="inbound" if channel.person is not None else None,
+        )
+        call.participants.add(channel, "monitored" if is_plug else "placed")
+        return call
 
-    def _stop_park(self, call: _ActiveCall, now: int) -> None:
-        if call.parked is not None:
-            call.parked_us += now - call.since
-            call.parked = None
+    def _join(self, lead: Channel, leg: Channel, now: int) -> LedgerCall:
+        """Merge the calls of two legs if they are two; return the call of both."""
+        call, other = self._call_of[lead.uuid], self._call_of[leg.uuid]
+        if call is other:
+            return call
+        call, other = sorted((call, other), key=lambda one: one.precedence)
+        party = lead if lead.uuid in call.legs else leg
+        user_id = None if party.user is None else party.user.id
+        other.stop_talk(now)
+        other.stop_park(now)
+        other.waits.end("answered", now, answered_by_user_id=user_id)
+        self._close(other, now, None, joined=call.first.uuid)
+        call.absorb(other)
+        self._call_of |= dict.fromkeys(other.legs, call)
+        return call
 
     def _close(
-        self, call: _ActiveCall, now: int, *, last: Channel | None = None, joined: str | None = None
+        self, call: LedgerCall, now: int, ending: Ending | None, *, joined: str | None = None
     ) -> None:
-        """Add the row of a call that ends.
+        """Add the rows of a call that ends; ``ending`` and ``joined`` are as in ``call_row``."""
+        result = "unknown"
+        if ending is not None:
+            result = "abandoned" if left_waiting(call, ending) else "ended"
+        purpose = purpose_of(call, joined=joined is not None)
+        set_roles(call, purpose)
+        row = call_row(call, now, purpose, ending, joined)
+        call.waits.end(result, now)
+        waits = tuple(call.waits.rows(row.id, purpose))
+        participations = () if joined is not None else tuple(call.participants.rows(row.id))
+        self._rows.append(_Rows(row, waits, participations))
 
-        ``last`` is the leg that ended last; ``None``: unknown. ``joined`` is the id of the
-        call that this one is merged into.
-        """
-        first, by = call.first, call.answered_by
-        cause = ended_by = None
-        if last is not None:
-            leg, by_peer = call.hung_up or (last, False)
-            if by_peer:
-                ended_by = "caller" if call.is_callers(leg) else "callee"
-            else:
-                ended_by = "pbx"
-                leg = call.lead if call.lead.hangup_timestamp == now else leg
-            cause = (leg.last_event_data or ",").split(",")[1]
-        disposition, abandoned_in = _disposition(call, ended_by, cause)
-        if joined is not None:
-            disposition = "unanswered" if call.answered is None else "answered"
-        self._rows.append(
-            Row(
-                id=first.uuid,
-                direction="inbound" if first.person else "outbound" if call.outward else "internal",
-                started=first.offer_timestamp,
-                answered=call.answered,
-                ended=now,
-                caller_number=first.person.number if first.person else None,
-                caller_user_id=first.user.id if first.user else None,
-                called_number=first.called_number,
-                answered_by_user_id=by.user.id if by and by.user else None,
-                answered_by_number=by.person.number if by and by.person else None,
-                disposition=disposition,
-                abandoned_in=abandoned_in,
-                ended_by=ended_by,
-                cause=cause,
-                talking_us=call.talking_us,
-                parked_us=call.parked_us,
-                parks=call.parks,
-                transfers=call.transfers,
-                joined=joined,
-            )
-        )
+    # -- users who are in several calls -------------------------------------------------
 
+    def _legs_of_user(self, channel: Channel) -> list[Channel]:
+        """Return the legs that take the attention of a leg's user, the newest last."""
+        return [] if channel.user is None else self._busy_legs.get(channel.user.id, [])
 
-def _precedence(call: _ActiveCall) -> tuple[bool, bool, int, str]:
-    """Return the sort key of two calls that are merged: the first one goes on."""
-    first = call.first
-    return first.person is None, not call.outward, first.offer_timestamp, first.uuid
+    def _is_talking(self, channel: Channel) -> bool:
+        """Return True if a leg's user is connected with somebody on another leg."""
+        return any(self._talk_of(leg) is not None for leg in self._legs_of_user(channel))
 
+    def _talk_of(self, leg: Channel) -> Talk | None:
+        """Return the talk that a leg has part in; ``None``: it is connected with no other leg."""
+        call = self._call_of.get(leg.uuid)
+        return call.talk if call is not None and call.connects(leg) else None
 
-def _disposition(
-    call: _ActiveCall, ended_by: str | None, cause: str | None
-) -> tuple[str, str | None]:
-    """Return ``Row.disposition`` and ``Row.abandoned_in``."""
-    if call.answered is not None:
-        return "answered", None
-    if call.message:
-        return "voicemail", None
-    if call.activity in _SERVICES:
-        return "answered", None
-    if cause is None:
-        return "unknown", None
-    if ended_by == "caller":
-        return "abandoned", _ABANDONED_IN.get(call.activity, "ringing")
-    return _BY_CAUSE.get(cause, "failed"), None
+    def _occupy(self, leg: Channel, now: int) -> None:
+        """Record that a leg is now the newest that takes its user's attention."""
+        if leg.user is not None:
+            legs = self._busy_legs.setdefault(leg.user.id, [])
+            if leg in legs:
+                legs.remove(leg)
+            legs.append(leg)
+            self._review_talks(legs, now)
+
+    def _release(self, leg: Channel, now: int) -> None:
+        """Record that a leg does not take its user's attention any more."""
+        legs = self._legs_of_user(leg)
+        if leg in legs and leg.user is not None:
+            legs.remove(leg)
+            self._review_talks(legs, now)
+            if not legs:
+                del self._busy_legs[leg.user.id]
+
+    def _review_talks(self, legs: list[Channel], now: int) -> None:
+        """Start or end the holds of the talks in which a user's legs have part."""
+        for leg in legs:
+            talk = self._talk_of(leg)
+            if talk is not None:
+                held = any(
+                    others[-1] not in talk.legs
+                    for others in map(self._legs_of_user, talk.legs)
+                    if others
+                )
+                self._call_of[leg.uuid].set_held(now, held=held)

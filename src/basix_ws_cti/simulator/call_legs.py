@@ -15,7 +15,7 @@ from attrs import Factory, define, field
 from .call_ledger import Ledger
 from .company import Company
 from .errors import NotPossibleError
-from .model import MEDIA_PLUG, SECOND, Channel, Person, State, User
+from .model import MEDIA_PLUG, SECOND, Channel, Person, State, Terminal, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,8 +122,11 @@ class CallLegs(Company):
         self.set_state(leg, "ringing")
         return leg
 
-    def ring(self, lead: Channel, callee: Person | User) -> Channel:
-        """Ring a phone on behalf of a lead leg in the state ``calling``; return the new leg."""
+    def ring(self, lead: Channel, callee: Person | User, phone: Terminal | None = None) -> Channel:
+        """Ring a phone on behalf of a lead leg in the state ``calling``; return the new leg.
+
+        ``phone`` is the one of the user's phones that rings; ``None``: the first one registered.
+        """
         self._check_state(lead, "calling")
         leg = self._new_leg(
             "outbound",
@@ -135,6 +138,7 @@ class CallLegs(Company):
             other_info=lead.summary,
             group_id=lead.group_id if isinstance(callee, User) else None,
             rings_for=lead.uuid,
+            address=None if phone is None else phone.name,
         )
         self.set_state(leg, "ringing")
         return leg
@@ -154,7 +158,7 @@ class CallLegs(Company):
             self.ledger.state_changed(channel, self.now)
             self._publish_update(channel, "STATE_CHANGE")
         else:
-            self.ledger.leg_added(channel, self._served_by(channel))
+            self.ledger.leg_added(channel, self._served_by(channel), self.now)
             self.ledger.state_changed(channel, self.now)
             self.channels[channel.uuid] = channel
             self._changes.publish("channel", channel.uuid, channel, "added")
@@ -167,6 +171,7 @@ class CallLegs(Company):
             if channel.uuid not in self.channels:
                 self.set_state(channel, channel.state.name)
             channel.answer_timestamp = self.now
+            self.ledger.leg_answered(channel, self.now)
             self._publish_update(channel, "CHANNEL_ANSWER")
 
     def bridge(self, lead: Channel, other: Channel) -> None:
@@ -245,7 +250,7 @@ class CallLegs(Company):
             details.setdefault("calling_number", peer.main_extension)
             details.setdefault("calling_name", peer.label)
         else:
-            peer_fields = {"person": peer, "address": peer.number}
+            peer_fields = {"person": peer, "address": details.pop("address", None) or peer.number}
             details.setdefault("calling_number", peer.number)
             details.setdefault("calling_name", peer.number)
         return Channel(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-    from .call_ledger import Row
+    from .ledger_rows import CallRow, ParticipationRow, WaitRow
     from .model import Channel
     from .pbx import Pbx
     from .timeline import Timeline
@@ -244,13 +244,31 @@ class Control:
         return self.pbx.snapshot(user_id)
 
     @property
-    def ledger(self) -> tuple[Row, ...]:
+    def ledger(self) -> tuple[CallRow, ...]:
         """Log of the calls that ended, as the PBX knows them: the last 20,000, oldest first."""
         return self._read_ledger()
 
+    @property
+    def waits(self) -> tuple[WaitRow, ...]:
+        """Waits in queues of the calls in ``ledger``."""
+        return self._read_waits()
+
+    @property
+    def participations(self) -> tuple[ParticipationRow, ...]:
+        """What users and people outside did in the calls in ``ledger``."""
+        return self._read_participations()
+
     @in_event_loop
-    def _read_ledger(self) -> tuple[Row, ...]:
+    def _read_ledger(self) -> tuple[CallRow, ...]:
         return tuple(self.pbx.ledger)
+
+    @in_event_loop
+    def _read_waits(self) -> tuple[WaitRow, ...]:
+        return self.pbx.ledger.waits
+
+    @in_event_loop
+    def _read_participations(self) -> tuple[ParticipationRow, ...]:
+        return self.pbx.ledger.participations
 
     def _caller(self, caller: str | Person | None) -> Person | User:
         if isinstance(caller, Person):

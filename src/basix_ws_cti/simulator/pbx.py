@@ -45,7 +45,8 @@ class Pbx(CallLegs):
     :ivar members: memberships by id.
     :ivar terminals: phones by id.
     :ivar listeners: functions called with the kind, key, fields and event name of each change.
-    :ivar ledger: log of the calls that ended; iterates over ``Row``, the oldest first.
+    :ivar ledger: log of the calls that ended; iterates over ``CallRow``, the oldest first; its
+        ``waits`` and ``participations`` have the ``WaitRow`` and ``ParticipationRow`` of them.
     :ivar random: the seeded ``random.Random`` of all random decisions.
     """
 
@@ -59,12 +60,16 @@ class Pbx(CallLegs):
 
     # -- calling ----------------------------------------------------------------------
 
+    def request(self, lead: Channel, to: User | Group) -> None:
+        """Record whom the caller asks for; the first one counts. Nothing rings yet."""
+        kind = "user" if isinstance(to, User) else "group"
+        lead.target = lead.target or _target(kind, to, lead.called_number)
+
     def call_user(self, lead: Channel, user: User) -> Channel:
         """Ring a user's phone for a lead leg; return the leg that rings."""
         self._check_active(lead)
-        lead.target = lead.target or _target("user", user, lead.called_number)
-        _expect_peer(lead, user, "internal", self._address_of(user))
-        self.set_state(lead, "calling", target_location="int", target_type="user", user_id=user.id)
+        self.request(lead, user)
+        self._announce_callee(lead, user)
         return self.ring(lead, user)
 
     def call_group(self, lead: Channel, group: Group) -> list[Channel]:
@@ -74,7 +79,7 @@ class Pbx(CallLegs):
         caller of this method rings the next ones with ``ring()``.
         """
         self._check_active(lead)
-        lead.target = lead.target or _target("group", group, lead.called_number)
+        self.request(lead, group)
         lead.group_id = group.id
         lead.waiting = bool(group.queue)
         lead.other_uuid = lead.other_info = None
@@ -89,10 +94,7 @@ class Pbx(CallLegs):
     def call_out(self, lead: Channel, person: Person) -> Channel:
         """Ring a phone outside for a lead leg; return the leg that rings."""
         self._check_active(lead)
-        _expect_peer(lead, person, "external", person.number)
-        self.set_state(
-            lead, "calling", target_location="ext", target_type="pstn", address=person.number
-        )
+        self._announce_callee(lead, person)
         return self.ring(lead, person)
 
     def connect(self, leg: Channel) -> None:
@@ -224,7 +226,7 @@ class Pbx(CallLegs):
                 f"channel {lead.uuid} still rings: only an answered channel can be transferred"
             )
         if leg is not None:
-            self.ledger.transferred(lead)
+            self.ledger.transferred(lead, attended=False)
             self._end(leg, "recv_bye" if by_peer else "send_bye")
         for ringing in self.ringing_for(lead):
             self._end(ringing, "send_cancel")
@@ -234,14 +236,34 @@ class Pbx(CallLegs):
     def attended_transfer(self, lead: Channel, other: Channel) -> None:
         """Bridge the two peers of a user who has two calls; the user's two legs end."""
         legs = [self.partner(lead), self.partner(other)]
-        users = {leg.user.id for leg in legs if leg is not None and leg.user is not None}
-        if None in legs or legs[0] is other or legs[0] is legs[1] or len(users) != 1:
+        users = [None if leg is None or leg.user is None else leg.user.id for leg in legs]
+        if users[0] is None or users[0] != users[1] or legs[0] is other or legs[0] is legs[1]:
             raise NotPossibleError("an attended transfer needs two calls of one user")
         self.bridge(lead, other)
-        self.ledger.transferred(lead)
+        self.ledger.transferred(lead, attended=True)
         for leg in legs:
             if leg is not None:
                 self._end(leg, "recv_bye")
+
+    def semi_attended_transfer(self, lead: Channel, ringing: Channel) -> None:
+        """Make a phone that rings for a user's consult call ring for the channel that waits.
+
+        So a user completes a transfer before the colleague answers. The user's two legs end.
+        """
+        self._check_state(ringing, "ringing")
+        consulting = self.channel(ringing.rings_for or "")
+        leg, callee = self.partner(lead), ringing.user or ringing.person
+        if leg is None or leg.user is None or leg.user is not consulting.user or callee is None:
+            raise NotPossibleError("a semi-attended transfer needs two calls of one user")
+        self.ledger.ring_moved(ringing, lead, self.now)
+        self.ledger.transferred(lead, attended=False)
+        ringing.rings_for = ringing.other_uuid = lead.uuid
+        ringing.other_info = lead.summary
+        lead.waiting = False
+        self._announce_callee(lead, callee)
+        self.set_state(ringing, "ringing")
+        self._end(leg, "recv_bye")
+        self._end(consulting, "recv_cancel")
 
     # -- conference, eavesdrop, voicemail -----------------------------------------------
 
@@ -285,6 +307,16 @@ class Pbx(CallLegs):
         if isinstance(to, Group):
             return self.call_group(lead, to)
         return [self.call_user(lead, to) if isinstance(to, User) else self.call_out(lead, to)]
+
+    def _announce_callee(self, lead: Channel, callee: User | Person) -> None:
+        """Let a lead leg enter the state ``calling`` for one user or phone outside."""
+        if isinstance(callee, User):
+            _expect_peer(lead, callee, "internal", self._address_of(callee))
+            state = {"target_location": "int", "target_type": "user", "user_id": callee.id}
+        else:
+            _expect_peer(lead, callee, "external", callee.number)
+            state = {"target_location": "ext", "target_type": "pstn", "address": callee.number}
+        self.set_state(lead, "calling", **state)
 
 
 def _expect_peer(lead: Channel, peer: User | Person, location: str, address: str) -> None:

@@ -87,7 +87,7 @@ def page_name(page):
 SLOW_PAGES = {
     *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
-    *("docs/howto/commands.md", "docs/howto/eavesdrop.md"),
+    *("docs/howto/commands.md", "docs/howto/eavesdrop.md", "docs/howto/follow.md"),
     *("docs/howto/logging.md", "docs/howto/service.md", "docs/howto/testing.md"),
     *("docs/howto/web.md", "docs/explanation/javascript.md"),
 }

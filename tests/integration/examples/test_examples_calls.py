@@ -341,8 +341,14 @@ def test_metrics_of_queues_and_feed(pbx):
         out, err = metrics.finish()
     assert {
         name: now[f"basix_group_{name}{labels}"]
-        for name in ("waiting", "offered", "answered", "abandoned", "service_level")
-    } == {"waiting": 1, "offered": 2, "answered": 1, "abandoned": 1, "service_level": 0.5}
+        for name in ("waiting", "offered", "answered", "abandoned", "service_level_of_offered")
+    } == {
+        "waiting": 1,
+        "offered": 3,
+        "answered": 1,
+        "abandoned": 1,
+        "service_level_of_offered": 0.5,
+    }
     assert now[f"basix_group_average_answer_seconds{labels}"] == pytest.approx(12, abs=1)
     assert now[f"basix_group_longest_wait_seconds{labels}"] >= 3
     talked = [value for name, value in now.items() if name.startswith("basix_user_talked_seconds")]

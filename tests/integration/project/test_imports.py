@@ -38,11 +38,20 @@ SIMULATED_WORLD = {
     "simulator.call_ledger",
     "simulator.commands",
     "simulator.frame_writer",
+    "simulator.inbound_scenarios",
+    "simulator.ledger_calls",
+    "simulator.ledger_outcome",
+    "simulator.ledger_rows",
     "simulator.model",
+    "simulator.participation_ledger",
     "simulator.pbx",
+    "simulator.scenario_parts",
     "simulator.scenarios",
     "simulator.session_frames",
     "simulator.timeline",
+    "simulator.transfer_scenarios",
+    "simulator.user_scenarios",
+    "simulator.wait_ledger",
 }
 
 CLOCK_MODULES = {"time", "sched", "timeit"}

@@ -27,6 +27,30 @@ def test_latest_ended_calls_and_missed_events_are_kept():
     assert board_model.missed_events == 7
 
 
+def test_queue_figures_include_talks_whose_events_the_board_did_not_see():
+    """One call was answered before the model was made, one while it lost events."""
+    staged = quiet()
+    group = next(iter(staged.pbx.groups.values()))
+
+    def answer_unseen():
+        caller_leg = staged.pbx.receive(Person("0611110000"), "0501234567")
+        staged.pbx.call_group(caller_leg, group)
+        staged.pbx.connect(staged.pbx.ringing_for(caller_leg)[0])
+        while not staged.events.empty():
+            staged.events.get_nowait()
+
+    def answered():
+        rows = model.build_board().rows["queues"]
+        return next(row.cells[3].text for row in rows if row.key == repr(group.id))
+
+    answer_unseen()
+    model = BoardModel(staged, FeedHistory(staged.now))
+    seen = [answered()]
+    answer_unseen()
+    model.apply(Lagged(3))
+    assert [*seen, answered()] == ["1", "2"]
+
+
 def test_summary_counts_calls_waits_slots_and_gaps():
     staged = quiet()
     history = FeedHistory(staged.now)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.call_builders import call, party
 
-from basix_ws_cti.calls import phase_history
+from basix_ws_cti.calls import QueueWait, phase_history
 from basix_ws_cti.calls.model import Party, Phase
 from basix_ws_cti.calls.phase_history import PhaseHistory
 
@@ -67,3 +70,81 @@ def test_oldest_phases_are_merged_beyond_the_limit(monkeypatch):
     history.begin(Phase(kind="talking", started=30))
     assert history.is_truncated
     assert spans(history) == [("unknown", 0, 20), ("ringing", 20, 30), ("talking", 30, None)]
+
+
+def test_times_and_waits_of_merged_phases_are_kept(monkeypatch):
+    monkeypatch.setattr(phase_history, "MAX_PHASES", 3)
+    history = PhaseHistory(Phase(kind="ivr", started=0))
+    for started, kind, who in (
+        (10, "queued", "g1"),
+        (30, "talking", "u7"),
+        (60, "ivr", None),
+        (70, "queued", "g2"),
+        (90, "ivr", None),
+        (95, "queued", "g2"),
+    ):
+        history.begin(Phase(kind=kind, started=started, party=party(who) if who else Party()))
+    times = {time.kind: time.duration for time in history.merged.times}
+    assert times == {"ivr": 20, "queued": 40, "talking": 30}
+    answered, lasting = history.merged.waits
+    assert (answered.group_id, answered.entered, answered.left) == (1, 10, 30)
+    assert (answered.result, answered.answered_by_user_id) == ("answered", 7)
+    assert (lasting.group_id, lasting.entered, lasting.left) == (2, 70, 90)
+    assert lasting.result is None
+    assert spans(history) == [("unknown", 0, 90), ("ivr", 90, 95), ("queued", 95, None)]
+
+
+PHASES = st.tuples(
+    st.sampled_from(
+        ["queued g1", "queued g1", "queued g2", "queued", "ivr", "other", "talking u7"]
+    ),
+    st.integers(0, 5),
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(PHASES, min_size=1, max_size=12), st.integers(2, 6))
+def test_merged_phases_change_neither_times_nor_waits(steps, limit):
+    """Neither do waits that go on after the merged phases."""
+    calls = []
+    for maximum in (limit, 1000):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(phase_history, "MAX_PHASES", maximum)
+            history = PhaseHistory(Phase(kind="ivr", started=0))
+            now = 1
+            for words, duration in steps:
+                kind, *who = words.split()
+                history.begin(Phase(kind=kind, started=now, party=party(*who) if who else Party()))
+                now += duration
+        shown = call("0 ivr", phases=history.as_tuple(), merged=history.merged)
+        history.close(now)
+        ended = call("0 ivr", now, by="pbx", phases=history.as_tuple(), merged=history.merged)
+        calls.append((shown, ended))
+    for merged, complete in zip(*calls, strict=True):
+        assert QueueWait.of(merged) == QueueWait.of(complete)
+        for kind in ("queued", "ivr", "other", "talking", "unknown"):
+            assert merged.time_in(kind) == complete.time_in(kind)
+
+
+def test_earlier_start_counts_as_unknown_time_once_phases_were_merged(monkeypatch):
+    monkeypatch.setattr(phase_history, "MAX_PHASES", 2)
+    history = PhaseHistory(Phase(kind="ivr", started=10))
+    for started in (20, 30):
+        history.begin(Phase(kind="ringing", started=started))
+    history.start_earlier(3)
+    times = {time.kind: time.duration for time in history.merged.times}
+    assert times == {"ivr": 10, "ringing": 10, "unknown": 7}
+    assert spans(history) == [("unknown", 3, 30), ("ringing", 30, None)]
+
+
+def test_number_of_waits_of_merged_phases_is_limited(monkeypatch):
+    """The last ones are kept."""
+    monkeypatch.setattr(phase_history, "MAX_PHASES", 2)
+    monkeypatch.setattr(phase_history, "MAX_MERGED_WAITS", 3)
+    history = PhaseHistory(Phase(kind="ivr", started=0))
+    for started in range(1, 10):
+        group = party(f"g{started % 2}")
+        history.begin(Phase(kind="queued", started=started, party=group))
+    assert [wait.entered for wait in history.merged.waits] == [6, 7, 8]
+    ended = call("0 ivr", 20, by="pbx", phases=history.as_tuple(), merged=history.merged)
+    assert [wait.entered for wait in QueueWait.of(ended)] == [6, 7, 8, 9]

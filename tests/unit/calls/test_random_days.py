@@ -22,7 +22,7 @@ def test_random_days_agree_with_the_ledger(group):
     """
     reader = MessageReader()
     for seed in range(group, RUNS, GROUPS):
-        compare_with_ledger(*run(seed, reader, seconds=10, rate=60, users=8))
+        compare_with_ledger(*run(seed, reader, seconds=20, rate=40, users=8, interference=0.6))
 
 
 @pytest.mark.slow
@@ -30,7 +30,7 @@ def test_call_centre_day_agrees_with_the_ledger(capsys):
     """Every call of fifty users is recorded as in the PBX's own ledger."""
     hours = 24 if NIGHTLY else 0.5
     pbx, complete, interrupted = run(
-        7, MessageReader(), seconds=hours * 3600, rate=9, users=50, interferes=False
+        7, MessageReader(), seconds=hours * 3600, rate=9, users=50, interference=0
     )
     calls, recorded, incomplete = compare_with_ledger(pbx, complete, interrupted)
     assert calls > 8 * 60 * hours

@@ -188,12 +188,12 @@ TRANSCRIPTS = {
         for scenario, ending in {
             "busy": "busy by callee, USER_BUSY 486",
             "rejected": "rejected by callee, CALL_REJECTED 603",
-            "unreachable": "failed by callee, NO_USER_RESPONSE 408",
+            "unreachable": "unreachable by callee, NO_USER_RESPONSE 408",
         }.items()
     },
     "click_to_call": [
         """
-        0 starts: internal from A, ringing A
+        0 starts: outbound from A, ringing A
         0 rings at A
         1 now ringing customer
         1 rings at customer

@@ -1,206 +1,469 @@
-"""QueueStats: figures compared with those calculated by hand."""
+"""QueueStats: live figures, compared with those calculated by hand and with those of all rows."""
 
 from __future__ import annotations
 
 import math
+import random
+import re
+import tracemalloc
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
-from support.call_transcripts import CALLERS, Office
+from support.call_builders import call, leg, party
+from support.call_rows import SECOND
+from support.sizes import NIGHTLY
 
 from basix_ws_cti import UsageError
-from basix_ws_cti.calls import QueueFigures, QueueStats, UserFigures, stats
-from basix_ws_cti.simulator.company import DID
-from basix_ws_cti.simulator.model import SECOND
-
-EMPTY = QueueFigures(
-    waiting=0,
-    longest_wait=0,
-    offered=0,
-    answered=0,
-    abandoned=0,
-    average_answer=None,
-    maximum_answer=None,
-    service_level=None,
+from basix_ws_cti.calls import (
+    AgentFigures,
+    CallAnswered,
+    CallEnded,
+    CallStarted,
+    CallUpdated,
+    Participation,
+    QueueFigures,
+    QueueStats,
+    QueueWait,
+    Thresholds,
+    rows_in_period,
 )
+from basix_ws_cti.calls.model import Phase
+from basix_ws_cti.calls.phase_history import MAX_PHASES, PhaseHistory
+
+HOUR = 3600
 
 
-class CallCentre(Office):
-    """An office with a queue of five phones, and its figures."""
+def make_call(call_id, text, ended=None, *, by=None, legs=(), **fields):
+    """Return a call from a text such as ``"0 queued g1, 5 talking u7"``; times are in seconds."""
+    scaled = re.sub(r"(^|, )(\d+)", lambda match: f"{match[1]}{int(match[2]) * SECOND}", text)
+    if by == "caller" and "talking" not in text.rpartition(",")[2]:
+        fields = {"disposition": "abandoned", "abandoned_in": "queue"} | fields
+    ended = None if ended is None else ended * SECOND
+    return call(scaled, ended, by=by, id=call_id, legs=tuple(legs), **fields)
 
-    def __init__(self, **options):
-        super().__init__()
-        self.stats = QueueStats(**options)
 
-    def enter(self, group=None):
-        """Let a customer call a group, and return the caller's leg."""
-        caller_leg = self.pbx.receive(CALLERS[0], DID)
-        self.pbx.call_group(caller_leg, group or self.group)
-        return caller_leg
+def agent_leg(who, offered, answered=None, ended=None, *, left=None, **fields):
+    """Return the leg of an agent whom group 1 called; times are in seconds.
 
-    def answer(self, caller_leg, number):
-        """Let a user answer, and return the user's leg."""
-        leg = next(
-            leg for leg in self.pbx.ringing_for(caller_leg) if leg.user is self.users[number]
-        )
-        self.pbx.connect(leg)
-        return leg
+    It talks from ``answered`` to ``ended``. A leg that was not answered timed out at ``ended``.
+    """
+    end = None if ended is None else ended * SECOND
+    values = {"group_id": 1, "rings": 1}
+    if answered is None:
+        values |= {"timed_out": end is not None, "outcome": end and "missed"}
+        values["rang_us"] = 0 if end is None else end - offered * SECOND
+    else:
+        values |= {"answered": answered * SECOND, "rang_us": (answered - offered) * SECOND}
+        values |= {"outcome": end and "answered"}
+        if end is None:
+            values["talking_since"] = answered * SECOND
+        else:
+            values["talks"] = [(answered * SECOND, end)]
+    return leg(who, offered * SECOND, end, **values | fields)
 
-    def figures(self, group=None):
-        self._count()
-        return self.stats.group((group or self.group).id, self.pbx.now)
 
-    def user(self, number):
-        self._count()
-        return self.stats.user(self.users[number].id, self.pbx.now)
+def answered_call(call_id, start, waited=5, talked=60, *, group="g1", user="u7"):
+    """Return a call that waited for a group and was answered by one of its agents."""
+    answered, ended = start + waited, start + waited + talked
+    group_id = party(group).group_id
+    return make_call(
+        call_id,
+        f"{start} queued {group}, {answered} talking {user}",
+        ended,
+        by="caller",
+        legs=[agent_leg(user, start, answered, ended, group_id=group_id)],
+    )
 
-    def _count(self):
-        self.stats.apply(self.events)
-        self.events = []
+
+def abandoned_call(call_id, start, waited=5, *, group="g1"):
+    """Return a call whose caller hung up in the queue."""
+    return make_call(call_id, f"{start} queued {group}", start + waited, by="caller")
+
+
+def ended(*calls):
+    return [CallEnded(one) for one in calls]
+
+
+def counts(figures):
+    """Return how many waits a queue has in all, answered, abandoned, unknown and now."""
+    return (
+        figures.offered,
+        figures.answered,
+        figures.abandoned,
+        figures.unknown,
+        figures.waiting,
+    )
+
+
+# -- figures ----------------------------------------------------------------------------
 
 
 def test_unknown_group_and_user_have_empty_figures():
-    centre = CallCentre()
-    assert centre.figures() == EMPTY
-    assert centre.user(0) == UserFigures(answered=0, missed=0, talked=0)
-    assert centre.stats.groups == centre.stats.users == set()
+    stats = QueueStats()
+    assert stats.group(1, 0) == QueueFigures.of([])
+    assert stats.user(7, 0) == AgentFigures.of([])
+    assert stats.groups == stats.users == set()
+    assert stats.active_calls == 0
 
 
 def test_queue_figures_of_answered_abandoned_and_waiting_calls():
     """Three calls are answered after 5, 30 and 10 s, one is abandoned after 40 s, two wait."""
-    centre = CallCentre()
-    for seconds, number in ((5, 0), (30, 1), (10, 2)):
-        caller_leg = centre.enter()
-        centre.wait(seconds)
-        centre.answer(caller_leg, number)
-        centre.wait(60)
-        centre.pbx.hang_up(caller_leg)
-    caller_leg = centre.enter()
-    centre.wait(40)
-    centre.pbx.hang_up(caller_leg)
-    centre.enter()
-    centre.wait(7)
-    centre.enter()
-    centre.wait(3)
-    assert centre.figures() == QueueFigures(
-        waiting=2,
-        longest_wait=10 * SECOND,
-        offered=4,
-        answered=3,
-        abandoned=1,
-        average_answer=15 * SECOND,
-        maximum_answer=30 * SECOND,
-        service_level=0.5,  # 5 s and 10 s, of four
+    stats = QueueStats(service_level=20)
+    calls = [answered_call(str(seconds), 0, seconds) for seconds in (5, 30, 10)]
+    stats.apply(ended(*calls, abandoned_call("abandoned", 60, 40)))
+    stats.apply([CallStarted(make_call(f"at {at}", f"{at} queued g1")) for at in (190, 197)])
+    figures = stats.group(1, 200 * SECOND)
+    assert counts(figures) == (6, 3, 1, 0, 2)
+    assert figures.longest_wait == 10 * SECOND
+    assert figures.average_answer == 15 * SECOND
+    assert figures.maximum_answer == 30 * SECOND
+    assert figures.service_level_of_offered == 0.5  # 5 s and 10 s, of four that ended
+    assert (figures.handled, figures.talked) == (3, 180 * SECOND)
+    assert stats.groups == {1}
+    assert stats.users == {7}
+
+
+def test_options_reach_the_figures():
+    stats = QueueStats(service_level=4, short_abandon=3, bands=[10], wrap_up=30)
+    assert stats.thresholds == Thresholds(service_level=4, short_abandon=3, bands=(10,))
+    assert (stats.service_level, stats.by, stats.wrap_up) == (4, "start", 30)
+    stats.apply(ended(answered_call("1", 0, 5), abandoned_call("2", 0, 3)))
+    figures = stats.group(1, 100 * SECOND)
+    assert figures.service_level_of_answered == 0.0
+    assert figures.short_abandons == 1
+    assert [(band.answered, band.abandoned) for band in figures.bands] == [(1, 1), (0, 0)]
+    assert figures.handle_time == 90 * SECOND
+    assert stats.user(7, 100 * SECOND).handle_time == 90 * SECOND
+
+
+def test_call_that_overflows_is_offered_to_both_queues():
+    """Only the second queue answers the call, and only its wait there counts for it."""
+    stats = QueueStats(service_level=12)
+    text = "0 queued g1, 20 queued g2, 32 talking u7"
+    stats.apply([CallAnswered(make_call("1", text), party("u7"), 32 * SECOND)])
+    first, second = (stats.group(group, 32 * SECOND) for group in (1, 2))
+    assert (first.offered, first.answered, first.overflowed_out, first.overflowed_in) == (
+        *(1, 0, 1, 0),
     )
-    assert centre.stats.groups == {centre.group.id}
-
-
-def test_call_transferred_between_queues_is_offered_to_both():
-    """Only the second queue answers the call."""
-    centre = CallCentre(service_level=12)
-    other = centre.pbx.create_group("other")
-    centre.pbx.add_member(centre.users[4], other)
-    caller_leg = centre.enter()
-    centre.wait(20)
-    centre.pbx.transfer(caller_leg, other)
-    centre.wait(12)
-    centre.answer(caller_leg, 4)
-    assert centre.figures() == QueueFigures(
-        waiting=0,
-        longest_wait=0,
-        offered=1,
-        answered=0,
-        abandoned=0,
-        average_answer=None,
-        maximum_answer=None,
-        service_level=0.0,
+    assert (second.offered, second.answered, second.overflowed_out, second.overflowed_in) == (
+        *(1, 1, 0, 1),
     )
-    assert centre.figures(other).average_answer == 12 * SECOND
-    assert centre.figures(other).service_level == 1.0
+    assert second.average_answer == 12 * SECOND
+    assert stats.groups == {1, 2}
 
 
-def test_wait_ended_by_the_pbx_is_not_abandoned():
-    """It is not answered either."""
-    centre = CallCentre()
-    caller_leg = centre.enter()
-    centre.wait(5)
-    centre.pbx.hang_up(caller_leg, by_peer=False)
-    figures = centre.figures()
-    assert (figures.offered, figures.answered, figures.abandoned) == (1, 0, 0)
+def test_agent_figures_of_one_queue():
+    stats = QueueStats()
+    stats.apply(ended(answered_call("1", 0), answered_call("2", 0, group="g2", talked=10)))
+    now = 100 * SECOND
+    assert stats.user(7, now).answered == 2
+    assert stats.user(7, now, group_id=2).talked == 10 * SECOND
+    assert stats.user(7, now, group_id=3) == AgentFigures.of([])
 
 
-def test_only_waits_within_the_window_count():
-    """A wait that ended exactly one window ago counts."""
-    centre = CallCentre(window=60)
-    for number in range(2):
-        caller_leg = centre.enter()
-        centre.wait(10)
-        centre.answer(caller_leg, number)
-        centre.pbx.hang_up(caller_leg)
-    assert centre.figures().offered == 2
-    centre.wait(50)
-    assert centre.figures().offered == 2
-    centre.pbx.now += 1
-    assert centre.figures().offered == 1
-    centre.wait(60)
-    assert centre.figures() == EMPTY
+def test_agent_who_transferred_a_call_that_lasts_has_figures():
+    """The talk counts when the agent has left, not hours later when the call ends."""
+    stats = QueueStats(window=HOUR)
+    legs = [agent_leg("u7", 0, 5, 65), agent_leg("u8", 65, 70, group_id=None)]
+    text = "0 queued g1, 5 talking u7, 65 ringing u8, 70 talking u8"
+    stats.apply([CallUpdated(make_call("1", text, legs=legs))])
+    assert stats.user(7, 100 * SECOND).talked == 60 * SECOND
+    assert stats.user(8, 100 * SECOND).answered == 1
+    assert stats.user(7, 2 * HOUR * SECOND) == AgentFigures.of([])
 
 
-def test_user_figures_count_their_own_phone():
-    """A user who lost the race for a call did not miss it."""
-    centre = CallCentre()
-    caller_leg = centre.enter()
-    centre.wait(5)
-    centre.answer(caller_leg, 0)
-    centre.wait(100)
-    centre.pbx.hang_up(caller_leg)
-    missed = centre.pbx.receive(CALLERS[0], DID)
-    leg = centre.pbx.call_user(missed, centre.users[0])
-    centre.wait(30)
-    centre.pbx.hang_up(leg, "NO_ANSWER", by_peer=False)
-    # User 0 talked for 100 s and missed a call; user 1 lost the race, which is no missed call.
-    assert centre.user(0) == UserFigures(answered=1, missed=1, talked=100 * SECOND)
-    assert centre.user(1) == UserFigures(answered=0, missed=0, talked=0)
-    assert centre.stats.users == {user.id for user in centre.users}
+# -- windows ----------------------------------------------------------------------------
+
+
+def test_only_rows_within_the_window_count():
+    """A row whose time was exactly one window ago counts."""
+    stats = QueueStats(window=60)
+    stats.apply(ended(answered_call("1", 10), answered_call("2", 20)))
+    offered = [stats.group(1, second * SECOND).offered for second in (30, 70)]
+    assert offered == [2, 2]
+    now = 70 * SECOND + 1
+    assert (stats.group(1, now).offered, stats.user(7, now).offered) == (1, 1)
+    assert stats.group(1, now + 10 * SECOND) == QueueFigures.of([])
+    assert stats.user(7, now + 10 * SECOND) == AgentFigures.of([])
+
+
+def test_rows_leave_the_window_by_their_own_time():
+    """The first row to come is the last one to leave."""
+    stats = QueueStats(window=100)
+    stats.apply(ended(*(answered_call(str(start), start) for start in (90, 60, 75))))
+    offered = [stats.group(1, second * SECOND).offered for second in (160, 161, 176, 191)]
+    assert offered == [3, 2, 1, 0]
+
+
+def test_miss_leaves_the_window_at_its_own_time():
+    """The call goes on for 45 s after the agent missed it, and ends behind an answered one."""
+    stats = QueueStats(window=100, by="end")
+    missed = [agent_leg("u8", 0, ended=20), agent_leg("u7", 20, 25, 65)]
+    stats.apply(ended(answered_call("first", 0, 5, 55)))
+    stats.apply(
+        ended(make_call("1", "0 queued g1, 25 talking u7", 65, by="caller", legs=missed)),
+    )
+    assert [stats.user(8, second * SECOND).missed for second in (120, 121)] == [1, 0]
+    assert [stats.user(7, second * SECOND).answered for second in (160, 161, 166)] == [2, 1, 0]
+
+
+def test_rows_count_by_their_end_as_an_option():
+    """A call that waits is offered once its wait has ended."""
+    by_end, by_start = QueueStats(window=60, by="end"), QueueStats(window=60)
+    for stats in (by_end, by_start):
+        stats.apply([CallStarted(make_call("1", "0 queued g1"))])
+    assert counts(by_end.group(1, 50 * SECOND)) == (0, 0, 0, 0, 1)
+    assert counts(by_start.group(1, 50 * SECOND)) == (1, 0, 0, 0, 1)
+    for stats in (by_end, by_start):
+        stats.apply(ended(abandoned_call("1", 0, 70)))
+    assert counts(by_end.group(1, 80 * SECOND)) == (1, 0, 1, 0, 0)
+    assert counts(by_start.group(1, 80 * SECOND)) == (0, 0, 0, 0, 0)
+
+
+def test_call_that_waits_longer_than_the_window_still_waits():
+    stats = QueueStats(window=60)
+    stats.apply([CallStarted(make_call("1", "0 queued g1"))])
+    figures = stats.group(1, 300 * SECOND)
+    assert counts(figures) == (0, 0, 0, 0, 1)
+    assert figures.longest_wait == 300 * SECOND
+    assert stats.groups == {1}
+
+
+def seconds_of(zone, *local):
+    return int(datetime(*local, tzinfo=ZoneInfo(zone)).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("zone", "local", "hours"),
+    [
+        ("Asia/Tokyo", (2026, 6, 1), 24),
+        ("Europe/Berlin", (2026, 3, 29), 23),
+        ("Europe/Berlin", (2026, 10, 25), 25),
+        # The clock is set back from 1 to 0 o'clock: midnight comes twice.
+        ("America/Havana", (2026, 11, 1), 25),
+        # The clock is set from 0 to 1 o'clock: there is no midnight.
+        ("America/Sao_Paulo", (2018, 11, 4), 23),
+        ("UTC", (2026, 6, 1), 24),
+    ],
+)
+def test_day_since_midnight_is_as_long_as_the_day_of_the_zone(zone, local, hours):
+    """A call at the first moment counts until the day is over, one right before it never does."""
+    stats = QueueStats(since_midnight=ZoneInfo(zone))
+    midnight = seconds_of(zone, *local)
+    stats.apply(ended(abandoned_call("today", midnight), abandoned_call("before", midnight - 1)))
+    last_moment = (midnight + hours * HOUR) * SECOND - 1
+    assert stats.group(1, (midnight + 10) * SECOND).offered == 1
+    assert stats.group(1, last_moment).offered == 1
+    assert stats.group(1, last_moment + 1).offered == 0
+
+
+def test_rows_since_midnight_stay_although_many_hours_pass_without_a_look_at_them():
+    """The calls of a day of 25 hours are complete when it ends."""
+    zone = ZoneInfo("Europe/Berlin")
+    stats = QueueStats(since_midnight=zone)
+    midnight = seconds_of("Europe/Berlin", 2026, 10, 25)
+    for hour in range(-48, 25):
+        stats.apply(ended(answered_call(str(hour), midnight + hour * HOUR)))
+    assert stats.group(1, (midnight + 25 * HOUR) * SECOND - 1).offered == 25
+    assert stats.user(7, (midnight + 25 * HOUR) * SECOND - 1).answered == 25
+
+
+def test_time_that_is_no_date_has_no_midnight():
+    with pytest.raises(UsageError, match="now must be microseconds since the epoch, got -"):
+        QueueStats(since_midnight=UTC).group(1, -(10**18))
+
+
+# -- each row once ----------------------------------------------------------------------
 
 
 def test_stay_in_a_queue_counts_once():
-    """A stay in a queue counts when it ends; later events of the call do not count it again."""
-    centre = CallCentre()
-    caller_leg = centre.enter()
-    centre.wait(5)
-    centre.answer(caller_leg, 0)
-    assert centre.figures().offered == 1
-    assert centre.stats.active_calls == 1
-    centre.pbx.park(caller_leg)
-    assert centre.figures().offered == 1
-    centre.wait(5)
-    centre.pbx.hang_up(caller_leg)
-    assert centre.figures().offered == 1
-    assert centre.stats.active_calls == 0
-
-
-def test_leg_that_moved_to_another_call_does_not_count_yet():
-    """The leg goes on in the other call."""
-    office = Office(seed=3).play("attended_transfer")
+    """It counts from its start, however many events its call has, and whoever asks meanwhile."""
     stats = QueueStats()
-    for event in office.events:
-        if event.call.joined:
-            stats.apply([event])
-    assert stats.users == set()
+    texts = ["0 queued g1", "0 queued g1, 5 talking u7", "0 queued g1, 5 talking u7, 9 parked"]
+    seen = []
+    for text in texts:
+        stats.apply([CallUpdated(make_call("1", text))] * 2)
+        seen.append(counts(stats.group(1, 10 * SECOND)))
+    stats.apply(ended(make_call("1", texts[-1], 20, by="pbx")) * 2)
+    seen.append(counts(stats.group(1, 30 * SECOND)))
+    assert seen == [(1, 0, 0, 0, 1), *[(1, 1, 0, 0, 0)] * 3]
+    assert stats.active_calls == 0
 
 
-def test_number_of_waits_kept_is_limited(monkeypatch):
-    """A group keeps its newest waits."""
-    monkeypatch.setattr(stats, "MAX_KEPT", 2)
-    centre = CallCentre()
-    for seconds in (1, 2, 3):
-        caller_leg = centre.enter()
-        centre.wait(seconds)
-        centre.answer(caller_leg, 0)
-        centre.pbx.hang_up(caller_leg)
-    figures = centre.figures()
+def test_same_figures_whether_or_not_somebody_asks_in_between():
+    texts = ["0 ivr", "0 ivr, 3 queued g1", "0 ivr, 3 queued g1, 8 queued g2", "0 queued g2"]
+    asked, unasked = QueueStats(), QueueStats()
+    for text in texts:
+        for stats in (asked, unasked):
+            stats.apply([CallUpdated(make_call("1", text))])
+        asked.group(1, 10 * SECOND)
+    for group in (1, 2):
+        assert asked.group(group, 10 * SECOND) == unasked.group(group, 10 * SECOND)
+    assert counts(asked.group(1, 10 * SECOND)) == (0, 0, 0, 0, 0)
+
+
+def test_call_that_is_joined_keeps_its_waits_and_hands_over_its_agents():
+    """The agent of the joined call counts once, in the call that goes on."""
+    stats = QueueStats()
+    legs = [agent_leg("u7", 0, 5)]
+    stats.apply([CallUpdated(make_call("1", "0 queued g1, 5 talking u7", legs=legs))])
+    assert stats.user(7, 10 * SECOND).answered == 1
+    joined = make_call("1", "0 queued g1, 5 talking u7", 20, joined="2", legs=legs)
+    other = make_call("2", "0 talking u7", 90, by="caller", legs=[agent_leg("u7", 0, 5, 90)])
+    stats.apply(ended(joined))
+    assert stats.user(7, 10 * SECOND).answered == 0
+    stats.apply(ended(other))
+    assert stats.user(7, 100 * SECOND).answered == 1
+    assert stats.group(1, 100 * SECOND).answered == 1
+
+
+def test_no_wait_is_lost_in_a_call_with_more_phases_than_are_kept():
+    """The call returns to the queue after each talk."""
+    stats = QueueStats()
+    phases = PhaseHistory(Phase(kind="ivr", started=0))
+    talks = MAX_PHASES // 2 + 100
+    for number in range(talks):
+        start = number * 3 * SECOND
+        phases.begin(Phase(kind="queued", started=start, party=party("g1")))
+        phases.begin(Phase(kind="talking", started=start + SECOND, party=party("u7")))
+        if number % 100 == 0:
+            values = {"phases": phases.as_tuple(), "merged": phases.merged}
+            stats.apply([CallUpdated(call("0 ivr", id="1", **values))])
+            assert stats.group(1, start + SECOND).answered == number + 1
+    phases.close(talks * 3 * SECOND)
+    values = {"phases": phases.as_tuple(), "merged": phases.merged, "disposition": "answered"}
+    stats.apply(ended(call("0 ivr", talks * 3 * SECOND, id="1", **values)))
+    figures = stats.group(1, HOUR * SECOND)
+    assert (figures.answered, figures.average_answer) == (talks, SECOND)
+
+
+@pytest.mark.parametrize("by", ["start", "end"])
+def test_live_figures_equal_those_of_all_rows_of_the_period(by):
+    """Random calls, in the order of their ends; the window slides over them."""
+    rng = random.Random(5)
+    calls = []
+    for number in range(200):
+        start, group = rng.randrange(7200), rng.choice(["g1", "g2"])
+        make = rng.choice([answered_call, abandoned_call])
+        calls.append(make(str(number), start, rng.randrange(1, 900), group=group))
+    calls.sort(key=lambda one: one.ended)
+    stats = QueueStats(window=1800, by=by)
+    for number, one in enumerate(calls):
+        stats.apply([CallUpdated(one), CallEnded(one)])
+        if number % 10 == 0:
+            now, past = one.ended, calls[: number + 1]
+            since = now - 1800 * SECOND
+            waits = [row for one in past for row in QueueWait.of(one)]
+            rows = [row for one in past for row in Participation.of(one)]
+            period = (
+                [*rows_in_period(waits, since, None, by=by)],
+                [*rows_in_period(rows, since, None, by=by)],
+            )
+            for group in (1, 2):
+                expected = QueueFigures.of(*period, group_id=group)
+                assert stats.group(group, now).to_dict() == expected.to_dict() | {"longest_wait": 0}
+            assert stats.user(7, now) == AgentFigures.of(period[1], user_id=7)
+
+
+# -- start and recovery -----------------------------------------------------------------
+
+
+def test_calls_that_wait_at_the_start_count():
+    calls = [
+        make_call("1", "0 queued g1"),
+        make_call("2", "0 queued g1, 20 queued g2"),
+        make_call("3", "0 queued g1, 5 talking u7", legs=[agent_leg("u7", 0, 5)]),
+    ]
+    stats = QueueStats(calls=calls)
+    assert stats.groups == {1, 2}
+    assert stats.active_calls == 3
+    assert counts(stats.group(1, 30 * SECOND)) == (3, 1, 0, 0, 1)
+    assert counts(stats.group(2, 30 * SECOND)) == (1, 0, 0, 0, 1)
+    assert stats.user(7, 30 * SECOND).answered == 1
+
+
+def test_restart_drops_calls_whose_end_was_lost():
+    """They wait no more, and their waits count as unknown."""
+    stats = QueueStats()
+    lasting = make_call("1", "0 queued g1")
+    stats.apply([CallStarted(lasting), CallStarted(make_call("2", "0 queued g1"))])
+    ringing = make_call("3", "0 queued g1", legs=[agent_leg("u7", 0)])
+    stats.apply([CallStarted(ringing)])
+    stats.restart([lasting, make_call("4", "20 queued g1")])
+    assert stats.active_calls == 2
+    assert counts(stats.group(1, 30 * SECOND)) == (4, 0, 0, 2, 2)
+    assert (stats.user(7, 30 * SECOND).offered, stats.user(7, 30 * SECOND).failed) == (1, 1)
+
+
+def test_restart_keeps_waits_that_ended_before():
+    """A change that nobody has looked at before the restart counts, too."""
+    stats = QueueStats()
+    stats.apply([CallUpdated(make_call("1", "0 queued g1, 5 talking u7"))])
+    stats.restart([])
+    assert counts(stats.group(1, 30 * SECOND)) == (1, 1, 0, 0, 0)
+
+
+def test_end_that_is_reported_after_a_restart_counts():
+    """``client.calls`` is ahead of the events that are still queued for the subscriber."""
+    stats = QueueStats()
+    stats.apply([CallStarted(make_call("1", "0 queued g1", legs=[agent_leg("u7", 0)]))])
+    stats.restart([])
+    stats.apply([CallUpdated(make_call("1", "0 queued g1, 5 talking u7"))])
+    stats.apply(ended(answered_call("1", 0)))
+    assert counts(stats.group(1, 90 * SECOND)) == (1, 1, 0, 0, 0)
+    assert (stats.user(7, 90 * SECOND).answered, stats.user(7, 90 * SECOND).failed) == (1, 0)
+
+
+# -- memory -----------------------------------------------------------------------------
+
+
+def test_number_of_rows_kept_is_limited():
+    """A group and an agent keep their newest rows."""
+    stats = QueueStats(max_rows=2)
+    stats.apply(ended(*(answered_call(str(start), start, start) for start in (1, 2, 3))))
+    figures = stats.group(1, 10 * SECOND)
     assert (figures.offered, figures.average_answer) == (2, 2_500_000)
-    assert centre.user(0).answered == 2
+    assert stats.user(7, 10 * SECOND).answered == 2
+
+
+def test_one_wrong_time_does_not_empty_the_window():
+    """One call seems to end in 2096."""
+    stats = QueueStats()
+    stats.apply(ended(answered_call("1", 0)))
+    stats.apply(ended(abandoned_call("2", 4 * 10**9), answered_call("3", 10)))
+    assert stats.group(1, 100 * SECOND).answered == 2
+
+
+def month_of_calls(stats, days, calls_per_day=100):
+    """Apply the calls of some days, and yield the traced memory at the end of each."""
+    number = 0
+    for day in range(days):
+        for position in range(calls_per_day):
+            number += 1
+            start = day * 24 * HOUR + position * (24 * HOUR // calls_per_day)
+            user, group = f"u{position % 7}", f"g{position % 3}"
+            one = answered_call(str(number), start, user=user, group=group)
+            stats.apply([CallUpdated(one), CallEnded(one)])
+        yield tracemalloc.get_traced_memory()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [{"window": HOUR}, {"since_midnight": ZoneInfo("Asia/Tokyo")}], ids=["hour", "day"]
+)
+def test_memory_stays_flat_over_a_month_in_which_nobody_asks(options):
+    stats = QueueStats(**options)
+    tracemalloc.start()
+    try:
+        sizes = [*month_of_calls(stats, 30, 1000 if NIGHTLY else 40)]
+    finally:
+        tracemalloc.stop()
+    assert max(sizes[15:]) < 1.1 * max(sizes[:15])
+    assert stats.active_calls == 0
+
+
+# -- options ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -210,10 +473,13 @@ def test_number_of_waits_kept_is_limited(monkeypatch):
         ({"window": -1}, "window must be a positive number of seconds, got -1"),
         ({"window": math.nan}, "window must be a positive number of seconds, got nan"),
         ({"service_level": -1}, "service_level must be a number of seconds, 0 or more, got -1"),
+        ({"since_midnight": "UTC"}, "since_midnight must be a tzinfo (or None), got str"),
+        ({"by": "entry"}, "by must be 'start' or 'end', got 'entry'"),
+        ({"wrap_up": -1}, "wrap_up must be a number of seconds, 0 or more, got -1"),
+        ({"max_rows": 0}, "max_rows must be an int of 1 or more, got 0"),
     ],
 )
 def test_options_out_of_range_raise_usage_error(options, message):
-    """The window must have a length, and the service level must not be negative."""
     with pytest.raises(UsageError) as caught:
         QueueStats(**options)
     assert str(caught.value) == message

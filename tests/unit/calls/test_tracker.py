@@ -216,7 +216,7 @@ def test_busy_phone_does_not_end_a_queued_call():
         queued group 0-2
     """)
     outcomes = [leg.outcome for leg in office.ended[0].legs]
-    assert outcomes == ["busy", *["missed"] * 5]
+    assert outcomes == ["busy", *["missed"] * 4, "unanswered"]
 
 
 def test_call_is_busy_if_its_only_callee_is_busy():
@@ -300,7 +300,7 @@ def test_park_recall_is_no_transfer(is_answered):
         ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4, talking A 4-5
     """
     abandoned = """
-        4 ends: answered by caller, NORMAL_CLEARING
+        4 ends: answered then abandoned in ringing by caller, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2, parked by A 2-3, ringing A 3-4
     """
     assert transcript(office) == unindented(
@@ -346,7 +346,7 @@ def test_transfer_command_of_a_web_phone_is_a_blind_transfer(is_answered):
         ringing A 0-1, talking A 1-2, ringing B 2-3, talking B 3-4
     """
     abandoned = """
-        3 ends: answered by caller, NORMAL_CLEARING
+        3 ends: answered then abandoned in ringing by caller, NORMAL_CLEARING
         ringing A 0-1, talking A 1-2, ringing B 2-3
     """
     assert transcript(office) == unindented(
@@ -422,7 +422,7 @@ talking customer 5-6
     assert office.ended[0].direction == "inbound"
 
 
-def test_internal_call_transferred_outside_becomes_outbound():
+def test_internal_call_transferred_outside_stays_internal():
     office = Office()
     caller_leg = office.pbx.receive(office.users[0], office.users[1].main_extension)
     leg = office.pbx.call_user(caller_leg, office.users[1])
@@ -430,7 +430,7 @@ def test_internal_call_transferred_outside_becomes_outbound():
     office.wait(3)
     office.pbx.transfer(leg, YAMADA)
     (call,) = office.tracker.calls.values()
-    assert call.direction == "outbound"
+    assert (call.direction, call.went_outside) == ("internal", True)
     assert (call.caller.user_id, call.phase.kind) == (office.users[0].id, "ringing")
 
 

@@ -27,8 +27,8 @@ def client_records(caplog):
     return [record for record in caplog.records if record.name.startswith("basix_ws_cti")]
 
 
-def queue(wants=None, size=100):
-    return Subscription("drop_oldest", size, wants, lambda _: None)
+def queue(size=100):
+    return Subscription("drop_oldest", size, None, lambda _: None)
 
 
 async def let_callbacks_run():
@@ -75,9 +75,9 @@ async def test_function_is_called_until_it_is_unregistered():
 
 
 @on_virtual_clock
-async def test_filter_of_the_subscription_applies_to_functions():
+async def test_filter_applies_to_functions():
     callbacks, received = Callbacks(), []
-    callbacks.add("number", received.append, queue(lambda number: number > 2))
+    callbacks.add("number", received.append, queue(), wants=lambda number: number > 2)
     for number in range(5):
         callbacks.call("number", number)
     assert received == [3, 4]
@@ -129,7 +129,7 @@ async def test_coroutine_function_is_awaited_for_one_item_after_another():
         await asyncio.sleep(0.1)
         received.append((item, now()))
 
-    end = callbacks.add("text", slow, queue(lambda item: item != 2))
+    end = callbacks.add("text", slow, queue(), wants=lambda item: item != 2)
     await asyncio.sleep(0)
     for item in (1, 2, 3):
         callbacks.call("text", item)
@@ -282,18 +282,20 @@ async def test_error_of_an_error_callback_is_not_reported(callback, caplog):
     assert "2 times" in client_records(caplog)[-1].getMessage()  # it is logged all the same
 
 
+@pytest.mark.parametrize("callback", [lambda _: None, raises_later], ids=["sync", "async"])
 @on_virtual_clock
-async def test_error_of_a_filter_is_logged_with_its_name(caplog):
+async def test_error_of_a_filter_is_logged_with_its_name(callback, caplog):
     def wants(_):
         raise LookupError
 
     callbacks, errors = Callbacks(), []
     callbacks.add("error", errors.append, queue())
-    callbacks.add("text", lambda _: None, queue(wants))
+    end = callbacks.add("text", callback, queue(), wants=wants)
     callbacks.call("text", 1)
     assert [type(error) for error in errors] == [LookupError]
     (record,) = client_records(caplog)
     assert ".wants raised LookupError at " in record.getMessage()
+    end()
 
 
 def test_reported_error_without_a_callback_is_not_logged(caplog):

@@ -6,9 +6,9 @@ import asyncio
 import random
 from collections import Counter
 
-import attrs
 import pytest
 from support.fake_pbx import FakePbx
+from support.random_pbx import shared_columns
 from support.sizes import NIGHTLY
 from support.virtual_clock import on_virtual_clock
 from support.waiting import TIMEOUT, eventually
@@ -28,16 +28,7 @@ from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.subscriptions import Lagged
 from basix_ws_cti.exceptions import NotConnectedError, SubscriberLagged
 from basix_ws_cti.simulator import Simulator, faults
-from basix_ws_cti.simulator.call_ledger import Row
 from basix_ws_cti.states import Ivr, Ringing
-
-COLUMNS = [one.name for one in attrs.fields(Row) if one.name != "parks"]
-
-
-def columns(item):
-    """Return the columns that a CallRecord and a row of the PBX's ledger share."""
-    return {name: getattr(item, name) for name in COLUMNS}
-
 
 # == on a virtual clock ===================================================================
 
@@ -245,7 +236,7 @@ async def test_answered_and_parked_call_over_a_socket():
         assert received[1].call.caller.name == "山田 太郎"
         assert received[3].slot == slot
         (row,) = pbx.pbx.ledger
-        assert columns(CallRecord.of(received[4].call)) == columns(row)
+        assert shared_columns(CallRecord.of(received[4].call)) == shared_columns(row)
 
 
 async def test_ledger_can_be_read_from_another_thread():
@@ -315,8 +306,8 @@ async def test_simulated_day_over_a_socket(capsys):
     async with Simulator(speed=1500, users=30, seed=5) as pbx:
         rows, records, stats = await follow_calls(pbx, calls)
         assert len(rows) >= calls
-        assert {key: columns(record) for key, record in records.items()} == {
-            key: columns(row) for key, row in rows.items()
+        assert {key: shared_columns(record) for key, record in records.items()} == {
+            key: shared_columns(row) for key, row in rows.items()
         }
         assert all(record.complete for record in records.values())
     with capsys.disabled():
@@ -338,7 +329,7 @@ async def test_simulated_day_with_faults(capsys):
         rows, records, stats = await follow_calls(pbx, calls, kinds, **timing)
     complete = [record for record in records.values() if record.complete]
     for record in complete:
-        assert columns(record) == columns(rows[record.id])
+        assert shared_columns(record) == shared_columns(rows[record.id])
     assert complete
     assert stats.gaps > 2
     unseen = len(rows.keys() - records.keys())

@@ -53,6 +53,13 @@ async def never(*_):
     return False
 
 
+class Api:
+    """HTTP API whose calls the feed does not show."""
+
+    async def call_user(self, destination):
+        return ["u"]
+
+
 # -- event loops and threads ---------------------------------------------------------------
 
 
@@ -62,6 +69,7 @@ USES = {
     "hangup": lambda client: client.hangup("u"),
     "park": lambda client: client.park("u"),
     "transfer": lambda client: client.transfer("u", "1001"),
+    "call_user": lambda client: client.call_user(Api(), "1001"),
     "eavesdrop": lambda client: client.eavesdrop_with_plug("plug", "u"),
     "leaving": lambda client: client.__aexit__(None, None, None),
 }
@@ -103,6 +111,17 @@ def test_iteration_in_another_event_loop_is_a_usage_error(waiting):
     asyncio.run(main())
 
 
+def test_click_to_call_awaited_in_another_event_loop_is_a_usage_error():
+    async def main():
+        async with running_client() as (client, _):
+            call = await client.call_user(Api(), "1001")
+            for use in (call.answered, call.ended, call.__anext__):
+                error = in_thread(lambda use=use: asyncio.run(use()))
+                assert str(error).startswith("the client runs in another event loop: await this")
+
+    asyncio.run(main())
+
+
 def test_iteration_that_moves_to_another_event_loop_is_a_usage_error():
     async def main():
         async with running_client() as (client, pbx):
@@ -118,6 +137,7 @@ SUBSCRIPTIONS = {
     "changes": lambda client: client.changes(),
     "messages": lambda client: client.messages(),
     "call_events": lambda client: client.call_events(),
+    "follow": lambda client: client.follow("u"),
     "on_change": lambda client: client.on_change(print),
     "on_call": lambda client: client.on_call(never),
     "on_state": lambda client: client.on_state(print),
@@ -253,10 +273,14 @@ async def test_async_function_is_refused_where_a_plain_one_is_needed(function):
     with pytest.raises(UsageError, match=f"^classify {message}"):
         Client("fake", connector=FakePbx(), classify=function)
     async with running_client() as (client, _):
-        with pytest.raises(UsageError, match=f"^where {message}"):
-            client.changes(where=function)
-        with pytest.raises(UsageError, match=f"^where {message}"):
-            client.on_change(print, where=function)
+        for select in (
+            client.changes,
+            client.call_events,
+            functools.partial(client.on_change, print),
+            functools.partial(client.on_call, print),
+        ):
+            with pytest.raises(UsageError, match=f"^where {message}"):
+                select(where=function)
         with pytest.raises(UsageError, match=f"^predicate {message}"):
             await client.wait_for(function, 1)
 
@@ -270,18 +294,23 @@ async def test_lambda_that_returns_a_coroutine_is_reported_once(caplog):
         changes = client.changes(where=lambda change: never(change))  # noqa: PLW0108
         client.on_change(lambda change: never(change))  # noqa: PLW0108
         client.on_change(errors.append, where=lambda change: never(change))  # noqa: PLW0108
+        events = client.call_events(where=lambda event: never(event))  # noqa: PLW0108
+        client.on_call(errors.append, where=lambda event: never(event))  # noqa: PLW0108
+        client.on_call(never, where=lambda event: never(event))  # noqa: PLW0108
         for key in range(3):
             pbx.set_user(key)
+            pbx.call()
         await asyncio.sleep(1)
-        with pytest.raises(UsageError, match="^where returned a coroutine: pass a plain"):
-            await anext(changes)
+        for subscription in (changes, events):
+            with pytest.raises(UsageError, match="^where returned a coroutine: pass a plain"):
+                await anext(subscription)
         with pytest.raises(UsageError, match="^predicate returned a coroutine: pass a plain"):
             await client.wait_for(lambda mirror: never(mirror), 1)  # noqa: PLW0108
     texts = sorted(str(error) for error in errors)
-    assert len(texts) == 3
+    assert len(texts) == 6
     assert texts[0].startswith("the callback test_lambda_that")
     assert texts[0].endswith("<lambda> returned a coroutine: pass the async function itself")
-    assert texts[1:] == ["where returned a coroutine: pass a plain function (def)"] * 2
+    assert texts[1:] == ["where returned a coroutine: pass a plain function (def)"] * 5
     logged = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
     for text in texts:
         assert any(f" raised UsageError: {text}" in line for line in logged)

@@ -95,7 +95,7 @@ def test_phones_stop_ringing_in_the_end(office):
     assert office.client.endings() == dict.fromkeys(
         (leg.uuid for leg in legs), "send_cancel,NO_ANSWER"
     )
-    assert office.rows() == [("internal", "missed", "pbx")]
+    assert office.rows() == [("outbound", "unanswered", "pbx")]
 
 
 def test_refusal_on_one_phone_leaves_the_other_ringing(office):

@@ -6,8 +6,15 @@ import attrs
 import pytest
 from support.feed_follower import Office
 
-from basix_ws_cti.simulator import call_ledger, scenarios
-from basix_ws_cti.simulator.call_ledger import Ledger, Row
+from basix_ws_cti.simulator import (
+    CallRow,
+    ParticipationRow,
+    Pbx,
+    WaitRow,
+    call_ledger,
+    scenarios,
+)
+from basix_ws_cti.simulator.call_ledger import Ledger
 from basix_ws_cti.simulator.company import DID
 from basix_ws_cti.simulator.model import SECOND
 from basix_ws_cti.simulator.timeline import Timeline
@@ -27,8 +34,8 @@ def fields(row, *names):
     return tuple(getattr(row, name) for name in names)
 
 
-def test_row_of_a_queued_and_parked_call():
-    """The call goes through menu, queue, talk, park slot and talk. The row is written by hand."""
+def test_rows_of_a_queued_and_parked_call():
+    """The call goes through queue, talk, park slot and talk. The rows are written by hand."""
     office = Office()
     pbx, start = office.pbx, office.pbx.now
     lead = office.call(CUSTOMER)
@@ -36,6 +43,8 @@ def test_row_of_a_queued_and_parked_call():
     legs = pbx.call_group(lead, office.group)
     pass_time(office, 2)
     pbx.connect(legs[1])
+    others = [office.users[number].id for number in (0, 2, 3, 4)]
+    answering, retrieving = office.users[1].id, office.users[3].id
     pass_time(office, 4)
     slot = pbx.park(lead)
     pass_time(office, 8)
@@ -46,57 +55,227 @@ def test_row_of_a_queued_and_parked_call():
     pass_time(office, 16)
     pbx.hang_up(leg)
     assert rows(office) == [
-        Row(
+        CallRow(
             id=lead.uuid,
             direction="inbound",
+            purpose="call",
             started=start,
             answered=start + 3 * SECOND,
             ended=start + 32 * SECOND,
             caller_number=CUSTOMER.number,
             caller_user_id=None,
             called_number=DID,
-            answered_by_user_id=office.users[1].id,
+            requested_user_id=None,
+            requested_group_id=office.group.id,
+            answered_by_user_id=answering,
             answered_by_number=None,
+            handlers=f"[{answering}, {retrieving}]",
+            last_handler_user_id=retrieving,
+            last_handler_number=None,
             disposition="answered",
             abandoned_in=None,
+            last_phase="talking",
             ended_by="callee",
             cause="NORMAL_CLEARING",
             talking_us=20 * SECOND,
             parked_us=9 * SECOND,
             parks=1,
             transfers=0,
+            blind_transfers=0,
+            attended_transfers=0,
+            voicemail_user_id=None,
+            voicemail_group_id=None,
+            conference_room=None,
+            menu_id="main_menu",
+            origination=None,
+            tags=None,
+            went_outside=False,
             joined=None,
         )
     ]
+    assert pbx.ledger.waits == (
+        WaitRow(
+            call_id=lead.uuid,
+            group_id=office.group.id,
+            entered=start + 1 * SECOND,
+            left=start + 3 * SECOND,
+            waited_us=2 * SECOND,
+            result="answered",
+            next_group_id=None,
+            answered_by_user_id=answering,
+            rings=5,
+            purpose="call",
+        ),
+    )
+    caller, *users = pbx.ledger.participations
+    assert caller == ParticipationRow(
+        call_id=lead.uuid,
+        user_id=None,
+        number=CUSTOMER.number,
+        role="placed",
+        group_id=None,
+        result="answered",
+        rings=0,
+        rang_us=0,
+        talked_us=20 * SECOND,
+        held_us=9 * SECOND,
+        first_offered=start,
+        answered=start + 3 * SECOND,
+        left=start + 32 * SECOND,
+    )
+    assert {row.user_id for row in users} == {answering, *others}
+    assert {row.group_id for row in users} == {office.group.id}
+    assert {(row.role, row.rings, row.rang_us) for row in users} == {("offered", 1, 2 * SECOND)}
+    names = ("result", "talked_us", "held_us", "answered", "left")
+    by_user = {row.user_id: fields(row, *names) for row in users}
+    assert by_user == {
+        **dict.fromkeys(others, ("picked_up_elsewhere", 0, 0, None, start + 3 * SECOND)),
+        answering: ("answered", 4 * SECOND, 0, start + 3 * SECOND, start + 7 * SECOND),
+        retrieving: ("answered", 16 * SECOND, 0, start + 16 * SECOND, start + 32 * SECOND),
+    }
     assert not pbx.ledger.active_calls
 
 
-@pytest.mark.parametrize(
-    ("scenario", "expected"),
-    {
-        "abandoned": ("inbound", "abandoned", "queue", "caller", "NORMAL_CLEARING"),
-        "abandoned_ringing": ("inbound", "abandoned", "ringing", "caller", "ORIGINATOR_CANCEL"),
-        "after_hours": ("inbound", "abandoned", "ringing", "caller", "NORMAL_CLEARING"),
-        "no_answer": ("inbound", "missed", None, "pbx", "NO_ANSWER"),
-        "voicemail": ("inbound", "voicemail", None, "caller", "NORMAL_CLEARING"),
-        "maximum_duration": ("inbound", "answered", None, "pbx", "ALLOTTED_TIMEOUT"),
-        "busy": ("outbound", "busy", None, "callee", "USER_BUSY"),
-        "rejected": ("outbound", "rejected", None, "callee", "CALL_REJECTED"),
-        "unreachable": ("outbound", "failed", None, "callee", "NO_USER_RESPONSE"),
-        "click_to_call": ("outbound", "answered", None, "callee", "NORMAL_CLEARING"),
-        "checking_voicemail": ("internal", "answered", None, "caller", "NORMAL_CLEARING"),
-    }.items(),
-)
-def test_row_of_each_scenario(scenario, expected):
-    """The row has the direction, disposition, ending side and cause of the scenario."""
-    office = Office()
-    timeline = Timeline(office.pbx)
-    timeline.start(scenarios.SCENARIOS[scenario](office.pbx))
+def play(scenario, seed):
+    """Return a PBX in which one scenario has run from beginning to end."""
+    pbx = Pbx(seed)
+    scenarios.populate(pbx, 40)
+    timeline = Timeline(pbx)
+    timeline.start(scenarios.SCENARIOS[scenario](pbx))
     while timeline.time_to_next is not None:
         timeline.step()
-    (row,) = rows(office)
-    names = ("direction", "disposition", "abandoned_in", "ended_by", "cause")
-    assert fields(row, *names) == expected
+    return pbx
+
+
+# The rows that a scenario gives: direction, disposition, abandoned_in, ended_by, cause, and what is
+# special. A scenario that can go several ways has several.
+TALKED = "inbound answered None caller NORMAL_CLEARING"
+OUTCOMES = {
+    "inbound_call": {TALKED},
+    "hunt": {TALKED},
+    "abandoned": {"inbound abandoned queue caller NORMAL_CLEARING"},
+    "voicemail": {"inbound voicemail None caller NORMAL_CLEARING"},
+    "direct_call": {TALKED, "inbound answered None callee NORMAL_CLEARING"},
+    "abandoned_ringing": {"inbound abandoned ringing caller ORIGINATOR_CANCEL"},
+    "no_answer": {"inbound missed None pbx NO_ANSWER"},
+    "after_hours": {"inbound abandoned ringing caller NORMAL_CLEARING outside"},
+    "maximum_duration": {"inbound answered None pbx ALLOTTED_TIMEOUT"},
+    "ring_rounds": {TALKED, "inbound missed None pbx NORMAL_CLEARING"},
+    "overflow": {
+        TALKED,
+        "inbound abandoned queue caller NORMAL_CLEARING",
+        "inbound voicemail None caller NORMAL_CLEARING",
+    },
+    "announcement": {
+        TALKED,
+        "inbound abandoned queue caller NORMAL_CLEARING",
+        "inbound missed None pbx NORMAL_CLEARING",
+    },
+    "callback": {
+        "inbound abandoned queue caller NORMAL_CLEARING",
+        "outbound answered None caller NORMAL_CLEARING",
+        "outbound unanswered None caller ORIGINATOR_CANCEL",
+    },
+    "two_phones_ring": {TALKED, "inbound missed None pbx NO_ANSWER"},
+    "closed": {"inbound ended_in_menu None pbx NORMAL_CLEARING"},
+    "short_voicemail": {"inbound no_message None caller NORMAL_CLEARING"},
+    "not_routed": {
+        "inbound rejected None pbx CALL_REJECTED",
+        "inbound failed None pbx UNALLOCATED_NUMBER",
+        "inbound abandoned ringing caller ORIGINATOR_CANCEL",
+    },
+    "forwarded": {
+        TALKED,
+        f"{TALKED} outside",
+        "inbound voicemail None caller NORMAL_CLEARING",
+    },
+    "parked": {TALKED},
+    "picked_up": {TALKED},
+    "blind_transfer": {f"{TALKED} blind"},
+    "returned_to_queue": {f"{TALKED} blind"},
+    "transferred_and_abandoned": {"inbound answered queue caller NORMAL_CLEARING blind"},
+    "transferred_outside": {
+        f"{TALKED} blind outside",
+        "inbound answered None callee NORMAL_CLEARING blind outside",
+        "inbound answered None pbx NO_ANSWER blind outside",
+    },
+    "abandoned_while_parked": {"inbound answered parked caller NORMAL_CLEARING"},
+    "pickup_without_call": {"internal failed None pbx NO_PICKUP pickup"},
+    "attended_transfer": {
+        f"{TALKED} attended",
+        "internal answered None None None consult joined",
+    },
+    "semi_attended_transfer": {
+        f"{TALKED} blind",
+        "inbound answered ringing caller NORMAL_CLEARING blind",
+        "internal unanswered None None None consult joined",
+    },
+    "consult_returned": {
+        TALKED,
+        "internal answered None caller NORMAL_CLEARING consult",
+        "internal answered None callee NORMAL_CLEARING consult",
+        "internal busy None callee USER_BUSY consult",
+    },
+    "consult_in_queue": {
+        TALKED,
+        f"{TALKED} attended",
+        "internal answered None None None consult joined",
+        "internal answered None caller NORMAL_CLEARING consult",
+        "internal abandoned queue caller ORIGINATOR_CANCEL consult",
+    },
+    "older_consult": {
+        f"{TALKED} attended",
+        "internal answered None None None consult joined",
+    },
+    "internal_call": {
+        "internal answered None caller NORMAL_CLEARING",
+        "internal answered None callee NORMAL_CLEARING",
+    },
+    "outbound_call": {
+        "outbound answered None caller NORMAL_CLEARING",
+        "outbound answered None callee NORMAL_CLEARING",
+    },
+    "busy": {"outbound busy None callee USER_BUSY"},
+    "rejected": {"outbound rejected None callee CALL_REJECTED"},
+    "unreachable": {"outbound unreachable None callee NO_USER_RESPONSE"},
+    "click_to_call": {"outbound answered None callee NORMAL_CLEARING"},
+    "click_to_call_endpoints": {
+        "outbound answered None caller NORMAL_CLEARING",
+        "outbound answered None callee NORMAL_CLEARING",
+        "outbound unanswered None pbx NO_ANSWER",
+    },
+    "queue_call": {
+        "internal answered None caller NORMAL_CLEARING",
+        "internal abandoned queue caller ORIGINATOR_CANCEL",
+    },
+    "checking_voicemail": {"internal answered None caller NORMAL_CLEARING service"},
+    "conference": {TALKED, "internal answered None caller NORMAL_CLEARING"},
+    "conference_call": {
+        "internal answered None caller NORMAL_CLEARING",
+        "internal rejected None pbx CALL_REJECTED",
+    },
+    "eavesdrop": {TALKED, "internal answered None caller NORMAL_CLEARING monitor"},
+    "directory_changes": set(),
+}
+
+
+def outcome(row):
+    words = [row.direction, row.disposition, row.abandoned_in, row.ended_by, row.cause]
+    words += [] if row.purpose == "call" else [row.purpose]
+    words += ["blind"] * row.blind_transfers + ["attended"] * row.attended_transfers
+    words += ["outside"] * row.went_outside + ["joined"] * (row.joined is not None)
+    return " ".join(map(str, words))
+
+
+def test_every_scenario_has_an_outcome():
+    assert OUTCOMES.keys() == scenarios.SCENARIOS.keys()
+
+
+@pytest.mark.parametrize("scenario", OUTCOMES)
+def test_rows_of_each_scenario(scenario):
+    """With any users, a scenario gives its rows; all of them occur."""
+    ledgers = [play(scenario, seed).ledger for seed in range(20)]
+    assert {outcome(row) for ledger in ledgers for row in ledger} == OUTCOMES[scenario]
 
 
 def test_caller_who_hangs_up_in_the_menu_abandons_there():
@@ -160,9 +339,12 @@ def test_parked_caller_hangs_up():
     pbx.hang_up(leg)
     parked, second = rows(office)
     assert fields(parked, "id", "parked_us", "ended_by") == (lead.uuid, 7 * SECOND, "caller")
-    assert fields(second, "id", "disposition", "caller_user_id") == (
+    names = ("disposition", "abandoned_in", "purpose")
+    assert fields(parked, *names) == ("answered", "parked", "call")
+    assert fields(second, "id", "purpose", "answered", "caller_user_id") == (
         leg.uuid,
-        "answered",
+        "pickup",
+        None,
         office.users[1].id,
     )
 

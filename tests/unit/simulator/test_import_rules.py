@@ -17,7 +17,9 @@ MODULES = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
 # The model of the PBX and the frames: no I/O, and no clock but the PBX's own.
 PURE = {
     *("access_control", "call_ledger", "call_legs", "change_publisher", "commands", "company"),
-    *("errors", "frame_writer", "model", "pbx", "scenarios", "session_frames", "timeline"),
+    *("errors", "frame_writer", "inbound_scenarios", "ledger_calls", "ledger_outcome"),
+    *("ledger_rows", "model", "participation_ledger", "pbx", "scenario_parts", "scenarios"),
+    *("session_frames", "timeline", "transfer_scenarios", "user_scenarios", "wait_ledger"),
 }
 IMPURE_LIBRARIES = {
     *("asyncio", "concurrent", "datetime", "logging", "os", "pathlib", "select", "selectors"),

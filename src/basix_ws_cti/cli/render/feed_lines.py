@@ -224,8 +224,10 @@ def describe_call_event(event: CallEvent, labels: Labels) -> str:
 
 
 def _describe_end(call: Call, *, synthetic: bool) -> str:
-    disposition = call.disposition or "unknown"
-    parts = [f"{disposition} in {call.abandoned_in}" if call.abandoned_in else disposition]
+    parts: list[str] = [call.disposition or "unknown"]
+    if call.abandoned_in:  # perhaps after an earlier talk: "answered, abandoned in queue"
+        abandoned = f"abandoned in {call.abandoned_in}"
+        parts = [abandoned] if call.disposition == "abandoned" else [*parts, abandoned]
     if call.ended_by:
         parts.append(f"ended by {call.ended_by}")
     if call.cause_meaning:

@@ -1,0 +1,198 @@
+"""Rows that count in live figures: by queue, by agents of a queue, and by agent.
+
+Rows are replaced call by call. So a wait counts once, although its call is reported many times
+while it changes, and may be joined to another call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import Factory, define, evolve, frozen
+
+from .figures import RowTime, time_of
+from .model import Call
+from .participation import Participation
+from .queue_wait import QueueWait
+from .row_window import Key, RowWindow
+from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue
+
+# Calls kept whose end was lost: their last event may still come.
+MAX_LOST_CALLS = 1000
+
+QueueWindow = RowWindow[QueueWait, QueueTally]
+AgentWindow = RowWindow[Participation, AgentTally]
+
+_Row = TypeVar("_Row", QueueWait, Participation)
+
+
+@frozen
+class CallRows:
+    """Rows of one call that count in figures."""
+
+    waits: tuple[QueueWait, ...] = ()
+    participations: tuple[Participation, ...] = ()
+
+    @classmethod
+    def of(cls, call: Call) -> CallRows:
+        """Return the rows of a call."""
+        return cls(
+            tuple(filter(counts_in_queue, QueueWait.of(call))),
+            tuple(filter(counts_for_agent, Participation.of(call))),
+        )
+
+    def with_unknown_end(self) -> CallRows:
+        """Return the rows as they are if nobody will ever report how the call ended."""
+        return CallRows(
+            tuple(_with_unknown_end(wait) for wait in self.waits),
+            tuple(_with_unknown_end(row) for row in self.participations),
+        )
+
+
+@define(eq=False)
+class CountedRows:
+    """Rows within the window, and the calls that wait now."""
+
+    by: RowTime
+    """Time of a row that decides if it lies in the window."""
+    max_rows: int
+    """Rows kept per group and per user; the oldest are dropped first."""
+    waiting: dict[int, dict[Key, int]] = Factory(dict)
+    """Times of entry of the calls that wait now, by id of the group and key of the wait."""
+    _queues: dict[int, QueueWindow] = Factory(dict)
+    # Participations by the group whose queue offered them.
+    _served: dict[int, AgentWindow] = Factory(dict)
+    _agents: dict[int, AgentWindow] = Factory(dict)
+    # Rows of the active calls, and of the calls whose end was lost.
+    _open: dict[str, CallRows] = Factory(dict)
+
+    @property
+    def groups(self) -> set[int]:
+        """Ids of the groups that have rows or waiting calls."""
+        return {*self._queues, *self._served, *self.waiting}
+
+    @property
+    def users(self) -> set[int]:
+        """Ids of the users that have rows."""
+        return {*self._agents}
+
+    def queue(self, group_id: int) -> QueueWindow:
+        """Return the waits of a queue, and those that overflowed to it."""
+        return self._queues.get(group_id) or self._new_queue(group_id)
+
+    def served(self, group_id: int) -> AgentWindow:
+        """Return the participations that a queue offered."""
+        return self._served.get(group_id) or self._new_agent()
+
+    def agent(self, user_id: int) -> AgentWindow:
+        """Return the participations of a user."""
+        return self._agents.get(user_id) or self._new_agent()
+
+    def replace(self, call: Call) -> None:
+        """Take the rows of a call in place of those that it had before."""
+        rows = CallRows.of(call)
+        self._replace(call.id, rows)
+        if call.ended is None:
+            self._open[call.id] = rows
+
+    def lose(self, active: Collection[str]) -> None:
+        """Note that of all calls only ``active`` ones go on; the ends of the others were lost."""
+        lost = [call_id for call_id in self._open if call_id not in active]
+        for call_id in lost:
+            rows = self._open[call_id].with_unknown_end()
+            self._replace(call_id, rows)
+            self._open[call_id] = rows
+        for call_id in lost[:-MAX_LOST_CALLS]:
+            del self._open[call_id]
+
+    def expire(self, before: float) -> None:
+        """Drop all rows before ``before``, in microseconds."""
+        _expire(self._queues, before)
+        _expire(self._served, before)
+        _expire(self._agents, before)
+
+    def _replace(self, call_id: str, rows: CallRows) -> None:
+        before = self._open.pop(call_id, None)
+        if before is not None:
+            for wait in before.waits:
+                self._discard_wait(wait)
+            for row in before.participations:
+                self._discard_participation(row)
+        for wait in rows.waits:
+            self._put_wait(wait)
+        for row in rows.participations:
+            self._put_participation(row)
+
+    def _put_wait(self, wait: QueueWait) -> None:
+        key, time = _wait_key(wait), time_of(wait, self.by)
+        if wait.result is None:
+            self.waiting.setdefault(wait.group_id, {})[key] = wait.entered
+        if time is not None:
+            for group_id in _groups_of(wait):
+                window = self._queues.get(group_id)
+                if window is None:
+                    window = self._queues[group_id] = self._new_queue(group_id)
+                window.put(key, time, wait)
+
+    def _discard_wait(self, wait: QueueWait) -> None:
+        key = _wait_key(wait)
+        waiting = self.waiting.get(wait.group_id)
+        if waiting is not None:
+            waiting.pop(key, None)
+            if not waiting:
+                del self.waiting[wait.group_id]
+        for group_id in _groups_of(wait):
+            if group_id in self._queues:
+                self._queues[group_id].discard(key)
+
+    def _put_participation(self, row: Participation) -> None:
+        time = time_of(row, self.by)
+        if time is None:
+            return
+        key = _participation_key(row)
+        for windows, owner_id in ((self._served, row.group_id), (self._agents, row.user_id)):
+            if owner_id is not None:
+                window = windows.get(owner_id)
+                if window is None:
+                    window = windows[owner_id] = self._new_agent()
+                window.put(key, time, row)
+
+    def _discard_participation(self, row: Participation) -> None:
+        key = _participation_key(row)
+        for windows, owner_id in ((self._served, row.group_id), (self._agents, row.user_id)):
+            if owner_id in windows:
+                windows[owner_id].discard(key)
+
+    def _new_queue(self, group_id: int) -> QueueWindow:
+        return RowWindow(partial(QueueTally, group_id), self.max_rows)
+
+    def _new_agent(self) -> AgentWindow:
+        return RowWindow(AgentTally, self.max_rows)
+
+
+def _expire(windows: dict[int, RowWindow[Any, Any]], before: float) -> None:
+    for key, window in [*windows.items()]:
+        window.expire(before)
+        if not window:
+            del windows[key]
+
+
+def _groups_of(wait: QueueWait) -> Iterable[int]:
+    """Return the groups in whose figures a wait appears."""
+    if wait.next_group_id is None or wait.next_group_id == wait.group_id:
+        return (wait.group_id,)
+    return (wait.group_id, wait.next_group_id)
+
+
+def _wait_key(wait: QueueWait) -> Key:
+    return wait.call_id, wait.group_id, wait.entered
+
+
+def _participation_key(row: Participation) -> Key:
+    return row.call_id, -1 if row.user_id is None else row.user_id, row.number or ""
+
+
+def _with_unknown_end(row: _Row) -> _Row:
+    return evolve(row, result="unknown") if row.result is None else row

@@ -1,0 +1,104 @@
+"""Rows of a sliding window, sorted by time, and the tally of those rows."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from attrs import Factory, define, field
+
+Row = TypeVar("Row")
+AddedRow_contra = TypeVar("AddedRow_contra", contravariant=True)
+
+Key = tuple[Any, ...]
+"""Identity of a row; all keys of a window can be compared with each other."""
+
+
+class Tally(Protocol[AddedRow_contra]):
+    """Sums over rows."""
+
+    def add(self, row: AddedRow_contra) -> None:
+        """Add a row."""
+
+    def remove(self, row: AddedRow_contra) -> None:
+        """Remove a row that was added before."""
+
+    def extend(self, rows: Iterable[AddedRow_contra]) -> None:
+        """Add many rows at once."""
+
+
+AnyTally = TypeVar("AnyTally", bound=Tally[Any])
+
+
+@define(eq=False)
+class RowWindow(Generic[Row, AnyTally]):
+    """Rows of one group or agent, whose times may come in any order.
+
+    The tally contains exactly the rows kept.
+    """
+
+    new_tally: Callable[[], AnyTally]
+    """Function that returns an empty tally."""
+    limit: int
+    """Number of rows kept; beyond it the oldest hundredth is dropped."""
+    tally: AnyTally = field(init=False)
+    """Tally of the rows kept."""
+    _rows: dict[Key, tuple[int, Row]] = Factory(dict)
+    # Time and key of each row, sorted.
+    _order: list[tuple[int, Key]] = Factory(list)
+
+    def __attrs_post_init__(self) -> None:
+        self.tally = self.new_tally()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (row for _, row in self._rows.values())
+
+    def since(self, start: float) -> AnyTally:
+        """Drop the rows before ``start``, in microseconds, and return the tally of the others."""
+        self.expire(start)
+        return self.tally
+
+    def put(self, key: Key, time: int, row: Row) -> None:
+        """Add a row, in place of one with the same key. ``time`` is in microseconds."""
+        if key in self._rows:
+            self.discard(key)
+        self._rows[key] = time, row
+        order, item = self._order, (time, key)
+        if not order or order[-1] < item:  # the usual case
+            order.append(item)
+        else:
+            insort(order, item)
+        self.tally.add(row)
+        if len(order) > self.limit:
+            # Many at once, since each time the list moves in memory.
+            self._drop(1 + self.limit // 100)
+
+    def discard(self, key: Key) -> None:
+        """Remove the row with this key, if there is one."""
+        entry = self._rows.pop(key, None)
+        if entry is None:
+            return
+        time, row = entry
+        del self._order[bisect_left(self._order, (time, key))]
+        self.tally.remove(row)
+
+    def expire(self, before: float) -> None:
+        """Drop the rows whose time lies before ``before``, in microseconds."""
+        count = bisect_left(self._order, before, key=lambda item: item[0])
+        if count:
+            self._drop(count)
+
+    def _drop(self, count: int) -> None:
+        """Drop the oldest rows."""
+        dropped = [self._rows.pop(key)[1] for _, key in self._order[:count]]
+        del self._order[:count]
+        if count > len(self._order):  # as at midnight: to add the rest is faster
+            self.tally = self.new_tally()
+            self.tally.extend(self)
+        else:
+            for row in dropped:
+                self.tally.remove(row)
