@@ -295,14 +295,13 @@ class ActiveCall:
     def _taker_in(self, other: ActiveCall, leg: ActiveLeg) -> Party | None:
         """Return the party that talks from now on to the one that waited in another call.
 
-        ``leg``: see ``absorb``. The lead leg of the other call waited. If it is not one of the two
-        legs that are bridged, its party completed a transfer: then the taker is the party that was
+        ``leg``: see ``absorb``. The lead leg of the phase waited. If it is not one of the two legs
+        that are bridged, its party completed a transfer: then the taker is the party that was
         called in that call.
         """
-        waiting = other.legs.lead(other.talk.talkers).uuid
         living = self.legs.living | other.legs.living
         pair = [living.get(uuid) for uuid in (leg.uuid, leg.other_uuid) if uuid is not None]
-        takers = [one for one in pair if one is not None and one.uuid != waiting]
+        takers = [one for one in pair if one is not None and one.uuid != other.lead.uuid]
         called = [one for one in takers if one.uuid in other.legs.living]
         return next((one.party for one in called or takers), None)
 
