@@ -28,7 +28,7 @@ Invariants:
   when the pair of connected legs changes; in any other phase, also when the party changes and
   the state is newer. If only more is known about the party, the phase goes on with that party.
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
-  feed showed a leg late, or had a gap, or the phases were truncated.
+  feed showed a leg late, or had a gap, or so many phases were merged that waits were dropped.
 
 Events of a new phase (``_phase_began``); the first match counts:
 
@@ -275,15 +275,16 @@ class ActiveCall:
         ended, unseen = self.left_to_line
         return [self._finish(ended, unseen=unseen)]
 
-    def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
-        """Take over the legs of a call that becomes part of this one at ``at``.
+    def absorb(self, other: ActiveCall, leg: ActiveLeg) -> list[CallEvent]:
+        """Take over the legs of a call that becomes part of this one.
 
-        Return the event that the other call ended. The other call must not be used afterwards.
-        ``at`` is in microseconds since the epoch.
+        ``leg`` belongs to one of the calls, and is bridged to a leg of the other one. Return the
+        event that the other call ended. The other call must not be used afterwards.
         """
         call = other.snapshot()
         current = other.phases.current
-        ended = max(current.started, at)
+        ended = max(current.started, leg.entered or 0)
+        taken_by = None if current.kind == "talking" else self._taker_in(other, leg)
         was_talked_on = other.talk.answered is not None
         self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
         self.legs.absorb(other.legs, self._phase_before_talk())
@@ -296,12 +297,26 @@ class ActiveCall:
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition=joined_disposition(call.phases, call.caller),
+                    disposition=joined_disposition(call.summed_phases, call.caller),
                     joined=self.id,
                     purpose="consult" if is_users else call.purpose,
+                    taken_by=taken_by,
                 )
             )
         ]
+
+    def _taker_in(self, other: ActiveCall, leg: ActiveLeg) -> Party | None:
+        """Return the party that talks from now on to the one that waited in another call.
+
+        ``leg``: see ``absorb``. The lead leg of the phase waited. If it is not one of the two legs
+        that are bridged, its party completed a transfer: then the taker is the party that was
+        called in that call.
+        """
+        living = self.legs.living | other.legs.living
+        pair = [living.get(uuid) for uuid in (leg.uuid, leg.other_uuid) if uuid is not None]
+        takers = [one for one in pair if one is not None and one.uuid != other.lead.uuid]
+        called = [one for one in takers if one.uuid in other.legs.living]
+        return next((one.party for one in called or takers), None)
 
     def mark_incomplete(self) -> None:
         """Note that something of the call may have been missed."""
@@ -344,7 +359,7 @@ class ActiveCall:
         """
         if self.talk.answered is not None:
             return None
-        kinds = {phase.kind for phase in self.phases.as_tuple()}
+        kinds = {phase.kind for phase in self.phases.summed()}
         return None if role == "service" and "conference" in kinds else _PURPOSES[role]
 
     def snapshot(self) -> Call:
@@ -388,6 +403,7 @@ class ActiveCall:
             abandoned_in,
             ended_by,
             hangup,
+            None,
             None,
             self.phases.merged,
         )
@@ -491,7 +507,7 @@ class ActiveCall:
         ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
         line = [one for one in self.legs.ended if self._is_callers(one)]
         ending = Ending(
-            phases=self.phases.as_tuple(),
+            phases=self.phases.summed(),
             hangup=hangup,
             ended_by=ended_by,
             direction=self.parties.direction,

@@ -7,7 +7,17 @@ from typing import TypeGuard
 from attrs import Factory, define, evolve
 
 from basix_ws_cti.elements import Channel
-from basix_ws_cti.states import Bridged, Calling, CallingSipTermination
+from basix_ws_cti.states import (
+    Bridged,
+    Calling,
+    CallingSipTermination,
+    CheckingVoicemail,
+    Conference,
+    Eavesdrop,
+    Ivr,
+    Voicemail,
+    XmlIvr,
+)
 
 from .active_legs import ActiveLeg, ActiveLegs
 from .channel_facts import last_known_alive, number_of, other_party, requested_party
@@ -15,6 +25,10 @@ from .model import UNKNOWN_PARTY, Direction, Party
 
 # Tags kept per call. A leg has a few; a peer that sends ever new ones must not fill the memory.
 MAX_TAGS = 100
+
+# States in which the first leg is in a service of the PBX that was dialled. A system operation may
+# also be a step on the way to somebody outside.
+_SERVICES = Ivr | XmlIvr | Voicemail | CheckingVoicemail | Conference | Eavesdrop
 
 
 @define(eq=False)
@@ -26,10 +40,10 @@ class CallParties:
     - Of numbers that change during the call, the last one counts. One of the PBX's markers is no
       number, and the number before it counts.
     - The direction is inbound if the caller is outside. Otherwise it depends on whom the call
-      reached first: outbound for somebody outside, internal for a user or group (also if the
-      ``target`` of the first leg names one). Of two at the same time, the user or group counts,
-      so that the order of simultaneous events does not matter. A later transfer or forward to
-      outside changes ``went_outside`` only.
+      reached first: outbound for somebody outside; internal for a user or group, also if the
+      ``target`` of the first leg names one, and for a service of the PBX. Of two at the same time,
+      the one inside counts, so that the order of simultaneous events does not matter. A later
+      transfer or forward to outside changes ``went_outside`` only.
     - A call that the PBX itself began, by ringing the phone of the user who requested it through
       the API, is outbound until it reaches somebody. So an attempt that ends before is outbound.
     """
@@ -46,7 +60,8 @@ class CallParties:
     went_outside: bool = False
     """True if somebody outside was called for a call that is not outbound."""
     inside_since: int | None = None
-    """Time at which the call first reached a user or group, in microseconds since the epoch."""
+    """Time at which the call first reached a user, group or service of the PBX, in microseconds
+    since the epoch."""
     outside_since: int | None = None
     """Time at which the call first reached somebody outside."""
     tag_order: dict[str, tuple[int, int, int]] = Factory(dict)
@@ -59,9 +74,11 @@ class CallParties:
         is_first = changed is first
         first_has_ended = first is None and legs.first_has_ended
         if first is not None:
-            self._follow_caller(first, legs)
             if is_first:
+                self._follow_caller(first, legs)
                 self._read_labels(first)
+            elif changed.other_whoscall and self.caller.whoscall is None:
+                self.caller = self._with_whoscall(self.caller, legs)
         elif not first_has_ended:
             self.caller = other_party(lead.channel)
             self._follow_called_number(lead.channel)
@@ -160,7 +177,8 @@ class CallParties:
             is_calling = isinstance(state, Calling | CallingSipTermination)
             at = now if is_calling or offered is None else offered
             self.outside_since = _earlier(self.outside_since, at)
-        if isinstance(state, Calling) and state.target_type in {"user", "group"}:
+        is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
+        if is_calling_inside or (is_first and isinstance(state, _SERVICES)):
             self.inside_since = _earlier(self.inside_since, now)
         # The phone that the PBX rings first belongs to the user who placed the call.
         elif not is_first and channel.user_id is not None and channel.direction != "inbound":

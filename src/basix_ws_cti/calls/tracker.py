@@ -153,7 +153,7 @@ class CallTracker:
             events = call.update_leg(leg, synthetic=synthetic)
         else:
             call, absorbed = sorted((call, named_call), key=_precedence)
-            events = call.absorb(absorbed, leg.entered or 0)
+            events = call.absorb(absorbed, leg)
             index.replace(absorbed, call)
             self._remember(events)
             events += call.update_leg(leg, synthetic=synthetic)

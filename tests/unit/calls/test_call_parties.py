@@ -32,7 +32,8 @@ API_USER = {**USER, "direction": "outbound"}  # click-to-call: the PBX rings the
 
 
 def first_leg(fields, **more):
-    return Channel(uuid="first", offer_timestamp=1, **{**fields, "state": Ivr(ts=1), **more})
+    routing = {"state": SystemOperation(ts=1)}
+    return Channel(uuid="first", offer_timestamp=1, **{**routing, **fields, **more})
 
 
 def phone(uuid="phone", at=2, **fields):
@@ -167,6 +168,12 @@ def test_caller_who_turns_out_to_be_a_user_has_no_number():
         ([first_leg(API_USER, state=Ringing(ts=1)), phone()], "internal", False),
         ([first_leg(API_USER, state=Ringing(ts=1)), phone_outside()], "outbound", False),
         ([first_leg(API_USER, state=CheckingVoicemail(ts=1))], "internal", False),
+        # A service of the PBX that a user dialled, and left for somebody outside.
+        (
+            [first_leg(USER, state=Ivr(ts=1)), first_leg(USER, state=calling(5, "outside"))],
+            "internal",
+            True,
+        ),
         ([first_leg({**API_USER, "peer_location": "external"})], "internal", False),
         # The PBX rings somebody outside first.
         ([first_leg({**CUSTOMER, "direction": "outbound"})], "outbound", False),

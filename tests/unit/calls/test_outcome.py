@@ -195,6 +195,11 @@ CALLER_LEFT = "recv_bye,NORMAL_CLEARING", "caller"
         ("other conference", *CALLER_LEFT, ("answered", None)),
         ("queued conference", *CALLER_LEFT, ("answered", None)),
         ("other:directory", *CALLER_LEFT, ("answered", None)),
+        ("conference", "send_bye,NORMAL_CLEARING", "pbx", ("answered", None)),
+        ("conference", "send_bye,ALLOTTED_TIMEOUT", "pbx", ("answered", None)),
+        ("ivr conference", "send_bye,USER_BUSY", "pbx", ("busy", None)),  # it is full
+        ("ivr conference", "send_bye,CALL_REJECTED", "pbx", ("rejected", None)),
+        ("conference", "recv_bye,USER_BUSY", "caller", ("answered", None)),
         ("other", "", None, ("answered", None)),
         ("ivr", "", None, ("unknown", None)),
         ("other:ringing", "", None, ("unknown", None)),
