@@ -180,8 +180,13 @@ class CallParties:
         is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
         if is_calling_inside or (is_first and isinstance(state, _SERVICES)):
             self.inside_since = _earlier(self.inside_since, now)
-        # The phone that the PBX rings first belongs to the user who placed the call.
-        elif not is_first and channel.user_id is not None and channel.direction != "inbound":
+        # The phones that the PBX rings first belong to the user who placed the call.
+        elif (
+            not is_first
+            and leg.history.role != "placed"
+            and channel.user_id is not None
+            and channel.direction != "inbound"
+        ):
             self.inside_since = _earlier(self.inside_since, now if offered is None else offered)
 
     def _direction(self, first: ActiveLeg | None, *, first_has_ended: bool) -> Direction:

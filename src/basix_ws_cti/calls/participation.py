@@ -108,7 +108,8 @@ class Participation:
     complete: bool
     """False if something of the call may have been missed, and while it lasts."""
     clock_adjusted: bool
-    """True if a clock step made a duration of this row negative; that duration is zero."""
+    """``Call.clock_adjusted``: a clock of the PBX was set back during the call. A duration that
+    would be negative is zero."""
     direction: str
     """``Call.direction``: tells calls between users from calls with somebody outside."""
     purpose: str
@@ -155,7 +156,7 @@ class Participation:
             answered=answered,
             left=_left(legs),
             complete=call.complete and call.ended is not None,
-            clock_adjusted=any(map(_has_negative_duration, legs)),
+            clock_adjusted=call.clock_adjusted,
             direction=call.direction,
             purpose=call.purpose,
         )
@@ -265,14 +266,3 @@ def _left(legs: Sequence[Leg]) -> int | None:
     """Return the end of a party's last leg; ``None`` while one lives."""
     ended = [leg.ended for leg in legs if leg.ended is not None]
     return max(ended) if len(ended) == len(legs) else None
-
-
-def _has_negative_duration(leg: Leg) -> bool:
-    """Return True if a clock step made a period of a leg end before it started."""
-    times = [time for time in (leg.offered, leg.answered, leg.ended) if time is not None]
-    periods = (*leg.talks, *leg.holds)
-    return (
-        times != sorted(times)
-        or leg.rang_us < 0
-        or any(period.ended < period.started for period in periods)
-    )

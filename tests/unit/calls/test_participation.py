@@ -309,7 +309,7 @@ def test_caller_who_reached_a_conference_has_answered(caller, disposition, resul
     ],
 )
 def test_durations_that_a_clock_step_made_negative_are_zero(one):
-    made = row(one)
+    made = row(one, clock_adjusted=True)
     assert made.clock_adjusted
     assert (made.rang_us, made.talked_us, made.held_us) == (0, 0, 0)
     assert not row(leg("u7", 10, 60, rings=1, answered=20, talks=[(20, 60)])).clock_adjusted
