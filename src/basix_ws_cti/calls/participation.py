@@ -184,6 +184,8 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
     """Return the start of a party's first talk or service; ``None``: there was none."""
     if times := [time for leg in legs for time in _talk_starts(leg)]:
         return min(times)
+    if legs[-1].ended is None and _talks_now(call, key):
+        return call.phase.started
     served = [leg.answered for leg in legs if leg.role in _SERVED]
     if times := [time for time in served if time is not None]:
         return min(times)
@@ -192,6 +194,15 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
         return next((phase.started for phase in services), None)
     return None
+
+
+def _talks_now(call: Call, key: tuple[int | None, str | None]) -> bool:
+    """Return True if a party is in the talk that goes on.
+
+    The feed shows the talk on one leg first, and on the other a moment later.
+    """
+    is_talk = call.ended is None and call.phase.kind == "talking"
+    return is_talk and key in {_key(call.phase.party), _key(call.caller)}
 
 
 def _talk_starts(leg: Leg) -> Iterator[int]:

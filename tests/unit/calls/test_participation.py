@@ -315,6 +315,26 @@ def test_durations_that_a_clock_step_made_negative_are_zero(one):
     assert not row(leg("u7", 10, 60, rings=1, answered=20, talks=[(20, 60)])).clock_adjusted
 
 
+@pytest.mark.parametrize(
+    ("text", "results"),
+    [
+        ("0 queued g1, 9 talking u7", ["answered", "answered", None]),
+        ("0 queued g1", [None, None, None]),
+        ("0 queued g1, 9 talking u9", ["answered", None, None]),
+    ],
+)
+def test_talk_of_a_call_in_progress_shows_on_one_leg_first(text, results):
+    """The call talks already, and the agent's own leg still rings."""
+    legs = [
+        leg(CUSTOMER.number, role="placed"),
+        leg("u7", 5, **RANG),
+        leg("u8", 5, **RANG),
+    ]
+    made = Participation.of(call(text, legs=legs))
+    assert [one.result for one in made] == results
+    assert {one.answered for one in made if one.result} <= {9}
+
+
 def test_row_is_a_dict_of_json_values():
     made = row(leg("u7", 0, 9, **MISSED, rang_us=9)).to_dict()
     assert made == {
