@@ -64,6 +64,8 @@ class CallParties:
     since the epoch."""
     outside_since: int | None = None
     """Time at which the call first reached somebody outside."""
+    is_settled: bool = False
+    """True once another call became part of this one: its legs do not decide the direction."""
     tag_order: dict[str, tuple[int, int, int]] = Factory(dict)
     """Sort key of each tag: time of its appearance, offer of its leg, place among its tags."""
 
@@ -91,6 +93,7 @@ class CallParties:
 
     def absorb(self, other: CallParties) -> None:
         """Take over what is known of a call that becomes part of this one."""
+        self.is_settled = True
         if other.outside_since is not None:
             # It does not decide about the direction of this call.
             at = max(other.outside_since, self.inside_since or 0)
@@ -191,6 +194,8 @@ class CallParties:
 
     def _direction(self, first: ActiveLeg | None, *, first_has_ended: bool) -> Direction:
         """Return the direction, which depends on the first leg and on whom the call reached."""
+        if self.is_settled:
+            return self.direction
         inside, outside = self.inside_since, self.outside_since
         if first is not None:
             channel = first.channel
