@@ -470,7 +470,6 @@ class ActiveCall:
         line = [one for one in self.legs.ended if self._is_callers(one)]
         ending = Ending(
             phases=self.phases.as_tuple(),
-            merged_kinds=self.phases.merged_kinds,
             hangup=hangup,
             ended_by=ended_by,
             direction=self.parties.direction,

@@ -12,7 +12,6 @@ from attrs import frozen
 from basix_ws_cti._internal.arguments import check_seconds
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 
-from .channel_facts import party_key
 from .model import UNKNOWN_PARTY, Call, Party, Phase, PhaseKind
 
 DEFAULT_GREETING = 5.0
@@ -162,7 +161,11 @@ class CallRecord:
         check_seconds("greeting", greeting, at_least=0)
         answered_by = call.answered_by or UNKNOWN_PARTY
         end_user = call.caller.end_user
-        last_handler, box_owner = _last_party(call, "talking"), _last_party(call, "voicemail")
+        talks = [phase.party for phase in call.phases if phase.kind == "talking"]
+        last_handler = talks[-1] if talks else UNKNOWN_PARTY
+        mailbox = next(_latest(call, "voicemail"), None)
+        box_owner = UNKNOWN_PARTY if mailbox is None else mailbox.party
+        groups = (phase.party.group_id for phase in call.phases if phase.kind == "queued")
         has_ended = call.ended is not None
         return cls(
             id=call.id,
@@ -182,10 +185,10 @@ class CallRecord:
             requested_user_id=call.requested.user_id,
             requested_group_id=call.requested.group_id,
             menu_id=_last_place(call, "ivr"),
-            group_id=_first_group(call),
+            group_id=next(groups, None),
             answered_by_user_id=answered_by.user_id,
             answered_by_number=answered_by.number,
-            handlers=_json_array(dict.fromkeys(map(party_key, _talked_to(call)))),
+            handlers=_json_array(dict.fromkeys(map(_handler, talks))),
             last_handler_user_id=last_handler.user_id,
             last_handler_number=last_handler.number,
             voicemail_user_id=box_owner.user_id,
@@ -234,32 +237,9 @@ def _disposition(call: Call, greeting: float) -> str | None:
     return "no_message" if call.abandoned_in is None else "abandoned"
 
 
-def _talked_to(call: Call) -> Iterator[Party]:
-    """Yield the parties of all talks, oldest first; of merged phases, each party once."""
-    if call.merged is not None:
-        yield from call.merged.talked_to
-    for phase in call.phases:
-        if phase.kind == "talking":
-            yield phase.party
-
-
-def _first_group(call: Call) -> int | None:
-    """Return the id of the first group that the call waited for; ``None``: for no group."""
-    if call.merged is not None and call.merged.waits:
-        return call.merged.waits[0].group_id
-    groups = (phase.party.group_id for phase in call.phases if phase.kind == "queued")
-    return next(groups, None)
-
-
 def _latest(call: Call, kind: PhaseKind) -> Iterator[Phase]:
-    """Yield the phases of a kind, latest first; of merged phases, the last one."""
-    merged = () if call.merged is None else call.merged.last_phases
-    return (phase for phase in (*reversed(call.phases), *merged) if phase.kind == kind)
-
-
-def _last_party(call: Call, kind: PhaseKind) -> Party:
-    """Return the party of the last phase of a kind; ``Party()``: there was none."""
-    return next((phase.party for phase in _latest(call, kind)), UNKNOWN_PARTY)
+    """Yield the phases of a kind, latest first."""
+    return (phase for phase in reversed(call.phases) if phase.kind == kind)
 
 
 def _last_place(call: Call, kind: PhaseKind) -> str | None:
@@ -267,6 +247,10 @@ def _last_place(call: Call, kind: PhaseKind) -> str | None:
     places = (phase.place for phase in _latest(call, kind) if phase.place is not None)
     place = next(places, None)
     return None if place is None else str(place)
+
+
+def _handler(party: Party) -> int | str | None:
+    return party.number if party.user_id is None else party.user_id
 
 
 def _json_array(values: Iterable[object]) -> str | None:

@@ -144,11 +144,6 @@ class MergedPhases:
     waits: tuple[Wait, ...]
     """Waits in queues that began in the merged phases, oldest first; the last 10,000 are kept.
     The last one has no result if it went on after the merged phases."""
-    talked_to: tuple[Party, ...] = ()
-    """Parties of the talks, each once, in the order of their first talk; the first 1,000 are
-    kept."""
-    last_phases: tuple[Phase, ...] = ()
-    """Last phase of each kind."""
 
 
 @frozen(kw_only=True)

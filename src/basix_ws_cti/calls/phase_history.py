@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import Factory, define, evolve, field
 
-from .channel_facts import end_phase, party_key
+from .channel_facts import end_phase
 from .model import MergedPhases, Party, Phase, PhaseKind, PhaseTime, Wait
 from .queue_wait import add_phase
 
@@ -20,9 +20,6 @@ MAX_PHASES = 1000
 # that changed queues every two seconds would reach it after about six hours, the longest duration
 # of a call.
 MAX_MERGED_WAITS = 10_000
-
-# Parties kept of the merged talks of a call: one for each twenty seconds of the longest call.
-MAX_MERGED_PARTIES = 1_000
 
 
 @define(eq=False)
@@ -41,18 +38,11 @@ class PhaseHistory:
     the first of ``earlier``."""
     _times: dict[PhaseKind, int] = field(init=False, factory=dict)
     _waits: list[Wait] = field(init=False, factory=list)
-    _talked_to: dict[int | str | None, Party] = field(init=False, factory=dict)
-    _last_phases: dict[PhaseKind, Phase] = field(init=False, factory=dict)
 
     @property
     def is_truncated(self) -> bool:
         """True once phases were merged because of ``MAX_PHASES``."""
         return self.merged is not None
-
-    @property
-    def merged_kinds(self) -> frozenset[PhaseKind]:
-        """Kinds of the merged phases."""
-        return frozenset(self._last_phases)
 
     def as_tuple(self) -> tuple[Phase, ...]:
         """Return all phases, oldest first."""
@@ -98,9 +88,6 @@ class PhaseHistory:
         for phase in (first, second) if self.merged is None else (second,):
             self._add_time(phase.kind, phase.duration)
             add_phase(self._waits, phase)
-            self._last_phases[phase.kind] = phase
-            if phase.kind == "talking" and len(self._talked_to) < MAX_MERGED_PARTIES:
-                self._talked_to.setdefault(party_key(phase.party), phase.party)
         del self._waits[:-MAX_MERGED_WAITS]
         self.earlier[:2] = [Phase(kind="unknown", started=first.started, ended=second.ended)]
         self.merged = self._summary()
@@ -110,9 +97,4 @@ class PhaseHistory:
 
     def _summary(self) -> MergedPhases:
         times = [PhaseTime(kind=kind, duration=time) for kind, time in self._times.items()]
-        return MergedPhases(
-            times=tuple(times),
-            waits=tuple(self._waits),
-            talked_to=tuple(self._talked_to.values()),
-            last_phases=tuple(self._last_phases.values()),
-        )
+        return MergedPhases(times=tuple(times), waits=tuple(self._waits))

@@ -237,22 +237,6 @@ def test_disposition_of_an_inbound_call(phases, text, side, disposition):
     assert disposition_of(ending_of(phases, text, side)) == disposition
 
 
-@pytest.mark.parametrize(
-    ("kinds", "phases", "text", "side", "disposition"),
-    [
-        ("ringing talking", "unknown ivr", *CALLER_LEFT, ("answered", "ivr")),
-        ("ivr voicemail", "unknown ivr", *CALLER_LEFT, ("voicemail", "ivr")),
-        ("queued", "unknown other:closed", *CALLER_LEFT, ("abandoned", "ringing")),
-        ("other", "unknown other:directory", *CALLER_LEFT, ("answered", None)),
-        ("queued", "unknown ivr", "send_bye,NORMAL_CLEARING", "pbx", ("missed", None)),
-    ],
-)
-def test_phases_that_were_merged_count(kinds, phases, text, side, disposition):
-    """Of a long call, the first phases are merged into an unknown one."""
-    ending = ending_of(phases, text, side, merged_kinds=frozenset(kinds.split()))
-    assert disposition_of(ending) == disposition
-
-
 def test_party_that_was_transferred_abandons_a_call_that_a_colleague_began():
     """User A called B and transferred B to C; B hangs up while C's phone rings."""
     ending = ending_of(

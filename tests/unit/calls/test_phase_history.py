@@ -137,21 +137,6 @@ def test_earlier_start_counts_as_unknown_time_once_phases_were_merged(monkeypatc
     assert spans(history) == [("unknown", 3, 30), ("ringing", 30, None)]
 
 
-def test_parties_and_last_phases_of_merged_phases_are_kept(monkeypatch):
-    """The first parties are kept, if there are too many."""
-    monkeypatch.setattr(phase_history, "MAX_PHASES", 2)
-    monkeypatch.setattr(phase_history, "MAX_MERGED_PARTIES", 2)
-    history = PhaseHistory(Phase(kind="ivr", started=0, place="day"))
-    for started, who in enumerate(("u7", "u8", "u7", "u9", "u9"), 1):
-        history.begin(Phase(kind="talking", started=started, party=party(who)))
-    assert [one.user_id for one in history.merged.talked_to] == [7, 8]
-    assert [(one.kind, one.place, one.party.user_id) for one in history.merged.last_phases] == [
-        ("ivr", "day", None),
-        ("talking", None, 9),
-    ]
-    assert history.merged_kinds == {"ivr", "talking"}
-
-
 def test_number_of_waits_of_merged_phases_is_limited(monkeypatch):
     """The last ones are kept."""
     monkeypatch.setattr(phase_history, "MAX_PHASES", 2)
