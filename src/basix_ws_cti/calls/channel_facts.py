@@ -231,7 +231,10 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
         case CallingSipTermination(url=url):
             kind, party = "ringing", _make_party(None, None, url, None, None, None)
         case Ringing() if _is_caller(channel):
-            kind, place = "other", RINGING_TONE
+            # The party that is called, if the PBX says so: no phone of the caller rings.
+            kind, party = "ringing", other_party(channel)
+            if party == UNKNOWN_PARTY:
+                kind, place = "other", RINGING_TONE
         case Ringing():
             kind, party = "ringing", own_party(channel)
         case Ivr(ivr_id=place):
