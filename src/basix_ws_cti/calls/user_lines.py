@@ -115,4 +115,4 @@ def _mark_consult(placed: LegHistory, talk: LegHistory) -> None:
         and talk.legs is not placed.legs
         and placed.uuid == placed.legs.first_uuid
     ):
-        placed.legs.mark_consult()
+        placed.legs.mark_consult(talk.uuid)
