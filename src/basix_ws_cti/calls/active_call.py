@@ -211,8 +211,12 @@ class ActiveCall:
         lead = legs.lead(self.talk.talkers)
         parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
+        # A phone that rings on after the lead leg has ended tells nothing new about the call.
+        rings_on = leg.is_ringing and before is not None and before.is_ringing
+        was_left = rings_on and lead is leg and leg.uuid != self.phase_lead_uuid
         # In a talk, another leg may have revealed more about who talks.
-        if lead is not self.lead or self.phases.current.kind == "talking":
+        is_talk = self.phases.current.kind == "talking"
+        if (lead is not self.lead and not was_left) or is_talk:
             events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.party))
