@@ -165,7 +165,21 @@ class LegHistory:
             waits = self.waits or (partner is not None and partner.waits)
             self._switch("hold" if waits else "talk", at)
         else:
+            if self.waits and self.talks and self.talks[-1].ended > at:
+                self._hold_end_of_talk(at)
             self._switch("hold" if self.is_parked else None, at)
+
+    def _hold_end_of_talk(self, at: int) -> None:
+        """Turn the end of the last talk into a hold: the user became busy elsewhere during it.
+
+        A client that connects during a transfer sees the end of the talk first: its partner is
+        connected with somebody else already.
+        """
+        *talks, last = self.talks
+        at = max(at, last.started)
+        self.talks = (*talks, _make_interval(last.started, at))
+        self.holds = (*self.holds, _make_interval(at, last.ended))
+        self.snapshot = None
 
     @property
     def partner(self) -> LegHistory | None:
