@@ -285,6 +285,9 @@ class ActiveCall:
         ``leg`` belongs to one of the calls, and is bridged to a leg of the other one. Return the
         event that the other call ended. The other call must not be used afterwards.
         """
+        is_users = other.parties.caller.user_id is not None and other.purpose != "monitor"
+        if is_users:
+            other.legs.mark_consult()
         call = other.snapshot()
         current = other.phases.current
         ended = max(current.started, leg.entered or 0)
@@ -294,7 +297,6 @@ class ActiveCall:
         self.legs.absorb(other.legs, self._phase_before_talk())
         self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete
-        is_users = other.parties.caller.user_id is not None and call.purpose != "monitor"
         return [
             CallEnded(
                 evolve(
@@ -503,6 +505,8 @@ class ActiveCall:
         # The leg that ended last may be shown before another one.
         ended = max([ended, *[leg.ended or 0 for leg in legs]])
         last = self.phases.close(max(ended, self.phases.current.started))
+        # A leg that ended as the phase began, began it: its party transferred the call.
+        legs = [one for one in legs if one.ended != last.started or last.ended == last.started]
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)

@@ -123,15 +123,6 @@ def other_whoscall(channel: Channel) -> str | None:
     return info.whoscall if isinstance(info, OtherInfo) and info.type != "user" else None
 
 
-def party_key(party: Party) -> int | str | None:
-    """Return the user id or else the number of a party; ``None``: it has neither."""
-    user_id: object = party.user_id
-    if isinstance(user_id, int):
-        return user_id
-    number: object = party.number
-    return number if isinstance(number, str) else None
-
-
 def requested_party(channel: Channel) -> Party:
     """Return the user or group that the channel's ``target`` names; ``Party()``: none."""
     target = channel.target
@@ -240,7 +231,10 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
         case CallingSipTermination(url=url):
             kind, party = "ringing", _make_party(None, None, url, None, None, None)
         case Ringing() if _is_caller(channel):
-            kind, place = "other", RINGING_TONE
+            # The party that is called, if the PBX says so: no phone of the caller rings.
+            kind, party = "ringing", other_party(channel)
+            if party == UNKNOWN_PARTY:
+                kind, place = "other", RINGING_TONE
         case Ringing():
             kind, party = "ringing", own_party(channel)
         case Ivr(ivr_id=place):

@@ -75,6 +75,8 @@ class LegHistory:
     line_key: tuple[int, bool, str] | None = None
     """Rank of the leg among those on which its user is busy, the latest highest; ``None``: the
     user is not busy on this leg. ``UserLines`` explains it."""
+    busy_since: int = 0
+    """Time at which the user became busy on this leg."""
     placed_at: int | None = None
     """Time at which the user dialled; ``None``: the user did not dial on this leg."""
 
@@ -165,20 +167,19 @@ class LegHistory:
             waits = self.waits or (partner is not None and partner.waits)
             self._switch("hold" if waits else "talk", at)
         else:
-            if self.waits and self.talks and self.talks[-1].ended > at:
-                self._hold_end_of_talk(at)
             self._switch("hold" if self.is_parked else None, at)
 
-    def _hold_end_of_talk(self, at: int) -> None:
-        """Turn the end of the last talk into a hold: the user became busy elsewhere during it.
-
-        A client that connects during a transfer sees the end of the talk first: its partner is
-        connected with somebody else already.
-        """
-        *talks, last = self.talks
-        at = max(at, last.started)
-        self.talks = (*talks, _make_interval(last.started, at))
-        self.holds = (*self.holds, _make_interval(at, last.ended))
+    def hold_from(self, at: int) -> None:
+        """Turn what was taken for a talk into a hold, from ``at`` on."""
+        talks = self.talks
+        self.talks = tuple(
+            talk if talk.ended <= at else _make_interval(talk.started, max(at, talk.started))
+            for talk in talks
+        )
+        holds = [
+            _make_interval(max(at, talk.started), talk.ended) for talk in talks if talk.ended > at
+        ]
+        self.holds = limited((*self.holds, *holds))
         self.snapshot = None
 
     @property
