@@ -1,11 +1,11 @@
-"""Keep a log of all calls in a SQLite database, with one row per call.
+"""Keep a log of all calls in a SQLite database: a row per call, and one per wait in a queue.
 
     python examples/call_log.py calls.db --time-zone Asia/Tokyo
 
 It runs until Ctrl-C or for ``--seconds``, and then prints the last calls. The row is inserted
 when the call starts, and is marked ``complete`` when the whole call was observed. A lost
 connection or a restart of this program causes neither a second row nor a wrong one.
-feed.py chooses the PBX.
+The waits of a call are inserted when it ends. feed.py chooses the PBX.
 """
 
 from __future__ import annotations
@@ -19,15 +19,24 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import attrs
 from feed import feed, run
 
-from basix_ws_cti import CallEnded, CallRecord, CallStarted, Client
+from basix_ws_cti import CallEnded, CallRecord, CallStarted, Client, QueueWait
 from basix_ws_cti.calls.call_record import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-TABLE = f"CREATE TABLE IF NOT EXISTS calls ({', '.join(COLUMNS)}, PRIMARY KEY (id))"
+    from basix_ws_cti import Call
+
+WAIT_COLUMNS = tuple(column.name for column in attrs.fields(QueueWait))
+
+TABLES = f"""
+CREATE TABLE IF NOT EXISTS calls ({", ".join(COLUMNS)}, PRIMARY KEY (id));
+CREATE TABLE IF NOT EXISTS waits ({", ".join(WAIT_COLUMNS)},
+    PRIMARY KEY (call_id, group_id, entered));
+"""
 
 INSERT = f"INSERT INTO calls VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
 
@@ -38,6 +47,8 @@ UPSERT_ENDED = f"""
 {INSERT} ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS)}
 WHERE NOT calls.complete
 """
+
+INSERT_WAIT = f"INSERT INTO waits VALUES ({', '.join(f':{name}' for name in WAIT_COLUMNS)})"  # noqa: S608
 
 SELECT_LAST = """
 SELECT started, direction, coalesce(caller_name, caller_number, 'user ' || caller_user_id, '?'),
@@ -53,11 +64,20 @@ def open_log(path: str) -> sqlite3.Connection:
     try:
         log.execute("PRAGMA journal_mode = WAL")
         log.execute("PRAGMA synchronous = NORMAL")
-        log.execute(TABLE)
+        log.executescript(TABLES)
     except BaseException:
         log.close()
         raise
     return log
+
+
+def write_ended(log: sqlite3.Connection, call: Call) -> None:
+    """Write the row of an ended call and its waits, unless a complete row exists already."""
+    with log:  # commits, or rolls back
+        log.execute("BEGIN")
+        if log.execute(UPSERT_ENDED, CallRecord.of(call).to_dict()).rowcount:
+            log.execute("DELETE FROM waits WHERE call_id = ?", [call.id])
+            log.executemany(INSERT_WAIT, [wait.to_dict() for wait in QueueWait.of(call)])
 
 
 async def record_calls(log: sqlite3.Connection) -> None:
@@ -71,7 +91,7 @@ async def record_calls(log: sqlite3.Connection) -> None:
                     case CallStarted(call):
                         log.execute(INSERT_STARTED, CallRecord.of(call).to_dict())
                     case CallEnded(call):
-                        log.execute(UPSERT_ENDED, CallRecord.of(call).to_dict())
+                        write_ended(log, call)
 
 
 def table(log: sqlite3.Connection, zone: tzinfo, limit: int) -> Iterator[str]:

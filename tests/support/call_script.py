@@ -23,13 +23,15 @@ from __future__ import annotations
 
 import copy
 import functools
+import random
 import re
-from itertools import groupby, permutations, product
+from itertools import groupby, islice, permutations, product
 
 from attrs import Factory, define, frozen
 
 from basix_ws_cti.messages import InfoEvent
 
+from . import sizes
 from .call_transcripts import MessageReader
 
 SECOND = 1_000_000
@@ -39,6 +41,9 @@ USERS = {letter: 10_001_001 + number for number, letter in enumerate("ABCDEF")}
 GROUPS = {letter: 90_001_001 + number for number, letter in enumerate("GHK")}
 NUMBERS = {"W": "08044445555", "X": "09011112222", "Y": "0312341234", "Z": "0667890123"}
 EXTENSIONS = {letter: str(201 + number) for number, letter in enumerate([*USERS, *GROUPS])}
+
+MAX_ORDERS = 24
+"""Orders in which the events of a script are played; a third of them in a normal run."""
 
 LETTERS = {
     **{user_id: letter for letter, user_id in USERS.items()},
@@ -96,40 +101,46 @@ def _messages_of(script):
     return [message_of(event) for event in events_of(script)]
 
 
-def orders_of(script, limit=24):
-    """Yield the messages of a script in other orders, at most ``limit``.
+def orders_of(script):
+    """Yield the messages of a script in other orders, at most ``MAX_ORDERS``.
 
     Events of different legs at the same time change places; the events of one leg keep their
     order.
     """
     pairs = [*zip(events_of(script), messages_of(script), strict=True)]
-    groups = [[*group] for _, group in groupby(pairs, key=lambda pair: pair[0].at)]
-    choices = [_orders(group) for group in groups]
-    # With few choices all of them are combined; with many, the choices of each group go in step.
-    total = functools.reduce(lambda count, one: count * len(one), choices, 1)
-    if total <= limit:
-        combined = product(*choices)
-    else:
-        combined = ([one[number % len(one)] for one in choices] for number in range(limit))
-    for groups_in_order in combined:
-        yield [message for group in groups_in_order for message in group]
+    moments = [[*group] for _, group in groupby(pairs, key=lambda pair: pair[0].at)]
+    limit = MAX_ORDERS if sizes.NIGHTLY else MAX_ORDERS // 3
+    choices = [_orders(moment, limit) for moment in moments]
+    # A few choices are all combined. Of many, those of each moment go in step.
+    combinations = product(*choices)
+    if functools.reduce(lambda count, one: count * len(one), choices, 1) > limit:
+        combinations = ([one[number % len(one)] for one in choices] for number in range(limit))
+    for moments_in_order in combinations:
+        yield [message for messages in moments_in_order for message in messages]
 
 
-def _orders(pairs):
-    """Return orders of the messages of one moment: leg after leg, and legs in turn."""
+def _orders(pairs, limit):
+    """Return orders of the messages of one moment: leg after leg, legs in turn, and at random."""
     legs = {}
     for event, message in pairs:
         legs.setdefault(event.uuid, []).append(message)
-    orders = []
-    for number, order in enumerate(permutations(legs.values())):
-        if number == 24:
-            break
-        orders.append([message for leg in order for message in leg])
+    orders = {}
+    for number, order in enumerate(islice(permutations(legs.values()), limit)):
         longest = max(map(len, order))
+        leg_after_leg = [message for leg in order for message in leg]
         in_turn = [leg[index] for index in range(longest) for leg in order if index < len(leg)]
-        if in_turn != orders[-1]:
-            orders.append(in_turn)
-    return orders
+        for one in (leg_after_leg, in_turn, _merged(order, random.Random(number))):
+            orders[tuple(map(id, one))] = one
+    return [*orders.values()]
+
+
+def _merged(legs, rng):
+    """Return the messages of all legs in a random order that keeps the order of each leg."""
+    rest = [list(leg) for leg in legs]
+    merged = []
+    while rest := [leg for leg in rest if leg]:
+        merged.append(rng.choice(rest).pop(0))
+    return merged
 
 
 def snapshot_before(script, count):

@@ -23,6 +23,7 @@ from basix_ws_cti.simulator import (
     scenarios,
 )
 from basix_ws_cti.simulator.company import DID
+from basix_ws_cti.simulator.model import MEDIA_PLUG
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
@@ -62,10 +63,13 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
     user = rng.choice(list(pbx.users.values()))
     match rng.randrange(12):
         case 0 | 1:
-            pbx.hang_up(one, by_peer=rng.random() < 0.7)
+            by_peer = rng.random() < 0.7
+            # The cause of a cancelled ring says whether the caller stayed.
+            stopped = one.rings_for is not None and not by_peer
+            pbx.hang_up(one, "NORMAL_CLEARING" if stopped else None, by_peer=by_peer)
         case 2:
             pbx.park(one, by_peer=rng.random() < 0.5)
-        case 3 if one.state.name not in _AUTOMATIC:
+        case 3 if one.state.name not in _AUTOMATIC and one.calling_number != MEDIA_PLUG:
             to = rng.choice([user, *pbx.groups.values(), *CALLERS])
             pbx.transfer(one, to, by_peer=rng.random() < 0.5)
         case 4:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, assert_never, assert_type
 
@@ -11,6 +11,7 @@ from basix_ws_cti import (
     AgentFigures,
     AuthenticationError,
     Backoff,
+    Band,
     Basic,
     BasixError,
     Call,
@@ -95,6 +96,7 @@ from basix_ws_cti import (
     SystemMsg,
     Target,
     Terminal,
+    Thresholds,
     Ticket,
     UnknownMessage,
     UsageError,
@@ -104,6 +106,7 @@ from basix_ws_cti import (
     compiled,
     connect,
     feed_url,
+    rows_in_period,
     to_dict,
 )
 from basix_ws_cti.mirror.phone_numbers import normalise_number, same_number
@@ -505,6 +508,18 @@ def rows_of_a_call(call: Call) -> None:
     assert_type(participations, tuple[Participation, ...])
     assert_type(participations[0].user_id, int | None)
     assert_type(participations[0].to_dict(), dict[str, Any])
+
+
+def figures_of_rows(waits: list[QueueWait], participations: list[Participation]) -> None:
+    period = rows_in_period(waits, 0, None, by="end")
+    assert_type(period, Iterator[QueueWait])
+    thresholds = Thresholds(service_level=20, bands=[10, 20])
+    figures = QueueFigures.of(period, participations, group_id=1, thresholds=thresholds, wrap_up=5)
+    assert_type(figures.bands, tuple[Band, ...])
+    assert_type(QueueFigures.by_group(waits), dict[int, QueueFigures])
+    assert_type(AgentFigures.by_agent(participations), dict[int, AgentFigures])
+    pairs = AgentFigures.by_agent_and_group(rows_in_period(participations, None, 0))
+    assert_type(pairs, dict[tuple[int, int | None], AgentFigures])
 
 
 async def calls(client: Client, mirror: Mirror, message: Message) -> None:

@@ -13,7 +13,7 @@ from .events import (
     CallUpdated,
 )
 from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
-from .model import Call, Interval, Leg, MergedPhases, Party, Phase, PhaseTime, Wait
+from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
 from .stats import QueueStats
@@ -40,7 +40,6 @@ __all__ = [
     "Participation",
     "Party",
     "Phase",
-    "PhaseTime",
     "QueueFigures",
     "QueueStats",
     "QueueWait",

@@ -28,7 +28,7 @@ Invariants:
   when the pair of connected legs changes; in any other phase, also when the party changes and
   the state is newer. If only more is known about the party, the phase goes on with that party.
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
-  feed showed a leg late, or had a gap, or the phases were truncated.
+  feed showed a leg late, or had a gap, or so many phases were merged that waits were dropped.
 
 Events of a new phase (``_phase_began``); the first match counts:
 
@@ -65,7 +65,7 @@ from typing import Self
 from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
-from basix_ws_cti.elements import Hangup
+from basix_ws_cti.elements import Channel, Hangup
 
 from .active_legs import ActiveLeg, ActiveLegs
 from .call_parties import CallParties
@@ -195,20 +195,25 @@ class ActiveCall:
         ``role``: role of a new leg, if it is not one that another leg names: see
         ``ActiveLegs.put``.
         """
-        before = self.legs.living.get(leg.uuid)
-        first_uuid = self.legs.first_uuid
-        self.legs.put(leg, role=role)
-        self._follow_first(first_uuid)
+        legs = self.legs
+        before = legs.living.get(leg.uuid)
+        first_uuid = legs.first_uuid
+        legs.put(leg, role=role)
+        if legs.first_uuid != first_uuid:
+            self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
         offered = leg.offered
         # The first leg may be shown after a leg that was created for it.
-        if leg.uuid == self.legs.first_uuid and offered and offered < self.started:
+        if leg.uuid == legs.first_uuid and offered and offered < self.started:
             self.started = offered
             self.phases.start_earlier(offered)
-        lead = self.legs.lead(self.talk.talkers)
-        parties_changed = self.parties.update(self.legs, lead, leg)
-        events = self._follow(lead)
+        lead = legs.lead(self.talk.talkers)
+        parties_changed = self.parties.update(legs, lead, leg)
+        events: list[CallEvent] = []
+        # In a talk, another leg may have revealed more about who talks.
+        if lead is not self.lead or self.phases.current.kind == "talking":
+            events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.party))
         if parties_changed and not events:
@@ -216,15 +221,19 @@ class ActiveCall:
         return events
 
     def end_leg(
-        self, final: ActiveLeg, *, synthetic: bool = False, gap_started: int | None = None
+        self,
+        channel: Channel,
+        uuid: str,
+        *,
+        synthetic: bool = False,
+        gap_started: int | None = None,
     ) -> list[CallEvent]:
-        """End a living leg, given its last state.
+        """End a living leg, given the last state of its channel and its uuid.
 
         ``synthetic``: a comparison of snapshots found that the leg is gone. If the channel has no
         time of hang-up, the leg is taken to have ended at ``gap_started``, or, without a gap, at
         the last time at which it is known to have lived (microseconds since the epoch).
         """
-        channel, uuid = final.channel, final.uuid
         was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
         hangup = channel.hangup
         unseen = synthetic and hangup is None
@@ -242,18 +251,13 @@ class ActiveCall:
                 is_callers=channel.direction == "inbound" or role in _OF_CALLER,
             )
         first_uuid = self.legs.first_uuid
-        self.legs.end(final, hangup, ended, outcome)
-        self._follow_first(first_uuid)
+        self.legs.end(channel, uuid, hangup, ended, outcome)
+        if self.legs.first_uuid != first_uuid:
+            self._follow_first(first_uuid)
         if synthetic:
             self.complete = False
-        if self.legs.only_pickups_left:
-            if self.left_to_line is not None:
-                ended, unseen = self.left_to_line
-            return [self._finish(ended, unseen=unseen)]
-        if self.legs.lines and self.legs.only_lines_left:
-            # The next event of the line shows if it has ended too.
-            self.left_to_line = self.left_to_line or (ended, unseen)
-            return []
+        if self.legs.only_lines_left:
+            return self._end_unless_line_lives(ended, unseen=unseen)
         if was_lead:
             lead = self.legs.lead(self.talk.talkers)
             lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
@@ -262,15 +266,25 @@ class ActiveCall:
                 return self._follow(lead, ended)
         return []
 
-    def absorb(self, other: ActiveCall, at: int) -> list[CallEvent]:
-        """Take over the legs of a call that becomes part of this one at ``at``.
+    def _end_unless_line_lives(self, ended: int, *, unseen: bool) -> list[CallEvent]:
+        """End the call, unless a permanent line lives: its next event shows if it ended too."""
+        if self.left_to_line is None:
+            self.left_to_line = (ended, unseen)
+        if not self.legs.only_pickups_left:
+            return []
+        ended, unseen = self.left_to_line
+        return [self._finish(ended, unseen=unseen)]
 
-        Return the event that the other call ended. The other call must not be used afterwards.
-        ``at`` is in microseconds since the epoch.
+    def absorb(self, other: ActiveCall, leg: ActiveLeg) -> list[CallEvent]:
+        """Take over the legs of a call that becomes part of this one.
+
+        ``leg`` belongs to one of the calls, and is bridged to a leg of the other one. Return the
+        event that the other call ended. The other call must not be used afterwards.
         """
         call = other.snapshot()
         current = other.phases.current
-        ended = max(current.started, at)
+        ended = max(current.started, leg.entered or 0)
+        taken_by = None if current.kind == "talking" else self._taker_in(other, leg)
         was_talked_on = other.talk.answered is not None
         self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
         self.legs.absorb(other.legs, self._phase_before_talk())
@@ -283,12 +297,26 @@ class ActiveCall:
                     call,
                     phases=(*call.phases[:-1], end_phase(current, ended)),
                     ended=ended,
-                    disposition=joined_disposition(call.phases, call.caller),
+                    disposition=joined_disposition(call.summed_phases, call.caller),
                     joined=self.id,
                     purpose="consult" if is_users else call.purpose,
+                    taken_by=taken_by,
                 )
             )
         ]
+
+    def _taker_in(self, other: ActiveCall, leg: ActiveLeg) -> Party | None:
+        """Return the party that talks from now on to the one that waited in another call.
+
+        ``leg``: see ``absorb``. The lead leg of the phase waited. If it is not one of the two legs
+        that are bridged, its party completed a transfer: then the taker is the party that was
+        called in that call.
+        """
+        living = self.legs.living | other.legs.living
+        pair = [living.get(uuid) for uuid in (leg.uuid, leg.other_uuid) if uuid is not None]
+        takers = [one for one in pair if one is not None and one.uuid != other.lead.uuid]
+        called = [one for one in takers if one.uuid in other.legs.living]
+        return next((one.party for one in called or takers), None)
 
     def mark_incomplete(self) -> None:
         """Note that something of the call may have been missed."""
@@ -309,7 +337,7 @@ class ActiveCall:
 
     def _follow_first(self, first_uuid: str) -> None:
         """Follow a change of the first leg, which is another phone of the same user now."""
-        if self.legs.first_uuid != first_uuid and self.phase_lead_uuid == first_uuid:
+        if self.phase_lead_uuid == first_uuid:
             self.phase_lead_uuid = self.legs.first_uuid
 
     # -- snapshots --------------------------------------------------------------------
@@ -317,19 +345,28 @@ class ActiveCall:
     @property
     def purpose(self) -> Purpose:
         """What the call is for, as far as it is known."""
-        opening = self.legs.opening
-        role = "placed" if opening is None else opening.role
-        if role in _PURPOSES and self.talk.answered is None:
-            kinds = {phase.kind for phase in self.phases.as_tuple()}
-            if role != "service" or "conference" not in kinds:
-                return _PURPOSES[role]
-        return "consult" if self.legs.is_consult else "call"
+        legs = self.legs
+        if legs.opening is not None and legs.opening.role in _PURPOSES:
+            purpose = self._purpose_without_talk(legs.opening.role)
+            if purpose is not None:
+                return purpose
+        return "consult" if legs.is_consult else "call"
+
+    def _purpose_without_talk(self, role: Role) -> Purpose | None:
+        """Return the purpose that follows from the role of the first party, unless they talked.
+
+        A conference that a user dialled is a call.
+        """
+        if self.talk.answered is not None:
+            return None
+        kinds = {phase.kind for phase in self.phases.summed()}
+        return None if role == "service" and "conference" in kinds else _PURPOSES[role]
 
     def snapshot(self) -> Call:
         """Return the call as it is now."""
-        return self._snapshot(
-            (*self.legs.ended, *[leg.snapshot for leg in self.legs.living.values()])
-        )
+        legs = self.legs
+        living = [leg.history.snapshot or leg.new_snapshot() for leg in legs.living.values()]
+        return self._snapshot((*legs.ended, *living))
 
     def _snapshot(
         self,
@@ -367,6 +404,7 @@ class ActiveCall:
             ended_by,
             hangup,
             None,
+            None,
             self.phases.merged,
         )
 
@@ -387,7 +425,7 @@ class ActiveCall:
         if entered is None:
             entered = current.started
         phase = self._phase_of(lead, max(entered, not_before))
-        same_party = phase.party == current.party
+        same_party = phase.party is current.party or phase.party == current.party
         if self._continues(current, phase, same_party=same_party):
             if not same_party:
                 phases.set_party(phase.party)
@@ -469,7 +507,7 @@ class ActiveCall:
         ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
         line = [one for one in self.legs.ended if self._is_callers(one)]
         ending = Ending(
-            phases=self.phases.as_tuple(),
+            phases=self.phases.summed(),
             hangup=hangup,
             ended_by=ended_by,
             direction=self.parties.direction,

@@ -9,18 +9,15 @@ from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Calling, Park
+from basix_ws_cti.states import Bridged, Calling, Park, State
 
 from .channel_facts import (
-    channel_uuid,
     has_external_callee,
     is_bridged_to_party,
     is_phone_ringing,
-    last_known_alive,
     other_leg_uuid,
     other_whoscall,
     own_party,
-    state_entered,
 )
 from .leg_history import LegHistory, limited
 from .leg_roles import asks_for_party, is_own_call, next_role, role_at_first
@@ -32,6 +29,9 @@ _make_leg = constructor(Leg)
 # Ended legs kept per call. A queue that rings the same phones for hours produces thousands.
 # Beyond this limit, legs of the same party are merged.
 MAX_ENDED_LEGS = 200
+
+# Roles of a leg that dialled to take a call.
+_TAKING = frozenset({"picked_up", "retrieved"})
 
 
 @define(eq=False)
@@ -65,61 +65,63 @@ class ActiveLeg:
     """What happened on the leg so far; set when the leg becomes a part of a call."""
 
     @classmethod
-    def of(cls, channel: Channel) -> Self:
-        """Derive the facts from a channel."""
+    def of(cls, channel: Channel, uuid: str, before: ActiveLeg | None = None) -> Self:
+        """Derive the facts from a channel, given its uuid and the leg's state before, if any."""
         offered, answered = channel.offer_timestamp, channel.answer_timestamp
+        state = channel.state
+        entered = state.ts if isinstance(state, State) else None
+        other_uuid = channel.other_uuid
+        if other_uuid is not None:
+            other_uuid = other_leg_uuid(channel)
         return cls(
             channel,
-            channel_uuid(channel),
-            own_party(channel),
-            offered if isinstance(offered, int) else None,
-            answered if isinstance(answered, int) else None,
-            state_entered(channel),
-            other_leg_uuid(channel),
+            uuid,
+            own_party(channel) if before is None else before.party_of(channel),
+            offered if type(offered) is int else None,
+            answered if type(answered) is int else None,
+            entered if type(entered) is int else None,
+            other_uuid,
             has_external_callee(channel),
             other_whoscall(channel),
             is_phone_ringing(channel),
-            is_bridged_to_party(channel),
+            type(state) is Bridged and is_bridged_to_party(channel),
         )
+
+    def party_of(self, channel: Channel) -> Party:
+        """Return the party at the leg's own end, given a newer state of its channel.
+
+        This is the same object unless something about the party changed.
+        """
+        old, user_id = self.channel, channel.user_id
+        if (
+            user_id == old.user_id
+            and channel.calling_name == old.calling_name
+            and channel.direction == old.direction
+            and (
+                user_id is not None
+                or (
+                    channel.calling_number == old.calling_number
+                    and channel.called_number == old.called_number
+                    and channel.end_user == old.end_user
+                    and channel.extra == old.extra
+                )
+            )
+        ):
+            return self.party
+        return own_party(channel)
 
     @property
     def snapshot(self) -> Leg:
         """The leg as it appears in ``Call.legs``; the same object until something changes."""
-        history = self.history
-        if history.snapshot is None:
-            history.snapshot = self.as_leg(self.channel.hangup)
-        return history.snapshot
+        return self.history.snapshot or self.new_snapshot()
 
-    def as_leg(
-        self,
-        hangup: Hangup | None,
-        ended: int | None = None,
-        outcome: Disposition | None = None,
-    ) -> Leg:
-        """Return the leg as it appears in ``Call.legs``.
-
-        - ``hangup``: ``channel.hangup``. The caller passes it because each access parses it anew.
-        - ``ended``, ``outcome``: ``None`` while the leg lives.
-        """
-        history = self.history
-        return _make_leg(
-            self.uuid,
-            self.party,
-            self.channel.direction,
-            self.offered,
-            self.answered,
-            ended,
-            hangup,
-            outcome,
-            history.role,
-            history.group_id,
-            history.rings,
-            history.rang_us,
-            history.timed_out,
-            history.talks,
-            history.holds,
-            history.talking_since,
+    def new_snapshot(self) -> Leg:
+        """Return ``snapshot``, after a change."""
+        history, channel = self.history, self.channel
+        history.snapshot = snapshot = _leg(
+            channel, self.party, self.offered, self.answered, None, channel.hangup, None, history
         )
+        return snapshot
 
 
 @define(eq=False)
@@ -180,54 +182,73 @@ class ActiveLegs:
         of the user who placed the call. ``"picked_up"``, ``"retrieved"``: the leg dialled to
         take the call; it is a pending pickup until it is bridged.
         """
-        before = self.living.get(leg.uuid)
+        uuid = leg.uuid
+        before = self.living.get(uuid)
         if before is None:
-            leg.history = self._new_history(leg, role)
+            history = leg.history = self._new_history(leg, role)
+            self.living[uuid] = leg
+            if leg.is_ringing and leg.answered is None and history.role == "offered":
+                history.begin_ring(leg.entered or leg.offered or 0)
+                return  # the usual case
+            if role in _TAKING and not leg.is_bridged:
+                self.pending_pickups.add(uuid)
         else:
-            leg.history = before.history
-        self.living[leg.uuid] = leg
-        if leg.is_bridged:
-            self.pending_pickups.discard(leg.uuid)
-        elif role in {"picked_up", "retrieved"}:
-            self.pending_pickups.add(leg.uuid)
+            history = leg.history = before.history
+            self.living[uuid] = leg
+            if leg.answered != before.answered or leg.party is not before.party:
+                history.snapshot = None
+            if leg.is_bridged and self.pending_pickups:
+                self.pending_pickups.discard(uuid)
         self._follow(leg, before)
 
     def end(
-        self, final: ActiveLeg, hangup: Hangup | None, ended: int, outcome: Disposition
+        self, channel: Channel, uuid: str, hangup: Hangup | None, ended: int, outcome: Disposition
     ) -> None:
-        """Move a living leg to the ended ones, given its final state.
+        """Move a living leg to the ended ones, given the final state of its channel.
 
         ``ended``: time of its end, in microseconds since the epoch.
         """
-        before = self.living.pop(final.uuid)
-        self.pending_pickups.discard(final.uuid)
-        self.lines.discard(final.uuid)
-        final.history = before.history
-        cause = None if hangup is None else hangup.cause
-        self._end_history(final, ended, cause)
-        if final.answered is None and final.history.role == "placed":
-            outcome = self._outcome_among_own_phones(final, outcome)
-        leg = final.as_leg(hangup, ended, outcome)
-        if final.uuid == self.first_uuid:
+        leg = self.living.pop(uuid)
+        if self.pending_pickups:
+            self.pending_pickups.discard(uuid)
+        history = leg.history
+        offered, answered = channel.offer_timestamp, channel.answer_timestamp
+        answered = answered if type(answered) is int else None
+        self._end_history(leg, answered, ended, None if hangup is None else hangup.cause)
+        if history.role == "placed":
+            outcome = self._end_placed(leg, answered, outcome)
+        ended_leg = _leg(
+            channel,
+            leg.party_of(channel),
+            offered if type(offered) is int else None,
+            answered,
+            ended,
+            hangup,
+            outcome,
+            history,
+        )
+        if uuid == self.first_uuid:
             self.first_has_ended = True
-            self._choose_first(final)
-        self.ended_in_phase.append(leg)
-        self.ended.append(leg)
+        self.ended_in_phase.append(ended_leg)
+        self.ended.append(ended_leg)
         if len(self.ended) > MAX_ENDED_LEGS:
             merge_one(self.ended)
             del self.ended_in_phase[:-MAX_ENDED_LEGS]
 
     def take_line(self, leg: ActiveLeg, phase: Phase) -> None:
-        """Note that a leg of this call, which is in this phase, is a permanent line."""
-        note_taking(leg, phase)
-        self.lines.add(leg.uuid)
+        """Note that a permanent line takes this call, which was in this phase before."""
+        leg.history.role = "placed"
+        self._note_taking(leg, phase)
 
     def release_line(self, uuid: str, ended: int) -> None:
         """Let a permanent line leave the call at this time, as if its leg had ended."""
         leg = self.living.pop(uuid)
         self.lines.discard(uuid)
-        self._end_history(leg, ended, None)
-        self.ended.append(leg.as_leg(None, ended, "answered"))
+        self._end_history(leg, leg.answered, ended, None)
+        ended_leg = _leg(
+            leg.channel, leg.party, leg.offered, leg.answered, ended, None, "answered", leg.history
+        )
+        self.ended.append(ended_leg)
 
     def absorb(self, other: ActiveLegs, phase: Phase) -> None:
         """Add all legs of another call, which is a part of this one from now on.
@@ -239,9 +260,7 @@ class ActiveLegs:
         """
         if len(other.living) == 1 and not other.ended:
             for leg in other.living.values():
-                note_taking(leg, phase)
-                if leg.channel.direction == "outbound":
-                    self.lines.add(leg.uuid)
+                self._note_taking(leg, phase)
         for leg in other.living.values():
             leg.history.legs = self
         self.living |= other.living
@@ -250,6 +269,25 @@ class ActiveLegs:
         self.ended = sorted(self.ended + other.ended, key=_end_of)
         self.clock_adjusted = self.clock_adjusted or other.clock_adjusted
         self.is_consult = False
+
+    def _note_taking(self, leg: ActiveLeg, phase: Phase) -> None:
+        """Note that a leg which was the only one of its call takes this call.
+
+        A user dialled a feature code, or had a parked call retrieved by the API. Otherwise, the
+        PBX connects a permanent line of the user.
+        """
+        history = leg.history
+        history.snapshot = None
+        if history.user_id is None or history.role == "offered":
+            return
+        if phase.kind == "parked":
+            history.role = "retrieved"
+        elif leg.channel.direction != "outbound":
+            history.role = "picked_up"
+        else:
+            history.role = "offered"
+            history.group_id = phase.party.group_id if phase.kind == "queued" else None
+            self.lines.add(leg.uuid)
 
     def mark_consult(self) -> None:
         """Note that the call is a consult call, and that those who talk in it were consulted."""
@@ -286,18 +324,23 @@ class ActiveLegs:
 
     def _follow(self, leg: ActiveLeg, before: ActiveLeg | None) -> None:
         """Update the history of a leg after a change of its channel."""
-        history, channel = leg.history, leg.channel
-        history.snapshot = None
-        same_state = before is not None and _is_same_state(leg, before)
-        if before is not None and same_state and leg.answered == before.answered:
+        history = leg.history
+        is_new_state = before is None or not _is_same_state(leg, before)
+        if not is_new_state and before is not None and leg.answered == before.answered:
             return
-        self._follow_role(leg, before)
+        # The role of a party that was called, or has called somebody, stays as it is.
+        if history.role != "offered" and not history.has_asked:
+            self._follow_role(leg, before)
         if leg.is_ringing and leg.answered is None:
             history.begin_ring(leg.entered or leg.offered or 0)
         elif history.ring_began is not None:
             history.end_ring(leg.answered or leg.entered or history.ring_began)
-        if same_state:
-            return
+        if is_new_state:
+            self._follow_state(leg, before)
+
+    def _follow_state(self, leg: ActiveLeg, before: ActiveLeg | None) -> None:
+        """Begin or end the connection of a leg after a change of its state."""
+        history, state = leg.history, leg.channel.state
         at = leg.entered
         if at is None:
             at = leg.answered or leg.offered or 0
@@ -305,19 +348,23 @@ class ActiveLegs:
             self.clock_adjusted = True
         if leg.is_bridged:
             self._connect(leg, at)
-        else:
-            is_parked = isinstance(channel.state, Park) and history.has_talked
-            if history.is_connected or history.is_parked != is_parked:
-                self._leave_partner(history, at)
-                history.disconnect(at, is_parked=is_parked)
-            if isinstance(channel.state, Calling):
-                self._queue_entered(leg, channel.state)
+            return
+        is_parked = isinstance(state, Park) and history.has_talked
+        if history.is_connected or history.is_parked != is_parked:
+            self._leave_partner(history, at)
+            history.disconnect(at, is_parked=is_parked)
+        if isinstance(state, Calling):
+            self._queue_entered(leg, state)
 
     def _follow_role(self, leg: ActiveLeg, before: ActiveLeg | None) -> None:
         history, channel = leg.history, leg.channel
-        history.has_asked = history.has_asked or asks_for_party(channel)
-        history.role = next_role(history.role, channel, has_asked=history.has_asked)
-        if channel.direction == "outbound" and history.role == "placed":
+        if asks_for_party(channel):
+            history.has_asked = True
+        role = next_role(history.role, channel, has_asked=history.has_asked)
+        if role != history.role:
+            history.role = role
+            history.snapshot = None
+        if history.role == "placed" and channel.direction == "outbound":
             if leg.answered is not None:
                 self.users.placed(history, leg.answered)
                 first = self.first
@@ -326,6 +373,7 @@ class ActiveLegs:
             elif before is not None and not is_own_call(channel):
                 history.role = "offered"
                 history.group_id = self._offering_group(leg)
+                history.snapshot = None
 
     def _queue_entered(self, lead: ActiveLeg, state: Calling) -> None:
         """Note the group of the legs that ring for a lead leg and were shown before its state."""
@@ -335,25 +383,33 @@ class ActiveLegs:
                 leg.history.group_id = _queue_of(state)
                 leg.history.snapshot = None
 
-    def _choose_first(self, ended: ActiveLeg) -> None:
-        """Let another phone that rings for the user's own call be the first leg."""
-        if ended.history.role == "placed" and ended.answered is None:
-            for leg in self.living.values():
-                if leg.history.role == "placed" and leg.channel.direction == "outbound":
-                    self._make_first(leg)
-                    return
+    def _is_own_phone(self, leg: ActiveLeg) -> bool:
+        """Return True for a phone that the PBX called for its user's own call."""
+        return leg.history.role == "placed" and leg.channel.direction == "outbound"
+
+    def _end_placed(
+        self, leg: ActiveLeg, answered: int | None, outcome: Disposition
+    ) -> Disposition:
+        """Return the outcome of an ended leg of the party that placed the call.
+
+        If it was the first of several phones that rang for the user's own call, another one is
+        the first leg from now on.
+        """
+        if answered is not None or not self._is_own_phone(leg):
+            return outcome
+        if leg.uuid == self.first_uuid:
+            other = next((one for one in self.living.values() if self._is_own_phone(one)), None)
+            if other is not None:
+                self._make_first(other)
+        first = self.first
+        if first is None or first.answered is None:
+            return outcome
+        return "picked_up_elsewhere"
 
     def _make_first(self, leg: ActiveLeg) -> None:
         self.first_uuid = leg.uuid
         self.first_has_ended = False
         self.opening = leg.history
-
-    def _outcome_among_own_phones(self, final: ActiveLeg, outcome: Disposition) -> Disposition:
-        """Return the outcome of a phone of the user who placed the call."""
-        first = self.first
-        if first is None or first.uuid == final.uuid or first.answered is None:
-            return outcome
-        return "picked_up_elsewhere" if final.channel.direction == "outbound" else outcome
 
     def _connect(self, leg: ActiveLeg, at: int) -> None:
         """Note that a leg is bridged since ``at``."""
@@ -384,22 +440,30 @@ class ActiveLegs:
             history.role = "consulted"
             history.snapshot = None
 
-    def _end_history(self, final: ActiveLeg, ended: int, cause: str | None) -> None:
-        """End the ring, the connection and the periods of a leg."""
-        history = final.history
-        history.end_ring(final.answered or ended)
-        if final.answered is None and final.channel.direction == "outbound":
-            if history.rings == 0 and cause == "NO_ANSWER":
-                history.add_ring(final.offered or ended, ended)
-            history.note_cause(cause)
-        elif cause == "NO_PICKUP" and not history.has_asked:
-            history.role = "picked_up"
-        if ended < last_known_alive(final.channel):
-            history.clock_adjusted = True
-        self._leave_partner(history, ended)
-        history.disconnect(ended)
-        self.users.ended(history, ended)
-        self.clock_adjusted = self.clock_adjusted or history.clock_adjusted
+    def _end_history(
+        self, leg: ActiveLeg, answered: int | None, ended: int, cause: str | None
+    ) -> None:
+        """End the ring, the connection and the periods of a leg.
+
+        ``answered``: time of its answer, in microseconds since the epoch; ``None``: none.
+        """
+        history = leg.history
+        if history.ring_began is not None:
+            history.end_ring(ended if answered is None else answered)
+        if answered is None:
+            if leg.channel.direction == "outbound":
+                if history.rings == 0 and cause == "NO_ANSWER":
+                    history.add_ring(leg.offered or ended, ended)
+                history.note_cause(cause)
+            elif cause == "NO_PICKUP" and not history.has_asked:
+                history.role = "picked_up"
+        if history.activity is not None or history.is_connected:
+            self._leave_partner(history, ended)
+            history.disconnect(ended)
+        if history.line_key is not None:
+            self.users.ended(history, ended)
+        if history.clock_adjusted or (leg.entered is not None and ended < leg.entered):
+            self.clock_adjusted = True
 
     # -- lead leg ---------------------------------------------------------------------
 
@@ -438,18 +502,35 @@ def _queue_of(state: Calling) -> int | None:
     return group_id if state.target_type == "group" and isinstance(group_id, int) else None
 
 
-def note_taking(leg: ActiveLeg, phase: Phase) -> None:
-    """Note that the only leg of a call takes another call, which is in this phase.
-
-    A user dialled a feature code, or the PBX connects a permanent line of the user.
-    """
-    history = leg.history
-    if leg.channel.direction == "outbound":
-        history.role = "offered"
-        history.group_id = phase.party.group_id if phase.kind == "queued" else None
-    elif history.user_id is not None:
-        history.role = "retrieved" if phase.kind == "parked" else "picked_up"
-    history.snapshot = None
+def _leg(  # noqa: PLR0917
+    channel: Channel,
+    party: Party,
+    offered: int | None,
+    answered: int | None,
+    ended: int | None,
+    hangup: Hangup | None,
+    outcome: Disposition | None,
+    history: LegHistory,
+) -> Leg:
+    """Return a leg as it appears in ``Call.legs``; the arguments are its fields."""
+    return _make_leg(
+        history.uuid,
+        party,
+        channel.direction,
+        offered,
+        answered,
+        ended,
+        hangup,
+        outcome,
+        history.role,
+        history.group_id,
+        history.rings,
+        history.rang_us,
+        history.timed_out,
+        history.talks,
+        history.holds,
+        history.talking_since,
+    )
 
 
 def merge_one(ended: list[Leg]) -> None:

@@ -12,7 +12,8 @@ from attrs import frozen
 from basix_ws_cti._internal.arguments import check_seconds
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 
-from .model import UNKNOWN_PARTY, Call, Party, Phase, PhaseKind
+from .channel_facts import party_key
+from .model import UNKNOWN_PARTY, Call, Phase, PhaseKind
 
 DEFAULT_GREETING = 5.0
 """Default length of the greeting of a voicemail box, in seconds."""
@@ -161,11 +162,11 @@ class CallRecord:
         check_seconds("greeting", greeting, at_least=0)
         answered_by = call.answered_by or UNKNOWN_PARTY
         end_user = call.caller.end_user
-        talks = [phase.party for phase in call.phases if phase.kind == "talking"]
+        talks = [phase.party for phase in call.summed_phases if phase.kind == "talking"]
         last_handler = talks[-1] if talks else UNKNOWN_PARTY
         mailbox = next(_latest(call, "voicemail"), None)
         box_owner = UNKNOWN_PARTY if mailbox is None else mailbox.party
-        groups = (phase.party.group_id for phase in call.phases if phase.kind == "queued")
+        groups = (one.party.group_id for one in call.summed_phases if one.kind == "queued")
         has_ended = call.ended is not None
         return cls(
             id=call.id,
@@ -188,7 +189,7 @@ class CallRecord:
             group_id=next(groups, None),
             answered_by_user_id=answered_by.user_id,
             answered_by_number=answered_by.number,
-            handlers=_json_array(dict.fromkeys(map(_handler, talks))),
+            handlers=_json_array(dict.fromkeys(map(party_key, talks))),
             last_handler_user_id=last_handler.user_id,
             last_handler_number=last_handler.number,
             voicemail_user_id=box_owner.user_id,
@@ -239,7 +240,7 @@ def _disposition(call: Call, greeting: float) -> str | None:
 
 def _latest(call: Call, kind: PhaseKind) -> Iterator[Phase]:
     """Yield the phases of a kind, latest first."""
-    return (phase for phase in reversed(call.phases) if phase.kind == kind)
+    return (phase for phase in reversed(call.summed_phases) if phase.kind == kind)
 
 
 def _last_place(call: Call, kind: PhaseKind) -> str | None:
@@ -247,10 +248,6 @@ def _last_place(call: Call, kind: PhaseKind) -> str | None:
     places = (phase.place for phase in _latest(call, kind) if phase.place is not None)
     place = next(places, None)
     return None if place is None else str(place)
-
-
-def _handler(party: Party) -> int | str | None:
-    return party.number if party.user_id is None else party.user_id
 
 
 def _json_array(values: Iterable[object]) -> str | None:

@@ -21,8 +21,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from attrs import define, field
-
 from basix_ws_cti._internal.codegen import constructor
 
 from .model import Interval, Leg, Role
@@ -40,55 +38,62 @@ _TIMED_OUT = frozenset({"NO_ANSWER", "ALLOTTED_TIMEOUT"})
 _make_interval = constructor(Interval)
 
 
-@define(eq=False)
 class LegHistory:
-    """What happened on one leg so far. It goes with the leg into the call that absorbs its call."""
+    """What happened on one leg so far. It goes with the leg into the call that absorbs its call.
 
-    uuid: str
-    legs: ActiveLegs
-    """The legs of the call that the leg belongs to."""
-    user_id: int | None
-    """Id of the user at the leg's own end; ``None`` for a party outside."""
+    The defaults are attributes of the class, because most of them stay as they are: a history is
+    created for each leg.
+    """
+
     role: Role = "offered"
     group_id: int | None = None
     """Id of the group whose queue offered the call to the leg's party."""
-    snapshot: Leg | None = field(default=None, init=False)
+    snapshot: Leg | None = None
     """The leg as it is now; ``None``: it changed since the last snapshot."""
-    # Rings
-    rings: int = field(default=0, init=False)
-    rang_us: int = field(default=0, init=False)
+
+    rings: int = 0
+    rang_us: int = 0
     """Duration of the ended rings, in microseconds."""
-    ring_began: int | None = field(default=None, init=False)
+    ring_began: int | None = None
     """Start of the ring that lasts; ``None``: the phone does not ring."""
-    timed_out: bool = field(default=False, init=False)
-    # Connection
-    is_connected: bool = field(default=False, init=False)
-    is_parked: bool = field(default=False, init=False)
-    partner_uuid: str | None = field(default=None, init=False)
+    timed_out: bool = False
+    clock_adjusted: bool = False
+    """True if a duration would be negative, because a clock of the PBX was set back."""
+
+    is_connected: bool = False
+    is_parked: bool = False
+    """True if the leg of an answered call is parked."""
+    partner_uuid: str | None = None
     """Uuid of the leg that this one is connected with; ``None``: no leg, or an unknown one."""
-    connected_at: int = field(default=0, init=False)
+    connected_at: int = 0
     """Start of the present or last connection."""
-    has_asked: bool = field(default=False, init=False)
+    has_asked: bool = False
     """True if the leg has called, or was connected with, another party."""
-    waits: bool = field(default=False, init=False)
+
+    waits: bool = False
     """True while the user is busy on another leg."""
-    line_key: tuple[int, bool, str] | None = field(default=None, init=False)
+    line_key: tuple[int, bool, str] | None = None
     """Rank of the leg among those on which its user is busy, the latest highest; ``None``: the
     user is not busy on this leg. ``UserLines`` explains it."""
-    placed_at: int | None = field(default=None, init=False)
+    placed_at: int | None = None
     """Time at which the user dialled; ``None``: the user did not dial on this leg."""
-    clock_adjusted: bool = field(default=False, init=False)
-    """True if a duration would be negative, because a clock of the PBX was set back."""
-    # Talks and holds
-    talks: tuple[Interval, ...] = field(default=(), init=False)
-    holds: tuple[Interval, ...] = field(default=(), init=False)
-    activity: Literal["talk", "hold"] | None = field(default=None, init=False)
-    since: int = field(default=0, init=False)
+
+    talks: tuple[Interval, ...] = ()
+    holds: tuple[Interval, ...] = ()
+    activity: Literal["talk", "hold"] | None = None
+    since: int = 0
     """Start of the present activity."""
-    _switched_at: int = field(default=0, init=False)
+    _switched_at: int = 0
     """Time at which the activity changed last."""
-    _keeps_talk: bool = field(default=False, init=False)
+    _keeps_talk: bool = False
     """True if a connection began with the present talk: it is kept even with zero length."""
+
+    def __init__(self, uuid: str, legs: ActiveLegs, user_id: int | None) -> None:
+        self.uuid = uuid
+        self.legs = legs
+        """The legs of the call that the leg belongs to."""
+        self.user_id = user_id
+        """Id of the user at the leg's own end; ``None`` for a party outside."""
 
     @property
     def talking_since(self) -> int | None:
@@ -139,7 +144,8 @@ class LegHistory:
         self.is_parked = False
         self.partner_uuid = partner_uuid
         self.connected_at = at
-        self._switch(None, at)
+        if self.activity is not None:
+            self._switch(None, at)
         # Even if the leg waits from the beginning, it was answered.
         self._switch("talk", at)
         self._keeps_talk = True
@@ -182,9 +188,10 @@ class LegHistory:
         self.activity = activity
         self.since = self._switched_at = at
         self._keeps_talk = False
+        if activity is None:
+            return
         before = self.talks if activity == "talk" else self.holds
-        if activity is not None and before and before[-1].ended == at:
-            # The last period of this kind goes on.
+        if before and before[-1].ended == at:  # the last period of this kind goes on
             self.since = before[-1].started
             if activity == "talk":
                 self.talks = before[:-1]

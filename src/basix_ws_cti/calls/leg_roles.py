@@ -30,6 +30,8 @@ MEDIA_PLUG = "media_plug"
 # leg of that uuid, or the call that is offered to web phones as RINGING_PARK.UUID.
 PICKUP = re.compile(r"(?:pickup_uuid|assimilate)\.(.+)", re.DOTALL)
 
+_ASKING = frozenset({Calling, CallingSipTermination, Bridged, Voicemail})
+
 _PARK_SLOT = re.compile(r"9(?!00)[0-9]{2}")  # 901 to 999
 
 
@@ -78,7 +80,7 @@ def role_at_first(channel: Channel, *, is_first: bool) -> Role:
 
 def asks_for_party(channel: Channel) -> bool:
     """Return True if the state of a channel is that of a call to somebody."""
-    return isinstance(channel.state, Calling | CallingSipTermination | Bridged | Voicemail)
+    return type(channel.state) in _ASKING
 
 
 def next_role(role: Role, channel: Channel, *, has_asked: bool) -> Role:

@@ -103,16 +103,6 @@ class Phase:
 
 
 @frozen(kw_only=True)
-class PhaseTime:
-    """Total time of phases of one kind."""
-
-    kind: PhaseKind
-    """Kind of the phases."""
-    duration: int
-    """Sum of their durations, in microseconds."""
-
-
-@frozen(kw_only=True)
 class Wait:
     """One stay of a call in the queue of one group, as far as the phases of the call show it.
 
@@ -139,8 +129,10 @@ class Wait:
 class MergedPhases:
     """What the merged phases of a long call contained."""
 
-    times: tuple[PhaseTime, ...]
-    """Time in phases of each kind."""
+    phases: tuple[Phase, ...]
+    """One phase for each kind, party and place, oldest first. It starts when the first of its
+    phases started, and its duration is the sum of theirs. Of more than 1,000, further ones count
+    with the first of their kind."""
     waits: tuple[Wait, ...]
     """Waits in queues that began in the merged phases, oldest first; the last 10,000 are kept.
     The last one has no result if it went on after the merged phases."""
@@ -269,14 +261,27 @@ class Call:
     """Disposition and cause of the hang-up that ended the call."""
     joined: str | None = None
     """Id of the call that this one became a part of; ``None`` if it ended by itself."""
+    taken_by: Party | None = None
+    """The party that talks to the one who waited in this call, since it was joined to the other
+    call. ``None``: nobody waited, or the call was not joined."""
     merged: MergedPhases | None = None
-    """What the merged phases contained; ``None``: no phases were merged. ``QueueWait.of`` and
+    """What the merged phases contained; ``None``: no phases were merged. The rows of the call and
     ``time_in`` take it into account."""
 
     @property
     def phase(self) -> Phase:
         """The current phase, or the last one of a call that has ended."""
         return self.phases[-1]
+
+    @property
+    def summed_phases(self) -> tuple[Phase, ...]:
+        """``phases`` with those of ``merged`` in place of the merged one.
+
+        They show everything that the call did and for how long, but do not follow each other
+        without gaps.
+        """
+        merged = self.merged
+        return self.phases if merged is None else (*merged.phases, *self.phases[1:])
 
     @property
     def started_at(self) -> datetime | None:
@@ -314,9 +319,4 @@ class Call:
         The current phase of an active call counts as 0. Over all kinds, the time in an ended
         call is its whole duration.
         """
-        phases, merged = self.phases, self.merged
-        total = 0
-        if merged is not None:
-            phases = phases[1:]
-            total = sum(time.duration for time in merged.times if time.kind in kinds)
-        return total + sum(phase.duration for phase in phases if phase.kind in kinds)
+        return sum(phase.duration for phase in self.summed_phases if phase.kind in kinds)

@@ -7,8 +7,7 @@ connected to a service, is, by the first of these rules that applies:
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
    ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
    the caller did not hang up, nobody answered in time: ``"missed"``.
-3. They tried to take a call, and got none: ``"failed"``.
-4. They placed a call, or dialled a service: ``"unanswered"``.
+3. They only dialled: ``"unanswered"``.
 
 A phone that was answered as the caller hung up, so that nobody talked, counts as a cancelled ring.
 """
@@ -54,9 +53,6 @@ _SAME_MOMENT = 100_000
 # Roles of a party that the PBX called: their phones ring.
 _CALLED: frozenset[Role] = frozenset({"offered", "consulted"})
 
-# Roles of a party that tries to take a call.
-_TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
-
 # Roles of a party that is served as soon as their leg is answered, without another party.
 _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
 
@@ -87,10 +83,9 @@ class Participation:
     ``"missed"``: they never talked, and a ring timed out, or the last one was cancelled although
     the caller stayed. ``"abandoned"``: the caller hung up during their last ring, and no earlier
     ring had timed out.
-    ``"picked_up_elsewhere"``: somebody else answered. ``"unanswered"``: they placed a call that
-    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went; also
-    ``"failed"``: they tried to take a call, and got none. ``None`` while they take part and have
-    not talked."""
+    ``"picked_up_elsewhere"``: somebody else answered. ``"unanswered"``: they dialled, and
+    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went. ``None``
+    while they take part and have not talked."""
     rings: int
     """Number of rings: three rounds are one miss with three rings."""
     rang_us: int
@@ -108,7 +103,8 @@ class Participation:
     complete: bool
     """False if something of the call may have been missed, and while it lasts."""
     clock_adjusted: bool
-    """True if a clock step made a duration of this row negative; that duration is zero."""
+    """``Call.clock_adjusted``: a clock of the PBX was set back during the call. A duration that
+    would be negative is zero."""
     direction: str
     """``Call.direction``: tells calls between users from calls with somebody outside."""
     purpose: str
@@ -155,7 +151,7 @@ class Participation:
             answered=answered,
             left=_left(legs),
             complete=call.complete and call.ended is not None,
-            clock_adjusted=any(map(_has_negative_duration, legs)),
+            clock_adjusted=call.clock_adjusted,
             direction=call.direction,
             purpose=call.purpose,
         )
@@ -188,7 +184,7 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
         return min(times)
     if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
         # Nobody talked to the caller, who reached a conference or a service of the PBX.
-        services = (phase for phase in call.phases if phase.kind in {"conference", "other"})
+        services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
         return next((phase.started for phase in services), None)
     return None
 
@@ -211,8 +207,7 @@ def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
         return _result_of_ring(call, max(rings, key=_end_order))
     if not call.complete and all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
-    is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
-    return "failed" if is_attempt_to_take else "unanswered"
+    return "unanswered"
 
 
 def _result_of_ring(call: Call, ring: Leg) -> ParticipationResult:
@@ -265,14 +260,3 @@ def _left(legs: Sequence[Leg]) -> int | None:
     """Return the end of a party's last leg; ``None`` while one lives."""
     ended = [leg.ended for leg in legs if leg.ended is not None]
     return max(ended) if len(ended) == len(legs) else None
-
-
-def _has_negative_duration(leg: Leg) -> bool:
-    """Return True if a clock step made a period of a leg end before it started."""
-    times = [time for time in (leg.offered, leg.answered, leg.ended) if time is not None]
-    periods = (*leg.talks, *leg.holds)
-    return (
-        times != sorted(times)
-        or leg.rang_us < 0
-        or any(period.ended < period.started for period in periods)
-    )

@@ -157,10 +157,7 @@ def _end_before(wait: Wait, phase: Phase) -> Wait:
 def _end_with_call(wait: Wait, call: Call, ended: int) -> Wait:
     """Return a wait as ended by the end of its call."""
     if call.joined is not None:
-        # Somebody who talks on a leg of the other call took this call out of the queue.
-        is_answer = call.answered is not None and call.answered >= wait.entered
-        by = call.answered_by if is_answer else None
-        user_id = None if by is None else by.user_id
+        user_id = None if call.taken_by is None else call.taken_by.user_id
         return evolve(wait, left=ended, result="answered", answered_by_user_id=user_id)
     if _was_abandoned(call):
         return evolve(wait, left=ended, result="abandoned")

@@ -29,8 +29,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import evolve
-
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 from basix_ws_cti.states import Calling
@@ -90,9 +88,13 @@ class CallTracker:
         the gap are taken to have ended when it started. Changes of elements other than
         channels are ignored.
         """
-        events = []
-        for change in _in_order(changes):
-            events += self._apply_change(change)
+        items = list(changes)
+        if len(items) == 1:  # the usual case
+            events = self._apply_change(items[0])
+        else:
+            events = []
+            for change in _in_order(items):
+                events += self._apply_change(change)
         self._gap_started = None
         return events
 
@@ -115,32 +117,35 @@ class CallTracker:
         if change.element_name != "channel":
             return []
         channel: Channel = change.element  # type: ignore[assignment]
-        if channel.key is None:
+        key = channel.key
+        if key is None:
             # As in the mirror, the position in the initial_info stands in for the key.
-            if change.key is None:
+            key = change.key
+            if key is None:
                 return []
-            channel = evolve(channel, uuid=str(change.key))
+        uuid = key if type(key) is str else str(key)
         with self._index.lock:
             if isinstance(change, Removed):
-                return self._end_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
-            return self._update_leg(ActiveLeg.of(channel), synthetic=change.synthetic)
+                return self._end_leg(channel, uuid, synthetic=change.synthetic)
+            return self._update_leg(channel, uuid, synthetic=change.synthetic)
 
     def _update_leg(
-        self, leg: ActiveLeg, *, synthetic: bool, left: ActiveCall | None = None
+        self, channel: Channel, uuid: str, *, synthetic: bool, left: ActiveCall | None = None
     ) -> list[CallEvent]:
         """Route a new or changed leg to its call, by the rules in the module docstring.
 
         ``left``: the call that the leg, a permanent line, has just left.
         """
         index = self._index
-        own_call = index.find(leg.uuid)
-        if own_call is not None and own_call.legs.frees_line(leg):
+        own_call = index.find(uuid)
+        before = None if own_call is None else own_call.legs.living.get(uuid)
+        leg = ActiveLeg.of(channel, uuid, before)
+        if own_call is not None and own_call.legs.lines and own_call.legs.frees_line(leg):
             return self._move_line(leg, own_call, synthetic=synthetic)
         named_call = index.find(leg.other_uuid)
         if named_call is left:
             named_call = None
         call = own_call or named_call
-        is_new = own_call is None or leg.uuid not in own_call.legs.living
         events: list[CallEvent]
         if call is None:
             call, events = self._add_leg(leg, synthetic=synthetic)
@@ -148,13 +153,13 @@ class CallTracker:
             events = call.update_leg(leg, synthetic=synthetic)
         else:
             call, absorbed = sorted((call, named_call), key=_precedence)
-            events = call.absorb(absorbed, leg.entered or 0)
+            events = call.absorb(absorbed, leg)
             index.replace(absorbed, call)
             self._remember(events)
             events += call.update_leg(leg, synthetic=synthetic)
         if own_call is None:
             index.link(leg.uuid, call)
-        if is_new:
+        if before is None:
             self._link_ringing_park(leg, call)
         if named_call is None and leg.other_uuid is not None:
             index.link(leg.other_uuid, call)
@@ -179,10 +184,12 @@ class CallTracker:
             events += self._remove(call, events)
         else:
             self._index.unlink(leg.uuid, call)
-        events += self._update_leg(leg, synthetic=synthetic, left=call)
+        events += self._update_leg(leg.channel, leg.uuid, synthetic=synthetic, left=call)
         next_call = self._index.find(leg.uuid)
-        if next_call is not None and next_call.legs.opening is not leg.history:
-            next_call.take_line(leg)
+        if next_call is not None:
+            line = next_call.legs.living[leg.uuid]
+            if next_call.legs.opening is not line.history:
+                next_call.take_line(line)
         return events
 
     def _link_ringing_park(self, leg: ActiveLeg, call: ActiveCall) -> None:
@@ -227,14 +234,13 @@ class CallTracker:
         offered = leg.offered if call_id == leg.uuid else None
         return self._index.has_id(call_id) or self._used_ids.may_be_used(call_id, offered)
 
-    def _end_leg(self, final: ActiveLeg, *, synthetic: bool) -> list[CallEvent]:
+    def _end_leg(self, channel: Channel, uuid: str, *, synthetic: bool) -> list[CallEvent]:
         """End a leg; if its call ends with it, start new calls for the pending pickups."""
         index = self._index
-        uuid = final.uuid
         call = index.find(uuid)
         if call is None or uuid not in call.legs.living:
             return []
-        events = call.end_leg(final, synthetic=synthetic, gap_started=self._gap_started)
+        events = call.end_leg(channel, uuid, synthetic=synthetic, gap_started=self._gap_started)
         if call.is_over:
             return events + self._remove(call, events)
         if uuid != call.legs.first_uuid:
@@ -251,8 +257,7 @@ class CallTracker:
         ended = call.phases.current.ended or 0
         for pickup in call.legs.living.values():
             self._users.ended(pickup.history, ended)
-            own = ActiveLeg.of(pickup.channel)
-            new_events += self._update_leg(own, synthetic=not call.complete)
+            new_events += self._update_leg(pickup.channel, pickup.uuid, synthetic=not call.complete)
         return new_events
 
     def _remember(self, events: list[CallEvent]) -> None:

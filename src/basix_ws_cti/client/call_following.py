@@ -88,7 +88,8 @@ class LegFollower(CallFollower):
         self.shown: dict[str, Call] = {}
         """Newest state of each of the calls that an event has shown, by call id."""
         self.answered_call: Call | None = None
-        """The first of the calls that was answered, as it was then; ``None``: none was."""
+        """The call as it was when the destination answered; ``None``: it has not answered."""
+        self._joined_ids: set[str] = set()
         self._active_calls = active_calls
         # In the order of the events, so that the end of a call comes after those that joined it.
         self._early_events: dict[str, CallEvent] | None = {}
@@ -101,7 +102,8 @@ class LegFollower(CallFollower):
     def begin(self, uuids: Sequence[str]) -> None:
         """Follow the calls of the legs with these uuids.
 
-        A call that had events before begins with its present state, or has its end as only event.
+        A call that had events before begins with a ``CallStarted`` that holds its state after the
+        last of them; if that was its end, it is the only event.
         """
         self.uuids, self.unseen = tuple(uuids), set(uuids)
         early_events, self._early_events = self._early_events or {}, None
@@ -139,8 +141,21 @@ class LegFollower(CallFollower):
         self.unseen.difference_update(leg.uuid for leg in call.legs)
         if self.was_picked_up(call):
             self.unseen.clear()
-        joined = self._active_calls.get(call.joined or "")
-        for shown in (call,) if joined is None else (call, joined):
-            self.shown[shown.id] = shown
-            if self.answered_call is None and shown.answered is not None:
-                self.answered_call = shown
+        shown = [call]
+        if call.joined is not None:
+            self._joined_ids.add(call.joined)
+            if (joined := self._active_calls.get(call.joined)) is not None:
+                shown.append(joined)
+        for one in shown:
+            self.shown[one.id] = one
+            if self.answered_call is None and self._is_answered(one):
+                self.answered_call = one
+
+    def _is_answered(self, call: Call) -> bool:
+        """Return True if the destination has answered.
+
+        A call that was joined may have been answered before, by somebody else.
+        """
+        if call.id in self._joined_ids:
+            return call.phase.kind == "talking"
+        return call.answered is not None

@@ -61,9 +61,9 @@ class ClickToCall:
 
     All phones of the user are one operation, even if each of them is a call in ``Client.calls``.
     Iterating yields the events of these calls. A call that the feed has shown before the API's
-    reply begins with a ``CallStarted`` that holds its present state. If a call becomes a part of
-    another one (``Call.joined``), that call is followed as well. The iteration ends after the last
-    ``CallEnded``, and when the client stops, with the error that stopped it, if any.
+    reply begins with a ``CallStarted`` that holds its state after the last event. If a call becomes
+    a part of another one (``Call.joined``), that call is followed as well. The iteration ends after
+    the last ``CallEnded``, and when the client stops, with the error that stopped it, if any.
 
     Up to 1,024 events wait to be read, or are left unread; see ``Subscription``. ``close()`` or a
     ``with`` block ends the subscription and not the call: to end that, hang up the user's channel.

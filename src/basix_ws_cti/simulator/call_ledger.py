@@ -107,7 +107,7 @@ class Ledger:
         self._call_of[channel.uuid] = call
         if channel.state.name == "ringing":
             call.participants.of(channel).ring_started(channel.uuid, now)
-        if channel.direction == "inbound":
+        if channel.direction == "inbound" and channel not in self._legs_of_user(channel):
             self._occupy(channel, now)
 
     def state_changed(self, channel: Channel, now: int) -> None:
@@ -189,15 +189,16 @@ class Ledger:
     def _start_call(self, channel: Channel) -> LedgerCall:
         """Return the new call of its first leg."""
         is_plug = channel.calling_number == MEDIA_PLUG
-        operation = channel.state.data.get("operation")
+        operation = channel.state.data.get("operation", "")
         call = LedgerCall(
             first=channel,
             lead=channel,
-            pickup=operation if operation in PICKUPS else None,
+            is_pickup=operation in PICKUPS,
             is_consult=channel.direction == "inbound" and self._is_talking(channel),
             direction="inbound" if channel.person is not None else None,
         )
-        call.participants.add(channel, "monitored" if is_plug else "placed")
+        role = "monitored" if is_plug else PICKUPS.get(operation, "placed")
+        call.participants.add(channel, role)
         return call
 
     def _join(self, lead: Channel, leg: Channel, now: int) -> LedgerCall:

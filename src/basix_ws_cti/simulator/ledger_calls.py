@@ -19,8 +19,8 @@ SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
 # States of a caller who wants to talk to somebody, or to leave a message.
 _CALLS = {"calling", "calling_siptermination", "bridged", "voicemail"}
 
-# Operations by which a user tries to take a call that rings or is parked elsewhere.
-PICKUPS = {"pickup", "unpark"}
+# Roles of a user who tries to take a call that rings or is parked elsewhere, by the operation.
+PICKUPS = {"pickup": "picked_up", "unpark": "retrieved"}
 
 
 @define(eq=False)
@@ -51,7 +51,7 @@ class LedgerCall:
 
     first: Channel
     lead: Channel
-    pickup: str | None = None  # operation by which a user tries to take another call
+    is_pickup: bool = False  # a user tries to take another call
     is_consult: bool = False  # a user placed it while they were in a talk
     direction: str | None = None  # None: the caller has not been connected anywhere yet
     legs: dict[str, Channel] = Factory(dict)

@@ -92,7 +92,7 @@ def purpose_of(call: LedgerCall, *, joined: bool) -> str:
         return "monitor"
     if joined and call.first.user is not None:
         return "consult"
-    if call.pickup is not None and call.answered is None:
+    if call.is_pickup and call.answered is None:
         return "pickup"
     if _is_served_user(call) and call.conference_room is None:
         return "service"
@@ -104,9 +104,7 @@ def set_roles(call: LedgerCall, purpose: str) -> None:
     if purpose == "consult":
         call.participants.set_consulted()
     caller = call.participants.of(call.first)
-    if purpose == "pickup":
-        caller.role = "picked_up" if call.pickup == "pickup" else "retrieved"
-    elif caller.role == "placed" and _is_served_user(call):
+    if caller.role == "placed" and _is_served_user(call):
         caller.role = "service"
     if caller.role in {"monitored", "service"}:
         caller.served = call.first.answer_timestamp
@@ -210,7 +208,7 @@ def _word(call: LedgerCall, ending: Ending) -> str:
 
 def _word_of_pbx(call: LedgerCall) -> str:
     """Return ``CallRow.disposition`` of a call that the PBX ended for want of an answer."""
-    if call.pickup is not None:
+    if call.is_pickup:
         return "failed"
     if call.called_somebody:
         return "missed"

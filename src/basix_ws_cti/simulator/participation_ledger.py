@@ -44,6 +44,7 @@ class Participant:
     group_id: int | None
     first_uuid: str  # of the first leg, which decides about the role
     first_offered: int
+    only_takes: bool = False  # tried to pick up or to retrieve the call, and nothing else
     rings: int = 0
     rang_us: int = 0
     ringing: set[str] = Factory(set)  # uuids of the legs that ring
@@ -99,6 +100,7 @@ class Participant:
         if (other.first_offered, other.first_uuid) < first:
             self.first_uuid, self.first_offered = other.first_uuid, other.first_offered
             self.role, self.first_talked = other.role, other.first_talked
+        self.only_takes = self.only_takes and other.only_takes
         self.group_id = other.group_id if self.group_id is None else self.group_id
         self.rings += other.rings
         self.rang_us += other.rang_us
@@ -138,7 +140,9 @@ class Participant:
             return "answered"
         if self.timed_out:
             return "missed"
-        return "unanswered" if self.last_ring is None else self.last_ring[1]
+        if self.last_ring is not None:
+            return self.last_ring[1]
+        return "failed" if self.only_takes else "unanswered"
 
 
 @define(eq=False)
@@ -157,6 +161,7 @@ class Participants:
                 group_id=group_id,
                 first_uuid=channel.uuid,
                 first_offered=channel.offer_timestamp,
+                only_takes=role in {"picked_up", "retrieved"},
             )
         )
 

@@ -221,7 +221,7 @@ class Pbx(CallLegs):
         """
         leg = self.partner(lead)
         self._check_active(lead)
-        if lead.rings_for is not None:
+        if lead.rings_for is not None or lead.state.name == "ringing":
             raise NotPossibleError(
                 f"channel {lead.uuid} still rings: only an answered channel can be transferred"
             )

@@ -16,7 +16,6 @@ from support.paths import ROOT
 
 import basix_ws_cti
 from basix_ws_cti import exceptions
-from basix_ws_cti.calls import call_record
 from basix_ws_cti.parsing import record_decoder
 from basix_ws_cti.states import OtherState, State
 
@@ -129,6 +128,8 @@ def test_annotations_can_be_resolved(module_name, name):
         typing.get_type_hints(value)
         for _, function in functions(value):
             typing.get_type_hints(function)
+    elif typing.get_origin(value) is typing.Literal:
+        assert all(isinstance(word, str) for word in typing.get_args(value))
     elif callable(value):
         typing.get_type_hints(inspect.unwrap(value))
     else:
@@ -194,9 +195,22 @@ def test_state_table_is_complete():
     assert table == {cls.name: cls.__name__ for cls in known}
 
 
-def test_call_column_table_is_complete():
-    listed = [name for row in rows("calls.md")[1:] for name in re.findall(r"`(\w+)`", row[0])]
-    assert sorted(listed) == sorted(call_record.COLUMNS)
+@pytest.mark.parametrize(
+    ("heading", "row_class"),
+    [
+        ("Columns of CallRecord", basix_ws_cti.CallRecord),
+        ("Columns of QueueWait", basix_ws_cti.QueueWait),
+        ("Columns of Participation", basix_ws_cti.Participation),
+        ("Figures of a queue", basix_ws_cti.QueueFigures),
+        ("Figures of an agent", basix_ws_cti.AgentFigures),
+    ],
+)
+def test_page_of_figures_defines_each_column_and_figure_once(heading, row_class):
+    page = (ROOT / "docs" / "explanation" / "figures.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {heading}\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)[1]
+    first_cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    listed = [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(listed) == sorted(attribute.name for attribute in attrs.fields(row_class))
 
 
 def described(path):

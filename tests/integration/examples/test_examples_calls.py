@@ -17,6 +17,8 @@ import unicodedata
 import urllib.request
 
 import pytest
+from attrs import evolve
+from support.call_builders import call as make_call
 from support.example_connections import connection_environment
 from support.paths import EXAMPLES
 from support.waiting import TIMEOUT, wait_until
@@ -153,6 +155,27 @@ def test_complete_row_is_not_overwritten_by_an_incomplete_one(monkeypatch):
         for complete in seen:
             log.execute(call_log.UPSERT_ENDED, {**values, "id": call, "complete": complete})
     assert log.execute("SELECT id, complete FROM calls").fetchall() == [("a", 1), ("b", 1)]
+    log.close()
+
+
+def test_waits_of_a_call_are_written_once(monkeypatch):
+    """A second queue has its own row. An incomplete row of the call replaces no complete one."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import call_log
+
+    ended = make_call("0 queued g1, 5 queued g2, 7 talking u7", 9, by="caller")
+    log = call_log.open_log(":memory:")
+    call_log.write_ended(log, evolve(ended, complete=False))
+    call_log.write_ended(log, ended)
+    call_log.write_ended(
+        log, make_call("6 queued g2, 7 talking u7", 9, by="caller", complete=False)
+    )
+    columns = "group_id, entered, result, next_group_id, answered_by_user_id, complete"
+    assert log.execute(f"SELECT {columns} FROM waits ORDER BY entered").fetchall() == [
+        (1, 0, "overflowed", 2, None, 1),
+        (2, 5, "answered", None, 7, 1),
+    ]
+    assert log.execute("SELECT count(*) FROM calls").fetchall() == [(1,)]
     log.close()
 
 

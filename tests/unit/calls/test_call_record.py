@@ -16,6 +16,7 @@ from support.random_terms import random_term
 from basix_ws_cti import Channel, FieldSpec, UsageError
 from basix_ws_cti.calls import Call, CallEnded, CallRecord, CallTracker, Party, Phase
 from basix_ws_cti.calls.call_record import COLUMNS
+from basix_ws_cti.calls.model import MergedPhases
 from basix_ws_cti.mirror.changes import Removed
 from basix_ws_cti.parsing.record_decoder import record_reader
 from basix_ws_cti.simulator.company import DID
@@ -221,6 +222,28 @@ def test_last_menu_room_and_box_are_recorded():
     )
     assert (row.menu_id, row.conference_room, row.last_phase) == ("12", "8001", "voicemail")
     assert (row.voicemail_user_id, row.voicemail_group_id) == (None, 9)
+
+
+def test_phases_that_were_merged_count():
+    """Of a long call, the first phases are merged into an unknown one."""
+
+    def phase(kind, place=None, **party):
+        return Phase(kind=kind, started=0, ended=1, place=place, party=Party(**party))
+
+    merged = MergedPhases(
+        phases=(
+            *(phase("queued", group_id=9), phase("ivr", "day"), phase("talking", user_id=7)),
+            *(phase("talking", number="110"), phase("conference", 8)),
+        ),
+        waits=(),
+    )
+    call = call_of(phase("unknown"), phase("queued", group_id=11), merged=merged)
+    row = CallRecord.of(call)
+    assert (row.group_id, row.menu_id, row.conference_room) == (9, "day", "8")
+    assert (row.handlers, row.last_handler_number) == ('[7, "110"]', "110")
+    call = call_of(phase("unknown"), phase("talking", user_id=8), phase("ivr", 2), merged=merged)
+    row = CallRecord.of(call)
+    assert (row.handlers, row.last_handler_user_id, row.menu_id) == ('[7, "110", 8]', 8, "2")
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,8 @@ MISSED = RANG | {"outcome": "missed", "timed_out": True}
         ([leg("u7", 0, 90, role="consulted", rings=1, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="picked_up", answered=1, talks=[(2, 90)])], "answered"),
         ([leg("u7", 0, 90, role="retrieved", answered=1, talks=[(2, 90)])], "answered"),
-        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "failed"),
-        ([leg("u7", 0, 5, role="retrieved", outcome="failed")], "failed"),
+        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "unanswered"),
+        ([leg("u7", 0, 5, role="retrieved", outcome="failed")], "unanswered"),
         # placed
         ([leg("u7", 0, 90, role="placed", answered=5, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="placed", outcome="unanswered")], "unanswered"),
@@ -309,7 +309,7 @@ def test_caller_who_reached_a_conference_has_answered(caller, disposition, resul
     ],
 )
 def test_durations_that_a_clock_step_made_negative_are_zero(one):
-    made = row(one)
+    made = row(one, clock_adjusted=True)
     assert made.clock_adjusted
     assert (made.rang_us, made.talked_us, made.held_us) == (0, 0, 0)
     assert not row(leg("u7", 10, 60, rings=1, answered=20, talks=[(20, 60)])).clock_adjusted
@@ -333,5 +333,7 @@ def test_row_is_a_dict_of_json_values():
         "left": 9,
         "complete": True,
         "clock_adjusted": False,
+        "direction": "inbound",
+        "purpose": "call",
     }
     assert [*made] == [attribute.name for attribute in attrs.fields(Participation)]

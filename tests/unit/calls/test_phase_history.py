@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.call_builders import call, party
 
-from basix_ws_cti.calls import QueueWait, phase_history
+from basix_ws_cti.calls import CallRecord, QueueWait, phase_history
 from basix_ws_cti.calls.model import Party, Phase
 from basix_ws_cti.calls.phase_history import PhaseHistory
 
@@ -66,13 +66,14 @@ def test_oldest_phases_are_merged_beyond_the_limit(monkeypatch):
     history = PhaseHistory(Phase(kind="ivr", started=0))
     for started in (10, 20):
         history.begin(Phase(kind="ringing", started=started))
-    assert not history.is_truncated
+    assert history.merged is None
     history.begin(Phase(kind="talking", started=30))
-    assert history.is_truncated
+    assert history.merged is not None
     assert spans(history) == [("unknown", 0, 20), ("ringing", 20, 30), ("talking", 30, None)]
 
 
-def test_times_and_waits_of_merged_phases_are_kept(monkeypatch):
+def test_sums_and_waits_of_merged_phases_are_kept(monkeypatch):
+    """A sum starts with its first phase, and has the duration of all."""
     monkeypatch.setattr(phase_history, "MAX_PHASES", 3)
     history = PhaseHistory(Phase(kind="ivr", started=0))
     for started, kind, who in (
@@ -84,14 +85,21 @@ def test_times_and_waits_of_merged_phases_are_kept(monkeypatch):
         (95, "queued", "g2"),
     ):
         history.begin(Phase(kind=kind, started=started, party=party(who) if who else Party()))
-    times = {time.kind: time.duration for time in history.merged.times}
-    assert times == {"ivr": 20, "queued": 40, "talking": 30}
+    assert spans(history) == [("unknown", 0, 90), ("ivr", 90, 95), ("queued", 95, None)]
+    sums = [(one.kind, one.party, one.started, one.ended) for one in history.merged.phases]
+    assert sums == [
+        ("ivr", Party(), 0, 20),
+        ("queued", party("g1"), 10, 30),
+        ("talking", party("u7"), 30, 60),
+        ("queued", party("g2"), 70, 90),
+    ]
+    assert history.summed() == (*history.merged.phases, *history.as_tuple()[1:])
     answered, lasting = history.merged.waits
     assert (answered.group_id, answered.entered, answered.left) == (1, 10, 30)
     assert (answered.result, answered.answered_by_user_id) == ("answered", 7)
     assert (lasting.group_id, lasting.entered, lasting.left) == (2, 70, 90)
     assert lasting.result is None
-    assert spans(history) == [("unknown", 0, 90), ("ivr", 90, 95), ("queued", 95, None)]
+    assert not history.is_truncated
 
 
 PHASES = st.tuples(
@@ -104,7 +112,7 @@ PHASES = st.tuples(
 
 @settings(max_examples=50)
 @given(st.lists(PHASES, min_size=1, max_size=12), st.integers(2, 6))
-def test_merged_phases_change_neither_times_nor_waits(steps, limit):
+def test_merged_phases_change_neither_times_nor_waits_nor_parties(steps, limit):
     """Neither do waits that go on after the merged phases."""
     calls = []
     for maximum in (limit, 1000):
@@ -124,6 +132,8 @@ def test_merged_phases_change_neither_times_nor_waits(steps, limit):
         assert QueueWait.of(merged) == QueueWait.of(complete)
         for kind in ("queued", "ivr", "other", "talking", "unknown"):
             assert merged.time_in(kind) == complete.time_in(kind)
+        assert CallRecord.of(merged).handlers == CallRecord.of(complete).handlers
+        assert CallRecord.of(merged).group_id == CallRecord.of(complete).group_id
 
 
 def test_earlier_start_counts_as_unknown_time_once_phases_were_merged(monkeypatch):
@@ -132,7 +142,7 @@ def test_earlier_start_counts_as_unknown_time_once_phases_were_merged(monkeypatc
     for started in (20, 30):
         history.begin(Phase(kind="ringing", started=started))
     history.start_earlier(3)
-    times = {time.kind: time.duration for time in history.merged.times}
+    times = {one.kind: one.duration for one in history.merged.phases}
     assert times == {"ivr": 10, "ringing": 10, "unknown": 7}
     assert spans(history) == [("unknown", 3, 30), ("ringing", 30, None)]
 
@@ -145,6 +155,21 @@ def test_number_of_waits_of_merged_phases_is_limited(monkeypatch):
     for started in range(1, 10):
         group = party(f"g{started % 2}")
         history.begin(Phase(kind="queued", started=started, party=group))
+    assert history.is_truncated
     assert [wait.entered for wait in history.merged.waits] == [6, 7, 8]
     ended = call("0 ivr", 20, by="pbx", phases=history.as_tuple(), merged=history.merged)
     assert [wait.entered for wait in QueueWait.of(ended)] == [6, 7, 8, 9]
+
+
+def test_number_of_sums_of_merged_phases_is_limited(monkeypatch):
+    """Further ones count with the first of their kind; each kind has at least one."""
+    monkeypatch.setattr(phase_history, "MAX_PHASES", 2)
+    monkeypatch.setattr(phase_history, "MAX_SUMS", 2)
+    history = PhaseHistory(Phase(kind="ivr", started=0, place="a"))
+    for started, place in ((1, "b"), (3, "c"), (7, "b"), (8, "a")):
+        history.begin(Phase(kind="ivr", started=started, place=place))
+    history.begin(Phase(kind="other", started=20))
+    history.begin(Phase(kind="ivr", started=25))
+    sums = [(one.kind, one.place, one.duration) for one in history.merged.phases]
+    assert sums == [("ivr", "a", 1 + 4 + 12), ("ivr", "b", 2 + 1), ("other", None, 5)]
+    assert history.is_truncated

@@ -157,16 +157,17 @@ def test_customer_who_was_called_and_put_into_a_queue_abandons_it(hangup, expect
 
 
 @pytest.mark.parametrize(
-    ("answered", "expected"),
-    [(60, "g1 20-60 answered by u7"), (10, "g1 20-60 answered"), (None, "g1 20-60 answered")],
+    ("taken_by", "expected"),
+    [
+        (party("u7"), "g1 20-60 answered by u7"),
+        (party("0661112222"), "g1 20-60 answered"),
+        (None, "g1 20-60 answered"),
+    ],
 )
-def test_wait_that_lasts_when_the_call_is_joined_is_answered(answered, expected):
-    """It names the user if the call was first answered by being joined, and not before."""
-    answered_by = None if answered is None else party("u7")
-    one = call(
-        "0 ivr, 20 queued g1", 60, joined="other", answered=answered, answered_by=answered_by
-    )
-    assert summaries(one) == [expected]
+def test_wait_that_lasts_when_the_call_is_joined_is_answered(taken_by, expected):
+    assert summaries(call("0 ivr, 20 queued g1", 60, joined="other", taken_by=taken_by)) == [
+        expected
+    ]
 
 
 def test_waits_before_a_call_is_joined_keep_their_results():

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from support.call_builders import call, leg, party
 from support.call_rows import SECOND
+from support.call_transcripts import Office
 from support.sizes import NIGHTLY
 
 from basix_ws_cti import UsageError
@@ -30,6 +31,7 @@ from basix_ws_cti.calls import (
 )
 from basix_ws_cti.calls.model import Phase
 from basix_ws_cti.calls.phase_history import MAX_PHASES, PhaseHistory
+from basix_ws_cti.simulator import scenarios
 
 HOUR = 3600
 
@@ -364,6 +366,30 @@ def test_live_figures_equal_those_of_all_rows_of_the_period(by):
                 expected = QueueFigures.of(*period, group_id=group)
                 assert stats.group(group, now).to_dict() == expected.to_dict() | {"longest_wait": 0}
             assert stats.user(7, now) == AgentFigures.of(period[1], user_id=7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20 if NIGHTLY else 3))
+def test_live_figures_of_a_simulated_day_equal_those_of_all_rows(seed):
+    """Transfers, consults, pickups and joins included; somebody asks now and then."""
+    office = Office(seed, users=12)
+    stats = QueueStats(window=10**6)
+    office.timeline.start(scenarios.day(office.pbx, office.timeline, 30), 1)
+    calls = {}
+    for number in range(600):
+        office.timeline.step()
+        stats.apply(office.events)
+        calls |= {event.call.id: event.call for event in office.events}
+        office.events = []
+        if number % 50 == 0:
+            now = office.pbx.now
+            waits = [row for one in calls.values() for row in QueueWait.of(one)]
+            rows = [row for one in calls.values() for row in Participation.of(one)]
+            by_group = QueueFigures.by_group(waits, rows, now=now)
+            assert {group: stats.group(group, now) for group in stats.groups} == by_group
+            agents = {user: stats.user(user, now) for user in stats.users}
+            assert agents == AgentFigures.by_agent(rows)
+    assert sum(one.ended is not None for one in calls.values()) > 50
 
 
 # -- start and recovery -----------------------------------------------------------------

@@ -985,7 +985,7 @@ def test_offer_time_of_zero_counts_as_missing(synthetic):
 
 
 def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
-    """Legs of one party are merged, with all their rings; the call becomes incomplete."""
+    """Legs of one party are merged, with all their rings; so are the oldest phases."""
     monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 8)
     monkeypatch.setattr(phase_history, "MAX_PHASES", 4)
     office = Office()
@@ -1007,7 +1007,8 @@ def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
     assert len(call.phases) == 4
     assert call.phases[0].kind == "unknown"
     assert call.phases[0].started == call.started
-    assert not call.complete
+    assert call.complete
+    assert [phase.kind for phase in call.merged.phases][:2] == ["ringing", "talking"]
     assert call.transfers == 5
     assert sum(phase.duration for phase in call.phases) == call.ended - call.started
 

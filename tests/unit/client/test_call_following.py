@@ -20,6 +20,7 @@ from basix_ws_cti.calls import (
     CallUpdated,
     Leg,
     Party,
+    Phase,
 )
 from basix_ws_cti.client.call_following import LegFollower
 from basix_ws_cti.exceptions import SubscriberLagged
@@ -409,9 +410,20 @@ async def test_legs_of_several_calls_are_followed_to_the_last_end():
 
 
 @on_virtual_clock
+async def test_legs_that_are_given_up_do_not_end_a_call_that_goes_on():
+    follower = new_leg_follower()
+    follower.begin(["a", "b"])
+    follower.offer(CallStarted(call_of("a", "a")))
+    follower.give_up_unseen()
+    assert not follower.is_over
+    follower.offer(CallEnded(call_of("a", "a", ended=9)))
+    assert follower.is_over
+
+
+@on_virtual_clock
 async def test_call_that_was_joined_is_followed_even_without_the_legs():
     """The leg has ended before the calls become one; the state of the other call is recorded."""
-    older = call_of("older", "x", answered=5)
+    older = call_of("older", "x", answered=5, phases=(Phase(kind="talking", started=5),))
     follower = new_leg_follower([older])
     follower.begin(["a"])
     follower.offer(CallStarted(call_of("a", "a")))
@@ -419,8 +431,25 @@ async def test_call_that_was_joined_is_followed_even_without_the_legs():
     assert not follower.is_over
     assert follower.answered_call == older
     assert follower.shown["older"] == older
-    follower.offer(CallEnded(call_of("older", "x", ended=10)))
+    follower.offer(CallEnded(call_of("older", "x", ended=10, phases=older.phases)))
     assert follower.is_over
+
+
+@on_virtual_clock
+async def test_answer_before_a_join_is_not_the_answer_of_the_destination():
+    """A user completes a transfer while the destination rings; somebody answered that call long
+    before.
+    """
+    rings = call_of("older", "x", answered=5, phases=(Phase(kind="ringing", started=8),))
+    talks = call_of("older", "x", answered=5, phases=(Phase(kind="talking", started=9),))
+    follower = new_leg_follower([rings])
+    follower.begin(["a"])
+    follower.offer(CallStarted(call_of("a", "a")))
+    follower.offer(CallEnded(call_of("a", "a", joined="older", ended=8)))
+    follower.offer(CallUpdated(rings))
+    assert follower.answered_call is None
+    follower.offer(CallUpdated(talks))
+    assert follower.answered_call == talks
 
 
 @on_virtual_clock

@@ -111,7 +111,7 @@ async def test_answer_and_end_of_the_destination_are_awaited(phones):
         answered = await answer
         assert (answered.phase.kind, answered.answered_by.number) == ("talking", CUSTOMER)
         assert answered.caller.user_id == api.user.id
-        assert call.call == answered
+        assert call.call == client.calls[answered.id]
         with pytest.raises(WaitTimeout) as raised:
             await call.ended(3)
         assert (raised.value.what, raised.value.seconds) == ("the end of the call", 3)
@@ -271,7 +271,6 @@ async def test_call_that_joins_another_one_after_the_users_channels_ended_is_fol
         pbx.model.hang_up(caller)
         ended = await call.ended(5)
         assert (ended.id, ended.joined) == (caller.uuid, None)
-        assert not {*call.uuids} & {leg.uuid for leg in ended.legs}
 
 
 # -- the moment of the reply ---------------------------------------------------------------
@@ -279,7 +278,7 @@ async def test_call_that_joins_another_one_after_the_users_channels_ended_is_fol
 
 @on_virtual_clock
 async def test_answer_before_the_reply_is_not_missed():
-    """A call that is shown before the reply begins with its present state."""
+    """A call that is shown before the reply begins with its state after the last event."""
     async with office(delay=5, ring_after=-4) as (pbx, client, api):
         pbx.talk(1)
         starting = asyncio.create_task(client.call_user(api, CUSTOMER))
@@ -288,13 +287,13 @@ async def test_answer_before_the_reply_is_not_missed():
         pbx.model.connect(leg)
         pbx.talk(2)
         call = await starting
-        present = await call.answered(0)
-        assert present == call.call
+        present = call.call
+        assert (await call.answered(0)).answered == present.answered is not None
         pbx.model.hang_up(leg)
         events = await read_all(call)
     events = [event for event in events if event.call.id == present.id]
     assert events_of(events) == ["CallStarted", "CallEnded"]
-    assert events[0].call == present
+    assert events[0].call.phase == present.phase
 
 
 @on_virtual_clock

@@ -28,7 +28,7 @@ from basix_ws_cti.client.client import Client
 from basix_ws_cti.client.subscriptions import Lagged
 from basix_ws_cti.exceptions import NotConnectedError, SubscriberLagged
 from basix_ws_cti.simulator import Simulator, faults
-from basix_ws_cti.states import Ivr, Ringing
+from basix_ws_cti.states import Calling, Ivr, Ringing
 
 # == on a virtual clock ===================================================================
 
@@ -90,6 +90,41 @@ async def test_call_events_are_equal_for_iterators_and_callbacks():
     assert unregistered == []
     with pytest.raises(StopAsyncIteration):
         await anext(events)
+
+
+def waiting_leg(uuid):
+    return leg(uuid, state=Calling(ts=1, target_type="group", group_id=5))
+
+
+@on_virtual_clock
+async def test_queue_figures_recover_from_lost_events():
+    """A call whose end was lost waits no more, and one whose start was lost waits."""
+    pbx = FakePbx()
+    client = Client("fake", connector=pbx)
+    events = client.call_events(size=2)
+    stats = QueueStats()
+
+    async def follow(count):
+        for _ in range(count):
+            event = await anext(events)
+            if isinstance(event, Lagged):
+                stats.restart(client.calls.values())
+            else:
+                stats.apply([event])
+
+    async with client:
+        await client.synced(10)
+        set_channel(pbx, waiting_leg("a"))
+        set_channel(pbx, waiting_leg("b"))
+        await follow(2)
+        set_channel(pbx, waiting_leg("a"), "removed")
+        for uuid in ("c", "d", "e"):
+            set_channel(pbx, waiting_leg(uuid))
+        await asyncio.sleep(1)
+        await follow(3)
+        assert stats.active_calls == len(client.calls) == 4
+    figures = stats.group(5, 10)
+    assert (figures.offered, figures.waiting, figures.unknown) == (5, 4, 1)
 
 
 @on_virtual_clock

@@ -44,7 +44,7 @@ def test_phone_that_is_shown_after_it_was_answered_took_part(check):
     )
 
 
-@pytest.mark.parametrize("last_event", ["CHANNEL_CREATE", "CHANNEL_ANSWER", "STATE_CHANGE"])
+@pytest.mark.parametrize("last_event", ["CHANNEL_CREATE", "CHANNEL_ANSWER"])
 def test_callers_leg_may_be_shown_after_the_phone_that_rings(last_event):
     """The first events of the caller's leg are missing, or come late."""
     script = """

@@ -147,17 +147,19 @@ def test_caller_who_leaves_at_once_has_abandoned_the_call(check, state, waited_i
 # -- 3: lines that the PBX never answered ---------------------------------------------
 
 
-@pytest.mark.parametrize("caller", ["A", "X"])
-@pytest.mark.parametrize("state", ["service routing", "conference 8000"])
 @pytest.mark.parametrize(
-    ("cause", "dispositions"),
+    ("caller", "cause", "disposition"),
     [
-        ("CALL_REJECTED", ("rejected", "rejected")),
-        ("UNALLOCATED_NUMBER", ("unreachable", "failed")),
-        ("NO_PICKUP", ("failed", "failed")),
+        ("A", "CALL_REJECTED", "rejected"),
+        ("A", "UNALLOCATED_NUMBER", "unreachable"),
+        ("A", "NORMAL_TEMPORARY_FAILURE", "failed"),
+        ("X", "CALL_REJECTED", "rejected"),
+        ("X", "UNALLOCATED_NUMBER", "failed"),
+        ("X", "NORMAL_TEMPORARY_FAILURE", "failed"),
     ],
 )
-def test_line_that_the_pbx_refuses_is_no_answered_call(check, caller, state, cause, dispositions):
+@pytest.mark.parametrize("state", ["service routing", "conference 8000"])
+def test_line_that_the_pbx_refuses_is_no_answered_call(check, caller, state, cause, disposition):
     """A user's number is unreachable; a number that somebody outside dials has failed."""
     check(
         f"""
@@ -166,8 +168,8 @@ def test_line_that_the_pbx_refuses_is_no_answered_call(check, caller, state, cau
         0.2  {caller}1 is ended {cause}
         """,
         f"""
-        call       answered  disposition                         abandoned_in  ended_by  handlers
-        {caller}1  -         {dispositions[caller == "X"]}  -             pbx       -
+        call       answered  disposition    abandoned_in  ended_by  handlers
+        {caller}1  -         {disposition}  -             pbx       -
 
         party     result      talked  answered
         {caller}  unanswered  0       -
@@ -186,8 +188,8 @@ def test_pickup_with_nothing_to_take_is_a_failed_pickup(check):
         call  purpose  called  answered  disposition  handlers
         A1    pickup   -       -         failed       -
 
-        party  talked  answered
-        A      0       -
+        party  role       result  talked  answered
+        A      picked_up  failed  0       -
         """,
     )
 

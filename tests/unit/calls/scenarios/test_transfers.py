@@ -72,7 +72,7 @@ def test_pickup_without_a_state_in_between_is_a_pickup(check):
         0   X1 dials 0501234567
         0   X1 calls B
         0   B1 rings for X1
-        9   C1 dials pickup_uuid.B1
+        8   C1 dials pickup_uuid.B1
         9   C1 takes X1
         30  X1 hangs up
         """,
@@ -106,7 +106,7 @@ def test_attempt_to_pick_up_a_call_whose_caller_has_gone_is_no_answered_call(che
 
         party  call  result      talked
         B      X1    abandoned   0
-        C      C1    unanswered  0
+        C      C1    failed      0
         X      X1    unanswered  0
         """,
     )
