@@ -64,6 +64,9 @@ class CallParties:
     since the epoch."""
     outside_since: int | None = None
     """Time at which the call first reached somebody outside."""
+    is_joined: bool = False
+    """True once another call became a part of this one: its legs say nothing about the direction
+    of this one."""
     tag_order: dict[str, tuple[int, int, int]] = Factory(dict)
     """Sort key of each tag: time of its appearance, offer of its leg, place among its tags."""
 
@@ -91,10 +94,9 @@ class CallParties:
 
     def absorb(self, other: CallParties) -> None:
         """Take over what is known of a call that becomes part of this one."""
+        self.is_joined = True
         if other.outside_since is not None:
-            # It does not decide about the direction of this call.
-            at = max(other.outside_since, self.inside_since or 0)
-            self.outside_since = _earlier(self.outside_since, at)
+            self.outside_since = _earlier(self.outside_since, other.outside_since)
         for tag, order in other.tag_order.items():
             if len(self.tag_order) < MAX_TAGS or tag in self.tag_order:
                 self.tag_order[tag] = min(order, self.tag_order.get(tag, order))
@@ -177,20 +179,18 @@ class CallParties:
             is_calling = isinstance(state, Calling | CallingSipTermination)
             at = now if is_calling or offered is None else offered
             self.outside_since = _earlier(self.outside_since, at)
+        # A phone that the PBX called for its own user, who placed the call, is no callee.
+        is_own = is_first or leg.history.role in {"placed", "monitored"}
         is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
-        if is_calling_inside or (is_first and isinstance(state, _SERVICES)):
+        if is_calling_inside or (is_own and isinstance(state, _SERVICES)):
             self.inside_since = _earlier(self.inside_since, now)
-        # The phones that the PBX rings first belong to the user who placed the call.
-        elif (
-            not is_first
-            and leg.history.role != "placed"
-            and channel.user_id is not None
-            and channel.direction != "inbound"
-        ):
+        elif not is_own and channel.user_id is not None and channel.direction != "inbound":
             self.inside_since = _earlier(self.inside_since, now if offered is None else offered)
 
     def _direction(self, first: ActiveLeg | None, *, first_has_ended: bool) -> Direction:
         """Return the direction, which depends on the first leg and on whom the call reached."""
+        if self.is_joined:
+            return self.direction
         inside, outside = self.inside_since, self.outside_since
         if first is not None:
             channel = first.channel

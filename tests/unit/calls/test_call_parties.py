@@ -168,6 +168,21 @@ def test_caller_who_turns_out_to_be_a_user_has_no_number():
         ([first_leg(API_USER, state=Ringing(ts=1)), phone()], "internal", False),
         ([first_leg(API_USER, state=Ringing(ts=1)), phone_outside()], "outbound", False),
         ([first_leg(API_USER, state=CheckingVoicemail(ts=1))], "internal", False),
+        # The second phone of that user is no callee.
+        (
+            [
+                first_leg(API_USER, state=Ringing(ts=1), called_number="110"),
+                phone(
+                    "second",
+                    at=1,
+                    user_id=1,
+                    other_uuid=None,
+                    called_number="110",
+                ),
+            ],
+            "outbound",
+            False,
+        ),
         # A service of the PBX that a user dialled, and left for somebody outside.
         (
             [first_leg(USER, state=Ivr(ts=1)), first_leg(USER, state=calling(5, "outside"))],

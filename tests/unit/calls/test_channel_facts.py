@@ -122,6 +122,7 @@ def test_other_whoscall_is_that_of_an_outside_party(info, whoscall):
     [
         ({"peer_location": "external", "direction": "outbound"}, True),
         ({"peer_location": "external", "direction": "inbound"}, False),
+        ({"peer_location": "external", "direction": "outbound", "user_id": 7}, False),  # a mobile
         ({"peer_location": "internal", "state": Ringing()}, False),
         ({"state": CallingSipTermination(url="sip:x")}, True),
         ({"state": Calling(target_location="ext")}, True),
@@ -170,6 +171,37 @@ def test_phase_of_each_state(state, expected):
     info = OtherInfo(type="user", user_id=3)
     channel = Channel(uuid="a", state=state, other_info=info, called_number="6")
     assert phase_of(channel, None, 5) == Phase(started=5, **expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        # Nobody is at the other end: an announcement, or music on hold.
+        ({"state": Bridged()}, {"kind": "other", "place": "bridged"}),
+        ({"state": Bridged(), "other_uuid": ""}, {"kind": "other", "place": "bridged"}),
+        ({"state": Bridged(), "other_uuid": "b"}, {"kind": "talking"}),
+        # The caller hears a ringing tone; no phone of theirs rings.
+        (
+            {"state": Ringing(), "direction": "inbound", "user_id": 7},
+            {"kind": "other", "place": "ringing"},
+        ),
+        (
+            {
+                "state": Ringing(),
+                "direction": "inbound",
+                "user_id": 7,
+                "other_info": OtherInfo(type="user", user_id=3),
+            },
+            {"kind": "ringing", "party": Party(user_id=3)},
+        ),
+        (
+            {"state": Ringing(), "direction": "outbound", "user_id": 7},
+            {"kind": "ringing", "party": Party(user_id=7)},
+        ),
+    ],
+)
+def test_phase_of_a_state_without_another_party(fields, expected):
+    assert phase_of(Channel(uuid="a", **fields), None, 5) == Phase(started=5, **expected)
 
 
 def test_party_of_a_talking_phase_is_the_partner():
