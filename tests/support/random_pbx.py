@@ -66,10 +66,7 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912, PLR0915 - one case for each act
     user, colleague = rng.sample([u for u in pbx.users.values() if u not in busy], 2)
     match rng.randrange(12):
         case 0 | 1:
-            by_peer = rng.random() < 0.7
-            # The cause of a cancelled ring says whether the caller stayed.
-            stopped = one.rings_for is not None and not by_peer
-            pbx.hang_up(one, "NORMAL_CLEARING" if stopped else None, by_peer=by_peer)
+            hang_up(pbx, one, rng)
         case 2:
             pbx.park(one, by_peer=rng.random() < 0.5)
         case 3 if one.state.name not in _AUTOMATIC and one.calling_number != MEDIA_PLUG:
@@ -86,7 +83,9 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912, PLR0915 - one case for each act
                 pbx.hang_up(one, cause)
         case 6:
             peers = _peers_of_one_user(pbx, rng, [one, other])
-            if peers[0].user is None or peers[0].user is not peers[1].user:
+            # A phone that rang for one of two calls from outside cannot be told from the other's.
+            both_outside = all(leg.person and leg.direction == "inbound" for leg in peers)
+            if not both_outside and (peers[0].user is None or peers[0].user is not peers[1].user):
                 pbx.attended_transfer(*peers)
         case 7 if one.rings_for:
             leg = pbx.receive(user, f"pickup_uuid.{one.uuid}")
@@ -111,6 +110,14 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912, PLR0915 - one case for each act
         case 11:
             caller_leg = pbx.receive(rng.choice([*CALLERS, user]), DID)
             pbx.call_user(caller_leg, colleague)
+
+
+def hang_up(pbx, leg, rng):
+    """End a leg through its own peer or the PBX, at random."""
+    by_peer = rng.random() < 0.7
+    # The cause of a cancelled ring says whether the caller stayed.
+    stopped = leg.rings_for is not None and not by_peer
+    pbx.hang_up(leg, "NORMAL_CLEARING" if stopped else None, by_peer=by_peer)
 
 
 def _peers_of_one_user(pbx, rng, default):
@@ -284,7 +291,7 @@ def end_all_calls(pbx, observers, rng):
             observer.resync()
     while pbx.channels:
         pbx.now += round(rng.uniform(0, 2) * 1e6)
-        pbx.hang_up(rng.choice(list(pbx.channels.values())), by_peer=rng.random() < 0.7)
+        hang_up(pbx, rng.choice(list(pbx.channels.values())), rng)
         for observer in observers:
             observer.check()
     for observer in observers:
