@@ -7,8 +7,9 @@ connected to a service, is, by the first of these rules that applies:
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
    ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
    the caller did not hang up, nobody answered in time: ``"missed"``.
-3. They tried to take a call, and got none: ``"failed"``.
-4. They placed a call, or dialled a service: ``"unanswered"``.
+3. The feed did not show the hang-up of any of their legs: ``"unknown"``.
+4. They tried to take a call, and got none: ``"failed"``.
+5. They placed a call, or dialled a service: ``"unanswered"``.
 
 A phone that was answered as the caller hung up, so that nobody talked, counts as a cancelled ring.
 """
@@ -221,7 +222,7 @@ def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
         return "missed"
     if rings:
         return _result_of_ring(call, max(rings, key=_end_order))
-    if not call.complete and all(leg.outcome == "unknown" for leg in legs):
+    if all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
     is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
     return "failed" if is_attempt_to_take else "unanswered"
