@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import attrs
 
 from basix_ws_cti import Mirror
-from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
+from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker, QueueStats
 from basix_ws_cti.calls.participation import Participation
 from basix_ws_cti.calls.queue_wait import QueueWait
 from basix_ws_cti.mirror.changes import Gap
@@ -28,7 +28,7 @@ from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
 from .recording_client import RecordingClient
-from .row_checks import Rows, check_phases, check_rows, check_sums, check_talks
+from .row_checks import Rows, check_figures, check_phases, check_rows, check_sums, check_talks
 
 # Columns of each of the library's rows that the rows of the PBX's ledger have too.
 _SHARED = {
@@ -141,6 +141,7 @@ class Observer:
         self.pbx = pbx
         self.reader = reader
         self.user_id = user_id
+        self.stats = QueueStats(window=7 * 24 * 3600)
         self.calls = []  # all calls that ended, also before the last ``start``
         self.start()
 
@@ -170,6 +171,7 @@ class Observer:
 
     def add(self, events):
         """Check that each call starts once and ends once, and keep the records."""
+        self.stats.apply(events)
         for event in events:
             call = event.call
             assert call.id not in self.ended, "the call has ended already"
@@ -248,6 +250,7 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interference=0.3):
     end_all_calls(pbx, observers, rng)
     check_talks(complete.calls)
     check_sums(complete.calls)
+    check_figures(complete.stats, complete.calls, pbx.now)
     compare_rows(complete, interrupted)
     if not recording.is_connected:
         recording.connect()

@@ -678,7 +678,7 @@ def test_click_to_call_that_is_transferred(check):
     check(
         """
         0   A1 rings by API to dial X
-        0   A2 rings by API to dial X
+        0.1 A2 rings by API to dial X
         2   A1 answered
         2   A2 ends send_cancel,LOSE_RACE
         2   A1 calls X
