@@ -141,6 +141,8 @@ class ActiveCall:
     talk: TalkHistory = Factory(TalkHistory)
     lead: ActiveLeg = field(init=False)
     """The lead leg, in the state from which the current phase was derived last."""
+    lead_ended: int = 0
+    """Time at which the last lead leg ended, in microseconds since the epoch; 0: none has."""
     left_to_line: tuple[int, bool] | None = None
     """Time at which the last leg ended that is no permanent line, and True if that is the time
     of a comparison of snapshots; ``None`` while there is another leg."""
@@ -168,6 +170,10 @@ class ActiveCall:
         entered = leg.entered
         # A zero as time of the offer means the same as no time.
         started = leg.offered or entered or 0
+        if leg.uuid != self.legs.first_uuid:
+            # A leg of an older call may have been connected with the caller.
+            first_offered = getattr(leg.channel.other_info, "offer_timestamp", None)
+            started = max(started, first_offered if isinstance(first_offered, int) else 0)
         self.started = started
         self.complete = not synthetic
         self.legs.put(leg)
@@ -211,13 +217,10 @@ class ActiveCall:
         lead = legs.lead(self.talk.talkers)
         parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
-        # A phone that rings on after the lead leg has ended tells nothing new about the call.
-        rings_on = leg.is_ringing and before is not None and before.is_ringing
-        was_left = rings_on and lead is leg and leg.uuid != self.phase_lead_uuid
         # In a talk, another leg may have revealed more about who talks.
-        is_talk = self.phases.current.kind == "talking"
-        if (lead is not self.lead and not was_left) or is_talk:
-            events = self._follow(lead)
+        is_news = lead is not self.lead or self.phases.current.kind == "talking"
+        if is_news and (lead.uuid == self.phase_lead_uuid or self._describes_call(lead)):
+            events = self._follow(lead, self.lead_ended)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.party))
         if parties_changed and not events:
@@ -263,12 +266,18 @@ class ActiveCall:
         if self.legs.only_lines_left:
             return self._end_unless_line_lives(ended, unseen=unseen)
         if was_lead:
+            self.lead_ended = max(ended, self.lead_ended)
             lead = self.legs.lead(self.talk.talkers)
-            lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
-            is_waiting = lead.is_ringing or lead.uuid in self.legs.pending_pickups
-            if not (lost_partner or is_waiting):
-                return self._follow(lead, ended)
+            if self._describes_call(lead):
+                return self._follow(lead, self.lead_ended)
         return []
+
+    def _describes_call(self, lead: ActiveLeg) -> bool:
+        """Return True if the state of a new lead leg is what the call does."""
+        if lead.is_ringing or lead.uuid in self.legs.pending_pickups:
+            return lead.uuid == self.legs.first_uuid
+        lost_partner = lead.is_bridged and lead.other_uuid not in self.legs.living
+        return not lost_partner or (lead.entered or 0) >= self.lead_ended
 
     def _end_unless_line_lives(self, ended: int, *, unseen: bool) -> list[CallEvent]:
         """End the call, unless a permanent line lives: its next event shows if it ended too."""

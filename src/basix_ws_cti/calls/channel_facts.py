@@ -178,17 +178,23 @@ def is_bridged_to_party(channel: Channel) -> bool:
 def is_b_leg(channel: Channel) -> bool:
     """Return True if the PBX created the channel for another leg (a B leg in FreeSWITCH).
 
-    A ringing leg is one if it is outbound. In other states, the leg that was offered later is
-    the B leg; of two legs offered at the same microsecond, the outbound one.
+    A ringing leg is one if it is outbound. In other states, a leg that is connected with a caller
+    from outside is the B leg. Of two other legs, the one that was offered later is the B leg; of
+    two legs offered at the same microsecond, the outbound one.
     """
     if isinstance(channel.state, Ringing):
         return channel.direction == "outbound"
-    other_offered = getattr(channel.other_info, "offer_timestamp", None)
+    info = channel.other_info
+    other_offered = getattr(info, "offer_timestamp", None)
     own_offered = channel.offer_timestamp
     if not isinstance(other_offered, int) or not isinstance(own_offered, int):
         return False
+    is_outside = _is_caller(channel) and channel.peer_location == "external"
+    other_is_outside = info.direction == "inbound" and info.peer_location == "external"
+    if is_outside is not other_is_outside:
+        return other_is_outside
     if other_offered == own_offered:
-        return not _is_caller(channel) and channel.other_info.direction == "inbound"
+        return not _is_caller(channel) and info.direction == "inbound"
     return other_offered < own_offered
 
 

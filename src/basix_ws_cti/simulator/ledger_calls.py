@@ -11,13 +11,19 @@ from .participation_ledger import Participants, party_of
 from .wait_ledger import Waits
 
 if TYPE_CHECKING:
-    from .model import Channel, Fields, State
+    from .model import Channel, Fields
 
 # States in which the PBX itself serves the caller.
 SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
 
 # States of a caller who wants to talk to somebody, or to leave a message.
 _CALLS = {"calling", "calling_siptermination", "bridged", "voicemail"}
+
+# States in which the caller has reached what they dialled. An operation of the PBX may also be a
+# step on the way to somebody.
+_DIALLED_SERVICES = {
+    *("ivr", "xml_ivr", "voicemail", "checking_voicemail", "conference", "eavesdrop"),
+}
 
 # Roles of a user who tries to take a call that rings or is parked elsewhere, by the operation.
 PICKUPS = {"pickup": "picked_up", "unpark": "retrieved"}
@@ -151,12 +157,15 @@ class LedgerCall:
             case "ivr":
                 self.menu_id = state.data["ivr_id"]
 
-    def routed(self, state: State) -> None:
-        """Follow the new state of any leg, as far as it decides about the direction."""
+    def routed(self, channel: Channel) -> None:
+        """Follow the new state of a leg, as far as it decides about the direction."""
         if self.first.target is not None:
             self.route(outside=False)
+        state = channel.state
         if state.name in {"calling", "calling_siptermination"}:
             self.route(outside=state.data.get("target_location") != "int")
+        elif state.name in _DIALLED_SERVICES and self.is_callers(channel):
+            self.route(outside=False)
 
     def route(self, *, outside: bool) -> None:
         """Record that the call goes to somebody inside or outside."""

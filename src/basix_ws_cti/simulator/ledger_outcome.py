@@ -210,7 +210,7 @@ def _word_of_pbx(call: LedgerCall) -> str:
     """Return ``CallRow.disposition`` of a call that the PBX ended for want of an answer."""
     if call.is_pickup:
         return "failed"
-    if call.called_somebody:
+    if call.called_somebody or call.activity == "ringing":
         return "missed"
     return "failed" if call.menu_id is None and call.activity != "xml_ivr" else "ended_in_menu"
 

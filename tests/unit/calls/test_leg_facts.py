@@ -171,14 +171,10 @@ def test_ring_that_the_feed_did_not_show_follows_from_the_answer():
 
 
 def test_caller_in_a_ringing_state_has_no_phone_that_rings():
-    """The phase names the party that is called."""
     feed = Feed()
-    info = OtherInfo(type="user", user_id=7)
-    feed.caller(state=Ringing(ts=1), other_info=info)
+    feed.caller(state=Ringing(ts=1))
     assert [type(event).__name__ for event in feed.events] == ["CallStarted"]
     assert feed.leg("caller").rings == 0
-    phase = feed.tracker.calls["caller"].phase
-    assert (phase.kind, phase.party.user_id) == ("ringing", 7)
 
 
 # -- groups ---------------------------------------------------------------------------

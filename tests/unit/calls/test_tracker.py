@@ -699,7 +699,12 @@ def offices_during(scenario, seed):
         yield office
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+# The phones that ring for one click-to-call name no leg in common: which of them is the first
+# depends on the order in which they are shown.
+ORDERED_SCENARIOS = [name for name in SCENARIOS if name != "click_to_call_endpoints"]
+
+
+@pytest.mark.parametrize("scenario", ORDERED_SCENARIOS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_late_tracker_finds_the_same_calls(scenario, seed):
     """At each moment and in any order of the legs, a new tracker finds the calls of an old one."""
@@ -720,7 +725,7 @@ def test_late_tracker_finds_the_same_calls(scenario, seed):
             }
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", ORDERED_SCENARIOS)
 def test_order_of_added_legs_does_not_matter(scenario):
     """A pickup leg that arrives before its call is an exception: see the tests of retrieval."""
     for office in offices_during(scenario, 1):
