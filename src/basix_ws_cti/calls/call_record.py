@@ -250,10 +250,6 @@ def _last_place(call: Call, kind: PhaseKind) -> str | None:
     return None if place is None else str(place)
 
 
-def _handler(party: Party) -> int | str | None:
-    return party.number if party.user_id is None else party.user_id
-
-
 def _json_array(values: Iterable[object]) -> str | None:
     """Return values as a JSON array, as text; ``None`` if there are none."""
     items = list(values)
