@@ -19,6 +19,9 @@ SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
 # States of a caller who wants to talk to somebody, or to leave a message.
 _CALLS = {"calling", "calling_siptermination", "bridged", "voicemail"}
 
+# States in which the PBX serves a caller who dialled the service.
+_DIALLED = {"ivr", "xml_ivr", "voicemail", "checking_voicemail", "conference", "eavesdrop"}
+
 # Roles of a user who tries to take a call that rings or is parked elsewhere, by the operation.
 PICKUPS = {"pickup": "picked_up", "unpark": "retrieved"}
 
@@ -151,6 +154,8 @@ class LedgerCall:
             self.route(outside=False)
         if state.name in {"calling", "calling_siptermination"}:
             self.route(outside=state.data.get("target_location") != "int")
+        elif state.name in _DIALLED:
+            self.route(outside=False)
 
     def route(self, *, outside: bool) -> None:
         """Record that the call goes to somebody inside or outside."""
