@@ -55,12 +55,15 @@ def shared_columns(row):
 _AUTOMATIC = {"ivr", "xml_ivr", "calling_siptermination", "conference", "system_operation"}
 
 
-def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
+def interfere(pbx, rng):  # noqa: C901, PLR0912, PLR0915 - one case for each action
     """Take a random action that no scenario planned, with random channels and users."""
     channels = list(pbx.channels.values())
     one = rng.choice(channels)
     other = rng.choice(channels)
-    user = rng.choice(list(pbx.users.values()))
+    # No user is connected with themselves.
+    lead = pbx.channels.get(one.rings_for or "")
+    busy = (one.user, None if lead is None else lead.user)
+    user, colleague = rng.sample([u for u in pbx.users.values() if u not in busy], 2)
     match rng.randrange(12):
         case 0 | 1:
             by_peer = rng.random() < 0.7
@@ -82,7 +85,9 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
             elif caller_leg is not None:  # the only phone that rings for the caller
                 pbx.hang_up(one, cause)
         case 6:
-            pbx.attended_transfer(*_peers_of_one_user(pbx, rng, [one, other]))
+            peers = _peers_of_one_user(pbx, rng, [one, other])
+            if peers[0].user is None or peers[0].user is not peers[1].user:
+                pbx.attended_transfer(*peers)
         case 7 if one.rings_for:
             leg = pbx.receive(user, f"pickup_uuid.{one.uuid}")
             pbx.set_state(leg, "system_operation", operation="pickup")
@@ -100,12 +105,12 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912 - one case for each action
             if talking:
                 # A consult call, perhaps for an attended transfer.
                 caller = rng.choice(talking).user
-                colleague = rng.choice([one for one in pbx.users.values() if one is not caller])
+                colleague = colleague if user is caller else user
                 caller_leg = pbx.receive(caller, colleague.main_extension)
                 pbx.connect(pbx.call_user(caller_leg, colleague))
         case 11:
             caller_leg = pbx.receive(rng.choice([*CALLERS, user]), DID)
-            pbx.call_user(caller_leg, rng.choice(list(pbx.users.values())))
+            pbx.call_user(caller_leg, colleague)
 
 
 def _peers_of_one_user(pbx, rng, default):

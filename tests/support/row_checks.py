@@ -163,6 +163,7 @@ def _result_at_end(call):
         return "answered"
     if call.abandoned_in is not None:
         return "abandoned"
-    if call.direction == "outbound" and call.hangup and call.hangup.disposition == "recv_bye":
+    left = call.hangup is not None and call.hangup.disposition in {"recv_bye", "recv_cancel"}
+    if call.direction == "outbound" and left:
         return "abandoned"
     return "unknown" if call.ended_by is None else "ended"

@@ -211,8 +211,12 @@ class ActiveCall:
         lead = legs.lead(self.talk.talkers)
         parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
+        # A phone that rings on after the lead leg has ended tells nothing new about the call.
+        rings_on = leg.is_ringing and before is not None and before.is_ringing
+        was_left = rings_on and lead is leg and leg.uuid != self.phase_lead_uuid
         # In a talk, another leg may have revealed more about who talks.
-        if lead is not self.lead or self.phases.current.kind == "talking":
+        is_talk = self.phases.current.kind == "talking"
+        if (lead is not self.lead and not was_left) or is_talk:
             events = self._follow(lead)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.party))
@@ -281,6 +285,9 @@ class ActiveCall:
         ``leg`` belongs to one of the calls, and is bridged to a leg of the other one. Return the
         event that the other call ended. The other call must not be used afterwards.
         """
+        is_users = other.parties.caller.user_id is not None and other.purpose != "monitor"
+        if is_users:
+            other.legs.mark_consult()
         call = other.snapshot()
         current = other.phases.current
         ended = max(current.started, leg.entered or 0)
@@ -290,7 +297,6 @@ class ActiveCall:
         self.legs.absorb(other.legs, self._phase_before_talk())
         self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete
-        is_users = other.parties.caller.user_id is not None and call.purpose != "monitor"
         return [
             CallEnded(
                 evolve(
@@ -499,6 +505,8 @@ class ActiveCall:
         # The leg that ended last may be shown before another one.
         ended = max([ended, *[leg.ended or 0 for leg in legs]])
         last = self.phases.close(max(ended, self.phases.current.started))
+        # A leg that ended as the phase began, began it: its party transferred the call.
+        legs = [one for one in legs if one.ended != last.started or last.ended == last.started]
         if last.kind == "talking":
             legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)

@@ -148,6 +148,8 @@ class ActiveLegs:
     """History of the first leg, or else of the leg that the feed showed first."""
     is_consult: bool = False
     """True if a user placed the call while a talk of theirs went on in another call."""
+    waiting_uuids: set[str] = Factory(set)
+    """Uuids of the legs of that user whose talks waited when the user placed the call."""
     clock_adjusted: bool = False
     """True if a clock of the PBX was set back: a duration of an ended leg became zero."""
 
@@ -268,7 +270,9 @@ class ActiveLegs:
         self.lines |= other.lines
         self.ended = sorted(self.ended + other.ended, key=_end_of)
         self.clock_adjusted = self.clock_adjusted or other.clock_adjusted
-        self.is_consult = False
+        if self.waiting_uuids & {*self.living, *[leg.uuid for leg in self.ended]}:
+            # The talk that waited is a part of this call now.
+            self.is_consult = False
 
     def _note_taking(self, leg: ActiveLeg, phase: Phase) -> None:
         """Note that a leg which was the only one of its call takes this call.
@@ -289,12 +293,18 @@ class ActiveLegs:
             history.group_id = phase.party.group_id if phase.kind == "queued" else None
             self.lines.add(leg.uuid)
 
-    def mark_consult(self) -> None:
-        """Note that the call is a consult call, and that those who talk in it were consulted."""
+    def mark_consult(self, waiting_uuid: str | None = None) -> None:
+        """Note that the call is a consult call, and that those who talk in it were consulted.
+
+        ``waiting_uuid``: the leg whose talk waits; ``None``: the call is joined to another one.
+        """
+        if waiting_uuid is not None:
+            self.waiting_uuids.add(waiting_uuid)
         if not self.is_consult:
             self.is_consult = True
             for leg in self.living.values():
                 self._mark_consulted(leg.history)
+            self.ended = [_consulted(leg) for leg in self.ended]
 
     # -- histories of the legs --------------------------------------------------------
 
@@ -455,7 +465,7 @@ class ActiveLegs:
                 if history.rings == 0 and cause == "NO_ANSWER":
                     history.add_ring(leg.offered or ended, ended)
                 history.note_cause(cause)
-            elif cause == "NO_PICKUP" and not history.has_asked:
+            elif cause == "NO_PICKUP" and history.role != "retrieved" and not history.has_asked:
                 history.role = "picked_up"
         if history.activity is not None or history.is_connected:
             self._leave_partner(history, ended)
@@ -571,3 +581,8 @@ def _merged(first: Leg, last: Leg) -> Leg:
 
 def _end_of(leg: Leg) -> int:
     return leg.ended or 0
+
+
+def _consulted(leg: Leg) -> Leg:
+    """Return an ended leg of a consult call: a party that was called and talked was consulted."""
+    return evolve(leg, role="consulted") if leg.role == "offered" and leg.talks else leg

@@ -432,9 +432,10 @@ class AgentFigures:
         """Return the figures of a tally."""
         offered = tally.of_role("offered")
         placed = tally.of_role("placed")
+        all_placed = sum(placed.values())
         handled, talked, handle_time = _handling(tally, wrap_up)
         return cls(
-            offered=offered.total(),
+            offered=sum(offered.values()),
             answered=offered["answered"],
             missed=offered["missed"],
             abandoned=offered["abandoned"],
@@ -445,11 +446,11 @@ class AgentFigures:
             picked_up=tally.of_role("picked_up")["answered"],
             retrieved=tally.of_role("retrieved")["answered"],
             consulted=tally.of_role("consulted")["answered"],
-            placed=placed.total(),
+            placed=all_placed,
             placed_answered=placed["answered"],
-            placed_unanswered=placed.total() - placed["answered"] - placed[None],
-            internal_offered=tally.internal("offered"),
-            internal_placed=tally.internal("placed"),
+            placed_unanswered=all_placed - placed["answered"] - placed[None],
+            internal_offered=tally.internal["offered"],
+            internal_placed=tally.internal["placed"],
             handled=handled,
             talked=talked,
             longest_talk=tally.talks[-1] if tally.talks else 0,

@@ -75,6 +75,8 @@ class LegHistory:
     line_key: tuple[int, bool, str] | None = None
     """Rank of the leg among those on which its user is busy, the latest highest; ``None``: the
     user is not busy on this leg. ``UserLines`` explains it."""
+    busy_since: int = 0
+    """Time at which the user became busy on this leg."""
     placed_at: int | None = None
     """Time at which the user dialled; ``None``: the user did not dial on this leg."""
 
@@ -166,6 +168,19 @@ class LegHistory:
             self._switch("hold" if waits else "talk", at)
         else:
             self._switch("hold" if self.is_parked else None, at)
+
+    def hold_from(self, at: int) -> None:
+        """Turn what was taken for a talk into a hold, from ``at`` on."""
+        talks = self.talks
+        self.talks = tuple(
+            talk if talk.ended <= at else _make_interval(talk.started, max(at, talk.started))
+            for talk in talks
+        )
+        holds = [
+            _make_interval(max(at, talk.started), talk.ended) for talk in talks if talk.ended > at
+        ]
+        self.holds = limited((*self.holds, *holds))
+        self.snapshot = None
 
     @property
     def partner(self) -> LegHistory | None:

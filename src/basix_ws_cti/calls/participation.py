@@ -7,7 +7,8 @@ connected to a service, is, by the first of these rules that applies:
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
    ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
    the caller did not hang up, nobody answered in time: ``"missed"``.
-3. They only dialled: ``"unanswered"``.
+3. They tried to take a call, and got none: ``"failed"``.
+4. They placed a call, or dialled a service: ``"unanswered"``.
 
 A phone that was answered as the caller hung up, so that nobody talked, counts as a cancelled ring.
 """
@@ -53,6 +54,9 @@ _SAME_MOMENT = 100_000
 # Roles of a party that the PBX called: their phones ring.
 _CALLED: frozenset[Role] = frozenset({"offered", "consulted"})
 
+# Roles of a party that tries to take a call.
+_TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
+
 # Roles of a party that is served as soon as their leg is answered, without another party.
 _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
 
@@ -83,9 +87,10 @@ class Participation:
     ``"missed"``: they never talked, and a ring timed out, or the last one was cancelled although
     the caller stayed. ``"abandoned"``: the caller hung up during their last ring, and no earlier
     ring had timed out.
-    ``"picked_up_elsewhere"``: somebody else answered. ``"unanswered"``: they dialled, and
-    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went. ``None``
-    while they take part and have not talked."""
+    ``"picked_up_elsewhere"``: somebody else answered. ``"unanswered"``: they placed a call that
+    nobody answered. ``"busy"``, ``"rejected"``, ``"failed"``: how their last ring went; also
+    ``"failed"``: they tried to take a call, and got none. ``None`` while they take part and have
+    not talked."""
     rings: int
     """Number of rings: three rounds are one miss with three rings."""
     rang_us: int
@@ -207,7 +212,8 @@ def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
         return _result_of_ring(call, max(rings, key=_end_order))
     if not call.complete and all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
-    return "unanswered"
+    is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
+    return "failed" if is_attempt_to_take else "unanswered"
 
 
 def _result_of_ring(call: Call, ring: Leg) -> ParticipationResult:

@@ -88,9 +88,9 @@ class RowWindow(Generic[Row, AnyTally]):
 
     def expire(self, before: float) -> None:
         """Drop the rows whose time lies before ``before``, in microseconds."""
-        count = bisect_left(self._order, before, key=lambda item: item[0])
-        if count:
-            self._drop(count)
+        order = self._order
+        if order and order[0][0] < before:
+            self._drop(bisect_left(order, before, key=lambda item: item[0]))
 
     def _drop(self, count: int) -> None:
         """Drop the oldest rows."""

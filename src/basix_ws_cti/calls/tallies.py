@@ -94,8 +94,10 @@ class QueueTally:
 class AgentTally:
     """Sums over participations of one agent, of one queue's agents, or of all."""
 
-    counts: Counter[tuple[Role, ParticipationResult | None, bool]] = Factory(Counter)
-    """Number of rows by role, result, and whether the call is an internal one."""
+    results: dict[Role, Counter[ParticipationResult | None]] = Factory(dict)
+    """Number of rows by role and result."""
+    internal: Counter[Role] = Factory(Counter)
+    """Number of rows by role that belong to internal calls."""
     rang: int = 0
     """Time of ringing of the calls offered, in microseconds."""
     held: int = 0
@@ -122,26 +124,21 @@ class AgentTally:
 
     def of_role(self, role: Role) -> Counter[ParticipationResult | None]:
         """Return the number of rows of one role by result."""
-        results: Counter[ParticipationResult | None] = Counter()
-        for (one, result, _), count in self.counts.items():
-            if one == role:
-                results[result] += count
-        return results
-
-    def internal(self, role: Role) -> int:
-        """Return the number of rows of one role that belong to internal calls."""
-        return sum(
-            count
-            for (one, _, is_internal), count in self.counts.items()
-            if one == role and is_internal
-        )
+        results = self.results.get(role)
+        return Counter() if results is None else results
 
     def _count(self, row: Participation, step: int) -> bool:
         """Count a row; return True if it has talk time."""
-        self.counts[row.role, row.result, row.direction == "internal"] += step
-        if row.role == "offered":
+        role, result = row.role, row.result
+        results = self.results.get(role)
+        if results is None:
+            results = self.results[role] = Counter()
+        results[result] += step
+        if row.direction == "internal":
+            self.internal[role] += step
+        if role == "offered":
             self.rang += step * row.rang_us
-        if row.result != "answered" or row.role not in _TALKING_ROLES:
+        if result != "answered" or role not in _TALKING_ROLES:
             return False
         self.held += step * row.held_us
         return True

@@ -73,6 +73,8 @@ class UserLines:
         lines = self._lines.get(user_id)
         is_new = leg.line_key is None
         leg.line_key = key
+        if is_new:
+            leg.busy_since = at
         if lines is None:
             self._lines[user_id] = [leg]
             return
@@ -81,16 +83,23 @@ class UserLines:
         self._update(lines, at)
 
     def _update(self, lines: list[LegHistory], at: int) -> None:
-        """Let all legs of a user wait but the current one, from ``at`` on."""
+        """Let all legs of a user wait but the current one, from ``at`` on.
+
+        A leg may be shown after one on which the user became busy later, or be connected no more
+        when that one is shown: as when the tracker starts late.
+        """
         current = max(lines, key=_line_key)
         for leg in lines:
             waits = leg is not current
             if leg.waits != waits:
                 leg.waits = waits
-                leg.update_activity(at)
+                since = max(at, current.busy_since) if waits else at
+                leg.update_activity(since)
                 partner = leg.partner
                 if partner is not None:
-                    partner.update_activity(at)
+                    partner.update_activity(since)
+            if waits and leg.talks and leg.talks[-1].ended > at:
+                leg.hold_from(max(at, current.busy_since))
 
 
 def _line_key(leg: LegHistory) -> tuple[int, bool, str]:
@@ -106,4 +115,4 @@ def _mark_consult(placed: LegHistory, talk: LegHistory) -> None:
         and talk.legs is not placed.legs
         and placed.uuid == placed.legs.first_uuid
     ):
-        placed.legs.mark_consult()
+        placed.legs.mark_consult(talk.uuid)

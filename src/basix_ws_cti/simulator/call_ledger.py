@@ -137,7 +137,7 @@ class Ledger:
             call.leg_answered(channel, now)
         is_originated = call.is_callers(channel) and channel.direction == "outbound"
         if is_originated and channel.calling_number != MEDIA_PLUG:
-            call.is_consult = self._is_talking(channel)
+            call.set_waiting(self._talks_of(channel))
             self._occupy(channel, now)
 
     def ring_moved(self, ringing: Channel, lead: Channel, now: int) -> None:
@@ -194,11 +194,12 @@ class Ledger:
             first=channel,
             lead=channel,
             is_pickup=operation in PICKUPS,
-            is_consult=channel.direction == "inbound" and self._is_talking(channel),
             direction="inbound" if channel.person is not None else None,
         )
         role = "monitored" if is_plug else PICKUPS.get(operation, "placed")
         call.participants.add(channel, role)
+        if channel.direction == "inbound":
+            call.set_waiting(self._talks_of(channel))
         return call
 
     def _join(self, lead: Channel, leg: Channel, now: int) -> LedgerCall:
@@ -238,9 +239,9 @@ class Ledger:
         """Return the legs that take the attention of a leg's user, the newest last."""
         return [] if channel.user is None else self._busy_legs.get(channel.user.id, [])
 
-    def _is_talking(self, channel: Channel) -> bool:
-        """Return True if a leg's user is connected with somebody on another leg."""
-        return any(self._talk_of(leg) is not None for leg in self._legs_of_user(channel))
+    def _talks_of(self, channel: Channel) -> set[str]:
+        """Return the uuids of the legs on which a leg's user is connected with somebody."""
+        return {leg.uuid for leg in self._legs_of_user(channel) if self._talk_of(leg) is not None}
 
     def _talk_of(self, leg: Channel) -> Talk | None:
         """Return the talk that a leg has part in; ``None``: it is connected with no other leg."""
@@ -271,8 +272,8 @@ class Ledger:
             talk = self._talk_of(leg)
             if talk is not None:
                 held = any(
-                    others[-1] not in talk.legs
-                    for others in map(self._legs_of_user, talk.legs)
-                    if others
+                    others[-1] is not one
+                    for one in talk.legs
+                    if (others := self._legs_of_user(one))
                 )
                 self._call_of[leg.uuid].set_held(now, held=held)

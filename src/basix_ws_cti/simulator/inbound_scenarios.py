@@ -149,7 +149,7 @@ def ring_rounds(pbx: Pbx) -> Scenario:
     ringing = pbx.call_group(lead, group)
     for _ in range(pbx.random.randint(1, 3)):
         yield pbx.random.uniform(10, 15)
-        stop_ringing(pbx, ringing)
+        stop_ringing(pbx, lead, ringing)
         yield pbx.random.uniform(1, 3)
         ringing = [pbx.ring(lead, user) for user in pbx.available(pbx.members_of(group))]
     yield pbx.random.uniform(2, 8)
@@ -158,7 +158,7 @@ def ring_rounds(pbx: Pbx) -> Scenario:
         yield pbx.random.uniform(5, 60)
         pbx.hang_up(lead)
     else:
-        stop_ringing(pbx, ringing)
+        stop_ringing(pbx, lead, ringing)
         pbx.hang_up(lead, by_peer=False)
 
 
@@ -172,7 +172,7 @@ def overflow(pbx: Pbx) -> Scenario:
     second = pbx.random.choice(others)
     ringing = pbx.call_group(lead, first)
     yield pbx.random.uniform(10, 20)
-    stop_ringing(pbx, ringing)
+    stop_ringing(pbx, lead, ringing)
     ringing = pbx.call_group(lead, second)
     yield pbx.random.uniform(3, 15)
     match pbx.random.randrange(3):
@@ -180,7 +180,7 @@ def overflow(pbx: Pbx) -> Scenario:
             pbx.hang_up(lead)
             return
         case 1:
-            stop_ringing(pbx, ringing)
+            stop_ringing(pbx, lead, ringing)
             pbx.leave_message(lead, second)
             yield pbx.random.uniform(5, 30)
         case _:
@@ -196,7 +196,7 @@ def announcement(pbx: Pbx) -> Scenario:
     ringing = pbx.call_group(lead, group)
     for _ in range(pbx.random.randint(1, 2)):
         yield pbx.random.uniform(10, 20)
-        stop_ringing(pbx, ringing)
+        stop_ringing(pbx, lead, ringing)
         pbx.set_state(lead, "system_operation", operation="playback")
         yield pbx.random.uniform(2, 6)
         ending = pbx.random.random()
@@ -243,7 +243,7 @@ def two_phones_ring(pbx: Pbx) -> Scenario:
         yield pbx.random.uniform(5, 60)
         pbx.hang_up(lead)
     else:
-        stop_ringing(pbx, legs)
+        stop_ringing(pbx, lead, legs)
         pbx.hang_up(lead, "NO_ANSWER", by_peer=False)
 
 

@@ -56,6 +56,8 @@ class LedgerCall:
     lead: Channel
     is_pickup: bool = False  # a user tries to take another call
     is_consult: bool = False  # a user placed it while they were in a talk
+    waiting: set[str] = Factory(set)  # uuids of the user's legs in these talks
+    talked: set[str] = Factory(set)  # uuids of all legs that have talked
     direction: str | None = None  # None: the caller has not been connected anywhere yet
     legs: dict[str, Channel] = Factory(dict)
     # Legs that are to pick up or retrieve it: their roles by uuid.
@@ -117,6 +119,10 @@ class LedgerCall:
         """Add a leg, without its party."""
         self.legs[channel.uuid] = channel
         self.tags |= dict.fromkeys(channel.tags or ())
+
+    def set_waiting(self, uuids: set[str]) -> None:
+        """Record on which other legs the caller, a user, is in a talk that waits for this call."""
+        self.waiting, self.is_consult = uuids, bool(uuids)
 
     def leads(self, channel: Channel) -> bool:
         """Return True if the new state of this leg says what the call does."""
@@ -186,6 +192,7 @@ class LedgerCall:
         self.lead = lead if party is leg else leg
         self.talk, self.talk_began = Talk(lead, leg, now), now
         self.last_talkers = (lead, leg)
+        self.talked |= {lead.uuid, leg.uuid}
         self.activity = "bridged"
         self.called_somebody = True
         self.hung_up = None
@@ -248,6 +255,9 @@ class LedgerCall:
         self.pending_pickups |= other.pending_pickups
         self.tags |= other.tags
         self.participants.merge(other.participants)
+        self.talked |= other.talked
+        if self.waiting & self.talked:
+            self.is_consult = False  # the talk that waited is a part of this call now
         if self.final_direction != "outbound":
             self.went_outside |= other.went_outside or other.final_direction == "outbound"
 

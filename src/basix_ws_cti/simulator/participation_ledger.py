@@ -28,7 +28,8 @@ _RING_RESULTS = {
     "NORMAL_CLEARING": "missed",
 }
 
-_TIMEOUTS = {"NO_ANSWER", "ALLOTTED_TIMEOUT"}
+# Causes of a ring that the PBX ended because nobody answered in time.
+_TIMEOUTS = {"NO_ANSWER", "ALLOTTED_TIMEOUT", "NORMAL_CLEARING"}
 
 
 @define(eq=False)

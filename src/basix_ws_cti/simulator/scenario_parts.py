@@ -82,8 +82,10 @@ def ringing_leg(pbx: Pbx, legs: list[Channel]) -> Channel:
     return pbx.random.choice(ringing)
 
 
-def stop_ringing(pbx: Pbx, legs: list[Channel]) -> None:
-    """Let the phones of these legs ring no more, because nobody answers."""
+def stop_ringing(pbx: Pbx, lead: Channel, legs: list[Channel]) -> None:
+    """Let the phones that ring for a caller ring no more, because nobody answers in time."""
+    if lead.state.name != "calling":
+        raise NotPossibleError("somebody has answered")
     for leg in legs:
         if leg.uuid in pbx.channels and leg.rings_for is not None:
             pbx.stop_ringing(leg)

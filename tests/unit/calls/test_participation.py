@@ -84,8 +84,8 @@ MISSED = RANG | {"outcome": "missed", "timed_out": True}
         ([leg("u7", 0, 90, role="consulted", rings=1, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="picked_up", answered=1, talks=[(2, 90)])], "answered"),
         ([leg("u7", 0, 90, role="retrieved", answered=1, talks=[(2, 90)])], "answered"),
-        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "unanswered"),
-        ([leg("u7", 0, 5, role="retrieved", outcome="failed")], "unanswered"),
+        ([leg("u7", 0, 5, role="picked_up", answered=1, outcome="answered")], "failed"),
+        ([leg("u7", 0, 5, role="retrieved", outcome="failed")], "failed"),
         # placed
         ([leg("u7", 0, 90, role="placed", answered=5, talks=[(5, 90)])], "answered"),
         ([leg("u7", 0, 90, role="placed", outcome="unanswered")], "unanswered"),
