@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import attrs
 
 from basix_ws_cti import Mirror
-from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker
+from basix_ws_cti.calls import CallEnded, CallRecord, CallStarted, CallTracker, QueueStats
 from basix_ws_cti.calls.participation import Participation
 from basix_ws_cti.calls.queue_wait import QueueWait
 from basix_ws_cti.mirror.changes import Gap
@@ -28,7 +28,7 @@ from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
 from .recording_client import RecordingClient
-from .row_checks import Rows, check_phases, check_rows, check_sums, check_talks
+from .row_checks import Rows, check_figures, check_phases, check_rows, check_sums, check_talks
 
 # Columns of each of the library's rows that the rows of the PBX's ledger have too.
 _SHARED = {
@@ -66,10 +66,7 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912, PLR0915 - one case for each act
     user, colleague = rng.sample([u for u in pbx.users.values() if u not in busy], 2)
     match rng.randrange(12):
         case 0 | 1:
-            by_peer = rng.random() < 0.7
-            # The cause of a cancelled ring says whether the caller stayed.
-            stopped = one.rings_for is not None and not by_peer
-            pbx.hang_up(one, "NORMAL_CLEARING" if stopped else None, by_peer=by_peer)
+            hang_up(pbx, one, rng)
         case 2:
             pbx.park(one, by_peer=rng.random() < 0.5)
         case 3 if one.state.name not in _AUTOMATIC and one.calling_number != MEDIA_PLUG:
@@ -86,7 +83,9 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912, PLR0915 - one case for each act
                 pbx.hang_up(one, cause)
         case 6:
             peers = _peers_of_one_user(pbx, rng, [one, other])
-            if peers[0].user is None or peers[0].user is not peers[1].user:
+            # A phone that rang for one of two calls from outside cannot be told from the other's.
+            both_outside = all(leg.person and leg.direction == "inbound" for leg in peers)
+            if not both_outside and (peers[0].user is None or peers[0].user is not peers[1].user):
                 pbx.attended_transfer(*peers)
         case 7 if one.rings_for:
             leg = pbx.receive(user, f"pickup_uuid.{one.uuid}")
@@ -113,6 +112,14 @@ def interfere(pbx, rng):  # noqa: C901, PLR0912, PLR0915 - one case for each act
             pbx.call_user(caller_leg, colleague)
 
 
+def hang_up(pbx, leg, rng):
+    """End a leg through its own peer or the PBX, at random."""
+    by_peer = rng.random() < 0.7
+    # The cause of a cancelled ring says whether the caller stayed.
+    stopped = leg.rings_for is not None and not by_peer
+    pbx.hang_up(leg, "NORMAL_CLEARING" if stopped else None, by_peer=by_peer)
+
+
 def _peers_of_one_user(pbx, rng, default):
     """Return two legs that a user talks with on two legs; ``default`` if no user does."""
     peers = {}
@@ -134,6 +141,7 @@ class Observer:
         self.pbx = pbx
         self.reader = reader
         self.user_id = user_id
+        self.stats = QueueStats(window=7 * 24 * 3600)
         self.calls = []  # all calls that ended, also before the last ``start``
         self.start()
 
@@ -163,6 +171,7 @@ class Observer:
 
     def add(self, events):
         """Check that each call starts once and ends once, and keep the records."""
+        self.stats.apply(events)
         for event in events:
             call = event.call
             assert call.id not in self.ended, "the call has ended already"
@@ -241,6 +250,7 @@ def run(seed, reader, *, seconds=60.0, rate=40.0, users=12, interference=0.3):
     end_all_calls(pbx, observers, rng)
     check_talks(complete.calls)
     check_sums(complete.calls)
+    check_figures(complete.stats, complete.calls, pbx.now)
     compare_rows(complete, interrupted)
     if not recording.is_connected:
         recording.connect()
@@ -281,7 +291,7 @@ def end_all_calls(pbx, observers, rng):
             observer.resync()
     while pbx.channels:
         pbx.now += round(rng.uniform(0, 2) * 1e6)
-        pbx.hang_up(rng.choice(list(pbx.channels.values())), by_peer=rng.random() < 0.7)
+        hang_up(pbx, rng.choice(list(pbx.channels.values())), rng)
         for observer in observers:
             observer.check()
     for observer in observers:

@@ -117,6 +117,38 @@ def check_sums(calls):
     assert waited == expected_waited
 
 
+def check_figures(stats, calls, now):
+    """Check that the figures of all queues and agents add up to the rows of the calls.
+
+    ``stats`` has seen all events of the calls, which have ended, and its window contains them.
+    """
+    queues = [stats.group(group_id, now) for group_id in stats.groups]
+    waits = [one for call in calls for one in QueueWait.of(call) if one.purpose == "call"]
+    results = Counter(wait.result for wait in waits)
+    assert sum(queue.waiting for queue in queues) == 0
+    assert sum(queue.offered for queue in queues) == len(waits)
+    for name in ("answered", "abandoned", "voicemail", "ended", "unknown"):
+        assert sum(getattr(queue, name) for queue in queues) == results[name]
+    assert sum(queue.overflowed_out for queue in queues) == results["overflowed"]
+    agents = [stats.user(user_id, now) for user_id in stats.users]
+    rows = [
+        row
+        for call in calls
+        for row in Participation.of(call)
+        if row.user_id is not None
+        # The user who placed a consult call holds another one meanwhile.
+        and (call.purpose == "call" or (call.purpose == "consult" and row.role != "placed"))
+        and row.role not in {"service", "monitored"}
+    ]
+    roles = Counter(row.role for row in rows)
+    for role in ("offered", "placed"):
+        assert sum(getattr(agent, role) for agent in agents) == roles[role]
+    answered = Counter(row.role for row in rows if row.result == "answered")
+    for role in ("picked_up", "consulted", "retrieved"):
+        assert sum(getattr(agent, role) for agent in agents) == answered[role]
+    assert sum(agent.talked for agent in agents) == sum(row.talked_us for row in rows)
+
+
 # Letters of the kinds of phases that end a wait, and its result.
 _LETTERS = {
     "talking": ("t", "answered"),

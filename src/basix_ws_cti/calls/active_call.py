@@ -517,14 +517,10 @@ class ActiveCall:
         ended is unknown.
         """
         self.is_over = True
-        legs = self.legs.ended_in_phase
         # The leg that ended last may be shown before another one.
-        ended = max([ended, *[leg.ended or 0 for leg in legs]])
+        ended = max([ended, *[leg.ended or 0 for leg in self.legs.ended_in_phase]])
         last = self.phases.close(max(ended, self.phases.current.started))
-        # A leg that ended as the phase began, began it: its party transferred the call.
-        legs = [one for one in legs if one.ended != last.started or last.ended == last.started]
-        if last.kind == "talking":
-            legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
+        legs = self._legs_of_end(last)
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
         hangup = None if leg is None else leg.hangup
         by_caller = leg is not None and self._is_callers(leg)
@@ -550,6 +546,23 @@ class ActiveCall:
             hangup=hangup,
         )
         return CallEnded(call, unseen)
+
+    def _legs_of_end(self, last: Phase) -> list[Leg]:
+        """Return the legs one of which ended the call, in its last phase.
+
+        A leg that ended as the phase began is none of them: its party transferred the call. Of
+        several phones that the PBX called for the caller, it is the one that rang on.
+        """
+        legs = self.legs.ended_in_phase
+        if last.kind == "talking":
+            return [leg for leg in legs if leg.uuid in self.talk.talkers]
+        own = max(filter(_is_originated, legs), key=lambda leg: leg.ended or 0, default=None)
+        return [
+            leg
+            for leg in legs
+            if (leg is own or not _is_originated(leg))
+            and (leg.ended != last.started or last.ended == last.started)
+        ]
 
     def _is_callers(self, leg: Leg) -> bool:
         """Return True for the caller's leg: each phone, if the PBX called the caller first."""

@@ -480,7 +480,9 @@ class ActiveLegs:
             self._leave_partner(history, ended)
             history.disconnect(ended)
         if history.line_key is not None:
-            self.users.ended(history, ended)
+            # After a gap in the feed, another leg may show that this one lived longer.
+            talked_until = history.talks[-1].ended if history.talks else ended
+            self.users.ended(history, max(ended, talked_until))
         if history.clock_adjusted or (leg.entered is not None and ended < leg.entered):
             self.clock_adjusted = True
 

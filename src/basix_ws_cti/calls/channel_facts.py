@@ -123,6 +123,15 @@ def other_whoscall(channel: Channel) -> str | None:
     return info.whoscall if isinstance(info, OtherInfo) and info.type != "user" else None
 
 
+def party_key(party: Party) -> int | str | None:
+    """Return the user id or else the number of a party; ``None``: it has neither."""
+    user_id: object = party.user_id
+    if isinstance(user_id, int):
+        return user_id
+    number: object = party.number
+    return number if isinstance(number, str) else None
+
+
 def requested_party(channel: Channel) -> Party:
     """Return the user or group that the channel's ``target`` names; ``Party()``: none."""
     target = channel.target

@@ -6,11 +6,11 @@ while it changes, and may be joined to another call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from .figures import RowTime, time_of
 from .model import Call
@@ -62,11 +62,16 @@ class CountedRows:
     waiting: dict[int, dict[Key, int]] = Factory(dict)
     """Times of entry of the calls that wait now, by id of the group and key of the wait."""
     _queues: dict[int, QueueWindow] = Factory(dict)
-    # Participations by the group whose queue offered them.
+    # Answered participations by the group whose queue offered them.
     _served: dict[int, AgentWindow] = Factory(dict)
     _agents: dict[int, AgentWindow] = Factory(dict)
     # Rows of the active calls, and of the calls whose end was lost.
     _open: dict[str, CallRows] = Factory(dict)
+    # Stands for the participations of all users and groups that have none.
+    _none: AgentWindow = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._none = self._new_agent()
 
     @property
     def groups(self) -> set[int]:
@@ -83,12 +88,12 @@ class CountedRows:
         return self._queues.get(group_id) or self._new_queue(group_id)
 
     def served(self, group_id: int) -> AgentWindow:
-        """Return the participations that a queue offered."""
-        return self._served.get(group_id) or self._new_agent()
+        """Return the answered participations that a queue offered."""
+        return self._served.get(group_id, self._none)
 
     def agent(self, user_id: int) -> AgentWindow:
         """Return the participations of a user."""
-        return self._agents.get(user_id) or self._new_agent()
+        return self._agents.get(user_id, self._none)
 
     def replace(self, call: Call) -> None:
         """Take the rows of a call in place of those that it had before."""
@@ -115,6 +120,8 @@ class CountedRows:
 
     def _replace(self, call_id: str, rows: CallRows) -> None:
         before = self._open.pop(call_id, None)
+        if before == rows:
+            return
         if before is not None:
             for wait in before.waits:
                 self._discard_wait(wait)
@@ -148,22 +155,30 @@ class CountedRows:
                 self._queues[group_id].discard(key)
 
     def _put_participation(self, row: Participation) -> None:
-        time = time_of(row, self.by)
+        windows = [*self._windows_of(row)]
+        time = time_of(row, self.by) if windows else None
         if time is None:
             return
         key = _participation_key(row)
-        for windows, owner_id in ((self._served, row.group_id), (self._agents, row.user_id)):
-            if owner_id is not None:
-                window = windows.get(owner_id)
-                if window is None:
-                    window = windows[owner_id] = self._new_agent()
-                window.put(key, time, row)
+        for by_owner, owner_id in windows:
+            window = by_owner.get(owner_id)
+            if window is None:
+                window = by_owner[owner_id] = self._new_agent()
+            window.put(key, time, row)
 
     def _discard_participation(self, row: Participation) -> None:
         key = _participation_key(row)
-        for windows, owner_id in ((self._served, row.group_id), (self._agents, row.user_id)):
-            if owner_id in windows:
-                windows[owner_id].discard(key)
+        for by_owner, owner_id in self._windows_of(row):
+            if owner_id in by_owner:
+                by_owner[owner_id].discard(key)
+
+    def _windows_of(self, row: Participation) -> Iterator[tuple[dict[int, AgentWindow], int]]:
+        """Yield the places of a row, each as a dict of windows and the id within it."""
+        if row.user_id is not None:
+            yield self._agents, row.user_id
+        # For the figures of queues, a participation without talk has nothing to add.
+        if row.group_id is not None and row.result == "answered":
+            yield self._served, row.group_id
 
     def _new_queue(self, group_id: int) -> QueueWindow:
         return RowWindow(partial(QueueTally, group_id), self.max_rows)

@@ -198,6 +198,7 @@ class QueueFigures:
         - ``wrap_up``: wrap-up time for each call handled, in seconds.
         - ``now``: the present time for ``longest_wait``, in microseconds since the epoch.
         """
+        check_seconds("wrap_up", wrap_up, at_least=0)
         waits = [wait for wait in waits if counts_in_queue(wait)]
         tally, served = QueueTally(group_id), AgentTally()
         tally.extend(waits)
@@ -389,6 +390,7 @@ class AgentFigures:
         - ``group_id``: the queue that offered the calls; ``None``: all calls.
         - ``wrap_up``: wrap-up time for each call handled, in seconds.
         """
+        check_seconds("wrap_up", wrap_up, at_least=0)
         tally = AgentTally()
         tally.extend(
             row
@@ -466,7 +468,6 @@ class AgentFigures:
 
 def _handling(tally: AgentTally, wrap_up: float) -> tuple[int, int, int]:
     """Return the number of calls handled, their talk time and their handle time."""
-    check_seconds("wrap_up", wrap_up, at_least=0)
     handled, talked = len(tally.talks), sum(tally.talks)
     return handled, talked, talked + tally.held + round(wrap_up * SECOND) * handled
 

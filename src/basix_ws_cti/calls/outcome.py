@@ -8,6 +8,7 @@ or refused; with ``send_``, the PBX ended the leg.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from attrs import frozen
 
@@ -198,13 +199,13 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
         return "answered", abandoned_in
     if "voicemail" in kinds:
         return "voicemail", abandoned_in
-    if ending.is_line_answered and _is_in_service(phases) and not _is_refused(ending):
+    if ending.is_line_answered and _is_in_service(phases[-1], kinds) and not _is_refused(ending):
         return "answered", None
     if ending.hangup is None:
         return "unknown", None
     if ending.is_left:
         return ("unanswered", None) if is_outbound else ("abandoned", abandoned_in or "ringing")
-    return _by_cause(ending, phases, is_outbound=is_outbound), None
+    return _by_cause(ending, kinds, is_outbound=is_outbound), None
 
 
 def joined_disposition(phases: Sequence[Phase], caller: Party) -> Disposition:
@@ -238,18 +239,17 @@ def _place_of_wait(phases: Sequence[Phase]) -> AbandonedIn | None:
     return None
 
 
-def _is_in_service(phases: Sequence[Phase]) -> bool:
+def _is_in_service(last: Phase, kinds: AbstractSet[PhaseKind]) -> bool:
     """Return True if the last phase is a conference or a service that was dialled.
 
     An operation of the PBX that follows a menu, a queue or a ringing phone is a step on the way,
     such as an announcement.
     """
-    last = phases[-1]
     if last.kind == "conference" or last.place in _SERVICES:
         return True
     if last.kind != "other" or last.place in {ANNOUNCEMENT, RINGING_TONE}:
         return False
-    return not any(phase.kind in _WAITING for phase in phases)
+    return kinds.isdisjoint(_WAITING)
 
 
 def _is_refused(ending: Ending) -> bool:
@@ -258,28 +258,28 @@ def _is_refused(ending: Ending) -> bool:
     return ending.ended_by == "pbx" and (cause in _REFUSED or cause in _UNREACHABLE)
 
 
-def _by_cause(ending: Ending, phases: Sequence[Phase], *, is_outbound: bool) -> Disposition:
+def _by_cause(ending: Ending, kinds: AbstractSet[PhaseKind], *, is_outbound: bool) -> Disposition:
     """Return how an unanswered call went whose waiting party did not hang up."""
     cause = None if ending.hangup is None else ending.hangup.cause
     if cause in _TAKEN:
         return "picked_up_elsewhere"
     if cause in _NOT_ANSWERED:
-        return "unanswered" if is_outbound else _ended_by_pbx(ending, phases)
+        return "unanswered" if is_outbound else _ended_by_pbx(ending, kinds)
     if cause in _UNREACHABLE and ending.direction != "inbound":
         return "unreachable"
     return _REFUSED.get(cause, "failed")
 
 
-def _ended_by_pbx(ending: Ending, phases: Sequence[Phase]) -> Disposition:
+def _ended_by_pbx(ending: Ending, kinds: AbstractSet[PhaseKind]) -> Disposition:
     """Return how an inbound or internal call went that the PBX ended for want of an answer."""
     if ending.purpose == "pickup":
         return "failed"
-    if any(phase.kind in {"queued", "ringing", "parked", "unknown"} for phase in phases):
+    if kinds & {"queued", "ringing", "parked", "unknown"}:
         return "missed"
-    if ending.is_line_answered or any(phase.kind == "ivr" for phase in phases):
+    if ending.is_line_answered or "ivr" in kinds:
         return "ended_in_menu"
     # Nobody was called: the PBX refused the call, or heard a wrong number.
-    return "missed" if phases[-1].place == RINGING_TONE else "failed"
+    return "missed" if ending.phases[-1].place == RINGING_TONE else "failed"
 
 
 def _party_hung_up(hangup: Hangup | None) -> bool:

@@ -44,6 +44,9 @@ class RowWindow(Generic[Row, AnyTally]):
     """Number of rows kept; beyond it the oldest hundredth is dropped."""
     tally: AnyTally = field(init=False)
     """Tally of the rows kept."""
+    summary: Any = None
+    """For the user of the window: what was last computed from the tally. ``None`` after a change of
+    the rows."""
     _rows: dict[Key, tuple[int, Row]] = Factory(dict)
     # Time and key of each row, sorted.
     _order: list[tuple[int, Key]] = Factory(list)
@@ -73,6 +76,7 @@ class RowWindow(Generic[Row, AnyTally]):
         else:
             insort(order, item)
         self.tally.add(row)
+        self.summary = None
         if len(order) > self.limit:
             # Many at once, since each time the list moves in memory.
             self._drop(1 + self.limit // 100)
@@ -85,6 +89,7 @@ class RowWindow(Generic[Row, AnyTally]):
         time, row = entry
         del self._order[bisect_left(self._order, (time, key))]
         self.tally.remove(row)
+        self.summary = None
 
     def expire(self, before: float) -> None:
         """Drop the rows whose time lies before ``before``, in microseconds."""
@@ -94,6 +99,7 @@ class RowWindow(Generic[Row, AnyTally]):
 
     def _drop(self, count: int) -> None:
         """Drop the oldest rows."""
+        self.summary = None
         dropped = [self._rows.pop(key)[1] for _, key in self._order[:count]]
         del self._order[:count]
         if count > len(self._order):  # as at midnight: to add the rest is faster

@@ -164,9 +164,12 @@ class QueueStats:
         start = self._start_of_window(now)
         rows = self._rows.agent(user_id)
         tally = rows.since(start)
-        if group_id is None:
-            return AgentFigures.of_tally(tally, wrap_up=self.wrap_up)
-        return AgentFigures.of(rows, group_id=group_id, wrap_up=self.wrap_up)
+        if group_id is not None:
+            return AgentFigures.of(rows, group_id=group_id, wrap_up=self.wrap_up)
+        figures: AgentFigures | None = rows.summary
+        if figures is None:
+            figures = rows.summary = AgentFigures.of_tally(tally, wrap_up=self.wrap_up)
+        return figures
 
     def _start_of_window(self, now: int) -> float:
         """Return the start of the window at ``now``, and bring the rows up to date."""

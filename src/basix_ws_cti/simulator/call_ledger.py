@@ -117,7 +117,7 @@ class Ledger:
             call.stop_talk(now)
         if call.leads(channel):
             call.lead_changed(channel, now)
-        call.routed(channel.state)
+        call.routed(channel)
 
     def legs_bridged(self, lead: Channel, leg: Channel, now: int) -> None:
         """Record that two legs are connected: ``leg`` answers, or replaces the former one.

@@ -11,13 +11,19 @@ from .participation_ledger import Participants, party_of
 from .wait_ledger import Waits
 
 if TYPE_CHECKING:
-    from .model import Channel, Fields, State
+    from .model import Channel, Fields
 
 # States in which the PBX itself serves the caller.
 SERVICES = {"conference", "eavesdrop", "checking_voicemail", "system_operation"}
 
 # States of a caller who wants to talk to somebody, or to leave a message.
 _CALLS = {"calling", "calling_siptermination", "bridged", "voicemail"}
+
+# States in which the caller has reached what they dialled. An operation of the PBX may also be a
+# step on the way to somebody.
+_DIALLED_SERVICES = {
+    *("ivr", "xml_ivr", "voicemail", "checking_voicemail", "conference", "eavesdrop"),
+}
 
 # Roles of a user who tries to take a call that rings or is parked elsewhere, by the operation.
 PICKUPS = {"pickup": "picked_up", "unpark": "retrieved"}
@@ -64,6 +70,7 @@ class LedgerCall:
     activity: str = ""  # state of the lead leg, or "group" while it calls a group
     called_somebody: bool = False  # or reached a voicemail box
     was_served: bool = False  # by a service of the PBX that the caller dialled
+    target: Fields | None = None  # user or group that the caller asked for
     went_outside: bool = False
     answered: int | None = None
     answered_by: Channel | None = None
@@ -103,6 +110,13 @@ class LedgerCall:
         first = self.first
         is_attempt = first.direction == "outbound" and first.calling_number != MEDIA_PLUG
         return "outbound" if is_attempt else "internal"
+
+    @property
+    def is_attempt(self) -> bool:
+        """True for an outbound call, and while the API rings the user who requested a call."""
+        first = self.first
+        is_requested = first.direction == "outbound" and first.answer_timestamp is None
+        return is_requested or self.final_direction == "outbound"
 
     @property
     def precedence(self) -> tuple[int, int, str]:
@@ -151,12 +165,17 @@ class LedgerCall:
             case "ivr":
                 self.menu_id = state.data["ivr_id"]
 
-    def routed(self, state: State) -> None:
-        """Follow the new state of any leg, as far as it decides about the direction."""
-        if self.first.target is not None:
+    def routed(self, channel: Channel) -> None:
+        """Follow the new state of a leg, as far as it decides about the direction."""
+        if self.target is None and self.is_callers(channel):
+            self.target = channel.target
+        if self.target is not None:
             self.route(outside=False)
+        state = channel.state
         if state.name in {"calling", "calling_siptermination"}:
             self.route(outside=state.data.get("target_location") != "int")
+        elif state.name in _DIALLED_SERVICES and self.is_callers(channel):
+            self.route(outside=False)
 
     def route(self, *, outside: bool) -> None:
         """Record that the call goes to somebody inside or outside."""
@@ -249,10 +268,12 @@ class LedgerCall:
         self.legs |= other.legs
         self.pending_pickups |= other.pending_pickups
         self.tags |= other.tags
-        self.participants.merge(other.participants)
         self.talked |= other.talked
-        if self.waiting & self.talked:
-            self.is_consult = False  # the talk that waited is a part of this call now
+        if self.is_consult and self.waiting & self.talked:
+            # The talk that waited is a part of this call now.
+            self.participants.set_consulted()
+            self.is_consult = False
+        self.participants.merge(other.participants)
         if self.final_direction != "outbound":
             self.went_outside |= other.went_outside or other.final_direction == "outbound"
 

@@ -31,13 +31,13 @@ _RING_RESULTS = {
 # Causes of a ring that the PBX ended because nobody answered in time.
 _TIMEOUTS = {"NO_ANSWER", "ALLOTTED_TIMEOUT", "NORMAL_CLEARING"}
 
+# Rings of a party that are kept one by one.
+_MAX_RINGS = 100
+
 
 @define(eq=False)
 class Participant:
-    """One user, or one person outside, in one call.
-
-    Rings are only counted, since a queue may ring the same phones for hours.
-    """
+    """One user, or one person outside, in one call."""
 
     user_id: int | None
     number: str | None
@@ -47,9 +47,9 @@ class Participant:
     first_offered: int
     only_takes: bool = False  # tried to pick up or to retrieve the call, and nothing else
     rings: int = 0
-    rang_us: int = 0
-    ringing: set[str] = Factory(set)  # uuids of the legs that ring
-    ringing_since: int = 0
+    ringing: dict[str, int] = Factory(dict)  # legs that ring: since when, by uuid
+    rung: list[Interval] = Factory(list)  # the last rings that have ended
+    rang_before_us: int = 0  # time of all earlier rings
     timed_out: bool = False  # at least one ring
     last_ring: tuple[int, str] | None = None  # end and result of the ring that ended last
     talks: list[Interval] = Factory(list)
@@ -61,19 +61,23 @@ class Participant:
 
     def ring_started(self, uuid: str, now: int) -> None:
         """Record that a leg begins to ring."""
-        if not self.ringing:
-            self.ringing_since = now
-        self.ringing.add(uuid)
+        self.ringing[uuid] = now
         self.rings += 1
 
     def ring_ended(self, uuid: str, now: int) -> bool:
         """Record that a leg rings no more; return False if it did not ring."""
-        if uuid not in self.ringing:
+        began = self.ringing.pop(uuid, None)
+        if began is None:
             return False
-        self.ringing.discard(uuid)
-        if not self.ringing:
-            self.rang_us += now - self.ringing_since
+        self.rung.append((began, now))
+        self._forget_old_rings()
         return True
+
+    def _forget_old_rings(self) -> None:
+        """Keep no more than the last rings, since a queue may ring the same phones for hours."""
+        if len(self.rung) > 2 * _MAX_RINGS:
+            self.rang_before_us += _length(self.rung[:-_MAX_RINGS])
+            del self.rung[:-_MAX_RINGS]
 
     def ring_failed(self, channel: Channel, now: int, *, caller_hung_up: bool) -> None:
         """Record that the leg of an unanswered ring ended."""
@@ -104,10 +108,10 @@ class Participant:
         self.only_takes = self.only_takes and other.only_takes
         self.group_id = other.group_id if self.group_id is None else self.group_id
         self.rings += other.rings
-        self.rang_us += other.rang_us
-        if other.ringing:
-            self.ringing_since = other.ringing_since
-            self.ringing |= other.ringing
+        self.rang_before_us += other.rang_before_us
+        self.ringing |= other.ringing
+        self.rung = sorted(self.rung + other.rung)
+        self._forget_old_rings()
         self.timed_out = self.timed_out or other.timed_out
         self.last_ring = max(filter(None, (self.last_ring, other.last_ring)), default=None)
         self.talks += other.talks
@@ -128,7 +132,7 @@ class Participant:
             group_id=self.group_id,
             result=self._result(is_service=is_service),
             rings=self.rings,
-            rang_us=self.rang_us,
+            rang_us=self.rang_before_us + _length(self.rung),
             talked_us=talked_us,
             held_us=_length([*self.talks, *self.holds]) - talked_us,
             first_offered=self.first_offered,

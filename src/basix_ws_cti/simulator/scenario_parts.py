@@ -84,8 +84,8 @@ def ringing_leg(pbx: Pbx, legs: list[Channel]) -> Channel:
 
 def stop_ringing(pbx: Pbx, lead: Channel, legs: list[Channel]) -> None:
     """Let the phones that ring for a caller ring no more, because nobody answers in time."""
-    if lead.state.name != "calling":
-        raise NotPossibleError("somebody has answered")
+    if lead.state.name != "calling" or any(leg not in legs for leg in pbx.ringing_for(lead)):
+        raise NotPossibleError("somebody has answered or transferred the call")
     for leg in legs:
         if leg.uuid in pbx.channels and leg.rings_for is not None:
             pbx.stop_ringing(leg)

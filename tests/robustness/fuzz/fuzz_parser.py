@@ -125,6 +125,9 @@ def check(data):
                 assert json.dumps(CallRecord.of(event.call).to_dict(), default=repr)
         for call in tracker.calls.values():
             assert call.phase.ended is None
+    assert sum(stats.group(group, 0).waiting for group in stats.groups) <= stats.active_calls
+    for user in stats.users:
+        assert stats.user(user, 0).talked >= 0
     channels = len(mirror.channels)
     assert (
         sum(leg.ended is None for call in tracker.calls.values() for leg in call.legs) == channels

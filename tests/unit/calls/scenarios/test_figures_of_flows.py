@@ -109,7 +109,7 @@ def test_monitoring_counts_nowhere():
 def test_click_to_call_is_one_call_that_the_agent_placed():
     watched = Watched("""
         0   A1 rings by API to dial X
-        0   A2 rings by API to dial X
+        0.1 A2 rings by API to dial X
         3   A1 answered
         3   A2 ends send_cancel,LOSE_RACE
         3   A1 calls X

@@ -191,7 +191,7 @@ def test_click_to_call_is_one_outbound_call_of_the_user(check):
     check(
         """
         0   A1 rings by API to dial X
-        0   A2 rings by API to dial X
+        0.1 A2 rings by API to dial X
         3   A1 answered
         3   A2 ends send_cancel,LOSE_RACE
         3   A1 calls X
@@ -214,7 +214,7 @@ def test_click_to_call_may_be_answered_on_the_second_endpoint(check):
     check(
         """
         0   A1 rings by API to dial X
-        0   A2 rings by API to dial X
+        0.1 A2 rings by API to dial X
         3   A2 answered
         3   A1 ends send_cancel,LOSE_RACE
         3   A2 calls X
@@ -266,7 +266,7 @@ def test_click_to_call_that_the_user_does_not_take_is_an_attempted_outbound_call
     check(
         f"""
         0   A1 rings by API to dial X
-        0   A2 rings by API to dial X
+        0.1 A2 rings by API to dial X
         {end}
         """,
         """
