@@ -96,7 +96,9 @@ def check_calls(calls):
         for leg in () if call.joined else call.legs:
             if leg.party.user_id is not None:
                 intervals = talks.setdefault(leg.party.user_id, [])
-                intervals += [(one.started, one.ended, leg.uuid) for one in leg.talks]
+                # A talk of zero length shows that somebody answered.
+                times = [(one.started, one.ended, leg.uuid) for one in leg.talks]
+                intervals += [one for one in times if one[0] < one[1]]
     for user_id, intervals in talks.items():
         intervals.sort()
         for before, after in pairwise(intervals):

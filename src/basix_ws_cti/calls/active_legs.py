@@ -357,6 +357,8 @@ class ActiveLegs:
         if before is not None and before.entered is not None and at < before.entered:
             self.clock_adjusted = True
         if leg.is_bridged:
+            if before is None:
+                self._leave_former_partners(leg, at)
             self._connect(leg, at)
             return
         is_parked = isinstance(state, Park) and history.has_talked
@@ -445,6 +447,13 @@ class ActiveLegs:
         if partner is not None and partner.partner_uuid == history.uuid:
             partner.disconnect(at)
 
+    def _leave_former_partners(self, leg: ActiveLeg, at: int) -> None:
+        """End the connections with a leg that is connected with another one when it is shown."""
+        for other in self.living.values():
+            is_former = other.history.partner_uuid == leg.uuid and other.uuid != leg.other_uuid
+            if is_former and (other.entered or 0) <= at:
+                other.history.disconnect(at)
+
     def _mark_consulted(self, history: LegHistory) -> None:
         if self.is_consult and history.role == "offered" and history.has_talked:
             history.role = "consulted"
@@ -471,7 +480,9 @@ class ActiveLegs:
             self._leave_partner(history, ended)
             history.disconnect(ended)
         if history.line_key is not None:
-            self.users.ended(history, ended)
+            # After a gap in the feed, another leg may show that this one lived longer.
+            talked_until = history.talks[-1].ended if history.talks else ended
+            self.users.ended(history, max(ended, talked_until))
         if history.clock_adjusted or (leg.entered is not None and ended < leg.entered):
             self.clock_adjusted = True
 

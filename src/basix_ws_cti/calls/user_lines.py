@@ -91,19 +91,25 @@ class UserLines:
         current = max(lines, key=_line_key)
         for leg in lines:
             waits = leg is not current
+            since = max(at, _busy_elsewhere_since(leg, lines)) if waits else at
             if leg.waits != waits:
                 leg.waits = waits
-                since = max(at, current.busy_since) if waits else at
                 leg.update_activity(since)
                 partner = leg.partner
                 if partner is not None:
                     partner.update_activity(since)
-            if waits and leg.talks and leg.talks[-1].ended > at:
-                leg.hold_from(max(at, current.busy_since))
+            if waits and leg.talks and leg.talks[-1].ended > since:
+                leg.hold_from(since)
 
 
 def _line_key(leg: LegHistory) -> tuple[int, bool, str]:
     return leg.line_key or (0, False, "")
+
+
+def _busy_elsewhere_since(leg: LegHistory, lines: list[LegHistory]) -> int:
+    """Return the time at which the user became busy on a leg that has taken over from ``leg``."""
+    key = _line_key(leg)
+    return min(one.busy_since for one in lines if _line_key(one) > key)
 
 
 def _mark_consult(placed: LegHistory, talk: LegHistory) -> None:

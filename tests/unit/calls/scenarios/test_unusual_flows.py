@@ -600,6 +600,82 @@ def test_second_call_that_an_agent_takes_holds_the_first(check):
     )
 
 
+def test_consult_during_the_second_of_two_calls_holds_both(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        15  Y1 dials 0501234567
+        15  Y1 calls A
+        15  A2 rings for Y1
+        20  A2 answers
+        26  A3 dials C
+        26  A3 calls C
+        26  C1 rings for A3
+        30  C1 answers
+        40  A3 hangs up
+        50  Y1 hangs up
+        60  X1 hangs up
+        """,
+        """
+        call  purpose  handlers
+        A3    consult  C
+        X1    call     A
+        Y1    call     A
+
+        party  call  role       talked  held
+        A      A3    placed     10      0
+        A      X1    offered    25      30
+        A      Y1    offered    16      14
+        C      A3    consulted  10      0
+        X      X1    placed     25      30
+        Y      Y1    placed     16      14
+        """,
+    )
+
+
+def test_party_of_a_consult_may_be_sent_to_a_queue(check):
+    """The agent returns to the caller."""
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        10  A2 dials Y
+        10  A2 calls Y
+        10  Y1 rings for A2
+        15  Y1 answers
+        22  Z1 dials 0501234567
+        22  Z1 queued H
+        30  A2 leaves
+        30  Y1 queued G
+        40  X1 hangs up
+        50  Y1 hangs up
+        60  Z1 hangs up
+        """,
+        """
+        call  purpose  disposition
+        A2    consult  answered
+        X1    call     answered
+        Z1    call     abandoned
+
+        wait  group  entered  left  result
+        A2    G      30       50    abandoned
+        Z1    H      22       60    abandoned
+
+        party  call  role       talked  held
+        A      A2    placed     15      0
+        A      X1    offered    15      20
+        X      X1    placed     15      20
+        Y      A2    consulted  15      0
+        Z      Z1    placed     0       0
+        """,
+    )
+
+
 # -- transfers elsewhere --------------------------------------------------------------
 
 
