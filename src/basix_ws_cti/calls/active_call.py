@@ -2,7 +2,7 @@
 
 The PBX reports legs (channels), not calls. ``ActiveCall`` holds the legs that belong together
 and infers from their states what the call does. Apart from ``mark_incomplete``, it changes
-through four transitions only. Each of them changes no other call and returns the call events
+through five transitions only. Each of them changes no other call and returns the call events
 that follow from it:
 
 ``start(leg)``
@@ -12,7 +12,10 @@ that follow from it:
 ``end_leg(channel)``
     A leg ended. The call ends with its last leg: ``is_over`` is true from then on.
 ``absorb(other)``
-    A leg of this call was bridged to a leg of another call: the two calls become one.
+    A leg of this call was bridged to a leg of another call, or rings for it: the two calls become
+    one. ``CallTracker`` explains which of them goes on.
+``release_line(leg)``
+    A permanent line, which outlives the call that it takes, left the call.
 
 ``CallTracker`` decides which call a leg belongs to and calls the transitions. Parts of the state
 have classes of their own: ``ActiveLegs``, ``PhaseHistory``, ``TalkHistory`` (the pair that talks,
@@ -27,6 +30,7 @@ Invariants:
 - A phase ends when the kind, place or parker of the lead leg's state changes; in a talk, also
   when the pair of connected legs changes; in any other phase, also when the party changes and
   the state is newer. If only more is known about the party, the phase goes on with that party.
+- A phase never begins before the end of the last lead leg.
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
   feed showed a leg late, or had a gap, or so many phases were merged that waits were dropped.
 
@@ -48,6 +52,9 @@ Further inferences:
 - The call is answered when the first talk begins. A talk that a later event shows to be with
   another party than named at first corrects ``answered_by``.
 - The source of a transfer is the party of the previous talk that is not connected any more.
+- A transfer is attended if the next party talks at once, unless the calls were joined and nobody
+  had talked in one of them.
+- The purpose of the call follows from the role of the first leg's party, unless they talked.
 - ``CallAnswered.waited`` counts from the start of the call, or from the last transfer or recall
   from a park slot.
 - When the lead leg ends, the phase changes only if the state of the new lead leg describes the
@@ -510,14 +517,10 @@ class ActiveCall:
         ended is unknown.
         """
         self.is_over = True
-        legs = self.legs.ended_in_phase
         # The leg that ended last may be shown before another one.
-        ended = max([ended, *[leg.ended or 0 for leg in legs]])
+        ended = max([ended, *[leg.ended or 0 for leg in self.legs.ended_in_phase]])
         last = self.phases.close(max(ended, self.phases.current.started))
-        # A leg that ended as the phase began, began it: its party transferred the call.
-        legs = [one for one in legs if one.ended != last.started or last.ended == last.started]
-        if last.kind == "talking":
-            legs = [leg for leg in legs if leg.uuid in self.talk.talkers]
+        legs = self._legs_of_end(last)
         leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
         hangup = None if leg is None else leg.hangup
         by_caller = leg is not None and self._is_callers(leg)
@@ -543,6 +546,23 @@ class ActiveCall:
             hangup=hangup,
         )
         return CallEnded(call, unseen)
+
+    def _legs_of_end(self, last: Phase) -> list[Leg]:
+        """Return the legs one of which ended the call, in its last phase.
+
+        A leg that ended as the phase began is none of them: its party transferred the call. Of
+        several phones that the PBX called for the caller, it is the one that rang on.
+        """
+        legs = self.legs.ended_in_phase
+        if last.kind == "talking":
+            return [leg for leg in legs if leg.uuid in self.talk.talkers]
+        own = max(filter(_is_originated, legs), key=lambda leg: leg.ended or 0, default=None)
+        return [
+            leg
+            for leg in legs
+            if (leg is own or not _is_originated(leg))
+            and (leg.ended != last.started or last.ended == last.started)
+        ]
 
     def _is_callers(self, leg: Leg) -> bool:
         """Return True for the caller's leg: each phone, if the PBX called the caller first."""

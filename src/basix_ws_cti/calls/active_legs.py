@@ -357,6 +357,8 @@ class ActiveLegs:
         if before is not None and before.entered is not None and at < before.entered:
             self.clock_adjusted = True
         if leg.is_bridged:
+            if before is None:
+                self._leave_former_partners(leg, at)
             self._connect(leg, at)
             return
         is_parked = isinstance(state, Park) and history.has_talked
@@ -444,6 +446,13 @@ class ActiveLegs:
         partner = history.partner
         if partner is not None and partner.partner_uuid == history.uuid:
             partner.disconnect(at)
+
+    def _leave_former_partners(self, leg: ActiveLeg, at: int) -> None:
+        """End the connections with a leg that is connected with another one when it is shown."""
+        for other in self.living.values():
+            is_former = other.history.partner_uuid == leg.uuid and other.uuid != leg.other_uuid
+            if is_former and (other.entered or 0) <= at:
+                other.history.disconnect(at)
 
     def _mark_consulted(self, history: LegHistory) -> None:
         if self.is_consult and history.role == "offered" and history.has_talked:

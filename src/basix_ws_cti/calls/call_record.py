@@ -12,7 +12,8 @@ from attrs import frozen
 from basix_ws_cti._internal.arguments import check_seconds
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 
-from .model import UNKNOWN_PARTY, Call, Party, Phase, PhaseKind
+from .channel_facts import party_key
+from .model import UNKNOWN_PARTY, Call, Phase, PhaseKind
 
 DEFAULT_GREETING = 5.0
 """Default length of the greeting of a voicemail box, in seconds."""
@@ -188,7 +189,7 @@ class CallRecord:
             group_id=next(groups, None),
             answered_by_user_id=answered_by.user_id,
             answered_by_number=answered_by.number,
-            handlers=_json_array(dict.fromkeys(map(_handler, talks))),
+            handlers=_json_array(dict.fromkeys(map(party_key, talks))),
             last_handler_user_id=last_handler.user_id,
             last_handler_number=last_handler.number,
             voicemail_user_id=box_owner.user_id,
@@ -247,10 +248,6 @@ def _last_place(call: Call, kind: PhaseKind) -> str | None:
     places = (phase.place for phase in _latest(call, kind) if phase.place is not None)
     place = next(places, None)
     return None if place is None else str(place)
-
-
-def _handler(party: Party) -> int | str | None:
-    return party.number if party.user_id is None else party.user_id
 
 
 def _json_array(values: Iterable[object]) -> str | None:

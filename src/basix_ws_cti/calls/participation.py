@@ -7,8 +7,9 @@ connected to a service, is, by the first of these rules that applies:
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
    ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
    the caller did not hang up, nobody answered in time: ``"missed"``.
-3. They tried to take a call, and got none: ``"failed"``.
-4. They placed a call, or dialled a service: ``"unanswered"``.
+3. The feed did not show the hang-up of any of their legs: ``"unknown"``.
+4. They tried to take a call, and got none: ``"failed"``.
+5. They placed a call, or dialled a service: ``"unanswered"``.
 
 A phone that was answered as the caller hung up, so that nobody talked, counts as a cancelled ring.
 """
@@ -184,6 +185,8 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
     """Return the start of a party's first talk or service; ``None``: there was none."""
     if times := [time for leg in legs for time in _talk_starts(leg)]:
         return min(times)
+    if legs[-1].ended is None and _talks_now(call, key):
+        return call.phase.started
     served = [leg.answered for leg in legs if leg.role in _SERVED]
     if times := [time for time in served if time is not None]:
         return min(times)
@@ -192,6 +195,15 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
         return next((phase.started for phase in services), None)
     return None
+
+
+def _talks_now(call: Call, key: tuple[int | None, str | None]) -> bool:
+    """Return True if a party is in the talk that goes on.
+
+    The feed shows the talk on one leg first, and on the other a moment later.
+    """
+    is_talk = call.ended is None and call.phase.kind == "talking"
+    return is_talk and key in {_key(call.phase.party), _key(call.caller)}
 
 
 def _talk_starts(leg: Leg) -> Iterator[int]:
@@ -210,7 +222,7 @@ def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
         return "missed"
     if rings:
         return _result_of_ring(call, max(rings, key=_end_order))
-    if not call.complete and all(leg.outcome == "unknown" for leg in legs):
+    if all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
     is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
     return "failed" if is_attempt_to_take else "unanswered"

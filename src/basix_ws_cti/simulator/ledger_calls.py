@@ -70,6 +70,7 @@ class LedgerCall:
     activity: str = ""  # state of the lead leg, or "group" while it calls a group
     called_somebody: bool = False  # or reached a voicemail box
     was_served: bool = False  # by a service of the PBX that the caller dialled
+    target: Fields | None = None  # user or group that the caller asked for
     went_outside: bool = False
     answered: int | None = None
     answered_by: Channel | None = None
@@ -109,6 +110,13 @@ class LedgerCall:
         first = self.first
         is_attempt = first.direction == "outbound" and first.calling_number != MEDIA_PLUG
         return "outbound" if is_attempt else "internal"
+
+    @property
+    def is_attempt(self) -> bool:
+        """True for an outbound call, and while the API rings the user who requested a call."""
+        first = self.first
+        is_requested = first.direction == "outbound" and first.answer_timestamp is None
+        return is_requested or self.final_direction == "outbound"
 
     @property
     def precedence(self) -> tuple[int, int, str]:
@@ -159,7 +167,9 @@ class LedgerCall:
 
     def routed(self, channel: Channel) -> None:
         """Follow the new state of a leg, as far as it decides about the direction."""
-        if self.first.target is not None:
+        if self.target is None and self.is_callers(channel):
+            self.target = channel.target
+        if self.target is not None:
             self.route(outside=False)
         state = channel.state
         if state.name in {"calling", "calling_siptermination"}:
@@ -258,10 +268,12 @@ class LedgerCall:
         self.legs |= other.legs
         self.pending_pickups |= other.pending_pickups
         self.tags |= other.tags
-        self.participants.merge(other.participants)
         self.talked |= other.talked
-        if self.waiting & self.talked:
-            self.is_consult = False  # the talk that waited is a part of this call now
+        if self.is_consult and self.waiting & self.talked:
+            # The talk that waited is a part of this call now.
+            self.participants.set_consulted()
+            self.is_consult = False
+        self.participants.merge(other.participants)
         if self.final_direction != "outbound":
             self.went_outside |= other.went_outside or other.final_direction == "outbound"
 

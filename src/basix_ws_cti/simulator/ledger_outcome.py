@@ -119,11 +119,11 @@ def call_row(
     ``joined``.
     """
     first = call.first
-    target, box = first.target or {}, call.box or {}
+    target, box = call.target or {}, call.box or {}
     waiting_party_left = left_waiting(call, ending)
     phase = _PHASES.get(call.activity, "other")
     abandoned_in = None
-    if waiting_party_left and call.final_direction != "outbound":
+    if waiting_party_left and not call.is_attempt:
         waits_in = "queued" if call.waits.is_paused and phase == "other" else phase
         abandoned_in = _ABANDONED_IN.get(waits_in, "ringing")
     return CallRow(
@@ -192,15 +192,12 @@ def _disposition(
 
 def _word(call: LedgerCall, ending: Ending) -> str:
     """Return ``CallRow.disposition`` of a call that somebody refused or nobody took."""
-    first = call.first
-    is_attempt = first.direction == "outbound" and first.answer_timestamp is None
-    is_outbound = is_attempt or call.final_direction == "outbound"
-    if ending.side == "caller" and is_outbound:
+    if ending.side == "caller" and call.is_attempt:
         return "unanswered"
     if ending.cause in _REFUSALS:
         return _REFUSALS[ending.cause]
     if ending.cause in _NO_ANSWERS:
-        return "unanswered" if is_outbound else _word_of_pbx(call)
+        return "unanswered" if call.is_attempt else _word_of_pbx(call)
     if ending.cause in _UNREACHABLE and call.first.user is not None:
         return "unreachable"
     return "failed"

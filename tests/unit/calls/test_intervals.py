@@ -39,13 +39,13 @@ def test_duration_counts_no_moment_twice(pairs, expected):
     assert duration(intervals(*pairs)) == expected
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(INTERVALS)
 def test_duration_is_the_number_of_moments(items):
     assert duration(items) == len(moments(items))
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(INTERVALS, INTERVALS)
 def test_duration_outside_is_the_number_of_moments_in_no_other_interval(items, others):
     assert duration_outside(items, others) == len(moments(items) - moments(others))

@@ -333,6 +333,25 @@ def test_user_who_answers_a_second_call_puts_the_first_talk_on_hold():
     assert {call.purpose for call in feed.calls.values()} == {"call"}
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_talk_of_a_user_who_is_in_a_consult_call_is_found_late(moved):
+    """In any order of the legs; ``moved``: the transfer is completed, but no leg has ended yet."""
+    feed = Feed()
+    feed.talk(at=10)
+    feed.consult(20, 30)
+    if moved:
+        complete_transfer(feed, 50, order=("caller", "asked"))
+    for order in itertools.permutations(feed.channels.values()):
+        late = CallTracker(order)
+        legs = {leg.uuid: leg for call in late.calls.values() for leg in call.legs}
+        asking, agent = legs["asking"], legs["agent"]
+        assert asking.talking_since == (None if moved else 30)
+        assert periods(asking.talks) == ([(30, 50)] if moved else [])
+        assert agent.talking_since is None
+        assert periods(agent.talks) == [(10, 20)]
+        assert periods(agent.holds) == ([(20, 50)] if moved else [])
+
+
 def test_talk_with_a_leg_that_is_not_shown():
     feed = Feed()
     info = OtherInfo(type="user", user_id=7)

@@ -152,16 +152,10 @@ def test_phone_that_is_answered_without_a_talk_has_not_answered(ended, result):
     assert (made.result, made.answered) == (result, None)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "complete", "result"),
-    [
-        ("unknown", False, "unknown"),
-        ("unknown", True, "unanswered"),
-        ("unanswered", False, "unanswered"),
-    ],
-)
-def test_result_of_a_placed_call_is_unknown_if_a_gap_hides_its_end(outcome, complete, result):
-    assert row(leg("u7", 0, 9, role="placed", outcome=outcome), complete=complete).result == result
+def test_result_of_a_placed_call_is_unknown_if_no_hang_up_was_seen():
+    assert row(leg("u7", 0, 9, role="placed", outcome="unknown")).result == "unknown"
+    two = [leg("u7", 0, 9, role="placed", outcome=word) for word in ("unknown", "unanswered")]
+    assert row(*two).result == "unanswered"
 
 
 def test_every_user_and_every_number_has_one_row():
@@ -313,6 +307,26 @@ def test_durations_that_a_clock_step_made_negative_are_zero(one):
     assert made.clock_adjusted
     assert (made.rang_us, made.talked_us, made.held_us) == (0, 0, 0)
     assert not row(leg("u7", 10, 60, rings=1, answered=20, talks=[(20, 60)])).clock_adjusted
+
+
+@pytest.mark.parametrize(
+    ("text", "results"),
+    [
+        ("0 queued g1, 9 talking u7", ["answered", "answered", None]),
+        ("0 queued g1", [None, None, None]),
+        ("0 queued g1, 9 talking u9", ["answered", None, None]),
+    ],
+)
+def test_talk_of_a_call_in_progress_shows_on_one_leg_first(text, results):
+    """The call talks already, and the agent's own leg still rings."""
+    legs = [
+        leg(CUSTOMER.number, role="placed"),
+        leg("u7", 5, **RANG),
+        leg("u8", 5, **RANG),
+    ]
+    made = Participation.of(call(text, legs=legs))
+    assert [one.result for one in made] == results
+    assert {one.answered for one in made if one.result} <= {9}
 
 
 def test_row_is_a_dict_of_json_values():

@@ -110,7 +110,7 @@ PHASES = st.tuples(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.lists(PHASES, min_size=1, max_size=12), st.integers(2, 6))
 def test_merged_phases_change_neither_times_nor_waits_nor_parties(steps, limit):
     """Neither do waits that go on after the merged phases."""

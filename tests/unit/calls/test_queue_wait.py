@@ -210,7 +210,7 @@ ENDS = st.sampled_from(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(PHASES, ENDS)
 def test_waits_of_any_phases_are_those_that_a_pattern_finds(steps, fields):
     """They lie within the call, and do not overlap."""

@@ -16,6 +16,7 @@ def offices(scenario):
     return [Office(seed, users=10).play(scenario) for seed in range(SEEDS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
 def test_rows_of_a_scenario_are_consistent(scenario):
     """Phases tile, waits lie within their call and apart, nobody talks twice at one moment.
@@ -30,6 +31,7 @@ def test_rows_of_a_scenario_are_consistent(scenario):
         check_sums(office.ended)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
 def test_rows_of_a_call_in_progress_become_those_of_the_ended_call(scenario):
     """A wait that has ended changes no more, apart from ``complete``; no party disappears."""
