@@ -378,10 +378,10 @@ class ActiveLegs:
             history.snapshot = None
         if history.role == "placed" and channel.direction == "outbound":
             if leg.answered is not None:
-                self.users.placed(history, leg.answered)
                 first = self.first
                 if leg.uuid != self.first_uuid and (first is None or first.answered is None):
                     self._make_first(leg)
+                self.users.placed(history, leg.answered)
             elif before is not None and not is_own_call(channel):
                 history.role = "offered"
                 history.group_id = self._offering_group(leg)
