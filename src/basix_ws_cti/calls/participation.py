@@ -203,15 +203,19 @@ def _offer_order(leg: Leg) -> tuple[bool, int, str]:
 
 def _answered(call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interval]) -> int | None:
     """Return the start of a party's first talk or service; ``None``: there was none."""
-    times = [leg.talking_since for leg in legs if leg.talking_since is not None]
-    if talks:
-        times += [talk.started for talk in talks]
+    times = [talk.started for talk in talks]
+    served = []
+    for leg in legs:
+        if leg.talking_since is not None:
+            times.append(leg.talking_since)
+        if leg.answered is not None and leg.role in _SERVED:
+            served.append(leg.answered)
     if times:
         return min(times)
     if legs[-1].ended is None and _talks_now(call, key):
         return call.phase.started
-    if times := [leg.answered for leg in legs if leg.role in _SERVED and leg.answered is not None]:
-        return min(times)
+    if served:
+        return min(served)
     if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
         # Nobody talked to the caller, who reached a conference or a service of the PBX.
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
@@ -237,7 +241,8 @@ def _result(call: Call, legs: Sequence[Leg], left: int | None) -> ParticipationR
         if leg.timed_out or leg.outcome == "missed":
             return "missed"
     if rings:
-        return _result_of_ring(call, max(rings, key=_end_order))
+        last = rings[0] if len(rings) == 1 else max(rings, key=_end_order)
+        return _result_of_ring(call, last)
     if all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
     is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
