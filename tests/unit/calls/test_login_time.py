@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,10 @@ from basix_ws_cti import (
     Gap,
     Group,
     GroupMember,
+    InfoEvent,
+    InitialInfo,
     LoginTime,
+    Mirror,
     Removed,
     UsageError,
     User,
@@ -196,6 +200,47 @@ def test_restart_takes_the_present_state_and_invents_nothing_before_it(steps, el
     logins = login_time(*steps)
     logins.restart(elements, 60 * SECOND)
     assert seconds(logins) == expected
+
+
+def snapshot(*members):
+    return InitialInfo("group_member", {element.key: element for element in members})
+
+
+def test_changes_of_a_mirror_lead_over_a_gap_to_the_state_of_the_new_snapshot():
+    mirror = Mirror()
+    first, second = member("in"), member("out", group_id=2)
+    logins = login_time(
+        (10, *mirror.apply(snapshot(first, second))),
+        (20, *mirror.apply(InfoEvent("group_member", member("out"), "updated"))),
+        (30, *mirror.apply(InfoEvent("group_member", member("in", group_id=2), "updated"))),
+        (60, gap(50, 60), *mirror.apply(snapshot(first))),
+    )
+    assert seconds(logins, 0, 30) == (10, 10)
+    assert seconds(logins, 30, 100) == (60, 10)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_changes_count_as_second_by_second(seed):
+    rng = random.Random(seed)
+    logins, words, counted = LoginTime(is_logged_in), {}, []
+    last_gap = 0
+    for now in range(200):
+        group_id, word = rng.randrange(3), rng.choice([*STATUS, "gone"])
+        element = member("in" if word == "gone" else word, group_id)
+        if rng.random() < 0.1:
+            started = rng.randint(last_gap, now)
+            logins.apply([gap(started, now)], now * SECOND)
+            counted[started:] = [None] * (now - started)
+            last_gap = now
+        if rng.random() < 0.5:
+            changes = [removed(element) if word == "gone" else added(element)]
+            logins.apply(changes, now * SECOND)
+            words[group_id] = word
+        answers = {ANSWERS.get(word) for word in words.values()} - {None}
+        counted.append(any(answers) if answers else None)
+    since, until = sorted(rng.sample(range(201), 2))
+    period = counted[since:until]
+    assert seconds(logins, since, until) == (period.count(True), period.count(None))
 
 
 def test_agents_are_independent():
