@@ -158,7 +158,8 @@ class _ScriptWriter:
             user_leg, other = talk
             for consult in self._legs_of(user_leg[0]):
                 ringing = self.board.ringing_for(consult)
-                if consult != user_leg and len(ringing) == 1 and ringing[0][0] in USERS:
+                callees = [leg for leg in ringing if leg[0] in USERS and leg[0] != other[0]]
+                if consult != user_leg and len(ringing) == len(callees) == 1:
                     self.write(
                         f"{user_leg} leaves",
                         f"{other} calls {ringing[0][0]}",

@@ -93,6 +93,7 @@ from .events import (
     CallUpdated,
 )
 from .model import (
+    UNKNOWN_PARTY,
     AbandonedIn,
     Call,
     Disposition,
@@ -312,8 +313,8 @@ class ActiveCall:
     def absorb(self, other: ActiveCall, leg: ActiveLeg) -> list[CallEvent]:
         """Take over the legs of a call that becomes part of this one.
 
-        ``leg`` belongs to one of the calls, and is bridged to a leg of the other one. Return the
-        event that the other call ended. The other call must not be used afterwards.
+        ``leg`` belongs to one of the calls, and is bridged to a leg of the other one or rings for
+        it. Return the event that the other call ended. The other call must not be used afterwards.
         """
         is_users = other.parties.caller.user_id is not None and other.purpose != "monitor"
         if is_users:
@@ -321,7 +322,8 @@ class ActiveCall:
         call = other.snapshot()
         current = other.phases.current
         ended = max(current.started, leg.entered or 0)
-        taken_by = None if current.kind == "talking" else self._taker_in(other, leg)
+        is_taken = leg.is_bridged and current.kind != "talking"
+        taken_by = self._taker_in(other, leg) if is_taken else None
         was_talked_on = other.talk.answered is not None
         self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
         self.legs.absorb(other.legs, self._phase_before_talk())
@@ -341,7 +343,7 @@ class ActiveCall:
             )
         ]
 
-    def _taker_in(self, other: ActiveCall, leg: ActiveLeg) -> Party | None:
+    def _taker_in(self, other: ActiveCall, leg: ActiveLeg) -> Party:
         """Return the party that talks from now on to the one that waited in another call.
 
         ``leg``: see ``absorb``. The lead leg of the phase waited. If it is not one of the two legs
@@ -352,7 +354,7 @@ class ActiveCall:
         pair = [living.get(uuid) for uuid in (leg.uuid, leg.other_uuid) if uuid is not None]
         takers = [one for one in pair if one is not None and one.uuid != other.lead.uuid]
         called = [one for one in takers if one.uuid in other.legs.living]
-        return next((one.party for one in called or takers), None)
+        return next((one.party for one in called or takers), UNKNOWN_PARTY)
 
     def mark_incomplete(self) -> None:
         """Note that something of the call may have been missed."""

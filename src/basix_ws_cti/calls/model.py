@@ -263,7 +263,8 @@ class Call:
     """Id of the call that this one became a part of; ``None`` if it ended by itself."""
     taken_by: Party | None = None
     """The party that talks to the one who waited in this call, since it was joined to the other
-    call. ``None``: nobody waited, or the call was not joined."""
+    call. ``None``: nobody waited, the phone that rang goes on ringing for the other call, or the
+    call was not joined."""
     merged: MergedPhases | None = None
     """What the merged phases contained; ``None``: no phases were merged. The rows of the call and
     ``time_in`` take it into account."""

@@ -15,6 +15,7 @@ conference                      ``"ended"``       exit from the queue
 unknown                         ``"unknown"``     exit from the queue
 the caller hung up              ``"abandoned"``   end of the call
 it was joined to another call   ``"answered"``    end of the call
+its phone rang on for another   ``"overflowed"``  end of the call
 the PBX ended it                ``"ended"``       exit from the queue
 nobody saw the end              ``"unknown"``     exit from the queue
 ==============================  ================  ===========================
@@ -177,8 +178,9 @@ def _end_before(wait: Wait, phase: Phase, group_id: int | None) -> Wait:
 def _end_with_call(wait: Wait, call: Call, ended: int) -> Wait:
     """Return a wait as ended by the end of its call."""
     if call.joined is not None:
-        user_id = None if call.taken_by is None else call.taken_by.user_id
-        return _with_end(wait, ended, "answered", user_id=user_id)
+        if call.taken_by is None:
+            return _with_end(wait, ended, "overflowed")
+        return _with_end(wait, ended, "answered", user_id=call.taken_by.user_id)
     if _was_abandoned(call):
         return _with_end(wait, ended, "abandoned")
     is_unknown = call.disposition == "unknown" or call.ended_by is None

@@ -16,6 +16,7 @@ from support.call_builders import call, leg, party
 from support.row_checks import check_sums, check_waits
 
 from basix_ws_cti.calls import QueueWait
+from basix_ws_cti.calls.model import UNKNOWN_PARTY
 from basix_ws_cti.elements import Hangup
 
 
@@ -161,10 +162,11 @@ def test_customer_who_was_called_and_put_into_a_queue_abandons_it(hangup, expect
     [
         (party("u7"), "g1 20-60 answered by u7"),
         (party("0661112222"), "g1 20-60 answered"),
-        (None, "g1 20-60 answered"),
+        (UNKNOWN_PARTY, "g1 20-60 answered"),
+        (None, "g1 20-60 overflowed"),
     ],
 )
-def test_wait_that_lasts_when_the_call_is_joined_is_answered(taken_by, expected):
+def test_wait_that_lasts_when_the_call_is_joined_is_answered_by_who_talks(taken_by, expected):
     assert summaries(call("0 ivr, 20 queued g1", 60, joined="other", taken_by=taken_by)) == [
         expected
     ]

@@ -595,6 +595,38 @@ def test_transfer_completed_while_the_phone_rings_may_be_abandoned(check):
     )
 
 
+def test_transfer_completed_while_a_phone_of_a_queue_rings_answers_no_wait(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        20  A2 dials G
+        20  A2 queued G
+        20  B1 rings for A2
+        25  A1 leaves
+        25  X1 calls B
+        25  B1 rings on for X1
+        25  A2 ends send_refuse,ATTENDED_TRANSFER
+        33  X1 hangs up
+        """,
+        """
+        call  purpose  joined  handlers  blind  disposition  abandoned_in
+        A2    consult  X1      -         0      unanswered   -
+        X1    call     -       A         1      answered     ringing
+
+        wait  group  entered  result      by  rings  purpose
+        A2    G      20       overflowed  -   1      consult
+
+        party  role     result     rings  talked
+        A      offered  answered   1      15
+        B      offered  abandoned  1      0
+        X      placed   answered   0      15
+        """,
+    )
+
+
 # -- 22: calls sent outside -----------------------------------------------------------
 
 
