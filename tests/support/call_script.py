@@ -72,7 +72,7 @@ class ScriptEvent:
         return self.values["last_event"]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=500)
 def events_of(script):
     """Return the ``ScriptEvent`` list of a script."""
     switchboard = Switchboard()
@@ -96,7 +96,7 @@ def messages_of(script):
     return _messages_of(script)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=500)
 def _messages_of(script):
     return [message_of(event) for event in events_of(script)]
 

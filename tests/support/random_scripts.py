@@ -11,7 +11,7 @@ from collections import Counter
 
 from .call_script import GROUPS, NUMBERS, USERS, Switchboard
 
-STEPS = 14
+STEPS = 24
 
 
 def random_script(seed, steps=STEPS):
