@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TypeGuard
 
 from attrs import Factory, define, evolve
@@ -35,6 +36,11 @@ MAX_TAGS = 100
 # States in which the first leg is in a service of the PBX that was dialled. A system operation may
 # also be a step on the way to somebody outside.
 _SERVICES = frozenset({Ivr, XmlIvr, Voicemail, CheckingVoicemail, Conference, Eavesdrop})
+
+# The values of ``CallParties`` that a ``Call`` shows.
+_values_of = attrgetter(
+    "caller", "called_number", "direction", "requested", "origination", "tags", "went_outside"
+)
 
 
 @define(eq=False)
@@ -78,7 +84,7 @@ class CallParties:
 
     def update(self, legs: ActiveLegs, lead: ActiveLeg, changed: ActiveLeg) -> bool:
         """Follow a change of the leg ``changed``; return True if something here changed."""
-        before = self._values()
+        before = _values_of(self)
         first = legs.living.get(legs.first_uuid)
         is_first = changed is first
         first_has_ended = first is None and legs.first_has_ended
@@ -96,7 +102,7 @@ class CallParties:
             self._add_tags(changed, legs)
         self.direction = self._direction(first, first_has_ended=first_has_ended)
         self.went_outside = self.direction != "outbound" and self.outside_since is not None
-        return self._values() != before
+        return _values_of(self) != before
 
     def absorb(self, other: CallParties) -> None:
         """Take over what is known of a call that becomes part of this one."""
@@ -107,17 +113,6 @@ class CallParties:
             if len(self.tag_order) < MAX_TAGS or tag in self.tag_order:
                 self.tag_order[tag] = min(order, self.tag_order.get(tag, order))
         self._sort_tags()
-
-    def _values(self) -> tuple[object, ...]:
-        return (
-            self.caller,
-            self.called_number,
-            self.direction,
-            self.requested,
-            self.origination,
-            self.tags,
-            self.went_outside,
-        )
 
     # -- caller and dialled number --------------------------------------------------------
 
