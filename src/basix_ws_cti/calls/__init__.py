@@ -13,7 +13,7 @@ from .events import (
     CallUpdated,
 )
 from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
-from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Wait
+from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Transfer, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
 from .stats import QueueStats
@@ -44,6 +44,7 @@ __all__ = [
     "QueueStats",
     "QueueWait",
     "Thresholds",
+    "Transfer",
     "Wait",
     "rows_in_period",
 ]

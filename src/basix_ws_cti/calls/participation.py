@@ -16,6 +16,7 @@ A phone that was answered as the caller hung up, so that nobody talked, counts a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -100,6 +101,12 @@ class Participation:
     """Time of talk: the union of their legs' talks, a consult included."""
     held_us: int
     """Time parked, or waiting during a consult; no part of ``talked_us``."""
+    transfers_out: int
+    """Number of transfers that the party made, blind and attended."""
+    transfers_in: int
+    """Number of transfers to the party, blind and attended, whether or not they answered. The
+    answer to a call that was transferred to a group is none, and neither is a transfer to a
+    voicemail box."""
     first_offered: int | None
     """Time of their first leg; ``None``: the PBX sent no time."""
     answered: int | None
@@ -131,11 +138,19 @@ class Participation:
             user_id, number = key = _key(leg.party)
             if user_id is not None or number is not None:
                 legs.setdefault(key, []).append(leg)
-        return tuple(cls._of_legs(call, key, group) for key, group in legs.items())
+        made, received = _transfers(call)
+        return tuple(
+            cls._of_legs(call, key, group, made[key], received[key]) for key, group in legs.items()
+        )
 
     @classmethod
     def _of_legs(
-        cls, call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg]
+        cls,
+        call: Call,
+        key: tuple[int | None, str | None],
+        legs: Sequence[Leg],
+        transfers_out: int,
+        transfers_in: int,
     ) -> Participation:
         """Return the row of a party, given its legs in the order of their offers."""
         user_id, number = key
@@ -153,6 +168,8 @@ class Participation:
             rang_us=_rang(legs),
             talked_us=duration(talks),
             held_us=duration_outside(holds, talks),
+            transfers_out=transfers_out,
+            transfers_in=transfers_in,
             first_offered=legs[0].offered,
             answered=answered,
             left=_left(legs),
@@ -165,6 +182,22 @@ class Participation:
     def to_dict(self) -> dict[str, Any]:
         """Return the row as a dict of JSON values, in the order of the columns."""
         return attrs.asdict(self)
+
+
+# Number of transfers by user id and number of a party.
+_Transfers = Counter[tuple[int | None, str | None]]
+_NO_TRANSFERS: _Transfers = Counter()
+
+
+def _transfers(call: Call) -> tuple[_Transfers, _Transfers]:
+    """Return the number of transfers that each party made, and that each one received."""
+    history = call.transfer_history
+    if not history:
+        return _NO_TRANSFERS, _NO_TRANSFERS
+    return (
+        Counter(_key(transfer.source) for transfer in history),
+        Counter(_key(transfer.target) for transfer in history if transfer.phase != "voicemail"),
+    )
 
 
 def _key(party: Party) -> tuple[int | None, str | None]:

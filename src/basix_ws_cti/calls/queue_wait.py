@@ -80,6 +80,8 @@ class QueueWait:
     """Id of the user who answered; ``None``: no user did."""
     rings: int
     """Number of times that a phone rang for the call during the wait."""
+    entered_by_transfer: bool
+    """True if a party transferred the call to the group, which began the wait."""
     purpose: str
     """``Call.purpose``: the figures count the waits of purpose ``"call"``."""
     complete: bool
@@ -101,6 +103,7 @@ class QueueWait:
         if call.ended is not None and waits and waits[-1].result is None:
             waits[-1] = _end_with_call(waits[-1], call, call.ended)
         complete = call.complete and call.ended is not None
+        transfers = {(one.at, one.target.group_id) for one in call.transfer_history}
         return tuple(
             cls(
                 call_id=call.id,
@@ -112,6 +115,7 @@ class QueueWait:
                 next_group_id=wait.next_group_id,
                 answered_by_user_id=wait.answered_by_user_id,
                 rings=rings,
+                entered_by_transfer=(wait.entered, wait.group_id) in transfers,
                 purpose=call.purpose,
                 complete=complete,
             )
