@@ -80,7 +80,7 @@ from .call_parties import CallParties
 from .channel_facts import (
     end_phase,
     last_known_alive,
-    phase_of,
+    phase_with,
 )
 from .events import (
     CallAnswered,
@@ -223,6 +223,8 @@ class ActiveCall:
             self.started = offered
             self.phases.start_earlier(offered)
         lead = legs.lead(self.talk.talkers)
+        if leg.is_unchanged and self._is_no_news(leg, lead, before):
+            return []
         parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
         # In a talk, another leg may have revealed more about who talks.
@@ -234,6 +236,18 @@ class ActiveCall:
         if parties_changed and not events:
             events.append(CallUpdated(self.snapshot()))
         return events
+
+    def _is_no_news(self, leg: ActiveLeg, lead: ActiveLeg, before: ActiveLeg | None) -> bool:
+        """Return True if nothing but the history of an unchanged leg follows from its event.
+
+        This is so if the current phase was derived from the lead leg as it is. During a talk, it
+        may not be so.
+        """
+        if self.phases.current.kind == "talking":
+            return False
+        if lead is leg and self.lead is before:
+            self.lead = leg
+        return lead is self.lead
 
     def end_leg(
         self,
@@ -471,7 +485,9 @@ class ActiveCall:
             partner = lead
         elif lead.other_uuid is not None:
             partner = self.legs.living.get(lead.other_uuid)
-        return phase_of(lead.channel, None if partner is None else partner.channel, started)
+        return phase_with(
+            lead.channel, lead.party, None if partner is None else partner.party, started
+        )
 
     def _continues(self, current: Phase, phase: Phase, *, same_party: bool) -> bool:
         """Return True if ``phase`` is the current phase, perhaps with a better known party."""

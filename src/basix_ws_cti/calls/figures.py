@@ -43,8 +43,9 @@ def time_of(row: QueueWait | Participation, by: RowTime = "start") -> int | None
         return row.left
     if isinstance(row, QueueWait):
         return row.entered
-    times = (row.first_offered, row.answered, row.left)
-    return next((time for time in times if time is not None), None)
+    if row.first_offered is not None:
+        return row.first_offered
+    return row.left if row.answered is None else row.answered
 
 
 def rows_in_period(

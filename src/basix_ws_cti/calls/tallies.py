@@ -23,6 +23,9 @@ from .queue_wait import QueueWait
 # Roles whose talk is talk of a call. To listen in or to use a service is none.
 _TALKING_ROLES = frozenset({"offered", "placed", "consulted", "picked_up", "retrieved"})
 
+# Results of a role that no row has; only read.
+_NO_RESULTS: Counter[ParticipationResult | None] = Counter()
+
 
 def counts_in_queue(wait: QueueWait) -> bool:
     """Return True if a wait counts in the figures of queues: the purpose is ``"call"``."""
@@ -131,8 +134,7 @@ class AgentTally:
 
     def of_role(self, role: Role) -> Counter[ParticipationResult | None]:
         """Return the number of rows of one role by result."""
-        results = self.results.get(role)
-        return Counter() if results is None else results
+        return self.results.get(role, _NO_RESULTS)
 
     def _count(self, row: Participation, step: int) -> bool:
         """Count a row; return True if it has talk time."""
