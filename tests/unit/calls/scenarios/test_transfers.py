@@ -356,41 +356,6 @@ def test_transfer_to_the_voicemail_box_of_a_user_is_none_to_the_user(check):
     )
 
 
-def test_transfer_of_a_consult_call_counts_in_the_call_that_it_is_joined_to(check):
-    """The colleague who is consulted transfers the agent to another one, who takes the call."""
-    check(
-        """
-        0   X1 dials 0501234567
-        0   X1 calls A
-        0   A1 rings for X1
-        5   A1 answers
-        20  A2 dials B
-        20  A2 calls B
-        20  B1 rings for A2
-        25  B1 answers
-        30  B1 leaves
-        30  A2 calls C
-        30  C1 rings for A2
-        32  C1 answers
-        40  X1 bridged with C1
-        40  A1 leaves
-        40  A2 leaves
-        65  X1 hangs up
-        """,
-        """
-        call  purpose  joined  blind  attended
-        A2    consult  X1      1      0
-        X1    call     -       0      1
-
-        party  call  out  in
-        A      X1    1    0
-        B      X1    1    0
-        C      X1    0    2
-        X      X1    0    0
-        """,
-    )
-
-
 # -- 20: attended transfer ------------------------------------------------------------
 
 
