@@ -16,6 +16,7 @@ A phone that was answered as the caller hung up, so that nobody talked, counts a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -106,6 +107,12 @@ class Participation:
     """Time of talk: the union of their legs' talks, a consult included."""
     held_us: int
     """Time parked, or waiting during a consult; no part of ``talked_us``."""
+    transfers_out: int
+    """Number of transfers that the party made, blind and attended."""
+    transfers_in: int
+    """Number of transfers to the party, blind and attended, whether or not they answered. The
+    answer to a call that was transferred to a group is none, and neither is a transfer to a
+    voicemail box."""
     first_offered: int | None
     """Time of their first leg; ``None``: the PBX sent no time."""
     answered: int | None
@@ -130,7 +137,23 @@ class Participation:
         both has no row. A call that was joined to another one has no rows: its parties are part
         of that one.
         """
+<<<<<<< HEAD
         return tuple([_row(call, key, legs) for key, legs in _legs_by_party(call).items()])
+=======
+        if call.joined is not None:
+            return ()
+        legs: dict[_Key, list[Leg]] = {}
+        for leg in sorted(call.legs, key=_offer_order):
+            legs.setdefault(_key(leg.party), []).append(leg)
+        legs.pop(_UNKNOWN, None)
+        made, received = _transfers(call)
+        return tuple(
+            [
+                _row(call, key, legs_of_party, made[key], received[key])
+                for key, legs_of_party in legs.items()
+            ]
+        )
+>>>>>>> transfers
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as a dict of JSON values, in the order of the columns."""
@@ -141,6 +164,7 @@ class Participation:
 _make_participation = constructor(Participation)
 
 
+<<<<<<< HEAD
 def rows_of_agents(call: Call) -> tuple[Participation, ...]:
     """Return the rows of users, and of parties outside whom a queue called.
 
@@ -166,6 +190,11 @@ def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
 
 
 def _row(call: Call, key: _Key, legs: Sequence[Leg]) -> Participation:
+=======
+def _row(
+    call: Call, key: _Key, legs: Sequence[Leg], transfers_out: int, transfers_in: int
+) -> Participation:
+>>>>>>> transfers
     """Return the row of a party, given its legs in the order of their offers."""
     user_id, number = key
     first = legs[0]
@@ -190,6 +219,8 @@ def _row(call: Call, key: _Key, legs: Sequence[Leg]) -> Participation:
         _rang(legs),
         duration(talks),
         duration_outside(holds, talks),
+        transfers_out,
+        transfers_in,
         first.offered,
         answered,
         left,
@@ -197,6 +228,20 @@ def _row(call: Call, key: _Key, legs: Sequence[Leg]) -> Participation:
         call.clock_adjusted,
         call.direction,
         call.purpose,
+    )
+
+
+_NO_TRANSFERS: Counter[_Key] = Counter()
+
+
+def _transfers(call: Call) -> tuple[Counter[_Key], Counter[_Key]]:
+    """Return the number of transfers that each party made, and that each one received."""
+    history = call.transfer_history
+    if not history:
+        return _NO_TRANSFERS, _NO_TRANSFERS
+    return (
+        Counter(_key(transfer.source) for transfer in history),
+        Counter(_key(transfer.target) for transfer in history if transfer.phase != "voicemail"),
     )
 
 
