@@ -104,7 +104,7 @@ class ActiveLeg:
                 before.other_whoscall,
                 before.is_ringing,
                 before.is_bridged,
-                True,
+                is_unchanged=True,
             )
         offered = channel.offer_timestamp
         state = channel.state

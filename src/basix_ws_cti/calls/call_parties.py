@@ -176,14 +176,13 @@ class CallParties:
         """Note when the call reached the parties that a leg calls, or was created to call."""
         channel = leg.channel
         state = channel.state
-        is_calling = type(state) is Calling
         if has_external_callee(channel):
-            is_calling_now = is_calling or type(state) is CallingSipTermination
+            is_calling_now = isinstance(state, Calling | CallingSipTermination)
             at = _time_of(leg) if is_calling_now or leg.offered is None else leg.offered
             self.outside_since = _earlier(self.outside_since, at)
         # A phone that the PBX called for its own user, who placed the call, is no callee.
         is_own = is_first or leg.history.role in {"placed", "monitored"}
-        is_calling_inside = is_calling and state.target_type in {"user", "group"}
+        is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
         if is_calling_inside or (is_own and type(state) in _SERVICES):
             self.inside_since = _earlier(self.inside_since, _time_of(leg))
         elif not is_own and channel.user_id is not None and channel.direction != "inbound":

@@ -17,7 +17,7 @@ A phone that was answered as the caller hung up, so that nobody talked, counts a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -137,23 +137,7 @@ class Participation:
         both has no row. A call that was joined to another one has no rows: its parties are part
         of that one.
         """
-<<<<<<< HEAD
-        return tuple([_row(call, key, legs) for key, legs in _legs_by_party(call).items()])
-=======
-        if call.joined is not None:
-            return ()
-        legs: dict[_Key, list[Leg]] = {}
-        for leg in sorted(call.legs, key=_offer_order):
-            legs.setdefault(_key(leg.party), []).append(leg)
-        legs.pop(_UNKNOWN, None)
-        made, received = _transfers(call)
-        return tuple(
-            [
-                _row(call, key, legs_of_party, made[key], received[key])
-                for key, legs_of_party in legs.items()
-            ]
-        )
->>>>>>> transfers
+        return _rows(call, _legs_by_party(call))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as a dict of JSON values, in the order of the columns."""
@@ -164,19 +148,17 @@ class Participation:
 _make_participation = constructor(Participation)
 
 
-<<<<<<< HEAD
 def rows_of_agents(call: Call) -> tuple[Participation, ...]:
     """Return the rows of users, and of parties outside whom a queue called.
 
     The figures count no others, and a caller outside, whom almost every call has, takes time.
     """
-    return tuple(
-        [
-            _row(call, key, legs)
-            for key, legs in _legs_by_party(call).items()
-            if key[0] is not None or any(leg.group_id is not None for leg in legs)
-        ]
-    )
+    parties = {
+        key: legs
+        for key, legs in _legs_by_party(call).items()
+        if key[0] is not None or any(leg.group_id is not None for leg in legs)
+    }
+    return _rows(call, parties)
 
 
 def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
@@ -189,12 +171,15 @@ def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
     return legs
 
 
-def _row(call: Call, key: _Key, legs: Sequence[Leg]) -> Participation:
-=======
+def _rows(call: Call, parties: Mapping[_Key, Sequence[Leg]]) -> tuple[Participation, ...]:
+    """Return the rows of parties, given their legs in the order of their offers."""
+    made, received = _transfers(call)
+    return tuple([_row(call, key, legs, made[key], received[key]) for key, legs in parties.items()])
+
+
 def _row(
     call: Call, key: _Key, legs: Sequence[Leg], transfers_out: int, transfers_in: int
 ) -> Participation:
->>>>>>> transfers
     """Return the row of a party, given its legs in the order of their offers."""
     user_id, number = key
     first = legs[0]
