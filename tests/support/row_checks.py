@@ -192,7 +192,7 @@ def _stays(call):
 
 def _result_at_end(call):
     if call.joined is not None:
-        return "answered"
+        return "overflowed" if call.taken_by is None else "answered"
     if call.abandoned_in is not None:
         return "abandoned"
     left = call.hangup is not None and call.hangup.disposition in {"recv_bye", "recv_cancel"}

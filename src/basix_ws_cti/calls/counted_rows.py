@@ -15,7 +15,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from .figures import RowTime, time_of
 from .model import Call
-from .participation import Participation
+from .participation import Participation, rows_of_agents
 from .queue_wait import QueueWait
 from .row_window import Key, RowWindow
 from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue
@@ -41,7 +41,7 @@ class CallRows:
         """Return the rows of a call."""
         return cls(
             tuple(filter(counts_in_queue, QueueWait.of(call))),
-            tuple(filter(counts_for_agent, Participation.of(call))),
+            tuple(filter(counts_for_agent, rows_of_agents(call))),
         )
 
     def with_unknown_end(self) -> CallRows:

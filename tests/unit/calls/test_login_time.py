@@ -296,6 +296,23 @@ def test_periods_of_one_agent_are_bounded_in_number():
     assert periods[0].started == 100 * SECOND
 
 
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        pytest.param([(10, True), (40, False)], [(10, 40)], id="login"),
+        pytest.param([(10, True), (20, True), (40, None)], [(10, 40)], id="answer-as-before"),
+        pytest.param([(10, True), (10, False)], [], id="no-time"),
+        pytest.param([(10, True), (5, False)], [], id="clock-set-back"),
+    ],
+)
+def test_only_a_state_that_took_time_and_ended_is_one_period(answers, expected):
+    states = LoginStates()
+    for now, answer in answers:
+        states.update(("user", AGENT), answer, now)
+    periods = states.periods([True], 0, 100)
+    assert [(period.started, period.ended) for period in periods] == expected
+
+
 def figures(handled_seconds):
     values = dict.fromkeys(AgentFigures.of([]).to_dict(), 0)
     return AgentFigures(**values | {"handle_time": handled_seconds * SECOND})

@@ -207,6 +207,7 @@ ENDS = st.sampled_from(
         {"by": "pbx"},
         {"by": "caller", "abandoned_in": "queue"},
         {"joined": "other"},
+        {"joined": "other", "taken_by": party("u9")},
         {"by": "callee", "direction": "outbound"},
     ]
 )
@@ -272,6 +273,7 @@ def test_row_is_a_dict_of_json_values():
         "next_group_id": 2,
         "answered_by_user_id": None,
         "rings": 0,
+        "entered_by_transfer": False,
         "purpose": "consult",
         "complete": True,
     }
