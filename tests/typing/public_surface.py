@@ -65,6 +65,7 @@ from basix_ws_cti import (
     Lagged,
     Leg,
     LoggedOut,
+    LoginTime,
     Message,
     MessageParser,
     Mirror,
@@ -106,6 +107,7 @@ from basix_ws_cti import (
     compiled,
     connect,
     feed_url,
+    occupancy,
     rows_in_period,
     to_dict,
 )
@@ -522,6 +524,10 @@ def figures_of_rows(waits: list[QueueWait], participations: list[Participation])
     assert_type(pairs, dict[tuple[int, int | None], AgentFigures])
 
 
+def is_logged_in(element: User | GroupMember) -> bool | None:
+    return element.login_status == 1 if isinstance(element, GroupMember) else None
+
+
 async def calls(client: Client, mirror: Mirror, message: Message) -> None:
     assert_type(client.calls, Mapping[str, Call])
     async for event in client.call_events():
@@ -539,6 +545,15 @@ async def calls(client: Client, mirror: Mirror, message: Message) -> None:
     assert_type(stats.group(1, now=0), QueueFigures)
     assert_type(stats.user(1, now=0), AgentFigures)
     stats.restart(client.calls.values())
+    logins = LoginTime(is_logged_in, window=3600)
+    logins.restart([*client.mirror.users.values(), *client.mirror.group_members.values()], now=0)
+    async for change in client.changes(where=lambda change: change.element_name == "user"):
+        if not isinstance(change, Lagged):
+            logins.apply([change], now=0)
+    login_us = logins.login_us(1, since=0, until=1)
+    assert_type(login_us, int)
+    assert_type(logins.unknown_us(1, since=0, until=1), int)
+    assert_type(occupancy(stats.user(1, now=0), login_us), float | None)
 
     async def on_call(event: CallEvent | Lagged) -> None: ...
 

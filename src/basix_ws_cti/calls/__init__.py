@@ -13,6 +13,7 @@ from .events import (
     CallUpdated,
 )
 from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
+from .login_time import LoginTime, occupancy
 from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
@@ -36,6 +37,7 @@ __all__ = [
     "CallUpdated",
     "Interval",
     "Leg",
+    "LoginTime",
     "MergedPhases",
     "Participation",
     "Party",
@@ -45,5 +47,6 @@ __all__ = [
     "QueueWait",
     "Thresholds",
     "Wait",
+    "occupancy",
     "rows_in_period",
 ]

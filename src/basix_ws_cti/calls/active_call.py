@@ -2,7 +2,7 @@
 
 The PBX reports legs (channels), not calls. ``ActiveCall`` holds the legs that belong together
 and infers from their states what the call does. Apart from ``mark_incomplete``, it changes
-through four transitions only. Each of them changes no other call and returns the call events
+through five transitions only. Each of them changes no other call and returns the call events
 that follow from it:
 
 ``start(leg)``
@@ -12,7 +12,10 @@ that follow from it:
 ``end_leg(channel)``
     A leg ended. The call ends with its last leg: ``is_over`` is true from then on.
 ``absorb(other)``
-    A leg of this call was bridged to a leg of another call: the two calls become one.
+    A leg of this call was bridged to a leg of another call, or rings for it: the two calls become
+    one. ``CallTracker`` explains which of them goes on.
+``release_line(leg)``
+    A permanent line, which outlives the call that it takes, left the call.
 
 ``CallTracker`` decides which call a leg belongs to and calls the transitions. Parts of the state
 have classes of their own: ``ActiveLegs``, ``PhaseHistory``, ``TalkHistory`` (the pair that talks,
@@ -27,6 +30,7 @@ Invariants:
 - A phase ends when the kind, place or parker of the lead leg's state changes; in a talk, also
   when the pair of connected legs changes; in any other phase, also when the party changes and
   the state is newer. If only more is known about the party, the phase goes on with that party.
+- A phase never begins before the end of the last lead leg.
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
   feed showed a leg late, or had a gap, or so many phases were merged that waits were dropped.
 
@@ -48,6 +52,9 @@ Further inferences:
 - The call is answered when the first talk begins. A talk that a later event shows to be with
   another party than named at first corrects ``answered_by``.
 - The source of a transfer is the party of the previous talk that is not connected any more.
+- A transfer is attended if the next party talks at once, unless the calls were joined and nobody
+  had talked in one of them.
+- The purpose of the call follows from the role of the first leg's party, unless they talked.
 - ``CallAnswered.waited`` counts from the start of the call, or from the last transfer or recall
   from a park slot.
 - When the lead leg ends, the phase changes only if the state of the new lead leg describes the
@@ -72,7 +79,7 @@ from .call_parties import CallParties
 from .channel_facts import (
     end_phase,
     last_known_alive,
-    phase_of,
+    phase_with,
 )
 from .events import (
     CallAnswered,
@@ -215,6 +222,8 @@ class ActiveCall:
             self.started = offered
             self.phases.start_earlier(offered)
         lead = legs.lead(self.talk.talkers)
+        if leg.is_unchanged and self._is_no_news(leg, lead, before):
+            return []
         parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
         # In a talk, another leg may have revealed more about who talks.
@@ -226,6 +235,18 @@ class ActiveCall:
         if parties_changed and not events:
             events.append(CallUpdated(self.snapshot()))
         return events
+
+    def _is_no_news(self, leg: ActiveLeg, lead: ActiveLeg, before: ActiveLeg | None) -> bool:
+        """Return True if nothing but the history of an unchanged leg follows from its event.
+
+        This is so if the current phase was derived from the lead leg as it is. During a talk, it
+        may not be so.
+        """
+        if self.phases.current.kind == "talking":
+            return False
+        if lead is leg and self.lead is before:
+            self.lead = leg
+        return lead is self.lead
 
     def end_leg(
         self,
@@ -462,7 +483,9 @@ class ActiveCall:
             partner = lead
         elif lead.other_uuid is not None:
             partner = self.legs.living.get(lead.other_uuid)
-        return phase_of(lead.channel, None if partner is None else partner.channel, started)
+        return phase_with(
+            lead.channel, lead.party, None if partner is None else partner.party, started
+        )
 
     def _continues(self, current: Phase, phase: Phase, *, same_party: bool) -> bool:
         """Return True if ``phase`` is the current phase, perhaps with a better known party."""

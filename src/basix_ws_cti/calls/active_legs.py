@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
 from typing import Self
 
 from attrs import Factory, define, evolve, field
 
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Bridged, Calling, Park, State
+from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
 
 from .channel_facts import (
-    has_external_callee,
     is_bridged_to_party,
     is_phone_ringing,
     other_leg_uuid,
@@ -54,20 +53,37 @@ class ActiveLeg:
     """Time at which the leg entered its state, in microseconds since the epoch."""
     other_uuid: str | None
     """Uuid of the leg at the other end; ``None`` if the channel names none."""
-    has_external_callee: bool
     other_whoscall: str | None
     """Caller directory entry of the party at the other end."""
     is_ringing: bool
     """True if the leg is a phone that rings."""
     is_bridged: bool
     """True if the leg is connected to another party."""
+    is_unchanged: bool = False
+    """True if neither a fact but ``answered`` nor the role differs from the state before."""
     history: LegHistory = field(init=False)
     """What happened on the leg so far; set when the leg becomes a part of a call."""
 
     @classmethod
     def of(cls, channel: Channel, uuid: str, before: ActiveLeg | None = None) -> Self:
         """Derive the facts from a channel, given its uuid and the leg's state before, if any."""
-        offered, answered = channel.offer_timestamp, channel.answer_timestamp
+        answered = channel.answer_timestamp
+        answered = answered if type(answered) is int else None
+        if before is not None and _is_unchanged(channel, before.channel):
+            return cls(
+                channel,
+                uuid,
+                before.party,
+                before.offered,
+                answered,
+                before.entered,
+                before.other_uuid,
+                before.other_whoscall,
+                before.is_ringing,
+                before.is_bridged,
+                True,
+            )
+        offered = channel.offer_timestamp
         state = channel.state
         entered = state.ts if isinstance(state, State) else None
         other_uuid = channel.other_uuid
@@ -78,12 +94,11 @@ class ActiveLeg:
             uuid,
             own_party(channel) if before is None else before.party_of(channel),
             offered if type(offered) is int else None,
-            answered if type(answered) is int else None,
+            answered,
             entered if type(entered) is int else None,
             other_uuid,
-            has_external_callee(channel),
             other_whoscall(channel),
-            is_phone_ringing(channel),
+            type(state) is Ringing and is_phone_ringing(channel),
             type(state) is Bridged and is_bridged_to_party(channel),
         )
 
@@ -357,6 +372,8 @@ class ActiveLegs:
         if before is not None and before.entered is not None and at < before.entered:
             self.clock_adjusted = True
         if leg.is_bridged:
+            if before is None:
+                self._leave_former_partners(leg, at)
             self._connect(leg, at)
             return
         is_parked = isinstance(state, Park) and history.has_talked
@@ -374,16 +391,18 @@ class ActiveLegs:
         if role != history.role:
             history.role = role
             history.snapshot = None
+            leg.is_unchanged = False
         if history.role == "placed" and channel.direction == "outbound":
             if leg.answered is not None:
-                self.users.placed(history, leg.answered)
                 first = self.first
                 if leg.uuid != self.first_uuid and (first is None or first.answered is None):
                     self._make_first(leg)
+                self.users.placed(history, leg.answered)
             elif before is not None and not is_own_call(channel):
                 history.role = "offered"
                 history.group_id = self._offering_group(leg)
                 history.snapshot = None
+                leg.is_unchanged = False
 
     def _queue_entered(self, lead: ActiveLeg, state: Calling) -> None:
         """Note the group of the legs that ring for a lead leg and were shown before its state."""
@@ -417,6 +436,7 @@ class ActiveLegs:
         return "picked_up_elsewhere"
 
     def _make_first(self, leg: ActiveLeg) -> None:
+        leg.is_unchanged = False
         self.first_uuid = leg.uuid
         self.first_has_ended = False
         self.opening = leg.history
@@ -444,6 +464,13 @@ class ActiveLegs:
         partner = history.partner
         if partner is not None and partner.partner_uuid == history.uuid:
             partner.disconnect(at)
+
+    def _leave_former_partners(self, leg: ActiveLeg, at: int) -> None:
+        """End the connections with a leg that is connected with another one when it is shown."""
+        for other in self.living.values():
+            is_former = other.history.partner_uuid == leg.uuid and other.uuid != leg.other_uuid
+            if is_former and (other.entered or 0) <= at:
+                other.history.disconnect(at)
 
     def _mark_consulted(self, history: LegHistory) -> None:
         if self.is_consult and history.role == "offered" and history.has_talked:
@@ -479,22 +506,48 @@ class ActiveLegs:
 
     # -- lead leg ---------------------------------------------------------------------
 
-    def lead(self, talkers: Container[str | None]) -> ActiveLeg:
+    def lead(self, talkers: Iterable[str | None]) -> ActiveLeg:
         """Return the lead leg: the leg whose state is the state of the call.
 
         This is the first leg while it lives. Otherwise legs that neither ring nor wait for a
-        pickup come first; among them ``talkers``, the uuids of the legs that talked last; and
-        among those the leg that was offered first.
+        pickup come first; among them ``talkers``, the uuids of the legs that talked last, in
+        their order; and among the others the leg that was offered first.
         """
         first = self.living.get(self.first_uuid)
         if first is not None:
             return first
 
-        def rank(leg: ActiveLeg) -> tuple[bool, bool, int]:
+        places = {uuid: place for place, uuid in enumerate(talkers)}
+
+        def rank(leg: ActiveLeg) -> tuple[bool, int, int]:
             is_waiting = leg.is_ringing or leg.uuid in self.pending_pickups
-            return is_waiting, leg.uuid not in talkers, leg.offered or 0
+            return is_waiting, places.get(leg.uuid, len(places)), leg.offered or 0
 
         return min(self.living.values(), key=rank)
+
+
+def _is_unchanged(channel: Channel, before: Channel) -> bool:
+    """Return True if a channel states the same as before, apart from the time of its answer.
+
+    Every other field that the tracker reads is compared: the state first, which changes most.
+    """
+    return (
+        channel.state == before.state
+        and channel.other_info == before.other_info
+        and channel.other_uuid == before.other_uuid
+        and channel.user_id == before.user_id
+        and channel.target == before.target
+        and channel.tags == before.tags
+        and channel.offer_timestamp == before.offer_timestamp
+        and channel.direction == before.direction
+        and channel.peer_location == before.peer_location
+        and channel.calling_name == before.calling_name
+        and channel.calling_number == before.calling_number
+        and channel.called_number == before.called_number
+        and channel.origination == before.origination
+        and channel.end_user == before.end_user
+        and channel.extra == before.extra
+    )
 
 
 def _is_same_state(leg: ActiveLeg, before: ActiveLeg) -> bool:
@@ -541,7 +594,7 @@ def _leg(  # noqa: PLR0917
         history.timed_out,
         history.talks,
         history.holds,
-        history.talking_since,
+        history.since if history.activity == "talk" else None,
     )
 
 

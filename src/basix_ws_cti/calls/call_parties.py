@@ -20,7 +20,13 @@ from basix_ws_cti.states import (
 )
 
 from .active_legs import ActiveLeg, ActiveLegs
-from .channel_facts import last_known_alive, number_of, other_party, requested_party
+from .channel_facts import (
+    has_external_callee,
+    last_known_alive,
+    number_of,
+    other_party,
+    requested_party,
+)
 from .model import UNKNOWN_PARTY, Direction, Party
 
 # Tags kept per call. A leg has a few; a peer that sends ever new ones must not fill the memory.
@@ -28,7 +34,7 @@ MAX_TAGS = 100
 
 # States in which the first leg is in a service of the PBX that was dialled. A system operation may
 # also be a step on the way to somebody outside.
-_SERVICES = Ivr | XmlIvr | Voicemail | CheckingVoicemail | Conference | Eavesdrop
+_SERVICES = frozenset({Ivr, XmlIvr, Voicemail, CheckingVoicemail, Conference, Eavesdrop})
 
 
 @define(eq=False)
@@ -73,7 +79,7 @@ class CallParties:
     def update(self, legs: ActiveLegs, lead: ActiveLeg, changed: ActiveLeg) -> bool:
         """Follow a change of the leg ``changed``; return True if something here changed."""
         before = self._values()
-        first = legs.first
+        first = legs.living.get(legs.first_uuid)
         is_first = changed is first
         first_has_ended = first is None and legs.first_has_ended
         if first is not None:
@@ -123,9 +129,10 @@ class CallParties:
         self._follow_called_number(first.channel)
 
     def _follow_called_number(self, channel: Channel) -> None:
-        called_number = number_of(channel.called_number)
-        if called_number is not None:
-            self.called_number = called_number
+        if channel.called_number != self.called_number:
+            called_number = number_of(channel.called_number)
+            if called_number is not None:
+                self.called_number = called_number
 
     def _with_whoscall(self, caller: Party, legs: ActiveLegs) -> Party:
         """Return the caller with their caller directory entry.
@@ -147,9 +154,9 @@ class CallParties:
     def _read_labels(self, first: ActiveLeg) -> None:
         """Read the labels that only the first leg has."""
         channel = first.channel
-        if channel.target is not None and self.requested == UNKNOWN_PARTY:
+        if channel.target is not None and self.requested is UNKNOWN_PARTY:
             self.requested = requested_party(channel)
-            if self.requested != UNKNOWN_PARTY:
+            if self.requested is not UNKNOWN_PARTY:
                 self.inside_since = _earlier(self.inside_since, _time_of(first))
         if isinstance(channel.origination, tuple) and channel.origination:
             self.origination = tuple(filter(_is_text, channel.origination))
@@ -174,18 +181,19 @@ class CallParties:
         """Note when the call reached the parties that a leg calls, or was created to call."""
         channel = leg.channel
         state = channel.state
-        offered, now = leg.offered, _time_of(leg)
-        if leg.has_external_callee:
-            is_calling = isinstance(state, Calling | CallingSipTermination)
-            at = now if is_calling or offered is None else offered
+        is_calling = type(state) is Calling
+        if has_external_callee(channel):
+            is_calling_now = is_calling or type(state) is CallingSipTermination
+            at = _time_of(leg) if is_calling_now or leg.offered is None else leg.offered
             self.outside_since = _earlier(self.outside_since, at)
         # A phone that the PBX called for its own user, who placed the call, is no callee.
         is_own = is_first or leg.history.role in {"placed", "monitored"}
-        is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
-        if is_calling_inside or (is_own and isinstance(state, _SERVICES)):
-            self.inside_since = _earlier(self.inside_since, now)
+        is_calling_inside = is_calling and state.target_type in {"user", "group"}
+        if is_calling_inside or (is_own and type(state) in _SERVICES):
+            self.inside_since = _earlier(self.inside_since, _time_of(leg))
         elif not is_own and channel.user_id is not None and channel.direction != "inbound":
-            self.inside_since = _earlier(self.inside_since, now if offered is None else offered)
+            at = _time_of(leg) if leg.offered is None else leg.offered
+            self.inside_since = _earlier(self.inside_since, at)
 
     def _direction(self, first: ActiveLeg | None, *, first_has_ended: bool) -> Direction:
         """Return the direction, which depends on the first leg and on whom the call reached."""

@@ -150,11 +150,13 @@ def has_external_callee(channel: Channel) -> bool:
     A user's own phone outside, such as a mobile, is not somebody outside.
     """
     state = channel.state
+    if isinstance(state, Calling):
+        if state.target_location == "ext":
+            return True
+    elif isinstance(state, CallingSipTermination):
+        return True
     is_outside = channel.peer_location == "external" and channel.user_id is None
-    return (is_outside and not _is_caller(channel)) or (
-        isinstance(state, CallingSipTermination)
-        or (isinstance(state, Calling) and state.target_location == "ext")
-    )
+    return is_outside and not _is_caller(channel)
 
 
 def is_phone_ringing(channel: Channel) -> bool:
@@ -216,13 +218,27 @@ def last_known_alive(channel: Channel) -> int:
     return max((time for time in times if isinstance(time, int)), default=0)
 
 
-def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase:  # noqa: C901, PLR0912
+def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase:
     """Return the channel's state as an open phase of its call.
 
     - ``partner``: the channel whose own party the phase names while the state is ``Bridged``.
       That is the other leg, or ``channel`` itself if the other leg is the caller's. ``None``: the
       phase names the party in ``other_info``.
     - ``started``: start of the phase, in microseconds since the epoch.
+    """
+    own = own_party(channel)
+    if partner is not None:
+        return phase_with(channel, own, own if partner is channel else own_party(partner), started)
+    return phase_with(channel, own, None, started)
+
+
+def phase_with(  # noqa: C901, PLR0912
+    channel: Channel, own: Party, partner: Party | None, started: int
+) -> Phase:
+    """Return what ``phase_of`` returns, given the parties that the tracker has found already.
+
+    ``own``: the channel's own party. ``partner``: the own party of the partner, which is the
+    object ``own`` if that is ``channel`` itself.
     """
     party = UNKNOWN_PARTY
     kind: Any
@@ -235,8 +251,8 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
             kind = "talking"
             party = other = other_party(channel)
             if partner is not None:
-                party = own_party(partner)
-                if partner is not channel and party.whoscall is None and other.whoscall is not None:
+                party = partner
+                if partner is not own and party.whoscall is None and other.whoscall is not None:
                     party = evolve(party, whoscall=other.whoscall)
         case Calling(target_type="group", group_id=group_id):
             kind, party = "queued", _make_party(None, group_id, None, None, None, None)
@@ -251,7 +267,7 @@ def phase_of(channel: Channel, partner: Channel | None, started: int) -> Phase: 
             if party == UNKNOWN_PARTY:
                 kind, place = "other", RINGING_TONE
         case Ringing():
-            kind, party = "ringing", own_party(channel)
+            kind, party = "ringing", own
         case Ivr(ivr_id=place):
             kind = "ivr"
         case XmlIvr():

@@ -98,11 +98,6 @@ class LegHistory:
         """Id of the user at the leg's own end; ``None`` for a party outside."""
 
     @property
-    def talking_since(self) -> int | None:
-        """Start of the talk that lasts; ``None``: none does."""
-        return self.since if self.activity == "talk" else None
-
-    @property
     def has_talked(self) -> bool:
         """True if the leg was connected at least once."""
         return self.activity == "talk" or bool(self.talks)
@@ -165,9 +160,11 @@ class LegHistory:
         if self.is_connected:
             partner = self.partner
             waits = self.waits or (partner is not None and partner.waits)
-            self._switch("hold" if waits else "talk", at)
+            activity: Literal["talk", "hold"] | None = "hold" if waits else "talk"
         else:
-            self._switch("hold" if self.is_parked else None, at)
+            activity = "hold" if self.is_parked else None
+        if activity != self.activity:
+            self._switch(activity, at)
 
     def hold_from(self, at: int) -> None:
         """Turn what was taken for a talk into a hold, from ``at`` on."""
@@ -191,9 +188,7 @@ class LegHistory:
         return None if other is None else other.history
 
     def _switch(self, activity: Literal["talk", "hold"] | None, at: int) -> None:
-        """End the present activity and begin the next one, not before the present one began."""
-        if activity == self.activity:
-            return
+        """End the present activity and begin another one, not before the present one began."""
         self.snapshot = None
         at = max(at, self._switched_at)
         if self.activity == "talk":

@@ -33,7 +33,7 @@ def phone(number):
 
 @pytest.fixture
 def read(monkeypatch):
-    """Counter of the calls of ``own_party`` and ``phase_of``, by name and uuid of the channel."""
+    """Counter of the calls of ``own_party`` and ``phase_with``, by name and uuid of the channel."""
     counts = Counter()
 
     def counting(function):
@@ -44,7 +44,7 @@ def read(monkeypatch):
         return called
 
     monkeypatch.setattr(active_legs, "own_party", counting(active_legs.own_party))
-    monkeypatch.setattr(active_call, "phase_of", counting(active_call.phase_of))
+    monkeypatch.setattr(active_call, "phase_with", counting(active_call.phase_with))
     return counts
 
 
@@ -56,12 +56,12 @@ def test_each_leg_is_read_once(read):
     assert len(tracker.calls["caller"].legs) == 21
     assert read == {
         ("own_party", "caller"): 1,
-        ("phase_of", "caller"): 1,
+        ("phase_with", "caller"): 1,
         **{("own_party", f"phone {number}"): 1 for number in range(20)},
     }
     tracker.apply([Changed("channel", attrs.evolve(CALLER_LEG, state=Ivr(ts=3)), CALLER_LEG)])
     # The caller is still the same.
-    assert (read["own_party", "caller"], read["phase_of", "caller"]) == (1, 2)
+    assert (read["own_party", "caller"], read["phase_with", "caller"]) == (1, 2)
     assert read.total() == 20 + 3
 
 

@@ -291,11 +291,17 @@ def complete_transfer(feed, at, order=("caller", "asked", "agent", "asking")):
             feed.end(uuid, at, "recv_bye,NORMAL_CLEARING")
 
 
-@pytest.mark.parametrize("order", [*itertools.permutations(["caller", "asked", "agent", "asking"])])
+# The consult call ends after an event that shows the transfer.
+TRANSFER_ORDERS = [
+    order
+    for order in itertools.permutations(["caller", "asked", "agent", "asking"])
+    if order.index("asking") > min(order.index("caller"), order.index("asked"))
+]
+
+
+@pytest.mark.parametrize("order", TRANSFER_ORDERS)
 def test_attended_transfer_carries_the_consult_over_in_any_order(order):
     """A user never talks twice at the same time."""
-    if order.index("asking") < min(order.index("caller"), order.index("asked")):
-        pytest.skip("the consult call ends before a transfer is to be seen")
     feed = Feed()
     feed.talk(at=10)
     feed.consult(20, 30)
@@ -331,6 +337,25 @@ def test_user_who_answers_a_second_call_puts_the_first_talk_on_hold():
     assert feed.holds("caller") == feed.holds("agent") == [(30, 40)]
     assert feed.leg("agent").talking_since == 40
     assert {call.purpose for call in feed.calls.values()} == {"call"}
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_talk_of_a_user_who_is_in_a_consult_call_is_found_late(moved):
+    """In any order of the legs; ``moved``: the transfer is completed, but no leg has ended yet."""
+    feed = Feed()
+    feed.talk(at=10)
+    feed.consult(20, 30)
+    if moved:
+        complete_transfer(feed, 50, order=("caller", "asked"))
+    for order in itertools.permutations(feed.channels.values()):
+        late = CallTracker(order)
+        legs = {leg.uuid: leg for call in late.calls.values() for leg in call.legs}
+        asking, agent = legs["asking"], legs["agent"]
+        assert asking.talking_since == (None if moved else 30)
+        assert periods(asking.talks) == ([(30, 50)] if moved else [])
+        assert agent.talking_since is None
+        assert periods(agent.talks) == [(10, 20)]
+        assert periods(agent.holds) == ([(20, 50)] if moved else [])
 
 
 def test_talk_with_a_leg_that_is_not_shown():

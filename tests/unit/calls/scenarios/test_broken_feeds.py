@@ -127,7 +127,7 @@ def test_legs_that_are_removed_without_a_hangup_leave_one_row(leg, other):
 
 
 def test_ringing_call_that_is_removed_without_a_hangup_is_unknown():
-    """It counts as neither abandoned nor missed. That nobody answered the caller is known."""
+    """It counts as neither abandoned nor missed."""
     (calls,) = live("""
         0   X1 dials 0501234567
         0   X1 queued G
@@ -138,7 +138,7 @@ def test_ringing_call_that_is_removed_without_a_hangup_is_unknown():
     (call,) = calls
     assert (call.disposition, call.abandoned_in) == ("unknown", None)
     assert [wait.result for wait in QueueWait.of(call)] == ["unknown"]
-    assert [row.result for row in Participation.of(call)] == ["unknown", "unanswered"]
+    assert [row.result for row in Participation.of(call)] == ["unknown", "unknown"]
 
 
 # -- 31: calls that are processed again -----------------------------------------------

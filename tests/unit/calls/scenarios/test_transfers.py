@@ -415,6 +415,37 @@ def test_consult_that_is_older_than_the_customers_call_does_not_absorb_it(check)
     )
 
 
+def test_second_call_of_an_agent_is_connected_with_the_first(check):
+    """The call that goes on is the younger one, and its caller leaves."""
+    check(
+        """
+        0   A1 dials B
+        0   A1 calls B
+        0   B1 rings for A1
+        5   B1 answers
+        20  A2 dials X
+        20  A2 calls X
+        20  X1 rings for A2
+        25  X1 answers
+        35  X1 bridged with B1
+        35  A2 leaves
+        35  A1 leaves
+        50  X1 has tags=vip
+        60  X1 hangs up
+        """,
+        """
+        call  direction  joined  handlers  last_handler  attended  disposition
+        A1    internal   A2      B         B             0         answered
+        A2    outbound   -       X,B       B             1         answered
+
+        party  call  result    talked
+        A      A2    answered  25
+        B      A2    answered  40
+        X      A2    answered  35
+        """,
+    )
+
+
 def test_of_two_inbound_calls_the_older_goes_on(check):
     check(
         """
