@@ -111,6 +111,7 @@ from basix_ws_cti import (
     rows_in_period,
     to_dict,
 )
+from basix_ws_cti.calls import Transfer
 from basix_ws_cti.mirror.phone_numbers import normalise_number, same_number
 from basix_ws_cti.states import Calling, OtherState, Park, State
 from basix_ws_cti.terms import Limits, Regex, as_text, decode
@@ -491,6 +492,8 @@ def call_attributes(call: Call) -> None:
     assert_type(call.started_at, datetime | None)
     assert_type(call.time_in("talking", "parked"), int)
     assert_type(call.legs[0].talks, tuple[Interval, ...])
+    assert_type(call.transfer_history, tuple[Transfer, ...])
+    assert_type(call.transfer_history[0].target, Party)
     assert_type(CallRecord.of(call).to_dict(), dict[str, Any])
     call.id = ""  # type: ignore[misc]
 
@@ -506,9 +509,11 @@ def rows_of_a_call(call: Call) -> None:
                 pass
             case _:
                 assert_never(wait.result)
+        assert_type(wait.entered_by_transfer, bool)
     participations = Participation.of(call)
     assert_type(participations, tuple[Participation, ...])
     assert_type(participations[0].user_id, int | None)
+    assert_type(participations[0].transfers_out, int)
     assert_type(participations[0].to_dict(), dict[str, Any])
 
 

@@ -14,7 +14,7 @@ from .events import (
 )
 from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
 from .login_time import LoginTime, occupancy
-from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Wait
+from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Transfer, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
 from .stats import QueueStats
@@ -46,6 +46,7 @@ __all__ = [
     "QueueStats",
     "QueueWait",
     "Thresholds",
+    "Transfer",
     "Wait",
     "occupancy",
     "rows_in_period",

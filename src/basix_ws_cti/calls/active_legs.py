@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Self
 
 from attrs import Factory, define, evolve, field
@@ -28,6 +29,24 @@ _make_leg = constructor(Leg)
 # Ended legs kept per call. A queue that rings the same phones for hours produces thousands.
 # Beyond this limit, legs of the same party are merged.
 MAX_ENDED_LEGS = 200
+
+# All fields of a channel that the tracker reads, except for the state and the time of its answer.
+_facts_of = attrgetter(
+    "offer_timestamp",
+    "other_uuid",
+    "other_info",
+    "user_id",
+    "direction",
+    "peer_location",
+    "calling_name",
+    "calling_number",
+    "called_number",
+    "end_user",
+    "extra",
+    "target",
+    "origination",
+    "tags",
+)
 
 # Roles of a leg that dialled to take a call.
 _TAKING = frozenset({"picked_up", "retrieved"})
@@ -69,7 +88,11 @@ class ActiveLeg:
         """Derive the facts from a channel, given its uuid and the leg's state before, if any."""
         answered = channel.answer_timestamp
         answered = answered if type(answered) is int else None
-        if before is not None and _is_unchanged(channel, before.channel):
+        if (
+            before is not None
+            and channel.state == before.channel.state
+            and _facts_of(channel) == _facts_of(before.channel)
+        ):
             return cls(
                 channel,
                 uuid,
@@ -81,7 +104,7 @@ class ActiveLeg:
                 before.other_whoscall,
                 before.is_ringing,
                 before.is_bridged,
-                True,
+                is_unchanged=True,
             )
         offered = channel.offer_timestamp
         state = channel.state
@@ -181,7 +204,7 @@ class ActiveLegs:
     @property
     def only_lines_left(self) -> bool:
         """True if every living leg, if any, is a pending pickup or a permanent line."""
-        return self.living.keys() <= self.pending_pickups | self.lines
+        return not self.living or self.living.keys() <= self.pending_pickups | self.lines
 
     def frees_line(self, leg: ActiveLeg) -> bool:
         """Return True if a permanent line leaves the call with this change of its state."""
@@ -350,7 +373,7 @@ class ActiveLegs:
     def _follow(self, leg: ActiveLeg, before: ActiveLeg | None) -> None:
         """Update the history of a leg after a change of its channel."""
         history = leg.history
-        is_new_state = before is None or not _is_same_state(leg, before)
+        is_new_state = before is None or not (leg.is_unchanged or _is_same_state(leg, before))
         if not is_new_state and before is not None and leg.answered == before.answered:
             return
         # The role of a party that was called, or has called somebody, stays as it is.
@@ -524,30 +547,6 @@ class ActiveLegs:
             return is_waiting, places.get(leg.uuid, len(places)), leg.offered or 0
 
         return min(self.living.values(), key=rank)
-
-
-def _is_unchanged(channel: Channel, before: Channel) -> bool:
-    """Return True if a channel states the same as before, apart from the time of its answer.
-
-    Every other field that the tracker reads is compared: the state first, which changes most.
-    """
-    return (
-        channel.state == before.state
-        and channel.other_info == before.other_info
-        and channel.other_uuid == before.other_uuid
-        and channel.user_id == before.user_id
-        and channel.target == before.target
-        and channel.tags == before.tags
-        and channel.offer_timestamp == before.offer_timestamp
-        and channel.direction == before.direction
-        and channel.peer_location == before.peer_location
-        and channel.calling_name == before.calling_name
-        and channel.calling_number == before.calling_number
-        and channel.called_number == before.called_number
-        and channel.origination == before.origination
-        and channel.end_user == before.end_user
-        and channel.extra == before.extra
-    )
 
 
 def _is_same_state(leg: ActiveLeg, before: ActiveLeg) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TypeGuard
 
 from attrs import Factory, define, evolve
@@ -35,6 +36,11 @@ MAX_TAGS = 100
 # States in which the first leg is in a service of the PBX that was dialled. A system operation may
 # also be a step on the way to somebody outside.
 _SERVICES = frozenset({Ivr, XmlIvr, Voicemail, CheckingVoicemail, Conference, Eavesdrop})
+
+# The values of ``CallParties`` that a ``Call`` shows.
+_values_of = attrgetter(
+    "caller", "called_number", "direction", "requested", "origination", "tags", "went_outside"
+)
 
 
 @define(eq=False)
@@ -78,7 +84,7 @@ class CallParties:
 
     def update(self, legs: ActiveLegs, lead: ActiveLeg, changed: ActiveLeg) -> bool:
         """Follow a change of the leg ``changed``; return True if something here changed."""
-        before = self._values()
+        before = _values_of(self)
         first = legs.living.get(legs.first_uuid)
         is_first = changed is first
         first_has_ended = first is None and legs.first_has_ended
@@ -96,7 +102,7 @@ class CallParties:
             self._add_tags(changed, legs)
         self.direction = self._direction(first, first_has_ended=first_has_ended)
         self.went_outside = self.direction != "outbound" and self.outside_since is not None
-        return self._values() != before
+        return _values_of(self) != before
 
     def absorb(self, other: CallParties) -> None:
         """Take over what is known of a call that becomes part of this one."""
@@ -107,17 +113,6 @@ class CallParties:
             if len(self.tag_order) < MAX_TAGS or tag in self.tag_order:
                 self.tag_order[tag] = min(order, self.tag_order.get(tag, order))
         self._sort_tags()
-
-    def _values(self) -> tuple[object, ...]:
-        return (
-            self.caller,
-            self.called_number,
-            self.direction,
-            self.requested,
-            self.origination,
-            self.tags,
-            self.went_outside,
-        )
 
     # -- caller and dialled number --------------------------------------------------------
 
@@ -181,14 +176,13 @@ class CallParties:
         """Note when the call reached the parties that a leg calls, or was created to call."""
         channel = leg.channel
         state = channel.state
-        is_calling = type(state) is Calling
         if has_external_callee(channel):
-            is_calling_now = is_calling or type(state) is CallingSipTermination
+            is_calling_now = isinstance(state, Calling | CallingSipTermination)
             at = _time_of(leg) if is_calling_now or leg.offered is None else leg.offered
             self.outside_since = _earlier(self.outside_since, at)
         # A phone that the PBX called for its own user, who placed the call, is no callee.
         is_own = is_first or leg.history.role in {"placed", "monitored"}
-        is_calling_inside = is_calling and state.target_type in {"user", "group"}
+        is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
         if is_calling_inside or (is_own and type(state) in _SERVICES):
             self.inside_since = _earlier(self.inside_since, _time_of(leg))
         elif not is_own and channel.user_id is not None and channel.direction != "inbound":

@@ -16,7 +16,8 @@ A phone that was answered as the caller hung up, so that nobody talked, counts a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -106,6 +107,12 @@ class Participation:
     """Time of talk: the union of their legs' talks, a consult included."""
     held_us: int
     """Time parked, or waiting during a consult; no part of ``talked_us``."""
+    transfers_out: int
+    """Number of transfers that the party made, blind and attended."""
+    transfers_in: int
+    """Number of transfers to the party, blind and attended, whether or not they answered. The
+    answer to a call that was transferred to a group is none, and neither is a transfer to a
+    voicemail box."""
     first_offered: int | None
     """Time of their first leg; ``None``: the PBX sent no time."""
     answered: int | None
@@ -130,7 +137,7 @@ class Participation:
         both has no row. A call that was joined to another one has no rows: its parties are part
         of that one.
         """
-        return tuple([_row(call, key, legs) for key, legs in _legs_by_party(call).items()])
+        return _rows(call, _legs_by_party(call))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as a dict of JSON values, in the order of the columns."""
@@ -146,13 +153,12 @@ def rows_of_agents(call: Call) -> tuple[Participation, ...]:
 
     The figures count no others, and a caller outside, whom almost every call has, takes time.
     """
-    return tuple(
-        [
-            _row(call, key, legs)
-            for key, legs in _legs_by_party(call).items()
-            if key[0] is not None or any(leg.group_id is not None for leg in legs)
-        ]
-    )
+    parties = {
+        key: legs
+        for key, legs in _legs_by_party(call).items()
+        if key[0] is not None or any(leg.group_id is not None for leg in legs)
+    }
+    return _rows(call, parties)
 
 
 def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
@@ -165,7 +171,15 @@ def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
     return legs
 
 
-def _row(call: Call, key: _Key, legs: Sequence[Leg]) -> Participation:
+def _rows(call: Call, parties: Mapping[_Key, Sequence[Leg]]) -> tuple[Participation, ...]:
+    """Return the rows of parties, given their legs in the order of their offers."""
+    made, received = _transfers(call)
+    return tuple([_row(call, key, legs, made[key], received[key]) for key, legs in parties.items()])
+
+
+def _row(
+    call: Call, key: _Key, legs: Sequence[Leg], transfers_out: int, transfers_in: int
+) -> Participation:
     """Return the row of a party, given its legs in the order of their offers."""
     user_id, number = key
     first = legs[0]
@@ -190,6 +204,8 @@ def _row(call: Call, key: _Key, legs: Sequence[Leg]) -> Participation:
         _rang(legs),
         duration(talks),
         duration_outside(holds, talks),
+        transfers_out,
+        transfers_in,
         first.offered,
         answered,
         left,
@@ -197,6 +213,20 @@ def _row(call: Call, key: _Key, legs: Sequence[Leg]) -> Participation:
         call.clock_adjusted,
         call.direction,
         call.purpose,
+    )
+
+
+_NO_TRANSFERS: Counter[_Key] = Counter()
+
+
+def _transfers(call: Call) -> tuple[Counter[_Key], Counter[_Key]]:
+    """Return the number of transfers that each party made, and that each one received."""
+    history = call.transfer_history
+    if not history:
+        return _NO_TRANSFERS, _NO_TRANSFERS
+    return (
+        Counter(_key(transfer.source) for transfer in history),
+        Counter(_key(transfer.target) for transfer in history if transfer.phase != "voicemail"),
     )
 
 

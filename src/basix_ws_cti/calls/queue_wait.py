@@ -82,6 +82,8 @@ class QueueWait:
     """Id of the user who answered; ``None``: no user did."""
     rings: int
     """Number of times that a phone rang for the call during the wait."""
+    entered_by_transfer: bool
+    """True if a party transferred the call to the group, which began the wait."""
     purpose: str
     """``Call.purpose``: the figures count the waits of purpose ``"call"``."""
     complete: bool
@@ -105,6 +107,7 @@ class QueueWait:
         if call.ended is not None and waits[-1].result is None:
             waits[-1] = _end_with_call(waits[-1], call, call.ended)
         complete = call.complete and call.ended is not None
+        transfers = {(one.at, one.target.group_id) for one in call.transfer_history}
         return tuple(
             [
                 _make_queue_wait(
@@ -117,6 +120,7 @@ class QueueWait:
                     wait.next_group_id,
                     wait.answered_by_user_id,
                     rings,
+                    (wait.entered, wait.group_id) in transfers,
                     call.purpose,
                     complete,
                 )

@@ -270,11 +270,11 @@ def test_two_attended_transfers_in_a_row(check):
         B2    consult  X1      C         0
         X1    call     -       A,B,C     2
 
-        party  call  role       talked  held
-        A      X1    offered    20      5
-        B      X1    consulted  20      5
-        C      X1    consulted  15      0
-        X      X1    placed     35      20
+        party  call  role       talked  held  out  in
+        A      X1    offered    20      5     1    0
+        B      X1    consulted  20      5     1    1
+        C      X1    consulted  15      0     0    1
+        X      X1    placed     35      20    0    0
         """,
     )
 
@@ -309,11 +309,11 @@ def test_consult_call_that_is_transferred_itself(check):
         B2    consult  A2      0
         X1    call     -       1
 
-        party  call  role       result    talked
-        A      X1    offered    answered  30
-        B      X1    consulted  answered  10
-        C      X1    consulted  answered  25
-        X      X1    placed     answered  25
+        party  call  role       result    talked  out  in
+        A      X1    offered    answered  30      1    0
+        B      X1    consulted  answered  10      1    0
+        C      X1    consulted  answered  25      0    2
+        X      X1    placed     answered  25      0    0
         """,
     )
 
