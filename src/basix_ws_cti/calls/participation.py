@@ -174,7 +174,12 @@ def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
 def _rows(call: Call, parties: Mapping[_Key, Sequence[Leg]]) -> tuple[Participation, ...]:
     """Return the rows of parties, given their legs in the order of their offers."""
     made, received = _transfers(call)
-    return tuple([_row(call, key, legs, made[key], received[key]) for key, legs in parties.items()])
+    return tuple(
+        [
+            _row(call, key, legs, made.get(key, 0), received.get(key, 0))
+            for key, legs in parties.items()
+        ]
+    )
 
 
 def _row(
