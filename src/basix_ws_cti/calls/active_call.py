@@ -199,7 +199,8 @@ class ActiveCall:
         events: list[CallEvent] = [CallStarted(self.snapshot())]
         self._record_talk()
         if leg.is_ringing:
-            events.append(CallRinging(self.snapshot(), leg.party))
+            # A talk has not begun: the call is as it was a moment ago.
+            events.append(CallRinging(events[0].call, leg.party))
         return events
 
     def update_leg(
@@ -211,9 +212,8 @@ class ActiveCall:
         ``ActiveLegs.put``.
         """
         legs = self.legs
-        before = legs.living.get(leg.uuid)
         first_uuid = legs.first_uuid
-        legs.put(leg, role=role)
+        before = legs.put(leg, role=role)
         if legs.first_uuid != first_uuid:
             self._follow_first(first_uuid)
         if synthetic:
@@ -566,6 +566,8 @@ class ActiveCall:
             ended_by=ended_by,
             hangup=hangup,
         )
+        # This breaks a reference cycle: a call that is over needs no garbage collection.
+        self.legs.opening = None
         return CallEnded(call, unseen)
 
     def _legs_of_end(self, last: Phase) -> list[Leg]:

@@ -215,8 +215,8 @@ class ActiveLegs:
             return before.is_bridged
         return leg.other_uuid != before.other_uuid and leg.other_uuid not in self.living
 
-    def put(self, leg: ActiveLeg, *, role: Role | None = None) -> None:
-        """Add a leg, or replace its state.
+    def put(self, leg: ActiveLeg, *, role: Role | None = None) -> ActiveLeg | None:
+        """Add a leg, or replace its state; return the state before, or ``None``.
 
         ``role``: role of a new leg, if it follows from another leg. ``"placed"``: another phone
         of the user who placed the call. ``"picked_up"``, ``"retrieved"``: the leg dialled to
@@ -229,7 +229,7 @@ class ActiveLegs:
             self.living[uuid] = leg
             if leg.is_ringing and leg.answered is None and history.role == "offered":
                 history.begin_ring(leg.entered or leg.offered or 0)
-                return  # the usual case
+                return None  # the usual case
             if role in _TAKING and not leg.is_bridged:
                 self.pending_pickups.add(uuid)
         else:
@@ -240,6 +240,7 @@ class ActiveLegs:
             if leg.is_bridged and self.pending_pickups:
                 self.pending_pickups.discard(uuid)
         self._follow(leg, before)
+        return before
 
     def end(
         self, channel: Channel, uuid: str, hangup: Hangup | None, ended: int, outcome: Disposition

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from basix_ws_cti._internal.live_mapping import LiveMapping
@@ -25,7 +25,9 @@ class CallIndex:
 
     def __init__(self) -> None:
         self._calls: dict[str, ActiveCall] = {}
-        self._by_uuid: dict[str, ActiveCall] = {}
+        self._by_uuid: dict[str | None, ActiveCall] = {}
+        self.find: Callable[[str | None], ActiveCall | None] = self._by_uuid.get
+        """Return the call that a uuid leads to; ``None`` if it leads to no call."""
         # For each call, the uuids in `_by_uuid` that lead to it.
         self._uuids: dict[ActiveCall, set[str]] = {}
         # Calls that are parked, by call id, in the order in which they were parked.
@@ -51,10 +53,6 @@ class CallIndex:
     def has_id(self, call_id: str) -> bool:
         """Return True if an active call has this id."""
         return call_id in self._calls
-
-    def find(self, uuid: str | None) -> ActiveCall | None:
-        """Return the call that a uuid leads to; ``None`` if it leads to no call."""
-        return None if uuid is None else self._by_uuid.get(uuid)
 
     def find_parked(self, slot: str) -> ActiveCall | None:
         """Return the call that is parked on a slot; ``None`` if the slot is free."""

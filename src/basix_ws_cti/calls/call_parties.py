@@ -76,6 +76,8 @@ class CallParties:
     since the epoch."""
     outside_since: int | None = None
     """Time at which the call first reached somebody outside."""
+    reached: tuple[int | None, int | None] = (None, None)
+    """The two times above from which the direction was derived last."""
     is_joined: bool = False
     """True once another call became a part of this one: its legs say nothing about the direction
     of this one."""
@@ -84,9 +86,20 @@ class CallParties:
 
     def update(self, legs: ActiveLegs, lead: ActiveLeg, changed: ActiveLeg) -> bool:
         """Follow a change of the leg ``changed``; return True if something here changed."""
-        before = _values_of(self)
         first = legs.living.get(legs.first_uuid)
         is_first = changed is first
+        self._observe(changed, is_first=is_first)
+        reached = self.inside_since, self.outside_since
+        if (
+            first is not None
+            and not is_first
+            and reached == self.reached
+            and not changed.other_whoscall
+            and not changed.channel.tags
+        ):
+            return False
+        self.reached = reached
+        before = _values_of(self)
         first_has_ended = first is None and legs.first_has_ended
         if first is not None:
             if is_first:
@@ -97,7 +110,6 @@ class CallParties:
         elif not first_has_ended:
             self.caller = other_party(lead.channel)
             self._follow_called_number(lead.channel)
-        self._observe(changed, is_first=is_first)
         if changed.channel.tags:
             self._add_tags(changed, legs)
         self.direction = self._direction(first, first_has_ended=first_has_ended)
@@ -177,8 +189,8 @@ class CallParties:
         channel = leg.channel
         state = channel.state
         if has_external_callee(channel):
-            is_calling_now = isinstance(state, Calling | CallingSipTermination)
-            at = _time_of(leg) if is_calling_now or leg.offered is None else leg.offered
+            is_calling = isinstance(state, Calling | CallingSipTermination)
+            at = _time_of(leg) if is_calling or leg.offered is None else leg.offered
             self.outside_since = _earlier(self.outside_since, at)
         # A phone that the PBX called for its own user, who placed the call, is no callee.
         is_own = is_first or leg.history.role in {"placed", "monitored"}
