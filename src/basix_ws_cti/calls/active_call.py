@@ -75,7 +75,8 @@ from attrs import Factory, define, evolve, field
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup
 
-from .active_legs import ActiveLeg, ActiveLegs
+from .active_leg import ActiveLeg
+from .active_legs import ActiveLegs
 from .call_parties import CallParties
 from .channel_facts import (
     end_phase,

@@ -3,163 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
-from typing import Self
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, evolve
 
-from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
+from basix_ws_cti.states import Calling, Park
 
-from .channel_facts import (
-    is_bridged_to_party,
-    is_phone_ringing,
-    other_leg_uuid,
-    other_whoscall,
-    own_party,
-)
-from .leg_history import LegHistory, limited
+from .active_leg import ActiveLeg, leg_of
+from .ended_legs import limit_legs
+from .leg_history import LegHistory
 from .leg_roles import asks_for_party, is_own_call, next_role, role_at_first
-from .model import Disposition, Leg, Party, Phase, Role
+from .model import Disposition, Leg, Phase, Role
 from .user_lines import UserLines
-
-_make_leg = constructor(Leg)
-
-# Ended legs kept per call. A queue that rings the same phones for hours produces thousands.
-# Beyond this limit, legs of the same party are merged.
-MAX_ENDED_LEGS = 200
-
-# All fields of a channel that the tracker reads, except for the state and the time of its answer.
-_facts_of = attrgetter(
-    "offer_timestamp",
-    "other_uuid",
-    "other_info",
-    "user_id",
-    "direction",
-    "peer_location",
-    "calling_name",
-    "calling_number",
-    "called_number",
-    "end_user",
-    "extra",
-    "target",
-    "origination",
-    "tags",
-)
 
 # Roles of a leg that dialled to take a call.
 _TAKING = frozenset({"picked_up", "retrieved"})
-
-
-@define(eq=False)
-class ActiveLeg:
-    """One state of a living leg: its channel and the facts derived from it.
-
-    The facts are derived once per event of this leg, because each event of the call reads the
-    facts of all its legs. ``channel_facts`` explains them.
-    """
-
-    channel: Channel
-    uuid: str
-    party: Party
-    """The party at the leg's own end."""
-    offered: int | None
-    """Time at which the leg was created, in microseconds since the epoch."""
-    answered: int | None
-    """Time at which the leg was answered, in microseconds since the epoch."""
-    entered: int | None
-    """Time at which the leg entered its state, in microseconds since the epoch."""
-    other_uuid: str | None
-    """Uuid of the leg at the other end; ``None`` if the channel names none."""
-    other_whoscall: str | None
-    """Caller directory entry of the party at the other end."""
-    is_ringing: bool
-    """True if the leg is a phone that rings."""
-    is_bridged: bool
-    """True if the leg is connected to another party."""
-    is_unchanged: bool = False
-    """True if neither a fact but ``answered`` nor the role differs from the state before."""
-    history: LegHistory = field(init=False)
-    """What happened on the leg so far; set when the leg becomes a part of a call."""
-
-    @classmethod
-    def of(cls, channel: Channel, uuid: str, before: ActiveLeg | None = None) -> Self:
-        """Derive the facts from a channel, given its uuid and the leg's state before, if any."""
-        answered = channel.answer_timestamp
-        answered = answered if type(answered) is int else None
-        if (
-            before is not None
-            and channel.state == before.channel.state
-            and _facts_of(channel) == _facts_of(before.channel)
-        ):
-            return cls(
-                channel,
-                uuid,
-                before.party,
-                before.offered,
-                answered,
-                before.entered,
-                before.other_uuid,
-                before.other_whoscall,
-                before.is_ringing,
-                before.is_bridged,
-                is_unchanged=True,
-            )
-        offered = channel.offer_timestamp
-        state = channel.state
-        entered = state.ts if isinstance(state, State) else None
-        other_uuid = channel.other_uuid
-        if other_uuid is not None:
-            other_uuid = other_leg_uuid(channel)
-        return cls(
-            channel,
-            uuid,
-            own_party(channel) if before is None else before.party_of(channel),
-            offered if type(offered) is int else None,
-            answered,
-            entered if type(entered) is int else None,
-            other_uuid,
-            other_whoscall(channel),
-            type(state) is Ringing and is_phone_ringing(channel),
-            type(state) is Bridged and is_bridged_to_party(channel),
-        )
-
-    def party_of(self, channel: Channel) -> Party:
-        """Return the party at the leg's own end, given a newer state of its channel.
-
-        This is the same object unless something about the party changed.
-        """
-        old, user_id = self.channel, channel.user_id
-        if (
-            user_id == old.user_id
-            and channel.calling_name == old.calling_name
-            and channel.direction == old.direction
-            and (
-                user_id is not None
-                or (
-                    channel.calling_number == old.calling_number
-                    and channel.called_number == old.called_number
-                    and channel.end_user == old.end_user
-                    and channel.extra == old.extra
-                )
-            )
-        ):
-            return self.party
-        return own_party(channel)
-
-    @property
-    def snapshot(self) -> Leg:
-        """The leg as it appears in ``Call.legs``; the same object until something changes."""
-        return self.history.snapshot or self.new_snapshot()
-
-    def new_snapshot(self) -> Leg:
-        """Return ``snapshot``, after a change."""
-        history, channel = self.history, self.channel
-        history.snapshot = snapshot = _leg(
-            channel, self.party, self.offered, self.answered, None, channel.hangup, None, history
-        )
-        return snapshot
 
 
 @define(eq=False)
@@ -173,7 +31,7 @@ class ActiveLegs:
     living: dict[str, ActiveLeg] = Factory(dict)
     """Legs that have not ended, by uuid, in the order in which they joined the call."""
     ended: list[Leg] = Factory(list)
-    """Legs that ended, oldest first; at most ``MAX_ENDED_LEGS``."""
+    """Legs that ended, oldest first; ``ended_legs`` limits their number."""
     ended_in_phase: list[Leg] = Factory(list)
     """Legs that ended since the current phase began; one of them may have ended the call."""
     pending_pickups: set[str] = Factory(set)
@@ -258,7 +116,7 @@ class ActiveLegs:
         self._end_history(leg, answered, ended, None if hangup is None else hangup.cause)
         if history.role == "placed":
             outcome = self._end_placed(leg, answered, outcome)
-        ended_leg = _leg(
+        ended_leg = leg_of(
             channel,
             leg.party_of(channel),
             offered if type(offered) is int else None,
@@ -272,9 +130,7 @@ class ActiveLegs:
             self.first_has_ended = True
         self.ended_in_phase.append(ended_leg)
         self.ended.append(ended_leg)
-        if len(self.ended) > MAX_ENDED_LEGS:
-            merge_one(self.ended)
-            del self.ended_in_phase[:-MAX_ENDED_LEGS]
+        limit_legs(self.ended, self.ended_in_phase)
 
     def take_line(self, leg: ActiveLeg, phase: Phase) -> None:
         """Note that a permanent line takes this call, which was in this phase before."""
@@ -286,7 +142,7 @@ class ActiveLegs:
         leg = self.living.pop(uuid)
         self.lines.discard(uuid)
         self._end_history(leg, leg.answered, ended, None)
-        ended_leg = _leg(
+        ended_leg = leg_of(
             leg.channel, leg.party, leg.offered, leg.answered, ended, None, "answered", leg.history
         )
         self.ended.append(ended_leg)
@@ -565,73 +421,6 @@ def _queue_of(state: Calling) -> int | None:
     """Return the id of the group that a leg calls; ``None`` if it calls no group."""
     group_id: object = state.group_id
     return group_id if state.target_type == "group" and isinstance(group_id, int) else None
-
-
-def _leg(  # noqa: PLR0917
-    channel: Channel,
-    party: Party,
-    offered: int | None,
-    answered: int | None,
-    ended: int | None,
-    hangup: Hangup | None,
-    outcome: Disposition | None,
-    history: LegHistory,
-) -> Leg:
-    """Return a leg as it appears in ``Call.legs``; the arguments are its fields."""
-    return _make_leg(
-        history.uuid,
-        party,
-        channel.direction,
-        offered,
-        answered,
-        ended,
-        hangup,
-        outcome,
-        history.role,
-        history.group_id,
-        history.rings,
-        history.rang_us,
-        history.timed_out,
-        history.talks,
-        history.holds,
-        history.since if history.activity == "talk" else None,
-    )
-
-
-def merge_one(ended: list[Leg]) -> None:
-    """Merge two legs of a list of ended legs, oldest first, so that no count is lost.
-
-    These are the oldest leg that was never answered and the next one of the same party, role and
-    group. If there are none, the same is tried with legs that were answered.
-    """
-    for answered in (False, True):
-        found: dict[tuple[object, ...], int] = {}
-        for index, leg in enumerate(ended):
-            if (leg.answered is not None) is not answered:
-                continue
-            party = leg.party
-            key = (party.user_id, party.number, leg.role, leg.group_id)
-            if key in found:
-                ended[index] = _merged(ended[found[key]], leg)
-                del ended[found[key]]
-                return
-            found[key] = index
-    if len(ended) > 2 * MAX_ENDED_LEGS:
-        del ended[0]
-
-
-def _merged(first: Leg, last: Leg) -> Leg:
-    """Return two ended legs of one party as one leg, which is like the last one."""
-    return evolve(
-        last,
-        offered=first.offered,
-        answered=last.answered if first.answered is None else first.answered,
-        rings=first.rings + last.rings,
-        rang_us=first.rang_us + last.rang_us,
-        timed_out=first.timed_out or last.timed_out,
-        talks=limited(first.talks + last.talks),
-        holds=limited(first.holds + last.holds),
-    )
 
 
 def _end_of(leg: Leg) -> int:

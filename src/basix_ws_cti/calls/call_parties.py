@@ -20,7 +20,8 @@ from basix_ws_cti.states import (
     XmlIvr,
 )
 
-from .active_legs import ActiveLeg, ActiveLegs
+from .active_leg import ActiveLeg
+from .active_legs import ActiveLegs
 from .channel_facts import (
     has_external_callee,
     last_known_alive,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import Factory, define, evolve
 
-from .active_legs import ActiveLeg
+from .active_leg import ActiveLeg
 from .model import UNKNOWN_PARTY, Party, Phase, Transfer
 
 # Transfers kept per call. Beyond this limit the oldest one is dropped.

@@ -34,7 +34,7 @@ from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 from basix_ws_cti.states import Calling
 
 from .active_call import ActiveCall
-from .active_legs import ActiveLeg
+from .active_leg import ActiveLeg
 from .call_index import CallIndex
 from .channel_facts import is_b_leg
 from .events import CallEnded, CallEvent

@@ -9,7 +9,7 @@ import pytest
 from support.call_transcripts import CALLERS, Office
 
 from basix_ws_cti import Channel
-from basix_ws_cti.calls import CallEnded, CallTracker, active_legs, leg_history
+from basix_ws_cti.calls import CallEnded, CallTracker, ended_legs, leg_history
 from basix_ws_cti.elements import OtherInfo
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.simulator.company import DID
@@ -691,7 +691,7 @@ def test_click_to_call_during_a_talk_is_a_consult_call_once_the_user_answers_it(
 
 def test_rings_of_one_party_are_merged_beyond_the_limit(monkeypatch):
     """No ring is lost; legs of other parties, and answered ones, stay as they are."""
-    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 3)
+    monkeypatch.setattr(ended_legs, "MAX_ENDED_LEGS", 3)
     feed = Feed()
     feed.talk(at=10)
     feed.change("caller", state=queue(20), other_uuid=None)
@@ -712,7 +712,7 @@ def test_rings_of_one_party_are_merged_beyond_the_limit(monkeypatch):
 
 
 def test_ended_legs_of_ever_new_parties_are_limited(monkeypatch):
-    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 3)
+    monkeypatch.setattr(ended_legs, "MAX_ENDED_LEGS", 3)
     feed = Feed()
     feed.caller()
     for number in range(20):

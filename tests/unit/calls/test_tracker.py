@@ -29,7 +29,7 @@ from basix_ws_cti.calls import (
     CallUpdated,
     Party,
     QueueWait,
-    active_legs,
+    ended_legs,
     phase_history,
     talk_history,
     used_ids,
@@ -993,7 +993,7 @@ def test_offer_time_of_zero_counts_as_missing(synthetic):
 
 def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
     """Legs of one party are merged, with all their rings; so are the oldest phases."""
-    monkeypatch.setattr(active_legs, "MAX_ENDED_LEGS", 8)
+    monkeypatch.setattr(ended_legs, "MAX_ENDED_LEGS", 8)
     monkeypatch.setattr(phase_history, "MAX_PHASES", 4)
     office = Office()
     caller_leg, _ = talk(office)
