@@ -34,7 +34,7 @@ myst_heading_anchors = 3
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets)\..*"),
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
-    (r"py:.*", r"(.*\.)?(Frame|Message|R|T|datetime)"),
+    (r"py:.*", r"(.*\.)?(Frame|Message|R|Row|T|datetime)"),
 ]
 
 # Sphinx sorts inherited fields by name: let them stand in the order of their declaration.

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         CallUpdated,
         Interval,
         Leg,
+        LoginTime,
         Participation,
         Party,
         Phase,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
         QueueStats,
         QueueWait,
         Thresholds,
+        occupancy,
         rows_in_period,
     )
     from .client.backoff import Backoff
@@ -168,6 +170,7 @@ __all__ = [
     "Lagged",
     "Leg",
     "LoggedOut",
+    "LoginTime",
     "Message",
     "MessageParser",
     "Mirror",
@@ -209,6 +212,7 @@ __all__ = [
     "compiled",
     "connect",
     "feed_url",
+    "occupancy",
     "rows_in_period",
     "to_dict",
 ]
@@ -223,8 +227,8 @@ _LAZY_MODULES = {
         *("AgentFigures", "Band", "Thresholds", "rows_in_period"),
         *("Call", "CallAnswered", "CallEnded", "CallEvent", "CallParked", "CallRecord"),
         *("CallRetrieved", "CallRinging", "CallStarted", "CallTracker", "CallTransferred"),
-        *("CallUpdated", "Interval", "Leg", "Participation", "Party", "Phase"),
-        *("QueueFigures", "QueueStats", "QueueWait"),
+        *("CallUpdated", "Interval", "Leg", "LoginTime", "Participation", "Party"),
+        *("Phase", "QueueFigures", "QueueStats", "QueueWait", "occupancy"),
     ),
     "client.backoff": ("Backoff",),
     "client.click_to_call": ("ClickToCall",),

@@ -208,7 +208,7 @@ def _watch(messages):
     return watcher.calls
 
 
-@functools.cache
+@functools.lru_cache(maxsize=50)
 def _recording(script):
     """Return the bytes of a recording of a client that connects before the script begins."""
     writer = Writer()

@@ -72,7 +72,7 @@ class ScriptEvent:
         return self.values["last_event"]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=500)
 def events_of(script):
     """Return the ``ScriptEvent`` list of a script."""
     switchboard = Switchboard()
@@ -96,7 +96,7 @@ def messages_of(script):
     return _messages_of(script)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=500)
 def _messages_of(script):
     return [message_of(event) for event in events_of(script)]
 
@@ -192,6 +192,28 @@ class Switchboard:
                 method(self, leg, *match.groups())
                 return
         raise ValueError(f"no phrase matches {words!r}")
+
+    # -- look-ups -------------------------------------------------------------------------
+
+    def state(self, leg):
+        """Return the name of a leg's state."""
+        return self.legs[leg]["state"]["name"]
+
+    def ringing_for(self, lead):
+        """Return the legs that ring for a leg."""
+        return [leg for leg in self.living if self.rings_for.get(leg) == lead]
+
+    def partner(self, leg):
+        """Return the leg that a leg is bridged to; ``None``: it is bridged to none."""
+        values = self.legs[leg]
+        other = values["other_uuid"]
+        is_bridged = values["state"]["name"] == "bridged" and other in self.living
+        return other if is_bridged and self.legs[other]["other_uuid"] == leg else None
+
+    def is_waiting(self, leg):
+        """Return True if the leg goes on when nobody answers it: it is queued or parked."""
+        state = self.legs[leg]["state"]
+        return state["name"] == "park" or state["data"].get("target_type") == "group"
 
     # -- new legs -------------------------------------------------------------------------
 
@@ -370,7 +392,7 @@ class Switchboard:
     def _take(self, leg, lead, cause):
         self.answer(leg)
         self.answer(lead)
-        for other in self._ringing_for(lead):
+        for other in self.ringing_for(lead):
             if other != leg:
                 self._end(other, "send_cancel", cause)
         self.bridge(lead, leg)
@@ -427,15 +449,15 @@ class Switchboard:
             "refuse": "USER_BUSY" if by_party else "NO_ANSWER",
         }
         cause = cause or causes[disposition]
-        partner = self._partner(leg)
-        ringing = self._ringing_for(leg)
+        partner = self.partner(leg)
+        ringing = self.ringing_for(leg)
         lead = self.rings_for.get(leg)
         self._end(leg, f"{'recv' if by_party else 'send'}_{disposition}", cause)
         for other in ringing:
             self._end(other, "send_cancel", "ORIGINATOR_CANCEL")
         if partner is not None:
             self._end(partner, "send_bye", cause)
-        if lead in self.living and not self._ringing_for(lead) and not self._is_waiting(lead):
+        if lead in self.living and not self.ringing_for(lead) and not self.is_waiting(lead):
             answered = self.legs[lead]["answer_timestamp"] is not None
             self._end(lead, "send_bye" if answered else "send_refuse", cause)
 
@@ -502,19 +524,6 @@ class Switchboard:
 
     def _emit(self, leg, name):
         self.events.append(ScriptEvent(self.now, leg, name, copy.deepcopy(self.legs[leg])))
-
-    def _ringing_for(self, lead):
-        return [leg for leg in self.living if self.rings_for.get(leg) == lead]
-
-    def _partner(self, leg):
-        values = self.legs[leg]
-        other = values["other_uuid"]
-        is_bridged = values["state"]["name"] == "bridged" and other in self.living
-        return other if is_bridged and self.legs[other]["other_uuid"] == leg else None
-
-    def _is_waiting(self, leg):
-        state = self.legs[leg]["state"]
-        return state["name"] == "park" or state["data"].get("target_type") == "group"
 
     def _summary(self, leg):
         values = self.legs[leg]

@@ -50,12 +50,15 @@ ALIASES = {
         "group": ("group_id",),
         "next": ("next_group_id",),
         "by": ("answered_by_user_id",),
+        "transfer": ("entered_by_transfer",),
     },
     "party": {
         "party": ("user_id", "number"),
         "call": ("call_id",),
         "group": ("group_id",),
         "offered": ("first_offered",),
+        "out": ("transfers_out",),
+        "in": ("transfers_in",),
     },
 }
 

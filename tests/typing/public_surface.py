@@ -65,6 +65,7 @@ from basix_ws_cti import (
     Lagged,
     Leg,
     LoggedOut,
+    LoginTime,
     Message,
     MessageParser,
     Mirror,
@@ -106,9 +107,11 @@ from basix_ws_cti import (
     compiled,
     connect,
     feed_url,
+    occupancy,
     rows_in_period,
     to_dict,
 )
+from basix_ws_cti.calls import Transfer
 from basix_ws_cti.mirror.phone_numbers import normalise_number, same_number
 from basix_ws_cti.states import Calling, OtherState, Park, State
 from basix_ws_cti.terms import Limits, Regex, as_text, decode
@@ -489,6 +492,8 @@ def call_attributes(call: Call) -> None:
     assert_type(call.started_at, datetime | None)
     assert_type(call.time_in("talking", "parked"), int)
     assert_type(call.legs[0].talks, tuple[Interval, ...])
+    assert_type(call.transfer_history, tuple[Transfer, ...])
+    assert_type(call.transfer_history[0].target, Party)
     assert_type(CallRecord.of(call).to_dict(), dict[str, Any])
     call.id = ""  # type: ignore[misc]
 
@@ -504,9 +509,11 @@ def rows_of_a_call(call: Call) -> None:
                 pass
             case _:
                 assert_never(wait.result)
+        assert_type(wait.entered_by_transfer, bool)
     participations = Participation.of(call)
     assert_type(participations, tuple[Participation, ...])
     assert_type(participations[0].user_id, int | None)
+    assert_type(participations[0].transfers_out, int)
     assert_type(participations[0].to_dict(), dict[str, Any])
 
 
@@ -520,6 +527,10 @@ def figures_of_rows(waits: list[QueueWait], participations: list[Participation])
     assert_type(AgentFigures.by_agent(participations), dict[int, AgentFigures])
     pairs = AgentFigures.by_agent_and_group(rows_in_period(participations, None, 0))
     assert_type(pairs, dict[tuple[int, int | None], AgentFigures])
+
+
+def is_logged_in(element: User | GroupMember) -> bool | None:
+    return element.login_status == 1 if isinstance(element, GroupMember) else None
 
 
 async def calls(client: Client, mirror: Mirror, message: Message) -> None:
@@ -539,6 +550,15 @@ async def calls(client: Client, mirror: Mirror, message: Message) -> None:
     assert_type(stats.group(1, now=0), QueueFigures)
     assert_type(stats.user(1, now=0), AgentFigures)
     stats.restart(client.calls.values())
+    logins = LoginTime(is_logged_in, window=3600)
+    logins.restart([*client.mirror.users.values(), *client.mirror.group_members.values()], now=0)
+    async for change in client.changes(where=lambda change: change.element_name == "user"):
+        if not isinstance(change, Lagged):
+            logins.apply([change], now=0)
+    login_us = logins.login_us(1, since=0, until=1)
+    assert_type(login_us, int)
+    assert_type(logins.unknown_us(1, since=0, until=1), int)
+    assert_type(occupancy(stats.user(1, now=0), login_us), float | None)
 
     async def on_call(event: CallEvent | Lagged) -> None: ...
 

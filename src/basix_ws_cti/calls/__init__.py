@@ -13,7 +13,8 @@ from .events import (
     CallUpdated,
 )
 from .figures import AgentFigures, Band, QueueFigures, Thresholds, rows_in_period
-from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Wait
+from .login_time import LoginTime, occupancy
+from .model import Call, Interval, Leg, MergedPhases, Party, Phase, Transfer, Wait
 from .participation import Participation
 from .queue_wait import QueueWait
 from .stats import QueueStats
@@ -36,6 +37,7 @@ __all__ = [
     "CallUpdated",
     "Interval",
     "Leg",
+    "LoginTime",
     "MergedPhases",
     "Participation",
     "Party",
@@ -44,6 +46,8 @@ __all__ = [
     "QueueStats",
     "QueueWait",
     "Thresholds",
+    "Transfer",
     "Wait",
+    "occupancy",
     "rows_in_period",
 ]

@@ -32,7 +32,8 @@ Invariants:
   the state is newer. If only more is known about the party, the phase goes on with that party.
 - A phase never begins before the end of the last lead leg.
 - ``complete`` turns false, and stays false, once something of the call may have been missed: the
-  feed showed a leg late, or had a gap, or so many phases were merged that waits were dropped.
+  feed showed a leg late, or had a gap, or there were so many phases or transfers that some were
+  dropped.
 
 Events of a new phase (``_phase_began``); the first match counts:
 
@@ -322,11 +323,10 @@ class ActiveCall:
         current = other.phases.current
         ended = max(current.started, leg.entered or 0)
         taken_by = None if current.kind == "talking" else self._taker_in(other, leg)
-        was_talked_on = other.talk.answered is not None
-        self.talk.next_is_attended = was_talked_on and self.talk.answered is not None
+        self.talk.absorb(other.talk)
         self.legs.absorb(other.legs, self._phase_before_talk())
         self.parties.absorb(other.parties)
-        self.complete = self.complete and other.complete
+        self.complete = self.complete and other.complete and not self.talk.is_truncated
         return [
             CallEnded(
                 evolve(
@@ -427,6 +427,7 @@ class ActiveCall:
             talk.answered_by,
             talk.transfers,
             talk.attended_transfers,
+            talk.history,
             self.purpose,
             parties.requested,
             parties.origination,
@@ -464,6 +465,7 @@ class ActiveCall:
         same_party = phase.party is current.party or phase.party == current.party
         if self._continues(current, phase, same_party=same_party):
             if not same_party:
+                self.talk.correct_target(current, phase.party)
                 phases.set_party(phase.party)
             self._record_talk()
             return []
@@ -515,7 +517,8 @@ class ActiveCall:
         if phase.kind == "talking" and ended.kind == "parked":
             return CallRetrieved(self.snapshot(), phase.party, ended.duration)
         if ended.kind == "talking" and phase.kind in {"queued", "ringing", "talking", "voicemail"}:
-            talk.record_transfer(phase.started, is_direct=phase.kind == "talking")
+            talk.record_transfer(source, phase)
+            self.complete = self.complete and not talk.is_truncated
             return CallTransferred(self.snapshot(), source, phase.party)
         if phase.kind == "talking" and ended.kind != "conference":
             requested = self.started if talk.requested_again is None else talk.requested_again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Self
 
@@ -418,10 +418,10 @@ class ActiveLegs:
             leg.is_unchanged = False
         if history.role == "placed" and channel.direction == "outbound":
             if leg.answered is not None:
-                self.users.placed(history, leg.answered)
                 first = self.first
                 if leg.uuid != self.first_uuid and (first is None or first.answered is None):
                     self._make_first(leg)
+                self.users.placed(history, leg.answered)
             elif before is not None and not is_own_call(channel):
                 history.role = "offered"
                 history.group_id = self._offering_group(leg)
@@ -530,20 +530,22 @@ class ActiveLegs:
 
     # -- lead leg ---------------------------------------------------------------------
 
-    def lead(self, talkers: Container[str | None]) -> ActiveLeg:
+    def lead(self, talkers: Iterable[str | None]) -> ActiveLeg:
         """Return the lead leg: the leg whose state is the state of the call.
 
         This is the first leg while it lives. Otherwise legs that neither ring nor wait for a
-        pickup come first; among them ``talkers``, the uuids of the legs that talked last; and
-        among those the leg that was offered first.
+        pickup come first; among them ``talkers``, the uuids of the legs that talked last, in
+        their order; and among the others the leg that was offered first.
         """
         first = self.living.get(self.first_uuid)
         if first is not None:
             return first
 
-        def rank(leg: ActiveLeg) -> tuple[bool, bool, int]:
+        places = {uuid: place for place, uuid in enumerate(talkers)}
+
+        def rank(leg: ActiveLeg) -> tuple[bool, int, int]:
             is_waiting = leg.is_ringing or leg.uuid in self.pending_pickups
-            return is_waiting, leg.uuid not in talkers, leg.offered or 0
+            return is_waiting, places.get(leg.uuid, len(places)), leg.offered or 0
 
         return min(self.living.values(), key=rank)
 

@@ -6,15 +6,16 @@ while it changes, and may be joined to another call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from functools import partial
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from attrs import Factory, define, evolve, field, frozen
 
 from .figures import RowTime, time_of
 from .model import Call
-from .participation import Participation
+from .participation import Participation, rows_of_agents
 from .queue_wait import QueueWait
 from .row_window import Key, RowWindow
 from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue
@@ -40,7 +41,7 @@ class CallRows:
         """Return the rows of a call."""
         return cls(
             tuple(filter(counts_in_queue, QueueWait.of(call))),
-            tuple(filter(counts_for_agent, Participation.of(call))),
+            tuple(filter(counts_for_agent, rows_of_agents(call))),
         )
 
     def with_unknown_end(self) -> CallRows:
@@ -49,6 +50,9 @@ class CallRows:
             tuple(_with_unknown_end(wait) for wait in self.waits),
             tuple(_with_unknown_end(row) for row in self.participations),
         )
+
+
+_NO_ROWS = CallRows()
 
 
 @define(eq=False)
@@ -119,18 +123,21 @@ class CountedRows:
         _expire(self._agents, before)
 
     def _replace(self, call_id: str, rows: CallRows) -> None:
-        before = self._open.pop(call_id, None)
-        if before == rows:
-            return
-        if before is not None:
-            for wait in before.waits:
-                self._discard_wait(wait)
-            for row in before.participations:
-                self._discard_participation(row)
-        for wait in rows.waits:
-            self._put_wait(wait)
-        for row in rows.participations:
-            self._put_participation(row)
+        before = self._open.pop(call_id, _NO_ROWS)
+        waits = _differences(before.waits, rows.waits)
+        participations = _differences(before.participations, rows.participations)
+        for old_wait, _ in waits:
+            if old_wait is not None:
+                self._discard_wait(old_wait)
+        for old_row, _ in participations:
+            if old_row is not None:
+                self._discard_participation(old_row)
+        for _, wait in waits:
+            if wait is not None:
+                self._put_wait(wait)
+        for _, row in participations:
+            if row is not None:
+                self._put_participation(row)
 
     def _put_wait(self, wait: QueueWait) -> None:
         key, time = _wait_key(wait), time_of(wait, self.by)
@@ -155,12 +162,11 @@ class CountedRows:
                 self._queues[group_id].discard(key)
 
     def _put_participation(self, row: Participation) -> None:
-        windows = [*self._windows_of(row)]
-        time = time_of(row, self.by) if windows else None
+        time = time_of(row, self.by)
         if time is None:
             return
         key = _participation_key(row)
-        for by_owner, owner_id in windows:
+        for by_owner, owner_id in self._windows_of(row):
             window = by_owner.get(owner_id)
             if window is None:
                 window = by_owner[owner_id] = self._new_agent()
@@ -172,19 +178,30 @@ class CountedRows:
             if owner_id in by_owner:
                 by_owner[owner_id].discard(key)
 
-    def _windows_of(self, row: Participation) -> Iterator[tuple[dict[int, AgentWindow], int]]:
-        """Yield the places of a row, each as a dict of windows and the id within it."""
+    def _windows_of(self, row: Participation) -> list[tuple[dict[int, AgentWindow], int]]:
+        """Return the places of a row, each as a dict of windows and the id within it."""
+        places = []
         if row.user_id is not None:
-            yield self._agents, row.user_id
+            places.append((self._agents, row.user_id))
         # For the figures of queues, a participation without talk has nothing to add.
         if row.group_id is not None and row.result == "answered":
-            yield self._served, row.group_id
+            places.append((self._served, row.group_id))
+        return places
 
     def _new_queue(self, group_id: int) -> QueueWindow:
         return RowWindow(partial(QueueTally, group_id), self.max_rows)
 
     def _new_agent(self) -> AgentWindow:
         return RowWindow(AgentTally, self.max_rows)
+
+
+def _differences(
+    before: tuple[_Row, ...], rows: tuple[_Row, ...]
+) -> list[tuple[_Row | None, _Row | None]]:
+    """Return the old and the new row of each place at which two tuples of rows differ."""
+    if not before:  # the usual case
+        return [(None, row) for row in rows]
+    return [pair for pair in zip_longest(before, rows) if pair[0] != pair[1]]
 
 
 def _expire(windows: dict[int, RowWindow[Any, Any]], before: float) -> None:

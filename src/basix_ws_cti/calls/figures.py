@@ -43,8 +43,9 @@ def time_of(row: QueueWait | Participation, by: RowTime = "start") -> int | None
         return row.left
     if isinstance(row, QueueWait):
         return row.entered
-    times = (row.first_offered, row.answered, row.left)
-    return next((time for time in times if time is not None), None)
+    if row.first_offered is not None:
+        return row.first_offered
+    return row.left if row.answered is None else row.answered
 
 
 def rows_in_period(
@@ -136,6 +137,8 @@ class QueueFigures:
     overflowed_in: int
     """Number of waits in other queues that overflowed to this one. The call's wait here is a row
     of its own."""
+    transferred_in: int
+    """Number of waits that began with a transfer to the queue; part of ``offered``."""
     short_abandons: int
     """Number of callers who hung up within the threshold ``short_abandon``."""
     abandon_rate: float | None
@@ -178,6 +181,9 @@ class QueueFigures:
     it is the option ``wrap_up`` for each one handled."""
     average_handle: int | None
     """Average handle time (AHT): ``handle_time`` divided by ``handled``, in microseconds."""
+    transferred_out: int
+    """Number of transfers, blind and attended, by the agents to whom this queue offered the call:
+    to an agent, another queue, or outside."""
 
     @classmethod
     def of(
@@ -291,6 +297,7 @@ class QueueFigures:
             ended=results["ended"],
             unknown=results["unknown"],
             overflowed_in=tally.overflowed_in,
+            transferred_in=tally.transferred_in,
             short_abandons=short,
             abandon_rate=_rate(results["abandoned"], finished),
             service_level_of_answered=_rate(answered_in_time, results["answered"]),
@@ -310,6 +317,7 @@ class QueueFigures:
             held=served.held,
             handle_time=handle_time,
             average_handle=_average(handle_time, handled),
+            transferred_out=served.transfers_out,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -374,6 +382,11 @@ class AgentFigures:
     average_handle: int | None
     """Average handle time (AHT): ``handle_time`` divided by ``handled``, in microseconds; ``None``
     if no call was handled."""
+    transfers_out: int
+    """Number of transfers that the agent made, blind and attended."""
+    transfers_in: int
+    """Number of transfers to the agent, blind and attended, whether or not the agent answered. A
+    call that was transferred to a queue, and that the queue offered to the agent, is none."""
 
     @classmethod
     def of(
@@ -459,6 +472,8 @@ class AgentFigures:
             held=tally.held,
             handle_time=handle_time,
             average_handle=_average(handle_time, handled),
+            transfers_out=tally.transfers_out,
+            transfers_in=tally.transfers_in,
         )
 
     def to_dict(self) -> dict[str, Any]:

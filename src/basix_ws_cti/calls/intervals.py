@@ -13,6 +13,8 @@ from .model import Interval
 
 def duration(intervals: Sequence[Interval]) -> int:
     """Return for how long at least one interval lasts, in microseconds."""
+    if not intervals:  # the usual case
+        return 0
     total = 0
     counted_until: int | None = None
     for interval in sorted(intervals, key=_start):

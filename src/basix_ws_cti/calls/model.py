@@ -139,6 +139,24 @@ class MergedPhases:
 
 
 @frozen(kw_only=True)
+class Transfer:
+    """One transfer of a call, blind or attended."""
+
+    at: int
+    """Time at which the call left the party that transferred it, in microseconds since the
+    epoch."""
+    source: Party
+    """The party that transferred the call; ``Party()`` if it is unknown."""
+    target: Party
+    """The user, group or number that the call went to; the owner of a voicemail box."""
+    phase: PhaseKind
+    """Kind of the phase that the transfer began: ``"ringing"``, ``"queued"``, ``"talking"`` or
+    ``"voicemail"``."""
+    attended: bool
+    """True if the source had talked to the target before."""
+
+
+@frozen(kw_only=True)
 class Interval:
     """Period of time, in microseconds since the epoch."""
 
@@ -227,6 +245,9 @@ class Call:
     """Number of transfers, blind and attended."""
     attended_transfers: int = 0
     """Number of attended transfers; part of ``transfers``."""
+    transfer_history: tuple[Transfer, ...] = ()
+    """The transfers of this call and of the calls that were joined to it, oldest first; the last
+    1,000 are kept. ``transfers`` and ``attended_transfers`` count those of this call alone."""
     purpose: Purpose = "call"
     """``"consult"``: a user asks a colleague or somebody outside while their talk in another call
     waits. ``"pickup"``: an attempt to take another call, without success. ``"monitor"``: a user

@@ -16,11 +16,14 @@ A phone that was answered as the caller hung up, so that nobody talked, counts a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
 from attrs import frozen
+
+from basix_ws_cti._internal.codegen import constructor
 
 from .intervals import duration, duration_outside
 from .model import Call, Disposition, Interval, Leg, Party, Role
@@ -57,6 +60,10 @@ _CALLED: frozenset[Role] = frozenset({"offered", "consulted"})
 
 # Roles of a party that tries to take a call.
 _TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
+
+# User id or number of a party; a party without both has no row.
+_Key = tuple[int | None, str | None]
+_UNKNOWN: _Key = (None, None)
 
 # Roles of a party that is served as soon as their leg is answered, without another party.
 _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
@@ -100,6 +107,12 @@ class Participation:
     """Time of talk: the union of their legs' talks, a consult included."""
     held_us: int
     """Time parked, or waiting during a consult; no part of ``talked_us``."""
+    transfers_out: int
+    """Number of transfers that the party made, blind and attended."""
+    transfers_in: int
+    """Number of transfers to the party, blind and attended, whether or not they answered. The
+    answer to a call that was transferred to a group is none, and neither is a transfer to a
+    voicemail box."""
     first_offered: int | None
     """Time of their first leg; ``None``: the PBX sent no time."""
     answered: int | None
@@ -124,56 +137,111 @@ class Participation:
         both has no row. A call that was joined to another one has no rows: its parties are part
         of that one.
         """
-        if call.joined is not None:
-            return ()
-        legs: dict[tuple[int | None, str | None], list[Leg]] = {}
-        for leg in sorted(call.legs, key=_offer_order):
-            user_id, number = key = _key(leg.party)
-            if user_id is not None or number is not None:
-                legs.setdefault(key, []).append(leg)
-        return tuple(cls._of_legs(call, key, group) for key, group in legs.items())
-
-    @classmethod
-    def _of_legs(
-        cls, call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg]
-    ) -> Participation:
-        """Return the row of a party, given its legs in the order of their offers."""
-        user_id, number = key
-        talks = [talk for leg in legs for talk in leg.talks]
-        holds = [hold for leg in legs for hold in leg.holds]
-        answered = _answered(call, key, legs)
-        return cls(
-            call_id=call.id,
-            user_id=user_id,
-            number=number,
-            role=legs[0].role,
-            group_id=next((leg.group_id for leg in legs if leg.group_id is not None), None),
-            result="answered" if answered is not None else _result(call, legs),
-            rings=sum(leg.rings for leg in legs),
-            rang_us=_rang(legs),
-            talked_us=duration(talks),
-            held_us=duration_outside(holds, talks),
-            first_offered=legs[0].offered,
-            answered=answered,
-            left=_left(legs),
-            complete=call.complete and call.ended is not None,
-            clock_adjusted=call.clock_adjusted,
-            direction=call.direction,
-            purpose=call.purpose,
-        )
+        return _rows(call, _legs_by_party(call))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as a dict of JSON values, in the order of the columns."""
         return attrs.asdict(self)
 
 
-def _key(party: Party) -> tuple[int | None, str | None]:
+# A generated constructor: the rows of each call that ends are created at once.
+_make_participation = constructor(Participation)
+
+
+def rows_of_agents(call: Call) -> tuple[Participation, ...]:
+    """Return the rows of users, and of parties outside whom a queue called.
+
+    The figures count no others, and a caller outside, whom almost every call has, takes time.
+    """
+    parties = {
+        key: legs
+        for key, legs in _legs_by_party(call).items()
+        if key[0] is not None or any(leg.group_id is not None for leg in legs)
+    }
+    return _rows(call, parties)
+
+
+def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
+    """Return the legs of each party that has a row, in the order of their offers."""
+    legs: dict[_Key, list[Leg]] = {}
+    if call.joined is None:
+        for leg in sorted(call.legs, key=_offer_order):
+            legs.setdefault(_key(leg.party), []).append(leg)
+        legs.pop(_UNKNOWN, None)
+    return legs
+
+
+def _rows(call: Call, parties: Mapping[_Key, Sequence[Leg]]) -> tuple[Participation, ...]:
+    """Return the rows of parties, given their legs in the order of their offers."""
+    made, received = _transfers(call)
+    return tuple(
+        [
+            _row(call, key, legs, made.get(key, 0), received.get(key, 0))
+            for key, legs in parties.items()
+        ]
+    )
+
+
+def _row(
+    call: Call, key: _Key, legs: Sequence[Leg], transfers_out: int, transfers_in: int
+) -> Participation:
+    """Return the row of a party, given its legs in the order of their offers."""
+    user_id, number = key
+    first = legs[0]
+    talks, holds = first.talks, first.holds
+    group_id, rings, left = first.group_id, first.rings, first.ended
+    for leg in legs[1:]:
+        talks += leg.talks
+        holds += leg.holds
+        rings += leg.rings
+        if group_id is None:
+            group_id = leg.group_id
+        left = None if left is None or leg.ended is None else max(left, leg.ended)
+    answered = _answered(call, key, legs, talks)
+    return _make_participation(
+        call.id,
+        user_id,
+        number,
+        first.role,
+        group_id,
+        _result(call, legs, left) if answered is None else "answered",
+        rings,
+        _rang(legs),
+        duration(talks),
+        duration_outside(holds, talks),
+        transfers_out,
+        transfers_in,
+        first.offered,
+        answered,
+        left,
+        call.complete and call.ended is not None,
+        call.clock_adjusted,
+        call.direction,
+        call.purpose,
+    )
+
+
+_NO_TRANSFERS: Counter[_Key] = Counter()
+
+
+def _transfers(call: Call) -> tuple[Counter[_Key], Counter[_Key]]:
+    """Return the number of transfers that each party made, and that each one received."""
+    history = call.transfer_history
+    if not history:
+        return _NO_TRANSFERS, _NO_TRANSFERS
+    return (
+        Counter(_key(transfer.source) for transfer in history),
+        Counter(_key(transfer.target) for transfer in history if transfer.phase != "voicemail"),
+    )
+
+
+def _key(party: Party) -> _Key:
     """Return user id and number of a party: one of them, or neither."""
     user_id: object = party.user_id
-    number: object = party.number
     if isinstance(user_id, int):
         return user_id, None
-    return None, number if isinstance(number, str) else None
+    number: object = party.number
+    return (None, number) if isinstance(number, str) else _UNKNOWN
 
 
 def _offer_order(leg: Leg) -> tuple[bool, int, str]:
@@ -181,15 +249,21 @@ def _offer_order(leg: Leg) -> tuple[bool, int, str]:
     return leg.offered is None, leg.offered or 0, leg.uuid
 
 
-def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg]) -> int | None:
+def _answered(call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interval]) -> int | None:
     """Return the start of a party's first talk or service; ``None``: there was none."""
-    if times := [time for leg in legs for time in _talk_starts(leg)]:
+    times = [talk.started for talk in talks]
+    served = []
+    for leg in legs:
+        if leg.talking_since is not None:
+            times.append(leg.talking_since)
+        if leg.answered is not None and leg.role in _SERVED:
+            served.append(leg.answered)
+    if times:
         return min(times)
     if legs[-1].ended is None and _talks_now(call, key):
         return call.phase.started
-    served = [leg.answered for leg in legs if leg.role in _SERVED]
-    if times := [time for time in served if time is not None]:
-        return min(times)
+    if served:
+        return min(served)
     if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
         # Nobody talked to the caller, who reached a conference or a service of the PBX.
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
@@ -197,7 +271,7 @@ def _answered(call: Call, key: tuple[int | None, str | None], legs: Sequence[Leg
     return None
 
 
-def _talks_now(call: Call, key: tuple[int | None, str | None]) -> bool:
+def _talks_now(call: Call, key: _Key) -> bool:
     """Return True if a party is in the talk that goes on.
 
     The feed shows the talk on one leg first, and on the other a moment later.
@@ -206,22 +280,17 @@ def _talks_now(call: Call, key: tuple[int | None, str | None]) -> bool:
     return is_talk and key in {_key(call.phase.party), _key(call.caller)}
 
 
-def _talk_starts(leg: Leg) -> Iterator[int]:
-    if leg.talking_since is not None:
-        yield leg.talking_since
-    for talk in leg.talks:
-        yield talk.started
-
-
-def _result(call: Call, legs: Sequence[Leg]) -> ParticipationResult | None:
+def _result(call: Call, legs: Sequence[Leg], left: int | None) -> ParticipationResult | None:
     """Return the result of a party that never talked; ``None`` while one of its legs lives."""
-    if any(leg.ended is None for leg in legs):
+    if left is None:
         return None
     rings = [leg for leg in legs if leg.role in _CALLED]
-    if any(leg.timed_out or leg.outcome == "missed" for leg in rings):
-        return "missed"
+    for leg in rings:
+        if leg.timed_out or leg.outcome == "missed":
+            return "missed"
     if rings:
-        return _result_of_ring(call, max(rings, key=_end_order))
+        last = rings[0] if len(rings) == 1 else max(rings, key=_end_order)
+        return _result_of_ring(call, last)
     if all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
     is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
@@ -243,13 +312,18 @@ def _caller_hung_up(call: Call, ring: Leg) -> bool:
     If the feed does not show the leg of that party, they are taken to have hung up.
     """
     ended = ring.ended or 0
-    others = [leg for leg in call.legs if leg.role not in _CALLED or leg.talks]
-    return not others or any(
-        leg.hangup is not None
-        and leg.hangup.disposition.startswith("recv_")
-        and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
-        for leg in others
-    )
+    others = False
+    for leg in call.legs:
+        if leg.role in _CALLED and not leg.talks:
+            continue
+        others = True
+        if (
+            leg.hangup is not None
+            and leg.hangup.disposition.startswith("recv_")
+            and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
+        ):
+            return True
+    return not others
 
 
 def _end_order(leg: Leg) -> tuple[int, int, str]:
@@ -272,9 +346,3 @@ def _ring(leg: Leg) -> Interval:
     """Return the time for which the phone of a leg rang once."""
     started = (leg.ended or 0) - leg.rang_us if leg.offered is None else leg.offered
     return Interval(started=started, ended=started + leg.rang_us)
-
-
-def _left(legs: Sequence[Leg]) -> int | None:
-    """Return the end of a party's last leg; ``None`` while one lives."""
-    ended = [leg.ended for leg in legs if leg.ended is not None]
-    return max(ended) if len(ended) == len(legs) else None

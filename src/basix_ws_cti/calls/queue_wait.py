@@ -30,7 +30,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from attrs import evolve, frozen
+from attrs import frozen
+
+from basix_ws_cti._internal.codegen import constructor
 
 from .model import Call, Phase, PhaseKind, Wait, WaitResult
 
@@ -80,6 +82,8 @@ class QueueWait:
     """Id of the user who answered; ``None``: no user did."""
     rings: int
     """Number of times that a phone rang for the call during the wait."""
+    entered_by_transfer: bool
+    """True if a party transferred the call to the group, which began the wait."""
     purpose: str
     """``Call.purpose``: the figures count the waits of purpose ``"call"``."""
     complete: bool
@@ -98,24 +102,30 @@ class QueueWait:
             phases = phases[1:]
         for phase in phases:
             add_phase(waits, phase)
-        if call.ended is not None and waits and waits[-1].result is None:
+        if not waits:
+            return ()
+        if call.ended is not None and waits[-1].result is None:
             waits[-1] = _end_with_call(waits[-1], call, call.ended)
         complete = call.complete and call.ended is not None
+        transfers = {(one.at, one.target.group_id) for one in call.transfer_history}
         return tuple(
-            cls(
-                call_id=call.id,
-                group_id=wait.group_id,
-                entered=wait.entered,
-                left=None if wait.result is None else wait.left,
-                waited_us=_waited(wait),
-                result=wait.result,
-                next_group_id=wait.next_group_id,
-                answered_by_user_id=wait.answered_by_user_id,
-                rings=rings,
-                purpose=call.purpose,
-                complete=complete,
-            )
-            for wait, rings in zip(waits, _rings(call, waits), strict=True)
+            [
+                _make_queue_wait(
+                    call.id,
+                    wait.group_id,
+                    wait.entered,
+                    None if wait.result is None else wait.left,
+                    _waited(wait),
+                    wait.result,
+                    wait.next_group_id,
+                    wait.answered_by_user_id,
+                    rings,
+                    (wait.entered, wait.group_id) in transfers,
+                    call.purpose,
+                    complete,
+                )
+                for wait, rings in zip(waits, _rings(call, waits), strict=True)
+            ]
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,47 +133,60 @@ class QueueWait:
         return attrs.asdict(self)
 
 
+# Generated constructors: these objects are created while a call lasts, and at its end.
+_make_queue_wait, _make_wait = constructor(QueueWait), constructor(Wait)
+
+
 def add_phase(waits: list[Wait], phase: Phase) -> None:
     """Update the waits of a call, oldest first, with the next phase of the call."""
-    group_id = _group_id(phase)
-    last = waits[-1] if waits and waits[-1].result is None else None
-    if last is not None:
+    group_id = _group_id(phase) if phase.kind == "queued" else None
+    if waits and waits[-1].result is None:
+        last = waits[-1]
         if group_id == last.group_id:
-            waits[-1] = evolve(last, left=phase.ended)
+            waits[-1] = _with_end(last, phase.ended, None)
             return
         if phase.kind in _IN_BETWEEN:
             return
-        waits[-1] = _end_before(last, phase)
+        waits[-1] = _end_before(last, phase, group_id)
     if group_id is not None:
-        waits.append(Wait(group_id=group_id, entered=phase.started, left=phase.ended))
+        waits.append(_make_wait(group_id, phase.started, phase.ended, None, None, None))
 
 
 def _group_id(phase: Phase) -> int | None:
-    """Return the id of the group that a phase waits for; ``None``: it waits for no known group."""
-    group_id: object = phase.party.group_id if phase.kind == "queued" else None
+    """Return the id of the group of a phase in a queue; ``None``: the PBX did not send it."""
+    group_id: object = phase.party.group_id
     return group_id if isinstance(group_id, int) else None
 
 
-def _end_before(wait: Wait, phase: Phase) -> Wait:
-    """Return a wait as ended by the phase that follows."""
+def _with_end(
+    wait: Wait,
+    left: int | None,
+    result: WaitResult | None,
+    *,
+    next_group_id: int | None = None,
+    user_id: int | None = None,
+) -> Wait:
+    """Return a wait with another end; ``user_id`` is the user who answered."""
+    return _make_wait(wait.group_id, wait.entered, left, result, next_group_id, user_id)
+
+
+def _end_before(wait: Wait, phase: Phase, group_id: int | None) -> Wait:
+    """Return a wait as ended by the phase that follows, which waits for ``group_id``."""
     result = _RESULTS.get(phase.kind, "unknown")
     if result == "answered":
-        return evolve(
-            wait, left=phase.started, result=result, answered_by_user_id=phase.party.user_id
-        )
-    return evolve(wait, result=result, next_group_id=_group_id(phase))
+        return _with_end(wait, phase.started, result, user_id=phase.party.user_id)
+    return _with_end(wait, wait.left, result, next_group_id=group_id)
 
 
 def _end_with_call(wait: Wait, call: Call, ended: int) -> Wait:
     """Return a wait as ended by the end of its call."""
     if call.joined is not None:
         user_id = None if call.taken_by is None else call.taken_by.user_id
-        return evolve(wait, left=ended, result="answered", answered_by_user_id=user_id)
+        return _with_end(wait, ended, "answered", user_id=user_id)
     if _was_abandoned(call):
-        return evolve(wait, left=ended, result="abandoned")
-    if call.disposition == "unknown" or call.ended_by is None:
-        return evolve(wait, result="unknown")
-    return evolve(wait, result="ended")
+        return _with_end(wait, ended, "abandoned")
+    is_unknown = call.disposition == "unknown" or call.ended_by is None
+    return _with_end(wait, wait.left, "unknown" if is_unknown else "ended")
 
 
 def _was_abandoned(call: Call) -> bool:
@@ -195,17 +218,20 @@ def _rings(call: Call, waits: Sequence[Wait]) -> list[int]:
     for the later one.
     """
     rings = [0] * len(waits)
-    by_group: dict[int | None, list[int]] = {}
+    # By group: the times of entry of its waits, ascending, and their indexes.
+    by_group: dict[int | None, tuple[list[int], list[int]]] = {}
     for index, wait in enumerate(waits):
-        by_group.setdefault(wait.group_id, []).append(index)
+        entered, indexes = by_group.setdefault(wait.group_id, ([], []))
+        entered.append(wait.entered)
+        indexes.append(index)
     for leg in call.legs:
-        offered, indexes = leg.offered, by_group.get(leg.group_id)
-        if offered is None or indexes is None:
+        if leg.offered is None or leg.group_id not in by_group:
             continue
-        place = bisect_right(indexes, offered, key=lambda index: waits[index].entered)
+        entered, indexes = by_group[leg.group_id]
+        place = bisect_right(entered, leg.offered)
         if place:
             index = indexes[place - 1]
             left = waits[index].left
-            if left is None or offered <= left:
+            if left is None or leg.offered <= left:
                 rings[index] += leg.rings
     return rings

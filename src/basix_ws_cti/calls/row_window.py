@@ -47,9 +47,10 @@ class RowWindow(Generic[Row, AnyTally]):
     summary: Any = None
     """For the user of the window: what was last computed from the tally. ``None`` after a change of
     the rows."""
-    _rows: dict[Key, tuple[int, Row]] = Factory(dict)
-    # Time and key of each row, sorted.
-    _order: list[tuple[int, Key]] = Factory(list)
+    # Time, key and row of each row, by key, and sorted. No two are equal in time and key, so that
+    # rows are never compared.
+    _rows: dict[Key, tuple[int, Key, Row]] = Factory(dict)
+    _order: list[tuple[int, Key, Row]] = Factory(list)
 
     def __attrs_post_init__(self) -> None:
         self.tally = self.new_tally()
@@ -58,7 +59,7 @@ class RowWindow(Generic[Row, AnyTally]):
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Row]:
-        return (row for _, row in self._rows.values())
+        return (row for _, _, row in self._order)
 
     def since(self, start: float) -> AnyTally:
         """Drop the rows before ``start``, in microseconds, and return the tally of the others."""
@@ -69,12 +70,12 @@ class RowWindow(Generic[Row, AnyTally]):
         """Add a row, in place of one with the same key. ``time`` is in microseconds."""
         if key in self._rows:
             self.discard(key)
-        self._rows[key] = time, row
-        order, item = self._order, (time, key)
-        if not order or order[-1] < item:  # the usual case
-            order.append(item)
+        order = self._order
+        entry = self._rows[key] = time, key, row
+        if not order or order[-1] < entry:  # the usual case
+            order.append(entry)
         else:
-            insort(order, item)
+            insort(order, entry)
         self.tally.add(row)
         self.summary = None
         if len(order) > self.limit:
@@ -86,25 +87,26 @@ class RowWindow(Generic[Row, AnyTally]):
         entry = self._rows.pop(key, None)
         if entry is None:
             return
-        time, row = entry
-        del self._order[bisect_left(self._order, (time, key))]
-        self.tally.remove(row)
+        del self._order[bisect_left(self._order, entry)]
+        self.tally.remove(entry[2])
         self.summary = None
 
     def expire(self, before: float) -> None:
         """Drop the rows whose time lies before ``before``, in microseconds."""
         order = self._order
         if order and order[0][0] < before:
-            self._drop(bisect_left(order, before, key=lambda item: item[0]))
+            self._drop(bisect_left(order, before, key=lambda entry: entry[0]))
 
     def _drop(self, count: int) -> None:
         """Drop the oldest rows."""
         self.summary = None
-        dropped = [self._rows.pop(key)[1] for _, key in self._order[:count]]
+        dropped = self._order[:count]
+        for _, key, _ in dropped:
+            del self._rows[key]
         del self._order[:count]
         if count > len(self._order):  # as at midnight: to add the rest is faster
             self.tally = self.new_tally()
             self.tally.extend(self)
         else:
-            for row in dropped:
+            for _, _, row in dropped:
                 self.tally.remove(row)

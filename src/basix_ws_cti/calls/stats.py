@@ -77,7 +77,7 @@ class QueueStats:
         """Length of the sliding window, in seconds."""
         self.since_midnight = since_midnight
         """Time zone whose last midnight starts the window; ``None``: the window slides."""
-        self.thresholds = Thresholds(
+        self.thresholds: Thresholds = Thresholds(
             service_level=service_level, short_abandon=short_abandon, bands=bands
         )
         """Thresholds of the figures of queues."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from .active_legs import ActiveLeg
-from .model import UNKNOWN_PARTY, Party, Phase
+from .model import UNKNOWN_PARTY, Party, Phase, Transfer
+
+# Transfers kept per call. Beyond this limit the oldest one is dropped.
+MAX_TRANSFERS = 1000
 
 
 @define(eq=False)
@@ -22,6 +25,10 @@ class TalkHistory:
     """Number of transfers so far."""
     attended_transfers: int = 0
     """Number of attended transfers so far; part of ``transfers``."""
+    history: tuple[Transfer, ...] = ()
+    """The transfers, oldest first, with those of calls that were joined to this one."""
+    is_truncated: bool = False
+    """True once the limit made a transfer get lost."""
     next_is_attended: bool = True
     """False if the call was joined with a consult call in which nobody has talked."""
     requested_again: int | None = None
@@ -54,13 +61,45 @@ class TalkHistory:
         if self.answered is None or (is_same_talk and self.answered == phase.started):
             self.answered, self.answered_by = phase.started, phase.party
 
-    def record_transfer(self, at: int, *, is_direct: bool) -> None:
-        """Count a transfer; the call waits for its next party from ``at`` on.
+    def record_transfer(self, source: Party, phase: Phase) -> None:
+        """Record a transfer by ``source`` that began a phase; the call waits for its next party.
 
-        ``is_direct``: the next party talks at once. The transfer is attended, unless nobody
-        talked in the consult call.
+        If that party talks at once, the transfer is attended, unless nobody talked in the consult
+        call.
         """
+        is_attended = phase.kind == "talking" and self.next_is_attended
         self.transfers += 1
-        self.attended_transfers += is_direct and self.next_is_attended
+        self.attended_transfers += is_attended
         self.next_is_attended = True
-        self.requested_again = at
+        self.requested_again = phase.started
+        transfer = Transfer(
+            at=phase.started,
+            source=source,
+            target=phase.party,
+            phase=phase.kind,
+            attended=is_attended,
+        )
+        self._keep((*self.history, transfer))
+
+    def correct_target(self, phase: Phase, party: Party) -> None:
+        """Replace the target of the last transfer, if it began ``phase``, whose party changes."""
+        last = self.history[-1] if self.history else None
+        if last is not None and (last.at, last.phase, last.target) == (
+            phase.started,
+            phase.kind,
+            phase.party,
+        ):
+            self.history = (*self.history[:-1], evolve(last, target=party))
+
+    def absorb(self, other: TalkHistory) -> None:
+        """Take over the transfers of a call that is joined to this one."""
+        # Only a consult call in which both talked makes the transfer that joins them attended.
+        self.next_is_attended = other.answered is not None and self.answered is not None
+        if other.history:
+            transfers = (*self.history, *other.history)
+            self._keep(tuple(sorted(transfers, key=lambda transfer: transfer.at)))
+
+    def _keep(self, history: tuple[Transfer, ...]) -> None:
+        """Keep the last transfers."""
+        self.is_truncated = self.is_truncated or len(history) > MAX_TRANSFERS
+        self.history = history[-MAX_TRANSFERS:]

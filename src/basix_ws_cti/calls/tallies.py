@@ -23,6 +23,9 @@ from .queue_wait import QueueWait
 # Roles whose talk is talk of a call. To listen in or to use a service is none.
 _TALKING_ROLES = frozenset({"offered", "placed", "consulted", "picked_up", "retrieved"})
 
+# Results of a role that no row has; only read.
+_NO_RESULTS: Counter[ParticipationResult | None] = Counter()
+
 
 def counts_in_queue(wait: QueueWait) -> bool:
     """Return True if a wait counts in the figures of queues: the purpose is ``"call"``."""
@@ -54,6 +57,8 @@ class QueueTally:
     """Number of waits by result; ``None``: the wait lasts."""
     overflowed_in: int = 0
     """Number of waits elsewhere that overflowed to this group."""
+    transferred_in: int = 0
+    """Number of waits that a transfer to the group began."""
 
     def extend(self, waits: Iterable[QueueWait]) -> None:
         """Add many waits at once."""
@@ -85,6 +90,7 @@ class QueueTally:
         if not is_all and group_id != wait.group_id:
             return None
         self.results[wait.result] += step
+        self.transferred_in += step * wait.entered_by_transfer
         if wait.result == "answered":
             return self.answered
         return self.abandoned if wait.result == "abandoned" else self.others
@@ -102,6 +108,10 @@ class AgentTally:
     """Time of ringing of the calls offered, in microseconds."""
     held: int = 0
     """Time of hold, in microseconds."""
+    transfers_out: int = 0
+    """Number of transfers that the parties made."""
+    transfers_in: int = 0
+    """Number of transfers to the parties."""
     talks: list[int] = Factory(list)
     """Talk time of each call that was talked on, in microseconds, sorted."""
 
@@ -124,8 +134,7 @@ class AgentTally:
 
     def of_role(self, role: Role) -> Counter[ParticipationResult | None]:
         """Return the number of rows of one role by result."""
-        results = self.results.get(role)
-        return Counter() if results is None else results
+        return self.results.get(role, _NO_RESULTS)
 
     def _count(self, row: Participation, step: int) -> bool:
         """Count a row; return True if it has talk time."""
@@ -138,7 +147,11 @@ class AgentTally:
             self.internal[role] += step
         if role == "offered":
             self.rang += step * row.rang_us
-        if result != "answered" or role not in _TALKING_ROLES:
+        if role not in _TALKING_ROLES:
+            return False
+        self.transfers_out += step * row.transfers_out
+        self.transfers_in += step * row.transfers_in
+        if result != "answered":
             return False
         self.held += step * row.held_us
         return True

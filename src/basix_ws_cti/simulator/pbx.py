@@ -221,7 +221,8 @@ class Pbx(CallLegs):
         """
         leg = self.partner(lead)
         self._check_active(lead)
-        if lead.rings_for is not None or lead.state.name == "ringing":
+        is_unanswered = lead.state.name == "ringing" and lead.answer_timestamp is None
+        if lead.rings_for is not None or is_unanswered:
             raise NotPossibleError(
                 f"channel {lead.uuid} still rings: only an answered channel can be transferred"
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import basix_ws_cti
+from basix_ws_cti import UsageError
 from basix_ws_cti._internal.callback_errors import (
     MAX_ERROR_KINDS,
     CallbackErrors,
@@ -132,6 +133,13 @@ def test_each_kind_of_error_is_logged_once_and_then_counted(caplog):
     errors.log_counts()
     errors.log_counts()
     assert lines(caplog) == [f"{first} (123 times)"]
+
+
+def test_usage_error_is_logged_with_its_text(caplog):
+    CallbackErrors(LOGGER).log(UsageError("size must be positive"), fails)
+    assert lines(caplog) == [
+        "callback error: fails raised UsageError: size must be positive",
+    ]
 
 
 def test_number_of_kinds_is_bounded(caplog):

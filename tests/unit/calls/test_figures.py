@@ -49,6 +49,7 @@ NO_QUEUE_FIGURES = {
     "ended": 0,
     "unknown": 0,
     "overflowed_in": 0,
+    "transferred_in": 0,
     "short_abandons": 0,
     "abandon_rate": None,
     "service_level_of_answered": None,
@@ -67,6 +68,7 @@ NO_QUEUE_FIGURES = {
     "held": 0,
     "handle_time": 0,
     "average_handle": None,
+    "transferred_out": 0,
 }
 
 NO_AGENT_FIGURES = {
@@ -92,6 +94,8 @@ NO_AGENT_FIGURES = {
     "held": 0,
     "handle_time": 0,
     "average_handle": None,
+    "transfers_out": 0,
+    "transfers_in": 0,
 }
 
 
@@ -267,14 +271,39 @@ def test_handle_time_of_a_queue_comes_from_the_calls_it_offered():
     assert QueueFigures.of([], rows).handled == 4
 
 
+def test_transfers_of_a_queue_are_those_into_it_and_those_of_its_agents():
+    waits = [
+        queue_wait("1"),
+        queue_wait("2", entered_by_transfer=True),
+        queue_wait("3", entered_by_transfer=True, purpose="consult"),
+        queue_wait("4", entered_by_transfer=True, group_id=2),
+        queue_wait("5", entered_by_transfer=True, group_id=2, next_group_id=1, result="overflowed"),
+    ]
+    rows = [
+        participation("1", 11, group_id=1, transfers_out=2, transfers_in=1),
+        participation("2", 12, group_id=1, transfers_out=1),
+        participation("3", 12, group_id=2, transfers_out=4),
+        participation("4", 12, transfers_out=8),
+        participation("5", 12, group_id=1, role="placed", purpose="consult", transfers_out=16),
+    ]
+    figures = QueueFigures.by_group(waits, rows)
+    assert {group: (one.transferred_in, one.transferred_out) for group, one in figures.items()} == {
+        1: (1, 3),
+        2: (2, 4),
+    }
+
+
 def test_queues_add_up_to_all_queues_together():
     """Counts and sums add up; a group that only received an overflow has figures, too."""
     rows = [
-        participation("1", 11, group_id=1),
-        participation("2", 12, group_id=3),
+        participation("1", 11, group_id=1, transfers_out=2),
+        participation("2", 12, group_id=3, transfers_out=1),
         participation("3", 12),
     ]
-    waits = [*DAY, queue_wait(result="overflowed", group_id=2, next_group_id=4)]
+    waits = [
+        *DAY,
+        queue_wait(result="overflowed", group_id=2, next_group_id=4, entered_by_transfer=True),
+    ]
     by_group = QueueFigures.by_group(waits, rows, wrap_up=5, now=1010 * SECOND)
     assert [*by_group] == [1, 2, 3, 4]
     for group_id, figures in by_group.items():
@@ -369,7 +398,18 @@ def test_talk_that_the_pbx_did_not_offer_is_handled_and_not_offered(columns, exp
     ],
 )
 def test_what_is_no_call_of_an_agent_counts_nowhere(columns):
-    assert agent_values([participation(**columns)]) == {}
+    assert agent_values([participation(**columns, transfers_out=1, transfers_in=1)]) == {}
+
+
+@pytest.mark.parametrize("role", ["offered", "placed", "consulted", "picked_up", "retrieved"])
+def test_transfers_of_an_agent_count_in_every_role_and_without_an_answer(role):
+    rows = [
+        participation("1", role=role, transfers_out=1, transfers_in=1),
+        participation("2", role=role, transfers_in=1, result="missed"),
+        participation("3", user_id=12, transfers_out=3),
+    ]
+    figures = AgentFigures.by_agent(rows)[11]
+    assert (figures.transfers_out, figures.transfers_in) == (1, 2)
 
 
 @pytest.mark.parametrize("result", ["unanswered", "busy", "rejected", "failed", "unknown"])
@@ -394,9 +434,9 @@ def test_internal_call_is_placed_by_one_agent_and_answered_by_the_other():
 
 def test_agent_and_queue_at_once():
     rows = [
-        participation("1", 11, group_id=1, talked=10),
+        participation("1", 11, group_id=1, talked=10, transfers_out=1),
         participation("2", 11, group_id=2, talked=20),
-        participation("3", 11, group_id=1, result="missed"),
+        participation("3", 11, group_id=1, result="missed", transfers_in=1),
         participation("4", 11, talked=40),
         participation("5", 12, group_id=1, talked=80),
     ]
@@ -479,6 +519,7 @@ def test_tally_from_which_rows_were_removed_equals_a_tally_of_the_rest():
             result=rng.choice(["answered", "abandoned", "overflowed", "voicemail", None]),
             group_id=rng.choice([1, 2]),
             next_group_id=rng.choice([None, 1, 2]),
+            entered_by_transfer=rng.choice([False, True]),
         )
         for number in range(300)
     ]
@@ -491,6 +532,8 @@ def test_tally_from_which_rows_were_removed_equals_a_tally_of_the_rest():
             result=rng.choice(["answered", "missed"]),
             role=rng.choice(["offered", "placed", "service"]),
             direction=rng.choice(["inbound", "internal"]),
+            transfers_out=rng.randrange(3),
+            transfers_in=rng.randrange(3),
         )
         for number in range(300)
     ]

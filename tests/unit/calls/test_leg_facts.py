@@ -291,11 +291,17 @@ def complete_transfer(feed, at, order=("caller", "asked", "agent", "asking")):
             feed.end(uuid, at, "recv_bye,NORMAL_CLEARING")
 
 
-@pytest.mark.parametrize("order", [*itertools.permutations(["caller", "asked", "agent", "asking"])])
+# The consult call ends after an event that shows the transfer.
+TRANSFER_ORDERS = [
+    order
+    for order in itertools.permutations(["caller", "asked", "agent", "asking"])
+    if order.index("asking") > min(order.index("caller"), order.index("asked"))
+]
+
+
+@pytest.mark.parametrize("order", TRANSFER_ORDERS)
 def test_attended_transfer_carries_the_consult_over_in_any_order(order):
     """A user never talks twice at the same time."""
-    if order.index("asking") < min(order.index("caller"), order.index("asked")):
-        pytest.skip("the consult call ends before a transfer is to be seen")
     feed = Feed()
     feed.talk(at=10)
     feed.consult(20, 30)

@@ -342,6 +342,8 @@ def test_row_is_a_dict_of_json_values():
         "rang_us": 9,
         "talked_us": 0,
         "held_us": 0,
+        "transfers_out": 0,
+        "transfers_in": 0,
         "first_offered": 0,
         "answered": None,
         "left": 9,

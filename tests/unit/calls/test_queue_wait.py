@@ -270,6 +270,7 @@ def test_row_is_a_dict_of_json_values():
         "next_group_id": 2,
         "answered_by_user_id": None,
         "rings": 0,
+        "entered_by_transfer": False,
         "purpose": "consult",
         "complete": True,
     }

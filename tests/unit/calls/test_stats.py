@@ -126,6 +126,17 @@ def test_queue_figures_of_answered_abandoned_and_waiting_calls():
     assert stats.users == {7}
 
 
+def test_party_outside_whom_a_queue_called_counts_in_the_handle_time():
+    agent = agent_leg("09012345678", 0, 5, 65)
+    caller = leg("0312341234", 0, 65 * SECOND, role="placed", talks=[(5 * SECOND, 65 * SECOND)])
+    stats = QueueStats()
+    text = "0 queued g1, 5 talking 09012345678"
+    stats.apply(ended(make_call("a", text, 65, by="caller", legs=[caller, agent])))
+    figures = stats.group(1, 100 * SECOND)
+    assert (figures.handled, figures.talked) == (1, 60 * SECOND)
+    assert stats.users == set()
+
+
 def test_options_reach_the_figures():
     stats = QueueStats(service_level=4, short_abandon=3, bands=[10], wrap_up=30)
     assert stats.thresholds == Thresholds(service_level=4, short_abandon=3, bands=(10,))

@@ -28,8 +28,10 @@ from basix_ws_cti.calls import (
     CallTransferred,
     CallUpdated,
     Party,
+    QueueWait,
     active_legs,
     phase_history,
+    talk_history,
     used_ids,
 )
 from basix_ws_cti.elements import OtherInfo
@@ -1015,7 +1017,56 @@ def test_numbers_of_legs_and_phases_of_a_call_are_limited(monkeypatch):
     assert call.complete
     assert [phase.kind for phase in call.merged.phases][:2] == ["ringing", "talking"]
     assert call.transfers == 5
+    assert [wait.entered_by_transfer for wait in QueueWait.of(call)] == [True] * 5
     assert sum(phase.duration for phase in call.phases) == call.ended - call.started
+
+
+def test_target_of_a_transfer_is_the_party_that_a_later_event_shows():
+    """The leg of the colleague who talks next is shown after the caller is connected to it."""
+    caller_leg = Channel(uuid="a", direction="inbound", offer_timestamp=0, state=Ivr(ts=0))
+    agent_leg, colleague_leg = (
+        Channel(uuid=uuid, direction="outbound", offer_timestamp=1, user_id=user_id, other_uuid="a")
+        for uuid, user_id in (("b", 7), ("c", 8))
+    )
+    tracker = CallTracker([])
+
+    def apply(change):
+        tracker.apply([change])
+        (call,) = tracker.calls.values()
+        return [(one.at, one.source, one.target) for one in call.transfer_history]
+
+    first, second = (
+        attrs.evolve(caller_leg, state=Bridged(ts=ts), other_uuid=uuid)
+        for ts, uuid in ((5, "b"), (9, "c"))
+    )
+    apply(Added("channel", caller_leg))
+    apply(Added("channel", attrs.evolve(agent_leg, state=Bridged(ts=5))))
+    assert apply(Changed("channel", first, caller_leg)) == []
+    agent = Party(user_id=7)
+    assert apply(Changed("channel", second, first)) == [(9, agent, Party())]
+    shown = Added("channel", attrs.evolve(colleague_leg, state=Bridged(ts=9)))
+    assert apply(shown) == [(9, agent, Party(user_id=8))]
+
+
+def test_number_of_transfers_of_a_call_is_limited(monkeypatch):
+    """The last ones are kept, and the call is no longer complete."""
+    monkeypatch.setattr(talk_history, "MAX_TRANSFERS", 3)
+    office = Office()
+    caller_leg, _ = talk(office)
+    for number in range(4):
+        office.wait(1)
+        legs = office.pbx.transfer(caller_leg, office.group)
+        office.wait(1)
+        office.pbx.connect(legs[0])
+        (call,) = office.tracker.calls.values()
+        assert call.complete == (number < 3)
+    office.pbx.hang_up(caller_leg)
+    (call,) = office.ended
+    assert call.transfers == 4
+    queued = [phase for phase in call.phases if phase.kind == "queued"]
+    assert [transfer.at for transfer in call.transfer_history] == [
+        phase.started for phase in queued[-3:]
+    ]
 
 
 def test_calls_are_a_live_read_only_mapping():

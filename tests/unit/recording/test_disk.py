@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 
-from basix_ws_cti import ConnectionLost, RecordingError
+from basix_ws_cti import ConnectionLost, RecordingError, UsageError
 from basix_ws_cti.recording import (
     Anonymiser,
     Connected,
@@ -474,3 +474,21 @@ def test_compressed_data_without_gz_name_is_explained(tmp_path):
         for source in (path, pipe):
             with pytest.raises(RecordingError, match=r"line 1: compressed data.*decompress"):
                 read_recording(source)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": io.BytesIO()}, "target must be a path or a file open for text, got BytesIO"),
+        ({"anonymiser": Anonymiser}, "anonymiser must be an Anonymiser"),
+        ({"started": datetime(2026, 1, 31)}, "started has no time zone"),  # noqa: DTZ001
+    ],
+)
+def test_arguments_of_a_recorder_that_cannot_work_are_usage_errors(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        Recorder(**{"target": io.StringIO()} | arguments)
+
+
+def test_source_of_a_recording_must_be_open_in_binary_mode():
+    with pytest.raises(UsageError, match="open in binary mode, got StringIO"):
+        read_recording(io.StringIO())

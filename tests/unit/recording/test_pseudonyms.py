@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from basix_ws_cti import UsageError
 from basix_ws_cti.mirror.phone_numbers import normalise_number
-from basix_ws_cti.recording.pseudonyms import MAX_ESCAPE_DEPTH, Pseudonyms
+from basix_ws_cti.recording.pseudonyms import MAX_ESCAPE_DEPTH, MAX_KEY_BYTES, Pseudonyms
 
 KEY = b"for these tests"
 
@@ -191,3 +192,9 @@ def test_escapes_are_decoded_to_a_limited_depth():
     for _ in range(MAX_ESCAPE_DEPTH):
         deeper = unquote(deeper)
     assert deeper.isalpha()
+
+
+@pytest.mark.parametrize("size", [0, MAX_KEY_BYTES + 1])
+def test_key_of_a_wrong_length_is_a_usage_error(size):
+    with pytest.raises(UsageError, match=f"bytes, got {size}"):
+        Pseudonyms(bytes(size))

@@ -254,3 +254,10 @@ def test_tls_context_must_fit_the_server():
     ):
         with pytest.raises(UsageError, match=text):
             check_tls(server, context, allow_insecure=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "port"), [("pbx", 443), ("ws://pbx", 80), ("wss://pbx:80", 80), ("ws://pbx:443", 443)]
+)
+def test_effective_port_is_that_of_the_scheme_unless_given(text, port):
+    assert ServerAddress.parse(text).effective_port == port

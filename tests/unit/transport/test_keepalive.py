@@ -8,8 +8,15 @@ from functools import partial
 import pytest
 from support.virtual_clock import now, run
 
-from basix_ws_cti import ConnectionLost
-from basix_ws_cti.transport.keepalive import LATE, MIN_RATE, TRICKLE_TIME, Keepalive
+from basix_ws_cti import ConnectionLost, UsageError
+from basix_ws_cti.transport.keepalive import (
+    LATE,
+    MIN_PING_INTERVAL,
+    MIN_RATE,
+    TRICKLE_TIME,
+    Keepalive,
+    check_pings,
+)
 
 
 class PingedConnection:
@@ -220,3 +227,14 @@ def test_no_timeout_means_no_limit_for_a_pong():
     watch(connection, 4000, timeout=None)
     assert connection.pings[:2] == [4, 3008]
     assert connection.aborted_at is None
+
+
+@pytest.mark.parametrize("times", [(None, None), (MIN_PING_INTERVAL, 0.1)])
+def test_usable_ping_times_are_accepted(times):
+    check_pings(*times)
+
+
+@pytest.mark.parametrize(("times", "name"), [((0, 1), "ping_interval"), ((1, "1"), "ping_timeout")])
+def test_ping_times_that_cannot_work_are_usage_errors(times, name):
+    with pytest.raises(UsageError, match=name):
+        check_pings(*times)

@@ -98,16 +98,24 @@ async def test_error_has_the_number_of_addresses_and_their_reasons(monkeypatch):
     )
 
 
+# The tests of timeouts use ws://. With wss://, the first test of a process also loads the default
+# TLS context, which can take longer than the time limit.
+
+
 async def test_timeout_error_has_the_number_of_addresses(monkeypatch):
     resolve_to(monkeypatch, "127.0.0.2", "127.0.0.2", host="pbx.example")
     with black_hole("127.0.0.2") as port:
-        error = await error_of(f"pbx.example:{port}", ConnectFailed, open_timeout=0.1)
+        error = await error_of(
+            f"ws://pbx.example:{port}", ConnectFailed, open_timeout=0.1, allow_insecure=True
+        )
     assert error == "cannot connect: no answer within 0.1 s from any of 2 addresses of pbx.example"
 
 
 async def test_timeout_error_names_the_name_servers(monkeypatch):
     with hanging_look_ups(monkeypatch):
-        error = await error_of("pbx.example", ConnectFailed, open_timeout=0.05)
+        error = await error_of(
+            "ws://pbx.example", ConnectFailed, open_timeout=0.05, allow_insecure=True
+        )
     assert error == "cannot connect: no answer within 0.05 s from the name servers for pbx.example"
 
 
@@ -226,7 +234,11 @@ async def test_ip_address_of_a_proxy_needs_no_look_up(name, monkeypatch):
 async def test_timeout_error_does_not_name_the_proxy(monkeypatch):
     with hanging_look_ups(monkeypatch):
         error = await error_of(
-            "pbx", ConnectFailed, proxy="http://u:p@pbx.example:1", open_timeout=0.05
+            "ws://pbx",
+            ConnectFailed,
+            proxy="http://u:p@pbx.example:1",
+            open_timeout=0.05,
+            allow_insecure=True,
         )
     assert error == "cannot connect: no answer within 0.05 s from the name servers for the proxy"
 

@@ -192,8 +192,8 @@ def test_attended_transfer_counts_one_call_and_each_second_of_talk_once():
         110  X1 hangs up
     """)
     assert watched.counted_calls == 1
-    assert counts(watched.agent("A")) == {"offered": 1, "answered": 1}
-    assert counts(watched.agent("B")) == {"consulted": 1}
+    assert counts(watched.agent("A")) == {"offered": 1, "answered": 1, "transfers_out": 1}
+    assert counts(watched.agent("B")) == {"consulted": 1, "transfers_in": 1}
     talked = [watched.agent(user).talked // SECOND for user in "AB"]
     assert (talked, watched.agent("A").handled) == ([90, 60], 1)
     assert (watched.queue("G").offered, watched.queue("G").answered) == (1, 1)
@@ -230,6 +230,36 @@ def test_wait_belongs_to_the_time_of_its_entry():
     )
     assert watched.queue("G", now=3700).offered == 0
     assert watched.queue("H", now=3700).offered == 1
+
+
+# -- transfers ------------------------------------------------------------------------
+
+
+def test_transfer_from_queue_to_queue_and_on_to_a_user():
+    """A transfers the caller to the other queue; B answers there and sends the caller to C."""
+    watched = Watched("""
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   A1 rings for X1
+        5   A1 answers
+        30  A1 leaves
+        30  X1 queued H
+        30  B1 rings for X1
+        40  B1 answers
+        50  B1 leaves
+        50  X1 calls C
+        50  C1 rings for X1
+        60  X1 hangs up
+    """)
+    queues = {letter: watched.queue(letter) for letter in "GH"}
+    assert {
+        letter: (one.transferred_in, one.transferred_out, one.overflowed_out, one.overflowed_in)
+        for letter, one in queues.items()
+    } == {"G": (0, 1, 0, 0), "H": (1, 1, 0, 0)}
+    agents = {letter: watched.agent(letter) for letter in "ABC"}
+    assert {
+        letter: (one.transfers_out, one.transfers_in, one.offered) for letter, one in agents.items()
+    } == {"A": (1, 0, 1), "B": (1, 0, 1), "C": (0, 1, 1)}
 
 
 # -- one call, one miss ---------------------------------------------------------------

@@ -181,10 +181,10 @@ def test_talk_of_a_blind_transfer_is_split_between_both_agents(check):
         call  requested  answered_by  disposition  last_phase  went_outside
         X1    A          A            answered     talking     no
 
-        party  role     result    rings  rang  talked  held  offered  answered  left
-        A      offered  answered  1      5     25      0     0        5         30
-        B      offered  answered  1      10    30      0     30       40        70
-        X      placed   answered  0      0     55      0     0        5         70
+        party  role     result    rings  rang  talked  held  out  in  offered  answered  left
+        A      offered  answered  1      5     25      0     1    0   0        5         30
+        B      offered  answered  1      10    30      0     0    1   30       40        70
+        X      placed   answered  0      0     55      0     0    0   0        5         70
         """,
     )
 
@@ -206,10 +206,10 @@ def test_agent_may_leave_a_moment_after_a_blind_transfer(check):
         call  handlers  transfers  blind  disposition  abandoned_in
         X1    A,B       1          1      answered     -
 
-        party  role     result    talked
-        A      offered  answered  25
-        B      offered  answered  30
-        X      placed   answered  55
+        party  role     result    talked  out  in
+        A      offered  answered  25      1    0
+        B      offered  answered  30      0    1
+        X      placed   answered  55      0    0
         """,
     )
 
@@ -240,10 +240,118 @@ def test_blind_transfer_that_nobody_answers_is_an_answered_call(
         call  disposition  abandoned_in    last_phase  handlers  last_handler  blind  ended_by
         X1    answered     {abandoned_in}  ringing     A         A             1      {ended_by}
 
-        party  role     result    talked
-        A      offered  answered  25
-        B      offered  {result}  0
-        X      placed   answered  25
+        party  role     result    talked  out  in
+        A      offered  answered  25      1    0
+        B      offered  {result}  0       0    1
+        X      placed   answered  25      0    0
+        """,
+    )
+
+
+def test_call_that_is_transferred_on_and_back_counts_for_each_party(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        30  A1 leaves
+        30  X1 calls B
+        30  B1 rings for X1
+        40  B1 answers
+        50  B1 leaves
+        50  X1 calls A
+        50  A2 rings for X1
+        55  A2 answers
+        60  X1 hangs up
+        """,
+        """
+        call  handlers  blind  attended
+        X1    A,B       2      0
+
+        party  talked  out  in
+        A      30      1    1
+        B      10      1    1
+        X      40      0    0
+        """,
+    )
+
+
+def test_transfer_to_a_queue_begins_a_wait_and_reaches_no_user(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   A1 rings for X1
+        5   A1 answers
+        30  A1 leaves
+        30  X1 queued H
+        30  B1 rings for X1
+        40  B1 answers
+        70  X1 hangs up
+        """,
+        """
+        call  handlers  blind
+        X1    A,B       1
+
+        wait  group  entered  left  result    by  transfer
+        X1    G      0        5     answered  A   no
+        X1    H      30       40    answered  B   yes
+
+        party  group  talked  out  in
+        A      G      25      1    0
+        B      H      30      0    0
+        X      -      55      0    0
+        """,
+    )
+
+
+def test_overflow_to_another_queue_is_no_transfer(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 queued G
+        20  X1 queued H
+        20  B1 rings for X1
+        25  B1 answers
+        70  X1 hangs up
+        """,
+        """
+        wait  group  result      transfer
+        X1    G      overflowed  no
+        X1    H      answered    no
+
+        party  out  in
+        B      0    0
+        X      0    0
+        """,
+    )
+
+
+def test_transfer_to_the_voicemail_box_of_a_user_is_none_to_the_user(check):
+    """The box belongs to the agent who talked first."""
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls A
+        0   A1 rings for X1
+        5   A1 answers
+        30  A1 leaves
+        30  X1 calls B
+        30  B1 rings for X1
+        40  B1 answers
+        50  B1 leaves
+        50  X1 mailbox of A
+        60  X1 hangs up
+        """,
+        """
+        call  blind
+        X1    2
+
+        party  out  in
+        A      1    0
+        B      1    1
+        X      0    0
         """,
     )
 
@@ -284,6 +392,11 @@ def test_attended_transfer_is_one_counted_call_with_all_participants(check, caus
         A      X1    offered    answered  1      5     25      5     0        5         35
         B      X1    consulted  answered  1      5     40      0     20       25        65
         X      X1    placed     answered  0      0     45      15    0        5         65
+
+        party  out  in
+        A      1    0
+        B      0    1
+        X      0    0
         """,
     )
 
@@ -311,10 +424,10 @@ def test_attended_transfer_may_take_a_moment(check, bridged, left):
         A2    consult  X1      B         0          0         answered
         X1    call     -       A,B       1          1         answered
 
-        party  call  role       result    talked
-        A      X1    offered    answered  25
-        B      X1    consulted  answered  {40 if bridged == 35 else 39.8}
-        X      X1    placed     answered  {45 if bridged == 35 else 44.8}
+        party  call  role       result    talked                           out  in
+        A      X1    offered    answered  25                               1    0
+        B      X1    consulted  answered  {40 if bridged == 35 else 39.8}  0    1
+        X      X1    placed     answered  {45 if bridged == 35 else 44.8}  0    0
         """,
     )
 
@@ -373,10 +486,10 @@ def test_attended_transfer_of_an_outbound_call_keeps_the_outbound_call(check):
         A1    outbound   A       call     -       X,B       1         answered
         A2    internal   A       consult  A1      B         0         answered
 
-        party  call  role       result    talked  held
-        A      A1    placed     answered  25      5
-        B      A1    consulted  answered  40      0
-        X      A1    offered    answered  45      15
+        party  call  role       result    talked  held  out  in
+        A      A1    placed     answered  25      5     1    0
+        B      A1    consulted  answered  40      0     0    1
+        X      A1    offered    answered  45      15    0    0
         """,
     )
 
@@ -407,10 +520,41 @@ def test_consult_that_is_older_than_the_customers_call_does_not_absorb_it(check)
         A1    B            B         202
         X1    A            A,B       0501234567
 
+        party  call  result    talked  out  in
+        A      X1    answered  25      1    0
+        B      X1    answered  40      0    1
+        X      X1    answered  45      0    0
+        """,
+    )
+
+
+def test_second_call_of_an_agent_is_connected_with_the_first(check):
+    """The call that goes on is the younger one, and its caller leaves."""
+    check(
+        """
+        0   A1 dials B
+        0   A1 calls B
+        0   B1 rings for A1
+        5   B1 answers
+        20  A2 dials X
+        20  A2 calls X
+        20  X1 rings for A2
+        25  X1 answers
+        35  X1 bridged with B1
+        35  A2 leaves
+        35  A1 leaves
+        50  X1 has tags=vip
+        60  X1 hangs up
+        """,
+        """
+        call  direction  joined  handlers  last_handler  attended  disposition
+        A1    internal   A2      B         B             0         answered
+        A2    outbound   -       X,B       B             1         answered
+
         party  call  result    talked
-        A      X1    answered  25
-        B      X1    answered  40
-        X      X1    answered  45
+        A      A2    answered  25
+        B      A2    answered  40
+        X      A2    answered  35
         """,
     )
 
@@ -436,10 +580,10 @@ def test_of_two_inbound_calls_the_older_goes_on(check):
         X1    inbound    X       -
         Y1    inbound    Y       X1
 
-        party  call  result    talked
-        A      X1    answered  25
-        X      X1    answered  40
-        Y      X1    answered  45
+        party  call  result    talked  out  in
+        A      X1    answered  25      1    0
+        X      X1    answered  40      0    0
+        Y      X1    answered  45      0    1
         """,
     )
 
@@ -464,11 +608,11 @@ def test_consult_that_ends_is_a_call_of_its_own_and_the_wait_is_a_hold(check):
         A2    consult  -       B         0         answered
         X1    call     -       A         0         answered
 
-        party  call  role     result    talked  held
-        A      A2    placed   answered  10      0
-        A      X1    offered  answered  45      15
-        B      A2    consulted  answered  10    0
-        X      X1    placed   answered  45      15
+        party  call  role       result    talked  held  out  in
+        A      A2    placed     answered  10      0     0    0
+        A      X1    offered    answered  45      15    0    0
+        B      A2    consulted  answered  10      0     0    0
+        X      X1    placed     answered  45      15    0    0
         """,
     )
 
@@ -537,10 +681,10 @@ def test_transfer_completed_while_the_phone_rings_is_a_blind_transfer(check):
         X1    call     -       A,B       1      0         answered
         A2    consult  X1      -         0      0         unanswered
 
-        party  call  role     result    rings  rang  talked  held
-        A      X1    offered  answered  1      5     15      5
-        B      X1    offered  answered  1      15    30      0
-        X      X1    placed   answered  0      0     45      5
+        party  call  role     result    rings  rang  talked  held  out  in
+        A      X1    offered  answered  1      5     15      5     1    0
+        B      X1    offered  answered  1      15    30      0     0    1
+        X      X1    placed   answered  0      0     45      5     0    0
         """,
     )
 
@@ -584,10 +728,10 @@ def test_inbound_call_sent_outside_stays_inbound(check):
         call  direction  went_outside  handlers  last_handler  blind
         X1    inbound    yes           A,Y       Y             1
 
-        party  role     result    talked
-        A      offered  answered  25
-        X      placed   answered  55
-        Y      offered  answered  30
+        party  role     result    talked  out  in
+        A      offered  answered  25      1    0
+        X      placed   answered  55      0    0
+        Y      offered  answered  30      0    1
         """,
     )
 
@@ -764,10 +908,15 @@ def test_forward_from_a_queue_to_outside_names_the_queue(check):
 
 
 @pytest.mark.parametrize(
-    ("place", "phase", "box", "room"),
-    [("mailbox of B", "voicemail", "B", "-"), ("conference 8000", "conference", "-", "8000")],
+    ("place", "phase", "box", "room", "transfers"),
+    [
+        ("mailbox of B", "voicemail", "B", "-", 1),
+        ("conference 8000", "conference", "-", "8000", 0),
+    ],
 )
-def test_talk_before_voicemail_or_conference_makes_an_answered_call(check, place, phase, box, room):
+def test_talk_before_voicemail_or_conference_makes_an_answered_call(
+    check, *, place, phase, box, room, transfers
+):
     check(
         f"""
         0   X1 dials 0501234567
@@ -782,8 +931,8 @@ def test_talk_before_voicemail_or_conference_makes_an_answered_call(check, place
         call  disposition  last_phase  mailbox  room    answered_by  {phase}  talking  abandoned_in
         X1    answered     {phase}     {box}    {room}  A            30       15       -
 
-        party  role     result    talked
-        A      offered  answered  15
-        X      placed   answered  15
+        party  role     result    talked  out
+        A      offered  answered  15      {transfers}
+        X      placed   answered  15      0
         """,
     )

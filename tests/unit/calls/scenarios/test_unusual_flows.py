@@ -270,11 +270,11 @@ def test_two_attended_transfers_in_a_row(check):
         B2    consult  X1      C         0
         X1    call     -       A,B,C     2
 
-        party  call  role       talked  held
-        A      X1    offered    20      5
-        B      X1    consulted  20      5
-        C      X1    consulted  15      0
-        X      X1    placed     35      20
+        party  call  role       talked  held  out  in
+        A      X1    offered    20      5     1    0
+        B      X1    consulted  20      5     1    1
+        C      X1    consulted  15      0     0    1
+        X      X1    placed     35      20    0    0
         """,
     )
 
@@ -309,11 +309,11 @@ def test_consult_call_that_is_transferred_itself(check):
         B2    consult  A2      0
         X1    call     -       1
 
-        party  call  role       result    talked
-        A      X1    offered    answered  30
-        B      X1    consulted  answered  10
-        C      X1    consulted  answered  25
-        X      X1    placed     answered  25
+        party  call  role       result    talked  out  in
+        A      X1    offered    answered  30      1    0
+        B      X1    consulted  answered  10      1    0
+        C      X1    consulted  answered  25      0    2
+        X      X1    placed     answered  25      0    0
         """,
     )
 
@@ -672,6 +672,40 @@ def test_party_of_a_consult_may_be_sent_to_a_queue(check):
         X      X1    placed     15      20
         Y      A2    consulted  15      0
         Z      Z1    placed     0       0
+        """,
+    )
+
+
+@pytest.mark.parametrize("phone", ["A2", "A3"])
+def test_click_to_call_during_a_talk_is_a_consult(check, phone):
+    """The user takes it on any of their phones."""
+    other = "A2" if phone == "A3" else "A3"
+    check(
+        f"""
+        0    X1 dials 0501234567
+        0    X1 calls A
+        0    A1 rings for X1
+        5    A1 answers
+        20   A2 rings by API to dial Y
+        20.1 A3 rings by API to dial Y
+        25   {phone} answered
+        25   {other} ends send_cancel,LOSE_RACE
+        25   {phone} calls Y
+        25   Y1 rings for {phone}
+        30   Y1 answers
+        40   {phone} hangs up
+        50   X1 hangs up
+        """,
+        """
+        call  purpose  direction  handlers
+        A2    consult  outbound   Y
+        X1    call     inbound    A
+
+        party  call  role       talked  held
+        A      A2    placed     10      0
+        A      X1    offered    30      15
+        X      X1    placed     30      15
+        Y      A2    consulted  10      0
         """,
     )
 
