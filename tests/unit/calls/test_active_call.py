@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from basix_ws_cti import Channel
-from basix_ws_cti.calls import CallRinging, CallTracker, active_call, active_legs
+from basix_ws_cti.calls import CallRinging, CallTracker, active_call, active_leg
 from basix_ws_cti.mirror.changes import Added, Changed
 from basix_ws_cti.states import Calling, Ivr, Ringing
 
@@ -43,7 +43,7 @@ def read(monkeypatch):
 
         return called
 
-    monkeypatch.setattr(active_legs, "own_party", counting(active_legs.own_party))
+    monkeypatch.setattr(active_leg, "own_party", counting(active_leg.own_party))
     monkeypatch.setattr(active_call, "phase_with", counting(active_call.phase_with))
     return counts
 
