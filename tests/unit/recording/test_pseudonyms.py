@@ -93,6 +93,18 @@ def test_home_country_decides_on_prefixes(code, notations):
     assert after != {normalise_number(notations[0], code)}
 
 
+def test_international_number_of_few_digits_is_replaced_as_a_whole():
+    after = names.digits("123456", international=True)
+    assert len(after) == 6
+    assert after[0] not in "01"
+
+
+def test_extension_stays_one_in_a_country_without_trunk_prefix():
+    after = Pseudonyms(KEY, "45").digits("1234")
+    assert len(after) == 4
+    assert after[0] not in "01"
+
+
 @given(st.text("0123456789", min_size=3, max_size=13))
 @settings(max_examples=25)
 @example("0112345678")

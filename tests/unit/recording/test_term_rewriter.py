@@ -119,6 +119,12 @@ def test_list_of_characters_is_a_text(items, text):
     assert read_term(b"\x83l\0\0\0\x02" + items + b"j").text == text
 
 
+def test_new_text_of_a_list_with_texts_is_a_list_of_one_binary():
+    term = read_term(b"\x83l\0\0\0\2d\0\1xm\0\0\0\1yj")
+    assert term.text is None
+    assert term.with_text("\u00e9") == b"l\0\0\0\1m\0\0\0\2\xc3\xa9j"
+
+
 def test_containers_and_numbers_are_no_text():
     for encoded in (b"j", b"h\x01a\x41", b"a\x41"):
         assert read_term(b"\x83" + encoded).text is None
