@@ -7,7 +7,14 @@ from support.call_feeds import COMPLETE_FEEDS, INTERRUPTED_FEEDS
 from support.call_tables import assert_rows
 
 
-@pytest.fixture(params=[*COMPLETE_FEEDS, *INTERRUPTED_FEEDS])
+# Interrupted feeds are slow: each script is played once for each of its events.
+FEEDS = [
+    *COMPLETE_FEEDS,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in INTERRUPTED_FEEDS),
+]
+
+
+@pytest.fixture(params=FEEDS)
 def check(request):
     """Return a function that plays a script and compares the rows with tables.
 
