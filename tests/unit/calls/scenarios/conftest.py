@@ -6,7 +6,6 @@ import pytest
 from support.call_feeds import COMPLETE_FEEDS, INTERRUPTED_FEEDS
 from support.call_tables import assert_rows
 
-
 # Interrupted feeds are slow: each script is played once for each of its events.
 FEEDS = [
     *COMPLETE_FEEDS,
