@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 
+import attrs
 import pytest
 from support.model_feed import ModelPbx
 from support.virtual_clock import on_virtual_clock
@@ -473,3 +474,50 @@ async def test_newest_state_before_the_uuids_are_known_comes_first():
         CallEnded(c),
     ]
     assert follower.unseen == set()
+
+
+@on_virtual_clock
+async def test_call_that_ended_before_the_uuids_are_known_is_the_only_event():
+    follower, ended = new_leg_follower(), CallEnded(call_of("a", "a", ended=9))
+    follower.offer(CallStarted(call_of("a", "a")))
+    follower.offer(ended)
+    follower.begin(["a"])
+    assert await read_all(follower) == [ended]
+
+
+@on_virtual_clock
+async def test_giving_up_legs_that_no_event_has_shown_ends_the_iteration():
+    follower = new_leg_follower()
+    follower.begin(["a", "b"])
+    follower.give_up_unseen()
+    assert await read_all(follower) == []
+
+
+@on_virtual_clock
+async def test_legs_are_not_waited_for_once_one_is_answered():
+    answered = (Leg(uuid="a", party=Party(), answered=5),)
+    events = [
+        CallStarted(call_of("a", "a")),
+        CallUpdated(attrs.evolve(call_of("a"), legs=answered)),
+        CallEnded(attrs.evolve(call_of("a", ended=9), legs=answered)),
+    ]
+    follower = new_leg_follower()
+    follower.begin(["a", "b"])
+    for event, unseen in zip(events, [{"b"}, set(), set()], strict=True):
+        follower.offer(event)
+        assert follower.unseen == unseen
+    assert await read_all(follower) == events
+
+
+@on_virtual_clock
+async def test_joined_call_that_is_not_active_is_followed_to_its_end():
+    follower, phases = new_leg_follower(), (Phase(kind="ringing", started=5),)
+    ends = [
+        CallEnded(call_of("a", "a", joined="older", ended=9)),
+        CallEnded(call_of("older", "x", ended=10, phases=phases)),
+    ]
+    follower.begin(["a"])
+    follower.offer(ends[0])
+    assert set(follower.shown) == {"a"}
+    follower.offer(ends[1])
+    assert await read_all(follower) == ends

@@ -6,6 +6,7 @@ import gc
 import itertools
 import random
 import tracemalloc
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from basix_ws_cti import User
 from basix_ws_cti.client.change_backlog import SEARCH_INTERVAL
 from basix_ws_cti.client.subscriptions import Selection, SubscriberSet, Subscription
-from basix_ws_cti.mirror.changes import Added, Changed, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
 
 
 def subscribe(subscribers, size=4, **selection):
@@ -239,3 +240,43 @@ async def test_overflow_of_many_subscribers_costs_no_more_than_other_items():
     assert merged == [1] * 200
     offer(subscribers, *(pbx.set(key) for key in range(1000)))
     assert batches_of(subscriptions[0]) == [1000]
+
+
+async def test_gaps_merge_from_the_start_of_the_first_to_the_end_of_the_last():
+    noon, subscribers = datetime(2026, 1, 1, 12, tzinfo=UTC), SubscriberSet()
+    subscription, pbx = subscribe(subscribers, 1), Pbx()
+    first = Gap(noon, noon + timedelta(1), None)
+    last = Gap(noon + timedelta(2), noon + timedelta(3), None)
+    offer(subscribers, pbx.set(1), first, last)
+    assert len(drain(subscription, 1)) == 1
+    assert drain(subscription) == [Gap(noon, noon + timedelta(3), None)]
+
+
+async def test_element_that_is_as_before_is_not_reported():
+    """It was changed and changed back."""
+    subscribers = SubscriberSet()
+    subscription, old, new = subscribe(subscribers, 1), User(id=1), User(id=1, label="new")
+    other = Added("user", User(id=2))
+    offer(subscribers, other, Changed("user", new, old), Changed("user", old, new))
+    assert drain(subscription) == [other]
+
+
+async def test_reading_stops_the_merging_of_its_batch():
+    """The batch and the next one stay as they are, and no change is lost."""
+    pbx, subscribers = Pbx(), SubscriberSet()
+    sleeper, copy = subscribe(subscribers, 1), Copy(pbx)
+    other = subscribe(subscribers, 1)
+    offer(subscribers, *(pbx.set(key) for key in range(20)))
+    drain(other, 1)
+    offer(subscribers, *(pbx.set(key) for key in range(20)))
+    drain(other)
+    assert batches_of(sleeper) == [19, 20, 0]
+    for _ in range(SEARCH_INTERVAL):
+        if batches_of(sleeper)[1] == 20:
+            offer(subscribers, pbx.set(0))
+    assert batches_of(sleeper)[:2] == [20, 16]
+    copy.apply(drain(sleeper, 1))
+    offer(subscribers, *(pbx.set(0) for _ in range(10)))
+    assert batches_of(sleeper)[:2] == [20, 16]
+    copy.apply(drain(sleeper))
+    assert copy.users == pbx.users

@@ -255,3 +255,13 @@ async def test_waiting_tasks_learn_that_the_client_was_closed():
 async def test_condition_counts_even_if_the_client_has_stopped():
     state, _ = new_state()
     assert await state.wait_until(lambda: state.has_stopped, "the end", None)
+
+
+async def test_final_error_that_is_a_timeout_error_is_raised_as_it_is():
+    """It is no WaitTimeout: the wait did not time out."""
+    state, _ = new_state()
+    error = TimeoutError("final")
+    state.enter(Stopped(error))
+    with pytest.raises(TimeoutError) as caught:
+        await state.wait_until(lambda: False, "a miracle", 10)
+    assert caught.value is error

@@ -79,3 +79,14 @@ async def test_subscribers_share_one_time_slice_per_iteration():
     assert loop.now == pytest.approx(50 * 20 * SLICE_SECONDS / 10)
     longest = max(b - a for a, b in itertools.pairwise(ends))
     assert longest <= 1.2 * SLICE_SECONDS
+
+
+async def test_coroutine_driven_by_hand_waits_for_one_step_only():
+    """The event loop does not run between its steps; it leaves nothing in the queue."""
+    queue = WakeQueue()
+    step = queue.next_slice(in_pace=True)
+    assert step.send(None) is None
+    with pytest.raises(StopIteration):
+        step.send(None)
+    with pytest.raises(StopIteration):
+        queue.drained().send(None)
