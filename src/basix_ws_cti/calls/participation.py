@@ -89,7 +89,9 @@ class Participation:
     took a call that rang elsewhere, or was parked. ``"monitored"``: they listened in.
     ``"service"``: they used a service of the PBX, such as their messages or a conference."""
     group_id: int | None
-    """Id of the group whose queue offered the call to them; ``None``: no queue did."""
+    """Id of the group whose queue offered the call to them; ``None``: no queue did. Of several
+    queues it is the first whose offer they answered and talked on; without such a talk, the first
+    that offered the call."""
     result: ParticipationResult | None
     """``"answered"``: they talked, or, for ``"service"`` and ``"monitored"``, were connected.
     ``"missed"``: they never talked, and a ring timed out, or the last one was cancelled although
@@ -194,9 +196,9 @@ def _row(
         talks += leg.talks
         holds += leg.holds
         rings += leg.rings
-        if group_id is None:
-            group_id = leg.group_id
         left = None if left is None or leg.ended is None else max(left, leg.ended)
+    if len(legs) > 1:
+        group_id = _group_of(legs)
     answered = _answered(call, key, legs, talks)
     return _make_participation(
         call.id,
@@ -219,6 +221,14 @@ def _row(
         call.direction,
         call.purpose,
     )
+
+
+def _group_of(legs: Sequence[Leg]) -> int | None:
+    """Return the group whose queue offered a call, given the legs in the order of their offers."""
+    offers = [leg for leg in legs if leg.group_id is not None]
+    talked = (leg for leg in offers if leg.talks or leg.talking_since is not None)
+    leg = next(talked, offers[0] if offers else None)
+    return None if leg is None else leg.group_id
 
 
 _NO_TRANSFERS: Counter[_Key] = Counter()

@@ -42,7 +42,7 @@ class Participant:
     user_id: int | None
     number: str | None
     role: str
-    group_id: int | None
+    group_id: int | None  # of the first leg that a queue offered
     first_uuid: str  # of the first leg, which decides about the role
     first_offered: int
     only_takes: bool = False  # tried to pick up or to retrieve the call, and nothing else
@@ -52,6 +52,8 @@ class Participant:
     rang_before_us: int = 0  # time of all earlier rings
     timed_out: bool = False  # at least one ring
     last_ring: tuple[int, str] | None = None  # end and result of the ring that ended last
+    groups: dict[str, int] = Factory(dict)  # of the legs that a queue offered and that live
+    talked_offer: tuple[int, str, int] | None = None  # first of these that talked, and its group
     talks: list[Interval] = Factory(list)
     holds: list[Interval] = Factory(list)
     first_talked: bool = False  # on the first leg
@@ -81,6 +83,7 @@ class Participant:
 
     def ring_failed(self, channel: Channel, now: int, *, caller_hung_up: bool) -> None:
         """Record that the leg of an unanswered ring ended."""
+        self.groups.pop(channel.uuid, None)
         if not self.ring_ended(channel.uuid, now) or channel.rings_for is None:
             return  # nobody called the party: the API rang their phone for a call of theirs
         cause = (channel.last_event_data or ",").split(",")[1]
@@ -97,6 +100,10 @@ class Participant:
         self.first_talked = self.first_talked or channel.uuid == self.first_uuid
         if self.answered is None:
             self.answered = now
+        group_id = self.groups.get(channel.uuid)
+        if group_id is not None:
+            offer = channel.offer_timestamp, channel.uuid, group_id
+            self.talked_offer = min(self.talked_offer or offer, offer)
 
     def merge(self, other: Participant) -> None:
         """Add what the same party did on other legs."""
@@ -107,6 +114,8 @@ class Participant:
             self.role, self.first_talked = other.role, other.first_talked
         self.only_takes = self.only_takes and other.only_takes
         self.group_id = other.group_id if self.group_id is None else self.group_id
+        self.groups |= other.groups
+        self.talked_offer = min(filter(None, (self.talked_offer, other.talked_offer)), default=None)
         self.rings += other.rings
         self.rang_before_us += other.rang_before_us
         self.ringing |= other.ringing
@@ -129,7 +138,7 @@ class Participant:
             user_id=self.user_id,
             number=self.number,
             role=self.role,
-            group_id=self.group_id,
+            group_id=self.group_id if self.talked_offer is None else self.talked_offer[2],
             result=self._result(is_service=is_service),
             rings=self.rings,
             rang_us=self.rang_before_us + _length(self.rung),
@@ -164,6 +173,7 @@ class Participants:
                 number=None if channel.person is None else channel.person.number,
                 role=role,
                 group_id=group_id,
+                groups={} if group_id is None else {channel.uuid: group_id},
                 first_uuid=channel.uuid,
                 first_offered=channel.offer_timestamp,
                 only_takes=role in {"picked_up", "retrieved"},
