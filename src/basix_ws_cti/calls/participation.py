@@ -1,6 +1,9 @@
 """Participation: what one user or outside party did in one call, as a flat row.
 
-A row is the sum over the legs of one party. The result of a party that never talked, and never was
+A row is the sum over the legs of one party. If the call took over a consult call, the legs that
+the party has from there decide about role, group and times only if the party has no other leg.
+
+The result of a party that never talked, and never was
 connected to a service, is, by the first of these rules that applies:
 
 1. One of their rings timed out: ``"missed"``.
@@ -65,6 +68,9 @@ _TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
 _Key = tuple[int | None, str | None]
 _UNKNOWN: _Key = (None, None)
 
+# Roles of a party in a consult call.
+_CONSULTING: frozenset[Role] = frozenset({"placed", "consulted"})
+
 # Roles of a party that is served as soon as their leg is answered, without another party.
 _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
 
@@ -84,9 +90,10 @@ class Participation:
     number: str | None
     """Number of the party outside, as the PBX sent it; ``None`` for a user."""
     role: Role
-    """What the party did first. ``"offered"``: the PBX called them. ``"placed"``: they dialled.
-    ``"consulted"``: they were asked in a consult call. ``"picked_up"``, ``"retrieved"``: they
-    took a call that rang elsewhere, or was parked. ``"monitored"``: they listened in.
+    """What the party did first in the call; what they did in a consult call that became a part of
+    it counts only if they did nothing else. ``"offered"``: the PBX called them. ``"placed"``: they
+    dialled. ``"consulted"``: they were asked in a consult call. ``"picked_up"``, ``"retrieved"``:
+    they took a call that rang elsewhere, or was parked. ``"monitored"``: they listened in.
     ``"service"``: they used a service of the PBX, such as their messages or a conference."""
     group_id: int | None
     """Id of the group whose queue offered the call to them; ``None``: no queue did. Of several
@@ -116,9 +123,9 @@ class Participation:
     answer to a call that was transferred to a group is none, and neither is a transfer to a
     voicemail box."""
     first_offered: int | None
-    """Time of their first leg; ``None``: the PBX sent no time."""
+    """Time of the leg that decides about ``role``; ``None``: the PBX sent no time."""
     answered: int | None
-    """Start of their first talk or service; ``None``: there was none."""
+    """Start of their first talk or service, from ``first_offered`` on; ``None``: there was none."""
     left: int | None
     """Time at which their last leg ended; ``None`` while one lives."""
     complete: bool
@@ -192,14 +199,19 @@ def _row(
     first = legs[0]
     talks, holds = first.talks, first.holds
     group_id, rings, left = first.group_id, first.rings, first.ended
+    since = None
     for leg in legs[1:]:
         talks += leg.talks
         holds += leg.holds
         rings += leg.rings
         left = None if left is None or leg.ended is None else max(left, leg.ended)
     if len(legs) > 1:
-        group_id = _group_of(legs)
-    answered = _answered(call, key, legs, talks)
+        own = [leg for leg in legs if not _is_of_consult(call, key, leg)]
+        if own and own[0] is not first:
+            first = own[0]
+            since = first.offered
+        group_id = _group_of(own or legs)
+    answered = _answered(call, key, legs, talks, since)
     return _make_participation(
         call.id,
         user_id,
@@ -221,6 +233,15 @@ def _row(
         call.direction,
         call.purpose,
     )
+
+
+def _is_of_consult(call: Call, key: _Key, leg: Leg) -> bool:
+    """Return True if the call took over a leg from a consult call, as far as the leg shows it."""
+    if leg.role not in _CONSULTING:
+        return False
+    if leg.role == "placed" and key != _key(call.caller):
+        return True
+    return leg.offered is not None and leg.offered < call.started
 
 
 def _group_of(legs: Sequence[Leg]) -> int | None:
@@ -259,8 +280,13 @@ def _offer_order(leg: Leg) -> tuple[bool, int, str]:
     return leg.offered is None, leg.offered or 0, leg.uuid
 
 
-def _answered(call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interval]) -> int | None:
-    """Return the start of a party's first talk or service; ``None``: there was none."""
+def _answered(
+    call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interval], since: int | None
+) -> int | None:
+    """Return the start of a party's first talk or service; ``None``: there was none.
+
+    ``since``: talks before it do not count if there is a later one; ``None``: all count.
+    """
     times = [talk.started for talk in talks]
     served = []
     for leg in legs:
@@ -269,7 +295,8 @@ def _answered(call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interv
         if leg.answered is not None and leg.role in _SERVED:
             served.append(leg.answered)
     if times:
-        return min(times)
+        later = [] if since is None else [time for time in times if time >= since]
+        return min(later or times)
     if legs[-1].ended is None and _talks_now(call, key):
         return call.phase.started
     if served:

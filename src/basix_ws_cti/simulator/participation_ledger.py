@@ -45,6 +45,7 @@ class Participant:
     group_id: int | None  # of the first leg that a queue offered
     first_uuid: str  # of the first leg, which decides about the role
     first_offered: int
+    is_of_consult: bool = False  # all legs are those of a consult call that was merged
     only_takes: bool = False  # tried to pick up or to retrieve the call, and nothing else
     rings: int = 0
     ringing: dict[str, int] = Factory(dict)  # legs that ring: since when, by uuid
@@ -60,6 +61,11 @@ class Participant:
     answered: int | None = None  # first talk
     served: int | None = None  # first answer by a service of the PBX
     left: int = 0
+
+    @property
+    def party(self) -> int | str:
+        """Id of the user, or the number of the person."""
+        return (self.number if self.user_id is None else self.user_id) or ""
 
     def ring_started(self, uuid: str, now: int) -> None:
         """Record that a leg begins to ring."""
@@ -108,10 +114,12 @@ class Participant:
     def merge(self, other: Participant) -> None:
         """Add what the same party did on other legs."""
         # As all times are the PBX's, two legs may have the same; then the uuids decide.
-        first = (self.first_offered, self.first_uuid)
-        if (other.first_offered, other.first_uuid) < first:
+        # Legs of a consult call decide only if there are no others.
+        first = (self.is_of_consult, self.first_offered, self.first_uuid)
+        if (other.is_of_consult, other.first_offered, other.first_uuid) < first:
             self.first_uuid, self.first_offered = other.first_uuid, other.first_offered
             self.role, self.first_talked = other.role, other.first_talked
+            self.is_of_consult = other.is_of_consult
         self.only_takes = self.only_takes and other.only_takes
         self.group_id = other.group_id if self.group_id is None else self.group_id
         self.groups |= other.groups
@@ -133,6 +141,10 @@ class Participant:
         """Return the row of the participation."""
         is_service = self.role in {"monitored", "service"}
         talked_us = _length(self.talks)
+        answered = self.answered
+        if answered is not None and answered < self.first_offered:  # in a consult call
+            later = (started for started, _ in self.talks if started >= self.first_offered)
+            answered = min(later, default=answered)
         return ParticipationRow(
             call_id=call_id,
             user_id=self.user_id,
@@ -145,7 +157,7 @@ class Participant:
             talked_us=talked_us,
             held_us=_length([*self.talks, *self.holds]) - talked_us,
             first_offered=self.first_offered,
-            answered=_earlier(self.answered, self.served) if is_service else self.answered,
+            answered=_earlier(answered, self.served) if is_service else answered,
             left=self.left,
         )
 
@@ -196,16 +208,23 @@ class Participants:
             if participant.role == "offered" and participant.first_talked:
                 participant.role = "consulted"
 
-    def merge(self, other: Participants) -> None:
-        """Add the participants of a call that was merged into this one."""
+    def merge(self, other: Participants, caller: Channel) -> None:
+        """Add the participants of a call that was merged into this one.
+
+        ``caller``: the first leg of this call.
+        """
         for participant in other._by_party.values():
+            is_placed = participant.role == "placed" and participant.party != party_of(caller)
+            is_earlier = participant.first_offered < caller.offer_timestamp
+            participant.is_of_consult = is_placed or (
+                is_earlier and participant.role in {"placed", "consulted"}
+            )
             self._add(participant)
 
     def _add(self, participant: Participant) -> None:
-        party = participant.number if participant.user_id is None else participant.user_id
-        known = self._by_party.get(party or "")
+        known = self._by_party.get(participant.party)
         if known is None:
-            self._by_party[party or ""] = participant
+            self._by_party[participant.party] = participant
         else:
             known.merge(participant)
 
