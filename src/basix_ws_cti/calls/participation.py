@@ -100,7 +100,8 @@ class Participation:
     queues it is the first whose offer they answered and talked on; without such a talk, the first
     that offered the call."""
     result: ParticipationResult | None
-    """``"answered"``: they talked, or, for ``"service"`` and ``"monitored"``, were connected.
+    """``"answered"``: they talked, or, for ``"service"`` and ``"monitored"``, were connected, or
+    answered a call into a conference.
     ``"missed"``: they never talked, and a ring timed out, or the last one was cancelled although
     the caller stayed. ``"abandoned"``: the caller hung up during their last ring, and no earlier
     ring had timed out.
@@ -125,7 +126,8 @@ class Participation:
     first_offered: int | None
     """Time of the leg that decides about ``role``; ``None``: the PBX sent no time."""
     answered: int | None
-    """Start of their first talk or service, from ``first_offered`` on; ``None``: there was none."""
+    """Start of their first talk, service or conference, from ``first_offered`` on; ``None``: there
+    was none."""
     left: int | None
     """Time at which their last leg ended; ``None`` while one lives."""
     complete: bool
@@ -299,6 +301,7 @@ def _answered(
         return min(later or times)
     if legs[-1].ended is None and _talks_now(call, key):
         return call.phase.started
+    served += _conference_entries(call, legs)
     if served:
         return min(served)
     if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
@@ -306,6 +309,17 @@ def _answered(
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
         return next((phase.started for phase in services), None)
     return None
+
+
+def _conference_entries(call: Call, legs: Sequence[Leg]) -> list[int]:
+    """Return the times at which a party that the PBX called answered into a conference."""
+    answers = [leg.answered for leg in legs if leg.role in _CALLED and leg.answered is not None]
+    rooms = [phase for phase in call.summed_phases if phase.kind == "conference"] if answers else []
+    return [
+        answer
+        for answer in answers
+        if any(room.started <= answer < (room.ended or answer + 1) for room in rooms)
+    ]
 
 
 def _talks_now(call: Call, key: _Key) -> bool:

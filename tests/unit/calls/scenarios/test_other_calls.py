@@ -370,6 +370,32 @@ def test_media_plug_that_listens_to_nobody_monitors(check):
     )
 
 
+# -- users whom the PBX calls into a conference ----------------------------------------
+
+
+def test_user_who_is_called_into_a_conference_has_answered(check):
+    check(
+        """
+        0   X1 dials 0501
+        0   X1 answered
+        0   X1 conference 9
+        5   A1 rings for X1
+        5   B1 rings for X1
+        10  A1 answered
+        10  A1 conference 9
+        20  B1 stops ringing
+        40  A1 ends recv_bye,NORMAL_CLEARING
+        41  X1 ends recv_bye,NORMAL_CLEARING
+        """,
+        """
+        party  role     result    offered  answered  left  talked
+        A      offered  answered  5        10        40    0
+        B      offered  missed    5        -         20    0
+        X      placed   answered  0        0         41    0
+        """,
+    )
+
+
 # -- attempts to take a call ----------------------------------------------------------
 
 
