@@ -8,7 +8,8 @@ connected to a service, is, by the first of these rules that applies:
 
 1. One of their rings timed out: ``"missed"``.
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
-   ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
+   ended last: of two phones that rang at once, the one that rang on; or the one on which they
+   refused, if this stopped the other. If the ring was cancelled, but
    the caller did not hang up, nobody answered in time: ``"missed"``.
 3. The feed did not show the hang-up of any of their legs: ``"unknown"``.
 4. They tried to take a call, and got none: ``"failed"``.
@@ -54,8 +55,10 @@ _RESULTS: dict[Disposition | None, ParticipationResult] = {
     None: "unknown",
 }
 
-# Maximum time between the hang-up of a caller and the end of the rings for that caller, in
-# microseconds.
+# Outcomes of a ring that the party refused.
+_REFUSALS: frozenset[Disposition | None] = frozenset({"busy", "rejected"})
+
+# Maximum time between two events one of which is the reason for the other, in microseconds.
 _SAME_MOMENT = 100_000
 
 # Roles of a party that the PBX called: their phones ring.
@@ -340,12 +343,40 @@ def _result(call: Call, legs: Sequence[Leg], left: int | None) -> ParticipationR
         if leg.timed_out or leg.outcome == "missed":
             return "missed"
     if rings:
-        last = rings[0] if len(rings) == 1 else max(rings, key=_end_order)
+        last = rings[0] if len(rings) == 1 else _last_ring(call, rings)
         return _result_of_ring(call, last)
     if all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
     is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
     return "failed" if is_attempt_to_take else "unanswered"
+
+
+def _last_ring(call: Call, rings: Sequence[Leg]) -> Leg:
+    """Return the ring that ended last.
+
+    If the party refused on another phone at the same moment, and nobody else talked then, the
+    refusal ended both rings: it is that one.
+    """
+    last = max(rings, key=_end_order)
+    if last.outcome != "picked_up_elsewhere":
+        return last
+    ended = last.ended or 0
+    refused = [
+        leg
+        for leg in rings
+        if leg.outcome in _REFUSALS and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
+    ]
+    return last if not refused or _began_to_talk(call, ended) else refused[0]
+
+
+def _began_to_talk(call: Call, moment: int) -> bool:
+    """Return True if somebody began to talk at about a moment."""
+    return any(
+        abs(started - moment) <= _SAME_MOMENT
+        for leg in call.legs
+        for started in (*[talk.started for talk in leg.talks], leg.talking_since)
+        if started is not None
+    )
 
 
 def _result_of_ring(call: Call, ring: Leg) -> ParticipationResult:
