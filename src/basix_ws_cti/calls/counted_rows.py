@@ -18,7 +18,7 @@ from .model import Call
 from .participation import Participation, rows_of_agents
 from .queue_wait import QueueWait
 from .row_window import Key, RowWindow
-from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue
+from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue, is_offer_of_queue
 
 # Calls kept whose end was lost: their last event may still come.
 MAX_LOST_CALLS = 1000
@@ -184,7 +184,7 @@ class CountedRows:
         if row.user_id is not None:
             places.append((self._agents, row.user_id))
         # For the figures of queues, a participation without talk has nothing to add.
-        if row.group_id is not None and row.result == "answered":
+        if row.group_id is not None and row.result == "answered" and is_offer_of_queue(row):
             places.append((self._served, row.group_id))
         return places
 

@@ -22,7 +22,7 @@ from basix_ws_cti.exceptions import UsageError
 
 from .participation import Participation
 from .queue_wait import QueueWait
-from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue
+from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue, is_offer_of_queue
 
 SECOND = 1_000_000
 """One second in microseconds."""
@@ -171,7 +171,8 @@ class QueueFigures:
     """Answered and abandoned waits by duration."""
     handled: int
     """Number of participations with talk that this queue offered. A call that two agents of the
-    queue served counts twice, and one that an agent took twice counts once."""
+    queue served counts twice, and one that an agent took twice counts once. The call of a member
+    who calls the queue counts for the agent who answers it only."""
     talked: int
     """Talk time of those participations, in microseconds."""
     held: int
@@ -211,9 +212,7 @@ class QueueFigures:
         served.extend(
             row
             for row in participations
-            if counts_for_agent(row)
-            and row.group_id is not None
-            and group_id in {None, row.group_id}
+            if counts_for_agent(row) and is_offer_of_queue(row) and group_id in {None, row.group_id}
         )
         entered = [
             wait.entered

@@ -253,9 +253,15 @@ def _is_in_service(last: Phase, kinds: AbstractSet[PhaseKind]) -> bool:
 
 
 def _is_refused(ending: Ending) -> bool:
-    """Return True if the PBX ended the call because what was dialled refused it."""
+    """Return True if the PBX ended the call because what was dialled refused it.
+
+    This includes an attempt to take another call, for which there was nothing to take.
+    """
+    if ending.ended_by != "pbx":
+        return False
     cause = None if ending.hangup is None else ending.hangup.cause
-    return ending.ended_by == "pbx" and (cause in _REFUSED or cause in _UNREACHABLE)
+    is_attempt_to_take = ending.purpose == "pickup" or cause == "NO_PICKUP"
+    return is_attempt_to_take or cause in _REFUSED or cause in _UNREACHABLE
 
 
 def _by_cause(ending: Ending, kinds: AbstractSet[PhaseKind], *, is_outbound: bool) -> Disposition:

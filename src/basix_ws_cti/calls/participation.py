@@ -1,11 +1,15 @@
 """Participation: what one user or outside party did in one call, as a flat row.
 
-A row is the sum over the legs of one party. The result of a party that never talked, and never was
+A row is the sum over the legs of one party. If the call took over a consult call, the legs that
+the party has from there decide about role, group and times only if the party has no other leg.
+
+The result of a party that never talked, and never was
 connected to a service, is, by the first of these rules that applies:
 
 1. One of their rings timed out: ``"missed"``.
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
-   ended last: of two phones that rang at once, the one that rang on. If the ring was cancelled, but
+   ended last: of two phones that rang at once, the one that rang on; or the one on which they
+   refused, if this stopped the other. If the ring was cancelled, but
    the caller did not hang up, nobody answered in time: ``"missed"``.
 3. The feed did not show the hang-up of any of their legs: ``"unknown"``.
 4. They tried to take a call, and got none: ``"failed"``.
@@ -51,8 +55,10 @@ _RESULTS: dict[Disposition | None, ParticipationResult] = {
     None: "unknown",
 }
 
-# Maximum time between the hang-up of a caller and the end of the rings for that caller, in
-# microseconds.
+# Outcomes of a ring that the party refused.
+_REFUSALS: frozenset[Disposition | None] = frozenset({"busy", "rejected"})
+
+# Maximum time between two events one of which is the reason for the other, in microseconds.
 _SAME_MOMENT = 100_000
 
 # Roles of a party that the PBX called: their phones ring.
@@ -64,6 +70,9 @@ _TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
 # User id or number of a party; a party without both has no row.
 _Key = tuple[int | None, str | None]
 _UNKNOWN: _Key = (None, None)
+
+# Roles of a party in a consult call.
+_CONSULTING: frozenset[Role] = frozenset({"placed", "consulted"})
 
 # Roles of a party that is served as soon as their leg is answered, without another party.
 _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
@@ -84,14 +93,18 @@ class Participation:
     number: str | None
     """Number of the party outside, as the PBX sent it; ``None`` for a user."""
     role: Role
-    """What the party did first. ``"offered"``: the PBX called them. ``"placed"``: they dialled.
-    ``"consulted"``: they were asked in a consult call. ``"picked_up"``, ``"retrieved"``: they
-    took a call that rang elsewhere, or was parked. ``"monitored"``: they listened in.
+    """What the party did first in the call; what they did in a consult call that became a part of
+    it counts only if they did nothing else. ``"offered"``: the PBX called them. ``"placed"``: they
+    dialled. ``"consulted"``: they were asked in a consult call. ``"picked_up"``, ``"retrieved"``:
+    they took a call that rang elsewhere, or was parked. ``"monitored"``: they listened in.
     ``"service"``: they used a service of the PBX, such as their messages or a conference."""
     group_id: int | None
-    """Id of the group whose queue offered the call to them; ``None``: no queue did."""
+    """Id of the group whose queue offered the call to them; ``None``: no queue did. Of several
+    queues it is the first whose offer they answered and talked on; without such a talk, the first
+    that offered the call."""
     result: ParticipationResult | None
-    """``"answered"``: they talked, or, for ``"service"`` and ``"monitored"``, were connected.
+    """``"answered"``: they talked, or, for ``"service"`` and ``"monitored"``, were connected, or
+    answered a call into a conference.
     ``"missed"``: they never talked, and a ring timed out, or the last one was cancelled although
     the caller stayed. ``"abandoned"``: the caller hung up during their last ring, and no earlier
     ring had timed out.
@@ -114,9 +127,10 @@ class Participation:
     answer to a call that was transferred to a group is none, and neither is a transfer to a
     voicemail box."""
     first_offered: int | None
-    """Time of their first leg; ``None``: the PBX sent no time."""
+    """Time of the leg that decides about ``role``; ``None``: the PBX sent no time."""
     answered: int | None
-    """Start of their first talk or service; ``None``: there was none."""
+    """Start of their first talk, service or conference, from ``first_offered`` on; ``None``: there
+    was none."""
     left: int | None
     """Time at which their last leg ended; ``None`` while one lives."""
     complete: bool
@@ -190,14 +204,19 @@ def _row(
     first = legs[0]
     talks, holds = first.talks, first.holds
     group_id, rings, left = first.group_id, first.rings, first.ended
+    since = None
     for leg in legs[1:]:
         talks += leg.talks
         holds += leg.holds
         rings += leg.rings
-        if group_id is None:
-            group_id = leg.group_id
         left = None if left is None or leg.ended is None else max(left, leg.ended)
-    answered = _answered(call, key, legs, talks)
+    if len(legs) > 1:
+        own = [leg for leg in legs if not _is_of_consult(call, key, leg)]
+        if own and own[0] is not first:
+            first = own[0]
+            since = first.offered
+        group_id = _group_of(own or legs)
+    answered = _answered(call, key, legs, talks, since)
     return _make_participation(
         call.id,
         user_id,
@@ -219,6 +238,23 @@ def _row(
         call.direction,
         call.purpose,
     )
+
+
+def _is_of_consult(call: Call, key: _Key, leg: Leg) -> bool:
+    """Return True if the call took over a leg from a consult call, as far as the leg shows it."""
+    if leg.role not in _CONSULTING:
+        return False
+    if leg.role == "placed" and key != _key(call.caller):
+        return True
+    return leg.offered is not None and leg.offered < call.started
+
+
+def _group_of(legs: Sequence[Leg]) -> int | None:
+    """Return the group whose queue offered a call, given the legs in the order of their offers."""
+    offers = [leg for leg in legs if leg.group_id is not None]
+    talked = (leg for leg in offers if leg.talks or leg.talking_since is not None)
+    leg = next(talked, offers[0] if offers else None)
+    return None if leg is None else leg.group_id
 
 
 _NO_TRANSFERS: Counter[_Key] = Counter()
@@ -249,8 +285,13 @@ def _offer_order(leg: Leg) -> tuple[bool, int, str]:
     return leg.offered is None, leg.offered or 0, leg.uuid
 
 
-def _answered(call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interval]) -> int | None:
-    """Return the start of a party's first talk or service; ``None``: there was none."""
+def _answered(
+    call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interval], since: int | None
+) -> int | None:
+    """Return the start of a party's first talk or service; ``None``: there was none.
+
+    ``since``: talks before it do not count if there is a later one; ``None``: all count.
+    """
     times = [talk.started for talk in talks]
     served = []
     for leg in legs:
@@ -259,9 +300,11 @@ def _answered(call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interv
         if leg.answered is not None and leg.role in _SERVED:
             served.append(leg.answered)
     if times:
-        return min(times)
+        later = [] if since is None else [time for time in times if time >= since]
+        return min(later or times)
     if legs[-1].ended is None and _talks_now(call, key):
         return call.phase.started
+    served += _conference_entries(call, legs)
     if served:
         return min(served)
     if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
@@ -269,6 +312,17 @@ def _answered(call: Call, key: _Key, legs: Sequence[Leg], talks: Sequence[Interv
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
         return next((phase.started for phase in services), None)
     return None
+
+
+def _conference_entries(call: Call, legs: Sequence[Leg]) -> list[int]:
+    """Return the times at which a party that the PBX called answered into a conference."""
+    answers = [leg.answered for leg in legs if leg.role in _CALLED and leg.answered is not None]
+    rooms = [phase for phase in call.summed_phases if phase.kind == "conference"] if answers else []
+    return [
+        answer
+        for answer in answers
+        if any(room.started <= answer < (room.ended or answer + 1) for room in rooms)
+    ]
 
 
 def _talks_now(call: Call, key: _Key) -> bool:
@@ -289,12 +343,40 @@ def _result(call: Call, legs: Sequence[Leg], left: int | None) -> ParticipationR
         if leg.timed_out or leg.outcome == "missed":
             return "missed"
     if rings:
-        last = rings[0] if len(rings) == 1 else max(rings, key=_end_order)
+        last = rings[0] if len(rings) == 1 else _last_ring(call, rings)
         return _result_of_ring(call, last)
     if all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
     is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
     return "failed" if is_attempt_to_take else "unanswered"
+
+
+def _last_ring(call: Call, rings: Sequence[Leg]) -> Leg:
+    """Return the ring that ended last.
+
+    If the party refused on another phone at the same moment, and nobody else talked then, the
+    refusal ended both rings: it is that one.
+    """
+    last = max(rings, key=_end_order)
+    if last.outcome != "picked_up_elsewhere":
+        return last
+    ended = last.ended or 0
+    refused = [
+        leg
+        for leg in rings
+        if leg.outcome in _REFUSALS and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
+    ]
+    return last if not refused or _began_to_talk(call, ended) else refused[0]
+
+
+def _began_to_talk(call: Call, moment: int) -> bool:
+    """Return True if somebody began to talk at about a moment."""
+    return any(
+        abs(started - moment) <= _SAME_MOMENT
+        for leg in call.legs
+        for started in (*[talk.started for talk in leg.talks], leg.talking_since)
+        if started is not None
+    )
 
 
 def _result_of_ring(call: Call, ring: Leg) -> ParticipationResult:

@@ -5,7 +5,8 @@ add a row when its call changes and remove it when it leaves the window. A sorte
 answers all questions about their distribution: percentiles, the longest one, and the number of
 those below a threshold.
 
-This module decides which rows count: see ``counts_in_queue`` and ``counts_for_agent``.
+This module decides which rows count: see ``counts_in_queue``, ``counts_for_agent`` and
+``is_offer_of_queue``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from .queue_wait import QueueWait
 # Roles whose talk is talk of a call. To listen in or to use a service is none.
 _TALKING_ROLES = frozenset({"offered", "placed", "consulted", "picked_up", "retrieved"})
 
+# Roles of a party that a queue may offer a call to, and who then has taken it, perhaps on another
+# phone. A member who calls their own queue, or listens in, is not its agent.
+_QUEUE_ROLES = frozenset({"offered", "consulted", "picked_up", "retrieved"})
+
 # Results of a role that no row has; only read.
 _NO_RESULTS: Counter[ParticipationResult | None] = Counter()
 
@@ -39,6 +44,11 @@ def counts_for_agent(row: Participation) -> bool:
     call is not counted: for them it is hold time of the call that waits.
     """
     return row.purpose == "call" or (row.purpose == "consult" and row.role != "placed")
+
+
+def is_offer_of_queue(row: Participation) -> bool:
+    """Return True if a participation counts in the talk and hold of the queue that offered it."""
+    return row.group_id is not None and row.role in _QUEUE_ROLES
 
 
 @define(eq=False)

@@ -42,9 +42,10 @@ class Participant:
     user_id: int | None
     number: str | None
     role: str
-    group_id: int | None
+    group_id: int | None  # of the first leg that a queue offered
     first_uuid: str  # of the first leg, which decides about the role
     first_offered: int
+    is_of_consult: bool = False  # all legs are those of a consult call that was merged
     only_takes: bool = False  # tried to pick up or to retrieve the call, and nothing else
     rings: int = 0
     ringing: dict[str, int] = Factory(dict)  # legs that ring: since when, by uuid
@@ -52,12 +53,19 @@ class Participant:
     rang_before_us: int = 0  # time of all earlier rings
     timed_out: bool = False  # at least one ring
     last_ring: tuple[int, str] | None = None  # end and result of the ring that ended last
+    groups: dict[str, int] = Factory(dict)  # of the legs that a queue offered and that live
+    talked_offer: tuple[int, str, int] | None = None  # first of these that talked, and its group
     talks: list[Interval] = Factory(list)
     holds: list[Interval] = Factory(list)
     first_talked: bool = False  # on the first leg
     answered: int | None = None  # first talk
     served: int | None = None  # first answer by a service of the PBX
     left: int = 0
+
+    @property
+    def party(self) -> int | str:
+        """Id of the user, or the number of the person."""
+        return (self.number if self.user_id is None else self.user_id) or ""
 
     def ring_started(self, uuid: str, now: int) -> None:
         """Record that a leg begins to ring."""
@@ -81,6 +89,7 @@ class Participant:
 
     def ring_failed(self, channel: Channel, now: int, *, caller_hung_up: bool) -> None:
         """Record that the leg of an unanswered ring ended."""
+        self.groups.pop(channel.uuid, None)
         if not self.ring_ended(channel.uuid, now) or channel.rings_for is None:
             return  # nobody called the party: the API rang their phone for a call of theirs
         cause = (channel.last_event_data or ",").split(",")[1]
@@ -97,16 +106,24 @@ class Participant:
         self.first_talked = self.first_talked or channel.uuid == self.first_uuid
         if self.answered is None:
             self.answered = now
+        group_id = self.groups.get(channel.uuid)
+        if group_id is not None:
+            offer = channel.offer_timestamp, channel.uuid, group_id
+            self.talked_offer = min(self.talked_offer or offer, offer)
 
     def merge(self, other: Participant) -> None:
         """Add what the same party did on other legs."""
         # As all times are the PBX's, two legs may have the same; then the uuids decide.
-        first = (self.first_offered, self.first_uuid)
-        if (other.first_offered, other.first_uuid) < first:
+        # Legs of a consult call decide only if there are no others.
+        first = (self.is_of_consult, self.first_offered, self.first_uuid)
+        if (other.is_of_consult, other.first_offered, other.first_uuid) < first:
             self.first_uuid, self.first_offered = other.first_uuid, other.first_offered
             self.role, self.first_talked = other.role, other.first_talked
+            self.is_of_consult = other.is_of_consult
         self.only_takes = self.only_takes and other.only_takes
         self.group_id = other.group_id if self.group_id is None else self.group_id
+        self.groups |= other.groups
+        self.talked_offer = min(filter(None, (self.talked_offer, other.talked_offer)), default=None)
         self.rings += other.rings
         self.rang_before_us += other.rang_before_us
         self.ringing |= other.ringing
@@ -124,19 +141,23 @@ class Participant:
         """Return the row of the participation."""
         is_service = self.role in {"monitored", "service"}
         talked_us = _length(self.talks)
+        answered = self.answered
+        if answered is not None and answered < self.first_offered:  # in a consult call
+            later = (started for started, _ in self.talks if started >= self.first_offered)
+            answered = min(later, default=answered)
         return ParticipationRow(
             call_id=call_id,
             user_id=self.user_id,
             number=self.number,
             role=self.role,
-            group_id=self.group_id,
+            group_id=self.group_id if self.talked_offer is None else self.talked_offer[2],
             result=self._result(is_service=is_service),
             rings=self.rings,
             rang_us=self.rang_before_us + _length(self.rung),
             talked_us=talked_us,
             held_us=_length([*self.talks, *self.holds]) - talked_us,
             first_offered=self.first_offered,
-            answered=_earlier(self.answered, self.served) if is_service else self.answered,
+            answered=_earlier(answered, self.served) if is_service else answered,
             left=self.left,
         )
 
@@ -164,6 +185,7 @@ class Participants:
                 number=None if channel.person is None else channel.person.number,
                 role=role,
                 group_id=group_id,
+                groups={} if group_id is None else {channel.uuid: group_id},
                 first_uuid=channel.uuid,
                 first_offered=channel.offer_timestamp,
                 only_takes=role in {"picked_up", "retrieved"},
@@ -186,16 +208,23 @@ class Participants:
             if participant.role == "offered" and participant.first_talked:
                 participant.role = "consulted"
 
-    def merge(self, other: Participants) -> None:
-        """Add the participants of a call that was merged into this one."""
+    def merge(self, other: Participants, caller: Channel) -> None:
+        """Add the participants of a call that was merged into this one.
+
+        ``caller``: the first leg of this call.
+        """
         for participant in other._by_party.values():
+            is_placed = participant.role == "placed" and participant.party != party_of(caller)
+            is_earlier = participant.first_offered < caller.offer_timestamp
+            participant.is_of_consult = is_placed or (
+                is_earlier and participant.role in {"placed", "consulted"}
+            )
             self._add(participant)
 
     def _add(self, participant: Participant) -> None:
-        party = participant.number if participant.user_id is None else participant.user_id
-        known = self._by_party.get(party or "")
+        known = self._by_party.get(participant.party)
         if known is None:
-            self._by_party[party or ""] = participant
+            self._by_party[participant.party] = participant
         else:
             known.merge(participant)
 

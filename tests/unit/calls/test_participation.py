@@ -200,7 +200,7 @@ def test_row_sums_up_the_rings_of_a_user():
     )
     assert (made.rings, made.rang_us) == (6, 12 + 15 + 5)
     assert (made.first_offered, made.answered, made.left) == (0, 75, 90)
-    assert (made.group_id, made.result, made.talked_us) == (1, "answered", 15)
+    assert (made.group_id, made.result, made.talked_us) == (2, "answered", 15)
 
 
 def test_ring_without_a_time_of_offer_ends_with_its_leg():

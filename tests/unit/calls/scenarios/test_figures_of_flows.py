@@ -10,7 +10,7 @@ import pytest
 from support.call_feeds import Watcher
 from support.call_script import GROUPS, SECOND, START, USERS, messages_of
 
-from basix_ws_cti.calls import CallRecord, QueueStats
+from basix_ws_cti.calls import CallRecord, Participation, QueueFigures, QueueStats, QueueWait
 
 
 class Watched:
@@ -483,3 +483,26 @@ def test_answer_on_a_permanent_line_is_an_answer_of_the_queue():
     figures = watched.queue("G")
     assert (figures.offered, figures.answered, figures.average_answer) == (1, 1, 20 * SECOND)
     assert watched.agent("B").talked == 30 * SECOND
+
+
+def test_member_who_calls_their_own_queue_is_not_its_agent():
+    script = """
+        0   A1 dials G
+        0   A1 queued G
+        0   A2 rings for A1
+        0   B1 rings for A1
+        12  B1 answers
+        20  A1 hangs up
+    """
+    watched = Watched(script)
+    rows = [row for call in watched.watcher.calls for row in Participation.of(call)]
+    waits = [row for call in watched.watcher.calls for row in QueueWait.of(call)]
+    reported = QueueFigures.of(waits, rows, group_id=GROUPS["G"])
+    assert reported == QueueFigures.by_group(waits, rows)[GROUPS["G"]]
+    for figures in (watched.queue("G"), reported):
+        assert (figures.handled, figures.talked) == (1, 8 * SECOND)
+    assert counts(watched.agent("A")) == {
+        "placed": 1,
+        "placed_answered": 1,
+        "internal_placed": 1,
+    }

@@ -368,3 +368,74 @@ def test_media_plug_that_listens_to_nobody_monitors(check):
         A      monitored  0
         """,
     )
+
+
+# -- users whom the PBX calls into a conference ----------------------------------------
+
+
+def test_user_who_is_called_into_a_conference_has_answered(check):
+    check(
+        """
+        0   X1 dials 0501
+        0   X1 answered
+        0   X1 conference 9
+        5   A1 rings for X1
+        5   B1 rings for X1
+        10  A1 answered
+        10  A1 conference 9
+        20  B1 stops ringing
+        40  A1 ends recv_bye,NORMAL_CLEARING
+        41  X1 ends recv_bye,NORMAL_CLEARING
+        """,
+        """
+        party  role     result    offered  answered  left  talked
+        A      offered  answered  5        10        40    0
+        B      offered  missed    5        -         20    0
+        X      placed   answered  0        0         41    0
+        """,
+    )
+
+
+# -- attempts to take a call ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("cause", ["NO_PICKUP", "NORMAL_CLEARING"])
+def test_pickup_of_a_call_that_is_over_fails_although_the_line_was_answered(check, cause):
+    check(
+        f"""
+        0    X1 dials 0501
+        0    X1 calls B
+        0    B1 rings for X1
+        3    A2 dials pickup_uuid.B1
+        3    A2 answered
+        3.5  X1 hangs up
+        4    A2 is ended {cause}
+        """,
+        """
+        call  purpose  disposition  ended_by
+        X1    call     abandoned    caller
+        A2    pickup   failed       pbx
+
+        party  call  role       result      answered
+        B      X1    offered    abandoned   -
+        X      X1    placed     unanswered  -
+        A      A2    picked_up  failed      -
+        """,
+    )
+
+
+def test_retrieval_from_an_empty_slot_fails_although_the_line_was_answered(check):
+    check(
+        """
+        0  A1 dials 999
+        0  A1 answered
+        1  A1 is ended NO_PICKUP
+        """,
+        """
+        call  purpose  disposition  ended_by
+        A1    pickup   failed       pbx
+
+        party  role       result  answered
+        A      retrieved  failed  -
+        """,
+    )

@@ -617,3 +617,52 @@ def test_music_between_two_talks_is_no_talk(check):
         X1    B            B         0
         """,
     )
+
+
+# -- two phones of one user -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cause", "result"), [("CALL_REJECTED", "rejected"), ("USER_BUSY", "busy")]
+)
+def test_refusal_that_stops_the_other_phone_is_no_pickup_elsewhere(check, cause, result):
+    check(
+        f"""
+        0  X1 dials 0501
+        0  X1 calls B
+        0  B1 rings for X1
+        0  B2 rings for X1
+        4  B1 refuses {cause}
+        4  B2 stops ringing LOSE_RACE
+        4  X1 is ended {cause}
+        """,
+        f"""
+        call  disposition
+        X1    {result}
+
+        party  role     result      rings
+        B      offered  {result}    2
+        X      placed   unanswered  0
+        """,
+    )
+
+
+def test_refusal_on_one_phone_as_a_colleague_answers_is_a_pickup_elsewhere(check):
+    check(
+        """
+        0  X1 dials 0501
+        0  X1 queued G
+        0  B1 rings for X1
+        0  B2 rings for X1
+        0  C1 rings for X1
+        4  B1 refuses CALL_REJECTED
+        4  C1 answers
+        9  X1 hangs up
+        """,
+        """
+        party  role     result
+        B      offered  picked_up_elsewhere
+        C      offered  answered
+        X      placed   answered
+        """,
+    )

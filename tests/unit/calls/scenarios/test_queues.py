@@ -390,6 +390,46 @@ def test_wait_may_overflow_to_a_user(check, end):
     )
 
 
+def test_agent_who_answers_in_the_second_queue_is_booked_to_it(check):
+    check(
+        """
+        0   X1 dials 0501
+        0   X1 queued G
+        0   B1 rings for X1
+        10  B1 stops ringing
+        10  X1 queued H
+        10  B2 rings for X1
+        15  B2 answers
+        20  X1 hangs up
+        """,
+        """
+        party  role     group  result      rings  talked
+        B      offered  H      answered    2      5
+        X      placed   -      answered    0      5
+        """,
+    )
+
+
+def test_agent_who_misses_a_call_in_two_queues_is_booked_to_the_first(check):
+    check(
+        """
+        0   X1 dials 0501
+        0   X1 queued G
+        0   B1 rings for X1
+        10  B1 stops ringing
+        10  X1 queued H
+        10  B2 rings for X1
+        20  B2 stops ringing
+        20  X1 is ended
+        """,
+        """
+        party  role     group  result      rings
+        B      offered  G      missed      2
+        X      placed   -      unanswered  0
+        """,
+    )
+
+
 def test_user_who_is_rung_after_the_queue_was_not_offered_the_call_by_it(check):
     """The caller's leg keeps the id of the group."""
     check(

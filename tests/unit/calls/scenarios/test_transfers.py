@@ -968,3 +968,57 @@ def test_talk_before_voicemail_or_conference_makes_an_answered_call(
         X      placed   answered  15      0
         """,
     )
+
+
+# -- consult calls that are older than the call they become a part of -----------------
+
+
+def test_older_consult_does_not_change_how_the_agent_was_offered_the_call(check):
+    check(
+        """
+        0    A1 dials B
+        0    A1 calls B
+        0    B1 rings for A1
+        5    B1 answers
+        20   X1 dials 0501
+        20   X1 queued G
+        20   A2 rings for X1
+        25   A2 answers
+        60   X1 bridged with B1
+        60   A1 leaves
+        60   A2 leaves
+        100  X1 hangs up
+        """,
+        """
+        party  role       group  result    offered  answered  left  talked
+        A      offered    G      answered  20       25        60    55
+        B      consulted  -      answered  0        5         100   60
+        X      placed     -      answered  20       25        100   75
+        """,
+    )
+
+
+def test_colleague_of_an_older_consult_who_missed_the_call_in_the_queue_was_offered_it(check):
+    check(
+        """
+        0    A1 dials B
+        0    A1 calls B
+        0    B1 rings for A1
+        5    B1 answers
+        20   X1 dials 0501
+        20   X1 queued G
+        20   A2 rings for X1
+        20   B2 rings for X1
+        25   A2 answers
+        60   X1 bridged with B1
+        60   A1 leaves
+        60   A2 leaves
+        100  X1 hangs up
+        """,
+        """
+        party  role     group  result    offered  answered  left  talked
+        A      offered  G      answered  20       25        60    55
+        B      offered  G      answered  20       60        100   60
+        X      placed   -      answered  20       25        100   75
+        """,
+    )
