@@ -187,15 +187,20 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
     5. The waiting party hung up: unanswered if it is a user who called somebody outside, or whom
        the PBX called first; otherwise abandoned.
     6. The hangup cause decides.
+
+    A user of whom rule 5 says "unanswered" abandoned nothing. Any other party that hung up while it
+    waited did, also a customer whom a user had called and talked to.
     """
     is_attempt = ending.is_originated and not ending.is_line_answered
     is_outbound = ending.direction == "outbound" or is_attempt
     phases = _phases_after_own_ring(ending)
-    abandoned_in = None
-    if ending.is_left and not is_outbound:
-        abandoned_in = _place_of_wait(phases)
     kinds = {phase.kind for phase in phases}
-    if "talking" in kinds:
+    was_talked_on = "talking" in kinds
+    has_given_up = is_outbound and not was_talked_on and ending.ended_by == "caller"
+    abandoned_in = None
+    if ending.is_left and not has_given_up:
+        abandoned_in = _place_of_wait(phases)
+    if was_talked_on:
         return "answered", abandoned_in
     if "voicemail" in kinds:
         return "voicemail", abandoned_in
@@ -204,7 +209,7 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
     if ending.hangup is None:
         return "unknown", None
     if ending.is_left:
-        return ("unanswered", None) if is_outbound else ("abandoned", abandoned_in or "ringing")
+        return ("unanswered", None) if has_given_up else ("abandoned", abandoned_in or "ringing")
     return _by_cause(ending, kinds, is_outbound=is_outbound), None
 
 

@@ -123,7 +123,7 @@ def call_row(
     waiting_party_left = left_waiting(call, ending)
     phase = _PHASES.get(call.activity, "other")
     abandoned_in = None
-    if waiting_party_left and not call.is_attempt:
+    if waiting_party_left and not _has_given_up(call, ending):
         waits_in = "queued" if call.waits.is_paused and phase == "other" else phase
         abandoned_in = _ABANDONED_IN.get(waits_in, "ringing")
     return CallRow(
@@ -190,9 +190,15 @@ def _disposition(
     return _word(call, ending)
 
 
+def _has_given_up(call: LedgerCall, ending: Ending | None) -> bool:
+    """Return True if a user gave up on somebody outside, or on the API, before an answer."""
+    is_callers = ending is not None and ending.side == "caller"
+    return is_callers and call.is_attempt and call.answered is None
+
+
 def _word(call: LedgerCall, ending: Ending) -> str:
     """Return ``CallRow.disposition`` of a call that somebody refused or nobody took."""
-    if ending.side == "caller" and call.is_attempt:
+    if _has_given_up(call, ending):
         return "unanswered"
     if ending.cause in _REFUSALS:
         return _REFUSALS[ending.cause]
