@@ -63,6 +63,9 @@ _WAITING: dict[PhaseKind, AbandonedIn] = {
     "parked": "parked",
 }
 
+# Phases in which the PBX calls a party, or may do so.
+_CALLS_PARTY: frozenset[PhaseKind] = frozenset({"queued", "ringing", "parked", "unknown"})
+
 # Names of the states in which the PBX serves a user who dialled the service. Any other place of a
 # phase of kind ``other`` may also be a step on the way to a party.
 _SERVICES = frozenset({"checking_voicemail", "eavesdrop"})
@@ -271,7 +274,8 @@ def _by_cause(ending: Ending, kinds: AbstractSet[PhaseKind], *, is_outbound: boo
     if cause in _NOT_ANSWERED:
         return "unanswered" if is_outbound else _ended_by_pbx(ending, kinds)
     if cause in _UNREACHABLE and ending.direction != "inbound":
-        return "unreachable"
+        # Without a called party the PBX refused the call before it routed it.
+        return "unreachable" if _has_called_party(ending, kinds) else "failed"
     return _REFUSED.get(cause, "failed")
 
 
@@ -279,12 +283,17 @@ def _ended_by_pbx(ending: Ending, kinds: AbstractSet[PhaseKind]) -> Disposition:
     """Return how an inbound or internal call went that the PBX ended for want of an answer."""
     if ending.purpose == "pickup":
         return "failed"
-    if kinds & {"queued", "ringing", "parked", "unknown"}:
+    if kinds & _CALLS_PARTY:
         return "missed"
     if ending.is_line_answered or "ivr" in kinds:
         return "ended_in_menu"
     # Nobody was called: the PBX refused the call, or heard a wrong number.
-    return "missed" if ending.phases[-1].place == RINGING_TONE else "failed"
+    return "missed" if _has_called_party(ending, kinds) else "failed"
+
+
+def _has_called_party(ending: Ending, kinds: AbstractSet[PhaseKind]) -> bool:
+    """Return True if the PBX called a party, or may have done so in a gap in the feed."""
+    return bool(kinds & _CALLS_PARTY) or ending.phases[-1].place == RINGING_TONE
 
 
 def _party_hung_up(hangup: Hangup | None) -> bool:

@@ -205,7 +205,7 @@ def _word(call: LedgerCall, ending: Ending) -> str:
     if ending.cause in _NO_ANSWERS:
         return "unanswered" if call.is_attempt else _word_of_pbx(call)
     if ending.cause in _UNREACHABLE and call.first.user is not None:
-        return "unreachable"
+        return "unreachable" if _has_called_party(call) else "failed"
     return "failed"
 
 
@@ -213,9 +213,14 @@ def _word_of_pbx(call: LedgerCall) -> str:
     """Return ``CallRow.disposition`` of a call that the PBX ended for want of an answer."""
     if call.is_pickup:
         return "failed"
-    if call.called_somebody or call.activity == "ringing":
+    if _has_called_party(call):
         return "missed"
     return "failed" if call.menu_id is None and call.activity != "xml_ivr" else "ended_in_menu"
+
+
+def _has_called_party(call: LedgerCall) -> bool:
+    """Return True if the PBX called somebody for the call."""
+    return call.called_somebody or call.activity == "ringing"
 
 
 def _has_reached_service(call: LedgerCall) -> bool:

@@ -255,7 +255,7 @@ def test_party_that_was_transferred_abandons_a_call_that_a_colleague_began():
     [
         ("recv_cancel,ORIGINATOR_CANCEL", "caller", "abandoned", "abandoned"),
         ("send_refuse,CALL_REJECTED", "pbx", "rejected", "rejected"),
-        ("send_refuse,UNALLOCATED_NUMBER", "pbx", "failed", "unreachable"),
+        ("send_refuse,UNALLOCATED_NUMBER", "pbx", "failed", "failed"),
         ("send_refuse,NO_PICKUP", "pbx", "failed", "failed"),
         ("send_refuse,NO_ANSWER", "pbx", "failed", "failed"),
         ("", None, "unknown", "unknown"),
