@@ -195,7 +195,6 @@ def _result_at_end(call):
         return "overflowed" if call.taken_by is None else "answered"
     if call.abandoned_in is not None:
         return "abandoned"
-    left = call.hangup is not None and call.hangup.disposition in {"recv_bye", "recv_cancel"}
-    if call.direction == "outbound" and left:
+    if (call.direction, call.disposition, call.ended_by) == ("outbound", "unanswered", "caller"):
         return "abandoned"
     return "unknown" if call.ended_by is None else "ended"

@@ -23,6 +23,9 @@ from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue, 
 # Calls kept whose end was lost: their last event may still come.
 MAX_LOST_CALLS = 1000
 
+# Time of a row that lasts, in microseconds: it is in every window that slides.
+_LASTS = 2**63
+
 QueueWindow = RowWindow[QueueWait, QueueTally]
 AgentWindow = RowWindow[Participation, AgentTally]
 
@@ -35,6 +38,8 @@ class CallRows:
 
     waits: tuple[QueueWait, ...] = ()
     participations: tuple[Participation, ...] = ()
+    lasts: bool = False
+    """True if the call goes on."""
 
     @classmethod
     def of(cls, call: Call) -> CallRows:
@@ -42,6 +47,7 @@ class CallRows:
         return cls(
             tuple(filter(counts_in_queue, QueueWait.of(call))),
             tuple(filter(counts_for_agent, rows_of_agents(call))),
+            call.ended is None,
         )
 
     def with_unknown_end(self) -> CallRows:
@@ -63,6 +69,9 @@ class CountedRows:
     """Time of a row that decides if it lies in the window."""
     max_rows: int
     """Rows kept per group and per user; the oldest are dropped first."""
+    slides: bool = True
+    """True if the window slides. By ``"start"``, it then also has the rows that started before the
+    window and last, or ended in it: else a talk longer than the window would be in no figures."""
     waiting: dict[int, dict[Key, int]] = Factory(dict)
     """Times of entry of the calls that wait now, by id of the group and key of the wait."""
     _queues: dict[int, QueueWindow] = Factory(dict)
@@ -124,8 +133,11 @@ class CountedRows:
 
     def _replace(self, call_id: str, rows: CallRows) -> None:
         before = self._open.pop(call_id, _NO_ROWS)
-        waits = _differences(before.waits, rows.waits)
-        participations = _differences(before.participations, rows.participations)
+        has_ended = before.lasts != rows.lasts
+        waits = _differences(before.waits, rows.waits, has_ended=has_ended)
+        participations = _differences(
+            before.participations, rows.participations, has_ended=has_ended
+        )
         for old_wait, _ in waits:
             if old_wait is not None:
                 self._discard_wait(old_wait)
@@ -134,13 +146,25 @@ class CountedRows:
                 self._discard_participation(old_row)
         for _, wait in waits:
             if wait is not None:
-                self._put_wait(wait)
+                self._put_wait(wait, lasts=rows.lasts)
         for _, row in participations:
             if row is not None:
-                self._put_participation(row)
+                self._put_participation(row, lasts=rows.lasts)
 
-    def _put_wait(self, wait: QueueWait) -> None:
-        key, time = _wait_key(wait), time_of(wait, self.by)
+    def _time_of(self, row: QueueWait | Participation, *, lasts: bool) -> int | None:
+        """Return the time until which a row is in the window; ``None``: it does not count.
+
+        ``lasts``: the call goes on.
+        """
+        start_or_end = time_of(row, self.by)
+        if not self.slides or self.by == "end":
+            return start_or_end
+        if row.left is not None:
+            return row.left if start_or_end is None else max(start_or_end, row.left)
+        return _LASTS if lasts else start_or_end
+
+    def _put_wait(self, wait: QueueWait, *, lasts: bool) -> None:
+        key, time = _wait_key(wait), self._time_of(wait, lasts=lasts)
         if wait.result is None:
             self.waiting.setdefault(wait.group_id, {})[key] = wait.entered
         if time is not None:
@@ -161,8 +185,8 @@ class CountedRows:
             if group_id in self._queues:
                 self._queues[group_id].discard(key)
 
-    def _put_participation(self, row: Participation) -> None:
-        time = time_of(row, self.by)
+    def _put_participation(self, row: Participation, *, lasts: bool) -> None:
+        time = self._time_of(row, lasts=lasts)
         if time is None:
             return
         key = _participation_key(row)
@@ -196,12 +220,20 @@ class CountedRows:
 
 
 def _differences(
-    before: tuple[_Row, ...], rows: tuple[_Row, ...]
+    before: tuple[_Row, ...], rows: tuple[_Row, ...], *, has_ended: bool
 ) -> list[tuple[_Row | None, _Row | None]]:
-    """Return the old and the new row of each place at which two tuples of rows differ."""
+    """Return the old and the new row of each place at which two tuples of rows differ.
+
+    ``has_ended``: the call has ended, or goes on after all. Then the time of a row without an end
+    has changed, too.
+    """
     if not before:  # the usual case
         return [(None, row) for row in rows]
-    return [pair for pair in zip_longest(before, rows) if pair[0] != pair[1]]
+    return [
+        (old, row)
+        for old, row in zip_longest(before, rows)
+        if old != row or (has_ended and row is not None and row.left is None)
+    ]
 
 
 def _expire(windows: dict[int, RowWindow[Any, Any]], before: float) -> None:

@@ -275,7 +275,8 @@ class Call:
     abandoned_in: AbandonedIn | None = None
     """What the waiting party waited in when they hung up, whatever happened before; ``None`` if
     they did not hang up while they waited. A call that was talked on before is ``"answered"`` and
-    has this all the same."""
+    has this all the same, also if a user called the party that waited. ``None`` if a user gave up
+    on an outbound call before anybody answered, which is ``"unanswered"``."""
     ended_by: Side | None = None
     """The side that hung up; ``None`` if it is unknown or the call is active."""
     hangup: Hangup | None = None

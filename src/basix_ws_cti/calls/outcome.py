@@ -63,6 +63,9 @@ _WAITING: dict[PhaseKind, AbandonedIn] = {
     "parked": "parked",
 }
 
+# Phases in which the PBX calls a party, or may do so.
+_CALLS_PARTY: frozenset[PhaseKind] = frozenset({"queued", "ringing", "parked", "unknown"})
+
 # Names of the states in which the PBX serves a user who dialled the service. Any other place of a
 # phase of kind ``other`` may also be a step on the way to a party.
 _SERVICES = frozenset({"checking_voicemail", "eavesdrop"})
@@ -187,15 +190,20 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
     5. The waiting party hung up: unanswered if it is a user who called somebody outside, or whom
        the PBX called first; otherwise abandoned.
     6. The hangup cause decides.
+
+    A user of whom rule 5 says "unanswered" abandoned nothing. Any other party that hung up while it
+    waited did, also a customer whom a user had called and talked to.
     """
     is_attempt = ending.is_originated and not ending.is_line_answered
     is_outbound = ending.direction == "outbound" or is_attempt
     phases = _phases_after_own_ring(ending)
-    abandoned_in = None
-    if ending.is_left and not is_outbound:
-        abandoned_in = _place_of_wait(phases)
     kinds = {phase.kind for phase in phases}
-    if "talking" in kinds:
+    was_talked_on = "talking" in kinds
+    has_given_up = is_outbound and not was_talked_on and ending.ended_by == "caller"
+    abandoned_in = None
+    if ending.is_left and not has_given_up:
+        abandoned_in = _place_of_wait(phases)
+    if was_talked_on:
         return "answered", abandoned_in
     if "voicemail" in kinds:
         return "voicemail", abandoned_in
@@ -204,7 +212,7 @@ def disposition_of(ending: Ending) -> tuple[Disposition, AbandonedIn | None]:
     if ending.hangup is None:
         return "unknown", None
     if ending.is_left:
-        return ("unanswered", None) if is_outbound else ("abandoned", abandoned_in or "ringing")
+        return ("unanswered", None) if has_given_up else ("abandoned", abandoned_in or "ringing")
     return _by_cause(ending, kinds, is_outbound=is_outbound), None
 
 
@@ -272,7 +280,8 @@ def _by_cause(ending: Ending, kinds: AbstractSet[PhaseKind], *, is_outbound: boo
     if cause in _NOT_ANSWERED:
         return "unanswered" if is_outbound else _ended_by_pbx(ending, kinds)
     if cause in _UNREACHABLE and ending.direction != "inbound":
-        return "unreachable"
+        # Without a called party the PBX refused the call before it routed it.
+        return "unreachable" if _has_called_party(ending, kinds) else "failed"
     return _REFUSED.get(cause, "failed")
 
 
@@ -280,12 +289,17 @@ def _ended_by_pbx(ending: Ending, kinds: AbstractSet[PhaseKind]) -> Disposition:
     """Return how an inbound or internal call went that the PBX ended for want of an answer."""
     if ending.purpose == "pickup":
         return "failed"
-    if kinds & {"queued", "ringing", "parked", "unknown"}:
+    if kinds & _CALLS_PARTY:
         return "missed"
     if ending.is_line_answered or "ivr" in kinds:
         return "ended_in_menu"
     # Nobody was called: the PBX refused the call, or heard a wrong number.
-    return "missed" if ending.phases[-1].place == RINGING_TONE else "failed"
+    return "missed" if _has_called_party(ending, kinds) else "failed"
+
+
+def _has_called_party(ending: Ending, kinds: AbstractSet[PhaseKind]) -> bool:
+    """Return True if the PBX called a party, or may have done so in a gap in the feed."""
+    return bool(kinds & _CALLS_PARTY) or ending.phases[-1].place == RINGING_TONE
 
 
 def _party_hung_up(hangup: Hangup | None) -> bool:

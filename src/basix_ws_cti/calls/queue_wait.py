@@ -194,17 +194,10 @@ def _end_with_call(wait: Wait, call: Call, ended: int) -> Wait:
 def _was_abandoned(call: Call) -> bool:
     """Return True if the party that waited at the end of a call hung up.
 
-    An outbound call has no ``abandoned_in``, but one may wait in a queue: a user sent the customer
-    there. A phone of the group that refuses the call is no party that hangs up.
+    A user who gave up on an outbound call has no ``abandoned_in``, but may have waited in a queue.
     """
-    if call.abandoned_in is not None:
-        return True
-    hangup = call.hangup
-    return (
-        call.direction == "outbound"
-        and hangup is not None
-        and hangup.disposition in {"recv_bye", "recv_cancel"}
-    )
+    has_given_up = call.disposition == "unanswered" and call.ended_by == "caller"
+    return call.abandoned_in is not None or has_given_up
 
 
 def _waited(wait: Wait) -> int | None:

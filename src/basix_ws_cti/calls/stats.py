@@ -7,7 +7,7 @@ time.
 - The rows of a call replace those that it had before. So each wait and each participation counts
   once: from its start, with the result that is known by now.
 - The rows of an active call are computed when figures are asked for, if the call has changed.
-- A row leaves the figures when its own time leaves the window.
+- A row leaves the figures when its own time leaves the window: see ``by`` of ``QueueStats``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class QueueStats:
     - ``since_midnight``: a time zone. The window then starts at the last midnight of that zone,
       and ``window`` has no effect. ``None``: the window slides.
     - ``by``: the time of a row that decides if it lies in the window: the ``"start"`` or the
-      ``"end"`` of the wait, or of the agent's part of the call.
+      ``"end"`` of the wait, or of the agent's part of the call. By ``"start"``, a sliding window
+      also has the rows that started before it and have not ended, or ended in it.
     - ``wrap_up``: wrap-up time that is added for each call handled, in seconds.
     - ``max_rows``: rows kept per group and per user; the oldest are dropped first.
 
@@ -83,7 +84,7 @@ class QueueStats:
         """Thresholds of the figures of queues."""
         self.wrap_up = wrap_up
         """Wrap-up time that is added for each call handled, in seconds."""
-        self._rows = CountedRows(by, max_rows)
+        self._rows = CountedRows(by, max_rows, slides=since_midnight is None)
         self._active: dict[str, Call] = {}
         # Active calls that changed since their rows were computed.
         self._changed: dict[str, Call] = {}

@@ -123,7 +123,7 @@ def call_row(
     waiting_party_left = left_waiting(call, ending)
     phase = _PHASES.get(call.activity, "other")
     abandoned_in = None
-    if waiting_party_left and not call.is_attempt:
+    if waiting_party_left and not _has_given_up(call, ending):
         waits_in = "queued" if call.waits.is_paused and phase == "other" else phase
         abandoned_in = _ABANDONED_IN.get(waits_in, "ringing")
     return CallRow(
@@ -190,16 +190,22 @@ def _disposition(
     return _word(call, ending)
 
 
+def _has_given_up(call: LedgerCall, ending: Ending | None) -> bool:
+    """Return True if a user gave up on somebody outside, or on the API, before an answer."""
+    is_callers = ending is not None and ending.side == "caller"
+    return is_callers and call.is_attempt and call.answered is None
+
+
 def _word(call: LedgerCall, ending: Ending) -> str:
     """Return ``CallRow.disposition`` of a call that somebody refused or nobody took."""
-    if ending.side == "caller" and call.is_attempt:
+    if _has_given_up(call, ending):
         return "unanswered"
     if ending.cause in _REFUSALS:
         return _REFUSALS[ending.cause]
     if ending.cause in _NO_ANSWERS:
         return "unanswered" if call.is_attempt else _word_of_pbx(call)
     if ending.cause in _UNREACHABLE and call.first.user is not None:
-        return "unreachable"
+        return "unreachable" if _has_called_party(call) else "failed"
     return "failed"
 
 
@@ -207,9 +213,14 @@ def _word_of_pbx(call: LedgerCall) -> str:
     """Return ``CallRow.disposition`` of a call that the PBX ended for want of an answer."""
     if call.is_pickup:
         return "failed"
-    if call.called_somebody or call.activity == "ringing":
+    if _has_called_party(call):
         return "missed"
     return "failed" if call.menu_id is None and call.activity != "xml_ivr" else "ended_in_menu"
+
+
+def _has_called_party(call: LedgerCall) -> bool:
+    """Return True if the PBX called somebody for the call."""
+    return call.called_somebody or call.activity == "ringing"
 
 
 def _has_reached_service(call: LedgerCall) -> bool:

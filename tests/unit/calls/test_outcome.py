@@ -255,7 +255,7 @@ def test_party_that_was_transferred_abandons_a_call_that_a_colleague_began():
     [
         ("recv_cancel,ORIGINATOR_CANCEL", "caller", "abandoned", "abandoned"),
         ("send_refuse,CALL_REJECTED", "pbx", "rejected", "rejected"),
-        ("send_refuse,UNALLOCATED_NUMBER", "pbx", "failed", "unreachable"),
+        ("send_refuse,UNALLOCATED_NUMBER", "pbx", "failed", "failed"),
         ("send_refuse,NO_PICKUP", "pbx", "failed", "failed"),
         ("send_refuse,NO_ANSWER", "pbx", "failed", "failed"),
         ("", None, "unknown", "unknown"),
@@ -294,17 +294,21 @@ def test_caller_who_hears_a_ringing_tone_only_is_missed():
     ],
 )
 def test_call_of_a_user_that_nobody_answers(text, side, outbound, internal):
-    """An outbound call is never missed or abandoned."""
+    """An outbound call that nobody answers is never missed or abandoned."""
     for direction, expected in (("outbound", outbound), ("internal", internal)):
         ending = ending_of("ringing", text, side, direction=direction, is_line_answered=False)
         abandoned_in = "ringing" if expected == "abandoned" else None
         assert disposition_of(ending) == (expected, abandoned_in)
 
 
-@pytest.mark.parametrize("state", ["ringing", "queued", "parked"])
-def test_outbound_call_is_abandoned_nowhere(state):
-    ending = ending_of(f"ringing talking {state}", *CALLER_LEFT, direction="outbound")
-    assert disposition_of(ending) == ("answered", None)
+@pytest.mark.parametrize(
+    ("state", "abandoned_in"), [("ringing", "ringing"), ("queued", "queue"), ("parked", "parked")]
+)
+def test_customer_whom_a_user_called_abandons_the_call_after_a_talk(state, abandoned_in):
+    ending = ending_of(
+        f"ringing talking {state}", CALLER_LEFT[0], "callee", left=True, direction="outbound"
+    )
+    assert disposition_of(ending) == ("answered", abandoned_in)
 
 
 @pytest.mark.parametrize(

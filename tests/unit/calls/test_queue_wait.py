@@ -17,7 +17,6 @@ from support.row_checks import check_sums, check_waits
 
 from basix_ws_cti.calls import QueueWait
 from basix_ws_cti.calls.model import UNKNOWN_PARTY
-from basix_ws_cti.elements import Hangup
 
 
 def summaries(one):
@@ -142,19 +141,26 @@ def test_end_of_the_call_ends_a_wait(text, fields, expected):
 
 
 @pytest.mark.parametrize(
-    ("hangup", "expected"),
+    ("text", "fields", "expected"),
     [
-        (Hangup("recv_bye", "NORMAL_CLEARING"), "g1 20-60 abandoned"),
-        (Hangup("recv_cancel", "ORIGINATOR_CANCEL"), "g1 20-60 abandoned"),
-        (Hangup("recv_refuse", "USER_BUSY"), "g1 20-60 ended"),
-        (Hangup("send_bye", "NORMAL_CLEARING"), "g1 20-60 ended"),
+        (
+            "5 talking 0661112222, 20 queued g1",
+            {"by": "callee", "abandoned_in": "queue"},
+            "abandoned",
+        ),
+        ("5 talking 0661112222, 20 queued g1", {"by": "pbx"}, "ended"),
+        # A phone of the group refuses.
+        ("5 talking 0661112222, 20 queued g1", {"by": "callee"}, "ended"),
+        # The user gives up before an answer: such a call has no ``abandoned_in``.
+        ("20 queued g1", {"by": "caller", "disposition": "unanswered"}, "abandoned"),
+        ("20 queued g1", {"by": "pbx", "disposition": "unanswered"}, "ended"),
     ],
 )
-def test_customer_who_was_called_and_put_into_a_queue_abandons_it(hangup, expected):
-    """An outbound call has no ``abandoned_in``: the hang-up says whether the customer waited."""
-    text = "0 ringing 0661112222, 5 talking 0661112222, 20 queued g1"
-    one = call(text, 60, by="callee", direction="outbound", hangup=hangup)
-    assert summaries(one) == [expected]
+def test_party_that_hangs_up_in_a_queue_abandons_the_wait_of_an_outbound_call(
+    text, fields, expected
+):
+    one = call(f"0 ringing 0661112222, {text}", 60, direction="outbound", **fields)
+    assert summaries(one) == [f"g1 20-60 {expected}"]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +214,8 @@ ENDS = st.sampled_from(
         {"by": "caller", "abandoned_in": "queue"},
         {"joined": "other"},
         {"joined": "other", "taken_by": party("u9")},
-        {"by": "callee", "direction": "outbound"},
+        {"by": "callee", "direction": "outbound", "abandoned_in": "queue"},
+        {"by": "caller", "direction": "outbound", "disposition": "unanswered"},
     ]
 )
 

@@ -190,22 +190,72 @@ def test_agent_who_transferred_a_call_that_lasts_has_figures():
 
 
 def test_only_rows_within_the_window_count():
-    """A row whose time was exactly one window ago counts."""
+    """A row whose end was exactly one window ago counts; the talks end 60 s after the waits."""
     stats = QueueStats(window=60)
     stats.apply(ended(answered_call("1", 10), answered_call("2", 20)))
-    offered = [stats.group(1, second * SECOND).offered for second in (30, 70)]
+    offered = [stats.group(1, second * SECOND).offered for second in (30, 75)]
     assert offered == [2, 2]
-    now = 70 * SECOND + 1
-    assert (stats.group(1, now).offered, stats.user(7, now).offered) == (1, 1)
-    assert stats.group(1, now + 10 * SECOND) == QueueFigures.of([])
-    assert stats.user(7, now + 10 * SECOND) == AgentFigures.of([])
+    now = 75 * SECOND + 1
+    assert (stats.group(1, now).offered, stats.user(7, now).offered) == (1, 2)
+    now += 10 * SECOND
+    assert (stats.group(1, now).answered, stats.user(7, now).offered) == (0, 2)
+    now += 50 * SECOND
+    assert (stats.group(1, now).handled, stats.user(7, now).offered) == (1, 1)
+    now += 10 * SECOND
+    assert stats.group(1, now) == QueueFigures.of([])
+    assert stats.user(7, now) == AgentFigures.of([])
+
+
+def test_talk_longer_than_the_window_counts_while_it_lasts_and_for_a_window_afterwards():
+    """The agent talks from 5 to 4,000 s and then transfers the call, which goes on."""
+    stats = QueueStats(window=HOUR)
+    stats.apply(
+        [
+            CallAnswered(
+                make_call("1", "0 queued g1, 5 talking u7", legs=[agent_leg("u7", 0, 5)]),
+                party("u7"),
+                5 * SECOND,
+            )
+        ]
+    )
+    assert stats.user(7, 3700 * SECOND).answered == 1
+    legs = [agent_leg("u7", 0, 5, 4000), agent_leg("u8", 4000, group_id=None)]
+    text = "0 queued g1, 5 talking u7, 4000 ringing u8"
+    stats.apply([CallUpdated(make_call("1", text, legs=legs))])
+    for second in (4001, 4000 + HOUR):
+        assert stats.user(7, second * SECOND).talked == 3995 * SECOND
+        assert stats.group(1, second * SECOND).talked == 3995 * SECOND
+    assert stats.user(7, (4001 + HOUR) * SECOND) == AgentFigures.of([])
+    assert stats.user(8, (4001 + HOUR) * SECOND).offered == 1
+
+
+def test_caller_who_gives_up_after_more_than_a_window_is_abandoned():
+    stats = QueueStats(window=HOUR)
+    stats.apply([CallStarted(make_call("1", "0 queued g1"))])
+    assert counts(stats.group(1, 3700 * SECOND)) == (1, 0, 0, 0, 1)
+    stats.apply(ended(abandoned_call("1", 0, 4000)))
+    for second in (4000, 4000 + HOUR):
+        assert counts(stats.group(1, second * SECOND)) == (1, 0, 1, 0, 0)
+    assert stats.group(1, (4001 + HOUR) * SECOND) == QueueFigures.of([])
+
+
+def test_row_whose_end_was_lost_leaves_the_window_by_its_start():
+    """Also one that has a result, as a talk does."""
+    stats = QueueStats(window=60)
+    talk = make_call("1", "0 queued g1, 5 talking u7", legs=[agent_leg("u7", 0, 5)])
+    stats.apply([CallUpdated(talk)])
+    assert stats.user(7, 100 * SECOND).answered == 1
+    stats.restart([])
+    assert stats.user(7, 100 * SECOND) == AgentFigures.of([])
+    stats.apply([CallUpdated(talk)])  # it goes on after all
+    assert stats.user(7, 100 * SECOND).answered == 1
 
 
 def test_rows_leave_the_window_by_their_own_time():
     """The first row to come is the last one to leave."""
     stats = QueueStats(window=100)
     stats.apply(ended(*(answered_call(str(start), start) for start in (90, 60, 75))))
-    offered = [stats.group(1, second * SECOND).offered for second in (160, 161, 176, 191)]
+    offered = [stats.group(1, second * SECOND).offered for second in (165, 166, 181, 196)]
     assert offered == [3, 2, 1, 0]
 
 
@@ -223,22 +273,29 @@ def test_miss_leaves_the_window_at_its_own_time():
 
 def test_rows_count_by_their_end_as_an_option():
     """A call that waits is offered once its wait has ended."""
-    by_end, by_start = QueueStats(window=60, by="end"), QueueStats(window=60)
+    midnight = ZoneInfo("UTC")
+    by_end, by_start = QueueStats(by="end"), QueueStats(since_midnight=midnight)
     for stats in (by_end, by_start):
         stats.apply([CallStarted(make_call("1", "0 queued g1"))])
     assert counts(by_end.group(1, 50 * SECOND)) == (0, 0, 0, 0, 1)
     assert counts(by_start.group(1, 50 * SECOND)) == (1, 0, 0, 0, 1)
     for stats in (by_end, by_start):
         stats.apply(ended(abandoned_call("1", 0, 70)))
-    assert counts(by_end.group(1, 80 * SECOND)) == (1, 0, 1, 0, 0)
-    assert counts(by_start.group(1, 80 * SECOND)) == (0, 0, 0, 0, 0)
+        assert counts(stats.group(1, 80 * SECOND)) == (1, 0, 1, 0, 0)
+
+
+@pytest.mark.parametrize(("by", "offered"), [("start", 0), ("end", 1)])
+def test_row_that_spans_midnight_counts_on_one_day(by, offered):
+    stats = QueueStats(since_midnight=ZoneInfo("UTC"), by=by)
+    stats.apply(ended(abandoned_call("1", 24 * HOUR - 10, 20)))
+    assert stats.group(1, (24 * HOUR + 15) * SECOND).offered == offered
 
 
 def test_call_that_waits_longer_than_the_window_still_waits():
     stats = QueueStats(window=60)
     stats.apply([CallStarted(make_call("1", "0 queued g1"))])
     figures = stats.group(1, 300 * SECOND)
-    assert counts(figures) == (0, 0, 0, 0, 1)
+    assert counts(figures) == (1, 0, 0, 0, 1)
     assert figures.longest_wait == 300 * SECOND
     assert stats.groups == {1}
 
@@ -353,7 +410,10 @@ def test_no_wait_is_lost_in_a_call_with_more_phases_than_are_kept():
 
 @pytest.mark.parametrize("by", ["start", "end"])
 def test_live_figures_equal_those_of_all_rows_of_the_period(by):
-    """Random calls, in the order of their ends; the window slides over them."""
+    """Random calls, in the order of their ends; the window slides over them.
+
+    All have ended. So the window has the rows that ended in it, by their start, too.
+    """
     rng = random.Random(5)
     calls = []
     for number in range(200):
@@ -370,8 +430,8 @@ def test_live_figures_equal_those_of_all_rows_of_the_period(by):
             waits = [row for one in past for row in QueueWait.of(one)]
             rows = [row for one in past for row in Participation.of(one)]
             period = (
-                [*rows_in_period(waits, since, None, by=by)],
-                [*rows_in_period(rows, since, None, by=by)],
+                [*rows_in_period(waits, since, None, by="end")],
+                [*rows_in_period(rows, since, None, by="end")],
             )
             for group in (1, 2):
                 expected = QueueFigures.of(*period, group_id=group)

@@ -216,8 +216,8 @@ def test_wait_in_the_second_queue_is_in_no_figure_of_the_first():
     assert second.average_abandon == 20 * SECOND
 
 
-def test_wait_belongs_to_the_time_of_its_entry():
-    """The call began an hour before."""
+def test_wait_leaves_a_sliding_window_by_its_own_end():
+    """The other wait of the same call is still in the window."""
     watched = Watched(
         """
         0     X1 dials 0501234567
@@ -228,8 +228,8 @@ def test_wait_belongs_to_the_time_of_its_entry():
         """,
         window=1800,
     )
-    assert watched.queue("G", now=3700).offered == 0
-    assert watched.queue("H", now=3700).offered == 1
+    assert watched.queue("G", now=5405).offered == 0
+    assert watched.queue("H", now=5405).offered == 1
 
 
 # -- transfers ------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_caller_who_leaves_at_once_has_abandoned_the_call(check, state, waited_i
     ("caller", "cause", "disposition"),
     [
         ("A", "CALL_REJECTED", "rejected"),
-        ("A", "UNALLOCATED_NUMBER", "unreachable"),
+        ("A", "UNALLOCATED_NUMBER", "failed"),
         ("A", "NORMAL_TEMPORARY_FAILURE", "failed"),
         ("X", "CALL_REJECTED", "rejected"),
         ("X", "UNALLOCATED_NUMBER", "failed"),
@@ -160,7 +160,7 @@ def test_caller_who_leaves_at_once_has_abandoned_the_call(check, state, waited_i
 )
 @pytest.mark.parametrize("state", ["service routing", "conference 8000"])
 def test_line_that_the_pbx_refuses_is_no_answered_call(check, caller, state, cause, disposition):
-    """A user's number is unreachable; a number that somebody outside dials has failed."""
+    """Nobody was called, so that nobody was unreachable."""
     check(
         f"""
         0    {caller}1 dials 8000
@@ -289,6 +289,23 @@ def test_outbound_call_without_an_answer_is_never_missed_by_the_user(
         party  role     result      rings  rang  talked
         A      placed   unanswered  0      0     0
         X      offered  {result}    1      25    0
+        """,
+    )
+
+
+@pytest.mark.parametrize("cause", ["UNALLOCATED_NUMBER", "NO_ROUTE_DESTINATION"])
+def test_number_that_the_pbx_refuses_before_routing_is_not_unreachable(check, cause):
+    check(
+        f"""
+        0  A1 dials 0999
+        0  A1 is ended {cause}
+        """,
+        """
+        call  answered  disposition  ended_by
+        A1    -         failed       pbx
+
+        party  role    result
+        A      placed  unanswered
         """,
     )
 

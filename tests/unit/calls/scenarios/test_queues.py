@@ -703,8 +703,8 @@ def test_customer_whom_an_agent_called_can_abandon_a_queue(check):
         50  X1 hangs up
         """,
         """
-        call  direction  disposition  answered_by
-        A1    outbound   answered     X
+        call  direction  disposition  abandoned_in  ended_by  answered_by
+        A1    outbound   answered     queue         callee    X
 
         wait  group  entered  left  result     by
         A1    G      20       50    abandoned  -
@@ -713,6 +713,34 @@ def test_customer_whom_an_agent_called_can_abandon_a_queue(check):
         A      placed   -      answered   15
         C      offered  G      abandoned  0
         X      offered  -      answered   15
+        """,
+    )
+
+
+@pytest.mark.parametrize("start", ["0 A1 dials X", "0 A1 rings by API to dial X\n 0 A1 answered"])
+@pytest.mark.parametrize(
+    ("steps", "abandoned_in"),
+    [
+        ("30 X1 parked on 901 by A\n 30 A1 leaves", "parked"),
+        ("30 A1 leaves\n 30 X1 calls B\n 30 B1 rings for X1", "ringing"),
+        ("30 A1 leaves\n 30 X1 queued G", "queue"),
+    ],
+)
+def test_customer_whom_an_agent_called_and_who_gives_up_has_abandoned_the_call(
+    check, start, steps, abandoned_in
+):
+    check(
+        f"""
+        {start}
+        0   A1 calls X
+        0   X1 rings for A1
+        5   X1 answers
+        {steps}
+        50  X1 hangs up
+        """,
+        f"""
+        call  direction  disposition  abandoned_in    ended_by
+        A1    outbound   answered     {abandoned_in}  callee
         """,
     )
 
