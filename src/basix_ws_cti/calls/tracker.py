@@ -148,7 +148,7 @@ class CallTracker:
         call = own_call or named_call
         events: list[CallEvent]
         if call is None:
-            call, events = self._add_leg(leg, synthetic=synthetic)
+            call, events = self._add_leg(leg, synthetic=synthetic, is_line=left is not None)
         elif named_call is None or named_call is call or not _joins(leg, call, named_call):
             events = call.update_leg(leg, synthetic=synthetic)
         else:
@@ -167,13 +167,19 @@ class CallTracker:
             index.update_parked(call)
         return events
 
-    def _add_leg(self, leg: ActiveLeg, *, synthetic: bool) -> tuple[ActiveCall, list[CallEvent]]:
-        """Add a new leg that names no leg of a call to the call that it takes, or to a new one."""
+    def _add_leg(
+        self, leg: ActiveLeg, *, synthetic: bool, is_line: bool
+    ) -> tuple[ActiveCall, list[CallEvent]]:
+        """Add a new leg that names no leg of a call to the call that it takes, or to a new one.
+
+        ``is_line``: the leg is a permanent line, which waits for its next call.
+        """
         call, role = self._find_call(leg)
         if call is not None:
             return call, call.update_leg(leg, synthetic=synthetic, role=role)
         call = self._new_call(leg)
-        events = call.start(leg, synthetic=synthetic)
+        waits = is_line and not isinstance(leg.channel.state, Calling)
+        events = call.start(leg, synthetic=synthetic, role="monitored" if waits else None)
         self._index.add(call)
         return call, events
 
@@ -188,6 +194,7 @@ class CallTracker:
         next_call = self._index.find(leg.uuid)
         if next_call is not None:
             line = next_call.legs.living[leg.uuid]
+            line.history.is_line = True
             if next_call.legs.opening is not line.history:
                 next_call.take_line(line)
         return events
