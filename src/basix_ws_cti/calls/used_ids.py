@@ -5,8 +5,8 @@ the end of the last of them. The uuid of a leg that was offered after that time 
 of an older leg, or of a leg that the feed has not shown, may be used: it gets a number as a suffix,
 and no number is used twice. So all ids are unique, in bounded memory.
 
-Most ids are the uuid of the call's first leg. As long as an id is kept, so is the fact that this leg
-ended: other legs may have been created for it that the feed shows later.
+Most ids are the uuid of the call's first leg. As long as an id is kept, so is the fact that this
+leg ended: other legs may have been created for it that the feed shows later.
 """
 
 from __future__ import annotations
