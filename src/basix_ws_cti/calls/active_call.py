@@ -171,11 +171,14 @@ class ActiveCall:
 
     # -- transitions ------------------------------------------------------------------
 
-    def start(self, leg: ActiveLeg, *, synthetic: bool = False) -> list[CallEvent]:
+    def start(
+        self, leg: ActiveLeg, *, synthetic: bool = False, role: Role | None = None
+    ) -> list[CallEvent]:
         """Start the call with its first known leg.
 
         ``synthetic``: a comparison of snapshots found the leg. Its activity before it entered
         its present state is unknown.
+        ``role``: role of the leg; ``None``: the one that its channel reveals.
         """
         entered = leg.entered
         # A zero as time of the offer means the same as no time.
@@ -186,7 +189,7 @@ class ActiveCall:
             started = max(started, first_offered if isinstance(first_offered, int) else 0)
         self.started = started
         self.complete = not synthetic
-        self.legs.put(leg)
+        self.legs.put(leg, role=role)
         self.lead = leg
         self.phase_lead_uuid = leg.uuid
         self.parties.update(self.legs, leg, leg)

@@ -12,7 +12,7 @@ from basix_ws_cti.states import Calling, Park
 from .active_leg import ActiveLeg, leg_of
 from .ended_legs import limit_legs
 from .leg_history import LegHistory
-from .leg_roles import asks_for_party, is_own_call, next_role, role_at_first
+from .leg_roles import asks_for_party, is_kept_open, is_own_call, next_role, role_at_first
 from .model import Disposition, Leg, Phase, Role
 from .user_lines import UserLines
 
@@ -172,21 +172,23 @@ class ActiveLegs:
     def _note_taking(self, leg: ActiveLeg, phase: Phase) -> None:
         """Note that a leg which was the only one of its call takes this call.
 
-        A user dialled a feature code, or had a parked call retrieved by the API. Otherwise, the
-        PBX connects a permanent line of the user.
+        The PBX connects a permanent line of a user, or the user dialled a feature code. A user
+        retrieves a parked call in both ways.
         """
         history = leg.history
         history.snapshot = None
         if history.user_id is None or history.role == "offered":
             return
+        is_line = history.is_line or is_kept_open(leg.channel)
+        if is_line:
+            self.lines.add(leg.uuid)
         if phase.kind == "parked":
             history.role = "retrieved"
-        elif leg.channel.direction != "outbound":
-            history.role = "picked_up"
-        else:
+        elif is_line:
             history.role = "offered"
             history.group_id = phase.party.group_id if phase.kind == "queued" else None
-            self.lines.add(leg.uuid)
+        else:
+            history.role = "picked_up"
 
     def mark_consult(self, waiting_uuid: str | None = None) -> None:
         """Note that the call is a consult call, and that those who talk in it were consulted.

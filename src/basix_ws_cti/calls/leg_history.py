@@ -69,6 +69,8 @@ class LegHistory:
     """Start of the present or last connection."""
     has_asked: bool = False
     """True if the leg has called, or was connected with, another party."""
+    is_line: bool = False
+    """True if the leg is a permanent line that outlived a call which it took."""
 
     waits: bool = False
     """True while the user is busy on another leg."""

@@ -21,6 +21,7 @@ from basix_ws_cti.states import (
     Voicemail,
 )
 
+from .channel_facts import is_bridged_to_party
 from .model import Role
 
 # Number that stands for a channel through which a user listens in on calls.
@@ -83,6 +84,18 @@ def asks_for_party(channel: Channel) -> bool:
     return type(channel.state) in _ASKING
 
 
+def is_kept_open(channel: Channel) -> bool:
+    """Return True if a leg that was alone in its call until now is a permanent line.
+
+    The PBX called its user, or it plays music to a user who dialled.
+    """
+    return channel.direction == "outbound" or (
+        channel.answer_timestamp is not None
+        and isinstance(channel.state, Bridged)
+        and not is_bridged_to_party(channel)
+    )
+
+
 def next_role(role: Role, channel: Channel, *, has_asked: bool) -> Role:
     """Return the role of a leg after a change of its state or its answer.
 
@@ -92,8 +105,8 @@ def next_role(role: Role, channel: Channel, *, has_asked: bool) -> Role:
     if isinstance(state, Eavesdrop):
         return "monitored"
     if role == "monitored":
-        # A permanent line, through which the user takes a call.
-        return "offered" if isinstance(state, Bridged) else role
+        # A permanent line, through which the user takes a call. It may play music between calls.
+        return "offered" if is_bridged_to_party(channel) else role
     if role == "placed":
         if MEDIA_PLUG in (channel.calling_number, channel.called_number):
             return "monitored"

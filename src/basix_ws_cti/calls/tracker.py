@@ -21,6 +21,10 @@ A leg belongs to
    because a leg came late or came back, the id is the uuid of the leg itself; if that is used
    too, with a number behind it. ``used_ids`` explains how this takes bounded memory.
 
+A leg that was created for the first leg of a call, and is shown after both that leg and the call
+ended, came late: it belongs to no call while it rings for that leg or is bridged to it. This needs
+the id of the ended call, and so holds for the last ``MAX_USED_IDS`` calls.
+
 When a call ends while pickups of it are pending, these legs are calls in their own right.
 """
 
@@ -148,7 +152,9 @@ class CallTracker:
         call = own_call or named_call
         events: list[CallEvent]
         if call is None:
-            call, events = self._add_leg(leg, synthetic=synthetic)
+            if not synthetic and left is None and self._is_late(leg):
+                return []
+            call, events = self._add_leg(leg, synthetic=synthetic, is_line=left is not None)
         elif named_call is None or named_call is call or not _joins(leg, call, named_call):
             events = call.update_leg(leg, synthetic=synthetic)
         else:
@@ -167,13 +173,19 @@ class CallTracker:
             index.update_parked(call)
         return events
 
-    def _add_leg(self, leg: ActiveLeg, *, synthetic: bool) -> tuple[ActiveCall, list[CallEvent]]:
-        """Add a new leg that names no leg of a call to the call that it takes, or to a new one."""
+    def _add_leg(
+        self, leg: ActiveLeg, *, synthetic: bool, is_line: bool
+    ) -> tuple[ActiveCall, list[CallEvent]]:
+        """Add a new leg that names no leg of a call to the call that it takes, or to a new one.
+
+        ``is_line``: the leg is a permanent line, which waits for its next call.
+        """
         call, role = self._find_call(leg)
         if call is not None:
             return call, call.update_leg(leg, synthetic=synthetic, role=role)
         call = self._new_call(leg)
-        events = call.start(leg, synthetic=synthetic)
+        waits = is_line and not isinstance(leg.channel.state, Calling)
+        events = call.start(leg, synthetic=synthetic, role="monitored" if waits else None)
         self._index.add(call)
         return call, events
 
@@ -188,6 +200,7 @@ class CallTracker:
         next_call = self._index.find(leg.uuid)
         if next_call is not None:
             line = next_call.legs.living[leg.uuid]
+            line.history.is_line = True
             if next_call.legs.opening is not line.history:
                 next_call.take_line(line)
         return events
@@ -234,6 +247,15 @@ class CallTracker:
         offered = leg.offered if call_id == leg.uuid else None
         return self._index.has_id(call_id) or self._used_ids.may_be_used(call_id, offered)
 
+    def _is_late(self, leg: ActiveLeg) -> bool:
+        """Return True if a leg was created for a first leg that ended, with its call."""
+        lead_uuid = leg.other_uuid
+        return (
+            lead_uuid is not None
+            and is_b_leg(leg.channel)
+            and self._used_ids.is_late(lead_uuid, leg.offered)
+        )
+
     def _end_leg(self, channel: Channel, uuid: str, *, synthetic: bool) -> list[CallEvent]:
         """End a leg; if its call ends with it, start new calls for the pending pickups."""
         index = self._index
@@ -264,7 +286,10 @@ class CallTracker:
         """Remember the ids of the calls that ended with these events."""
         for event in events:
             if isinstance(event, CallEnded):
-                self._used_ids.add(event.call.id, event.call.ended or 0)
+                call = event.call
+                self._used_ids.add(call.id, call.ended or 0)
+                if call.joined is None:  # otherwise, its legs live on
+                    self._used_ids.legs_ended(leg.uuid for leg in call.legs)
 
 
 def _joins(leg: ActiveLeg, call: ActiveCall, named_call: ActiveCall) -> bool:

@@ -4,14 +4,17 @@ The ids of the last ``MAX_USED_IDS`` ended calls are kept. For all earlier calls
 the end of the last of them. The uuid of a leg that was offered after that time is unused. The uuid
 of an older leg, or of a leg that the feed has not shown, may be used: it gets a number as a suffix,
 and no number is used twice. So all ids are unique, in bounded memory.
+
+Most ids are the uuid of the call's first leg. As long as an id is kept, so is the fact that this
+leg ended: other legs may have been created for it that the feed shows later.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-# Ids of ended calls that are remembered; together they take up to 11 MB. Late legs of a call come
+# Ids of ended calls that are remembered; together they take up to 15 MB. Late legs of a call come
 # within seconds; these ids last for hours in the largest call centre.
 MAX_USED_IDS = 50_000
 
@@ -23,6 +26,8 @@ class UsedIds:
         # End of the call by id, oldest first. An OrderedDict removes its first entry in constant
         # time; a dict skips the places of all entries that were removed before.
         self._ended: OrderedDict[str, int] = OrderedDict()
+        # The ids in `_ended` that are uuids of legs that ended.
+        self._ended_legs: set[str] = set()
         self._forgotten_until: int | None = None  # None: no id has been forgotten
         self._last_number = 0
 
@@ -38,8 +43,23 @@ class UsedIds:
         """Remember the id of a call that ended at this time."""
         self._ended[call_id] = ended
         if len(self._ended) > MAX_USED_IDS:
-            _, forgotten = self._ended.popitem(last=False)
+            forgotten_id, forgotten = self._ended.popitem(last=False)
+            self._ended_legs.discard(forgotten_id)
             self._forgotten_until = max(forgotten, self._forgotten_until or 0)
+
+    def legs_ended(self, uuids: Iterable[str]) -> None:
+        """Note that the legs with these uuids ended. Only remembered ids count."""
+        self._ended_legs.update(uuid for uuid in uuids if uuid in self._ended)
+
+    def is_late(self, first_uuid: str, offered: int | None) -> bool:
+        """Return True if a leg was created for the first leg of an ended call, while it lasted.
+
+        ``offered``: time at which the leg was created; ``None``: unknown. The result is False
+        if the call is forgotten, or if its first leg was never shown to have ended.
+        """
+        if first_uuid not in self._ended_legs or offered is None:
+            return False
+        return offered <= self._ended[first_uuid]
 
     def may_be_used(self, call_id: str, offered: int | None) -> bool:
         """Return True unless the id is unused for sure.

@@ -1162,14 +1162,34 @@ def ids_of(events, event_type):
     return [event.call.id for event in events if isinstance(event, event_type)]
 
 
-def test_late_leg_of_an_ended_call_is_a_call_with_an_id_of_its_own():
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, ["caller"]),
+        ({"state": Bridged(ts=6)}, ["caller"]),
+        ({"offer_timestamp": 8}, ["caller", "phone"]),  # after the end of the call
+        ({"offer_timestamp": None}, ["caller", "phone"]),
+    ],
+)
+def test_late_leg_of_an_ended_call_is_no_call(fields, expected):
     """The caller has hung up before the PBX shows the phone that rings for them."""
     tracker = CallTracker()
-    caller, phone = leg_of_call("caller"), leg_of_call("phone", other="caller")
+    caller = leg_of_call("caller", hangup_timestamp=7)
+    info = OtherInfo(direction="inbound", peer_location="external", offer_timestamp=5)
+    phone = leg_of_call("phone", other="caller", other_info=info, **fields)
     changes = [cls("channel", leg) for leg in (caller, phone) for cls in (Added, Removed)]
     events = tracker.apply(changes)
-    assert ids_of(events, CallStarted) == ids_of(events, CallEnded) == ["caller", "phone"]
+    assert ids_of(events, CallStarted) == ids_of(events, CallEnded) == expected
     assert tracker.is_empty
+
+
+def test_leg_that_a_snapshot_shows_after_its_call_ended_is_a_call():
+    """The PBX says that the leg lives: it did not come late."""
+    tracker = CallTracker()
+    caller, phone = leg_of_call("caller", hangup_timestamp=7), leg_of_call("phone", other="caller")
+    tracker.apply([Added("channel", caller), Removed("channel", caller)])
+    tracker.apply([Added("channel", phone, synthetic=True)])
+    assert list(tracker.calls) == ["phone"]
 
 
 def test_leg_that_comes_back_under_a_used_id_is_a_call_with_a_new_id():

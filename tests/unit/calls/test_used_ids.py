@@ -48,18 +48,43 @@ def test_numbers_never_come_twice(ids):
     assert ids.numbered("b", lambda _: False) == "b#5"
 
 
+@pytest.mark.parametrize(
+    ("first_uuid", "offered", "expected"),
+    [
+        ("c", 20, True),
+        ("c", 21, False),
+        ("c", None, False),
+        ("b", 5, False),  # this leg was never shown to have ended
+        ("x", 5, False),
+    ],
+)
+def test_leg_of_an_ended_first_leg_is_late(ids, first_uuid, offered, expected):
+    ids.legs_ended(["c", "x"])
+    assert ids.is_late(first_uuid, offered) is expected
+
+
+def test_end_of_a_first_leg_is_forgotten_with_its_call(ids):
+    ids.legs_ended(["c"])
+    ids.add("d", 30)
+    assert ids.is_late("c", 20)
+    ids.add("e", 40)
+    assert not ids.is_late("c", 20)
+
+
 @pytest.mark.slow
 def test_memory_is_bounded():
     ids = UsedIds()
     tracemalloc.start()
     try:
         for number in range(MAX_USED_IDS + 10_000):
-            ids.add(f"{number:036}", 1_800_000_000_000_000 + number)
+            call_id = f"{number:036}"
+            ids.add(call_id, 1_800_000_000_000_000 + number)
+            ids.legs_ended([call_id])
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert len(ids) == MAX_USED_IDS
-    assert used < 12_000_000
+    assert used < 15_000_000
 
 
 @pytest.mark.slow

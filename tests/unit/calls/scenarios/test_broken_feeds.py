@@ -75,7 +75,7 @@ def test_callers_leg_may_be_shown_after_the_phone_that_rings(last_event):
 
 
 @pytest.mark.parametrize("last", ["", "21 B1 stops ringing", "21 B1 disappears"])
-def test_late_leg_of_an_ended_call_starts_no_second_call_of_its_id(last):
+def test_late_leg_of_an_ended_call_starts_no_call(last):
     script = f"""
         0   X1 dials 0501234567
         0   X1 calls B
@@ -84,9 +84,97 @@ def test_late_leg_of_an_ended_call_starts_no_second_call_of_its_id(last):
         {last}
     """
     (calls,) = live(script)
-    assert [call.id for call in calls].count("X1") == 1
-    record = CallRecord.of(next(call for call in calls if call.id == "X1"))
-    assert (record.disposition, record.abandoned_in) == ("abandoned", "ringing")
+    (call,) = calls
+    record = CallRecord.of(call)
+    assert (record.id, record.disposition) == ("X1", "abandoned")
+    assert record.abandoned_in == "ringing"
+
+
+def _with_late(leg, script):
+    """Return the calls of a script whose events of one leg come after all others."""
+    pairs = [*zip(events_of(script), messages_of(script), strict=True)]
+    pairs.sort(key=lambda pair: pair[0].uuid == leg)
+    watcher = Watcher()
+    for _, message in pairs:
+        watcher.receive(message)
+    return watcher.calls
+
+
+def test_phone_that_is_shown_after_the_call_ended_leaves_one_row():
+    """The phone rang, and stopped because another one was answered."""
+    calls = _with_late(
+        "B1",
+        """
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   B1 rings for X1
+        0   C1 rings for X1
+        15  C1 answers
+        60  X1 hangs up
+        """,
+    )
+    assert_rows(
+        calls,
+        """
+        call  disposition  answered_by  joined
+        X1    answered     C            -
+        """,
+    )
+
+
+def test_answered_phone_that_is_shown_after_the_call_ended_leaves_one_row():
+    calls = _with_late(
+        "B1",
+        """
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   B1 rings for X1
+        5   B1 answers
+        60  X1 hangs up
+        """,
+    )
+    assert [call.id for call in calls] == ["X1"]
+
+
+def test_late_leg_of_a_joined_call_starts_no_call():
+    """The phone that the agent consulted first is shown after all calls ended."""
+    calls = _with_late(
+        "C1",
+        """
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        20  B2 dials G
+        20  B2 queued G
+        20  C1 rings for B2
+        20  D1 rings for B2
+        24  C1 refuses
+        25  D1 answers
+        30  X1 bridged with D1
+        30  B1 leaves
+        30  B2 leaves
+        60  X1 hangs up
+        """,
+    )
+    assert [(call.id, call.joined) for call in calls] == [("B2", "X1"), ("X1", None)]
+
+
+def test_phone_that_rings_again_for_a_leg_that_is_never_shown_starts_a_call():
+    """The feed does not show the caller: the first call ended with the phone, not with them."""
+    script = """
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   B1 rings for X1
+        5   B1 stops ringing
+        10  B2 rings for X1
+        15  B2 stops ringing
+    """
+    watcher = Watcher()
+    for event, message in zip(events_of(script), messages_of(script), strict=True):
+        if event.uuid != "X1":
+            watcher.receive(message)
+    assert [call.id for call in watcher.calls] == ["X1", "B2"]
 
 
 def test_leg_that_is_shown_again_after_its_end_is_no_new_call(check):

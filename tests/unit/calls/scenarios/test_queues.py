@@ -624,6 +624,57 @@ def test_answer_on_an_older_line_of_the_agent_answers_the_wait(check):
     )
 
 
+_OPENINGS = {
+    "plug": "0 A1 rings by API to dial media_plug\n1 A1 answered",
+    "plug with music": "0 A1 rings by API to dial media_plug\n1 A1 answered\n1 A1 announcement",
+    "dialled": "0 A1 dials 700\n1 A1 answered\n1 A1 announcement",
+}
+
+
+@pytest.mark.parametrize("between", ["announcement", "service wait"])
+@pytest.mark.parametrize("opening", _OPENINGS.values(), ids=_OPENINGS)
+def test_line_that_is_kept_open_takes_one_call_after_another(opening, between, check):
+    """Between two calls, the line plays music or is in a service of the PBX."""
+    lines = opening.splitlines()
+    for start, caller in ((100, "X1"), (200, "Y1"), (300, "Z1")):
+        lines += [
+            f"{start} {caller} dials 0501",
+            f"{start} {caller} queued G",
+            f"{start + 5} {caller} answered",
+            f"{start + 5} {caller} bridged with A1",
+            f"{start + 60} {caller} ends recv_bye,NORMAL_CLEARING",
+            f"{start + 60} A1 {between}",
+        ]
+    purpose = "consult" if "dials" in opening else "monitor"
+    check(
+        "\n".join([*lines, "500 A1 hangs up"]),
+        f"""
+        call  purpose    joined  ended  ended_by  handlers  waited
+        A1    {purpose}  X1      105    -         -         -
+        X1    call       -       160    caller    A         5
+        A1#1  monitor    Y1      205    -         -         -
+        Y1    call       -       260    caller    A         5
+        A1#2  monitor    Z1      305    -         -         -
+        Z1    call       -       360    caller    A         5
+        A1#3  monitor    -       500    caller    -         -
+
+        wait  group  waited  result    by
+        X1    G      5       answered  A
+        Y1    G      5       answered  A
+        Z1    G      5       answered  A
+
+        party  call  role       group  talked
+        A      X1    offered    G      55
+        X      X1    placed     -      55
+        A      Y1    offered    G      55
+        Y      Y1    placed     -      55
+        A      Z1    offered    G      55
+        Z      Z1    placed     -      55
+        A      A1#3  monitored  -      0
+        """,
+    )
+
+
 def test_wait_that_ends_by_a_transfer_before_the_answer_is_answered_by_who_talks(check):
     """An agent consults a queue and completes the transfer as a phone there is picked up.
 
