@@ -7,6 +7,10 @@ for each kind of feed in ``support.call_feeds``.
 from __future__ import annotations
 
 import pytest
+from support.call_feeds import Watcher
+from support.call_script import SECOND, messages_of
+
+from basix_ws_cti.calls import CallAnswered
 
 # -- 18: pickup -----------------------------------------------------------------------
 
@@ -244,6 +248,105 @@ def test_blind_transfer_that_nobody_answers_is_an_answered_call(
         A      offered  answered  25      1    0
         B      offered  {result}  0       0    1
         X      placed   answered  25      0    0
+        """,
+    )
+
+
+@pytest.mark.parametrize("between", ["service transfer", "announcement", "menu sorry"])
+def test_blind_transfer_after_a_routing_step_is_a_transfer(check, between):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        35  B1 leaves
+        35  X1 {between}
+        36  X1 calls C
+        36  C1 rings for X1
+        45  C1 answers
+        80  X1 hangs up
+        """,
+        """
+        call  handlers  transfers  blind  attended  talking  ringing  waited
+        X1    B,C       1          1      0         65       14       5
+
+        party  role     talked  held  out  in
+        B      offered  30      0     1    0
+        C      offered  35      0     0    1
+        X      placed   65      0     0    0
+        """,
+    )
+
+
+@pytest.mark.parametrize("between", ["service transfer", "announcement", "menu sorry"])
+def test_transfer_to_a_queue_after_a_routing_step_is_a_transfer(check, between):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   B1 rings for X1
+        5   B1 answers
+        35  B1 leaves
+        35  X1 {between}
+        40  X1 queued H
+        40  C1 rings for X1
+        45  C1 answers
+        80  X1 hangs up
+        """,
+        """
+        call  handlers  transfers  blind
+        X1    B,C       1          1
+
+        wait  group  entered  left  result    by  transfer
+        X1    G      0        5     answered  B   no
+        X1    H      40       45    answered  C   yes
+
+        party  group  talked  out  in
+        B      G      30      1    0
+        C      H      35      0    0
+        X      -      65      0    0
+        """,
+    )
+
+
+def test_wait_after_a_transfer_counts_from_the_end_of_the_talk():
+    watcher = Watcher()
+    script = """
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        35  B1 leaves
+        35  X1 service transfer
+        36  X1 calls C
+        36  C1 rings for X1
+        45  C1 answers
+    """
+    for message in messages_of(script):
+        watcher.receive(message)
+    answers = [event for event in watcher.events if isinstance(event, CallAnswered)]
+    assert [event.waited // SECOND for event in answers] == [5, 10]
+
+
+def test_talk_that_goes_on_after_music_is_no_transfer(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        30  X1 announcement
+        40  X1 bridged with B1
+        70  X1 hangs up
+        """,
+        """
+        call  handlers  transfers
+        X1    B         0
+
+        party  out  in
+        B      0    0
+        X      0    0
         """,
     )
 
