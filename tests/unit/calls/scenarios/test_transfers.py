@@ -344,9 +344,9 @@ def test_talk_that_goes_on_after_music_is_no_transfer(check):
         call  handlers  transfers
         X1    B         0
 
-        party  out  in
-        B      0    0
-        X      0    0
+        party  talked  held  out  in
+        B      55      10    0    0
+        X      55      10    0    0
         """,
     )
 
@@ -687,6 +687,105 @@ def test_of_two_inbound_calls_the_older_goes_on(check):
         A      X1    answered  25      1    0
         X      X1    answered  40      0    0
         Y      X1    answered  45      0    1
+        """,
+    )
+
+
+MUSIC = [
+    ("40 X1 announcement", ""),
+    ("40 B1 announcement", ""),
+    ("40 X1 announcement", "40 B1 announcement"),
+]
+"""Music on hold that the legs of a talk hear: one or both of them."""
+
+
+@pytest.mark.parametrize(("music", "more"), MUSIC)
+def test_attended_transfer_of_a_caller_who_hears_music_is_a_hold_and_a_transfer(check, music, more):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        {music}
+        {more}
+        45  B2 dials C
+        45  B2 calls C
+        45  C1 rings for B2
+        55  C1 answers
+        80  X1 bridged with C1
+        80  B1 leaves
+        80  B2 leaves
+        95  X1 hangs up
+        """,
+        """
+        call  purpose  joined  handlers  blind  attended  disposition
+        B2    consult  X1      C         0      0         answered
+        X1    call     -       B,C       0      1         answered
+
+        party  call  role       talked  held  out  in
+        B      X1    offered    60      15    1    0
+        C      X1    consulted  40      0     0    1
+        X      X1    placed     50      40    0    0
+        """,
+    )
+
+
+@pytest.mark.parametrize(("music", "more"), MUSIC)
+def test_consult_that_ends_returns_the_agent_to_the_caller_who_hears_music(check, music, more):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        {music}
+        {more}
+        45  B2 dials C
+        45  B2 calls C
+        45  C1 rings for B2
+        55  C1 answers
+        65  B2 hangs up
+        70  X1 bridged with B1
+        95  X1 hangs up
+        """,
+        """
+        call  purpose  joined  handlers  transfers
+        B2    consult  -       C         0
+        X1    call     -       B         0
+
+        party  call  talked  held
+        B      B2    10      0
+        B      X1    60      30
+        C      B2    10      0
+        X      X1    60      30
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ("music", "end", "held"),
+    [
+        ("40 X1 announcement", "60 X1 hangs up", 20),
+        ("40 X1 announcement", "60 B1 hangs up", 20),
+        ("40 B1 announcement", "60 X1 hangs up", 20),
+        ("40 X1 announcement", "60 X1 queued G", 20),
+    ],
+)
+def test_hold_with_music_ends_with_the_connection(check, music, end, held):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        {music}
+        {end}
+        """,
+        f"""
+        party  talked  held
+        B      35      {held}
+        X      35      {held}
         """,
     )
 
