@@ -310,6 +310,58 @@ def test_transfer_to_a_queue_after_a_routing_step_is_a_transfer(check, between):
     )
 
 
+def test_user_who_placed_the_call_may_transfer_it_with_a_routing_step(check):
+    check(
+        """
+        0   B1 dials X
+        0   B1 calls X
+        0   X2 rings for B1
+        5   X2 answers
+        35  B1 leaves
+        35  X2 service transfer
+        36  X2 calls C
+        36  C1 rings for X2
+        45  C1 answers
+        80  X2 hangs up
+        """,
+        """
+        call  blind  attended
+        B1    1      0
+
+        party  out  in
+        B      1    0
+        C      0    1
+        X      0    0
+        """,
+    )
+
+
+def test_user_who_is_routed_on_after_the_caller_hung_up_was_not_transferred(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        35  X1 leaves
+        35  B1 service redial
+        36  B1 calls C
+        36  C1 rings for B1
+        45  C1 answers
+        80  B1 hangs up
+        """,
+        """
+        call  blind  attended
+        X1    0      0
+
+        party  out  in
+        B      0    0
+        C      0    0
+        X      0    0
+        """,
+    )
+
+
 def test_wait_after_a_transfer_counts_from_the_end_of_the_talk():
     watcher = Watcher()
     script = """
