@@ -42,8 +42,9 @@ previous phase      new phase                                     event
 ==================  ============================================  ===================
 any                 parked                                        ``CallParked``
 parked              talking                                       ``CallRetrieved``
-talking             queued, ringing, talking (with another leg),  ``CallTransferred``
-                    voicemail
+talking, perhaps    queued, ringing, talking (with another leg),  ``CallTransferred``
+with ivr or other   voicemail
+in between
 any but conference  talking                                       ``CallAnswered``
 any                 any                                           ``CallUpdated``
 ==================  ============================================  ===================
@@ -56,8 +57,8 @@ Further inferences:
 - A transfer is attended if the next party talks at once, unless the calls were joined and nobody
   had talked in one of them.
 - The purpose of the call follows from the role of the first leg's party, unless they talked.
-- ``CallAnswered.waited`` counts from the start of the call, or from the last transfer or recall
-  from a park slot.
+- ``CallAnswered.waited`` counts from the start of the call, from the end of the talk before the
+  last transfer, or from the last recall from a park slot.
 - When the lead leg ends, the phase changes only if the state of the new lead leg describes the
   call. It does not if that leg rings (it stops ringing in a moment), is a pending pickup, or has
   just lost its partner (it is about to be transferred or to end).
@@ -102,6 +103,7 @@ from .model import (
     Leg,
     Party,
     Phase,
+    PhaseKind,
     Purpose,
     Role,
     Side,
@@ -132,6 +134,10 @@ _PURPOSES: dict[Role, Purpose] = {
 
 # Roles of a leg that the PBX called for its own party: to call or to listen in.
 _OF_CALLER: frozenset[Role] = frozenset({"placed", "monitored"})
+
+# Phases that may begin with a transfer, and phases that may lie between it and the talk before.
+_AFTER_TRANSFER: frozenset[PhaseKind] = frozenset({"queued", "ringing", "talking", "voicemail"})
+_IN_BETWEEN: frozenset[PhaseKind] = frozenset({"ivr", "other"})
 
 
 @define(eq=False)
@@ -479,9 +485,9 @@ class ActiveCall:
         self.complete = self.complete and not phases.is_truncated
         self.phase_lead_uuid = lead.uuid
         self.legs.ended_in_phase.clear()
-        source = self.talk.party_left_behind(lead)
+        source, left = self.talk.party_left_behind(lead), self._talk_left(lead)
         self._record_talk()
-        return [self._phase_began(ended, phases.current, source)]
+        return [self._phase_began(ended, phases.current, source, left)]
 
     def _phase_of(self, lead: ActiveLeg, started: int) -> Phase:
         """Return the phase that the lead leg's state means for the call."""
@@ -508,6 +514,24 @@ class ActiveCall:
         current, earlier = self.phases.current, self.phases.earlier
         return earlier[-1] if current.kind == "talking" and earlier else current
 
+    def _talk_left(self, lead: ActiveLeg) -> Phase | None:
+        """Return the talk that a transfer ended, if the current phase began with a transfer.
+
+        A menu, an announcement or a service may come in between, but then not after the hang-up
+        of a caller outside, and not before the same two legs talk again.
+        """
+        phase, earlier = self.phases.current, self.phases.earlier
+        if phase.kind not in _AFTER_TRANSFER:
+            return None
+        before = next((one for one in reversed(earlier) if one.kind not in _IN_BETWEEN), None)
+        if before is None or before.kind != "talking":
+            return None
+        if before is earlier[-1]:
+            return before
+        is_same_talk = phase.kind == "talking" and self.talk.is_between(lead)
+        has_hung_up = self.legs.first_has_ended and self.parties.caller.user_id is None
+        return None if is_same_talk or has_hung_up else before
+
     def _record_talk(self) -> None:
         """Record who talks, if the current phase is a talk."""
         phase, lead = self.phases.current, self.lead
@@ -515,15 +539,22 @@ class ActiveCall:
             with_caller = lead.other_uuid == self.legs.first_uuid
             self.talk.record(lead, self.parties.caller if with_caller else phase.party, phase)
 
-    def _phase_began(self, ended: Phase, phase: Phase, source: Party) -> CallEvent:
-        """Record a transfer or recall; return the event, by the table in the module docstring."""
+    def _phase_began(
+        self, ended: Phase, phase: Phase, source: Party, left: Phase | None
+    ) -> CallEvent:
+        """Record a transfer or recall; return the event, by the table in the module docstring.
+
+        ``source`` and ``left``: the party that transferred the call, if it did, and the talk that
+        it left.
+        """
         talk = self.talk
         if phase.kind == "parked":
             return CallParked(self.snapshot(), phase.place, phase.by)
         if phase.kind == "talking" and ended.kind == "parked":
             return CallRetrieved(self.snapshot(), phase.party, ended.duration)
-        if ended.kind == "talking" and phase.kind in {"queued", "ringing", "talking", "voicemail"}:
-            talk.record_transfer(source, phase)
+        if left is not None:
+            waits_since = phase.started if left.ended is None else left.ended
+            talk.record_transfer(source, phase, waits_since)
             self.complete = self.complete and not talk.is_truncated
             return CallTransferred(self.snapshot(), source, phase.party)
         if phase.kind == "talking" and ended.kind != "conference":

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import Factory, define, evolve
 
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Calling, Park
+from basix_ws_cti.states import Bridged, Calling, Park
 
 from .active_leg import ActiveLeg, leg_of
 from .ended_legs import limit_legs
@@ -246,7 +246,7 @@ class ActiveLegs:
             self._follow_state(leg, before)
 
     def _follow_state(self, leg: ActiveLeg, before: ActiveLeg | None) -> None:
-        """Begin or end the connection of a leg after a change of its state."""
+        """Begin, interrupt or end the connection of a leg after a change of its state."""
         history, state = leg.history, leg.channel.state
         at = leg.entered
         if at is None:
@@ -257,6 +257,10 @@ class ActiveLegs:
             if before is None:
                 self._leave_former_partners(leg, at)
             self._connect(leg, at)
+            return
+        if isinstance(state, Bridged) and history.partner is not None:
+            if history.music_since is None:
+                history.set_music(at, hears=True)
             return
         is_parked = isinstance(state, Park) and history.has_talked
         if history.is_connected or history.is_parked != is_parked:
@@ -330,6 +334,8 @@ class ActiveLegs:
             self._leave_partner(history, at)
             history.connect(partner_uuid, at)
             self._mark_consulted(history)
+        elif history.music_since is not None:
+            history.set_music(at, hears=False)
         self.users.connected(history, at)
         partner = None if partner_uuid is None else self.living.get(partner_uuid)
         if partner is None:
@@ -338,7 +344,11 @@ class ActiveLegs:
             if partner.history.partner_uuid != leg.uuid:  # it goes on after an interruption
                 partner.history.connect(leg.uuid, at)
                 self.users.connected(partner.history, at)
-        elif partner.entered is not None and partner.entered > at:
+        elif (
+            partner.entered is not None
+            and partner.entered > at
+            and not partner.history.hears_music_for(leg.uuid)
+        ):
             history.disconnect(partner.entered)  # the event of this leg came late
 
     def _leave_partner(self, history: LegHistory, at: int) -> None:

@@ -34,8 +34,8 @@ class CallAnswered:
     party: Party
     """The party that answered."""
     waited: int
-    """Time since the call began, or since its last transfer or recall from a park slot, in
-    microseconds."""
+    """Time since the call began, since the talk before its last transfer, or since its last recall
+    from a park slot, in microseconds."""
 
 
 @frozen

@@ -7,8 +7,10 @@ Invariants:
 
 - A leg is *connected* while it and the leg that it names are bridged to each other. If the feed
   does not show the other leg, the state of this one alone counts.
-- A connected leg talks, unless it or its partner waits: then it is on hold. A parked leg of an
-  answered call is on hold too. Otherwise it does neither.
+- A leg that is bridged to no other one while its partner lives hears music on hold, and stays
+  connected.
+- A connected leg talks, unless it or its partner waits or hears music: then it is on hold. A parked
+  leg of an answered call is on hold too. Otherwise it does neither.
 - Talks and holds do not overlap, and each of them is in order. Periods of one kind that touch are
   one period. A period of zero length is left out, except for a talk with which a connection began:
   the leg was answered, if only for an instant.
@@ -67,6 +69,8 @@ class LegHistory:
     """Uuid of the leg that this one is connected with; ``None``: no leg, or an unknown one."""
     connected_at: int = 0
     """Start of the present or last connection."""
+    music_since: int | None = None
+    """Time since which the connected leg hears music on hold; ``None``: it does not."""
     has_asked: bool = False
     """True if the leg has called, or was connected with, another party."""
     is_line: bool = False
@@ -143,6 +147,7 @@ class LegHistory:
         self.is_parked = False
         self.partner_uuid = partner_uuid
         self.connected_at = at
+        self.music_since = None
         if self.activity is not None:
             self._switch(None, at)
         # Even if the leg waits from the beginning, it was answered.
@@ -155,7 +160,16 @@ class LegHistory:
         self.is_connected = False
         self.is_parked = is_parked
         self.partner_uuid = None
+        self.music_since = None
         self.update_activity(at)
+
+    def set_music(self, at: int, *, hears: bool) -> None:
+        """Begin or end music on hold on a connected leg; its partner waits meanwhile."""
+        self.music_since = at if hears else None
+        self.update_activity(at)
+        partner = self.partner
+        if partner is not None:
+            partner.update_activity(at)
 
     def update_activity(self, at: int) -> None:
         """Derive from the connection if the leg talks, is on hold, or neither."""
@@ -163,6 +177,10 @@ class LegHistory:
             partner = self.partner
             waits = self.waits or (partner is not None and partner.waits)
             activity: Literal["talk", "hold"] | None = "hold" if waits else "talk"
+            music_since = None if waits else self._music_of_connection()
+            if music_since is not None:
+                activity = "hold"
+                at = max(at, music_since)
         else:
             activity = "hold" if self.is_parked else None
         if activity != self.activity:
@@ -180,6 +198,18 @@ class LegHistory:
         ]
         self.holds = limited((*self.holds, *holds))
         self.snapshot = None
+
+    def hears_music_for(self, uuid: str) -> bool:
+        """Return True if the leg hears music on hold in its connection with the leg ``uuid``."""
+        return self.music_since is not None and self.partner_uuid == uuid
+
+    def _music_of_connection(self) -> int | None:
+        """Return the time since which a leg of the connection hears music; ``None``: none does."""
+        times = [self.music_since]
+        partner = self.partner
+        if partner is not None and partner.partner_uuid == self.uuid:
+            times.append(partner.music_since)
+        return min((at for at in times if at is not None), default=None)
 
     @property
     def partner(self) -> LegHistory | None:

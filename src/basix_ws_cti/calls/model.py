@@ -205,8 +205,9 @@ class Leg:
     talks: tuple[Interval, ...] = ()
     """Ended periods in which the leg was connected with another party, oldest first."""
     holds: tuple[Interval, ...] = ()
-    """Ended periods in which the party waited in an answered call: parked, or while the other
-    party made a consult call; oldest first, no part of ``talks``."""
+    """Ended periods in which the party waited in an answered call: parked, while one of the two
+    parties heard music on hold, or during a consult call of one of them; oldest first, no part of
+    ``talks``."""
     talking_since: int | None = None
     """Start of the talk that lasts, in microseconds since the epoch; ``None``: none does."""
 

@@ -119,7 +119,7 @@ class Participation:
     talked_us: int
     """Time of talk: the union of their legs' talks, a consult included."""
     held_us: int
-    """Time parked, or waiting during a consult; no part of ``talked_us``."""
+    """Time parked, on hold with music, or waiting during a consult; no part of ``talked_us``."""
     transfers_out: int
     """Number of transfers that the party made, blind and attended."""
     transfers_in: int

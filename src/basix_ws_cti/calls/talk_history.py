@@ -32,8 +32,9 @@ class TalkHistory:
     next_is_attended: bool = True
     """False if the call was joined with a consult call in which nobody has talked."""
     requested_again: int | None = None
-    """Time of the last transfer or recall from a park slot, in microseconds since the epoch:
-    since then the call waits, or waited, for its next party. ``None``: neither happened."""
+    """Time since which the call waits, or waited, for its next party, in microseconds since the
+    epoch: the end of the talk before the last transfer, or the last recall from a park slot.
+    ``None``: neither happened."""
 
     def is_between(self, lead: ActiveLeg) -> bool:
         """Return True if the lead leg and its other end are the pair that talked last."""
@@ -61,8 +62,10 @@ class TalkHistory:
         if self.answered is None or (is_same_talk and self.answered == phase.started):
             self.answered, self.answered_by = phase.started, phase.party
 
-    def record_transfer(self, source: Party, phase: Phase) -> None:
+    def record_transfer(self, source: Party, phase: Phase, waits_since: int) -> None:
         """Record a transfer by ``source`` that began a phase; the call waits for its next party.
+
+        ``waits_since``: end of the talk before it, in microseconds since the epoch.
 
         If that party talks at once, the transfer is attended, unless nobody talked in the consult
         call.
@@ -71,7 +74,7 @@ class TalkHistory:
         self.transfers += 1
         self.attended_transfers += is_attended
         self.next_is_attended = True
-        self.requested_again = phase.started
+        self.requested_again = waits_since
         transfer = Transfer(
             at=phase.started,
             source=source,

@@ -7,6 +7,10 @@ for each kind of feed in ``support.call_feeds``.
 from __future__ import annotations
 
 import pytest
+from support.call_feeds import Watcher
+from support.call_script import SECOND, messages_of
+
+from basix_ws_cti.calls import CallAnswered
 
 # -- 18: pickup -----------------------------------------------------------------------
 
@@ -244,6 +248,157 @@ def test_blind_transfer_that_nobody_answers_is_an_answered_call(
         A      offered  answered  25      1    0
         B      offered  {result}  0       0    1
         X      placed   answered  25      0    0
+        """,
+    )
+
+
+@pytest.mark.parametrize("between", ["service transfer", "announcement", "menu sorry"])
+def test_blind_transfer_after_a_routing_step_is_a_transfer(check, between):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        35  B1 leaves
+        35  X1 {between}
+        36  X1 calls C
+        36  C1 rings for X1
+        45  C1 answers
+        80  X1 hangs up
+        """,
+        """
+        call  handlers  transfers  blind  attended  talking  ringing  waited
+        X1    B,C       1          1      0         65       14       5
+
+        party  role     talked  held  out  in
+        B      offered  30      0     1    0
+        C      offered  35      0     0    1
+        X      placed   65      0     0    0
+        """,
+    )
+
+
+@pytest.mark.parametrize("between", ["service transfer", "announcement", "menu sorry"])
+def test_transfer_to_a_queue_after_a_routing_step_is_a_transfer(check, between):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 queued G
+        0   B1 rings for X1
+        5   B1 answers
+        35  B1 leaves
+        35  X1 {between}
+        40  X1 queued H
+        40  C1 rings for X1
+        45  C1 answers
+        80  X1 hangs up
+        """,
+        """
+        call  handlers  transfers  blind
+        X1    B,C       1          1
+
+        wait  group  entered  left  result    by  transfer
+        X1    G      0        5     answered  B   no
+        X1    H      40       45    answered  C   yes
+
+        party  group  talked  out  in
+        B      G      30      1    0
+        C      H      35      0    0
+        X      -      65      0    0
+        """,
+    )
+
+
+def test_user_who_placed_the_call_may_transfer_it_with_a_routing_step(check):
+    check(
+        """
+        0   B1 dials X
+        0   B1 calls X
+        0   X2 rings for B1
+        5   X2 answers
+        35  B1 leaves
+        35  X2 service transfer
+        36  X2 calls C
+        36  C1 rings for X2
+        45  C1 answers
+        80  X2 hangs up
+        """,
+        """
+        call  blind  attended
+        B1    1      0
+
+        party  out  in
+        B      1    0
+        C      0    1
+        X      0    0
+        """,
+    )
+
+
+def test_user_who_is_routed_on_after_the_caller_hung_up_was_not_transferred(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        35  X1 leaves
+        35  B1 service redial
+        36  B1 calls C
+        36  C1 rings for B1
+        45  C1 answers
+        80  B1 hangs up
+        """,
+        """
+        call  blind  attended
+        X1    0      0
+
+        party  out  in
+        B      0    0
+        C      0    0
+        X      0    0
+        """,
+    )
+
+
+def test_wait_after_a_transfer_counts_from_the_end_of_the_talk():
+    watcher = Watcher()
+    script = """
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        35  B1 leaves
+        35  X1 service transfer
+        36  X1 calls C
+        36  C1 rings for X1
+        45  C1 answers
+    """
+    for message in messages_of(script):
+        watcher.receive(message)
+    answers = [event for event in watcher.events if isinstance(event, CallAnswered)]
+    assert [event.waited // SECOND for event in answers] == [5, 10]
+
+
+def test_talk_that_goes_on_after_music_is_no_transfer(check):
+    check(
+        """
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        30  X1 announcement
+        40  X1 bridged with B1
+        70  X1 hangs up
+        """,
+        """
+        call  handlers  transfers
+        X1    B         0
+
+        party  talked  held  out  in
+        B      55      10    0    0
+        X      55      10    0    0
         """,
     )
 
@@ -584,6 +739,105 @@ def test_of_two_inbound_calls_the_older_goes_on(check):
         A      X1    answered  25      1    0
         X      X1    answered  40      0    0
         Y      X1    answered  45      0    1
+        """,
+    )
+
+
+MUSIC = [
+    ("40 X1 announcement", ""),
+    ("40 B1 announcement", ""),
+    ("40 X1 announcement", "40 B1 announcement"),
+]
+"""Music on hold that the legs of a talk hear: one or both of them."""
+
+
+@pytest.mark.parametrize(("music", "more"), MUSIC)
+def test_attended_transfer_of_a_caller_who_hears_music_is_a_hold_and_a_transfer(check, music, more):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        {music}
+        {more}
+        45  B2 dials C
+        45  B2 calls C
+        45  C1 rings for B2
+        55  C1 answers
+        80  X1 bridged with C1
+        80  B1 leaves
+        80  B2 leaves
+        95  X1 hangs up
+        """,
+        """
+        call  purpose  joined  handlers  blind  attended  disposition
+        B2    consult  X1      C         0      0         answered
+        X1    call     -       B,C       0      1         answered
+
+        party  call  role       talked  held  out  in
+        B      X1    offered    60      15    1    0
+        C      X1    consulted  40      0     0    1
+        X      X1    placed     50      40    0    0
+        """,
+    )
+
+
+@pytest.mark.parametrize(("music", "more"), MUSIC)
+def test_consult_that_ends_returns_the_agent_to_the_caller_who_hears_music(check, music, more):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        {music}
+        {more}
+        45  B2 dials C
+        45  B2 calls C
+        45  C1 rings for B2
+        55  C1 answers
+        65  B2 hangs up
+        70  X1 bridged with B1
+        95  X1 hangs up
+        """,
+        """
+        call  purpose  joined  handlers  transfers
+        B2    consult  -       C         0
+        X1    call     -       B         0
+
+        party  call  talked  held
+        B      B2    10      0
+        B      X1    60      30
+        C      B2    10      0
+        X      X1    60      30
+        """,
+    )
+
+
+@pytest.mark.parametrize(
+    ("music", "end", "held"),
+    [
+        ("40 X1 announcement", "60 X1 hangs up", 20),
+        ("40 X1 announcement", "60 B1 hangs up", 20),
+        ("40 B1 announcement", "60 X1 hangs up", 20),
+        ("40 X1 announcement", "60 X1 queued G", 20),
+    ],
+)
+def test_hold_with_music_ends_with_the_connection(check, music, end, held):
+    check(
+        f"""
+        0   X1 dials 0501234567
+        0   X1 calls B
+        0   B1 rings for X1
+        5   B1 answers
+        {music}
+        {end}
+        """,
+        f"""
+        party  talked  held
+        B      35      {held}
+        X      35      {held}
         """,
     )
 
