@@ -138,13 +138,8 @@ class ActiveLeg:
             return self.party
         return own_party(channel)
 
-    @property
-    def snapshot(self) -> Leg:
-        """The leg as it appears in ``Call.legs``; the same object until something changes."""
-        return self.history.snapshot or self.new_snapshot()
-
     def new_snapshot(self) -> Leg:
-        """Return ``snapshot``, after a change."""
+        """Return the leg as it appears in ``Call.legs``, after a change."""
         history, channel = self.history, self.channel
         history.snapshot = snapshot = leg_of(
             channel, self.party, self.offered, self.answered, None, channel.hangup, None, history

@@ -377,8 +377,7 @@ class ActiveLegs:
         ``answered``: time of its answer, in microseconds since the epoch; ``None``: none.
         """
         history = leg.history
-        if history.ring_began is not None:
-            history.end_ring(ended if answered is None else answered)
+        history.end_ring(ended if answered is None else answered)
         if answered is None:
             if leg.channel.direction == "outbound":
                 if history.rings == 0 and cause == "NO_ANSWER":

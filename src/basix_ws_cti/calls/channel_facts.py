@@ -51,12 +51,6 @@ _MARKER = re.compile(
 _make_party, _make_phase = constructor(Party), constructor(Phase)
 
 
-def channel_uuid(channel: Channel) -> str:
-    """Return the key of a channel as text; the PBX may have sent a number."""
-    key = channel.key
-    return key if type(key) is str else str(key)
-
-
 def other_leg_uuid(channel: Channel) -> str | None:
     """Return the channel's ``other_uuid`` as text; ``None`` if it is absent or empty.
 

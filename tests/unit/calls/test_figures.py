@@ -593,3 +593,9 @@ def test_figures_convert_to_json_values():
         {"lower": 60 * SECOND, "upper": None, "answered": 0, "abandoned": 1},
     )
     assert AgentFigures.of([participation()]).to_dict()["talked"] == 60 * SECOND
+
+
+def test_rows_without_a_user_belong_to_no_agent():
+    rows = [participation(user_id=None), participation(user_id=7, group_id=3)]
+    assert [*AgentFigures.by_agent(rows)] == [7]
+    assert [*AgentFigures.by_agent_and_group(rows)] == [(7, 3)]

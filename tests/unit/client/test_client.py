@@ -45,6 +45,7 @@ from basix_ws_cti.client import client as client_module
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import (
+    NotConnectedError,
     SubscriberLagged,
 )
 from basix_ws_cti.mirror.changes import Added, Gap, Lagged
@@ -605,3 +606,53 @@ async def test_classify_that_returns_a_coroutine_is_reported_and_ignored():
     assert [str(error) for error in errors if isinstance(error, UsageError)] == [
         "classify returned a coroutine: pass a plain function (def)"
     ]
+
+
+@on_virtual_clock
+async def test_call_is_followed_to_its_end():
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        with pytest.raises(UsageError, match="no active call has the id 'unknown'"):
+            client.follow("unknown")
+        pbx.call()
+        await asyncio.sleep(1)
+        (call_id,) = client.calls
+        events = client.follow(call_id)
+        pbx.hang_up()
+        assert [event.call.id async for event in events] == [call_id] * 2
+
+
+class RefusingApi:
+    """HTTP API that refuses each request."""
+
+    async def call_user(self, *arguments, **options):
+        raise NotConnectedError
+
+
+@on_virtual_clock
+async def test_errors_of_the_http_api_are_raised():
+    pbx = FakePbx()
+    pbx.call()
+    (uuid,) = pbx.state["channel"]
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        with pytest.raises(NotConnectedError):
+            await client.call_user(RefusingApi(), "0398765432", user_id=1)
+        with pytest.raises(NotConnectedError):
+            await client.eavesdrop(uuid, api=RefusingApi(), user_id=1)
+
+
+class ReplyingApi:
+    """HTTP API that starts a call and returns the uuids of its legs."""
+
+    async def call_user(self, *arguments, **options):
+        return ("a", "b")
+
+
+@on_virtual_clock
+async def test_click_to_call_returns_once_the_api_has_replied():
+    async with Client("fake", connector=FakePbx()) as client:
+        await client.synced()
+        call = await client.call_user(ReplyingApi(), "0398765432", user_id=1)
+        assert call.uuids == ("a", "b")

@@ -25,8 +25,9 @@ from basix_ws_cti import (
     User,
 )
 from basix_ws_cti._internal import time_slice
+from basix_ws_cti.client.change_backlog import SEARCH_INTERVAL
 from basix_ws_cti.client.client import Client
-from basix_ws_cti.client.subscriptions import QUEUE_SIZE, SubscriberSet, Subscription
+from basix_ws_cti.client.subscriptions import QUEUE_SIZE, Selection, SubscriberSet, Subscription
 from basix_ws_cti.exceptions import ConnectionLost, SubscriberLagged
 from basix_ws_cti.mirror.changes import Added, Changed, Gap, Lagged, Removed
 from basix_ws_cti.simulator import Simulator
@@ -730,3 +731,88 @@ async def test_filter_that_can_never_work_ends_the_subscription():
     changes.offer(added(2))
     with pytest.raises(UsageError, match="where is async"):
         await anext(changes)
+
+
+# == sets with subscribers that are behind =================================================
+
+
+def offer_all(subscribers, *items):
+    for item in items:
+        subscribers.offer(item, report_nothing)
+
+
+@pytest.mark.parametrize(
+    ("selection", "keys"),
+    [
+        (Selection(), [2, 1, 3]),
+        (Selection(kind="user"), [2, 1, 3]),
+        (Selection(key=2), [2]),
+        (Selection(kind="channel"), []),
+        (Selection(where=lambda change: change.key < 2), [1]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10])
+async def test_selection_applies_to_direct_and_to_merged_changes(selection, keys, size):
+    """A gap passes every selection."""
+    subscribers, one = SubscriberSet(), subscription(size=size, wants=selection)
+    subscribers.add(one)
+    offer_all(subscribers, added(2), added(1), GAP, added(3))
+    items = drain(one)
+    assert [item.key for item in items if item != GAP] == keys
+    assert items.count(GAP) == 1
+
+
+async def test_finished_subscription_takes_no_more_items():
+    one = subscription()
+    one.offer(added(1))
+    one.finish()
+    one.offer(added(2))
+    assert one.left == [one]
+    assert [item async for item in one] == [added(1)]
+
+
+async def test_change_that_the_next_batch_changes_again_is_merged_with_it():
+    """A reader stays at the start of the first batch while another one has read on."""
+    subscribers, one, other = SubscriberSet(), subscription(size=1), subscription(size=1)
+    subscribers.add(one)
+    subscribers.add(other)
+    offer_all(subscribers, added(1), added(2), added(3))
+    assert next_now(other) == added(1)
+    offer_all(subscribers, changed(1, "b"), changed(2, "b"))
+    assert one.waiting == 5
+    assert drain(one) == [added(3), added(1, "b"), added(2, "b")]
+    assert drain(other) == [added(2), added(3), changed(1, "b"), changed(2, "b")]
+
+
+async def test_changes_without_an_effect_are_left_out_of_a_merge():
+    subscribers, one = SubscriberSet(), subscription(size=2)
+    subscribers.add(one)
+    offer_all(subscribers, changed(1, "b"), changed(1, "a", "b"), added(2))
+    assert drain(one) == [added(2)]
+
+
+async def test_discarded_subscriber_that_is_behind_needs_no_changes():
+    subscribers = SubscriberSet()
+    one = Subscription("latest", 1, None, subscribers.discard)
+    subscribers.add(one)
+    offer_all(subscribers, added(1), added(2))
+    assert one.waiting == 2
+    one.close()
+    offer_all(subscribers, added(3))
+    assert one.waiting == 0
+
+
+async def test_dropped_subscriber_that_is_behind_is_forgotten():
+    """The others get their changes, also after the next searches for batches to merge."""
+    subscribers, kept, dropped = SubscriberSet(), subscription(size=1), subscription(size=1)
+    subscribers.add(kept)
+    subscribers.add(dropped)
+    offer_all(subscribers, added(1), added(2))
+    reference = weakref.ref(dropped)
+    del dropped
+    gc.collect()
+    for _ in range(2 * SEARCH_INTERVAL):
+        offer_all(subscribers, changed(1, "b"))
+    assert reference() is None
+    assert drain(kept) == [added(2), added(1, "b")]
+    assert list(subscribers) == [kept]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import socket
+import sys
 import time
 from functools import partial
 
@@ -303,6 +305,30 @@ def test_end_that_the_transport_has_seen_is_unread_while_reading_is_paused():
         while connection.receive_nowait():
             pass
         assert not connection.has_unread_end
+
+    run_connected(test)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the end")
+def test_end_behind_unread_bytes_is_noticed_while_reading_is_paused(monkeypatch):
+    async def test(connection):
+        ours, peer = socket.socketpair()
+        with ours, peer:
+            monkeypatch.setattr(connection.transport, "get_extra_info", lambda _: ours)
+            connection.data_received(binary(b"x") * (HIGH_WATER + 1))
+            assert not connection.has_unread_end
+            peer.close()
+            assert connection.has_unread_end
+
+    run_connected(test)
+
+
+def test_loss_of_the_connection_is_reported_at_once():
+    async def test(connection):
+        calls = []
+        connection.on_lost = lambda: calls.append("lost")
+        connection.connection_lost(None)
+        assert calls == ["lost"]
 
     run_connected(test)
 

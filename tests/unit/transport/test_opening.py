@@ -20,7 +20,10 @@ from support.secret_scanner import TOKEN, assert_no_secret_in_error
 from support.waiting import TIMEOUT
 
 from basix_ws_cti import ConnectFailed, Msg, UsageError, connect
+from basix_ws_cti.transport.address import ServerAddress
 from basix_ws_cti.transport.default_trust import default_trust
+from basix_ws_cti.transport.opening import WebSocketOpening
+from basix_ws_cti.transport.redaction import Redactor
 
 
 def named(url, name="pbx.example"):
@@ -289,3 +292,25 @@ async def test_default_context_is_loaded_in_a_thread_and_shared(monkeypatch):
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
     assert await default_trust.context() is await default_trust.context()
+
+
+async def test_proxy_that_is_no_url_is_a_usage_error():
+    options = {"proxy": "nonsense", "create_connection": None}
+    opening = WebSocketOpening(ServerAddress.parse("ws://pbx.example"), "/", options)
+    with pytest.raises(UsageError, match="proxy is not a valid URL"):
+        await opening.run([], Redactor([]))
+
+
+async def test_socket_is_closed_if_the_connection_cannot_be_created():
+    def fail(*arguments, **options):
+        raise LookupError
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server_address = ServerAddress.parse(f"ws://127.0.0.1:{listening.getsockname()[1]}")
+        options = {"proxy": None, "create_connection": fail}
+        with pytest.raises(LookupError):
+            await WebSocketOpening(server_address, "/", options).run([], Redactor([]))
+        peer, _ = listening.accept()
+        with peer:
+            peer.settimeout(TIMEOUT)
+            assert peer.recv(1) == b""
