@@ -183,7 +183,7 @@ def _end_with_call(wait: Wait, call: Call, ended: int) -> Wait:
     """Return a wait as ended by the end of its call."""
     if call.joined is not None:
         if call.taken_by is None:
-            return _with_end(wait, ended, "overflowed")
+            return _with_end(wait, wait.left, "overflowed")
         return _with_end(wait, ended, "answered", user_id=call.taken_by.user_id)
     if _was_abandoned(call):
         return _with_end(wait, ended, "abandoned")

@@ -438,7 +438,7 @@ class Renaming:
             for pair in zip(one, other, strict=True):
                 self.check(*pair, name)
         elif isinstance(one, str) and name in {
-            *("number", "name", "whoscall", "called_number", "place"),
+            *("number", "name", "whoscall", "called_number", "place", "origination"),
             *("id", "organization", "avatar", "prefecture"),
         }:
             assert self.forward.setdefault(one, other) == other
