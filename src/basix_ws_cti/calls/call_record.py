@@ -82,11 +82,14 @@ class CallRecord:
     """Number outside that answered first."""
     handlers: str | None
     """All who talked to the caller, in the order of their first talk: a JSON array of user ids
-    (integers), numbers outside (strings) and ``null`` for an unknown party."""
+    (integers), numbers outside (strings) and ``null`` for an unknown party. After the caller
+    transferred the call, also those who talk to the party that is left."""
     last_handler_user_id: int | None
-    """Id of the user who talked to the caller last."""
+    """Id of the user who talked last to the caller, or to the party that is left after the caller
+    transferred the call."""
     last_handler_number: str | None
-    """Number outside that talked to the caller last."""
+    """Number outside that talked last to the caller, or to the party that is left after the caller
+    transferred the call."""
     voicemail_user_id: int | None
     """Id of the user whose voicemail box the caller reached."""
     voicemail_group_id: int | None

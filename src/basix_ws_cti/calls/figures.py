@@ -112,7 +112,7 @@ class QueueFigures:
 
     ``waiting`` and ``longest_wait`` describe the present, all others the rows counted. Only waits
     of purpose ``"call"`` count. Rates are ``None`` if there is nothing to divide by. Waits that
-    last are in ``offered``, and in no rate.
+    last are in no rate.
     """
 
     waiting: int
@@ -121,7 +121,9 @@ class QueueFigures:
     """Longest wait of the calls that wait now, in microseconds; 0 if no call waits; ``None`` if
     calls wait and no present time was passed."""
     offered: int
-    """Number of waits. It is the sum of the calls that wait and of the next six figures."""
+    """Number of waits in the rows: those that last, and the next six figures. A report over all
+    rows has as many that last as ``waiting``. Live figures leave out a wait that began before the
+    window, which ``waiting`` counts; with ``by="end"``, they leave out all waits that last."""
     answered: int
     """Number of waits that ended with an answer."""
     abandoned: int

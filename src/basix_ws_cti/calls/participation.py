@@ -119,7 +119,9 @@ class Participation:
     talked_us: int
     """Time of talk: the union of their legs' talks, a consult included."""
     held_us: int
-    """Time parked, on hold with music, or waiting during a consult; no part of ``talked_us``."""
+    """Time for which the leg of this party waited in an answered call: parked, on hold with music,
+    or while this party or the one they talk to made a consult call; no part of ``talked_us``. A
+    customer who is parked is held; the user who parked them is not, because that leg has ended."""
     transfers_out: int
     """Number of transfers that the party made, blind and attended."""
     transfers_in: int
