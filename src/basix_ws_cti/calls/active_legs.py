@@ -7,12 +7,19 @@ from collections.abc import Iterable
 from attrs import Factory, define, evolve
 
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Bridged, Calling, Park
+from basix_ws_cti.states import Bridged, Calling, Eavesdrop, Park
 
 from .active_leg import ActiveLeg, leg_of
 from .ended_legs import limit_legs
 from .leg_history import LegHistory
-from .leg_roles import asks_for_party, is_kept_open, is_own_call, next_role, role_at_first
+from .leg_roles import (
+    asks_for_party,
+    is_kept_open,
+    is_own_call,
+    next_role,
+    plays_music,
+    role_at_first,
+)
 from .model import Disposition, Leg, Phase, Role
 from .user_lines import UserLines
 
@@ -63,6 +70,20 @@ class ActiveLegs:
     def only_lines_left(self) -> bool:
         """True if every living leg, if any, is a pending pickup or a permanent line."""
         return not self.living or self.living.keys() <= self.pending_pickups | self.lines
+
+    @property
+    def is_idle_line(self) -> bool:
+        """True if the call is just a permanent line of a user, who listens in on no call."""
+        opening = self.opening
+        if opening is None or len(self.living) != 1 or self.ended:
+            return False
+        line = self.living.get(opening.uuid)
+        return (
+            line is not None
+            and opening.user_id is not None
+            and not isinstance(line.channel.state, Eavesdrop)
+            and (opening.role == "monitored" or plays_music(line.channel))
+        )
 
     def frees_line(self, leg: ActiveLeg) -> bool:
         """Return True if a permanent line leaves the call with this change of its state."""

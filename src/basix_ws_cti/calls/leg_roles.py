@@ -89,8 +89,14 @@ def is_kept_open(channel: Channel) -> bool:
 
     The PBX called its user, or it plays music to a user who dialled.
     """
-    return channel.direction == "outbound" or (
+    return channel.direction == "outbound" or plays_music(channel)
+
+
+def plays_music(channel: Channel) -> bool:
+    """Return True if an answered leg, which called no user or group, plays music."""
+    return (
         channel.answer_timestamp is not None
+        and channel.target is None
         and isinstance(channel.state, Bridged)
         and not is_bridged_to_party(channel)
     )

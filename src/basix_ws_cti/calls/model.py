@@ -252,8 +252,8 @@ class Call:
     purpose: Purpose = "call"
     """``"consult"``: a user asks a colleague or somebody outside while their talk in another call
     waits. ``"pickup"``: an attempt to take another call, without success. ``"monitor"``: a user
-    listens in on another call. ``"service"``: a service of the PBX only, such as a user's
-    messages. Everything else is a ``"call"``."""
+    listens in on another call, or keeps a line open between two calls. ``"service"``: a service of
+    the PBX only, such as a user's messages. Everything else is a ``"call"``."""
     requested: Party = UNKNOWN_PARTY
     """The user or group that the caller asked for, from the first leg's ``target``; ``Party()``
     if the PBX did not say."""

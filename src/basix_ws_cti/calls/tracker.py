@@ -10,7 +10,7 @@ A leg belongs to
 2. the call of the leg that it names as its other end. If that is another call than in 1 and
    the leg is bridged, or a phone rings for it that rang for the other, the two calls become one.
    An inbound call absorbs an outbound one, and that an internal one; of two calls of the same
-   direction, the older absorbs the younger;
+   direction, the older absorbs the younger, unless it is a permanent line without a call;
 3. the call that it tries to pick up: the phone dialled ``pickup_uuid.UUID`` or
    ``assimilate.UUID`` of a leg, or the slot on which a call is parked. This leg is a pending
    pickup until it is bridged. UUID may also be the one in the called number of a leg of the
@@ -306,9 +306,10 @@ def _joins(leg: ActiveLeg, call: ActiveCall, named_call: ActiveCall) -> bool:
     return is_moved and leg.uuid in call.legs.living and leg.other_uuid in named_call.legs.living
 
 
-def _precedence(call: ActiveCall) -> tuple[int, int, str]:
+def _precedence(call: ActiveCall) -> tuple[int, bool, int, str]:
     """Return the sort key of two calls that join: the first one survives."""
-    return _DIRECTIONS.index(call.parties.direction), call.started, call.id
+    direction = _DIRECTIONS.index(call.parties.direction)
+    return direction, call.legs.is_idle_line, call.started, call.id
 
 
 def _called(channel: Channel, marker: re.Pattern[str]) -> str | None:

@@ -675,6 +675,101 @@ def test_line_that_is_kept_open_takes_one_call_after_another(opening, between, c
     )
 
 
+@pytest.mark.parametrize("opening", _OPENINGS.values(), ids=_OPENINGS)
+def test_line_that_is_kept_open_takes_calls_of_colleagues(opening, check):
+    """A colleague's call goes on, although the line is older and as internal."""
+    lines = opening.splitlines()
+    for start, caller in ((100, "B1"), (200, "C1")):
+        lines += [
+            f"{start} {caller} dials G",
+            f"{start} {caller} queued G",
+            f"{start + 5} {caller} answered",
+            f"{start + 5} {caller} bridged with A1",
+            f"{start + 60} {caller} ends recv_bye,NORMAL_CLEARING",
+            f"{start + 60} A1 announcement",
+        ]
+    purpose = "consult" if "dials" in opening else "monitor"
+    check(
+        "\n".join([*lines, "300 A1 hangs up"]),
+        f"""
+        call  purpose    joined  ended  handlers  waited
+        A1    {purpose}  B1      105    -         -
+        B1    call       -       160    A         5
+        A1#1  monitor    C1      205    -         -
+        C1    call       -       260    A         5
+        A1#2  monitor    -       300    -         -
+
+        party  call  role       group  talked
+        A      B1    offered    G      55
+        B      B1    placed     -      55
+        A      C1    offered    G      55
+        C      C1    placed     -      55
+        A      A1#2  monitored  -      0
+        """,
+    )
+
+
+def test_colleague_who_hears_an_announcement_in_a_queue_is_no_line(check):
+    check(
+        """
+        0   A1 dials G
+        0   A1 answered
+        0   A1 queued G
+        5   A1 announcement
+        10  B1 dials *8
+        12  B1 answered
+        12  A1 bridged with B1
+        60  A1 hangs up
+        """,
+        """
+        call  purpose  joined  disposition
+        B1    consult  A1      unanswered
+        A1    call     -       answered
+
+        party  call  role       talked
+        A      A1    placed     48
+        B      A1    picked_up  48
+        """,
+    )
+
+
+def test_line_that_takes_a_parked_call_takes_the_next_call_too(check):
+    check(
+        """
+        0    A1 rings by API to dial media_plug
+        1    A1 answered
+        50   X1 dials 0501
+        50   X1 calls B
+        50   B1 rings for X1
+        60   B1 answers
+        80   X1 parked on 901 by B
+        80   B1 leaves
+        100  X1 bridged with A1
+        150  X1 ends recv_bye,NORMAL_CLEARING
+        150  A1 announcement
+        200  Y1 dials 0501
+        200  Y1 queued G
+        205  Y1 answered
+        205  Y1 bridged with A1
+        260  Y1 hangs up
+        """,
+        """
+        call  purpose  joined  ended  handlers
+        A1    monitor  X1      100    -
+        X1    call     -       150    B,A
+        A1#1  monitor  Y1      205    -
+        Y1    call     -       260    A
+
+        party  call  role       talked
+        B      X1    offered    20
+        A      X1    retrieved  50
+        X      X1    placed     70
+        A      Y1    offered    55
+        Y      Y1    placed     55
+        """,
+    )
+
+
 def test_wait_that_ends_by_a_transfer_before_the_answer_is_answered_by_who_talks(check):
     """An agent consults a queue and completes the transfer as a phone there is picked up.
 
