@@ -77,7 +77,13 @@ def check_participations(call):
             assert row.result is not None
             assert row.left is not None
             if call.complete and not call.clock_adjusted:
-                length = row.left - row.first_offered
+                # The talk of a consult call that is older than the call counts, too.
+                length = row.left - min(
+                    leg.offered
+                    for leg in call.legs
+                    if leg.party.user_id == row.user_id
+                    and (row.user_id is not None or leg.party.number == row.number)
+                )
                 assert row.talked_us + row.held_us <= length
                 assert row.rang_us <= length
 
