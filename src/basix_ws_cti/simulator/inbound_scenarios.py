@@ -21,9 +21,9 @@ from .scenario_parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
-    from .model import User
+    from .model import Channel, User
     from .pbx import Pbx
 
     Scenario = Iterator[float]
@@ -78,12 +78,7 @@ def abandoned(pbx: Pbx) -> Scenario:
 
 def voicemail(pbx: Pbx) -> Scenario:
     """Nobody answers; the caller leaves a message, and the box has one new message more."""
-    user = available_user(pbx)
-    lead = pbx.receive(random_caller(pbx), DID)
-    leg = pbx.call_user(lead, user)
-    yield 20
-    pbx.stop_ringing(leg)
-    pbx.leave_message(lead, user)
+    lead, user = yield from _reach_voicemail(pbx)
     yield pbx.random.uniform(5, 30)
     pbx.hang_up(lead)
     _count_message(pbx, user)
@@ -255,12 +250,7 @@ def closed(pbx: Pbx) -> Scenario:
 
 def short_voicemail(pbx: Pbx) -> Scenario:
     """A caller reaches a voicemail box, and hangs up during the greeting."""
-    user = available_user(pbx)
-    lead = pbx.receive(random_caller(pbx), DID)
-    leg = pbx.call_user(lead, user)
-    yield 20
-    pbx.stop_ringing(leg)
-    pbx.leave_message(lead, user)
+    lead, _ = yield from _reach_voicemail(pbx)
     yield pbx.random.uniform(0.2, 2)
     pbx.hang_up(lead)
 
@@ -307,6 +297,17 @@ def forwarded(pbx: Pbx) -> Scenario:
     pbx.connect(leg)
     yield pbx.random.uniform(5, 60)
     pbx.hang_up(lead)
+
+
+def _reach_voicemail(pbx: Pbx) -> Generator[float, None, tuple[Channel, User]]:
+    """Let a caller reach the voicemail box of a user who does not answer; return both."""
+    user = available_user(pbx)
+    lead = pbx.receive(random_caller(pbx), DID)
+    leg = pbx.call_user(lead, user)
+    yield 20
+    pbx.stop_ringing(leg)
+    pbx.leave_message(lead, user)
+    return lead, user
 
 
 def _count_message(pbx: Pbx, user: User) -> None:
