@@ -254,6 +254,6 @@ def _last_place(call: Call, kind: PhaseKind) -> str | None:
 
 
 def _json_array(values: Iterable[object]) -> str | None:
-    """Return values as a JSON array, as text; ``None`` if there are none."""
+    """Return values as a JSON array, as text; ``None`` for an empty array."""
     items = list(values)
     return json.dumps(items, ensure_ascii=False) if items else None

@@ -41,7 +41,9 @@ _make_interval = constructor(Interval)
 
 
 class LegHistory:
-    """What happened on one leg so far. It goes with the leg into the call that absorbs its call.
+    """Rings, role, talks and holds of one leg so far.
+
+    The history goes with the leg into the call that absorbs its call.
 
     The defaults are attributes of the class, because most of them stay as they are: a history is
     created for each leg.

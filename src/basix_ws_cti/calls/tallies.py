@@ -21,7 +21,7 @@ from .model import Role, WaitResult
 from .participation import Participation, ParticipationResult
 from .queue_wait import QueueWait
 
-# Roles whose talk is talk of a call. To listen in or to use a service is none.
+# Roles whose talk is talk of a call; listening in and using a service are not.
 _TALKING_ROLES = frozenset({"offered", "placed", "consulted", "picked_up", "retrieved"})
 
 # Roles of a party that a queue may offer a call to, and who then has taken it, perhaps on another

@@ -255,7 +255,7 @@ class Control:
 
     @property
     def participations(self) -> tuple[ParticipationRow, ...]:
-        """What users and people outside did in the calls in ``ledger``."""
+        """Participations of users and people outside in the calls in ``ledger``."""
         return self._read_participations()
 
     @in_event_loop

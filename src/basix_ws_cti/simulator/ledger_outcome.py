@@ -1,4 +1,4 @@
-"""How a call of the simulated PBX's ledger ended, and its row."""
+"""End and row of a call in the ledger of the simulated PBX."""
 
 from __future__ import annotations
 

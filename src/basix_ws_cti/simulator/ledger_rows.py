@@ -122,7 +122,7 @@ class WaitRow:
 
 @frozen(kw_only=True)
 class ParticipationRow:
-    """What one user, or one person outside, did in one call."""
+    """Part of one user, or of one person outside, in one call."""
 
     call_id: str
     """Id of the call. A call that was merged into another one has no participations."""

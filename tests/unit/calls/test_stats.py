@@ -229,7 +229,7 @@ def test_talk_longer_than_the_window_counts_while_it_lasts_and_for_a_window_afte
     assert stats.user(8, (4001 + HOUR) * SECOND).offered == 1
 
 
-def test_caller_who_gives_up_after_more_than_a_window_is_abandoned():
+def test_caller_who_hangs_up_after_more_than_a_window_is_abandoned():
     stats = QueueStats(window=HOUR)
     stats.apply([CallStarted(make_call("1", "0 queued g1"))])
     assert counts(stats.group(1, 3700 * SECOND)) == (1, 0, 0, 0, 1)

@@ -151,7 +151,7 @@ TALK = """
         "0 A1 dials X\n 0 A1 calls X\n 0 X1 rings for A1\n 5 X1 answers\n 20 A1 leaves",
     ],
 )
-def test_caller_who_gives_up_in_a_queue_after_a_talk_is_abandoned_there(first):
+def test_caller_who_hangs_up_in_a_queue_after_a_talk_is_abandoned_there(first):
     watched = Watched(f"""
         {first}
         20  X1 queued G
@@ -161,7 +161,7 @@ def test_caller_who_gives_up_in_a_queue_after_a_talk_is_abandoned_there(first):
     assert (figures.offered, figures.abandoned, figures.average_abandon) == (1, 1, 30 * SECOND)
 
 
-def test_parked_caller_who_gives_up_is_abandoned():
+def test_parked_caller_who_hangs_up_is_abandoned():
     watched = Watched(f"""
         {TALK}
         20  X1 parked on 901 by A

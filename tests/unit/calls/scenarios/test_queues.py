@@ -809,7 +809,7 @@ def test_wait_that_ends_by_a_transfer_before_the_answer_is_answered_by_who_talks
 # -- 17: callers who give up, whatever came before ------------------------------------
 
 
-def test_caller_who_gives_up_in_a_queue_after_a_talk_has_abandoned_it(check):
+def test_caller_who_hangs_up_in_a_queue_after_a_talk_has_abandoned_it(check):
     check(
         """
         0   X1 dials 0501234567
@@ -872,7 +872,7 @@ def test_customer_whom_an_agent_called_can_abandon_a_queue(check):
         ("30 A1 leaves\n 30 X1 queued G", "queue"),
     ],
 )
-def test_customer_whom_an_agent_called_and_who_gives_up_has_abandoned_the_call(
+def test_customer_whom_an_agent_called_and_who_hangs_up_has_abandoned_the_call(
     check, start, steps, abandoned_in
 ):
     check(
@@ -891,7 +891,7 @@ def test_customer_whom_an_agent_called_and_who_gives_up_has_abandoned_the_call(
     )
 
 
-def test_caller_who_gives_up_after_a_transfer_has_abandoned_the_ringing(check):
+def test_caller_who_hangs_up_after_a_transfer_has_abandoned_the_ringing(check):
     check(
         """
         0   X1 dials 0501234567
@@ -918,7 +918,7 @@ def test_caller_who_gives_up_after_a_transfer_has_abandoned_the_ringing(check):
     )
 
 
-def test_parked_caller_who_gives_up_has_abandoned_the_call(check):
+def test_parked_caller_who_hangs_up_has_abandoned_the_call(check):
     check(
         """
         0   X1 dials 0501234567
@@ -940,7 +940,7 @@ def test_parked_caller_who_gives_up_has_abandoned_the_call(check):
     )
 
 
-def test_caller_who_gives_up_while_parked_from_the_queue_has_abandoned_the_call(check):
+def test_caller_who_hangs_up_while_parked_from_the_queue_has_abandoned_the_call(check):
     """Nobody talked to the caller."""
     check(
         """
@@ -960,7 +960,7 @@ def test_caller_who_gives_up_while_parked_from_the_queue_has_abandoned_the_call(
     )
 
 
-def test_caller_who_gives_up_in_a_menu_after_a_talk_has_abandoned_it(check):
+def test_caller_who_hangs_up_in_a_menu_after_a_talk_has_abandoned_it(check):
     check(
         """
         0   X1 dials 0501234567

@@ -483,7 +483,7 @@ def test_overflow_to_another_queue_is_no_transfer(check):
     )
 
 
-def test_transfer_to_the_voicemail_box_of_a_user_is_none_to_the_user(check):
+def test_transfer_to_the_voicemail_box_of_a_user_is_no_transfer_to_the_user(check):
     """The box belongs to the agent who talked first."""
     check(
         """

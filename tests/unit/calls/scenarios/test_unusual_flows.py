@@ -410,7 +410,7 @@ def test_user_whom_a_user_called_may_be_parked(check, end, abandoned_in, handler
 # -- consults -------------------------------------------------------------------------
 
 
-def test_consult_into_a_queue_that_the_agent_gives_up_is_a_wait_of_a_consult(check):
+def test_consult_into_a_queue_that_the_agent_hangs_up_is_a_wait_of_a_consult(check):
     """The figures of the queue leave it out."""
     check(
         """
