@@ -95,8 +95,10 @@ from .events import (
     CallTransferred,
     CallUpdated,
 )
+from .leg_roles import OF_CALLER
 from .model import (
     UNKNOWN_PARTY,
+    WITHOUT_PARTY,
     AbandonedIn,
     Call,
     Disposition,
@@ -132,12 +134,8 @@ _PURPOSES: dict[Role, Purpose] = {
     "service": "service",
 }
 
-# Roles of a leg that the PBX called for its own party: to call or to listen in.
-_OF_CALLER: frozenset[Role] = frozenset({"placed", "monitored"})
-
-# Phases that may begin with a transfer, and phases that may lie between it and the talk before.
+# Phases that may begin with a transfer.
 _AFTER_TRANSFER: frozenset[PhaseKind] = frozenset({"queued", "ringing", "talking", "voicemail"})
-_IN_BETWEEN: frozenset[PhaseKind] = frozenset({"ivr", "other"})
 
 
 @define(eq=False)
@@ -288,7 +286,7 @@ class ActiveCall:
             outcome = leg_outcome(
                 hangup,
                 answered=channel.answer_timestamp is not None,
-                is_callers=channel.direction == "inbound" or role in _OF_CALLER,
+                is_callers=channel.direction == "inbound" or role in OF_CALLER,
             )
         first_uuid = self.legs.first_uuid
         self.legs.end(channel, uuid, hangup, ended, outcome)
@@ -392,7 +390,7 @@ class ActiveCall:
 
     @property
     def purpose(self) -> Purpose:
-        """What the call is for, as far as it is known."""
+        """Purpose of the call, as far as it is known."""
         legs = self.legs
         if legs.opening is not None and legs.opening.role in _PURPOSES:
             purpose = self._purpose_without_talk(legs.opening.role)
@@ -523,7 +521,7 @@ class ActiveCall:
         phase, earlier = self.phases.current, self.phases.earlier
         if phase.kind not in _AFTER_TRANSFER:
             return None
-        before = next((one for one in reversed(earlier) if one.kind not in _IN_BETWEEN), None)
+        before = next((one for one in reversed(earlier) if one.kind not in WITHOUT_PARTY), None)
         if before is None or before.kind != "talking":
             return None
         if before is earlier[-1]:
@@ -608,7 +606,7 @@ class ActiveCall:
     def _legs_of_end(self, last: Phase) -> list[Leg]:
         """Return the legs one of which ended the call, in its last phase.
 
-        A leg that ended as the phase began is none of them: its party transferred the call. Of
+        A leg that ended as the phase began did not end the call: its party transferred the call. Of
         several phones that the PBX called for the caller, it is the one that rang on.
         """
         legs = self.legs.ended_in_phase
@@ -629,4 +627,4 @@ class ActiveCall:
 
 def _is_originated(leg: Leg) -> bool:
     """Return True for a phone that the PBX called for a call of its own user."""
-    return leg.direction == "outbound" and leg.role in _OF_CALLER
+    return leg.direction == "outbound" and leg.role in OF_CALLER

@@ -13,6 +13,7 @@ from .active_leg import ActiveLeg, leg_of
 from .ended_legs import limit_legs
 from .leg_history import LegHistory
 from .leg_roles import (
+    TAKING,
     asks_for_party,
     is_kept_open,
     is_own_call,
@@ -22,9 +23,6 @@ from .leg_roles import (
 )
 from .model import Disposition, Leg, Phase, Role
 from .user_lines import UserLines
-
-# Roles of a leg that dialled to take a call.
-_TAKING = frozenset({"picked_up", "retrieved"})
 
 
 @define(eq=False)
@@ -109,7 +107,7 @@ class ActiveLegs:
             if leg.is_ringing and leg.answered is None and history.role == "offered":
                 history.begin_ring(leg.entered or leg.offered or 0)
                 return None  # the usual case
-            if role in _TAKING and not leg.is_bridged:
+            if role in TAKING and not leg.is_bridged:
                 self.pending_pickups.add(uuid)
         else:
             history = leg.history = before.history
@@ -299,7 +297,7 @@ class ActiveLegs:
             history.role = role
             history.snapshot = None
             leg.is_unchanged = False
-        if history.role == "placed" and channel.direction == "outbound":
+        if self._is_own_phone(leg):
             if leg.answered is not None:
                 first = self.first
                 if leg.uuid != self.first_uuid and (first is None or first.answered is None):

@@ -29,6 +29,7 @@ from .channel_facts import (
     other_party,
     requested_party,
 )
+from .leg_roles import OF_CALLER
 from .model import UNKNOWN_PARTY, Direction, Party
 
 # Tags kept per call. A leg has a few; a peer that sends ever new ones must not fill the memory.
@@ -194,7 +195,7 @@ class CallParties:
             at = _time_of(leg) if is_calling or leg.offered is None else leg.offered
             self.outside_since = _earlier(self.outside_since, at)
         # A phone that the PBX called for its own user, who placed the call, is no callee.
-        is_own = is_first or leg.history.role in {"placed", "monitored"}
+        is_own = is_first or leg.history.role in OF_CALLER
         is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
         if is_calling_inside or (is_own and type(state) in _SERVICES):
             self.inside_since = _earlier(self.inside_since, _time_of(leg))

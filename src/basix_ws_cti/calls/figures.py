@@ -27,6 +27,9 @@ from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue, 
 SECOND = 1_000_000
 """One second in microseconds."""
 
+LONGEST_DAY = 26 * 3600
+"""Seconds for which what happened since midnight is kept: the longest day, and an hour to spare."""
+
 RowTime = Literal["start", "end"]
 """Time that decides if a row belongs to a period. ``"start"``: the entry into the queue, or the
 first offer to the agent. ``"end"``: the end of the wait, or of the agent's part of the call."""

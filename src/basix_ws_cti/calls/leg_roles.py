@@ -24,12 +24,19 @@ from basix_ws_cti.states import (
 from .channel_facts import is_bridged_to_party
 from .model import Role
 
-# Number that stands for a channel through which a user listens in on calls.
 MEDIA_PLUG = "media_plug"
+"""Number of a channel through which a user listens in on calls: the destination that requests it,
+and its calling number once it is answered."""
 
-# A user's phone dials one of these prefixes and a uuid to take a call: the call that rings on the
-# leg of that uuid, or the call that is offered to web phones as RINGING_PARK.UUID.
 PICKUP = re.compile(r"(?:pickup_uuid|assimilate)\.(.+)", re.DOTALL)
+"""Number that a user's phone dials to take a call: the call that rings on the leg of that uuid, or
+the call that is offered to web phones as RINGING_PARK.UUID."""
+
+OF_CALLER: frozenset[Role] = frozenset({"placed", "monitored"})
+"""Roles of a leg that the PBX called for its own party: to call or to listen in."""
+
+TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
+"""Roles of a leg that dialled to take a call."""
 
 _ASKING = frozenset({Calling, CallingSipTermination, Bridged, Voicemail})
 

@@ -15,13 +15,10 @@ from basix_ws_cti._internal.callables import check_function
 from basix_ws_cti.elements import Element, GroupMember, User
 from basix_ws_cti.mirror.changes import Change, Changed, Gap, Removed
 
-from .figures import SECOND, AgentFigures
+from .figures import LONGEST_DAY, SECOND, AgentFigures
 from .intervals import duration_outside
 from .login_states import ElementKey, LoginStates, expire
 from .model import Interval
-
-# The longest day, and an hour to spare, in seconds: so all since midnight is kept.
-_LONGEST_DAY = 26 * 3600
 
 
 def occupancy(figures: AgentFigures, login_us: int) -> float | None:
@@ -52,7 +49,7 @@ class LoginTime:
     def __init__(
         self,
         is_logged_in: Callable[[User | GroupMember], bool | None],
-        window: float = _LONGEST_DAY,
+        window: float = LONGEST_DAY,
     ) -> None:
         check_function("is_logged_in", is_logged_in, "element")
         check_seconds("window", window)

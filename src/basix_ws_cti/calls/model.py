@@ -23,6 +23,10 @@ PhaseKind = Literal[
     "ivr", "queued", "ringing", "talking", "parked", "voicemail", "conference", "other", "unknown"
 ]
 
+WITHOUT_PARTY: frozenset[PhaseKind] = frozenset({"ivr", "other"})
+"""Kinds of phases that have no party: a menu, an announcement, or another service of the PBX. A
+wait or a transfer may go on after them."""
+
 Disposition = Literal[
     "answered",
     "abandoned",
@@ -127,7 +131,7 @@ class Wait:
 
 @frozen(kw_only=True)
 class MergedPhases:
-    """What the merged phases of a long call contained."""
+    """Durations and waits of the merged phases of a long call."""
 
     phases: tuple[Phase, ...]
     """One phase for each kind, party and place, oldest first. It starts when the first of its
@@ -170,8 +174,8 @@ class Interval:
 class Leg:
     """One channel of a call.
 
-    Of a call with very many legs, ended legs of one party that were not answered are merged into
-    one ``Leg`` that counts their rings.
+    Of a call with very many legs, ended legs of one party are merged into one ``Leg`` that counts
+    their rings: those that were not answered first.
     """
 
     uuid: str

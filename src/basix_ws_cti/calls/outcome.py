@@ -52,8 +52,8 @@ _UNREACHABLE = frozenset(
     }
 )
 
-# Maximum time between the ends of two legs if one caused the other, in microseconds.
-_SAME_MOMENT = 100_000
+SAME_MOMENT = 100_000
+"""Maximum time between the ends of two legs if one caused the other, in microseconds."""
 
 # What a caller waits in, by the phase.
 _WAITING: dict[PhaseKind, AbandonedIn] = {
@@ -314,4 +314,4 @@ def _ended_lead(last_phase: Phase, leg: Leg, lead: Leg) -> bool:
         return True
     if last_phase.kind != "ringing" or leg.ended is None or lead.ended is None:
         return False
-    return abs(leg.ended - lead.ended) <= _SAME_MOMENT
+    return abs(leg.ended - lead.ended) <= SAME_MOMENT

@@ -1,16 +1,16 @@
-"""Participation: what one user or outside party did in one call, as a flat row.
+"""Participation: the part of one user or outside party in one call, as a flat row.
 
 A row is the sum over the legs of one party. If the call took over a consult call, the legs that
 the party has from there decide about role, group and times only if the party has no other leg.
 
-The result of a party that never talked, and never was
-connected to a service, is, by the first of these rules that applies:
+The result of a party that never talked, and was never connected to a service, is, by the first of
+these rules that applies:
 
 1. One of their rings timed out: ``"missed"``.
 2. The PBX called them: how their last ring went, by ``Leg.outcome``. The last ring is the one that
    ended last: of two phones that rang at once, the one that rang on; or the one on which they
-   refused, if this stopped the other. If the ring was cancelled, but
-   the caller did not hang up, nobody answered in time: ``"missed"``.
+   refused, if this stopped the other. If the ring was cancelled, but the caller did not hang up,
+   nobody answered in time: ``"missed"``.
 3. The feed did not show the hang-up of any of their legs: ``"unknown"``.
 4. They tried to take a call, and got none: ``"failed"``.
 5. They placed a call, or dialled a service: ``"unanswered"``.
@@ -29,8 +29,11 @@ from attrs import frozen
 
 from basix_ws_cti._internal.codegen import constructor
 
+from .channel_facts import party_key
 from .intervals import duration, duration_outside
-from .model import Call, Disposition, Interval, Leg, Party, Role
+from .leg_roles import TAKING
+from .model import Call, Disposition, Interval, Leg, Role
+from .outcome import SAME_MOMENT
 
 ParticipationResult = Literal[
     "answered",
@@ -58,18 +61,11 @@ _RESULTS: dict[Disposition | None, ParticipationResult] = {
 # Outcomes of a ring that the party refused.
 _REFUSALS: frozenset[Disposition | None] = frozenset({"busy", "rejected"})
 
-# Maximum time between two events one of which is the reason for the other, in microseconds.
-_SAME_MOMENT = 100_000
-
 # Roles of a party that the PBX called: their phones ring.
 _CALLED: frozenset[Role] = frozenset({"offered", "consulted"})
 
-# Roles of a party that tries to take a call.
-_TAKING: frozenset[Role] = frozenset({"picked_up", "retrieved"})
-
-# User id or number of a party; a party without both has no row.
-_Key = tuple[int | None, str | None]
-_UNKNOWN: _Key = (None, None)
+# User id or number of a party, by ``party_key``; a party without both has no row.
+_Key = int | str | None
 
 # Roles of a party in a consult call.
 _CONSULTING: frozenset[Role] = frozenset({"placed", "consulted"})
@@ -80,7 +76,7 @@ _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
 
 @frozen(kw_only=True)
 class Participation:
-    """What one user, or one party outside, did in one call: one row, however many legs.
+    """Part of one user, or of one party outside, in one call: one row, however many legs.
 
     Times are integers in microseconds since the epoch, UTC; columns that end in ``_us`` are
     durations in microseconds.
@@ -172,7 +168,7 @@ def rows_of_agents(call: Call) -> tuple[Participation, ...]:
     parties = {
         key: legs
         for key, legs in _legs_by_party(call).items()
-        if key[0] is not None or any(leg.group_id is not None for leg in legs)
+        if isinstance(key, int) or any(leg.group_id is not None for leg in legs)
     }
     return _rows(call, parties)
 
@@ -182,8 +178,8 @@ def _legs_by_party(call: Call) -> dict[_Key, list[Leg]]:
     legs: dict[_Key, list[Leg]] = {}
     if call.joined is None:
         for leg in sorted(call.legs, key=_offer_order):
-            legs.setdefault(_key(leg.party), []).append(leg)
-        legs.pop(_UNKNOWN, None)
+            legs.setdefault(party_key(leg.party), []).append(leg)
+        legs.pop(None, None)
     return legs
 
 
@@ -202,7 +198,6 @@ def _row(
     call: Call, key: _Key, legs: Sequence[Leg], transfers_out: int, transfers_in: int
 ) -> Participation:
     """Return the row of a party, given its legs in the order of their offers."""
-    user_id, number = key
     first = legs[0]
     talks, holds = first.talks, first.holds
     group_id, rings, left = first.group_id, first.rings, first.ended
@@ -221,8 +216,8 @@ def _row(
     answered = _answered(call, key, legs, talks, since)
     return _make_participation(
         call.id,
-        user_id,
-        number,
+        key if isinstance(key, int) else None,
+        key if isinstance(key, str) else None,
         first.role,
         group_id,
         _result(call, legs, left) if answered is None else "answered",
@@ -246,7 +241,7 @@ def _is_of_consult(call: Call, key: _Key, leg: Leg) -> bool:
     """Return True if the call took over a leg from a consult call, as far as the leg shows it."""
     if leg.role not in _CONSULTING:
         return False
-    if leg.role == "placed" and key != _key(call.caller):
+    if leg.role == "placed" and key != party_key(call.caller):
         return True
     return leg.offered is not None and leg.offered < call.started
 
@@ -268,18 +263,9 @@ def _transfers(call: Call) -> tuple[Counter[_Key], Counter[_Key]]:
     if not history:
         return _NO_TRANSFERS, _NO_TRANSFERS
     return (
-        Counter(_key(transfer.source) for transfer in history),
-        Counter(_key(transfer.target) for transfer in history if transfer.phase != "voicemail"),
+        Counter(party_key(one.source) for one in history),
+        Counter(party_key(one.target) for one in history if one.phase != "voicemail"),
     )
-
-
-def _key(party: Party) -> _Key:
-    """Return user id and number of a party: one of them, or neither."""
-    user_id: object = party.user_id
-    if isinstance(user_id, int):
-        return user_id, None
-    number: object = party.number
-    return (None, number) if isinstance(number, str) else _UNKNOWN
 
 
 def _offer_order(leg: Leg) -> tuple[bool, int, str]:
@@ -309,7 +295,7 @@ def _answered(
     served += _conference_entries(call, legs)
     if served:
         return min(served)
-    if call.disposition == "answered" and call.answered is None and key == _key(call.caller):
+    if call.disposition == "answered" and call.answered is None and key == party_key(call.caller):
         # Nobody talked to the caller, who reached a conference or a service of the PBX.
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
         return next((phase.started for phase in services), None)
@@ -333,7 +319,7 @@ def _talks_now(call: Call, key: _Key) -> bool:
     The feed shows the talk on one leg first, and on the other a moment later.
     """
     is_talk = call.ended is None and call.phase.kind == "talking"
-    return is_talk and key in {_key(call.phase.party), _key(call.caller)}
+    return is_talk and key in {party_key(call.phase.party), party_key(call.caller)}
 
 
 def _result(call: Call, legs: Sequence[Leg], left: int | None) -> ParticipationResult | None:
@@ -349,7 +335,7 @@ def _result(call: Call, legs: Sequence[Leg], left: int | None) -> ParticipationR
         return _result_of_ring(call, last)
     if all(leg.outcome == "unknown" for leg in legs):
         return "unknown"
-    is_attempt_to_take = all(leg.role in _TAKING for leg in legs)
+    is_attempt_to_take = all(leg.role in TAKING for leg in legs)
     return "failed" if is_attempt_to_take else "unanswered"
 
 
@@ -366,7 +352,7 @@ def _last_ring(call: Call, rings: Sequence[Leg]) -> Leg:
     refused = [
         leg
         for leg in rings
-        if leg.outcome in _REFUSALS and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
+        if leg.outcome in _REFUSALS and abs((leg.ended or 0) - ended) <= SAME_MOMENT
     ]
     return last if not refused or _began_to_talk(call, ended) else refused[0]
 
@@ -374,7 +360,7 @@ def _last_ring(call: Call, rings: Sequence[Leg]) -> Leg:
 def _began_to_talk(call: Call, moment: int) -> bool:
     """Return True if somebody began to talk at about a moment."""
     return any(
-        abs(started - moment) <= _SAME_MOMENT
+        abs(started - moment) <= SAME_MOMENT
         for leg in call.legs
         for started in (*[talk.started for talk in leg.talks], leg.talking_since)
         if started is not None
@@ -404,7 +390,7 @@ def _caller_hung_up(call: Call, ring: Leg) -> bool:
         if (
             leg.hangup is not None
             and leg.hangup.disposition.startswith("recv_")
-            and abs((leg.ended or 0) - ended) <= _SAME_MOMENT
+            and abs((leg.ended or 0) - ended) <= SAME_MOMENT
         ):
             return True
     return not others

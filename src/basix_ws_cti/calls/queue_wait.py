@@ -35,11 +35,7 @@ from attrs import frozen
 
 from basix_ws_cti._internal.codegen import constructor
 
-from .model import Call, Phase, PhaseKind, Wait, WaitResult
-
-# Phases in which a caller who was in a queue goes on waiting: a menu, an announcement, or a service
-# of the PBX that has no party.
-_IN_BETWEEN: frozenset[PhaseKind] = frozenset({"ivr", "other"})
+from .model import WITHOUT_PARTY, Call, Phase, PhaseKind, Wait, WaitResult
 
 _RESULTS: dict[PhaseKind, WaitResult] = {
     "talking": "answered",
@@ -146,7 +142,7 @@ def add_phase(waits: list[Wait], phase: Phase) -> None:
         if group_id == last.group_id:
             waits[-1] = _with_end(last, phase.ended, None)
             return
-        if phase.kind in _IN_BETWEEN:
+        if phase.kind in WITHOUT_PARTY:
             return
         waits[-1] = _end_before(last, phase, group_id)
     if group_id is not None:

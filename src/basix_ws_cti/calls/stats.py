@@ -27,14 +27,11 @@ from basix_ws_cti.states import moment
 
 from .counted_rows import CountedRows
 from .events import CallEnded, CallEvent
-from .figures import SECOND, AgentFigures, QueueFigures, RowTime, Thresholds
+from .figures import LONGEST_DAY, SECOND, AgentFigures, QueueFigures, RowTime, Thresholds
 from .model import Call
 
 # Rows kept per group and per user: a thousand a minute for an hour.
 MAX_ROWS = 60_000
-
-# Seconds for which rows since midnight are kept: the longest day, and an hour to spare.
-_LONGEST_DAY = 26 * 3600
 
 _DEFAULT = Thresholds()
 
@@ -191,7 +188,7 @@ class QueueStats:
         """Drop old rows also in a program that asks for no figures."""
         if call.ended is not None:
             self._last_ends.append(call.ended)
-            seconds = self.window if self.since_midnight is None else _LONGEST_DAY
+            seconds = self.window if self.since_midnight is None else LONGEST_DAY
             self._sweep(min(self._last_ends) - seconds * SECOND)
 
     def _sweep(self, start: float) -> None:

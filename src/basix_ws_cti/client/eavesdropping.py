@@ -23,6 +23,7 @@ from basix_ws_cti._internal.arguments import (
     check_seconds,
     check_text,
 )
+from basix_ws_cti.calls.leg_roles import MEDIA_PLUG
 from basix_ws_cti.exceptions import (
     CommandTimeout,
     ConnectionLost,
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from .client import Client
 
 _logger = logging.getLogger(__name__)
-
-MEDIA_PLUG = "media_plug"
-"""Destination that requests a media plug, and calling number of the plug once it is answered."""
 
 # Seconds that hanging up the plug waits for a new connection. A phone that keeps ringing longer
 # ends by its own answer time-out.
