@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import ssl
 
 
 def describe_os_error(error: OSError) -> str:
@@ -13,6 +11,9 @@ def describe_os_error(error: OSError) -> str:
     The text is that of the operating system if the error has a number, such as ``Connection
     refused``, else the error's own text, or the name of its class.
     """
+    import socket  # noqa: PLC0415 - it and ssl take long to load, and most programs need neither
+    import ssl  # noqa: PLC0415
+
     match error:
         case socket.gaierror(strerror=str(text)):  # has numbers of its own
             return text

@@ -457,8 +457,9 @@ def read_recording(source: str | os.PathLike[str] | IO[bytes]) -> Recording:
     """Open a recording and read its header.
 
     ``source`` is a path, or an open binary file, which is not closed. Data compressed with gzip is
-    recognised by its first bytes, whatever the name, and decompressed. Raises ``RecordingError`` if it is not a recording or has an unsupported
-    version, ``OSError`` if the file cannot be read, and ``UsageError`` for another argument.
+    recognised by its first bytes, whatever the name, and decompressed. Raises ``RecordingError`` if
+    it is not a recording or has an unsupported version, ``OSError`` if the file cannot be read, and
+    ``UsageError`` for another argument.
     """
     if not isinstance(source, str | os.PathLike):
         given: object = source
