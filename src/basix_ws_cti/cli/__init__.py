@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 
 # Packages of the extra ``cli``, whose absence means that the extra is not installed.
-EXTRA = frozenset({"typer", "rich", "textual"})
+EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
 
 
 def main() -> None:
