@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from basix_ws_cti._internal.translation import _
+from basix_ws_cti._internal.translation import LANGUAGES, _
 
 from .command_wrapper import wrap_command
 from .commands.anonymise import anonymise_recording
@@ -46,12 +46,21 @@ def _print_version(is_given: bool) -> None:  # noqa: FBT001 - typer's callback
 @app.callback()
 def _main(
     *,
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
+    # Only for the help: ``main`` takes the option before it imports this module.
+    _lang: Annotated[
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="|".join(LANGUAGES),
+            help=_("Language of texts for people; default: that of the environment or system."),
+        ),
+    ] = None,
 ) -> None:
     """Show, record and replay the live feed of a Basix PBX, and control its calls."""
 

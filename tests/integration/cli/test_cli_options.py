@@ -394,3 +394,38 @@ def test_installed_script_runs_the_same_program():
 def test_no_arguments_print_help():
     done = run_in_process()
     assert "listen" in done.stdout + done.stderr
+
+
+# -- language -----------------------------------------------------------------------------
+
+
+UNKNOWN_LANGUAGE = "--lang: unknown language 'fr': pass one of en, ja"
+
+
+@pytest.mark.parametrize("arguments", ["--lang fr listen", "listen --lang=fr", "--lang fr --help"])
+def test_unknown_language_is_a_usage_error(arguments):
+    done = run_in_process(*arguments.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"basix-ws-cti: {UNKNOWN_LANGUAGE}\n"
+
+
+def test_environment_selects_the_language():
+    done = run_in_process("--lang", "fr", env={"LANG": "ja_JP.UTF-8"})
+    assert (
+        done.stderr == "basix-ws-cti: --lang: 'fr' という言語はありません。指定できる言語: en, ja\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["--lang ja --version", "--version --lang=ja"])
+def test_language_is_accepted_before_and_after_other_options(arguments):
+    done = run_in_process(*arguments.split())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp932", "ascii"])
+def test_japanese_output_is_written_in_any_encoding(encoding):
+    """Characters that the encoding lacks are replaced, in the help and in errors."""
+    done = run("--lang", "ja", "--help", env={"PYTHONIOENCODING": encoding}, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "doctor" in done.stdout
