@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.options import SourceOptions
+from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.table import Table
+
+    from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Source
 
 # Width, in columns, of tables that go to a file or pipe: nothing is cut or wrapped.
@@ -27,6 +33,9 @@ class StateOptions:
             "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
         ),
     ] = field(default=(), converter=list)
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Print the calls in progress instead of elements.")
+    ] = False
     timeout: Annotated[
         float,
         typer.Option(
@@ -41,14 +50,27 @@ class StateOptions:
         typer.Option("--wait", help="Retry until the timeout if the connection fails."),
     ] = False
 
+    def check(self) -> None:
+        """Raise ``UsageError`` for options that exclude each other."""
+        if self.calls and self.kind:
+            raise UsageError("--kind selects elements and cannot be combined with --calls")
 
-def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
+
+def print_state(connection: SourceOptions, options: StateOptions) -> None:
     """Print the current PBX state and exit."""
-    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 
+    options.check()
+
     async def run() -> None:
+        if connection.recording is not None:
+            async with open_recorded_source(
+                connection.recording, speed=None, on_notice=NoticePrinter()
+            ) as recorded:
+                await print_final_state(recorded, options)
+            return
         async with open_selected_source(
             connection,
             NoticePrinter(),
@@ -58,6 +80,18 @@ def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
             await print_source_state(source, options)
 
     run_interruptible(run())
+
+
+async def print_final_state(source: RecordedSource, options: StateOptions) -> None:
+    """Read a recording to its end and print the state there.
+
+    Raises like ``print_source_state``, and ``RecordingError`` for damage, after the output.
+    """
+    if options.calls:
+        source.calls  # noqa: B018 - the first access starts following calls
+    await source.read_to_end()
+    await print_source_state(source, options)
+    source.check()
 
 
 async def print_source_state(source: Source, options: StateOptions) -> None:
@@ -71,6 +105,8 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
     from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes
     from basix_ws_cti.exceptions import SyncTimeout
 
+    if options.calls:
+        source.calls  # noqa: B018 - the first access starts following calls
     with stop_when_reader_closes():
         timeout = asyncio.timeout(options.timeout)
         try:
@@ -82,15 +118,21 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
             raise SyncTimeout(options.timeout) from None
     if options.json:
         from basix_ws_cti.cli.output import write_json
+        from basix_ws_cti.cli.render.call_tables import calls_document
         from basix_ws_cti.cli.render.state_tables import state_document
 
-        write_json(state_document(mirror, source.now(), options.kind))
+        write_json(
+            calls_document(source.calls.values(), source.now())
+            if options.calls
+            else state_document(mirror, source.now(), options.kind)
+        )
         return
     from datetime import timedelta
 
-    from basix_ws_cti.board.labels import to_microseconds
+    from basix_ws_cti.board.labels import Labels, to_microseconds
     from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
     from basix_ws_cti.cli.output import plain_console, report
+    from basix_ws_cti.cli.render.call_tables import call_table
     from basix_ws_cti.cli.render.state_tables import element_tables
 
     console = plain_console()
@@ -100,5 +142,11 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
     offset = PbxClock().offset(mirror, (), to_microseconds(at))
     if abs(offset) >= SHOWN_OFFSET:
         report(f"{describe_clock_offset(offset)}: durations end at its newest timestamp")
-    for table in element_tables(mirror, at + timedelta(microseconds=offset), options.kind):
+    at += timedelta(microseconds=offset)
+    tables: Iterable[Table] = (
+        [call_table(source.calls.values(), Labels(mirror), at)]
+        if options.calls
+        else element_tables(mirror, at, options.kind)
+    )
+    for table in tables:
         console.print(table, soft_wrap=False)
