@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import Factory, frozen
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import printable
 
 STEPS = (
@@ -47,7 +48,7 @@ class Finding:
     """Result."""
 
     found: str
-    """Description for people."""
+    """Description for people, in the language of the context."""
 
     advice: str | None = None
     """What to do about it; ``None`` if nothing is to be done."""
@@ -77,7 +78,7 @@ def describe_network_error(error: Exception, timeout: float | None = None) -> st
     """
     match error:
         case TimeoutError(errno=None) if timeout is not None:
-            return f"no answer within {timeout:g} s"
+            return _("no answer within {seconds:g} s").format(seconds=timeout)
         case socket.gaierror():
             return error.strerror or str(error)
         case ssl.SSLError(reason=str(reason)):
