@@ -21,13 +21,15 @@ from .waiting import TIMEOUT
 def environment(**variables):
     """Return this process's environment in UTF-8, without variables that affect commands.
 
+    The config file is empty: that of a developer has no effect on tests.
     ``LINES`` and ``COLUMNS`` of a developer's shell would override the size of a
     pseudo-terminal, and its locale would select the language.
     """
     locale = ("LANG", "LC_ALL", "LC_MESSAGES")  # LANG includes LANGUAGE
     prefixes = ("BASIX_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", *locale)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
-    return {**kept, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200", **variables}
+    fixed = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200", "BASIX_CONFIG": os.devnull}
+    return {**kept, **fixed, **variables}
 
 
 def start(*arguments, env=None, **more):

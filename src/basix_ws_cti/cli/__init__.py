@@ -14,7 +14,7 @@ import os
 import sys
 
 # Packages of the extra ``cli``, whose absence means that the extra is not installed.
-EXTRA = frozenset({"typer", "rich", "textual"})
+EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from basix_ws_cti._internal.translation import LANGUAGES, _
 from .command_wrapper import wrap_command
 from .commands.anonymise import anonymise_recording
 from .commands.call import start_call
+from .commands.config import print_config_path, show_config
 from .commands.decode import decode_frames
 from .commands.doctor import run_doctor
 from .commands.hangup import hang_up_channel
@@ -83,3 +84,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _function in _COMMANDS.items():
     app.command(_name)(wrap_command(_function))
+
+_config = typer.Typer(help=_("Show the config file and the values of the options."))
+app.add_typer(_config, name="config")
+_config.command("show")(wrap_command(show_config))
+_config.command("path")(wrap_command(print_config_path))

@@ -224,7 +224,9 @@ class ConnectionOptions(ServerOptions):
     ] = False
     simulate: Annotated[
         bool,
-        _option("--simulate", text="Use a simulated PBX that runs as long as the command."),
+        _option(
+            "--simulate/--no-simulate", text="Use a simulated PBX that runs as long as the command."
+        ),
     ] = False
     simulate_speed: Annotated[
         float,

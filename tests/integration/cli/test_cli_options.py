@@ -49,11 +49,14 @@ def refusing_server():
         thread.join()
 
 
-def sent_request(refusing_server, *arguments, env):
-    """Return the query parameters and the credentials that ``state`` sends to the PBX."""
+def sent_request(refusing_server, *arguments, env, adds_server=True):
+    """Return the query parameters and the credentials that ``state`` sends to the PBX.
+
+    The server is added as an argument if it is not given, unless ``adds_server`` is false.
+    """
     url, requests = refusing_server
     requests.clear()
-    if "BASIX_SERVER" not in env and "--server" not in arguments:
+    if adds_server and "BASIX_SERVER" not in env and "--server" not in arguments:
         arguments = ("--server", url, *arguments)
     done = run_in_process("state", *arguments, env=env)
     assert done.returncode == 3, done.stderr
@@ -64,9 +67,9 @@ def sent_request(refusing_server, *arguments, env):
     return query, base64.b64decode(login.removeprefix("Basic ")).decode()
 
 
-@pytest.mark.parametrize("source", ["arguments", "environment"])
+@pytest.mark.parametrize("source", ["arguments", "environment", "profile"])
 def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
-    """Each option works as an argument and as an environment variable."""
+    """Each option works as an argument, as an environment variable and in a profile."""
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     options = {
@@ -82,6 +85,15 @@ def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
         query, login = sent_request(
             refusing_server, *(one for one in arguments if one is not None), env={}
         )
+    elif source == "profile":
+        values = (
+            f"{name} = {'true' if value is None else repr(str(value))}\n"
+            for name, value in options.items()
+        )
+        config = tmp_path / "config.toml"
+        config.write_text("[profiles.p]\n" + "".join(values))
+        env = {"BASIX_CONFIG": str(config), "BASIX_PROFILE": "p"}
+        query, login = sent_request(refusing_server, env=env, adds_server=False)
     else:
         env = {
             f"BASIX_{name.replace('-', '_').upper()}": "1" if value is None else str(value)
