@@ -412,7 +412,7 @@ def test_unknown_language_is_a_usage_error(arguments):
 def test_environment_selects_the_language():
     done = run_in_process("--lang", "fr", env={"LANG": "ja_JP.UTF-8"})
     assert (
-        done.stderr == "basix-ws-cti: --lang: 'fr' という言語はありません。指定できる言語: en, ja\n"
+        done.stderr == "basix-ws-cti: --lang: 'fr'という言語はありません。指定できる言語: en, ja\n"
     )
 
 
