@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from basix_ws_cti.board.labels import Labels, format_duration
+from basix_ws_cti.board.durations import format_duration
+from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.calls import (
     Call,
     CallAnswered,
