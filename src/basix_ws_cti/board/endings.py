@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from basix_ws_cti._internal.translation import N_, _
 from basix_ws_cti.calls import Call
-from basix_ws_cti.calls.hangup_causes import meaning
+from basix_ws_cti.calls.hangup_causes import CAUSES, meaning
 from basix_ws_cti.elements import FullChannel, Hangup
 
 from .durations import format_duration
@@ -35,9 +35,9 @@ _ABANDONED = {
 }
 
 _ENDED_BY = {
-    "caller": N_("the caller hung up"),
-    "callee": N_("the called party hung up"),
-    "pbx": N_("the PBX ended it"),
+    "caller": N_("caller hung up"),
+    "callee": N_("called party hung up"),
+    "pbx": N_("ended by the PBX"),
 }
 
 # Words for the SIP message that ended a leg: received from its party, or sent to it.
@@ -49,6 +49,9 @@ _LEG_ENDS = {
     "send_cancel": N_("ringing stopped by the PBX"),
     "send_refuse": N_("refused by the PBX"),
 }
+
+# A cancelled ring needs no words for the message: the cause says why the phone rings no more.
+_CANCELS = frozenset({"recv_cancel", "send_cancel"})
 
 # Cause of a leg or call that ended in the ordinary way; it tells nothing more.
 _NORMAL = "NORMAL_CLEARING"
@@ -67,6 +70,8 @@ def describe_disposition(disposition: str | None) -> str:
 
 def describe_leg_end(leg: FullChannel, hangup: Hangup) -> str:
     """Return how a leg ended, such as ``refused: busy`` or ``hung up after 1:02``."""
+    if hangup.disposition in _CANCELS and hangup.cause in CAUSES:
+        return describe_cause(hangup.cause)
     end = _(_LEG_ENDS[hangup.disposition]) if hangup.disposition in _LEG_ENDS else _("ended")
     cause = "" if hangup.cause == _NORMAL else describe_cause(hangup.cause)
     if hangup.disposition not in _LEG_ENDS:

@@ -15,7 +15,7 @@ from basix_ws_cti.elements import AnyChannel, Element, to_dict
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import State
 
-from .feed_lines import with_envelope
+from .json_lines import with_envelope
 
 # Kinds of elements in the order in which they are shown; other kinds follow by name.
 _KINDS = (
