@@ -18,6 +18,8 @@ from basix_ws_cti.exceptions import (
     WaitTimeout,
 )
 
+from .files import describe_file_error
+
 
 class ExitCode(IntEnum):
     """Exit code of a command; docs/cli.md documents them."""
@@ -62,4 +64,6 @@ def error_message(error: BaseException) -> str:
             return _("{error}: check --domain and the token").format(error=error_text(error))
         case BasixError():
             return error_text(error)
+        case OSError():
+            return describe_file_error(error)
     return str(error)

@@ -18,6 +18,7 @@ from attrs import field, frozen
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
+from .files import file_error_reason
 from .signals import interrupt_blocking_call
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ class ServerOptions:
                 token = file.read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(
-                    _("cannot read the token file: {reason}").format(reason=_error_text(error))
+                    _("cannot read the token file {file}: {reason}").format(
+                        file=file, reason=_error_text(error)
+                    )
                 ) from None
             if not token:
                 raise UsageError(_("the token file is empty"))
@@ -286,7 +289,7 @@ def _prompt_for_token() -> str:
 
 
 def _error_text(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return file_error_reason(error) if isinstance(error, OSError) else str(error)
 
 
 TimezoneOption = Annotated[
