@@ -94,6 +94,6 @@ def run_in_process(*arguments, env=None, stdin=""):
 
 
 def assert_clean_stderr(done):
-    for sign in ("Traceback", "Warning:", "Exception ignored"):
+    for sign in ("Traceback", "Warning:", "Exception ignored", "[Errno"):
         assert sign not in str(done.stderr), done.stderr
     return done

@@ -34,9 +34,10 @@ def main() -> None:
     except KeyboardInterrupt:  # raised before a command was running
         sys.exit(130)
     except OSError as error:  # the help could not be written; a command reports its own errors
+        from .exit_codes import error_message
         from .output import flush_or_discard_output, report
 
-        report(str(error))
+        report(error_message(error))
         flush_or_discard_output()
         sys.exit(1)
     except ModuleNotFoundError as error:
