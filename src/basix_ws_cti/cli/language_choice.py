@@ -63,8 +63,9 @@ def _configured_language(
     if name is None:
         name = environment.get("BASIX_PROFILE") or document.get("profile")
     profiles = document.get("profiles")
-    is_lookup = isinstance(profiles, dict) and isinstance(name, str)
-    profile = profiles.get(name) if is_lookup else None
+    profile = None
+    if isinstance(profiles, dict) and isinstance(name, str):
+        profile = profiles.get(name)
     for level, table in ((Level.PROFILE, profile), (Level.GENERAL, document)):
         language = table.get("lang") if isinstance(table, dict) else None
         if language in LANGUAGES:
