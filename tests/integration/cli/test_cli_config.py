@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from support.cli_runner import run, run_in_process
+from support.paths import ROOT
 from support.secret_scanner import TOKEN, found_in
 
+from basix_ws_cti.cli.config_file import parse_config
 from basix_ws_cti.cli.settings import all_settings
 
 # The language has no option of the commands: main() takes --lang.
@@ -376,6 +379,28 @@ def test_hostile_names_are_printed_as_escapes(write_config):
     assert done.returncode == 0
     assert r"\x1b]0;x\x07\u202e" in done.stdout
     assert not {"\x1b", "\x07", "\u202e"} & {*done.stdout}
+
+
+# -- documentation ---------------------------------------------------------------------------
+
+CLI_PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def test_documented_config_file_is_valid():
+    (text,) = re.findall(r"```toml\n(.*?)```", CLI_PAGE, re.DOTALL)
+    config = parse_config(text, Path("config.toml"), all_settings())
+    assert [*config.profiles] == [config.default_profile]
+
+
+def test_documented_keys_are_the_settings():
+    rows = re.findall(r"^\| (.*) \| .* \| (above|in) .*profiles?.* \|$", CLI_PAGE, re.MULTILINE)
+    keys = {
+        place: " ".join(keys for keys, one in rows if one == place) for place in ("above", "in")
+    }
+    found = {place: [*re.findall("`(.*?)`", text)] for place, text in keys.items()}
+    general = {key for key, setting in all_settings().items() if setting.is_general}
+    assert {*found["above"]} == general | {"profile"}
+    assert {*found["in"]} == all_settings().keys() - general
 
 
 # -- secrets -------------------------------------------------------------------------------
