@@ -257,6 +257,7 @@ def test_attended_transfer_by_the_caller_continues_one_call():
         3 #2 answered by B, waited since 2
         4 #2 ends: answered joined #1
         #2 ringing B 2-3, talking B 3-4
+        1 has legs of A and B
         4 transferred by A to B
         5 ends: answered by callee, NORMAL_CLEARING
         ringing customer 0-1, talking customer 1-4, talking B 4-5
@@ -839,6 +840,7 @@ def test_call_transferred_in_a_gap_continues_with_its_new_party():
         0 starts: inbound from customer, ringing A
         0 rings at A
         1 answered by A, waited since 0
+        1 has legs of B
         3 transferred by A to B
         5 ends: answered by caller, NORMAL_CLEARING (incomplete)
         ringing A 0-1, talking A 1-3, talking B 3-5
