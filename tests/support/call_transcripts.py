@@ -1,7 +1,7 @@
 """Office with a simulated PBX and a call tracker, and transcripts of its call events.
 
-A transcript is a text with one line per event, for comparison with the text in a test. The line of a
-``CallUpdated`` in the same phase says which legs the call has gained, or that it has changed.
+A transcript is a text with one line per event, for comparison with the text in a test. The line of
+a ``CallUpdated`` in the same phase says which legs the call has gained, or that it has changed.
 """
 
 from __future__ import annotations

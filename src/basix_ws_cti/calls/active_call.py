@@ -49,6 +49,10 @@ any but conference  talking                                       ``CallAnswered
 any                 any                                           ``CallUpdated``
 ==================  ============================================  ===================
 
+A transition without any of these events returns a ``CallUpdated`` if it changed what events must
+show (``has_news``): a leg joined or left the call, or something in the ``Call`` changed other than
+details of legs, ``complete`` and ``clock_adjusted``.
+
 Further inferences:
 
 - The call is answered when the first talk begins. A talk that a later event shows to be with

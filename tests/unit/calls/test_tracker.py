@@ -1235,7 +1235,7 @@ OFFERED = {"a": 2, "b": 3, "c": 0, "d": None}  # a PBX does not use a uuid for t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("max_remembered", [50_000, 1])
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(changes=st.lists(CHANGES, max_size=25))
 def test_call_ids_are_unique_whatever_the_feed_shows(max_remembered, changes):
     """No order of late, returning and invisible legs raises, or makes an id come twice."""
