@@ -261,5 +261,5 @@ if not TYPE_CHECKING:  # a type checker would accept any name otherwise
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
-        """Return the names of the module, including those not loaded yet."""
-        return sorted({*globals(), *__all__})
+        """Return the public names, including those not loaded yet."""
+        return sorted(__all__)

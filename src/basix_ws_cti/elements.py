@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import attrs
 from attrs import field, frozen
 
+from ._internal.display import SetFields
 from .states import Calling, OtherState, State, moment
 from .terms import Regex
 
@@ -48,8 +49,8 @@ NO_EXTRA = Extra()
 """Value of ``extra`` of all elements without undeclared fields and raw values."""
 
 
-@frozen(kw_only=True)
-class EndUser:
+@frozen(kw_only=True, repr=False)
+class EndUser(SetFields):
     """Customer, as known to the helpdesk or CRM system that is connected to the PBX."""
 
     id: str | None = None
@@ -64,8 +65,8 @@ class EndUser:
     """Prefecture of the customer's address."""
 
 
-@frozen(kw_only=True)
-class EndUsers:
+@frozen(kw_only=True, repr=False)
+class EndUsers(SetFields):
     """Customers found for a telephone number."""
 
     count: int
@@ -74,8 +75,8 @@ class EndUsers:
     """Customers that the PBX lists, which may be fewer than ``count``."""
 
 
-@frozen(kw_only=True)
-class Target:
+@frozen(kw_only=True, repr=False)
+class Target(SetFields):
     """User or group that an inbound call is for."""
 
     type: str | None = None
@@ -88,8 +89,8 @@ class Target:
     """Dialled address of the user or group, usually a public telephone number."""
 
 
-@frozen(kw_only=True)
-class OtherInfo:
+@frozen(kw_only=True, repr=False)
+class OtherInfo(SetFields):
     """Summary of the other channel of a call, as an element shows it.
 
     If ``type`` is ``"user"``, the party on that channel is given by ``user_id``, otherwise by
@@ -121,8 +122,8 @@ class OtherInfo:
         return moment(self.offer_timestamp)
 
 
-@frozen
-class Hangup:
+@frozen(repr=False)
+class Hangup(SetFields):
     """End of a call leg: the SIP message that ended it, and the hangup cause."""
 
     disposition: str
@@ -150,8 +151,8 @@ def _as_key(value: Any) -> int | str | None:
     return None
 
 
-@frozen(kw_only=True)
-class Element:
+@frozen(kw_only=True, repr=False)
+class Element(SetFields):
     """Base class of all elements."""
 
     KEY: ClassVar[str] = "id"
@@ -172,8 +173,12 @@ class Element:
         """Key that identifies the element within its kind; ``None`` if the PBX sent none."""
         return _as_key(getattr(self, self.KEY))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the element as JSON-ready values; see the function ``to_dict``."""
+        return to_dict(self)
 
-@frozen(kw_only=True)
+
+@frozen(kw_only=True, repr=False)
 class AnyChannel(Element):
     """Base class of all kinds of channel. A channel is one leg of a call."""
 
@@ -196,7 +201,7 @@ class AnyChannel(Element):
         return _as_key(uuid)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class FullChannel(AnyChannel):
     """Base class of ``Channel`` and ``WaitingChannel``, which have the same fields."""
 
@@ -266,14 +271,14 @@ class FullChannel(AnyChannel):
         return Hangup(disposition, cause or None) if disposition else None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Channel(FullChannel):
     """One leg of a call between the PBX and a phone or the public network."""
 
     element_name: ClassVar[str] = "channel"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class WaitingChannel(FullChannel):
     """Channel that waits in a ring queue or on a park slot (newer servers)."""
 
@@ -283,7 +288,7 @@ class WaitingChannel(FullChannel):
     """Entry of the caller directory: percent-encoded JSON."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class QueuedChannel(AnyChannel):
     """Channel that waits in a ring queue (older servers)."""
 
@@ -293,7 +298,7 @@ class QueuedChannel(AnyChannel):
     """Telephone number of the waiting party."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class ParkedChannel(AnyChannel):
     """Channel that is parked on a park slot (older servers)."""
 
@@ -303,7 +308,7 @@ class ParkedChannel(AnyChannel):
     """Telephone number of the parked party."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class User(Element):
     """User of the PBX."""
 
@@ -343,7 +348,7 @@ class User(Element):
     """Counts of new and saved voicemail messages; the format is not documented."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Group(Element):
     """Group of users that can be called together."""
 
@@ -371,7 +376,7 @@ class Group(Element):
     """Counts of new and saved voicemail messages; the format is not documented."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class GroupMember(Element):
     """Membership of a user in a group."""
 
@@ -400,7 +405,7 @@ class GroupMember(Element):
         return None if user is None or group is None else f"{user}:{group}"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Terminal(Element):
     """SIP phone or other SIP endpoint."""
 
@@ -420,7 +425,7 @@ class Terminal(Element):
     """SIP registration: true or 1 while the phone is registered, else false or 0."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Domain(Element):
     """Domain of the PBX: a single element, which stays even when ``removed`` (newer servers)."""
 
@@ -436,7 +441,7 @@ class Domain(Element):
     """Bit field; the bits are not documented."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class OtherElement(Element):
     """Element of a kind that this version does not know; all its fields are in ``extra``."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
+from ._internal.display import SetFields, count_of
 from .elements import Element
 
 
-@frozen
-class FieldSpec:
+@frozen(repr=False)
+class FieldSpec(SetFields):
     """Fields of a kind's records, in their order; valid until the PBX sends new ones."""
 
     element_name: str
@@ -19,21 +20,21 @@ class FieldSpec:
     """Names of the fields."""
 
 
-@frozen
-class InitialInfo:
+@frozen(repr=False)
+class InitialInfo(SetFields):
     """Snapshot of all elements of one kind."""
 
     element_name: str
     """Kind of the elements."""
-    elements: dict[int | str, Element]
+    elements: dict[int | str, Element] = field(repr=count_of("elements"))
     """Elements by key, in the order in which they were sent.
 
     The key of an element without one is its position, or the next unused number.
     """
 
 
-@frozen
-class InfoEvent:
+@frozen(repr=False)
+class InfoEvent(SetFields):
     """Change of one element."""
 
     element_name: str
@@ -44,24 +45,24 @@ class InfoEvent:
     """``"added"``, ``"updated"`` or ``"removed"``; the PBX may send other names."""
 
 
-@frozen
-class SystemMsg:
+@frozen(repr=False)
+class SystemMsg(SetFields):
     """Message from the PBX."""
 
     text: str
     """Text, such as ``connection_replaced`` or ``logout``."""
 
 
-@frozen
-class Msg:
+@frozen(repr=False)
+class Msg(SetFields):
     """Message from a user or an administrator."""
 
     text: str
     """Text of the message."""
 
 
-@frozen
-class UnknownMessage:
+@frozen(repr=False)
+class UnknownMessage(SetFields):
     """Message that this version does not know, or a ``system_msg`` or ``msg`` without text."""
 
     name: str

@@ -16,6 +16,8 @@ from typing import Any, ClassVar
 
 from attrs import frozen
 
+from ._internal.display import SetFields
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,8 +34,8 @@ def moment(microseconds: Any) -> datetime | None:
         return None
 
 
-@frozen(kw_only=True)
-class State:
+@frozen(kw_only=True, repr=False)
+class State(SetFields):
     """Base class of all states."""
 
     PARTS: ClassVar[tuple[str | None, ...]] = ()
@@ -49,7 +51,7 @@ class State:
         return moment(self.ts)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Calling(State):
     """Call offered to a user, a group, an external number or another endpoint.
 
@@ -80,7 +82,7 @@ class Calling(State):
     fields above and is no scalar is found here only."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class CallingSipTermination(State):
     """Call offered to a SIP URL."""
 
@@ -90,21 +92,21 @@ class CallingSipTermination(State):
     """SIP URL."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Ringing(State):
     """Ringing, not yet answered."""
 
     name: ClassVar[str] = "ringing"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Bridged(State):
     """Connected to another channel, the channel's ``other_uuid``."""
 
     name: ClassVar[str] = "bridged"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Voicemail(State):
     """Leaving a message in a voicemail box."""
 
@@ -118,7 +120,7 @@ class Voicemail(State):
     """Name of the user or group whose box it is."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class CheckingVoicemail(State):
     """Listening to the messages in a voicemail box."""
 
@@ -128,7 +130,7 @@ class CheckingVoicemail(State):
     """Name of the user or group whose box it is."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Ivr(State):
     """In a voice menu (IVR)."""
 
@@ -138,14 +140,14 @@ class Ivr(State):
     """Id of the menu."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class XmlIvr(State):
     """In a voice menu (IVR) that is controlled by XML."""
 
     name: ClassVar[str] = "xml_ivr"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class SystemOperation(State):
     """In an operation of the PBX itself."""
 
@@ -155,7 +157,7 @@ class SystemOperation(State):
     """Name of the operation."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Conference(State):
     """In a conference."""
 
@@ -165,7 +167,7 @@ class Conference(State):
     """Id of the conference room."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Park(State):
     """Parked on a park slot."""
 
@@ -179,7 +181,7 @@ class Park(State):
     """Name of the user who parked the call."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Eavesdrop(State):
     """Eavesdropping on another channel."""
 
@@ -191,7 +193,7 @@ class Eavesdrop(State):
     """Mode of eavesdropping; the values are not documented."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class OtherState(State):
     """State that this version does not know, or that has a part which is no scalar."""
 

@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeVar
 
+from .display import html_table_of_objects
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -34,6 +36,10 @@ class LiveMapping(Mapping[K, V]):
         if isinstance(other, LiveMapping):
             other = other.copy()
         return self.copy() == other if isinstance(other, Mapping) else NotImplemented
+
+    def _repr_html_(self) -> str:
+        """Return the items as an HTML table, for notebooks."""
+        return html_table_of_objects(self.copy())
 
     __hash__ = None  # type: ignore[assignment]
 

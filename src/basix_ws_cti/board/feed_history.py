@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 
 from attrs import Factory, define, frozen
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import BasixError, FeedError
 from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.session.status import (
@@ -82,32 +83,51 @@ def describe_notice(notice: Notice, zone: tzinfo | None = None) -> str:
     """Return a notice as one line of text. Times are in ``zone``; ``None`` is local time."""
     match notice:
         case Gap(started, ended, reason):
-            seconds = (ended - started).total_seconds()
-            times = " to ".join(f"{at.astimezone(zone):%H:%M:%S}" for at in (started, ended))
-            return f"gap from {times}, {seconds:.1f} s: {describe_error(reason)}"
-        case Disconnected(reason, None):
-            return f"disconnected: {describe_error(reason)}"
+            text = _("gap from {start} to {end}, {seconds} s: {reason}")
+            return text.format(
+                start=f"{started.astimezone(zone):%H:%M:%S}",
+                end=f"{ended.astimezone(zone):%H:%M:%S}",
+                seconds=f"{(ended - started).total_seconds():.1f}",
+                reason=describe_error(reason),
+            )
         case Disconnected(reason, seconds):
-            return f"disconnected: {describe_error(reason)}; retrying in {seconds:.1f} s"
+            return describe_disconnection(describe_error(reason), seconds)
         case Stopped(None):
-            return "feed ended"
+            return _("feed ended")
         case Stopped(reason):
-            return f"stopped: {describe_error(reason)}"
+            return _("stopped: {reason}").format(reason=describe_error(reason))
         case Exception():
             return describe_error(notice)
     return describe_state(notice)
+
+
+def describe_disconnection(reason: str, retry_in: float | None) -> str:
+    """Return a disconnection as text.
+
+    ``retry_in``: seconds until the next attempt; ``None``: not yet known.
+    """
+    if retry_in is None:
+        return _("disconnected: {reason}").format(reason=reason)
+    text = _("disconnected: {reason}; retrying in {seconds} s")
+    return text.format(reason=reason, seconds=f"{retry_in:.1f}")
 
 
 def describe_state(state: ClientState) -> str:
     """Return a feed's state in one to three words."""
     match state:
         case Connecting(attempt) if attempt > 1:
-            return f"connecting, attempt {attempt}"
-        case Stopped(None):
-            return "ended"
+            return _("connecting, attempt {attempt}").format(attempt=attempt)
+        case Connecting():
+            return _("connecting")
+        case Syncing():
+            return _("syncing")
         case Synced():
-            return "live"
-    return type(state).__name__.lower()
+            return _("live")
+        case Disconnected():
+            return _("disconnected")
+        case Stopped(None):
+            return _("ended")
+    return _("stopped")
 
 
 def describe_error(reason: Exception | None, describe: Callable[[BasixError], str] = str) -> str:
@@ -118,4 +138,4 @@ def describe_error(reason: Exception | None, describe: Callable[[BasixError], st
     """
     if isinstance(reason, BasixError):
         return describe(reason)
-    return "unknown reason" if reason is None else type(reason).__name__
+    return _("unknown reason") if reason is None else type(reason).__name__

@@ -10,6 +10,7 @@ import attrs
 from attrs import frozen
 
 from basix_ws_cti._internal.arguments import check_seconds
+from basix_ws_cti._internal.display import SetFields
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 
 from .channel_facts import party_key
@@ -19,8 +20,8 @@ DEFAULT_GREETING = 5.0
 """Default length of the greeting of a voicemail box, in seconds."""
 
 
-@frozen(kw_only=True)
-class CallRecord:
+@frozen(kw_only=True, repr=False)
+class CallRecord(SetFields):
     """One row per call. Names and order of the columns do not change between versions.
 
     - Times are integers in microseconds since the epoch, UTC.

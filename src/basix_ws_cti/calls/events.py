@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from basix_ws_cti._internal.display import SetFields
+
 from .model import Call, Party
 
 
-@frozen
-class CallStarted:
+@frozen(repr=False)
+class CallStarted(SetFields):
     """A call began, or was found to be active."""
 
     call: Call
     """The call."""
 
 
-@frozen
-class CallRinging:
+@frozen(repr=False)
+class CallRinging(SetFields):
     """A phone started to ring for the call."""
 
     call: Call
@@ -30,8 +32,8 @@ class CallRinging:
     """The party whose phone rings."""
 
 
-@frozen
-class CallAnswered:
+@frozen(repr=False)
+class CallAnswered(SetFields):
     """A party answered the call, for the first time or after a transfer or recall."""
 
     call: Call
@@ -43,8 +45,8 @@ class CallAnswered:
     from a park slot, in microseconds."""
 
 
-@frozen
-class CallParked:
+@frozen(repr=False)
+class CallParked(SetFields):
     """The call was parked."""
 
     call: Call
@@ -55,8 +57,8 @@ class CallParked:
     """Id of the user who parked the call."""
 
 
-@frozen
-class CallRetrieved:
+@frozen(repr=False)
+class CallRetrieved(SetFields):
     """A party retrieved the call from its park slot."""
 
     call: Call
@@ -67,8 +69,8 @@ class CallRetrieved:
     """Time on the park slot, in microseconds."""
 
 
-@frozen
-class CallTransferred:
+@frozen(repr=False)
+class CallTransferred(SetFields):
     """The call was transferred, blind or attended."""
 
     call: Call
@@ -79,16 +81,16 @@ class CallTransferred:
     """The party or group that the call was transferred to."""
 
 
-@frozen
-class CallUpdated:
+@frozen(repr=False)
+class CallUpdated(SetFields):
     """Something else changed: menu, queue, voicemail, caller, direction, purpose, or the legs."""
 
     call: Call
     """The call."""
 
 
-@frozen
-class CallEnded:
+@frozen(repr=False)
+class CallEnded(SetFields):
     """The call ended, or became part of another call (``call.joined``)."""
 
     call: Call

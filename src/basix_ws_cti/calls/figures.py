@@ -18,6 +18,7 @@ import attrs
 from attrs import field, frozen
 
 from basix_ws_cti._internal.arguments import check_choice, check_instance, check_seconds
+from basix_ws_cti._internal.display import SetFields
 from basix_ws_cti.exceptions import UsageError
 
 from .participation import Participation
@@ -74,8 +75,8 @@ def _to_tuple(bands: Iterable[float]) -> tuple[float, ...]:
     return tuple(bands)
 
 
-@frozen(kw_only=True)
-class Thresholds:
+@frozen(kw_only=True, repr=False)
+class Thresholds(SetFields):
     """Thresholds of the figures of queues, in seconds."""
 
     service_level: float = 20
@@ -94,8 +95,8 @@ class Thresholds:
             raise UsageError(f"bands must ascend, got {self.bands}")
 
 
-@frozen(kw_only=True)
-class Band:
+@frozen(kw_only=True, repr=False)
+class Band(SetFields):
     """Waits of one range of durations."""
 
     lower: int
@@ -109,8 +110,8 @@ class Band:
     """Number of abandoned waits."""
 
 
-@frozen(kw_only=True)
-class QueueFigures:
+@frozen(kw_only=True, repr=False)
+class QueueFigures(SetFields):
     """Figures of one queue, or of several together.
 
     ``waiting`` and ``longest_wait`` describe the present, all others the rows counted. Only waits
@@ -329,8 +330,8 @@ class QueueFigures:
         return attrs.asdict(self)
 
 
-@frozen(kw_only=True)
-class AgentFigures:
+@frozen(kw_only=True, repr=False)
+class AgentFigures(SetFields):
     """Figures of one agent, or of several together.
 
     A participation counts once, however many rings and phones it had. Calls count, and so does the

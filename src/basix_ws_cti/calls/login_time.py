@@ -64,6 +64,9 @@ class LoginTime:
         self._updated: int | None = None  # time of the last update
         self._swept = 0  # time at which old periods were last dropped
 
+    def __repr__(self) -> str:
+        return f"<LoginTime of {len(self.users)} users>"
+
     @property
     def users(self) -> set[int]:
         """Ids of the users of whom something is known."""

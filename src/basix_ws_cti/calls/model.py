@@ -10,8 +10,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
+from basix_ws_cti._internal.display import SetFields, count_of
 from basix_ws_cti.elements import EndUser, Hangup
 from basix_ws_cti.states import moment
 
@@ -53,8 +54,8 @@ Role = Literal["offered", "placed", "consulted", "picked_up", "retrieved", "moni
 WaitResult = Literal["answered", "abandoned", "overflowed", "voicemail", "ended", "unknown"]
 
 
-@frozen(kw_only=True)
-class Party:
+@frozen(kw_only=True, repr=False)
+class Party(SetFields):
     """Party at one end of a call: a user or group of the PBX, or a number outside.
 
     ``Party()``, with all fields ``None``, is an unknown party.
@@ -77,8 +78,8 @@ class Party:
 UNKNOWN_PARTY = Party()
 
 
-@frozen(kw_only=True)
-class Phase:
+@frozen(kw_only=True, repr=False)
+class Phase(SetFields):
     """Period in which a call did one thing: wait in a queue, ring, be talked on.
 
     The phases of a call follow each other without a gap or an overlap.
@@ -106,8 +107,8 @@ class Phase:
         return 0 if self.ended is None else self.ended - self.started
 
 
-@frozen(kw_only=True)
-class Wait:
+@frozen(kw_only=True, repr=False)
+class Wait(SetFields):
     """One stay of a call in the queue of one group, as far as the phases of the call show it.
 
     ``QueueWait`` is the complete row, and explains what counts as one stay.
@@ -129,21 +130,21 @@ class Wait:
     """Id of the user who answered; ``None``: no user did."""
 
 
-@frozen(kw_only=True)
-class MergedPhases:
+@frozen(kw_only=True, repr=False)
+class MergedPhases(SetFields):
     """Durations and waits of the merged phases of a long call."""
 
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase, ...] = field(repr=count_of("phases"))
     """One phase for each kind, party and place, oldest first. It starts when the first of its
     phases started, and its duration is the sum of theirs. Of more than 1,000, further ones count
     with the first of their kind."""
-    waits: tuple[Wait, ...]
+    waits: tuple[Wait, ...] = field(repr=count_of("waits"))
     """Waits in queues that began in the merged phases, oldest first; the last 10,000 are kept.
     The last one has no result if it went on after the merged phases."""
 
 
-@frozen(kw_only=True)
-class Transfer:
+@frozen(kw_only=True, repr=False)
+class Transfer(SetFields):
     """One transfer of a call, blind or attended."""
 
     at: int
@@ -160,8 +161,8 @@ class Transfer:
     """True if the source had talked to the target before."""
 
 
-@frozen(kw_only=True)
-class Interval:
+@frozen(kw_only=True, repr=False)
+class Interval(SetFields):
     """Period of time, in microseconds since the epoch."""
 
     started: int
@@ -170,8 +171,8 @@ class Interval:
     """End; never before ``started``."""
 
 
-@frozen(kw_only=True)
-class Leg:
+@frozen(kw_only=True, repr=False)
+class Leg(SetFields):
     """One channel of a call.
 
     Of a call with very many legs, ended legs of one party are merged into one ``Leg`` that counts
@@ -216,8 +217,8 @@ class Leg:
     """Start of the talk that lasts, in microseconds since the epoch; ``None``: none does."""
 
 
-@frozen(kw_only=True)
-class Call:
+@frozen(kw_only=True, repr=False)
+class Call(SetFields):
     """One call at one moment: the legs that belong together."""
 
     id: str
@@ -235,11 +236,11 @@ class Call:
     none, or a marker such as ``pickup_uuid.UUID`` only."""
     started: int
     """Start, in microseconds since the epoch."""
-    phases: tuple[Phase, ...] = ()
+    phases: tuple[Phase, ...] = field(default=(), repr=count_of("phases"))
     """The phases, oldest first. Each starts at the time at which its predecessor ended. Of a long
     call, the last 999 phases are kept, and all older ones are merged into a first phase of kind
     ``"unknown"``: see ``merged``."""
-    legs: tuple[Leg, ...] = ()
+    legs: tuple[Leg, ...] = field(default=(), repr=count_of("legs"))
     """The legs: ended ones first (the last 200 of them), then those that live."""
     answered: int | None = None
     """Time at which somebody first talked to the caller, in microseconds since the epoch;
@@ -250,7 +251,7 @@ class Call:
     """Number of transfers, blind and attended."""
     attended_transfers: int = 0
     """Number of attended transfers; part of ``transfers``."""
-    transfer_history: tuple[Transfer, ...] = ()
+    transfer_history: tuple[Transfer, ...] = field(default=(), repr=count_of("transfers"))
     """The transfers of this call and of the calls that were joined to it, oldest first; the last
     1,000 are kept. ``transfers`` and ``attended_transfers`` count those of this call alone."""
     purpose: Purpose = "call"

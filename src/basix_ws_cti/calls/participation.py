@@ -28,6 +28,7 @@ import attrs
 from attrs import frozen
 
 from basix_ws_cti._internal.codegen import constructor
+from basix_ws_cti._internal.display import SetFields
 
 from .channel_facts import party_key
 from .intervals import duration, duration_outside
@@ -74,8 +75,8 @@ _CONSULTING: frozenset[Role] = frozenset({"placed", "consulted"})
 _SERVED: frozenset[Role] = frozenset({"service", "monitored"})
 
 
-@frozen(kw_only=True)
-class Participation:
+@frozen(kw_only=True, repr=False)
+class Participation(SetFields):
     """Part of one user, or of one party outside, in one call: one row, however many legs.
 
     Times are integers in microseconds since the epoch, UTC; columns that end in ``_us`` are

@@ -34,6 +34,7 @@ import attrs
 from attrs import frozen
 
 from basix_ws_cti._internal.codegen import constructor
+from basix_ws_cti._internal.display import SetFields
 
 from .model import WITHOUT_PARTY, Call, Phase, PhaseKind, Wait, WaitResult
 
@@ -47,8 +48,8 @@ _RESULTS: dict[PhaseKind, WaitResult] = {
 }
 
 
-@frozen(kw_only=True)
-class QueueWait:
+@frozen(kw_only=True, repr=False)
+class QueueWait(SetFields):
     """One stay of a call in the queue of one group.
 
     A return to the same group with only menus or announcements in between is the same wait. A

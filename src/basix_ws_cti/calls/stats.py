@@ -91,6 +91,11 @@ class QueueStats:
         self._swept: float = 0
         self.restart(calls)
 
+    def __repr__(self) -> str:
+        zone = self.since_midnight
+        window = f"{self.window} s" if zone is None else f"since midnight in {zone}"
+        return f"<QueueStats {window}, {len(self._active)} active calls>"
+
     @property
     def by(self) -> RowTime:
         """Time of a row that decides if it lies in the window: ``"start"`` or ``"end"``."""

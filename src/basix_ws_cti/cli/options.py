@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from basix_ws_cti.exceptions import UsageError
 
+from .files import file_error_reason
 from .signals import interrupt_blocking_call
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ class ServerOptions:
             try:
                 token = file.read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(f"cannot read the token file: {_error_text(error)}") from None
+                raise UsageError(
+                    f"cannot read the token file {file}: {_error_text(error)}"
+                ) from None
             if not token:
                 raise UsageError("the token file is empty")
             return token
@@ -224,7 +227,9 @@ class ConnectionOptions(ServerOptions):
     ] = False
     simulate: Annotated[
         bool,
-        _option("--simulate", text="Use a simulated PBX that runs as long as the command."),
+        _option(
+            "--simulate/--no-simulate", text="Use a simulated PBX that runs as long as the command."
+        ),
     ] = False
     simulate_speed: Annotated[
         float,
@@ -277,7 +282,7 @@ def _prompt_for_token() -> str:
 
 
 def _error_text(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return file_error_reason(error) if isinstance(error, OSError) else str(error)
 
 
 TimezoneOption = Annotated[

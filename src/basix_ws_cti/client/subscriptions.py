@@ -151,6 +151,10 @@ class Subscription(Generic[T]):
         self._is_asleep = False  # a task waits for _ready
         self._ended: list[Exception | None] = []
 
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else "open"
+        return f"<Subscription {state}, {len(self._items)} of {self.size} items queued>"
+
     def __aiter__(self) -> Self:
         return self
 

@@ -8,11 +8,12 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
+from basix_ws_cti._internal.display import SetFields
 from basix_ws_cti.elements import Element
 
 
-@frozen
-class _ElementChange:
+@frozen(repr=False)
+class _ElementChange(SetFields):
     """Base of the three changes."""
 
     element_name: str
@@ -30,7 +31,7 @@ class _ElementChange:
         return self.element.key if self.position is None else self.position
 
 
-@frozen
+@frozen(repr=False)
 class Added(_ElementChange):
     """An element appeared."""
 
@@ -38,7 +39,7 @@ class Added(_ElementChange):
     """True if a comparison of two snapshots found the change, False if the PBX sent it."""
 
 
-@frozen
+@frozen(repr=False)
 class Changed(_ElementChange):
     """An element has other values than before."""
 
@@ -67,7 +68,7 @@ class Changed(_ElementChange):
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-@frozen
+@frozen(repr=False)
 class Removed(_ElementChange):
     """An element is gone. A channel that hung up carries its hang-up."""
 
@@ -79,8 +80,8 @@ Change = Added | Changed | Removed
 """Any change of an element."""
 
 
-@frozen
-class Gap:
+@frozen(repr=False)
+class Gap(SetFields):
     """A period in which changes of the PBX may have been missed.
 
     The synthetic changes that follow a gap turn the state before it into the state after it.
@@ -98,8 +99,8 @@ class Gap:
     """Error that ended the connection; ``None`` if it is unknown."""
 
 
-@frozen
-class Lagged:
+@frozen(repr=False)
+class Lagged(SetFields):
     """A slow subscriber lost items: its queue was full."""
 
     missed: int

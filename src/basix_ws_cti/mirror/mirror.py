@@ -29,6 +29,7 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from basix_ws_cti._internal.codegen import constructor
+from basix_ws_cti._internal.display import html_table
 from basix_ws_cti._internal.live_mapping import LiveMapping
 from basix_ws_cti.elements import (
     AnyChannel,
@@ -116,6 +117,11 @@ class Mirror:
         stores = self._stores.copy()
         counts = ", ".join(f"{len(store)} {kind}" for kind, store in stores.items() if store)
         return f"<Mirror {counts or 'empty'}>"
+
+    def _repr_html_(self) -> str:
+        """Return the number of elements of each kind as an HTML table, for notebooks."""
+        stores = self._stores.copy()
+        return html_table(("Kind", "Elements"), ((kind, len(s)) for kind, s in stores.items()))
 
     def __getstate__(self) -> dict[str, Any]:
         with self._one_moment():

@@ -134,6 +134,9 @@ class MessageParser:
             "msg": self._msg,
         }
 
+    def __repr__(self) -> str:
+        return f"<MessageParser {', '.join(self._specs) or 'without field specs'}>"
+
     def handle_message(self, frame: Frame) -> None:
         """Read one frame and call the callback for its message.
 

@@ -129,6 +129,10 @@ class Session:
         self._gap_reason: Exception | None = None
         self._reported: set[str] = set()
 
+    def __repr__(self) -> str:
+        state = "synced" if self.is_synced else "not synced"
+        return f"<Session {state}, {self.gaps} gaps, {self.mirror!r}>"
+
     @property
     def calls(self) -> Mapping[str, Call]:
         """Calls in progress, by id: read-only and live.
