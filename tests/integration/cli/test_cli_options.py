@@ -339,7 +339,7 @@ def test_closed_pipe_on_windows_ends_quietly(error, code):
 def test_interrupt_during_start_exits_with_130():
     code = (
         "import sys; from basix_ws_cti import cli; import basix_ws_cti.cli.app as app\n"
-        "def app_(): raise KeyboardInterrupt\n"
+        "def app_(**_): raise KeyboardInterrupt\n"
         "app.app = app_; cli.main()"
     )
     done = subprocess.run(
