@@ -12,6 +12,7 @@ from basix_ws_cti.cli.precedence import Level
 from basix_ws_cti.cli.settings import Setting, all_settings
 
 if TYPE_CHECKING:
+    from basix_ws_cti.cli.language_choice import LanguageChoice
     from basix_ws_cti.cli.profile_options import ActiveProfile
 
 _NO_VALUE = "-"
@@ -22,7 +23,10 @@ _CREDENTIAL_MARKS = {"server": "@", "domain": ":"}
 
 
 def describe_config(
-    profile: ActiveProfile, values: Mapping[str, Any], environment: Mapping[str, str]
+    profile: ActiveProfile,
+    values: Mapping[str, Any],
+    language: LanguageChoice,
+    environment: Mapping[str, str],
 ) -> Iterator[str]:
     """Yield the lines of the report, safe to print.
 
@@ -32,13 +36,14 @@ def describe_config(
     for line in _heading(profile):
         yield fit_text(line)
     yield ""
-    settings = [one for one in all_settings().values() if one.name in values]
-    rows = [
-        _token_row(setting, values, profile, environment)
-        if setting.name == "token_file"
-        else _row(setting, values[setting.name], profile)
-        for setting in settings
-    ]
+    rows = []
+    for setting in all_settings().values():
+        if setting.name == "token_file":
+            rows.append(_token_row(setting, values, profile, environment))
+        elif setting.name == "lang":
+            rows.append(_language_row(setting, language, profile))
+        else:
+            rows.append(_row(setting, values[setting.name], profile))
     key_width = max(_width(key) for key, _value, _origin in rows)
     value_width = max(_width(value) for _key, value, _origin in rows)
     for key, value, source in rows:
@@ -73,6 +78,16 @@ def _token_row(
     if file := environment.get("BASIX_TOKEN_FILE"):
         return setting.key, _value_text(setting, Path(file)), _variable_source("BASIX_TOKEN_FILE")
     return "token", _("(prompt)"), _("default")
+
+
+def _language_row(
+    setting: Setting, choice: LanguageChoice, profile: ActiveProfile
+) -> tuple[str, str, str]:
+    if choice.variable is not None:
+        source = _variable_source(choice.variable)
+    else:
+        source = _source(setting, choice.level, profile)
+    return setting.key, choice.language, source
 
 
 def _value_text(setting: Setting, value: Any) -> str:
