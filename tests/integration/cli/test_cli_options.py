@@ -339,7 +339,7 @@ def test_closed_pipe_on_windows_ends_quietly(error, code):
 def test_interrupt_during_start_exits_with_130():
     code = (
         "import sys; from basix_ws_cti import cli; import basix_ws_cti.cli.app as app\n"
-        "def app_(): raise KeyboardInterrupt\n"
+        "def app_(**_): raise KeyboardInterrupt\n"
         "app.app = app_; cli.main()"
     )
     done = subprocess.run(
@@ -412,7 +412,7 @@ def test_unknown_language_is_a_usage_error(arguments):
 def test_environment_selects_the_language():
     done = run_in_process("--lang", "fr", env={"LANG": "ja_JP.UTF-8"})
     assert (
-        done.stderr == "basix-ws-cti: --lang: 'fr' という言語はありません。指定できる言語: en, ja\n"
+        done.stderr == "basix-ws-cti: --lang: 'fr'という言語はありません。指定できる言語: en, ja\n"
     )
 
 

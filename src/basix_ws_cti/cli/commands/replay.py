@@ -67,6 +67,7 @@ def replay_recording(
                     json=options.json,
                     calls=options.calls,
                     kind=options.kind,  # type: ignore[arg-type]
+                    wide=options.wide,
                 )
                 await print_final_state(source, state_options)
             else:

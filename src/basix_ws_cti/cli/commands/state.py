@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from attrs import field, frozen
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.options import SourceOptions
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.table import Table
-
+    from basix_ws_cti.cli.render.text_table import TextTable
     from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Source
 
-# Width, in columns, of tables that go to a file or pipe: nothing is cut or wrapped.
-_UNLIMITED_WIDTH = 10_000
+# Terminal width, in columns, from which the numbers of parties with a name are shown. Narrower
+# tables have more use for the column with the uuid.
+_WITH_NUMBERS = 140
 
 
 @frozen(kw_only=True)
@@ -48,6 +50,9 @@ class StateOptions:
     wait: Annotated[
         bool,
         typer.Option("--wait", help="Retry until the timeout if the connection fails."),
+    ] = False
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print all columns, even if they exceed the terminal.")
     ] = False
 
     def check(self) -> None:
@@ -129,24 +134,29 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
         return
     from datetime import timedelta
 
-    from basix_ws_cti.board.labels import Labels, to_microseconds
+    from basix_ws_cti.board.durations import to_microseconds
+    from basix_ws_cti.board.labels import Labels
     from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
-    from basix_ws_cti.cli.output import plain_console, report
+    from basix_ws_cti.cli.output import report, stdout_colouriser, terminal_width
     from basix_ws_cti.cli.render.call_tables import call_table
     from basix_ws_cti.cli.render.state_tables import element_tables
 
-    console = plain_console()
-    if not console.is_terminal:
-        console.width = _UNLIMITED_WIDTH
     at = source.now()
     offset = PbxClock().offset(mirror, (), to_microseconds(at))
     if abs(offset) >= SHOWN_OFFSET:
-        report(f"{describe_clock_offset(offset)}: durations end at its newest timestamp")
-    at += timedelta(microseconds=offset)
-    tables: Iterable[Table] = (
-        [call_table(source.calls.values(), Labels(mirror), at)]
+        text = _("{clock}: durations end at its newest timestamp")
+        report(text.format(clock=describe_clock_offset(offset)))
+    width = None if options.wide else terminal_width()()
+    colourise = stdout_colouriser()
+    pbx_time = at + timedelta(microseconds=offset)
+    with_numbers = width is None or width >= _WITH_NUMBERS
+    tables: Iterable[TextTable] = (
+        [call_table(source.calls.values(), Labels(mirror, with_numbers), pbx_time)]
         if options.calls
-        else element_tables(mirror, at, options.kind)
+        else element_tables(mirror, pbx_time, options.kind, with_numbers=with_numbers)
     )
-    for table in tables:
-        console.print(table, soft_wrap=False)
+    for number, table in enumerate(tables):
+        if number:
+            sys.stdout.write("\n")
+        for line in table.lines(width, colourise):
+            sys.stdout.write(line + "\n")

@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-from rich.table import Table
 
-from basix_ws_cti._internal.translation import _
-from basix_ws_cti.board.labels import Labels, format_duration, to_microseconds
-from basix_ws_cti.board.text import MAX_LINE_TEXT, escape_unprintable
+from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.board.durations import format_duration, to_microseconds
+from basix_ws_cti.board.labels import Labels
+from basix_ws_cti.board.text import MAX_LINE_TEXT
 from basix_ws_cti.calls import Call
 from basix_ws_cti.elements import to_plain
 
-from .feed_lines import with_envelope
+from .json_lines import with_envelope
+from .text_table import TableColumn, TextTable
 
 
 def calls_document(calls: Collection[Call], at: datetime) -> dict[str, Any]:
@@ -24,26 +25,23 @@ def calls_document(calls: Collection[Call], at: datetime) -> dict[str, Any]:
     return with_envelope(at, None, {"type": "calls", "calls": values})
 
 
-def call_table(calls: Collection[Call], labels: Labels, at: datetime) -> Table:
-    """Return a Rich table of the calls, the oldest first.
+def call_table(calls: Collection[Call], labels: Labels, at: datetime) -> TextTable:
+    """Return a table of the calls, the oldest first.
 
     ``at`` is the current time of the PBX's clock (aware); durations end there.
     """
     now = to_microseconds(at)
-    title = _("calls: {count}").format(count=len(calls))
-    table = Table(title=title, title_justify="left")
-    for name in (
-        _("direction"),
-        _("caller"),
-        _("called number"),
-        _("state"),
-        _("in this state for"),
-        _("duration"),
-        _("call id"),
-    ):
-        table.add_column(name, overflow="fold")
-    for call in _oldest_first(calls):
-        cells = (
+    columns = (
+        TableColumn(_("Direction"), is_optional=True),
+        TableColumn(_("Caller"), is_flexible=True),
+        TableColumn(_("Called number"), is_optional=True),
+        TableColumn(_("State"), is_flexible=True),
+        TableColumn(_("For"), align_right=True),
+        TableColumn(_("Duration"), align_right=True),
+        TableColumn(_("Call id"), is_optional=True),
+    )
+    rows = [
+        [
             call.direction,
             labels.party(call.caller),
             call.called_number or "",
@@ -51,9 +49,11 @@ def call_table(calls: Collection[Call], labels: Labels, at: datetime) -> Table:
             format_duration(now - call.phase.started),
             format_duration(now - call.started),
             call.id,
-        )
-        table.add_row(*(escape_unprintable(str(cell)[:MAX_LINE_TEXT]) for cell in cells))
-    return table
+        ]
+        for call in _oldest_first(calls)
+    ]
+    title = ngettext("{count} call", "{count} calls", len(rows)).format(count=len(rows))
+    return TextTable(title, columns, [[str(cell)[:MAX_LINE_TEXT] for cell in row] for row in rows])
 
 
 def _oldest_first(calls: Collection[Call]) -> list[Call]:
