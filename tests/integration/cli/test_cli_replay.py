@@ -262,7 +262,10 @@ def test_recording_option_shows_the_same_as_replay(command, same_as, recording_p
 def test_final_calls_are_the_calls_without_an_end(recording_path, tmp_path):
     """``--state --calls`` prints the calls in progress, as a document that the schema describes."""
     path = tmp_path / "half.rec"
-    with read_recording(recording_path) as recording, Recorder(path) as recorder:
+    with (
+        read_recording(recording_path) as recording,
+        Recorder(path, started=recording.header.started) as recorder,
+    ):
         for entry in recording:
             if entry.at < 150:
                 recorder.write(entry)
