@@ -96,6 +96,16 @@ def _use_profile(context: typer.Context, parameter: typer.CallbackParam, value: 
     return value
 
 
+def complete_profiles(context: typer.Context) -> list[str]:
+    """Return the names of the profiles for ``--profile``; none if the config file is not valid."""
+    from .settings import all_settings
+
+    try:
+        return sorted(read_config_file(context.params.get("config"), all_settings()).profiles)
+    except UsageError:
+        return []
+
+
 def _parameter(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
@@ -113,6 +123,7 @@ PROFILE_PARAMETERS = (
                 envvar="BASIX_PROFILE",
                 metavar="NAME",
                 is_eager=True,
+                autocompletion=complete_profiles,
                 callback=_use_profile,
             ),
         ],

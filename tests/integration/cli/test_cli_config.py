@@ -47,7 +47,10 @@ def shown(*arguments, env=None):
 
 
 def as_toml(value):
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    """Return a value in TOML; texts in single quotes, in which a backslash is no escape."""
+    if isinstance(value, str):
+        return f"'{value}'"
+    return as_text(value)
 
 
 # -- precedence ----------------------------------------------------------------------------
