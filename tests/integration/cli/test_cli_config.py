@@ -117,11 +117,8 @@ def test_defaults_without_a_config_file(tmp_path):
     env = {"BASIX_CONFIG": "", "XDG_CONFIG_HOME": str(tmp_path)}
     heading, rows = shown(env=env)
     file = tmp_path / "basix-ws-cti" / "config.toml"
-    assert heading.splitlines() == [
-        f"Config file: {file} (does not exist)",
-        "Profiles: -",
-        "Profile in use: -",
-    ]
+    assert heading == "Profiles: -"
+    assert rows.pop("config") == (f"{file} (does not exist)", "default")
     assert {source for _, source in rows.values()} == {"default"}
     given = {key: value for key, (value, _) in rows.items() if value not in {"-", "false"}}
     assert given == {
@@ -137,7 +134,7 @@ def test_report_has_a_row_for_every_setting(write_config, tmp_path):
     """The token stands in the place of its file if no file is given."""
     (tmp_path / "t").write_text(TOKEN)
     file = write_config("[profiles.p]\ntoken-file = 't'")
-    settings = [*all_settings()]
+    settings = ["config", "profile", *all_settings()]
     assert [*shown("--config", file, "--profile", "p")[1]] == settings
     keys = [*shown("--config", file)[1]]
     assert keys == ["token" if key == "token-file" else key for key in settings]
@@ -234,24 +231,39 @@ timezone = "UTC"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "env", "in_use", "domain", "timezone"),
+    ("arguments", "env", "in_use", "source", "values"),
     [
-        ([], {}, "office", "acme", "Asia/Tokyo"),
-        ([], {"BASIX_PROFILE": "branch"}, "branch", "branch", "UTC"),
-        (["--profile", "branch"], {}, "branch", "branch", "UTC"),
-        (["--profile", "office"], {"BASIX_PROFILE": "branch"}, "office", "acme", "Asia/Tokyo"),
-        (["--profile", ""], {"BASIX_PROFILE": "branch"}, "-", "-", "Asia/Tokyo"),
+        ([], {}, "office", "{file}", ("acme", "Asia/Tokyo")),
+        (
+            [],
+            {"BASIX_PROFILE": "branch"},
+            "branch",
+            "environment variable BASIX_PROFILE",
+            ("branch", "UTC"),
+        ),
+        (["--profile", "branch"], {}, "branch", "option --profile", ("branch", "UTC")),
+        (
+            ["--profile", "office"],
+            {"BASIX_PROFILE": "branch"},
+            "office",
+            "option --profile",
+            ("acme", "Asia/Tokyo"),
+        ),
+        (
+            ["--profile", ""],
+            {"BASIX_PROFILE": "branch"},
+            "-",
+            "option --profile",
+            ("-", "Asia/Tokyo"),
+        ),
     ],
 )
-def test_selection_of_the_profile(arguments, env, in_use, domain, timezone, *, write_config):
+def test_selection_of_the_profile(arguments, env, in_use, source, values, *, write_config):
     file = write_config(TWO_PROFILES)
     heading, rows = shown(*arguments, env={"BASIX_CONFIG": str(file), **env})
-    assert heading.splitlines() == [
-        f"Config file: {file}",
-        "Profiles: branch, office",
-        f"Profile in use: {in_use}",
-    ]
-    assert (rows["domain"][0], rows["timezone"][0]) == (domain, timezone)
+    assert heading == "Profiles: branch, office"
+    assert rows["profile"] == (in_use, source.format(file=file))
+    assert (rows["domain"][0], rows["timezone"][0]) == values
 
 
 def test_general_setting_names_the_file_as_its_source(write_config):
@@ -268,8 +280,12 @@ def test_config_and_profile_may_stand_in_any_order(order, write_config):
 
 def test_config_option_overrides_its_variable(write_config, tmp_path):
     file = write_config(TWO_PROFILES)
-    heading, _ = shown("--config", file, env={"BASIX_CONFIG": str(tmp_path / "absent.toml")})
-    assert heading.startswith(f"Config file: {file}\n")
+    env = {"BASIX_CONFIG": str(tmp_path / "absent.toml")}
+    assert shown("--config", file, env=env)[1]["config"] == (str(file), "option --config")
+    assert shown(env={"BASIX_CONFIG": str(file)})[1]["config"] == (
+        str(file),
+        "environment variable BASIX_CONFIG",
+    )
 
 
 def test_default_file_is_read_from_xdg_config_home(tmp_path):
