@@ -15,7 +15,8 @@ QUICK = ("top", "--simulate", "--simulate-speed", "20", "--simulate-seed", "3")
 
 
 def shows_a_talking_user(text):
-    return re.search(r" [1-9]\d* talking\b", text)
+    """Return a match if the headline counts users who talk."""
+    return re.search(r"^ Waiting .*Talking .*\n (\S+ +){2}[1-9]", text, re.MULTILINE)
 
 
 def arguments_for(pbx, token):
