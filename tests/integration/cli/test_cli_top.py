@@ -49,7 +49,7 @@ def test_top_fills_the_terminal(columns, rows):
         lines = terminal.lines
         assert lines[0].startswith(" live ")
         for title in ("Calls", "Queues", "Users", "Parked", "Feed"):
-            assert f"─{title}" in terminal.text
+            terminal.wait_for(f"─{title}")
         assert "q Quit" in lines[-1]
         terminal.type("q")
         assert terminal.wait_for_exit() == 0

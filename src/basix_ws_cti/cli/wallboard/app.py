@@ -14,8 +14,6 @@ from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
-from textual.events import Resize
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar
 from textual.widgets import DataTable, Footer, Input, Static
@@ -31,6 +29,7 @@ from basix_ws_cti.board.tables import TABLES, TITLES, Sorting
 from basix_ws_cti.sources.source import Source
 
 from .ascii_scrollbar import AsciiScrollBar
+from .board_area import BoardArea
 from .call_details import CallDetails
 from .deferred_log import defer_terminal_log
 from .details_screen import DetailsScreen
@@ -149,7 +148,7 @@ class Wallboard(App[BaseException]):
         yield Static(id="head", markup=False)
         yield OutageBand()
         yield Headline(self.palette, is_ascii=self._is_ascii)
-        with Container(id="board"):
+        with BoardArea(id="board"):
             for name in TABLES:
                 yield Panel(name, self.palette, is_ascii=self._is_ascii)
         yield FilterBox()
@@ -162,9 +161,9 @@ class Wallboard(App[BaseException]):
         self.set_interval(REFRESH_INTERVAL, self.tick)
         self.call_after_refresh(self.tick)
 
-    def on_resize(self, _event: Resize) -> None:
-        """Lay out the board for a new size of the terminal, once the screen has it."""
-        self.call_after_refresh(self._lay_out)
+    @on(BoardArea.Resized)
+    def _follow_size(self) -> None:
+        self._lay_out()
 
     async def _follow(self) -> None:
         """Apply call events until the feed ends. For a recording, this is what reads it."""
@@ -213,7 +212,7 @@ class Wallboard(App[BaseException]):
                 headline.show_figures(self.board.figures, size, stale=self._is_stale)
         if not self._needs.lines:
             return
-        for board in self.screen_stack[0].query("#board").results(Container):
+        for board in self.screen_stack[0].query(BoardArea):
             places = place_tables(self._needs.lines, *board.size)
             for panel in self._panels:
                 panel.move_to(places[str(panel.id)])
