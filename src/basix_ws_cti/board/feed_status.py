@@ -9,8 +9,8 @@ from attrs import frozen
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.session.status import ClientState, Disconnected, Stopped, Synced
 
+from .durations import format_duration
 from .feed_history import describe_notice, describe_state
-from .labels import format_duration
 
 # Longest time from the last sign of life until the feed counts as lost.
 _LONGEST_DELAY = timedelta(minutes=5)

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from basix_ws_cti._internal.translation import N_, _
 
-from .labels import format_duration
+from .durations import format_duration
 from .limits import BoardLimits, Level
 from .queues import QueueTotals
 from .trend import Trend

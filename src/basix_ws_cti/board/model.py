@@ -17,10 +17,11 @@ from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.session.status import Synced
 from basix_ws_cti.sources.source import Source
 
+from .durations import to_microseconds
 from .feed_history import FeedHistory
 from .feed_status import FeedStatus, next_status
 from .headline import Figure, headline_figures, sample
-from .labels import Labels, to_microseconds
+from .labels import Labels
 from .limits import DEFAULT_BOARD_LIMITS, BoardLimits
 from .pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
 from .queues import QueueTotals, queue_states

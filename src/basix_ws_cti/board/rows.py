@@ -195,7 +195,9 @@ def _counterpart(labels: Labels, call: Call) -> str:
     if phase.party != Party():
         return labels.party(phase.party)
     if phase.kind == "parked" and phase.by is not None:
-        return _("{slot} by {name}").format(slot=phase.place, name=labels.user(phase.by))
+        return _("{slot} by {name}").format(
+            slot=labels.park_slot(phase.place, phase.by), name=labels.user(phase.by)
+        )
     return "" if phase.place is None else str(phase.place).replace("_", " ")
 
 

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from basix_ws_cti._internal.translation import N_
 
-from .labels import format_duration
+from .durations import format_duration
 from .limits import Level
 from .text import cell_text, search_key
 

@@ -119,7 +119,7 @@ async def test_call_details_update_until_the_call_ends():
         staged.advance(100)
         await redraw(pilot)
         text = "\n".join(screen_lines(app))
-        assert "answered by the caller" in text
+        assert "answered, talked 1:01, caller hung up" in text
         assert "Duration  1:01" in text
 
 

@@ -15,7 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.board.labels import Labels, format_duration
+from basix_ws_cti.board.call_lines import DIRECTIONS
+from basix_ws_cti.board.durations import format_duration
+from basix_ws_cti.board.endings import call_end_phrases, describe_disposition
+from basix_ws_cti.board.labels import Labels, join_phrases
 from basix_ws_cti.board.limits import Limits
 from basix_ws_cti.board.tables import PHASES, Style, wait_style
 from basix_ws_cti.board.text import cell_text
@@ -96,7 +99,7 @@ class CallDetails:
         yield (
             _("Call"),
             text.format(
-                direction=call.direction,
+                direction=_(DIRECTIONS[call.direction]),
                 caller=labels.party(call.caller),
                 number=call.called_number,
             ),
@@ -116,15 +119,8 @@ class CallDetails:
         if not call.complete:
             yield _("Note"), _("incomplete: part of the call was not observed")
         if call.ended is not None:
-            yield _("Ended"), self._ending(call.ended)
-
-    def _ending(self, ended: int) -> str:
-        call = self.call
-        parts = [f"{_format_time(ended, self.zone)}, {call.disposition}"]
-        if call.ended_by:
-            parts.append(_("by the {side}").format(side=call.ended_by))
-        text = " ".join(parts)
-        return f"{text}: {call.cause_meaning or call.cause}" if call.cause else text
+            ending = join_phrases(call_end_phrases(call, synthetic=False))
+            yield _("Ended"), f"{_format_time(call.ended, self.zone)}, {ending}"
 
     def _phases_table(self, axis: int) -> Table:
         table = self._new_table(_("Phase"), axis)
@@ -175,7 +171,9 @@ class CallDetails:
         else:
             parts.append(_("answered"))
         text = ", ".join(parts)
-        return f"{text}: {leg.outcome}" if leg.outcome else text
+        if leg.outcome in {None, "answered"}:
+            return text
+        return f"{text}: {describe_disposition(leg.outcome)}"
 
     def _bar(self, axis: int, *parts: tuple[int, int, str]) -> str:
         """Return a bar on the time axis; a part has a start, an end and the character to draw."""
