@@ -46,7 +46,7 @@ class Panel(DataTable[Text]):
         self.all_columns: tuple[Column, ...] = TABLES[name]
         self.sorting: Sorting = DEFAULT_SORTING[name]
         self._palette = palette
-        self._marks = ("^", "v") if is_ascii else ("▴", "▾")
+        self._marks = (" ^", " v") if is_ascii else ("▴", "▾")
         self._is_stale = False
         self._place: Place | None = None
         self._rows: list[Row] = []
