@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 
 from attrs import Factory, define, frozen
 
+from basix_ws_cti._internal.translation import N_, _
 from basix_ws_cti.exceptions import BasixError, FeedError
 from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.session.status import (
@@ -22,6 +23,13 @@ from basix_ws_cti.sources.source import Notice
 
 # Entries kept. While a PBX is unreachable, about one entry per minute is added.
 MAX_ENTRIES = 500
+
+_STATE_NAMES: dict[type, str] = {
+    Connecting: N_("connecting"),
+    Syncing: N_("syncing"),
+    Disconnected: N_("disconnected"),
+    Stopped: N_("stopped"),
+}
 
 
 @frozen
@@ -82,17 +90,23 @@ def describe_notice(notice: Notice, zone: tzinfo | None = None) -> str:
     """Return a notice as one line of text. Times are in ``zone``; ``None`` is local time."""
     match notice:
         case Gap(started, ended, reason):
-            seconds = (ended - started).total_seconds()
-            times = " to ".join(f"{at.astimezone(zone):%H:%M:%S}" for at in (started, ended))
-            return f"gap from {times}, {seconds:.1f} s: {describe_error(reason)}"
+            started, ended = (at.astimezone(zone) for at in (started, ended))
+            return _("gap from {start} to {end}, {seconds:.1f} s: {reason}").format(
+                start=f"{started:%H:%M:%S}",
+                end=f"{ended:%H:%M:%S}",
+                seconds=(ended - started).total_seconds(),
+                reason=describe_error(reason),
+            )
         case Disconnected(reason, None):
-            return f"disconnected: {describe_error(reason)}"
+            return _("disconnected: {reason}").format(reason=describe_error(reason))
         case Disconnected(reason, seconds):
-            return f"disconnected: {describe_error(reason)}; retrying in {seconds:.1f} s"
+            return _("disconnected: {reason}; retrying in {seconds:.1f} s").format(
+                reason=describe_error(reason), seconds=seconds
+            )
         case Stopped(None):
-            return "feed ended"
+            return _("feed ended")
         case Stopped(reason):
-            return f"stopped: {describe_error(reason)}"
+            return _("stopped: {reason}").format(reason=describe_error(reason))
         case Exception():
             return describe_error(notice)
     return describe_state(notice)
@@ -102,12 +116,12 @@ def describe_state(state: ClientState) -> str:
     """Return a feed's state in one to three words."""
     match state:
         case Connecting(attempt) if attempt > 1:
-            return f"connecting, attempt {attempt}"
+            return _("connecting, attempt {attempt}").format(attempt=attempt)
         case Stopped(None):
-            return "ended"
+            return _("ended")
         case Synced():
-            return "live"
-    return type(state).__name__.lower()
+            return _("live")
+    return _(_STATE_NAMES[type(state)])
 
 
 def describe_error(reason: Exception | None, describe: Callable[[BasixError], str] = str) -> str:
@@ -118,4 +132,4 @@ def describe_error(reason: Exception | None, describe: Callable[[BasixError], st
     """
     if isinstance(reason, BasixError):
         return describe(reason)
-    return "unknown reason" if reason is None else type(reason).__name__
+    return _("unknown reason") if reason is None else type(reason).__name__

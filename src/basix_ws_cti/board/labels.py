@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from attrs import frozen
 
+from basix_ws_cti._internal.translation import N_, _
 from basix_ws_cti.calls import Party, Phase
 from basix_ws_cti.calls.channel_facts import other_party, own_party, phase_of
 from basix_ws_cti.calls.hangup_causes import meaning
@@ -26,20 +27,18 @@ from basix_ws_cti.elements import (
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import Ringing
 
-# Text before the party or place of a phase, by the phase's kind.
+# Text of a phase by its kind: without and with the name of the party or place.
 _PHASE_TEXTS = {
-    "ivr": "in IVR",
-    "queued": "waiting for",
-    "ringing": "calling",
-    "talking": "talking with",
-    "parked": "parked on",
-    "voicemail": "voicemail of",
-    "conference": "in conference",
-    "other": "",
-    "unknown": "",
+    "ivr": (N_("in IVR"), N_("in IVR {name}")),
+    "queued": (N_("waiting"), N_("waiting for {name}")),
+    "ringing": (N_("ringing"), N_("calling {name}")),
+    "talking": (N_("talking"), N_("talking with {name}")),
+    "parked": (N_("parked"), N_("parked on {name}")),
+    "voicemail": (N_("voicemail"), N_("voicemail of {name}")),
+    "conference": (N_("in conference"), N_("in conference {name}")),
+    "other": ("", "{name}"),
+    "unknown": ("", "{name}"),
 }
-
-_UNKNOWN_PARTY = "unknown"
 
 
 def format_duration(microseconds: int) -> str:
@@ -70,12 +69,12 @@ class Labels:
     def user(self, user_id: Any) -> str:
         """Return a user's label or name, or ``user ID`` for an unknown id."""
         element = self.mirror["user"].get(user_id) if isinstance(user_id, int | str) else None
-        return self.element(element) if element is not None else f"user {user_id}"
+        return self.element(element) if element is not None else _("user {id}").format(id=user_id)
 
     def group(self, group_id: Any) -> str:
         """Return a group's label or name, or ``group ID`` for an unknown id."""
         element = self.mirror["group"].get(group_id) if isinstance(group_id, int | str) else None
-        return self.element(element) if element is not None else f"group {group_id}"
+        return self.element(element) if element is not None else _("group {id}").format(id=group_id)
 
     def party(self, party: Party) -> str:
         """Return the name of a party, with the number of an outside party."""
@@ -85,7 +84,7 @@ class Labels:
             return self.group(party.group_id)
         if party.name and party.number:
             return f"{party.name} ({party.number})"
-        return str(party.name or party.number or _UNKNOWN_PARTY)
+        return str(party.name or party.number or _("unknown"))
 
     def element(self, element: Element) -> str:
         """Return the name of an element; for a channel, ``CALLER -> CALLED``."""
@@ -96,7 +95,8 @@ class Labels:
             name = customers[0].name if customers else None
             return self.party(Party(name=name, number=getattr(element, "peer_number", None)))
         if isinstance(element, GroupMember):
-            return f"{self.user(element.user_id)} in {self.group(element.group_id)}"
+            user, group = self.user(element.user_id), self.group(element.group_id)
+            return _("{user} in {group}").format(user=user, group=group)
         name = getattr(element, "label", None) or getattr(element, "name", None)
         return str(name or element.extra.get("label") or element.extra.get("name") or element.key)
 
@@ -116,48 +116,54 @@ class Labels:
             case FullChannel() if element.hangup is not None:
                 return _describe_hangup(element, element.hangup)
             case AnyChannel(state=Ringing()):
-                return "ringing"
+                return _("ringing")
             case AnyChannel():
                 return self.phase(phase_of(_as_channel(element), None, 0))
             case User():
-                properties = {"extension": element.main_extension, "presence": element.presence}
+                properties = {
+                    _("extension {value}"): element.main_extension,
+                    _("presence {value}"): element.presence,
+                }
             case Group():
-                properties = {"extension": element.main_extension}
+                properties = {_("extension {value}"): element.main_extension}
             case GroupMember():
-                properties = {"login status": element.login_status}
+                properties = {_("login status {value}"): element.login_status}
             case Terminal():
-                registered = "registered" if element.registered else "not registered"
+                registered = _("registered") if element.registered else _("not registered")
                 return f"{registered}, {element.user_agent}" if element.user_agent else registered
             case Domain():
-                properties = {"domain": element.name}
+                properties = {_("domain {value}"): element.name}
             case _:
                 properties = {}
         return ", ".join(
-            f"{name} {value}" for name, value in properties.items() if value is not None
+            text.format(value=value) for text, value in properties.items() if value is not None
         )
 
     def phase(self, phase: Phase) -> str:
         """Return what a call or channel is doing in a phase, such as ``talking with NAME``."""
-        words = [_PHASE_TEXTS[phase.kind]]
-        if phase.kind == "ringing" and phase.party == Party():
-            return "ringing"
+        without_name, with_name = _PHASE_TEXTS[phase.kind]
         if phase.party != Party():
-            words.append(self.party(phase.party))
-        elif phase.kind == "talking":
-            return "talking"
-        elif phase.place is not None:
-            words.append(str(phase.place).replace("_", " "))
+            text = _(with_name).format(name=self.party(phase.party))
+        elif phase.place is not None and phase.kind not in {"ringing", "talking"}:
+            text = _(with_name).format(name=str(phase.place).replace("_", " "))
+        else:
+            text = _(without_name) if without_name else ""
         if phase.by is not None:
-            words.append(f"by {self.user(phase.by)}")
-        return " ".join(words).strip()
+            text = _("{activity} by {name}").format(activity=text, name=self.user(phase.by))
+        return text.strip()
 
 
 def _describe_hangup(leg: FullChannel, hangup: Hangup) -> str:
-    words = [f"ended ({hangup.disposition}): {meaning(hangup.cause) or hangup.cause or 'no cause'}"]
+    text = _("ended ({disposition}): {cause}").format(
+        disposition=hangup.disposition,
+        cause=meaning(hangup.cause) or hangup.cause or _("no cause"),
+    )
     ended, answered = leg.hangup_timestamp, leg.answer_timestamp
     if isinstance(ended, int) and isinstance(answered, int):
-        words.append(f"after {format_duration(ended - answered)}")
-    return ", ".join(words)
+        return _("{text}, after {duration}").format(
+            text=text, duration=format_duration(ended - answered)
+        )
+    return text
 
 
 def _as_channel(element: AnyChannel) -> Channel:

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 
 from attrs import Factory, define
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.calls import Call, CallEnded, CallEvent
 from basix_ws_cti.elements import AnyChannel, FullChannel
 from basix_ws_cti.mirror.mirror import Mirror
@@ -100,5 +101,6 @@ def _timestamps_of(channel: AnyChannel) -> Iterable[int]:
 def describe_clock_offset(offset: int) -> str:
     """Return an offset as text, such as ``PBX clock 2:00:00 ahead``; in days from two days on."""
     days = abs(offset) // _DAY
-    amount = f"{days:,} days" if days >= 2 else format_duration(abs(offset))
-    return f"PBX clock {amount} {'ahead' if offset > 0 else 'behind'}"
+    amount = _("{days:,} days").format(days=days) if days >= 2 else format_duration(abs(offset))
+    text = _("PBX clock {duration} ahead") if offset > 0 else _("PBX clock {duration} behind")
+    return text.format(duration=amount)
