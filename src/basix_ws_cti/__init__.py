@@ -42,23 +42,6 @@ if TYPE_CHECKING:
     from .client.click_to_call import ClickToCall
     from .client.client import Client
     from .client.subscriptions import Subscription
-    from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
-    from .mirror.mirror import Mirror
-    from .session.session import Session
-    from .session.status import (
-        ClientState,
-        Connecting,
-        Disconnected,
-        Stats,
-        Stopped,
-        Synced,
-        Syncing,
-    )
-    from .transport.address import feed_url
-    from .transport.connection import Connection
-    from .transport.connector import connect
-    from .transport.credentials import Basic, Ticket
-    from .transport.http_api import HttpApi
     from .elements import (
         Channel,
         Domain,
@@ -107,7 +90,24 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg, UnknownMessage
+    from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
+    from .mirror.mirror import Mirror
     from .parsing.parser import MessageParser
+    from .session.session import Session
+    from .session.status import (
+        ClientState,
+        Connecting,
+        Disconnected,
+        Stats,
+        Stopped,
+        Synced,
+        Syncing,
+    )
+    from .transport.address import feed_url
+    from .transport.connection import Connection
+    from .transport.connector import connect
+    from .transport.credentials import Basic, Ticket
+    from .transport.http_api import HttpApi
 
 __all__ = [
     "Added",
@@ -277,9 +277,7 @@ if not TYPE_CHECKING:  # a type checker would accept any name otherwise
         if name in _MODULES:
             return import_module(f"{__name__}.{name}")
         if name == "compiled":
-            from ._internal.native_ints import COMPILED
-
-            return COMPILED
+            return import_module(f"{__name__}._internal.native_ints").COMPILED
         if name in _LAZY:
             module = import_module(f"{__name__}.{_LAZY[name]}")
             return globals().setdefault(name, getattr(module, name))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.feed_names import check_kinds
+from basix_ws_cti.cli.options import AllowUnknownOption, ConnectionOptions, KindOption
 
 if TYPE_CHECKING:
     from basix_ws_cti.sources.source import Source
@@ -20,25 +22,22 @@ _UNLIMITED_WIDTH = 10_000
 class StateOptions:
     """Options for the output of a state."""
 
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
-    kind: Annotated[
-        list[str],
-        typer.Option(
-            "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
-        ),
-    ] = field(default=(), converter=list)
+    json: Annotated[bool, typer.Option("--json", help=_("Print one JSON document."))] = False
+    kind: KindOption = field(default=(), converter=list)
+    allow_unknown: AllowUnknownOption = False
     timeout: Annotated[
         float,
         typer.Option(
             "--timeout",
-            help="Maximum time to wait for the snapshot, in seconds.",
+            metavar="SECONDS",
+            help=_("Maximum time to wait for the snapshot, in seconds."),
             min=0.1,
             max=86400,
         ),
     ] = 60.0
     wait: Annotated[
         bool,
-        typer.Option("--wait", help="Retry until the timeout if the connection fails."),
+        typer.Option("--wait", help=_("Retry until the timeout if the connection fails.")),
     ] = False
 
 
@@ -47,6 +46,9 @@ def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
     from basix_ws_cti.cli.open_source import open_selected_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
+
+    if not options.allow_unknown:
+        check_kinds(options.kind)
 
     async def run() -> None:
         async with open_selected_source(

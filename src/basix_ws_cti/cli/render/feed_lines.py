@@ -20,7 +20,8 @@ from basix_ws_cti.calls import (
     CallRinging,
     CallTransferred,
 )
-from basix_ws_cti.cli.filters import INITIAL, Filters
+from basix_ws_cti.cli.feed_names import INITIAL
+from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import fit_text, json_text
 from basix_ws_cti.elements import Element, to_dict, to_plain
 from basix_ws_cti.messages import (
