@@ -78,6 +78,7 @@ from basix_ws_cti.elements import Channel, Hangup
 
 from .active_leg import ActiveLeg
 from .active_legs import ActiveLegs
+from .call_end import end_of
 from .call_parties import CallParties
 from .channel_facts import (
     end_phase,
@@ -110,15 +111,7 @@ from .model import (
     Role,
     Side,
 )
-from .outcome import (
-    Ending,
-    deciding_leg,
-    disposition_of,
-    ending_side,
-    joined_disposition,
-    leg_outcome,
-    waiting_party_left,
-)
+from .outcome import joined_disposition, leg_outcome
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
 from .user_lines import UserLines
@@ -574,57 +567,23 @@ class ActiveCall:
         # The leg that ended last may be shown before another one.
         ended = max([ended, *[leg.ended or 0 for leg in self.legs.ended_in_phase]])
         last = self.phases.close(max(ended, self.phases.current.started))
-        legs = self._legs_of_end(last)
-        leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
-        hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and self._is_callers(leg)
-        ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
-        line = [one for one in self.legs.ended if self._is_callers(one)]
-        ending = Ending(
-            phases=self.phases.summed(),
-            hangup=hangup,
-            ended_by=ended_by,
+        end = end_of(
+            self.legs,
+            self.phases.summed(),
+            talkers=self.talk.talkers,
+            lead_uuid=self.phase_lead_uuid,
             direction=self.parties.direction,
             purpose=self.purpose,
-            is_line_answered=any(one.answered is not None for one in line or legs),
-            is_originated=any(map(_is_originated, line)),
-            is_left=waiting_party_left(leg, ended_by, self.phase_lead_uuid),
+            unseen=unseen,
         )
-        disposition, abandoned_in = disposition_of(ending)
         call = self._snapshot(
             tuple(self.legs.ended),
             ended=last.ended,
-            disposition=disposition,
-            abandoned_in=abandoned_in,
-            ended_by=ended_by,
-            hangup=hangup,
+            disposition=end.disposition,
+            abandoned_in=end.abandoned_in,
+            ended_by=end.ended_by,
+            hangup=end.hangup,
         )
         # This breaks a reference cycle: a call that is over needs no garbage collection.
         self.legs.opening = None
         return CallEnded(call, unseen)
-
-    def _legs_of_end(self, last: Phase) -> list[Leg]:
-        """Return the legs one of which ended the call, in its last phase.
-
-        A leg that ended as the phase began did not end the call: its party transferred the call. Of
-        several phones that the PBX called for the caller, it is the one that rang on.
-        """
-        legs = self.legs.ended_in_phase
-        if last.kind == "talking":
-            return [leg for leg in legs if leg.uuid in self.talk.talkers]
-        own = max(filter(_is_originated, legs), key=lambda leg: leg.ended or 0, default=None)
-        return [
-            leg
-            for leg in legs
-            if (leg is own or not _is_originated(leg))
-            and (leg.ended != last.started or last.ended == last.started)
-        ]
-
-    def _is_callers(self, leg: Leg) -> bool:
-        """Return True for the caller's leg: each phone, if the PBX called the caller first."""
-        return leg.uuid == self.legs.first_uuid or _is_originated(leg)
-
-
-def _is_originated(leg: Leg) -> bool:
-    """Return True for a phone that the PBX called for a call of its own user."""
-    return leg.direction == "outbound" and leg.role in OF_CALLER

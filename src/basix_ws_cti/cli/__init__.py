@@ -4,32 +4,57 @@
 - ``options`` defines shared options, ``open_source`` opens the feed that they select.
 - ``render`` formats a feed as lines, tables or JSON; ``wallboard`` is a Textual application.
 - ``diagnostics`` examines a connection step by step, for ``doctor``.
+- ``language`` chooses the language before commands are imported, which translate their help.
 - ``output``, ``stdout_pipe``, ``signals`` and ``exit_codes`` deal with the terminal and shell.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 # Packages of the extra ``cli``, whose absence means that the extra is not installed.
-EXTRA = frozenset({"typer", "rich", "textual"})
+EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
 
 
 def main() -> None:
     """Run the command in ``sys.argv`` and exit with its code (docs/cli.md lists the codes)."""
     try:
-        from .app import app
+        _use_chosen_language()
+        from .app import run_program  # translates the help texts when it is imported
 
-        app()
+        run_program()
     except KeyboardInterrupt:  # raised before a command was running
         sys.exit(130)
     except OSError as error:  # the help could not be written; a command reports its own errors
+        from .exit_codes import error_message
         from .output import flush_or_discard_output, report
 
-        report(str(error))
+        report(error_message(error))
         flush_or_discard_output()
         sys.exit(1)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
         sys.exit("basix-ws-cti: the command line needs: pip install 'basix_ws_cti[cli]'")
+
+
+def _use_chosen_language() -> None:
+    """Use the language of ``--lang`` or of the environment, and remove the option from argv."""
+    from basix_ws_cti._internal.translation import use_language
+    from basix_ws_cti.exceptions import UsageError
+
+    from .language import environment_language, take_language_option, windows_language
+    from .output import prepare_streams, report
+
+    prepare_streams()
+    use_language(environment_language(os.environ, windows_language))
+    try:
+        language, sys.argv[1:] = take_language_option(sys.argv[1:])
+    except UsageError as error:
+        from .exit_codes import ExitCode
+
+        report(str(error))
+        sys.exit(ExitCode.USAGE)
+    if language is not None:
+        use_language(language)

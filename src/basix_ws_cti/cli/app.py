@@ -11,11 +11,21 @@ from functools import partial
 from typing import Annotated, Any, cast
 
 import typer
-from typer.completion import completion_init, install_callback, show_callback
+from typer.completion import (  # type: ignore[attr-defined]
+    completion_init,
+    install_callback,
+    show_callback,
+)
 
-from basix_ws_cti._internal.translation import _
+from basix_ws_cti._internal.translation import LANGUAGES, _
 
-from .help.catalogue import COMMANDS, FIRST_STEPS, CommandTexts, epilog
+from .help.catalogue import (
+    FIRST_STEPS,
+    CommandTexts,
+    epilog,
+    subcommands,
+    top_level_commands,
+)
 from .help.commands import HelpCommand, HelpGroup, LazyCommand, colour_choice
 
 _CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
@@ -23,7 +33,7 @@ _CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
 CommandFunction = Callable[..., None]
 
 
-def app() -> None:
+def run_program() -> None:
     """Run the command in ``sys.argv``. Raises ``SystemExit`` at its end."""
     completion_init()  # makes the shells known; a variable says whether one asks for completion
     build_program()(color=colour_choice())
@@ -47,25 +57,35 @@ def build_program() -> HelpGroup:
     )
     program.callback()(_main)
     group = cast("HelpGroup", typer.main.get_command(program))
-    for name, texts in COMMANDS.items():
+    for name, texts in top_level_commands().items():
         load = partial(build_command, name, texts)
         group.add_command(LazyCommand(name, summary=texts.summary, panel=texts.panel, load=load))
     return group
 
 
 def build_command(name: str, texts: CommandTexts) -> Any:
-    """Return a command of typer's command line parser."""
+    """Return a command, or a group of commands, of typer's command line parser."""
     from .command_wrapper import wrap_command
 
+    members = subcommands(name)
     program = typer.Typer(
+        cls=HelpGroup,
+        help=texts.help,
+        epilog=texts.epilog,
+        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings=_CONTEXT_SETTINGS,
     )
-    program.command(name, cls=HelpCommand, help=texts.help, epilog=texts.epilog)(
-        wrap_command(load_function(name))
-    )
+    for member, member_texts in (members or {name: texts}).items():
+        program.command(
+            member.rpartition(" ")[2],
+            cls=HelpCommand,
+            help=member_texts.help,
+            short_help=member_texts.summary,
+            epilog=member_texts.epilog,
+        )(wrap_command(load_function(member)))
     return typer.main.get_command(program)
 
 
@@ -81,6 +101,14 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.call import start_call
 
             return start_call
+        case "config path":
+            from .commands.config import print_config_path
+
+            return print_config_path
+        case "config show":
+            from .commands.config import show_config
+
+            return show_config
         case "decode":
             from .commands.decode import decode_frames
 
@@ -171,5 +199,14 @@ def _main(
             help=_("Print the completion script for the current shell."),
         ),
     ] = False,
+    # Only for the help: ``main`` takes the option before it imports this module.
+    _lang: Annotated[
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="|".join(LANGUAGES),
+            help=_("Language of texts for people; default: that of the environment or system."),
+        ),
+    ] = None,
 ) -> None:
     """Accept the options of the program itself."""

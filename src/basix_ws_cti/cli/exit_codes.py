@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from basix_ws_cti.exceptions import (
     AuthenticationError,
+    BasixError,
     CertificateError,
     CommandTimeout,
     ConnectionLimitReached,
@@ -14,6 +15,8 @@ from basix_ws_cti.exceptions import (
     UsageError,
     WaitTimeout,
 )
+
+from .files import describe_file_error
 
 
 class ExitCode(IntEnum):
@@ -55,4 +58,6 @@ def error_message(error: BaseException) -> str:
             return f"{error} (for advice run doctor; --ca-file trusts a private CA)"
         case AuthenticationError():
             return f"{error}: check --domain and the token"
+        case OSError() if not isinstance(error, BasixError):
+            return describe_file_error(error)
     return str(error)

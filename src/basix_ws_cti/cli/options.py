@@ -20,6 +20,7 @@ from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
 from .completion import complete_kinds, complete_timezones
+from .files import file_error_reason
 from .help import panels
 from .signals import interrupt_blocking_call
 from .suggestions import unknown_name
@@ -138,7 +139,9 @@ class ServerOptions:
             try:
                 token = file.read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(f"cannot read the token file: {_error_text(error)}") from None
+                raise UsageError(
+                    f"cannot read the token file {file}: {_error_text(error)}"
+                ) from None
             if not token:
                 raise UsageError("the token file is empty")
             return token
@@ -244,7 +247,10 @@ class ConnectionOptions(ServerOptions):
     ] = False
     simulate: Annotated[
         bool,
-        _option("--simulate", _("Use a simulated PBX that runs as long as the command.")),
+        _option(
+            "--simulate/--no-simulate",
+            _("Use a simulated PBX that runs as long as the command."),
+        ),
     ] = False
     simulate_speed: Annotated[
         float,
@@ -302,7 +308,7 @@ def _prompt_for_token() -> str:
 
 
 def _error_text(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return file_error_reason(error) if isinstance(error, OSError) else str(error)
 
 
 KindOption = Annotated[

@@ -27,6 +27,7 @@ NOT_RUN = {
         ".venv/bin/python -m pytest -n0 tests/unit/mirror": "runs the tests themselves",
         ".venv/bin/ruff check . && .venv/bin/ruff format . && .venv/bin/mypy && "
         ".venv/bin/lint-imports && .venv/bin/python -m pytest": "runs the tests themselves",
+        "cd tests && ../.venv/bin/python -m support.catalogues": "it changes the source",
         "HATCH_BUILD_HOOK_ENABLE_MYPYC=1 python -m build": "it needs a compiler: tox -e compiled",
     },
     "docs/quickstart.md": {

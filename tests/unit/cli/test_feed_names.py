@@ -11,7 +11,7 @@ from basix_ws_cti.cli.commands.listen import FeedOptions
 from basix_ws_cti.cli.commands.state import StateOptions, print_state
 from basix_ws_cti.cli.feed_names import CALL_EVENTS, KINDS, check_events, check_kinds
 from basix_ws_cti.cli.options import ConnectionOptions, parse_timezone
-from basix_ws_cti.cli.render.feed_lines import event_name
+from basix_ws_cti.cli.render.json_lines import event_name
 from basix_ws_cti.cli.suggestions import suggest, unknown_name
 from basix_ws_cti.parsing.record_decoder import ELEMENTS
 
@@ -39,9 +39,11 @@ def test_call_events_are_those_of_the_call_tracker():
         ("users", "unknown kind 'users'; did you mean 'user'?"),
         (
             "moon",
-            "unknown kind 'moon'; known: channel, channel_waiting, queued_channel, "
-            "parked_channel, user, group, group_member, terminal, domain; --allow-unknown "
-            "accepts others",
+            (
+                "unknown kind 'moon'; known: channel, channel_waiting, queued_channel, "
+                "parked_channel, user, group, group_member, terminal, domain; --allow-unknown "
+                "accepts others"
+            ),
         ),
     ],
 )
@@ -57,14 +59,18 @@ def test_unknown_kind_suggests_a_similar_one(name, message):
         (
             "zzz",
             False,
-            "unknown event 'zzz'; known: initial, added, updated, removed; --allow-unknown "
-            "accepts others",
+            (
+                "unknown event 'zzz'; known: initial, added, updated, removed; --allow-unknown "
+                "accepts others"
+            ),
         ),
         (
             "initial",
             True,
-            "unknown call event 'initial'; known: started, ringing, answered, parked, "
-            "retrieved, transferred, updated, ended",
+            (
+                "unknown call event 'initial'; known: started, ringing, answered, parked, "
+                "retrieved, transferred, updated, ended"
+            ),
         ),
     ],
 )

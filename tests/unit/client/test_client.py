@@ -34,6 +34,7 @@ from basix_ws_cti import (
     Basic,
     ClientClosed,
     ConnectFailed,
+    DecodeError,
     InfoEvent,
     Msg,
     SystemMsg,
@@ -88,6 +89,20 @@ async def test_credentials_function_that_ignores_cancellation_does_not_block_the
             await called.wait()
         assert client.state == Stopped(None)
         assert client_tasks() == []
+
+
+@on_virtual_clock
+async def test_unreadable_frame_leaves_the_client_synced_until_the_resync():
+    """The second one within a minute: the first leads to a new snapshot at once."""
+    pbx = FakePbx()
+    async with Client("fake", connector=pbx) as client:
+        await client.synced()
+        assert not client.resync_pending
+        for _ in range(2):
+            pbx.send(DecodeError(3, "x"))
+            await asyncio.sleep(2)
+        assert client.is_synced
+        assert client.resync_pending
 
 
 async def test_invalid_arguments_are_usage_errors():

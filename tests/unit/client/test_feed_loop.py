@@ -11,7 +11,7 @@ import pytest
 from support.client_schedules import (
     entered,
 )
-from support.fake_pbx import FakePbx, legs, state_of, users
+from support.fake_pbx import FakeConnection, FakePbx, legs, state_of, users
 from support.virtual_clock import IterationLog, VirtualUnixTime, now, on_virtual_clock
 
 from basix_ws_cti import (
@@ -174,6 +174,16 @@ async def test_time_out_while_reading_a_snapshot_completes_it():
         await client.synced()
         assert now() == 0
         assert state_of(client.mirror) == pbx.state
+
+
+@on_virtual_clock
+async def test_snapshot_on_a_slow_link_restarts_the_sync_timeout():
+    """Each frame takes 17 s; the bytes that arrive are progress."""
+    pbx = FakePbx({"rate": FakeConnection.FRAME_BYTES / 17})
+    async with Client("fake", connector=pbx, sync_timeout=10) as client:
+        await client.synced()
+        assert len(pbx.attempts) == 1
+        assert now() > 10
 
 
 @on_virtual_clock
@@ -623,6 +633,24 @@ async def test_blocked_event_loop_counts_towards_the_sync_timeout():
     async with client:
         state = await entered(client, Disconnected)
         assert isinstance(state.reason, SyncTimeout)
+
+
+@on_virtual_clock
+async def test_long_frame_is_progress_though_the_event_loop_was_blocked():
+    pbx = FakePbx({"pace": None, "frames": 3, "ending": Msg("x")})
+    loop = asyncio.get_running_loop()
+
+    def block(_):
+        loop.now += 2
+        (connection,) = pbx.connections
+        connection.bytes_received = connection.partial_bytes = 100_000
+
+    client = Client("fake", connector=pbx, sync_timeout=1)
+    client.on_msg(block)
+    async with client:
+        state = await entered(client, Disconnected)
+        assert isinstance(state.reason, SyncTimeout)
+        assert now() == pytest.approx(3)
 
 
 @on_virtual_clock

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.help.catalogue import COMMANDS
+from basix_ws_cti.cli.help.catalogue import top_level_commands
 from basix_ws_cti.cli.suggestions import unknown_name
 
 CONNECTION_TOPIC = "connection"
@@ -15,7 +15,7 @@ CONNECTION_TOPIC = "connection"
 
 def topics() -> list[str]:
     """Return the topics that the command explains."""
-    return [CONNECTION_TOPIC, *COMMANDS]
+    return [CONNECTION_TOPIC, *top_level_commands()]
 
 
 def show_help(
@@ -36,13 +36,14 @@ def show_help(
     if topic is None:
         typer.echo(program.get_help())
     elif topic == CONNECTION_TOPIC:
+        from basix_ws_cti.cli.help.commands import help_text
         from basix_ws_cti.cli.help.connection import connection_help
 
-        typer.echo("\n".join(connection_help()))
-    elif topic in COMMANDS:
+        typer.echo(help_text(connection_help()))
+    elif (texts := top_level_commands().get(topic)) is not None:
         from basix_ws_cti.cli.app import build_command
 
-        command = build_command(topic, COMMANDS[topic])
+        command = build_command(topic, texts)
         with typer.Context(command, parent=program, info_name=topic) as explained:
             typer.echo(explained.get_help())
     else:

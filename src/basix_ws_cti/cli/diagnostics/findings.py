@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import ssl
 from enum import StrEnum
 from typing import Any
 
 from attrs import Factory, frozen
 
+from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti.exceptions import printable
 
 STEPS = (
@@ -78,10 +76,6 @@ def describe_network_error(error: Exception, timeout: float | None = None) -> st
     match error:
         case TimeoutError(errno=None) if timeout is not None:
             return f"no answer within {timeout:g} s"
-        case socket.gaierror():
-            return error.strerror or str(error)
-        case ssl.SSLError(reason=str(reason)):
-            return reason.replace("_", " ").lower()
-        case OSError(errno=int(number)):
-            return os.strerror(number)
+        case OSError():
+            return printable(describe_os_error(error))
     return printable(str(error)) or type(error).__name__

@@ -299,9 +299,44 @@ COMMANDS: dict[str, CommandTexts] = {
                 line="basix-ws-cti simulate --users 50 --rate 20 --speed 10",
             ),
             Example(
-                comment=_("Connect to it from another terminal"),
-                line="BASIX_TOKEN=simulated basix-ws-cti listen --server ws://127.0.0.1:8765 "
-                "--domain demo",
+                comment=_('Connect to it from another terminal; the token is "simulated"'),
+                line="basix-ws-cti listen --server ws://127.0.0.1:8765 --domain demo",
+            ),
+        ),
+    ),
+    "config": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Show the config file, and the options that it provides."),
+        details=_(
+            "The config file has profiles with connection options, the time zone and the "
+            "language: basix-ws-cti listen --profile acme"
+        ),
+    ),
+    "config show": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Print the value of each profile option, and where it comes from."),
+        details=_(
+            "The values are those that a command with the same options would use. The token is "
+            "not printed."
+        ),
+        examples=(
+            Example(
+                comment=_("Values of the default profile"),
+                line="basix-ws-cti config show",
+            ),
+            Example(
+                comment=_("Values of a profile, with one option overridden"),
+                line="basix-ws-cti config show --profile acme --full-events",
+            ),
+        ),
+    ),
+    "config path": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Print the path of the config file, which need not exist."),
+        examples=(
+            Example(
+                comment=_("Edit the config file"),
+                line='"$EDITOR" "$(basix-ws-cti config path)"',
             ),
         ),
     ),
@@ -320,6 +355,17 @@ COMMANDS: dict[str, CommandTexts] = {
         ),
     ),
 }
+
+
+def top_level_commands() -> dict[str, CommandTexts]:
+    """Return the commands and groups that ``basix-ws-cti --help`` lists."""
+    return {name: texts for name, texts in COMMANDS.items() if " " not in name}
+
+
+def subcommands(group: str) -> dict[str, CommandTexts]:
+    """Return the commands of a group by their full names; empty for a command."""
+    return {name: texts for name, texts in COMMANDS.items() if name.startswith(f"{group} ")}
+
 
 FIRST_STEPS: tuple[Example, ...] = (
     Example(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from basix_ws_cti._internal.translation import _
 
 from . import panels
-from .layout import NO_BREAK, left_width, list_entry, paragraphs
+from .layout import NO_BREAK, left_width, list_entry, paragraphs, text_width, wrap
 
 if TYPE_CHECKING:
     # The classes of typer's command line parser have no public names.
@@ -36,6 +37,7 @@ _SECTION_ORDER = (
     *(panels.CONNECTION, panels.OTHER),
 )
 
+_CONTINUED_USAGE = "  "
 _EXAMPLE_INDENT = "  "
 
 
@@ -90,7 +92,7 @@ class _HelpWriter:
 
     def format_help(self, ctx: Any, formatter: Formatter) -> None:
         """Write the help text."""
-        formatter.write("\n".join(self._help_lines(ctx, help_width())) + "\n")
+        formatter.write(help_text(self._help_lines(ctx, help_width())) + "\n")
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return completions without descriptions.
@@ -104,7 +106,9 @@ class _HelpWriter:
 
     def _help_lines(self, ctx: Any, width: int) -> Iterator[str]:
         usage = " ".join(self.collect_usage_pieces(ctx))
-        yield f"{heading(_('Usage:'))} {ctx.command_path} {usage}"
+        first, *further = wrap(f"{ctx.command_path} {usage}", width - text_width(_("Usage:")) - 1)
+        yield f"{heading(_('Usage:'))} {first}"
+        yield from (_CONTINUED_USAGE + line for line in further)
         yield ""
         yield from paragraphs(self.help or "", width)  # type: ignore[attr-defined]
         yield from self._sections(ctx, width)
@@ -167,6 +171,15 @@ class HelpGroup(_HelpWriter, TyperGroup):
                 entry = list_entry(command.name, command.short_help or "", columns, width)
                 yield from _coloured(entry, command.name)
         yield from super()._sections(ctx, width)
+
+
+def help_text(lines: Iterable[str]) -> str:
+    """Return lines as a text that stdout can show.
+
+    Characters that its encoding lacks become ``?``. Typer would write them as UTF-8 nevertheless.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    return "\n".join(lines).encode(encoding, "replace").decode(encoding)
 
 
 def argument_name(param: Parameter) -> str:

@@ -11,7 +11,7 @@ from .catalogue import Example, epilog
 from .commands import examples, grouped_parameters, heading, help_width, parameter_section
 from .layout import paragraphs
 
-_EXAMPLES = (
+EXAMPLES = (
     Example(
         comment=_("Once, for all commands that follow in this terminal"),
         line="export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme",
@@ -56,4 +56,4 @@ def connection_help() -> Iterator[str]:
     sections = grouped_parameters(build_command("doctor", COMMANDS["doctor"]).params)
     for name in (panels.CONNECTION, panels.MORE_CONNECTION):
         yield from parameter_section(name, sections[name], width, with_variables=True)
-    yield from examples(epilog(_EXAMPLES))
+    yield from examples(epilog(EXAMPLES))
