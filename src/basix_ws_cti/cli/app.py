@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.completion import (  # type: ignore[attr-defined]
@@ -19,6 +19,7 @@ from typer.completion import (  # type: ignore[attr-defined]
 
 from basix_ws_cti._internal.translation import LANGUAGES, _
 
+from .completion import complete_languages
 from .help.catalogue import (
     FIRST_STEPS,
     CommandTexts,
@@ -28,15 +29,21 @@ from .help.catalogue import (
 )
 from .help.commands import HelpCommand, HelpGroup, LazyCommand, colour_choice
 
+if TYPE_CHECKING:
+    from .language_choice import LanguageChoice
+
 _CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
 
 CommandFunction = Callable[..., None]
 
 
-def run_program() -> None:
-    """Run the command in ``sys.argv``. Raises ``SystemExit`` at its end."""
+def run_program(language: LanguageChoice) -> None:
+    """Run the command in ``sys.argv``. Raises ``SystemExit`` at its end.
+
+    ``language`` becomes the context object of the commands, for ``config show``.
+    """
     completion_init()  # makes the shells known; a variable says whether one asks for completion
-    build_program()(color=colour_choice())
+    build_program()(obj=language, color=colour_choice())
 
 
 def build_program() -> HelpGroup:
@@ -205,6 +212,7 @@ def _main(
         typer.Option(
             "--lang",
             metavar="|".join(LANGUAGES),
+            autocompletion=complete_languages,
             help=_("Language of texts for people; default: that of the environment or system."),
         ),
     ] = None,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typer
 
+from basix_ws_cti._internal.translation import LANGUAGES
+
 from .feed_names import CALL_EVENTS, ELEMENT_EVENTS, KINDS
 
 
@@ -18,6 +20,11 @@ def complete_kinds() -> list[str]:
 def complete_events(context: typer.Context) -> list[str]:
     """Return the events for ``--event``: with ``--calls`` those of calls, else of elements."""
     return [*(CALL_EVENTS if context.params.get("calls") else ELEMENT_EVENTS)]
+
+
+def complete_languages() -> list[str]:
+    """Return the codes of the languages, for ``--lang``."""
+    return [*LANGUAGES]
 
 
 def complete_timezones() -> list[str]:

@@ -17,6 +17,8 @@ from attrs import Factory, frozen
 
 from basix_ws_cti.exceptions import UsageError, printable
 
+from .files import file_error_reason
+
 if TYPE_CHECKING:
     from .settings import Setting
 
@@ -86,12 +88,11 @@ def read_config_file(file: Path | None, settings: Mapping[str, Setting]) -> Conf
     try:
         # A byte order mark, which editors on Windows write, is not TOML.
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        if file is None:
-            return ConfigFile(path=path, exists=False)
-        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from None
     except OSError as error:
-        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from None
+        if file is None and isinstance(error, FileNotFoundError):
+            return ConfigFile(path=path, exists=False)
+        reason = file_error_reason(error)
+        raise UsageError(f"cannot read the config file {path}: {reason}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8: save the config file in this encoding") from None
     return parse_config(text, path, settings)

@@ -15,7 +15,9 @@ from enum import IntEnum
 from typing import Any
 
 from .config_file import ConfigFile, Values
-from .settings import TOKEN_VARIABLES
+
+TOKEN_VARIABLES = ("BASIX_TOKEN", "BASIX_TOKEN_FILE")
+"""Variables that provide the token, the stronger first."""
 
 SELECTION_OPTIONS = (
     "full_events",

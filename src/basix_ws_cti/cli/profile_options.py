@@ -35,7 +35,8 @@ class ActiveProfile:
 
     - ``config``: contents of the config file.
     - ``name``: name of the profile; ``None`` if none is used.
-    - ``levels``: level of each option's value, by the name of the parameter.
+    - ``levels``: level of each option's value, by the name of the parameter; also of ``config`` and
+      ``profile``.
     """
 
     config: ConfigFile
@@ -55,8 +56,10 @@ def use_precedence(context: typer.Context, values: dict[str, Any]) -> None:
     Also stores the level of each value in the active profile.
     """
     profile = active_profile(context)
-    for name in values:
+    for name in (*values, *(parameter.name for parameter in PROFILE_PARAMETERS)):
         profile.levels[name] = _level(context, profile, name)
+    if profile.levels["profile"] is Level.DEFAULT and profile.name is not None:
+        profile.levels["profile"] = Level.GENERAL
     defaults = {parameter.name: parameter.default for parameter in context.command.params}
     for name in weaker_selections(values, profile.levels):
         values[name] = defaults[name]

@@ -317,7 +317,7 @@ def test_default_file_is_read_with_and_without_a_byte_order_mark(config_home, st
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (None, "cannot read the config file {file}: No such file or directory"),
+        (None, "cannot read the config file {file}: no such file"),
         ("folder", "cannot read the config file {file}: "),
         (b"timezone = '\xff'", "{file}: not UTF-8: save the config file in this encoding"),
     ],

@@ -69,7 +69,11 @@ def replay_recording(
             from .state import StateOptions, print_source_state
 
             await source.read_to_end()
-            state_options = StateOptions(json=options.json, kind=options.kind)  # type: ignore[arg-type]
+            state_options = StateOptions(
+                json=options.json,
+                kind=options.kind,  # type: ignore[arg-type]
+                wide=options.wide,
+            )
             await print_source_state(source, state_options)
             source.check()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +15,9 @@ from basix_ws_cti.cli.options import AllowUnknownOption, ConnectionOptions, Kind
 if TYPE_CHECKING:
     from basix_ws_cti.sources.source import Source
 
-# Width, in columns, of tables that go to a file or pipe: nothing is cut or wrapped.
-_UNLIMITED_WIDTH = 10_000
+# Terminal width, in columns, from which the numbers of parties with a name are shown. Narrower
+# tables have more use for the column with the uuid.
+_WITH_NUMBERS = 140
 
 
 @frozen(kw_only=True)
@@ -38,6 +40,9 @@ class StateOptions:
     wait: Annotated[
         bool,
         typer.Option("--wait", help=_("Retry until the timeout if the connection fails.")),
+    ] = False
+    wide: Annotated[
+        bool, typer.Option("--wide", help=_("Print all columns, even if they exceed the terminal."))
     ] = False
 
 
@@ -92,15 +97,22 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
 
     from basix_ws_cti.board.durations import to_microseconds
     from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
-    from basix_ws_cti.cli.output import plain_console, report
+    from basix_ws_cti.cli.output import report, stdout_colouriser, terminal_width
     from basix_ws_cti.cli.render.state_tables import element_tables
 
-    console = plain_console()
-    if not console.is_terminal:
-        console.width = _UNLIMITED_WIDTH
     at = source.now()
     offset = PbxClock().offset(mirror, (), to_microseconds(at))
     if abs(offset) >= SHOWN_OFFSET:
-        report(f"{describe_clock_offset(offset)}: durations end at its newest timestamp")
-    for table in element_tables(mirror, at + timedelta(microseconds=offset), options.kind):
-        console.print(table, soft_wrap=False)
+        text = _("{clock}: durations end at its newest timestamp")
+        report(text.format(clock=describe_clock_offset(offset)))
+    width = None if options.wide else terminal_width()()
+    colourise = stdout_colouriser()
+    pbx_time = at + timedelta(microseconds=offset)
+    tables = element_tables(
+        mirror, pbx_time, options.kind, with_numbers=width is None or width >= _WITH_NUMBERS
+    )
+    for number, table in enumerate(tables):
+        if number:
+            sys.stdout.write("\n")
+        for line in table.lines(width, colourise):
+            sys.stdout.write(line + "\n")

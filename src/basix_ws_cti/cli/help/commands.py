@@ -66,6 +66,8 @@ class _RawValues:
 class _HelpWriter:
     """Mixin of a command class: usage text and help in sections of two columns."""
 
+    _converts_values = True
+
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option ``--help``, whose value needs no conversion."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
@@ -75,7 +77,7 @@ class _HelpWriter:
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments; for completion, values are neither converted nor checked."""
-        if ctx.resilient_parsing:
+        if ctx.resilient_parsing or not self._converts_values:
             for param in self.get_params(ctx):  # type: ignore[attr-defined]
                 param.get_runtime_param = _RawValues
         rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
@@ -151,6 +153,9 @@ class LazyCommand(TyperCommand):
 
 class HelpGroup(_HelpWriter, TyperGroup):
     """Group of commands whose help lists them by their panels, before its own options."""
+
+    # The options of a group are flags, and --lang, which is evaluated earlier.
+    _converts_values = False
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage text after the program."""
