@@ -14,8 +14,8 @@ from basix_ws_cti.cli.feed_names import check_events, check_kinds
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import (
     AllowUnknownOption,
-    ConnectionOptions,
     KindOption,
+    SourceOptions,
     TimezoneOption,
     parse_timezone,
 )
@@ -98,6 +98,15 @@ class FeedOptions:
             rich_help_panel=panels.SELECTION,
         ),
     ] = field(default=(), converter=list)
+    country_code: Annotated[
+        str,
+        typer.Option(
+            "--country-code",
+            metavar="DIGITS",
+            help=_("Calling code of the country of telephone numbers that have none."),
+            rich_help_panel=panels.SELECTION,
+        ),
+    ] = "81"
     allow_unknown: AllowUnknownOption = False
     limit: Annotated[
         int | None,
@@ -143,12 +152,13 @@ class FeedOptions:
             users=self.user,
             groups=self.group,
             numbers=self.number,
+            country_code=self.country_code.removeprefix("+"),
         )
 
 
-def print_feed(connection: ConnectionOptions, options: FeedOptions) -> None:
+def print_feed(connection: SourceOptions, options: FeedOptions) -> None:
     """Print feed events line by line until interrupted; gaps are reported on stderr."""
-    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.open_source import open_shown_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 
@@ -157,8 +167,10 @@ def print_feed(connection: ConnectionOptions, options: FeedOptions) -> None:
     options.filters()
 
     async def follow() -> None:
-        async with open_selected_source(connection, NoticePrinter(zone)) as source:
-            await _print_live(source, options)
+        async with open_shown_source(connection, NoticePrinter(zone)) as source:
+            # A recorded source cannot be waited for while it is iterated over.
+            printing = _print_live if connection.recording is None else print_source
+            await printing(source, options)
 
     run_interruptible(follow())
 

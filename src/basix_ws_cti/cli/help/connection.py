@@ -53,7 +53,7 @@ def connection_help() -> Iterator[str]:
         ),
         width,
     )
-    sections = grouped_parameters(build_command("doctor", COMMANDS["doctor"]).params)
+    sections = grouped_parameters(build_command("listen", COMMANDS["listen"]).params)
     for name in (panels.CONNECTION, panels.MORE_CONNECTION):
         yield from parameter_section(name, sections[name], width, with_variables=True)
     yield from examples(epilog(EXAMPLES))
