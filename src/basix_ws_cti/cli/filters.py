@@ -20,8 +20,9 @@ from basix_ws_cti.elements import (
     User,
 )
 from basix_ws_cti.exceptions import UsageError, printable
+from basix_ws_cti.mirror.dialling_plans import calling_code, dialling_plan
 from basix_ws_cti.mirror.mirror import Mirror
-from basix_ws_cti.mirror.phone_numbers import normalise_number
+from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 from basix_ws_cti.states import Calling, Park, Voicemail
 
 INITIAL = "initial"
@@ -113,6 +114,9 @@ class Filters:
     numbers: frozenset[str]
     """Telephone numbers in normalised form."""
 
+    country_code: str = HOME_COUNTRY
+    """Calling code of the country in which numbers without a calling code are valid."""
+
     @classmethod
     def parse(
         cls,
@@ -122,17 +126,26 @@ class Filters:
         users: Iterable[str] = (),
         groups: Iterable[str] = (),
         numbers: Iterable[str] = (),
+        country_code: str = HOME_COUNTRY,
     ) -> Filters:
         """Return filters from option values.
 
-        Raises ``UsageError`` for a value that is not a telephone number in ``numbers``.
+        Raises ``UsageError`` for a value that is not a telephone number in ``numbers``, and for an
+        unknown ``country_code``.
         """
+        try:
+            dialling_plan(country_code)
+        except UsageError as error:
+            raise UsageError(f"--country-code: {error}") from None
         return cls(
             kinds=frozenset(kinds),
             events=frozenset(events),
             users=frozenset(users),
             groups=frozenset(groups),
-            numbers=frozenset(map(_normalise_number, numbers)),
+            numbers=frozenset(
+                form for number in numbers for form in _normal_forms(number, country_code)
+            ),
+            country_code=country_code,
         )
 
     @property
@@ -180,18 +193,29 @@ class Filters:
         checks = (
             (self.users, lambda: _names(found.users, mirror["user"], element, User)),
             (self.groups, lambda: _names(found.groups, mirror["group"], element, Group)),
-            (self.numbers, lambda: map(normalise_number, found.numbers)),
+            (
+                self.numbers,
+                lambda: (normalise_number(one, self.country_code) for one in found.numbers),
+            ),
         )
         return all(not wanted or not wanted.isdisjoint(names()) for wanted, names in checks)
 
 
-def _normalise_number(number: str) -> str:
-    normalised = normalise_number(number)
+def _normal_forms(number: str, country_code: str) -> set[str]:
+    """Return the normal forms that a number given by a user may have.
+
+    ``00`` before a calling code is the prefix of international calls in most countries. Where it
+    is not, as in Japan, a number such as ``0033 1 …`` may nevertheless be meant as +33 1 ….
+    """
+    normalised = normalise_number(number, country_code)
     if normalised is None:
         raise UsageError(
             f"--number: expected a telephone number of digits, got {printable(repr(number), 80)}"
         )
-    return normalised
+    forms = {normalised}
+    if normalised.startswith("00") and calling_code(normalised[2:]) is not None:
+        forms.add(normalise_number(f"+{normalised[2:]}", country_code) or normalised)
+    return forms
 
 
 def _names(

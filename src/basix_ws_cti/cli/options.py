@@ -279,6 +279,29 @@ class ConnectionOptions(ServerOptions):
         return _("a prompt") if file is None else _("the file {file}").format(file=file)
 
 
+@frozen(kw_only=True)
+class SourceOptions(ConnectionOptions):
+    """Options that select a feed to show: of a PBX, a simulated one, or a recording."""
+
+    recording: Annotated[
+        Path | None,
+        _option("--recording", text="Recording to show instead of a PBX; - is stdin."),
+    ] = None
+    recording_speed: Annotated[
+        float,
+        _option(
+            "--recording-speed",
+            text="Speed of the recording, in recorded seconds per second; 0 does not wait.",
+            min=0,
+            max=1_000_000,
+        ),
+    ] = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        if self.recording is not None and self.simulate:
+            raise UsageError("--recording and --simulate cannot be combined")
+
+
 def _prompt_for_token() -> str:
     """Return the token typed at the terminal; empty if none was."""
     with interrupt_blocking_call():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import ConnectionOptions, TimezoneOption, parse_timezone
+from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +75,14 @@ class FeedOptions:
             help="Print only events of this telephone number, in any notation (repeatable).",
         ),
     ] = field(default=(), converter=list)
+    country_code: Annotated[
+        str,
+        typer.Option(
+            "--country-code",
+            help="Calling code of the country of telephone numbers that have none.",
+            metavar="DIGITS",
+        ),
+    ] = "81"
     limit: Annotated[
         int | None, typer.Option("--limit", help="Stop after N lines.", metavar="N", min=1)
     ] = None
@@ -108,12 +116,13 @@ class FeedOptions:
             users=self.user,
             groups=self.group,
             numbers=self.number,
+            country_code=self.country_code.removeprefix("+"),
         )
 
 
-def print_feed(connection: ConnectionOptions, options: FeedOptions) -> None:
+def print_feed(connection: SourceOptions, options: FeedOptions) -> None:
     """Print feed events line by line until interrupted; gaps are reported on stderr."""
-    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.open_source import open_shown_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 
@@ -122,7 +131,7 @@ def print_feed(connection: ConnectionOptions, options: FeedOptions) -> None:
     options.filters()
 
     async def follow() -> None:
-        async with open_selected_source(connection, NoticePrinter(zone)) as source:
+        async with open_shown_source(connection, NoticePrinter(zone)) as source:
             await print_source(source, options)
 
     run_interruptible(follow())

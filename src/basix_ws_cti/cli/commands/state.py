@@ -9,9 +9,14 @@ import typer
 from attrs import field, frozen
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.cli.options import SourceOptions
+from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from basix_ws_cti.cli.render.text_table import TextTable
+    from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Source
 
 # Terminal width, in columns, from which the numbers of parties with a name are shown. Narrower
@@ -30,6 +35,9 @@ class StateOptions:
             "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
         ),
     ] = field(default=(), converter=list)
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Print the calls in progress instead of elements.")
+    ] = False
     timeout: Annotated[
         float,
         typer.Option(
@@ -47,14 +55,27 @@ class StateOptions:
         bool, typer.Option("--wide", help="Print all columns, even if they exceed the terminal.")
     ] = False
 
+    def check(self) -> None:
+        """Raise ``UsageError`` for options that exclude each other."""
+        if self.calls and self.kind:
+            raise UsageError("--kind selects elements and cannot be combined with --calls")
 
-def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
+
+def print_state(connection: SourceOptions, options: StateOptions) -> None:
     """Print the current PBX state and exit."""
-    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 
+    options.check()
+
     async def run() -> None:
+        if connection.recording is not None:
+            async with open_recorded_source(
+                connection.recording, speed=None, on_notice=NoticePrinter()
+            ) as recorded:
+                await print_final_state(recorded, options)
+            return
         async with open_selected_source(
             connection,
             NoticePrinter(),
@@ -64,6 +85,18 @@ def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
             await print_source_state(source, options)
 
     run_interruptible(run())
+
+
+async def print_final_state(source: RecordedSource, options: StateOptions) -> None:
+    """Read a recording to its end and print the state there.
+
+    Raises like ``print_source_state``, and ``RecordingError`` for damage, after the output.
+    """
+    if options.calls:
+        source.calls  # noqa: B018 - the first access starts following calls
+    await source.read_to_end()
+    await print_source_state(source, options)
+    source.check()
 
 
 async def print_source_state(source: Source, options: StateOptions) -> None:
@@ -77,6 +110,8 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
     from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes
     from basix_ws_cti.exceptions import SyncTimeout
 
+    if options.calls:
+        source.calls  # noqa: B018 - the first access starts following calls
     with stop_when_reader_closes():
         timeout = asyncio.timeout(options.timeout)
         try:
@@ -88,15 +123,22 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
             raise SyncTimeout(options.timeout) from None
     if options.json:
         from basix_ws_cti.cli.output import write_json
+        from basix_ws_cti.cli.render.call_tables import calls_document
         from basix_ws_cti.cli.render.state_tables import state_document
 
-        write_json(state_document(mirror, source.now(), options.kind))
+        write_json(
+            calls_document(source.calls.values(), source.now())
+            if options.calls
+            else state_document(mirror, source.now(), options.kind)
+        )
         return
     from datetime import timedelta
 
     from basix_ws_cti.board.durations import to_microseconds
+    from basix_ws_cti.board.labels import Labels
     from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
     from basix_ws_cti.cli.output import report, stdout_colouriser, terminal_width
+    from basix_ws_cti.cli.render.call_tables import call_table
     from basix_ws_cti.cli.render.state_tables import element_tables
 
     at = source.now()
@@ -107,8 +149,11 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
     width = None if options.wide else terminal_width()()
     colourise = stdout_colouriser()
     pbx_time = at + timedelta(microseconds=offset)
-    tables = element_tables(
-        mirror, pbx_time, options.kind, with_numbers=width is None or width >= _WITH_NUMBERS
+    with_numbers = width is None or width >= _WITH_NUMBERS
+    tables: Iterable[TextTable] = (
+        [call_table(source.calls.values(), Labels(mirror, with_numbers), pbx_time)]
+        if options.calls
+        else element_tables(mirror, pbx_time, options.kind, with_numbers=with_numbers)
     )
     for number, table in enumerate(tables):
         if number:
