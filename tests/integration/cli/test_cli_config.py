@@ -47,7 +47,10 @@ def shown(*arguments, env=None):
 
 
 def as_toml(value):
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    """Return a value in TOML; texts in single quotes, in which a backslash is no escape."""
+    if isinstance(value, str):
+        return f"'{value}'"
+    return as_text(value)
 
 
 # -- precedence ----------------------------------------------------------------------------
@@ -171,10 +174,33 @@ def test_precedence_of_the_token(arguments, env, row, write_config, tmp_path):
         for name, value in env.items()
     }
     arguments = [argument.format(**names) for argument in arguments]
-    _, rows = shown("--config", file, "--profile", "p", *arguments, env=env)
+    _, rows = shown("--config", file, *arguments, env={"BASIX_PROFILE": "p", **env})
     key, *value_and_source = (part.format(**names) for part in row)
     assert rows[key] == tuple(value_and_source)
     assert len({"token", "token-file"} & rows.keys()) == 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "arguments", "env", "reported"),
+    [
+        ("branch", [], {"BASIX_TOKEN": TOKEN}, "BASIX_TOKEN"),
+        ("branch", [], {"BASIX_TOKEN_FILE": "other"}, "BASIX_TOKEN_FILE"),
+        ("branch", [], {}, None),
+        ("branch", ["--token-file", "other"], {"BASIX_TOKEN": TOKEN}, None),
+        ("no-token-file", [], {"BASIX_TOKEN": TOKEN}, None),
+        # Nobody has asked for this profile in particular.
+        (None, [], {"BASIX_TOKEN": TOKEN, "BASIX_PROFILE": "branch"}, None),
+    ],
+)
+def test_variable_that_replaces_the_token_of_a_selected_profile_is_reported(
+    profile, arguments, env, reported, *, write_config
+):
+    """The variable may hold the token of another PBX."""
+    file = write_config("[profiles.branch]\ntoken-file = 't'\n[profiles.no-token-file]")
+    selection = [] if profile is None else ["--profile", profile]
+    done = run_in_process("config", "show", "--config", file, *selection, *arguments, env=env)
+    line = f"basix-ws-cti: {reported} overrides token-file of the profile branch\n"
+    assert done.stderr == (line if reported else "")
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
         )
     elif source == "profile":
         values = (
-            f"{name} = {'true' if value is None else repr(str(value))}\n"
+            f"{name} = true\n" if value is None else f"{name} = '{value}'\n"
             for name, value in options.items()
         )
         config = tmp_path / "config.toml"
