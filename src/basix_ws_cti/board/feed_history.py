@@ -21,6 +21,8 @@ from basix_ws_cti.session.status import (
 )
 from basix_ws_cti.sources.source import Notice
 
+from .error_texts import error_text
+
 # Entries kept. While a PBX is unreachable, about one entry per minute is added.
 MAX_ENTRIES = 500
 
@@ -130,7 +132,9 @@ def describe_state(state: ClientState) -> str:
     return _("stopped")
 
 
-def describe_error(reason: Exception | None, describe: Callable[[BasixError], str] = str) -> str:
+def describe_error(
+    reason: Exception | None, describe: Callable[[BasixError], str] = error_text
+) -> str:
     """Return an error as text; ``None`` is an unknown reason.
 
     ``describe`` converts errors of this package. Other errors are named by their class only,

@@ -49,6 +49,10 @@ any but conference  talking                                       ``CallAnswered
 any                 any                                           ``CallUpdated``
 ==================  ============================================  ===================
 
+A transition without any of these events returns a ``CallUpdated`` if it changed what events must
+show (``has_news``): a leg joined or left the call, or something in the ``Call`` changed other than
+details of legs, ``complete`` and ``clock_adjusted``.
+
 Further inferences:
 
 - The call is answered when the first talk begins. A talk that a later event shows to be with
@@ -164,6 +168,8 @@ class ActiveCall:
     """Key under which ``CallIndex`` finds a user's own call (click-to-call)."""
     phase_lead_uuid: str = ""
     """Uuid of the leg that was the lead leg when the current phase began."""
+    has_news: bool = False
+    """True if an event must follow, because something changed that the last event does not show."""
 
     @classmethod
     def of(cls, call_id: str, first_uuid: str, users: UserLines) -> Self:
@@ -220,10 +226,12 @@ class ActiveCall:
         ``ActiveLegs.put``.
         """
         legs = self.legs
-        first_uuid = legs.first_uuid
+        first_uuid, opening_role = legs.first_uuid, legs.opening_role
         before = legs.put(leg, role=role)
         if legs.first_uuid != first_uuid:
             self._follow_first(first_uuid)
+        if before is None or legs.opening_role != opening_role:
+            self.has_news = True
         if synthetic:
             self.complete = False
         offered = leg.offered
@@ -231,8 +239,9 @@ class ActiveCall:
         if leg.uuid == legs.first_uuid and offered and offered < self.started:
             self.started = offered
             self.phases.start_earlier(offered)
+            self.has_news = True
         lead = legs.lead(self.talk.talkers)
-        if leg.is_unchanged and self._is_no_news(leg, lead, before):
+        if leg.is_unchanged and not self.has_news and self._is_no_news(leg, lead, before):
             return []
         parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
@@ -242,8 +251,16 @@ class ActiveCall:
             events = self._follow(lead, self.lead_ended)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(_make_ringing(self.snapshot(), leg.party))
-        if parties_changed and not events:
-            events.append(_make_updated(self.snapshot()))
+        if parties_changed:
+            self.has_news = True
+        return self._with_news(events)
+
+    def _with_news(self, events: list[CallEvent]) -> list[CallEvent]:
+        """Return the events of a transition; if there are none and it made news, an update."""
+        if self.has_news:
+            self.has_news = False
+            if not events:
+                return [_make_updated(self.snapshot())]
         return events
 
     def _is_no_news(self, leg: ActiveLeg, lead: ActiveLeg, before: ActiveLeg | None) -> bool:
@@ -288,10 +305,12 @@ class ActiveCall:
                 answered=channel.answer_timestamp is not None,
                 is_callers=channel.direction == "inbound" or role in OF_CALLER,
             )
-        first_uuid = self.legs.first_uuid
+        first_uuid, opening_role = self.legs.first_uuid, self.legs.opening_role
         self.legs.end(channel, uuid, hangup, ended, outcome)
         if self.legs.first_uuid != first_uuid:
             self._follow_first(first_uuid)
+        if self.legs.opening_role != opening_role:
+            self.has_news = True
         if synthetic:
             self.complete = False
         if self.legs.only_lines_left:
@@ -300,8 +319,8 @@ class ActiveCall:
             self.lead_ended = max(ended, self.lead_ended)
             lead = self.legs.lead(self.talk.talkers)
             if self._describes_call(lead):
-                return self._follow(lead, self.lead_ended)
-        return []
+                return self._with_news(self._follow(lead, self.lead_ended))
+        return self._with_news([])
 
     def _describes_call(self, lead: ActiveLeg) -> bool:
         """Return True if the state of a new lead leg is what the call does."""
@@ -315,7 +334,7 @@ class ActiveCall:
         if self.left_to_line is None:
             self.left_to_line = (ended, unseen)
         if not self.legs.only_pickups_left:
-            return []
+            return self._with_news([])
         ended, unseen = self.left_to_line
         return [self._finish(ended, unseen=unseen)]
 
@@ -324,6 +343,7 @@ class ActiveCall:
 
         ``leg`` belongs to one of the calls, and is bridged to a leg of the other one or rings for
         it. Return the event that the other call ended. The other call must not be used afterwards.
+        ``update_leg(leg)`` must follow; it returns an event of this call.
         """
         is_users = other.parties.caller.user_id is not None and other.purpose != "monitor"
         if is_users:
@@ -337,6 +357,7 @@ class ActiveCall:
         self.legs.absorb(other.legs, self._phase_before_talk())
         self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete and not self.talk.is_truncated
+        self.has_news = True
         return [
             CallEnded(
                 evolve(
@@ -376,7 +397,7 @@ class ActiveCall:
         """Let a permanent line leave the call, given its new state; the call may end with that."""
         if self.left_to_line is None:
             self.legs.release_line(leg.uuid, leg.entered or last_known_alive(leg.channel))
-            return []
+            return [_make_updated(self.snapshot())]
         ended, unseen = self.left_to_line
         self.legs.release_line(leg.uuid, ended)
         return [self._finish(ended, unseen=unseen)]
@@ -392,8 +413,9 @@ class ActiveCall:
     def purpose(self) -> Purpose:
         """Purpose of the call, as far as it is known."""
         legs = self.legs
-        if legs.opening is not None and legs.opening.role in _PURPOSES:
-            purpose = self._purpose_without_talk(legs.opening.role)
+        role = legs.opening_role
+        if role is not None and role in _PURPOSES:
+            purpose = self._purpose_without_talk(role)
             if purpose is not None:
                 return purpose
         return "consult" if legs.is_consult else "call"
@@ -470,6 +492,7 @@ class ActiveCall:
             if not same_party:
                 self.talk.correct_target(current, phase.party)
                 phases.set_party(phase.party)
+                self.has_news = True
             self._record_talk()
             return []
         ended = phases.begin(phase)

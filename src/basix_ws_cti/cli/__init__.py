@@ -4,7 +4,10 @@
 - ``options`` defines shared options, ``open_source`` opens the feed that they select.
 - ``render`` formats a feed as lines, tables or JSON; ``wallboard`` is a Textual application.
 - ``diagnostics`` examines a connection step by step, for ``doctor``.
-- ``language`` chooses the language before commands are imported, which translate their help.
+- ``language`` and ``language_choice`` choose the language before commands are imported, which
+  translate their help.
+- ``config_file`` reads the config file, ``settings`` lists what it may hold, ``precedence`` decides
+  between its values and others, and ``profile_options`` adds it to a command.
 - ``output``, ``stdout_pipe``, ``signals`` and ``exit_codes`` deal with the terminal and shell.
 """
 
@@ -12,6 +15,10 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .language_choice import LanguageChoice
 
 # Packages of the extra ``cli``, whose absence means that the extra is not installed.
 EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
@@ -20,10 +27,10 @@ EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
 def main() -> None:
     """Run the command in ``sys.argv`` and exit with its code (docs/cli.md lists the codes)."""
     try:
-        _use_chosen_language()
-        from .app import app  # translates the help texts when it is imported
+        language = _use_chosen_language()
+        from .app import run_program  # translates the help texts when it is imported
 
-        app()
+        run_program(language)
     except KeyboardInterrupt:  # raised before a command was running
         sys.exit(130)
     except OSError as error:  # the help could not be written; a command reports its own errors
@@ -39,22 +46,29 @@ def main() -> None:
         sys.exit("basix-ws-cti: the command line needs: pip install 'basix_ws_cti[cli]'")
 
 
-def _use_chosen_language() -> None:
-    """Use the language of ``--lang`` or of the environment, and remove the option from argv."""
+def _use_chosen_language() -> LanguageChoice:
+    """Use the language of ``--lang``, the config file or the locale, and return the choice.
+
+    Removes ``--lang`` from ``sys.argv``.
+    """
     from basix_ws_cti._internal.translation import use_language
     from basix_ws_cti.exceptions import UsageError
 
-    from .language import environment_language, take_language_option, windows_language
+    from .language import take_language_option
+    from .language_choice import choose_language
     from .output import prepare_streams, report
 
     prepare_streams()
-    use_language(environment_language(os.environ, windows_language))
+    choice = choose_language(None, sys.argv[1:], os.environ)
+    use_language(choice.language)
     try:
-        language, sys.argv[1:] = take_language_option(sys.argv[1:])
+        option, sys.argv[1:] = take_language_option(sys.argv[1:])
     except UsageError as error:
         from .exit_codes import ExitCode
 
         report(str(error))
         sys.exit(ExitCode.USAGE)
-    if language is not None:
-        use_language(language)
+    if option is not None:
+        choice = choose_language(option, sys.argv[1:], os.environ)
+        use_language(choice.language)
+    return choice

@@ -17,6 +17,8 @@ from attrs import Factory, frozen
 
 from basix_ws_cti.exceptions import UsageError, printable
 
+from .files import file_error_reason
+
 if TYPE_CHECKING:
     from .settings import Setting
 
@@ -69,8 +71,7 @@ def default_path() -> Path:
     It is in ``$XDG_CONFIG_HOME`` if this is set, else in the platform's place for the configuration
     of a user's programs.
     """
-    home = os.environ.get("XDG_CONFIG_HOME")
-    if home and Path(home).is_absolute():
+    if home := os.environ.get("XDG_CONFIG_HOME"):  # platformdirs reads it on some platforms only
         return Path(home, _APPLICATION, "config.toml")
     from platformdirs import user_config_path
 
@@ -86,12 +87,11 @@ def read_config_file(file: Path | None, settings: Mapping[str, Setting]) -> Conf
     try:
         # A byte order mark, which editors on Windows write, is not TOML.
         text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        if file is None:
-            return ConfigFile(path=path, exists=False)
-        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from None
     except OSError as error:
-        raise UsageError(f"cannot read the config file {path}: {error.strerror}") from None
+        if file is None and isinstance(error, FileNotFoundError):
+            return ConfigFile(path=path, exists=False)
+        reason = file_error_reason(error)
+        raise UsageError(f"cannot read the config file {path}: {reason}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8: save the config file in this encoding") from None
     return parse_config(text, path, settings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from basix_ws_cti._internal.translation import _
+from basix_ws_cti.board.error_texts import error_text
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
@@ -50,14 +52,18 @@ def error_message(error: BaseException) -> str:
     """Return an error's text, with advice in terms of the command line's options."""
     match error:
         case ConnectionLimitReached():
-            return (
+            return _(
                 "the PBX allows no further connection for this user and app_name: close one, "
                 "use another --app-name, or replace the oldest with --force"
             )
         case CertificateError():
-            return f"{error} (for advice run doctor; --ca-file trusts a private CA)"
+            return _("{error} (for advice run doctor; --ca-file trusts a private CA)").format(
+                error=error_text(error)
+            )
         case AuthenticationError():
-            return f"{error}: check --domain and the token"
-        case OSError() if not isinstance(error, BasixError):
+            return _("{error}: check --domain and the token").format(error=error_text(error))
+        case BasixError():
+            return error_text(error)
+        case OSError():
             return describe_file_error(error)
     return str(error)

@@ -52,10 +52,15 @@ def environment_language(
     ``system_language`` returns the language of the user interface, and ``None`` if the system has
     none; it decides if no variable is set.
     """
-    value = next(filter(None, map(environment.get, _VARIABLES)), None)
-    if value is None:
+    variable = locale_variable(environment)
+    if variable is None:
         return system_language() or "en"
-    return _first_known(value.split(":")) or "en"
+    return _first_known(environment[variable].split(":")) or "en"
+
+
+def locale_variable(environment: Mapping[str, str]) -> str | None:
+    """Return the name of the variable that decides the language; ``None`` if none is set."""
+    return next(filter(environment.get, _VARIABLES), None)
 
 
 def language_of_langid(langid: int) -> str | None:

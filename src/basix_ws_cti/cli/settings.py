@@ -17,9 +17,7 @@ from typer.models import OptionInfo
 from basix_ws_cti._internal.translation import LANGUAGES
 
 from .options import ConnectionOptions, TimezoneOption
-
-# The token has two variables of its own; the option --token-file overrides both.
-TOKEN_VARIABLES = ("BASIX_TOKEN", "BASIX_TOKEN_FILE")
+from .precedence import TOKEN_VARIABLES
 
 
 @frozen(kw_only=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from support.cli_runner import run, run_in_process
+from support.paths import ROOT
 from support.secret_scanner import TOKEN, found_in
 
+from basix_ws_cti.cli.config_file import parse_config
 from basix_ws_cti.cli.settings import all_settings
 
+# The language has no option of the commands: main() takes --lang.
 SETTINGS = {key: setting for key, setting in all_settings().items() if key != "lang"}
 
 # Three values for each type: of the profile, the variable and the argument.
@@ -43,14 +47,22 @@ def shown(*arguments, env=None):
 
 
 def as_toml(value):
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    """Return a value in TOML; texts in single quotes, in which a backslash is no escape."""
+    if isinstance(value, str):
+        return f"'{value}'"
+    return as_text(value)
 
 
 # -- precedence ----------------------------------------------------------------------------
 
 
-def samples(setting, tmp_path):
-    """Return the values of an option in the profile, the variable and the argument."""
+def samples(setting, tmp_path, *, is_on):
+    """Return the values of an option in the profile, the variable and the argument.
+
+    Those of a switch alternate; the first one is ``is_on``.
+    """
+    if setting.type is bool:
+        return is_on, not is_on, is_on
     if setting.type is Path:
         files = [tmp_path / name for name in ("profile", "variable", "argument")]
         for file in files:
@@ -59,62 +71,57 @@ def samples(setting, tmp_path):
     return SAMPLES[setting.type]
 
 
-def variable_of(setting):
-    """Return the environment variable for a value that ``samples`` returns."""
-    return setting.variables[-1] if setting.variables else None
+def as_text(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@pytest.mark.parametrize(
-    "setting", [one for one in SETTINGS.values() if one.type is not bool], ids=lambda one: one.key
-)
-def test_argument_overrides_variable_overrides_profile(setting, write_config, tmp_path):
-    """Holds for every option that a profile can provide."""
+def as_arguments(setting, value):
+    """Return the arguments that set an option to a value."""
+    if isinstance(value, bool):
+        return [f"--{setting.key}" if value else f"--no-{setting.key}"]
+    return [f"--{setting.key}", value]
+
+
+def precedence_cases():
+    """Return each option with each level that can be the strongest, and both values of switches."""
+    return [
+        pytest.param(setting, level, is_on, id=f"{setting.key}-{level}-{is_on}")
+        for setting in SETTINGS.values()
+        for level in ("profile", "variable", "argument")
+        for is_on in (True, False)
+        if (level != "variable" or setting.variables) and (is_on or setting.type is bool)
+    ]
+
+
+@pytest.mark.parametrize(("setting", "strongest", "is_on"), precedence_cases())
+def test_argument_overrides_variable_overrides_profile(
+    setting, strongest, is_on, *, write_config, tmp_path
+):
+    """Holds for every option that a profile can provide, and for both values of a switch."""
     key = setting.key
-    in_profile, in_variable, in_argument = samples(setting, tmp_path)
+    in_profile, in_variable, in_argument = samples(setting, tmp_path, is_on=is_on)
+    if setting.type is bool and not setting.variables:
+        in_argument = not is_on
     file = write_config(f"[profiles.p]\n{key} = {as_toml(in_profile)}")
-    use_profile = {"BASIX_CONFIG": str(file), "BASIX_PROFILE": "p"}
-    use_variable = {}
-    row = shown(env=use_profile)[1][key]
-    assert row == (str(in_profile), f"profile p in {file}")
-    if variable := variable_of(setting):
-        use_variable = {variable: str(in_variable)}
-        row = shown(env={**use_profile, **use_variable})[1][key]
-        assert row == (str(in_variable), f"environment variable {variable}")
-    row = shown(f"--{key}", in_argument, env={**use_profile, **use_variable})[1][key]
-    assert row == (str(in_argument), f"option --{key}")
-
-
-@pytest.mark.parametrize("value", [True, False])
-@pytest.mark.parametrize(
-    "setting", [one for one in SETTINGS.values() if one.type is bool], ids=lambda one: one.key
-)
-def test_flag_overrides_variable_overrides_profile(setting, value, write_config):
-    """Each level can switch an option on and off."""
-    key = setting.key
-    word, opposite = ("true", "false") if value else ("false", "true")
-    file = write_config(f"[profiles.p]\n{key} = {word}")
-    use_profile = {"BASIX_CONFIG": str(file), "BASIX_PROFILE": "p"}
-    use_variable = {}
-    assert shown(env=use_profile)[1][key] == (word, f"profile p in {file}")
-    if variable := variable_of(setting):
-        use_variable = {variable: opposite}
-        row = shown(env={**use_profile, **use_variable})[1][key]
-        assert row == (opposite, f"environment variable {variable}")
-        use_variable = {variable: word}
-    argument = f"--no-{key}" if value else f"--{key}"
-    row = shown(argument, env={**use_profile, **use_variable})[1][key]
-    assert row == (opposite, f"option --{key}")
+    env = {"BASIX_CONFIG": str(file), "BASIX_PROFILE": "p"}
+    arguments = []
+    expected = as_text(in_profile), f"profile p in {file}"
+    if strongest != "profile" and setting.variables:
+        variable = setting.variables[-1]  # the token's first one contains the token itself
+        env[variable] = as_text(in_variable)
+        expected = as_text(in_variable), f"environment variable {variable}"
+    if strongest == "argument":
+        arguments = as_arguments(setting, in_argument)
+        expected = as_text(in_argument), f"option --{key}"
+    assert shown(*arguments, env=env)[1][key] == expected
 
 
 def test_defaults_without_a_config_file(tmp_path):
     env = {"BASIX_CONFIG": "", "XDG_CONFIG_HOME": str(tmp_path)}
     heading, rows = shown(env=env)
     file = tmp_path / "basix-ws-cti" / "config.toml"
-    assert heading.splitlines() == [
-        f"Config file: {file} (does not exist)",
-        "Profiles: -",
-        "Profile in use: -",
-    ]
+    assert heading == "Profiles: -"
+    assert rows.pop("config") == (f"{file} (does not exist)", "default")
     assert {source for _, source in rows.values()} == {"default"}
     given = {key: value for key, (value, _) in rows.items() if value not in {"-", "false"}}
     assert given == {
@@ -122,6 +129,7 @@ def test_defaults_without_a_config_file(tmp_path):
         "app-name": "basix-ws-cti",
         "simulate-speed": "4.0",
         "simulate-seed": "1",
+        "lang": "en",
     }
 
 
@@ -129,9 +137,10 @@ def test_report_has_a_row_for_every_setting(write_config, tmp_path):
     """The token stands in the place of its file if no file is given."""
     (tmp_path / "t").write_text(TOKEN)
     file = write_config("[profiles.p]\ntoken-file = 't'")
-    assert [*shown("--config", file, "--profile", "p")[1]] == [*SETTINGS]
+    settings = ["config", "profile", *all_settings()]
+    assert [*shown("--config", file, "--profile", "p")[1]] == settings
     keys = [*shown("--config", file)[1]]
-    assert keys == ["token" if key == "token-file" else key for key in SETTINGS]
+    assert keys == ["token" if key == "token-file" else key for key in settings]
 
 
 @pytest.mark.parametrize(
@@ -165,10 +174,50 @@ def test_precedence_of_the_token(arguments, env, row, write_config, tmp_path):
         for name, value in env.items()
     }
     arguments = [argument.format(**names) for argument in arguments]
-    _, rows = shown("--config", file, "--profile", "p", *arguments, env=env)
+    _, rows = shown("--config", file, *arguments, env={"BASIX_PROFILE": "p", **env})
     key, *value_and_source = (part.format(**names) for part in row)
     assert rows[key] == tuple(value_and_source)
     assert len({"token", "token-file"} & rows.keys()) == 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "arguments", "env", "reported"),
+    [
+        ("branch", [], {"BASIX_TOKEN": TOKEN}, "BASIX_TOKEN"),
+        ("branch", [], {"BASIX_TOKEN_FILE": "other"}, "BASIX_TOKEN_FILE"),
+        ("branch", [], {}, None),
+        ("branch", ["--token-file", "other"], {"BASIX_TOKEN": TOKEN}, None),
+        ("no-token-file", [], {"BASIX_TOKEN": TOKEN}, None),
+        # Nobody has asked for this profile in particular.
+        (None, [], {"BASIX_TOKEN": TOKEN, "BASIX_PROFILE": "branch"}, None),
+    ],
+)
+def test_variable_that_replaces_the_token_of_a_selected_profile_is_reported(
+    profile, arguments, env, reported, *, write_config
+):
+    """The variable may hold the token of another PBX."""
+    file = write_config("[profiles.branch]\ntoken-file = 't'\n[profiles.no-token-file]")
+    selection = [] if profile is None else ["--profile", profile]
+    done = run_in_process("config", "show", "--config", file, *selection, *arguments, env=env)
+    line = f"basix-ws-cti: {reported} overrides token-file of the profile branch\n"
+    assert done.stderr == (line if reported else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "env", "language", "source"),
+    [
+        ("", [], {"LANG": "en_US.UTF-8"}, "en", "environment variable LANG"),
+        ("lang = 'ja'", [], {"LANG": "en_US.UTF-8"}, "ja", "{file}"),
+        ("lang = 'en'", [], {"LANG": "ja_JP.UTF-8"}, "en", "{file}"),
+        ("lang = 'ja'\n[profiles.p]\nlang = 'en'", [], {}, "en", "profile p in {file}"),
+        ("lang = 'ja'", ["--lang", "en"], {}, "en", "option --lang"),
+    ],
+)
+def test_precedence_of_the_language(text, arguments, env, language, source, *, write_config):
+    """The locale is the weakest: it is set on most systems, for all programs."""
+    file = write_config(f"{text}\n[profiles.p]" if "[" not in text else text)
+    _, rows = shown("--config", file, "--profile", "p", *arguments, env=env)
+    assert rows["lang"] == (language, source.format(file=file))
 
 
 @pytest.mark.parametrize(
@@ -208,24 +257,39 @@ timezone = "UTC"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "env", "in_use", "domain", "timezone"),
+    ("arguments", "env", "in_use", "source", "values"),
     [
-        ([], {}, "office", "acme", "Asia/Tokyo"),
-        ([], {"BASIX_PROFILE": "branch"}, "branch", "branch", "UTC"),
-        (["--profile", "branch"], {}, "branch", "branch", "UTC"),
-        (["--profile", "office"], {"BASIX_PROFILE": "branch"}, "office", "acme", "Asia/Tokyo"),
-        (["--profile", ""], {"BASIX_PROFILE": "branch"}, "-", "-", "Asia/Tokyo"),
+        ([], {}, "office", "{file}", ("acme", "Asia/Tokyo")),
+        (
+            [],
+            {"BASIX_PROFILE": "branch"},
+            "branch",
+            "environment variable BASIX_PROFILE",
+            ("branch", "UTC"),
+        ),
+        (["--profile", "branch"], {}, "branch", "option --profile", ("branch", "UTC")),
+        (
+            ["--profile", "office"],
+            {"BASIX_PROFILE": "branch"},
+            "office",
+            "option --profile",
+            ("acme", "Asia/Tokyo"),
+        ),
+        (
+            ["--profile", ""],
+            {"BASIX_PROFILE": "branch"},
+            "-",
+            "option --profile",
+            ("-", "Asia/Tokyo"),
+        ),
     ],
 )
-def test_selection_of_the_profile(arguments, env, in_use, domain, timezone, *, write_config):
+def test_selection_of_the_profile(arguments, env, in_use, source, values, *, write_config):
     file = write_config(TWO_PROFILES)
     heading, rows = shown(*arguments, env={"BASIX_CONFIG": str(file), **env})
-    assert heading.splitlines() == [
-        f"Config file: {file}",
-        "Profiles: branch, office",
-        f"Profile in use: {in_use}",
-    ]
-    assert (rows["domain"][0], rows["timezone"][0]) == (domain, timezone)
+    assert heading == "Profiles: branch, office"
+    assert rows["profile"] == (in_use, source.format(file=file))
+    assert (rows["domain"][0], rows["timezone"][0]) == values
 
 
 def test_general_setting_names_the_file_as_its_source(write_config):
@@ -242,8 +306,12 @@ def test_config_and_profile_may_stand_in_any_order(order, write_config):
 
 def test_config_option_overrides_its_variable(write_config, tmp_path):
     file = write_config(TWO_PROFILES)
-    heading, _ = shown("--config", file, env={"BASIX_CONFIG": str(tmp_path / "absent.toml")})
-    assert heading.startswith(f"Config file: {file}\n")
+    env = {"BASIX_CONFIG": str(tmp_path / "absent.toml")}
+    assert shown("--config", file, env=env)[1]["config"] == (str(file), "option --config")
+    assert shown(env={"BASIX_CONFIG": str(file)})[1]["config"] == (
+        str(file),
+        "environment variable BASIX_CONFIG",
+    )
 
 
 def test_default_file_is_read_from_xdg_config_home(tmp_path):
@@ -353,6 +421,28 @@ def test_hostile_names_are_printed_as_escapes(write_config):
     assert done.returncode == 0
     assert r"\x1b]0;x\x07\u202e" in done.stdout
     assert not {"\x1b", "\x07", "\u202e"} & {*done.stdout}
+
+
+# -- documentation ---------------------------------------------------------------------------
+
+CLI_PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def test_documented_config_file_is_valid():
+    (text,) = re.findall(r"```toml\n(.*?)```", CLI_PAGE, re.DOTALL)
+    config = parse_config(text, Path("config.toml"), all_settings())
+    assert [*config.profiles] == [config.default_profile]
+
+
+def test_documented_keys_are_the_settings():
+    rows = re.findall(r"^\| (.*) \| .* \| (above|in) .*profiles?.* \|$", CLI_PAGE, re.MULTILINE)
+    keys = {
+        place: " ".join(keys for keys, one in rows if one == place) for place in ("above", "in")
+    }
+    found = {place: [*re.findall("`(.*?)`", text)] for place, text in keys.items()}
+    general = {key for key, setting in all_settings().items() if setting.is_general}
+    assert {*found["above"]} == general | {"profile"}
+    assert {*found["in"]} == all_settings().keys() - general
 
 
 # -- secrets -------------------------------------------------------------------------------

@@ -23,8 +23,15 @@ UPDATE = "run: cd tests && ../.venv/bin/python -m support.catalogues"
 
 
 def messages(catalogue):
-    """Return the translations by context and message, without the header."""
-    return {(one.context, one.id): one.string for one in catalogue if one.id}
+    """Return the translations by context and message, without the header.
+
+    A message with a plural, and its translation, are tuples.
+    """
+    return {(one.context, hashable(one.id)): hashable(one.string) for one in catalogue if one.id}
+
+
+def hashable(text):
+    return tuple(text) if isinstance(text, list) else text
 
 
 def calls_in_source():

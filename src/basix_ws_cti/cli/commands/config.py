@@ -24,7 +24,7 @@ def show_config(
     from basix_ws_cti.cli.render.config_report import describe_config
 
     values = {**attrs.asdict(connection, recurse=False), "timezone": timezone}
-    for line in describe_config(active_profile(context), values, os.environ):
+    for line in describe_config(active_profile(context), values, context.obj, os.environ):
         typer.echo(line)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import Factory, frozen
 
 from basix_ws_cti._internal.os_errors import describe_os_error
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import printable
 
 STEPS = (
@@ -45,7 +46,7 @@ class Finding:
     """Result."""
 
     found: str
-    """Description for people."""
+    """Description for people, in the language of the context."""
 
     advice: str | None = None
     """What to do about it; ``None`` if nothing is to be done."""
@@ -75,7 +76,7 @@ def describe_network_error(error: Exception, timeout: float | None = None) -> st
     """
     match error:
         case TimeoutError(errno=None) if timeout is not None:
-            return f"no answer within {timeout:g} s"
+            return _("no answer within {seconds:g} s").format(seconds=timeout)
         case OSError():
             return printable(describe_os_error(error))
     return printable(str(error)) or type(error).__name__
