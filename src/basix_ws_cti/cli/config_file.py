@@ -18,6 +18,7 @@ from attrs import Factory, frozen
 from basix_ws_cti.exceptions import UsageError, printable
 
 from .files import file_error_reason
+from .suggestions import suggest
 
 if TYPE_CHECKING:
     from .settings import Setting
@@ -162,11 +163,9 @@ def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...], otherwi
 
     ``otherwise`` is the advice if none is known.
     """
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.casefold().replace("_", "-"), known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    similar = suggest(name.replace("_", "-"), known)
+    if similar is not None:
+        return f"did you mean {similar!r}?"
     return f"known: {printable(', '.join(known), 400)}" if known else otherwise
 
 
