@@ -17,6 +17,7 @@ from attrs import Factory, frozen
 
 from basix_ws_cti.exceptions import UsageError, printable
 
+from .config_path import config_path
 from .files import file_error_reason
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 """Values of settings by the name of the parameter that they are for."""
-
-_APPLICATION = "basix-ws-cti"
 
 # Names under which somebody might store a token, without hyphens and underscores.
 _TOKEN_NAMES = frozenset({"token", "apitoken", "basixtoken", "secret", "password"})
@@ -65,25 +64,12 @@ class ConfigFile:
     profiles: dict[str, Values] = Factory(dict)
 
 
-def default_path() -> Path:
-    """Return the place of the config file, which need not exist.
-
-    It is in ``$XDG_CONFIG_HOME`` if this is set, else in the platform's place for the configuration
-    of a user's programs.
-    """
-    if home := os.environ.get("XDG_CONFIG_HOME"):  # platformdirs reads it on some platforms only
-        return Path(home, _APPLICATION, "config.toml")
-    from platformdirs import user_config_path
-
-    return user_config_path(_APPLICATION, appauthor=False) / "config.toml"
-
-
 def read_config_file(file: Path | None, settings: Mapping[str, Setting]) -> ConfigFile:
     """Read and check a config file; ``None`` is the default file, which may be absent.
 
     Raises ``UsageError`` if it cannot be read or is not valid.
     """
-    path = file or default_path()
+    path = file or config_path()
     try:
         # A byte order mark, which editors on Windows write, is not TOML.
         text = path.read_text(encoding="utf-8-sig")

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .config_file import ConfigFile, Values
+if TYPE_CHECKING:
+    from .config_file import ConfigFile, Values
 
 TOKEN_VARIABLES = ("BASIX_TOKEN", "BASIX_TOKEN_FILE")
 """Variables that provide the token, the stronger first."""

@@ -38,6 +38,6 @@ def print_config_path(
     ] = None,
 ) -> None:
     """Print the path of the config file, which need not exist."""
-    from basix_ws_cti.cli.config_file import default_path
+    from basix_ws_cti.cli.config_path import config_path
 
-    typer.echo(config or default_path())
+    typer.echo(config or config_path())
