@@ -1,7 +1,7 @@
 """The config file: its place, and its contents in the form of checked values.
 
 A config file is TOML. ``profile`` names the default profile, ``[profiles.NAME]`` holds the settings
-of a profile, and general settings (``timezone``, ``lang``) may also stand above the profiles. It
+of a profile, and general settings such as ``timezone`` may also stand above the profiles. It
 contains no secret: a token in it is refused, and no error quotes a value.
 """
 
@@ -19,6 +19,7 @@ from basix_ws_cti.exceptions import UsageError, printable
 
 from .config_path import config_path
 from .files import file_error_reason
+from .suggestions import quoted, suggest
 
 if TYPE_CHECKING:
     from .settings import Setting
@@ -136,7 +137,7 @@ def select_profile(config: ConfigFile, name: str | None) -> str | None:
         return None
     if wanted in config.profiles:
         return wanted
-    problem = f"unknown profile {printable(repr(wanted), 80)}"
+    problem = f"unknown profile {quoted(wanted)}"
     if not config.exists:
         raise UsageError(f"{problem}: there is no config file {config.path}")
     hint = suggestion(wanted, config.profiles, otherwise=f"{config.path} has no profiles")
@@ -148,11 +149,9 @@ def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...], otherwi
 
     ``otherwise`` is the advice if none is known.
     """
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.casefold().replace("_", "-"), known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    similar = suggest(name.replace("_", "-"), known)
+    if similar is not None:
+        return f"did you mean {quoted(similar)}?"
     return f"known: {printable(', '.join(known), 400)}" if known else otherwise
 
 
