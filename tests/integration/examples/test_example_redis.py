@@ -351,3 +351,42 @@ def test_consumer_reads_typed_events_without_the_library(start, redis, tmp_path)
     assert lines[0].startswith("snapshot: ")
     text = (EXAMPLES / "redis_consumer.py").read_text(encoding="utf-8")
     assert re.findall(r"^\s*(?:from|import) basix_ws_cti", text, re.MULTILINE) == []
+
+
+def start_at_shell(name, port, *arguments):
+    """Start an example whose streams are pipes."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, str(EXAMPLES / name)),
+            *("--redis", f"redis://127.0.0.1:{port}", *arguments),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_publisher_and_consumer_without_a_traceback(redis, port):
+    """The exit code is 130, as of every program that Ctrl-C ends."""
+    publisher = start_at_shell("redis_fanout.py", port)
+    consumer = start_at_shell("redis_consumer.py", port)
+    for process in (publisher, consumer):
+        assert process.stdout.readline()
+    for process in (publisher, consumer):
+        process.send_signal(signal.SIGINT)
+    for process in (publisher, consumer):
+        _, err = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.slow
+def test_consumer_ends_quietly_when_its_reader_leaves(redis, port):
+    with start_at_shell("redis_fanout.py", port) as publisher:
+        with start_at_shell("redis_consumer.py", port) as consumer:
+            assert consumer.stdout.readline()
+            consumer.stdout.close()
+            assert consumer.wait(TIMEOUT) == 0
+            assert consumer.stderr.read() == ""
+        publisher.kill()
