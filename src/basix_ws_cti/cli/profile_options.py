@@ -19,6 +19,7 @@ from basix_ws_cti.exceptions import UsageError
 
 from .config_file import ConfigFile, read_config_file, select_profile
 from .exit_codes import ExitCode
+from .help import panels
 from .output import prepare_streams, report
 from .precedence import Level, level_in_file, token_variable, values_from_file, weaker_selections
 
@@ -143,6 +144,7 @@ PROFILE_PARAMETERS = (
                 is_eager=True,
                 autocompletion=complete_profiles,
                 callback=_use_profile,
+                rich_help_panel=panels.CONNECTION,
             ),
         ],
     ),
@@ -157,6 +159,7 @@ PROFILE_PARAMETERS = (
                 metavar="FILE",
                 is_eager=True,
                 callback=_use_profile,
+                rich_help_panel=panels.MORE_CONNECTION,
             ),
         ],
     ),

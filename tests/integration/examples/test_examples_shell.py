@@ -36,6 +36,7 @@ def start(name, *arguments, **environment):
         ("screen_pop.py", ["1001", "http://127.0.0.1:9/"]),
         ("who_is_on_the_phone.py", []),
         ("raw_frames.py", []),
+        ("listen.py", []),
     ],
 )
 def test_ctrl_c_ends_an_example_without_a_traceback(name, arguments):
