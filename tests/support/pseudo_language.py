@@ -54,9 +54,9 @@ def main():
 
     prepare_streams()
     use_translations(PseudoLanguage())
-    from basix_ws_cti.cli.app import app
+    from basix_ws_cti.cli.app import run_program
 
-    app()
+    run_program()
 
 
 if __name__ == "__main__":

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from .language_choice import LanguageChoice
 
 # Packages of the extra ``cli``, whose absence means that the extra is not installed.
-EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
+EXTRA = frozenset({"typer", "rich", "textual"})
 
 
 def main() -> None:
     """Run the command in ``sys.argv`` and exit with its code (docs/cli.md lists the codes)."""
     try:
         language = _use_chosen_language()
-        from .app import app  # translates the help texts when it is imported
+        from .app import run_program  # translates the help texts when it is imported
 
-        app(obj=language)
+        run_program(language)
     except KeyboardInterrupt:  # raised before a command was running
         sys.exit(130)
     except OSError as error:  # the help could not be written; a command reports its own errors

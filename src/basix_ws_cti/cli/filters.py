@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import Factory, frozen
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.calls import Call, Party
 from basix_ws_cti.elements import (
     AnyChannel,
@@ -25,8 +26,7 @@ from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 from basix_ws_cti.states import Calling, Park, Voicemail
 
-INITIAL = "initial"
-"""Event name for elements of the snapshot, for which the PBX sends no event."""
+from .suggestions import unknown_name
 
 
 @frozen(kw_only=True)
@@ -157,16 +157,21 @@ class Filters:
     def _has_participants(self) -> bool:
         return bool(self.users or self.groups or self.numbers)
 
-    def unmatched_options(self, mirror: Mirror) -> list[str]:
-        """Return the options, as ``--user NAME``, that match no user or group in the mirror."""
-        options = (("user", self.users, User), ("group", self.groups, Group))
-        return [
-            f"--{option} {name}"
-            for option, names, element_class in options
-            for name in sorted(
-                names.difference(_names([*mirror[option]], mirror[option], None, element_class))
-            )
-        ]
+    @property
+    def has_names(self) -> bool:
+        """True if users or groups are selected, whose names only the feed knows."""
+        return bool(self.users or self.groups)
+
+    def check_names(self, mirror: Mirror) -> None:
+        """Raise ``UsageError`` for a selected user or group that is not in a mirror."""
+        for noun, selected, kind, element_class in (
+            (_("user"), self.users, "user", User),
+            (_("group"), self.groups, "group", Group),
+        ):
+            known = set(_names([*mirror[kind]], mirror[kind], None, element_class))
+            for name in sorted(selected - known):
+                advice = _("no id, name, extension or label matches; --allow-unknown accepts it")
+                raise unknown_name(noun, name, known, advice)
 
     def match_element(self, kind: str, element: Element, event: str, mirror: Mirror) -> bool:
         """Return True if an event of an element is selected."""

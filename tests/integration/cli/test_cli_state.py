@@ -133,7 +133,9 @@ def test_kind_selects_tables_in_the_given_order():
     """A kind without elements is empty."""
     with Simulator(calls=False) as pbx:
         env = connection_environment(pbx)
-        done = run_in_process("state", "--json", "--kind", "group", "--kind", "moon", env=env)
+        done = run_in_process(
+            "state", "--json", "--kind", "group", "--kind", "moon", "--allow-unknown", env=env
+        )
         tables = run_in_process(
             "state", "--kind", "domain", "--kind", "channel", "--kind", "group_member", env=env
         )

@@ -7,30 +7,33 @@ from typing import Annotated
 
 import typer
 
+from basix_ws_cti._internal.translation import _
+
 from .listen import FeedOptions
 
 
 def replay_recording(
-    file: Annotated[Path, typer.Argument(help="Recording to show; - is stdin.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=_("Recording to show; - is stdin."))],
     options: FeedOptions,
     *,
     speed: Annotated[
         float,
         typer.Option(
             "--speed",
-            help="Speed of the replay, in recorded seconds per second.",
+            metavar="FACTOR",
+            help=_("Speed of the replay, in recorded seconds per second."),
             min=0.001,
             max=1_000_000,
         ),
     ] = 1.0,
     at_once: Annotated[
-        bool, typer.Option("--at-once", help="Replay without waiting between events.")
+        bool, typer.Option("--at-once", help=_("Replay without waiting between events."))
     ] = False,
     top: Annotated[
-        bool, typer.Option("--top", help="Show the recording on the wallboard.")
+        bool, typer.Option("--top", help=_("Show the recording on the wallboard."))
     ] = False,
     state: Annotated[
-        bool, typer.Option("--state", help="Print the state at the end of the recording.")
+        bool, typer.Option("--state", help=_("Print the state at the end of the recording."))
     ] = False,
 ) -> None:
     """Print the events of a recording line by line, at the speed of the recording."""

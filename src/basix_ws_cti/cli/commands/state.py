@@ -9,7 +9,8 @@ import typer
 from attrs import field, frozen
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.options import SourceOptions
+from basix_ws_cti.cli.feed_names import check_kinds
+from basix_ws_cti.cli.options import AllowUnknownOption, KindOption, SourceOptions
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -28,37 +29,36 @@ _WITH_NUMBERS = 140
 class StateOptions:
     """Options for the output of a state."""
 
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
-    kind: Annotated[
-        list[str],
-        typer.Option(
-            "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
-        ),
-    ] = field(default=(), converter=list)
+    json: Annotated[bool, typer.Option("--json", help=_("Print one JSON document."))] = False
+    kind: KindOption = field(default=(), converter=list)
+    allow_unknown: AllowUnknownOption = False
     calls: Annotated[
-        bool, typer.Option("--calls", help="Print the calls in progress instead of elements.")
+        bool, typer.Option("--calls", help=_("Print the calls in progress instead of elements."))
     ] = False
     timeout: Annotated[
         float,
         typer.Option(
             "--timeout",
-            help="Maximum time to wait for the snapshot, in seconds.",
+            metavar="SECONDS",
+            help=_("Maximum time to wait for the snapshot, in seconds."),
             min=0.1,
             max=86400,
         ),
     ] = 60.0
     wait: Annotated[
         bool,
-        typer.Option("--wait", help="Retry until the timeout if the connection fails."),
+        typer.Option("--wait", help=_("Retry until the timeout if the connection fails.")),
     ] = False
     wide: Annotated[
-        bool, typer.Option("--wide", help="Print all columns, even if they exceed the terminal.")
+        bool, typer.Option("--wide", help=_("Print all columns, even if they exceed the terminal."))
     ] = False
 
     def check(self) -> None:
-        """Raise ``UsageError`` for options that exclude each other."""
+        """Raise ``UsageError`` for an unknown kind and for options that exclude each other."""
         if self.calls and self.kind:
-            raise UsageError("--kind selects elements and cannot be combined with --calls")
+            raise UsageError(_("--kind selects elements and cannot be combined with --calls"))
+        if not self.allow_unknown:
+            check_kinds(self.kind)
 
 
 def print_state(connection: SourceOptions, options: StateOptions) -> None:

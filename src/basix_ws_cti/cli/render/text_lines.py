@@ -15,7 +15,8 @@ from basix_ws_cti.board.call_lines import (
     describe_ringing,
 )
 from basix_ws_cti.board.labels import Labels
-from basix_ws_cti.cli.filters import INITIAL, Filters
+from basix_ws_cti.cli.feed_names import INITIAL
+from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import fit_text
 from basix_ws_cti.messages import (
     FieldSpec,
