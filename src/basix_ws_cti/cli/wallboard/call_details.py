@@ -170,7 +170,7 @@ class CallDetails:
             parts.append(_("answered in {duration}").format(duration=duration))
         else:
             parts.append(_("answered"))
-        text = ", ".join(parts)
+        text = join_phrases(parts)
         if leg.outcome in {None, "answered"}:
             return text
         return f"{text}: {describe_disposition(leg.outcome)}"

@@ -32,7 +32,7 @@ class Panel(DataTable[Text]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", N_("Details"), key_display="enter"),
-        Binding("tab", "app.focus_next", N_("Table")),
+        Binding("tab", "app.focus_next", N_("Next table"), show=False),
     ]
 
     def __init__(self, name: str, palette: Palette, *, is_ascii: bool = False) -> None:
