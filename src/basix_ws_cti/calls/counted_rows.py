@@ -199,9 +199,9 @@ class CountedRows:
 
     def _discard_participation(self, row: Participation) -> None:
         key = _participation_key(row)
-        if row.user_id in self._agents:
+        if row.user_id is not None and row.user_id in self._agents:
             self._agents[row.user_id].discard(key)
-        if row.group_id in self._served and _is_served(row):
+        if row.group_id is not None and row.group_id in self._served and _is_served(row):
             self._served[row.group_id].discard(key)
 
     def _new_queue(self, group_id: int) -> QueueWindow:
