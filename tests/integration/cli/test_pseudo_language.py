@@ -9,12 +9,23 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.cells import cell_len
 from support.cli_runner import environment
+from support.cli_runner import run as run_command
 from support.paths import TESTS
-from support.pseudo_language import BEGIN, END
+from support.pseudo_language import BEGIN, END, PseudoLanguage
+from support.staged_simulator import PICTURES
 from support.waiting import TIMEOUT
+from support.wallboard_screens import screen_lines
+
+from basix_ws_cti import ConnectionLost, Gap, Synced
+from basix_ws_cti._internal.translation import use_language, use_translations
+from basix_ws_cti.board.feed_history import FeedHistory
+from basix_ws_cti.cli.wallboard.app import Wallboard
+from basix_ws_cti.cli.wallboard.panel import Panel
 
 # Values of the simulated PBX and of the options, which are shown as they are.
 VALUES = re.compile(
@@ -60,6 +71,119 @@ def test_output_has_no_untranslated_text(command):
     assert untranslated(output) == []
 
 
+COMMANDS = [
+    *("top", "listen", "state", "record", "replay", "anonymise", "call", "hangup", "park"),
+    *("transfer", "doctor", "decode", "schema", "simulate", "config", "config show", "help"),
+]
+HELPS = ["--help", "help connection", *(f"{command} --help" for command in COMMANDS)]
+
+# Names of commands, options and variables, values of options, and lines of examples.
+NAMES = re.compile(
+    r"^  (?:basix-ws-cti|export|xxd|zcat|BASIX_\w+=|\$).*|"
+    r"python -m support\.pseudo_language [a-z ]*|^  [a-z]+(?=  )|"
+    r"--?[a-z[][-a-z\[\]]*|\b[A-Z]+(?:_[A-Z]+)*\b|\ben\|ja\b|(?<=: )[a-z][-a-z]*(?=\])"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", HELPS)
+def test_help_has_no_untranslated_text_and_fits_80_columns(arguments):
+    lines = run(*arguments.split(), COLUMNS="80").splitlines()
+    assert [line for line in lines if WORD.search(NAMES.sub("", line))] == []
+    examples = [line for line in lines if line.startswith("  #")]  # not wrapped
+    assert [line for line in lines if line not in examples and cell_len(line) > 80] == []
+    text = "\n".join(lines)
+    assert text.count(BEGIN) == text.count(END) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", HELPS)
+def test_japanese_help_fits_80_columns(arguments):
+    done = run_command("--lang", "ja", *arguments.split(), env={"COLUMNS": "80"})
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if cell_len(line) > 80] == []
+    assert any("\u3042" <= char <= "\u9fff" for char in lines[0])
+
+
 def test_an_untranslated_text_is_found():
     """The test above can fail."""
     assert untranslated(f"{BEGIN}öķ{END} 佐藤 ringing\n1:02") == [f"{BEGIN}öķ{END} 佐藤 ringing"]
+
+
+# -- the wallboard -------------------------------------------------------------------------
+
+# Names and numbers on the wallboard; a name that is too long is cut.
+PEOPLE = re.compile(
+    r"\b(?:Maria Sil(?:va)?|Kenji(?: W\w*)?|Ken|Ana|anon\w*|ano)(?![A-Za-z])|\b(?:enter|tab|esc)\b"
+)
+
+
+async def wallboard_screens(size, *notices):
+    """Return the lines of the screens of a busy wallboard, by name."""
+    staged = PICTURES.busy()
+    history = FeedHistory(staged.now)
+    for notice in (*notices, Synced()):
+        history(notice)
+    app = Wallboard(staged, history, UTC)
+    screens = {}
+    async with app.run_test(size=size) as pilot:
+
+        async def screen():
+            await pilot.pause()
+            app.tick()
+            await pilot.pause()
+            return screen_lines(app)
+
+        await PICTURES.pass_time(pilot, staged)
+        screens["board"] = await screen()
+        app.query_one("#calls", Panel).move_cursor(row=5)
+        await pilot.press("enter")
+        screens["details"] = await screen()
+        await pilot.press("escape", "question_mark")
+        screens["help"] = await screen()
+        await pilot.press("escape", "slash")
+        screens["filter"] = await screen()
+        await pilot.press("escape", "p")
+        screens["paused"] = await screen()
+    return screens
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_wallboard_has_no_untranslated_text(size):
+    use_translations(PseudoLanguage())
+    now = datetime.now(UTC)
+    gap = Gap(now - timedelta(seconds=5), now, ConnectionLost(1006))
+    for name, lines in (await wallboard_screens(size, gap)).items():
+        assert sum(line.count(BEGIN) for line in lines) > 15, name
+        assert [line for line in lines if WORD.search(PEOPLE.sub("", line))] == [], name
+
+
+def unclosed(line):
+    """Return the texts of a line that are cut without a tilde."""
+    texts = re.findall(rf"{BEGIN}[^{BEGIN}{END}~]*(?:{END}|~|$)?", line)
+    return [text for text in texts if not text.endswith((END, "~"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
+async def test_longer_texts_fit_the_wallboard(size):
+    """Texts that are too long for their column end in a tilde; all others are complete."""
+    use_translations(PseudoLanguage())
+    for name, lines in (await wallboard_screens(size)).items():
+        if name in {"board", "filter", "paused"}:
+            assert [text for line in lines for text in unclosed(line)] == [], name
+
+
+@pytest.mark.slow
+async def test_japanese_keys_and_headings_fit_80_columns():
+    use_language("ja")
+    lines = (await wallboard_screens((80, 24)))["board"]
+    assert lines[-1].split()[-2:] == ["q", "終了"]
+    assert lines[1].split() == ["待ち呼", "最長", "通話中", "空き", "SL", "応答", "放棄呼", "ASA"]
+    words = {word for line in lines for word in line.split()}
+    assert words >= {
+        *("方向", "状態", "経過▾", "発信者", "相手", "キュー", "待ち呼", "最長▾", "ユーザー"),
+        *("内線", "状況", "スロット", "操作者", "時刻▾", "イベント"),
+    }
