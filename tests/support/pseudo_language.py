@@ -12,9 +12,7 @@ import re
 import textwrap
 
 from basix_ws_cti._internal.translation import use_translations
-from basix_ws_cti.cli.language_choice import LanguageChoice
 from basix_ws_cti.cli.output import prepare_streams
-from basix_ws_cti.cli.precedence import Level
 
 BEGIN, END = "⟦", "⟧"
 
@@ -61,7 +59,7 @@ def main():
     use_translations(PseudoLanguage())
     from basix_ws_cti.cli.app import run_program  # translates the help texts when it is imported
 
-    run_program(LanguageChoice(language="en", level=Level.DEFAULT))
+    run_program()
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import Factory, define, evolve
+from attrs import define, evolve, field
 
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Bridged, Calling, Eavesdrop, Park
+from basix_ws_cti.states import Bridged, Calling, Eavesdrop, Park, SystemOperation
 
-from .active_leg import ActiveLeg, leg_of
+from .active_leg import ActiveLeg
 from .ended_legs import limit_legs
 from .leg_history import LegHistory
 from .leg_roles import (
@@ -24,6 +24,10 @@ from .leg_roles import (
 from .model import Disposition, Leg, Phase, Role
 from .user_lines import UserLines
 
+# Maximum time between the answer of a line that dialled a feature code and the call that it takes,
+# in microseconds. A line that was answered before is a permanent one.
+_PICKUP_TIME = 2_000_000
+
 
 @define(eq=False)
 class ActiveLegs:
@@ -33,15 +37,15 @@ class ActiveLegs:
     """Uuid of the leg that the others were created for. The feed may never show this leg."""
     users: UserLines
     """The legs on which users are busy, in all calls."""
-    living: dict[str, ActiveLeg] = Factory(dict)
+    living: dict[str, ActiveLeg] = field(init=False, factory=dict)
     """Legs that have not ended, by uuid, in the order in which they joined the call."""
-    ended: list[Leg] = Factory(list)
+    ended: list[Leg] = field(init=False, factory=list)
     """Legs that ended, oldest first; ``ended_legs`` limits their number."""
-    ended_in_phase: list[Leg] = Factory(list)
+    ended_in_phase: list[Leg] = field(init=False, factory=list)
     """Legs that ended since the current phase began; one of them may have ended the call."""
-    pending_pickups: set[str] = Factory(set)
+    pending_pickups: set[str] = field(init=False, factory=set)
     """Uuids of living legs that dialled a pickup or a park slot and are not connected yet."""
-    lines: set[str] = Factory(set)
+    lines: set[str] = field(init=False, factory=set)
     """Uuids of living legs that are permanent lines: see ``absorb``."""
     first_has_ended: bool = False
     """True if the feed showed how the first leg ended."""
@@ -49,7 +53,7 @@ class ActiveLegs:
     """History of the first leg, or else of the leg that the feed showed first."""
     is_consult: bool = False
     """True if a user placed the call while a talk of theirs went on in another call."""
-    waiting_uuids: set[str] = Factory(set)
+    waiting_uuids: set[str] = field(init=False, factory=set)
     """Uuids of the legs of that user whose talks waited when the user placed the call."""
     clock_adjusted: bool = False
     """True if a clock of the PBX was set back: a duration of an ended leg became zero."""
@@ -85,7 +89,7 @@ class ActiveLegs:
             line is not None
             and opening.user_id is not None
             and not isinstance(line.channel.state, Eavesdrop)
-            and (opening.role == "monitored" or plays_music(line.channel))
+            and (opening.role == "monitored" or plays_music(line.channel) or _is_served(line))
         )
 
     def frees_line(self, leg: ActiveLeg) -> bool:
@@ -131,57 +135,53 @@ class ActiveLegs:
 
         ``ended``: time of its end, in microseconds since the epoch.
         """
-        leg = self.living.pop(uuid)
-        if self.pending_pickups:
-            self.pending_pickups.discard(uuid)
-        history = leg.history
-        offered, answered = channel.offer_timestamp, channel.answer_timestamp
-        answered = answered if type(answered) is int else None
-        self._end_history(leg, answered, ended, None if hangup is None else hangup.cause)
-        if history.role == "placed":
-            outcome = self._end_placed(leg, answered, outcome)
-        ended_leg = leg_of(
-            channel,
-            leg.party_of(channel),
-            offered if type(offered) is int else None,
-            answered,
-            ended,
-            hangup,
-            outcome,
-            history,
-        )
+        ended_leg = self._end(channel, uuid, hangup, ended, outcome)
         if uuid == self.first_uuid:
             self.first_has_ended = True
         self.ended_in_phase.append(ended_leg)
-        self.ended.append(ended_leg)
-        limit_legs(self.ended, self.ended_in_phase)
 
     def take_line(self, leg: ActiveLeg, phase: Phase) -> None:
         """Note that a permanent line takes this call, which was in this phase before."""
         leg.history.role = "placed"
-        self._note_taking(leg, phase)
+        self._note_taking(leg, phase, is_line=True)
 
     def release_line(self, uuid: str, ended: int) -> None:
         """Let a permanent line leave the call at this time, as if its leg had ended."""
-        leg = self.living.pop(uuid)
-        self.lines.discard(uuid)
-        self._end_history(leg, leg.answered, ended, None)
-        ended_leg = leg_of(
-            leg.channel, leg.party, leg.offered, leg.answered, ended, None, "answered", leg.history
-        )
-        self.ended.append(ended_leg)
+        self._end(self.living[uuid].channel, uuid, None, ended, "answered")
 
-    def absorb(self, other: ActiveLegs, phase: Phase) -> None:
+    def _end(
+        self, channel: Channel, uuid: str, hangup: Hangup | None, ended: int, outcome: Disposition
+    ) -> Leg:
+        """Move a living leg to the ended ones, and return it; the parameters: see ``end``."""
+        leg = self.living.pop(uuid)
+        if self.pending_pickups:
+            self.pending_pickups.discard(uuid)
+        if self.lines:
+            self.lines.discard(uuid)
+        history = leg.history
+        answered = channel.answer_timestamp
+        answered = answered if type(answered) is int else None
+        self._end_history(leg, answered, ended, None if hangup is None else hangup.cause)
+        if history.role == "placed":
+            outcome = self._end_placed(leg, answered, outcome)
+        ended_leg = leg.end(channel, ended, hangup, outcome)
+        self.ended.append(ended_leg)
+        limit_legs(self.ended, self.ended_in_phase)
+        return ended_leg
+
+    def absorb(self, other: ActiveLegs, phase: Phase, at: int) -> None:
         """Add all legs of another call, which is a part of this one from now on.
 
         If the other call is just a leg that the PBX keeps connected to a user, this is a
         permanent line: it may outlive the call, and then take the next one.
 
-        ``phase``: current phase of this call.
+        ``phase``: current phase of this call. ``at``: time at which it takes over the other one, in
+        microseconds since the epoch.
         """
         if len(other.living) == 1 and not other.ended:
             for leg in other.living.values():
-                self._note_taking(leg, phase)
+                is_line = is_kept_open(leg.channel) or _is_served(leg, at - _PICKUP_TIME)
+                self._note_taking(leg, phase, is_line=is_line)
         for leg in other.living.values():
             leg.history.legs = self
         self.living |= other.living
@@ -193,17 +193,17 @@ class ActiveLegs:
             # The talk that waited is a part of this call now.
             self.is_consult = False
 
-    def _note_taking(self, leg: ActiveLeg, phase: Phase) -> None:
+    def _note_taking(self, leg: ActiveLeg, phase: Phase, *, is_line: bool) -> None:
         """Note that a leg which was the only one of its call takes this call.
 
-        The PBX connects a permanent line of a user, or the user dialled a feature code. A user
-        retrieves a parked call in both ways.
+        The PBX connects a permanent line of a user (``is_line``), or the user dialled a feature
+        code. A user retrieves a parked call in both ways.
         """
         history = leg.history
         history.snapshot = None
         if history.user_id is None or history.role == "offered":
             return
-        is_line = history.is_line or is_kept_open(leg.channel)
+        is_line = is_line or history.is_line
         if is_line:
             self.lines.add(leg.uuid)
         if phase.kind == "parked":
@@ -264,6 +264,8 @@ class ActiveLegs:
             self._follow_role(leg, before)
         if leg.is_ringing and leg.answered is None:
             history.begin_ring(leg.entered or leg.offered or 0)
+            if before is not None and leg.other_uuid != before.other_uuid:
+                self._ring_moved(leg)
         elif history.ring_began is not None:
             history.end_ring(leg.answered or leg.entered or history.ring_began)
         if is_new_state:
@@ -317,10 +319,26 @@ class ActiveLegs:
     def _queue_entered(self, lead: ActiveLeg, state: Calling) -> None:
         """Note the group of the legs that ring for a lead leg and were shown before its state."""
         for leg in self.living.values():
-            is_for_lead = leg.other_uuid == lead.uuid and leg.history.role == "offered"
-            if is_for_lead and (lead.entered is None or (leg.offered or 0) >= lead.entered):
-                leg.history.group_id = _queue_of(state)
-                leg.history.snapshot = None
+            history = leg.history
+            if leg.other_uuid != lead.uuid or history.role != "offered":
+                continue
+            is_new = lead.entered is None or (leg.offered or 0) >= lead.entered
+            if is_new or (history.is_moved and leg.is_ringing):
+                history.group_id = _queue_of(state)
+                history.snapshot = None
+
+    def _ring_moved(self, leg: ActiveLeg) -> None:
+        """Note the group of a phone that goes on ringing for another leg than before.
+
+        The queue in which that user waited for a colleague has offered this call to nobody.
+        """
+        history = leg.history
+        history.is_moved = True
+        if history.role == "offered":
+            lead = None if leg.other_uuid is None else self.living.get(leg.other_uuid)
+            state = None if lead is None else lead.channel.state
+            history.group_id = _queue_of(state) if isinstance(state, Calling) else None
+            history.snapshot = None
 
     def _is_own_phone(self, leg: ActiveLeg) -> bool:
         """Return True for a phone that the PBX called for its user's own call."""
@@ -450,6 +468,17 @@ def _is_same_state(leg: ActiveLeg, before: ActiveLeg) -> bool:
         and leg.other_uuid == before.other_uuid
         and type(leg.channel.state) is type(before.channel.state)
     )
+
+
+def _is_served(leg: ActiveLeg, answered_before: int | None = None) -> bool:
+    """Return True if a user dialled, and an operation of the PBX serves them on the answered line.
+
+    ``answered_before``: so that the line was answered before this time.
+    """
+    is_operation = isinstance(leg.channel.state, SystemOperation)
+    if leg.history.role != "service" or not is_operation or leg.answered is None:
+        return False
+    return answered_before is None or leg.answered < answered_before
 
 
 def _queue_of(state: Calling) -> int | None:

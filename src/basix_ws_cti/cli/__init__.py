@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .language_choice import LanguageChoice
 
 # Packages of the extra ``cli``, whose absence means that the extra is not installed.
-EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
+EXTRA = frozenset({"typer", "rich", "textual"})
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ _CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
 CommandFunction = Callable[..., None]
 
 
-def run_program(language: LanguageChoice) -> None:
+def run_program(language: LanguageChoice | None = None) -> None:
     """Run the command in ``sys.argv``. Raises ``SystemExit`` at its end.
 
     ``language`` becomes the context object of the commands, for ``config show``.
