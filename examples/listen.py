@@ -42,7 +42,7 @@ def describe(event: cti.CallEvent | cti.Lagged, mirror: cti.Mirror) -> str | Non
         case _:
             return None
     at = datetime.fromtimestamp((call.ended or call.phase.started) / 1e6).astimezone()
-    line = f"{at:%H:%M:%S}  {name(call.caller)}: {text}"
+    line = f"{at:%H:%M:%S}  {name(call.caller)}: {text}".replace("\u3000", " ")
     return "".join(char if char.isprintable() else "?" for char in line)  # a name can be anything
 
 
@@ -68,11 +68,12 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # sent by containers and systemd
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(main())
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:  # the reader is gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except cti.BasixError as error:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from basix_ws_cti._internal.translation import LANGUAGES
 
-from .config_path import config_path
+from .config_location import config_path
 from .language import environment_language, locale_variable, windows_language
 from .precedence import Level
 
