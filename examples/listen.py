@@ -42,7 +42,7 @@ def describe(event: cti.CallEvent | cti.Lagged, mirror: cti.Mirror) -> str | Non
         case _:
             return None
     at = datetime.fromtimestamp((call.ended or call.phase.started) / 1e6).astimezone()
-    line = f"{at:%H:%M:%S}  {name(call.caller)}: {text}"
+    line = f"{at:%H:%M:%S}  {name(call.caller)}: {text}".replace("\u3000", " ")
     return "".join(char if char.isprintable() else "?" for char in line)  # a name can be anything
 
 

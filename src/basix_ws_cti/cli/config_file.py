@@ -17,7 +17,7 @@ from attrs import Factory, frozen
 
 from basix_ws_cti.exceptions import UsageError, printable
 
-from .config_path import config_path
+from .config_location import config_path
 from .files import file_error_reason
 from .suggestions import quoted, suggest
 

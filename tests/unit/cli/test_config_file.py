@@ -14,7 +14,7 @@ from basix_ws_cti.cli.config_file import (
     read_config_file,
     select_profile,
 )
-from basix_ws_cti.cli.config_path import config_path
+from basix_ws_cti.cli.config_location import config_path
 from basix_ws_cti.cli.settings import all_settings
 from basix_ws_cti.exceptions import UsageError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from basix_ws_cti.cli.config_path import default_config_path
+from basix_ws_cti.cli.config_location import default_config_path
 
 HOME = Path("/home/sato")
 FILE = Path("basix-ws-cti", "config.toml")

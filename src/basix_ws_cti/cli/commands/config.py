@@ -51,6 +51,6 @@ def print_config_path(
     ] = None,
 ) -> None:
     """Print the path of the config file, which need not exist."""
-    from basix_ws_cti.cli.config_path import config_path
+    from basix_ws_cti.cli.config_location import config_path
 
     typer.echo(config or config_path())
