@@ -119,8 +119,8 @@ class CallDetails:
         if not call.complete:
             yield _("Note"), _("incomplete: part of the call was not observed")
         if call.ended is not None:
-            ending = join_phrases(call_end_phrases(call, synthetic=False))
-            yield _("Ended"), f"{_format_time(call.ended, self.zone)}, {ending}"
+            ended = _format_time(call.ended, self.zone)
+            yield _("Ended"), join_phrases([ended, *call_end_phrases(call, synthetic=False)])
 
     def _phases_table(self, axis: int) -> Table:
         table = self._new_table(_("Phase"), axis)
