@@ -100,9 +100,10 @@ async def test_call_details_screen(size):
         await pilot.press("enter")
         await redraw(pilot)
         assert_screen(f"details-{size[0]}", screen_lines(app))
+        assert "Call ─" in "\n".join(screen_lines(app))
         await pilot.press("escape")
         await redraw(pilot)
-        assert "Legs" not in "\n".join(screen_lines(app))
+        assert "Call ─" not in "\n".join(screen_lines(app))
 
 
 @pytest.mark.slow
