@@ -159,7 +159,7 @@ def test_history_has_one_sample_per_30_seconds_and_the_present_value():
     for _ in range(MAX_SAMPLES + 10):
         staged.advance(30)
         model.build_board()
-    assert len(figure(model, "talking").history) == MAX_SAMPLES + 1
+    assert len(figure(model, "talking").history) == MAX_SAMPLES
 
 
 def test_history_has_a_gap_while_there_is_no_live_feed():
@@ -171,7 +171,7 @@ def test_history_has_a_gap_while_there_is_no_live_feed():
     staged.advance(120)
     staged.state = Synced()
     model.build_board()
-    assert figure(model, "talking").history == (0, None, None, None, 0, 0)
+    assert figure(model, "talking").history == (0, None, None, None, 0)
 
 
 # -- without a live feed ----------------------------------------------------------------
