@@ -8,9 +8,9 @@
 - ``diagnostics`` examines a connection step by step, for ``doctor``.
 - ``language`` and ``language_choice`` choose the language before commands are imported, which
   translate their help.
-- ``config_location`` finds the config file, ``config_file`` reads it, ``settings`` lists what it may
-  hold, ``precedence`` decides between its values and others, and ``profile_options`` adds it to a
-  command.
+- ``config_location`` finds the config file, ``config_file`` reads it, ``settings`` lists what it
+  may hold, ``precedence`` decides between its values and others, and ``profile_options`` adds it to
+  a command.
 - ``output``, ``stdout_pipe``, ``signals`` and ``exit_codes`` deal with the terminal and shell.
 """
 
