@@ -1,7 +1,6 @@
 """Print one line for each event of a call: who calls, waits, answers, transfers, hangs up.
 
-It listens to the built-in simulator for ten seconds, or until Ctrl-C to the PBX that is set in
-BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN.
+It listens to the PBX in BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN, or for 10 s to the simulator.
 """
 
 import asyncio

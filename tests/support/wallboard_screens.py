@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import html
@@ -67,7 +68,8 @@ class Terminal:
     def __init__(self, *arguments, columns=80, rows=24, env=None, encoding="utf-8"):
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.Stream(self.screen)
-        self._encoding = encoding
+        # A character may be split between two reads.
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
         self.raw = bytearray()
         self.controller_fd, terminal_fd = pty.openpty()
         self._terminal_fd = terminal_fd
@@ -113,7 +115,7 @@ class Terminal:
         if select.select([self.controller_fd], [], [], 0.1)[0]:
             data = os.read(self.controller_fd, 65536)
             self.raw += data
-            self._stream.feed(data.decode(self._encoding, "replace"))
+            self._stream.feed(self._decoder.decode(data))
 
     @property
     def lines(self):
