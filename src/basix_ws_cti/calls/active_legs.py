@@ -266,7 +266,7 @@ class ActiveLegs:
             self._follow_role(leg, before)
         if leg.is_ringing and leg.answered is None:
             history.begin_ring(leg.entered or leg.offered or 0)
-            if before is not None and leg.other_uuid != before.other_uuid:
+            if before is not None and before.other_uuid not in {None, leg.other_uuid}:
                 self._ring_moved(leg)
         elif history.ring_began is not None:
             history.end_ring(leg.answered or leg.entered or history.ring_began)

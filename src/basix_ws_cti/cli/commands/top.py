@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.cli.wait_limits import LimitOptions
 from basix_ws_cti.exceptions import UsageError
@@ -36,6 +37,8 @@ def require_terminal() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if not stream.isatty():
             raise UsageError(
-                "top needs a terminal for input, output and errors: "
-                "use state for the current state, or listen for events"
+                _(
+                    "top needs a terminal for input, output and errors: use state for the current "
+                    "state, or listen for events"
+                )
             )
