@@ -84,6 +84,7 @@ def test_figures_of_waits_answers_and_abandons():
     assert figure(model, "answered").share == 0.5
 
 
+@pytest.mark.slow
 def test_totals_equal_the_figures_of_all_rows():
     """The sums over queues equal the figures of all queues together, in a busy time."""
     staged = PICTURES.busy()
