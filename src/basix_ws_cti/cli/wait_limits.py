@@ -25,7 +25,7 @@ class LimitOptions:
         typer.Option(
             "--wait-limits",
             metavar="SECONDS,SECONDS",
-            help=_("Waits in a queue from which on calls are shown as late, and as too late."),
+            help=_("Limits of a wait in a queue: late, and too late."),
         ),
     ] = _DEFAULT
     answer_limits: Annotated[
@@ -33,7 +33,7 @@ class LimitOptions:
         typer.Option(
             "--answer-limits",
             metavar="SECONDS,SECONDS",
-            help=_("The same for the average speed of answer (ASA)."),
+            help=_("Limits of the average speed of answer (ASA): late, and too late."),
         ),
     ] = _DEFAULT
     park_limits: Annotated[
@@ -41,7 +41,7 @@ class LimitOptions:
         typer.Option(
             "--park-limits",
             metavar="SECONDS,SECONDS",
-            help=_("The same for parked calls."),
+            help=_("Limits of the time in a park slot: late, and too late."),
         ),
     ] = _DEFAULT
 
