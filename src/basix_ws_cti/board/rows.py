@@ -22,7 +22,7 @@ from .labels import Labels
 from .limits import Limits
 from .queues import QueueState, waiting_channels
 from .tables import (
-    DIRECTIONS,
+    SHORT_DIRECTIONS,
     PHASES,
     Cell,
     Row,
@@ -45,7 +45,7 @@ def call_rows(calls: Iterable[Call], labels: Labels, now: int, limits: Limits) -
         yield Row(
             key=call.id,
             cells=(
-                text_cell(_(DIRECTIONS[call.direction]), "faint"),
+                text_cell(_(SHORT_DIRECTIONS[call.direction]), "faint"),
                 text_cell(_(word), style),
                 duration_cell(now - phase.started, style),
                 text_cell(labels.party(call.caller)),

@@ -23,11 +23,12 @@ from basix_ws_cti import (
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.board.headline import FIGURES
 from basix_ws_cti.board.limits import BoardLimits, Limits
-from basix_ws_cti.board.tables import TABLES, Cell, Column
+from basix_ws_cti.board.tables import TABLES, Cell, Column, Row
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.cli.wallboard.deferred_log import defer_terminal_log
 from basix_ws_cti.cli.wallboard.filter_box import FilterBox
 from basix_ws_cti.cli.wallboard.panel import Panel, fit_cell
+from basix_ws_cti.cli.wallboard.styles import FULL
 from basix_ws_cti.simulator import Person
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -69,6 +70,15 @@ def test_cells_fill_their_columns():
             assert cell_len(cell.plain) == 10
     assert fit_cell(Cell("山田太郎と仲間"), Column("x", ""), 11).plain == "山田太郎 ~"
     assert fit_cell(Cell("1:05"), Column("x", "", align_right=True), 11).plain == "      1:05"
+
+
+def test_rows_without_a_place_on_the_screen_may_change_their_order():
+    """The first rows can arrive before the layout, and a small screen hides panels."""
+    first, second = (Row(key, tuple(Cell(key) for _ in TABLES["calls"])) for key in "ab")
+    panel = Panel("calls", FULL)
+    panel.display_rows([first, second])
+    panel.display_rows([second, first])
+    assert panel.selected_row is second
 
 
 # -- the screen -----------------------------------------------------------------------

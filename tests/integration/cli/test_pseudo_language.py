@@ -15,6 +15,7 @@ import pytest
 from rich.cells import cell_len
 from support.cli_runner import environment
 from support.cli_runner import run as run_command
+from support.example_connections import connection_environment
 from support.paths import TESTS
 from support.pseudo_language import BEGIN, END, PseudoLanguage, pseudo
 from support.staged_simulator import PICTURES
@@ -29,6 +30,7 @@ from basix_ws_cti.board.tables import TABLES
 from basix_ws_cti.cli.help.catalogue import top_level_commands
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.cli.wallboard.panel import Panel
+from basix_ws_cti.simulator import Simulator
 
 # Values of the simulated PBX and of the options, which are shown as they are.
 VALUES = re.compile(
@@ -82,6 +84,15 @@ HELP_VALUES = re.compile(
 )
 
 HELPS = ["--help", "help connection", *(f"{name} --help" for name in top_level_commands())]
+
+
+@pytest.mark.slow
+def test_table_of_calls_has_no_untranslated_text():
+    with Simulator(calls=False) as pbx:
+        pbx.answer(pbx.call("0312341234", to="1001"))
+        output = run("state", "--calls", **connection_environment(pbx))
+    assert output.count(BEGIN) > 8
+    assert untranslated(output) == []
 
 
 @pytest.mark.slow

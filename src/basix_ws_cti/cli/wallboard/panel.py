@@ -107,7 +107,10 @@ class Panel(DataTable[Text]):
             self._rebuild()
 
     def display_rows(self, rows: Sequence[Row]) -> None:
-        """Show these rows in this order."""
+        """Show these rows in this order; without a place on the screen, only remember them."""
+        if not self._columns:
+            self._rows = [*rows]
+            return
         selected = self.selected_row if self.cursor_row else None
         before = {row.key: row for row in self._rows}
         wanted = {row.key for row in rows}
