@@ -22,8 +22,8 @@ from .labels import Labels
 from .limits import Limits
 from .queues import QueueState, waiting_channels
 from .tables import (
-    SHORT_DIRECTIONS,
     PHASES,
+    SHORT_DIRECTIONS,
     Cell,
     Row,
     Style,

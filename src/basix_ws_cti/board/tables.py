@@ -53,7 +53,11 @@ PHASES: dict[str, tuple[str, Style]] = {
 """Display word and style of each kind of call phase."""
 
 
-SHORT_DIRECTIONS: dict[str, str] = {"inbound": N_("in"), "outbound": N_("out"), "internal": N_("int")}
+SHORT_DIRECTIONS: dict[str, str] = {
+    "inbound": N_("in"),
+    "outbound": N_("out"),
+    "internal": N_("int"),
+}
 """Short word for each direction of a call."""
 
 
@@ -133,7 +137,12 @@ _TIME_IN_STATE = N_("time in this state")
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "calls": (
-        Column(N_("Dir"), N_("direction: in, out or internal"), 3, words=(*SHORT_DIRECTIONS.values(),)),
+        Column(
+            N_("Dir"),
+            N_("direction: in, out or internal"),
+            3,
+            words=tuple(SHORT_DIRECTIONS.values()),
+        ),
         Column(
             N_("State"),
             N_("what happens to the call now"),
