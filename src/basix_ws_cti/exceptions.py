@@ -104,6 +104,22 @@ class RecordingError(BasixError):
         return f"{self.name}, line {self.line}: {self.problem}"
 
 
+class CallLogError(BasixError):
+    """A call log that cannot be opened, read or written.
+
+    - ``name``: path of the file, or URL of the database without the password.
+    - ``problem``: what is wrong, and the remedy.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"call log {self.name}: {self.problem}"
+
+
 class FeedError(BasixError):
     """The connection to the PBX could not be opened, or ended."""
 

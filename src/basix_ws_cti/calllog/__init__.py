@@ -1,0 +1,16 @@
+"""Call log: calls, queue waits and participations in a database, SQLite or PostgreSQL.
+
+- ``call_log``: ``CallLog``, which writes a feed's calls; ``writer``: the thread that does it.
+- ``reader``: ``CallLogReader``, which searches and follows a call log.
+- ``schema``, ``migrations``: the tables and their versions; ``database``: connections.
+- ``entries``, ``values``: calls as rows that every database can store; ``store``: transactions.
+- ``process_lock``: the lock that lets one process write to an SQLite file.
+
+Needs the extra ``calllog``, and for PostgreSQL the extra ``postgresql``.
+"""
+
+from .call_log import CallLog
+from .reader import CallLogReader, LoggedCall, Page
+from .writer import WriterHealth
+
+__all__ = ["CallLog", "CallLogReader", "LoggedCall", "Page", "WriterHealth"]

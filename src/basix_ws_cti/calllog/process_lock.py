@@ -1,0 +1,36 @@
+"""Lock that lets one process at a time write to an SQLite file.
+
+Some versions of SQLite (3.7.0 to 3.51.2) can lose commits when two connections write and checkpoint
+a write-ahead log at the same time. The lock is a file beside the database. The operating system
+releases it when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy import URL
+
+
+class ProcessLock:
+    """Exclusive right of this process to write to a database; PostgreSQL needs none."""
+
+    def __init__(self, url: URL) -> None:
+        is_file = url.get_backend_name() == "sqlite"
+        self._lock = FileLock(f"{Path(str(url.database))}.lock") if is_file else None
+
+    def try_acquire(self) -> bool:
+        """Take the lock; return False if another process has it. Raises ``OSError``."""
+        if self._lock is None:
+            return True
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.release()

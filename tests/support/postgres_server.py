@@ -1,0 +1,82 @@
+"""PostgreSQL server for tests: a real one, with its data in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from support.free_ports import free_port
+from support.waiting import wait_until
+
+# Where Debian keeps the programs, which are not on the PATH.
+_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def program(name):
+    """Return the path of one of PostgreSQL's programs; ``None`` if it is not installed."""
+    paths = [str(folder / name) for folder in _FOLDERS if (folder / name).is_file()]
+    return paths[0] if paths else shutil.which(name)
+
+
+class PostgresServer:
+    """Server on the loopback interface, without passwords; durable, as in production."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        self._data = Path(folder) / "postgres"
+        self._data.mkdir()
+        self._process = None
+        # The server refuses to run as root.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            os.chown(self._data, account.pw_uid, account.pw_gid)
+            for parent in (self._data, *self._data.parents):
+                parent.chmod(parent.stat().st_mode | 0o711)
+        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync")
+
+    def start(self):
+        """Start the server and wait until it answers."""
+        options = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={self._data}"
+        self._process = self._popen(
+            "postgres", "-D", self._data, "-p", str(self.port), *options.split()
+        )
+        wait_until(self._answers, "PostgreSQL")
+
+    def kill(self):
+        """Kill the server and its children without a shutdown, as a power failure would."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def stop(self):
+        """Stop the server."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait()
+
+    def _answers(self):
+        command = [program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        return subprocess.run(command, check=False).returncode == 0
+
+    def _run(self, name, *arguments):
+        process = self._popen(name, *arguments)
+        if process.wait():
+            raise AssertionError(f"{name} failed with exit code {process.returncode}")
+
+    def _popen(self, name, *arguments):
+        return subprocess.Popen(
+            [program(name), *map(str, arguments)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user else None,
+            start_new_session=True,
+            cwd=self._data,
+        )
