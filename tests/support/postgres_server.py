@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 from support.free_ports import free_port
+from support.programs import find_program
 from support.waiting import wait_until
-
-# Where Debian keeps the programs, which are not on the PATH.
-_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-
-
-def program(name):
-    """Return the path of one of PostgreSQL's programs; ``None`` if it is not installed."""
-    paths = [str(folder / name) for folder in _FOLDERS if (folder / name).is_file()]
-    return paths[0] if paths else shutil.which(name)
 
 
 class PostgresServer:
@@ -42,15 +33,12 @@ class PostgresServer:
 
     def start(self):
         """Start the server and wait until it answers."""
-        options = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={self._data}"
-        self._process = self._popen(
-            "postgres", "-D", self._data, "-p", str(self.port), *options.split()
-        )
+        self._process = None
         wait_until(self._answers, "PostgreSQL")
 
     def kill(self):
-        """Kill the server and its children without a shutdown, as a power failure would."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        """Kill the server without a shutdown; its children end by themselves a little later."""
+        self._process.kill()
         self._process.wait()
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -61,7 +49,13 @@ class PostgresServer:
             self._process.wait()
 
     def _answers(self):
-        command = [program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        # After a kill, the server ends at once as long as children of the old one live.
+        if self._process is None or self._process.poll() is not None:
+            options = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories={self._data}"
+            self._process = self._popen(
+                "postgres", "-D", self._data, "-p", self.port, *options.split()
+            )
+        command = [find_program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
         return subprocess.run(command, check=False).returncode == 0
 
     def _run(self, name, *arguments):
@@ -71,7 +65,7 @@ class PostgresServer:
 
     def _popen(self, name, *arguments):
         return subprocess.Popen(
-            [program(name), *map(str, arguments)],
+            [find_program(name), *map(str, arguments)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             user=self._user,

@@ -28,6 +28,7 @@ from .entries import CallEntry, Entry, GapEntry, NameEntry
 from .migrations import NewerSchemaError, migrate
 from .process_lock import ProcessLock
 from .reader import version_problem
+from .retention import delete_calls, forget_numbers, shrink, without_numbers
 from .schema import NAMES
 from .store import Store
 from .values import storable_text
@@ -46,6 +47,9 @@ class CallLog:
     - ``country_code``, ``greeting``: as in ``CallRecord.of``.
     - ``interval``: seconds for which calls are collected before they are written.
     - ``lock_timeout``: seconds for which one attempt to write waits for a lock of the database.
+    - ``keep``: seconds for which calls are kept; ``None``: forever.
+    - ``forget_numbers``: seconds after which the numbers and names of outside parties are removed
+      from a call; ``None``: never.
     - ``on_commit``: function that is called with the last change number after each commit that
       changed calls, in the writer's thread.
 
@@ -63,11 +67,16 @@ class CallLog:
         greeting: float = DEFAULT_GREETING,
         interval: float = 0.5,
         lock_timeout: float = LOCK_TIMEOUT,
+        keep: float | None = None,
+        forget_numbers: float | None = None,
         on_commit: Callable[[int], object] | None = None,
     ) -> None:
         check_bool("standby", standby)
         check_seconds("interval", interval, at_least=0)
         check_seconds("lock_timeout", lock_timeout)
+        for name, age in (("keep", keep), ("forget_numbers", forget_numbers)):
+            if age is not None:
+                check_seconds(name, age)
         check_function("on_commit", on_commit, "change", optional=True)
         url = parse_database(database)
         self.name: str = display_name(url)
@@ -75,13 +84,15 @@ class CallLog:
         self._standby = standby
         self._country_code = country_code
         self._greeting = greeting
+        self._keep = keep
+        self._forget_after = forget_numbers
         self._on_commit = on_commit
         self._lock = ProcessLock(url)
         self._engine = create_writer(url, lock_timeout)
         self._store = Store(self._engine)
         self._names: dict[tuple[str, int], tuple[str, str | None]] = {}
         self._writer: Writer[Call | Entry] = Writer(
-            self._write, self._reject, interval=interval, name=self.name
+            self._write, self._reject, self._maintain, interval=interval, name=self.name
         )
 
     def __repr__(self) -> str:
@@ -182,14 +193,28 @@ class CallLog:
         if change is not None and self._on_commit is not None:
             self._on_commit(change)
 
+    def _maintain(self) -> bool:
+        """Take one step of the retention; return True if there is more to do now."""
+        is_busy = False
+        if self._keep is not None:
+            is_busy = delete_calls(self._engine, _before(self._keep))
+        if self._forget_after is not None:
+            is_busy |= forget_numbers(self._engine, _before(self._forget_after))
+        if self._keep is not None or self._forget_after is not None:
+            is_busy |= shrink(self._engine)
+        return is_busy
+
     def _reject(self, item: Call | Entry, problem: str) -> None:
         if isinstance(item, Call):
             self._store.reject(storable_text(item.id), time.time_ns() // 1000, problem)
 
     def _entry(self, item: Call | Entry) -> Entry:
-        if isinstance(item, Call):
-            return CallEntry.of(item, self._country_code, self._greeting)
-        return item
+        if not isinstance(item, Call):
+            return item
+        entry = CallEntry.of(item, self._country_code, self._greeting)
+        after = self._forget_after
+        is_old = after is not None and item.started < _before(after)
+        return without_numbers(entry) if is_old else entry
 
     # -- opening and closing -------------------------------------------------------------
 
@@ -221,6 +246,11 @@ class CallLog:
     def _close_database(self) -> None:
         self._engine.dispose()
         self._lock.release()
+
+
+def _before(age: float) -> int:
+    """Return the time that was ``age`` seconds ago, in microseconds since the epoch."""
+    return round((time.time() - age) * 1_000_000)
 
 
 def _keys(party: Party) -> list[tuple[str, int]]:

@@ -24,6 +24,7 @@ _PRAGMAS = (
     "auto_vacuum = INCREMENTAL",
     "journal_mode = WAL",
     "synchronous = FULL",
+    "secure_delete = ON",  # deleted data is overwritten
     f"journal_size_limit = {_MAX_IDLE_WAL}",
 )
 
@@ -33,6 +34,8 @@ def parse_database(database: str | Path) -> URL:
 
     Raises ``UsageError`` if it is neither, or names a database that is not supported.
     """
+    if not isinstance(database, str | Path):
+        raise UsageError("database must be the path of a file, or a URL")
     text = str(database)
     if "://" not in text:
         if not text or text == ":memory:":
@@ -51,10 +54,10 @@ def parse_database(database: str | Path) -> URL:
 
 
 def display_name(url: URL) -> str:
-    """Return a database's name for messages: the path of the file, or the URL without password."""
+    """Return a database's name for messages: the path of the file, or the URL without secrets."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.set(password=None, query={}).render_as_string()
+    return url.set(query={}).render_as_string()  # with *** for the password
 
 
 def create_writer(url: URL, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
@@ -63,16 +66,17 @@ def create_writer(url: URL, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
 
 
 def create_reader(url: URL, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
-    """Return an engine for short transactions that read."""
-    return _create_engine(url, lock_timeout, begin="BEGIN")
+    """Return an engine for short transactions that read. It keeps no connection open."""
+    return _create_engine(url, lock_timeout, begin="BEGIN", poolclass=NullPool)
 
 
-def _create_engine(url: URL, lock_timeout: float, begin: str) -> Engine:
+def _create_engine(url: URL, lock_timeout: float, begin: str, **options: Any) -> Engine:
     if url.get_backend_name() == "postgresql":
         milliseconds = round(lock_timeout * 1000)
         return create_engine(
             url,
             pool_pre_ping=True,
+            **options,
             connect_args={
                 "connect_timeout": max(2, round(lock_timeout)),
                 "options": f"-c lock_timeout={milliseconds} -c timezone=UTC",

@@ -7,6 +7,7 @@ releases it when the process ends, however it ends.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,12 +19,15 @@ class ProcessLock:
 
     def __init__(self, url: URL) -> None:
         is_file = url.get_backend_name() == "sqlite"
-        self._lock = FileLock(f"{Path(str(url.database))}.lock") if is_file else None
+        self._path = Path(f"{url.database}.lock") if is_file else None
+        self._lock = FileLock(self._path) if self._path else None
 
     def try_acquire(self) -> bool:
         """Take the lock; return False if another process has it. Raises ``OSError``."""
-        if self._lock is None:
+        if self._lock is None or self._path is None:
             return True
+        if not self._path.parent.is_dir():  # which the library would create
+            raise FileNotFoundError(errno.ENOENT, "no such folder")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

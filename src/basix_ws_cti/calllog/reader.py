@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 
 from .database import LOCK_TIMEOUT, create_reader, display_name, parse_database
 from .migrations import VERSION, read_version
-from .schema import CALLS, COUNTERS, NAMES, PARTICIPATIONS, WAITS
+from .schema import CALLS, COUNTERS, GAPS, NAMES, PARTICIPATIONS, WAITS
 from .writer import describe
 
 MAX_PAGE = 10_000
@@ -73,10 +73,6 @@ class CallLogReader:
         self._country_code = country_code
         self._check_version()
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._engine.dispose()
-
     def find(
         self,
         *,
@@ -127,7 +123,7 @@ class CallLogReader:
         return Page(self._calls(query), int(self._all(count)[0][0]))
 
     def last_call_with(self, number: str) -> LoggedCall | None:
-        """Return the latest call from or to a number, in any spelling; ``None`` if there is none."""
+        """Return the latest call from or to a number, in any spelling; ``None``: none."""
         page = self.find(number=number, limit=1)
         return page.calls[0] if page.calls else None
 
@@ -153,6 +149,11 @@ class CallLogReader:
             .order_by(NAMES.c.since)
         )
         return {(kind, id_): name for kind, id_, name in self._all(query)}
+
+    def gaps(self) -> tuple[tuple[datetime, datetime, str], ...]:
+        """Return the gaps in the feed as start, end and reason, oldest first."""
+        rows = self._all(select(GAPS).order_by(GAPS.c.started))
+        return tuple((_moment(row.started), _moment(row.ended), row.reason) for row in rows)
 
     def _check_version(self) -> None:
         try:
@@ -262,6 +263,10 @@ def _party(user_id: int | None, *, handled: bool) -> list[ColumnElement[bool]]:
     if handled:
         condition = and_(condition, part.talked_us > 0)
     return [select(part.call_id).where(condition).exists()]
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
 
 
 def _microseconds(moment: datetime) -> int:

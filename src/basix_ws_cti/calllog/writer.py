@@ -28,6 +28,9 @@ Item = TypeVar("Item")
 # Entries in one transaction: more save little time and make others wait longer.
 BATCH_SIZE = 500
 
+# Seconds between two runs of the maintenance.
+_MAINTENANCE_INTERVAL = 60.0
+
 # Delays between attempts to write, in seconds.
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 
@@ -57,6 +60,8 @@ class Writer(Generic[Item]):
 
     - ``write``: function that commits items, called in the thread. It may raise any exception.
     - ``reject``: function that is called with an item that cannot be written, and the reason.
+    - ``maintain``: function that is called now and then between two batches, and again at once,
+      after waiting items are written, while it returns True. Its errors are logged.
     - ``interval``: seconds for which items are collected before they are written.
     - ``name``: name of the database, for log messages and errors.
     """
@@ -65,12 +70,15 @@ class Writer(Generic[Item]):
         self,
         write: Callable[[Sequence[Item]], object],
         reject: Callable[[Item, str], object],
+        maintain: Callable[[], bool],
         *,
         interval: float,
         name: str,
     ) -> None:
         self._write = write
         self._reject = reject
+        self._maintain = maintain
+        self._maintain_at = 0.0  # on the monotonic clock
         self._interval = interval
         self._name = name
         self._pending: dict[Hashable, Item] = {}
@@ -132,17 +140,24 @@ class Writer(Generic[Item]):
 
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
-            self._write_all(batch)
-            with self._changed:
-                self._batch_size = 0
-                self._changed.notify_all()
+            if batch:
+                self._write_all(batch)
+                with self._changed:
+                    self._batch_size = 0
+                    self._changed.notify_all()
+            if time.monotonic() >= self._maintain_at and not self._is_closing.is_set():
+                self._maintain_once()
 
     def _next_batch(self) -> list[Item] | None:
-        """Wait for items, collect more of them for the interval, and return the oldest."""
+        """Wait for items, collect more of them for the interval, and return the oldest.
+
+        Returns an empty list when maintenance is due, and ``None`` at the end.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._stop)
+            wait = max(0, self._maintain_at - time.monotonic())
+            self._changed.wait_for(lambda: self._pending or self._stop, wait)
             if not self._pending:
-                return None
+                return None if self._stop else []
             self._changed.wait_for(self._must_write, self._interval)
             keys = [key for key, _ in zip(self._pending, range(BATCH_SIZE), strict=False)]
             batch = [self._pending.pop(key) for key in keys]
@@ -169,6 +184,15 @@ class Writer(Generic[Item]):
             else:
                 self._note_success(len(batch))
                 return
+
+    def _maintain_once(self) -> None:
+        delay = _MAINTENANCE_INTERVAL
+        try:
+            if self._maintain():
+                delay = 0
+        except Exception as error:  # noqa: BLE001 - the thread must survive
+            _log.warning("%s: maintenance failed, will retry: %s", self._name, describe(error))
+        self._maintain_at = time.monotonic() + delay
 
     def _split(self, batch: Sequence[Item], error: Exception) -> None:
         """Write the halves of a batch that contains an item which cannot be written."""
