@@ -42,6 +42,14 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # Test modules read the sizes when they are imported.
     sizes.NIGHTLY = config.getoption("--nightly")
+    # Pytest has to rewrite the assertions of Hypothesis before anything imports it.
+    from hypothesis import HealthCheck, settings
+
+    # A loaded machine may take any time for one example.
+    settings.register_profile(
+        "any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("any speed")
 
 
 def pytest_collection_modifyitems(config, items):

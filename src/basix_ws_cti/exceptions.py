@@ -164,7 +164,8 @@ class HandshakeError(FeedError):
     """The server answered the WebSocket handshake with a status other than 101.
 
     - ``status``: HTTP status code.
-    - ``reason``: text of the response, printable and truncated; ``None`` if it has none.
+    - ``reason``: text of the response, printable and truncated; ``None`` if it has none, or
+      if it contains the secret and that may be an ordinary word.
     - ``retry_after``: the Retry-After header as sent, repeated ones joined by commas; ``None`` if
       there is none.
     """

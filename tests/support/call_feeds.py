@@ -21,6 +21,7 @@ from basix_ws_cti.recording import Connected, Frame, Recorder, replay
 from basix_ws_cti.simulator.frame_writer import Writer
 
 from .call_script import SECOND, START, USERS, events_of, messages_of, orders_of, snapshot_before
+from .followed_calls import FollowedCalls
 from .random_pbx import check_phases
 
 
@@ -36,6 +37,7 @@ class Watcher:
         self.tracker = CallTracker(self.mirror.channels.values())
         self.events = []
         self.ended = []
+        self._followed = FollowedCalls(self.tracker.calls)
 
     def receive(self, message):
         """Apply a message, and check the calls that it changes."""
@@ -54,6 +56,8 @@ class Watcher:
             self.events.append(event)
             if isinstance(event, CallEnded):
                 self.ended.append(event.call)
+        self._followed.apply(events)
+        self._followed.check(self.tracker.calls)
 
     @property
     def calls(self):

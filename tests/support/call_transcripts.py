@@ -1,12 +1,13 @@
 """Office with a simulated PBX and a call tracker, and transcripts of its call events.
 
-A transcript is a text with one line per event, for comparison with the text in a test.
+A transcript is a text with one line per event, for comparison with the text in a test. The line of
+a ``CallUpdated`` in the same phase says which legs the call has gained, or that it has changed.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 from basix_ws_cti import FieldSpec, MessageParser, Mirror
 from basix_ws_cti.calls import (
@@ -128,6 +129,8 @@ class Transcriber:
     def __init__(self, office):
         self._moments = office.moments
         self._call_numbers = {}
+        self._phases = {}
+        self._legs = defaultdict(set)
 
     def write(self, events):
         """Return the transcript of call events."""
@@ -148,8 +151,25 @@ class Transcriber:
                 lines += self._ending(call, name, event.synthetic)
             else:
                 now = call.phase.started
-                lines.append(f"{self._at(now)} {name}{self._description(event, call, now)}")
+                is_new_phase = self._phases.get(call.id) != (now, call.phase.kind)
+                if isinstance(event, CallUpdated) and not is_new_phase:
+                    legs = self._new_legs(call)
+                    description = f"has legs of {legs}" if legs else "has changed"
+                else:
+                    description = self._description(event, call, now)
+                lines.append(f"{self._at(now)} {name}{description}")
+            self._note(call)
         return _replace_user_ids("\n".join(lines))
+
+    def _note(self, call):
+        """Note the phase and the legs that the last event of a call shows."""
+        self._phases[call.id] = call.phase.started, call.phase.kind
+        self._legs[call.id].update(leg.uuid for leg in call.legs)
+
+    def _new_legs(self, call):
+        """Return the parties of the legs that no event of the call has shown before."""
+        new = [leg for leg in call.legs if leg.uuid not in self._legs[call.id]]
+        return " and ".join(self._party(leg.party) for leg in new)
 
     def _at(self, moment):
         return self._moments.index(moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import logging
 import os
@@ -20,12 +21,15 @@ from .waiting import TIMEOUT
 def environment(**variables):
     """Return this process's environment in UTF-8, without variables that affect commands.
 
+    The config file is empty: that of a developer has no effect on tests.
     ``LINES`` and ``COLUMNS`` of a developer's shell would override the size of a
-    pseudo-terminal.
+    pseudo-terminal, and its locale would select the language.
     """
-    prefixes = ("BASIX_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+    locale = ("LANG", "LC_ALL", "LC_MESSAGES")  # LANG includes LANGUAGE
+    prefixes = ("BASIX_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", *locale)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
-    return {**kept, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200", **variables}
+    fixed = {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200", "BASIX_CONFIG": os.devnull}
+    return {**kept, **fixed, **variables}
 
 
 def start(*arguments, env=None, **more):
@@ -76,7 +80,7 @@ def run_in_process(*arguments, env=None, stdin=""):
             patch.dict(os.environ, environment(**(env or {})), clear=True),
             pytest.raises(SystemExit) as end,
         ):
-            main()
+            contextvars.copy_context().run(main)  # the language that it uses ends with it
     finally:
         signal.signal(signal.SIGTERM, terminated)
         for logger, level in zip(loggers, levels, strict=True):
@@ -90,6 +94,6 @@ def run_in_process(*arguments, env=None, stdin=""):
 
 
 def assert_clean_stderr(done):
-    for sign in ("Traceback", "Warning:", "Exception ignored"):
+    for sign in ("Traceback", "Warning:", "Exception ignored", "[Errno"):
         assert sign not in str(done.stderr), done.stderr
     return done

@@ -200,6 +200,7 @@ def run_shell(block, folder):
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
+        "LANGUAGE": "en",
         # Readers may not have this plugin; without configuration it warns.
         "PYTEST_ADDOPTS": "-p no:asyncio",
     }

@@ -27,6 +27,7 @@ from basix_ws_cti.simulator.model import MEDIA_PLUG
 from basix_ws_cti.simulator.scenarios import CALLERS
 from basix_ws_cti.simulator.timeline import Timeline
 
+from .followed_calls import FollowedCalls
 from .recording_client import RecordingClient
 from .row_checks import Rows, check_figures, check_phases, check_rows, check_sums, check_talks
 
@@ -151,6 +152,7 @@ class Observer:
         self.mirror = Mirror()
         self.mirror.apply(self.reader.snapshot(self.pbx, self.user_id))
         self.tracker = CallTracker(self.mirror.channels.values())
+        self.followed = FollowedCalls(self.tracker.calls)
         self.started = dict.fromkeys(self.tracker.calls)
         self.ended = {}
 
@@ -185,6 +187,8 @@ class Observer:
                 assert call.disposition is not None
                 self.ended[call.id] = CallRecord.of(call)
                 self.calls.append(call)
+        self.followed.apply(events)
+        self.followed.check(self.tracker.calls)
 
     @property
     def records(self):

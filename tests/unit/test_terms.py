@@ -38,7 +38,6 @@ pytestmark = pytest.mark.usefixtures("forget_atoms")
 
 random_runs = settings(
     max_examples=500 * (20 if NIGHTLY else 1),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 

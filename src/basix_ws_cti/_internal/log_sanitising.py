@@ -24,12 +24,20 @@ class SanitisingLogger(logging.LoggerAdapter[logging.Logger]):
         """Log like ``Logger.log``, with sanitised arguments; ``extra`` is dropped."""
         if not self.isEnabledFor(level):
             return
-        text, values = str(msg), [self.shown(arg) for arg in args]
+        text = str(msg)
+        values = self.shown_arguments(text, args)
         exc_info = kwargs.get("exc_info")
         if exc_info and level < logging.ERROR:
             text, exc_info = f"{text}: %s", None
             values.append(self.shown(sys.exception()))
         self.logger.log(level, text, *values, exc_info=exc_info)
+
+    def shown_arguments(self, _msg: str, args: tuple[object, ...]) -> list[object]:
+        """Return the values that are logged for the arguments of a line with this format.
+
+        Subclasses override it where the format decides.
+        """
+        return [self.shown(arg) for arg in args]
 
     def shown(self, arg: object) -> object:
         """Return the value that is logged for an argument: numbers as they are, else text.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 
 from attrs import Factory, define, frozen
 
-from basix_ws_cti._internal.translation import N_, _
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import BasixError, FeedError
 from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.session.status import (
@@ -21,15 +21,10 @@ from basix_ws_cti.session.status import (
 )
 from basix_ws_cti.sources.source import Notice
 
+from .error_texts import error_text
+
 # Entries kept. While a PBX is unreachable, about one entry per minute is added.
 MAX_ENTRIES = 500
-
-_STATE_NAMES: dict[type, str] = {
-    Connecting: N_("connecting"),
-    Syncing: N_("syncing"),
-    Disconnected: N_("disconnected"),
-    Stopped: N_("stopped"),
-}
 
 
 @frozen
@@ -90,19 +85,15 @@ def describe_notice(notice: Notice, zone: tzinfo | None = None) -> str:
     """Return a notice as one line of text. Times are in ``zone``; ``None`` is local time."""
     match notice:
         case Gap(started, ended, reason):
-            started, ended = (at.astimezone(zone) for at in (started, ended))
-            return _("gap from {start} to {end}, {seconds:.1f} s: {reason}").format(
-                start=f"{started:%H:%M:%S}",
-                end=f"{ended:%H:%M:%S}",
-                seconds=(ended - started).total_seconds(),
+            text = _("gap from {start} to {end}, {seconds} s: {reason}")
+            return text.format(
+                start=f"{started.astimezone(zone):%H:%M:%S}",
+                end=f"{ended.astimezone(zone):%H:%M:%S}",
+                seconds=f"{(ended - started).total_seconds():.1f}",
                 reason=describe_error(reason),
             )
-        case Disconnected(reason, None):
-            return _("disconnected: {reason}").format(reason=describe_error(reason))
         case Disconnected(reason, seconds):
-            return _("disconnected: {reason}; retrying in {seconds:.1f} s").format(
-                reason=describe_error(reason), seconds=seconds
-            )
+            return describe_disconnection(describe_error(reason), seconds)
         case Stopped(None):
             return _("feed ended")
         case Stopped(reason):
@@ -112,19 +103,38 @@ def describe_notice(notice: Notice, zone: tzinfo | None = None) -> str:
     return describe_state(notice)
 
 
+def describe_disconnection(reason: str, retry_in: float | None) -> str:
+    """Return a disconnection as text.
+
+    ``retry_in``: seconds until the next attempt; ``None``: not yet known.
+    """
+    if retry_in is None:
+        return _("disconnected: {reason}").format(reason=reason)
+    text = _("disconnected: {reason}; retrying in {seconds} s")
+    return text.format(reason=reason, seconds=f"{retry_in:.1f}")
+
+
 def describe_state(state: ClientState) -> str:
     """Return a feed's state in one to three words."""
     match state:
         case Connecting(attempt) if attempt > 1:
             return _("connecting, attempt {attempt}").format(attempt=attempt)
-        case Stopped(None):
-            return _("ended")
+        case Connecting():
+            return _("connecting")
+        case Syncing():
+            return _("syncing")
         case Synced():
             return _("live")
-    return _(_STATE_NAMES[type(state)])
+        case Disconnected():
+            return _("disconnected")
+        case Stopped(None):
+            return _("ended")
+    return _("stopped")
 
 
-def describe_error(reason: Exception | None, describe: Callable[[BasixError], str] = str) -> str:
+def describe_error(
+    reason: Exception | None, describe: Callable[[BasixError], str] = error_text
+) -> str:
     """Return an error as text; ``None`` is an unknown reason.
 
     ``describe`` converts errors of this package. Other errors are named by their class only,

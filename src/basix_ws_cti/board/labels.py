@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from attrs import frozen
 
-from basix_ws_cti._internal.translation import N_, _
+from basix_ws_cti._internal.translation import N_, _, pgettext
 from basix_ws_cti.calls import Party, Phase
-from basix_ws_cti.calls.channel_facts import other_party, own_party, phase_of
-from basix_ws_cti.calls.hangup_causes import meaning
+from basix_ws_cti.calls.channel_facts import (
+    ANNOUNCEMENT,
+    RINGING_TONE,
+    number_of,
+    other_party,
+    own_party,
+    phase_of,
+)
+from basix_ws_cti.calls.model import UNKNOWN_PARTY
 from basix_ws_cti.elements import (
     AnyChannel,
     Channel,
@@ -20,43 +27,54 @@ from basix_ws_cti.elements import (
     FullChannel,
     Group,
     GroupMember,
-    Hangup,
     Terminal,
     User,
 )
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import Ringing
 
-# Text of a phase by its kind: without and with the name of the party or place.
-_PHASE_TEXTS = {
-    "ivr": (N_("in IVR"), N_("in IVR {name}")),
-    "queued": (N_("waiting"), N_("waiting for {name}")),
-    "ringing": (N_("ringing"), N_("calling {name}")),
-    "talking": (N_("talking"), N_("talking with {name}")),
-    "parked": (N_("parked"), N_("parked on {name}")),
-    "voicemail": (N_("voicemail"), N_("voicemail of {name}")),
-    "conference": (N_("in conference"), N_("in conference {name}")),
-    "other": ("", "{name}"),
-    "unknown": ("", "{name}"),
+from .endings import describe_leg_end
+
+# Text of each kind of phase, with and without its party or place.
+_BUSY_PHASES = {
+    "ivr": (N_("in IVR {place}"), N_("in IVR")),
+    "queued": (N_("waiting for {party}"), N_("waiting")),
+    "ringing": (N_("calling {party}"), N_("ringing")),
+    "talking": (N_("talking with {party}"), N_("talking")),
+    "voicemail": (N_("voicemail of {party}"), N_("voicemail")),
+    "conference": (N_("in conference {place}"), N_("in a conference")),
 }
 
+_WITH_PLACE = frozenset({"ivr", "voicemail", "conference"})
 
-def format_duration(microseconds: int) -> str:
-    """Return a duration as ``0:07`` or ``1:02:03``.
+# Places of a phase of the kind "other" that the protocol defines. All others are names of the
+# PBX's operations, and shown as they are.
+_SERVICES = {
+    ANNOUNCEMENT: N_("announcement or music"),
+    RINGING_TONE: N_("ringing tone"),
+    "checking_voicemail": N_("listening to voicemail"),
+    "eavesdrop": N_("listening in on a call"),
+}
 
-    A negative one is ``0:00?``: the PBX's timestamps contradict each other. Less than a second is
-    ``0:00``, since it may be rounding.
-    """
-    if microseconds <= -1_000_000:
-        return "0:00?"
-    minutes, seconds = divmod(max(0, microseconds) // 1_000_000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+# Called "numbers" that are no numbers, without the uuid behind the point.
+_MARKERS = {
+    "pickup_uuid": N_("pickup of a call"),
+    "assimilate": N_("pickup of a call"),
+    "media_plug": N_("media plug"),
+    "RINGING_PARK": N_("ringing park"),
+    "LOCAL_PARK": N_("ringing park"),
+}
+
+GROUP_TYPES = {0: N_("ring group"), 1: N_("hunt group")}
+"""Word for each known type of group; translate with ``_``."""
+
+# Park slots (docs/explanation/protocol.md): three for each user from the first on, then shared.
+_FIRST_SLOT, _SLOTS_PER_USER, _SHARED_SLOTS = 901, 3, range(997, 1000)
 
 
-def to_microseconds(moment: datetime) -> int:
-    """Return a time in microseconds since the epoch, as the PBX sends times."""
-    return round(moment.timestamp() * 1_000_000)
+def join_phrases(phrases: Iterable[str]) -> str:
+    """Return independent phrases as a list, such as ``registered, Softphone 4.2``."""
+    return pgettext("between items of a list", ", ").join(phrases)
 
 
 @frozen
@@ -65,6 +83,10 @@ class Labels:
 
     mirror: Mirror
     """Mirror in which users and groups are looked up by id."""
+
+    with_numbers: bool = True
+    """True: the number of an outside party follows its name. False: only parties without a name are
+    shown by number."""
 
     def user(self, user_id: Any) -> str:
         """Return a user's label or name, or ``user ID`` for an unknown id."""
@@ -82,9 +104,28 @@ class Labels:
             return self.user(party.user_id)
         if party.group_id is not None:
             return self.group(party.group_id)
-        if party.name and party.number:
+        if party.name and party.number and self.with_numbers:
             return f"{party.name} ({party.number})"
         return str(party.name or party.number or _("unknown"))
+
+    def park_slot(self, slot: Any, parked_by: Any = None) -> str:
+        """Return a park slot with its owner, such as ``907 (NAME)`` or ``998 (shared)``.
+
+        The owner is left out if it is unknown, or the user with the id ``parked_by``.
+        """
+        if not isinstance(slot, int):
+            return str(slot)
+        if slot in _SHARED_SLOTS:
+            return _("{slot} (shared)").format(slot=slot)
+        park_group = (slot - _FIRST_SLOT) // _SLOTS_PER_USER
+        owners = [
+            user
+            for user in self.mirror.users.values()
+            if user.park_group == park_group and isinstance(user.park_group, int)
+        ]
+        if len(owners) != 1 or owners[0].id == parked_by:
+            return str(slot)
+        return f"{slot} ({self.element(owners[0])})"
 
     def element(self, element: Element) -> str:
         """Return the name of an element; for a channel, ``CALLER -> CALLED``."""
@@ -95,8 +136,9 @@ class Labels:
             name = customers[0].name if customers else None
             return self.party(Party(name=name, number=getattr(element, "peer_number", None)))
         if isinstance(element, GroupMember):
-            user, group = self.user(element.user_id), self.group(element.group_id)
-            return _("{user} in {group}").format(user=user, group=group)
+            return _("{user} in {group}").format(
+                user=self.user(element.user_id), group=self.group(element.group_id)
+            )
         name = getattr(element, "label", None) or getattr(element, "name", None)
         return str(name or element.extra.get("label") or element.extra.get("name") or element.key)
 
@@ -106,7 +148,7 @@ class Labels:
         behind = other_party(channel)
         if behind.user_id is None and not behind.number:
             number = channel.called_number if is_caller else channel.calling_number
-            behind = Party(number=number, name=behind.name)
+            behind = Party(number=_dialled_text(number), name=behind.name)
         ends = self.party(own_party(channel)), self.party(behind)
         return " -> ".join(ends if is_caller else ends[::-1])
 
@@ -114,56 +156,70 @@ class Labels:
         """Return what an element is doing, or its main properties if it does nothing."""
         match element:
             case FullChannel() if element.hangup is not None:
-                return _describe_hangup(element, element.hangup)
+                return describe_leg_end(element, element.hangup)
             case AnyChannel(state=Ringing()):
                 return _("ringing")
             case AnyChannel():
                 return self.phase(phase_of(_as_channel(element), None, 0))
-            case User():
-                properties = {
-                    _("extension {value}"): element.main_extension,
-                    _("presence {value}"): element.presence,
-                }
-            case Group():
-                properties = {_("extension {value}"): element.main_extension}
-            case GroupMember():
-                properties = {_("login status {value}"): element.login_status}
+        return join_phrases(self._properties(element))
+
+    def _properties(self, element: Element) -> Iterator[str]:
+        match element:
+            case User() | Group() if element.main_extension is not None:
+                yield _("extension {number}").format(number=element.main_extension)
+            case Terminal(assoc_user_id=owner) if owner is not None:
+                yield _("phone of {user}").format(user=self.user(owner))
+        match element:
+            case User(presence=presence) if presence is not None:
+                yield _("presence {value}").format(value=presence)
+            case Group(type=0 | 1 as group_type):
+                yield _(GROUP_TYPES[group_type])
+            case GroupMember(login_status=status) if status is not None:
+                yield _("login status {value}").format(value=status)
             case Terminal():
-                registered = _("registered") if element.registered else _("not registered")
-                return f"{registered}, {element.user_agent}" if element.user_agent else registered
-            case Domain():
-                properties = {_("domain {value}"): element.name}
-            case _:
-                properties = {}
-        return ", ".join(
-            text.format(value=value) for text, value in properties.items() if value is not None
-        )
+                yield _("registered") if element.registered else _("not registered")
+                if element.user_agent:
+                    yield str(element.user_agent)
+            case Domain(name=name) if name is not None:
+                yield _("domain {name}").format(name=name)
 
     def phase(self, phase: Phase) -> str:
         """Return what a call or channel is doing in a phase, such as ``talking with NAME``."""
-        without_name, with_name = _PHASE_TEXTS[phase.kind]
-        if phase.party != Party():
-            text = _(with_name).format(name=self.party(phase.party))
-        elif phase.place is not None and phase.kind not in {"ringing", "talking"}:
-            text = _(with_name).format(name=str(phase.place).replace("_", " "))
-        else:
-            text = _(without_name) if without_name else ""
-        if phase.by is not None:
-            text = _("{activity} by {name}").format(activity=text, name=self.user(phase.by))
-        return text.strip()
+        if phase.kind == "parked":
+            return self._parking(phase)
+        place = "" if phase.place is None else str(phase.place).replace("_", " ")
+        if phase.kind not in _BUSY_PHASES:
+            return _(_SERVICES[phase.place]) if phase.place in _SERVICES else place
+        with_details, without = _BUSY_PHASES[phase.kind]
+        has_party = phase.party != UNKNOWN_PARTY
+        if not has_party and not (place and phase.kind in _WITH_PLACE):
+            return _(without)
+        party = self.party(phase.party) if has_party else place
+        return _(with_details).format(party=party, place=place)
+
+    def _parking(self, phase: Phase) -> str:
+        if phase.place is None:
+            return _("parked")
+        return describe_parking(self, phase.place, phase.by)
 
 
-def _describe_hangup(leg: FullChannel, hangup: Hangup) -> str:
-    text = _("ended ({disposition}): {cause}").format(
-        disposition=hangup.disposition,
-        cause=meaning(hangup.cause) or hangup.cause or _("no cause"),
-    )
-    ended, answered = leg.hangup_timestamp, leg.answer_timestamp
-    if isinstance(ended, int) and isinstance(answered, int):
-        return _("{text}, after {duration}").format(
-            text=text, duration=format_duration(ended - answered)
-        )
-    return text
+def describe_parking(labels: Labels, slot: Any, parked_by: Any) -> str:
+    """Return that a call is parked, such as ``parked on 901 by NAME``.
+
+    ``parked_by``: id of the user who parked the call; ``None``: unknown.
+    """
+    shown = labels.park_slot(slot, parked_by)
+    if parked_by is None:
+        return _("parked on {slot}").format(slot=shown)
+    return _("parked on {slot} by {user}").format(slot=shown, user=labels.user(parked_by))
+
+
+def _dialled_text(number: Any) -> Any:
+    """Return a dialled number, or words for a marker such as ``pickup_uuid.UUID``."""
+    if isinstance(number, str) and number_of(number) is None:
+        marker = number.partition(".")[0]
+        return _(_MARKERS[marker]) if marker in _MARKERS else None
+    return number
 
 
 def _as_channel(element: AnyChannel) -> Channel:

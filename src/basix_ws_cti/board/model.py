@@ -12,8 +12,9 @@ from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.session.status import ClientState
 from basix_ws_cti.sources.source import Source
 
+from .durations import format_duration, to_microseconds
 from .feed_history import FeedHistory
-from .labels import Labels, format_duration, to_microseconds
+from .labels import Labels
 from .pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
 from .rows import call_rows, feed_rows, parked_rows, queue_rows, user_rows
 from .tables import Row

@@ -19,12 +19,12 @@ from collections.abc import Iterable
 
 from attrs import Factory, define
 
-from basix_ws_cti._internal.translation import _
+from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.calls import Call, CallEnded, CallEvent
 from basix_ws_cti.elements import AnyChannel, FullChannel
 from basix_ws_cti.mirror.mirror import Mirror
 
-from .labels import format_duration
+from .durations import format_duration
 
 _SECOND = 1_000_000  # in microseconds, as all times here
 _DAY = 24 * 3600 * _SECOND
@@ -101,6 +101,10 @@ def _timestamps_of(channel: AnyChannel) -> Iterable[int]:
 def describe_clock_offset(offset: int) -> str:
     """Return an offset as text, such as ``PBX clock 2:00:00 ahead``; in days from two days on."""
     days = abs(offset) // _DAY
-    amount = _("{days:,} days").format(days=days) if days >= 2 else format_duration(abs(offset))
-    text = _("PBX clock {duration} ahead") if offset > 0 else _("PBX clock {duration} behind")
-    return text.format(duration=amount)
+    if days >= 2:
+        text = ngettext("{count} day", "{count} days", days)
+        amount = text.format(count=f"{days:,}")
+    else:
+        amount = format_duration(abs(offset))
+    text = _("PBX clock {amount} ahead") if offset > 0 else _("PBX clock {amount} behind")
+    return text.format(amount=amount)

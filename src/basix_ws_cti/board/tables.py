@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from .labels import format_duration
+from .durations import format_duration
 from .text import cell_text, search_key
 
 Style = Literal[

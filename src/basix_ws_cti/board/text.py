@@ -15,17 +15,29 @@ MAX_LINE_TEXT = 1000
 FULL_WIDTH_SPACE = "\u3000"
 
 
+# Marks, such as accents, that one character may carry. Real scripts need up to four; hundreds would
+# be drawn over the lines above and below.
+MAX_MARKS = 4
+
+
 def escape_unprintable(text: str) -> str:
     r"""Replace every character that could steer a terminal by its escape, such as ``\x1b``.
 
-    This covers control characters, and characters that change the direction of writing.
+    This covers control characters, characters that change the direction of writing, and marks that
+    are stacked on one character beyond ``MAX_MARKS``.
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char == FULL_WIDTH_SPACE else ascii(char)[1:-1]
-        for char in text
-    )
+    if text.isascii():
+        return text if text.isprintable() else "".join(map(_escape, text))
+    marks = 0
+    shown = []
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
+        shown.append(ascii(char)[1:-1] if marks > MAX_MARKS else _escape(char))
+    return "".join(shown)
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() or char == FULL_WIDTH_SPACE else ascii(char)[1:-1]
 
 
 def cell_text(text: str) -> str:

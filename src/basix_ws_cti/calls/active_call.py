@@ -49,6 +49,10 @@ any but conference  talking                                       ``CallAnswered
 any                 any                                           ``CallUpdated``
 ==================  ============================================  ===================
 
+A transition without any of these events returns a ``CallUpdated`` if it changed what events must
+show (``has_news``): a leg joined or left the call, or something in the ``Call`` changed other than
+details of legs, ``complete`` and ``clock_adjusted``.
+
 Further inferences:
 
 - The call is answered when the first talk begins. A talk that a later event shows to be with
@@ -78,6 +82,7 @@ from basix_ws_cti.elements import Channel, Hangup
 
 from .active_leg import ActiveLeg
 from .active_legs import ActiveLegs
+from .call_end import end_of
 from .call_parties import CallParties
 from .channel_facts import (
     end_phase,
@@ -110,15 +115,7 @@ from .model import (
     Role,
     Side,
 )
-from .outcome import (
-    Ending,
-    deciding_leg,
-    disposition_of,
-    ending_side,
-    joined_disposition,
-    leg_outcome,
-    waiting_party_left,
-)
+from .outcome import joined_disposition, leg_outcome
 from .phase_history import PhaseHistory
 from .talk_history import TalkHistory
 from .user_lines import UserLines
@@ -164,6 +161,8 @@ class ActiveCall:
     """Key under which ``CallIndex`` finds a user's own call (click-to-call)."""
     phase_lead_uuid: str = ""
     """Uuid of the leg that was the lead leg when the current phase began."""
+    has_news: bool = False
+    """True if an event must follow, because something changed that the last event does not show."""
 
     @classmethod
     def of(cls, call_id: str, first_uuid: str, users: UserLines) -> Self:
@@ -220,10 +219,12 @@ class ActiveCall:
         ``ActiveLegs.put``.
         """
         legs = self.legs
-        first_uuid = legs.first_uuid
+        first_uuid, opening_role = legs.first_uuid, legs.opening_role
         before = legs.put(leg, role=role)
         if legs.first_uuid != first_uuid:
             self._follow_first(first_uuid)
+        if before is None or legs.opening_role != opening_role:
+            self.has_news = True
         if synthetic:
             self.complete = False
         offered = leg.offered
@@ -231,8 +232,9 @@ class ActiveCall:
         if leg.uuid == legs.first_uuid and offered and offered < self.started:
             self.started = offered
             self.phases.start_earlier(offered)
+            self.has_news = True
         lead = legs.lead(self.talk.talkers)
-        if leg.is_unchanged and self._is_no_news(leg, lead, before):
+        if leg.is_unchanged and not self.has_news and self._is_no_news(leg, lead, before):
             return []
         parties_changed = self.parties.update(legs, lead, leg)
         events: list[CallEvent] = []
@@ -242,8 +244,16 @@ class ActiveCall:
             events = self._follow(lead, self.lead_ended)
         if leg.is_ringing and (before is None or not before.is_ringing):
             events.append(CallRinging(self.snapshot(), leg.party))
-        if parties_changed and not events:
-            events.append(CallUpdated(self.snapshot()))
+        if parties_changed:
+            self.has_news = True
+        return self._with_news(events)
+
+    def _with_news(self, events: list[CallEvent]) -> list[CallEvent]:
+        """Return the events of a transition; if there are none and it made news, an update."""
+        if self.has_news:
+            self.has_news = False
+            if not events:
+                return [CallUpdated(self.snapshot())]
         return events
 
     def _is_no_news(self, leg: ActiveLeg, lead: ActiveLeg, before: ActiveLeg | None) -> bool:
@@ -288,10 +298,12 @@ class ActiveCall:
                 answered=channel.answer_timestamp is not None,
                 is_callers=channel.direction == "inbound" or role in OF_CALLER,
             )
-        first_uuid = self.legs.first_uuid
+        first_uuid, opening_role = self.legs.first_uuid, self.legs.opening_role
         self.legs.end(channel, uuid, hangup, ended, outcome)
         if self.legs.first_uuid != first_uuid:
             self._follow_first(first_uuid)
+        if self.legs.opening_role != opening_role:
+            self.has_news = True
         if synthetic:
             self.complete = False
         if self.legs.only_lines_left:
@@ -300,8 +312,8 @@ class ActiveCall:
             self.lead_ended = max(ended, self.lead_ended)
             lead = self.legs.lead(self.talk.talkers)
             if self._describes_call(lead):
-                return self._follow(lead, self.lead_ended)
-        return []
+                return self._with_news(self._follow(lead, self.lead_ended))
+        return self._with_news([])
 
     def _describes_call(self, lead: ActiveLeg) -> bool:
         """Return True if the state of a new lead leg is what the call does."""
@@ -315,7 +327,7 @@ class ActiveCall:
         if self.left_to_line is None:
             self.left_to_line = (ended, unseen)
         if not self.legs.only_pickups_left:
-            return []
+            return self._with_news([])
         ended, unseen = self.left_to_line
         return [self._finish(ended, unseen=unseen)]
 
@@ -324,6 +336,7 @@ class ActiveCall:
 
         ``leg`` belongs to one of the calls, and is bridged to a leg of the other one or rings for
         it. Return the event that the other call ended. The other call must not be used afterwards.
+        ``update_leg(leg)`` must follow; it returns an event of this call.
         """
         is_users = other.parties.caller.user_id is not None and other.purpose != "monitor"
         if is_users:
@@ -337,6 +350,7 @@ class ActiveCall:
         self.legs.absorb(other.legs, self._phase_before_talk())
         self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete and not self.talk.is_truncated
+        self.has_news = True
         return [
             CallEnded(
                 evolve(
@@ -376,7 +390,7 @@ class ActiveCall:
         """Let a permanent line leave the call, given its new state; the call may end with that."""
         if self.left_to_line is None:
             self.legs.release_line(leg.uuid, leg.entered or last_known_alive(leg.channel))
-            return []
+            return [CallUpdated(self.snapshot())]
         ended, unseen = self.left_to_line
         self.legs.release_line(leg.uuid, ended)
         return [self._finish(ended, unseen=unseen)]
@@ -392,8 +406,9 @@ class ActiveCall:
     def purpose(self) -> Purpose:
         """Purpose of the call, as far as it is known."""
         legs = self.legs
-        if legs.opening is not None and legs.opening.role in _PURPOSES:
-            purpose = self._purpose_without_talk(legs.opening.role)
+        role = legs.opening_role
+        if role is not None and role in _PURPOSES:
+            purpose = self._purpose_without_talk(role)
             if purpose is not None:
                 return purpose
         return "consult" if legs.is_consult else "call"
@@ -477,6 +492,7 @@ class ActiveCall:
             if not same_party:
                 self.talk.correct_target(current, phase.party)
                 phases.set_party(phase.party)
+                self.has_news = True
             self._record_talk()
             return []
         ended = phases.begin(phase)
@@ -574,57 +590,23 @@ class ActiveCall:
         # The leg that ended last may be shown before another one.
         ended = max([ended, *[leg.ended or 0 for leg in self.legs.ended_in_phase]])
         last = self.phases.close(max(ended, self.phases.current.started))
-        legs = self._legs_of_end(last)
-        leg = None if unseen else deciding_leg(last, legs, self.phase_lead_uuid)
-        hangup = None if leg is None else leg.hangup
-        by_caller = leg is not None and self._is_callers(leg)
-        ended_by = ending_side(last, hangup, by_caller=by_caller, only_leg=len(legs) == 1)
-        line = [one for one in self.legs.ended if self._is_callers(one)]
-        ending = Ending(
-            phases=self.phases.summed(),
-            hangup=hangup,
-            ended_by=ended_by,
+        end = end_of(
+            self.legs,
+            self.phases.summed(),
+            talkers=self.talk.talkers,
+            lead_uuid=self.phase_lead_uuid,
             direction=self.parties.direction,
             purpose=self.purpose,
-            is_line_answered=any(one.answered is not None for one in line or legs),
-            is_originated=any(map(_is_originated, line)),
-            is_left=waiting_party_left(leg, ended_by, self.phase_lead_uuid),
+            unseen=unseen,
         )
-        disposition, abandoned_in = disposition_of(ending)
         call = self._snapshot(
             tuple(self.legs.ended),
             ended=last.ended,
-            disposition=disposition,
-            abandoned_in=abandoned_in,
-            ended_by=ended_by,
-            hangup=hangup,
+            disposition=end.disposition,
+            abandoned_in=end.abandoned_in,
+            ended_by=end.ended_by,
+            hangup=end.hangup,
         )
         # This breaks a reference cycle: a call that is over needs no garbage collection.
         self.legs.opening = None
         return CallEnded(call, unseen)
-
-    def _legs_of_end(self, last: Phase) -> list[Leg]:
-        """Return the legs one of which ended the call, in its last phase.
-
-        A leg that ended as the phase began did not end the call: its party transferred the call. Of
-        several phones that the PBX called for the caller, it is the one that rang on.
-        """
-        legs = self.legs.ended_in_phase
-        if last.kind == "talking":
-            return [leg for leg in legs if leg.uuid in self.talk.talkers]
-        own = max(filter(_is_originated, legs), key=lambda leg: leg.ended or 0, default=None)
-        return [
-            leg
-            for leg in legs
-            if (leg is own or not _is_originated(leg))
-            and (leg.ended != last.started or last.ended == last.started)
-        ]
-
-    def _is_callers(self, leg: Leg) -> bool:
-        """Return True for the caller's leg: each phone, if the PBX called the caller first."""
-        return leg.uuid == self.legs.first_uuid or _is_originated(leg)
-
-
-def _is_originated(leg: Leg) -> bool:
-    """Return True for a phone that the PBX called for a call of its own user."""
-    return leg.direction == "outbound" and leg.role in OF_CALLER

@@ -60,6 +60,11 @@ class ActiveLegs:
         return self.living.get(self.first_uuid)
 
     @property
+    def opening_role(self) -> Role | None:
+        """Role of the opening leg, on which the purpose of the call depends."""
+        return None if self.opening is None else self.opening.role
+
+    @property
     def only_pickups_left(self) -> bool:
         """True if every living leg, if any, is a pending pickup."""
         return self.living.keys() <= self.pending_pickups

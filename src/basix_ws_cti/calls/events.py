@@ -1,4 +1,9 @@
-"""Call events. Each event holds the call as it was right after the event."""
+"""Call events. Each event holds the call as it was right after the event.
+
+The calls of the last events are those in progress. Each change of a call has an event, except
+changes of ``complete``, of ``clock_adjusted`` and of the details of its legs, which the next event
+of the call shows. The legs that belong to a call are no such detail.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +83,7 @@ class CallTransferred(SetFields):
 
 @frozen(repr=False)
 class CallUpdated(SetFields):
-    """Something else about the call changed: menu, queue, voicemail, caller or direction."""
+    """Something else changed: menu, queue, voicemail, caller, direction, purpose, or the legs."""
 
     call: Call
     """The call."""

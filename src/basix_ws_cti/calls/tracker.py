@@ -41,7 +41,7 @@ from .active_call import ActiveCall
 from .active_leg import ActiveLeg
 from .call_index import CallIndex
 from .channel_facts import is_b_leg
-from .events import CallEnded, CallEvent
+from .events import CallEnded, CallEvent, CallUpdated
 from .leg_roles import PICKUP, own_call_key
 from .model import Call, Role
 from .used_ids import UsedIds
@@ -129,9 +129,22 @@ class CallTracker:
                 return []
         uuid = key if type(key) is str else str(key)
         with self._index.lock:
-            if isinstance(change, Removed):
-                return self._end_leg(channel, uuid, synthetic=change.synthetic)
-            return self._update_leg(channel, uuid, synthetic=change.synthetic)
+            follow = self._end_leg if isinstance(change, Removed) else self._update_leg
+            events = follow(channel, uuid, synthetic=change.synthetic)
+            if self._users.new_consults:
+                events += self._updates_of_consults(events)
+            return events
+
+    def _updates_of_consults(self, events: list[CallEvent]) -> list[CallEvent]:
+        """Return updates of calls that turned out to be consult calls, which no event shows."""
+        shown = {event.call.id: event.call.purpose for event in events}
+        updates: list[CallEvent] = []
+        for legs in self._users.new_consults:
+            call = self._index.find(legs.first_uuid)
+            if call is not None and call.legs is legs and shown.get(call.id) != call.purpose:
+                updates.append(CallUpdated(call.snapshot()))
+        self._users.new_consults.clear()
+        return updates
 
     def _update_leg(
         self, channel: Channel, uuid: str, *, synthetic: bool, left: ActiveCall | None = None

@@ -14,15 +14,23 @@ with them. If both happen at the same time, the leg that the user dialled is the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import Factory, define
 
 from .leg_history import LegHistory
+
+if TYPE_CHECKING:
+    from .active_legs import ActiveLegs
 
 
 @define(eq=False)
 class UserLines:
     """The legs on which each user is busy, in all calls of one tracker."""
 
+    new_consults: list[ActiveLegs] = Factory(list)
+    """Legs of the calls that turned out to be consult calls, until the tracker clears the list. An
+    event of another call may have shown it."""
     _lines: dict[int, list[LegHistory]] = Factory(dict)
 
     @property
@@ -39,7 +47,7 @@ class UserLines:
             return
         leg.placed_at = at
         for other in self._lines.get(leg.user_id, ()):
-            _mark_consult(leg, other)
+            self._mark_consult(leg, other)
         self._note(leg, (at, True, leg.uuid), at)
 
     def connected(self, leg: LegHistory, at: int) -> None:
@@ -47,7 +55,7 @@ class UserLines:
         if leg.user_id is None:
             return
         for other in self._lines.get(leg.user_id, ()):
-            _mark_consult(other, leg)
+            self._mark_consult(other, leg)
         key = (at, False, leg.uuid)
         if leg.line_key is None or key > leg.line_key:
             self._note(leg, key, at)
@@ -82,6 +90,20 @@ class UserLines:
             lines.append(leg)
         self._update(lines, at)
 
+    def _mark_consult(self, placed: LegHistory, talk: LegHistory) -> None:
+        """Mark the call of ``placed`` as a consult call if ``talk`` waits for it."""
+        legs = placed.legs
+        if (
+            placed.placed_at is not None
+            and talk.is_connected
+            and talk.connected_at <= placed.placed_at
+            and talk.legs is not legs
+            and placed.uuid == legs.first_uuid
+        ):
+            if not legs.is_consult:
+                self.new_consults.append(legs)
+            legs.mark_consult(talk.uuid)
+
     def _update(self, lines: list[LegHistory], at: int) -> None:
         """Let all legs of a user wait but the current one, from ``at`` on.
 
@@ -110,15 +132,3 @@ def _busy_elsewhere_since(leg: LegHistory, lines: list[LegHistory]) -> int:
     """Return the time at which the user became busy on a leg that has taken over from ``leg``."""
     key = _line_key(leg)
     return min(one.busy_since for one in lines if _line_key(one) > key)
-
-
-def _mark_consult(placed: LegHistory, talk: LegHistory) -> None:
-    """Mark the call of ``placed`` as a consult call if ``talk`` waits for it."""
-    if (
-        placed.placed_at is not None
-        and talk.is_connected
-        and talk.connected_at <= placed.placed_at
-        and talk.legs is not placed.legs
-        and placed.uuid == placed.legs.first_uuid
-    ):
-        placed.legs.mark_consult(talk.uuid)

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from basix_ws_cti._internal.translation import LANGUAGES, _
+
 from .command_wrapper import wrap_command
 from .commands.anonymise import anonymise_recording
 from .commands.call import start_call
+from .commands.config import print_config_path, show_config
 from .commands.decode import decode_frames
 from .commands.doctor import run_doctor
 from .commands.hangup import hang_up_channel
@@ -43,12 +46,21 @@ def _print_version(is_given: bool) -> None:  # noqa: FBT001 - typer's callback
 @app.callback()
 def _main(
     *,
-    _: Annotated[
+    _version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
+    # Only for the help: ``main`` takes the option before it imports this module.
+    _lang: Annotated[
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="|".join(LANGUAGES),
+            help=_("Language of texts for people; default: that of the environment or system."),
+        ),
+    ] = None,
 ) -> None:
     """Show, record and replay the live feed of a Basix PBX, and control its calls."""
 
@@ -72,3 +84,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _function in _COMMANDS.items():
     app.command(_name)(wrap_command(_function))
+
+_config = typer.Typer(help=_("Show the config file and the values of the options."))
+app.add_typer(_config, name="config")
+_config.command("show")(wrap_command(show_config))
+_config.command("path")(wrap_command(print_config_path))

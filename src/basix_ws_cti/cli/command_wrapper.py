@@ -26,6 +26,7 @@ from .output import (
     prepare_streams,
     report,
 )
+from .profile_options import PROFILE_PARAMETERS, use_precedence
 
 
 class LogLevel(StrEnum):
@@ -48,11 +49,17 @@ _LOG_LEVEL = inspect.Parameter(
     ],
 )
 
+_CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+# Parameters of which a command has one if it takes values from a profile.
+_PROFILE_USERS = frozenset({"server", "timezone"})
+
 
 def wrap_command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function as a typer command.
 
     - A parameter whose type is an attrs class is expanded to that class's options.
+    - ``--profile`` and ``--config`` are added if a profile can provide one of the options.
     - ``--log-level`` is added.
     - SIGTERM is handled like Ctrl-C.
     - An error is reported in one line on stderr and becomes an exit code; the command raises
@@ -69,8 +76,14 @@ def wrap_command(function: Callable[..., None]) -> Callable[..., None]:
             if name not in groups
         ),
         *chain.from_iterable(members.values()),
-        _LOG_LEVEL,
     ]
+    uses_profile = not _PROFILE_USERS.isdisjoint(parameter.name for parameter in parameters)
+    wants_context = typer.Context in hints.values()
+    if uses_profile:
+        parameters += PROFILE_PARAMETERS
+        if not wants_context:
+            parameters.append(_CONTEXT)
+    parameters.append(_LOG_LEVEL)
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
@@ -79,6 +92,10 @@ def wrap_command(function: Callable[..., None]) -> Callable[..., None]:
         _configure_logging(values.pop("log_level"))
         try:
             _reject_nan(values)
+            if uses_profile:
+                _complete_values(values)
+                if not wants_context:
+                    del values["context"]
             for name, group in groups.items():
                 values[name] = group(
                     **{member.name: values.pop(member.name) for member in members[name]}
@@ -99,6 +116,13 @@ def wrap_command(function: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _complete_values(values: dict[str, Any]) -> None:
+    """Remove the options that select a profile, and apply the precedence to the others."""
+    for parameter in PROFILE_PARAMETERS:
+        del values[parameter.name]
+    use_precedence(values["context"], values)
 
 
 def _reject_nan(values: dict[str, Any]) -> None:

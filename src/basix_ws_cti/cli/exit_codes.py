@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from basix_ws_cti._internal.translation import _
+from basix_ws_cti.board.error_texts import error_text
 from basix_ws_cti.exceptions import (
     AuthenticationError,
+    BasixError,
     CertificateError,
     CommandTimeout,
     ConnectionLimitReached,
@@ -14,6 +17,8 @@ from basix_ws_cti.exceptions import (
     UsageError,
     WaitTimeout,
 )
+
+from .files import describe_file_error
 
 
 class ExitCode(IntEnum):
@@ -47,12 +52,18 @@ def error_message(error: BaseException) -> str:
     """Return an error's text, with advice in terms of the command line's options."""
     match error:
         case ConnectionLimitReached():
-            return (
+            return _(
                 "the PBX allows no further connection for this user and app_name: close one, "
                 "use another --app-name, or replace the oldest with --force"
             )
         case CertificateError():
-            return f"{error} (for advice run doctor; --ca-file trusts a private CA)"
+            return _("{error} (for advice run doctor; --ca-file trusts a private CA)").format(
+                error=error_text(error)
+            )
         case AuthenticationError():
-            return f"{error}: check --domain and the token"
+            return _("{error}: check --domain and the token").format(error=error_text(error))
+        case BasixError():
+            return error_text(error)
+        case OSError():
+            return describe_file_error(error)
     return str(error)

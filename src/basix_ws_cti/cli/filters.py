@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import Factory, frozen
 
-from basix_ws_cti.calls import Call, CallEvent, Party
+from basix_ws_cti.calls import Call, Party
 from basix_ws_cti.elements import (
     AnyChannel,
     Element,
@@ -166,11 +166,11 @@ class Filters:
             )
         )
 
-    def match_call(self, event: CallEvent, name: str, mirror: Mirror) -> bool:
-        """Return True if a call event of this name is selected."""
+    def match_call(self, call: Call, name: str, mirror: Mirror) -> bool:
+        """Return True if an event of this name is selected that left the call as given."""
         return (not self.events or name in self.events) and (
             not self._has_participants
-            or self._match_participants(participants_of_call(event.call), mirror)
+            or self._match_participants(participants_of_call(call), mirror)
         )
 
     def _match_participants(

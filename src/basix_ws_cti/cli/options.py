@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from attrs import field, frozen
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
+from .files import file_error_reason
 from .signals import interrupt_blocking_call
 
 if TYPE_CHECKING:
@@ -46,8 +48,10 @@ def _reject_token_argument(value: str | None) -> None:
     """Reject a token on the command line, where the list of processes shows it to everyone."""
     if value is not None:
         raise typer.BadParameter(
-            "a token on the command line is visible to other users: "
-            "set BASIX_TOKEN, pass --token-file, or enter it when prompted"
+            _(
+                "a token on the command line is visible to other users: set BASIX_TOKEN, pass "
+                "--token-file, or enter it when prompted"
+            )
         )
 
 
@@ -93,14 +97,14 @@ class ServerOptions:
         Prompts for the token if no option or variable provides it and stdin is a terminal.
         Raises ``UsageError`` for a missing option or an unreadable file.
         """
-        return self._server_arguments("no server: pass --server or set BASIX_SERVER")
+        return self._server_arguments(_("no server: pass --server or set BASIX_SERVER"))
 
     def _server_arguments(self, without_server: str) -> dict[str, Any]:
         """Return server, credentials and TLS context; ``without_server`` is an error's text."""
         if not self.server:
             raise UsageError(without_server)
         if not self.domain:
-            raise UsageError("no domain: pass --domain or set BASIX_DOMAIN")
+            raise UsageError(_("no domain: pass --domain or set BASIX_DOMAIN"))
         arguments = {"server": self.server, "domain": self.domain, "token": self._token()}
         if self.ca_file is not None:
             arguments["ssl"] = self._ssl_context()
@@ -125,14 +129,18 @@ class ServerOptions:
             try:
                 token = file.read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(f"cannot read the token file: {_error_text(error)}") from None
+                raise UsageError(
+                    _("cannot read the token file {file}: {reason}").format(
+                        file=file, reason=_error_text(error)
+                    )
+                ) from None
             if not token:
-                raise UsageError("the token file is empty")
+                raise UsageError(_("the token file is empty"))
             return token
         if not sys.stdin.isatty():
-            raise UsageError("no token: set BASIX_TOKEN or pass --token-file")
+            raise UsageError(_("no token: set BASIX_TOKEN or pass --token-file"))
         if not (token := _prompt_for_token()):
-            raise UsageError("no token entered")
+            raise UsageError(_("no token entered"))
         return token
 
     def _ssl_context(self) -> Any:
@@ -142,7 +150,9 @@ class ServerOptions:
             return ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"cannot load --ca-file {self.ca_file}: {_error_text(error)}"
+                _("cannot load --ca-file {file}: {reason}").format(
+                    file=self.ca_file, reason=_error_text(error)
+                )
             ) from None
 
 
@@ -224,7 +234,9 @@ class ConnectionOptions(ServerOptions):
     ] = False
     simulate: Annotated[
         bool,
-        _option("--simulate", text="Use a simulated PBX that runs as long as the command."),
+        _option(
+            "--simulate/--no-simulate", text="Use a simulated PBX that runs as long as the command."
+        ),
     ] = False
     simulate_speed: Annotated[
         float,
@@ -248,7 +260,7 @@ class ConnectionOptions(ServerOptions):
         """
         return {
             **self._server_arguments(
-                "no server: pass --server, or --simulate to try it without a PBX"
+                _("no server: pass --server, or --simulate to try it without a PBX")
             ),
             "app_name": self.app_name,
             "full_events": self.full_events,
@@ -260,24 +272,24 @@ class ConnectionOptions(ServerOptions):
     def token_source(self) -> str:
         """Origin of the token, such as ``BASIX_TOKEN`` or ``the file PATH``."""
         if self.simulate:
-            return "the simulator"
+            return _("the simulator")
         if self._token_variable:
             return "BASIX_TOKEN"
         file = self._token_path
-        return "a prompt" if file is None else f"the file {file}"
+        return _("a prompt") if file is None else _("the file {file}").format(file=file)
 
 
 def _prompt_for_token() -> str:
     """Return the token typed at the terminal; empty if none was."""
     with interrupt_blocking_call():
         try:
-            return getpass("Token: ")
+            return getpass(_("Token: "))
         except EOFError:
             return ""
 
 
 def _error_text(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    return file_error_reason(error) if isinstance(error, OSError) else str(error)
 
 
 TimezoneOption = Annotated[
@@ -301,7 +313,7 @@ def parse_timezone(name: str | None) -> tzinfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         if not available_timezones():
-            raise UsageError("this system has no time zones: pip install tzdata") from None
+            raise UsageError(_("this system has no time zones: pip install tzdata")) from None
         raise UsageError(
-            f"unknown time zone {name!r}: pass an IANA name such as Asia/Tokyo"
+            _("unknown time zone {name!r}: pass an IANA name such as Asia/Tokyo").format(name=name)
         ) from None

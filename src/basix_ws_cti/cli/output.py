@@ -54,19 +54,35 @@ def report(text: str) -> None:
         sys.stderr.flush()
 
 
-def fit_text(text: str, width: int | None = None) -> str:
-    """Return a text cut or padded to ``width`` terminal columns, safe to print.
+def fit_text(text: str, width: int | None = None, *, cut: bool = True) -> str:
+    """Return a text padded to ``width`` terminal columns, safe to print.
 
-    A Japanese character takes two columns. ``None`` only limits the text to ``MAX_LINE_TEXT``.
+    A Japanese character takes two columns. A longer text is cut, unless ``cut`` is false. ``None``
+    only limits the text to ``MAX_LINE_TEXT``.
     """
     from rich.cells import cell_len, set_cell_size
 
     text = escape_unprintable(text[:MAX_LINE_TEXT])
     if width is None:
         return text
-    if cell_len(text) > width:
+    if cut and cell_len(text) > width:
         text = set_cell_size(text, width - 1) + "~"
     return text + " " * (width - cell_len(text))
+
+
+# Narrower terminals are treated as if they had this many columns.
+_MIN_WIDTH = 40
+
+
+def terminal_width() -> Callable[[], int | None]:
+    """Return a function that returns the present width of the terminal on stdout, in columns.
+
+    It returns ``None`` if stdout is no terminal: lines may have any length.
+    """
+    console = plain_console()
+    if not console.is_terminal:
+        return lambda: None
+    return lambda: max(console.width, _MIN_WIDTH)
 
 
 def stdout_colouriser() -> Callable[[str, int], str]:

@@ -4,8 +4,9 @@
 personal data in frames. A recording contains names and telephone numbers; give only anonymised
 ones away.
 
-A recording is a text file in ASCII with one JSON object per line. It is compressed with gzip if
-its name ends in ``.gz``. The first line is the header::
+A recording is a text file in ASCII with one JSON object per line. It may be compressed with gzip:
+``Recorder`` compresses it if its name ends in ``.gz``, and readers recognise compressed data by its
+first bytes. The first line is the header::
 
     {"format": "basix_ws_cti recording", "version": 1,
      "started": "2026-01-31T09:00:00.123456+00:00", "anonymised": false}

@@ -13,7 +13,6 @@ import json
 import os
 import stat
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -27,11 +26,10 @@ from basix_ws_cti.exceptions import BasixError, RecordingError, UsageError
 from basix_ws_cti.terms import MAX_FRAME_BYTES
 
 from .anonymiser import Anonymiser
+from .compression import COMPRESSION_ERRORS, InputStream
 
 FORMAT = "basix_ws_cti recording"
 VERSION = 1
-
-_GZIP = b"\x1f\x8b"
 
 # Maximum length of a line in bytes, so that a file without line breaks does not fill the memory.
 # The longest line that a recorder writes contains the largest frame in base64.
@@ -153,8 +151,10 @@ class Recorder:
         """Total size of these frames in bytes, as they arrived."""
         self.is_closed: bool = False
         """Whether the last line has been written."""
+        self._name: str | None = None
         if isinstance(target, str | os.PathLike):
-            self._file, self._owned = _create(os.fspath(target), overwrite=overwrite), True
+            self._name = os.fspath(target)
+            self._file, self._owned = _create(self._name, overwrite=overwrite), True
         else:
             self._file, self._owned = target, False
         header = Header(started or datetime.now(UTC), anonymiser is not None)
@@ -255,7 +255,8 @@ class Recorder:
             self._write_line({"at": at, "event": "end", "frames": self.frames})
         finally:
             if self._owned:
-                self._file.close()
+                with self._named_errors():
+                    self._file.close()
 
     def _write_frame(self, at: float, data: bytes | str) -> None:
         if self._anonymiser is not None:
@@ -270,8 +271,19 @@ class Recorder:
             self._write_line({"at": at, "frame": base64.b64encode(data).decode()})
 
     def _write_line(self, values: dict[str, Any]) -> None:
-        self._file.write(json.dumps(values, separators=(",", ":")) + "\n")
-        self._file.flush()
+        line = json.dumps(values, separators=(",", ":")) + "\n"
+        with self._named_errors():
+            self._file.write(line)
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Add the name of the file to an ``OSError``, which has none while a file is written."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename or self._name
+            raise
 
 
 class Recording(Iterator[Entry]):
@@ -284,6 +296,7 @@ class Recording(Iterator[Entry]):
 
     def __init__(self, file: IO[bytes], name: str, *, owned: bool) -> None:
         self._file = file
+        self._stream = InputStream(file)
         self._owned = owned
         self.name: str = name
         """Name of the file, as it appears in errors."""
@@ -309,6 +322,11 @@ class Recording(Iterator[Entry]):
         """Close the file if ``read_recording`` opened it."""
         if self._owned:
             self._file.close()
+
+    @property
+    def bytes_read(self) -> int:
+        """Number of bytes of the file read so far; if it is compressed, of compressed bytes."""
+        return self._stream.bytes_read
 
     def __iter__(self) -> Self:
         return self
@@ -377,8 +395,6 @@ class Recording(Iterator[Entry]):
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):
-            if line.startswith(_GZIP):
-                self._fail("compressed data, but the name does not end in .gz: decompress it first")
             self._fail(
                 "not valid JSON"
                 if line.endswith(b"\n")
@@ -391,11 +407,14 @@ class Recording(Iterator[Entry]):
     def _read_line(self) -> bytes:
         self.line += 1
         try:
-            return self._file.readline(MAX_LINE_BYTES + 1)
+            return self._stream.readline(MAX_LINE_BYTES + 1)
         except EOFError:
             self._fail("the recording is incomplete: the compressed data is cut off")
-        except (gzip.BadGzipFile, zlib.error):
-            self._fail("invalid gzip data, although the name ends in .gz")
+        except COMPRESSION_ERRORS:
+            self._fail("the compressed data is damaged")
+        except OSError as error:
+            error.filename = error.filename or self.name
+            raise
 
     def _at(self, values: dict[str, Any]) -> float:
         """Return the time of an entry, in seconds since the start.
@@ -437,9 +456,10 @@ class Recording(Iterator[Entry]):
 def read_recording(source: str | os.PathLike[str] | IO[bytes]) -> Recording:
     """Open a recording and read its header.
 
-    ``source`` is a path, or an open binary file, which is not closed. A path that ends in ``.gz``
-    is decompressed. Raises ``RecordingError`` if it is not a recording or has an unsupported
-    version, ``OSError`` if the file cannot be read, and ``UsageError`` for another argument.
+    ``source`` is a path, or an open binary file, which is not closed. Data compressed with gzip is
+    recognised by its first bytes, whatever the name, and decompressed. Raises ``RecordingError`` if
+    it is not a recording or has an unsupported version, ``OSError`` if the file cannot be read, and
+    ``UsageError`` for another argument.
     """
     if not isinstance(source, str | os.PathLike):
         given: object = source
@@ -450,7 +470,7 @@ def read_recording(source: str | os.PathLike[str] | IO[bytes]) -> Recording:
             )
         return Recording(source, str(getattr(source, "name", "the recording")), owned=False)
     name = os.fspath(source)
-    file: Any = gzip.open(name) if name.endswith(".gz") else open(name, "rb")  # noqa: PTH123, SIM115
+    file = open(name, "rb")  # noqa: PTH123, SIM115 - the recording closes it
     try:
         return Recording(file, name, owned=True)
     except BaseException:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,6 +15,7 @@ from functools import partial
 from itertools import chain, zip_longest
 from typing import Any
 
+from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti._internal.shared_calls import SharedCalls
 
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -35,6 +35,10 @@ MAX_LOOK_UPS = 16
 _look_ups: SharedCalls[list[AddressInfo]] = SharedCalls(
     "basix_ws_cti resolver", max_threads=MAX_LOOK_UPS
 )
+
+
+class UnreachableHostError(OSError):
+    """A host has no address, or none that answers. The text is this package's own."""
 
 
 async def resolve(host: str, port: int) -> list[AddressInfo]:
@@ -60,7 +64,7 @@ async def resolve(host: str, port: int) -> list[AddressInfo]:
 def _get_address_info(host: str, port: int) -> list[AddressInfo]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if not found:
-        raise OSError("the look-up found no address")
+        raise UnreachableHostError("the look-up found no address")
     return [*found[:MAX_ADDRESSES]]
 
 
@@ -103,7 +107,8 @@ class AddressRace:
     async def run(self) -> socket.socket:
         """Return a connected, non-blocking socket; raise an error if all addresses fail.
 
-        With several addresses it is an ``OSError`` that names their number and the reasons.
+        With several addresses it is an ``UnreachableHostError`` that names their number and the
+        reasons.
         There is no time limit. Cancelling it closes all sockets.
         """
         waiting = deque(self.addresses)
@@ -154,7 +159,7 @@ class AddressRace:
         reasons = [f"{address}: {_reason(error)}" for address, error in self.failures.items()]
         if len(self.addresses) == 1:
             return next(iter(self.failures.values()))
-        return OSError(
+        return UnreachableHostError(
             f"none of {len(self.addresses)} addresses of {self._host} can be reached; "
             f"{'; '.join(reasons)}"
         )
@@ -176,8 +181,8 @@ def _alternate_families(addresses: Iterable[AddressInfo]) -> tuple[AddressInfo, 
 
 def _reason(error: Exception) -> str:
     """Return an error's text without numeric code and address."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno)
+    if isinstance(error, OSError):
+        return describe_os_error(error)
     return str(error) or type(error).__name__
 
 
@@ -198,7 +203,8 @@ class Dial:
     async def open(self) -> socket.socket:
         """Look the host up and return a connected, non-blocking socket.
 
-        Raises any exception of ``resolve`` and ``AddressRace``. There is no time limit.
+        Raises any exception of ``resolve``, and ``UnreachableHostError`` if no address answers.
+        There is no time limit.
         """
         return await self._race(await self._resolve())
 
@@ -222,6 +228,18 @@ class Dial:
     async def _race(self, addresses: list[AddressInfo]) -> socket.socket:
         count = len(addresses)
         self.waits_for = self._shown if count == 1 else f"any of {count} addresses of {self._shown}"
-        sock = await AddressRace(self._shown, addresses).run()
+        try:
+            sock = await AddressRace(self._shown, addresses).run()
+        except UnreachableHostError:
+            raise
+        except OSError as error:
+            raise self._unreachable(str(addresses[0][4][0]), error) from None
         self.waits_for = None
         return sock
+
+    def _unreachable(self, address: str, error: OSError) -> UnreachableHostError:
+        """Return the error for the only address, which does not answer."""
+        place = f"{address}, port {self._port}"
+        if self._shown != address:
+            place = f"{self._shown} ({place})"
+        return UnreachableHostError(f"{place}: {describe_os_error(error)}")

@@ -27,6 +27,7 @@ from websockets.frames import Frame
 from websockets.http11 import Response
 
 from basix_ws_cti._internal.log_sanitising import SanitisingLogger
+from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
@@ -38,8 +39,9 @@ from basix_ws_cti.exceptions import (
     printable,
 )
 
+from .dialling import UnreachableHostError
 from .proxy import PROXY_ADVICE
-from .redaction import Redactor
+from .redaction import REPLACEMENT, Redactor
 
 # Characters from which on a header or cookie value is redacted. Shorter values are no secrets
 # (``X-Tenant: 1``), and redacting them would make error texts unreadable.
@@ -48,6 +50,11 @@ MIN_SECRET_LENGTH = 8
 # Bytes of a response's body that are searched for secrets; an error shows 256 characters of them.
 # Searching a body of the size that the WebSocket library accepts would block the event loop.
 MAX_REASON_BYTES = 1 << 16
+
+
+# Formats of log lines whose first argument is a word of the library or of this package: the state
+# of the connection, and the name of a header that the client sends.
+_FORMATS_WITH_FIXED_WORD = frozenset({"= connection is %s", "> %s: %s"})
 
 
 class Handshake(websocket_connect):
@@ -68,13 +75,23 @@ class RedactingLogger(SanitisingLogger):
         super().__init__(logger)
         self._redactor = redactor
 
+    def shown_arguments(self, msg: str, args: tuple[object, ...]) -> list[object]:
+        """Return the logged values of the arguments; a fixed word stays as it is."""
+        values = super().shown_arguments(msg, args)
+        if msg in _FORMATS_WITH_FIXED_WORD:
+            values[:1] = map(str, args[:1])
+        return values
+
     def shown(self, arg: object) -> object:
         """Return a log argument with secrets redacted; a frame as its opcode and size."""
         if isinstance(arg, Frame):
             # The library shortens and escapes the contents, so that a redactor would not find
             # a secret in them.
             return f"{arg.opcode.name} [{len(arg.data)} bytes]"
-        return arg if isinstance(arg, int | float) else printable(self._redactor(str(arg)))
+        if isinstance(arg, int | float):
+            return arg
+        text = str(arg)
+        return printable(self._redactor(text) or REPLACEMENT) if text else text
 
 
 def secret_header_values(headers: list[tuple[str, str]]) -> tuple[str, ...]:
@@ -110,7 +127,7 @@ def translate_error(
         return ConnectFailed(type(error).__name__)
 
 
-def _translated(  # noqa: C901 - one rule for each kind of error
+def _translated(
     error: Exception,
     redactor: Redactor,
     *,
@@ -123,23 +140,15 @@ def _translated(  # noqa: C901 - one rule for each kind of error
             return _refusal(response, redactor)
         case InvalidProxyStatus(response=response):
             return ProxyError(response.status_code, _retry_after(response, redactor))
-    text = printable(redactor(str(error))) or type(error).__name__  # some have no text
-    match error:
         case BasixError():
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
-        case tls.SSLCertVerificationError():
-            problem = printable(str(getattr(error, "verify_message", text)))
-            return CertificateError(f"invalid certificate: {problem}")
-        case tls.SSLError():
-            return ConnectFailed(f"TLS failed: {text}")
-        case TimeoutError(errno=None):  # one with a number comes from the operating system
-            source = "" if waits_for is None else f" from {waits_for}"
-            return ConnectFailed(f"no answer within {open_timeout} s{source}")
-        case socket.gaierror():
-            return ConnectFailed(f"no address found for {host}: {text}")
         case OSError():
-            return ConnectFailed(text)
+            return _translated_os_error(
+                error, redactor, host=host, open_timeout=open_timeout, waits_for=waits_for
+            )
+    text = printable(redactor(str(error))) or type(error).__name__  # some have no text
+    match error:
         case InvalidProxy():  # its text contains the proxy's URL and so its password
             return UsageError(PROXY_ADVICE)
         case InvalidProxyMessage():
@@ -149,6 +158,41 @@ def _translated(  # noqa: C901 - one rule for each kind of error
         case TypeError() | ValueError() | ImportError():
             return UsageError(f"invalid option: {text}")
     return ConnectFailed(f"{type(error).__name__}: {text}")
+
+
+def _translated_os_error(
+    error: OSError,
+    redactor: Redactor,
+    *,
+    host: str,
+    open_timeout: float | None,
+    waits_for: str | None,
+) -> ConnectFailed:
+    """Return the error for one of the operating system or of OpenSSL.
+
+    Their own words are fixed texts without secrets. Only a text of unknown origin is redacted.
+    """
+    match error:
+        case UnreachableHostError():
+            return ConnectFailed(str(error))
+        case tls.SSLCertVerificationError(verify_message=str(problem)):
+            return CertificateError(f"invalid certificate: {printable(problem)}")
+        case tls.SSLError(reason=str()):
+            return ConnectFailed(f"TLS failed: {describe_os_error(error)}")
+        case TimeoutError(errno=None):  # one with a number comes from the operating system
+            source = "" if waits_for is None else f" from {waits_for}"
+            return ConnectFailed(f"no answer within {open_timeout} s{source}")
+        case socket.gaierror():
+            return ConnectFailed(f"no address found for {host}: {describe_os_error(error)}")
+    text = printable(redactor(str(error))) or type(error).__name__
+    match error:
+        case tls.SSLCertVerificationError():
+            return CertificateError(f"invalid certificate: {text}")
+        case tls.SSLError():
+            return ConnectFailed(f"TLS failed: {text}")
+        case OSError(errno=int()):
+            return ConnectFailed(f"{host}: {describe_os_error(error)}")
+    return ConnectFailed(text)
 
 
 def _refusal(response: Response, redactor: Redactor) -> HandshakeError:
@@ -162,4 +206,4 @@ def _refusal(response: Response, redactor: Redactor) -> HandshakeError:
 def _retry_after(response: Response, redactor: Redactor) -> str | None:
     # A header that may occur only once can nevertheless be repeated (RFC 9110, section 5.3).
     values = response.headers.get_all("Retry-After")
-    return printable(redactor(", ".join(values)[:MAX_REASON_BYTES]), 60) if values else None
+    return printable(redactor(", ".join(values)[:MAX_REASON_BYTES]), 60) or None

@@ -22,7 +22,7 @@ import json
 import logging
 import socket
 import ssl as tls
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
@@ -35,6 +35,7 @@ from basix_ws_cti._internal.arguments import (
     check_seconds,
     check_text,
 )
+from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti.exceptions import (
     BasixError,
     CertificateError,
@@ -49,9 +50,9 @@ from basix_ws_cti.exceptions import (
 from .address import ServerAddress, check_encryption, check_tls
 from .credentials import Basic, Ticket, basic_header, secret_forms
 from .default_trust import default_trust
-from .dialling import Dial
+from .dialling import Dial, UnreachableHostError
 from .proxy import PROXY_ADVICE, split_proxy, with_host
-from .redaction import NotPicklable, Redactor, SecretValue, scrub_traceback
+from .redaction import REPLACEMENT, NotPicklable, Redactor, SecretValue, scrub_traceback
 
 if TYPE_CHECKING:
     import httpx2
@@ -79,7 +80,10 @@ class _RedactingFilter(logging.Filter):
         self._redactor = redactor
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = printable(self._redactor(record.getMessage()), 1000), ()
+        # The first word is the name of a step, a word of the library.
+        step, space, details = record.getMessage().partition(" ")
+        shown = (self._redactor(details) or REPLACEMENT) if details else ""
+        record.msg, record.args = printable(f"{step}{space}{shown}", 1000), ()
         return True
 
 
@@ -443,23 +447,34 @@ class HttpApi(NotPicklable):
 
     def _translate_error(self, method: str, error: Exception, *, is_sent: bool) -> BasixError:
         """Return this package's error for one of the HTTP library."""
-        text = printable(self._redactor(str(error))) or type(error).__name__
-        if isinstance(error, TimeoutError) and error.errno is None:
-            text = f"no answer within {self._timeout:g} s"
-        elif isinstance(error, socket.gaierror):
-            host = self._server.host if self._proxy.value is None else "the proxy"
-            text = f"no address found for {host}: {text}"
-        elif isinstance(error, _import_httpx().ProxyError):
-            text = f"the proxy refused the connection: {text}"
+        text = self._describe(error)
         if is_sent:
             unknown = "" if method == "gen_ws_ticket" else "; the call may have started"
             return ConnectionLost(1006, f"no response to {method}: {text}{unknown}")
-        cause: BaseException | None = error
-        while cause is not None:
+        for cause in _with_causes(error):
             if isinstance(cause, tls.SSLCertVerificationError):
                 return CertificateError(f"invalid certificate: {cause.verify_message}")
-            cause = cause.__cause__ or cause.__context__
         return ConnectFailed(text)
+
+    def _describe(self, error: Exception) -> str:
+        """Return the text of an error of the HTTP library; only words from outside are redacted."""
+        host = self._server.host if self._proxy.value is None else "the proxy"
+        match error:
+            case TimeoutError(errno=None):
+                return f"no answer within {self._timeout:g} s"
+            case UnreachableHostError():
+                return str(error)
+            case socket.gaierror():
+                return f"no address found for {host}: {describe_os_error(error)}"
+        for cause in _with_causes(error):
+            if isinstance(cause, tls.SSLError) and cause.reason:
+                return f"TLS failed: {describe_os_error(cause)}"
+            if isinstance(cause, OSError) and cause.errno:
+                return f"{host}: {describe_os_error(cause)}"
+        text = printable(self._redactor(str(error))) or type(error).__name__
+        if isinstance(error, _import_httpx().ProxyError):
+            return f"the proxy refused the connection: {text}"
+        return text
 
     def _read(
         self, status: int, retry_after: str | None, content: bytes
@@ -481,17 +496,30 @@ class HttpApi(NotPicklable):
         if 200 <= status < 300 and type(code) is int and code == 0 and not error:
             return dict(answer)
         error_id = error.get("id") if isinstance(error, dict) else None
-        shown_id = self._shown(error_id) if isinstance(error_id, str | int) else None
+        shown_id = None
+        if error_id == _AUTHENTICATION_REQUIRED:  # a known word, whatever the token is
+            shown_id = _AUTHENTICATION_REQUIRED
+        elif isinstance(error_id, str | int):
+            shown_id = self._shown(error_id)
         refused = status in {401, 403} or error_id == _AUTHENTICATION_REQUIRED
         cls = HttpApiAuthenticationError if refused else HttpApiError
         if type(code) is not int or abs(code) > _MAX_RESULT_CODE:
             code = None
             reason = reason or ("the response has no result_code" if not error else None)
-        after = None if retry_after is None else printable(self._redactor(retry_after), 60)
+        after = None if retry_after is None else self._shown(retry_after)
         return cls(status, code, shown_id, reason, after)
 
-    def _shown(self, text: object) -> str:
-        return printable(self._redactor(str(text)), 60)
+    def _shown(self, text: object) -> str | None:
+        """Return a text of the server as errors show it; ``None`` if the redactor withholds it."""
+        return printable(self._redactor(str(text)), 60) or None
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and the errors that led to it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 _MAX_RESULT_CODE = 1 << 63  # no number of more digits in an error's text

@@ -2,7 +2,8 @@
 
 Each measure closes one way out:
 
-- ``Redactor``: a server, proxy or library repeats the secret in an error text or a log line.
+- ``Redactor``: a server, proxy or library repeats the secret in an error text or a log line. Only
+  such texts are redacted, and never the fixed words around them.
 - ``scrub_traceback``: a crash reporter sends the local variables of every traceback frame.
 - ``SecretValue``: a debugger, log or crash reporter shows the repr of an object's attributes.
 - ``NotPicklable``: a cache, queue or process pool writes the object to disk or a socket.
@@ -11,6 +12,7 @@ Each measure closes one way out:
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
 from attrs import field, frozen
@@ -24,7 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_REPLACEMENT = "[secret]"
+REPLACEMENT = "[secret]"
+"""Text in place of a secret."""
 
 
 def scrub_traceback(function: Callable[P, R]) -> Callable[P, R]:
@@ -77,22 +80,45 @@ class SecretValue(NotPicklable, Generic[T]):
     """The wrapped value."""
 
 
-class Redactor(NotPicklable):
-    """Callable that replaces secrets in a text with ``[secret]``.
+# Characters from which on a secret is long enough to be no part of an ordinary word by chance.
+_LONG_SECRET = 8
 
-    ``secrets`` are the texts to replace; empty ones are ignored.
+
+class Redactor(NotPicklable):
+    """Callable that keeps secrets out of a text that comes from a server, proxy or library.
+
+    - A secret that cannot be an ordinary word is replaced by ``[secret]`` in its place.
+    - Any other one is a part of harmless texts, too: replacing ``wrong`` in "wrong or missing
+      credentials" would make that text unreadable, and tell the secret to anyone who knows the
+      text. So a text that contains it is withheld as a whole. Such a secret has fewer than eight
+      characters, or consists of letters only.
+
+    ``secrets`` are the texts to keep out; empty ones are ignored. Texts of this package are not
+    passed to a redactor.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # Longest first: a secret inside a longer one would otherwise leave the rest readable.
         longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._secrets = SecretValue(longest_first)
+        self._replaced = SecretValue(_any_of(one for one in longest_first if not _is_wordlike(one)))
+        self._withheld = SecretValue(_any_of(one for one in longest_first if _is_wordlike(one)))
 
     def __repr__(self) -> str:
         return "<Redactor>"
 
     def __call__(self, text: str) -> str:
-        """Return ``text`` with every secret replaced."""
-        for secret in self._secrets.value:
-            text = text.replace(secret, _REPLACEMENT)
-        return text
+        """Return ``text`` without secrets; an empty text if it is withheld."""
+        parts = self._replaced.value.split(text)
+        if any(map(self._withheld.value.search, parts)):
+            return ""
+        return REPLACEMENT.join(parts)
+
+
+def _is_wordlike(secret: str) -> bool:
+    """Return True if a secret may be an ordinary word, or a part of one."""
+    return len(secret) < _LONG_SECRET or secret.isalpha()
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that finds any of the texts; of those at one position, the first."""
+    return re.compile("|".join(map(re.escape, texts)) or r"(?!)")

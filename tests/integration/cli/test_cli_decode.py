@@ -199,7 +199,7 @@ def test_hexdump_of_a_broken_compressed_frame_shows_the_inflated_term():
         ([], 2, "nothing to decode"),
         (["836a", "--file", "x"], 2, "not both"),
         (["836a", "--form", "binary"], 2, "a pipe"),
-        (["--file", "/does/not/exist"], 1, "No such file"),
+        (["--file", "/does/not/exist"], 1, "cannot read /does/not/exist: no such file"),
         (["--form", "rot13", "836a"], 2, "--form"),
     ],
 )

@@ -61,7 +61,7 @@ def element_lines(*elements, event_name="updated", **options):
 def name_and_state(element, event_name="updated"):
     """Return the last two columns of the line about an element: name and state."""
     (text,) = element_lines(element, event_name=event_name)
-    return [cell.strip() for cell in re.split(r"  +", text[48:], maxsplit=1)]
+    return [cell.strip() for cell in re.split(r"  +", text[36:], maxsplit=1)]
 
 
 CUSTOMER = EndUsers(count=1, items=(EndUser(name="山田 太郎"),))
@@ -120,11 +120,11 @@ CUSTOMER = EndUsers(count=1, items=(EndUser(name="山田 太郎"),))
                 last_event_data="recv_bye,NORMAL_CLEARING",
                 state=Bridged(),
             ),
-            ["1 -> 2", "ended (recv_bye): normal hangup, after 1:02"],
+            ["1 -> 2", "hung up after 1:02"],
         ),
         (
             Channel(last_event="CHANNEL_HANGUP", last_event_data="recv_bye"),
-            ["unknown -> unknown", "ended (recv_bye): no cause"],
+            ["unknown -> unknown", "hung up"],
         ),
         (QueuedChannel(peer_number="0312341234", end_user=CUSTOMER), ["山田 太郎 (0312341234)"]),
         (
@@ -162,31 +162,30 @@ def test_line_names_the_element_and_its_state(element, words):
 
 def test_columns_are_aligned():
     """Time, event, kind, name and state are aligned, with wide characters too."""
-    lines = element_lines(AIKO, BEN, Terminal(id=1, name="名" * 40, registered=1))
-    assert lines[0].startswith("2026-01-02 03:04:07 updated     user            青木 愛子 ")
+    lines = element_lines(AIKO, BEN, Terminal(id=1, name="名" * 20, registered=1))
+    assert lines[0].startswith("2026-01-02 03:04:07 updated user    青木 愛子 ")
     starts = [cell_len(re.match(r".*?(?=extension|registered)", one)[0]) for one in lines]
     assert len({*starts}) == 1
-    assert "名 ~" in lines[2]
 
 
 def test_initial_info_is_one_line_with_a_count():
     lines = printed_lines([FieldSpec("user", ("id",)), *PEOPLE], FeedOptions(**UTC))
     assert [one[20:] for one in lines] == [
-        "initial     user            2 elements",
-        "initial     group           1 element",
+        "initial user    2 elements",
+        "initial group   1 element",
     ]
     filtered = printed_lines(PEOPLE, FeedOptions(user=["1001"]))
-    assert [one[20:] for one in filtered] == ["initial     user            1 element"]
+    assert [one[20:] for one in filtered] == ["initial user    1 element"]
 
 
 def test_messages_without_elements_have_lines():
     """System messages, user messages, unknown messages and lost items have a line each."""
     messages = [SystemMsg("hello"), Msg("there"), UnknownMessage("moon", ("moon", 1)), Lagged(3)]
     assert [one[20:] for one in printed_lines(messages, FeedOptions(**UTC))] == [
-        "message                     hello",
-        "message                     there",
-        "unknown     moon",
-        "lagged                      3 items dropped: output is too slow",
+        "message         hello",
+        "message         there",
+        "unknown         moon",
+        "lagged          3 items dropped: output is too slow",
     ]
     filtered = printed_lines(messages, FeedOptions(kind=["user"]))
     assert [one[20:26] for one in filtered] == ["lagged"]
@@ -201,18 +200,18 @@ def test_call_events_from_start_to_end():
     lines = printed_lines(frames("parked", seed=3), FeedOptions(calls=True))
     text = "\n".join(lines)
     for words in (
-        r"started     inbound  .* -> 0\d+ +in IVR",
+        r"started     inbound  .* -> 0\d+ +new call, in IVR",
         r"ringing     inbound  .*ringing at ",
         r"answered    inbound  .*answered by .+ after 0:\d\d",
         r"parked      inbound  .* +parked on 9\d\d by ",
         r"retrieved   inbound  .*retrieved by .+ after \d:\d\d",
-        r"ended       inbound  .*answered, ended by \w+, .+, after \d+:\d\d, talked \d+:\d\d",
+        r"ended       inbound  .*ended: answered, talked \d+:\d\d, .+ hung up, \d+:\d\d in all",
     ):
         assert re.search(words, text), words
     moved = "\n".join(printed_lines(frames("blind_transfer", seed=3), FeedOptions(calls=True)))
     assert re.search(r"transferred inbound  .*transferred by .+ to ", moved)
     assert re.search(
-        r"ended .*abandoned in queue",
+        r"ended .*abandoned in the queue",
         "\n".join(printed_lines(frames("abandoned", seed=3), FeedOptions(calls=True))),
     )
 
@@ -405,7 +404,7 @@ def test_control_characters_are_escaped(name, escaped):
 def test_long_texts_are_truncated():
     """The JSON line keeps the complete text."""
     (text,) = printed_lines([Msg("x" * 100_000)], FeedOptions())
-    assert len(text) < 200
+    assert len(text) < MAX_LINE_TEXT + 100
     element = Terminal(id=1, name="t", registered=1, user_agent="y" * 100_000)
     (text,) = element_lines(element)
     assert len(text) < MAX_LINE_TEXT + 100

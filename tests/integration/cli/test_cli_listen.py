@@ -97,7 +97,7 @@ def test_lines_of_a_call():
         pbx.answer(line)
         assert "talking with" in read_until(process, "talking")[-1]
         pbx.hangup(line)
-        assert "ended" in read_until(process, "ended")[-1]
+        assert "disconnected by the PBX" in read_until(process, "disconnected")[-1]
         process.send_signal(signal.SIGINT)
         assert finish(process) == ("", "", 130) or process.returncode == 130
 

@@ -49,11 +49,14 @@ def refusing_server():
         thread.join()
 
 
-def sent_request(refusing_server, *arguments, env):
-    """Return the query parameters and the credentials that ``state`` sends to the PBX."""
+def sent_request(refusing_server, *arguments, env, adds_server=True):
+    """Return the query parameters and the credentials that ``state`` sends to the PBX.
+
+    The server is added as an argument if it is not given, unless ``adds_server`` is false.
+    """
     url, requests = refusing_server
     requests.clear()
-    if "BASIX_SERVER" not in env and "--server" not in arguments:
+    if adds_server and "BASIX_SERVER" not in env and "--server" not in arguments:
         arguments = ("--server", url, *arguments)
     done = run_in_process("state", *arguments, env=env)
     assert done.returncode == 3, done.stderr
@@ -64,9 +67,9 @@ def sent_request(refusing_server, *arguments, env):
     return query, base64.b64decode(login.removeprefix("Basic ")).decode()
 
 
-@pytest.mark.parametrize("source", ["arguments", "environment"])
+@pytest.mark.parametrize("source", ["arguments", "environment", "profile"])
 def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
-    """Each option works as an argument and as an environment variable."""
+    """Each option works as an argument, as an environment variable and in a profile."""
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     options = {
@@ -82,6 +85,15 @@ def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
         query, login = sent_request(
             refusing_server, *(one for one in arguments if one is not None), env={}
         )
+    elif source == "profile":
+        values = (
+            f"{name} = {'true' if value is None else repr(str(value))}\n"
+            for name, value in options.items()
+        )
+        config = tmp_path / "config.toml"
+        config.write_text("[profiles.p]\n" + "".join(values))
+        env = {"BASIX_CONFIG": str(config), "BASIX_PROFILE": "p"}
+        query, login = sent_request(refusing_server, env=env, adds_server=False)
     else:
         env = {
             f"BASIX_{name.replace('-', '_').upper()}": "1" if value is None else str(value)
@@ -327,7 +339,7 @@ def test_closed_pipe_on_windows_ends_quietly(error, code):
 def test_interrupt_during_start_exits_with_130():
     code = (
         "import sys; from basix_ws_cti import cli; import basix_ws_cti.cli.app as app\n"
-        "def app_(): raise KeyboardInterrupt\n"
+        "def app_(**_): raise KeyboardInterrupt\n"
         "app.app = app_; cli.main()"
     )
     done = subprocess.run(
@@ -382,3 +394,38 @@ def test_installed_script_runs_the_same_program():
 def test_no_arguments_print_help():
     done = run_in_process()
     assert "listen" in done.stdout + done.stderr
+
+
+# -- language -----------------------------------------------------------------------------
+
+
+UNKNOWN_LANGUAGE = "--lang: unknown language 'fr': pass one of en, ja"
+
+
+@pytest.mark.parametrize("arguments", ["--lang fr listen", "listen --lang=fr", "--lang fr --help"])
+def test_unknown_language_is_a_usage_error(arguments):
+    done = run_in_process(*arguments.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"basix-ws-cti: {UNKNOWN_LANGUAGE}\n"
+
+
+def test_environment_selects_the_language():
+    done = run_in_process("--lang", "fr", env={"LANG": "ja_JP.UTF-8"})
+    assert (
+        done.stderr == "basix-ws-cti: --lang: 'fr'という言語はありません。指定できる言語: en, ja\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", ["--lang ja --version", "--version --lang=ja"])
+def test_language_is_accepted_before_and_after_other_options(arguments):
+    done = run_in_process(*arguments.split())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp932", "ascii"])
+def test_japanese_output_is_written_in_any_encoding(encoding):
+    """Characters that the encoding lacks are replaced, in the help and in errors."""
+    done = run("--lang", "ja", "--help", env={"PYTHONIOENCODING": encoding}, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "doctor" in done.stdout

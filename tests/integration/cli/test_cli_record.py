@@ -140,13 +140,14 @@ def test_failed_start_creates_no_file(tmp_path, pbx):
 
 
 def test_unwritable_file_is_an_error(tmp_path):
-    done = run_in_process("record", tmp_path / "folder" / "day.rec", *SIMULATOR_TOKEN)
+    path = tmp_path / "folder" / "day.rec"
+    done = run_in_process("record", path, *SIMULATOR_TOKEN)
     assert done.returncode == 1
-    assert "No such file" in done.stderr
+    assert f"cannot write {path}: there is no folder {path.parent}: create it" in done.stderr
     if Path("/dev/full").exists():
         done = run_in_process("record", "/dev/full", "--overwrite", *SIMULATOR_TOKEN)
         assert done.returncode == 1
-        assert "No space left" in done.stderr
+        assert "cannot write /dev/full: no space left on the device" in done.stderr
 
 
 @pytest.mark.slow

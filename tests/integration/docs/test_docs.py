@@ -27,6 +27,7 @@ NOT_RUN = {
         ".venv/bin/python -m pytest -n0 tests/unit/mirror": "runs the tests themselves",
         ".venv/bin/ruff check . && .venv/bin/ruff format . && .venv/bin/mypy && "
         ".venv/bin/lint-imports && .venv/bin/python -m pytest": "runs the tests themselves",
+        "cd tests && ../.venv/bin/python -m support.catalogues": "it changes the source",
         "HATCH_BUILD_HOOK_ENABLE_MYPYC=1 python -m build": "it needs a compiler: tox -e compiled",
     },
     "docs/quickstart.md": {
@@ -60,6 +61,7 @@ NOT_RUN = {
         "basix-ws-cti doctor --facts --seconds 3600 --server bcs.brastel.com --domain acme "
         "--full-events > facts.md": REAL,
     },
+    "docs/howto/profiles.md": {"basix-ws-cti top": "needs a terminal: see test_cli_top.py"},
     "docs/howto/service.md": {
         "[Unit]": "a service file: it needs systemd",
         "FROM python:3.13-slim": "a container's file: it needs a registry",
@@ -88,7 +90,12 @@ SLOW_PAGES = {
     *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *("docs/howto/commands.md", "docs/howto/eavesdrop.md", "docs/howto/follow.md"),
-    *("docs/howto/logging.md", "docs/howto/service.md", "docs/howto/testing.md"),
+    *(
+        "docs/howto/logging.md",
+        "docs/howto/profiles.md",
+        "docs/howto/service.md",
+        "docs/howto/testing.md",
+    ),
     *("docs/howto/web.md", "docs/explanation/javascript.md"),
 }
 

@@ -95,11 +95,18 @@ def test_wheel_contains_only_the_package(built):
     assert wheel.name == f"basix_ws_cti-{PROJECT['version']}-py3-none-any.whl"
     source = ROOT / "src"
     modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    catalogues = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("locale/**/*")
+        if path.suffix in {".po", ".mo"}
+    }
     info = f"basix_ws_cti-{PROJECT['version']}.dist-info/"
     records = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(wheel) as archive:
+        assert len(catalogues) == 2
         assert set(archive.namelist()) == {
             *modules,
+            *catalogues,
             "basix_ws_cti/py.typed",
             *(info + name for name in records),
         }
@@ -110,7 +117,11 @@ def test_sdist_contains_sources_tests_and_docs(built):
     """It contains no files that tools leave behind."""
     with tarfile.open(single_file(built / "dist", "*.tar.gz")) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for part in ("src/basix_ws_cti/py.typed", "tests/conftest.py", "tests/data/bench.frames.gz"):
+    japanese = "src/basix_ws_cti/locale/ja/LC_MESSAGES/basix_ws_cti"
+    for part in (
+        *("src/basix_ws_cti/py.typed", f"{japanese}.po", f"{japanese}.mo"),
+        *("tests/conftest.py", "tests/data/bench.frames.gz"),
+    ):
         assert part in names
     assert {name.partition("/")[0] for name in names} <= {*PARTS, "PKG-INFO"}
     assert not [name for name in names if re.search(r"__pycache__|\.pyc$|/_build/|_cache/", name)]

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from basix_ws_cti import Group, InitialInfo, Mirror, User
-from basix_ws_cti.board.labels import Labels, format_duration, to_microseconds
+from basix_ws_cti.board.durations import format_duration, to_microseconds
+from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.calls.model import Party, Phase
 
 

@@ -27,6 +27,7 @@ _IN_THE_QUEUE = """
 _RETRIEVED = """
     2 answered by A, waited since 0
     3 parked by A
+    3 has legs of {0}
     5 retrieved by {0}, parked since 3
     6 ends: answered by caller, NORMAL_CLEARING
       ivr main_menu 0-1, queued group 1-2, talking A 2-3, parked by A 3-5, talking {0} 5-6
@@ -211,6 +212,7 @@ TRANSCRIPTS = {
         """
         0 starts: inbound from customer, ringing A
         0 rings at A
+        0 has legs of B
         2 answered by B, waited since 0
         3 ends: answered by caller, NORMAL_CLEARING
           ringing A 0-2, talking B 2-3
@@ -312,6 +314,7 @@ TRANSCRIPTS = {
         _TALK
         + """
         2 #2 starts: internal from B, other conference
+        2 #2 has changed
         3 now conference 8000
         3 #2 now conference 8000
         5 ends: answered by caller, NORMAL_CLEARING
@@ -501,6 +504,7 @@ TRANSCRIPTS = {
         3 transferred by A to B
         3 #2 ends: unanswered joined #1
           #2 ringing B 2-3
+        3 has legs of A and B
         """
         + ending
         for ending in (

@@ -695,7 +695,6 @@ def test_any_schedule_converges(quiet_log):
         ClientMachine,
         settings=settings(
             max_examples=10_000 if NIGHTLY else 300,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

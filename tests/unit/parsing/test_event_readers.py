@@ -9,7 +9,7 @@ import sys
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.etf_encoder import BERT_NIL, ENCODERS, Atom, Charlist, any_term, field_spec
 from support.frame_mutations import bench_frames
@@ -387,7 +387,6 @@ def test_values_beyond_fast_path_limits_are_left_to_the_slow_path(value):
 
 
 @pytest.mark.slow
-@settings(deadline=None)  # generating a reader takes long
 @given(data=st.data(), otp=st.sampled_from([*ENCODERS]), base_url=st.sampled_from([None, BASE_URL]))
 def test_fields_with_random_terms_never_differ_from_the_slow_path(data, otp, base_url):
     """The fast path returns the slow path's result or nothing, whatever a field contains."""

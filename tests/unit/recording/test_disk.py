@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import itertools
@@ -378,18 +379,15 @@ def test_data_after_the_last_line_is_an_error(tmp_path):
     )
 
 
-def test_invalid_gzip_data_differs_from_truncated_data(tmp_path):
-    """The error says that the name ends in .gz and the data is not gzip."""
-    path = tmp_path / "day.rec.gz"
-    path.write_bytes(write_entries(tmp_path / "day.rec").read_bytes())
-    entries, error = read_all(path)
-    assert entries == []
-    assert error.problem.startswith("invalid gzip data")
-    damaged = bytearray(write_entries(tmp_path / "other.rec.gz").read_bytes())
+def test_damaged_compressed_data_differs_from_truncated_data(tmp_path):
+    """Everything before the damage is read."""
+    damaged = bytearray(write_entries(tmp_path / "day.rec.gz").read_bytes())
     damaged[-6] ^= 1
+    path = tmp_path / "damaged.rec.gz"
     path.write_bytes(damaged)
-    assert read_all(path)[0] == ENTRIES
-    assert read_all(path)[1].problem.startswith("invalid gzip data")
+    entries, error = read_all(path)
+    assert entries == ENTRIES
+    assert error.problem == "the compressed data is damaged"
 
 
 def test_line_longer_than_any_frame_is_refused(tmp_path, monkeypatch):
@@ -467,13 +465,50 @@ def test_compressed_recording_is_plain_gzip_without_a_file_name(tmp_path):
     assert b"day" not in path.read_bytes()[:20]
 
 
-def test_compressed_data_without_gz_name_is_explained(tmp_path):
-    """The error tells the user to decompress the file first."""
-    path = write_entries(tmp_path / "day.rec.gz").rename(tmp_path / "day.rec")
-    with path.open("rb") as pipe:
-        for source in (path, pipe):
-            with pytest.raises(RecordingError, match=r"line 1: compressed data.*decompress"):
-                read_recording(source)
+class _Reader:
+    """Source with only some of the methods of a file; ``read1`` returns few bytes at a time."""
+
+    def __init__(self, data, *methods):
+        source = io.BytesIO(data)
+        for name in methods:
+            setattr(self, name, getattr(source, name))
+        if "read1" in methods:
+            self.read1 = lambda _: source.read(7)
+
+
+SOURCES = {
+    "path": lambda path: path,
+    "file": lambda path: io.BytesIO(path.read_bytes()),
+    "pipe": lambda path: _Reader(path.read_bytes(), "readline", "read1"),
+    "lines": lambda path: _Reader(path.read_bytes(), "readline"),
+}
+
+
+@pytest.mark.parametrize("written", ["day.rec", "day.rec.gz"])
+@pytest.mark.parametrize("read", ["day.rec", "day.rec.gz", "day"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_compressed_data_is_recognised_under_any_name(tmp_path, written, read, source):
+    path = write_entries(tmp_path / written).rename(tmp_path / read)
+    with read_recording(SOURCES[source](path)) as recording:
+        assert list(recording) == ENTRIES
+        assert recording.bytes_read == path.stat().st_size
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_error_while_writing_names_the_file():
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        Recorder("/dev/full", overwrite=True)
+
+
+def test_error_while_reading_names_the_source():
+    class Broken(io.BytesIO):
+        name = "day.rec"
+
+        def readline(self, _):
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error: 'day.rec'"):
+        read_recording(Broken())
 
 
 @pytest.mark.parametrize(

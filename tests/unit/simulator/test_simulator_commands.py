@@ -392,7 +392,7 @@ TEXT = st.one_of(st.text(), st.binary(), JSON.map(json.dumps), COMMAND.map(json.
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT, st.booleans())
 def test_any_input_is_executed_or_refused(text, simulate_users):
     """A refused input changes nothing."""

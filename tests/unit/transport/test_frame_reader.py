@@ -202,7 +202,7 @@ def test_each_pair_of_frames_is_read_like_the_library(first):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     valid=st.lists(VALID_FRAMES, max_size=6),
     other=st.lists(ANY_FRAMES, max_size=4),

@@ -40,9 +40,9 @@ from basix_ws_cti.transport.redaction import Redactor
 def test_log_lines_of_the_library_are_redacted(caplog):
     """Texts are printable, numbers stay numbers, and a frame is logged by its size."""
     caplog.set_level(logging.DEBUG, logger="websockets.client")
-    logger = RedactingLogger(logging.getLogger("websockets.client"), Redactor(["s3cret"]))
+    logger = RedactingLogger(logging.getLogger("websockets.client"), Redactor(["s3cret-key"]))
     frame = Frame(Opcode.TEXT, b"s3cret")
-    logger.debug("%s, %s, %d, %.1f, %s", ["s3cret"], "s3cret\n", 7, 1.5, frame)
+    logger.debug("%s, %s, %d, %.1f, %s", ["s3cret-key"], "s3cret-key\n", 7, 1.5, frame)
     logger.error("it failed", exc_info=ValueError("problem"))
     logged, failed = caplog.records
     assert logged.getMessage() == "['[secret]'], [secret]\ufffd, 7, 1.5, TEXT [6 bytes]"
@@ -81,7 +81,7 @@ def certificate_error() -> ssl.SSLError:
 
 
 LOGIN = "the server refused the login with HTTP 401"
-REDACTOR = Redactor(["s3cret"])
+REDACTOR = Redactor(["s3cret-key"])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ REDACTOR = Redactor(["s3cret"])
     [
         (refused(401, None), AuthenticationError, LOGIN),
         (refused(401, b" no\xff\n"), AuthenticationError, f"{LOGIN}: no\ufffd"),
-        (refused(401, b"s3cret"), AuthenticationError, f"{LOGIN}: [secret]"),
+        (refused(401, b"s3cret-key"), AuthenticationError, f"{LOGIN}: [secret]"),
         (refused(403), AuthenticationError, "the server refused the login with HTTP 403"),
         (refused(503), HandshakeError, "the server answered the handshake with HTTP 503"),
         (
@@ -98,43 +98,44 @@ REDACTOR = Redactor(["s3cret"])
             "cannot connect: invalid certificate: it has expired",
         ),
         (
-            ssl.SSLError(1, "problem s3cret"),
+            ssl.SSLError(1, "problem s3cret-key"),
             ConnectFailed,
             "cannot connect: TLS failed: problem [secret]",
         ),
         (TimeoutError(), ConnectFailed, "cannot connect: no answer within 3 s"),
-        (TimeoutError(110, "late"), ConnectFailed, "cannot connect: [Errno 110] late"),
-        (OSError(5, "problem s3cret"), ConnectFailed, "cannot connect: [Errno 5] problem [secret]"),
+        (TimeoutError(110, "late"), ConnectFailed, "cannot connect: pbx: Connection timed out"),
+        (OSError(5, "problem"), ConnectFailed, "cannot connect: pbx: Input/output error"),
+        (OSError("problem s3cret-key"), ConnectFailed, "cannot connect: problem [secret]"),
         (OSError(), ConnectFailed, "cannot connect: OSError"),
         (
             socket.gaierror(-2, "unknown"),
             ConnectFailed,
-            "cannot connect: no address found for pbx: [Errno -2] unknown",
+            "cannot connect: no address found for pbx: unknown",
         ),
         (
-            InvalidProxy("http://u:s3cret@h", "problem"),
+            InvalidProxy("http://u:s3cret-key@h", "problem"),
             UsageError,
             "proxy is not a valid URL: use http://host:port",
         ),
         (
-            ssl.SSLCertVerificationError(1, "problem s3cret"),
+            ssl.SSLCertVerificationError(1, "problem s3cret-key"),
             CertificateError,
             "cannot connect: invalid certificate: problem [secret]",
         ),
         (
-            InvalidProxyMessage("problem s3cret"),
+            InvalidProxyMessage("problem s3cret-key"),
             ConnectFailed,
             "cannot connect: the proxy did not send a valid HTTP response",
         ),
         (
-            InvalidHandshake("problem s3cret"),
+            InvalidHandshake("problem s3cret-key"),
             ConnectFailed,
             "cannot connect: WebSocket handshake failed: problem [secret]",
         ),
-        (TypeError("problem s3cret"), UsageError, "invalid option: problem [secret]"),
+        (TypeError("problem s3cret-key"), UsageError, "invalid option: problem [secret]"),
         (ValueError("problem"), UsageError, "invalid option: problem"),
         (ImportError("problem"), UsageError, "invalid option: problem"),
-        (LookupError("s3cret\n"), ConnectFailed, "cannot connect: LookupError: [secret]\ufffd"),
+        (LookupError("s3cret-key\n"), ConnectFailed, "cannot connect: LookupError: [secret]\ufffd"),
         (RuntimeError("x" * 300), ConnectFailed, f"cannot connect: RuntimeError: {'x' * 255}…"),
     ],
 )
@@ -147,14 +148,14 @@ def test_library_errors_are_translated(error, cls, text):
 
 def test_repeated_retry_after_is_joined():
     error = InvalidStatus(
-        Response(503, "", Headers([("Retry-After", "1"), ("retry-after", "s3cret")]))
+        Response(503, "", Headers([("Retry-After", "1"), ("retry-after", "s3cret-key")]))
     )
     translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
     assert translated.retry_after == "1, [secret]"
 
 
 @pytest.mark.parametrize(
-    ("headers", "retry_after"), [({}, None), ({"Retry-After": "5 s3cret"}, "5 [secret]")]
+    ("headers", "retry_after"), [({}, None), ({"Retry-After": "5 s3cret-key"}, "5 [secret]")]
 )
 @pytest.mark.parametrize("status", [401, 403, 407, 503])
 def test_refusal_of_a_proxy_is_a_proxy_error(status, headers, retry_after):
@@ -177,7 +178,7 @@ def test_error_whose_text_fails_is_named_by_its_class():
 
     class OddError(Exception):
         def __str__(self):
-            raise LookupError("s3cret")
+            raise LookupError("s3cret-key")
 
     translated = translate_error(OddError(), REDACTOR, host="pbx", open_timeout=3)
     assert type(translated) is ConnectFailed
@@ -187,7 +188,7 @@ def test_error_whose_text_fails_is_named_by_its_class():
 
 def test_error_of_this_package_stays_and_loses_what_it_leads_to():
     error = UsageError("problem")
-    error.__context__ = error.__cause__ = LookupError("s3cret")
+    error.__context__ = error.__cause__ = LookupError("s3cret-key")
     translated = translate_error(error, REDACTOR, host="pbx", open_timeout=3)
     assert translated is error
     assert (error.__cause__, error.__context__, error.__traceback__) == (None, None, None)
@@ -212,7 +213,7 @@ def test_long_body_is_cut_before_it_is_searched():
     [
         ("9" * 60, "9" * 60),
         ("9" * 61, "9" * 59 + "…"),
-        ("s3cret", "[secret]"),
+        ("s3cret-key", "[secret]"),
         ("7\x9b", "7\ufffd"),
     ],
 )

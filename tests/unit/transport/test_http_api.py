@@ -281,6 +281,19 @@ async def test_log_of_the_http_library_shows_no_secret(caplog):
     assert_clean(caplog.text)
 
 
+async def test_ordinary_word_as_token_keeps_fixed_texts(caplog):
+    """Texts of the server that contain it are left out; words of the API and the library stay."""
+    caplog.set_level("DEBUG")
+    answer = response(
+        {"result_code": 1, "error": {"id": "authentication_required"}}, headers=["Retry-After: red"]
+    )
+    error = await call_error(answer, HttpApiAuthenticationError, token="re")
+    assert str(error) == ("the HTTP API refused the login: HTTP 200, authentication_required")
+    assert error.retry_after is None
+    steps = [record.getMessage() for record in caplog.records if "httpcore2" in record.name]
+    assert "receive_response_headers.started [secret]" in steps
+
+
 # -- errors of the connection ---------------------------------------------------------
 
 

@@ -6,12 +6,23 @@ import copy
 import inspect
 import logging
 import pickle
+import re
 
 import attrs
 import pytest
+from support.free_ports import free_port
 from support.secret_scanner import TOKEN, assert_clean, found_in, leaks_of, secret_holders
 
-from basix_ws_cti import Basic, Client, Ticket, UsageError, connect, feed_url
+from basix_ws_cti import (
+    AuthenticationError,
+    Basic,
+    Client,
+    ConnectFailed,
+    Ticket,
+    UsageError,
+    connect,
+    feed_url,
+)
 from basix_ws_cti.simulator import Simulator
 from basix_ws_cti.transport.handshake import RedactingLogger
 from basix_ws_cti.transport.redaction import Redactor, SecretValue, scrub_traceback
@@ -210,6 +221,64 @@ def test_pickle_error_names_the_class_and_the_remedy():
 
 def test_redactor_replaces_the_longest_secret_first():
     """It ignores empty secrets, and its repr contains none."""
-    redactor = Redactor(["zz", "", "azza", "zz"])
-    assert redactor("azza zz za") == "[secret] [secret] za"
+    redactor = Redactor(["zzzz-zzzz", "", "azzzz-zzzza", "zzzz-zzzz"])
+    assert redactor("azzzz-zzzza zzzz-zzzz zzza") == "[secret] [secret] zzza"
     assert repr(redactor) == "<Redactor>"
+
+
+@pytest.mark.parametrize(
+    "secret", ["a", "the", "wrong", "server", "credentials", "secret", "s", "[", "1", "7-chars"]
+)
+def test_text_with_a_short_or_wordlike_secret_is_withheld(secret):
+    """Replacing only the secret would tell it to anyone who knows the text."""
+    assert Redactor([secret])(f"no {secret}s") == ""
+
+
+@pytest.mark.parametrize("secret", ["8-chars!", "A1b2C3d4", "two words"])
+def test_other_secrets_are_replaced_in_their_place(secret):
+    assert Redactor([secret])(f"no {secret}s") == "no [secret]s"
+
+
+def test_text_is_searched_for_wordlike_secrets_beside_the_replaced_ones():
+    """The word that replaces a secret is not searched."""
+    redactor = Redactor(["wordlike", "not-a-word"])
+    assert redactor("not-a-word wordlike") == ""
+    assert redactor("not-a-word") == "[secret]"
+    assert Redactor(["secret", "not-a-word"])("not-a-word") == "[secret]"
+
+
+ORDINARY_TOKENS = ["a", "the", "server", "wrong", "login", "Connection", "OPEN", "refused", "1"]
+
+
+@pytest.mark.parametrize("token", ORDINARY_TOKENS)
+async def test_fixed_text_of_an_error_is_the_same_for_every_token(token):
+    """A text of the server that contains the token is left out."""
+    async with Simulator(calls=False, token="unlike any word") as pbx:
+        arguments = {**pbx.connect_args, "token": token}
+        with pytest.raises(AuthenticationError) as caught:
+            await connect(**arguments).__aenter__()
+    reason = "wrong or missing credentials"
+    expected = "the server refused the login with HTTP 401"
+    assert str(caught.value) == (expected if token in reason else f"{expected}: {reason}")
+
+
+@pytest.mark.parametrize("token", ORDINARY_TOKENS)
+async def test_fixed_text_of_a_network_error_is_the_same_for_every_token(token):
+    with pytest.raises(ConnectFailed) as caught:
+        await connect(f"ws://127.0.0.1:{free_port()}", **{**ARGUMENTS, "token": token}).__aenter__()
+    assert re.fullmatch(
+        r"cannot connect: 127\.0\.0\.1, port \d+: Connection refused", str(caught.value)
+    )
+
+
+@pytest.mark.parametrize("token", ORDINARY_TOKENS)
+async def test_fixed_words_of_a_log_line_are_the_same_for_every_token(token, caplog):
+    """Of a header that contains the token, only the name is logged."""
+    caplog.set_level(logging.DEBUG, logger="websockets.client")
+    async with Simulator(calls=False, token=token) as pbx, connect(**pbx.connect_args):
+        pass
+    lines = [line for line in caplog.messages if line[0] in "=>"]
+    assert {"= connection is CONNECTING", "= connection is OPEN"} <= set(lines)
+    (login,) = [line for line in lines if line.startswith("> Authorization: ")]
+    assert login in {"> Authorization: Basic [secret]", "> Authorization: [secret]"}
+    assert [line for line in lines if line.startswith("> Sec-WebSocket-Key: ")]

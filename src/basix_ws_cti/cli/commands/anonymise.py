@@ -17,11 +17,19 @@ def anonymise_recording(
     ] = False,
 ) -> None:
     """Copy a recording with names, numbers and addresses replaced."""
+    from basix_ws_cti.cli.files import STDIO, file_access, size_of
     from basix_ws_cti.cli.output import report
+    from basix_ws_cti.cli.progress import (
+        Amount,
+        describe_frames,
+        report_start,
+        shorten_name,
+        show_progress,
+    )
     from basix_ws_cti.cli.recording_session import (
-        STDIO,
         check_target,
         create_recorder,
+        entries_of,
         open_recording,
     )
     from basix_ws_cti.exceptions import UsageError
@@ -31,10 +39,21 @@ def anonymise_recording(
     if target != STDIO and target.exists() and source.exists() and target.samefile(source):
         raise UsageError("source and target are the same file: choose another target")
     with open_recording(source) as recording:
-        started = recording.header.started
-        with create_recorder(
-            target, anonymiser=Anonymiser(), started=started, overwrite=overwrite
-        ) as recorder:
-            for entry in recording:
-                recorder.write(entry)
+        report_start(f"anonymising {recording.name}")
+        started, size = recording.header.started, size_of(source)
+        with (
+            create_recorder(
+                target, anonymiser=Anonymiser(), started=started, overwrite=overwrite
+            ) as recorder,
+            show_progress(
+                f"anonymising {shorten_name(recording.name)}",
+                lambda: Amount(
+                    recording.bytes_read, size, describe_frames(recorder.frames, recorder.size)
+                ),
+                prints=target == STDIO,
+            ),
+        ):
+            for entry in entries_of(recording, source):
+                with file_access("write", target):
+                    recorder.write(entry)
     report(f"wrote {recorder.frames} frames, {recorder.size} bytes")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from basix_ws_cti.cli.exit_codes import ExitCode
+from basix_ws_cti.cli.files import STDIO, FileAccessError, file_access, size_of
 from basix_ws_cti.cli.frame_input import Form, UnreadableFrameError, hexdump, parse_frames
 from basix_ws_cti.cli.output import report, write_json
+from basix_ws_cti.cli.progress import Amount, shorten_name, show_progress
 from basix_ws_cti.exceptions import BasixError, DecodeError, ProtocolError, UsageError
 
 if TYPE_CHECKING:
     from basix_ws_cti import Message, MessageParser
+    from basix_ws_cti.recording.compression import InputStream
 
 
 def decode_frames(
@@ -49,16 +53,17 @@ def decode_frames(
     parser = None if term else MessageParser()
     failed = False
     number = 0
-    for number, frame in enumerate(_read_input(data, file, form), 1):
-        try:
-            if isinstance(frame, UnreadableFrameError):
-                raise frame
-            _print_frame(number, frame, parser)
-        except BasixError as error:
-            failed = True
-            report(f"frame {number}: {error}")
-            if isinstance(error, DecodeError) and isinstance(frame, bytes):
-                sys.stderr.write(_excerpt(frame, error) + "\n")
+    with contextlib.ExitStack() as stack:
+        for number, frame in enumerate(_read_input(data, file, form, stack), 1):
+            try:
+                if isinstance(frame, UnreadableFrameError):
+                    raise frame
+                _print_frame(number, frame, parser)
+            except BasixError as error:
+                failed = True
+                report(f"frame {number}: {error}")
+                if isinstance(error, DecodeError) and isinstance(frame, bytes):
+                    sys.stderr.write(_excerpt(frame, error) + "\n")
     if not number:
         raise UsageError("nothing to decode: the input contains no frame")
     if failed:
@@ -66,8 +71,11 @@ def decode_frames(
 
 
 def _read_input(
-    data: list[str] | None, file: Path | None, form: Form | None
+    data: list[str] | None, file: Path | None, form: Form | None, stack: contextlib.ExitStack
 ) -> Iterator[bytes | UnreadableFrameError]:
+    """Yield the frames of the input; ``stack`` closes a file and ends its progress bar."""
+    from basix_ws_cti.recording.compression import InputStream
+
     if data and file:
         raise UsageError("pass frames or --file, not both")
     if data:
@@ -76,23 +84,49 @@ def _read_input(
         if all(len(part) == 2 for part in data):
             data = [" ".join(data)]  # bytes of one frame, since the shortest frame has two
         yield from parse_frames(data, form)
-    elif file:
-        with file.open("rb") as stream:
-            yield from _read_stream(stream, form)
+    elif file and file != STDIO:
+        with file_access("read", file):
+            stream = InputStream(stack.enter_context(file.open("rb")))
+        size = size_of(file)
+        stack.enter_context(
+            show_progress(
+                f"decoding {shorten_name(file)}", lambda: Amount(stream.bytes_read, size, "")
+            )
+        )
+        yield from _read_stream(file, stream, form)
     elif sys.stdin.isatty():
         raise UsageError("nothing to decode: pass frames or --file, or use a pipe")
     else:
-        yield from _read_stream(sys.stdin.buffer, form)
+        yield from _read_stream(STDIO, InputStream(sys.stdin.buffer), form)
 
 
-def _read_stream(stream: BinaryIO, form: Form | None) -> Iterator[bytes | UnreadableFrameError]:
-    start = stream.readline()
+def _read_stream(
+    file: Path, stream: InputStream, form: Form | None
+) -> Iterator[bytes | UnreadableFrameError]:
+    """Yield the frames in a stream. Raises ``FileAccessError``, also for damaged compression."""
+    lines = _lines(file, stream)
+    start = next(lines, b"")
     is_text = start.removesuffix(b"\n").removesuffix(b"\r").replace(b"\t", b" ").isascii()
     if form is Form.BINARY or (form is None and start and not is_text):
-        yield start + stream.read()
+        yield start + b"".join(lines)
         return
-    lines: Iterable[bytes] = chain([start], stream)
-    yield from parse_frames((line.decode("ascii", "replace") for line in lines), form)
+    yield from parse_frames(
+        (line.decode("ascii", "replace") for line in chain([start], lines)), form
+    )
+
+
+def _lines(file: Path, stream: InputStream) -> Iterator[bytes]:
+    from basix_ws_cti.recording.compression import COMPRESSION_ERRORS
+
+    while True:
+        with file_access("read", file):
+            try:
+                line = stream.readline()
+            except COMPRESSION_ERRORS:
+                raise FileAccessError("read", file, "its compressed data is damaged") from None
+        if not line:
+            return
+        yield line
 
 
 def _print_frame(number: int, frame: bytes, parser: MessageParser | None) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from basix_ws_cti._internal.translation import N_, _, use_language
 from basix_ws_cti.cli.exit_codes import ExitCode
 from basix_ws_cti.cli.options import ConnectionOptions
-from basix_ws_cti.cli.output import plain_console, write_json
+from basix_ws_cti.cli.output import fit_text, plain_console, write_json
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
     from basix_ws_cti.cli.diagnostics.findings import Finding
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
+
+# Displayed text of marks and steps.
+_MARK_TEXTS = {
+    "ok": N_("ok"),
+    "warning": N_("warning"),
+    "failed": N_("failed"),
+    "skipped": N_("skipped"),
+}
+_STEP_TEXTS = {
+    "options": N_("options"),
+    "dns": N_("dns"),
+    "tcp": N_("tcp"),
+    "tls": N_("tls"),
+    "http": N_("http"),
+    "login": N_("login"),
+    "limit": N_("limit"),
+    "field_spec": N_("field_spec"),
+    "snapshot": N_("snapshot"),
+    "pings": N_("pings"),
+}
 
 # Exit code for a failed step; for all other steps it is CONNECTION.
 _EXIT_CODES = {"options": ExitCode.USAGE, "login": ExitCode.AUTHENTICATION}
@@ -70,7 +91,9 @@ def run_doctor(
         return
     for name, value in (("seconds", seconds), ("recording", recording)):
         if value is not None:
-            raise UsageError(f"--{name} needs --facts")
+            raise UsageError(_("--{name} needs --facts").format(name=name))
+    if json:
+        use_language("en")
     show = _print_json if json else _FindingPrinter()
     raise typer.Exit(run_interruptible(_examine(connection, timeout, show)))
 
@@ -86,7 +109,7 @@ def _print_facts(
     facts = FeedFacts()
     if recording is not None:
         if seconds is not None:
-            raise UsageError("--seconds cannot be combined with --recording")
+            raise UsageError(_("--seconds cannot be combined with --recording"))
         _observe_recording(facts, recording)
     else:
         _observe_feed(facts, connection, seconds)
@@ -128,8 +151,12 @@ def _observe_feed(facts: FeedFacts, connection: ConnectionOptions, seconds: floa
                 case Syncing():
                     facts.start_connection()
                 case Synced():
-                    duration = "until Ctrl-C" if seconds is None else f"for {seconds:g} s"
-                    report(f"connected: listening {duration}")
+                    text = (
+                        _("connected: listening until Ctrl-C")
+                        if seconds is None
+                        else _("connected: listening for {seconds:g} s")
+                    )
+                    report(text.format(seconds=seconds))
                 case Stopped(reason) if reason is not None and not ended.done():
                     ended.set_exception(reason)
 
@@ -157,10 +184,10 @@ async def _examine(
             arguments = await stack.enter_async_context(selected_pbx_arguments(connection))
             examination = Examination(arguments, timeout=seconds)
         except UsageError as error:
-            advice = "correct the options: run doctor --help"
+            advice = _("correct the options: run doctor --help")
             show(Finding(step="options", mark=Mark.FAILED, found=str(error), advice=advice))
             for step in STEPS[1:]:
-                show(Finding(step=step, mark=Mark.SKIPPED, found="not examined"))
+                show(Finding(step=step, mark=Mark.SKIPPED, found=_("not examined")))
             return _EXIT_CODES["options"]
         show(_options_finding(connection, arguments))
         findings = await stack.enter_async_context(contextlib.aclosing(examination.findings()))
@@ -186,23 +213,32 @@ def _options_finding(connection: ConnectionOptions, arguments: dict[str, Any]) -
         "token_from": connection.token_source,
         **user,
     }
-    selection = "every channel" if arguments["full_events"] else "the channels of the token's user"
-    if user:
-        selection = "the channels of " + ", ".join(
-            f"{name} {value}" for name, value in user.items()
-        )
-    found = (
-        f"{arguments['server']}, domain {arguments['domain']}, app_name {arguments['app_name']}: "
-        f"{selection}; the token is from {connection.token_source}"
+    found = _(
+        "{server}, domain {domain}, app_name {app_name}: {selection}; the token is from {source}"
+    ).format(
+        server=arguments["server"],
+        domain=arguments["domain"],
+        app_name=arguments["app_name"],
+        selection=_describe_selection(user, is_full=arguments["full_events"]),
+        source=connection.token_source,
     )
     has_selection = user or arguments["full_events"]
     return Finding(
         step="options",
         mark=Mark.OK if has_selection else Mark.WARNING,
         found=printable(found, 400),
-        advice=None if has_selection else "select channels: --full-events or a --user option",
+        advice=None if has_selection else _("select channels: --full-events or a --user option"),
         details=details,
     )
+
+
+def _describe_selection(user: dict[str, Any], *, is_full: bool) -> str:
+    """Return the channels that the PBX will send; ``user`` has the options that select a user."""
+    if user:
+        return _("the channels of {user}").format(
+            user=", ".join(f"{name} {value}" for name, value in user.items())
+        )
+    return _("every channel") if is_full else _("the channels of the token's user")
 
 
 def _print_json(finding: Finding) -> None:
@@ -216,12 +252,22 @@ class _FindingPrinter:
 
     def __init__(self) -> None:
         self._console = plain_console()
+        self._mark_width = _column_width(_MARK_TEXTS)
+        self._step_width = _column_width(_STEP_TEXTS)
 
     def __call__(self, finding: Finding) -> None:
         from rich.text import Text
 
-        mark = Text(f"{finding.mark:<8}", _STYLES[finding.mark])
+        mark = Text(fit_text(_(_MARK_TEXTS[finding.mark]), self._mark_width), _STYLES[finding.mark])
+        step = fit_text(_(_STEP_TEXTS[finding.step]), self._step_width)
         duration = "" if finding.seconds is None else f" ({finding.seconds * 1000:.0f} ms)"
-        self._console.print(mark + f"{finding.step:<11}{finding.found}{duration}")
+        self._console.print(mark + step + finding.found + duration)
         if finding.advice:
-            self._console.print(f"{'':8}-> {finding.advice}")
+            self._console.print(f"{'':{self._mark_width}}-> {finding.advice}")
+
+
+def _column_width(texts: dict[str, str]) -> int:
+    """Return the columns that the longest of these texts takes, and one more."""
+    from rich.cells import cell_len
+
+    return max(cell_len(_(text)) for text in texts.values()) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from attrs import field, frozen
@@ -12,6 +12,9 @@ from basix_ws_cti.cli.options import ConnectionOptions, TimezoneOption, parse_ti
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+    from datetime import datetime
+
     from basix_ws_cti.cli.filters import Filters
     from basix_ws_cti.sources.source import Source
 
@@ -76,6 +79,10 @@ class FeedOptions:
         int | None, typer.Option("--limit", help="Stop after N lines.", metavar="N", min=1)
     ] = None
     timezone: TimezoneOption = None
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="Print complete lines, even if they exceed the terminal."),
+    ] = False
 
     @property
     def zone(self) -> tzinfo | None:
@@ -128,37 +135,69 @@ async def print_source(source: Source, options: FeedOptions) -> None:
     of stdout is gone.
     """
     import asyncio
+    import contextlib
 
-    from basix_ws_cti.cli.output import report, stdout_colouriser
-    from basix_ws_cti.cli.render.feed_lines import JsonLines, TextLines
+    from basix_ws_cti.cli.output import report
     from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes, write_stdout
     from basix_ws_cti.messages import FieldSpec, InitialInfo
 
     filters = options.filters()
     _report_unknown_names(options)
-    to_lines = (
-        JsonLines(source.mirror, filters, options.zone)
-        if options.json
-        else TextLines(source.mirror, filters, stdout_colouriser(), options.zone)
-    )
+    to_lines = _line_converter(source, options, filters)
     remaining = options.limit
     count = 0
     is_complete = False
     with stop_when_reader_closes():
-        async for at, item in source.call_events() if options.calls else source.messages():
-            if not is_complete and not isinstance(item, FieldSpec | InitialInfo):
-                is_complete = True  # the first event follows the complete snapshot
-                for option in filters.unmatched_options(source.mirror):
-                    report(f"{option} matches no current id, name, extension or label")
-            for line in to_lines(at, item):
-                await write_stdout(line)
-                if remaining is not None:
-                    remaining -= 1
-                    if not remaining:
-                        return
-            count += 1
-            if count % _ITEMS_PER_SLICE == 0:
-                await asyncio.sleep(0)
+        async with contextlib.aclosing(_items(source, options)) as items:
+            async for at, item in items:
+                if not is_complete and not isinstance(item, FieldSpec | InitialInfo):
+                    is_complete = True  # the first event follows the complete snapshot
+                    for option in filters.unmatched_options(source.mirror):
+                        report(f"{option} matches no current id, name, extension or label")
+                for line in to_lines(at, item):
+                    await write_stdout(line)
+                    if remaining is not None:
+                        remaining -= 1
+                        if not remaining:
+                            return
+                count += 1
+                if count % _ITEMS_PER_SLICE == 0:
+                    await asyncio.sleep(0)
+
+
+async def _items(source: Source, options: FeedOptions) -> AsyncGenerator[tuple[datetime, Any]]:
+    """Yield the items of a source that the options select."""
+    import contextlib
+
+    from basix_ws_cti.cli.render.ringing import combine_ringing
+
+    if options.calls and not options.json:
+        async with contextlib.aclosing(combine_ringing(source.call_events())) as combined:
+            async for call_item in combined:
+                yield call_item
+        return
+    async for entry in source.call_events() if options.calls else source.messages():
+        yield entry
+
+
+def _line_converter(
+    source: Source, options: FeedOptions, filters: Filters
+) -> Callable[[datetime, Any], Iterator[str]]:
+    """Return the function that converts items of the source to lines."""
+    from basix_ws_cti.cli.output import stdout_colouriser, terminal_width
+    from basix_ws_cti.cli.render.json_lines import JsonLines
+    from basix_ws_cti.cli.render.text_lines import TextLines
+
+    if options.json:
+        return JsonLines(source.mirror, filters, options.zone)
+    return TextLines(
+        source.mirror,
+        filters,
+        stdout_colouriser(),
+        options.zone,
+        of_calls=options.calls,
+        width=(lambda: None) if options.wide else terminal_width(),
+    )
 
 
 def _report_unknown_names(options: FeedOptions) -> None:

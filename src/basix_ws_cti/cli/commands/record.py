@@ -22,7 +22,8 @@ def record_feed(
         float | None,
         typer.Option(
             "--seconds",
-            help="Duration of the recording in seconds; default: until Ctrl-C.",
+            help="Duration of the recording in seconds, counted from the first connection; "
+            "default: until Ctrl-C.",
             min=0.1,
         ),
     ] = None,
@@ -31,10 +32,9 @@ def record_feed(
     ] = False,
 ) -> None:
     """Record the frames of the feed with their times until Ctrl-C."""
-    import asyncio
-    import contextlib
-
+    from basix_ws_cti.cli.files import STDIO
     from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.progress import report_start, shorten_name, show_progress
     from basix_ws_cti.cli.recording_session import RecordingSession, check_target, create_recorder
     from basix_ws_cti.cli.signals import run_interruptible
     from basix_ws_cti.recording import Anonymiser
@@ -44,18 +44,25 @@ def record_feed(
         "overwrite": overwrite,
         "anonymiser": Anonymiser() if anonymise else None,
     }
+    name = "stdout" if file == STDIO else str(file)
+    until = "until Ctrl-C" if seconds is None else f"for {seconds:g} s"
+    report_start(f"recording to {name} {until}{', anonymised' if anonymise else ''}")
 
     async def follow() -> None:
-        session = RecordingSession(lambda: create_recorder(file, **options))
+        session = RecordingSession(file, lambda: create_recorder(file, **options))
         try:
-            async with open_selected_source(
-                connection, session.on_notice, on_frame=session.on_frame
-            ) as source:
-                if connection.simulate:  # the times in simulated frames are simulated, too
-                    options["started"] = source.now()
-                    options["clock"] = lambda: source.now().timestamp()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(session.ended, seconds)
+            with show_progress(
+                f"recording {shorten_name(name)}",
+                lambda: session.progress(seconds),
+                prints=file == STDIO,
+            ):
+                async with open_selected_source(
+                    connection, session.on_notice, on_frame=session.on_frame
+                ) as source:
+                    if connection.simulate:  # the times in simulated frames are simulated, too
+                        options["started"] = source.now()
+                        options["clock"] = lambda: source.now().timestamp()
+                    await session.wait(seconds)
         finally:
             session.close()
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from basix_ws_cti._internal.os_errors import describe_os_error
 from basix_ws_cti.exceptions import UsageError
 
 
@@ -79,6 +80,8 @@ def run_simulator(
     except ImportError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise OSError(f"port {port} is already in use: choose another with --port") from None
+        if error.errno == errno.EADDRINUSE:
+            problem = f"port {port} is already in use: choose another with --port"
+        else:
+            problem = f"cannot listen on port {port}: {describe_os_error(error)}"
+        raise OSError(problem) from None

@@ -88,7 +88,7 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
         return
     from datetime import timedelta
 
-    from basix_ws_cti.board.labels import to_microseconds
+    from basix_ws_cti.board.durations import to_microseconds
     from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
     from basix_ws_cti.cli.output import plain_console, report
     from basix_ws_cti.cli.render.state_tables import element_tables

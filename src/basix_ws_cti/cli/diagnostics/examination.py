@@ -18,6 +18,8 @@ from typing import Any
 from attrs import evolve
 
 from basix_ws_cti import Connection, FieldSpec, InitialInfo, Message, SystemMsg, connect
+from basix_ws_cti._internal.translation import N_, _, ngettext
+from basix_ws_cti.board.error_texts import error_text
 from basix_ws_cti.client.sync_deadline import SyncDeadline
 from basix_ws_cti.exceptions import (
     AuthenticationError,
@@ -39,9 +41,11 @@ from .network import NetworkProbe
 PINGS = 3
 SLOW_PING = 0.5
 
-_NO_FEED_ADVICE = "the server speaks WebSocket but no feed of a known version: check --server"
-_UNREADABLE_ADVICE = "a client skips these frames, and shows stale elements if it needs them"
-_ENDED_ADVICE = "ask the administrators of the PBX, and of proxies in between, why connections end"
+_NO_FEED_ADVICE = N_("the server speaks WebSocket but no feed of a known version: check --server")
+_UNREADABLE_ADVICE = N_("a client skips these frames, and shows stale elements if it needs them")
+_ENDED_ADVICE = N_(
+    "ask the administrators of the PBX, and of proxies in between, why connections end"
+)
 
 
 class Examination:
@@ -95,7 +99,7 @@ class Examination:
             self._stack.callback(self._network.close)
             for name in STEPS[1:]:
                 if failed:
-                    yield Finding(step=name, mark=Mark.SKIPPED, found="not examined")
+                    yield Finding(step=name, mark=Mark.SKIPPED, found=_("not examined"))
                     continue
                 began = time.perf_counter()
                 try:
@@ -116,31 +120,38 @@ class Examination:
             status = error.status
         except HandshakeError as error:
             raise StepFailedError(
-                str(error), _http_advice(error.status, error.retry_after), status=error.status
+                error_text(error),
+                _http_advice(error.status, error.retry_after),
+                status=error.status,
             ) from None
         except ConnectFailed as error:
-            raise StepFailedError(
-                error.reason,
-                "the port may not speak WebSocket, the server may be too busy, or a proxy cut "
-                "the connection"
-                + ("" if self._server.is_secure else "; a TLS port needs wss:// in --server"),
-            ) from None
+            advice = _(
+                "the port may not speak WebSocket, the server may be too busy, or a proxy cut the "
+                "connection"
+            )
+            if not self._server.is_secure:
+                advice = "; ".join([advice, _("a TLS port needs wss:// in --server")])
+            raise StepFailedError(error.reason, advice) from None
         return Finding(
-            found="HTTP 101: WebSocket open" if status == 101 else f"HTTP {status}",
+            found=_("HTTP 101: WebSocket open") if status == 101 else f"HTTP {status}",
             seconds=time.perf_counter() - began,
             details={"status": status},
         )
 
     async def _check_login(self) -> Finding:
         if self._login_error is not None:
-            raise StepFailedError(
-                str(self._login_error),
-                "check that --domain and the token belong together, and that the token has not "
-                "been revoked"
+            advice = (
+                _(
+                    "check that --domain and the token belong together, and that the token has "
+                    "not been revoked"
+                )
                 if self._login_error.status == 401
-                else "this domain and token lack the right, or this network address is not allowed",
+                else _(
+                    "this domain and token lack the right, or this network address is not allowed"
+                )
             )
-        return Finding(found=f"logged in as {self._domain}")
+            raise StepFailedError(error_text(self._login_error), advice)
+        return Finding(found=_("logged in as {domain}").format(domain=self._domain))
 
     async def _check_limit(self) -> Finding:
         """Receive messages until the feed starts; one of them may report the connection limit.
@@ -162,39 +173,53 @@ class Examination:
         self._first_seconds = time.perf_counter() - began
         if self._first == SystemMsg("connection_limit_reached"):
             raise StepFailedError(
-                f"the PBX allows no further connection for the app_name {self._app_name!r}",
-                "close one, use another --app-name, or replace the oldest with --force",
+                _("the PBX allows no further connection for the app_name {app_name!r}").format(
+                    app_name=self._app_name
+                ),
+                _("close one, use another --app-name, or replace the oldest with --force"),
             )
         if self._first is None or isinstance(self._first, BasixError):
-            return Finding(found=f"no limit reported for the app_name {self._app_name!r}")
-        return Finding(found=f"connection allowed for the app_name {self._app_name!r}")
+            found = _("no limit reported for the app_name {app_name!r}")
+        else:
+            found = _("connection allowed for the app_name {app_name!r}")
+        return Finding(found=found.format(app_name=self._app_name))
 
     async def _check_field_spec(self) -> Finding:
         """Check that a field_spec has arrived, with which every feed starts."""
         if self._unreadable is not None and isinstance(self._first, BasixError | None):
-            raise StepFailedError(f"cannot read a frame: {self._unreadable}", _NO_FEED_ADVICE)
+            raise StepFailedError(
+                _("cannot read a frame: {problem}").format(problem=self._unreadable),
+                _(_NO_FEED_ADVICE),
+            )
         match self._first:
             case FieldSpec(kind, fields):
-                return Finding(
-                    found=f"feed found: {printable(kind, 60)} has {len(fields)} fields",
-                    seconds=self._first_seconds,
-                )
+                found = ngettext(
+                    "feed found: {kind} has {count} field",
+                    "feed found: {kind} has {count} fields",
+                    len(fields),
+                ).format(kind=printable(kind, 60), count=len(fields))
+                return Finding(found=found, seconds=self._first_seconds)
             case None:
                 raise StepFailedError(
-                    f"nothing received within {self.timeout:g} s",
-                    "the login succeeded but no feed arrives: the PBX has a problem, or the "
-                    "server is not a PBX",
+                    _("nothing received within {seconds:g} s").format(seconds=self.timeout),
+                    _(
+                        "the login succeeded but no feed arrives: the PBX has a problem, or the "
+                        "server is not a PBX"
+                    ),
                 )
             case BasixError() as error:
                 raise _feed_failed(error)
             case SystemMsg(text):
                 raise StepFailedError(
-                    f"the PBX sent the message {printable(text, 60)!r} instead", _ENDED_ADVICE
+                    _("the PBX sent the message {text!r} instead").format(text=printable(text, 60)),
+                    _(_ENDED_ADVICE),
                 )
             case message:
                 raise StepFailedError(
-                    f"the first message is {type(message).__name__}, expected FieldSpec",
-                    _NO_FEED_ADVICE,
+                    _("the first message is {name}, expected FieldSpec").format(
+                        name=type(message).__name__
+                    ),
+                    _(_NO_FEED_ADVICE),
                 )
 
     async def _check_snapshot(self) -> Finding:
@@ -213,7 +238,7 @@ class Examination:
         try:
             while True:
                 match message:
-                    case FieldSpec(kind, _):
+                    case FieldSpec(kind):
                         kinds.setdefault(kind, None)
                     case InitialInfo(kind, elements):
                         kinds[kind] = len(elements)
@@ -239,13 +264,15 @@ class Examination:
         details: dict[str, Any] = {}
         if self._unreadable is not None:
             details["unreadable_frames"] = self._unreadable_frames
-            skipped = f"; frames that cannot be read: {self._unreadable_frames}"
-            skipped += f", the first one: {self._unreadable}"
+            skipped = "; " + _(
+                "frames that cannot be read: {count}, the first one: {problem}"
+            ).format(count=self._unreadable_frames, problem=self._unreadable)
         missing = [printable(kind, 60) for kind, count in kinds.items() if count is None]
         if missing:
             raise StepFailedError(
-                f"no initial_info of {', '.join(missing)} arrived in time{skipped}",
-                "the PBX is slow or has a problem: a longer --timeout shows which",
+                _("no initial_info of {kinds} arrived in time").format(kinds=", ".join(missing))
+                + skipped,
+                _("the PBX is slow or has a problem: a longer --timeout shows which"),
                 missing=missing,
                 **details,
             )
@@ -253,7 +280,7 @@ class Examination:
         return Finding(
             mark=Mark.WARNING if skipped else Mark.OK,
             found=", ".join(f"{kind} {count}" for kind, count in counts.items()) + skipped,
-            advice=_UNREADABLE_ADVICE if skipped else None,
+            advice=_(_UNREADABLE_ADVICE) if skipped else None,
             seconds=last - began,
             details={"elements": counts, **details},
         )
@@ -271,15 +298,15 @@ class Examination:
         reading = asyncio.create_task(self._discard_messages(), name="basix_ws_cti doctor")
         times = []
         try:
-            for _ in range(PINGS):
+            for _ping in range(PINGS):
                 began = time.perf_counter()
                 async with asyncio.timeout(self.timeout):
                     await self._connection.ping()
                 times.append(time.perf_counter() - began)
         except TimeoutError:
             raise StepFailedError(
-                f"no pong within {self.timeout:g} s",
-                "a client would treat the connection as lost; a proxy in between may drop pings",
+                _("no pong within {seconds:g} s").format(seconds=self.timeout),
+                _("a client would treat the connection as lost; a proxy in between may drop pings"),
             ) from None
         except ConnectionLost as error:
             raise _feed_failed(error) from None
@@ -290,9 +317,10 @@ class Examination:
         is_slow = average >= self._slow_ping
         return Finding(
             mark=Mark.WARNING if is_slow else Mark.OK,
-            found=f"{PINGS} round trips: best {best * 1000:.1f} ms, "
-            f"average {average * 1000:.1f} ms",
-            advice="the connection is slow or busy: displayed data lags behind"
+            found=_("{count} round trips: best {best:.1f} ms, average {average:.1f} ms").format(
+                count=PINGS, best=best * 1000, average=average * 1000
+            ),
+            advice=_("the connection is slow or busy: displayed data lags behind")
             if is_slow
             else None,
             seconds=sum(times),
@@ -303,7 +331,7 @@ class Examination:
         """Read the feed until it ends, because a pong is behind the messages before it."""
         while True:
             try:
-                async for _ in self._connection:
+                async for _message in self._connection:
                     pass
             except (DecodeError, ProtocolError):
                 continue  # this step is about pings only
@@ -314,22 +342,27 @@ class Examination:
 
 def _feed_failed(error: BasixError) -> StepFailedError:
     """Return the failure for the end of the connection."""
-    return StepFailedError(str(error), _ENDED_ADVICE)
+    return StepFailedError(error_text(error), _(_ENDED_ADVICE))
 
 
 def _http_advice(status: int, retry_after: str | None) -> str:
     """Return what to do about an HTTP status that refuses the WebSocket."""
-    after = f" after {retry_after} s" if retry_after and retry_after.isdecimal() else ""
     if status < 300:
-        return "this is a web server without a feed: check --server; or a proxy blocks WebSockets"
+        return _(
+            "this is a web server without a feed: check --server; or a proxy blocks WebSockets"
+        )
     if status < 400:
-        return "redirects are not followed: pass the final server as --server"
+        return _("redirects are not followed: pass the final server as --server")
     if status == 400:
-        return "the PBX rejects the request: check --app-name and the --user options"
+        return _("the PBX rejects the request: check --app-name and the --user options")
     if status == 407:
-        return "a proxy in between requires a login"
+        return _("a proxy in between requires a login")
     if status in {408, 429}:
-        return f"too many requests: retry later{after}"
-    if status < 500:
-        return "the server has no feed: check --server"
-    return f"the PBX, or a proxy in front of it, is down or overloaded: retry later{after}"
+        advice = _("too many requests: retry later")
+    elif status < 500:
+        return _("the server has no feed: check --server")
+    else:
+        advice = _("the PBX, or a proxy in front of it, is down or overloaded: retry later")
+    if retry_after and retry_after.isdecimal():
+        return _("{advice} (after {seconds} s)").format(advice=advice, seconds=retry_after)
+    return advice

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import ssl
 from enum import StrEnum
 from typing import Any
 
 from attrs import Factory, frozen
 
+from basix_ws_cti._internal.os_errors import describe_os_error
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import printable
 
 STEPS = (
@@ -47,7 +46,7 @@ class Finding:
     """Result."""
 
     found: str
-    """Description for people."""
+    """Description for people, in the language of the context."""
 
     advice: str | None = None
     """What to do about it; ``None`` if nothing is to be done."""
@@ -77,11 +76,7 @@ def describe_network_error(error: Exception, timeout: float | None = None) -> st
     """
     match error:
         case TimeoutError(errno=None) if timeout is not None:
-            return f"no answer within {timeout:g} s"
-        case socket.gaierror():
-            return error.strerror or str(error)
-        case ssl.SSLError(reason=str(reason)):
-            return reason.replace("_", " ").lower()
-        case OSError(errno=int(number)):
-            return os.strerror(number)
+            return _("no answer within {seconds:g} s").format(seconds=timeout)
+        case OSError():
+            return printable(describe_os_error(error))
     return printable(str(error)) or type(error).__name__

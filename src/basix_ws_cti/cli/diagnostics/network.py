@@ -13,6 +13,7 @@ import ssl
 import time
 from typing import Any
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import printable
 from basix_ws_cti.transport.address import ServerAddress
 from basix_ws_cti.transport.default_trust import default_trust
@@ -57,13 +58,15 @@ class NetworkProbe:
                 self._addresses = await resolve(host, self._port)
         except TimeoutError:
             raise StepFailedError(
-                f"no answer for {host} within {timeout_s:g} s",
-                "the name servers do not answer: check the network connection",
+                _("no answer for {host} within {seconds:g} s").format(host=host, seconds=timeout_s),
+                _("the name servers do not answer: check the network connection"),
             ) from None
         except (OSError, UnicodeError) as error:
             raise StepFailedError(
-                f"{host} has no address: {describe_network_error(error)}",
-                "check the spelling of --server, and that this network resolves names",
+                _("{host} has no address: {reason}").format(
+                    host=host, reason=describe_network_error(error)
+                ),
+                _("check the spelling of --server, and that this network resolves names"),
             ) from None
         texts = [str(info[4][0]) for info in self._addresses]
         return Finding(
@@ -85,14 +88,16 @@ class NetworkProbe:
         winner = race.winner
         self._addresses = [winner]
         host = str(winner[4][0])
-        missed = _missed(race, "no answer so far")
+        missed = _missed(race, _("no answer so far"))
+        answer = _("{host} port {port} answers").format(host=host, port=self._port)
+        advice = _(
+            "some of the server's addresses cannot be reached, or answer late: each connection "
+            "may take longer"
+        )
         return Finding(
             mark=Mark.WARNING if missed else Mark.OK,
-            found="; ".join([f"{host} port {self._port} answers", *map(": ".join, missed.items())]),
-            advice="some of the server's addresses cannot be reached, or answer late: each "
-            "connection may take longer"
-            if missed
-            else None,
+            found="; ".join([answer, *map(": ".join, missed.items())]),
+            advice=advice if missed else None,
             seconds=seconds,
             details={"address": host, "port": self._port, "missed": missed},
         )
@@ -100,12 +105,19 @@ class NetworkProbe:
     def _unreachable(self, race: AddressRace, timeout_s: float) -> StepFailedError:
         missed = _missed(race, describe_network_error(TimeoutError(), timeout_s))
         errors = [getattr(error, "errno", None) for error in race.failures.values()]
-        return StepFailedError(
-            f"port {self._port}: {'; '.join(map(': '.join, missed.items()))}",
-            "nothing listens on this port: check the port in --server; or the server is down"
+        advice = (
+            _("nothing listens on this port: check the port in --server; or the server is down")
             if errors[-1:] == [errno.ECONNREFUSED]
-            else "a firewall may block the connection, the server may be down, or the address "
-            "may be wrong",
+            else _(
+                "a firewall may block the connection, the server may be down, or the address may "
+                "be wrong"
+            )
+        )
+        return StepFailedError(
+            _("port {port}: {errors}").format(
+                port=self._port, errors="; ".join(map(": ".join, missed.items()))
+            ),
+            advice,
             port=self._port,
             missed=missed,
         )
@@ -114,7 +126,7 @@ class NetworkProbe:
         """Make a TLS handshake and examine the certificate."""
         if not self._server.is_secure:
             self.close()
-            return Finding(found="not used: plain ws://")
+            return Finding(found=_("not used: plain ws://"))
         began = time.perf_counter()
         try:
             context = self._trust or await default_trust.context()
@@ -122,22 +134,26 @@ class NetworkProbe:
         except ssl.SSLCertVerificationError as error:
             raise await self._certificate_rejected(error, timeout_s) from None
         except OSError as error:
-            found = describe_network_error(error, timeout_s)
             if isinstance(error, ssl.SSLError):
-                found = f"the port does not speak TLS: {found}"
-                advice = "check the port in --server; plain ws:// is only for this machine"
+                found = _("the port does not speak TLS: {reason}")
+                advice = _("check the port in --server; plain ws:// is only for this machine")
             else:
-                found = f"the TLS handshake failed: {found}"
-                advice = "the port may not speak TLS, or a proxy or firewall cut the connection"
-            raise StepFailedError(found, advice) from None
+                found = _("the TLS handshake failed: {reason}")
+                advice = _("the port may not speak TLS, or a proxy or firewall cut the connection")
+            reason = describe_network_error(error, timeout_s)
+            raise StepFailedError(found.format(reason=reason), advice) from None
         details = certificate_details(accepted)
         expires_soon = details["days_left"] < EXPIRES_SOON
-        authority = "--ca-file" if self._trust else "a CA that this machine trusts"
+        authority = "--ca-file" if self._trust else _("a CA that this machine trusts")
         return Finding(
             mark=Mark.WARNING if expires_soon else Mark.OK,
-            found=f"{protocol}; certificate {describe_certificate(details)}; "
-            f"it matches the host name, and its chain leads to {authority}",
-            advice="renew the server's certificate" if expires_soon else None,
+            found=_(
+                "{protocol}; certificate {certificate}; it matches the host name, and its chain "
+                "leads to {authority}"
+            ).format(
+                protocol=protocol, certificate=describe_certificate(details), authority=authority
+            ),
+            advice=_("renew the server's certificate") if expires_soon else None,
             seconds=time.perf_counter() - began,
             details={"protocol": protocol, **details},
         )
@@ -157,7 +173,7 @@ class NetworkProbe:
             async with asyncio.timeout(timeout_s):
                 sock = await AddressRace(self._server.host, self._addresses).run()
         async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(
+            _reader, writer = await asyncio.open_connection(
                 sock=sock, ssl=context, server_hostname=self._server.host
             )
         session = writer.get_extra_info("ssl_object")
@@ -170,11 +186,14 @@ class NetworkProbe:
         error: ssl.SSLCertVerificationError,
         timeout_s: float,
     ) -> StepFailedError:
-        found = f"the certificate is rejected: {printable(error.verify_message)}"
+        found = _("the certificate is rejected: {reason}")
+        certificate = ""
         details: dict[str, Any] = {}
         with contextlib.suppress(OSError):
             details = certificate_details(await self._unverified_certificate(timeout_s))
-            found += f"; certificate {describe_certificate(details)}"
+            found = _("the certificate is rejected: {reason}; certificate {certificate}")
+            certificate = describe_certificate(details)
+        found = found.format(reason=printable(error.verify_message), certificate=certificate)
         return StepFailedError(found, certificate_advice(error.verify_code), **details)
 
     async def _unverified_certificate(self, timeout_s: float) -> Any:
@@ -186,13 +205,13 @@ class NetworkProbe:
         unverifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         unverifying.check_hostname = False
         unverifying.verify_mode = ssl.CERT_NONE
-        _, der = await self._shake_hands(unverifying, timeout_s)
+        _protocol, der = await self._shake_hands(unverifying, timeout_s)
         self_trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self_trusting.check_hostname = False
         self_trusting.load_verify_locations(cadata=der)
         self_trusting.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         self_trusting.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
-        _, received = await self._shake_hands(self_trusting, timeout_s)
+        _protocol, received = await self._shake_hands(self_trusting, timeout_s)
         return received
 
 

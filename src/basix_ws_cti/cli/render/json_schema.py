@@ -17,7 +17,7 @@ from basix_ws_cti import calls
 from basix_ws_cti.parsing.record_decoder import ELEMENTS, STATES
 from basix_ws_cti.states import Calling, State
 
-from .feed_lines import VERSION, event_name
+from .json_lines import VERSION, event_name
 
 _SCALARS: dict[Any, str] = {
     str: "string",

@@ -8,13 +8,14 @@ from typing import Any
 
 from rich.table import Table
 
-from basix_ws_cti.board.labels import Labels, format_duration, to_microseconds
+from basix_ws_cti.board.durations import format_duration, to_microseconds
+from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.board.text import MAX_LINE_TEXT, escape_unprintable
 from basix_ws_cti.elements import AnyChannel, Element, to_dict
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.states import State
 
-from .feed_lines import with_envelope
+from .json_lines import with_envelope
 
 # Kinds of elements in the order in which they are shown; other kinds follow by name.
 _KINDS = (

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from basix_ws_cti.board.labels import Labels, format_duration
+from basix_ws_cti.board.durations import format_duration
+from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.board.tables import PHASES
 from basix_ws_cti.board.text import cell_text
 from basix_ws_cti.calls import Call, Leg

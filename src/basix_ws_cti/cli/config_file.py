@@ -1,0 +1,246 @@
+"""The config file: its place, and its contents in the form of checked values.
+
+A config file is TOML. ``profile`` names the default profile, ``[profiles.NAME]`` holds the settings
+of a profile, and general settings (``timezone``, ``lang``) may also stand above the profiles. It
+contains no secret: a token in it is refused, and no error quotes a value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import Factory, frozen
+
+from basix_ws_cti.exceptions import UsageError, printable
+
+from .files import file_error_reason
+
+if TYPE_CHECKING:
+    from .settings import Setting
+
+Values = dict[str, Any]
+"""Values of settings by the name of the parameter that they are for."""
+
+_APPLICATION = "basix-ws-cti"
+
+# Names under which somebody might store a token, without hyphens and underscores.
+_TOKEN_NAMES = frozenset({"token", "apitoken", "basixtoken", "secret", "password"})
+
+_EXPECTED = {
+    str: "a string",
+    Path: "a string",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+}
+_TOML_TYPES = {
+    str: "a string",
+    bool: "true or false",
+    int: "an integer",
+    float: "a float",
+    list: "an array",
+    dict: "a table",
+}
+
+
+@frozen(kw_only=True)
+class ConfigFile:
+    """Contents of a config file.
+
+    - ``path``: the file.
+    - ``exists``: False for the default file if there is none.
+    - ``default_profile``: profile to use if none is selected; ``None`` if the file names none.
+    - ``general``: values outside the profiles.
+    - ``profiles``: values of each profile, by its name.
+    """
+
+    path: Path
+    exists: bool = True
+    default_profile: str | None = None
+    general: Values = Factory(dict)
+    profiles: dict[str, Values] = Factory(dict)
+
+
+def default_path() -> Path:
+    """Return the place of the config file, which need not exist.
+
+    It is in ``$XDG_CONFIG_HOME`` if this is set, else in the platform's place for the configuration
+    of a user's programs.
+    """
+    home = os.environ.get("XDG_CONFIG_HOME")
+    if home and Path(home).is_absolute():
+        return Path(home, _APPLICATION, "config.toml")
+    from platformdirs import user_config_path
+
+    return user_config_path(_APPLICATION, appauthor=False) / "config.toml"
+
+
+def read_config_file(file: Path | None, settings: Mapping[str, Setting]) -> ConfigFile:
+    """Read and check a config file; ``None`` is the default file, which may be absent.
+
+    Raises ``UsageError`` if it cannot be read or is not valid.
+    """
+    path = file or default_path()
+    try:
+        # A byte order mark, which editors on Windows write, is not TOML.
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        if file is None and isinstance(error, FileNotFoundError):
+            return ConfigFile(path=path, exists=False)
+        reason = file_error_reason(error)
+        raise UsageError(f"cannot read the config file {path}: {reason}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8: save the config file in this encoding") from None
+    return parse_config(text, path, settings)
+
+
+def parse_config(text: str, path: Path, settings: Mapping[str, Setting]) -> ConfigFile:
+    """Return the contents of a config file; relative paths in it start at its folder.
+
+    Raises ``UsageError`` for text that is not TOML, an unknown key, a value of a wrong type, and
+    a token. The error names the file and the key or position, and quotes no value.
+    """
+    document = _parse_toml(text, path)
+    profiles = document.pop("profiles", {})
+    default_profile = document.pop("profile", None)
+    if isinstance(default_profile, dict):
+        raise UsageError(f"{path}: unknown table [profile]; did you mean [profiles.NAME]?")
+    if default_profile is not None and not isinstance(default_profile, str):
+        raise _wrong_type(path, "profile", "a string", default_profile)
+    general = {key: setting for key, setting in settings.items() if setting.is_general}
+    for key, value in document.items():
+        _reject_token(path, key)
+        if key in settings and key not in general:
+            raise UsageError(
+                f"{path}: {key!r} belongs in a profile: write it below [profiles.NAME]"
+            )
+        if isinstance(value, dict):
+            name = printable(key, 60)
+            raise UsageError(f"{path}: unknown table [{name}]: a profile is [profiles.{name}]")
+    if not isinstance(profiles, dict):
+        raise _wrong_type(path, "profiles", "tables such as [profiles.office]", profiles)
+    for name, table in profiles.items():
+        _reject_token(path, name)
+        if not isinstance(table, dict):
+            raise _wrong_type(path, f"profiles.{name}", "a table", table)
+    config = ConfigFile(
+        path=path,
+        default_profile=default_profile,
+        general=_check_table(path, "", document, general, ("profile", "profiles")),
+        profiles={
+            name: _check_table(path, f"profiles.{name}.", table, settings)
+            for name, table in profiles.items()
+        },
+    )
+    select_profile(config, None)
+    return config
+
+
+def select_profile(config: ConfigFile, name: str | None) -> str | None:
+    """Return the name of the selected profile, or of the default profile for ``None``.
+
+    The empty name selects no profile. Returns ``None`` if no profile is to be used. Raises
+    ``UsageError`` if there is no profile of this name.
+    """
+    wanted = config.default_profile if name is None else name
+    if not wanted:
+        return None
+    if wanted in config.profiles:
+        return wanted
+    problem = f"unknown profile {printable(repr(wanted), 80)}"
+    if not config.exists:
+        raise UsageError(f"{problem}: there is no config file {config.path}")
+    hint = suggestion(wanted, config.profiles, otherwise=f"{config.path} has no profiles")
+    raise UsageError(f"{config.path}: {problem}; {hint}")
+
+
+def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...], otherwise: str) -> str:
+    """Return advice for an unknown name: the most similar known one, else all of them.
+
+    ``otherwise`` is the advice if none is known.
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.casefold().replace("_", "-"), known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {printable(', '.join(known), 400)}" if known else otherwise
+
+
+def _parse_toml(text: str, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason, _, position = str(error).rpartition(" (at ")
+        found = re.search(r"line (\d+), column (\d+)", position)
+        if found:
+            line, column = found.groups()
+        else:  # the end of the document
+            lines = text.split("\n")
+            line, column = str(len(lines)), str(len(lines[-1]) + 1)
+        reason = printable(reason[:1].lower() + reason[1:], 200)
+        raise UsageError(f"{path}, line {line}, column {column}: {reason}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: too deeply nested") from None
+
+
+def _check_table(
+    path: Path,
+    prefix: str,
+    table: Mapping[str, Any],
+    settings: Mapping[str, Setting],
+    other_keys: tuple[str, ...] = (),
+) -> Values:
+    """Return the values of a table by the name of their parameter.
+
+    ``prefix`` precedes a key in errors; ``other_keys`` are further keys to suggest.
+    """
+    values = {}
+    for key, value in table.items():
+        _reject_token(path, key)
+        setting = settings.get(key)
+        if setting is None:
+            hint = suggestion(key, (*settings, *other_keys), otherwise="")
+            raise UsageError(f"{path}: unknown key {printable(repr(prefix + key), 120)}; {hint}")
+        values[setting.name] = _check_value(path, prefix + key, value, setting)
+    return values
+
+
+def _check_value(path: Path, key: str, value: Any, setting: Setting) -> Any:
+    expected = setting.type
+    is_valid = (
+        isinstance(value, int | float) and not isinstance(value, bool)
+        if expected is float
+        else type(value) is (str if expected is Path else expected)
+    )
+    if not is_valid:
+        raise _wrong_type(path, key, _EXPECTED[expected], value)
+    if setting.choices and value not in setting.choices:
+        hint = suggestion(value, setting.choices, otherwise="")
+        raise UsageError(f"{path}: {printable(key, 120)}: unknown value; {hint}")
+    if expected is Path:
+        return str(path.parent / os.path.expanduser(value))  # noqa: PTH111 - never fails
+    low, high = setting.minimum, setting.maximum
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise UsageError(f"{path}: {key}: expected a number from {low} to {high}")
+    return value
+
+
+def _wrong_type(path: Path, key: str, expected: str, value: Any) -> UsageError:
+    found = _TOML_TYPES.get(type(value), "a date or time")
+    return UsageError(f"{path}: {printable(key, 120)}: expected {expected}, got {found}")
+
+
+def _reject_token(path: Path, key: str) -> None:
+    """Reject a key that is meant for a token, whatever its value is."""
+    if re.sub("[-_]", "", key).casefold() in _TOKEN_NAMES:
+        raise UsageError(
+            f"{path}: {key!r}: a token must not be in the config file: store it in a file "
+            "that only you can read, and name that file with token-file"
+        )

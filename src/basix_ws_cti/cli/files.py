@@ -1,0 +1,91 @@
+"""Files as command arguments. Errors name the file, the reason and the remedy."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from basix_ws_cti._internal.os_errors import describe_os_error
+from basix_ws_cti.exceptions import BasixError
+
+from .output import is_broken_pipe
+
+STDIO = Path("-")
+"""Argument that stands for stdin or stdout."""
+
+_REASONS = {
+    errno.ENOENT: "no such file",
+    errno.ENOTDIR: "a part of its path is not a folder",
+    errno.EISDIR: "it is a folder: name a file",
+    errno.EEXIST: "it already exists: choose another file or pass --overwrite",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOSPC: "no space left on the device: free some, or choose another one",
+    errno.ENAMETOOLONG: "its name is too long",
+}
+
+
+class FileAccessError(BasixError):
+    """A file cannot be read or written.
+
+    - ``action``: ``read`` or ``write``.
+    - ``file``: path of the file; ``STDIO``: stdin or stdout.
+    - ``reason``: reason and remedy as text.
+    """
+
+    def __init__(self, action: str, file: Path, reason: str) -> None:
+        super().__init__(action, file, reason)
+        self.action = action
+        self.file = file
+        self.reason = reason
+
+    def __str__(self) -> str:
+        name: object = self.file
+        if self.file == STDIO:
+            name = "stdin" if self.action == "read" else "stdout"
+        return f"cannot {self.action} {name}: {self.reason}"
+
+
+@contextlib.contextmanager
+def file_access(action: str, file: Path) -> Iterator[None]:
+    """Raise ``FileAccessError`` for an ``OSError`` in the block, which reads or writes a file.
+
+    - ``action``: ``read`` or ``write``.
+
+    A broken pipe is raised as it is: the command ends without a message then.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_broken_pipe(error):
+            raise
+        reason = file_error_reason(error)
+        if action == "write" and error.errno == errno.ENOENT:
+            reason = f"there is no folder {file.parent}: create it"
+        raise FileAccessError(action, file, reason) from None
+
+
+def size_of(file: Path) -> int | None:
+    """Return the size of a regular file in bytes; ``None`` for another one and ``STDIO``."""
+    return file.stat().st_size if file != STDIO and file.is_file() else None
+
+
+def file_error_reason(error: OSError) -> str:
+    """Return the reason of a file's error as text, with a remedy if there is one."""
+    if error.errno in _REASONS:
+        return _REASONS[error.errno]
+    text = describe_os_error(error)
+    return text[:1].lower() + text[1:]
+
+
+def describe_file_error(error: OSError) -> str:
+    """Return the text for an ``OSError`` that no ``file_access`` block has converted.
+
+    One without a file name is an error of stdout, to which every command writes.
+    """
+    if error.errno is None:  # a text of this package
+        return str(error)
+    place = "cannot write stdout" if error.filename is None else str(error.filename)
+    return f"{place}: {file_error_reason(error)}"

@@ -1,0 +1,108 @@
+"""JSON lines that ``listen`` prints, in the schema that ``schema`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from basix_ws_cti.calls import CallEvent
+from basix_ws_cti.cli.filters import INITIAL, Filters
+from basix_ws_cti.cli.output import json_text
+from basix_ws_cti.elements import Element, to_dict, to_plain
+from basix_ws_cti.messages import (
+    FieldSpec,
+    InfoEvent,
+    InitialInfo,
+    Message,
+    Msg,
+    SystemMsg,
+    UnknownMessage,
+)
+from basix_ws_cti.mirror.changes import Lagged
+from basix_ws_cti.mirror.mirror import Mirror
+
+VERSION = 1
+"""Version of the JSON lines. Renaming, retyping or removing a key increments it."""
+
+Item = Message | CallEvent | Lagged
+"""Item of a feed."""
+
+
+def event_name(event_class: type[CallEvent]) -> str:
+    """Return the name of a kind of call event: ``started``, ``ringing`` and so on."""
+    return event_class.__name__.removeprefix("Call").lower()
+
+
+@frozen
+class JsonLines:
+    """Converter from items of a feed to JSON lines."""
+
+    mirror: Mirror
+    """Mirror in which the filters look up names."""
+
+    filters: Filters
+    """Selection of items."""
+
+    zone: tzinfo | None = None
+    """Time zone of ``at``; ``None`` is UTC."""
+
+    def __call__(self, at: datetime, item: Item) -> Iterator[str]:
+        """Yield the lines of one item: one per element for an ``initial_info``."""
+        for value in self._values(item):
+            yield json_text(with_envelope(at, self.zone, value)) + "\n"
+
+    def _values(self, item: Item) -> Iterator[dict[str, Any]]:
+        filters = self.filters
+        match item:
+            case InfoEvent(kind, element, name):
+                if filters.match_element(kind, element, name, self.mirror):
+                    yield _element_value(kind, name, element.key, element)
+            case InitialInfo(kind, elements):
+                for key, element in elements.items():
+                    if filters.match_element(kind, element, INITIAL, self.mirror):
+                        yield _element_value(kind, INITIAL, key, element)
+            case Lagged(missed):
+                yield {"type": "lagged", "missed": missed}
+            case SystemMsg() | Msg() | UnknownMessage() if not filters.is_active:
+                yield _message_value(item)
+            case FieldSpec() | SystemMsg() | Msg() | UnknownMessage():
+                pass
+            case event:
+                name = event_name(type(event))
+                if filters.match_call(event.call, name, self.mirror):
+                    yield {"type": "call", "event": name, **to_plain(attrs.asdict(event))}
+
+
+def _message_value(message: SystemMsg | Msg | UnknownMessage) -> dict[str, Any]:
+    match message:
+        case SystemMsg(text):
+            return {"type": "system_msg", "text": text}
+        case Msg(text):
+            return {"type": "msg", "text": text}
+        case UnknownMessage(name, term):
+            return {"type": "unknown", "name": name, "term": to_plain(term)}
+
+
+def _element_value(
+    kind: str, event: str, key: int | str | None, element: Element
+) -> dict[str, Any]:
+    return {
+        "type": "element",
+        "kind": kind,
+        "event": event,
+        "key": key,
+        "element": to_dict(element),
+    }
+
+
+def with_envelope(at: datetime, zone: tzinfo | None, value: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON object preceded by the common keys ``v``, ``type`` and ``at``.
+
+    ``zone`` ``None`` gives times in UTC.
+    """
+    moment = at.astimezone(zone or UTC).isoformat(timespec="microseconds")
+    return {"v": VERSION, "type": value["type"], "at": moment, **value}
