@@ -6,6 +6,7 @@ import os
 import pwd
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 from support.free_ports import free_port
@@ -16,19 +17,19 @@ from support.waiting import wait_until
 class PostgresServer:
     """Server on the loopback interface, without passwords; durable, as in production."""
 
-    def __init__(self, folder):
+    def __init__(self):
         self.port = free_port()
         self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
-        self._data = Path(folder) / "postgres"
+        # The server refuses to run as root, and another user must be able to reach the folder.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._folder = tempfile.TemporaryDirectory()
+        self._data = Path(self._folder.name) / "data"
         self._data.mkdir()
         self._process = None
-        # The server refuses to run as root.
-        self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
             account = pwd.getpwnam(self._user)
             os.chown(self._data, account.pw_uid, account.pw_gid)
-            for parent in (self._data, *self._data.parents):
-                parent.chmod(parent.stat().st_mode | 0o711)
+            Path(self._folder.name).chmod(0o711)
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync")
 
     def start(self):
@@ -43,10 +44,11 @@ class PostgresServer:
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self):
-        """Stop the server."""
+        """Stop the server and delete its data."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait()
+        self._folder.cleanup()
 
     def _answers(self):
         # After a kill, the server ends at once as long as children of the old one live.

@@ -11,6 +11,7 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from basix_ws_cti._internal.arguments import check_choice
 from basix_ws_cti.calls import CallRecord, Participation, QueueWait
 from basix_ws_cti.exceptions import CallLogError, UsageError
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
@@ -106,6 +107,7 @@ class CallLogReader:
             raise UsageError(f"limit must be from 1 to {MAX_PAGE}, got {limit}")
         if offset < 0:
             raise UsageError(f"offset must be 0 or more, got {offset}")
+        check_choice("order", order, _ORDERS)
         criteria = [
             *_range(started_from, started_before),
             *self._number(number),

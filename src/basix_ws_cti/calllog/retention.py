@@ -59,22 +59,18 @@ def forget_numbers(writer: Engine, before: int) -> bool:
         if since is None:
             connection.execute(COUNTERS.insert(), {"name": _FORGOTTEN, "value": 0})
             since = 0
-        rows = connection.execute(
-            select(CALLS)
-            .where(CALLS.c.started >= since, CALLS.c.started < before)
-            .order_by(CALLS.c.started)
-            .limit(STEP)
-        )
-        calls = [dict(row) for row in rows.mappings()]
-        if calls:
+        old = CALLS.c.started >= since, CALLS.c.started < before
+        starts = select(CALLS.c.started).where(*old).order_by(CALLS.c.started)
+        # All calls with the same start are in one step: the counter has only the start.
+        last = connection.scalar(starts.offset(STEP - 1).limit(1))
+        done = before if last is None else last + 1
+        rows = connection.execute(select(CALLS).where(*old, CALLS.c.started < done))
+        if calls := [dict(row) for row in rows.mappings()]:
             _forget(connection, calls)
-        is_last = len(calls) < STEP
-        # Calls with the same start may be in the next step: they are handled twice.
-        done = before if is_last else calls[-1]["started"]
         connection.execute(
             update(COUNTERS).where(COUNTERS.c.name == _FORGOTTEN).values(value=max(since, done))
         )
-    return not is_last and done > since
+    return last is not None
 
 
 def without_numbers(entry: CallEntry) -> CallEntry:
