@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
+from textual.pilot import Pilot
 
 from basix_ws_cti import (
     Call,
@@ -102,21 +104,30 @@ class Staged:
 
 
 def busy() -> Staged:
-    """A busy moment: a queue, a parked call, people talking."""
-    staged = Staged(seed=8, users=24, rate=24)
-    staged.advance(360)
-    return staged
+    """Return a PBX that is about to have a busy time: ``pass_time`` leads to it."""
+    return Staged(seed=8, users=24, rate=24)
+
+
+async def pass_time(pilot: Pilot[Any], staged: Staged, seconds: int = 360) -> None:
+    """Let time pass while a wallboard is open, so that it counts calls and has sparklines."""
+    step = 30
+    for _step in range(seconds // step):
+        staged.advance(step)
+        await pilot.pause()
+        pilot.app.tick()
+    await pilot.pause()
 
 
 async def _top() -> str:
     staged = busy()
     history = FeedHistory(staged.now)
     history(Synced())
-    now = staged.now()
-    history(Gap(now - timedelta(seconds=95), now - timedelta(seconds=91.4), ConnectionLost(1006)))
     app = Wallboard(staged, history, UTC)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause()
+        await pass_time(pilot, staged)
+        now = staged.now()
+        started, ended = now - timedelta(seconds=95), now - timedelta(seconds=91.4)
+        history(Gap(started, ended, ConnectionLost(1006)))
         app.tick()
         await pilot.pause()
         return app.export_screenshot(title="basix-ws-cti top")

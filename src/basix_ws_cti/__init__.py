@@ -1,64 +1,13 @@
 """Client library for the live CTI feed of a Basix PBX: typed elements and events from frames.
 
-Importing this package loads only the modules that parse frames. All other names, such as
-``Client``, ``Mirror`` and ``CallTracker``, are loaded when they are first used.
+Importing this package loads none of its modules. Each name is loaded when it is first used:
+``MessageParser`` loads only what parses frames, ``Client`` also asyncio and websockets.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from ._internal.native_ints import COMPILED as _COMPILED
-from .elements import (
-    Channel,
-    Domain,
-    Element,
-    EndUser,
-    EndUsers,
-    Group,
-    GroupMember,
-    Hangup,
-    OtherElement,
-    OtherInfo,
-    ParkedChannel,
-    QueuedChannel,
-    Target,
-    Terminal,
-    User,
-    WaitingChannel,
-    to_dict,
-)
-from .exceptions import (
-    AuthenticationError,
-    BasixError,
-    CertificateError,
-    ClickToCallError,
-    ClientClosed,
-    CommandTimeout,
-    ConnectFailed,
-    ConnectionLimitReached,
-    ConnectionLost,
-    ConnectionReplaced,
-    DecodeError,
-    EavesdropError,
-    FeedError,
-    HandshakeError,
-    HttpApiAuthenticationError,
-    HttpApiError,
-    LoggedOut,
-    NotConnectedError,
-    ProtocolError,
-    ProxyError,
-    RecordingError,
-    ResyncRequired,
-    SubscriberLagged,
-    SyncTimeout,
-    UsageError,
-    WaitTimeout,
-)
-from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg, UnknownMessage
-from .parsing.parser import MessageParser
 
 if TYPE_CHECKING:
     from .calls import (
@@ -93,8 +42,57 @@ if TYPE_CHECKING:
     from .client.click_to_call import ClickToCall
     from .client.client import Client
     from .client.subscriptions import Subscription
+    from .elements import (
+        Channel,
+        Domain,
+        Element,
+        EndUser,
+        EndUsers,
+        Group,
+        GroupMember,
+        Hangup,
+        OtherElement,
+        OtherInfo,
+        ParkedChannel,
+        QueuedChannel,
+        Target,
+        Terminal,
+        User,
+        WaitingChannel,
+        to_dict,
+    )
+    from .exceptions import (
+        AuthenticationError,
+        BasixError,
+        CertificateError,
+        ClickToCallError,
+        ClientClosed,
+        CommandTimeout,
+        ConnectFailed,
+        ConnectionLimitReached,
+        ConnectionLost,
+        ConnectionReplaced,
+        DecodeError,
+        EavesdropError,
+        FeedError,
+        HandshakeError,
+        HttpApiAuthenticationError,
+        HttpApiError,
+        LoggedOut,
+        NotConnectedError,
+        ProtocolError,
+        ProxyError,
+        RecordingError,
+        ResyncRequired,
+        SubscriberLagged,
+        SyncTimeout,
+        UsageError,
+        WaitTimeout,
+    )
+    from .messages import FieldSpec, InfoEvent, InitialInfo, Message, Msg, SystemMsg, UnknownMessage
     from .mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
     from .mirror.mirror import Mirror
+    from .parsing.parser import MessageParser
     from .session.session import Session
     from .session.status import (
         ClientState,
@@ -217,11 +215,11 @@ __all__ = [
     "to_dict",
 ]
 
-compiled: bool = _COMPILED
+compiled: bool
 """True if the parse path was compiled to C when this package was built."""
 
-# Modules whose names are loaded on first use. They import asyncio and websockets, or are of no use
-# to a program that only parses frames.
+# Modules whose names are loaded on first use: a program that only parses frames needs neither
+# asyncio nor websockets, and the help of the command line needs not even the parser.
 _LAZY_MODULES = {
     "calls": (
         *("AgentFigures", "Band", "Thresholds", "rows_in_period"),
@@ -230,6 +228,24 @@ _LAZY_MODULES = {
         *("CallUpdated", "Interval", "Leg", "LoginTime", "Participation", "Party"),
         *("Phase", "QueueFigures", "QueueStats", "QueueWait", "occupancy"),
     ),
+    "elements": (
+        *("Channel", "Domain", "Element", "EndUser", "EndUsers", "Group", "GroupMember", "Hangup"),
+        *("OtherElement", "OtherInfo", "ParkedChannel", "QueuedChannel", "Target", "Terminal"),
+        *("User", "WaitingChannel", "to_dict"),
+    ),
+    "exceptions": (
+        *("AuthenticationError", "BasixError", "CertificateError", "ClickToCallError"),
+        *("ClientClosed", "CommandTimeout", "ConnectFailed", "ConnectionLimitReached"),
+        *("ConnectionLost", "ConnectionReplaced", "DecodeError", "EavesdropError", "FeedError"),
+        *("HandshakeError", "HttpApiAuthenticationError", "HttpApiError", "LoggedOut"),
+        *("NotConnectedError", "ProtocolError", "ProxyError", "RecordingError"),
+        *("ResyncRequired", "SubscriberLagged", "SyncTimeout", "UsageError", "WaitTimeout"),
+    ),
+    "messages": (
+        *("FieldSpec", "InfoEvent", "InitialInfo", "Message", "Msg", "SystemMsg"),
+        "UnknownMessage",
+    ),
+    "parsing.parser": ("MessageParser",),
     "client.backoff": ("Backoff",),
     "client.click_to_call": ("ClickToCall",),
     "client.client": ("Client",),
@@ -247,6 +263,9 @@ _LAZY_MODULES = {
     "transport.http_api": ("HttpApi",),
 }
 
+# Documented modules, available as attributes without an import of their own.
+_MODULES = frozenset(("elements", "exceptions", "messages", "states", "terms"))
+
 # From each lazily loaded name to its module.
 _LAZY = {name: module for module, names in _LAZY_MODULES.items() for name in names}
 
@@ -254,7 +273,11 @@ _LAZY = {name: module for module, names in _LAZY_MODULES.items() for name in nam
 if not TYPE_CHECKING:  # a type checker would accept any name otherwise
 
     def __getattr__(name: str) -> Any:
-        """Load the module of a name in ``_LAZY``, and keep the name for the next access."""
+        """Load the module of a name, and keep the name for the next access."""
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name == "compiled":
+            return import_module(f"{__name__}._internal.native_ints").COMPILED
         if name in _LAZY:
             module = import_module(f"{__name__}.{_LAZY[name]}")
             return globals().setdefault(name, getattr(module, name))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import attrs
 from attrs import field, frozen
 
+from ._internal.codegen import constructor
 from ._internal.display import SetFields
 from .states import Calling, OtherState, State, moment
 from .terms import Regex
@@ -135,6 +136,9 @@ class Hangup(SetFields):
     cause: str | None = None
     """Hangup cause of FreeSWITCH, such as ``NORMAL_CLEARING``."""
 
+
+# A generated constructor: the hang-up is read at the end of each channel.
+_make_hangup = constructor(Hangup)
 
 # Characters in a key. A mirror keeps thousands of keys, which must not be as long as a frame. A
 # uuid has 36 characters.
@@ -268,7 +272,7 @@ class FullChannel(AnyChannel):
         if self.last_event != "CHANNEL_HANGUP" or type(self.last_event_data) is not str:
             return None
         disposition, _, cause = self.last_event_data.partition(",")
-        return Hangup(disposition, cause or None) if disposition else None
+        return _make_hangup(disposition, cause or None) if disposition else None
 
 
 @frozen(kw_only=True, repr=False)

@@ -186,15 +186,7 @@ def generate(
     expression raises the exception of ``fallback``, the function returns what the fallback's
     function returns for the same ``parameters``.
     """
-    # Overriding both methods makes attribute assignment as fast as on a plain class. With one
-    # alone, Python looks the method up at every assignment.
-    writable = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    # Calling the class without arguments is faster than object.__new__, by a fifth of the total.
-    empty = {"__slots__": (), "__init__": object.__init__}
-    namespace |= {
-        "_Writable": type(f"Writable{cls.__name__}", (cls,), empty | writable),
-        "_cls": cls,
-    }
+    namespace |= {"_Writable": writable(cls), "_cls": cls}
     assignments = [f"_self.{name} = {value}" for name, value in values.items()]
     if fallback is not None:
         namespace |= {"_Error": fallback[0], "_fall_back": fallback[1]}
@@ -212,6 +204,19 @@ def generate(
         f"return {result}",
     ]
     return function(cls.__name__, parameters, lines, namespace)
+
+
+def writable(cls: type[Any]) -> type[Any]:
+    """Return a subclass of ``cls`` whose instances are created empty and can be written.
+
+    Assign every field, and then set ``__class__`` to ``cls``, as the functions generated here do.
+    """
+    # Overriding both methods makes attribute assignment as fast as on a plain class. With one
+    # alone, Python looks the method up at every assignment.
+    assignable = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    # Calling the class without arguments is faster than object.__new__, by a fifth of the total.
+    empty = {"__slots__": (), "__init__": object.__init__}
+    return type(f"Writable{cls.__name__}", (cls,), empty | assignable)
 
 
 def function(

@@ -1,23 +1,34 @@
-"""Board of one moment, built from a source."""
+"""Board of one moment, built from a source.
+
+Without a live feed the board is stale: it stays as it was when the feed was lost, and durations do
+not go on. ``FeedStatus`` has the time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from attrs import Factory, define, frozen
 
+from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.calls import Call, CallEnded, CallEvent, QueueStats
 from basix_ws_cti.mirror.changes import Lagged
-from basix_ws_cti.session.status import ClientState
+from basix_ws_cti.session.status import Synced
 from basix_ws_cti.sources.source import Source
 
-from .durations import format_duration, to_microseconds
+from .durations import to_microseconds
 from .feed_history import FeedHistory
+from .feed_status import FeedStatus, next_status
+from .headline import Figure, headline_figures, sample
 from .labels import Labels
+from .limits import DEFAULT_BOARD_LIMITS, BoardLimits
 from .pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
+from .queues import QueueTotals, queue_states
 from .rows import call_rows, feed_rows, parked_rows, queue_rows, user_rows
 from .tables import Row
+from .trend import Trend
+from .users import user_states
 
 
 @frozen
@@ -25,13 +36,17 @@ class Board:
     """State of the wallboard at one moment."""
 
     now: int
-    """Time of the PBX's clock, in microseconds since the epoch; durations end there."""
+    """Time of the PBX's clock, in microseconds since the epoch; durations end there. For a stale
+    board, the time at which the feed was lost."""
 
     at: datetime
     """Time of the feed's source, timezone-aware: by this machine's clock if the feed is live."""
 
-    state: ClientState
-    """Connection state of the feed."""
+    status: FeedStatus
+    """State of the feed."""
+
+    figures: tuple[Figure, ...]
+    """Headline figures, in display order."""
 
     rows: Mapping[str, tuple[Row, ...]]
     """Rows of each table, by the table's name."""
@@ -42,26 +57,40 @@ class Board:
     gaps: int
     """Number of gaps in the feed so far."""
 
+    counting_since: datetime | None = None
+    """Time from which on queue calls are counted, timezone-aware; ``None`` if the feed was never
+    live."""
+
+    window: float = 3600
+    """Longest time for which queue calls are counted, in seconds."""
+
     clock_offset: int = 0
     """Estimated difference between the PBX's clock and ``at``, in microseconds; positive: the PBX's
     clock is ahead."""
 
-    @property
-    def summary(self) -> str:
-        """Headline figures in one line, such as ``3 calls, 2 talking, 1 parked``."""
-        kinds = [call.phase.kind for call in self.calls.values()]
-        parts = [_counted(len(kinds), "call"), f"{kinds.count('talking')} talking"]
-        waits = [row.cells[2].sort_key for row in self.rows["queues"] if row.cells[1].sort_key]
-        waiting = sum(row.cells[1].sort_key for row in self.rows["queues"])
-        if waiting:
-            parts.append(f"{waiting} waiting {format_duration(max(waits))}")
-        if parked := len(self.rows["parked"]):
-            parts.append(f"{parked} parked")
+    def remarks(self, zone: tzinfo | None = None) -> str:
+        """Return in one line what a reader of the figures needs to know.
+
+        These are the time since when they count, gaps in the feed, and the offset of the PBX's
+        clock. Times are in ``zone``; ``None`` is local time.
+        """
+        parts = [self._counting_period(zone)]
         if self.gaps:
-            parts.append(_counted(self.gaps, "gap"))
+            parts.append(ngettext("{count} gap", "{count} gaps", self.gaps).format(count=self.gaps))
         if abs(self.clock_offset) >= SHOWN_OFFSET:
             parts.append(describe_clock_offset(self.clock_offset))
-        return ", ".join(parts)
+        return ", ".join(part for part in parts if part)
+
+    def _counting_period(self, zone: tzinfo | None) -> str:
+        since = self.counting_since
+        if since is None:
+            return ""
+        if self.at - since < timedelta(seconds=self.window):
+            return _("counting since {time}").format(time=f"{since.astimezone(zone):%H:%M}")
+        minutes = round(self.window / 60)
+        return ngettext(
+            "counts of the last {minutes} minute", "counts of the last {minutes} minutes", minutes
+        ).format(minutes=minutes)
 
 
 @define
@@ -77,6 +106,9 @@ class BoardModel:
     zone: tzinfo | None = None
     """Time zone of displayed times; ``None`` is local time."""
 
+    limits: BoardLimits = DEFAULT_BOARD_LIMITS
+    """Limits from which on a wait is too long."""
+
     max_ended_calls: int = 200
     """Ended calls kept for the details view; the oldest is dropped first."""
 
@@ -88,12 +120,23 @@ class BoardModel:
 
     _stats: QueueStats = Factory(QueueStats)
     _clock: PbxClock = Factory(PbxClock)
+    _trend: Trend = Factory(Trend)
+    _status: FeedStatus | None = None
+    _counting_since: datetime | None = None
+    # The PBX's time minus the source's, in microseconds, of the last live board.
+    _offset: int = 0
 
     def __attrs_post_init__(self) -> None:
         self._stats.restart(self.source.calls.values())
 
+    @property
+    def service_level(self) -> float:
+        """Longest wait that counts as within the service level, in seconds."""
+        return self._stats.service_level
+
     def apply(self, event: CallEvent | Lagged) -> None:
         """Update queue figures and ended calls from a call event."""
+        self._note_counting()
         if isinstance(event, Lagged):
             self.missed_events += event.missed
             self._stats.restart(self.source.calls.values())
@@ -105,30 +148,55 @@ class BoardModel:
                 del self.ended_calls[next(iter(self.ended_calls))]
             self.ended_calls[event.call.id] = event.call
 
+    def feed_status(self) -> FeedStatus:
+        """Return the state of the feed now. Call it regularly, so that ``since`` is exact."""
+        state = self.source.state
+        if isinstance(state, Synced):
+            self._note_counting()
+        was_live = self._counting_since is not None
+        self._status = next_status(self._status, state, self.source.now(), was_live=was_live)
+        return self._status
+
     def build_board(self) -> Board:
         """Return the board of this moment."""
         at = self.source.now()
+        status = self.feed_status()
         calls = dict(self.source.calls)
-        time = to_microseconds(at)
-        offset = self._clock.offset(self.source.mirror, calls.values(), time)
-        now = time + offset
-        labels = Labels(self.source.mirror)
+        mirror = self.source.mirror
+        if status.is_live or not status.was_live:
+            time = to_microseconds(at)
+            self._offset = self._clock.offset(mirror, calls.values(), time)
+        else:
+            time = to_microseconds(status.since)
+        now = time + self._offset
+        labels = Labels(mirror)
+        call_of_leg = {leg.uuid: call.id for call in calls.values() for leg in call.legs}
+        users = [*user_states(mirror, now)]
+        queues = queue_states(mirror, self._stats, call_of_leg, now)
+        figures = headline_figures(QueueTotals.of(queues), users, self._trend, self.limits)
+        if status.is_live:
+            self._trend.add(sample(figures), now)
+        else:
+            self._trend.interrupt()
         return Board(
             now=now,
             at=at,
-            state=self.source.state,
+            status=status,
+            figures=figures,
             rows={
-                "calls": tuple(call_rows(calls.values(), labels, now)),
-                "queues": tuple(queue_rows(labels, self._stats, now)),
-                "users": tuple(user_rows(calls.values(), labels, now)),
-                "parked": tuple(parked_rows(calls, labels, now)),
+                "calls": tuple(call_rows(calls.values(), labels, now, self.limits.wait)),
+                "queues": tuple(queue_rows(queues, labels, self.limits.wait)),
+                "users": tuple(user_rows(users, call_of_leg, labels, self._stats, now)),
+                "parked": tuple(parked_rows(call_of_leg, labels, now, self.limits.parked)),
                 "feed": tuple(feed_rows(self.history, self.zone)),
             },
             calls=calls,
             gaps=self.history.gaps,
-            clock_offset=offset,
+            counting_since=self._counting_since,
+            window=self._stats.window,
+            clock_offset=self._offset,
         )
 
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    def _note_counting(self) -> None:
+        if self._counting_since is None:
+            self._counting_since = self.source.now()

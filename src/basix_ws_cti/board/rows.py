@@ -8,38 +8,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import tzinfo
-from typing import Any
 
 from attrs import evolve
 
-from basix_ws_cti.calls import Call, Party, QueueStats
+from basix_ws_cti._internal.translation import N_, _
+from basix_ws_cti.calls import AgentFigures, Call, Party, QueueStats
 from basix_ws_cti.calls.channel_facts import other_party, own_party
-from basix_ws_cti.elements import AnyChannel, Channel, User
-from basix_ws_cti.mirror.mirror import Mirror
-from basix_ws_cti.states import Bridged, Calling, Park, Ringing, State
+from basix_ws_cti.elements import Channel, User
+from basix_ws_cti.states import Bridged, Calling, Park, Ringing
 
 from .feed_history import FeedHistory, describe_notice
 from .labels import Labels
-from .tables import PHASES, Row, Style, count_cell, duration_cell, text_cell
+from .limits import Limits
+from .queues import QueueState, waiting_channels
+from .tables import (
+    PHASES,
+    Cell,
+    Row,
+    Style,
+    count_cell,
+    duration_cell,
+    text_cell,
+    wait_style,
+)
+from .users import UserState, state_since
 
-_MICROSECONDS = 1_000_000  # per second
-
-_DIRECTIONS = {"inbound": "in", "outbound": "out", "internal": "int"}
+_DIRECTIONS = {"inbound": N_("in"), "outbound": N_("out"), "internal": N_("int")}
 
 
-def call_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
-    """Yield a row for each call, the oldest first."""
+def call_rows(calls: Iterable[Call], labels: Labels, now: int, limits: Limits) -> Iterator[Row]:
+    """Yield a row for each call, the oldest first; ``limits`` are those of a wait in a queue."""
     for call in sorted(calls, key=lambda call: (call.started, call.id)):
         phase = call.phase
         word, style = PHASES[phase.kind]
+        if phase.kind == "queued":
+            style = wait_style(limits.level(now - phase.started))
         yield Row(
             key=call.id,
             cells=(
-                text_cell(_DIRECTIONS[call.direction], "faint"),
-                text_cell(word, style),
+                text_cell(_(_DIRECTIONS[call.direction]), "faint"),
+                text_cell(_(word), style),
                 duration_cell(now - phase.started, style),
                 text_cell(labels.party(call.caller)),
                 text_cell(_counterpart(labels, call)),
+                text_cell(_last_queue(labels, call), "faint"),
                 text_cell(call.called_number or "", "faint"),
                 duration_cell(now - call.started, "faint"),
             ),
@@ -53,29 +65,30 @@ def call_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
         )
 
 
-def queue_rows(labels: Labels, stats: QueueStats, now: int) -> Iterator[Row]:
-    """Yield a row for each group, the longest wait first."""
-    waits: dict[int | str, list[int]] = {group: [] for group in labels.mirror.groups}
-    for channel in _waiting_channels(labels.mirror):
-        group_id = _valid_id(getattr(channel.state, "group_id", None))
-        if isinstance(channel.state, Calling) and group_id is not None:
-            waits.setdefault(group_id, []).append(_state_since(channel, now))
+def queue_rows(
+    queues: Mapping[int | str, QueueState], labels: Labels, limits: Limits
+) -> Iterator[Row]:
+    """Yield a row for each group, the longest wait first; ``limits`` are those of a wait."""
     rows = []
-    for group, times in waits.items():
-        longest = now - min(times) if times else 0
-        figures = stats.group(group, now)  # type: ignore[arg-type]  # an id as the PBX sent it
-        is_late = longest > stats.service_level * _MICROSECONDS
-        style: Style = "late" if is_late else "queued" if times else "faint"
+    for group, queue in queues.items():
+        figures = queue.figures
+        level = limits.level(queue.longest_wait)
+        style: Style = wait_style(level) if queue.waiting else "faint"
         element = labels.mirror["group"].get(group)
         rows.append(
             Row(
                 key=repr(group),
                 cells=(
                     text_cell(labels.group(group)),
-                    count_cell(len(times), style),
-                    duration_cell(longest, style) if times else text_cell("", sort_key=0),
+                    count_cell(queue.waiting, style),
+                    duration_cell(queue.longest_wait, style)
+                    if queue.waiting
+                    else text_cell("", sort_key=-1),
+                    count_cell(figures.offered, "faint"),
                     count_cell(figures.answered, "faint"),
                     count_cell(figures.abandoned, "faint"),
+                    _share_cell(figures.service_level_of_offered),
+                    _average_cell(figures.average_answer),
                 ),
                 search_terms=(labels.group(group), str(getattr(element, "main_extension", ""))),
             )
@@ -83,73 +96,76 @@ def queue_rows(labels: Labels, stats: QueueStats, now: int) -> Iterator[Row]:
     yield from sorted(rows, key=lambda row: (-row.cells[2].sort_key, row.cells[0].sort_key))
 
 
-def user_rows(calls: Iterable[Call], labels: Labels, now: int) -> Iterator[Row]:
-    """Yield a row for each user: busy users by time in their state, longest first, then idle."""
-    mirror = labels.mirror
-    reachable = {
-        _valid_id(terminal.assoc_user_id)
-        for terminal in mirror.terminals.values()
-        if terminal.registered
-    }
-    call_of_leg = {leg.uuid: call.id for call in calls for leg in call.legs}
-    channels_of_user: dict[Any, list[Channel]] = {}
-    for channel in mirror.channels.values():
-        channels_of_user.setdefault(_valid_id(channel.user_id), []).append(channel)
+def user_rows(
+    users: Iterable[UserState],
+    call_of_leg: Mapping[str, str],
+    labels: Labels,
+    stats: QueueStats,
+    now: int,
+) -> Iterator[Row]:
+    """Yield a row for each user: busy users by time in their state, longest first, then idle.
+
+    ``call_of_leg`` has the id of the call of each leg, by the leg's uuid.
+    """
     busy, idle = [], []
-    for key, user in mirror.users.items():
-        extension = text_cell(str(user.main_extension or ""), "faint")
-        name = labels.element(user)
-        terms = _user_terms(user)
-        channels = sorted(
-            channels_of_user.get(key, ()),
-            key=lambda channel: (_display_rank(channel), _state_since(channel, now)),
-        )
+    for state in users:
+        user, channels = state.user, state.channels
+        name, terms = labels.element(user), _user_terms(user)
+        figures = stats.user(state.key, now)  # type: ignore[arg-type]  # an id as the PBX sent it
+        first = (text_cell(name), text_cell(str(user.main_extension or ""), "faint"))
         if channels:
             shown = channels[0]
             activity, style = _activity(shown, labels)
             more = f" +{len(channels) - 1}" if len(channels) > 1 else ""
+            other = other_party(shown)
             cells = (
-                text_cell(name),
-                extension,
+                *first,
                 text_cell(activity + more, style),
-                duration_cell(now - _state_since(shown, now), style),
+                duration_cell(now - state_since(shown, now), style),
+                *_agent_cells(figures),
             )
-            others = [
-                term for channel in channels for term in _party_terms(labels, other_party(channel))
-            ]
-            busy.append(Row(repr(key), cells, (*terms, *others), call_of_leg.get(str(shown.key))))
+            terms = (*terms, *_party_terms(labels, other), str(other.number or ""))
+            busy.append(Row(repr(state.key), cells, terms, call_of_leg.get(str(shown.uuid))))
         else:
+            note = "" if state.is_registered else _("no phone")
             cells = (
-                text_cell(name, "faint"),
-                extension,
-                text_cell("" if key in reachable else "no phone", "faint"),
+                *first,
+                text_cell(note, "faint"),
                 text_cell("", sort_key=-1),
+                *_agent_cells(figures),
             )
-            idle.append(Row(repr(key), cells, terms))
+            idle.append(Row(repr(state.key), cells, terms))
     busy.sort(key=lambda row: (-row.cells[3].sort_key, row.key))
     idle.sort(key=lambda row: (row.cells[1].sort_key, row.key))
     yield from (*busy, *idle)
 
 
-def parked_rows(calls: Mapping[str, Call], labels: Labels, now: int) -> Iterator[Row]:
-    """Yield a row for each parked call, in order of the park slots."""
-    call_of_leg = {leg.uuid: call.id for call in calls.values() for leg in call.legs}
+def parked_rows(
+    call_of_leg: Mapping[str, str], labels: Labels, now: int, limits: Limits
+) -> Iterator[Row]:
+    """Yield a row for each parked call, in order of the park slots.
+
+    ``call_of_leg`` has the id of the call of each leg, by the leg's uuid. ``limits`` are those of
+    a parked call.
+    """
     rows = []
-    for channel in _waiting_channels(labels.mirror):
+    for channel in waiting_channels(labels.mirror):
         state = channel.state
         if not isinstance(state, Park):
             continue
         known = labels.mirror.channels.get(str(channel.key))
         caller = labels.party(own_party(known)) if known is not None else labels.element(channel)
         parker = labels.user(state.parker_id) if state.parker_id is not None else ""
+        parked_for = now - state_since(channel, now)
+        style = wait_style(limits.level(parked_for), ok="parked")
         rows.append(
             Row(
                 key=str(channel.key),
                 cells=(
-                    text_cell(str(state.slot), "parked"),
+                    text_cell(str(state.slot), style),
                     text_cell(caller),
                     text_cell(parker or str(state.parker_name or "")),
-                    duration_cell(now - _state_since(channel, now), "parked"),
+                    duration_cell(parked_for, style),
                 ),
                 search_terms=(str(state.slot), caller, parker),
                 call_id=call_of_leg.get(str(channel.key)),
@@ -179,7 +195,9 @@ def _counterpart(labels: Labels, call: Call) -> str:
     if phase.party != Party():
         return labels.party(phase.party)
     if phase.kind == "parked" and phase.by is not None:
-        return f"{phase.place} by {labels.user(phase.by)}"
+        return _("{slot} by {name}").format(
+            slot=labels.park_slot(phase.place, phase.by), name=labels.user(phase.by)
+        )
     return "" if phase.place is None else str(phase.place).replace("_", " ")
 
 
@@ -201,52 +219,33 @@ def _activity(channel: Channel, labels: Labels) -> tuple[str, Style]:
     name = labels.party(evolve(other, number=None) if other.name else other)
     match channel.state:
         case Ringing():
-            return f"ringing: {name}", "ringing"
+            return _("ringing: {name}").format(name=name), "ringing"
         case Bridged():
-            return f"with {name}", "talking"
+            return _("with {name}").format(name=name), "talking"
         case Calling():
-            return f"calling {name}", "ringing"
+            return _("calling {name}").format(name=name), "ringing"
     return labels.activity(channel), "other"
 
 
-def _display_rank(channel: Channel) -> int:
-    """Return 0 for a leg that talks, 2 for one that rings, 1 for all others.
-
-    The wallboard shows a user's leg with the lowest rank.
-    """
-    name = getattr(channel.state, "name", None)
-    if name in {"bridged", "conference"}:
-        return 0
-    return 2 if isinstance(channel.state, Ringing) else 1
+def _last_queue(labels: Labels, call: Call) -> str:
+    """Return the group that the call waited for last; empty if it waited for none."""
+    for phase in reversed(call.phases):
+        if phase.kind == "queued" and phase.party.group_id is not None:
+            return labels.group(phase.party.group_id)
+    return ""
 
 
-def _waiting_channels(mirror: Mirror) -> Iterable[AnyChannel]:
-    """Return each channel that is queued or parked, once, whatever its kind of element.
-
-    Older and newer servers use different kinds. A connection that is limited to one user's
-    channels receives these kinds for every queued or parked channel of the PBX.
-    """
-    found: dict[str, AnyChannel] = {}
-    for channels in (
-        mirror.queued_channels,
-        mirror.parked_channels,
-        mirror.waiting_channels,
-        mirror.channels,
-    ):
-        for channel in channels.values():
-            state = channel.state
-            is_queued = isinstance(state, Calling) and state.target_type == "group"
-            if is_queued or isinstance(state, Park):
-                found[str(channel.key)] = channel
-    return found.values()
+def _agent_cells(figures: AgentFigures) -> tuple[Cell, Cell]:
+    return count_cell(figures.handled, "faint"), count_cell(figures.missed, "faint")
 
 
-def _state_since(channel: AnyChannel, now: int) -> int:
-    """Return the time at which a channel entered its state, or ``now`` if that is unknown."""
-    state = channel.state
-    return state.ts if isinstance(state, State) and isinstance(state.ts, int) else now
+def _average_cell(average: int | None) -> Cell:
+    if average is None:
+        return text_cell("", sort_key=-1)
+    return duration_cell(average, "faint")
 
 
-def _valid_id(value: object) -> int | str | None:
-    """Return the value if it can be an id (and a dictionary key), else ``None``."""
-    return value if isinstance(value, int | str) else None
+def _share_cell(share: float | None) -> Cell:
+    if share is None:
+        return text_cell("", sort_key=-1)
+    return text_cell(f"{share:.0%}", "faint", sort_key=share)

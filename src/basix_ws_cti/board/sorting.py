@@ -20,7 +20,8 @@ def arrange(
 
     - ``query``: part of a name or number; case and width are ignored, and a number may be in any
       notation that ``phone_numbers`` knows. An empty text matches every row.
-    - ``column``: index of the column to sort by; ``None`` keeps the order of ``rows``.
+    - ``column``: index of the column to sort by; ``None`` keeps the order of ``rows``, and so do
+      rows with equal values.
     """
     needle = search_key(query)
     digits = "".join(char for char in needle if char not in _NUMBER_SEPARATORS)
@@ -30,7 +31,7 @@ def arrange(
     found = [row for row in rows if _matches(row, needle, numbers)]
     if column is None:
         return found[::-1] if reverse else found
-    return sorted(found, key=lambda row: (row.cells[column].sort_key, row.key), reverse=reverse)
+    return sorted(found, key=lambda row: row.cells[column].sort_key, reverse=reverse)
 
 
 def _matches(row: Row, needle: str, numbers: set[str]) -> bool:

@@ -1,6 +1,7 @@
 """Tables of the wallboard: columns, rows and cells, with neutral style names.
 
-A display maps each ``Style`` to its own colours.
+A display maps each ``Style`` to its own colours, and translates titles, headings and words with
+``_``.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from basix_ws_cti._internal.translation import N_
+
 from .durations import format_duration
+from .limits import Level
 from .text import cell_text, search_key
 
 Style = Literal[
     "plain",
     "faint",
-    "late",
+    "wait_warning",
+    "wait_alarm",
     "warning",
     "ivr",
     "queued",
@@ -29,22 +34,33 @@ Style = Literal[
 ]
 """Meaning that a cell's appearance conveys.
 
-``faint`` is secondary information, ``late`` a wait that is longer than the service level,
-``warning`` a problem of the feed. The others are kinds of call phases.
+``faint`` is secondary information; ``wait_warning`` and ``wait_alarm`` are waits beyond the two
+limits; ``warning`` is a problem of the feed. The others are kinds of call phases.
 """
 
 PHASES: dict[str, tuple[str, Style]] = {
-    "ivr": ("IVR", "ivr"),
-    "queued": ("waiting", "queued"),
-    "ringing": ("ringing", "ringing"),
-    "talking": ("talking", "talking"),
-    "parked": ("parked", "parked"),
-    "voicemail": ("voicemail", "voicemail"),
-    "conference": ("conference", "conference"),
-    "other": ("service", "other"),
-    "unknown": ("unknown", "unknown"),
+    "ivr": (N_("IVR"), "ivr"),
+    "queued": (N_("waiting"), "queued"),
+    "ringing": (N_("ringing"), "ringing"),
+    "talking": (N_("talking"), "talking"),
+    "parked": (N_("parked"), "parked"),
+    "voicemail": (N_("voicemail"), "voicemail"),
+    "conference": (N_("conference"), "conference"),
+    "other": (N_("service"), "other"),
+    "unknown": (N_("unknown"), "unknown"),
 }
 """Display word and style of each kind of call phase."""
+
+
+@frozen
+class Sorting:
+    """Column by which a table is sorted."""
+
+    column: int
+    """Index of the column."""
+
+    is_reversed: bool = False
+    """True for the largest value first."""
 
 
 @frozen
@@ -52,10 +68,14 @@ class Column:
     """Column of a table."""
 
     name: str
-    """Heading."""
+    """Heading, in English."""
+
+    meaning: str
+    """What the column shows, in English, for a help text."""
 
     width: int = 0
-    """Width in characters; 0 means an equal share of the width that the others leave."""
+    """Width in characters, if the heading is not wider; 0 means an equal share of the width that
+    the others leave."""
 
     align_right: bool = False
     """True for numbers and durations."""
@@ -96,39 +116,95 @@ class Row:
 
 
 _TIME = 8  # characters of the longest usual duration, "10:00:00"
+_COUNT = 7
+
+_TIME_IN_STATE = N_("time in this state")
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "calls": (
-        Column("Dir", 3),
-        Column("State", 10),
-        Column("For", _TIME, align_right=True),
-        Column("Caller"),
-        Column("With"),
-        Column("Dialled", 11, min_table_width=100),
-        Column("Total", _TIME, align_right=True, min_table_width=84),
+        Column(N_("Dir"), N_("direction: in, out or internal"), 3),
+        Column(N_("State"), N_("what happens to the call now"), 10),
+        Column(N_("For"), _TIME_IN_STATE, _TIME, align_right=True),
+        Column(N_("Caller"), N_("who called")),
+        Column(N_("With"), N_("the other party, or the place where the call is")),
+        Column(N_("Queue"), N_("last queue that the call waited in"), min_table_width=110),
+        Column(N_("Dialled"), N_("number that the caller dialled"), 11, min_table_width=100),
+        Column(
+            N_("Total"),
+            N_("time since the call started"),
+            _TIME,
+            align_right=True,
+            min_table_width=84,
+        ),
     ),
     "queues": (
-        Column("Queue"),
-        Column("Waiting", 7, align_right=True),
-        Column("Longest", _TIME, align_right=True),
-        Column("Answered", 8, align_right=True, min_table_width=52),
-        Column("Abandoned", 9, align_right=True, min_table_width=52),
+        Column(N_("Queue"), N_("the group")),
+        Column(N_("Waiting"), N_("calls that wait now"), _COUNT, align_right=True),
+        Column(N_("Longest"), N_("longest of these waits"), _TIME, align_right=True),
+        Column(
+            N_("Offered"),
+            N_("calls offered to the queue"),
+            _COUNT,
+            align_right=True,
+            min_table_width=78,
+        ),
+        Column(N_("Answered"), N_("calls answered"), _COUNT, align_right=True, min_table_width=52),
+        Column(
+            N_("Abandoned"),
+            N_("callers who hung up in the queue"),
+            _COUNT,
+            align_right=True,
+            min_table_width=52,
+        ),
+        Column(N_("In time"), N_("service level"), 4, align_right=True, min_table_width=70),
+        Column(
+            N_("ASA"), N_("average speed of answer"), _TIME, align_right=True, min_table_width=70
+        ),
     ),
     "users": (
-        Column("User"),
-        Column("Ext", 5),
-        Column("Activity"),
-        Column("For", _TIME, align_right=True),
+        Column(N_("User"), N_("the user")),
+        Column(N_("Ext"), N_("main extension"), 5),
+        Column(N_("Activity"), N_("with whom the user talks, or who calls")),
+        Column(N_("For"), _TIME_IN_STATE, _TIME, align_right=True),
+        Column(N_("Handled"), N_("calls with talk"), _COUNT, align_right=True, min_table_width=70),
+        Column(
+            N_("Missed"),
+            N_("calls offered, and not answered until the PBX went on"),
+            6,
+            align_right=True,
+            min_table_width=70,
+        ),
     ),
     "parked": (
-        Column("Slot", 4),
-        Column("Caller"),
-        Column("By"),
-        Column("For", _TIME, align_right=True),
+        Column(N_("Slot"), N_("park slot"), 4),
+        Column(N_("Caller"), N_("the parked party")),
+        Column(N_("By"), N_("who parked the call")),
+        Column(N_("For"), N_("time since the call was parked"), _TIME, align_right=True),
     ),
-    "feed": (Column("Time", 8), Column("Feed")),
+    "feed": (
+        Column(N_("Time"), N_("time of day"), 8),
+        Column(N_("Event"), N_("state of the connection, or gap in the feed")),
+    ),
 }
 """Columns of each table, by the table's name, in display order."""
+
+TITLES: dict[str, str] = {
+    "calls": N_("Calls"),
+    "queues": N_("Queues"),
+    "users": N_("Users"),
+    "parked": N_("Parked"),
+    "feed": N_("Feed"),
+}
+"""Title of each table, in English."""
+
+DEFAULT_SORTING: dict[str, Sorting] = {
+    "calls": Sorting(2, is_reversed=True),
+    "queues": Sorting(2, is_reversed=True),
+    "users": Sorting(3, is_reversed=True),
+    "parked": Sorting(3, is_reversed=True),
+    "feed": Sorting(0, is_reversed=True),
+}
+"""Order of each table at first: the longest time on top, and the newest entry of the feed."""
 
 
 def text_cell(text: str, style: Style = "plain", sort_key: Any = None) -> Cell:
@@ -138,6 +214,13 @@ def text_cell(text: str, style: Style = "plain", sort_key: Any = None) -> Cell:
     """
     text = cell_text(text)
     return Cell(text, style, search_key(text) if sort_key is None else sort_key)
+
+
+def wait_style(level: Level, ok: Style = "queued") -> Style:
+    """Return the style of a wait by its level; ``ok`` is the style below both limits."""
+    if level == "ok":
+        return ok
+    return "wait_alarm" if level == "alarm" else "wait_warning"
 
 
 def duration_cell(microseconds: int, style: Style = "plain") -> Cell:

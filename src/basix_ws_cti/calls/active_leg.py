@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Self
 
-from attrs import define, field
+from attrs import define
 
-from basix_ws_cti._internal.codegen import constructor
+from basix_ws_cti._internal.codegen import writable
 from basix_ws_cti.elements import Channel, Hangup
 from basix_ws_cti.states import Bridged, Ringing, State
 
@@ -21,7 +20,8 @@ from .channel_facts import (
 from .leg_history import LegHistory
 from .model import Disposition, Leg, Party
 
-_make_leg = constructor(Leg)
+# Legs are created at most events, and this is faster than their constructor.
+_WritableLeg = writable(Leg)
 
 # All fields of a channel that the tracker reads, except for the state and the time of its answer.
 _facts_of = attrgetter(
@@ -42,7 +42,7 @@ _facts_of = attrgetter(
 )
 
 
-@define(eq=False)
+@define(eq=False, init=False)
 class ActiveLeg:
     """One state of a living leg: its channel and the facts derived from it.
 
@@ -68,52 +68,42 @@ class ActiveLeg:
     """True if the leg is a phone that rings."""
     is_bridged: bool
     """True if the leg is connected to another party."""
-    is_unchanged: bool = False
+    is_unchanged: bool
     """True if neither a fact but ``answered`` nor the role differs from the state before."""
-    history: LegHistory = field(init=False)
+    history: LegHistory
     """What happened on the leg so far; set when the leg becomes a part of a call."""
 
-    @classmethod
-    def of(cls, channel: Channel, uuid: str, before: ActiveLeg | None = None) -> Self:
+    def __init__(self, channel: Channel, uuid: str, before: ActiveLeg | None = None) -> None:
         """Derive the facts from a channel, given its uuid and the leg's state before, if any."""
         answered = channel.answer_timestamp
-        answered = answered if type(answered) is int else None
+        self.channel = channel
+        self.uuid = uuid
+        self.answered = answered if type(answered) is int else None
         if (
             before is not None
             and channel.state == before.channel.state
             and _facts_of(channel) == _facts_of(before.channel)
         ):
-            return cls(
-                channel,
-                uuid,
-                before.party,
-                before.offered,
-                answered,
-                before.entered,
-                before.other_uuid,
-                before.other_whoscall,
-                before.is_ringing,
-                before.is_bridged,
-                is_unchanged=True,
-            )
+            self.is_unchanged = True
+            self.party = before.party
+            self.offered = before.offered
+            self.entered = before.entered
+            self.other_uuid = before.other_uuid
+            self.other_whoscall = before.other_whoscall
+            self.is_ringing = before.is_ringing
+            self.is_bridged = before.is_bridged
+            return
         offered = channel.offer_timestamp
         state = channel.state
         entered = state.ts if isinstance(state, State) else None
-        other_uuid = channel.other_uuid
-        if other_uuid is not None:
-            other_uuid = other_leg_uuid(channel)
-        return cls(
-            channel,
-            uuid,
-            own_party(channel) if before is None else before.party_of(channel),
-            offered if type(offered) is int else None,
-            answered,
-            entered if type(entered) is int else None,
-            other_uuid,
-            other_whoscall(channel),
-            type(state) is Ringing and is_phone_ringing(channel),
-            type(state) is Bridged and is_bridged_to_party(channel),
-        )
+        self.is_unchanged = False
+        self.party = own_party(channel) if before is None else before.party_of(channel)
+        self.offered = offered if type(offered) is int else None
+        self.entered = entered if type(entered) is int else None
+        self.other_uuid = None if channel.other_uuid is None else other_leg_uuid(channel)
+        self.other_whoscall = other_whoscall(channel)
+        self.is_ringing = type(state) is Ringing and is_phone_ringing(channel)
+        self.is_bridged = type(state) is Bridged and is_bridged_to_party(channel)
 
     def party_of(self, channel: Channel) -> Party:
         """Return the party at the leg's own end, given a newer state of its channel.
@@ -139,40 +129,40 @@ class ActiveLeg:
         return own_party(channel)
 
     def new_snapshot(self) -> Leg:
-        """Return the leg as it appears in ``Call.legs``, after a change."""
-        history, channel = self.history, self.channel
-        history.snapshot = snapshot = leg_of(
-            channel, self.party, self.offered, self.answered, None, channel.hangup, None, history
-        )
+        """Return the living leg as it appears in ``Call.legs``, after a change."""
+        self.history.snapshot = snapshot = self._leg_of(None, self.channel.hangup, None)
         return snapshot
 
+    def end(self, channel: Channel, ended: int, hangup: Hangup | None, outcome: Disposition) -> Leg:
+        """Return the ended leg as it appears in ``Call.legs``, given the last state of its channel.
 
-def leg_of(  # noqa: PLR0917
-    channel: Channel,
-    party: Party,
-    offered: int | None,
-    answered: int | None,
-    ended: int | None,
-    hangup: Hangup | None,
-    outcome: Disposition | None,
-    history: LegHistory,
-) -> Leg:
-    """Return a leg as it appears in ``Call.legs``; the arguments are its fields."""
-    return _make_leg(
-        history.uuid,
-        party,
-        channel.direction,
-        offered,
-        answered,
-        ended,
-        hangup,
-        outcome,
-        history.role,
-        history.group_id,
-        history.rings,
-        history.rang_us,
-        history.timed_out,
-        history.talks,
-        history.holds,
-        history.since if history.activity == "talk" else None,
-    )
+        ``ended``: time of its end, in microseconds since the epoch.
+        """
+        offered, answered = channel.offer_timestamp, channel.answer_timestamp
+        self.party = self.party_of(channel)
+        self.channel = channel
+        self.offered = offered if type(offered) is int else None
+        self.answered = answered if type(answered) is int else None
+        return self._leg_of(ended, hangup, outcome)
+
+    def _leg_of(self, ended: int | None, hangup: Hangup | None, outcome: Disposition | None) -> Leg:
+        history = self.history
+        leg = _WritableLeg()
+        leg.uuid = self.uuid
+        leg.party = self.party
+        leg.direction = self.channel.direction
+        leg.offered = self.offered
+        leg.answered = self.answered
+        leg.ended = ended
+        leg.hangup = hangup
+        leg.outcome = outcome
+        leg.role = history.role
+        leg.group_id = history.group_id
+        leg.rings = history.rings
+        leg.rang_us = history.rang_us
+        leg.timed_out = history.timed_out
+        leg.talks = history.talks
+        leg.holds = history.holds
+        leg.talking_since = history.since if history.activity == "talk" else None
+        leg.__class__ = Leg
+        return leg  # type: ignore[no-any-return]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import Factory, define, evolve
+from attrs import define, evolve, field
 
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
 from basix_ws_cti.states import Bridged, Calling, Eavesdrop, Park
 
-from .active_leg import ActiveLeg, leg_of
+from .active_leg import ActiveLeg
 from .ended_legs import limit_legs
 from .leg_history import LegHistory
 from .leg_roles import (
@@ -33,15 +33,15 @@ class ActiveLegs:
     """Uuid of the leg that the others were created for. The feed may never show this leg."""
     users: UserLines
     """The legs on which users are busy, in all calls."""
-    living: dict[str, ActiveLeg] = Factory(dict)
+    living: dict[str, ActiveLeg] = field(init=False, factory=dict)
     """Legs that have not ended, by uuid, in the order in which they joined the call."""
-    ended: list[Leg] = Factory(list)
+    ended: list[Leg] = field(init=False, factory=list)
     """Legs that ended, oldest first; ``ended_legs`` limits their number."""
-    ended_in_phase: list[Leg] = Factory(list)
+    ended_in_phase: list[Leg] = field(init=False, factory=list)
     """Legs that ended since the current phase began; one of them may have ended the call."""
-    pending_pickups: set[str] = Factory(set)
+    pending_pickups: set[str] = field(init=False, factory=set)
     """Uuids of living legs that dialled a pickup or a park slot and are not connected yet."""
-    lines: set[str] = Factory(set)
+    lines: set[str] = field(init=False, factory=set)
     """Uuids of living legs that are permanent lines: see ``absorb``."""
     first_has_ended: bool = False
     """True if the feed showed how the first leg ended."""
@@ -49,7 +49,7 @@ class ActiveLegs:
     """History of the first leg, or else of the leg that the feed showed first."""
     is_consult: bool = False
     """True if a user placed the call while a talk of theirs went on in another call."""
-    waiting_uuids: set[str] = Factory(set)
+    waiting_uuids: set[str] = field(init=False, factory=set)
     """Uuids of the legs of that user whose talks waited when the user placed the call."""
     clock_adjusted: bool = False
     """True if a clock of the PBX was set back: a duration of an ended leg became zero."""
@@ -135,21 +135,12 @@ class ActiveLegs:
         if self.pending_pickups:
             self.pending_pickups.discard(uuid)
         history = leg.history
-        offered, answered = channel.offer_timestamp, channel.answer_timestamp
+        answered = channel.answer_timestamp
         answered = answered if type(answered) is int else None
         self._end_history(leg, answered, ended, None if hangup is None else hangup.cause)
         if history.role == "placed":
             outcome = self._end_placed(leg, answered, outcome)
-        ended_leg = leg_of(
-            channel,
-            leg.party_of(channel),
-            offered if type(offered) is int else None,
-            answered,
-            ended,
-            hangup,
-            outcome,
-            history,
-        )
+        ended_leg = leg.end(channel, ended, hangup, outcome)
         if uuid == self.first_uuid:
             self.first_has_ended = True
         self.ended_in_phase.append(ended_leg)
@@ -166,10 +157,7 @@ class ActiveLegs:
         leg = self.living.pop(uuid)
         self.lines.discard(uuid)
         self._end_history(leg, leg.answered, ended, None)
-        ended_leg = leg_of(
-            leg.channel, leg.party, leg.offered, leg.answered, ended, None, "answered", leg.history
-        )
-        self.ended.append(ended_leg)
+        self.ended.append(leg.end(leg.channel, ended, None, "answered"))
 
     def absorb(self, other: ActiveLegs, phase: Phase) -> None:
         """Add all legs of another call, which is a part of this one from now on.

@@ -19,12 +19,13 @@ from .outcome import Ending, deciding_leg, disposition_of, ending_side, waiting_
 
 @frozen
 class CallEnd:
-    """How a call ended; the fields are those of ``Call``."""
+    """How a call ended; the fields are those of ``Call``, all ``None`` while the call lasts."""
 
-    disposition: Disposition
-    abandoned_in: AbandonedIn | None
-    ended_by: Side | None
-    hangup: Hangup | None
+    ended: int | None = None
+    disposition: Disposition | None = None
+    abandoned_in: AbandonedIn | None = None
+    ended_by: Side | None = None
+    hangup: Hangup | None = None
 
 
 def end_of(
@@ -63,7 +64,7 @@ def end_of(
         is_left=waiting_party_left(leg, ended_by, lead_uuid),
     )
     disposition, abandoned_in = disposition_of(ending)
-    return CallEnd(disposition, abandoned_in, ended_by, hangup)
+    return CallEnd(last.ended, disposition, abandoned_in, ended_by, hangup)
 
 
 def _legs_of_end(last: Phase, legs: Sequence[Leg], talkers: Container[str | None]) -> Sequence[Leg]:

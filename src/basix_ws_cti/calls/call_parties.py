@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TypeGuard
 
-from attrs import Factory, define, evolve
+from attrs import define, evolve, field
 
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.states import (
@@ -38,6 +38,11 @@ MAX_TAGS = 100
 # States in which the first leg is in a service of the PBX that was dialled. A system operation may
 # also be a step on the way to somebody outside.
 _SERVICES = frozenset({Ivr, XmlIvr, Voicemail, CheckingVoicemail, Conference, Eavesdrop})
+
+# Types of targets inside the PBX.
+_INSIDE = frozenset({"user", "group"})
+
+_CALLING = frozenset({Calling, CallingSipTermination})
 
 # The values of ``CallParties`` that a ``Call`` shows.
 _values_of = attrgetter(
@@ -83,7 +88,7 @@ class CallParties:
     is_joined: bool = False
     """True once another call became a part of this one: its legs say nothing about the direction
     of this one."""
-    tag_order: dict[str, tuple[int, int, int]] = Factory(dict)
+    tag_order: dict[str, tuple[int, int, int]] = field(init=False, factory=dict)
     """Sort key of each tag: time of its appearance, offer of its leg, place among its tags."""
 
     def update(self, legs: ActiveLegs, lead: ActiveLeg, changed: ActiveLeg) -> bool:
@@ -190,14 +195,16 @@ class CallParties:
         """Note when the call reached the parties that a leg calls, or was created to call."""
         channel = leg.channel
         state = channel.state
-        if has_external_callee(channel):
-            is_calling = isinstance(state, Calling | CallingSipTermination)
+        is_calling = type(state) in _CALLING
+        # A phone of a user has an external callee only if it calls one.
+        if (is_calling or channel.user_id is None) and has_external_callee(channel):
             at = _time_of(leg) if is_calling or leg.offered is None else leg.offered
             self.outside_since = _earlier(self.outside_since, at)
         # A phone that the PBX called for its own user, who placed the call, is no callee.
         is_own = is_first or leg.history.role in OF_CALLER
-        is_calling_inside = isinstance(state, Calling) and state.target_type in {"user", "group"}
-        if is_calling_inside or (is_own and type(state) in _SERVICES):
+        if (is_calling and isinstance(state, Calling) and state.target_type in _INSIDE) or (
+            is_own and type(state) in _SERVICES
+        ):
             self.inside_since = _earlier(self.inside_since, _time_of(leg))
         elif not is_own and channel.user_id is not None and channel.direction != "inbound":
             at = _time_of(leg) if leg.offered is None else leg.offered

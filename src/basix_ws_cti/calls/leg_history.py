@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from attrs import define
+
 from basix_ws_cti._internal.codegen import constructor
 
 from .model import Interval, Leg, Role
@@ -40,14 +42,18 @@ _TIMED_OUT = frozenset({"NO_ANSWER", "ALLOTTED_TIMEOUT"})
 _make_interval = constructor(Interval)
 
 
+@define(eq=False)
 class LegHistory:
     """Rings, role, talks and holds of one leg so far.
 
     The history goes with the leg into the call that absorbs its call.
-
-    The defaults are attributes of the class, because most of them stay as they are: a history is
-    created for each leg.
     """
+
+    uuid: str
+    legs: ActiveLegs
+    """The legs of the call that the leg belongs to."""
+    user_id: int | None
+    """Id of the user at the leg's own end; ``None`` for a party outside."""
 
     role: Role = "offered"
     group_id: int | None = None
@@ -97,13 +103,6 @@ class LegHistory:
     """Time at which the activity changed last."""
     _keeps_talk: bool = False
     """True if a connection began with the present talk: it is kept even with zero length."""
-
-    def __init__(self, uuid: str, legs: ActiveLegs, user_id: int | None) -> None:
-        self.uuid = uuid
-        self.legs = legs
-        """The legs of the call that the leg belongs to."""
-        self.user_id = user_id
-        """Id of the user at the leg's own end; ``None`` for a party outside."""
 
     @property
     def has_talked(self) -> bool:
@@ -177,12 +176,14 @@ class LegHistory:
         """Derive from the connection if the leg talks, is on hold, or neither."""
         if self.is_connected:
             partner = self.partner
-            waits = self.waits or (partner is not None and partner.waits)
-            activity: Literal["talk", "hold"] | None = "hold" if waits else "talk"
-            music_since = None if waits else self._music_of_connection()
-            if music_since is not None:
+            activity: Literal["talk", "hold"] | None = "talk"
+            if self.waits or (partner is not None and partner.waits):
                 activity = "hold"
-                at = max(at, music_since)
+            else:
+                music_since = self._music_of_connection(partner)
+                if music_since is not None:
+                    activity = "hold"
+                    at = max(at, music_since)
         else:
             activity = "hold" if self.is_parked else None
         if activity != self.activity:
@@ -205,13 +206,12 @@ class LegHistory:
         """Return True if the leg hears music on hold in its connection with the leg ``uuid``."""
         return self.music_since is not None and self.partner_uuid == uuid
 
-    def _music_of_connection(self) -> int | None:
+    def _music_of_connection(self, partner: LegHistory | None) -> int | None:
         """Return the time since which a leg of the connection hears music; ``None``: none does."""
-        times = [self.music_since]
-        partner = self.partner
-        if partner is not None and partner.partner_uuid == self.uuid:
-            times.append(partner.music_since)
-        return min((at for at in times if at is not None), default=None)
+        own = self.music_since
+        if partner is None or partner.music_since is None or partner.partner_uuid != self.uuid:
+            return own
+        return partner.music_since if own is None else min(own, partner.music_since)
 
     @property
     def partner(self) -> LegHistory | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import Factory, define, evolve
+from attrs import define, evolve, field
 
 from .active_leg import ActiveLeg
 from .model import UNKNOWN_PARTY, Party, Phase, Transfer
@@ -15,7 +15,7 @@ MAX_TRANSFERS = 1000
 class TalkHistory:
     """The two legs that talk or talked last, the first answer and the transfers of a call."""
 
-    talkers: dict[str | None, Party] = Factory(dict)
+    talkers: dict[str | None, Party] = field(init=False, factory=dict)
     """The two parties of the current or last talk, by the uuids of their legs, lead leg first."""
     answered: int | None = None
     """Start of the first talk, in microseconds since the epoch; ``None`` before it."""

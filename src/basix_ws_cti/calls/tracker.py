@@ -31,7 +31,7 @@ When a call ends while pickups of it are pending, these legs are calls in their 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from basix_ws_cti.elements import Channel
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
@@ -156,7 +156,7 @@ class CallTracker:
         index = self._index
         own_call = index.find(uuid)
         before = None if own_call is None else own_call.legs.living.get(uuid)
-        leg = ActiveLeg.of(channel, uuid, before)
+        leg = ActiveLeg(channel, uuid, before)
         if own_call is not None and own_call.legs.lines and own_call.legs.frees_line(leg):
             return self._move_line(leg, own_call, synthetic=synthetic)
         named_call = index.find(leg.other_uuid)
@@ -193,10 +193,12 @@ class CallTracker:
 
         ``is_line``: the leg is a permanent line, which waits for its next call.
         """
-        call, role = self._find_call(leg)
+        key = own_call_key(leg.channel)
+        call, role = self._find_call(leg, key)
         if call is not None:
             return call, call.update_leg(leg, synthetic=synthetic, role=role)
         call = self._new_call(leg)
+        call.own_call_key = key
         waits = is_line and not isinstance(leg.channel.state, Calling)
         events = call.start(leg, synthetic=synthetic, role="monitored" if waits else None)
         self._index.add(call)
@@ -224,13 +226,14 @@ class CallTracker:
         if offer is not None and self._index.find(offer) is None:
             self._index.link(offer, call)
 
-    def _find_call(self, leg: ActiveLeg) -> tuple[ActiveCall | None, Role | None]:
+    def _find_call(
+        self, leg: ActiveLeg, key: Hashable | None
+    ) -> tuple[ActiveCall | None, Role | None]:
         """Return the call of a new leg that names no leg of a call, and the leg's role in it.
 
-        ``(None, None)``: the leg starts a call.
+        ``key``: its ``own_call_key``. ``(None, None)``: the leg starts a call.
         """
         channel = leg.channel
-        key = own_call_key(channel)
         if key is not None:
             call = self._index.find_own_call(key)
             if call is not None and abs((leg.offered or 0) - call.started) <= _SAME_REQUEST:
@@ -252,9 +255,7 @@ class CallTracker:
             call_id = leg.uuid
             if self._may_be_used(call_id, leg):
                 call_id = self._used_ids.numbered(first_uuid, self._index.has_id)
-        call = ActiveCall.of(call_id, first_uuid, self._users)
-        call.own_call_key = own_call_key(leg.channel)
-        return call
+        return ActiveCall.of(call_id, first_uuid, self._users)
 
     def _may_be_used(self, call_id: str, leg: ActiveLeg) -> bool:
         offered = leg.offered if call_id == leg.uuid else None
@@ -328,7 +329,10 @@ def _precedence(call: ActiveCall) -> tuple[int, bool, int, str]:
 def _called(channel: Channel, marker: re.Pattern[str]) -> str | None:
     """Return the uuid in a called number of this form; ``None`` if it has another form."""
     called: object = channel.called_number
-    match = marker.fullmatch(called) if isinstance(called, str) else None
+    # Nearly all numbers begin with a digit, and need no regular expression.
+    if not isinstance(called, str) or not called[:1].isalpha():
+        return None
+    match = marker.fullmatch(called)
     return None if match is None else match[1]
 
 

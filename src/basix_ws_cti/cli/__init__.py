@@ -28,9 +28,9 @@ def main() -> None:
     """Run the command in ``sys.argv`` and exit with its code (docs/cli.md lists the codes)."""
     try:
         language = _use_chosen_language()
-        from .app import app  # translates the help texts when it is imported
+        from .app import run_program  # translates the help texts when it is imported
 
-        app(obj=language)
+        run_program(language)
     except KeyboardInterrupt:  # raised before a command was running
         sys.exit(130)
     except OSError as error:  # the help could not be written; a command reports its own errors

@@ -1,38 +1,174 @@
-"""Registration of the commands."""
+"""The program ``basix-ws-cti``: its list of commands, and how each is loaded.
+
+The module of a command is imported when the command is run, completed or explained. The list of
+commands needs none of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from typer.completion import (  # type: ignore[attr-defined]
+    completion_init,
+    install_callback,
+    show_callback,
+)
 
 from basix_ws_cti._internal.translation import LANGUAGES, _
 
-from .command_wrapper import wrap_command
-from .commands.anonymise import anonymise_recording
-from .commands.call import start_call
-from .commands.config import print_config_path, show_config
-from .commands.decode import decode_frames
-from .commands.doctor import run_doctor
-from .commands.hangup import hang_up_channel
-from .commands.listen import print_feed
-from .commands.park import park_channel
-from .commands.record import record_feed
-from .commands.replay import replay_recording
-from .commands.schema import print_schema
-from .commands.simulate import run_simulator
-from .commands.state import print_state
-from .commands.top import show_wallboard
-from .commands.transfer import transfer_channel
-
-app: typer.Typer = typer.Typer(
-    name="basix-ws-cti",
-    help="Show, record and replay the live feed of a Basix PBX, and control its calls.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
+from .completion import complete_languages
+from .help.catalogue import (
+    FIRST_STEPS,
+    CommandTexts,
+    epilog,
+    subcommands,
+    top_level_commands,
 )
+from .help.commands import HelpCommand, HelpGroup, LazyCommand, colour_choice
+
+if TYPE_CHECKING:
+    from .language_choice import LanguageChoice
+
+_CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
+
+CommandFunction = Callable[..., None]
+
+
+def run_program(language: LanguageChoice | None = None) -> None:
+    """Run the command in ``sys.argv``. Raises ``SystemExit`` at its end.
+
+    ``language`` becomes the context object of the commands, for ``config show``.
+    """
+    completion_init()  # makes the shells known; a variable says whether one asks for completion
+    build_program()(obj=language, color=colour_choice())
+
+
+def build_program() -> HelpGroup:
+    """Return the program with all commands."""
+    program = typer.Typer(
+        name="basix-ws-cti",
+        cls=HelpGroup,
+        help=_(
+            "Show, record and replay the live feed of a Basix PBX, and control its calls.\n\n"
+            "Options and examples of a command: basix-ws-cti COMMAND --help"
+        ),
+        epilog=epilog(FIRST_STEPS),
+        add_completion=False,  # its options would make typer import Pydantic; _main has them
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=_CONTEXT_SETTINGS,
+    )
+    program.callback()(_main)
+    group = cast("HelpGroup", typer.main.get_command(program))
+    for name, texts in top_level_commands().items():
+        load = partial(build_command, name, texts)
+        group.add_command(LazyCommand(name, summary=texts.summary, panel=texts.panel, load=load))
+    return group
+
+
+def build_command(name: str, texts: CommandTexts) -> Any:
+    """Return a command, or a group of commands, of typer's command line parser."""
+    from .command_wrapper import wrap_command
+
+    members = subcommands(name)
+    program = typer.Typer(
+        cls=HelpGroup,
+        help=texts.help,
+        epilog=texts.epilog,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=_CONTEXT_SETTINGS,
+    )
+    for member, member_texts in (members or {name: texts}).items():
+        program.command(
+            member.rpartition(" ")[2],
+            cls=HelpCommand,
+            help=member_texts.help,
+            short_help=member_texts.summary,
+            epilog=member_texts.epilog,
+        )(wrap_command(load_function(member)))
+    return typer.main.get_command(program)
+
+
+def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a table
+    """Import the module of a command and return its function."""
+    # Import statements, which the check of the layers sees, rather than module names in a table.
+    match name:
+        case "anonymise":
+            from .commands.anonymise import anonymise_recording
+
+            return anonymise_recording
+        case "call":
+            from .commands.call import start_call
+
+            return start_call
+        case "config path":
+            from .commands.config import print_config_path
+
+            return print_config_path
+        case "config show":
+            from .commands.config import show_config
+
+            return show_config
+        case "decode":
+            from .commands.decode import decode_frames
+
+            return decode_frames
+        case "doctor":
+            from .commands.doctor import run_doctor
+
+            return run_doctor
+        case "hangup":
+            from .commands.hangup import hang_up_channel
+
+            return hang_up_channel
+        case "help":
+            from .commands.help import show_help
+
+            return show_help
+        case "listen":
+            from .commands.listen import print_feed
+
+            return print_feed
+        case "park":
+            from .commands.park import park_channel
+
+            return park_channel
+        case "record":
+            from .commands.record import record_feed
+
+            return record_feed
+        case "replay":
+            from .commands.replay import replay_recording
+
+            return replay_recording
+        case "schema":
+            from .commands.schema import print_schema
+
+            return print_schema
+        case "simulate":
+            from .commands.simulate import run_simulator
+
+            return run_simulator
+        case "state":
+            from .commands.state import print_state
+
+            return print_state
+        case "top":
+            from .commands.top import show_wallboard
+
+            return show_wallboard
+        case "transfer":
+            from .commands.transfer import transfer_channel
+
+            return transfer_channel
+    raise KeyError(name)
 
 
 def _print_version(is_given: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -43,13 +179,31 @@ def _print_version(is_given: bool) -> None:  # noqa: FBT001 - typer's callback
         raise typer.Exit
 
 
-@app.callback()
 def _main(
     *,
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help=_("Show the version and exit."),
+        ),
+    ] = False,
+    _install: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=install_callback,
+            help=_("Install completion for the current shell."),
+        ),
+    ] = False,
+    _show: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=show_callback,
+            help=_("Print the completion script for the current shell."),
         ),
     ] = False,
     # Only for the help: ``main`` takes the option before it imports this module.
@@ -58,34 +212,9 @@ def _main(
         typer.Option(
             "--lang",
             metavar="|".join(LANGUAGES),
+            autocompletion=complete_languages,
             help=_("Language of texts for people; default: that of the environment or system."),
         ),
     ] = None,
 ) -> None:
-    """Show, record and replay the live feed of a Basix PBX, and control its calls."""
-
-
-# In the order in which --help lists them.
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "listen": print_feed,
-    "top": show_wallboard,
-    "state": print_state,
-    "schema": print_schema,
-    "record": record_feed,
-    "replay": replay_recording,
-    "anonymise": anonymise_recording,
-    "decode": decode_frames,
-    "doctor": run_doctor,
-    "simulate": run_simulator,
-    "call": start_call,
-    "hangup": hang_up_channel,
-    "park": park_channel,
-    "transfer": transfer_channel,
-}
-for _name, _function in _COMMANDS.items():
-    app.command(_name)(wrap_command(_function))
-
-_config = typer.Typer(help=_("Show the config file and the values of the options."))
-app.add_typer(_config, name="config")
-_config.command("show")(wrap_command(show_config))
-_config.command("path")(wrap_command(print_config_path))
+    """Accept the options of the program itself."""

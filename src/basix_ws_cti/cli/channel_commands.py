@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from attrs import frozen
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
 from .options import ConnectionOptions
@@ -24,8 +25,10 @@ ChannelArgument = Annotated[
     str,
     typer.Argument(
         metavar="UUID",
-        help=f"UUID of the channel, or its first {MIN_PREFIX} or more characters, or a telephone "
-        "number, if only one channel matches.",
+        help=_(
+            "UUID of the channel, or its first {count} or more characters, or a telephone number, "
+            "if only one channel matches."
+        ).format(count=MIN_PREFIX),
     ),
 ]
 
@@ -35,16 +38,20 @@ class CommandOptions:
     """Options for sending a command to the PBX."""
 
     confirm: Annotated[
-        bool, typer.Option("--confirm/--no-confirm", help="Wait until the effect is visible.")
+        bool, typer.Option("--confirm/--no-confirm", help=_("Wait until the effect is visible."))
     ] = True
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", help="Maximum time to wait for the effect, in seconds.", min=0.1, max=3600
+            "--timeout",
+            metavar="SECONDS",
+            help=_("Maximum time to wait for the effect, in seconds."),
+            min=0.1,
+            max=3600,
         ),
     ] = 5
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the command as JSON without sending it.")
+        bool, typer.Option("--dry-run", help=_("Print the command as JSON without sending it."))
     ] = False
 
 

@@ -16,9 +16,11 @@ from typing import Annotated, Any, get_type_hints
 import attrs
 import typer
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import BasixError, UsageError
 
 from .exit_codes import error_message, exit_code
+from .help import panels
 from .output import (
     discard_output,
     flush_or_discard_output,
@@ -45,7 +47,15 @@ _LOG_LEVEL = inspect.Parameter(
     default=LogLevel.CRITICAL,
     annotation=Annotated[
         LogLevel,
-        typer.Option("--log-level", help="Lowest level of log messages to write to stderr."),
+        typer.Option(
+            "--log-level",
+            metavar="LEVEL",
+            help=_(
+                "Lowest level of log messages to write to stderr: debug, info, warning, error or "
+                "critical."
+            ),
+            rich_help_panel=panels.OTHER,
+        ),
     ],
 )
 

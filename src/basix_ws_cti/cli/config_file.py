@@ -71,8 +71,7 @@ def default_path() -> Path:
     It is in ``$XDG_CONFIG_HOME`` if this is set, else in the platform's place for the configuration
     of a user's programs.
     """
-    home = os.environ.get("XDG_CONFIG_HOME")
-    if home and Path(home).is_absolute():
+    if home := os.environ.get("XDG_CONFIG_HOME"):  # platformdirs reads it on some platforms only
         return Path(home, _APPLICATION, "config.toml")
     from platformdirs import user_config_path
 

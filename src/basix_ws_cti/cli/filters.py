@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import Factory, frozen
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.calls import Call, Party
 from basix_ws_cti.elements import (
     AnyChannel,
@@ -20,12 +21,12 @@ from basix_ws_cti.elements import (
     User,
 )
 from basix_ws_cti.exceptions import UsageError, printable
+from basix_ws_cti.mirror.dialling_plans import calling_code, dialling_plan
 from basix_ws_cti.mirror.mirror import Mirror
-from basix_ws_cti.mirror.phone_numbers import normalise_number
+from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 from basix_ws_cti.states import Calling, Park, Voicemail
 
-INITIAL = "initial"
-"""Event name for elements of the snapshot, for which the PBX sends no event."""
+from .suggestions import unknown_name
 
 
 @frozen(kw_only=True)
@@ -113,6 +114,9 @@ class Filters:
     numbers: frozenset[str]
     """Telephone numbers in normalised form."""
 
+    country_code: str = HOME_COUNTRY
+    """Calling code of the country in which numbers without a calling code are valid."""
+
     @classmethod
     def parse(
         cls,
@@ -122,17 +126,26 @@ class Filters:
         users: Iterable[str] = (),
         groups: Iterable[str] = (),
         numbers: Iterable[str] = (),
+        country_code: str = HOME_COUNTRY,
     ) -> Filters:
         """Return filters from option values.
 
-        Raises ``UsageError`` for a value that is not a telephone number in ``numbers``.
+        Raises ``UsageError`` for a value that is not a telephone number in ``numbers``, and for an
+        unknown ``country_code``.
         """
+        try:
+            dialling_plan(country_code)
+        except UsageError as error:
+            raise UsageError(f"--country-code: {error}") from None
         return cls(
             kinds=frozenset(kinds),
             events=frozenset(events),
             users=frozenset(users),
             groups=frozenset(groups),
-            numbers=frozenset(map(_normalise_number, numbers)),
+            numbers=frozenset(
+                form for number in numbers for form in _normal_forms(number, country_code)
+            ),
+            country_code=country_code,
         )
 
     @property
@@ -144,16 +157,21 @@ class Filters:
     def _has_participants(self) -> bool:
         return bool(self.users or self.groups or self.numbers)
 
-    def unmatched_options(self, mirror: Mirror) -> list[str]:
-        """Return the options, as ``--user NAME``, that match no user or group in the mirror."""
-        options = (("user", self.users, User), ("group", self.groups, Group))
-        return [
-            f"--{option} {name}"
-            for option, names, element_class in options
-            for name in sorted(
-                names.difference(_names([*mirror[option]], mirror[option], None, element_class))
-            )
-        ]
+    @property
+    def has_names(self) -> bool:
+        """True if users or groups are selected, whose names only the feed knows."""
+        return bool(self.users or self.groups)
+
+    def check_names(self, mirror: Mirror) -> None:
+        """Raise ``UsageError`` for a selected user or group that is not in a mirror."""
+        for noun, selected, kind, element_class in (
+            (_("user"), self.users, "user", User),
+            (_("group"), self.groups, "group", Group),
+        ):
+            known = set(_names([*mirror[kind]], mirror[kind], None, element_class))
+            for name in sorted(selected - known):
+                advice = _("no id, name, extension or label matches; --allow-unknown accepts it")
+                raise unknown_name(noun, name, known, advice)
 
     def match_element(self, kind: str, element: Element, event: str, mirror: Mirror) -> bool:
         """Return True if an event of an element is selected."""
@@ -180,18 +198,29 @@ class Filters:
         checks = (
             (self.users, lambda: _names(found.users, mirror["user"], element, User)),
             (self.groups, lambda: _names(found.groups, mirror["group"], element, Group)),
-            (self.numbers, lambda: map(normalise_number, found.numbers)),
+            (
+                self.numbers,
+                lambda: (normalise_number(one, self.country_code) for one in found.numbers),
+            ),
         )
         return all(not wanted or not wanted.isdisjoint(names()) for wanted, names in checks)
 
 
-def _normalise_number(number: str) -> str:
-    normalised = normalise_number(number)
+def _normal_forms(number: str, country_code: str) -> set[str]:
+    """Return the normal forms that a number given by a user may have.
+
+    ``00`` before a calling code is the prefix of international calls in most countries. Where it
+    is not, as in Japan, a number such as ``0033 1 …`` may nevertheless be meant as +33 1 ….
+    """
+    normalised = normalise_number(number, country_code)
     if normalised is None:
         raise UsageError(
             f"--number: expected a telephone number of digits, got {printable(repr(number), 80)}"
         )
-    return normalised
+    forms = {normalised}
+    if normalised.startswith("00") and calling_code(normalised[2:]) is not None:
+        forms.add(normalise_number(f"+{normalised[2:]}", country_code) or normalised)
+    return forms
 
 
 def _names(

@@ -8,10 +8,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from basix_ws_cti.sources.live import LiveSource
-    from basix_ws_cti.sources.source import Notice
+    from pathlib import Path
 
-    from .options import ConnectionOptions
+    from basix_ws_cti.sources.live import LiveSource
+    from basix_ws_cti.sources.recorded import RecordedSource
+    from basix_ws_cti.sources.source import Notice, Source
+
+    from .options import ConnectionOptions, SourceOptions
 
 
 def open_selected_source(
@@ -37,6 +40,49 @@ def open_selected_source(
     from basix_ws_cti.sources.live import open_live_source
 
     return open_live_source(on_notice=on_notice, **connection.client_arguments(), **client_options)
+
+
+def open_shown_source(
+    options: SourceOptions,
+    on_notice: Callable[[Notice], object] | None = None,
+    **client_options: Any,
+) -> AbstractAsyncContextManager[Source]:
+    """Open the feed that the options select: of a PBX, a simulated one, or a recording.
+
+    ``client_options`` have no meaning for a recording. Raises like ``open_selected_source``; for a
+    recording, entering the block raises ``RecordingError`` or ``FileAccessError``.
+    """
+    if options.recording is None:
+        return open_selected_source(options, on_notice, **client_options)
+    return open_recorded_source(
+        options.recording, speed=options.recording_speed or None, on_notice=on_notice
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_recorded_source(
+    file: Path, *, speed: float | None, on_notice: Callable[[Notice], object] | None = None
+) -> AsyncIterator[RecordedSource]:
+    """Play a recording in a file, or on stdin for ``STDIO``.
+
+    - ``speed``: seconds of the recording per second; ``None``: does not wait.
+
+    A start line and a progress bar appear on stderr if that is a terminal.
+    """
+    from basix_ws_cti.cli.files import size_of
+    from basix_ws_cti.cli.progress import Amount, report_start, shorten_name, show_progress
+    from basix_ws_cti.cli.recording_session import describe_recording, open_recording
+    from basix_ws_cti.sources.recorded import RecordedSource
+
+    with open_recording(file) as recording:
+        source = RecordedSource(recording, speed=speed, on_notice=on_notice)
+        size = size_of(file)
+        report_start(describe_recording(recording))
+        with show_progress(
+            f"replaying {shorten_name(recording.name)}",
+            lambda: Amount(recording.bytes_read, size, f"{source.now():%H:%M:%S} UTC"),
+        ):
+            yield source
 
 
 @contextlib.asynccontextmanager

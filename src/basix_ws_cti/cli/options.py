@@ -6,6 +6,7 @@ A group of options is an attrs class whose fields are ``Annotated`` as typer par
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from getpass import getpass
@@ -18,13 +19,14 @@ from attrs import field, frozen
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
+from .completion import complete_kinds, complete_timezones
 from .files import file_error_reason
+from .help import panels
 from .signals import interrupt_blocking_call
+from .suggestions import unknown_name
 
 if TYPE_CHECKING:
     from datetime import tzinfo
-
-_PANEL = "Connection"
 
 # A decimal number with fewer digits than this is an id; a longer one exceeds 64 bits.
 MAX_ID_DIGITS = 20
@@ -40,8 +42,14 @@ _USER_OPTIONS = (
 )
 
 
-def _option(*names: str, text: str, env: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, help=text, envvar=env, rich_help_panel=_PANEL, **more)
+def _option(
+    name: str, text: str, *, env: str | None = None, panel: str = panels.CONNECTION, **more: Any
+) -> Any:
+    return typer.Option(name, help=text, envvar=env, rich_help_panel=panel, **more)
+
+
+# An option that only ``basix-ws-cti help connection`` describes.
+_further_option = functools.partial(_option, panel=panels.MORE_CONNECTION)
 
 
 def _reject_token_argument(value: str | None) -> None:
@@ -63,12 +71,14 @@ class ServerOptions:
         str | None,
         _option(
             "--server",
-            text="Server of the PBX: host, host:port or wss://host:port.",
+            _("Server of the PBX: host, host:port or wss://host:port."),
             env="BASIX_SERVER",
+            metavar="SERVER",
         ),
     ] = None
     domain: Annotated[
-        str | None, _option("--domain", text="Domain of the PBX.", env="BASIX_DOMAIN")
+        str | None,
+        _option("--domain", _("Domain of the PBX."), env="BASIX_DOMAIN", metavar="DOMAIN"),
     ] = None
     token: Annotated[
         str | None, typer.Option("--token", hidden=True, callback=_reject_token_argument)
@@ -79,15 +89,17 @@ class ServerOptions:
         # BASIX_TOKEN_FILE.
         _option(
             "--token-file",
-            text="File with the API token; default: BASIX_TOKEN, BASIX_TOKEN_FILE or a prompt.",
+            _("File with the API token; default: BASIX_TOKEN, BASIX_TOKEN_FILE or a prompt."),
+            metavar="FILE",
         ),
     ] = None
     ca_file: Annotated[
         Path | None,
-        _option(
+        _further_option(
             "--ca-file",
-            text="PEM file with the certificate of a private CA to trust.",
+            _("PEM file with the certificate of a private CA to trust."),
             env="BASIX_CA_FILE",
+            metavar="FILE",
         ),
     ] = None
 
@@ -162,94 +174,107 @@ class ConnectionOptions(ServerOptions):
 
     app_name: Annotated[
         str,
-        _option(
+        _further_option(
             "--app-name",
-            text="Name under which to connect; the PBX limits connections per name.",
+            _("Name under which to connect; the PBX limits connections per name."),
             env="BASIX_APP_NAME",
+            metavar="NAME",
         ),
     ] = "basix-ws-cti"
     full_events: Annotated[
         bool,
         _option(
             "--full-events/--no-full-events",
-            text="Receive every channel of the PBX.",
+            _("Receive every channel of the PBX, not only those of the token's user."),
             env="BASIX_FULL_EVENTS",
         ),
     ] = False
     user_id: Annotated[
         str | None,
-        _option(
+        _further_option(
             "--user-id",
-            text="Receive only the channels of the user with this id.",
+            _("Receive only the channels of the user with this id."),
             env="BASIX_USER_ID",
+            metavar="ID",
         ),
     ] = None
     user_name: Annotated[
         str | None,
-        _option(
+        _further_option(
             "--user-name",
-            text="Receive only the channels of the user with this name.",
+            _("Receive only the channels of the user with this name."),
             env="BASIX_USER_NAME",
+            metavar="NAME",
         ),
     ] = None
     user_label: Annotated[
         str | None,
-        _option(
+        _further_option(
             "--user-label",
-            text="Receive only the channels of the user with this label.",
+            _("Receive only the channels of the user with this label."),
             env="BASIX_USER_LABEL",
+            metavar="LABEL",
         ),
     ] = None
     user_extension: Annotated[
         str | None,
-        _option(
+        _further_option(
             "--user-extension",
-            text="Receive only the channels of the user with this extension.",
+            _("Receive only the channels of the user with this extension."),
             env="BASIX_USER_EXTENSION",
+            metavar="EXTENSION",
         ),
     ] = None
     user_did: Annotated[
         str | None,
-        _option(
+        _further_option(
             "--user-did",
-            text="Receive only the channels of the user with this direct (DID) number.",
+            _("Receive only the channels of the user with this direct (DID) number."),
             env="BASIX_USER_DID",
+            metavar="NUMBER",
         ),
     ] = None
     user_email: Annotated[
         str | None,
-        _option(
+        _further_option(
             "--user-email",
-            text="Receive only the channels of the user with this e-mail address.",
+            _("Receive only the channels of the user with this e-mail address."),
             env="BASIX_USER_EMAIL",
+            metavar="ADDRESS",
         ),
     ] = None
     force: Annotated[
         bool,
-        _option(
+        _further_option(
             "--force/--no-force",
-            text="Replace the oldest connection if the PBX allows no further one.",
+            _("Replace the oldest connection if the PBX allows no further one."),
             env="BASIX_FORCE",
         ),
     ] = False
     simulate: Annotated[
         bool,
         _option(
-            "--simulate/--no-simulate", text="Use a simulated PBX that runs as long as the command."
+            "--simulate/--no-simulate",
+            _("Use a simulated PBX that runs as long as the command."),
         ),
     ] = False
     simulate_speed: Annotated[
         float,
-        _option(
+        _further_option(
             "--simulate-speed",
-            text="Speed of the simulated PBX, in simulated seconds per second.",
+            _("Speed of the simulated PBX, in simulated seconds per second."),
             min=0.01,
             max=1000,
+            metavar="FACTOR",
         ),
     ] = 4.0
     simulate_seed: Annotated[
         int,
-        _option("--simulate-seed", text="Seed of the simulated day; equal seeds give equal days."),
+        _further_option(
+            "--simulate-seed",
+            _("Seed of the simulated day; equal seeds give equal days."),
+            metavar="N",
+        ),
     ] = 1
 
     def client_arguments(self) -> dict[str, Any]:
@@ -279,6 +304,32 @@ class ConnectionOptions(ServerOptions):
         return _("a prompt") if file is None else _("the file {file}").format(file=file)
 
 
+@frozen(kw_only=True)
+class SourceOptions(ConnectionOptions):
+    """Options that select a feed to show: of a PBX, a simulated one, or a recording."""
+
+    recording: Annotated[
+        Path | None,
+        _option(
+            "--recording", _("Recording to show instead of a PBX; - is stdin."), metavar="FILE"
+        ),
+    ] = None
+    recording_speed: Annotated[
+        float,
+        _further_option(
+            "--recording-speed",
+            _("Speed of the recording, in recorded seconds per second; 0 does not wait."),
+            metavar="FACTOR",
+            min=0,
+            max=1_000_000,
+        ),
+    ] = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        if self.recording is not None and self.simulate:
+            raise UsageError(_("--recording and --simulate cannot be combined"))
+
+
 def _prompt_for_token() -> str:
     """Return the token typed at the terminal; empty if none was."""
     with interrupt_blocking_call():
@@ -292,10 +343,34 @@ def _error_text(error: Exception) -> str:
     return file_error_reason(error) if isinstance(error, OSError) else str(error)
 
 
+KindOption = Annotated[
+    list[str],
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help=_("Print only elements of this kind, such as channel or user (repeatable)."),
+        autocompletion=complete_kinds,
+        rich_help_panel=panels.SELECTION,
+    ),
+]
+
+AllowUnknownOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unknown",
+        help=_("Accept names that are not known, such as kinds of a newer PBX."),
+        rich_help_panel=panels.SELECTION,
+    ),
+]
+
 TimezoneOption = Annotated[
     str | None,
     typer.Option(
-        "--timezone", help="Time zone of displayed times, such as Asia/Tokyo; default: local time."
+        "--timezone",
+        metavar="ZONE",
+        help=_("Time zone of displayed times, such as Asia/Tokyo; default: local time."),
+        autocompletion=complete_timezones,
+        rich_help_panel=panels.OUTPUT,
     ),
 ]
 
@@ -312,8 +387,8 @@ def parse_timezone(name: str | None) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        if not available_timezones():
+        known = available_timezones()
+        if not known:
             raise UsageError(_("this system has no time zones: pip install tzdata")) from None
-        raise UsageError(
-            _("unknown time zone {name!r}: pass an IANA name such as Asia/Tokyo").format(name=name)
-        ) from None
+        advice = _("pass an IANA name such as Asia/Tokyo")
+        raise unknown_name(_("time zone"), name, known, advice) from None

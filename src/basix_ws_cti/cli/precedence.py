@@ -52,9 +52,14 @@ def values_from_file(
     the command line parser.
     """
     values = {**config.general, **(config.profiles[profile] if profile is not None else {})}
-    if any(map(environment.get, TOKEN_VARIABLES)):
+    if token_variable(environment) is not None:
         values.pop("token_file", None)
     return values
+
+
+def token_variable(environment: Mapping[str, str]) -> str | None:
+    """Return the name of the variable that provides the token; ``None`` if none does."""
+    return next(filter(environment.get, TOKEN_VARIABLES), None)
 
 
 def level_in_file(config: ConfigFile, profile: str | None, name: str) -> Level:

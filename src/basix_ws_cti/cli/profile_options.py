@@ -19,8 +19,9 @@ from basix_ws_cti.exceptions import UsageError
 
 from .config_file import ConfigFile, read_config_file, select_profile
 from .exit_codes import ExitCode
+from .help import panels
 from .output import prepare_streams, report
-from .precedence import Level, level_in_file, values_from_file, weaker_selections
+from .precedence import Level, level_in_file, token_variable, values_from_file, weaker_selections
 
 _META_KEY = f"{__name__}.active_profile"
 
@@ -34,7 +35,8 @@ class ActiveProfile:
 
     - ``config``: contents of the config file.
     - ``name``: name of the profile; ``None`` if none is used.
-    - ``levels``: level of each option's value, by the name of the parameter.
+    - ``levels``: level of each option's value, by the name of the parameter; also of ``config`` and
+      ``profile``.
     """
 
     config: ConfigFile
@@ -51,15 +53,35 @@ def active_profile(context: typer.Context) -> ActiveProfile:
 def use_precedence(context: typer.Context, values: dict[str, Any]) -> None:
     """Complete the values of a command's options: remove channel selections that are replaced.
 
-    Also stores the level of each value in the active profile.
+    Also stores the level of each value in the active profile, and reports a token that replaces
+    that of the profile.
     """
     profile = active_profile(context)
-    for name in values:
+    for name in (*values, *(parameter.name for parameter in PROFILE_PARAMETERS)):
         profile.levels[name] = _level(context, profile, name)
+    if profile.levels["profile"] is Level.DEFAULT and profile.name is not None:
+        profile.levels["profile"] = Level.GENERAL
     defaults = {parameter.name: parameter.default for parameter in context.command.params}
     for name in weaker_selections(values, profile.levels):
         values[name] = defaults[name]
         profile.levels[name] = Level.DEFAULT
+    _report_replaced_token(profile)
+
+
+def _report_replaced_token(profile: ActiveProfile) -> None:
+    """Report a variable that replaces the token of a profile that an argument selects.
+
+    The variable may hold the token of another PBX.
+    """
+    if profile.levels["profile"] is not Level.ARGUMENT or profile.name is None:
+        return
+    is_replaced = (
+        profile.levels.get("token_file") is Level.DEFAULT
+        and "token_file" in profile.config.profiles[profile.name]
+    )
+    if is_replaced and (variable := token_variable(os.environ)) is not None:
+        message = _("{variable} overrides token-file of the profile {name}")
+        report(message.format(variable=variable, name=profile.name))
 
 
 def _level(context: typer.Context, profile: ActiveProfile, name: str) -> Level:
@@ -93,6 +115,16 @@ def _use_profile(context: typer.Context, parameter: typer.CallbackParam, value: 
     return value
 
 
+def complete_profiles(context: typer.Context) -> list[str]:
+    """Return the names of the profiles for ``--profile``; none if the config file is not valid."""
+    from .settings import all_settings
+
+    try:
+        return sorted(read_config_file(context.params.get("config"), all_settings()).profiles)
+    except UsageError:
+        return []
+
+
 def _parameter(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
@@ -110,7 +142,9 @@ PROFILE_PARAMETERS = (
                 envvar="BASIX_PROFILE",
                 metavar="NAME",
                 is_eager=True,
+                autocompletion=complete_profiles,
                 callback=_use_profile,
+                rich_help_panel=panels.CONNECTION,
             ),
         ],
     ),
@@ -125,6 +159,7 @@ PROFILE_PARAMETERS = (
                 metavar="FILE",
                 is_eager=True,
                 callback=_use_profile,
+                rich_help_panel=panels.MORE_CONNECTION,
             ),
         ],
     ),

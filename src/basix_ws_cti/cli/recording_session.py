@@ -168,3 +168,10 @@ def entries_of(recording: Recording, file: Path) -> Iterator[Entry]:
         if entry is None:
             return
         yield entry
+
+
+def describe_recording(recording: Recording) -> str:
+    """Return one line about a recording that is going to be shown."""
+    header = recording.header
+    kind = "anonymised recording" if header.anonymised else "recording"
+    return f"replaying {recording.name}: {kind}, started {header.started:%Y-%m-%d %H:%M:%S} UTC"

@@ -47,7 +47,10 @@ def shown(*arguments, env=None):
 
 
 def as_toml(value):
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    """Return a value in TOML; texts in single quotes, in which a backslash is no escape."""
+    if isinstance(value, str):
+        return f"'{value}'"
+    return as_text(value)
 
 
 # -- precedence ----------------------------------------------------------------------------
@@ -117,11 +120,8 @@ def test_defaults_without_a_config_file(tmp_path):
     env = {"BASIX_CONFIG": "", "XDG_CONFIG_HOME": str(tmp_path)}
     heading, rows = shown(env=env)
     file = tmp_path / "basix-ws-cti" / "config.toml"
-    assert heading.splitlines() == [
-        f"Config file: {file} (does not exist)",
-        "Profiles: -",
-        "Profile in use: -",
-    ]
+    assert heading == "Profiles: -"
+    assert rows.pop("config") == (f"{file} (does not exist)", "default")
     assert {source for _, source in rows.values()} == {"default"}
     given = {key: value for key, (value, _) in rows.items() if value not in {"-", "false"}}
     assert given == {
@@ -137,7 +137,7 @@ def test_report_has_a_row_for_every_setting(write_config, tmp_path):
     """The token stands in the place of its file if no file is given."""
     (tmp_path / "t").write_text(TOKEN)
     file = write_config("[profiles.p]\ntoken-file = 't'")
-    settings = [*all_settings()]
+    settings = ["config", "profile", *all_settings()]
     assert [*shown("--config", file, "--profile", "p")[1]] == settings
     keys = [*shown("--config", file)[1]]
     assert keys == ["token" if key == "token-file" else key for key in settings]
@@ -174,10 +174,33 @@ def test_precedence_of_the_token(arguments, env, row, write_config, tmp_path):
         for name, value in env.items()
     }
     arguments = [argument.format(**names) for argument in arguments]
-    _, rows = shown("--config", file, "--profile", "p", *arguments, env=env)
+    _, rows = shown("--config", file, *arguments, env={"BASIX_PROFILE": "p", **env})
     key, *value_and_source = (part.format(**names) for part in row)
     assert rows[key] == tuple(value_and_source)
     assert len({"token", "token-file"} & rows.keys()) == 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "arguments", "env", "reported"),
+    [
+        ("branch", [], {"BASIX_TOKEN": TOKEN}, "BASIX_TOKEN"),
+        ("branch", [], {"BASIX_TOKEN_FILE": "other"}, "BASIX_TOKEN_FILE"),
+        ("branch", [], {}, None),
+        ("branch", ["--token-file", "other"], {"BASIX_TOKEN": TOKEN}, None),
+        ("no-token-file", [], {"BASIX_TOKEN": TOKEN}, None),
+        # Nobody has asked for this profile in particular.
+        (None, [], {"BASIX_TOKEN": TOKEN, "BASIX_PROFILE": "branch"}, None),
+    ],
+)
+def test_variable_that_replaces_the_token_of_a_selected_profile_is_reported(
+    profile, arguments, env, reported, *, write_config
+):
+    """The variable may hold the token of another PBX."""
+    file = write_config("[profiles.branch]\ntoken-file = 't'\n[profiles.no-token-file]")
+    selection = [] if profile is None else ["--profile", profile]
+    done = run_in_process("config", "show", "--config", file, *selection, *arguments, env=env)
+    line = f"basix-ws-cti: {reported} overrides token-file of the profile branch\n"
+    assert done.stderr == (line if reported else "")
 
 
 @pytest.mark.parametrize(
@@ -234,24 +257,39 @@ timezone = "UTC"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "env", "in_use", "domain", "timezone"),
+    ("arguments", "env", "in_use", "source", "values"),
     [
-        ([], {}, "office", "acme", "Asia/Tokyo"),
-        ([], {"BASIX_PROFILE": "branch"}, "branch", "branch", "UTC"),
-        (["--profile", "branch"], {}, "branch", "branch", "UTC"),
-        (["--profile", "office"], {"BASIX_PROFILE": "branch"}, "office", "acme", "Asia/Tokyo"),
-        (["--profile", ""], {"BASIX_PROFILE": "branch"}, "-", "-", "Asia/Tokyo"),
+        ([], {}, "office", "{file}", ("acme", "Asia/Tokyo")),
+        (
+            [],
+            {"BASIX_PROFILE": "branch"},
+            "branch",
+            "environment variable BASIX_PROFILE",
+            ("branch", "UTC"),
+        ),
+        (["--profile", "branch"], {}, "branch", "option --profile", ("branch", "UTC")),
+        (
+            ["--profile", "office"],
+            {"BASIX_PROFILE": "branch"},
+            "office",
+            "option --profile",
+            ("acme", "Asia/Tokyo"),
+        ),
+        (
+            ["--profile", ""],
+            {"BASIX_PROFILE": "branch"},
+            "-",
+            "option --profile",
+            ("-", "Asia/Tokyo"),
+        ),
     ],
 )
-def test_selection_of_the_profile(arguments, env, in_use, domain, timezone, *, write_config):
+def test_selection_of_the_profile(arguments, env, in_use, source, values, *, write_config):
     file = write_config(TWO_PROFILES)
     heading, rows = shown(*arguments, env={"BASIX_CONFIG": str(file), **env})
-    assert heading.splitlines() == [
-        f"Config file: {file}",
-        "Profiles: branch, office",
-        f"Profile in use: {in_use}",
-    ]
-    assert (rows["domain"][0], rows["timezone"][0]) == (domain, timezone)
+    assert heading == "Profiles: branch, office"
+    assert rows["profile"] == (in_use, source.format(file=file))
+    assert (rows["domain"][0], rows["timezone"][0]) == values
 
 
 def test_general_setting_names_the_file_as_its_source(write_config):
@@ -268,8 +306,12 @@ def test_config_and_profile_may_stand_in_any_order(order, write_config):
 
 def test_config_option_overrides_its_variable(write_config, tmp_path):
     file = write_config(TWO_PROFILES)
-    heading, _ = shown("--config", file, env={"BASIX_CONFIG": str(tmp_path / "absent.toml")})
-    assert heading.startswith(f"Config file: {file}\n")
+    env = {"BASIX_CONFIG": str(tmp_path / "absent.toml")}
+    assert shown("--config", file, env=env)[1]["config"] == (str(file), "option --config")
+    assert shown(env={"BASIX_CONFIG": str(file)})[1]["config"] == (
+        str(file),
+        "environment variable BASIX_CONFIG",
+    )
 
 
 def test_default_file_is_read_from_xdg_config_home(tmp_path):

@@ -10,6 +10,7 @@ import ssl
 
 import pytest
 import trustme
+from rich.cells import cell_len
 from support.cli_runner import run, run_in_process, start
 from support.secret_scanner import SIMULATOR_TOKEN
 from support.simulated_day import frames as day
@@ -226,3 +227,44 @@ def test_interrupt_ends_the_facts_and_prints_them(pbx):
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert out.startswith("## Facts of a feed")
+
+
+# -- language ------------------------------------------------------------------------------
+
+
+def test_findings_are_shown_in_the_chosen_language_in_columns(pbx):
+    done = doctor(pbx.url, "--full-events", "--lang", "ja")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["正常"] * len(STEPS)
+    steps = [line.split()[1] for line in lines]
+    assert steps[:3] == ["オプション", "DNS", "TCP"]
+    found_at = {cell_len(re.match(r"\S+\s+\S+\s+", line)[0]) for line in lines}
+    assert found_at == {7 + max(map(cell_len, steps)) + 1}
+
+
+def test_json_is_english_in_every_language(pbx):
+    done = doctor(pbx.url, "--json", "--lang", "ja")
+    assert done.returncode == 0
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["step"] for one in findings] == [*STEPS]
+    assert findings[0]["mark"] == "warning"
+    assert findings[0]["advice"] == "select channels: --full-events or a --user option"
+    assert done.stdout.isascii()
+
+
+def test_facts_are_english_in_every_language(recording):
+    """They are meant for the developers of this package."""
+    done = run_in_process("doctor", "--facts", "--recording", recording, "--lang", "ja")
+    english = run_in_process("doctor", "--facts", "--recording", recording)
+    assert (done.returncode, done.stdout) == (0, english.stdout)
+
+
+@pytest.mark.parametrize("step", ["tcp", "options"])
+def test_failed_step_and_advice_are_shown_in_the_chosen_language(step):
+    server = {"tcp": "ws://127.0.0.1:1", "options": ""}[step]
+    done = doctor(server, "--lang", "ja")
+    lines = done.stdout.splitlines()
+    failed = next(index for index, line in enumerate(lines) if line.startswith("失敗"))
+    assert "ください" in lines[failed + 1]
+    assert lines[-1].endswith("診断していません")

@@ -123,27 +123,29 @@ def test_calls_are_filtered_by_user():
         VALIDATOR.validate(line)
 
 
-def test_unknown_kind_or_event_is_reported():
-    """Each unknown value has a line on stderr; known values have none."""
-    with quiet_pbx() as (_, env):
-        filters = ("--kind", "user", "--kind", "chanel", "--event", "aded", "--event", "initial")
-        done = run_in_process("listen", *filters, "--limit", "1", env=env)
-    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
-    kind, event = done.stderr.splitlines()
-    assert "--kind chanel is unknown; known: channel, " in kind
-    assert "--event aded is unknown; known: initial, " in event
-
-
 @pytest.mark.parametrize("calls", [[], ["--calls"]])
-def test_unmatched_user_or_group_is_reported(calls):
-    """The report comes after the snapshot."""
-    filters = ("--user", "1001", "--user", "佐藤", "--group", "1900", "--group", "moon")
-    arguments = ("--simulate", "--simulate-speed", "50", "--limit", "4")
-    done = run_in_process("listen", *calls, *filters, *arguments)
-    assert (done.returncode, done.stdout.count("\n")) == (0, 4)
-    user, group = done.stderr.splitlines()
-    assert "--user 佐藤 matches no current id" in user
-    assert "--group moon matches no current id" in group
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--user", "佐藤健", "unknown user '佐藤健'; did you mean '佐藤 健'?"),
+        ("--user", "nobody", "unknown user 'nobody'; no id, name, extension or label matches"),
+        ("--group", "1901", "unknown group '1901'; did you mean '1900'?"),
+    ],
+)
+def test_unknown_user_or_group_is_a_usage_error(calls, option, name, message):
+    """The check follows the snapshot, before anything is printed, and needs no further event."""
+    with quiet_pbx() as (_, env):
+        done = run_in_process("listen", *calls, "--user", "1002", option, name, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_unknown_user_is_accepted_on_demand():
+    """``--allow-unknown`` accepts names that are not in the feed (yet)."""
+    with quiet_pbx() as (_, env):
+        arguments = ("--user", "nobody", "--user", "1002", "--kind", "moon", "--kind", "user")
+        done = run_in_process("listen", *arguments, "--allow-unknown", "--limit", "1", env=env)
+    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")
 
 
 def test_filters_by_name_apply_to_the_snapshot():

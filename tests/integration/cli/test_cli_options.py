@@ -87,7 +87,7 @@ def test_connection_options_reach_the_pbx(refusing_server, source, tmp_path):
         )
     elif source == "profile":
         values = (
-            f"{name} = {'true' if value is None else repr(str(value))}\n"
+            f"{name} = true\n" if value is None else f"{name} = '{value}'\n"
             for name, value in options.items()
         )
         config = tmp_path / "config.toml"
@@ -209,19 +209,19 @@ SERVER_AND_DOMAIN = ["--server", "x", "--domain", "y"]
         ([], {}, "--server, or --simulate"),
         (["--server", "x"], {}, "--domain"),
         (SERVER_AND_DOMAIN, {}, "set BASIX_TOKEN or pass --token-file"),
-        ([*SERVER_AND_DOMAIN, "--token-file", "/no/such"], {}, "No such file"),
-        ([*SERVER_AND_DOMAIN, "--token-file", "/"], {}, "directory"),
+        ([*SERVER_AND_DOMAIN, "--token-file", "/no/such"], {}, "no such file"),
+        ([*SERVER_AND_DOMAIN, "--token-file", "/"], {}, "folder"),
         ([*SERVER_AND_DOMAIN, "--token-file", os.devnull], {}, "empty"),
         (["--server", "http://x/y z"], {"BASIX_DOMAIN": "y", "BASIX_TOKEN": "t"}, "server"),
         (["--server", "x", "--domain", ""], {"BASIX_TOKEN": "t"}, "--domain"),
         ([*SERVER_AND_DOMAIN, "--user-id", "1", "--user-name", "n"], {"BASIX_TOKEN": "t"}, "user"),
-        ([*SERVER_AND_DOMAIN, "--ca-file", "/no/such"], {"BASIX_TOKEN": "t"}, "No such file"),
+        ([*SERVER_AND_DOMAIN, "--ca-file", "/no/such"], {"BASIX_TOKEN": "t"}, "no such file"),
         ([*SERVER_AND_DOMAIN, "--ca-file", os.devnull], {"BASIX_TOKEN": "t"}, "--ca-file"),
         (["--simulate"], {"BASIX_FULL_EVENTS": "perhaps"}, "BASIX_FULL_EVENTS"),
         (["--nonsense"], {}, "--nonsense"),
         (["--limit", "0"], {}, "--limit"),
         (["--log-level", "loud"], {}, "loud"),
-        (["--simulate", "--timezone", "Asia/Atlantis"], {}, "Asia/Tokyo"),
+        (["--simulate", "--timezone", "Asia/Tokio"], {}, "did you mean 'Asia/Tokyo'?"),
         (["--simulate", "--number", "abc"], {}, "--number"),
     ],
 )  # fmt: skip
@@ -307,7 +307,7 @@ def test_other_import_errors_are_not_hidden():
     """An import error with another cause is not reported as a missing extra."""
     code = (
         "import sys; sys.modules['basix_ws_cti.cli.commands.listen'] = None;"
-        "from basix_ws_cti.cli import main; main()"
+        "sys.argv = ['basix-ws-cti', 'listen']; from basix_ws_cti.cli import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
@@ -323,7 +323,8 @@ def test_other_import_errors_are_not_hidden():
 def test_closed_pipe_on_windows_ends_quietly(error, code):
     """A closed pipe is ``EINVAL`` there; the same error with a file name is an error."""
     script = (
-        "import sys, typer; from basix_ws_cti.cli.command_wrapper import LogLevel, wrap_command\n"
+        "import ssl, sys, typer\n"  # ssl cannot be imported once the platform is Windows
+        "from basix_ws_cti.cli.command_wrapper import LogLevel, wrap_command\n"
         f"def fail() -> None: raise OSError(*{error})\n"
         "run = wrap_command(fail); sys.platform = 'win32'\n"
         "try: run(log_level=LogLevel.CRITICAL)\n"
@@ -339,8 +340,8 @@ def test_closed_pipe_on_windows_ends_quietly(error, code):
 def test_interrupt_during_start_exits_with_130():
     code = (
         "import sys; from basix_ws_cti import cli; import basix_ws_cti.cli.app as app\n"
-        "def app_(**_): raise KeyboardInterrupt\n"
-        "app.app = app_; cli.main()"
+        "def app_(*_): raise KeyboardInterrupt\n"
+        "app.run_program = app_; cli.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
@@ -359,7 +360,7 @@ def test_full_disk_is_reported_in_one_line(arguments):
         done = run(*arguments, stdout=full)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "No space left" in done.stderr
+    assert "no space left" in done.stderr
 
 
 def test_short_help_option():

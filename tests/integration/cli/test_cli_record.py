@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.cli_runner import run, run_in_process, start
+from support.free_ports import free_port
 from support.waiting import wait_until
 
 from basix_ws_cti import RecordingError
@@ -221,3 +222,20 @@ def test_anonymise_keeps_entries_before_the_damage(recording_path, tmp_path):
     assert run_in_process("anonymise", tmp_path / "none.rec", target, "--overwrite").returncode == 1
     with pytest.raises(RecordingError):
         read(path)
+
+
+@pytest.mark.slow
+def test_seconds_count_from_the_first_connection(tmp_path):
+    """The server starts after three attempts, which take longer than the recording."""
+    port, path = free_port(), tmp_path / "day.rec"
+    arguments = ("--server", f"ws://127.0.0.1:{port}", "--domain", "demo", "--full-events")
+    token = {"BASIX_TOKEN": "simulated"}
+    with start("record", path, *arguments, "--seconds", "1", env=token) as process:
+        for _ in range(3):  # attempts, with pauses of 0.5 s and more in between
+            assert "retrying in" in process.stderr.readline()
+        with Simulator(port=port, domain="demo", token="simulated", speed=20):
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "recorded " in err
+    _, entries = read(path)
+    assert [one for one in entries if isinstance(one, Frame)]

@@ -8,10 +8,12 @@ import json
 import signal
 
 import pytest
+from jsonschema import Draft202012Validator
 from support.cli_runner import run, run_in_process, start
 from support.simulated_day import frames
 from support.wallboard_screens import Terminal
 
+from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.recording import Frame, Recorder, read_recording
 
 
@@ -224,5 +226,107 @@ def test_top_shows_a_recording_on_the_wallboard(recording_path, tmp_path):
         terminal.wait_for(" ended ")
         terminal.wait_for("Users")
         assert "佐藤" not in terminal.text
+        terminal.type("q")
+        assert terminal.wait_for_exit() == 0
+
+
+def printed(*arguments):
+    done = run_in_process(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "same_as"),
+    [
+        ("listen --recording {} --recording-speed 0", "replay {} --at-once"),
+        (
+            "listen --recording {} --recording-speed 1000 --json --calls",
+            "replay {} --at-once --json --calls",
+        ),
+        ("state --recording {}", "replay {} --state"),
+        ("state --recording {} --json --kind user", "replay {} --state --json --kind user"),
+        ("state --recording {} --calls", "replay {} --state --calls"),
+    ],
+)
+def test_recording_option_shows_the_same_as_replay(command, same_as, recording_path):
+    shown, expected = (
+        printed(*(word.format(recording_path) for word in line.split()))
+        for line in (command, same_as)
+    )
+    assert shown == expected != ""
+
+
+@pytest.mark.slow
+def test_final_calls_are_the_calls_without_an_end(recording_path, tmp_path):
+    """``--state --calls`` prints the calls in progress, as a document that the schema describes."""
+    path = tmp_path / "half.rec"
+    with (
+        read_recording(recording_path) as recording,
+        Recorder(path, started=recording.header.started) as recorder,
+    ):
+        for entry in recording:
+            if entry.at < 150:
+                recorder.write(entry)
+    document = json.loads(printed("replay", path, "--state", "--calls", "--json"))
+    Draft202012Validator(build_schema()).validate(document)
+    ongoing = {}
+    for event in objects(path, "--at-once", "--calls"):
+        ongoing[event["call"]["id"]] = event["call"]
+        if event["event"] == "ended":
+            del ongoing[event["call"]["id"]]
+    assert {call["id"] for call in document["calls"]} == ongoing.keys()
+    assert len(ongoing) > 1
+    heading, _, *rows = printed("replay", path, "--state", "--calls").splitlines()
+    assert heading == f"{len(ongoing)} calls"
+    assert {row.split()[-1] for row in rows} == ongoing.keys()
+
+
+@pytest.mark.parametrize("command", ["listen", "state", "top"])
+def test_recording_and_simulator_cannot_be_combined(command, recording_path):
+    done = run_in_process(command, "--simulate", "--recording", recording_path)
+    assert done.returncode == 2
+    assert "--recording and --simulate cannot be combined" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["listen", "state"])
+def test_damage_is_reported_after_the_events_before_it(command, recording_path, tmp_path):
+    path = tmp_path / "damaged.rec"
+    lines = recording_path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:60]))
+    done = run_in_process(command, "--recording", path, "--recording-speed", 0)
+    assert done.returncode == 1
+    assert done.stdout
+    assert f"{path}, line 61: " in done.stderr
+
+
+@pytest.mark.parametrize("name", ["day.rec", "day.txt", "day.gz"])
+def test_compressed_recording_is_recognised_under_any_name(name, recording_path, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(recording_path.read_bytes()))
+    assert printed("replay", path, "--at-once", "--limit", 20) == printed(
+        "replay", recording_path, "--at-once", "--limit", 20
+    )
+
+
+@pytest.mark.slow
+def test_compressed_recording_is_recognised_on_stdin(recording_path, tmp_path):
+    path = tmp_path / "day"
+    path.write_bytes(gzip.compress(recording_path.read_bytes()))
+    for command in (("replay", "-", "--at-once"), ("decode", "--term")):
+        outputs = []
+        for file in (path, recording_path):
+            with file.open("rb") as stdin, start(*command, stdin=stdin) as process:
+                outputs.append(process.communicate(timeout=60))
+        assert outputs[0] == outputs[1]
+        assert outputs[0][0]
+
+
+@pytest.mark.slow
+def test_top_shows_a_recording(recording_path):
+    arguments = ("top", "--recording", str(recording_path), "--recording-speed", "0")
+    with Terminal(*arguments, columns=120, rows=30) as terminal:
+        terminal.wait_for("佐藤")
         terminal.type("q")
         assert terminal.wait_for_exit() == 0

@@ -47,40 +47,72 @@ def test_tables_show_calls_users_and_groups(older):
     note = r"basix-ws-cti: PBX clock [\d,]+ days behind: durations end at its newest timestamp\n"
     assert re.fullmatch(note, done.stderr)
     text = done.stdout
-    durations = re.findall(r"│ (\d+:[\d:]*\d) +│", text)
+    durations = re.findall(r"  (\d+:[\d:]*\d)(?:  |$)", text, re.MULTILINE)
     assert durations
     assert all(len(duration) <= len("0:59") for duration in durations)
-    kinds = {"queued_channel", "parked_channel"} if older else {"channel_waiting"}
-    assert {*re.findall(r"^(\w+): \d+", text, re.MULTILINE)} == {
-        *kinds, "channel", "user", "group", "terminal",
+    headings = {"Queued calls", "Parked calls"} if older else {"Waiting and parked calls"}
+    assert {*re.findall(r"^([\w ]+): \d+", text, re.MULTILINE)} == {
+        *headings, "Channels", "Users", "Groups", "Phones",
     }  # fmt: skip
-    assert re.search(r"山田 太郎 \(0312341234\) -> 佐藤 健 +│ ringing +│ \d+:\d\d", text)
+    assert re.search(r"山田 太郎 \(0312341234\) -> 佐藤 健 +ringing +\d+:\d\d", text)
     assert re.search(r"parked on 9\d\d by 高橋 一郎", text)
-    assert re.search(r"鈴木 花子 +│ 1002 +│ 0 +│ talking with .*09011112222", text)
-    assert re.search(r"サポート +│ 1900 +│ 佐藤 健, .*│ 1 +│ \d+:\d\d", text)
-    assert re.search(r"term1 +│ 佐藤 健 +│ yes", text)
+    assert re.search(r"鈴木 花子 +1002 +talking with .*09011112222\) +\d+:\d\d +0 +10001002", text)
+    assert re.search(r"サポート +1900 +1 +\d+:\d\d +佐藤 健, .*ring group +90001001", text)
+    assert re.search(r"term1 +佐藤 健 +yes", text)
 
 
-def test_table_rows_have_equal_width():
-    """Wide characters take two columns."""
+def test_rows_are_sorted_by_urgency():
+    """Channels: waiting, ringing, parked, talking. Users: busy ones first, then by extension."""
+    with Simulator(calls=False) as pbx:
+        line = pbx.call("09011112222", to="1005")
+        pbx.answer(line)
+        parked = pbx.call("0312341234", to="1003")
+        pbx.answer(parked)
+        pbx.park(parked)
+        pbx.call("0311112222", to="1004")
+        pbx.call("0311113333", to="1900")
+        env = connection_environment(pbx)
+        text = run_in_process("state", "--kind", "channel", "--kind", "user", env=env).stdout
+    channels, users = text.split("\n\n")
+    words = [
+        re.search(r"waiting for|ringing|parked|talking|calling", line)
+        for line in channels.splitlines()[2:]
+    ]
+    found = [word[0] for word in words if word]
+    assert [*dict.fromkeys(found)] == ["waiting for", "ringing", "parked", "talking", "calling"]
+    names = [line.split("  ")[0] for line in users.splitlines()[2:]]
+    assert names == ["佐藤 健", "鈴木 花子", "高橋 一郎", "Maria Silva", "田中 美咲"]
+
+
+def printed_at(width, *arguments):
+    """Return the tables of a PBX with calls on a terminal of some width, and their escape codes."""
     with Simulator(calls=False) as pbx:
         start_calls(pbx)
-        done = run_in_process("state", env=connection_environment(pbx))
-    rows = [line for line in done.stdout.splitlines() if line[:1] in "┏┃┡│└"]
-    tables = re.split(r"(?<=┘)\n", "\n".join(rows))
-    for table in filter(None, tables):
-        assert len({cell_len(line) for line in table.splitlines()}) == 1, table
-
-
-def test_tables_fit_a_narrow_terminal():
-    with Simulator(calls=False) as pbx:
-        start_calls(pbx)
-        done = run_in_process(
-            "state", env={**connection_environment(pbx), "FORCE_COLOR": "1", "COLUMNS": "60"}
-        )
+        env = {**connection_environment(pbx), "FORCE_COLOR": "1", "COLUMNS": str(width)}
+        done = run_in_process("state", *arguments, env=env)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     assert plain != done.stdout
-    assert max(map(cell_len, plain.splitlines())) <= 60
+    return plain
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_tables_fit_the_terminal(width):
+    """No row is folded, and a uuid is either complete or left out."""
+    text = printed_at(width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    headings = re.findall(r"^Channels: 9\n(.*)", text, re.MULTILINE)
+    is_shown = "UUID" in headings[0]
+    assert is_shown == (width >= 100)
+    assert bool(re.search(r"-[0-9a-f]{12}$", text, re.MULTILINE)) == is_shown
+    assert len(text.splitlines()) == len(printed_at(200).splitlines())
+
+
+def test_wide_prints_all_columns():
+    text = printed_at(60, "--wide")
+    assert re.search(
+        r"-> 佐藤 健 .* [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", text, re.MULTILINE
+    )
+    assert "Presence" in text
 
 
 @pytest.mark.parametrize("older", [False, True][: None if NIGHTLY else 1])
@@ -101,7 +133,9 @@ def test_kind_selects_tables_in_the_given_order():
     """A kind without elements is empty."""
     with Simulator(calls=False) as pbx:
         env = connection_environment(pbx)
-        done = run_in_process("state", "--json", "--kind", "group", "--kind", "moon", env=env)
+        done = run_in_process(
+            "state", "--json", "--kind", "group", "--kind", "moon", "--allow-unknown", env=env
+        )
         tables = run_in_process(
             "state", "--kind", "domain", "--kind", "channel", "--kind", "group_member", env=env
         )
@@ -109,8 +143,8 @@ def test_kind_selects_tables_in_the_given_order():
         "group": 1,
         "moon": 0,
     }
-    assert re.findall(r"^\w+: \d+", tables.stdout, re.MULTILINE) == [
-        "domain: 1", "channel: 0", "group_member: 5",
+    assert re.findall(r"^[\w ]+: \d+", tables.stdout, re.MULTILINE) == [
+        "Domains: 1", "Channels: 0", "Members of groups: 5",
     ]  # fmt: skip
 
 

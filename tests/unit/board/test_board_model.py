@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from support.staged_simulator import quiet, talk
@@ -41,7 +41,7 @@ def test_queue_figures_include_talks_whose_events_the_board_did_not_see():
 
     def answered():
         rows = model.build_board().rows["queues"]
-        return next(row.cells[3].text for row in rows if row.key == repr(group.id))
+        return next(row.cells[4].text for row in rows if row.key == repr(group.id))
 
     answer_unseen()
     model = BoardModel(staged, FeedHistory(staged.now))
@@ -51,18 +51,16 @@ def test_queue_figures_include_talks_whose_events_the_board_did_not_see():
     assert [*seen, answered()] == ["1", "2"]
 
 
-def test_summary_counts_calls_waits_slots_and_gaps():
+def test_remarks_give_the_period_that_is_counted_and_the_gaps():
     staged = quiet()
     history = FeedHistory(staged.now)
     model = BoardModel(staged, history)
-    assert model.build_board().summary == "0 calls, 0 talking"
-    talk(staged)
-    staged.pbx.park(talk(staged, "0699990000", by=1))
-    waiting = staged.pbx.receive(Person("0611110000"), "0501234567")
-    staged.pbx.call_group(waiting, next(iter(staged.pbx.groups.values())))
-    staged.advance(7)
+    assert model.build_board().remarks(UTC) == "counting since 00:00"
+    staged.advance(3599)
     history(Gap(staged.now(), staged.now(), ConnectionLost(1006)))
-    assert model.build_board().summary == "3 calls, 1 talking, 1 waiting 0:07, 1 parked, 1 gap"
+    assert model.build_board().remarks(UTC) == "counting since 00:00, 1 gap"
+    staged.advance(1)
+    assert model.build_board().remarks(UTC) == "counts of the last 60 minutes, 1 gap"
 
 
 class SkewedSource:
@@ -81,7 +79,7 @@ class SkewedSource:
 
 @pytest.mark.parametrize("seconds", [-7200, 7200])
 def test_durations_follow_the_clock_of_the_pbx(seconds):
-    """The summary mentions that the clocks differ; the board's own time is this machine's."""
+    """The remarks mention that the clocks differ; the board's own time is this machine's."""
     staged = quiet()
     source = SkewedSource(staged, seconds)
     model = BoardModel(source, FeedHistory(source.now))
@@ -94,6 +92,6 @@ def test_durations_follow_the_clock_of_the_pbx(seconds):
     board = model.build_board()
     assert [row.cells[2].text for row in board.rows["calls"]] == ["0:07"]
     direction = "ahead" if seconds > 0 else "behind"
-    assert board.summary == f"1 call, 0 talking, 1 parked, PBX clock 2:00:00 {direction}"
+    assert board.remarks(UTC).endswith(f", PBX clock 2:00:00 {direction}")
     assert board.clock_offset == seconds * 1_000_000
     assert board.at == source.now()

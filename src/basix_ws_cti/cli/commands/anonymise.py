@@ -7,13 +7,20 @@ from typing import Annotated
 
 import typer
 
+from basix_ws_cti._internal.translation import _
+
 
 def anonymise_recording(
-    source: Annotated[Path, typer.Argument(help="Recording to read; - is stdin.")],
-    target: Annotated[Path, typer.Argument(help="File to write; .gz compresses it, - is stdout.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help=_("Recording to read; - is stdin."))
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="TARGET", help=_("File to write; .gz compresses it, - is stdout.")),
+    ],
     *,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
+        bool, typer.Option("--overwrite", help=_("Replace the file if it exists."))
     ] = False,
 ) -> None:
     """Copy a recording with names, numbers and addresses replaced."""

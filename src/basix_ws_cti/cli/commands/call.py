@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.options import MAX_ID_DIGITS, ServerOptions
 from basix_ws_cti.cli.output import write_json
 from basix_ws_cti.exceptions import UsageError
@@ -20,52 +21,60 @@ def start_call(
         str,
         typer.Argument(
             metavar="USER",
-            help="User who is called first: an extension, user:ID, user:NAME, label:LABEL, "
-            "did:NUMBER or email:ADDRESS; with --group a group: an extension, group:ID, "
-            "group:NAME, label:LABEL or did:NUMBER.",
+            help=_(
+                "User who is called first: an extension, user:ID, user:NAME, label:LABEL, "
+                "did:NUMBER or email:ADDRESS; with --group a group: an extension, group:ID, "
+                "group:NAME, label:LABEL or did:NUMBER."
+            ),
         ),
     ],
     destination: Annotated[
         str,
         typer.Argument(
             metavar="DESTINATION",
-            help="Number or extension that the PBX calls once the user has answered.",
+            help=_("Number or extension that the PBX calls once the user has answered."),
         ),
     ],
     server: ServerOptions,
     *,
     group: Annotated[
-        bool, typer.Option("--group", help="Call the members of a group first.")
+        bool, typer.Option("--group", help=_("Call the members of a group first."))
     ] = False,
     answer_timeout: Annotated[
         int | None,
         typer.Option(
             "--answer-timeout",
-            help="Time for which the phones of the user or group ring, in seconds; default: "
-            "that of the PBX.",
+            metavar="SECONDS",
+            help=_(
+                "Time for which the phones of the user or group ring, in seconds; default: "
+                "that of the PBX."
+            ),
             min=1,
             max=3600,
         ),
     ] = None,
     auto_answer: Annotated[
         bool,
-        typer.Option("--auto-answer", help="Ask the user's phone to answer by itself."),
+        typer.Option("--auto-answer", help=_("Ask the user's phone to answer by itself.")),
     ] = False,
     calling_name: Annotated[
         str | None,
-        typer.Option("--calling-name", help="Name that the ringing phones show, in ASCII."),
+        typer.Option(
+            "--calling-name", metavar="NAME", help=_("Name that the ringing phones show, in ASCII.")
+        ),
     ] = None,
     timeout: Annotated[
         float,
         typer.Option(
             "--timeout",
-            help="Maximum time to wait for the PBX's response, in seconds.",
+            metavar="SECONDS",
+            help=_("Maximum time to wait for the PBX's response, in seconds."),
             min=0.1,
             max=3600,
         ),
     ] = 10,
     json_output: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of lines.")
+        bool, typer.Option("--json", help=_("Print one JSON object instead of lines."))
     ] = False,
 ) -> None:
     """Call a user, and then connect them to a destination (click-to-call).

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.exit_codes import ExitCode
 from basix_ws_cti.cli.files import STDIO, FileAccessError, file_access, size_of
 from basix_ws_cti.cli.frame_input import Form, UnreadableFrameError, hexdump, parse_frames
@@ -28,19 +29,29 @@ def decode_frames(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Frames, each in hex or base64; without any, stdin is read.", show_default=False
+            metavar="FRAME",
+            help=_("Frames, each in hex or base64; without any, stdin is read."),
+            show_default=False,
         ),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="File with one frame per line, or with one binary frame."),
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help=_("File with one frame per line, or with one binary frame."),
+        ),
     ] = None,
     form: Annotated[
         Form | None,
-        typer.Option("--form", help="Form of the frames; default: recognised automatically."),
+        typer.Option(
+            "--form",
+            metavar="FORM",
+            help=_("Form of the frames; default: recognised automatically."),
+        ),
     ] = None,
     term: Annotated[
-        bool, typer.Option("--term", help="Print only the Erlang terms, not the messages.")
+        bool, typer.Option("--term", help=_("Print only the Erlang terms, not the messages."))
     ] = False,
 ) -> None:
     """Decode frames and print their Erlang terms and messages.

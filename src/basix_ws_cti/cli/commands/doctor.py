@@ -49,24 +49,31 @@ def run_doctor(
     connection: ConnectionOptions,
     *,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line for each step.")
+        bool, typer.Option("--json", help=_("Print one JSON line for each step."))
     ] = False,
     timeout: Annotated[
         float,
-        typer.Option(help="Maximum time that a step waits for an answer, in seconds.", min=0.1),
+        typer.Option(
+            metavar="SECONDS",
+            help=_("Maximum time that a step waits for an answer, in seconds."),
+            min=0.1,
+        ),
     ] = 10,
     facts: Annotated[
         bool,
         typer.Option(
             "--facts",
-            help="Print the form of this PBX's feed instead, without personal data, as Markdown.",
+            help=_(
+                "Print the form of this PBX's feed instead, without personal data, as Markdown."
+            ),
         ),
     ] = False,
     seconds: Annotated[
         float | None,
         typer.Option(
             "--seconds",
-            help="Time to listen with --facts, in seconds; default: until Ctrl-C.",
+            metavar="SECONDS",
+            help=_("Time to listen with --facts, in seconds; default: until Ctrl-C."),
             min=0.1,
         ),
     ] = None,
@@ -74,7 +81,8 @@ def run_doctor(
         Path | None,
         typer.Option(
             "--recording",
-            help="Recording to take the facts from, instead of a connection; - is stdin.",
+            metavar="FILE",
+            help=_("Recording to take the facts from, instead of a connection; - is stdin."),
         ),
     ] = None,
 ) -> None:

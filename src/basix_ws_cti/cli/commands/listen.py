@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import ConnectionOptions, TimezoneOption, parse_timezone
+from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.completion import complete_events
+from basix_ws_cti.cli.feed_names import check_events, check_kinds
+from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.options import (
+    AllowUnknownOption,
+    KindOption,
+    SourceOptions,
+    TimezoneOption,
+    parse_timezone,
+)
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -21,11 +31,6 @@ if TYPE_CHECKING:
 # Items after which the event loop gets control, for signals and the connection.
 _ITEMS_PER_SLICE = 64
 
-_ELEMENT_EVENTS = ("initial", "added", "updated", "removed")
-_CALL_EVENTS = frozenset(
-    ("started", "ringing", "answered", "parked", "retrieved", "transferred", "updated", "ended")
-)
-
 
 @frozen(kw_only=True)
 class FeedOptions:
@@ -33,55 +38,94 @@ class FeedOptions:
 
     json: Annotated[
         bool,
-        typer.Option("--json", help="Print JSON lines; the command schema prints their schema."),
+        typer.Option(
+            "--json",
+            help=_("Print JSON lines; the command schema prints their schema."),
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = False
     calls: Annotated[
-        bool, typer.Option("--calls", help="Print call events instead of element events.")
-    ] = False
-    kind: Annotated[
-        list[str],
+        bool,
         typer.Option(
-            "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
+            "--calls",
+            help=_("Print call events instead of element events."),
+            rich_help_panel=panels.OUTPUT,
         ),
-    ] = field(default=(), converter=list)
+    ] = False
+    kind: KindOption = field(default=(), converter=list)
     event: Annotated[
         list[str],
         typer.Option(
             "--event",
-            help="Print only events of this name: initial, added, updated or removed; with "
-            "--calls started, ringing, answered, … (repeatable).",
+            metavar="EVENT",
+            help=_(
+                "Print only events of this name: initial, added, updated or removed; with "
+                "--calls started, ringing, answered, … (repeatable)."
+            ),
+            autocompletion=complete_events,
+            rich_help_panel=panels.SELECTION,
         ),
     ] = field(default=(), converter=list)
     user: Annotated[
         list[str],
         typer.Option(
             "--user",
-            help="Print only events of the user with this id, name, extension or label "
-            "(repeatable).",
+            metavar="USER",
+            help=_(
+                "Print only events of the user with this id, name, extension or label (repeatable)."
+            ),
+            rich_help_panel=panels.SELECTION,
         ),
     ] = field(default=(), converter=list)
     group: Annotated[
         list[str],
         typer.Option(
             "--group",
-            help="Print only events of the group with this id, name, extension or label "
-            "(repeatable).",
+            metavar="GROUP",
+            help=_(
+                "Print only events of the group with this id, name, extension or label "
+                "(repeatable)."
+            ),
+            rich_help_panel=panels.SELECTION,
         ),
     ] = field(default=(), converter=list)
     number: Annotated[
         list[str],
         typer.Option(
             "--number",
-            help="Print only events of this telephone number, in any notation (repeatable).",
+            metavar="NUMBER",
+            help=_("Print only events of this telephone number, in any notation (repeatable)."),
+            rich_help_panel=panels.SELECTION,
         ),
     ] = field(default=(), converter=list)
+    country_code: Annotated[
+        str,
+        typer.Option(
+            "--country-code",
+            metavar="DIGITS",
+            help=_("Calling code of the country of telephone numbers that have none."),
+            rich_help_panel=panels.SELECTION,
+        ),
+    ] = "81"
+    allow_unknown: AllowUnknownOption = False
     limit: Annotated[
-        int | None, typer.Option("--limit", help="Stop after N lines.", metavar="N", min=1)
+        int | None,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            help=_("Stop after N lines."),
+            min=1,
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None
     timezone: TimezoneOption = None
     wide: Annotated[
         bool,
-        typer.Option("--wide", help="Print complete lines, even if they exceed the terminal."),
+        typer.Option(
+            "--wide",
+            help=_("Print complete lines, even if they exceed the terminal."),
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = False
 
     @property
@@ -97,23 +141,24 @@ class FeedOptions:
         from basix_ws_cti.cli.filters import Filters
 
         if self.calls and self.kind:
-            raise UsageError("--kind selects elements and cannot be combined with --calls")
-        if self.calls and (unknown := sorted({*self.event} - _CALL_EVENTS)):
-            raise UsageError(
-                f"unknown call event {unknown[0]!r}; known: {', '.join(sorted(_CALL_EVENTS))}"
-            )
+            raise UsageError(_("--kind selects elements and cannot be combined with --calls"))
+        if not self.allow_unknown:
+            check_kinds(self.kind)
+        if self.calls or not self.allow_unknown:  # only elements can have events of a newer PBX
+            check_events(self.event, calls=self.calls)
         return Filters.parse(
             kinds=self.kind,
             events=self.event,
             users=self.user,
             groups=self.group,
             numbers=self.number,
+            country_code=self.country_code.removeprefix("+"),
         )
 
 
-def print_feed(connection: ConnectionOptions, options: FeedOptions) -> None:
+def print_feed(connection: SourceOptions, options: FeedOptions) -> None:
     """Print feed events line by line until interrupted; gaps are reported on stderr."""
-    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.open_source import open_shown_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 
@@ -122,10 +167,36 @@ def print_feed(connection: ConnectionOptions, options: FeedOptions) -> None:
     options.filters()
 
     async def follow() -> None:
-        async with open_selected_source(connection, NoticePrinter(zone)) as source:
-            await print_source(source, options)
+        async with open_shown_source(connection, NoticePrinter(zone)) as source:
+            # A recorded source cannot be waited for while it is iterated over.
+            printing = _print_live if connection.recording is None else print_source
+            await printing(source, options)
 
     run_interruptible(follow())
+
+
+async def _print_live(source: Source, options: FeedOptions) -> None:
+    """Print a live source, and check names of users and groups once the snapshot is complete.
+
+    ``print_source`` checks them with the first item, which for calls may be long after that.
+    """
+    import asyncio
+
+    filters = options.filters()
+    if options.allow_unknown or not (options.calls and filters.has_names):
+        await print_source(source, options)
+        return
+
+    async def check_names() -> None:
+        filters.check_names(await source.synced())
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            checking = tasks.create_task(check_names())
+            await print_source(source, options)
+            checking.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 async def print_source(source: Source, options: FeedOptions) -> None:
@@ -137,23 +208,20 @@ async def print_source(source: Source, options: FeedOptions) -> None:
     import asyncio
     import contextlib
 
-    from basix_ws_cti.cli.output import report
     from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes, write_stdout
-    from basix_ws_cti.messages import FieldSpec, InitialInfo
+    from basix_ws_cti.session.status import Synced
 
     filters = options.filters()
-    _report_unknown_names(options)
     to_lines = _line_converter(source, options, filters)
     remaining = options.limit
     count = 0
-    is_complete = False
+    is_checked = options.allow_unknown or not filters.has_names
     with stop_when_reader_closes():
         async with contextlib.aclosing(_items(source, options)) as items:
             async for at, item in items:
-                if not is_complete and not isinstance(item, FieldSpec | InitialInfo):
-                    is_complete = True  # the first event follows the complete snapshot
-                    for option in filters.unmatched_options(source.mirror):
-                        report(f"{option} matches no current id, name, extension or label")
+                if not is_checked and isinstance(source.state, Synced):
+                    is_checked = True
+                    filters.check_names(source.mirror)
                 for line in to_lines(at, item):
                     await write_stdout(line)
                     if remaining is not None:
@@ -198,20 +266,3 @@ def _line_converter(
         of_calls=options.calls,
         width=(lambda: None) if options.wide else terminal_width(),
     )
-
-
-def _report_unknown_names(options: FeedOptions) -> None:
-    """Report kinds and events that this version does not know.
-
-    They are no errors, because a newer PBX may send them.
-    """
-    from basix_ws_cti.cli.output import report
-    from basix_ws_cti.parsing.record_decoder import ELEMENTS
-
-    events = _CALL_EVENTS if options.calls else _ELEMENT_EVENTS
-    for option, names, known in (
-        ("kind", options.kind, ELEMENTS),
-        ("event", options.event, events),
-    ):
-        for name in sorted({*names}.difference(known)):
-            report(f"--{option} {name} is unknown; known: {', '.join(known)}")

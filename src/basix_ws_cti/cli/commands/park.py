@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.channel_commands import (
     ChannelArgument,
     CommandOptions,
@@ -26,7 +27,8 @@ def park_channel(
     park_timeout: Annotated[
         int | None,
         typer.Option(
-            help="Maximum time on the park slot, in seconds; default: the PBX's setting.",
+            metavar="SECONDS",
+            help=_("Maximum time on the park slot, in seconds; default: the PBX's setting."),
             min=1,
             max=86400,
         ),

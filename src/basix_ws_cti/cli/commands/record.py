@@ -7,28 +7,37 @@ from typing import Annotated, Any
 
 import typer
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.options import ConnectionOptions
 
 
 def record_feed(
-    file: Annotated[Path, typer.Argument(help="File to write; .gz compresses it, - is stdout.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help=_("File to write; .gz compresses it, - is stdout.")),
+    ],
     connection: ConnectionOptions,
     *,
     anonymise: Annotated[
         bool,
-        typer.Option("--anonymise", help="Replace names, numbers and addresses while recording."),
+        typer.Option(
+            "--anonymise", help=_("Replace names, numbers and addresses while recording.")
+        ),
     ] = False,
     seconds: Annotated[
         float | None,
         typer.Option(
             "--seconds",
-            help="Duration of the recording in seconds, counted from the first connection; "
-            "default: until Ctrl-C.",
+            metavar="SECONDS",
+            help=_(
+                "Duration of the recording in seconds, counted from the first connection; "
+                "default: until Ctrl-C."
+            ),
             min=0.1,
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
+        bool, typer.Option("--overwrite", help=_("Replace the file if it exists."))
     ] = False,
 ) -> None:
     """Record the frames of the feed with their times until Ctrl-C."""

@@ -7,34 +7,37 @@ from typing import Annotated
 
 import typer
 
+from basix_ws_cti._internal.translation import _
+
 from .listen import FeedOptions
 
 
 def replay_recording(
-    file: Annotated[Path, typer.Argument(help="Recording to show; - is stdin.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=_("Recording to show; - is stdin."))],
     options: FeedOptions,
     *,
     speed: Annotated[
         float,
         typer.Option(
             "--speed",
-            help="Speed of the replay, in recorded seconds per second.",
+            metavar="FACTOR",
+            help=_("Speed of the replay, in recorded seconds per second."),
             min=0.001,
             max=1_000_000,
         ),
     ] = 1.0,
     at_once: Annotated[
-        bool, typer.Option("--at-once", help="Replay without waiting between events.")
+        bool, typer.Option("--at-once", help=_("Replay without waiting between events."))
     ] = False,
     top: Annotated[
-        bool, typer.Option("--top", help="Show the recording on the wallboard.")
+        bool, typer.Option("--top", help=_("Show the recording on the wallboard."))
     ] = False,
     state: Annotated[
-        bool, typer.Option("--state", help="Print the state at the end of the recording.")
+        bool, typer.Option("--state", help=_("Print the state at the end of the recording."))
     ] = False,
 ) -> None:
     """Print the events of a recording line by line, at the speed of the recording."""
-    from basix_ws_cti.cli.recording_session import open_recording
+    from basix_ws_cti.cli.open_source import open_recorded_source
     from basix_ws_cti.cli.signals import run_interruptible
     from basix_ws_cti.exceptions import UsageError
 
@@ -49,30 +52,30 @@ def replay_recording(
         require_terminal()
 
     async def follow() -> None:
-        from basix_ws_cti.sources.recorded import RecordedSource
+        async with open_recorded_source(file, speed=None if at_once or state else speed) as source:
+            if top:
+                from basix_ws_cti.board.feed_history import FeedHistory
+                from basix_ws_cti.cli.wallboard.app import run_wallboard
 
-        source = RecordedSource(recording, speed=None if at_once or state else speed)
-        if top:
-            from basix_ws_cti.board.feed_history import FeedHistory
-            from basix_ws_cti.cli.wallboard.app import run_wallboard
+                source.on_notice = history = FeedHistory(source.now)
+                await run_wallboard(source, history, zone)
+                return
+            from basix_ws_cti.cli.render.notices import NoticePrinter
 
-            source.on_notice = history = FeedHistory(source.now)
-            await run_wallboard(source, history, zone)
-            return
-        from basix_ws_cti.cli.render.notices import NoticePrinter
+            source.on_notice = NoticePrinter(zone)
+            if state:
+                from .state import StateOptions, print_final_state
 
-        source.on_notice = NoticePrinter(zone)
-        if state:
-            from .state import StateOptions, print_source_state
+                state_options = StateOptions(
+                    json=options.json,
+                    calls=options.calls,
+                    kind=options.kind,  # type: ignore[arg-type]
+                    wide=options.wide,
+                )
+                await print_final_state(source, state_options)
+            else:
+                from .listen import print_source
 
-            await source.read_to_end()
-            state_options = StateOptions(json=options.json, kind=options.kind)  # type: ignore[arg-type]
-            await print_source_state(source, state_options)
-            source.check()
-        else:
-            from .listen import print_source
+                await print_source(source, options)
 
-            await print_source(source, options)
-
-    with open_recording(file) as recording:
-        run_interruptible(follow())
+    run_interruptible(follow())

@@ -9,43 +9,68 @@ from typing import Annotated
 import typer
 
 from basix_ws_cti._internal.os_errors import describe_os_error
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.exceptions import UsageError
 
 
 def run_simulator(
     *,
     port: Annotated[
-        int, typer.Option(help="Port on the loopback interface; 0 is a free one.", min=0, max=65535)
+        int,
+        typer.Option(
+            metavar="PORT",
+            help=_("Port on the loopback interface; 0 is a free one."),
+            min=0,
+            max=65535,
+        ),
     ] = 8765,
-    rate: Annotated[float, typer.Option(help="New calls per simulated minute.")] = 9,
+    rate: Annotated[
+        float, typer.Option(metavar="N", help=_("New calls per simulated minute."))
+    ] = 9,
     speed: Annotated[
-        float, typer.Option(help="Speed of the simulation, in simulated seconds per second.")
+        float,
+        typer.Option(
+            metavar="FACTOR", help=_("Speed of the simulation, in simulated seconds per second.")
+        ),
     ] = 1,
     seed: Annotated[
-        int, typer.Option(help="Seed of the simulated day; equal seeds give equal days.")
+        int,
+        typer.Option(
+            metavar="N", help=_("Seed of the simulated day; equal seeds give equal days.")
+        ),
     ] = 0,
-    users: Annotated[int, typer.Option(help="Number of users, in groups of ten.")] = 5,
+    users: Annotated[
+        int, typer.Option(metavar="N", help=_("Number of users, in groups of ten."))
+    ] = 5,
     domain: Annotated[
         str,
         typer.Option(
-            help="Domain with which clients log in.", envvar="BASIX_DOMAIN", show_envvar=True
+            metavar="DOMAIN",
+            help=_("Domain with which clients log in."),
+            envvar="BASIX_DOMAIN",
+            show_envvar=True,
         ),
     ] = "demo",
     otp: Annotated[
         int,
         typer.Option(
-            help="Erlang/OTP release whose atom encoding is used: 25 or 26.", min=25, max=26
+            metavar="RELEASE",
+            help=_("Erlang/OTP release whose atom encoding is used: 25 or 26."),
+            min=25,
+            max=26,
         ),
     ] = 25,
     older: Annotated[
-        bool, typer.Option("--older", help="Send the element kinds of an older server.")
+        bool, typer.Option("--older", help=_("Send the element kinds of an older server."))
     ] = False,
     compressed: Annotated[
-        bool, typer.Option("--compressed", help="Send compressed frames.")
+        bool, typer.Option("--compressed", help=_("Send compressed frames."))
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Start no calls automatically.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help=_("Start no calls automatically."))
+    ] = False,
     tls: Annotated[
-        bool, typer.Option("--tls", help="Use wss:// with a newly created certificate.")
+        bool, typer.Option("--tls", help=_("Use wss:// with a newly created certificate."))
     ] = False,
 ) -> None:
     """Run a simulated PBX until Ctrl-C.

@@ -2,53 +2,80 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from attrs import field, frozen
 
-from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.feed_names import check_kinds
+from basix_ws_cti.cli.options import AllowUnknownOption, KindOption, SourceOptions
+from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from basix_ws_cti.cli.render.text_table import TextTable
+    from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Source
 
-# Width, in columns, of tables that go to a file or pipe: nothing is cut or wrapped.
-_UNLIMITED_WIDTH = 10_000
+# Terminal width, in columns, from which the numbers of parties with a name are shown. Narrower
+# tables have more use for the column with the uuid.
+_WITH_NUMBERS = 140
 
 
 @frozen(kw_only=True)
 class StateOptions:
     """Options for the output of a state."""
 
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
-    kind: Annotated[
-        list[str],
-        typer.Option(
-            "--kind", help="Print only elements of this kind, such as channel or user (repeatable)."
-        ),
-    ] = field(default=(), converter=list)
+    json: Annotated[bool, typer.Option("--json", help=_("Print one JSON document."))] = False
+    kind: KindOption = field(default=(), converter=list)
+    allow_unknown: AllowUnknownOption = False
+    calls: Annotated[
+        bool, typer.Option("--calls", help=_("Print the calls in progress instead of elements."))
+    ] = False
     timeout: Annotated[
         float,
         typer.Option(
             "--timeout",
-            help="Maximum time to wait for the snapshot, in seconds.",
+            metavar="SECONDS",
+            help=_("Maximum time to wait for the snapshot, in seconds."),
             min=0.1,
             max=86400,
         ),
     ] = 60.0
     wait: Annotated[
         bool,
-        typer.Option("--wait", help="Retry until the timeout if the connection fails."),
+        typer.Option("--wait", help=_("Retry until the timeout if the connection fails.")),
+    ] = False
+    wide: Annotated[
+        bool, typer.Option("--wide", help=_("Print all columns, even if they exceed the terminal."))
     ] = False
 
+    def check(self) -> None:
+        """Raise ``UsageError`` for an unknown kind and for options that exclude each other."""
+        if self.calls and self.kind:
+            raise UsageError(_("--kind selects elements and cannot be combined with --calls"))
+        if not self.allow_unknown:
+            check_kinds(self.kind)
 
-def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
+
+def print_state(connection: SourceOptions, options: StateOptions) -> None:
     """Print the current PBX state and exit."""
-    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 
+    options.check()
+
     async def run() -> None:
+        if connection.recording is not None:
+            async with open_recorded_source(
+                connection.recording, speed=None, on_notice=NoticePrinter()
+            ) as recorded:
+                await print_final_state(recorded, options)
+            return
         async with open_selected_source(
             connection,
             NoticePrinter(),
@@ -58,6 +85,18 @@ def print_state(connection: ConnectionOptions, options: StateOptions) -> None:
             await print_source_state(source, options)
 
     run_interruptible(run())
+
+
+async def print_final_state(source: RecordedSource, options: StateOptions) -> None:
+    """Read a recording to its end and print the state there.
+
+    Raises like ``print_source_state``, and ``RecordingError`` for damage, after the output.
+    """
+    if options.calls:
+        source.calls  # noqa: B018 - the first access starts following calls
+    await source.read_to_end()
+    await print_source_state(source, options)
+    source.check()
 
 
 async def print_source_state(source: Source, options: StateOptions) -> None:
@@ -71,6 +110,8 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
     from basix_ws_cti.cli.stdout_pipe import stop_when_reader_closes
     from basix_ws_cti.exceptions import SyncTimeout
 
+    if options.calls:
+        source.calls  # noqa: B018 - the first access starts following calls
     with stop_when_reader_closes():
         timeout = asyncio.timeout(options.timeout)
         try:
@@ -82,23 +123,40 @@ async def print_source_state(source: Source, options: StateOptions) -> None:
             raise SyncTimeout(options.timeout) from None
     if options.json:
         from basix_ws_cti.cli.output import write_json
+        from basix_ws_cti.cli.render.call_tables import calls_document
         from basix_ws_cti.cli.render.state_tables import state_document
 
-        write_json(state_document(mirror, source.now(), options.kind))
+        write_json(
+            calls_document(source.calls.values(), source.now())
+            if options.calls
+            else state_document(mirror, source.now(), options.kind)
+        )
         return
     from datetime import timedelta
 
     from basix_ws_cti.board.durations import to_microseconds
+    from basix_ws_cti.board.labels import Labels
     from basix_ws_cti.board.pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
-    from basix_ws_cti.cli.output import plain_console, report
+    from basix_ws_cti.cli.output import report, stdout_colouriser, terminal_width
+    from basix_ws_cti.cli.render.call_tables import call_table
     from basix_ws_cti.cli.render.state_tables import element_tables
 
-    console = plain_console()
-    if not console.is_terminal:
-        console.width = _UNLIMITED_WIDTH
     at = source.now()
     offset = PbxClock().offset(mirror, (), to_microseconds(at))
     if abs(offset) >= SHOWN_OFFSET:
-        report(f"{describe_clock_offset(offset)}: durations end at its newest timestamp")
-    for table in element_tables(mirror, at + timedelta(microseconds=offset), options.kind):
-        console.print(table, soft_wrap=False)
+        text = _("{clock}: durations end at its newest timestamp")
+        report(text.format(clock=describe_clock_offset(offset)))
+    width = None if options.wide else terminal_width()()
+    colourise = stdout_colouriser()
+    pbx_time = at + timedelta(microseconds=offset)
+    with_numbers = width is None or width >= _WITH_NUMBERS
+    tables: Iterable[TextTable] = (
+        [call_table(source.calls.values(), Labels(mirror, with_numbers), pbx_time)]
+        if options.calls
+        else element_tables(mirror, pbx_time, options.kind, with_numbers=with_numbers)
+    )
+    for number, table in enumerate(tables):
+        if number:
+            sys.stdout.write("\n")
+        for line in table.lines(width, colourise):
+            sys.stdout.write(line + "\n")

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from basix_ws_cti.cli.options import ConnectionOptions, TimezoneOption, parse_timezone
+from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.exceptions import UsageError
 
 
-def show_wallboard(connection: ConnectionOptions, *, timezone: TimezoneOption = None) -> None:
+def show_wallboard(connection: SourceOptions, *, timezone: TimezoneOption = None) -> None:
     """Show a live wallboard of calls, queues, users, parked calls and the connection."""
     zone = parse_timezone(timezone)
     require_terminal()
     from basix_ws_cti.board.feed_history import FeedHistory
-    from basix_ws_cti.cli.open_source import open_selected_source
+    from basix_ws_cti.cli.open_source import open_shown_source
     from basix_ws_cti.cli.signals import run_interruptible
     from basix_ws_cti.cli.wallboard.app import run_wallboard
 
     async def show() -> None:
         history = FeedHistory()
-        async with open_selected_source(connection, history) as source:
+        async with open_shown_source(connection, history) as source:
+            if connection.recording is not None:
+                history.clock = source.now
             await run_wallboard(source, history, zone)
 
     run_interruptible(show())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.channel_commands import (
     ChannelArgument,
     CommandOptions,
@@ -43,8 +44,10 @@ def transfer_channel(
         str,
         typer.Argument(
             metavar="DESTINATION",
-            help="Telephone number, extension, user:ID or user:NAME; for a user, the call goes to "
-            "the user's extension.",
+            help=_(
+                "Telephone number, extension, user:ID or user:NAME; for a user, the call goes to "
+                "the user's extension."
+            ),
         ),
     ],
     connection: ConnectionOptions,
@@ -55,8 +58,9 @@ def transfer_channel(
         typer.Option(
             "--as-user",
             metavar="USER",
-            help="User on whose behalf the call is transferred: an extension, user:ID or "
-            "user:NAME.",
+            help=_(
+                "User on whose behalf the call is transferred: an extension, user:ID or user:NAME."
+            ),
         ),
     ] = None,
 ) -> None:

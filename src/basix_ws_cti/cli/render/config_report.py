@@ -33,10 +33,18 @@ def describe_config(
     ``values`` has the value of each option by the name of its parameter, ``profile.levels`` its
     level. The token is not in the report.
     """
-    for line in _heading(profile):
-        yield fit_text(line)
+    config = profile.config
+    yield fit_text(
+        _("Profiles: {names}").format(names=", ".join(sorted(config.profiles)) or _NO_VALUE)
+    )
     yield ""
-    rows = []
+    file = (
+        str(config.path) if config.exists else _("{file} (does not exist)").format(file=config.path)
+    )
+    rows = [
+        ("config", file, _source("config", "BASIX_CONFIG", profile)),
+        ("profile", profile.name or _NO_VALUE, _source("profile", "BASIX_PROFILE", profile)),
+    ]
     for setting in all_settings().values():
         if setting.name == "token_file":
             rows.append(_token_row(setting, values, profile, environment))
@@ -50,18 +58,10 @@ def describe_config(
         yield "  ".join((fit_text(key, key_width), fit_text(value, value_width), fit_text(source)))
 
 
-def _heading(profile: ActiveProfile) -> Iterator[str]:
-    config = profile.config
-    file = _("Config file: {file}") if config.exists else _("Config file: {file} (does not exist)")
-    yield file.format(file=config.path)
-    yield _("Profiles: {names}").format(names=", ".join(sorted(config.profiles)) or _NO_VALUE)
-    yield _("Profile in use: {name}").format(name=profile.name or _NO_VALUE)
-
-
 def _row(setting: Setting, value: Any, profile: ActiveProfile) -> tuple[str, str, str]:
     """Return key, value and source of a setting."""
-    level = profile.levels[setting.name]
-    return setting.key, _value_text(setting, value), _source(setting, level, profile)
+    variable = setting.variables[0] if setting.variables else ""
+    return setting.key, _value_text(setting, value), _source(setting.name, variable, profile)
 
 
 def _token_row(
@@ -86,7 +86,7 @@ def _language_row(
     if choice.variable is not None:
         source = _variable_source(choice.variable)
     else:
-        source = _source(setting, choice.level, profile)
+        source = _level_text(choice.level, setting.name, "", profile)
     return setting.key, choice.language, source
 
 
@@ -103,12 +103,17 @@ def _value_text(setting: Setting, value: Any) -> str:
     return str(value)
 
 
-def _source(setting: Setting, level: Level, profile: ActiveProfile) -> str:
+def _source(name: str, variable: str, profile: ActiveProfile) -> str:
+    """Return the source of an option's value; ``variable`` is the option's variable."""
+    return _level_text(profile.levels[name], name, variable, profile)
+
+
+def _level_text(level: Level, name: str, variable: str, profile: ActiveProfile) -> str:
     match level:
         case Level.ARGUMENT:
-            return _("option --{option}").format(option=setting.key)
+            return _("option --{option}").format(option=name.replace("_", "-"))
         case Level.ENVIRONMENT:
-            return _variable_source(setting.variables[0])
+            return _variable_source(variable)
         case Level.PROFILE:
             return _("profile {name} in {file}").format(name=profile.name, file=profile.config.path)
         case Level.GENERAL:

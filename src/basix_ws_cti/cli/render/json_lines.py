@@ -10,7 +10,8 @@ import attrs
 from attrs import frozen
 
 from basix_ws_cti.calls import CallEvent
-from basix_ws_cti.cli.filters import INITIAL, Filters
+from basix_ws_cti.cli.feed_names import INITIAL
+from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import json_text
 from basix_ws_cti.elements import Element, to_dict, to_plain
 from basix_ws_cti.messages import (

@@ -36,7 +36,7 @@ _TIME_PATTERN = r"^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d(:\d\d(\.\
 
 
 def build_schema() -> dict[str, Any]:
-    """Return the schema of the lines of ``listen --json`` and the document of ``state --json``."""
+    """Return the schema of the lines of ``listen --json`` and the documents of ``state --json``."""
     defs: dict[str, Any] = {"State": _state_schema()}
     for element_class in ELEMENTS.values():
         defs[element_class.__name__] = _object_schema(element_class, defs, is_open=True)
@@ -71,11 +71,14 @@ def build_schema() -> dict[str, Any]:
                 "additionalProperties": {"type": "array", "items": {"type": "object"}},
             },
         ),
+        "CallsDocument": _line_schema(
+            "calls", calls={"type": "array", "items": _type_schema(calls.Call, defs)}
+        ),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:basix-ws-cti:lines:{VERSION}",
-        "title": "Lines of listen --json and document of state --json",
+        "title": "Lines of listen --json and documents of state --json",
         "description": (
             "Values are passed on as the PBX sends them; a PBX may send other types than those "
             "given here. Timestamps are microseconds since the epoch (UTC), durations are "

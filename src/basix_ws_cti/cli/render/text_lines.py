@@ -15,7 +15,8 @@ from basix_ws_cti.board.call_lines import (
     describe_ringing,
 )
 from basix_ws_cti.board.labels import Labels
-from basix_ws_cti.cli.filters import INITIAL, Filters
+from basix_ws_cti.cli.feed_names import INITIAL
+from basix_ws_cti.cli.filters import Filters
 from basix_ws_cti.cli.output import fit_text
 from basix_ws_cti.messages import (
     FieldSpec,
@@ -54,12 +55,12 @@ _TIMES = {_DATE_AND_TIME: 19, _TIME: 8}  # widths in columns
 
 # Terminal widths, in columns, from which lines show the date and the numbers of parties with a
 # name, and from which lines about calls show event and direction in columns of their own.
-_WITH_DATES = 120
+_WIDE = 120
 _WITH_CALL_COLUMNS = 100
 
 # Share of the parties in the width that they and the description fill: at 80 columns, most names
 # and numbers are complete.
-_CALL_SHARE, _ELEMENT_SHARE = 0.38, 0.47
+_CALL_SHARE, _ELEMENT_SHARE = 0.36, 0.47
 
 # Width of the column with the parties, in columns, where lines may have any length.
 _PARTIES = 50
@@ -119,7 +120,7 @@ class TextLines:
         width = self.width()
         if self._layout is None or self._layout.width != width:
             self._layout = self._new_layout(width)
-        labels = Labels(self.mirror, with_numbers=width is None or width >= _WITH_DATES)
+        labels = Labels(self.mirror, with_numbers=width is None or width >= _WIDE)
         line = self._line(item, labels)
         if line is not None:
             yield self._format(at, line, self._layout)
@@ -144,7 +145,7 @@ class TextLines:
         return " ".join(parts) + "\n"
 
     def _new_layout(self, width: int | None) -> _Layout:
-        time_format = _DATE_AND_TIME if width is None or width >= _WITH_DATES else _TIME
+        time_format = _DATE_AND_TIME if width is None or width >= _WIDE else _TIME
         event = kind = 0
         if not self.of_calls:
             event = widest(ELEMENT_EVENTS.values())

@@ -8,88 +8,110 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import tzinfo
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid
+from textual.screen import Screen
+from textual.scrollbar import ScrollBar
 from textual.widgets import DataTable, Footer, Input, Static
 
+from basix_ws_cti._internal.translation import N_, _
 from basix_ws_cti.board.feed_history import FeedHistory, describe_state
+from basix_ws_cti.board.feed_status import FeedStatus, describe_outage
 from basix_ws_cti.board.labels import Labels
+from basix_ws_cti.board.limits import DEFAULT_BOARD_LIMITS, BoardLimits
 from basix_ws_cti.board.model import Board, BoardModel
 from basix_ws_cti.board.sorting import arrange
-from basix_ws_cti.board.tables import TABLES
-from basix_ws_cti.session.status import Synced
+from basix_ws_cti.board.tables import TABLES, TITLES, Sorting
 from basix_ws_cti.sources.source import Source
 
+from .ascii_scrollbar import AsciiScrollBar
+from .board_area import BoardArea
+from .call_details import CallDetails
 from .deferred_log import defer_terminal_log
 from .details_screen import DetailsScreen
 from .filter_box import FilterBox
+from .headline import Headline, headline_height
+from .help_screen import HelpScreen
+from .layout import Needs, place_tables
 from .panel import Panel
-from .styles import RICH_STYLES
+from .screens import BoardScreen, OutageBand
+from .styles import FULL, Palette, has_only_ascii, terminal_palette
 
 # Seconds between two redraws: short enough for timers that count seconds.
 REFRESH_INTERVAL = 0.5
-
-_LIVE, _NOT_LIVE, _PAUSED = "black on #a9dc76", "black on #ff6188", "black on #ffd866"
 
 
 class Wallboard(App[BaseException]):
     """Full-screen wallboard of a source.
 
     The application returns the error that ended the feed, ``KeyboardInterrupt`` for Ctrl-C, or
-    ``None`` when the user quits. With ``ascii_borders`` it draws lines that every encoding has.
+    ``None`` when the user quits.
+
+    - ``palette``: colours of the terminal.
+    - ``is_ascii``: True for a terminal that shows no lines and blocks.
     """
 
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     TITLE: str | None = "basix-ws-cti top"
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012 - as App declares it
-        (0, "-narrow"),
-        (120, "-wide"),
-    ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", show=False, priority=True),
         # Priority over the focused table: characters typed right after it belong to the filter.
-        Binding("slash", "filter", "Filter", key_display="/", priority=True),
-        Binding("s", "sort", "Sort"),
-        Binding("r", "reverse", "Reverse"),
-        Binding("p", "pause", "Pause"),
-        Binding("escape", "clear_filter", "Clear", show=False),
-        Binding("q", "quit", "Quit"),
+        Binding("slash", "filter", N_("Filter"), key_display="/", priority=True),
+        Binding("s", "sort", N_("Sort")),
+        Binding("r", "reverse", N_("Reverse")),
+        Binding("p", "pause", N_("Pause")),
+        Binding("question_mark", "help", N_("Help"), key_display="?"),
+        Binding("escape", "clear_filter", N_("Clear"), show=False),
+        Binding("q", "quit", N_("Quit")),
     ]
     CSS: ClassVar[str] = """
-    Screen { background: #16181d; color: #e6e6e6; }
-    #head { height: 1; background: #2a2e37; }
-    #board { height: 1fr; grid-gutter: 0 1; }
-    .-narrow #board { grid-size: 2; grid-rows: 2fr 1fr 1fr; }
-    .-narrow #calls { column-span: 2; }
-    .-wide #board { grid-size: 2; grid-columns: 3fr 2fr; grid-rows: 1fr 3fr 1fr 1fr; }
-    .-wide #calls { row-span: 4; }
+    Screen { background: $board-background; color: $board-foreground; }
+    #head { height: 1; background: $board-bar; }
+    #outage { height: 1; }
+    #board { height: 1fr; overflow: hidden; }
     Panel {
-        background: #16181d; height: 100%; overflow-x: hidden;
-        border-top: solid #4b5263; border-title-color: #a0a8b8;
+        position: absolute; background: $board-background; color: $board-foreground;
+        overflow-x: hidden;
+        border-top: solid $board-line; border-title-color: $board-title;
         scrollbar-size-vertical: 1; scrollbar-gutter: stable;
-        scrollbar-color: #4b5263; scrollbar-background: #16181d;
+        scrollbar-color: $board-line; scrollbar-background: $board-background;
     }
-    Panel:focus { border-top: solid #78dce8; border-title-color: #78dce8;
+    Panel:focus { border-top: solid $board-accent; border-title-color: $board-accent;
         border-title-style: bold; background-tint: #000000 0%; }
-    .-ascii Panel, .-ascii Panel:focus { border-top: ascii #78dce8; }
-    Panel > .datatable--header { background: #16181d; color: #9aa3b5; text-style: none; }
-    Panel > .datatable--cursor { background: #16181d; color: #e6e6e6; text-style: none; }
-    Panel:focus > .datatable--cursor { background: #34495e; color: #ffffff; }
-    Panel > .datatable--hover { background: #252a33; }
-    FilterBox { height: 1; border: none; padding: 0 1; background: #34495e; }
-    FilterBox:focus { border: none; }
-    Footer { background: #2a2e37; }
-    DetailsScreen { align: center middle; background: #000000 60%; }
-    DetailsScreen VerticalScroll {
-        width: 90%; max-width: 110; height: 90%; padding: 0 1;
-        background: #1d2027; border: solid #78dce8; scrollbar-size-vertical: 1;
+    .-ascii Panel { border-top: ascii $board-line; }
+    .-ascii Panel:focus { border-top: ascii $board-accent; }
+    .-stale Panel, .-stale Panel:focus {
+        color: $board-stale; border-title-color: $board-stale; border-title-style: none;
     }
-    DetailsScreen #call { height: auto; }
+    Panel > .datatable--header { background: $board-background; color: $board-title;
+        text-style: none; }
+    Panel > .datatable--cursor { background: $board-background; color: $board-foreground;
+        text-style: none; }
+    Panel:focus > .datatable--cursor { background: $board-cursor; color: $board-cursor-text;
+        text-style: $board-cursor-style; }
+    Panel > .datatable--hover { background: $board-hover; }
+    FilterBox { height: 1; border: none; padding: 0 1; background: $board-cursor;
+        color: $board-cursor-text; }
+    FilterBox:focus { border: none; }
+    Footer, FooterKey { background: $board-bar; color: $board-foreground; }
+    FooterKey .footer-key--key { color: $board-accent; background: $board-bar; }
+    FooterKey .footer-key--description { color: $board-foreground; background: $board-bar; }
+    DetailsScreen, HelpScreen { align: center middle; background: $board-shade; }
+    DetailsScreen #outage, HelpScreen #outage { dock: top; }
+    DetailsScreen VerticalScroll, HelpScreen VerticalScroll {
+        width: 96%; min-width: 80; height: auto; max-height: 100%; padding: 0 1;
+        background: $board-dialog; color: $board-foreground;
+        border: solid $board-accent; border-title-color: $board-accent;
+        scrollbar-size-vertical: 1;
+        scrollbar-color: $board-line; scrollbar-background: $board-dialog;
+    }
+    .-ascii VerticalScroll { border: ascii $board-accent; }
+    .-stale VerticalScroll { color: $board-stale; border: solid $board-stale; }
+    #call, #help { height: auto; }
     """
 
     def __init__(
@@ -98,33 +120,50 @@ class Wallboard(App[BaseException]):
         history: FeedHistory,
         zone: tzinfo | None = None,
         *,
-        ascii_borders: bool = False,
+        limits: BoardLimits = DEFAULT_BOARD_LIMITS,
+        palette: Palette = FULL,
+        is_ascii: bool = False,
     ) -> None:
-        super().__init__()
+        self.palette = palette  # Textual asks for its variables at once
+        super().__init__(ansi_color=palette.is_ansi)
         self.source = source
         self.zone = zone
-        self.board_model: BoardModel = BoardModel(source, history, zone)
+        self.board_model: BoardModel = BoardModel(source, history, zone, limits)
         self.board: Board | None = None
         self.is_paused: bool = False
         self.query_text: str = ""
-        self._ascii_borders = ascii_borders
+        self._is_ascii = is_ascii
+        self._needs = Needs()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the variables of the style sheet."""
+        return dict(self.palette.variables)
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Return the screen with the board."""
+        return BoardScreen(id="_default")
 
     def compose(self) -> ComposeResult:
-        """Create the head line, the tables, the filter and the footer with the keys."""
+        """Create the head line, the figures, the tables, the filter and the footer."""
         yield Static(id="head", markup=False)
-        with Grid(id="board"):
+        yield OutageBand()
+        yield Headline(self.palette, is_ascii=self._is_ascii)
+        with BoardArea(id="board"):
             for name in TABLES:
-                yield Panel(name)
+                yield Panel(name, self.palette, is_ascii=self._is_ascii)
         yield FilterBox()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Start to follow the source and to redraw at the fixed rate."""
-        self.screen.set_class(self._ascii_borders, "-ascii")
         self.query_one("#calls", Panel).focus()
         self.run_worker(self._follow(), exit_on_error=False)
         self.set_interval(REFRESH_INTERVAL, self.tick)
         self.call_after_refresh(self.tick)
+
+    @on(BoardArea.Resized)
+    def _follow_size(self) -> None:
+        self._lay_out()
 
     async def _follow(self) -> None:
         """Apply call events until the feed ends. For a recording, this is what reads it."""
@@ -138,46 +177,71 @@ class Wallboard(App[BaseException]):
 
     def tick(self) -> None:
         """Build a new board, unless paused, and display it."""
+        status = self.board_model.feed_status()
         if self.board is None or not self.is_paused:
             self.board = self.board_model.build_board()
             self._update_tables()
-        self._update_head()
+        self._update_head(status)
 
     def _update_tables(self) -> None:
         board = self.board
         if board is None:
             return
+        stale = self._is_stale
+        self._needs.update({name: len(rows) for name, rows in board.rows.items()})
+        self._lay_out()
         for panel in self._panels:
-            rows = board.rows[str(panel.id)]
+            name = str(panel.id)
+            rows = board.rows[name]
             # Entries of the feed history have no names or numbers to search for.
-            query = "" if panel.id == "feed" else self.query_text
-            shown = arrange(rows, query, panel.sort_column, reverse=panel.is_reversed)
+            query = "" if name == "feed" else self.query_text
+            sorting = panel.sorting
+            shown = arrange(rows, query, sorting.column, reverse=sorting.is_reversed)
             panel.display_rows(shown)
-            count = f"{len(shown)} of {len(rows)}" if query else f"{len(rows)}"
-            title = str(panel.id).capitalize()
-            title = title if panel.id == "feed" else f"{title} {count}"
-            if str(panel.border_title) != title:
-                panel.border_title = title
+            panel.show_title(_table_title(name, len(shown), len(rows), query), stale=stale)
         self._update_details()
 
-    def _update_head(self) -> None:
+    def _lay_out(self) -> None:
+        """Give each table its place, by the size of the board and the rows of the tables."""
+        for headline in self.screen_stack[0].query(Headline):
+            height = headline_height(self.size.height)
+            headline.display = height > 0
+            headline.styles.height = height
+            if self.board is not None and height:
+                size = (self.size.width, height)
+                headline.show_figures(self.board.figures, size, stale=self._is_stale)
+        if not self._needs.lines:
+            return
+        for board in self.screen_stack[0].query(BoardArea):
+            places = place_tables(self._needs.lines, *board.size)
+            for panel in self._panels:
+                panel.move_to(places[str(panel.id)])
+
+    def _update_head(self, status: FeedStatus) -> None:
         board = self.board
         if board is None:
             return
-        state = self.source.state
+        palette = self.palette
+        at = self.source.now()
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(
-            f" {describe_state(state)} ", style=_LIVE if isinstance(state, Synced) else _NOT_LIVE
+            f" {describe_state(status.state)} ", palette.live if status.is_live else palette.alert
         )
         if self.is_paused:
-            text.append(" PAUSED ", style=_PAUSED)
-        text.append(f" {board.summary}")
-        clock = f" {board.at.astimezone(self.zone):%H:%M:%S} "
+            text.append(_(" PAUSED "), palette.paused)
+        text.append(f" {board.remarks(self.zone)}")
+        shown_at = board.at if self.is_paused else at
+        clock = f" {shown_at.astimezone(self.zone):%H:%M:%S} "
         text.truncate(max(0, self.size.width - len(clock)), overflow="ellipsis", pad=True)
-        text.append(clock, style=_PAUSED if self.is_paused else RICH_STYLES["faint"])
-        for head in self.query("#head").results(Static):  # absent while the screen is torn down
+        text.append(clock, palette.paused if self.is_paused else palette.cells["faint"])
+        for head in self.screen_stack[0].query("#head").results(Static):  # absent during teardown
             if head.content != text:
                 head.update(text)
+        outage = describe_outage(status, at, self.zone)
+        for screen in self.screen_stack:
+            if isinstance(screen, BoardScreen):
+                screen.set_class(self._is_ascii, "-ascii")
+                screen.show_outage(outage, palette.alert)
 
     def _update_details(self) -> None:
         board, screen = self.board, self.screen
@@ -186,7 +250,21 @@ class Wallboard(App[BaseException]):
         call_id = screen.call_id
         call = board.calls.get(call_id) or self.board_model.ended_calls.get(call_id)
         if call is not None:
-            screen.show_call(call, Labels(self.source.mirror), board.now, self.zone)
+            screen.show_call(
+                CallDetails(
+                    call=call,
+                    labels=Labels(self.source.mirror),
+                    now=board.now,
+                    zone=self.zone,
+                    palette=self.palette,
+                    limits=self.board_model.limits.wait,
+                    stale=self._is_stale,
+                )
+            )
+
+    @property
+    def _is_stale(self) -> bool:
+        return not self.board_model.feed_status().is_live
 
     @property
     def _panels(self) -> list[Panel]:
@@ -208,27 +286,33 @@ class Wallboard(App[BaseException]):
         self.tick()
 
     def action_sort(self) -> None:
-        """Sort the focused table by its next column; after the last one, by none."""
+        """Sort the focused table by its next visible column; numbers by the largest first."""
         if panel := self._focused_panel:
-            columns = [None, *range(len(panel.all_columns))]
-            column = columns[(columns.index(panel.sort_column) + 1) % len(columns)]
-            self._sort(panel, column, reverse=False)
+            columns = panel.visible_columns
+            following = [column for column in columns if column > panel.sorting.column]
+            self._sort_by_column(panel, (following or columns)[0])
 
     def action_reverse(self) -> None:
         """Reverse the order of the focused table."""
         if panel := self._focused_panel:
-            self._sort(panel, panel.sort_column, reverse=not panel.is_reversed)
+            self._sort(panel, _reversed(panel.sorting))
 
     @on(DataTable.HeaderSelected)
     def _sort_by_clicked_column(self, event: DataTable.HeaderSelected) -> None:
         panel = event.data_table
         if isinstance(panel, Panel):
             column = int(event.column_key.value or 0)
-            is_same = panel.sort_column == column
-            self._sort(panel, column, reverse=is_same and not panel.is_reversed)
+            if panel.sorting.column == column:
+                self._sort(panel, _reversed(panel.sorting))
+            else:
+                self._sort_by_column(panel, column)
 
-    def _sort(self, panel: Panel, column: int | None, *, reverse: bool) -> None:
-        panel.sort_by(column, reverse=reverse)
+    def _sort_by_column(self, panel: Panel, column: int) -> None:
+        """Sort by a column: numbers and durations by the largest first."""
+        self._sort(panel, Sorting(column, panel.all_columns[column].align_right))
+
+    def _sort(self, panel: Panel, sorting: Sorting) -> None:
+        panel.sort_by(sorting)
         self._update_tables()
 
     @on(DataTable.RowSelected)
@@ -238,9 +322,15 @@ class Wallboard(App[BaseException]):
         if row is not None and row.call_id is not None:
             self.push_screen(DetailsScreen(row.call_id, self._update_details))
 
+    def action_help(self) -> None:
+        """Show the keys, figures, columns and colours."""
+        model = self.board_model
+        self.push_screen(HelpScreen(self.palette, model.limits, model.service_level))
+        self.call_after_refresh(self.tick)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's signature
-        """Disable the filter key while the filter itself has the focus: a slash is text there."""
-        return action != "filter" or self._focused_panel is not None
+        """Disable keys that are text while the filter has the focus."""
+        return action not in {"filter", "help"} or self._focused_panel is not None
 
     def action_filter(self) -> None:
         """Open the filter for editing."""
@@ -265,7 +355,26 @@ class Wallboard(App[BaseException]):
         self._leave_filter()
 
 
-async def run_wallboard(source: Source, history: FeedHistory, zone: tzinfo | None = None) -> None:
+def _table_title(name: str, shown: int, total: int, query: str) -> str:
+    """Return the title of a table, with the number of its rows."""
+    title = _(TITLES[name])
+    if name == "feed":
+        return title
+    if query:
+        return _("{title} {shown} of {total}").format(title=title, shown=shown, total=total)
+    return f"{title} {total}"
+
+
+def _reversed(sorting: Sorting) -> Sorting:
+    return Sorting(sorting.column, not sorting.is_reversed)
+
+
+async def run_wallboard(
+    source: Source,
+    history: FeedHistory,
+    zone: tzinfo | None = None,
+    limits: BoardLimits = DEFAULT_BOARD_LIMITS,
+) -> None:
     """Show a source on the terminal until the user leaves.
 
     ``history`` must receive the source's notices. When a feed ends without an error, its last
@@ -274,8 +383,12 @@ async def run_wallboard(source: Source, history: FeedHistory, zone: tzinfo | Non
     """
     # The first access starts call tracking; before the first await, every call is complete.
     source.calls  # noqa: B018
-    ascii_borders = not sys.stderr.encoding.lower().startswith("utf")
-    app = Wallboard(source, history, zone, ascii_borders=ascii_borders)
+    is_ascii = has_only_ascii(sys.stderr.encoding)
+    if is_ascii:
+        ScrollBar.renderer = AsciiScrollBar
+    app = Wallboard(
+        source, history, zone, limits=limits, palette=terminal_palette(), is_ascii=is_ascii
+    )
     with defer_terminal_log():
         result = await app.run_async()
     task = asyncio.current_task()

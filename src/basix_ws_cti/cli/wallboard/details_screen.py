@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import tzinfo
 from typing import ClassVar
 
+from rich.console import RenderableType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from basix_ws_cti.board.labels import Labels
-from basix_ws_cti.calls import Call
+from basix_ws_cti._internal.translation import N_, _
 
-from .call_details import render_call
+from .screens import BoardScreen, OutageBand
 
 
-class DetailsScreen(ModalScreen[None]):
+class DetailsScreen(BoardScreen, ModalScreen[None]):
     """Modal screen that shows a call and its timeline until it is dismissed.
 
     ``refresh_call`` is called once the screen is ready; it then calls ``show_call``.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Back", key_display="esc")
+        Binding("escape,enter,q", "dismiss", N_("Back"), key_display="esc")
     ]
 
     def __init__(self, call_id: str, refresh_call: Callable[[], None]) -> None:
@@ -35,8 +34,9 @@ class DetailsScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Create a scrollable text and the footer."""
+        yield OutageBand()
         with VerticalScroll() as box:
-            box.border_title = "Call"
+            box.border_title = _("Call")
             yield Static(id="call", markup=False)
         yield Footer(show_command_palette=False)
 
@@ -44,7 +44,7 @@ class DetailsScreen(ModalScreen[None]):
         """Show the call without waiting for the next refresh of the board."""
         self.call_after_refresh(self._refresh_call)
 
-    def show_call(self, call: Call, labels: Labels, now: int, zone: tzinfo | None) -> None:
-        """Show the call as it is at ``now`` (microseconds), with times in ``zone``."""
+    def show_call(self, details: RenderableType) -> None:
+        """Show the details of the call."""
         for text in self.query("#call").results(Static):  # absent until the screen is composed
-            text.update(render_call(call, labels, now, zone))
+            text.update(details)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widgets import DataTable
 
-from basix_ws_cti.board.tables import TABLES, Cell, Column, Row
+from basix_ws_cti._internal.translation import N_, _
+from basix_ws_cti.board.tables import DEFAULT_SORTING, TABLES, TITLES, Cell, Column, Row, Sorting
 from basix_ws_cti.cli.output import fit_text
 
-from .styles import RICH_STYLES
+from .layout import Place
+from .styles import Palette
 
 # Columns that share the remaining width get at least this many characters.
 _MIN_SHARED_WIDTH = 4
@@ -28,25 +31,33 @@ class Panel(DataTable[Text]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Details", key_display="enter"),
-        Binding("tab", "app.focus_next", "Next table"),
+        Binding("enter", "select_cursor", N_("Details"), key_display="enter"),
+        Binding("tab", "app.focus_next", N_("Table")),
     ]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, palette: Palette, *, is_ascii: bool = False) -> None:
         super().__init__(
             id=name,
             cursor_type="row",
             cell_padding=0,
             cursor_foreground_priority="renderable",
         )
-        self.border_title: str | None = name.capitalize()
+        self.border_title: str | None = _(TITLES[name])
         self.all_columns: tuple[Column, ...] = TABLES[name]
-        self.sort_column: int | None = None
-        self.is_reversed: bool = False
+        self.sorting: Sorting = DEFAULT_SORTING[name]
+        self._palette = palette
+        self._marks = ("^", "v") if is_ascii else ("▴", "▾")
+        self._is_stale = False
+        self._place: Place | None = None
         self._rows: list[Row] = []
         # Index, column and width of each column that the panel is wide enough for.
         self._columns: list[tuple[int, tuple[Column, int]]] = []
         self._width = 0
+
+    @property
+    def visible_columns(self) -> list[int]:
+        """Indices of the columns that the panel is wide enough for."""
+        return [index for index, _layout in self._columns]
 
     @property
     def selected_row(self) -> Row | None:
@@ -60,9 +71,26 @@ class Panel(DataTable[Text]):
             self._width = width
             self._rebuild()
 
-    def sort_by(self, column: int | None, *, reverse: bool) -> None:
-        """Mark the column by which the rows are sorted; ``None`` marks none."""
-        self.sort_column, self.is_reversed = column, reverse
+    def move_to(self, place: Place) -> None:
+        """Take this place on the board."""
+        if place != self._place:
+            self._place = place
+            self.display = place.height > 0 and place.width > 0
+            self.styles.offset = (place.x, place.y)
+            self.styles.width, self.styles.height = place.width, place.height
+
+    def show_title(self, title: str, *, stale: bool) -> None:
+        """Show a title; ``stale``: there is no live feed, so that all colours are muted."""
+        if str(self.border_title) != title:
+            self.border_title = title
+        if stale != self._is_stale:
+            self._is_stale = stale
+            if self._width:
+                self._rebuild()
+
+    def sort_by(self, sorting: Sorting) -> None:
+        """Mark the column by which the rows are sorted."""
+        self.sorting = sorting
         if self._width:
             self._rebuild()
 
@@ -77,13 +105,13 @@ class Panel(DataTable[Text]):
         for row in rows:
             old = before.get(row.key)
             if old is None:
-                cells = [fit_cell(row.cells[index], *layout) for index, layout in self._columns]
+                cells = [self._fit(row.cells[index], layout) for index, layout in self._columns]
                 self.add_row(*cells, key=row.key)
                 order.append(row.key)
                 continue
             for index, layout in self._columns:
                 if row.cells[index] != old.cells[index]:
-                    self.update_cell(row.key, str(index), fit_cell(row.cells[index], *layout))
+                    self.update_cell(row.key, str(index), self._fit(row.cells[index], layout))
         self._rows = [*rows]
         if order != [row.key for row in rows]:
             # sort() passes cells, not keys: the first cell object identifies its row.
@@ -94,36 +122,50 @@ class Panel(DataTable[Text]):
             if index != self.cursor_row:
                 self.move_cursor(row=index)
 
+    def _fit(self, cell: Cell, layout: tuple[Column, int]) -> Text:
+        palette = self._palette
+        style = palette.stale if self._is_stale else palette.cells[cell.style]
+        return fit_cell(cell, *layout, style)
+
     def _rebuild(self) -> None:
         """Lay out the columns for the current width, then show the rows again."""
-        fitting = [
-            (index, column)
-            for index, column in enumerate(self.all_columns)
-            if column.min_table_width <= self._width
-        ]
-        remaining = self._width - sum(column.width + 1 for _, column in fitting if column.width)
-        shares = sum(not column.width for _, column in fitting)
-        self._columns = []
-        for index, column in fitting:
-            width = column.width + 1
-            if not column.width:
-                width = max(_MIN_SHARED_WIDTH, remaining // shares)
-                remaining, shares = remaining - width, shares - 1
-            self._columns.append((index, (column, width)))
+        self._columns = list(self._lay_out_columns())
         rows, cursor = self._rows, self.cursor_row
         self._rows = []
         self.clear(columns=True)
+        style = self._palette.stale if self._is_stale else ""
         for index, (column, width) in self._columns:
-            mark = ("v" if self.is_reversed else "^") if index == self.sort_column else ""
-            label = fit_cell(Cell(column.name + mark), column, width)
+            label = fit_cell(Cell(self._heading(index)), column, width, style)
             self.add_column(label, width=width, key=str(index))
         self.display_rows(rows)
         self.move_cursor(row=cursor)
 
+    def _lay_out_columns(self) -> Iterator[tuple[int, tuple[Column, int]]]:
+        """Yield index, column and width of each column that the panel is wide enough for."""
+        fitting = [
+            (index, column, column.width and max(column.width, cell_len(self._heading(index))) + 1)
+            for index, column in enumerate(self.all_columns)
+            if column.min_table_width <= self._width
+        ]
+        remaining = self._width - sum(width for _index, _column, width in fitting)
+        shares = sum(not width for _index, _column, width in fitting)
+        for index, column, fixed_width in fitting:
+            width = fixed_width
+            if not width:
+                width = max(_MIN_SHARED_WIDTH, remaining // shares)
+                remaining, shares = remaining - width, shares - 1
+            yield index, (column, width)
 
-def fit_cell(cell: Cell, column: Column, width: int) -> Text:
+    def _heading(self, index: int) -> str:
+        """Return the heading of a column, with a mark if the rows are sorted by it."""
+        heading = _(self.all_columns[index].name)
+        is_marked = index == self.sorting.column
+        return heading + (self._marks[self.sorting.is_reversed] if is_marked else "")
+
+
+def fit_cell(cell: Cell, column: Column, width: int, style: str = "") -> Text:
     """Return a cell's text in ``width`` terminal columns, the last of which stays empty."""
     text = fit_text(cell.text, width - 1)
     if column.align_right:
         text = text[len(text.rstrip()) :] + text.rstrip()
-    return Text(text, style=RICH_STYLES[cell.style], no_wrap=True, end="")
+    return Text(text, style=style, no_wrap=True, end="")

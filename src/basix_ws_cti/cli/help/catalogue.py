@@ -1,0 +1,388 @@
+"""Catalogue of the commands, in the order in which ``--help`` lists them.
+
+The texts of the options are next to the options, in ``cli.commands`` and ``cli.options``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from basix_ws_cti._internal.translation import _
+
+from . import panels
+
+
+class Example(NamedTuple):
+    """Command line that readers can copy, and a comment about it."""
+
+    comment: str
+    line: str
+
+
+class CommandTexts(NamedTuple):
+    """Texts about a command."""
+
+    panel: str
+    """Group in which the list of commands has it."""
+
+    summary: str
+    """Imperative sentence."""
+
+    details: str = ""
+    """Further paragraphs, separated by empty lines."""
+
+    examples: tuple[Example, ...] = ()
+    """Two to four examples."""
+
+    @property
+    def help(self) -> str:
+        """Summary and details."""
+        return f"{self.summary}\n\n{self.details}" if self.details else self.summary
+
+    @property
+    def epilog(self) -> str:
+        """Examples as lines of a shell script."""
+        return epilog(self.examples)
+
+
+def epilog(examples: tuple[Example, ...]) -> str:
+    """Return examples as lines of a shell script."""
+    return "\n".join(f"# {example.comment}\n{example.line}" for example in examples)
+
+
+COMMANDS: dict[str, CommandTexts] = {
+    "top": CommandTexts(
+        panel=panels.WATCH,
+        summary=_("Show a live wallboard of calls, queues and users in the terminal."),
+        details=_("Press ? for the keys, and q to leave."),
+        examples=(
+            Example(
+                comment=_("Look at it without a PBX"),
+                line="basix-ws-cti top --simulate",
+            ),
+            Example(
+                comment=_("All calls of your PBX; the token is asked for"),
+                line="basix-ws-cti top --server bcs.brastel.com --domain acme --full-events",
+            ),
+            Example(
+                comment=_("Times in another time zone"),
+                line="basix-ws-cti top --full-events --timezone Asia/Tokyo",
+            ),
+        ),
+    ),
+    "listen": CommandTexts(
+        panel=panels.WATCH,
+        summary=_("Print each event of the feed in a line, until Ctrl-C."),
+        details=_(
+            "Without filters, every event is printed. An event must match one value of each "
+            "filter that is given. Gaps in the feed are reported on stderr."
+        ),
+        examples=(
+            Example(
+                comment=_("Events of a simulated PBX, at 20 times the speed"),
+                line="basix-ws-cti listen --simulate --simulate-speed 20",
+            ),
+            Example(
+                comment=_("Calls of one user: who rang, who answered, how they ended"),
+                line="basix-ws-cti listen --calls --user 1001",
+            ),
+            Example(
+                comment=_("JSON lines for another program"),
+                line="basix-ws-cti listen --json --kind channel --event removed | jq .element",
+            ),
+        ),
+    ),
+    "state": CommandTexts(
+        panel=panels.WATCH,
+        summary=_("Print the current state of the PBX and exit."),
+        examples=(
+            Example(
+                comment=_("Tables of calls, users, groups and terminals"),
+                line="basix-ws-cti state --full-events",
+            ),
+            Example(
+                comment=_("Labels of all users"),
+                line="basix-ws-cti state --json --kind user | jq '.elements.user[].label'",
+            ),
+        ),
+    ),
+    "record": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Record the feed in a file, until Ctrl-C."),
+        details=_(
+            "The recording contains each frame with its time of arrival, across reconnects, but "
+            "no token. It contains names and numbers, unless --anonymise is given."
+        ),
+        examples=(
+            Example(
+                comment=_("Record until Ctrl-C, compressed"),
+                line="basix-ws-cti record day.rec.gz --full-events",
+            ),
+            Example(
+                comment=_("One hour, without names and numbers"),
+                line="basix-ws-cti record hour.rec --seconds 3600 --anonymise",
+            ),
+            Example(
+                comment=_("One minute of a simulated PBX"),
+                line="basix-ws-cti record try.rec --simulate --seconds 60",
+            ),
+        ),
+    ),
+    "replay": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Show a recording as if it were the live feed."),
+        details=_("The output is that of listen, or with --top and --state that of top and state."),
+        examples=(
+            Example(
+                comment=_("On the wallboard, ten times as fast"),
+                line="basix-ws-cti replay day.rec.gz --top --speed 10",
+            ),
+            Example(
+                comment=_("All calls at once, as JSON lines"),
+                line="basix-ws-cti replay day.rec.gz --at-once --calls --json",
+            ),
+            Example(
+                comment=_("The state at the end"),
+                line="basix-ws-cti replay day.rec.gz --state",
+            ),
+        ),
+    ),
+    "anonymise": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Copy a recording with names, numbers and addresses replaced."),
+        details=_(
+            "Equal values are replaced by equal values, and the calls stay the same. The copy "
+            "still shows how many people there are, and when they called."
+        ),
+        examples=(
+            Example(
+                comment=_("A copy to give away"),
+                line="basix-ws-cti anonymise day.rec.gz to-give-away.rec.gz",
+            ),
+            Example(
+                comment=_("Look at the result"),
+                line="basix-ws-cti replay to-give-away.rec.gz --state",
+            ),
+        ),
+    ),
+    "call": CommandTexts(
+        panel=panels.CONTROL,
+        summary=_("Call a user, then connect them to a number (click-to-call)."),
+        details=_("Prints the UUID of each channel that rings."),
+        examples=(
+            Example(
+                comment=_("Ring extension 1001, then call the number"),
+                line="basix-ws-cti call 1001 0398765432",
+            ),
+            Example(
+                comment=_("The same by user id; the phone answers by itself"),
+                line="basix-ws-cti call user:10001001 0398765432 --auto-answer",
+            ),
+            Example(
+                comment=_("Ring the members of a group first"),
+                line="basix-ws-cti call --group 1900 1001",
+            ),
+        ),
+    ),
+    "hangup": CommandTexts(
+        panel=panels.CONTROL,
+        summary=_("Hang up a channel of a call."),
+        details=_("Waits until the channel is gone, unless --no-confirm is given."),
+        examples=(
+            Example(
+                comment=_("By the first characters of the UUID"),
+                line="basix-ws-cti hangup e3e70682",
+            ),
+            Example(
+                comment=_("By telephone number: print the command, send nothing"),
+                line="basix-ws-cti hangup 03-1234-1234 --dry-run",
+            ),
+        ),
+    ),
+    "park": CommandTexts(
+        panel=panels.CONTROL,
+        summary=_("Park a call on a slot that the PBX chooses."),
+        details=_(
+            "Waits until the call is parked, and prints the slot, unless --no-confirm is given."
+        ),
+        examples=(
+            Example(
+                comment=_("Park the call of this number"),
+                line="basix-ws-cti park 03-1234-1234",
+            ),
+            Example(
+                comment=_("For one minute at most"),
+                line="basix-ws-cti park e3e70682 --park-timeout 60",
+            ),
+        ),
+    ),
+    "transfer": CommandTexts(
+        panel=panels.CONTROL,
+        summary=_("Transfer a call without consultation (blind transfer)."),
+        details=_(
+            "Pass the channel of the caller, not that of the extension that talks to the caller. "
+            "Waits until the channel has left its state, unless --no-confirm is given."
+        ),
+        examples=(
+            Example(
+                comment=_("Transfer this caller to extension 1002"),
+                line="basix-ws-cti transfer 03-1234-1234 1002",
+            ),
+            Example(
+                comment=_("To a user, on behalf of the user with extension 1001"),
+                line="basix-ws-cti transfer e3e70682 user:10001002 --as-user 1001",
+            ),
+        ),
+    ),
+    "doctor": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Check the connection to the PBX step by step, and print advice."),
+        details=_(
+            "The first failed step ends the check. The exit code is 0 if no step failed, 2 for "
+            "the options, 3 for the login, and 4 for everything else.\n\n"
+            "The check needs a connection of its own: the PBX allows two per user and app name. "
+            "With --force it replaces the oldest one if there are two."
+        ),
+        examples=(
+            Example(
+                comment=_("Check server, network, login and feed"),
+                line="basix-ws-cti doctor --server bcs.brastel.com --domain acme --full-events",
+            ),
+            Example(
+                comment=_("Facts about the feed for a bug report, without personal data"),
+                line="basix-ws-cti doctor --facts --seconds 60 --full-events",
+            ),
+        ),
+    ),
+    "decode": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Decode frames and print their Erlang terms and messages."),
+        details=_(
+            "Frames are given in hex or base64, as a hexdump, as lines of a recording, or as the "
+            "bytes of one frame."
+        ),
+        examples=(
+            Example(
+                comment=_("A frame in hex"),
+                line="basix-ws-cti decode 836803640006737973",
+            ),
+            Example(
+                comment=_("The frames of a file, one per line"),
+                line="basix-ws-cti decode --file frames.txt --term",
+            ),
+            Example(
+                comment=_("Binary data from a pipe"),
+                line="xxd frame.bin | basix-ws-cti decode",
+            ),
+        ),
+    ),
+    "schema": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Print the JSON Schema of what listen and state print with --json."),
+        examples=(
+            Example(
+                comment=_("Keep it next to a program that reads the lines"),
+                line="basix-ws-cti schema > feed.schema.json",
+            ),
+        ),
+    ),
+    "simulate": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Run a simulated PBX until Ctrl-C."),
+        details=_(
+            "Clients log in with its domain, and with the token in BASIX_TOKEN; without this "
+            'variable the token is "simulated".'
+        ),
+        examples=(
+            Example(
+                comment=_("A busy PBX with 50 users, ten times as fast"),
+                line="basix-ws-cti simulate --users 50 --rate 20 --speed 10",
+            ),
+            Example(
+                comment=_('Connect to it from another terminal; the token is "simulated"'),
+                line="basix-ws-cti listen --server ws://127.0.0.1:8765 --domain demo",
+            ),
+        ),
+    ),
+    "config": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Show the config file, and the options that it provides."),
+        details=_(
+            "The config file has profiles with connection options, the time zone and the "
+            "language: basix-ws-cti listen --profile acme"
+        ),
+    ),
+    "config show": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Print the value of each profile option, and where it comes from."),
+        details=_(
+            "The values are those that a command with the same options would use. The token is "
+            "not printed."
+        ),
+        examples=(
+            Example(
+                comment=_("Values of the default profile"),
+                line="basix-ws-cti config show",
+            ),
+            Example(
+                comment=_("Values of a profile, with one option overridden"),
+                line="basix-ws-cti config show --profile acme --full-events",
+            ),
+        ),
+    ),
+    "config path": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Print the path of the config file, which need not exist."),
+        examples=(
+            Example(
+                comment=_("Edit the config file"),
+                line='"$EDITOR" "$(basix-ws-cti config path)"',
+            ),
+        ),
+    ),
+    "help": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Explain a command, or how to connect."),
+        examples=(
+            Example(
+                comment=_("All connection options and their environment variables"),
+                line="basix-ws-cti help connection",
+            ),
+            Example(
+                comment=_("The same as listen --help"),
+                line="basix-ws-cti help listen",
+            ),
+        ),
+    ),
+}
+
+
+def top_level_commands() -> dict[str, CommandTexts]:
+    """Return the commands and groups that ``basix-ws-cti --help`` lists."""
+    return {name: texts for name, texts in COMMANDS.items() if " " not in name}
+
+
+def subcommands(group: str) -> dict[str, CommandTexts]:
+    """Return the commands of a group by their full names; empty for a command."""
+    return {name: texts for name, texts in COMMANDS.items() if name.startswith(f"{group} ")}
+
+
+FIRST_STEPS: tuple[Example, ...] = (
+    Example(
+        comment=_("Watch a simulated PBX; no account is needed"),
+        line="basix-ws-cti top --simulate",
+    ),
+    Example(
+        comment=_("Check the connection to your PBX"),
+        line="basix-ws-cti doctor --server bcs.brastel.com --domain acme --full-events",
+    ),
+    Example(
+        comment=_("Record a minute of a simulated PBX"),
+        line="basix-ws-cti record try.rec --simulate --seconds 60",
+    ),
+    Example(
+        comment=_("Show the recording ten times as fast"),
+        line="basix-ws-cti replay try.rec --speed 10",
+    ),
+)
+"""Examples for readers who have not read the documentation."""
