@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import attrs
-from feed import feed, run
+from feed import feed, run, until_reader_leaves
 
 from basix_ws_cti import CallEnded, CallRecord, CallStarted, Client, QueueWait
 from basix_ws_cti.calls.call_record import COLUMNS
@@ -157,7 +157,8 @@ def main() -> None:
     try:
         run(record_calls(log), options.seconds)
     finally:
-        print(*table(log, options.time_zone, options.last), sep="\n")
+        with until_reader_leaves():
+            print(*table(log, options.time_zone, options.last), sep="\n")
         log.close()
 
 

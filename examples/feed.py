@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from basix_ws_cti import BasixError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
 
 @contextlib.asynccontextmanager
@@ -46,7 +46,8 @@ def cancel_on_sigterm() -> None:
 def run(work: Coroutine[Any, Any, None], seconds: float | None = None) -> None:
     """Run ``work`` for ``seconds`` (``None``: without a limit), or until Ctrl-C or SIGTERM.
 
-    An error of the library ends the program with one line on stderr and exit code 1.
+    Ctrl-C ends the program with exit code 130, and an error of the library with one line on stderr
+    and exit code 1. Otherwise the function returns.
     """
 
     async def timed() -> None:
@@ -60,7 +61,20 @@ def run(work: Coroutine[Any, Any, None], seconds: float | None = None) -> None:
                 raise
 
     try:
-        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+        with until_reader_leaves(), contextlib.suppress(asyncio.CancelledError):
             asyncio.run(timed())
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BasixError as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+
+
+@contextlib.contextmanager
+def until_reader_leaves() -> Iterator[None]:
+    """End the block without an error when the reader of the output is gone, as with ``| head``."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout at its end, which must not fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

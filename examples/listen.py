@@ -68,11 +68,12 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # sent by containers and systemd
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(main())
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:  # the reader is gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except cti.BasixError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from websockets.sync.client import connect
@@ -52,7 +53,7 @@ def simulated_feed() -> Iterator[str]:
 
 def main() -> None:
     # Containers and systemd end a program with SIGTERM; the first process would ignore it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     real_url = os.environ.get("BASIX_URL")
     with contextlib.nullcontext(real_url) if real_url else simulated_feed() as url:
         printer = Printer()
@@ -63,5 +64,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader is gone, as with `| head`: nothing is left to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -228,8 +229,12 @@ def main() -> None:
     )
     options = parser.parse_args()
     try:
-        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError):
             asyncio.run(read(options))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader is gone, as with `| head`: nothing is left to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (RedisError, TimeoutError) as error:
         sys.exit(f"redis_consumer: {str(error) or 'no reply from Redis'}")
 

@@ -201,6 +201,7 @@ def run_shell(block, folder):
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
         "LANGUAGE": "en",
+        "BASIX_CONFIG": os.devnull,
         "TZ": "Asia/Tokyo",  # the zone of the times of day that the pages show
         # Readers may not have this plugin; without configuration it warns.
         "PYTEST_ADDOPTS": "-p no:asyncio",

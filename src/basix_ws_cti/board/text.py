@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Characters of a text that are shown in a table cell. A name can be as long as a whole frame
@@ -19,6 +20,10 @@ FULL_WIDTH_SPACE = "\u3000"
 # be drawn over the lines above and below.
 MAX_MARKS = 4
 
+# More characters in a row than that which are neither letters, digits, spaces nor ASCII signs. Only
+# such a text needs a look at each character.
+_POSSIBLE_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS + 1}}}")
+
 
 def escape_unprintable(text: str) -> str:
     r"""Replace every character that could steer a terminal by its escape, such as ``\x1b``.
@@ -26,8 +31,8 @@ def escape_unprintable(text: str) -> str:
     This covers control characters, characters that change the direction of writing, and marks that
     are stacked on one character beyond ``MAX_MARKS``.
     """
-    if text.isascii():
-        return text if text.isprintable() else "".join(map(_escape, text))
+    if text.isprintable() and not _POSSIBLE_MARKS.search(text):
+        return text
     marks = 0
     shown = []
     for char in text:

@@ -354,7 +354,7 @@ class ActiveCall:
         is_taken = leg.is_bridged and current.kind != "talking"
         taken_by = self._taker_in(other, leg) if is_taken else None
         self.talk.absorb(other.talk)
-        self.legs.absorb(other.legs, self._phase_before_talk())
+        self.legs.absorb(other.legs, self._phase_before_talk(), leg.entered or ended)
         self.parties.absorb(other.parties)
         self.complete = self.complete and other.complete and not self.talk.is_truncated
         self.has_news = True

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import define, evolve, field
 
 from basix_ws_cti.elements import Channel, Hangup, OtherInfo
-from basix_ws_cti.states import Bridged, Calling, Eavesdrop, Park
+from basix_ws_cti.states import Bridged, Calling, Eavesdrop, Park, SystemOperation
 
 from .active_leg import ActiveLeg
 from .ended_legs import limit_legs
@@ -23,6 +23,10 @@ from .leg_roles import (
 )
 from .model import Disposition, Leg, Phase, Role
 from .user_lines import UserLines
+
+# Maximum time between the answer of a line that dialled a feature code and the call that it takes,
+# in microseconds. A line that was answered before is a permanent one.
+_PICKUP_TIME = 2_000_000
 
 
 @define(eq=False)
@@ -85,7 +89,7 @@ class ActiveLegs:
             line is not None
             and opening.user_id is not None
             and not isinstance(line.channel.state, Eavesdrop)
-            and (opening.role == "monitored" or plays_music(line.channel))
+            and (opening.role == "monitored" or plays_music(line.channel) or _is_served(line))
         )
 
     def frees_line(self, leg: ActiveLeg) -> bool:
@@ -131,9 +135,29 @@ class ActiveLegs:
 
         ``ended``: time of its end, in microseconds since the epoch.
         """
+        ended_leg = self._end(channel, uuid, hangup, ended, outcome)
+        if uuid == self.first_uuid:
+            self.first_has_ended = True
+        self.ended_in_phase.append(ended_leg)
+
+    def take_line(self, leg: ActiveLeg, phase: Phase) -> None:
+        """Note that a permanent line takes this call, which was in this phase before."""
+        leg.history.role = "placed"
+        self._note_taking(leg, phase, is_line=True)
+
+    def release_line(self, uuid: str, ended: int) -> None:
+        """Let a permanent line leave the call at this time, as if its leg had ended."""
+        self._end(self.living[uuid].channel, uuid, None, ended, "answered")
+
+    def _end(
+        self, channel: Channel, uuid: str, hangup: Hangup | None, ended: int, outcome: Disposition
+    ) -> Leg:
+        """Move a living leg to the ended ones, and return it; the parameters: see ``end``."""
         leg = self.living.pop(uuid)
         if self.pending_pickups:
             self.pending_pickups.discard(uuid)
+        if self.lines:
+            self.lines.discard(uuid)
         history = leg.history
         answered = channel.answer_timestamp
         answered = answered if type(answered) is int else None
@@ -141,35 +165,23 @@ class ActiveLegs:
         if history.role == "placed":
             outcome = self._end_placed(leg, answered, outcome)
         ended_leg = leg.end(channel, ended, hangup, outcome)
-        if uuid == self.first_uuid:
-            self.first_has_ended = True
-        self.ended_in_phase.append(ended_leg)
         self.ended.append(ended_leg)
         limit_legs(self.ended, self.ended_in_phase)
+        return ended_leg
 
-    def take_line(self, leg: ActiveLeg, phase: Phase) -> None:
-        """Note that a permanent line takes this call, which was in this phase before."""
-        leg.history.role = "placed"
-        self._note_taking(leg, phase)
-
-    def release_line(self, uuid: str, ended: int) -> None:
-        """Let a permanent line leave the call at this time, as if its leg had ended."""
-        leg = self.living.pop(uuid)
-        self.lines.discard(uuid)
-        self._end_history(leg, leg.answered, ended, None)
-        self.ended.append(leg.end(leg.channel, ended, None, "answered"))
-
-    def absorb(self, other: ActiveLegs, phase: Phase) -> None:
+    def absorb(self, other: ActiveLegs, phase: Phase, at: int) -> None:
         """Add all legs of another call, which is a part of this one from now on.
 
         If the other call is just a leg that the PBX keeps connected to a user, this is a
         permanent line: it may outlive the call, and then take the next one.
 
-        ``phase``: current phase of this call.
+        ``phase``: current phase of this call. ``at``: time at which it takes over the other one, in
+        microseconds since the epoch.
         """
         if len(other.living) == 1 and not other.ended:
             for leg in other.living.values():
-                self._note_taking(leg, phase)
+                is_line = is_kept_open(leg.channel) or _is_served(leg, at - _PICKUP_TIME)
+                self._note_taking(leg, phase, is_line=is_line)
         for leg in other.living.values():
             leg.history.legs = self
         self.living |= other.living
@@ -181,17 +193,17 @@ class ActiveLegs:
             # The talk that waited is a part of this call now.
             self.is_consult = False
 
-    def _note_taking(self, leg: ActiveLeg, phase: Phase) -> None:
+    def _note_taking(self, leg: ActiveLeg, phase: Phase, *, is_line: bool) -> None:
         """Note that a leg which was the only one of its call takes this call.
 
-        The PBX connects a permanent line of a user, or the user dialled a feature code. A user
-        retrieves a parked call in both ways.
+        The PBX connects a permanent line of a user (``is_line``), or the user dialled a feature
+        code. A user retrieves a parked call in both ways.
         """
         history = leg.history
         history.snapshot = None
         if history.user_id is None or history.role == "offered":
             return
-        is_line = history.is_line or is_kept_open(leg.channel)
+        is_line = is_line or history.is_line
         if is_line:
             self.lines.add(leg.uuid)
         if phase.kind == "parked":
@@ -252,6 +264,8 @@ class ActiveLegs:
             self._follow_role(leg, before)
         if leg.is_ringing and leg.answered is None:
             history.begin_ring(leg.entered or leg.offered or 0)
+            if before is not None and leg.other_uuid != before.other_uuid:
+                self._ring_moved(leg)
         elif history.ring_began is not None:
             history.end_ring(leg.answered or leg.entered or history.ring_began)
         if is_new_state:
@@ -305,10 +319,26 @@ class ActiveLegs:
     def _queue_entered(self, lead: ActiveLeg, state: Calling) -> None:
         """Note the group of the legs that ring for a lead leg and were shown before its state."""
         for leg in self.living.values():
-            is_for_lead = leg.other_uuid == lead.uuid and leg.history.role == "offered"
-            if is_for_lead and (lead.entered is None or (leg.offered or 0) >= lead.entered):
-                leg.history.group_id = _queue_of(state)
-                leg.history.snapshot = None
+            history = leg.history
+            if leg.other_uuid != lead.uuid or history.role != "offered":
+                continue
+            is_new = lead.entered is None or (leg.offered or 0) >= lead.entered
+            if is_new or (history.is_moved and leg.is_ringing):
+                history.group_id = _queue_of(state)
+                history.snapshot = None
+
+    def _ring_moved(self, leg: ActiveLeg) -> None:
+        """Note the group of a phone that goes on ringing for another leg than before.
+
+        The queue in which that user waited for a colleague has offered this call to nobody.
+        """
+        history = leg.history
+        history.is_moved = True
+        if history.role == "offered":
+            lead = None if leg.other_uuid is None else self.living.get(leg.other_uuid)
+            state = None if lead is None else lead.channel.state
+            history.group_id = _queue_of(state) if isinstance(state, Calling) else None
+            history.snapshot = None
 
     def _is_own_phone(self, leg: ActiveLeg) -> bool:
         """Return True for a phone that the PBX called for its user's own call."""
@@ -438,6 +468,17 @@ def _is_same_state(leg: ActiveLeg, before: ActiveLeg) -> bool:
         and leg.other_uuid == before.other_uuid
         and type(leg.channel.state) is type(before.channel.state)
     )
+
+
+def _is_served(leg: ActiveLeg, answered_before: int | None = None) -> bool:
+    """Return True if a user dialled, and an operation of the PBX serves them on the answered line.
+
+    ``answered_before``: so that the line was answered before this time.
+    """
+    is_operation = isinstance(leg.channel.state, SystemOperation)
+    if leg.history.role != "service" or not is_operation or leg.answered is None:
+        return False
+    return answered_before is None or leg.answered < answered_before
 
 
 def _queue_of(state: Calling) -> int | None:

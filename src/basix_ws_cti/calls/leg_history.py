@@ -61,6 +61,8 @@ class LegHistory:
     snapshot: Leg | None = None
     """The leg as it is now; ``None``: it changed since the last snapshot."""
 
+    is_moved: bool = False
+    """True if the phone rings for another leg than the one for which the PBX called it."""
     rings: int = 0
     rang_us: int = 0
     """Duration of the ended rings, in microseconds."""

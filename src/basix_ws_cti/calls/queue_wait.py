@@ -36,7 +36,7 @@ from attrs import frozen
 from basix_ws_cti._internal.codegen import constructor
 from basix_ws_cti._internal.display import SetFields
 
-from .model import WITHOUT_PARTY, Call, Phase, PhaseKind, Wait, WaitResult
+from .model import WITHOUT_PARTY, Call, Leg, Phase, PhaseKind, Wait, WaitResult
 
 _RESULTS: dict[PhaseKind, WaitResult] = {
     "talking": "answered",
@@ -207,7 +207,8 @@ def _rings(call: Call, waits: Sequence[Wait]) -> list[int]:
     """Return the number of rings in each wait.
 
     A ring counts for the wait in the queue of its group in which it began; of two waits that touch,
-    for the later one.
+    for the later one. A ring that began in a consult call goes on for the call that takes it over:
+    it counts for the wait in which it goes on.
     """
     rings = [0] * len(waits)
     # By group: the times of entry of its waits, ascending, and their indexes.
@@ -226,4 +227,15 @@ def _rings(call: Call, waits: Sequence[Wait]) -> list[int]:
             left = waits[index].left
             if left is None or leg.offered <= left:
                 rings[index] += leg.rings
+                continue
+        if place < len(entered) and _rings_at(leg, entered[place]):
+            rings[indexes[place]] += leg.rings
     return rings
+
+
+def _rings_at(leg: Leg, time: int) -> bool:
+    """Return True if the ring of a leg, which began before, goes on at a time."""
+    if leg.offered is None or leg.rings != 1:
+        return False
+    is_ringing = leg.ended is None and leg.answered is None
+    return is_ringing or leg.offered + leg.rang_us > time

@@ -25,8 +25,9 @@ from .queue_wait import QueueWait
 _TALKING_ROLES = frozenset({"offered", "placed", "consulted", "picked_up", "retrieved"})
 
 # Roles of a party that a queue may offer a call to, and who then has taken it, perhaps on another
-# phone. A member who calls their own queue, or listens in, is not its agent.
-_QUEUE_ROLES = frozenset({"offered", "consulted", "picked_up", "retrieved"})
+# phone. A member who calls their own queue, or listens in, is not its agent. Neither is a member
+# who was reached by a consult call: the wait of that call does not count in the queue.
+_QUEUE_ROLES = frozenset({"offered", "picked_up", "retrieved"})
 
 # Results of a role that no row has; only read.
 _NO_RESULTS: Counter[ParticipationResult | None] = Counter()
@@ -48,7 +49,7 @@ def counts_for_agent(row: Participation) -> bool:
 
 def is_offer_of_queue(row: Participation) -> bool:
     """Return True if a participation counts in the talk and hold of the queue that offered it."""
-    return row.group_id is not None and row.role in _QUEUE_ROLES
+    return row.group_id is not None and row.role in _QUEUE_ROLES and row.purpose == "call"
 
 
 @define(eq=False)

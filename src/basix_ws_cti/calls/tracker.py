@@ -22,8 +22,9 @@ A leg belongs to
    too, with a number behind it. ``used_ids`` explains how this takes bounded memory.
 
 A leg that was created for the first leg of a call, and is shown after both that leg and the call
-ended, came late: it belongs to no call while it rings for that leg or is bridged to it. This needs
-the id of the ended call, and so holds for the last ``MAX_USED_IDS`` calls.
+ended, came late: it belongs to no call while it rings for that leg or is bridged to it. So did the
+first leg itself if it is shown after the call ended: it belongs to no call while its state is older
+than that end. This needs the id of the ended call, so it holds for the last ``MAX_USED_IDS`` calls.
 
 When a call ends while pickups of it are pending, these legs are calls in their own right.
 """
@@ -262,7 +263,12 @@ class CallTracker:
         return self._index.has_id(call_id) or self._used_ids.may_be_used(call_id, offered)
 
     def _is_late(self, leg: ActiveLeg) -> bool:
-        """Return True if a leg was created for a first leg that ended, with its call."""
+        """Return True if a leg is shown after its call ended, in a state that is older.
+
+        It was the first leg of the call, or was created for a first leg that ended with the call.
+        """
+        if self._used_ids.ended_after(leg.uuid, leg.entered):
+            return True
         lead_uuid = leg.other_uuid
         return (
             lead_uuid is not None

@@ -61,6 +61,11 @@ class UsedIds:
             return False
         return offered <= self._ended[first_uuid]
 
+    def ended_after(self, call_id: str, time: int | None) -> bool:
+        """Return True if a call with this id ended after a time; ``None``: an unknown time."""
+        ended = self._ended.get(call_id)
+        return ended is not None and time is not None and time < ended
+
     def may_be_used(self, call_id: str, offered: int | None) -> bool:
         """Return True unless the id is unused for sure.
 

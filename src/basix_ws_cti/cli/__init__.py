@@ -6,8 +6,9 @@
 - ``diagnostics`` examines a connection step by step, for ``doctor``.
 - ``language`` and ``language_choice`` choose the language before commands are imported, which
   translate their help.
-- ``config_file`` reads the config file, ``settings`` lists what it may hold, ``precedence`` decides
-  between its values and others, and ``profile_options`` adds it to a command.
+- ``config_path`` finds the config file, ``config_file`` reads it, ``settings`` lists what it may
+  hold, ``precedence`` decides between its values and others, and ``profile_options`` adds it to a
+  command.
 - ``output``, ``stdout_pipe``, ``signals`` and ``exit_codes`` deal with the terminal and shell.
 """
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .language_choice import LanguageChoice
 
 # Packages of the extra ``cli``, whose absence means that the extra is not installed.
-EXTRA = frozenset({"typer", "rich", "textual", "platformdirs"})
+EXTRA = frozenset({"typer", "rich", "textual"})
 
 
 def main() -> None:

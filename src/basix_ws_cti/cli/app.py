@@ -28,6 +28,7 @@ from .help.catalogue import (
     top_level_commands,
 )
 from .help.commands import HelpCommand, HelpGroup, LazyCommand, colour_choice
+from .help.layout import NO_BREAK
 
 if TYPE_CHECKING:
     from .language_choice import LanguageChoice
@@ -53,8 +54,8 @@ def build_program() -> HelpGroup:
         cls=HelpGroup,
         help=_(
             "Show, record and replay the live feed of a Basix PBX, and control its calls.\n\n"
-            "Options and examples of a command: basix-ws-cti COMMAND --help"
-        ),
+            "Options and examples of a command: {command}"
+        ).format(command=f"basix-ws-cti{NO_BREAK}COMMAND{NO_BREAK}--help"),
         epilog=epilog(FIRST_STEPS),
         add_completion=False,  # its options would make typer import Pydantic; _main has them
         no_args_is_help=True,

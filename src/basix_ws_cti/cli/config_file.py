@@ -1,7 +1,7 @@
 """The config file: its place, and its contents in the form of checked values.
 
 A config file is TOML. ``profile`` names the default profile, ``[profiles.NAME]`` holds the settings
-of a profile, and general settings (``timezone``, ``lang``) may also stand above the profiles. It
+of a profile, and general settings such as ``timezone`` may also stand above the profiles. It
 contains no secret: a token in it is refused, and no error quotes a value.
 """
 
@@ -17,15 +17,15 @@ from attrs import Factory, frozen
 
 from basix_ws_cti.exceptions import UsageError, printable
 
+from .config_location import config_path
 from .files import file_error_reason
+from .suggestions import quoted, suggest
 
 if TYPE_CHECKING:
     from .settings import Setting
 
 Values = dict[str, Any]
 """Values of settings by the name of the parameter that they are for."""
-
-_APPLICATION = "basix-ws-cti"
 
 # Names under which somebody might store a token, without hyphens and underscores.
 _TOKEN_NAMES = frozenset({"token", "apitoken", "basixtoken", "secret", "password"})
@@ -65,25 +65,12 @@ class ConfigFile:
     profiles: dict[str, Values] = Factory(dict)
 
 
-def default_path() -> Path:
-    """Return the place of the config file, which need not exist.
-
-    It is in ``$XDG_CONFIG_HOME`` if this is set, else in the platform's place for the configuration
-    of a user's programs.
-    """
-    if home := os.environ.get("XDG_CONFIG_HOME"):  # platformdirs reads it on some platforms only
-        return Path(home, _APPLICATION, "config.toml")
-    from platformdirs import user_config_path
-
-    return user_config_path(_APPLICATION, appauthor=False) / "config.toml"
-
-
 def read_config_file(file: Path | None, settings: Mapping[str, Setting]) -> ConfigFile:
     """Read and check a config file; ``None`` is the default file, which may be absent.
 
     Raises ``UsageError`` if it cannot be read or is not valid.
     """
-    path = file or default_path()
+    path = file or config_path()
     try:
         # A byte order mark, which editors on Windows write, is not TOML.
         text = path.read_text(encoding="utf-8-sig")
@@ -150,7 +137,7 @@ def select_profile(config: ConfigFile, name: str | None) -> str | None:
         return None
     if wanted in config.profiles:
         return wanted
-    problem = f"unknown profile {printable(repr(wanted), 80)}"
+    problem = f"unknown profile {quoted(wanted)}"
     if not config.exists:
         raise UsageError(f"{problem}: there is no config file {config.path}")
     hint = suggestion(wanted, config.profiles, otherwise=f"{config.path} has no profiles")
@@ -162,11 +149,9 @@ def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...], otherwi
 
     ``otherwise`` is the advice if none is known.
     """
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.casefold().replace("_", "-"), known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    similar = suggest(name.replace("_", "-"), known)
+    if similar is not None:
+        return f"did you mean {quoted(similar)}?"
     return f"known: {printable(', '.join(known), 400)}" if known else otherwise
 
 

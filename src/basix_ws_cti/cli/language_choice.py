@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from attrs import frozen
+from typing import Any, NamedTuple
 
 from basix_ws_cti._internal.translation import LANGUAGES
 
-from .config_file import default_path
+from .config_location import config_path
 from .language import environment_language, locale_variable, windows_language
 from .precedence import Level
 
 
-@frozen(kw_only=True)
-class LanguageChoice:
+class LanguageChoice(NamedTuple):
     """Language of the texts for people, and where it comes from.
 
     - ``language``: one of ``LANGUAGES``.
@@ -58,7 +55,7 @@ def _configured_language(
 ) -> LanguageChoice | None:
     """Return the language of the selected profile or of the file; ``None`` if it names none."""
     file = option_value("config", arguments) or environment.get("BASIX_CONFIG")
-    document = _read_document(Path(file) if file else default_path())
+    document = _read_document(Path(file) if file else config_path())
     name = option_value("profile", arguments)
     if name is None:
         name = environment.get("BASIX_PROFILE") or document.get("profile")

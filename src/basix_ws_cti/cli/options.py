@@ -363,6 +363,19 @@ AllowUnknownOption = Annotated[
     ),
 ]
 
+DEFAULT_COUNTRY_CODE = "81"
+"""Default of ``--country-code``: Japan."""
+
+CountryCodeOption = Annotated[
+    str,
+    typer.Option(
+        "--country-code",
+        metavar="DIGITS",
+        help=_("Calling code of the country of telephone numbers that have none."),
+        rich_help_panel=panels.SELECTION,
+    ),
+]
+
 TimezoneOption = Annotated[
     str | None,
     typer.Option(

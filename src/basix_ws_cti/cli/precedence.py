@@ -1,20 +1,22 @@
 """Precedence of options: argument, then environment variable, profile, and default.
 
-Each option is resolved alone, with two exceptions:
+Each option is resolved alone, with these exceptions:
 
 - The token. ``--token-file`` overrides ``BASIX_TOKEN``, which overrides ``BASIX_TOKEN_FILE``, which
   overrides ``token-file`` of the profile.
 - The selection of channels (``--full-events`` or one of the user options). The PBX accepts one of
   them only, so the strongest level that selects channels replaces all selections of weaker levels.
+- The feed. ``--server`` and ``--recording`` replace the simulated PBX of a profile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .config_file import ConfigFile, Values
+if TYPE_CHECKING:
+    from .config_file import ConfigFile, Values
 
 TOKEN_VARIABLES = ("BASIX_TOKEN", "BASIX_TOKEN_FILE")
 """Variables that provide the token, the stronger first."""
@@ -55,6 +57,16 @@ def values_from_file(
     if token_variable(environment) is not None:
         values.pop("token_file", None)
     return values
+
+
+def replaces_simulation(levels: Mapping[str, Level]) -> bool:
+    """Return True if an argument selects another feed than the simulated PBX of a profile.
+
+    ``levels`` has the level of each option of a command.
+    """
+    return levels.get("simulate", Level.ARGUMENT) < Level.ARGUMENT and any(
+        levels.get(name) is Level.ARGUMENT for name in ("server", "recording")
+    )
 
 
 def token_variable(environment: Mapping[str, str]) -> str | None:

@@ -21,7 +21,14 @@ from .config_file import ConfigFile, read_config_file, select_profile
 from .exit_codes import ExitCode
 from .help import panels
 from .output import prepare_streams, report
-from .precedence import Level, level_in_file, token_variable, values_from_file, weaker_selections
+from .precedence import (
+    Level,
+    level_in_file,
+    replaces_simulation,
+    token_variable,
+    values_from_file,
+    weaker_selections,
+)
 
 _META_KEY = f"{__name__}.active_profile"
 
@@ -51,7 +58,7 @@ def active_profile(context: typer.Context) -> ActiveProfile:
 
 
 def use_precedence(context: typer.Context, values: dict[str, Any]) -> None:
-    """Complete the values of a command's options: remove channel selections that are replaced.
+    """Complete the values of a command's options: remove selections that others replace.
 
     Also stores the level of each value in the active profile, and reports a token that replaces
     that of the profile.
@@ -62,7 +69,10 @@ def use_precedence(context: typer.Context, values: dict[str, Any]) -> None:
     if profile.levels["profile"] is Level.DEFAULT and profile.name is not None:
         profile.levels["profile"] = Level.GENERAL
     defaults = {parameter.name: parameter.default for parameter in context.command.params}
-    for name in weaker_selections(values, profile.levels):
+    replaced = weaker_selections(values, profile.levels)
+    if replaces_simulation(profile.levels):
+        replaced.append("simulate")
+    for name in replaced:
         values[name] = defaults[name]
         profile.levels[name] = Level.DEFAULT
     _report_replaced_token(profile)

@@ -1,4 +1,4 @@
-"""Settings that a config file may hold: each connection option, the time zone and the language.
+"""Settings that a config file may hold: each connection option, and general ones.
 
 The connection settings are derived from the options of the commands, so that an option cannot be
 missing here.
@@ -16,7 +16,7 @@ from typer.models import OptionInfo
 
 from basix_ws_cti._internal.translation import LANGUAGES
 
-from .options import ConnectionOptions, TimezoneOption
+from .options import ConnectionOptions, CountryCodeOption, TimezoneOption
 from .precedence import TOKEN_VARIABLES
 
 
@@ -48,6 +48,7 @@ def all_settings() -> dict[str, Setting]:
     found = [
         *_option_settings(ConnectionOptions),
         _setting_of_option("timezone", TimezoneOption, is_general=True),
+        _setting_of_option("country_code", CountryCodeOption, is_general=True),
         Setting(name="lang", key="lang", type=str, choices=LANGUAGES, is_general=True),
     ]
     return {setting.key: setting for setting in found}

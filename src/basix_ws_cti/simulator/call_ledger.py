@@ -142,6 +142,9 @@ class Ledger:
 
     def ring_moved(self, ringing: Channel, lead: Channel, now: int) -> None:
         """Record that a phone rings on behalf of another lead leg, perhaps of another call."""
+        call = self._call_of[ringing.uuid]
+        call.participants.of(ringing).offer_moved(ringing.uuid)
+        call.waits.end("overflowed", now)
         self._join(lead, ringing, now)
 
     def transferred(self, lead: Channel, *, attended: bool) -> None:

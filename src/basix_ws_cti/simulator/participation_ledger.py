@@ -101,6 +101,11 @@ class Participant:
         self.timed_out = self.timed_out or cause in _TIMEOUTS
         self.last_ring = now, result
 
+    def offer_moved(self, uuid: str) -> None:
+        """Record that a leg which rings was transferred: no queue offers the call to it now."""
+        if self.groups.pop(uuid, None) is not None and self.rings == 1:
+            self.group_id = None
+
     def talk_started(self, channel: Channel, now: int) -> None:
         """Record that a leg is connected with another one."""
         self.first_talked = self.first_talked or channel.uuid == self.first_uuid

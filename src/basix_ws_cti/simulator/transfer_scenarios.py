@@ -158,21 +158,32 @@ def consult_returned(pbx: Pbx) -> Scenario:
 
 
 def consult_in_queue(pbx: Pbx) -> Scenario:
-    """A user makes a consult call into a queue, and transfers, returns, or gives up there."""
+    """A user makes a consult call into a queue, and transfers, returns, or gives up there.
+
+    The user may transfer while the phones ring.
+    """
     lead = yield from talk(pbx)
     _, user = user_leg(pbx, lead)
     group = random_group(pbx)
     consulting = pbx.receive(user, group.main_extension)
     legs = pbx.call_group(consulting, group)
     yield pbx.random.uniform(2, 15)
-    ending = pbx.random.choice(("transfer", "return", "give up"))
-    if ending != "give up":
+    ending = pbx.random.choice(("transfer", "return", "give up", "transfer while ringing"))
+    if ending == "transfer while ringing":
+        ringing = ringing_leg(pbx, legs)
+        for other in pbx.ringing_for(consulting):
+            if other is not ringing:
+                pbx.stop_ringing(other)
+        pbx.semi_attended_transfer(lead, ringing)
+        yield pbx.random.uniform(2, 8)
+        pbx.connect(ringing)
+    elif ending != "give up":
         consulted = ringing_leg(pbx, legs)
         pbx.connect(consulted)
         yield pbx.random.uniform(3, 10)
     if ending == "transfer":
         pbx.attended_transfer(lead, consulted)
-    else:
+    elif ending != "transfer while ringing":
         pbx.hang_up(consulting)
     yield pbx.random.uniform(5, 40)
     pbx.hang_up(lead)

@@ -84,6 +84,7 @@ def test_options_reach_the_pbx(pbx):
         (["user:", "1"], "no user:"),
         (["group:", "1", "--group"], "no group: pass an extension, group:ID"),
         (["phone:7", "1"], "unknown prefix 'phone'"),
+        (["lable:7", "1"], "unknown prefix 'lable'; did you mean 'label'?"),
         (["email:a@b", "1", "--group"], "unknown prefix 'email'"),
         (["1900", "1", "--group", "--auto-answer"], "--auto-answer is not possible with --group"),
         (["1001", ""], "destination must not be empty"),

@@ -261,6 +261,14 @@ def test_unknown_user_is_no_destination(user):
     assert "\x1b" not in str(caught.value)
 
 
+def test_unknown_user_suggests_a_similar_name():
+    with pytest.raises(NoSuchUserError) as caught:
+        find_user(directory(*USERS), "user:Satoh")
+    assert str(caught.value) == (
+        "no user has the id or name Satoh; nothing was sent; did you mean user:sato?"
+    )
+
+
 def test_ambiguous_user_is_no_destination():
     """The error lists the users' ids."""
     with pytest.raises(UsageError) as caught:

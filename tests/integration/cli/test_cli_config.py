@@ -12,6 +12,7 @@ from support.secret_scanner import TOKEN, found_in
 
 from basix_ws_cti.cli.config_file import parse_config
 from basix_ws_cti.cli.settings import all_settings
+from basix_ws_cti.recording import Recorder
 
 # The language has no option of the commands: main() takes --lang.
 SETTINGS = {key: setting for key, setting in all_settings().items() if key != "lang"}
@@ -129,6 +130,7 @@ def test_defaults_without_a_config_file(tmp_path):
         "app-name": "basix-ws-cti",
         "simulate-speed": "4.0",
         "simulate-seed": "1",
+        "country-code": "81",
         "lang": "en",
     }
 
@@ -241,6 +243,37 @@ def test_strongest_selection_of_channels_is_used(profile, arguments, env, select
         if key.startswith(("user-", "full-events")) and value not in {"-", "false"}
     }
     assert selected == selection
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "simulate"),
+    [
+        ([], {}, "true"),
+        ([], {"BASIX_SERVER": "pbx"}, "true"),
+        (["--server", "pbx"], {}, "false"),
+        (["--server", "pbx", "--simulate"], {}, "true"),
+    ],
+)
+def test_argument_for_a_server_replaces_the_simulated_pbx_of_a_profile(
+    arguments, env, simulate, write_config
+):
+    file = write_config("[profiles.demo]\nsimulate = true")
+    _, rows = shown("--config", file, "--profile", "demo", *arguments, env=env)
+    assert rows["simulate"][0] == simulate
+
+
+@pytest.mark.slow
+def test_recording_replaces_the_simulated_pbx_of_a_profile(write_config, tmp_path):
+    """The two options exclude each other."""
+    file = write_config("[profiles.demo]\nsimulate = true")
+    recording = tmp_path / "day.rec"
+    with Recorder(recording):
+        pass
+    options = ["--config", file, "--profile", "demo"]
+    done = run_in_process("listen", *options, "--recording", recording)
+    assert done.returncode == 0, done.stderr
+    done = run_in_process("listen", *options, "--recording", recording, "--simulate")
+    assert done.returncode == 2
 
 
 # -- choice of file and profile ------------------------------------------------------------

@@ -358,6 +358,14 @@ def test_filters_of_calls(options, count):
     assert len(printed_lines(messages, FeedOptions(json=True, **options))) == count
 
 
+@pytest.mark.parametrize("calls", [False, True])
+def test_unknown_user_of_a_recorded_feed_is_a_usage_error(calls):
+    """The names are those of the first snapshot."""
+    options = FeedOptions(calls=calls, user=["nobody"])
+    with pytest.raises(UsageError, match="unknown user 'nobody'; no id, name, extension or label"):
+        printed_lines(frames("inbound_call", seed=3), options)
+
+
 def test_calls_are_filtered_by_the_caller_number():
     messages = frames("inbound_call", seed=3)
     caller = json.loads(printed_lines(messages, FeedOptions(calls=True, json=True))[0])["call"][

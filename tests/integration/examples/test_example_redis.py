@@ -170,7 +170,7 @@ def test_every_entry_is_consumed_although_both_sides_are_killed(redis, start, tm
             wait_until(lambda: observer.read_new(f"end of round {number}"), "the publisher")  # noqa: B023
             wait_until(lambda: is_read_to_the_end(redis), "the consumer")
             processes["consumer"].send_signal(signal.SIGINT)
-            assert processes["consumer"].wait(TIMEOUT) == 0
+            assert processes["consumer"].wait(TIMEOUT) == 130
             state = json.loads(saved.read_text(encoding="utf-8"))
             expected = pbx.snapshot()
             assert normalised(state["elements"]) == normalised(expected), seed
@@ -346,8 +346,47 @@ def test_consumer_reads_typed_events_without_the_library(start, redis, tmp_path)
 
     wait_until(shows_a_call, "an answered call and a new channel")
     consumer.send_signal(signal.SIGINT)
-    assert consumer.wait(TIMEOUT) == 0
+    assert consumer.wait(TIMEOUT) == 130
     lines = [line.split(" ", 1)[1] for line in out.read_text(encoding="utf-8").splitlines()]
     assert lines[0].startswith("snapshot: ")
     text = (EXAMPLES / "redis_consumer.py").read_text(encoding="utf-8")
     assert re.findall(r"^\s*(?:from|import) basix_ws_cti", text, re.MULTILINE) == []
+
+
+def start_at_shell(name, port, *arguments):
+    """Start an example whose streams are pipes."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, str(EXAMPLES / name)),
+            *("--redis", f"redis://127.0.0.1:{port}", *arguments),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_publisher_and_consumer_without_a_traceback(redis, port):
+    """The exit code is 130, as of every program that Ctrl-C ends."""
+    publisher = start_at_shell("redis_fanout.py", port)
+    consumer = start_at_shell("redis_consumer.py", port)
+    for process in (publisher, consumer):
+        assert process.stdout.readline()
+    for process in (publisher, consumer):
+        process.send_signal(signal.SIGINT)
+    for process in (publisher, consumer):
+        _, err = process.communicate(timeout=TIMEOUT)
+        assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.slow
+def test_consumer_ends_quietly_when_its_reader_leaves(redis, port):
+    with start_at_shell("redis_fanout.py", port) as publisher:
+        with start_at_shell("redis_consumer.py", port) as consumer:
+            assert consumer.stdout.readline()
+            consumer.stdout.close()
+            assert consumer.wait(TIMEOUT) == 0
+            assert consumer.stderr.read() == ""
+        publisher.kill()

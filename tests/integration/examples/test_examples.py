@@ -78,7 +78,7 @@ def test_listen_replaces_characters_missing_in_the_encoding(encoding, name):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=TIMEOUT)
     assert f"{name}: calls 0501234567" in lines[2]
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (130, "")
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_listen_follows_a_pbx_until_ctrl_c():
             lines = [process.stdout.readline() for _ in range(4)]
             process.send_signal(signal.SIGINT)
             rest, errors = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, rest, errors) == (0, "", "")
+    assert (process.returncode, rest, errors) == (130, "", "")
     assert [line[10:] for line in lines] == [
         "山田 太郎: calls 0501234567\n",
         "山田 太郎: the phone of ?[31mred? rings\n",
@@ -148,7 +148,7 @@ def test_phone_overview_counts_calls_of_each_group(encoding, group):
     lines = [process.stdout.readline() for _ in range(3)]
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (130, "")
     assert lines[0] == f"{group}: 0 on the phone\n"
     assert lines[1].startswith(f"{group}: 1 on the phone ")
     assert " with 0" in lines[1]

@@ -564,6 +564,16 @@ TRANSCRIPTS = {
         4 ends: answered by caller, NORMAL_CLEARING
           ringing A 0-1, talking A 1-4
         """,
+        _CONSULT_IN_QUEUE
+        + """
+        3 transferred by A to B
+        3 #2 ends: unanswered joined #1
+          #2 queued group 2-3
+        3 has legs of C and D and E and A and B
+        4 answered by B, waited since 3
+        5 ends: answered by caller, NORMAL_CLEARING
+          ringing A 0-1, talking A 1-3, ringing B 3-4, talking B 4-5
+        """,
     ],
     "older_consult": [
         """

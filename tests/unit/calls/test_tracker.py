@@ -1185,6 +1185,26 @@ def test_late_leg_of_an_ended_call_is_no_call(fields, expected):
     assert tracker.is_empty
 
 
+@pytest.mark.parametrize(
+    ("entered", "expected"),
+    [(6, ["caller"]), (7, ["caller", "caller#1"]), (8, ["caller", "caller#1"])],
+)
+def test_callers_leg_that_is_shown_after_the_call_is_no_call_while_its_state_is_older(
+    entered, expected
+):
+    """The call was known by the leg of the user who talked to the caller, and ended at time 7."""
+    tracker = CallTracker()
+    info = OtherInfo(direction="inbound", peer_location="external", offer_timestamp=5)
+    phone = leg_of_call(
+        "phone", other="caller", other_info=info, state=Bridged(ts=6), hangup_timestamp=7
+    )
+    caller = leg_of_call("caller", other_uuid="phone", state=Bridged(ts=entered))
+    changes = [cls("channel", leg) for leg in (phone, caller) for cls in (Added, Removed)]
+    events = tracker.apply(changes)
+    assert ids_of(events, CallStarted) == ids_of(events, CallEnded) == expected
+    assert tracker.is_empty
+
+
 def test_leg_that_a_snapshot_shows_after_its_call_ended_is_a_call():
     """The PBX says that the leg lives: it did not come late."""
     tracker = CallTracker()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,11 @@ from support.secret_scanner import TOKEN, found_in
 
 from basix_ws_cti.cli.config_file import (
     ConfigFile,
-    default_path,
     parse_config,
     read_config_file,
     select_profile,
 )
+from basix_ws_cti.cli.config_location import config_path
 from basix_ws_cti.cli.settings import all_settings
 from basix_ws_cti.exceptions import UsageError
 
@@ -280,36 +279,15 @@ def config_home(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_default_file_is_in_xdg_config_home(config_home):
-    assert default_path() == config_home / "basix-ws-cti" / "config.toml"
-
-
-PLACES = {
-    "linux": ".config/basix-ws-cti/config.toml",
-    "darwin": "Library/Application Support/basix-ws-cti/config.toml",
-    "win32": "AppData/Local/basix-ws-cti/config.toml",
-}
-
-
-@pytest.mark.skipif(sys.platform not in PLACES, reason="no place documented for this platform")
-@pytest.mark.parametrize("is_empty", [True, False])
-def test_default_file_is_in_the_place_of_the_platform(monkeypatch, is_empty):
-    """An empty ``XDG_CONFIG_HOME`` counts as unset."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", "")
-    if not is_empty:
-        monkeypatch.delenv("XDG_CONFIG_HOME")
-    assert default_path() == Path.home() / PLACES[sys.platform]
-
-
 def test_absent_default_file_is_empty(config_home):
     config = read_config_file(None, SETTINGS)
-    assert config == ConfigFile(path=default_path(), exists=False)
+    assert config == ConfigFile(path=config_path(), exists=False)
 
 
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
 def test_default_file_is_read_with_and_without_a_byte_order_mark(config_home, start):
-    default_path().parent.mkdir()
-    default_path().write_bytes(start + "timezone = 'UTC' # 時刻帯".encode())
+    config_path().parent.mkdir()
+    config_path().write_bytes(start + "timezone = 'UTC' # 時刻帯".encode())
     assert read_config_file(None, SETTINGS).general == {"timezone": "UTC"}
 
 

@@ -10,6 +10,7 @@ from basix_ws_cti.cli.config_file import ConfigFile
 from basix_ws_cti.cli.precedence import (
     Level,
     level_in_file,
+    replaces_simulation,
     values_from_file,
     weaker_selections,
 )
@@ -113,3 +114,19 @@ def test_strongest_selection_of_channels_replaces_the_weaker_ones(given, replace
     values |= {name: value for name, (value, _) in given.items()}
     levels |= {name: level for name, (_, level) in given.items()}
     assert weaker_selections(values, levels) == replaced
+
+
+@pytest.mark.parametrize(
+    ("levels", "is_replaced"),
+    [
+        ({"simulate": Level.PROFILE, "server": Level.ARGUMENT}, True),
+        ({"simulate": Level.PROFILE, "recording": Level.ARGUMENT}, True),
+        # A variable is set for all commands, also for those with this profile.
+        ({"simulate": Level.PROFILE, "server": Level.ENVIRONMENT}, False),
+        ({"simulate": Level.PROFILE, "server": Level.PROFILE}, False),
+        ({"simulate": Level.ARGUMENT, "server": Level.ARGUMENT}, False),
+        ({"server": Level.ARGUMENT}, False),
+    ],
+)
+def test_argument_for_another_feed_replaces_the_simulated_pbx_of_a_profile(levels, is_replaced):
+    assert replaces_simulation(levels) is is_replaced

@@ -11,11 +11,13 @@ from basix_ws_cti.cli.precedence import SELECTION_OPTIONS
 from basix_ws_cti.cli.settings import all_settings
 
 SETTINGS = all_settings()
+# Names of settings that do not select a feed.
+GENERAL = {"timezone", "country_code", "lang"}
 
 
 def test_every_connection_option_but_the_token_is_a_setting():
     names = {attribute.name for attribute in attrs.fields(ConnectionOptions)} - {"token"}
-    assert {setting.name for setting in SETTINGS.values()} == names | {"timezone", "lang"}
+    assert {setting.name for setting in SETTINGS.values()} == names | GENERAL
 
 
 def test_keys_are_long_options():
@@ -32,6 +34,7 @@ def test_keys_are_long_options():
         "user-email": "user_email",
         "simulate-speed": "simulate_speed",
         "simulate-seed": "simulate_seed",
+        "country-code": "country_code",
     }
 
 
@@ -49,12 +52,11 @@ def test_types_are_those_of_the_options():
 
 
 def test_settings_without_an_environment_variable():
-    assert {key for key, setting in SETTINGS.items() if not setting.variables} == {
+    assert {setting.name for setting in SETTINGS.values() if not setting.variables} == {
         "simulate",
-        "simulate-speed",
-        "simulate-seed",
-        "timezone",
-        "lang",
+        "simulate_speed",
+        "simulate_seed",
+        *GENERAL,
     }
 
 
@@ -66,7 +68,7 @@ def test_each_variable_is_named_after_its_option():
 
 
 def test_general_settings():
-    assert {key for key, setting in SETTINGS.items() if setting.is_general} == {"timezone", "lang"}
+    assert {setting.name for setting in SETTINGS.values() if setting.is_general} == GENERAL
 
 
 def test_every_user_option_selects_channels():

@@ -9,6 +9,7 @@ import typer
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.options import MAX_ID_DIGITS, ServerOptions
 from basix_ws_cti.cli.output import write_json
+from basix_ws_cti.cli.suggestions import unknown_name
 from basix_ws_cti.exceptions import UsageError
 
 # Prefixes of an argument that names a user or group, and the parameters that they stand for. An
@@ -117,6 +118,8 @@ def _parse_name(text: str, kind: str) -> dict[str, str | int]:
     if prefix == kind:
         is_id = value.isascii() and value.isdecimal() and len(value) < MAX_ID_DIGITS
         return {f"{kind}_id": int(value)} if is_id else {f"{kind}_name": value}
-    if prefix in _PREFIXES and not (kind == "group" and prefix == "email"):
+    known = [name for name in _PREFIXES if (kind, name) != ("group", "email")]
+    if prefix in known:
         return {f"{kind}_{prefix}": value}
-    raise UsageError(f"unknown prefix {prefix!r}: pass an extension, {kind}:ID or {kind}:NAME")
+    advice = f"pass an extension, {kind}:ID or {kind}:NAME"
+    raise unknown_name("prefix", prefix, [kind, *known], advice)

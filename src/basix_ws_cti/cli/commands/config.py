@@ -10,11 +10,20 @@ import attrs
 import typer
 
 from basix_ws_cti._internal.translation import _
-from basix_ws_cti.cli.options import ConnectionOptions, TimezoneOption
+from basix_ws_cti.cli.options import (
+    DEFAULT_COUNTRY_CODE,
+    ConnectionOptions,
+    CountryCodeOption,
+    TimezoneOption,
+)
 
 
 def show_config(
-    context: typer.Context, connection: ConnectionOptions, *, timezone: TimezoneOption = None
+    context: typer.Context,
+    connection: ConnectionOptions,
+    *,
+    timezone: TimezoneOption = None,
+    country_code: CountryCodeOption = DEFAULT_COUNTRY_CODE,
 ) -> None:
     """Print the value of each option that a profile can hold, and where it comes from.
 
@@ -23,7 +32,11 @@ def show_config(
     from basix_ws_cti.cli.profile_options import active_profile
     from basix_ws_cti.cli.render.config_report import describe_config
 
-    values = {**attrs.asdict(connection, recurse=False), "timezone": timezone}
+    values = {
+        **attrs.asdict(connection, recurse=False),
+        "timezone": timezone,
+        "country_code": country_code,
+    }
     for line in describe_config(active_profile(context), values, context.obj, os.environ):
         typer.echo(line)
 
@@ -38,6 +51,6 @@ def print_config_path(
     ] = None,
 ) -> None:
     """Print the path of the config file, which need not exist."""
-    from basix_ws_cti.cli.config_file import default_path
+    from basix_ws_cti.cli.config_location import config_path
 
-    typer.echo(config or default_path())
+    typer.echo(config or config_path())

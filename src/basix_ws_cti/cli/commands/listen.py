@@ -13,7 +13,9 @@ from basix_ws_cti.cli.completion import complete_events
 from basix_ws_cti.cli.feed_names import check_events, check_kinds
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import (
+    DEFAULT_COUNTRY_CODE,
     AllowUnknownOption,
+    CountryCodeOption,
     KindOption,
     SourceOptions,
     TimezoneOption,
@@ -98,15 +100,7 @@ class FeedOptions:
             rich_help_panel=panels.SELECTION,
         ),
     ] = field(default=(), converter=list)
-    country_code: Annotated[
-        str,
-        typer.Option(
-            "--country-code",
-            metavar="DIGITS",
-            help=_("Calling code of the country of telephone numbers that have none."),
-            rich_help_panel=panels.SELECTION,
-        ),
-    ] = "81"
+    country_code: CountryCodeOption = DEFAULT_COUNTRY_CODE
     allow_unknown: AllowUnknownOption = False
     limit: Annotated[
         int | None,

@@ -16,6 +16,7 @@ from basix_ws_cti.cli.channel_commands import (
     run_channel_command,
 )
 from basix_ws_cti.cli.options import MAX_ID_DIGITS, ConnectionOptions
+from basix_ws_cti.cli.suggestions import suggest
 from basix_ws_cti.exceptions import BasixError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ def find_user(mirror: Mirror, text: str) -> User:
         return by_id
     found = [user for user in mirror.users.values() if user.name == wanted]
     if not found:
-        raise NoSuchUserError(f"no user has the id or name {shown}; nothing was sent")
+        similar = suggest(wanted, {user.name for user in mirror.users.values() if user.name})
+        hint = f"; did you mean user:{printable(similar, 60)}?" if similar else ""
+        raise NoSuchUserError(f"no user has the id or name {shown}; nothing was sent{hint}")
     if len(found) > 1:
         lines = [f"user:{user.id} (extension {user.main_extension or '?'})" for user in found]
         candidates = "".join(f"\n  {printable(line)}" for line in lines)

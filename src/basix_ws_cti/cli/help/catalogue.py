@@ -330,8 +330,18 @@ COMMANDS: dict[str, CommandTexts] = {
         panel=panels.CHECK,
         summary=_("Show the config file, and the options that it provides."),
         details=_(
-            "The config file has profiles with connection options, the time zone and the "
-            "language: basix-ws-cti listen --profile acme"
+            "A config file has profiles with connection options, the time zone and the language. "
+            "The option --profile selects one."
+        ),
+        examples=(
+            Example(
+                comment=_("Edit the config file"),
+                line='"$EDITOR" "$(basix-ws-cti config path)"',
+            ),
+            Example(
+                comment=_("Check which values a profile provides"),
+                line="basix-ws-cti config show --profile acme",
+            ),
         ),
     ),
     "config show": CommandTexts(

@@ -126,7 +126,10 @@ class _HelpWriter:
             yield from parameter_section(name, sections[name], width)
             if name == panels.CONNECTION and has_more:
                 yield from paragraphs(
-                    _("More, and environment variables: basix-ws-cti help connection"), width
+                    _("More, and environment variables: {command}").format(
+                        command=_in_one_piece("basix-ws-cti help connection")
+                    ),
+                    width,
                 )
 
 

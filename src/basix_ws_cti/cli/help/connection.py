@@ -44,10 +44,10 @@ def connection_help() -> Iterator[str]:
     yield from paragraphs(
         _(
             "All commands that connect to a PBX have these options. Options override environment "
-            "variables.\n\n"
+            "variables, which override a profile of the config file.\n\n"
             "The token is never an option, because other users can read the command line. It is "
             "taken from --token-file, else from the variable BASIX_TOKEN, else from the file in "
-            "BASIX_TOKEN_FILE; otherwise the command asks for it.\n\n"
+            "BASIX_TOKEN_FILE or in the profile; otherwise the command asks for it.\n\n"
             "Without --full-events and the --user options, the PBX sends only the channels of the "
             "user who owns the token."
         ),

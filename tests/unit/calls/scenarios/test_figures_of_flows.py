@@ -326,6 +326,67 @@ def test_consult_into_a_queue_is_not_offered_there():
     assert watched.counted_calls == 1
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        # The agent hangs up, or transfers the caller.
+        "50 A2 hangs up",
+        """50 X1 bridged with C1
+        50  A1 leaves
+        50  A2 leaves""",
+    ],
+)
+def test_colleague_who_was_reached_through_a_queue_handles_no_call_of_it(ending):
+    """The colleague was consulted; the queue offered no call."""
+    watched = Watched(f"""
+        {TALK}
+        20  A2 dials G
+        20  A2 queued G
+        20  C1 rings for A2
+        40  C1 answers
+        {ending}
+        60  X1 hangs up
+    """)
+    figures = watched.queue("G")
+    assert (figures.offered, figures.handled, figures.talked) == (0, 0, 0)
+    assert (watched.agent("C").consulted, watched.agent("C").handled) == (1, 1)
+
+
+def transfer_while_ringing(then):
+    """Return a script in which a consult call into a queue is transferred to the ringing phone.
+
+    ``then``: what the PBX does with the caller.
+    """
+    return f"""
+        {TALK}
+        20  A2 dials G
+        20  A2 queued G
+        20  C1 rings for A2
+        30  A1 leaves
+        30  X1 {then}
+        30  C1 rings on for X1
+        30  A2 ends send_refuse,ATTENDED_TRANSFER
+        40  C1 answers
+        60  X1 hangs up
+    """
+
+
+@pytest.mark.parametrize(("then", "number"), [("calls C", 0), ("queued G", 1)])
+def test_transfer_to_a_phone_that_rings_in_a_queue_is_handled_if_offered(then, number):
+    """The queue offers the caller to the colleague only if the caller is put into it."""
+    figures = Watched(transfer_while_ringing(then)).queue("G")
+    assert (figures.offered, figures.answered, figures.handled) == (number, number, number)
+
+
+def test_phone_that_rings_on_counts_in_the_wait_of_the_transferred_caller():
+    calls = Watched(transfer_while_ringing("queued G")).watcher.calls
+    waits = [wait for call in calls for wait in QueueWait.of(call)]
+    assert [(wait.call_id, wait.result, wait.rings) for wait in waits] == [
+        ("A2", "overflowed", 1),
+        ("X1", "answered", 1),
+    ]
+
+
 def test_return_after_an_announcement_is_one_offer_with_the_whole_wait():
     watched = Watched("""
         0   X1 dials 0501234567

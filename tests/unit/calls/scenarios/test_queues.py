@@ -628,6 +628,7 @@ _OPENINGS = {
     "plug": "0 A1 rings by API to dial media_plug\n1 A1 answered",
     "plug with music": "0 A1 rings by API to dial media_plug\n1 A1 answered\n1 A1 announcement",
     "dialled": "0 A1 dials 700\n1 A1 answered\n1 A1 announcement",
+    "dialled without music": "0 A1 dials 700\n1 A1 answered",
 }
 
 

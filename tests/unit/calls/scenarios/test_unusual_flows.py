@@ -54,6 +54,23 @@ def test_hundred_rounds_of_ring_all_are_counted():
 
 
 @pytest.mark.slow
+def test_permanent_line_that_takes_a_call_very_often_has_one_row():
+    """The agent puts the caller back into the queue each time; the call keeps 200 ended legs."""
+    lines = ["0 B1 rings by API to dial media_plug", "1 B1 answered", "5 X1 dials 0501234567"]
+    for start in range(10, 2510, 10):
+        lines += [
+            f"{start} X1 queued G",
+            f"{start + 2} X1 bridged with B1",
+            f"{start + 8} B1 announcement",
+        ]
+    calls = calls_of("\n".join([*lines, "2508 X1 hangs up", "2600 B1 hangs up"]))
+    (call,) = [one for one in calls if one.id == "X1"]
+    assert len(call.legs) <= 201
+    (row,) = [one for one in Participation.of(call) if one.user_id is not None]
+    assert (row.result, row.talked_us) == ("answered", 250 * 6 * SECOND)
+
+
+@pytest.mark.slow
 def test_abandoned_after_a_hundred_rounds_is_one_miss_for_each_member():
     lines = [*_rounds_of_ring_all(120), "1200 X1 hangs up"]
     calls = calls_of("\n".join(lines))
