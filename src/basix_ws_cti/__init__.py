@@ -237,13 +237,8 @@ _LAZY_MODULES = {
     ),
     "exceptions": (
         *("AuthenticationError", "BasixError", "CallLogError", "CertificateError"),
-        *(
-            "ClickToCallError",
-            "ClientClosed",
-            "CommandTimeout",
-            "ConnectFailed",
-            "ConnectionLimitReached",
-        ),
+        *("ClickToCallError", "ClientClosed", "CommandTimeout", "ConnectFailed"),
+        *("ConnectionLimitReached",),
         *("ConnectionLost", "ConnectionReplaced", "DecodeError", "EavesdropError", "FeedError"),
         *("HandshakeError", "HttpApiAuthenticationError", "HttpApiError", "LoggedOut"),
         *("NotConnectedError", "ProtocolError", "ProxyError", "RecordingError"),

@@ -7,6 +7,7 @@
     ├── DecodeError                      bytes that are not one well-formed term
     ├── ProtocolError                    a well-formed term that is not a message of the feed
     ├── RecordingError                   a file that is not a recording, or is damaged
+    ├── CallLogError                     a call log cannot be opened, read or written
     ├── HttpApiError                     the HTTP API reported an error, or its response is invalid
     │   └── HttpApiAuthenticationError (also an AuthenticationError)     it refused the login
     └── FeedError                        an error of the connection
