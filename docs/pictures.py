@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.cells import cell_len
 from textual.pilot import Pilot
@@ -109,12 +109,21 @@ def busy() -> Staged:
 
 
 async def pass_time(pilot: Pilot[Any], staged: Staged, seconds: int = 360) -> None:
-    """Let time pass while a wallboard is open, so that it counts calls and has sparklines."""
+    """Let time pass while a wallboard is open, so that it counts calls and has sparklines.
+
+    The wallboard draws once for each step, and never by its own timer: it is paused in between.
+    """
     step = 30
+    app = cast("Wallboard", pilot.app)
+    await pilot.pause()
+    app.tick()
     for _step in range(seconds // step):
+        app.is_paused = True
         staged.advance(step)
-        await pilot.pause()
-        pilot.app.tick()
+        while not staged.events.empty():
+            await pilot.pause()
+        app.is_paused = False
+        app.tick()
     await pilot.pause()
 
 

@@ -1,7 +1,6 @@
 """Print one line for each event of a call: who calls, waits, answers, transfers, hangs up.
 
-It listens to the built-in simulator for ten seconds, or until Ctrl-C to the PBX that is set in
-BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN.
+It listens to the PBX in BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN, or for 10 s to the simulator.
 """
 
 import asyncio
@@ -42,7 +41,7 @@ def describe(event: cti.CallEvent | cti.Lagged, mirror: cti.Mirror) -> str | Non
         case _:
             return None
     at = datetime.fromtimestamp((call.ended or call.phase.started) / 1e6).astimezone()
-    line = f"{at:%H:%M:%S}  {name(call.caller)}: {text}"
+    line = f"{at:%H:%M:%S}  {name(call.caller)}: {text}".replace("\u3000", " ")
     return "".join(char if char.isprintable() else "?" for char in line)  # a name can be anything
 
 

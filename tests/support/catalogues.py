@@ -87,6 +87,8 @@ def updated(language):
 
 def po_text(catalogue):
     """Return the contents of a .po file, the same for the same messages."""
+    for message in catalogue:  # the first location decides about the order of the messages
+        message.locations = sorted(set(message.locations), key=lambda location: location[0])
     file = io.BytesIO()
     write_po(file, catalogue, include_lineno=False, sort_by_file=True, omit_header=True, width=100)
     header = HEADER.format(language=catalogue.locale, plural_forms=catalogue.plural_forms)

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import gettext
 import re
+import textwrap
+
+from basix_ws_cti._internal.translation import use_translations
+from basix_ws_cti.cli.output import prepare_streams
 
 BEGIN, END = "⟦", "⟧"
 
 # Texts become longer by this part, as they do in many languages.
 GROWTH = 0.3
+_WORD = 8
 
 _ACCENTED = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -44,17 +49,15 @@ def pseudo(message):
     if not letters:
         return message
     parts[::2] = [part.translate(_ACCENTED) for part in parts[::2]]
-    return f"{BEGIN}{''.join(parts)}{'·' * round(letters * GROWTH)}{END}"
+    growth = textwrap.wrap("·" * round(letters * GROWTH), _WORD)
+    return f"{BEGIN}{''.join(parts)}{' '.join(growth)}{END}"
 
 
 def main():
     """Run the command in ``sys.argv`` in the pseudo-language."""
-    from basix_ws_cti._internal.translation import use_translations
-    from basix_ws_cti.cli.output import prepare_streams
-
     prepare_streams()
     use_translations(PseudoLanguage())
-    from basix_ws_cti.cli.app import run_program
+    from basix_ws_cti.cli.app import run_program  # translates the help texts when it is imported
 
     run_program()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import html
@@ -67,7 +68,8 @@ class Terminal:
     def __init__(self, *arguments, columns=80, rows=24, env=None, encoding="utf-8"):
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.Stream(self.screen)
-        self._encoding = encoding
+        # A character may be split between two reads.
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
         self.raw = bytearray()
         self.controller_fd, terminal_fd = pty.openpty()
         self._terminal_fd = terminal_fd
@@ -109,11 +111,20 @@ class Terminal:
         """Press keys."""
         os.write(self.controller_fd, keys.encode())
 
-    def _read(self):
+    def read(self):
+        """Read what the command has written, for at most 0.1 s."""
         if select.select([self.controller_fd], [], [], 0.1)[0]:
             data = os.read(self.controller_fd, 65536)
             self.raw += data
-            self._stream.feed(data.decode(self._encoding, "replace"))
+            self._stream.feed(self._decoder.decode(data))
+
+    def settle(self):
+        """Read until the command writes nothing for a second."""
+        quiet = 0
+        while quiet < 10:
+            size = len(self.raw)
+            self.read()
+            quiet = quiet + 1 if len(self.raw) == size else 0
 
     @property
     def lines(self):
@@ -134,16 +145,16 @@ class Terminal:
         while not fits(self.text):
             assert self.process.poll() is None, self.text
             assert time.monotonic() < end, self.text
-            self._read()
+            self.read()
 
     def wait_for_exit(self):
         """Wait for the command's end, read all its output, and return the exit code."""
         end = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
             assert time.monotonic() < end, self.text
-            self._read()
+            self.read()
         while select.select([self.controller_fd], [], [], 0.2)[0]:
-            self._read()
+            self.read()
         return self.process.returncode
 
     @property

@@ -107,9 +107,13 @@ class Figure:
 
 
 def headline_figures(
-    totals: QueueTotals, users: Collection[UserState], trend: Trend, limits: BoardLimits
+    totals: QueueTotals,
+    users: Collection[UserState],
+    trend: Trend,
+    limits: BoardLimits,
+    now: int,
 ) -> tuple[Figure, ...]:
-    """Return the headline figures, in the order of ``FIGURES``."""
+    """Return the headline figures at ``now`` (microseconds), in the order of ``FIGURES``."""
     talking = sum(user.is_talking for user in users)
     free = sum(user.is_free for user in users)
     offered, answered, average = totals.offered, totals.answered, totals.average_answer
@@ -123,12 +127,12 @@ def headline_figures(
     def counted(
         name: str, text: str, number: float | None, full_height: float, level: Level | None = None
     ) -> Figure:
-        history = (*trend.values(name), number)
+        history = (*trend.values(name, now), number)
         full_height = max(full_height, *(value or 0 for value in history))
         return Figure(name, text, number, level, history=history, full_height=full_height)
 
     def shared(name: str, text: str, number: float | None, share: float | None) -> Figure:
-        history = (*trend.values(name), share)
+        history = (*trend.values(name, now), share)
         return Figure(name, text, number, share=share or 0, history=history)
 
     return (

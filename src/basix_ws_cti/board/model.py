@@ -173,7 +173,7 @@ class BoardModel:
         call_of_leg = {leg.uuid: call.id for call in calls.values() for leg in call.legs}
         users = [*user_states(mirror, now)]
         queues = queue_states(mirror, self._stats, call_of_leg, now)
-        figures = headline_figures(QueueTotals.of(queues), users, self._trend, self.limits)
+        figures = headline_figures(QueueTotals.of(queues), users, self._trend, self.limits, now)
         if status.is_live:
             self._trend.add(sample(figures), now)
         else:

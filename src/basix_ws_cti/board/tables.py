@@ -6,6 +6,7 @@ A display maps each ``Style`` to its own colours, and translates titles, heading
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 from attrs import field, frozen
@@ -14,7 +15,7 @@ from basix_ws_cti._internal.translation import N_
 
 from .durations import format_duration
 from .limits import Level
-from .text import cell_text, search_key
+from .text import MAX_CELL_TEXT, cell_text, search_key
 
 Style = Literal[
     "plain",
@@ -115,6 +116,9 @@ class Row:
     """Id of the call that the row belongs to; ``None`` for a row without a call."""
 
 
+# Cells that are kept for the next board: those of a few hundred rows.
+_CACHED_CELLS = 4096
+
 _TIME = 8  # characters of the longest usual duration, "10:00:00"
 _COUNT = 7
 
@@ -212,6 +216,12 @@ def text_cell(text: str, style: Style = "plain", sort_key: Any = None) -> Cell:
 
     ``sort_key`` ``None`` means the text itself, without regard to case and width.
     """
+    return _text_cell(text[:MAX_CELL_TEXT], style, sort_key)
+
+
+# Most texts of a board are the same as those half a second before.
+@lru_cache(_CACHED_CELLS)
+def _text_cell(text: str, style: Style, sort_key: Any) -> Cell:
     text = cell_text(text)
     return Cell(text, style, search_key(text) if sort_key is None else sort_key)
 
@@ -228,6 +238,7 @@ def duration_cell(microseconds: int, style: Style = "plain") -> Cell:
     return Cell(format_duration(microseconds), style, microseconds)
 
 
+@lru_cache(_CACHED_CELLS)
 def count_cell(count: int, style: Style = "plain") -> Cell:
     """Return a cell for a number of things."""
     return Cell(str(count), style, count)

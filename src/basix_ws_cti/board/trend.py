@@ -44,6 +44,7 @@ class Trend:
         """Note that values are unknown from now on until the next sample."""
         self._is_interrupted = True
 
-    def values(self, name: str) -> tuple[float | None, ...]:
-        """Return the past values of a figure; ``None`` where it was unknown."""
-        return tuple(sample.get(name) for sample in self._samples)
+    def values(self, name: str, now: int) -> tuple[float | None, ...]:
+        """Return the values of a figure before ``now``; ``None`` where it was unknown."""
+        values = tuple(sample.get(name) for sample in self._samples)
+        return values[:-1] if self._sampled_at == now else values

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from attrs import evolve
 
 from basix_ws_cti._internal.arguments import check_bool, check_seconds
 from basix_ws_cti._internal.callables import check_function
 from basix_ws_cti.calls import Call, CallEnded, CallStarted
 from basix_ws_cti.calls.call_record import DEFAULT_GREETING
 from basix_ws_cti.calls.model import Party
-from basix_ws_cti.exceptions import CallLogError
+from basix_ws_cti.exceptions import CallLogError, UsageError
 from basix_ws_cti.mirror.changes import Gap, Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY
 from basix_ws_cti.sources.source import Notice, Source
 
-from .database import LOCK_TIMEOUT, create_writer, display_name, parse_database
-from .entries import CallEntry, Entry, GapEntry, NameEntry
-from .migrations import NewerSchemaError, migrate
+from .database import LOCK_TIMEOUT, display_name, parse_database, wal_size
+from .entries import Entry, GapEntry, NameEntry
 from .process_lock import ProcessLock
-from .reader import version_problem
-from .retention import delete_calls, forget_numbers, shrink, without_numbers
-from .schema import NAMES
-from .store import Store
-from .values import storable_text
-from .writer import Writer, WriterHealth, describe
+from .values import storable_key
+from .work import LogWork
+from .writer import Writer, WriterHealth, unwritten
 
 # Seconds between two attempts of a standby to become the process that writes.
 _STANDBY_INTERVAL = 0.5
+
+# Seconds between two checks for room in the queue.
+_ROOM_INTERVAL = 0.05
 
 
 class CallLog:
@@ -51,11 +48,16 @@ class CallLog:
     - ``forget_numbers``: seconds after which the numbers and names of outside parties are removed
       from a call; ``None``: never.
     - ``on_commit``: function that is called with the last change number after each commit that
-      changed calls, in the writer's thread.
+      changed calls, in the writer's thread. Nothing is written meanwhile. An exception is logged
+      and has no other effect.
 
     ``add`` and ``add_gap`` never wait. A thread writes, and repeats what fails until it succeeds: a
-    database that is locked, full or away for an hour delays the log, and loses nothing. Entering
-    the block raises ``CallLogError`` if the database cannot be opened.
+    database that is locked, full or away for hours delays the log, and loses nothing. At most
+    100,000 entries wait in memory. ``record`` then stops reading, and ``add`` drops further calls
+    and counts them in ``health``.
+
+    Entering the block raises ``CallLogError`` if the database cannot be opened. An object can be
+    opened once.
     """
 
     def __init__(
@@ -78,21 +80,23 @@ class CallLog:
             if age is not None:
                 check_seconds(name, age)
         check_function("on_commit", on_commit, "change", optional=True)
-        url = parse_database(database)
-        self.name: str = display_name(url)
+        self._url = parse_database(database)
+        self.name: str = display_name(self._url)
         """Name of the database, without a password."""
         self._standby = standby
-        self._country_code = country_code
-        self._greeting = greeting
-        self._keep = keep
-        self._forget_after = forget_numbers
-        self._on_commit = on_commit
-        self._lock = ProcessLock(url)
-        self._engine = create_writer(url, lock_timeout)
-        self._store = Store(self._engine)
-        self._names: dict[tuple[str, int], tuple[str, str | None]] = {}
+        self._lock = ProcessLock(self._url)
+        self._work = LogWork(
+            self._url,
+            self._lock,
+            country_code=country_code,
+            greeting=greeting,
+            lock_timeout=lock_timeout,
+            keep=keep,
+            forget_numbers=forget_numbers,
+            on_commit=on_commit,
+        )
         self._writer: Writer[Call | Entry] = Writer(
-            self._write, self._reject, self._maintain, interval=interval, name=self.name
+            self._work, choose=_choose, interval=interval, name=self.name
         )
 
     def __repr__(self) -> str:
@@ -101,16 +105,19 @@ class CallLog:
     @property
     def health(self) -> WriterHealth:
         """State of the writer at this moment."""
-        return self._writer.health
+        return evolve(self._writer.health, wal_size=wal_size(self._url))
 
     async def __aenter__(self) -> Self:
+        if self._writer.is_started:
+            raise UsageError("a call log can be opened once: create another one")
         await self._acquire_lock()
+        # From here on, the thread releases the lock, however it ends.
+        opened = self._writer.start()
         try:
-            await asyncio.to_thread(self._open)
-        except BaseException:
-            self._close_database()
+            await asyncio.wrap_future(opened)
+        except asyncio.CancelledError:
+            self._writer.stop()
             raise
-        self._writer.start()
         return self
 
     async def __aexit__(
@@ -124,12 +131,21 @@ class CallLog:
     async def close(self, timeout: float = 10) -> None:  # noqa: ASYNC109 - seconds, as everywhere
         """Write what is left and close the database.
 
-        Raises ``CallLogError`` if something is not written after ``timeout`` seconds.
+        Raises ``CallLogError`` if something is not written after ``timeout`` seconds. The database
+        is closed, and the lock of an SQLite file released, as soon as the database answers.
         """
+        if not self._writer.is_started:
+            return
+        self._writer.finish()
         try:
-            await asyncio.to_thread(self._writer.close, timeout)
+            async with asyncio.timeout(timeout):
+                await asyncio.wrap_future(self._writer.ended)
+        except TimeoutError:
+            pass
         finally:
-            self._close_database()
+            self._writer.stop()
+        if (health := self._writer.health).pending:
+            raise unwritten(self.name, health)
 
     # -- writing -------------------------------------------------------------------------
 
@@ -137,10 +153,13 @@ class CallLog:
         """Log the calls of a source until its feed ends.
 
         Pass the source's notices to ``on_notice``, so that gaps are logged too. Raises the error
-        that ended the feed.
+        that ended the feed. While 100,000 entries are waiting, ``record`` does not read; a live
+        feed then reports the loss of events, which is logged as a gap.
         """
         last = source.now()
         async for at, event in source.call_events():
+            while self._writer.is_full and self._writer.is_open:  # noqa: ASYNC110 - seldom
+                await asyncio.sleep(_ROOM_INTERVAL)
             match event:
                 case CallStarted(call) | CallEnded(call):
                     self._note_names(call, source.mirror)
@@ -150,22 +169,45 @@ class CallLog:
             last = at
 
     def on_notice(self, notice: Notice) -> None:
-        """Log a gap in the feed; ignore all other notices. For a source's ``on_notice``."""
+        """Log a gap in the feed; ignore all other notices. For a source's ``on_notice``.
+
+        A gap that ends before the log is open is logged once it is open.
+        """
         if isinstance(notice, Gap):
-            self.add_gap(notice)
+            self._put_gap(notice)
 
     def add(self, call: Call) -> None:
-        """Log a call. A call that ended replaces its row of the time when it was active."""
-        self._writer.put(call.id, call)
+        """Log a call. A call that ended replaces its row of the time when it was active.
+
+        Raises ``UsageError`` outside the block.
+        """
+        self._check_open()
+        self._writer.put(storable_key(call.id), call)
 
     def add_gap(self, gap: Gap) -> None:
-        """Log a gap in the feed."""
-        entry = GapEntry.of(gap)
-        self._writer.put(tuple(entry.row.values()), entry)
+        """Log a gap in the feed. Raises ``UsageError`` outside the block."""
+        self._check_open()
+        self._put_gap(gap)
 
     async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as in close
-        """Wait until everything is written; return False if the time-out passed before."""
-        return await asyncio.to_thread(self._writer.flush, timeout)
+        """Wait until everything added so far is written.
+
+        Returns False if the time-out passed before, or the log was closed.
+        """
+        self._check_open()
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(self._writer.flush())
+        except TimeoutError:
+            return False
+
+    def _check_open(self) -> None:
+        if not self._writer.is_open:
+            raise UsageError("the call log is not open: use `async with CallLog(...) as log:`")
+
+    def _put_gap(self, gap: Gap) -> None:
+        entry = GapEntry.of(gap)
+        self._writer.put(tuple(entry.row.values()), entry)
 
     def _note_names(self, call: Call, mirror: Mirror) -> None:
         """Log the names of the users and groups of a call that are new or have changed."""
@@ -173,48 +215,15 @@ class CallLog:
         parties += [phase.party for phase in call.phases]
         for kind, element_id in {key for party in parties for key in _keys(party)}:
             element = mirror[kind].get(element_id)
-            if element is None or not -(2**63) <= element_id < 2**63:
+            if element is None:
                 continue
-            name = str(getattr(element, "label", None) or getattr(element, "name", None) or "")
+            name = getattr(element, "label", None) or getattr(element, "name", None)
             extension = getattr(element, "main_extension", None)
-            named = (
-                storable_text(name),
-                None if extension is None else storable_text(str(extension)),
-            )
-            if named[0] and self._names.get((kind, element_id)) != named:
-                self._names[kind, element_id] = named
-                entry = NameEntry.of(kind, element_id, call.started, *named)
+            entry = NameEntry.of(kind, element_id, call.started, name, extension)
+            named = entry.row["name"], entry.row["extension"]
+            if named[0] and self._work.names.get((kind, element_id)) != named:
+                self._work.names[kind, element_id] = named
                 self._writer.put((kind, element_id, call.started), entry)
-
-    # -- in the writer's thread ----------------------------------------------------------
-
-    def _write(self, items: Sequence[Call | Entry]) -> None:
-        change = self._store.write([self._entry(item) for item in items])
-        if change is not None and self._on_commit is not None:
-            self._on_commit(change)
-
-    def _maintain(self) -> bool:
-        """Take one step of the retention; return True if there is more to do now."""
-        is_busy = False
-        if self._keep is not None:
-            is_busy = delete_calls(self._engine, _before(self._keep))
-        if self._forget_after is not None:
-            is_busy |= forget_numbers(self._engine, _before(self._forget_after))
-        if self._keep is not None or self._forget_after is not None:
-            is_busy |= shrink(self._engine)
-        return is_busy
-
-    def _reject(self, item: Call | Entry, problem: str) -> None:
-        if isinstance(item, Call):
-            self._store.reject(storable_text(item.id), time.time_ns() // 1000, problem)
-
-    def _entry(self, item: Call | Entry) -> Entry:
-        if not isinstance(item, Call):
-            return item
-        entry = CallEntry.of(item, self._country_code, self._greeting)
-        after = self._forget_after
-        is_old = after is not None and item.started < _before(after)
-        return without_numbers(entry) if is_old else entry
 
     # -- opening and closing -------------------------------------------------------------
 
@@ -232,28 +241,20 @@ class CallLog:
         except OSError as error:
             raise CallLogError(self.name, error.strerror or type(error).__name__) from None
 
-    def _open(self) -> None:
-        try:
-            migrate(self._engine)
-            with self._engine.begin() as connection:
-                for row in connection.execute(select(NAMES).order_by(NAMES.c.since)):
-                    self._names[row.kind, row.id] = row.name, row.extension
-        except NewerSchemaError as error:
-            raise CallLogError(self.name, version_problem(error.args[0])) from None
-        except SQLAlchemyError as error:
-            raise CallLogError(self.name, describe(error)) from None
 
-    def _close_database(self) -> None:
-        self._engine.dispose()
-        self._lock.release()
-
-
-def _before(age: float) -> int:
-    """Return the time that was ``age`` seconds ago, in microseconds since the epoch."""
-    return round((time.time() - age) * 1_000_000)
+def _choose(older: Call | Entry, newer: Call | Entry) -> Call | Entry:
+    """Return the entry to write of two with the same key, by the rule of ``Store.write``."""
+    if not isinstance(older, Call) or not isinstance(newer, Call):
+        return newer
+    is_final = older.ended is not None and (older.complete or newer.ended is None)
+    return older if is_final else newer
 
 
 def _keys(party: Party) -> list[tuple[str, int]]:
     """Return kind and id of a party of the PBX."""
     keys = (("user", party.user_id), ("group", party.group_id))
-    return [(kind, element_id) for kind, element_id in keys if isinstance(element_id, int)]
+    return [
+        (kind, element_id)
+        for kind, element_id in keys
+        if isinstance(element_id, int) and -(2**63) <= element_id < 2**63
+    ]

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from attrs import frozen
+from sqlalchemy import Table
 
 from basix_ws_cti.calls import Call, CallRecord, Participation, QueueWait
 from basix_ws_cti.calls.call_record import DEFAULT_GREETING
 from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY
 
+from .schema import CALLS, NAMES, PARTICIPATIONS, WAITS
 from .values import storable
 
 Row = dict[str, Any]
@@ -36,12 +38,13 @@ class CallEntry:
     ) -> CallEntry:
         """Return the rows of a call; the arguments are those of ``CallRecord.of``."""
         record = CallRecord.of(call, country_code=country_code, greeting=greeting)
+        row = storable(record.to_dict(), CALLS)
         if call.ended is None:
-            return cls(storable(record.to_dict()), [], [])
+            return cls(row, [], [])
         return cls(
-            storable(record.to_dict()),
-            _numbered(QueueWait.of(call)),
-            _numbered(Participation.of(call)),
+            row,
+            _numbered(QueueWait.of(call), WAITS),
+            _numbered(Participation.of(call), PARTICIPATIONS),
         )
 
     @property
@@ -73,14 +76,14 @@ class NameEntry:
     """Row of ``names``."""
 
     @classmethod
-    def of(cls, kind: str, id: int, since: int, name: str, extension: str | None) -> NameEntry:  # noqa: A002 - the columns
+    def of(cls, kind: str, id: int, since: int, name: object, extension: object) -> NameEntry:  # noqa: A002 - the columns
         """Return the entry of a name; ``since`` is in microseconds since the epoch."""
         row = {"kind": kind, "id": id, "since": since, "name": name, "extension": extension}
-        return cls(storable(row))
+        return cls(storable(row, NAMES))
 
 
 Entry = CallEntry | GapEntry | NameEntry
 
 
-def _numbered(rows: Iterable[QueueWait | Participation]) -> list[Row]:
-    return [{**storable(row.to_dict()), "position": n} for n, row in enumerate(rows)]
+def _numbered(rows: Iterable[QueueWait | Participation], table: Table) -> list[Row]:
+    return [{**storable(row.to_dict(), table), "position": n} for n, row in enumerate(rows)]

@@ -20,7 +20,14 @@ class NewerSchemaError(Exception):
     """The tables were written by a newer version; the arguments are their version and ours."""
 
 
+class ForeignTableError(Exception):
+    """The database has a table of another program; the argument is the table's name."""
+
+
 def _create_tables(connection: Connection) -> None:
+    names = sorted({*inspect(connection).get_table_names()} & {*METADATA.tables})
+    if names:
+        raise ForeignTableError(names[0])
     METADATA.create_all(connection, checkfirst=False)
     connection.execute(
         COUNTERS.insert(), [{"name": "schema", "value": 0}, {"name": "change", "value": 0}]
@@ -38,7 +45,8 @@ VERSION = len(STEPS)
 def migrate(writer: Engine) -> None:
     """Create the tables, or bring them to ``VERSION``.
 
-    Raises ``NewerSchemaError`` for tables of a newer version, and SQLAlchemy's errors.
+    Raises ``NewerSchemaError`` for tables of a newer version, ``ForeignTableError``, and
+    SQLAlchemy's errors.
     """
     with writer.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -61,3 +69,11 @@ def read_version(connection: Connection) -> int:
         return 0
     version = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
     return 0 if version is None else version
+
+
+def version_problem(version: int) -> str:
+    """Return the reason why tables of this version cannot be used."""
+    if version == 0:
+        return "no call log: create it with the command log"
+    remedy = "upgrade basix_ws_cti" if version > VERSION else "open it once with the command log"
+    return f"tables of version {version}, this program knows version {VERSION}: {remedy}"

@@ -13,14 +13,21 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from sqlalchemy import URL
 
+from .database import file_path
+
 
 class ProcessLock:
     """Exclusive right of this process to write to a database; PostgreSQL needs none."""
 
     def __init__(self, url: URL) -> None:
-        is_file = url.get_backend_name() == "sqlite"
-        self._path = Path(f"{url.database}.lock") if is_file else None
-        self._lock = FileLock(self._path) if self._path else None
+        self._path: Path | None = None
+        self._lock: FileLock | None = None
+        if url.get_backend_name() == "sqlite":
+            # All names of a file, such as symbolic links, have one lock.
+            path = file_path(url).resolve()
+            self._path = path.with_name(f"{path.name}.lock")
+            # One thread takes the lock, and another one releases it.
+            self._lock = FileLock(self._path, thread_local=False)
 
     def try_acquire(self) -> bool:
         """Take the lock; return False if another process has it. Raises ``OSError``."""
@@ -35,6 +42,6 @@ class ProcessLock:
         return True
 
     def release(self) -> None:
-        """Release the lock."""
+        """Release the lock, from any thread."""
         if self._lock is not None:
             self._lock.release()

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from basix_ws_cti._internal.arguments import check_choice
+from basix_ws_cti._internal.arguments import check_choice, check_integer, check_text
 from basix_ws_cti.calls import CallRecord, Participation, QueueWait
 from basix_ws_cti.exceptions import CallLogError, UsageError
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 
 from .database import LOCK_TIMEOUT, create_reader, display_name, parse_database
-from .migrations import VERSION, read_version
+from .entries import Row
+from .errors import describe
+from .migrations import VERSION, read_version, version_problem
 from .schema import CALLS, COUNTERS, GAPS, NAMES, PARTICIPATIONS, WAITS
-from .writer import describe
+from .values import storable_key
 
 MAX_PAGE = 10_000
 """Largest number of calls that one query returns."""
@@ -103,10 +106,17 @@ class CallLogReader:
 
         Raises ``UsageError`` for arguments that cannot work.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise UsageError(f"limit must be from 1 to {MAX_PAGE}, got {limit}")
-        if offset < 0:
-            raise UsageError(f"offset must be 0 or more, got {offset}")
+        check_integer("limit", limit, at_most=MAX_PAGE)
+        check_integer("offset", offset, at_least=0, at_most=_LARGEST)
+        for field, text in (
+            ("number", number),
+            ("name", name),
+            ("direction", direction),
+            ("disposition", disposition),
+        ):
+            check_text(field, text, optional=True)
+        for field, user_id in (("handled_by", handled_by), ("took_part", took_part)):
+            check_integer(field, user_id, at_least=0, at_most=_LARGEST, optional=True)
         check_choice("order", order, _ORDERS)
         criteria = [
             *_range(started_from, started_before),
@@ -116,13 +126,14 @@ class CallLogReader:
             *_party(took_part, handled=False),
         ]
         if direction is not None:
-            criteria.append(CALLS.c.direction == direction)
+            criteria.append(CALLS.c.direction == storable_key(direction))
         if disposition is not None:
-            criteria.append(CALLS.c.disposition == disposition)
+            criteria.append(CALLS.c.disposition == storable_key(disposition))
         condition = and_(True, *criteria)  # noqa: FBT003 - SQLAlchemy's form of "no criterion"
         query = select(CALLS).where(condition).order_by(*_ORDERS[order]).limit(limit).offset(offset)
         count = select(func.count()).select_from(CALLS).where(condition)
-        return Page(self._calls(query), int(self._all(count)[0][0]))
+        with self._transaction() as connection:
+            return Page(_calls(connection, query), int(connection.scalars(count).one()))
 
     def last_call_with(self, number: str) -> LoggedCall | None:
         """Return the latest call from or to a number, in any spelling; ``None``: none."""
@@ -135,8 +146,11 @@ class CallLogReader:
         To follow the log, pass the ``change`` of the last call that was returned. A call appears
         when it starts, and again when it ends.
         """
+        check_integer("after", after, at_least=0, at_most=_LARGEST)
+        check_integer("limit", limit, at_most=MAX_PAGE)
         query = select(CALLS).where(CALLS.c.change > after).order_by(CALLS.c.change).limit(limit)
-        return self._calls(query)
+        with self._transaction() as connection:
+            return _calls(connection, query)
 
     def last_change(self) -> int:
         """Return the last change number."""
@@ -158,61 +172,31 @@ class CallLogReader:
         return tuple((_moment(row.started), _moment(row.ended), row.reason) for row in rows)
 
     def _check_version(self) -> None:
-        try:
-            with self._engine.begin() as connection:
-                version = read_version(connection)
-        except SQLAlchemyError as error:
-            raise CallLogError(self.name, describe(error)) from None
+        with self._transaction() as connection:
+            version = read_version(connection)
         if version != VERSION:
             raise CallLogError(self.name, version_problem(version))
 
     def _all(self, query: Any) -> list[Any]:
-        try:
-            with self._engine.begin() as connection:
-                return list(connection.execute(query))
-        except SQLAlchemyError as error:
-            raise CallLogError(self.name, describe(error)) from None
+        with self._transaction() as connection:
+            return list(connection.execute(query))
 
-    def _calls(self, query: Any) -> tuple[LoggedCall, ...]:
-        """Return the calls that a query of ``calls`` selects, with their other rows."""
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Return a context manager for a transaction that reads. It raises ``CallLogError``."""
         try:
             with self._engine.begin() as connection:
-                rows = [dict(row) for row in connection.execute(query).mappings()]
-                ids = [row["id"] for row in rows]
-                others: list[dict[str, list[dict[str, Any]]]] = []
-                for table in (WAITS, PARTICIPATIONS):
-                    found: dict[str, list[dict[str, Any]]] = {}
-                    for start in range(0, len(ids), _MAX_VARIABLES):
-                        part = select(table).where(
-                            table.c.call_id.in_(ids[start : start + _MAX_VARIABLES])
-                        )
-                        part = part.order_by(table.c.call_id, table.c.position)
-                        for row in connection.execute(part).mappings():
-                            found.setdefault(row["call_id"], []).append(dict(row))
-                    others.append(found)
+                yield connection
         except SQLAlchemyError as error:
             raise CallLogError(self.name, describe(error)) from None
-        waits, parts = others
-        return tuple(
-            LoggedCall(
-                change=row.pop("change"),
-                record=CallRecord(**row),
-                waits=tuple(
-                    QueueWait(**_without_position(one)) for one in waits.get(row["id"], ())
-                ),
-                participations=tuple(
-                    Participation(**_without_position(one)) for one in parts.get(row["id"], ())
-                ),
-            )
-            for row in rows
-        )
 
     def _number(self, number: str | None) -> list[ColumnElement[bool]]:
         if number is None:
             return []
         normal = normalise_number(number, self._country_code)
         if normal is None:
-            return [or_(CALLS.c.caller_number == number, CALLS.c.called_number == number)]
+            text = storable_key(number)
+            return [or_(CALLS.c.caller_number == text, CALLS.c.called_number == text)]
         return [
             or_(
                 CALLS.c.caller_number_normalised == normal,
@@ -220,6 +204,8 @@ class CallLogReader:
             )
         ]
 
+
+_LARGEST = 2**63 - 1
 
 # Values in one IN list; SQLite allows 32,766.
 _MAX_VARIABLES = 5000
@@ -232,16 +218,31 @@ _ORDERS: dict[Order, tuple[ColumnElement[Any], ...]] = {
 }
 
 
-def version_problem(version: int) -> str:
-    """Return the reason why tables of this version cannot be used."""
-    if version == 0:
-        return "no call log: create it with the command log"
-    remedy = "upgrade basix_ws_cti" if version > VERSION else "open it once with the command log"
-    return f"tables of version {version}, this program knows version {VERSION}: {remedy}"
+def _calls(connection: Connection, query: Any) -> tuple[LoggedCall, ...]:
+    """Return the calls that a query of ``calls`` selects, with their other rows."""
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    ids = [row["id"] for row in rows]
+    waits, parts = (_rows_of(connection, table, ids) for table in (WAITS, PARTICIPATIONS))
+    return tuple(
+        LoggedCall(
+            change=row.pop("change"),
+            record=CallRecord(**row),
+            waits=tuple(QueueWait(**one) for one in waits.get(row["id"], ())),
+            participations=tuple(Participation(**one) for one in parts.get(row["id"], ())),
+        )
+        for row in rows
+    )
 
 
-def _without_position(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "position"}
+def _rows_of(connection: Connection, table: Table, ids: list[str]) -> dict[str, list[Row]]:
+    """Return the rows of a table by call, in the order of their positions."""
+    found: dict[str, list[Row]] = {}
+    for start in range(0, len(ids), _MAX_VARIABLES):
+        part = select(table).where(table.c.call_id.in_(ids[start : start + _MAX_VARIABLES]))
+        for row in connection.execute(part.order_by(table.c.call_id, table.c.position)).mappings():
+            columns = {name: value for name, value in row.items() if name != "position"}
+            found.setdefault(row["call_id"], []).append(columns)
+    return found
 
 
 def _range(start: datetime | None, before: datetime | None) -> list[ColumnElement[bool]]:
@@ -254,7 +255,9 @@ def _range(start: datetime | None, before: datetime | None) -> list[ColumnElemen
 
 
 def _name(name: str | None) -> list[ColumnElement[bool]]:
-    return [] if name is None else [CALLS.c.caller_name.icontains(name, autoescape=True)]
+    return (
+        [] if name is None else [CALLS.c.caller_name.icontains(storable_key(name), autoescape=True)]
+    )
 
 
 def _party(user_id: int | None, *, handled: bool) -> list[ColumnElement[bool]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, select, update
 
 from .entries import CallEntry, Row
 from .schema import CALLS, COUNTERS, GAPS, PARTICIPATIONS, REJECTED, WAITS
@@ -19,6 +19,9 @@ STEP = 1000
 
 # Pages that SQLite returns to the operating system in one transaction.
 _PAGES = 1000
+
+# Key of PostgreSQL's advisory lock: any number that no other program of the database uses.
+_LOCK_KEY = 0x42617369785F7274
 
 # Name of the counter with the start of the first call whose numbers are still there.
 _FORGOTTEN = "forgotten"
@@ -40,6 +43,8 @@ def delete_calls(writer: Engine, before: int) -> bool:
     Returns True if there may be more of them.
     """
     with writer.begin() as connection:
+        if not _is_alone(connection):
+            return False
         ids = _oldest(connection, select(CALLS.c.id).where(CALLS.c.started < before))
         for table, column in ((WAITS, "call_id"), (PARTICIPATIONS, "call_id"), (CALLS, "id")):
             _delete(connection, table, column, ids)
@@ -54,6 +59,8 @@ def forget_numbers(writer: Engine, before: int) -> bool:
     The time is in microseconds. Returns True if there may be more such calls.
     """
     with writer.begin() as connection:
+        if not _is_alone(connection):
+            return False
         query = select(COUNTERS.c.value).where(COUNTERS.c.name == _FORGOTTEN)
         since = connection.scalar(query)
         if since is None:
@@ -82,8 +89,8 @@ def without_numbers(entry: CallEntry) -> CallEntry:
 def shrink(writer: Engine) -> bool:
     """Return free pages of an SQLite file to the operating system; True if there are more.
 
-    The write-ahead log is truncated: it contains the deleted data, too. PostgreSQL does both
-    itself, by ``VACUUM``.
+    The write-ahead log is truncated: it contains the deleted data, too. A reader with a long
+    transaction prevents that until the next call. PostgreSQL does both itself, by ``VACUUM``.
     """
     if writer.dialect.name != "sqlite":
         return False
@@ -91,12 +98,22 @@ def shrink(writer: Engine) -> bool:
     connection = writer.raw_connection()
     try:
         cursor = connection.cursor()
+        (before,) = cursor.execute("PRAGMA freelist_count").fetchone()
         cursor.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        # A checkpoint waits for readers, and all writers wait for the checkpoint.
+        cursor.execute("PRAGMA busy_timeout = 0").fetchall()
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         (free,) = cursor.execute("PRAGMA freelist_count").fetchone()
     finally:
         connection.close()
-    return bool(free)
+    return bool(0 < free < before)
+
+
+def _is_alone(connection: Connection) -> bool:
+    """Return False if another process works on the retention of the same database."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LOCK_KEY))))
 
 
 def _oldest(connection: Connection, query: Any) -> list[str]:
@@ -109,6 +126,8 @@ def _delete(connection: Connection, table: Table, column: str, ids: list[str]) -
 
 
 def _forget(connection: Connection, calls: list[Row]) -> None:
+    # One order for all writers: two that lock the same rows never wait for each other.
+    calls = sorted(calls, key=lambda call: str(call["id"]))
     rows = [{"key": call["id"], **call, **_forgotten(call)} for call in calls]
     names = (*_OF_CALLERS, *_OF_CALLED, *_OF_HANDLERS, "handlers")
     values = [{"key": row["key"], **{name: row[name] for name in names}} for row in rows]

@@ -289,35 +289,36 @@ class ActiveCall:
         time of hang-up, the leg is taken to have ended at ``gap_started``, or, without a gap, at
         the last time at which it is known to have lived (microseconds since the epoch).
         """
-        was_lead = self.legs.lead(self.talk.talkers).uuid == uuid
+        legs = self.legs
+        was_lead = legs.lead(self.talk.talkers).uuid == uuid
         hangup = channel.hangup
         unseen = synthetic and hangup is None
         ended = channel.hangup_timestamp
         if not isinstance(ended, int):
             ended = gap_started
         if ended is None:
-            ended = last_known_alive(self.legs.living[uuid].channel)
+            ended = last_known_alive(legs.living[uuid].channel)
         outcome: Disposition = "unknown"
         if not unseen:
-            role = self.legs.living[uuid].history.role
+            role = legs.living[uuid].history.role
             outcome = leg_outcome(
                 hangup,
                 answered=channel.answer_timestamp is not None,
                 is_callers=channel.direction == "inbound" or role in OF_CALLER,
             )
-        first_uuid, opening_role = self.legs.first_uuid, self.legs.opening_role
-        self.legs.end(channel, uuid, hangup, ended, outcome)
-        if self.legs.first_uuid != first_uuid:
+        first_uuid, opening_role = legs.first_uuid, legs.opening_role
+        legs.end(channel, uuid, hangup, ended, outcome)
+        if legs.first_uuid != first_uuid:
             self._follow_first(first_uuid)
-        if self.legs.opening_role != opening_role:
+        if legs.opening_role != opening_role:
             self.has_news = True
         if synthetic:
             self.complete = False
-        if self.legs.only_lines_left:
+        if legs.only_lines_left:
             return self._end_unless_line_lives(ended, unseen=unseen)
         if was_lead:
             self.lead_ended = max(ended, self.lead_ended)
-            lead = self.legs.lead(self.talk.talkers)
+            lead = legs.lead(self.talk.talkers)
             if self._describes_call(lead):
                 return self._with_news(self._follow(lead, self.lead_ended))
         return self._with_news([])
@@ -413,9 +414,8 @@ class ActiveCall:
     def purpose(self) -> Purpose:
         """Purpose of the call, as far as it is known."""
         legs = self.legs
-        role = legs.opening_role
-        if role is not None and role in _PURPOSES:
-            purpose = self._purpose_without_talk(role)
+        if legs.opening is not None and legs.opening.role in _PURPOSES:
+            purpose = self._purpose_without_talk(legs.opening.role)
             if purpose is not None:
                 return purpose
         return "consult" if legs.is_consult else "call"

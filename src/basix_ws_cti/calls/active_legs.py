@@ -43,9 +43,9 @@ class ActiveLegs:
     """Legs that ended, oldest first; ``ended_legs`` limits their number."""
     ended_in_phase: list[Leg] = field(init=False, factory=list)
     """Legs that ended since the current phase began; one of them may have ended the call."""
-    pending_pickups: set[str] = field(init=False, factory=set)
+    pending_pickups: frozenset[str] = frozenset()
     """Uuids of living legs that dialled a pickup or a park slot and are not connected yet."""
-    lines: set[str] = field(init=False, factory=set)
+    lines: frozenset[str] = frozenset()
     """Uuids of living legs that are permanent lines: see ``absorb``."""
     first_has_ended: bool = False
     """True if the feed showed how the first leg ended."""
@@ -53,7 +53,7 @@ class ActiveLegs:
     """History of the first leg, or else of the leg that the feed showed first."""
     is_consult: bool = False
     """True if a user placed the call while a talk of theirs went on in another call."""
-    waiting_uuids: set[str] = field(init=False, factory=set)
+    waiting_uuids: frozenset[str] = frozenset()
     """Uuids of the legs of that user whose talks waited when the user placed the call."""
     clock_adjusted: bool = False
     """True if a clock of the PBX was set back: a duration of an ended leg became zero."""
@@ -76,7 +76,9 @@ class ActiveLegs:
     @property
     def only_lines_left(self) -> bool:
         """True if every living leg, if any, is a pending pickup or a permanent line."""
-        return not self.living or self.living.keys() <= self.pending_pickups | self.lines
+        if self.living and not self.pending_pickups and not self.lines:  # the usual case
+            return False
+        return self.living.keys() <= self.pending_pickups | self.lines
 
     @property
     def is_idle_line(self) -> bool:
@@ -117,14 +119,14 @@ class ActiveLegs:
                 history.begin_ring(leg.entered or leg.offered or 0)
                 return None  # the usual case
             if role in TAKING and not leg.is_bridged:
-                self.pending_pickups.add(uuid)
+                self.pending_pickups |= {uuid}
         else:
             history = leg.history = before.history
             self.living[uuid] = leg
             if leg.answered != before.answered or leg.party is not before.party:
                 history.snapshot = None
             if leg.is_bridged and self.pending_pickups:
-                self.pending_pickups.discard(uuid)
+                self.pending_pickups -= {uuid}
         self._follow(leg, before)
         return before
 
@@ -155,9 +157,9 @@ class ActiveLegs:
         """Move a living leg to the ended ones, and return it; the parameters: see ``end``."""
         leg = self.living.pop(uuid)
         if self.pending_pickups:
-            self.pending_pickups.discard(uuid)
+            self.pending_pickups -= {uuid}
         if self.lines:
-            self.lines.discard(uuid)
+            self.lines -= {uuid}
         history = leg.history
         answered = channel.answer_timestamp
         answered = answered if type(answered) is int else None
@@ -205,7 +207,7 @@ class ActiveLegs:
             return
         is_line = is_line or history.is_line
         if is_line:
-            self.lines.add(leg.uuid)
+            self.lines |= {leg.uuid}
         if phase.kind == "parked":
             history.role = "retrieved"
         elif is_line:
@@ -220,7 +222,7 @@ class ActiveLegs:
         ``waiting_uuid``: the leg whose talk waits; ``None``: the call is joined to another one.
         """
         if waiting_uuid is not None:
-            self.waiting_uuids.add(waiting_uuid)
+            self.waiting_uuids |= {waiting_uuid}
         if not self.is_consult:
             self.is_consult = True
             for leg in self.living.values():
@@ -264,7 +266,7 @@ class ActiveLegs:
             self._follow_role(leg, before)
         if leg.is_ringing and leg.answered is None:
             history.begin_ring(leg.entered or leg.offered or 0)
-            if before is not None and leg.other_uuid != before.other_uuid:
+            if before is not None and before.other_uuid not in {None, leg.other_uuid}:
                 self._ring_moved(leg)
         elif history.ring_began is not None:
             history.end_ring(leg.answered or leg.entered or history.ring_began)

@@ -6,6 +6,7 @@ while it changes, and may be joined to another call.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import partial
 from itertools import zip_longest
@@ -76,14 +77,15 @@ class CountedRows:
     """Times of entry of the calls that wait now, by id of the group and key of the wait."""
     _queues: dict[int, QueueWindow] = Factory(dict)
     # Answered participations by the group whose queue offered them.
-    _served: dict[int, AgentWindow] = Factory(dict)
-    _agents: dict[int, AgentWindow] = Factory(dict)
+    _served: defaultdict[int, AgentWindow] = field(init=False)
+    _agents: defaultdict[int, AgentWindow] = field(init=False)
     # Rows of the active calls, and of the calls whose end was lost.
     _open: dict[str, CallRows] = Factory(dict)
     # Stands for the participations of all users and groups that have none.
     _none: AgentWindow = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._served, self._agents = defaultdict(self._new_agent), defaultdict(self._new_agent)
         self._none = self._new_agent()
 
     @property
@@ -190,27 +192,17 @@ class CountedRows:
         if time is None:
             return
         key = _participation_key(row)
-        for by_owner, owner_id in self._windows_of(row):
-            window = by_owner.get(owner_id)
-            if window is None:
-                window = by_owner[owner_id] = self._new_agent()
-            window.put(key, time, row)
+        if row.user_id is not None:
+            self._agents[row.user_id].put(key, time, row)
+        if row.group_id is not None and _is_served(row):
+            self._served[row.group_id].put(key, time, row)
 
     def _discard_participation(self, row: Participation) -> None:
         key = _participation_key(row)
-        for by_owner, owner_id in self._windows_of(row):
-            if owner_id in by_owner:
-                by_owner[owner_id].discard(key)
-
-    def _windows_of(self, row: Participation) -> list[tuple[dict[int, AgentWindow], int]]:
-        """Return the places of a row, each as a dict of windows and the id within it."""
-        places = []
-        if row.user_id is not None:
-            places.append((self._agents, row.user_id))
-        # For the figures of queues, a participation without talk has nothing to add.
-        if row.group_id is not None and row.result == "answered" and is_offer_of_queue(row):
-            places.append((self._served, row.group_id))
-        return places
+        if row.user_id is not None and row.user_id in self._agents:
+            self._agents[row.user_id].discard(key)
+        if row.group_id is not None and row.group_id in self._served and _is_served(row):
+            self._served[row.group_id].discard(key)
 
     def _new_queue(self, group_id: int) -> QueueWindow:
         return RowWindow(partial(QueueTally, group_id), self.max_rows)
@@ -248,6 +240,11 @@ def _groups_of(wait: QueueWait) -> Iterable[int]:
     if wait.next_group_id is None or wait.next_group_id == wait.group_id:
         return (wait.group_id,)
     return (wait.group_id, wait.next_group_id)
+
+
+def _is_served(row: Participation) -> bool:
+    """Return True if a row has something to add to the figures of the queue that offered it."""
+    return row.result == "answered" and is_offer_of_queue(row)
 
 
 def _wait_key(wait: QueueWait) -> Key:

@@ -203,12 +203,12 @@ def _row(
     talks, holds = first.talks, first.holds
     group_id, rings, left = first.group_id, first.rings, first.ended
     since = None
-    for leg in legs[1:]:
-        talks += leg.talks
-        holds += leg.holds
-        rings += leg.rings
-        left = None if left is None or leg.ended is None else max(left, leg.ended)
     if len(legs) > 1:
+        for leg in legs[1:]:
+            talks += leg.talks
+            holds += leg.holds
+            rings += leg.rings
+            left = None if left is None or leg.ended is None else max(left, leg.ended)
         own = [leg for leg in legs if not _is_of_consult(call, key, leg)]
         if own and own[0] is not first:
             first = own[0]
@@ -282,20 +282,22 @@ def _answered(
     ``since``: talks before it do not count if there is a later one; ``None``: all count.
     """
     times = [talk.started for talk in talks]
-    served = []
+    answered = []
     for leg in legs:
         if leg.talking_since is not None:
             times.append(leg.talking_since)
-        if leg.answered is not None and leg.role in _SERVED:
-            served.append(leg.answered)
+        if leg.answered is not None:
+            answered.append(leg)
     if times:
         later = [] if since is None else [time for time in times if time >= since]
         return min(later or times)
     if legs[-1].ended is None and _talks_now(call, key):
         return call.phase.started
-    served += _conference_entries(call, legs)
-    if served:
-        return min(served)
+    if answered:
+        served = [leg.answered or 0 for leg in answered if leg.role in _SERVED]
+        served += _conference_entries(call, answered)
+        if served:
+            return min(served)
     if call.disposition == "answered" and call.answered is None and key == party_key(call.caller):
         # Nobody talked to the caller, who reached a conference or a service of the PBX.
         services = (phase for phase in call.summed_phases if phase.kind in {"conference", "other"})
@@ -304,8 +306,11 @@ def _answered(
 
 
 def _conference_entries(call: Call, legs: Sequence[Leg]) -> list[int]:
-    """Return the times at which a party that the PBX called answered into a conference."""
-    answers = [leg.answered for leg in legs if leg.role in _CALLED and leg.answered is not None]
+    """Return the times at which a party that the PBX called answered into a conference.
+
+    ``legs``: the answered legs of the party.
+    """
+    answers = [leg.answered or 0 for leg in legs if leg.role in _CALLED]
     rooms = [phase for phase in call.summed_phases if phase.kind == "conference"] if answers else []
     return [
         answer

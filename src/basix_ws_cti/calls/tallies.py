@@ -160,8 +160,9 @@ class AgentTally:
             self.rang += step * row.rang_us
         if role not in _TALKING_ROLES:
             return False
-        self.transfers_out += step * row.transfers_out
-        self.transfers_in += step * row.transfers_in
+        if row.transfers_out or row.transfers_in:
+            self.transfers_out += step * row.transfers_out
+            self.transfers_in += step * row.transfers_in
         if result != "answered":
             return False
         self.held += step * row.held_us

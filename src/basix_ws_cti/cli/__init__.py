@@ -1,14 +1,16 @@
 """Command line ``basix-ws-cti``, or ``python -m basix_ws_cti``; requires the extra ``cli``.
 
-- ``app`` registers the commands; ``commands`` has one module for each.
+- ``app`` loads the commands on demand; ``commands`` has one module for each.
+- ``help`` has the list of commands with their help texts, and lays out ``--help``.
+- ``completion`` provides values for the shell; ``feed_names`` and ``suggestions`` check names.
 - ``options`` defines shared options, ``open_source`` opens the feed that they select.
 - ``render`` formats a feed as lines, tables or JSON; ``wallboard`` is a Textual application.
 - ``diagnostics`` examines a connection step by step, for ``doctor``.
 - ``language`` and ``language_choice`` choose the language before commands are imported, which
   translate their help.
-- ``config_path`` finds the config file, ``config_file`` reads it, ``settings`` lists what it may
-  hold, ``precedence`` decides between its values and others, and ``profile_options`` adds it to a
-  command.
+- ``config_location`` finds the config file, ``config_file`` reads it, ``settings`` lists what it
+  may hold, ``precedence`` decides between its values and others, and ``profile_options`` adds it to
+  a command.
 - ``output``, ``stdout_pipe``, ``signals`` and ``exit_codes`` deal with the terminal and shell.
 """
 

@@ -139,7 +139,8 @@ def _reject_nan(values: dict[str, Any]) -> None:
     """Raise ``UsageError`` for NaN, which older typer releases accept despite min and max."""
     for name, value in values.items():
         if isinstance(value, float) and isnan(value):
-            raise UsageError(f"--{name.replace('_', '-')}: expected a number, got nan")
+            message = _("{option}: expected a number, got nan")
+            raise UsageError(message.format(option=f"--{name.replace('_', '-')}"))
 
 
 def _group_parameters(group: type) -> list[inspect.Parameter]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, frozen
 
+from basix_ws_cti._internal.translation import N_, _
 from basix_ws_cti.exceptions import UsageError, printable
 
 from .config_location import config_path
@@ -31,19 +32,19 @@ Values = dict[str, Any]
 _TOKEN_NAMES = frozenset({"token", "apitoken", "basixtoken", "secret", "password"})
 
 _EXPECTED = {
-    str: "a string",
-    Path: "a string",
-    bool: "true or false",
-    int: "an integer",
-    float: "a number",
+    str: N_("a string"),
+    Path: N_("a string"),
+    bool: N_("true or false"),
+    int: N_("an integer"),
+    float: N_("a number"),
 }
 _TOML_TYPES = {
-    str: "a string",
-    bool: "true or false",
-    int: "an integer",
-    float: "a float",
-    list: "an array",
-    dict: "a table",
+    str: N_("a string"),
+    bool: N_("true or false"),
+    int: N_("an integer"),
+    float: N_("a float"),
+    list: N_("an array"),
+    dict: N_("a table"),
 }
 
 
@@ -78,9 +79,11 @@ def read_config_file(file: Path | None, settings: Mapping[str, Setting]) -> Conf
         if file is None and isinstance(error, FileNotFoundError):
             return ConfigFile(path=path, exists=False)
         reason = file_error_reason(error)
-        raise UsageError(f"cannot read the config file {path}: {reason}") from None
+        message = _("cannot read the config file {file}: {reason}")
+        raise UsageError(message.format(file=path, reason=reason)) from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: not UTF-8: save the config file in this encoding") from None
+        message = _("{file}: not UTF-8: save the config file in this encoding")
+        raise UsageError(message.format(file=path)) from None
     return parse_config(text, path, settings)
 
 
@@ -94,25 +97,29 @@ def parse_config(text: str, path: Path, settings: Mapping[str, Setting]) -> Conf
     profiles = document.pop("profiles", {})
     default_profile = document.pop("profile", None)
     if isinstance(default_profile, dict):
-        raise UsageError(f"{path}: unknown table [profile]; did you mean [profiles.NAME]?")
+        message = _("{file}: unknown table [profile]; did you mean [profiles.NAME]?")
+        raise UsageError(message.format(file=path))
     if default_profile is not None and not isinstance(default_profile, str):
-        raise _wrong_type(path, "profile", "a string", default_profile)
+        raise _wrong_type(path, "profile", N_("a string"), default_profile)
     general = {key: setting for key, setting in settings.items() if setting.is_general}
     for key, value in document.items():
         _reject_token(path, key)
         if key in settings and key not in general:
             raise UsageError(
-                f"{path}: {key!r} belongs in a profile: write it below [profiles.NAME]"
+                _("{file}: {key!r} belongs in a profile: write it below [profiles.NAME]").format(
+                    file=path, key=key
+                )
             )
         if isinstance(value, dict):
             name = printable(key, 60)
-            raise UsageError(f"{path}: unknown table [{name}]: a profile is [profiles.{name}]")
+            message = _("{file}: unknown table [{name}]: a profile is [profiles.{name}]")
+            raise UsageError(message.format(file=path, name=name))
     if not isinstance(profiles, dict):
-        raise _wrong_type(path, "profiles", "tables such as [profiles.office]", profiles)
+        raise _wrong_type(path, "profiles", N_("tables such as [profiles.office]"), profiles)
     for name, table in profiles.items():
         _reject_token(path, name)
         if not isinstance(table, dict):
-            raise _wrong_type(path, f"profiles.{name}", "a table", table)
+            raise _wrong_type(path, f"profiles.{name}", N_("a table"), table)
     config = ConfigFile(
         path=path,
         default_profile=default_profile,
@@ -137,11 +144,13 @@ def select_profile(config: ConfigFile, name: str | None) -> str | None:
         return None
     if wanted in config.profiles:
         return wanted
-    problem = f"unknown profile {quoted(wanted)}"
+    fields = {"file": config.path, "name": quoted(wanted)}
     if not config.exists:
-        raise UsageError(f"{problem}: there is no config file {config.path}")
-    hint = suggestion(wanted, config.profiles, otherwise=f"{config.path} has no profiles")
-    raise UsageError(f"{config.path}: {problem}; {hint}")
+        message = _("unknown profile {name}: there is no config file {file}")
+        raise UsageError(message.format(**fields))
+    otherwise = _("{file} has no profiles").format(file=config.path)
+    hint = suggestion(wanted, config.profiles, otherwise)
+    raise UsageError(_("{file}: unknown profile {name}; {hint}").format(hint=hint, **fields))
 
 
 def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...], otherwise: str) -> str:
@@ -151,8 +160,10 @@ def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...], otherwi
     """
     similar = suggest(name.replace("_", "-"), known)
     if similar is not None:
-        return f"did you mean {quoted(similar)}?"
-    return f"known: {printable(', '.join(known), 400)}" if known else otherwise
+        return _("did you mean {similar}?").format(similar=quoted(similar))
+    if not known:
+        return otherwise
+    return _("known: {known}").format(known=printable(", ".join(known), 400))
 
 
 def _parse_toml(text: str, path: Path) -> dict[str, Any]:
@@ -161,7 +172,7 @@ def _parse_toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        reason, _, position = str(error).rpartition(" (at ")
+        reason, _separator, position = str(error).rpartition(" (at ")
         found = re.search(r"line (\d+), column (\d+)", position)
         if found:
             line, column = found.groups()
@@ -169,9 +180,12 @@ def _parse_toml(text: str, path: Path) -> dict[str, Any]:
             lines = text.split("\n")
             line, column = str(len(lines)), str(len(lines[-1]) + 1)
         reason = printable(reason[:1].lower() + reason[1:], 200)
-        raise UsageError(f"{path}, line {line}, column {column}: {reason}") from None
+        message = _("{file}, line {line}, column {column}: {reason}")
+        raise UsageError(
+            message.format(file=path, line=line, column=column, reason=reason)
+        ) from None
     except RecursionError:
-        raise UsageError(f"{path}: too deeply nested") from None
+        raise UsageError(_("{file}: too deeply nested").format(file=path)) from None
 
 
 def _check_table(
@@ -191,7 +205,9 @@ def _check_table(
         setting = settings.get(key)
         if setting is None:
             hint = suggestion(key, (*settings, *other_keys), otherwise="")
-            raise UsageError(f"{path}: unknown key {printable(repr(prefix + key), 120)}; {hint}")
+            message = _("{file}: unknown key {key}; {hint}")
+            shown = printable(repr(prefix + key), 120)
+            raise UsageError(message.format(file=path, key=shown, hint=hint))
         values[setting.name] = _check_value(path, prefix + key, value, setting)
     return values
 
@@ -207,24 +223,32 @@ def _check_value(path: Path, key: str, value: Any, setting: Setting) -> Any:
         raise _wrong_type(path, key, _EXPECTED[expected], value)
     if setting.choices and value not in setting.choices:
         hint = suggestion(value, setting.choices, otherwise="")
-        raise UsageError(f"{path}: {printable(key, 120)}: unknown value; {hint}")
+        message = _("{file}: {key}: unknown value; {hint}")
+        raise UsageError(message.format(file=path, key=printable(key, 120), hint=hint))
     if expected is Path:
         return str(path.parent / os.path.expanduser(value))  # noqa: PTH111 - never fails
     low, high = setting.minimum, setting.maximum
     if (low is not None and not value >= low) or (high is not None and not value <= high):
-        raise UsageError(f"{path}: {key}: expected a number from {low} to {high}")
+        message = _("{file}: {key}: expected a number from {low} to {high}")
+        raise UsageError(message.format(file=path, key=key, low=low, high=high))
     return value
 
 
 def _wrong_type(path: Path, key: str, expected: str, value: Any) -> UsageError:
-    found = _TOML_TYPES.get(type(value), "a date or time")
-    return UsageError(f"{path}: {printable(key, 120)}: expected {expected}, got {found}")
+    found = _TOML_TYPES.get(type(value), N_("a date or time"))
+    return UsageError(
+        _("{file}: {key}: expected {expected}, got {found}").format(
+            file=path, key=printable(key, 120), expected=_(expected), found=_(found)
+        )
+    )
 
 
 def _reject_token(path: Path, key: str) -> None:
     """Reject a key that is meant for a token, whatever its value is."""
     if re.sub("[-_]", "", key).casefold() in _TOKEN_NAMES:
         raise UsageError(
-            f"{path}: {key!r}: a token must not be in the config file: store it in a file "
-            "that only you can read, and name that file with token-file"
+            _(
+                "{file}: {key!r}: a token must not be in the config file: store it in a file "
+                "that only you can read, and name that file with token-file"
+            ).format(file=path, key=key)
         )

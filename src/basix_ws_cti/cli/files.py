@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from basix_ws_cti._internal.os_errors import describe_os_error
+from basix_ws_cti._internal.translation import N_, _
 from basix_ws_cti.exceptions import BasixError
 
 from .output import is_broken_pipe
@@ -16,14 +17,14 @@ STDIO = Path("-")
 """Argument that stands for stdin or stdout."""
 
 _REASONS = {
-    errno.ENOENT: "no such file",
-    errno.ENOTDIR: "a part of its path is not a folder",
-    errno.EISDIR: "it is a folder: name a file",
-    errno.EEXIST: "it already exists: choose another file or pass --overwrite",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.ENOSPC: "no space left on the device: free some, or choose another one",
-    errno.ENAMETOOLONG: "its name is too long",
+    errno.ENOENT: N_("no such file"),
+    errno.ENOTDIR: N_("a part of its path is not a folder"),
+    errno.EISDIR: N_("it is a folder: name a file"),
+    errno.EEXIST: N_("it already exists: choose another file or pass --overwrite"),
+    errno.EACCES: N_("permission denied"),
+    errno.EPERM: N_("permission denied"),
+    errno.ENOSPC: N_("no space left on the device: free some, or choose another one"),
+    errno.ENAMETOOLONG: N_("its name is too long"),
 }
 
 
@@ -45,7 +46,10 @@ class FileAccessError(BasixError):
         name: object = self.file
         if self.file == STDIO:
             name = "stdin" if self.action == "read" else "stdout"
-        return f"cannot {self.action} {name}: {self.reason}"
+        text = _("cannot read {name}: {reason}")
+        if self.action == "write":
+            text = _("cannot write {name}: {reason}")
+        return text.format(name=name, reason=self.reason)
 
 
 @contextlib.contextmanager
@@ -63,7 +67,7 @@ def file_access(action: str, file: Path) -> Iterator[None]:
             raise
         reason = file_error_reason(error)
         if action == "write" and error.errno == errno.ENOENT:
-            reason = f"there is no folder {file.parent}: create it"
+            reason = _("there is no folder {folder}: create it").format(folder=file.parent)
         raise FileAccessError(action, file, reason) from None
 
 
@@ -75,7 +79,7 @@ def size_of(file: Path) -> int | None:
 def file_error_reason(error: OSError) -> str:
     """Return the reason of a file's error as text, with a remedy if there is one."""
     if error.errno in _REASONS:
-        return _REASONS[error.errno]
+        return _(_REASONS[error.errno])
     text = describe_os_error(error)
     return text[:1].lower() + text[1:]
 
@@ -87,5 +91,7 @@ def describe_file_error(error: OSError) -> str:
     """
     if error.errno is None:  # a text of this package
         return str(error)
-    place = "cannot write stdout" if error.filename is None else str(error.filename)
-    return f"{place}: {file_error_reason(error)}"
+    reason = file_error_reason(error)
+    if error.filename is None:
+        return _("cannot write {name}: {reason}").format(name="stdout", reason=reason)
+    return f"{error.filename}: {reason}"

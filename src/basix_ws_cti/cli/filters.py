@@ -215,7 +215,9 @@ def _normal_forms(number: str, country_code: str) -> set[str]:
     normalised = normalise_number(number, country_code)
     if normalised is None:
         raise UsageError(
-            f"--number: expected a telephone number of digits, got {printable(repr(number), 80)}"
+            _("--number: expected a telephone number of digits, got {number}").format(
+                number=printable(repr(number), 80)
+            )
         )
     forms = {normalised}
     if normalised.startswith("00") and calling_code(normalised[2:]) is not None:

@@ -85,10 +85,12 @@ def option_value(name: str, arguments: Sequence[str]) -> str | None:
 
 
 def _read_document(path: Path) -> dict[str, Any]:
-    """Return the contents of a TOML file; empty if it cannot be read."""
+    """Return the contents of a TOML file; empty if it cannot be read or names no language."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
+        return {}
+    if "lang" not in text:  # saves the import of tomllib, of which --help would notice the time
         return {}
     import tomllib
 

@@ -149,3 +149,28 @@ def test_stdin_that_cannot_be_read_is_named(command, tmp_path):
         os.close(descriptor)
     assert process.returncode == 1
     assert err == "basix-ws-cti: cannot read stdin: bad file descriptor\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "schema",
+        "decode --file {good}",
+        "replay {good} --at-once --json",
+        "replay {good} --state",
+        "state --recording {good} --calls",
+        "listen --recording {good}",
+        "anonymise {good} -",
+        "record - --simulate",
+    ],
+)
+@pytest.mark.slow
+def test_command_ends_quietly_when_its_reader_has_left(command, places):
+    """Nothing is written to stderr but the size of a recording."""
+    with start(*command.format(**places).split()) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+        assert process.wait(TIMEOUT) == 0, err
+    known = ("recorded ", "wrote ", "nothing recorded")
+    lines = [line.removeprefix("basix-ws-cti: ") for line in err.splitlines()]
+    assert [line for line in lines if not line.startswith(known)] == []

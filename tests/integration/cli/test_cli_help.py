@@ -253,7 +253,7 @@ def test_usage_errors_show_plain_usage():
     done = run_in_process("record")
     assert done.returncode == 2
     assert "record [OPTIONS] FILE\n" in done.stderr
-    assert "Missing argument 'FILE'" in done.stderr
+    assert "missing argument 'FILE'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from rich.cells import cell_len
 from support.cli_runner import environment, run, run_in_process, start
 from support.example_connections import connection_environment
 from support.paths import TESTS
@@ -385,6 +388,48 @@ def test_colours_are_for_terminals(env, coloured):
         done = run_in_process("listen", "--limit", "3", env={**connection, **env})
     assert ("\x1b[" in done.stdout) == coloured
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("arguments", "last"), [(["--calls"], "ended:"), ([], "the end")])
+@pytest.mark.slow
+def test_lines_fit_a_terminal_that_is_resized(arguments, last):
+    """Lines are as wide as the terminal, and contain nothing that could steer it."""
+    import fcntl
+    import pty
+    import termios
+
+    master, terminal = pty.openpty()
+
+    def resize(columns):
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    resize(80)
+    lines = {80: [], 130: []}
+    with (
+        os.fdopen(master, encoding="utf-8", newline="\n") as screen,
+        os.fdopen(terminal, "wb", buffering=0),
+        quiet_pbx() as (pbx, connection),
+    ):
+        for extension in ("1001", "1002"):
+            pbx.edit(extension, label="\x1b]0;owned\x07\u202e[bold]" + "ｶﾅ名" * 500)
+        env = {**connection, "COLUMNS": "", "TERM": "xterm"}
+        with running_listen(env, *arguments, stdout=terminal) as process:
+            wait_until(lambda: any(one.frames_sent for one in pbx.connections))
+            for columns, printed in lines.items():
+                resize(columns)
+                line = pbx.call("0312341234", to="1001")
+                pbx.answer(line)
+                pbx.hangup(line)
+                pbx.msg("the end")
+                while not printed or last not in printed[-1]:
+                    printed.append(screen.readline())
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TIMEOUT) == 130
+    for columns, printed in lines.items():
+        plain = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in printed]
+        assert all(line.isprintable() for line in plain)
+        assert max(map(cell_len, plain)) == columns
 
 
 @pytest.mark.parametrize(

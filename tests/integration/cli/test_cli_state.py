@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
+from unittest.mock import patch
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -16,11 +18,21 @@ from support.free_ports import free_port
 from support.scripted_source import ScriptedSource, capture_lines
 from support.sizes import NIGHTLY
 
-from basix_ws_cti import InfoEvent, InitialInfo, OtherElement
+from basix_ws_cti import (
+    Channel,
+    Group,
+    GroupMember,
+    InfoEvent,
+    InitialInfo,
+    OtherElement,
+    Terminal,
+    User,
+)
 from basix_ws_cti.cli.commands.state import StateOptions, print_source_state
 from basix_ws_cti.cli.render.json_schema import build_schema
 from basix_ws_cti.elements import Extra
 from basix_ws_cti.simulator import Simulator, faults, frames
+from basix_ws_cti.states import Calling, Park
 
 VALIDATOR = Draft202012Validator(build_schema())
 
@@ -160,6 +172,33 @@ def test_state_of_any_source():
     assert any("Luna" in line for line in lines)
     (document,) = capture_lines(print_source_state(ScriptedSource(items), StateOptions(json=True)))
     VALIDATOR.validate(json.loads(document))
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_malformed_elements_have_rows(width):
+    """Fields that are missing, or of an unexpected type, are shown as they are or left out."""
+    odd = [True, 1.5, "x", -1, None]
+    elements = [
+        *(User(id=one, label=one, main_extension=one, presence=one) for one in odd),
+        *(Group(id=one, label=one, main_extension=one, type=one) for one in odd),
+        *(GroupMember(id=one, group_id=one, user_id=one, priority=one) for one in odd),
+        *(Terminal(id=one, name=one, assoc_user_id=one, registered=one) for one in odd),
+        *(
+            Channel(uuid=f"{number}", user_id=one, state=state, calling_number=one)
+            for number, one in enumerate(odd)
+            for state in (None, ("raw", 1), Park(slot=one, ts=one), Calling(group_id=one, ts=one))
+        ),
+    ]
+    items = [InfoEvent(one.element_name, one, "added") for one in elements]
+    kinds = [*dict.fromkeys(one.element_name for one in elements)]
+    options = StateOptions(kind=kinds)
+    with patch.dict(os.environ, {"FORCE_COLOR": "1", "COLUMNS": width}):
+        lines = capture_lines(print_source_state(ScriptedSource(items), options))
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    assert [line.split(":")[0] for line in plain if re.search(r": \d+$", line)] == [
+        "Users", "Groups", "Members of groups", "Phones", "Channels",
+    ]  # fmt: skip
+    assert max(map(cell_len, plain)) <= int(width)
 
 
 # -- failures --------------------------------------------------------------------

@@ -39,7 +39,20 @@ def test_top_without_a_terminal_is_a_usage_error(arguments):
     assert "listen" in done.stderr
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (160, 50)])
+@pytest.mark.parametrize("option", ["--wait-limits", "--answer-limits", "--park-limits"])
+@pytest.mark.parametrize(
+    "limits", ["", "60", "60,", "120,60", "60,60", "0,60", "1,2,3", "a,b", "1,nan"]
+)
+def test_limits_that_are_not_two_ascending_numbers_are_usage_errors(option, limits):
+    done = run_in_process("top", "--simulate", option, limits)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"basix-ws-cti: {option} must be two ascending numbers of seconds, such as 60,120, "
+        f"got {limits!r}\n"
+    )
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (200, 60)])
 @pytest.mark.slow
 def test_top_fills_the_terminal(columns, rows):
     """All tables and the keys are visible at two sizes; q leaves and restores the terminal."""
@@ -74,7 +87,7 @@ def test_keys_and_resizing():
             terminal.type("\x1b")
             terminal.wait_for(lambda text: "Calls 0 of " not in text)
             terminal.type("\r")
-            terminal.wait_for("Phases")
+            terminal.wait_for("Phase")
             terminal.type("\x03")
             assert terminal.wait_for_exit() == 130
             assert terminal.is_restored

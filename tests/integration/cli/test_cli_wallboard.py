@@ -21,7 +21,9 @@ from basix_ws_cti import (
     Synced,
 )
 from basix_ws_cti.board.feed_history import FeedHistory
-from basix_ws_cti.board.tables import Cell, Column
+from basix_ws_cti.board.headline import FIGURES
+from basix_ws_cti.board.limits import BoardLimits, Limits
+from basix_ws_cti.board.tables import TABLES, Cell, Column
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.cli.wallboard.deferred_log import defer_terminal_log
 from basix_ws_cti.cli.wallboard.filter_box import FilterBox
@@ -98,9 +100,10 @@ async def test_call_details_screen(size):
         await pilot.press("enter")
         await redraw(pilot)
         assert_screen(f"details-{size[0]}", screen_lines(app))
+        assert "Call ─" in "\n".join(screen_lines(app))
         await pilot.press("escape")
         await redraw(pilot)
-        assert "Legs" not in "\n".join(screen_lines(app))
+        assert "Call ─" not in "\n".join(screen_lines(app))
 
 
 @pytest.mark.slow
@@ -232,6 +235,78 @@ async def test_feed_state_is_shown():
         await redraw(pilot)
         assert "1 gap" in screen_lines(app)[0]
         assert any("gap from 00:00:00" in line for line in screen_lines(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+async def test_screens_are_muted_without_a_live_feed(size):
+    """Board, details and help have a band with the time, and the board has one colour."""
+    staged = quiet()
+    talk(staged, "0622220000", by=0)
+    app, running = open_wallboard(staged, size)
+    async with running as pilot:
+        await redraw(pilot)
+        assert len(colours(app)) > 2
+        staged.state = Disconnected(ConnectionLost(1006), 2.0)
+        staged.advance(23)
+        await redraw(pilot)
+        assert screen_lines(app)[1].startswith(" Stale since 00:00:23 (0:00): disconnected: ")
+        assert colours(app) == {app.palette.stale}
+        staged.advance(7)
+        for key in ("enter", "question_mark"):
+            await pilot.press(key)
+            await redraw(pilot)
+            assert screen_lines(app)[0].startswith(" Stale since 00:00:23 (0:07): ")
+            assert app.screen.has_class("-stale")
+            await pilot.press("escape")
+        staged.state = Synced()
+        await redraw(pilot)
+        assert "Stale" not in "\n".join(screen_lines(app))
+        assert len(colours(app)) > 2
+
+
+def colours(app):
+    """Return the styles of all cells of the tables."""
+    return {
+        str(cell.style)
+        for panel in app.screen_stack[0].query(Panel)
+        for at in range(panel.row_count)
+        for cell in panel.get_row_at(at)
+    }
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+async def test_help_explains_keys_figures_columns_and_colours(size):
+    """All of it is reached by scrolling; the screen at its top equals the stored one."""
+    limits = BoardLimits(wait=Limits(30, 45), parked=Limits(90, 300))
+    app = Wallboard(quiet(), FeedHistory(), UTC, limits=limits)
+    async with app.run_test(size=size) as pilot:
+        await redraw(pilot)
+        await pilot.press("question_mark")
+        await redraw(pilot)
+        assert_screen(f"help-{size[0]}", screen_lines(app))
+        shown = " ".join(screen_lines(app))
+        for _ in range(10):
+            await pilot.press("pagedown")
+            await pilot.pause()
+            shown += " ".join(screen_lines(app))
+        texts = [figure.title for figure in FIGURES.values()]
+        texts += [column.name for columns in TABLES.values() for column in columns]
+        texts += ["a wait of 30 s or more", "90 s", "a wait of 45 s or more"]
+        assert [text for text in texts if text not in shown] == []
+        await pilot.press("question_mark")
+        await redraw(pilot)
+        assert "Help" in screen_lines(app)[-1]
+
+
+@pytest.mark.slow
+async def test_question_mark_is_text_in_the_filter():
+    app, running = open_wallboard(quiet())
+    async with running as pilot:
+        await redraw(pilot)
+        await pilot.press("slash", "question_mark")
+        assert app.query_one(FilterBox).value == "?"
 
 
 @pytest.mark.slow

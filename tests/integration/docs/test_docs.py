@@ -28,6 +28,9 @@ NOT_RUN = {
         ".venv/bin/ruff check . && .venv/bin/ruff format . && .venv/bin/mypy && "
         ".venv/bin/lint-imports && .venv/bin/python -m pytest": "runs the tests themselves",
         "cd tests && ../.venv/bin/python -m support.catalogues": "it changes the source",
+        "cd tests && ../.venv/bin/python -m support.pseudo_language doctor --simulate": (
+            "it needs a clone: see test_pseudo_language.py"
+        ),
         "HATCH_BUILD_HOOK_ENABLE_MYPYC=1 python -m build": "it needs a compiler: tox -e compiled",
     },
     "docs/quickstart.md": {

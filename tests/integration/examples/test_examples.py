@@ -54,6 +54,10 @@ def test_listen_prints_calls_for_ten_seconds_and_names_the_next_command():
     ]
 
 
+def test_listen_is_short_enough_to_be_read():
+    assert len((EXAMPLES / "listen.py").read_text(encoding="utf-8").splitlines()) < 80
+
+
 @contextlib.contextmanager
 def running_listen(**environment: str) -> Iterator[subprocess.Popen[str]]:
     """Start the example and kill it at the end of the block."""
@@ -94,7 +98,7 @@ def test_listen_survives_a_reader_that_leaves():
 def test_listen_follows_a_pbx_until_ctrl_c():
     """The PBX is the one in the environment; names of callers cannot steer the terminal."""
     with Simulator(domain="acme", token=TOKEN, calls=False) as pbx:
-        pbx.edit("1002", label="\x1b[31mred\u202e")
+        pbx.edit("1002", label="\x1b[31mred\u202e\u3000健")
         environment = {"BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "acme", "BASIX_TOKEN": TOKEN}
         with running_listen(**environment) as process:
             wait_until(lambda: any(one.frames_sent for one in pbx.connections))
@@ -107,8 +111,8 @@ def test_listen_follows_a_pbx_until_ctrl_c():
     assert (process.returncode, rest, errors) == (130, "", "")
     assert [line[10:] for line in lines] == [
         "山田 太郎: calls 0501234567\n",
-        "山田 太郎: the phone of ?[31mred? rings\n",
-        "山田 太郎: ?[31mred? answers after 0 s\n",
+        "山田 太郎: the phone of ?[31mred? 健 rings\n",
+        "山田 太郎: ?[31mred? 健 answers after 0 s\n",
         "山田 太郎: ends, answered, talked 0 s\n",
     ]
 

@@ -1,4 +1,4 @@
-"""Message catalogues: compiled, and in agreement with the calls in the source."""
+"""Message catalogues: complete, compiled, and in agreement with the calls in the source."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from support.catalogues import (
     po_text,
     read,
     translated_languages,
+    untranslated,
 )
 
 UPDATE = "run: cd tests && ../.venv/bin/python -m support.catalogues"
+TRANSLATE = f"{UPDATE}; translate the messages that it lists, and run it again"
 
 
 def messages(catalogue):
@@ -92,6 +94,22 @@ def test_babel_finds_the_messages_of_every_call():
     }
     assert set(messages(extract())) == in_source
     assert in_source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", translated_languages())
+def test_catalogue_has_exactly_the_messages_of_the_source(language):
+    in_source, in_catalogue = messages(extract()).keys(), messages(read(language)).keys()
+    assert in_source - in_catalogue == set(), TRANSLATE
+    assert in_catalogue - in_source == set(), UPDATE
+
+
+@pytest.mark.parametrize("language", translated_languages())
+def test_every_message_is_translated(language):
+    catalogue = read(language)
+    assert untranslated(catalogue) == [], TRANSLATE
+    assert [message.id for message in catalogue if message.fuzzy] == []
+    assert not catalogue.obsolete, UPDATE
 
 
 @pytest.mark.parametrize("language", translated_languages())

@@ -96,7 +96,7 @@ async def test_refused_handshake_has_status_and_reason(target, headers, status, 
 async def test_authentication_error_has_status_and_reason():
     async with Simulator(calls=False) as pbx:
         with pytest.raises(AuthenticationError) as caught:
-            async with connect_client(pbx, token="wrong"):
+            async with connect_client(pbx, token="not-the-token-1"):
                 pass
     assert caught.value.status == 401
     assert "credentials" in caught.value.reason

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from basix_ws_cti import Group, InitialInfo, Mirror, User
+from basix_ws_cti import Group, GroupMember, InitialInfo, Mirror, Terminal, User
 from basix_ws_cti.board.durations import format_duration, to_microseconds
 from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.calls.model import Party, Phase
@@ -65,8 +65,31 @@ def test_party_is_shown_by_name_or_number(labels, party, text):
         (Phase(kind="parked", started=0, place=901, by=1), "parked on 901 by 青木 愛子"),
         (Phase(kind="queued", started=0, party=Party(group_id=9)), "waiting for sales"),
         (Phase(kind="conference", started=0, place="room_1"), "in conference room 1"),
+        (Phase(kind="conference", started=0), "in a conference"),
+        (Phase(kind="voicemail", started=0, party=Party(user_id=1)), "voicemail of 青木 愛子"),
+        (Phase(kind="voicemail", started=0), "voicemail"),
+        (Phase(kind="queued", started=0), "waiting"),
+        (Phase(kind="parked", started=0), "parked"),
+        (Phase(kind="other", started=0, place="bridged"), "announcement or music"),
+        (Phase(kind="other", started=0, place="ringing"), "ringing tone"),
+        (Phase(kind="other", started=0, place="new_operation"), "new operation"),
         (Phase(kind="unknown", started=0), ""),
     ],
 )
 def test_phase_is_shown_with_place_and_party(labels, phase, text):
     assert labels.phase(phase) == text
+
+
+@pytest.mark.parametrize(
+    ("element", "text"),
+    [
+        (Group(id=9, type=0, main_extension="1900"), "extension 1900, ring group"),
+        (Group(id=9, type=1), "hunt group"),
+        (Group(id=9, type=7), ""),
+        (Terminal(id=5, assoc_user_id=1, registered=1), "phone of 青木 愛子, registered"),
+        (Terminal(id=5, assoc_user_id=77, registered=0), "phone of user 77, not registered"),
+        (GroupMember(user_id=1, login_status=3), "login status 3"),
+    ],
+)
+def test_known_values_have_words_and_unknown_ones_are_shown_as_they_are(labels, element, text):
+    assert labels.activity(element) == text

@@ -128,9 +128,11 @@ async def test_last_call_with_a_number(reader):
 @pytest.mark.parametrize(
     ("criteria", "text"),
     [
-        ({"limit": 0}, "limit must be from 1 to 10000, got 0"),
-        ({"limit": 10_001}, "limit must be from 1 to 10000"),
-        ({"offset": -1}, "offset must be 0 or more, got -1"),
+        ({"limit": 0}, "limit must be an int from 1 to 10000, got 0"),
+        ({"limit": 10_001}, "limit must be an int from 1 to 10000"),
+        ({"offset": -1}, "offset must be an int from 0"),
+        ({"took_part": 2**63}, "took_part must be an int from 0"),
+        ({"number": 312341234}, "number must be"),
         ({"order": "random"}, "order must be"),
         ({"started_from": datetime(2026, 1, 1)}, "times must have a time zone"),  # noqa: DTZ001
     ],
@@ -138,6 +140,18 @@ async def test_last_call_with_a_number(reader):
 async def test_criteria_that_cannot_work_are_usage_errors(reader, criteria, text):
     with pytest.raises(UsageError, match=text):
         reader.find(**criteria)
+
+
+@pytest.mark.parametrize("position", [{"after": -1}, {"after": 2**63}, {"limit": 0}])
+async def test_positions_that_cannot_work_are_usage_errors(reader, position):
+    with pytest.raises(UsageError, match="must be an int"):
+        reader.changes(**position)
+
+
+@pytest.mark.parametrize("text", ["\0", "x" * 100_000])
+@pytest.mark.parametrize("field", ["number", "name", "direction", "disposition"])
+async def test_any_text_can_be_searched_for(reader, field, text):
+    assert reader.find(**{field: text}).total == 0
 
 
 class _OneCall:

@@ -95,6 +95,7 @@ async def test_more_calls_with_one_start_than_a_step_are_all_forgotten(
     assert [one.record.caller_number for one in calls if one.record.started < 3] == [None] * 12
 
 
+@pytest.mark.slow
 async def test_forgotten_bytes_are_in_no_file(tmp_path):
     database = tmp_path / "calls.db"
     async with CallLog(database) as log:
@@ -111,6 +112,7 @@ async def test_forgotten_bytes_are_in_no_file(tmp_path):
     assert CallLogReader(database).find().total == 500
 
 
+@pytest.mark.slow
 async def test_file_shrinks_after_a_deletion(tmp_path):
     database = tmp_path / "calls.db"
     async with CallLog(database) as log:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import attrs
 import pytest
+from support.call_transcripts import Office
 
 from basix_ws_cti import Channel
 from basix_ws_cti.calls import CallRinging, CallTracker, active_call, active_leg
@@ -75,3 +76,17 @@ def test_snapshots_share_unchanged_legs():
     now = tracker.calls["caller"]
     assert (first.call.legs[0].answered, now.legs[0].answered) == (None, 3)
     assert now.legs[1:] == second.call.legs[1:]
+
+
+SCENARIOS_OF_MANY_LEGS = ["ring_rounds", "announcement", "callback", "parked", "attended_transfer"]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS_OF_MANY_LEGS)
+def test_events_create_only_legs_that_changed(scenario):
+    """Each event shows all legs of its call, but most of them are those of an earlier event."""
+    office = Office()
+    kinds = []
+    office.pbx.listeners.append(lambda kind, *_: kinds.append(kind))
+    office.play(scenario)
+    legs = {id(leg) for event in office.events for leg in event.call.legs}
+    assert len(legs) <= 0.75 * kinds.count("channel")

@@ -219,7 +219,9 @@ OUTCOMES = {
     "consult_in_queue": {
         TALKED,
         f"{TALKED} attended",
+        f"{TALKED} blind",
         "internal answered None None None consult joined",
+        "internal unanswered None None None consult joined",
         "internal answered None caller NORMAL_CLEARING consult",
         "internal abandoned queue caller ORIGINATOR_CANCEL consult",
     },

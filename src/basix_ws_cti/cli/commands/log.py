@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
+# Size from which the status line shows that SQLite's write-ahead log grows, in bytes. Without a
+# reader that keeps a transaction open, the log stays below 4 MiB.
+LARGE_WAL = 16 * 2**20
+
 _PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
 
 
@@ -132,6 +136,11 @@ def describe_status(log: CallLog) -> str:
         parts.append(_("{count:,} waiting").format(count=health.pending))
     if health.rejected:
         parts.append(_("{count:,} refused by the database").format(count=health.rejected))
+    if health.dropped:
+        parts.append(_("{count:,} dropped").format(count=health.dropped))
+    if health.wal_size is not None and health.wal_size > LARGE_WAL:
+        size = health.wal_size // 2**20
+        parts.append(_("write-ahead log of {size:,} MiB: a reader is open").format(size=size))
     if health.problem is not None:
         parts.append(_("cannot write: {problem}").format(problem=health.problem))
     return ", ".join(parts)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
+from basix_ws_cti.cli.wait_limits import LimitOptions
 from basix_ws_cti.exceptions import UsageError
 
 
-def show_wallboard(connection: SourceOptions, *, timezone: TimezoneOption = None) -> None:
+def show_wallboard(
+    connection: SourceOptions, limits: LimitOptions, *, timezone: TimezoneOption = None
+) -> None:
     """Show a live wallboard of calls, queues, users, parked calls and the connection."""
     zone = parse_timezone(timezone)
+    board_limits = limits.board_limits()
     require_terminal()
     from basix_ws_cti.board.feed_history import FeedHistory
     from basix_ws_cti.cli.open_source import open_shown_source
@@ -22,7 +27,7 @@ def show_wallboard(connection: SourceOptions, *, timezone: TimezoneOption = None
         async with open_shown_source(connection, history) as source:
             if connection.recording is not None:
                 history.clock = source.now
-            await run_wallboard(source, history, zone)
+            await run_wallboard(source, history, zone, board_limits)
 
     run_interruptible(show())
 
@@ -32,6 +37,8 @@ def require_terminal() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if not stream.isatty():
             raise UsageError(
-                "top needs a terminal for input, output and errors: "
-                "use state for the current state, or listen for events"
+                _(
+                    "top needs a terminal for input, output and errors: use state for the current "
+                    "state, or listen for events"
+                )
             )

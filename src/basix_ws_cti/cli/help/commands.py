@@ -17,9 +17,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.suggestions import unknown_name
 
 from . import panels
 from .layout import NO_BREAK, left_width, list_entry, paragraphs, text_width, wrap
+from .usage_errors import translated_usage_errors
 
 if TYPE_CHECKING:
     # The classes of typer's command line parser have no public names.
@@ -92,6 +94,13 @@ class _HelpWriter:
                 pieces.append(name if param.required else f"[{name}]")
         return pieces
 
+    def usage_lines(self, ctx: Any, width: int) -> Iterator[str]:
+        """Yield the lines of the usage text."""
+        usage = " ".join(self.collect_usage_pieces(ctx))
+        first, *further = wrap(f"{ctx.command_path} {usage}", width - text_width(_("Usage:")) - 1)
+        yield f"{heading(_('Usage:'))} {first}"
+        yield from (_CONTINUED_USAGE + line for line in further)
+
     def format_help(self, ctx: Any, formatter: Formatter) -> None:
         """Write the help text."""
         formatter.write(help_text(self._help_lines(ctx, help_width())) + "\n")
@@ -107,10 +116,7 @@ class _HelpWriter:
         return items
 
     def _help_lines(self, ctx: Any, width: int) -> Iterator[str]:
-        usage = " ".join(self.collect_usage_pieces(ctx))
-        first, *further = wrap(f"{ctx.command_path} {usage}", width - text_width(_("Usage:")) - 1)
-        yield f"{heading(_('Usage:'))} {first}"
-        yield from (_CONTINUED_USAGE + line for line in further)
+        yield from self.usage_lines(ctx, width)
         yield ""
         yield from paragraphs(self.help or "", width)  # type: ignore[attr-defined]
         yield from self._sections(ctx, width)
@@ -159,6 +165,27 @@ class HelpGroup(_HelpWriter, TyperGroup):
 
     # The options of a group are flags, and --lang, which is evaluated earlier.
     _converts_values = False
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Parse the options of the group, and return its context."""
+        with translated_usage_errors(help_width()):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the arguments of a command, and run it."""
+        with translated_usage_errors(help_width()):
+            return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names, and the other arguments."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            names = self.list_commands(ctx)
+            known = _("known: {known}").format(known=", ".join(names))
+            ctx.fail(str(unknown_name(_("command"), name, names, known)))
+        return super().resolve_command(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage text after the program."""

@@ -119,8 +119,8 @@ class CallDetails:
         if not call.complete:
             yield _("Note"), _("incomplete: part of the call was not observed")
         if call.ended is not None:
-            ending = join_phrases(call_end_phrases(call, synthetic=False))
-            yield _("Ended"), f"{_format_time(call.ended, self.zone)}, {ending}"
+            ended = _format_time(call.ended, self.zone)
+            yield _("Ended"), join_phrases([ended, *call_end_phrases(call, synthetic=False)])
 
     def _phases_table(self, axis: int) -> Table:
         table = self._new_table(_("Phase"), axis)
@@ -170,7 +170,7 @@ class CallDetails:
             parts.append(_("answered in {duration}").format(duration=duration))
         else:
             parts.append(_("answered"))
-        text = ", ".join(parts)
+        text = join_phrases(parts)
         if leg.outcome in {None, "answered"}:
             return text
         return f"{text}: {describe_disposition(leg.outcome)}"

@@ -67,7 +67,7 @@ def render_figures(
             line.append_text(part)
         start = end
     text = Text("\n", no_wrap=True, end="").join(lines)
-    return Text(text.plain, palette.stale, no_wrap=True, end="") if stale else text
+    return Text(no_wrap=True, end="").append(text.plain, palette.stale) if stale else text
 
 
 def _figure_lines(

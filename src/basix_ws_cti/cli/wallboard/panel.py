@@ -32,7 +32,7 @@ class Panel(DataTable[Text]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", N_("Details"), key_display="enter"),
-        Binding("tab", "app.focus_next", N_("Table")),
+        Binding("tab", "app.focus_next", N_("Next table"), show=False),
     ]
 
     def __init__(self, name: str, palette: Palette, *, is_ascii: bool = False) -> None:
@@ -46,7 +46,7 @@ class Panel(DataTable[Text]):
         self.all_columns: tuple[Column, ...] = TABLES[name]
         self.sorting: Sorting = DEFAULT_SORTING[name]
         self._palette = palette
-        self._marks = ("^", "v") if is_ascii else ("▴", "▾")
+        self._marks = (" ^", " v") if is_ascii else ("▴", "▾")
         self._is_stale = False
         self._place: Place | None = None
         self._rows: list[Row] = []

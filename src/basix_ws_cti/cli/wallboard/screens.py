@@ -25,7 +25,8 @@ class OutageBand(Static):
         """Show why there is no live feed, in this Rich style; an empty text hides the band."""
         self.display = bool(text)
         line = fit_text(f" {cell_text(text)}", self.app.size.width)
-        band = Text(line, style, no_wrap=True, end="")
+        # Textual would read the style of the whole text as one of its own, with other colours.
+        band = Text(no_wrap=True, end="").append(line, style)
         if text and self.content != band:
             self.update(band)
 
