@@ -51,6 +51,8 @@ class CallLog:
       changed calls, in the writer's thread. Nothing is written meanwhile. An exception is logged
       and has no other effect.
 
+    - ``on_wait``: function that is called without arguments when a standby begins to wait.
+
     ``add`` and ``add_gap`` never wait. A thread writes, and repeats what fails until it succeeds: a
     database that is locked, full or away for hours delays the log, and loses nothing. At most
     100,000 entries wait in memory. ``record`` then stops reading, and ``add`` drops further calls
@@ -72,6 +74,7 @@ class CallLog:
         keep: float | None = None,
         forget_numbers: float | None = None,
         on_commit: Callable[[int], object] | None = None,
+        on_wait: Callable[[], object] | None = None,
     ) -> None:
         check_bool("standby", standby)
         check_seconds("interval", interval, at_least=0)
@@ -80,10 +83,12 @@ class CallLog:
             if age is not None:
                 check_seconds(name, age)
         check_function("on_commit", on_commit, "change", optional=True)
+        check_function("on_wait", on_wait, optional=True)
         self._url = parse_database(database)
         self.name: str = display_name(self._url)
         """Name of the database, without a password."""
         self._standby = standby
+        self._on_wait = on_wait
         self._lock = ProcessLock(self._url)
         self._work = LogWork(
             self._url,
@@ -228,11 +233,15 @@ class CallLog:
     # -- opening and closing -------------------------------------------------------------
 
     async def _acquire_lock(self) -> None:
-        while not self._try_lock():
-            if not self._standby:
-                raise CallLogError(
-                    self.name, "another process writes to it: end it, or wait with standby"
-                )
+        if self._try_lock():
+            return
+        if not self._standby:
+            raise CallLogError(
+                self.name, "another process writes to it: end it, or wait with standby"
+            )
+        if self._on_wait is not None:
+            self._on_wait()
+        while not self._try_lock():  # noqa: ASYNC110 - a file lock wakes nobody
             await asyncio.sleep(_STANDBY_INTERVAL)
 
     def _try_lock(self) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, selec
 from .entries import CallEntry, Row
 from .schema import CALLS, COUNTERS, GAPS, PARTICIPATIONS, REJECTED, WAITS
 
-STEP = 1000
+STEP = 250
 """Calls in one transaction."""
 
 # Pages that SQLite returns to the operating system in one transaction.
@@ -94,12 +94,12 @@ def shrink(writer: Engine) -> bool:
     """
     if writer.dialect.name != "sqlite":
         return False
-    # The driver runs one step of a PRAGMA per fetched row, and none in a transaction is needed.
     connection = writer.raw_connection()
     try:
         cursor = connection.cursor()
         (before,) = cursor.execute("PRAGMA freelist_count").fetchone()
-        cursor.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        # With execute(), the driver ends this statement after the first page.
+        cursor.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
         # A checkpoint waits for readers, and all writers wait for the checkpoint.
         cursor.execute("PRAGMA busy_timeout = 0").fetchall()
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -13,13 +13,16 @@ from datetime import UTC, datetime
 
 import pytest
 from support.cli_runner import environment, run, run_in_process, start
+from support.example_connections import connection_environment
 from support.simulated_day import frames
 from support.sizes import NIGHTLY
 from support.waiting import TIMEOUT, wait_until
 
 from basix_ws_cti import CallEnded, CallRecord, Participation, QueueWait
 from basix_ws_cti.calllog import CallLogReader
+from basix_ws_cti.exceptions import CallLogError
 from basix_ws_cti.recording import Recorder, replay
+from basix_ws_cti.simulator import Simulator
 
 HOURS, KILLS = (6, 40) if NIGHTLY else (0.75, 4)
 
@@ -65,14 +68,13 @@ def test_recording_is_logged_once_however_often_it_is_read(day, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_killed_logger_leaves_no_call_out_and_none_twice(day, tmp_path):
+def test_killed_logger_leaves_no_call_out_and_none_twice(day, database):
     """The logger is killed at random moments, and started again."""
     path, calls = day
-    database = tmp_path / "calls.db"
     seed = random.randrange(2**32)
     rng = random.Random(seed)
     for _ in range(KILLS):
-        before = database.stat().st_size if database.exists() else 0
+        before = last_change(database)
         with start("log", database, "--recording", path) as process:
             # It writes while it is killed: after the first commit, or in the middle of a later one.
             wait_until(lambda p=process, b=before: is_writing(p, database, b), "the first rows")
@@ -81,16 +83,120 @@ def test_killed_logger_leaves_no_call_out_and_none_twice(day, tmp_path):
     done = run("log", database, "--recording", path)
     assert done.returncode == 0, (done.stderr, seed)
     assert_complete(database, calls)
+    if "://" not in database:
+        with sqlite3.connect(database) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], seed
+        connection.close()
+
+
+def is_writing(process, database, change):
+    """Return True once the process has changed the database, or has ended."""
+    return process.poll() is not None or last_change(database) > change
+
+
+def last_change(database):
+    """Return the last change number; 0 if there is no database yet."""
+    try:
+        return CallLogReader(database).last_change()
+    except CallLogError:
+        return 0
+
+
+@pytest.mark.slow
+def test_call_has_one_row_whatever_interrupts_the_logger(tmp_path):
+    """A call that is followed from start to end is complete.
+
+    Calls interrupted by a crash, ended while the logger was down, ended while the connection was
+    lost, or still active have one row each, and are incomplete.
+    """
+    database = tmp_path / "calls.db"
+    with Simulator(calls=False, speed=0.001) as pbx:
+        variables = connection_environment(pbx)
+        with start("log", database, "--full-events", env=variables) as first:
+            wait_until(lambda: pbx.connections, "the client")
+            followed = pbx.call("0312341234", to="1001")
+            interrupted = pbx.call("09011112222", to="1002")
+            unseen = pbx.call("0667890123", to="1003")
+            for line in (followed, interrupted, unseen):
+                pbx.answer(line)
+            pbx.advance(75)
+            pbx.hangup(followed)
+            wait_until(lambda: {followed} < {*logged(database)}, "three rows")
+            wait_until(lambda: logged(database)[followed].complete, "the end")
+            first.kill()
+        pbx.hangup(unseen)
+        pbx.advance(5)
+        with start("log", database, "--full-events", env=variables) as second:
+            wait_until(lambda: len(pbx.connections) == 1, "the client")
+            lost = pbx.call("08033334444", to="1003")
+            wait_until(lambda: lost in logged(database), "four rows")
+            pbx.hangup(interrupted)
+            wait_until(lambda: logged(database)[interrupted].ended, "the end of the second call")
+            pbx.restart(down_for=0.2)  # the PBX loses its channels
+            wait_until(lambda: logged(database)[lost].ended, "the end during the outage")
+            going_on = pbx.call("1002", to="1001")  # a colleague
+            wait_until(lambda: going_on in logged(database), "five rows")
+            second.send_signal(signal.SIGINT)
+            _, err = second.communicate(timeout=TIMEOUT)
+            assert second.returncode == 130, err
+    found = logged(database)
+    results = {one.id: (one.complete, one.ended is None, one.disposition) for one in found.values()}
+    assert results == {
+        followed: (True, False, "answered"),
+        interrupted: (False, False, "answered"),
+        unseen: (False, True, None),
+        lost: (False, False, "unknown"),
+        going_on: (False, True, None),
+    }
+    assert found[unseen].caller_name == "Kenji Watanabe"
+    assert (found[going_on].caller_name, found[going_on].caller_user_id) == ("鈴木 花子", 10001002)
+    assert len(CallLogReader(database).gaps()) >= 1
+
+
+def logged(database):
+    """Return the rows of the logged calls by id; none if there is no database yet."""
+    try:
+        return {one.record.id: one.record for one in CallLogReader(database).find().calls}
+    except CallLogError:
+        return {}
+
+
+@pytest.mark.slow
+def test_standby_takes_over_from_a_killed_logger(tmp_path):
+    database = tmp_path / "calls.db"
+    options = (database, "--simulate", "--simulate-speed", "100", "--status", "0.2")
+    with start("log", *options) as first:
+        first.stderr.readline()
+        with start("log", *options, "--standby") as standby:
+            wait_until(lambda: logged(database), "the first calls")
+            assert standby.poll() is None
+            first.kill()
+            assert standby.stderr.readline() == WAITING.format(database)
+            assert standby.stderr.readline() == f"basix-ws-cti: logging calls to {database}\n"
+            before = len(logged(database))
+            wait_until(lambda: len(logged(database)) > before, "calls of the standby")
+            standby.send_signal(signal.SIGINT)
+            standby.communicate(timeout=TIMEOUT)
+            assert standby.returncode == 130
     with sqlite3.connect(database) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], seed
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
 
 
-def is_writing(process, database, size):
-    """Return True once the process has written to the database, or has ended."""
-    wal = database.with_name(f"{database.name}-wal")
-    sizes = [file.stat().st_size for file in (wal, database) if file.exists()]
-    return process.poll() is not None or any(one > size for one in sizes)
+WAITING = "basix-ws-cti: waiting: another process logs to {}\n"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_standby(tmp_path):
+    database = tmp_path / "calls.db"
+    with start("log", database, "--simulate") as first:
+        first.stderr.readline()
+        with start("log", database, "--simulate", "--standby") as standby:
+            assert standby.stderr.readline() == WAITING.format(database)
+            standby.send_signal(signal.SIGINT)
+            standby.communicate(timeout=TIMEOUT)
+            assert standby.returncode == 130
+        first.kill()
 
 
 @pytest.mark.slow

@@ -121,7 +121,7 @@ async def test_file_shrinks_after_a_deletion(tmp_path):
     before = database.stat().st_size
     writer = create_writer(parse_database(database))
     run(delete_calls, writer, 1900)
-    run(shrink, writer)
+    assert run(shrink, writer) < 5  # it returns many pages at once
     writer.dispose()
     assert database.stat().st_size < before / 4
 

@@ -93,6 +93,9 @@ def log_calls(
         standby=standby,
         keep=parse_age("--keep", keep),
         forget_numbers=parse_age("--forget-numbers", forget_numbers),
+        on_wait=lambda: report(
+            _("waiting: another process logs to {database}").format(database=log.name)
+        ),
     )
 
     async def follow() -> None:
