@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import shutil
 import signal
 
 import pytest
 from support import atom_cache, secret_scanner, sizes
+from support.programs import find_program
 
 from basix_ws_cti import Basic, Client, Connection, Ticket, connect
 from basix_ws_cti.simulator import Simulator
@@ -27,7 +27,7 @@ SLOW = 0.5
 NIGHTLY_TIMEOUT = 3600
 
 # Programs that tests need, by marker.
-PROGRAMS = {"erl": "escript", "redis": "redis-server"}
+PROGRAMS = {"erl": "escript", "redis": "redis-server", "postgres": "initdb"}
 
 
 # -- options and markers -------------------------------------------------------------------
@@ -55,7 +55,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     nightly, slow = config.getoption("--nightly"), config.getoption("--slow")
     everything = nightly or config.getoption("--all") or is_selected_by_name(config)
-    missing = {marker for marker, program in PROGRAMS.items() if not shutil.which(program)}
+    missing = {marker for marker, program in PROGRAMS.items() if not find_program(program)}
     kept, dropped = [], []
     for item in items:
         names = {mark.name for mark in item.iter_markers()}

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .exceptions import (
         AuthenticationError,
         BasixError,
+        CallLogError,
         CertificateError,
         ClickToCallError,
         ClientClosed,
@@ -121,6 +122,7 @@ __all__ = [
     "CallAnswered",
     "CallEnded",
     "CallEvent",
+    "CallLogError",
     "CallParked",
     "CallRecord",
     "CallRetrieved",
@@ -234,8 +236,9 @@ _LAZY_MODULES = {
         *("User", "WaitingChannel", "to_dict"),
     ),
     "exceptions": (
-        *("AuthenticationError", "BasixError", "CertificateError", "ClickToCallError"),
-        *("ClientClosed", "CommandTimeout", "ConnectFailed", "ConnectionLimitReached"),
+        *("AuthenticationError", "BasixError", "CallLogError", "CertificateError"),
+        *("ClickToCallError", "ClientClosed", "CommandTimeout", "ConnectFailed"),
+        *("ConnectionLimitReached",),
         *("ConnectionLost", "ConnectionReplaced", "DecodeError", "EavesdropError", "FeedError"),
         *("HandshakeError", "HttpApiAuthenticationError", "HttpApiError", "LoggedOut"),
         *("NotConnectedError", "ProtocolError", "ProxyError", "RecordingError"),

@@ -7,6 +7,7 @@
     ├── DecodeError                      bytes that are not one well-formed term
     ├── ProtocolError                    a well-formed term that is not a message of the feed
     ├── RecordingError                   a file that is not a recording, or is damaged
+    ├── CallLogError                     a call log cannot be opened, read or written
     ├── HttpApiError                     the HTTP API reported an error, or its response is invalid
     │   └── HttpApiAuthenticationError (also an AuthenticationError)     it refused the login
     └── FeedError                        an error of the connection
@@ -102,6 +103,22 @@ class RecordingError(BasixError):
 
     def __str__(self) -> str:
         return f"{self.name}, line {self.line}: {self.problem}"
+
+
+class CallLogError(BasixError):
+    """A call log that cannot be opened, read or written.
+
+    - ``name``: path of the file, or URL of the database without the password.
+    - ``problem``: what is wrong, and the remedy.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"call log {self.name}: {self.problem}"
 
 
 class FeedError(BasixError):

@@ -37,6 +37,7 @@ class Direction:
         self.is_lost = False  # nothing arrives any more, not even the end of the stream
         self.flips = 0  # number of chunks that still get one changed bit
         self.remaining = None  # bytes that still pass before the link is cut
+        self.on_data = lambda _: None  # called with each chunk before it is forwarded
 
     def heal(self):
         """Remove the faults that only slow the bytes down."""
@@ -54,6 +55,7 @@ class Direction:
     async def forward(self, rng):
         """Forward bytes until the stream ends; return False if the link has to be cut."""
         while data := await self._reader.read(CHUNK):
+            self.on_data(data)
             if self.delay:
                 await asyncio.sleep(self.delay)
             if self.flips:

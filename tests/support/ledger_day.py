@@ -72,12 +72,14 @@ def _other_info(value):
 class Rows:
     """Rows of the library for the calls of a PBX, as the calls end."""
 
+    ended: list = field(factory=list)
     calls: list = field(factory=list)
     waits: list = field(factory=list)
     participations: list = field(factory=list)
 
     def add(self, call):
         """Add the rows of a call that has ended."""
+        self.ended.append(call)
         self.calls.append(CallRecord.of(call))
         self.waits += QueueWait.of(call)
         self.participations += Participation.of(call)

@@ -18,6 +18,7 @@ from basix_ws_cti import (
     CallAnswered,
     CallEnded,
     CallEvent,
+    CallLogError,
     CallParked,
     CallRecord,
     CallRetrieved,
@@ -404,6 +405,8 @@ def errors(error: BasixError) -> object:
             return error.offset, error.reason, error.inflated
         case ProtocolError():
             return error.problem, error.element_name, error.field
+        case CallLogError():
+            return error.name, error.problem
         case RecordingError():
             return error.name, error.line, error.problem
         case UsageError():

@@ -14,6 +14,7 @@ from basix_ws_cti import exceptions
 from basix_ws_cti.exceptions import (
     AuthenticationError,
     BasixError,
+    CallLogError,
     CertificateError,
     ClickToCallError,
     ClientClosed,
@@ -86,6 +87,11 @@ TABLE = [
         ProtocolError("no text", field="label"),
         "label: no text",
         {"problem": "no text", "element_name": None, "field": "label"},
+    ),
+    (
+        CallLogError("calls.db", "no such folder"),
+        "call log calls.db: no such folder",
+        {"name": "calls.db", "problem": "no such folder"},
     ),
     (
         RecordingError("day.rec", 7, "no JSON"),

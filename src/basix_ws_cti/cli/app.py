@@ -137,6 +137,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.listen import print_feed
 
             return print_feed
+        case "log":
+            from .commands.log import log_calls
+
+            return log_calls
         case "park":
             from .commands.park import park_channel
 

@@ -64,6 +64,12 @@ NOT_RUN = {
         "basix-ws-cti doctor --facts --seconds 3600 --server bcs.brastel.com --domain acme "
         "--full-events > facts.md": REAL,
     },
+    "docs/howto/call-log.md": {
+        "pip install 'basix_ws_cti[cli,calllog]'": INSTALLS,
+        "basix-ws-cti log calls.db --server bcs.brastel.com --domain acme --full-events": REAL,
+        "pip install 'basix_ws_cti[cli,calllog,postgresql]'": INSTALLS,
+        "basix-ws-cti log postgresql://logger@db.example/calls --full-events": REAL,
+    },
     "docs/howto/profiles.md": {"basix-ws-cti top": "needs a terminal: see test_cli_top.py"},
     "docs/howto/service.md": {
         "[Unit]": "a service file: it needs systemd",

@@ -8,17 +8,12 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
-import time
-import unicodedata
 import urllib.request
 
 import pytest
-from attrs import evolve
-from support.call_builders import call as make_call
 from support.example_connections import connection_environment
 from support.paths import EXAMPLES
 from support.waiting import TIMEOUT, wait_until
@@ -66,142 +61,6 @@ def pbx():
     """Simulated PBX that starts no calls."""
     with Simulator(calls=False, speed=0.001) as pbx:
         yield pbx
-
-
-# -- call_log.py ----------------------------------------------------------------------
-
-
-def rows(path, *columns):
-    with sqlite3.connect(path) as log:
-        found = log.execute(
-            f"SELECT {', '.join(columns)} FROM calls ORDER BY started, id"
-        ).fetchall()
-    log.close()
-    return found
-
-
-def logged(path, number):
-    """Return True if exactly ``number`` calls have a row."""
-    try:
-        return len(rows(path, "id")) == number
-    except sqlite3.OperationalError:  # there is no table yet
-        return False
-
-
-@pytest.mark.slow
-def test_each_call_has_one_row(pbx, tmp_path):
-    """A call that is followed from start to end is complete.
-
-    Calls interrupted by a crash, ended while the program was down, ended while the connection
-    was lost, or still active have one row each, and are incomplete.
-    """
-    path = tmp_path / "calls.db"
-    with Example("call_log.py", str(path), pbx=pbx) as first:
-        wait_until(lambda: pbx.connections, "the client")
-        followed = pbx.call("0312341234", to="1001")
-        interrupted = pbx.call("09011112222", to="1002")
-        unseen = pbx.call("0667890123", to="1003")
-        for line in (followed, interrupted, unseen):
-            pbx.answer(line)
-        pbx.advance(75)
-        pbx.hangup(followed)
-        wait_until(lambda: logged(path, 3) and (followed,) in finished(path), "three rows")
-        first.kill()
-    pbx.hangup(unseen)
-    pbx.advance(5)
-    with Example("call_log.py", str(path), "--time-zone", "Asia/Tokyo", pbx=pbx) as second:
-        wait_until(lambda: len(pbx.connections) == 1, "the client")
-        lost = pbx.call("08033334444", to="1003")
-        wait_until(lambda: logged(path, 4), "four rows")
-        pbx.hangup(interrupted)
-        wait_until(lambda: (interrupted,) in finished(path), "the end of the second call")
-        pbx.restart(down_for=0.2)  # the PBX loses its channels
-        wait_until(lambda: (lost,) in finished(path), "the end during the outage")
-        going_on = pbx.call("1002", to="1001")  # a colleague
-        wait_until(lambda: logged(path, 5), "five rows")
-        out, err = second.finish()
-    assert "no feed from ws://127.0.0.1" in err
-    found = rows(path, "id", "complete", "ended IS NULL", "disposition")
-    assert {call: rest for call, *rest in found} == {
-        followed: [1, 0, "answered"],
-        interrupted: [0, 0, "answered"],
-        unseen: [0, 1, None],
-        lost: [0, 0, "unknown"],
-        going_on: [0, 1, None],
-    }
-    assert len(found) == 5
-    begun = rows(path, "id", "caller_number", "caller_name", "caller_user_id", "called_number")
-    assert (unseen, "0667890123", "Kenji Watanabe", None, "0501234567") in begun
-    assert (going_on, None, "鈴木 花子", 10001002, "1001") in begun
-    lines = out.splitlines()
-    assert len(lines) == 6
-    [(start,)] = rows(path, "min(started)")
-    tokyo = time.gmtime(start // 1_000_000 + 9 * 3600)
-    assert lines[1].startswith(time.strftime("%Y-%m-%d %H:%M:%S  inbound", tokyo))
-    assert any("山田 太郎" in line and "0:01:15" in line for line in lines)
-    assert sum("incomplete" in line for line in lines) == 4
-    called = [re.search(r"  (0501234567|1001) ", line) for line in lines[1:]]
-    columns = {width(line[: one.start(1)]) for line, one in zip(lines[1:], called, strict=True)}
-    assert len(columns) == 1
-
-
-def test_complete_row_is_not_overwritten_by_an_incomplete_one(monkeypatch):
-    monkeypatch.syspath_prepend(EXAMPLES)
-    import call_log
-
-    values = dict.fromkeys(call_log.COLUMNS)
-    log = call_log.open_log(":memory:")
-    for call, seen in (("a", [False, True]), ("b", [True, False])):
-        for complete in seen:
-            log.execute(call_log.UPSERT_ENDED, {**values, "id": call, "complete": complete})
-    assert log.execute("SELECT id, complete FROM calls").fetchall() == [("a", 1), ("b", 1)]
-    log.close()
-
-
-def test_waits_of_a_call_are_written_once(monkeypatch):
-    """A second queue has its own row. An incomplete row of the call replaces no complete one."""
-    monkeypatch.syspath_prepend(EXAMPLES)
-    import call_log
-
-    ended = make_call("0 queued g1, 5 queued g2, 7 talking u7", 9, by="caller")
-    log = call_log.open_log(":memory:")
-    call_log.write_ended(log, evolve(ended, complete=False))
-    call_log.write_ended(log, ended)
-    call_log.write_ended(
-        log, make_call("6 queued g2, 7 talking u7", 9, by="caller", complete=False)
-    )
-    columns = "group_id, entered, result, next_group_id, answered_by_user_id, complete"
-    assert log.execute(f"SELECT {columns} FROM waits ORDER BY entered").fetchall() == [
-        (1, 0, "overflowed", 2, None, 1),
-        (2, 5, "answered", None, 7, 1),
-    ]
-    assert log.execute("SELECT count(*) FROM calls").fetchall() == [(1,)]
-    log.close()
-
-
-def finished(path):
-    return [(one,) for one, ended in rows(path, "id", "ended") if ended is not None]
-
-
-def width(text):
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-@pytest.mark.slow
-def test_call_log_of_the_simulator():
-    """An unknown time zone is a usage error; UTC needs no time zone database."""
-    run = [sys.executable, str(EXAMPLES / "call_log.py"), ":memory:"]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONTZPATH": ""}
-    environment.pop("BASIX_SERVER", None)
-    done = subprocess.run(
-        [*run, "--seconds", "3"], check=True, capture_output=True, encoding="utf-8", env=environment
-    )
-    lines = done.stdout.splitlines()
-    assert " ".join(lines[0].split()) == "started direction caller called result talk"
-    assert any("inbound" in line and "answered" in line for line in lines)
-    wrong = subprocess.run([*run, "--time-zone", "Mars/Base"], check=False, capture_output=True)
-    assert wrong.returncode == 2
-    assert b"unknown time zone 'Mars/Base'" in wrong.stderr
 
 
 # -- screen_pop.py --------------------------------------------------------------------
@@ -390,10 +249,6 @@ REFUSED = "the server refused the login with HTTP 401"
 @pytest.mark.parametrize(
     ("name", "arguments", "token", "problem"),
     [
-        ("call_log.py", [":memory:"], "", "BASIX_SERVER requires BASIX_DOMAIN and BASIX_TOKEN"),
-        ("call_log.py", [":memory:"], "canary", REFUSED),
-        ("call_log.py", ["no-such-folder/calls.db"], "canary", "no-such-folder/calls.db: unable"),
-        ("call_log.py", [__file__], "canary", f"{__file__}: file is not a database"),
         ("screen_pop.py", ["1001", "http://127.0.0.1:9/"], "canary", REFUSED),
         ("metrics.py", ["--port", "0"], "canary", REFUSED),
     ],

@@ -31,7 +31,6 @@ def start(name, *arguments, **environment):
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("call_log.py", [":memory:"]),
         ("metrics.py", ["--port", "0"]),
         ("screen_pop.py", ["1001", "http://127.0.0.1:9/"]),
         ("who_is_on_the_phone.py", []),
@@ -56,7 +55,6 @@ def test_ctrl_c_ends_an_example_without_a_traceback(name, arguments):
         ("listen.py", [], 1),
         ("who_is_on_the_phone.py", [], 1),
         ("raw_frames.py", [], 1),
-        ("call_log.py", [":memory:", "--seconds", "0.1"], 0),
     ],
 )
 def test_example_ends_quietly_when_its_reader_leaves(name, arguments, lines):

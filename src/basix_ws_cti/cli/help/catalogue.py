@@ -165,6 +165,28 @@ COMMANDS: dict[str, CommandTexts] = {
             ),
         ),
     ),
+    "log": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Keep a log of all calls in a database, until Ctrl-C."),
+        details=_(
+            "The log has a row for each call, each wait in a queue, and each party of a call. "
+            "Calls that are logged already are not logged twice."
+        ),
+        examples=(
+            Example(
+                comment=_("Log the calls of your PBX in a file; the token is asked for"),
+                line="basix-ws-cti log calls.db --server bcs.brastel.com --domain acme",
+            ),
+            Example(
+                comment=_("The calls of a recording"),
+                line="basix-ws-cti log calls.db --recording day.rec.gz",
+            ),
+            Example(
+                comment=_("Calls for 400 days, numbers for 90"),
+                line="basix-ws-cti log calls.db --keep 400d --forget-numbers 90d --full-events",
+            ),
+        ),
+    ),
     "call": CommandTexts(
         panel=panels.CONTROL,
         summary=_("Call a user, then connect them to a number (click-to-call)."),

@@ -1,0 +1,79 @@
+"""Creation and upgrade of the tables, in numbered steps.
+
+All missing steps run in one transaction, under a lock that keeps other processes out. The version
+of the tables is in ``counters``, under the name ``schema``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, inspect, select, text, update
+
+from .schema import COUNTERS, METADATA
+
+# Key of PostgreSQL's advisory lock: any number that no other program of the database uses.
+_LOCK_KEY = 0x42617369785F6C67
+
+
+class NewerSchemaError(Exception):
+    """The tables were written by a newer version; the arguments are their version and ours."""
+
+
+class ForeignTableError(Exception):
+    """The database has a table of another program; the argument is the table's name."""
+
+
+def _create_tables(connection: Connection) -> None:
+    names = sorted({*inspect(connection).get_table_names()} & {*METADATA.tables})
+    if names:
+        raise ForeignTableError(names[0])
+    METADATA.create_all(connection, checkfirst=False)
+    connection.execute(
+        COUNTERS.insert(), [{"name": "schema", "value": 0}, {"name": "change", "value": 0}]
+    )
+
+
+# The first step creates the tables as they are now. A later step changes them, and the first one
+# then creates them as they were: copy its tables out of schema.py.
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_tables,)
+
+VERSION = len(STEPS)
+"""Version of the tables in ``schema``."""
+
+
+def migrate(writer: Engine) -> None:
+    """Create the tables, or bring them to ``VERSION``.
+
+    Raises ``NewerSchemaError`` for tables of a newer version, ``ForeignTableError``, and
+    SQLAlchemy's errors.
+    """
+    with writer.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+        version = read_version(connection)
+        if version > VERSION:
+            raise NewerSchemaError(version, VERSION)
+        if version == VERSION:
+            return
+        for step in STEPS[version:]:
+            step(connection)
+        connection.execute(
+            update(COUNTERS).where(COUNTERS.c.name == "schema").values(value=VERSION)
+        )
+
+
+def read_version(connection: Connection) -> int:
+    """Return the version of the tables; 0 if there are none."""
+    if not inspect(connection).has_table(COUNTERS.name):
+        return 0
+    version = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
+    return 0 if version is None else version
+
+
+def version_problem(version: int) -> str:
+    """Return the reason why tables of this version cannot be used."""
+    if version == 0:
+        return "no call log: create it with the command log"
+    remedy = "upgrade basix_ws_cti" if version > VERSION else "open it once with the command log"
+    return f"tables of version {version}, this program knows version {VERSION}: {remedy}"

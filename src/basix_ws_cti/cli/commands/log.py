@@ -1,0 +1,188 @@
+"""Command ``log``: keeps a log of all calls in a database."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.options import SourceOptions
+from basix_ws_cti.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from basix_ws_cti.calllog import CallLog
+    from basix_ws_cti.sources.source import Notice, Source
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+# Size from which the status line shows that SQLite's write-ahead log grows, in bytes. Without a
+# reader that keeps a transaction open, the log stays below 4 MiB.
+LARGE_WAL = 16 * 2**20
+
+_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
+
+
+def log_calls(
+    database: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATABASE",
+            help=_("SQLite file, created if missing, or URL: postgresql://USER@HOST/NAME."),
+        ),
+    ],
+    source: SourceOptions,
+    *,
+    standby: Annotated[
+        bool,
+        typer.Option(
+            "--standby",
+            help=_("Wait while another process logs to the same file, and take over at its end."),
+            rich_help_panel=panels.SELECTION,
+        ),
+    ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            metavar="AGE",
+            help=_("Delete older calls, such as 400d or 12h; default: keep all."),
+            rich_help_panel=panels.SELECTION,
+        ),
+    ] = None,
+    forget_numbers: Annotated[
+        str | None,
+        typer.Option(
+            "--forget-numbers",
+            metavar="AGE",
+            help=_("Remove numbers and names of outside parties from older calls, such as 90d."),
+            rich_help_panel=panels.SELECTION,
+        ),
+    ] = None,
+    status: Annotated[
+        float,
+        typer.Option(
+            "--status",
+            metavar="SECONDS",
+            help=_("Seconds between two lines about the state of the log on stderr."),
+            min=0.1,
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = 3600.0,
+) -> None:
+    """Keep a log of all calls in a database, until Ctrl-C."""
+    import asyncio
+
+    from basix_ws_cti.cli.output import report
+    from basix_ws_cti.cli.signals import run_interruptible
+
+    try:
+        from basix_ws_cti.calllog import CallLog
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the call log needs the package {error.name}: pip install 'basix_ws_cti[calllog]'"
+        ) from None
+
+    _reject_password(database)
+    log = CallLog(
+        database,
+        standby=standby,
+        keep=parse_age("--keep", keep),
+        forget_numbers=parse_age("--forget-numbers", forget_numbers),
+        on_wait=lambda: report(
+            _("waiting: another process logs to {database}").format(database=log.name)
+        ),
+    )
+
+    async def follow() -> None:
+        try:
+            async with log:
+                report(_("logging calls to {database}").format(database=log.name))
+                async with _open_logged_source(source, log) as feed:
+                    reports = asyncio.create_task(_report_status(log, feed, status))
+                    try:
+                        await log.record(feed)
+                    finally:
+                        reports.cancel()
+        finally:
+            report(describe_status(log))
+
+    run_interruptible(follow())
+
+
+def parse_age(option: str, text: str | None) -> float | None:
+    """Return an age such as ``400d`` in seconds; ``None`` for ``None``.
+
+    Raises ``UsageError`` that names the option.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if found is None or not int(found[1]):
+        raise UsageError(f"{option}: expected a number and s, m, h or d, such as 90d, got {text!r}")
+    return float(int(found[1]) * _UNITS[found[2]])
+
+
+def describe_status(log: CallLog) -> str:
+    """Return the state of the log as one line, without personal data."""
+    health = log.health
+    parts = [
+        ngettext("{count:,} entry logged", "{count:,} entries logged", health.written).format(
+            count=health.written
+        )
+    ]
+    if health.pending:
+        parts.append(_("{count:,} waiting").format(count=health.pending))
+    if health.rejected:
+        parts.append(_("{count:,} refused by the database").format(count=health.rejected))
+    if health.dropped:
+        parts.append(_("{count:,} dropped").format(count=health.dropped))
+    if health.wal_size is not None and health.wal_size > LARGE_WAL:
+        size = health.wal_size // 2**20
+        parts.append(_("write-ahead log of {size:,} MiB: a reader is open").format(size=size))
+    if health.problem is not None:
+        parts.append(_("cannot write: {problem}").format(problem=health.problem))
+    return ", ".join(parts)
+
+
+def _reject_password(database: str) -> None:
+    """Reject a password on the command line, where the list of processes shows it to everyone."""
+    if _PASSWORD_IN_URL.search(database):
+        raise UsageError(
+            "a password on the command line is visible to other users: "
+            "put it into ~/.pgpass, or set PGPASSWORD"
+        )
+
+
+def _open_logged_source(
+    options: SourceOptions, log: CallLog
+) -> AbstractAsyncContextManager[Source]:
+    """Open the selected feed; a recording is read without waiting."""
+    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
+    from basix_ws_cti.cli.render.notices import NoticePrinter
+
+    print_notice = NoticePrinter(None)
+
+    def on_notice(notice: Notice) -> None:
+        log.on_notice(notice)
+        print_notice(notice)
+
+    if options.recording is not None:
+        return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
+    return open_selected_source(options, on_notice)
+
+
+async def _report_status(log: CallLog, source: Source, interval: float) -> None:
+    """Report the state of log and feed at intervals."""
+    import asyncio
+
+    from basix_ws_cti.board.feed_history import describe_state
+    from basix_ws_cti.cli.output import report
+
+    while True:
+        await asyncio.sleep(interval)
+        report(f"{describe_status(log)}; {describe_state(source.state)}")

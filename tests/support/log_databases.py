@@ -1,0 +1,48 @@
+"""Fixtures: databases of each kind for a call log."""
+
+from __future__ import annotations
+
+import itertools
+
+import psycopg
+import pytest
+
+from support.postgres_server import PostgresServer
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server that runs for all tests."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def new_postgres(postgres_server):
+    """Return a function that creates a database on the server and returns its URL."""
+
+    def create():
+        name = f"log{next(_numbers)}"
+        url = postgres_server.url.replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return postgres_server.url.rpartition("/")[0] + f"/{name}"
+
+    return create
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow]),
+    ]
+)
+def database(request, tmp_path):
+    """Name of an empty database, once for each kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "calls.db")
+    return request.getfixturevalue("new_postgres")()
