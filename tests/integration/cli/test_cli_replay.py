@@ -290,6 +290,17 @@ def test_recording_and_simulator_cannot_be_combined(command, recording_path):
     assert "--recording and --simulate cannot be combined" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("event", "added"), ("user", "1001"), ("group", "1900"), ("number", "1001"), ("limit", 3)],
+)
+def test_state_refuses_options_that_select_events(option, value, recording_path):
+    done = run_in_process("replay", recording_path, "--state", f"--{option}", value)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"--{option} selects events and cannot be combined with --state" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["listen", "state"])
 def test_damage_is_reported_after_the_events_before_it(command, recording_path, tmp_path):
     path = tmp_path / "damaged.rec"
