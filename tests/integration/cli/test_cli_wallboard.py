@@ -29,6 +29,7 @@ from basix_ws_cti.cli.wallboard.deferred_log import defer_terminal_log
 from basix_ws_cti.cli.wallboard.filter_box import FilterBox
 from basix_ws_cti.cli.wallboard.panel import Panel, fit_cell
 from basix_ws_cti.cli.wallboard.styles import FULL
+from basix_ws_cti.simulator import Person
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -394,6 +395,34 @@ async def test_resizing_shows_more_columns():
         await pilot.resize_terminal(80, 24)
         await redraw(pilot)
         assert "Total" not in "\n".join(screen_lines(app))
+
+
+@pytest.mark.slow
+async def test_rows_have_the_default_order_while_their_column_is_hidden():
+    """The order by the hidden column returns with it, also on a paused board."""
+    staged = quiet()
+    line = staged.pbx.receive(Person("0622220000"), "0501234567")
+    leg = staged.pbx.call_user(line, next(iter(staged.pbx.users.values())))
+    staged.advance(1)
+    talk(staged, "0633330000", by=1)
+    staged.advance(1)
+    staged.pbx.connect(leg)
+    staged.advance(1)
+    app, running = open_wallboard(staged, (160, 50))
+    async with running as pilot:
+        await redraw(pilot)
+        assert callers(app) == ["0633330000", "0622220000"]  # by time in the state
+        await pilot.press("s", "s", "s", "p")
+        assert any("Total▾" in line for line in screen_lines(app))
+        assert callers(app) == ["0622220000", "0633330000"]
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert any("For▾ Caller" in line for line in screen_lines(app))
+        assert callers(app) == ["0633330000", "0622220000"]
+        await pilot.resize_terminal(160, 50)
+        await pilot.pause()
+        assert any("Total▾" in line for line in screen_lines(app))
+        assert callers(app) == ["0622220000", "0633330000"]
 
 
 # -- amount of drawing ----------------------------------------------------------------
