@@ -229,8 +229,9 @@ def test_top_shows_a_recording_on_the_wallboard(recording_path, tmp_path):
         assert "佐藤" not in terminal.text
         terminal.type("?")
         terminal.wait_for("a wait of 30 s or more")
+        terminal.wait_for("esc Back")  # drawn last: a "q" right after "esc" would be Alt+Q
         terminal.type("\x1b")
-        terminal.wait_for("q Quit")
+        terminal.wait_for(lambda text: "esc Back" not in text and "q Quit" in text)
         terminal.type("q")
         assert terminal.wait_for_exit() == 0
 
