@@ -58,8 +58,7 @@ async def main() -> None:
     server, domain, token = map(os.environ.get, ("BASIX_SERVER", "BASIX_DOMAIN", "BASIX_TOKEN"))
     if server:
         pbx = cti.Client(server, domain=domain, token=token, app_name="listen", full_events=True)
-        await listen(pbx)
-        return
+        return await listen(pbx)
     async with Simulator(speed=6, seed=1) as simulator:
         print("A simulated company on a busy day, in fast motion:\n")
         with contextlib.suppress(TimeoutError):
