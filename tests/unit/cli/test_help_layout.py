@@ -7,6 +7,7 @@ import pytest
 from basix_ws_cti.cli.help.layout import (
     MAX_LEFT_WIDTH,
     NO_BREAK,
+    in_one_piece,
     left_width,
     list_entry,
     paragraphs,
@@ -54,6 +55,12 @@ def test_japanese_lines_break_by_its_rules(text, width, lines):
     """Punctuation and small letters start no line, an opening bracket ends none."""
     assert wrap(text, width) == lines
     assert max(map(text_width, lines)) <= width
+
+
+def test_text_in_one_piece_is_not_broken():
+    text = f"番号です。 {in_one_piece('[既定値: 81]')}"
+    assert wrap(text, 18) == ["番号です。", "[既定値: 81]"]
+    assert text_width(in_one_piece("[既定値: 81]")) == 12
 
 
 def test_paragraphs_are_indented_and_separated():

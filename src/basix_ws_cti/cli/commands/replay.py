@@ -44,7 +44,9 @@ def replay_recording(
     from basix_ws_cti.exceptions import UsageError
 
     if top and state:
-        raise UsageError("--top and --state cannot be combined")
+        raise UsageError(_("--top and --state cannot be combined"))
+    if state:
+        options.check_for_state()
     # Invalid options are reported before reading.
     zone = options.zone
     options.filters()

@@ -20,7 +20,7 @@ from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.suggestions import unknown_name
 
 from . import panels
-from .layout import NO_BREAK, left_width, list_entry, paragraphs, text_width, wrap
+from .layout import in_one_piece, left_width, list_entry, paragraphs, text_width, wrap
 from .usage_errors import translated_usage_errors
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class _HelpWriter:
             if name == panels.CONNECTION and has_more:
                 yield from paragraphs(
                     _("More, and environment variables: {command}").format(
-                        command=_in_one_piece("basix-ws-cti help connection")
+                        command=in_one_piece("basix-ws-cti help connection")
                     ),
                     width,
                 )
@@ -281,14 +281,10 @@ def _parameter_text(param: Parameter, *, with_variables: bool) -> str:
         default = getattr(param.default, "value", param.default)
         if isinstance(default, float):
             default = f"{default:g}"
-        parts.append(_in_one_piece(_("[default: {value}]").format(value=default)))
+        parts.append(in_one_piece(_("[default: {value}]").format(value=default)))
     if with_variables and param.envvar:
-        parts.append(_in_one_piece(_("[variable: {name}]").format(name=param.envvar)))
+        parts.append(in_one_piece(_("[variable: {name}]").format(name=param.envvar)))
     return " ".join(parts)
-
-
-def _in_one_piece(text: str) -> str:
-    return text.replace(" ", NO_BREAK)
 
 
 def _has_default(param: Parameter) -> bool:

@@ -15,6 +15,9 @@ _SMALL_LETTERS = frozenset("ぁぃぅぇぉっゃゅょァィゥェォッャュ�
 NO_BREAK = "\N{NO-BREAK SPACE}"
 """Space at which a line does not break. It is printed as a normal space."""
 
+# Mark between two characters at which a line does not break. It is not printed.
+_WORD_JOINER = "\N{WORD JOINER}"
+
 _INDENT = 2
 _GAP = 2
 
@@ -25,6 +28,11 @@ MAX_LEFT_WIDTH = 26
 def text_width(text: str) -> int:
     """Return the number of terminal columns that a text takes."""
     return sum(map(_char_width, text))
+
+
+def in_one_piece(text: str) -> str:
+    """Return a text in which no line breaks, not even between Japanese characters."""
+    return _WORD_JOINER.join(text.replace(" ", NO_BREAK))
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -40,7 +48,7 @@ def wrap(text: str, width: int) -> list[str]:
             lines.append("")
         lines[-1] += unit
     lines[-1] = lines[-1].rstrip()
-    return [line.replace(NO_BREAK, " ") for line in lines]
+    return [line.replace(NO_BREAK, " ").replace(_WORD_JOINER, "") for line in lines]
 
 
 def paragraphs(text: str, width: int) -> Iterator[str]:
@@ -80,6 +88,8 @@ def _units(text: str) -> Iterator[str]:
 
 
 def _may_break(before: str, after: str) -> bool:
+    if _WORD_JOINER in {before, after}:
+        return False
     if " " in {before, after}:
         return before == " "
     if unicodedata.category(before) in _NO_LINE_END:
@@ -90,7 +100,7 @@ def _may_break(before: str, after: str) -> bool:
 
 
 def _char_width(char: str) -> int:
-    if unicodedata.combining(char):
+    if unicodedata.combining(char) or char == _WORD_JOINER:
         return 0
     return 2 if _is_wide(char) else 1
 
