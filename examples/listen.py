@@ -36,9 +36,8 @@ def describe(event: cti.CallEvent | cti.Lagged, mirror: cti.Mirror) -> str | Non
             text = f"{name(party)} takes the call back after {parked_for / 1e6:.0f} s"
         case cti.CallTransferred(call, source, target):
             text = f"{name(source)} transfers the call to {name(target)}"
-        case cti.CallEnded(call) if call.joined is None:
-            how = str(call.disposition).replace("_", " ")
-            text = f"ends, {how}, talked {call.time_in('talking') / 1e6:.0f} s"
+        case cti.CallEnded(cti.Call(disposition=how) as call) if call.joined is None:
+            text = f"ends, {how}, talked {call.time_in('talking') / 1e6:.0f} s".replace("_", " ")
         case _:
             return None
     at = datetime.fromtimestamp((call.ended or call.phase.started) / 1e6).astimezone()
@@ -58,7 +57,8 @@ async def main() -> None:
     server, domain, token = map(os.environ.get, ("BASIX_SERVER", "BASIX_DOMAIN", "BASIX_TOKEN"))
     if server:
         pbx = cti.Client(server, domain=domain, token=token, app_name="listen", full_events=True)
-        return await listen(pbx)
+        await listen(pbx)
+        return
     async with Simulator(speed=6, seed=1) as simulator:
         print("A simulated company on a busy day, in fast motion:\n")
         with contextlib.suppress(TimeoutError):

@@ -27,7 +27,12 @@ SLOW = 0.5
 NIGHTLY_TIMEOUT = 3600
 
 # Programs that tests need, by marker.
-PROGRAMS = {"erl": "escript", "redis": "redis-server", "postgres": "initdb"}
+PROGRAMS = {
+    "erl": "escript",
+    "postgres": "initdb",
+    "redis": "redis-server",
+    "tmux": "tmux",
+}
 
 
 # -- options and markers -------------------------------------------------------------------

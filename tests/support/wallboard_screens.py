@@ -127,11 +127,16 @@ class Terminal:
             quiet = quiet + 1 if len(self.raw) == size else 0
 
     @property
-    def lines(self):
-        """Lines of the screen; pyte's ``display`` fails on half-overwritten wide characters."""
+    def cells(self):
+        """Text of each cell, by row and column; the second cell of a wide character is empty."""
         buffer = self.screen.buffer
         columns, rows = range(self.screen.columns), range(self.screen.lines)
-        return ["".join(buffer[y][x].data for x in columns) for y in rows]
+        return [[buffer[y][x].data for x in columns] for y in rows]
+
+    @property
+    def lines(self):
+        """Lines of the screen; pyte's ``display`` fails on half-overwritten wide characters."""
+        return ["".join(row) for row in self.cells]
 
     @property
     def text(self):

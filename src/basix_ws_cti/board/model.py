@@ -21,7 +21,7 @@ from .durations import to_microseconds
 from .feed_history import FeedHistory
 from .feed_status import FeedStatus, next_status
 from .headline import Figure, headline_figures, sample
-from .labels import Labels
+from .labels import Labels, join_phrases
 from .limits import DEFAULT_BOARD_LIMITS, BoardLimits
 from .pbx_clock import SHOWN_OFFSET, PbxClock, describe_clock_offset
 from .queues import QueueTotals, queue_states
@@ -79,7 +79,7 @@ class Board:
             parts.append(ngettext("{count} gap", "{count} gaps", self.gaps).format(count=self.gaps))
         if abs(self.clock_offset) >= SHOWN_OFFSET:
             parts.append(describe_clock_offset(self.clock_offset))
-        return ", ".join(part for part in parts if part)
+        return join_phrases(part for part in parts if part)
 
     def _counting_period(self, zone: tzinfo | None) -> str:
         since = self.counting_since

@@ -108,6 +108,36 @@ def test_kana_of_both_widths_line_up(pbx):
         assert len(columns) == 1
 
 
+def is_straight(cells):
+    """Return True if a frame that fills 80 columns has both sides in each row."""
+    sides = [(row[0] == "│", row[79] == "│") for row in cells]
+    return sides.count((True, True)) > 5 and not {(True, False), (False, True)} & {*sides}
+
+
+@pytest.mark.slow
+def test_kana_of_both_widths_line_up_in_the_details(pbx):
+    """The frame is straight, and the texts of phases begin where their heading does."""
+    names = ("ﾃﾞﾓ ｶﾅ", "デモ カナ", "Demo Kana")
+    for extension, name in zip(("1001", "1002", "1003"), names, strict=True):
+        pbx.edit(extension, label=name)
+    with open_top(pbx) as terminal:
+        for number, extension in enumerate(("1001", "1002", "1003")):
+            call = pbx.call(Person("0312341234", "42", names[number]), to=extension)
+            pbx.answer(call)
+            terminal.wait_for("talking")
+            terminal.type("\r")
+            terminal.wait_for(f"talking with {names[number]}")
+            terminal.wait_for(lambda _text: is_straight(terminal.cells))
+            rows = [row for row in terminal.cells if row[0] == "│"]
+            (heading,) = (row.index("P") for row in rows if "Phase" in "".join(row))
+            (phase,) = (row.index("t") for row in rows if "talking with" in "".join(row))
+            assert phase == heading
+            terminal.type("q")
+            terminal.wait_for("q Quit")
+            pbx.hangup(call)
+            terminal.wait_for("Calls 0")
+
+
 @pytest.mark.slow
 def test_quick_resizes_leave_no_cells_behind(pbx):
     """After 100 sizes the screen is as it was before them."""

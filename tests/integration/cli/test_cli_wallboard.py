@@ -9,6 +9,7 @@ from datetime import UTC, timedelta
 
 import pytest
 from rich.cells import cell_len
+from support.hostile_texts import HOSTILE
 from support.staged_simulator import PICTURES, quiet, talk
 from support.wallboard_screens import assert_screen, screen_lines, svg_lines
 
@@ -24,6 +25,7 @@ from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.board.headline import FIGURES
 from basix_ws_cti.board.limits import BoardLimits, Limits
 from basix_ws_cti.board.tables import TABLES, Cell, Column, Row
+from basix_ws_cti.board.text import FULL_WIDTH_SPACE
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.cli.wallboard.deferred_log import defer_terminal_log
 from basix_ws_cti.cli.wallboard.filter_box import FilterBox
@@ -379,6 +381,30 @@ async def test_markup_and_control_characters_in_names_are_escaped():
             assert f"talking with {label}" in text
             assert f"to {label}" in text
             app.pop_screen()
+
+
+@pytest.mark.slow
+async def test_texts_of_the_server_about_a_lost_connection_are_escaped():
+    """They are in the band of the board and of the dialogs, and in the feed's history."""
+    staged = quiet()
+    talk(staged)
+    history = FeedHistory(staged.now)
+    app, running = open_wallboard(staged, (160, 50), history)
+    async with running as pilot:
+        await redraw(pilot)
+        for reason, escaped in HOSTILE.values():
+            staged.state = Disconnected(ConnectionLost(1011, reason), 2.0)
+            history(staged.state)
+            await redraw(pilot)
+            text = "".join(screen_lines(app))
+            assert text.count(escaped) >= 2
+            assert text.replace(FULL_WIDTH_SPACE, "").isprintable()
+            await pilot.press("enter")
+            await redraw(pilot)
+            text = "".join(screen_lines(app))
+            assert escaped in text
+            assert text.replace(FULL_WIDTH_SPACE, "").isprintable()
+            await pilot.press("q")
 
 
 @pytest.mark.slow
