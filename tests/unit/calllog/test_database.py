@@ -35,7 +35,7 @@ def test_name_of_a_database_has_no_password(database, name):
 OTHERS = ["", ":memory:", "sqlite://", "sqlite:///:memory:", "sqlite:///a?mode=ro", "mysql://h/d"]
 
 
-@pytest.mark.parametrize("database", [*OTHERS, "x://[", 7])
+@pytest.mark.parametrize("database", [*OTHERS, "x://[", "a b://c", 7])
 def test_other_databases_are_usage_errors(database):
     with pytest.raises(UsageError, match=r"database"):
         parse_database(database)
