@@ -37,7 +37,8 @@ def describe(event: cti.CallEvent | cti.Lagged, mirror: cti.Mirror) -> str | Non
         case cti.CallTransferred(call, source, target):
             text = f"{name(source)} transfers the call to {name(target)}"
         case cti.CallEnded(call) if call.joined is None:
-            text = f"ends, {call.disposition}, talked {call.time_in('talking') / 1e6:.0f} s"
+            how = str(call.disposition).replace("_", " ")
+            text = f"ends, {how}, talked {call.time_in('talking') / 1e6:.0f} s"
         case _:
             return None
     at = datetime.fromtimestamp((call.ended or call.phase.started) / 1e6).astimezone()

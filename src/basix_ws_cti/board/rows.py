@@ -11,7 +11,7 @@ from datetime import tzinfo
 
 from attrs import evolve
 
-from basix_ws_cti._internal.translation import N_, _
+from basix_ws_cti._internal.translation import _
 from basix_ws_cti.calls import AgentFigures, Call, Party, QueueStats
 from basix_ws_cti.calls.channel_facts import other_party, own_party
 from basix_ws_cti.elements import Channel, User
@@ -23,6 +23,7 @@ from .limits import Limits
 from .queues import QueueState, waiting_channels
 from .tables import (
     PHASES,
+    SHORT_DIRECTIONS,
     Cell,
     Row,
     Style,
@@ -32,8 +33,6 @@ from .tables import (
     wait_style,
 )
 from .users import UserState, state_since
-
-_DIRECTIONS = {"inbound": N_("in"), "outbound": N_("out"), "internal": N_("int")}
 
 
 def call_rows(calls: Iterable[Call], labels: Labels, now: int, limits: Limits) -> Iterator[Row]:
@@ -46,7 +45,7 @@ def call_rows(calls: Iterable[Call], labels: Labels, now: int, limits: Limits) -
         yield Row(
             key=call.id,
             cells=(
-                text_cell(_(_DIRECTIONS[call.direction]), "faint"),
+                text_cell(_(SHORT_DIRECTIONS[call.direction]), "faint"),
                 text_cell(_(word), style),
                 duration_cell(now - phase.started, style),
                 text_cell(labels.party(call.caller)),

@@ -53,6 +53,14 @@ PHASES: dict[str, tuple[str, Style]] = {
 """Display word and style of each kind of call phase."""
 
 
+SHORT_DIRECTIONS: dict[str, str] = {
+    "inbound": N_("in"),
+    "outbound": N_("out"),
+    "internal": N_("int"),
+}
+"""Short word for each direction of a call."""
+
+
 @frozen
 class Sorting:
     """Column by which a table is sorted."""
@@ -75,14 +83,17 @@ class Column:
     """What the column shows, in English, for a help text."""
 
     width: int = 0
-    """Width in characters, if the heading is not wider; 0 means an equal share of the width that
-    the others leave."""
+    """Width in characters, if neither heading nor words are wider; 0 means an equal share of the
+    width that the others leave."""
 
     align_right: bool = False
     """True for numbers and durations."""
 
     min_table_width: int = 0
     """Table width, in characters, below which the column is left out."""
+
+    words: tuple[str, ...] = ()
+    """Words that the column shows, in English; the column is wide enough for their translations."""
 
 
 @frozen
@@ -126,8 +137,18 @@ _TIME_IN_STATE = N_("time in this state")
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "calls": (
-        Column(N_("Dir"), N_("direction: in, out or internal"), 3),
-        Column(N_("State"), N_("what happens to the call now"), 10),
+        Column(
+            N_("Dir"),
+            N_("direction: in, out or internal"),
+            3,
+            words=tuple(SHORT_DIRECTIONS.values()),
+        ),
+        Column(
+            N_("State"),
+            N_("what happens to the call now"),
+            10,
+            words=tuple(word for word, _style in PHASES.values()),
+        ),
         Column(N_("For"), _TIME_IN_STATE, _TIME, align_right=True),
         Column(N_("Caller"), N_("who called")),
         Column(N_("With"), N_("the other party, or the place where the call is")),

@@ -31,6 +31,10 @@ Values = dict[str, Any]
 # Names under which somebody might store a token, without hyphens and underscores.
 _TOKEN_NAMES = frozenset({"token", "apitoken", "basixtoken", "secret", "password"})
 
+# Characters by which a value may hold a token that was pasted with it: user:token@server,
+# server?token=…, and domain:token. Neither a server nor a domain may contain them.
+_CREDENTIAL_MARKS = {"server": "@?", "domain": ":"}
+
 _EXPECTED = {
     str: N_("a string"),
     Path: N_("a string"),
@@ -225,6 +229,13 @@ def _check_value(path: Path, key: str, value: Any, setting: Setting) -> Any:
         hint = suggestion(value, setting.choices, otherwise="")
         message = _("{file}: {key}: unknown value; {hint}")
         raise UsageError(message.format(file=path, key=printable(key, 120), hint=hint))
+    mark = find_credential_mark(setting.name, value)
+    if mark is not None:
+        message = _(
+            "{file}: {key}: {mark!r} is not allowed, because a token could be next to it: name "
+            "the file with the token in token-file"
+        )
+        raise UsageError(message.format(file=path, key=printable(key, 120), mark=mark))
     if expected is Path:
         return str(path.parent / os.path.expanduser(value))  # noqa: PTH111 - never fails
     low, high = setting.minimum, setting.maximum
@@ -232,6 +243,11 @@ def _check_value(path: Path, key: str, value: Any, setting: Setting) -> Any:
         message = _("{file}: {key}: expected a number from {low} to {high}")
         raise UsageError(message.format(file=path, key=key, low=low, high=high))
     return value
+
+
+def find_credential_mark(name: str, value: Any) -> str | None:
+    """Return a character of a setting's value that may be next to a token; ``None``: none."""
+    return next((mark for mark in _CREDENTIAL_MARKS.get(name, "") if mark in value), None)
 
 
 def _wrong_type(path: Path, key: str, expected: str, value: Any) -> UsageError:

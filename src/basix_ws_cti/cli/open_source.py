@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from basix_ws_cti._internal.translation import _
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -79,7 +81,7 @@ async def open_recorded_source(
         size = size_of(file)
         report_start(describe_recording(recording))
         with show_progress(
-            f"replaying {shorten_name(recording.name)}",
+            _("replaying {file}").format(file=shorten_name(recording.name)),
             lambda: Amount(recording.bytes_read, size, f"{source.now():%H:%M:%S} UTC"),
         ):
             yield source

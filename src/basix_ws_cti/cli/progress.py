@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from basix_ws_cti._internal.translation import ngettext
 from basix_ws_cti.board.text import escape_unprintable
 
 from .output import plain_console, report
@@ -52,7 +53,8 @@ def describe_frames(count: int, size: int) -> str:
     """Return a number of frames and their size in bytes as text."""
     from rich.filesize import decimal
 
-    return f"{count:,} frames, {decimal(size)}"
+    text = ngettext("{count} frame, {size}", "{count} frames, {size}", count)
+    return text.format(count=f"{count:,}", size=decimal(size))
 
 
 @contextlib.contextmanager

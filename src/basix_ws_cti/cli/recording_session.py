@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
+from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.board.feed_history import describe_notice
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.recording import Entry, Recorder, Recording, read_recording
@@ -59,7 +60,7 @@ class RecordingSession:
     def progress(self, seconds: float | None) -> Amount:
         """Return the progress of a recording of this duration; ``None``: without a limit."""
         if self.recorder is None or self._connected_at is None:
-            return Amount(0, seconds, "connecting")
+            return Amount(0, seconds, _("connecting"))
         details = describe_frames(self.recorder.frames, self.recorder.size)
         return Amount(time.monotonic() - self._connected_at, seconds, details)
 
@@ -90,14 +91,18 @@ class RecordingSession:
     def close(self) -> None:
         """Complete the recording and report its size on stderr."""
         if self.recorder is None:
-            report("nothing recorded")
+            report(_("nothing recorded"))
             return
         seconds = self.recorder.seconds
         with file_access("write", self._file):
             self.recorder.close()
-        report(
-            f"recorded {self.recorder.frames} frames, {self.recorder.size} bytes, {seconds:.1f} s"
+        frames = self.recorder.frames
+        message = ngettext(
+            "recorded {frames} frame, {size} bytes, {seconds} s",
+            "recorded {frames} frames, {size} bytes, {seconds} s",
+            frames,
         )
+        report(message.format(frames=frames, size=self.recorder.size, seconds=f"{seconds:.1f}"))
 
     def _create(self) -> None:
         self.recorder = self._make_recorder()
@@ -122,7 +127,8 @@ class RecordingSession:
 def check_target(file: Path, *, overwrite: bool) -> None:
     """Raise ``UsageError`` if a file exists and must not be replaced."""
     if file != STDIO and not overwrite and file.exists():
-        raise UsageError(f"{file} already exists: choose another file or pass --overwrite")
+        message = _("{file} already exists: choose another file or pass --overwrite")
+        raise UsageError(message.format(file=file))
 
 
 def create_recorder(file: Path, **options: Any) -> Recorder:
@@ -173,5 +179,9 @@ def entries_of(recording: Recording, file: Path) -> Iterator[Entry]:
 def describe_recording(recording: Recording) -> str:
     """Return one line about a recording that is going to be shown."""
     header = recording.header
-    kind = "anonymised recording" if header.anonymised else "recording"
-    return f"replaying {recording.name}: {kind}, started {header.started:%Y-%m-%d %H:%M:%S} UTC"
+    message = (
+        _("replaying {file}: anonymised recording, started {time} UTC")
+        if header.anonymised
+        else _("replaying {file}: recording, started {time} UTC")
+    )
+    return message.format(file=recording.name, time=f"{header.started:%Y-%m-%d %H:%M:%S}")

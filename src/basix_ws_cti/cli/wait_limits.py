@@ -1,4 +1,4 @@
-"""Options of ``top`` for the limits from which on a wait is too long."""
+"""Options of ``top`` and ``replay`` for the limits from which on a wait is too long."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from attrs import frozen
 
 from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.help import panels
 from basix_ws_cti.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class LimitOptions:
             "--wait-limits",
             metavar="SECONDS,SECONDS",
             help=_("Limits of a wait in a queue: late, and too late."),
+            rich_help_panel=panels.WALLBOARD,
         ),
     ] = _DEFAULT
     answer_limits: Annotated[
@@ -34,6 +36,7 @@ class LimitOptions:
             "--answer-limits",
             metavar="SECONDS,SECONDS",
             help=_("Limits of the average speed of answer (ASA): late, and too late."),
+            rich_help_panel=panels.WALLBOARD,
         ),
     ] = _DEFAULT
     park_limits: Annotated[
@@ -42,6 +45,7 @@ class LimitOptions:
             "--park-limits",
             metavar="SECONDS,SECONDS",
             help=_("Limits of the time in a park slot: late, and too late."),
+            rich_help_panel=panels.WALLBOARD,
         ),
     ] = _DEFAULT
 

@@ -263,3 +263,10 @@ def test_usage_errors_show_plain_usage():
 def test_colours_follow_the_environment(variables, is_coloured):
     done = run_in_process("listen", "--help", env=variables)
     assert ("\x1b[" in done.stdout) is is_coloured
+
+
+def test_example_frame_can_be_decoded():
+    example = top_level_commands()["decode"].examples[0]
+    done = run_in_process(*example.line.split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert "logout" in done.stdout

@@ -239,3 +239,15 @@ def test_seconds_count_from_the_first_connection(tmp_path):
     assert "recorded " in err
     _, entries = read(path)
     assert [one for one in entries if isinstance(one, Frame)]
+
+
+@pytest.mark.slow
+def test_texts_for_people_are_japanese(tmp_path):
+    day, copy = tmp_path / "day.rec", tmp_path / "copy.rec"
+
+    def report(*arguments):
+        return run_in_process("--lang", "ja", *arguments).stderr
+
+    assert "を記録しました" in report("record", day, *SIMULATOR_TOKEN, *SECONDS)
+    assert "を書き出しました" in report("anonymise", day, copy)
+    assert f"{copy}はすでに存在します" in report("anonymise", day, copy)

@@ -222,10 +222,15 @@ def test_top_shows_a_recording_on_the_wallboard(recording_path, tmp_path):
     """The last state stays until the user leaves."""
     path = tmp_path / "anonymised.rec"
     assert run_in_process("anonymise", recording_path, path).returncode == 0
-    with Terminal("replay", path, "--top", "--at-once", columns=120, rows=40) as terminal:
+    options = ("--top", "--at-once", "--wait-limits", "30,45")
+    with Terminal("replay", path, *options, columns=120, rows=60) as terminal:
         terminal.wait_for(" ended ")
         terminal.wait_for("Users")
         assert "佐藤" not in terminal.text
+        terminal.type("?")
+        terminal.wait_for("a wait of 30 s or more")
+        terminal.type("\x1b")
+        terminal.wait_for("q Quit")
         terminal.type("q")
         assert terminal.wait_for_exit() == 0
 
@@ -288,6 +293,17 @@ def test_recording_and_simulator_cannot_be_combined(command, recording_path):
     done = run_in_process(command, "--simulate", "--recording", recording_path)
     assert done.returncode == 2
     assert "--recording and --simulate cannot be combined" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("event", "added"), ("user", "1001"), ("group", "1900"), ("number", "1001"), ("limit", 3)],
+)
+def test_state_refuses_options_that_select_events(option, value, recording_path):
+    done = run_in_process("replay", recording_path, "--state", f"--{option}", value)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"--{option} selects events and cannot be combined with --state" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["listen", "state"])

@@ -39,12 +39,13 @@ def test_top_without_a_terminal_is_a_usage_error(arguments):
     assert "listen" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("top", "--simulate"), ("replay", "none.rec", "--top")])
 @pytest.mark.parametrize("option", ["--wait-limits", "--answer-limits", "--park-limits"])
 @pytest.mark.parametrize(
     "limits", ["", "60", "60,", "120,60", "60,60", "0,60", "1,2,3", "a,b", "1,nan"]
 )
-def test_limits_that_are_not_two_ascending_numbers_are_usage_errors(option, limits):
-    done = run_in_process("top", "--simulate", option, limits)
+def test_limits_that_are_not_two_ascending_numbers_are_usage_errors(command, option, limits):
+    done = run_in_process(*command, option, limits)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"basix-ws-cti: {option} must be two ascending numbers of seconds, such as 60,120, "
@@ -95,10 +96,11 @@ def test_keys_and_resizing():
 
 @pytest.mark.slow
 def test_timezone_sets_the_clock():
-    """An unknown time zone is a usage error."""
+    """All times are simulated ones. An unknown time zone is a usage error."""
     with Terminal(*QUICK[:2], "--timezone", "Asia/Tokyo", env={"TZ": "UTC"}) as terminal:
         terminal.wait_for("live")
         assert re.search(r" 09:\d\d:\d\d", terminal.lines[0])  # the simulated day begins at 0 UTC
+        terminal.wait_for(lambda text: re.search(r"^09:\d\d:\d\d live", text, re.MULTILINE))
         terminal.type("q")
         assert terminal.wait_for_exit() == 0
     assert run_in_process("top", "--timezone", "Asia/Atlantis").returncode == 2

@@ -23,11 +23,13 @@ from basix_ws_cti import (
 from basix_ws_cti.board.feed_history import FeedHistory
 from basix_ws_cti.board.headline import FIGURES
 from basix_ws_cti.board.limits import BoardLimits, Limits
-from basix_ws_cti.board.tables import TABLES, Cell, Column
+from basix_ws_cti.board.tables import TABLES, Cell, Column, Row
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.cli.wallboard.deferred_log import defer_terminal_log
 from basix_ws_cti.cli.wallboard.filter_box import FilterBox
 from basix_ws_cti.cli.wallboard.panel import Panel, fit_cell
+from basix_ws_cti.cli.wallboard.styles import FULL
+from basix_ws_cti.simulator import Person
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -68,6 +70,15 @@ def test_cells_fill_their_columns():
             assert cell_len(cell.plain) == 10
     assert fit_cell(Cell("山田太郎と仲間"), Column("x", ""), 11).plain == "山田太郎 ~"
     assert fit_cell(Cell("1:05"), Column("x", "", align_right=True), 11).plain == "      1:05"
+
+
+def test_rows_without_a_place_on_the_screen_may_change_their_order():
+    """The first rows can arrive before the layout, and a small screen hides panels."""
+    first, second = (Row(key, tuple(Cell(key) for _ in TABLES["calls"])) for key in "ab")
+    panel = Panel("calls", FULL)
+    panel.display_rows([first, second])
+    panel.display_rows([second, first])
+    assert panel.selected_row is second
 
 
 # -- the screen -----------------------------------------------------------------------
@@ -384,6 +395,34 @@ async def test_resizing_shows_more_columns():
         await pilot.resize_terminal(80, 24)
         await redraw(pilot)
         assert "Total" not in "\n".join(screen_lines(app))
+
+
+@pytest.mark.slow
+async def test_rows_have_the_default_order_while_their_column_is_hidden():
+    """The order by the hidden column returns with it, also on a paused board."""
+    staged = quiet()
+    line = staged.pbx.receive(Person("0622220000"), "0501234567")
+    leg = staged.pbx.call_user(line, next(iter(staged.pbx.users.values())))
+    staged.advance(1)
+    talk(staged, "0633330000", by=1)
+    staged.advance(1)
+    staged.pbx.connect(leg)
+    staged.advance(1)
+    app, running = open_wallboard(staged, (160, 50))
+    async with running as pilot:
+        await redraw(pilot)
+        assert callers(app) == ["0633330000", "0622220000"]  # by time in the state
+        await pilot.press("s", "s", "s", "p")
+        assert any("Total▾" in line for line in screen_lines(app))
+        assert callers(app) == ["0622220000", "0633330000"]
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert any("For▾ Caller" in line for line in screen_lines(app))
+        assert callers(app) == ["0633330000", "0622220000"]
+        await pilot.resize_terminal(160, 50)
+        await pilot.pause()
+        assert any("Total▾" in line for line in screen_lines(app))
+        assert callers(app) == ["0622220000", "0633330000"]
 
 
 # -- amount of drawing ----------------------------------------------------------------

@@ -15,18 +15,22 @@ import pytest
 from rich.cells import cell_len
 from support.cli_runner import environment
 from support.cli_runner import run as run_command
+from support.example_connections import connection_environment
 from support.paths import TESTS
-from support.pseudo_language import BEGIN, END, PseudoLanguage
+from support.pseudo_language import BEGIN, END, PseudoLanguage, pseudo
 from support.staged_simulator import PICTURES
 from support.waiting import TIMEOUT
 from support.wallboard_screens import screen_lines
 
-from basix_ws_cti import ConnectionLost, Gap, Synced
+from basix_ws_cti import ConnectionLost, Disconnected, Gap, Synced
 from basix_ws_cti._internal.translation import use_language, use_translations
 from basix_ws_cti.board.feed_history import FeedHistory
+from basix_ws_cti.board.headline import FIGURES
+from basix_ws_cti.board.tables import TABLES
 from basix_ws_cti.cli.help.catalogue import top_level_commands
 from basix_ws_cti.cli.wallboard.app import Wallboard
 from basix_ws_cti.cli.wallboard.panel import Panel
+from basix_ws_cti.simulator import Simulator
 
 # Values of the simulated PBX and of the options, which are shown as they are.
 VALUES = re.compile(
@@ -80,6 +84,15 @@ HELP_VALUES = re.compile(
 )
 
 HELPS = ["--help", "help connection", *(f"{name} --help" for name in top_level_commands())]
+
+
+@pytest.mark.slow
+def test_table_of_calls_has_no_untranslated_text():
+    with Simulator(calls=False) as pbx:
+        pbx.answer(pbx.call("0312341234", to="1001"))
+        output = run("state", "--calls", **connection_environment(pbx))
+    assert output.count(BEGIN) > 8
+    assert untranslated(output) == []
 
 
 @pytest.mark.slow
@@ -144,6 +157,9 @@ async def wallboard_screens(size, *notices):
         screens["filter"] = await screen()
         await pilot.press("escape", "p")
         screens["paused"] = await screen()
+        await pilot.press("p")
+        staged.state = Disconnected(ConnectionLost(1006), 2.0)
+        screens["stale"] = await screen()
     return screens
 
 
@@ -164,14 +180,56 @@ def unclosed(line):
     return [text for text in texts if not text.endswith((END, "~"))]
 
 
+def cut_words(text, short_forms):
+    """Return the fixed words that are cut with a tilde, except these; no texts with a value."""
+    words = {column.name for columns in TABLES.values() for column in columns}
+    words |= {word for columns in TABLES.values() for column in columns for word in column.words}
+    words |= {title for figure in FIGURES.values() for title in (figure.title, figure.short_title)}
+    cut = set(re.findall(rf"{BEGIN}[^{BEGIN}{END}~]+(?=~)", text))
+    for word in short_forms:
+        cut -= {part for part in cut if pseudo(word).startswith(part)}
+    return {word for word in words if any(pseudo(word).startswith(part) for part in cut)}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
-async def test_longer_texts_fit_the_wallboard(size):
-    """Texts that are too long for their column end in a tilde; all others are complete."""
+@pytest.mark.parametrize(
+    ("size", "short_forms"),
+    [
+        (
+            (80, 24),
+            # Short titles of figures, and the heading of the activity.
+            {"Waiting", "Longest", "Talking", "In time", "Answered", "Abandoned", "Activity"},
+        ),
+        ((120, 40), set()),
+        ((200, 60), set()),
+    ],
+)
+async def test_longer_texts_fit_the_wallboard(size, short_forms):
+    """Texts with a value end in a tilde if they are too long; all others are complete."""
     use_translations(PseudoLanguage())
-    for name, lines in (await wallboard_screens(size)).items():
-        if name in {"board", "filter", "paused"}:
-            assert [text for line in lines for text in unclosed(line)] == [], name
+    screens = await wallboard_screens(size)
+    for name in ("board", "filter", "paused", "stale"):
+        lines = screens[name]
+        if name == "stale":
+            figures = next(at for at, line in enumerate(lines) if line.startswith(" ⟦Ŵåîţîñğ"))
+            band = "".join(lines[1:figures])
+            assert band.count(BEGIN) == band.count(END) == 3
+            del lines[1:figures]
+        assert [text for line in lines for text in unclosed(line)] == [], name
+        assert cut_words("\n".join(lines), short_forms) == set(), name
+        last_key = "Clear" if name == "filter" else "Quit"
+        assert lines[-1].endswith(pseudo(last_key)), name
+
+
+@pytest.mark.slow
+async def test_longer_texts_of_dialogs_are_complete_at_80_columns():
+    use_translations(PseudoLanguage())
+    screens = await wallboard_screens((80, 150))
+    for name in ("details", "help"):
+        dialog = "\n".join(line for line in screens[name] if line.startswith("│"))
+        assert dialog.count(BEGIN) == dialog.count(END) > 10
+        assert "~" not in dialog
+        assert "…" not in dialog.replace(pseudo("Stale since …"), "")
 
 
 @pytest.mark.slow

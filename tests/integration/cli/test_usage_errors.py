@@ -62,6 +62,13 @@ def test_error_shows_usage_help_and_reason(arguments, command, english, japanese
     assert done.stderr.splitlines()[-1] == f"エラー: {japanese}"
 
 
+def test_option_without_its_value_is_reported():
+    """Typer does not say which command such an error belongs to."""
+    done = run_in_process("listen", "--limit")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: Option '--limit' requires an argument.\n"
+
+
 def test_unknown_command_without_a_similar_one_lists_the_commands():
     done = run_in_process("xyz")
     assert done.returncode == 2

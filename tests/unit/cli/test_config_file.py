@@ -213,6 +213,24 @@ def test_token_in_the_file_is_refused_with_the_remedy(text):
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "mark"),
+    [
+        ("server", f"wss://acme:{TOKEN}@pbx.example", "@"),
+        ("server", f"{TOKEN}@pbx.example", "@"),
+        ("server", "wss://pbx.example?token=abc", "?"),
+        ("domain", f"acme:{TOKEN}", ":"),
+    ],
+)
+def test_value_that_may_contain_a_token_is_refused(key, value, mark):
+    with pytest.raises(UsageError) as error:
+        parse(f"[profiles.a]\n{key} = '{value}'")
+    assert str(error.value) == (
+        f"{FILE}: profiles.a.{key}: {mark!r} is not allowed, because a token could be next to it: "
+        "name the file with the token in token-file"
+    )
+
+
+@pytest.mark.parametrize(
     "text",
     [
         f"toke = '{TOKEN}'",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from basix_ws_cti._internal.translation import _
+from basix_ws_cti._internal.translation import _, ngettext
 
 
 def anonymise_recording(
@@ -44,16 +44,16 @@ def anonymise_recording(
 
     check_target(target, overwrite=overwrite)
     if target != STDIO and target.exists() and source.exists() and target.samefile(source):
-        raise UsageError("source and target are the same file: choose another target")
+        raise UsageError(_("source and target are the same file: choose another target"))
     with open_recording(source) as recording:
-        report_start(f"anonymising {recording.name}")
+        report_start(_("anonymising {file}").format(file=recording.name))
         started, size = recording.header.started, size_of(source)
         with (
             create_recorder(
                 target, anonymiser=Anonymiser(), started=started, overwrite=overwrite
             ) as recorder,
             show_progress(
-                f"anonymising {shorten_name(recording.name)}",
+                _("anonymising {file}").format(file=shorten_name(recording.name)),
                 lambda: Amount(
                     recording.bytes_read, size, describe_frames(recorder.frames, recorder.size)
                 ),
@@ -63,4 +63,8 @@ def anonymise_recording(
             for entry in entries_of(recording, source):
                 with file_access("write", target):
                     recorder.write(entry)
-    report(f"wrote {recorder.frames} frames, {recorder.size} bytes")
+    frames = recorder.frames
+    message = ngettext(
+        "wrote {frames} frame, {size} bytes", "wrote {frames} frames, {size} bytes", frames
+    )
+    report(message.format(frames=frames, size=recorder.size))

@@ -47,7 +47,7 @@ def decode_frames(
         typer.Option(
             "--form",
             metavar="FORM",
-            help=_("Form of the frames; default: recognised automatically."),
+            help=_("Form of the frames: hex, base64 or binary; default: recognised automatically."),
         ),
     ] = None,
     term: Annotated[
@@ -76,7 +76,7 @@ def decode_frames(
                 if isinstance(error, DecodeError) and isinstance(frame, bytes):
                     sys.stderr.write(_excerpt(frame, error) + "\n")
     if not number:
-        raise UsageError("nothing to decode: the input contains no frame")
+        raise UsageError(_("nothing to decode: the input contains no frame"))
     if failed:
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -88,10 +88,10 @@ def _read_input(
     from basix_ws_cti.recording.compression import InputStream
 
     if data and file:
-        raise UsageError("pass frames or --file, not both")
+        raise UsageError(_("pass frames or --file, not both"))
     if data:
         if form is Form.BINARY:
-            raise UsageError("--form binary needs --file or a pipe: arguments are text")
+            raise UsageError(_("--form binary needs --file or a pipe: arguments are text"))
         if all(len(part) == 2 for part in data):
             data = [" ".join(data)]  # bytes of one frame, since the shortest frame has two
         yield from parse_frames(data, form)
@@ -101,12 +101,13 @@ def _read_input(
         size = size_of(file)
         stack.enter_context(
             show_progress(
-                f"decoding {shorten_name(file)}", lambda: Amount(stream.bytes_read, size, "")
+                _("decoding {file}").format(file=shorten_name(file)),
+                lambda: Amount(stream.bytes_read, size, ""),
             )
         )
         yield from _read_stream(file, stream, form)
     elif sys.stdin.isatty():
-        raise UsageError("nothing to decode: pass frames or --file, or use a pipe")
+        raise UsageError(_("nothing to decode: pass frames or --file, or use a pipe"))
     else:
         yield from _read_stream(STDIO, InputStream(sys.stdin.buffer), form)
 

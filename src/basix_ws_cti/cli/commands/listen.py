@@ -130,6 +130,13 @@ class FeedOptions:
         """
         return parse_timezone(self.timezone)
 
+    def check_for_state(self) -> None:
+        """Raise ``UsageError`` for an option that selects events, which a state does not have."""
+        for name in ("event", "user", "group", "number", "limit"):
+            if getattr(self, name):
+                message = _("--{option} selects events and cannot be combined with --state")
+                raise UsageError(message.format(option=name))
+
     def filters(self) -> Filters:
         """Return the filters. Raises ``UsageError`` if they can never match anything."""
         from basix_ws_cti.cli.filters import Filters

@@ -41,6 +41,7 @@ def record_feed(
     ] = False,
 ) -> None:
     """Record the frames of the feed with their times until Ctrl-C."""
+    from basix_ws_cti.board.labels import join_phrases
     from basix_ws_cti.cli.files import STDIO
     from basix_ws_cti.cli.open_source import open_selected_source
     from basix_ws_cti.cli.progress import report_start, shorten_name, show_progress
@@ -54,14 +55,18 @@ def record_feed(
         "anonymiser": Anonymiser() if anonymise else None,
     }
     name = "stdout" if file == STDIO else str(file)
-    until = "until Ctrl-C" if seconds is None else f"for {seconds:g} s"
-    report_start(f"recording to {name} {until}{', anonymised' if anonymise else ''}")
+    start = (
+        _("recording to {file} until Ctrl-C").format(file=name)
+        if seconds is None
+        else _("recording to {file} for {seconds} s").format(file=name, seconds=f"{seconds:g}")
+    )
+    report_start(join_phrases([start, _("anonymised")] if anonymise else [start]))
 
     async def follow() -> None:
         session = RecordingSession(file, lambda: create_recorder(file, **options))
         try:
             with show_progress(
-                f"recording {shorten_name(name)}",
+                _("recording {file}").format(file=shorten_name(name)),
                 lambda: session.progress(seconds),
                 prints=file == STDIO,
             ):

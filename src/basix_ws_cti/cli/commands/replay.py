@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.wait_limits import LimitOptions
 
 from .listen import FeedOptions
 
@@ -15,6 +16,7 @@ from .listen import FeedOptions
 def replay_recording(
     file: Annotated[Path, typer.Argument(metavar="FILE", help=_("Recording to show; - is stdin."))],
     options: FeedOptions,
+    limits: LimitOptions,
     *,
     speed: Annotated[
         float,
@@ -42,10 +44,13 @@ def replay_recording(
     from basix_ws_cti.exceptions import UsageError
 
     if top and state:
-        raise UsageError("--top and --state cannot be combined")
+        raise UsageError(_("--top and --state cannot be combined"))
+    if state:
+        options.check_for_state()
     # Invalid options are reported before reading.
     zone = options.zone
     options.filters()
+    board_limits = limits.board_limits()
     if top:
         from .top import require_terminal
 
@@ -58,7 +63,7 @@ def replay_recording(
                 from basix_ws_cti.cli.wallboard.app import run_wallboard
 
                 source.on_notice = history = FeedHistory(source.now)
-                await run_wallboard(source, history, zone)
+                await run_wallboard(source, history, zone, board_limits)
                 return
             from basix_ws_cti.cli.render.notices import NoticePrinter
 

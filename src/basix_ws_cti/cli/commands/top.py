@@ -25,8 +25,7 @@ def show_wallboard(
     async def show() -> None:
         history = FeedHistory()
         async with open_shown_source(connection, history) as source:
-            if connection.recording is not None:
-                history.clock = source.now
+            history.clock = source.now
             await run_wallboard(source, history, zone, board_limits)
 
     run_interruptible(show())

@@ -286,14 +286,14 @@ COMMANDS: dict[str, CommandTexts] = {
         examples=(
             Example(
                 comment=_("A frame in hex"),
-                line="basix-ws-cti decode 836803640006737973",
+                line="basix-ws-cti decode 83680264000a73797374656d5f6d73676b00066c6f676f7574",
             ),
             Example(
                 comment=_("The frames of a file, one per line"),
                 line="basix-ws-cti decode --file frames.txt --term",
             ),
             Example(
-                comment=_("Binary data from a pipe"),
+                comment=_("A hexdump from a pipe"),
                 line="xxd frame.bin | basix-ws-cti decode",
             ),
         ),

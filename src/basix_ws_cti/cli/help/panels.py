@@ -15,6 +15,7 @@ ARGUMENTS = _("Arguments")
 OPTIONS = _("Options")
 SELECTION = _("Selection")
 OUTPUT = _("Output")
+WALLBOARD = _("Wallboard")
 CONNECTION = _("Connection")
 OTHER = _("Other options")
 

@@ -54,8 +54,6 @@ def _message(error: Any) -> str:
     if getattr(error, "param", None) is None:
         return str(error.format_message())
     name = error.param_hint or error.param.get_error_hint()
-    if kind != "MissingParameter":
-        return _("invalid value for {name}: {reason}").format(name=name, reason=error.message)
-    if error.param.param_type_name == "argument":
+    if kind == "MissingParameter":  # every option has a default
         return _("missing argument {name}").format(name=name)
-    return _("missing option {name}").format(name=name)
+    return _("invalid value for {name}: {reason}").format(name=name, reason=error.message)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.board.call_lines import DIRECTIONS
 from basix_ws_cti.board.durations import format_duration, to_microseconds
 from basix_ws_cti.board.labels import Labels
 from basix_ws_cti.board.text import MAX_LINE_TEXT
@@ -42,7 +43,7 @@ def call_table(calls: Collection[Call], labels: Labels, at: datetime) -> TextTab
     )
     rows = [
         [
-            call.direction,
+            _(DIRECTIONS[call.direction]),
             labels.party(call.caller),
             call.called_number or "",
             labels.phase(call.phase),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.config_file import find_credential_mark
 from basix_ws_cti.cli.output import fit_text
 from basix_ws_cti.cli.precedence import Level
 from basix_ws_cti.cli.settings import Setting, all_settings
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from basix_ws_cti.cli.profile_options import ActiveProfile
 
 _NO_VALUE = "-"
-
-# Characters by which a value may hold a token that was pasted with it: user:token@server, and
-# domain:token. Neither a server nor a domain may contain them.
-_CREDENTIAL_MARKS = {"server": "@", "domain": ":"}
 
 
 def describe_config(
@@ -98,7 +95,7 @@ def _value_text(setting: Setting, value: Any) -> str:
     if isinstance(value, Path) and not value.is_file():
         # The name is not shown: a token may have been given in place of its file.
         return _("(no such file)")
-    if setting.name in _CREDENTIAL_MARKS and _CREDENTIAL_MARKS[setting.name] in value:
+    if find_credential_mark(setting.name, value) is not None:
         return _("(not shown: it may contain a token)")
     return str(value)
 

@@ -311,6 +311,10 @@ class Wallboard(App[BaseException]):
         """Sort by a column: numbers and durations by the largest first."""
         self._sort(panel, Sorting(column, panel.all_columns[column].align_right))
 
+    @on(Panel.OrderChanged)
+    def _apply_order(self) -> None:
+        self._update_tables()
+
     def _sort(self, panel: Panel, sorting: Sorting) -> None:
         panel.sort_by(sorting)
         self._update_tables()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Static
 
@@ -13,9 +14,6 @@ from basix_ws_cti.cli.output import fit_text
 
 from .graphs import bar, sparkline
 from .styles import Palette
-
-# Width of a figure, in characters, from which on it has its full title.
-_FULL_TITLE = 22
 
 
 class Headline(Static):
@@ -55,13 +53,20 @@ def render_figures(
     stale: bool = False,
     is_ascii: bool = False,
 ) -> Text:
-    """Return figures as lines of text, in columns of equal width."""
+    """Return figures as lines of text, in columns of equal width.
+
+    They have their full titles if there is space for all of them.
+    """
     width, height = size
+    titles = [_(FIGURES[figure.name].title) for figure in figures]
+    if max(map(cell_len, titles)) >= width // len(figures):
+        titles = [_(FIGURES[figure.name].short_title) for figure in figures]
     lines = [Text(no_wrap=True, end="") for _line in range(height)]
     start = 0
-    for number, figure in enumerate(figures, 1):
+    for number, (figure, title) in enumerate(zip(figures, titles, strict=True), 1):
         end = width * number // len(figures)
-        parts = _figure_lines(figure, end - start - 1, height, palette, is_ascii=is_ascii)
+        size = end - start - 1, height
+        parts = _figure_lines(figure, title, size, palette, is_ascii=is_ascii)
         for line, part in zip(lines, parts, strict=False):
             line.append(" ")
             line.append_text(part)
@@ -71,13 +76,12 @@ def render_figures(
 
 
 def _figure_lines(
-    figure: Figure, width: int, height: int, palette: Palette, *, is_ascii: bool
+    figure: Figure, title: str, size: tuple[int, int], palette: Palette, *, is_ascii: bool
 ) -> list[Text]:
-    """Return the lines of one figure, each ``width`` columns wide."""
-    definition = FIGURES[figure.name]
-    title = definition.title if width >= _FULL_TITLE else definition.short_title
+    """Return the lines of one figure, each as wide as ``size``."""
+    width, height = size
     value = fit_text(figure.text, min(width, len(figure.text)))
-    lines = [Text(fit_text(_(title), width), palette.cells["faint"], end="")]
+    lines = [Text(fit_text(title, width), palette.cells["faint"], end="")]
     lines.append(_padded(value, palette.level(figure.level), width))
     remaining = height - len(lines)
     if remaining > 0 and figure.share is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Resize
+from textual.message import Message
 from textual.widgets import DataTable
 
 from basix_ws_cti._internal.translation import N_, _
@@ -18,8 +19,9 @@ from basix_ws_cti.cli.output import fit_text
 from .layout import Place
 from .styles import Palette
 
-# Columns that share the remaining width get at least this many characters.
-_MIN_SHARED_WIDTH = 4
+# Columns that share the remaining width get at least this many characters; for more than that,
+# columns that are not in each table are left out.
+_MIN_SHARED_WIDTH, _GOOD_SHARED_WIDTH = 4, 9
 
 
 class Panel(DataTable[Text]):
@@ -35,6 +37,9 @@ class Panel(DataTable[Text]):
         Binding("tab", "app.focus_next", N_("Next table"), show=False),
     ]
 
+    class OrderChanged(Message):
+        """The rows need another order, since a column was hidden or shown."""
+
     def __init__(self, name: str, palette: Palette, *, is_ascii: bool = False) -> None:
         super().__init__(
             id=name,
@@ -45,6 +50,7 @@ class Panel(DataTable[Text]):
         self.border_title: str | None = _(TITLES[name])
         self.all_columns: tuple[Column, ...] = TABLES[name]
         self.sorting: Sorting = DEFAULT_SORTING[name]
+        self._default_sorting = self._chosen_sorting = self.sorting
         self._palette = palette
         self._marks = (" ^", " v") if is_ascii else ("▴", "▾")
         self._is_stale = False
@@ -68,8 +74,11 @@ class Panel(DataTable[Text]):
         """Rebuild the columns for a new width."""
         width = self.scrollable_content_region.width
         if width and width != self._width:
+            before = self.sorting
             self._width = width
             self._rebuild()
+            if self.sorting != before:
+                self.post_message(self.OrderChanged())
 
     def move_to(self, place: Place) -> None:
         """Take this place on the board."""
@@ -89,13 +98,19 @@ class Panel(DataTable[Text]):
                 self._rebuild()
 
     def sort_by(self, sorting: Sorting) -> None:
-        """Mark the column by which the rows are sorted."""
-        self.sorting = sorting
+        """Mark the column by which the rows are sorted.
+
+        While it is hidden, ``sorting`` is the default order.
+        """
+        self.sorting = self._chosen_sorting = sorting
         if self._width:
             self._rebuild()
 
     def display_rows(self, rows: Sequence[Row]) -> None:
-        """Show these rows in this order."""
+        """Show these rows in this order; without a place on the screen, only remember them."""
+        if not self._columns:
+            self._rows = [*rows]
+            return
         selected = self.selected_row if self.cursor_row else None
         before = {row.key: row for row in self._rows}
         wanted = {row.key for row in rows}
@@ -129,7 +144,11 @@ class Panel(DataTable[Text]):
 
     def _rebuild(self) -> None:
         """Lay out the columns for the current width, then show the rows again."""
+        self.sorting = self._chosen_sorting
         self._columns = list(self._lay_out_columns())
+        if self.sorting.column not in self.visible_columns:
+            self.sorting = self._default_sorting
+            self._columns = list(self._lay_out_columns())
         rows, cursor = self._rows, self.cursor_row
         self._rows = []
         self.clear(columns=True)
@@ -142,19 +161,35 @@ class Panel(DataTable[Text]):
 
     def _lay_out_columns(self) -> Iterator[tuple[int, tuple[Column, int]]]:
         """Yield index, column and width of each column that the panel is wide enough for."""
-        fitting = [
-            (index, column, column.width and max(column.width, cell_len(self._heading(index))) + 1)
+        widths = {
+            index: column.width and self._text_width(index) + 1
             for index, column in enumerate(self.all_columns)
             if column.min_table_width <= self._width
-        ]
-        remaining = self._width - sum(width for _index, _column, width in fitting)
-        shares = sum(not width for _index, _column, width in fitting)
-        for index, column, fixed_width in fitting:
+        }
+        optional = sorted(
+            (index for index in widths if self.all_columns[index].min_table_width),
+            key=lambda index: self.all_columns[index].min_table_width,
+        )
+        while optional and self._shared_width(widths) < _GOOD_SHARED_WIDTH:
+            del widths[optional.pop()]
+        remaining = self._width - sum(widths.values())
+        shares = [*widths.values()].count(0)
+        for index, fixed_width in widths.items():
             width = fixed_width
             if not width:
                 width = max(_MIN_SHARED_WIDTH, remaining // shares)
                 remaining, shares = remaining - width, shares - 1
-            yield index, (column, width)
+            yield index, (self.all_columns[index], width)
+
+    def _shared_width(self, widths: Mapping[int, int]) -> int:
+        """Return the width of each column that has none of its own, which is 0 in ``widths``."""
+        return (self._width - sum(widths.values())) // max(1, [*widths.values()].count(0))
+
+    def _text_width(self, index: int) -> int:
+        """Return the width of a column of fixed width, with space for its heading and words."""
+        column = self.all_columns[index]
+        texts = (self._heading(index), *map(_, column.words))
+        return max(column.width, *map(cell_len, texts))
 
     def _heading(self, index: int) -> str:
         """Return the heading of a column, with a mark if the rows are sorted by it."""
