@@ -20,8 +20,8 @@ STEP = 250
 # Pages that SQLite returns to the operating system in one transaction.
 _PAGES = 1000
 
-# Key of PostgreSQL's advisory lock: any number that no other program of the database uses.
-_LOCK_KEY = 0x42617369785F7274
+LOCK_KEY = 0x42617369785F7274
+"""Key of PostgreSQL's advisory lock: any number that no other program of the database uses."""
 
 # Name of the counter with the start of the first call whose numbers are still there.
 _FORGOTTEN = "forgotten"
@@ -113,7 +113,7 @@ def _is_alone(connection: Connection) -> bool:
     """Return False if another process works on the retention of the same database."""
     if connection.dialect.name != "postgresql":
         return True
-    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LOCK_KEY))))
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(LOCK_KEY))))
 
 
 def _oldest(connection: Connection, query: Any) -> list[str]:

@@ -55,6 +55,8 @@ class LogWork:
         self._on_commit = on_commit
         self._engine = create_writer(url, lock_timeout)
         self._store = Store(self._engine)
+        self._steps: list[Callable[[], bool]] = []  # of the current round of the retention
+        self._has_more = False  # whether a step of this round has to be repeated
         self._is_checked = False  # the tables exist, as far as is known
         self.names: dict[tuple[str, int], tuple[str, str | None]] = {}
         """Names and extensions of users and groups in the database, once it is open."""
@@ -87,14 +89,23 @@ class LogWork:
 
     def maintain(self) -> bool:
         """Take one step of the retention; return True if there is more to do now."""
-        is_busy = False
-        if self._keep is not None:
-            is_busy = delete_calls(self._engine, _before(self._keep))
-        if self._forget_after is not None:
-            is_busy |= forget_numbers(self._engine, _before(self._forget_after))
-        if self._keep is not None or self._forget_after is not None:
-            is_busy |= shrink(self._engine)
-        return is_busy
+        if not self._steps:
+            self._steps, self._has_more = self._round(), False
+        if self._steps:
+            self._has_more |= self._steps.pop(0)()
+        return bool(self._steps) or self._has_more
+
+    def _round(self) -> list[Callable[[], bool]]:
+        """Return the steps of one round. Entries are written between two of them."""
+        steps: list[Callable[[], bool]] = []
+        keep, forget_after, engine = self._keep, self._forget_after, self._engine
+        if keep is not None:
+            steps.append(lambda: delete_calls(engine, _before(keep)))
+        if forget_after is not None:
+            steps.append(lambda: forget_numbers(engine, _before(forget_after)))
+        if steps:
+            steps.append(lambda: shrink(engine))
+        return steps
 
     def close(self) -> None:
         """Close the connection, and release the lock."""

@@ -18,7 +18,7 @@ from basix_ws_cti import Party
 from basix_ws_cti.calllog import CallLog, CallLogReader
 from basix_ws_cti.calllog.migrations import VERSION
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if NIGHTLY else 300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timing, pytest.mark.timeout(3600 if NIGHTLY else 300)]
 
 ROWS = 1_000_000 if NIGHTLY else 20_000
 
@@ -84,8 +84,8 @@ async def test_large_log_shrinks_while_calls_are_written(tmp_path):
     changes = reader.changes(after=last, limit=10_000)
     assert [one.change for one in changes] == list(range(last + 1, last + 1 + written))[:10_000]
     sys.stdout.write(f"{ROWS} rows, {written} writes, longest wait {max(waits):.2f} s\n")
-    # A busy machine may delay some of the writes by more than the database does.
-    assert sum(wait > 1 for wait in waits) <= 0.02 * len(waits) + 1
+    # One second on an idle machine.
+    assert max(waits) < 3
 
 
 def is_done(database):

@@ -18,7 +18,16 @@ SOURCES = Path(basix_ws_cti.__file__).parent
 
 # Packages whose modules are each covered by the test file of the same name; those of ``calls`` are
 # covered by all tests in tests/unit/calls.
-PACKAGES = ("_internal", "parsing", "mirror", "session", "transport", "client", "recording")
+PACKAGES = (
+    "_internal",
+    "calllog",
+    "parsing",
+    "mirror",
+    "session",
+    "transport",
+    "client",
+    "recording",
+)
 MODULES = sorted(
     [path.stem for path in SOURCES.glob("*.py") if path.stem not in {"__init__", "__main__"}]
     + [

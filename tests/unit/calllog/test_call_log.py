@@ -12,9 +12,12 @@ from support.call_builders import call, leg
 from support.ledger_day import play_day
 from support.waiting import TIMEOUT, eventually
 
-from basix_ws_cti import CallRecord, Gap, Participation, Party, QueueWait
+from basix_ws_cti import CallRecord, Gap, Participation, Party, QueueWait, User
 from basix_ws_cti.calllog import CallLog, CallLogReader
+from basix_ws_cti.calls import CallEnded, CallStarted
 from basix_ws_cti.exceptions import CallLogError, ConnectionLost, UsageError
+from basix_ws_cti.messages import InitialInfo
+from basix_ws_cti.mirror.mirror import Mirror
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -468,3 +471,27 @@ def test_repr_shows_no_password():
     assert repr(CallLog("postgresql://me:secret@host/db?sslpassword=secret")) == (
         "<CallLog postgresql+psycopg://me:***@host/db>"
     )
+
+
+class _Source:
+    """Source with one call and the names of its agent."""
+
+    def __init__(self):
+        self.mirror = Mirror()
+        self.mirror.apply(InitialInfo("user", {7: User(id=7, label="Suzuki")}))
+
+    def now(self):
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def call_events(self):
+        for item in (CallStarted(call("0 ivr, 5 queued g1")), CallEnded(TALK)):
+            yield self.now(), item
+
+
+async def test_calls_and_names_of_a_source_are_recorded(database):
+    async with CallLog(database, keep=10**10) as log:
+        await log.record(_Source())
+        assert await log.flush(TIMEOUT)
+    reader = CallLogReader(database)
+    assert reader.find().calls[0].record == CallRecord.of(TALK)
+    assert reader.names_at(datetime.now(UTC)) == {("user", 7): "Suzuki"}

@@ -11,7 +11,13 @@ from sqlalchemy import inspect, text
 from basix_ws_cti import CallRecord, Participation, QueueWait
 from basix_ws_cti.calllog import CallLog, CallLogReader, migrations
 from basix_ws_cti.calllog.database import create_writer, parse_database
-from basix_ws_cti.calllog.migrations import VERSION, migrate, read_version
+from basix_ws_cti.calllog.migrations import (
+    VERSION,
+    ForeignTableError,
+    migrate,
+    read_version,
+    version_problem,
+)
 from basix_ws_cti.exceptions import CallLogError
 
 
@@ -86,6 +92,27 @@ def test_migration_that_fails_leaves_the_old_tables(writer, monkeypatch):
     assert not inspect(writer).has_table("half")
 
 
+def test_tables_of_another_program_stay_as_they_are(writer):
+    with writer.begin() as connection:
+        connection.execute(text("CREATE TABLE waits (x integer)"))
+    with pytest.raises(ForeignTableError, match="waits"):
+        migrate(writer)
+    assert inspect(writer).get_table_names() == ["waits"]
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        (0, "no call log: create it with the command log"),
+        (-1, "tables of version -1, this program knows version 1: open it once with the command"),
+        (2, "tables of version 2, this program knows version 1: upgrade basix_ws_cti"),
+    ],
+)
+def test_problem_of_a_version_names_the_remedy(number, problem):
+    assert version_problem(number).startswith(problem)
+
+
+@pytest.mark.slow
 def test_two_processes_may_migrate_at_once(database, writer):
     """Each has connections of its own, as two processes have."""
     start = threading.Barrier(4)

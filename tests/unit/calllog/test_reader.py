@@ -9,8 +9,10 @@ import pytest
 from support.call_builders import call, leg
 from support.waiting import TIMEOUT
 
-from basix_ws_cti import Party, User
+from basix_ws_cti import Gap, Party, User
 from basix_ws_cti.calllog import CallLog, CallLogReader
+from basix_ws_cti.calllog.database import create_writer, parse_database
+from basix_ws_cti.calllog.migrations import migrate
 from basix_ws_cti.calls import CallEnded
 from basix_ws_cti.exceptions import CallLogError, UsageError
 from basix_ws_cti.messages import InitialInfo
@@ -198,3 +200,28 @@ def test_file_that_is_no_call_log_is_a_clear_error(tmp_path, content, text):
     path.write_bytes(content)
     with pytest.raises(CallLogError, match=text):
         CallLogReader(path)
+
+
+async def test_changes_names_and_gaps_are_read_in_their_order(database):
+    gap = Gap(started=NOON, ended=NOON + timedelta(minutes=1), reason=None)
+    async with CallLog(database) as log:
+        for one in CALLS:
+            log.add(one)
+        log.add_gap(gap)
+        assert await log.flush(TIMEOUT)
+    reader = CallLogReader(database)
+    assert [(one.record.id, one.change) for one in reader.changes(after=1, limit=2)] == [
+        ("b", 2),
+        ("c", 3),
+    ]
+    assert reader.last_change() == 4
+    assert reader.gaps() == ((gap.started, gap.ended, "unknown"),)
+
+
+def test_file_that_disappears_is_a_clear_error(tmp_path):
+    database = tmp_path / "calls.db"
+    migrate(create_writer(parse_database(database)))
+    reader = CallLogReader(database)
+    database.unlink()
+    with pytest.raises(CallLogError, match="unable to open database file"):
+        reader.find()

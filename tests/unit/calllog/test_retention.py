@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
+from sqlalchemy import func, select
 from support.call_builders import call, leg
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import Gap, Party
 from basix_ws_cti.calllog import CallLog, CallLogReader, retention
 from basix_ws_cti.calllog.database import create_writer, parse_database
-from basix_ws_cti.calllog.retention import delete_calls, forget_numbers, shrink
+from basix_ws_cti.calllog.entries import CallEntry
+from basix_ws_cti.calllog.migrations import migrate
+from basix_ws_cti.calllog.retention import delete_calls, forget_numbers, shrink, without_numbers
+from basix_ws_cti.calllog.schema import COUNTERS
 
 NUMBER = "0312349876"
 
@@ -54,6 +58,7 @@ def run(step, *arguments):
 
 
 async def test_calls_before_a_time_are_deleted_in_steps(database, writer, small_steps):
+    assert not delete_calls(writer, 0)
     assert run(delete_calls, writer, 3) == 2
     reader = CallLogReader(database)
     assert [one.record.id for one in reader.find(order="oldest").calls] == ["call3", "call4"]
@@ -84,6 +89,37 @@ async def test_numbers_before_a_time_are_forgotten_in_steps(database, writer, sm
     assert CallLogReader(database).find(number=NUMBER).total == 0
 
 
+@pytest.mark.parametrize(
+    ("direction", "kept"),
+    [
+        ("inbound", {"called_number"}),
+        ("outbound", {"caller_number", "caller_name"}),
+        ("internal", {"called_number", "caller_number", "caller_name"}),
+    ],
+)
+def test_numbers_of_the_company_are_kept(direction, kept):
+    entry = CallEntry.of(attrs.evolve(TALK, direction=direction))
+    row = without_numbers(attrs.evolve(entry, call={**entry.call, "handlers": None})).call
+    columns = ("caller_number", "caller_name", "called_number")
+    assert {name for name in columns if row[name] is not None} == kept
+    assert row["answered_by_number"] is row["handlers"] is None
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+async def test_one_process_at_a_time_works_on_the_retention(new_postgres):
+    writer = create_writer(parse_database(new_postgres()))
+    migrate(writer)
+    with writer.begin() as connection:
+        connection.execute(select(func.pg_advisory_xact_lock(retention.LOCK_KEY)))
+        assert not delete_calls(writer, 5)
+        assert not forget_numbers(writer, 5)
+        assert not connection.scalar(select(COUNTERS.c.name).where(COUNTERS.c.name == "forgotten"))
+    assert not shrink(writer)
+    assert not forget_numbers(writer, 5)
+    writer.dispose()
+
+
 async def test_more_calls_with_one_start_than_a_step_are_all_forgotten(
     database, writer, small_steps
 ):
@@ -101,6 +137,7 @@ async def test_forgotten_bytes_are_in_no_file(tmp_path):
     async with CallLog(database) as log:
         for start in range(500):
             log.add(attrs.evolve(TALK, id=f"call{start}", started=start))
+        assert await log.flush(TIMEOUT)
     writer = create_writer(parse_database(database))
     run(forget_numbers, writer, 1000)
     run(shrink, writer)
@@ -118,6 +155,7 @@ async def test_file_shrinks_after_a_deletion(tmp_path):
     async with CallLog(database) as log:
         for start in range(2000):
             log.add(attrs.evolve(TALK, id=f"call{start}", started=start))
+        assert await log.flush(TIMEOUT)
     before = database.stat().st_size
     writer = create_writer(parse_database(database))
     run(delete_calls, writer, 1900)
