@@ -77,6 +77,7 @@ def run_simulator(
 
     Clients log in with its domain and the token in BASIX_TOKEN, or "simulated" without it.
     """
+    from basix_ws_cti.cli.output import is_broken_pipe
     from basix_ws_cti.cli.signals import run_interruptible
     from basix_ws_cti.simulator import Simulator
     from basix_ws_cti.simulator.__main__ import serve
@@ -105,6 +106,8 @@ def run_simulator(
     except ImportError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
+        if is_broken_pipe(error):  # the reader of stdout is gone
+            raise
         if error.errno == errno.EADDRINUSE:
             problem = f"port {port} is already in use: choose another with --port"
         else:
