@@ -50,7 +50,6 @@ class CallLog:
     - ``on_commit``: function that is called with the last change number after each commit that
       changed calls, in the writer's thread. Nothing is written meanwhile. An exception is logged
       and has no other effect.
-
     - ``on_wait``: function that is called without arguments when a standby begins to wait.
 
     ``add`` and ``add_gap`` never wait. A thread writes, and repeats what fails until it succeeds: a

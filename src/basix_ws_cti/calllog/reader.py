@@ -69,7 +69,7 @@ class CallLogReader:
 
     def __init__(self, database: str | Path, *, country_code: str = HOME_COUNTRY) -> None:
         url = parse_database(database)
-        self.name = display_name(url)
+        self.name: str = display_name(url)
         """Name of the database, without a password."""
         if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
             raise CallLogError(self.name, "no such file")
