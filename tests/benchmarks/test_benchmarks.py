@@ -162,6 +162,7 @@ def test_missing_decoders_are_skipped(monkeypatch):
 # == statistics and tables =================================================================
 
 
+@pytest.mark.slow
 def test_contestants_take_turns():
     """Every other round runs backwards, and the first round does not count."""
     order = []
@@ -179,6 +180,7 @@ def test_contestants_take_turns():
     assert not gc.get_freeze_count()
 
 
+@pytest.mark.slow
 def test_contestant_measures_seconds_per_call(monkeypatch):
     """Each round calls the function once with each of its arguments."""
     clock = SimpleNamespace(now=0.0)

@@ -45,6 +45,7 @@ def committed():
         return file.read().splitlines()
 
 
+@pytest.mark.slow
 def test_committed_terms_cover_all_tags_and_kinds(committed):
     """The committed set has each tag that Erlang writes, and each kind of term."""
     pairs = [line.split("\t") for line in committed]

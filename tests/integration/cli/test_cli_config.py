@@ -182,6 +182,7 @@ def test_precedence_of_the_token(arguments, env, row, write_config, tmp_path):
     assert len({"token", "token-file"} & rows.keys()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "arguments", "env", "reported"),
     [
@@ -205,6 +206,7 @@ def test_variable_that_replaces_the_token_of_a_selected_profile_is_reported(
     assert done.stderr == (line if reported else "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "arguments", "env", "language", "source"),
     [

@@ -44,6 +44,7 @@ def described_options(text):
 # -- layout ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [80, 60])
 @pytest.mark.parametrize("name", ["", *NAMES])
 def test_lines_fit_the_terminal(name, columns):
@@ -52,11 +53,13 @@ def test_lines_fit_the_terminal(name, columns):
     assert [line for line in text.splitlines() if text_width(line) > columns] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", *NAMES])
 def test_examples_fit_80_columns(name):
     assert [line for line in help_of(name).splitlines() if text_width(line) > 80] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", *NAMES])
 def test_help_has_no_type_names(name):
     """Metavars are words such as FILE; flags have none."""
@@ -205,6 +208,7 @@ def parsed_command(arguments):
     return " ".join(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "line"),
     [

@@ -453,6 +453,7 @@ def test_characters_missing_in_the_encoding(encoding, name):
     assert done.stdout.isascii() == (encoding != "utf-8")
 
 
+@pytest.mark.slow
 def test_escape_sequences_in_names_are_escaped():
     """This holds with colours, too."""
     with quiet_pbx() as (pbx, connection):

@@ -271,6 +271,7 @@ def secured(tmp_path):
         yield {"BASIX_TOKEN": TOKEN, "BASIX_SERVER": pbx.url, "BASIX_DOMAIN": "demo"}, file
 
 
+@pytest.mark.slow
 def test_ca_file_makes_a_private_ca_trusted(tmp_path):
     """Without it the error names the option."""
     with secured(tmp_path) as (env, file):
@@ -376,6 +377,7 @@ def test_version_is_the_installed_version():
     assert (done.returncode, done.stdout) == (0, f"basix-ws-cti {version('basix_ws_cti')}\n")
 
 
+@pytest.mark.slow
 def test_installed_script_runs_the_same_program():
     """``basix-ws-cti`` and ``python -m basix_ws_cti`` have the same entry point."""
     from importlib.metadata import entry_points

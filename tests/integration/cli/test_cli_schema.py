@@ -62,6 +62,7 @@ def field_names(cls):
     return [one.name for one in attrs.fields(cls) if one.name not in {"extra", "element_name"}]
 
 
+@pytest.mark.slow
 def test_command_prints_the_schema():
     """The output is a valid JSON Schema 2020-12."""
     done = run_in_process("schema")

@@ -107,6 +107,7 @@ def printed_at(width, *arguments):
     return plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_tables_fit_the_terminal(width):
     """No row is folded, and a uuid is either complete or left out."""

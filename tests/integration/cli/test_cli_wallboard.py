@@ -230,6 +230,7 @@ async def test_pause_freezes_the_screen():
         assert "PAUSED" not in screen_lines(app)[0]
 
 
+@pytest.mark.slow
 async def test_feed_state_is_shown():
     """The head line shows a lost connection at once, and the history lists the gap."""
     staged = quiet()

@@ -232,6 +232,7 @@ def test_tests_run_against_the_right_build():
     assert basix_ws_cti.compiled is (os.environ.get("BASIX_COMPILED") == "1")
 
 
+@pytest.mark.slow
 def test_star_import_gives_all_public_names():
     """A star import includes the lazily loaded names."""
     code = "from basix_ws_cti import *\nimport basix_ws_cti\n"

@@ -274,6 +274,7 @@ DATE_PARTS = st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     header=st.one_of(st.text(), DATE_PARTS, st.integers(), st.none(), st.binary()),

@@ -155,6 +155,7 @@ def test_floats_are_encoded():
     assert encode_float(1.5) == raw("463ff8000000000000")
 
 
+@pytest.mark.slow
 @given(any_term())
 def test_unchanged_term_keeps_its_bytes(term):
     """A term that is written item by item, without a change, has the same bytes."""

@@ -102,6 +102,7 @@ async def test_simulated_source_has_simulated_time():
         assert abs(started - datetime.now(UTC)) > timedelta(days=1)
 
 
+@pytest.mark.slow
 async def test_equal_seeds_give_equal_simulated_days():
     async def first_users(seed):
         async with open_simulated_source(seed=seed) as source:
