@@ -75,6 +75,11 @@ class TmuxWindow:
         """Text of the window with SGR sequences for its colours and attributes."""
         return self._run("capture-pane", "-e", "-p")
 
+    @property
+    def has_ended(self):
+        """True once the command in the window has ended."""
+        return self._run("display-message", "-p", "#{pane_dead}").strip() == "1"
+
     def resize(self, columns, rows):
         """Change the size of the window."""
         self._run("resize-window", "-x", columns, "-y", rows)

@@ -124,7 +124,8 @@ def test_kana_of_both_widths_line_up_in_the_details(pbx):
         for number, extension in enumerate(("1001", "1002", "1003")):
             call = pbx.call(Person("0312341234", "42", names[number]), to=extension)
             pbx.answer(call)
-            terminal.wait_for("talking")
+            row = re.compile(rf"talking .* {names[number]} \(0312341234\)")
+            terminal.wait_for(lambda text, row=row: row.search(text))
             terminal.type("\r")
             terminal.wait_for(f"talking with {names[number]}")
             terminal.wait_for(lambda _text: is_straight(terminal.cells))

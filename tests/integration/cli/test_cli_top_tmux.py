@@ -74,5 +74,5 @@ def test_quick_resizes_leave_no_cells_behind():
         window.type("q")
         window.wait_for(shows_all)
         window.type("q")
-        window.wait_for("Pane is dead")
+        window.wait_for(lambda window: window.has_ended)
         assert "Traceback" not in window.text

@@ -46,6 +46,8 @@ def shape(term):
     if isinstance(term, list):
         if term and all(type(one) is int and 0 <= one < 0x110000 for one in term):
             return ["a charlist"]
+        if term and as_text(term) is not None:
+            return ["a text"]  # characters and texts, which become one text
         return [shape(one) for one in term]
     if isinstance(term, Regex):
         return shape(term.source), shape(term.options)
