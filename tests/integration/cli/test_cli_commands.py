@@ -76,6 +76,7 @@ def test_hangup_ends_both_legs(pbx, caller_uuid):
     assert channels(pbx) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named_leg", ["caller", "user"])
 def test_park_parks_the_caller_and_prints_the_slot(pbx, caller_uuid, named_leg):
     """The caller is parked, whichever of the two legs is named."""
@@ -95,6 +96,7 @@ def test_park_timeout_reaches_the_pbx(pbx, caller_uuid):
     assert channels(pbx)[caller_uuid]["state"]["name"] == "calling"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("destination", ["0398769876", "1002", "user:10001002", "user:user2"])
 def test_transfer_calls_the_destination(pbx, caller_uuid, destination):
     """The channel leaves its other leg and calls the destination."""
@@ -110,6 +112,7 @@ def test_transfer_calls_the_destination(pbx, caller_uuid, destination):
         assert now[caller_uuid]["state"]["data"]["user_id"] == 10001002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "sent"),
     [
@@ -312,6 +315,7 @@ def test_call_is_transferred_on_behalf_of_a_user(pbx, caller_uuid):
     assert done.stdout.startswith(f"transferred: {caller_uuid} (")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--dry-run"], ["--no-confirm"]])
 def test_transfer_to_an_unknown_user_sends_nothing(pbx, caller_uuid, more):
     """The exit code is 1."""
@@ -326,6 +330,7 @@ def test_transfer_to_an_unknown_user_sends_nothing(pbx, caller_uuid, more):
 # -- failures ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments"), [("hangup", []), ("park", []), ("transfer", ["1002"])]
 )

@@ -66,6 +66,7 @@ def test_help_has_no_type_names(name):
     assert not re.search(r"<\w+[^<>]*>|\{\w+\}|list\[|None", help_of(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEAVES)
 def test_each_option_with_a_value_names_it(name):
     """The fallback, the name of the parameter, is no description."""
