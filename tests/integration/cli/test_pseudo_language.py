@@ -34,8 +34,8 @@ from basix_ws_cti.simulator import Simulator
 
 # Values of the simulated PBX and of the options, which are shown as they are.
 VALUES = re.compile(
-    r"Maria Silva|Kenji Watanabe|anonymous|main menu|Softphone|term\d+|unpark|pickup|playback|route|"
-    r"demo|basix-ws-cti|Ctrl-C|"
+    r"Maria Silva|Kenji Watanabe|anonymous|main menu|Softphone|term\d+|unpark|pickup|playback|"
+    r"route|demo|basix-ws-cti|Ctrl-C|"
     r"\b(?:channel|channel_waiting|user|group|group_member|terminal|domain)\b \d+|"
     r"(?<=: )channel|wss?://\S+|\(\d+ ms\)|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
