@@ -20,7 +20,7 @@ from basix_ws_cti.exceptions import UsageError, printable
 
 from .config_location import config_path
 from .files import file_error_reason
-from .suggestions import quoted, suggest
+from .suggestions import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from .settings import Setting
@@ -162,9 +162,9 @@ def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...], otherwi
 
     ``otherwise`` is the advice if none is known.
     """
-    similar = suggest(name.replace("_", "-"), known)
-    if similar is not None:
-        return _("did you mean {similar}?").format(similar=quoted(similar))
+    question = did_you_mean(name.replace("_", "-"), known)
+    if question is not None:
+        return question
     if not known:
         return otherwise
     return _("known: {known}").format(known=printable(", ".join(known), 400))

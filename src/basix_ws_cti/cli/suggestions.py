@@ -22,6 +22,12 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     return by_folded[matches[0]] if matches else None
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return a question that suggests the known name that resembles ``name`` most, if one does."""
+    similar = suggest(name, known)
+    return None if similar is None else _("did you mean {similar}?").format(similar=quoted(similar))
+
+
 def unknown_name(noun: str, name: str, known: Iterable[str], advice: str = "") -> UsageError:
     """Return the error for a name that is not known.
 
@@ -29,17 +35,9 @@ def unknown_name(noun: str, name: str, known: Iterable[str], advice: str = "") -
     - ``known``: valid names, of which the most similar one is suggested.
     - ``advice``: translated text for the case that no valid name is similar.
     """
-    fields = {"noun": noun, "name": quoted(name)}
-    similar = suggest(name, known)
-    if similar is not None:
-        message = _("unknown {noun} {name}; did you mean {similar}?")
-        fields["similar"] = quoted(similar)
-    elif advice:
-        message = _("unknown {noun} {name}; {advice}")
-        fields["advice"] = advice
-    else:
-        message = _("unknown {noun} {name}")
-    return UsageError(message.format(**fields))
+    hint = did_you_mean(name, known) or advice
+    message = _("unknown {noun} {name}; {advice}") if hint else _("unknown {noun} {name}")
+    return UsageError(message.format(noun=noun, name=quoted(name), advice=hint))
 
 
 def quoted(name: str) -> str:
