@@ -12,7 +12,6 @@ from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.board.call_lines import DIRECTIONS
 from basix_ws_cti.board.durations import format_duration, to_microseconds
 from basix_ws_cti.board.labels import Labels
-from basix_ws_cti.board.text import MAX_LINE_TEXT
 from basix_ws_cti.calls import Call
 from basix_ws_cti.elements import to_plain
 
@@ -45,16 +44,16 @@ def call_table(calls: Collection[Call], labels: Labels, at: datetime) -> TextTab
         [
             _(DIRECTIONS[call.direction]),
             labels.party(call.caller),
-            call.called_number or "",
+            str(call.called_number or ""),
             labels.phase(call.phase),
             format_duration(now - call.phase.started),
             format_duration(now - call.started),
-            call.id,
+            str(call.id),
         ]
         for call in _oldest_first(calls)
     ]
     title = ngettext("{count} call", "{count} calls", len(rows)).format(count=len(rows))
-    return TextTable(title, columns, [[str(cell)[:MAX_LINE_TEXT] for cell in row] for row in rows])
+    return TextTable(title, columns, rows)
 
 
 def _oldest_first(calls: Collection[Call]) -> list[Call]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.board.durations import format_duration, to_microseconds
 from basix_ws_cti.board.labels import GROUP_TYPES, Labels, join_phrases
-from basix_ws_cti.board.text import MAX_LINE_TEXT
+from basix_ws_cti.board.queues import waiting_channels
+from basix_ws_cti.board.users import state_since, valid_id
 from basix_ws_cti.calls.channel_facts import other_party
 from basix_ws_cti.calls.model import UNKNOWN_PARTY
 from basix_ws_cti.elements import (
@@ -64,10 +65,7 @@ def element_tables(
         elements = mirror[kind].values()
         columns, row = _TABLES.get(kind, _other_table)()
         rows = sorted((row(element, view) for element in elements), key=lambda entry: entry[0])
-        texts = [
-            ["" if cell is None else str(cell)[:MAX_LINE_TEXT] for cell in cells]
-            for _key, cells in rows
-        ]
+        texts = [["" if cell is None else str(cell) for cell in cells] for _key, cells in rows]
         yield TextTable(kind_heading(kind, len(elements)), columns, texts)
 
 
@@ -89,13 +87,12 @@ class _View:
         self.waits: dict[Any, list[int]] = {}
         self.channels: dict[Any, list[FullChannel]] = {}
         for channel in mirror.channels.values():
-            if isinstance(channel.user_id, int | str):
-                self.channels.setdefault(channel.user_id, []).append(channel)
-        for queued in _queued_channels(mirror):
-            state = queued.state
-            if isinstance(state, Calling) and isinstance(state.group_id, int | str):
-                since = self.since(queued)
-                self.waits.setdefault(state.group_id, []).append(now if since is None else since)
+            if (user_id := valid_id(channel.user_id)) is not None:
+                self.channels.setdefault(user_id, []).append(channel)
+        for waiting in waiting_channels(mirror):
+            group_id = valid_id(getattr(waiting.state, "group_id", None))
+            if isinstance(waiting.state, Calling) and group_id is not None:
+                self.waits.setdefault(group_id, []).append(state_since(waiting, now))
 
     def since(self, channel: AnyChannel) -> int | None:
         """Return the time at which a channel entered its state; ``None`` if it is unknown."""
@@ -104,20 +101,6 @@ class _View:
 
     def time_since(self, since: int | None) -> str:
         return "" if since is None else format_duration(self.now - since)
-
-
-def _queued_channels(mirror: Mirror) -> Iterable[AnyChannel]:
-    """Return each channel that waits in a queue, once, whatever its kind of element.
-
-    A connection that is limited to one user's channels receives the kinds of waiting channels for
-    every queued channel of the PBX.
-    """
-    found: dict[str, AnyChannel] = {}
-    for channels in (mirror.queued_channels, mirror.waiting_channels, mirror.channels):
-        for channel in channels.values():
-            if isinstance(channel.state, Calling) and channel.state.target_type == "group":
-                found[str(channel.key)] = channel
-    return found.values()
 
 
 # A row, preceded by its sort key. A table's function returns its columns, with headings in the
@@ -138,7 +121,7 @@ def _channel_table() -> _Table:
 
 def _channel_row(channel: AnyChannel, view: _View) -> _Row:
     labels, since = view.labels, view.since(channel)
-    order = _channel_rank(channel), view.now if since is None else since, str(channel.key)
+    order = _channel_rank(channel), state_since(channel, view.now), str(channel.key)
     return order, (
         labels.element(channel),
         labels.activity(channel),
