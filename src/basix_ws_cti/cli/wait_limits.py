@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from attrs import frozen
@@ -17,36 +17,29 @@ if TYPE_CHECKING:
 _DEFAULT = "60,120"
 
 
+def _limits(name: str, text: str) -> Any:
+    return typer.Option(
+        name, metavar="SECONDS,SECONDS", help=text, rich_help_panel=panels.WALLBOARD
+    )
+
+
 @frozen(kw_only=True)
 class LimitOptions:
     """Options for the limits; each is a text such as ``60,120``."""
 
     wait_limits: Annotated[
         str,
-        typer.Option(
-            "--wait-limits",
-            metavar="SECONDS,SECONDS",
-            help=_("Limits of a wait in a queue: late, and too late."),
-            rich_help_panel=panels.WALLBOARD,
-        ),
+        _limits("--wait-limits", _("Limits of a wait in a queue: late, and too late.")),
     ] = _DEFAULT
     answer_limits: Annotated[
         str,
-        typer.Option(
-            "--answer-limits",
-            metavar="SECONDS,SECONDS",
-            help=_("Limits of the average speed of answer (ASA): late, and too late."),
-            rich_help_panel=panels.WALLBOARD,
+        _limits(
+            "--answer-limits", _("Limits of the average speed of answer (ASA): late, and too late.")
         ),
     ] = _DEFAULT
     park_limits: Annotated[
         str,
-        typer.Option(
-            "--park-limits",
-            metavar="SECONDS,SECONDS",
-            help=_("Limits of the time in a park slot: late, and too late."),
-            rich_help_panel=panels.WALLBOARD,
-        ),
+        _limits("--park-limits", _("Limits of the time in a park slot: late, and too late.")),
     ] = _DEFAULT
 
     def board_limits(self) -> BoardLimits:
