@@ -24,7 +24,7 @@ from basix_ws_cti.sources.source import Notice, Source
 from .database import LOCK_TIMEOUT, display_name, parse_database, wal_size
 from .entries import Entry, GapEntry, NameEntry
 from .process_lock import ProcessLock
-from .values import storable_key
+from .values import LARGEST_INTEGER, SMALLEST_INTEGER, storable_key
 from .work import LogWork
 from .writer import Writer, WriterHealth, unwritten
 
@@ -264,5 +264,5 @@ def _keys(party: Party) -> list[tuple[str, int]]:
     return [
         (kind, element_id)
         for kind, element_id in keys
-        if isinstance(element_id, int) and -(2**63) <= element_id < 2**63
+        if isinstance(element_id, int) and SMALLEST_INTEGER <= element_id <= LARGEST_INTEGER
     ]

@@ -105,7 +105,7 @@ def file_path(url: URL) -> Path:
 
 
 def wal_size(url: URL) -> int | None:
-    """Return the size of SQLite's write-ahead log in bytes; ``None`` if there is none."""
+    """Return the size of SQLite's write-ahead log in bytes; ``None`` without one."""
     if url.get_backend_name() != "sqlite":
         return None
     path = file_path(url)

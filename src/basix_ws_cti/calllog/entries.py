@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Table
 
+from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.calls import Call, CallRecord, Participation, QueueWait
 from basix_ws_cti.calls.call_record import DEFAULT_GREETING
 from basix_ws_cti.mirror.changes import Gap
@@ -63,8 +64,8 @@ class GapEntry:
     @classmethod
     def of(cls, gap: Gap) -> GapEntry:
         """Return the entry of a gap. The reason is the name of its error's class."""
-        started, ended = (round(time.timestamp() * 1_000_000) for time in (gap.started, gap.ended))
         reason = "unknown" if gap.reason is None else type(gap.reason).__name__
+        started, ended = to_microseconds(gap.started), to_microseconds(gap.ended)
         return cls({"started": started, "ended": ended, "reason": reason})
 
 

@@ -64,7 +64,7 @@ def migrate(writer: Engine) -> None:
 
 
 def read_version(connection: Connection) -> int:
-    """Return the version of the tables; 0 if there are none."""
+    """Return the version of the tables; 0 if they do not exist."""
     if not inspect(connection).has_table(COUNTERS.name):
         return 0
     version = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from basix_ws_cti._internal.arguments import check_choice, check_integer, check_text
+from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.calls import CallRecord, Participation, QueueWait
 from basix_ws_cti.exceptions import CallLogError, UsageError
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
@@ -22,7 +23,7 @@ from .entries import Row
 from .errors import describe
 from .migrations import VERSION, read_version, version_problem
 from .schema import CALLS, COUNTERS, GAPS, NAMES, PARTICIPATIONS, WAITS
-from .values import storable_key
+from .values import LARGEST_INTEGER, storable_key
 
 MAX_PAGE = 10_000
 """Largest number of calls that one query returns."""
@@ -107,7 +108,7 @@ class CallLogReader:
         Raises ``UsageError`` for arguments that cannot work.
         """
         check_integer("limit", limit, at_most=MAX_PAGE)
-        check_integer("offset", offset, at_least=0, at_most=_LARGEST)
+        check_integer("offset", offset, at_least=0, at_most=LARGEST_INTEGER)
         for field, text in (
             ("number", number),
             ("name", name),
@@ -116,7 +117,7 @@ class CallLogReader:
         ):
             check_text(field, text, optional=True)
         for field, user_id in (("handled_by", handled_by), ("took_part", took_part)):
-            check_integer(field, user_id, at_least=0, at_most=_LARGEST, optional=True)
+            check_integer(field, user_id, at_least=0, at_most=LARGEST_INTEGER, optional=True)
         check_choice("order", order, _ORDERS)
         criteria = [
             *_range(started_from, started_before),
@@ -146,7 +147,7 @@ class CallLogReader:
         To follow the log, pass the ``change`` of the last call that was returned. A call appears
         when it starts, and again when it ends.
         """
-        check_integer("after", after, at_least=0, at_most=_LARGEST)
+        check_integer("after", after, at_least=0, at_most=LARGEST_INTEGER)
         check_integer("limit", limit, at_most=MAX_PAGE)
         query = select(CALLS).where(CALLS.c.change > after).order_by(CALLS.c.change).limit(limit)
         with self._transaction() as connection:
@@ -204,8 +205,6 @@ class CallLogReader:
             )
         ]
 
-
-_LARGEST = 2**63 - 1
 
 # Values in one IN list; SQLite allows 32,766.
 _MAX_VARIABLES = 5000
@@ -277,4 +276,4 @@ def _moment(microseconds: int) -> datetime:
 def _microseconds(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise UsageError(f"times must have a time zone, got {moment.isoformat()}")
-    return round(moment.timestamp() * 1_000_000)
+    return to_microseconds(moment)

@@ -7,7 +7,6 @@ that no other writer waits for long. Neither counts as a change of a call.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, select, update
 
@@ -45,7 +44,8 @@ def delete_calls(writer: Engine, before: int) -> bool:
     with writer.begin() as connection:
         if not _is_alone(connection):
             return False
-        ids = _oldest(connection, select(CALLS.c.id).where(CALLS.c.started < before))
+        old = select(CALLS.c.id).where(CALLS.c.started < before)
+        ids = [*connection.scalars(old.order_by(CALLS.c.started).limit(STEP))]
         for table, column in ((WAITS, "call_id"), (PARTICIPATIONS, "call_id"), (CALLS, "id")):
             _delete(connection, table, column, ids)
         connection.execute(delete(GAPS).where(GAPS.c.ended < before))
@@ -114,10 +114,6 @@ def _is_alone(connection: Connection) -> bool:
     if connection.dialect.name != "postgresql":
         return True
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(LOCK_KEY))))
-
-
-def _oldest(connection: Connection, query: Any) -> list[str]:
-    return list(connection.scalars(query.order_by(CALLS.c.started).limit(STEP)))
 
 
 def _delete(connection: Connection, table: Table, column: str, ids: list[str]) -> None:

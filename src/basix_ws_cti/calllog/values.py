@@ -22,7 +22,9 @@ MAX_KEY = 600
 # Characters of a JSON array. A longer one becomes ``None``: the start of one is no JSON.
 MAX_JSON = 1_000_000
 
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1
+"""Range of the integers that every database can store."""
+
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _JSON_COLUMNS = frozenset({"handlers", "origination", "tags"})
 
@@ -63,7 +65,11 @@ def _to_bool(value: object) -> bool | None:
 
 
 def _to_integer(value: object) -> int | None:
-    return int(value) if isinstance(value, int) and _SMALLEST <= value <= _LARGEST else None
+    return (
+        int(value)
+        if isinstance(value, int) and SMALLEST_INTEGER <= value <= LARGEST_INTEGER
+        else None
+    )
 
 
 def _to_text(value: object, length: int = MAX_TEXT) -> str | None:

@@ -141,7 +141,7 @@ class Writer(Generic[Item]):
 
     @property
     def is_open(self) -> bool:
-        """True from the opening of the database until the writer is told to end."""
+        """True from the opening of the database until ``finish`` or ``stop``."""
         return self._opened.done() and not self._is_closing and not self._is_stopped
 
     @property
