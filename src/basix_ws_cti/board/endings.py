@@ -1,4 +1,4 @@
-"""How a call or a leg ended, in words."""
+"""Words for the end of a call or of a leg."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Display text for parties, elements, calls and durations."""
+"""Display text for parties, elements, and phases of calls."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from .outcome import Ending, deciding_leg, disposition_of, ending_side, waiting_
 
 @frozen
 class CallEnd:
-    """How a call ended; the fields are those of ``Call``, all ``None`` while the call lasts."""
+    """End of a call; the fields are those of ``Call``, all ``None`` while the call lasts."""
 
     ended: int | None = None
     disposition: Disposition | None = None
