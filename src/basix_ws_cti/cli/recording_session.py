@@ -8,7 +8,6 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -16,7 +15,7 @@ from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.board.feed_history import describe_notice
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.recording import Entry, Recorder, Recording, read_recording
-from basix_ws_cti.session.status import Disconnected, Stopped, Syncing
+from basix_ws_cti.session.status import ClientState, Disconnected, Stopped, Syncing
 from basix_ws_cti.sources.source import Notice
 
 from .files import STDIO, FileAccessError, file_access
@@ -75,17 +74,16 @@ class RecordingSession:
             case Syncing():
                 if self.recorder is None:
                     self._write(self._create)
-                if self.recorder is not None:
-                    self._write(self.recorder.connected)
-                    if not self._connected.is_set():
-                        self._connected_at = time.monotonic()
-                        self._connected.set()
-            case Disconnected(reason, seconds):
-                self._record_loss(reason, notice.last_heard)
+                self._record_state(notice)
+                if self.recorder is not None and not self._connected.is_set():
+                    self._connected_at = time.monotonic()
+                    self._connected.set()
+            case Disconnected(_, seconds):
+                self._record_state(notice)
                 if seconds is not None:
                     report(describe_notice(notice))
             case Stopped(reason) if reason is not None:
-                self._record_loss(reason)
+                self._record_state(notice)
                 self._end(reason)
 
     def close(self) -> None:
@@ -107,9 +105,9 @@ class RecordingSession:
     def _create(self) -> None:
         self.recorder = self._make_recorder()
 
-    def _record_loss(self, reason: Exception, last_heard: datetime | None = None) -> None:
+    def _record_state(self, state: ClientState) -> None:
         if self.recorder is not None:
-            self._write(self.recorder.lost, reason, last_heard)
+            self._write(self.recorder.on_state, state)
 
     def _write(self, action: Callable[..., None], *args: Any) -> None:
         """Call an action that writes to the file; an error of the file ends the session."""

@@ -23,6 +23,7 @@ from attrs import frozen
 from basix_ws_cti._internal.arguments import check_bool, check_instance, type_name
 from basix_ws_cti._internal.callables import check_function
 from basix_ws_cti.exceptions import BasixError, RecordingError, UsageError
+from basix_ws_cti.session.status import ClientState, Disconnected, Stopped, Syncing
 from basix_ws_cti.terms import MAX_FRAME_BYTES
 
 from .anonymiser import Anonymiser
@@ -99,7 +100,8 @@ class Recorder:
     """Writer of a recording; ``connect`` and ``Client`` take it as ``on_frame``.
 
     Each entry is written and flushed at once, so that a crash loses nothing. Use it as a context
-    manager, or call ``close``: both write the last line of the recording.
+    manager, or call ``close``: both write the last line of the recording. To record connections
+    and losses too, register ``on_state`` with ``Client.on_state``.
 
     - ``target``: path of the file to create, or an open text file, which is not closed. The file
       is readable for its owner only (mode 0600), and compressed if its name ends in ``.gz``.
@@ -144,6 +146,7 @@ class Recorder:
         self._clock = clock
         self._start_time = clock()
         self._connected = False
+        self._last_heard: datetime | None = None  # of a lost connection that is being closed
         self._last_at = 0.0
         self.frames: int = 0
         """Number of frames recorded so far, including those left out."""
@@ -216,6 +219,21 @@ class Recorder:
             if last_heard is not None:
                 since_start = min(max(0.0, (last_heard - self._started).total_seconds()), at)
             self.write(Lost(at, type(error).__name__, text, since_start))
+
+    def on_state(self, state: ClientState) -> None:
+        """Record what a client's new state says about the connection: opened, or lost.
+
+        A loss is recorded once the connection is closed: until then, frames that arrived before
+        the loss are still read.
+        """
+        match state:
+            case Syncing():
+                self._last_heard = None
+                self.connected()
+            case Disconnected(_, None):
+                self._last_heard = state.last_heard
+            case Disconnected(reason) | Stopped(reason):
+                self.lost(reason, self._last_heard)
 
     def write(self, entry: Entry) -> None:
         """Record an entry with its own time instead of the current one."""

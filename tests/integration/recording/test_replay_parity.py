@@ -33,15 +33,9 @@ class LiveRun:
             client._register(name, self.items.append)  # noqa: SLF001 - FieldSpec has no public callback
 
     def state(self, state):
-        match state:
-            case Syncing():
-                self._recorder.connected()
-            case Disconnected(reason, _):
-                self._recorder.lost(reason, state.last_heard)
-            case Synced():
-                pass
-            case _:
-                return
+        self._recorder.on_state(state)
+        if not isinstance(state, Syncing | Synced | Disconnected):
+            return
         # The loss of a connection that was in sync is reported twice: at once, and with the delay
         # until the next attempt, which is not recorded.
         last = self.items[-1] if self.items else None

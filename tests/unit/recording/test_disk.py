@@ -28,6 +28,7 @@ from basix_ws_cti.recording import (
     Recorder,
     read_recording,
 )
+from basix_ws_cti.session.status import Connecting, Disconnected, Stopped, Synced, Syncing
 
 STARTED = datetime(2026, 1, 31, 9, tzinfo=UTC)
 HELLO = b"\x83h\x02d\x00\x03msgm\x00\x00\x00\x05hello"
@@ -120,6 +121,33 @@ def test_loss_is_recorded_once_without_texts_of_other_packages(tmp_path):
     assert text.count("lost") == 1
     assert "password" not in text
     assert "ValueError" in text
+
+
+def test_states_record_a_loss_once_the_connection_is_closed(tmp_path):
+    """Frames that were read after a loss was noticed are recorded before the loss."""
+    started = datetime(2026, 1, 31, 9, tzinfo=UTC)
+    lost = ConnectionLost(1006)
+    heard = started + timedelta(seconds=1.25)
+    clock = itertools.count(100).__next__
+    with Recorder(tmp_path / "day.rec", started=started, clock=clock) as recorder:
+        recorder.on_state(Connecting(1))
+        recorder.on_state(Disconnected(lost, 1.0))  # a failed attempt is no loss
+        recorder.on_state(Syncing())
+        recorder.on_state(Synced())
+        recorder.on_state(Disconnected(lost, None, last_heard=heard))
+        recorder(HELLO)
+        recorder.on_state(Disconnected(lost, 1.0))
+        recorder.on_state(Syncing())
+        recorder.on_state(Stopped(lost))
+        recorder.on_state(Stopped(None))
+    with read_recording(tmp_path / "day.rec") as recording:
+        assert [*recording] == [
+            Connected(1),
+            Frame(2, HELLO),
+            Lost(3, "ConnectionLost", str(lost), 1.25),
+            Connected(4),
+            Lost(5, "ConnectionLost", str(lost)),
+        ]
 
 
 @pytest.mark.parametrize(
