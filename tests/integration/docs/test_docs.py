@@ -45,7 +45,7 @@ NOT_RUN = {
             "its port may be taken: docs/reference/simulator.md has it with any that is free"
         )
     },
-    "docs/explanation/performance.md": {
+    "docs/development/performance-notes.md": {
         "python tests/benchmarks/run.py": "it takes minutes: tests/benchmarks runs it in small"
     },
     "docs/howto/crm.md": {
