@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
 
 from attrs import Factory, define, field, frozen
 
@@ -70,11 +70,12 @@ class DurationSum:
         """Return the sum of sorted durations."""
         return cls(len(durations), sum(durations), durations[-1] if durations else None)
 
-    def add(self, number: int, total: int, longest: int) -> None:
-        """Add durations, of which there is at least one."""
+    def add(self, number: int, total: int, longest: int | None) -> None:
+        """Add durations; ``longest`` ``None``: there are none."""
         self.number += number
         self.total += total
-        self.longest = longest if self.longest is None else max(self.longest, longest)
+        if longest is not None:
+            self.longest = longest if self.longest is None else max(self.longest, longest)
 
 
 @define(eq=False)
@@ -151,6 +152,28 @@ class QueueSums(WaitCounts):
         else:
             self.others.add(number, total, longest)
 
+    @classmethod
+    def together(cls, queues: Sequence[QueueSums], classes: DurationClasses) -> QueueSums:
+        """Return the sums over several queues, all with these classes."""
+        total = cls(classes=classes)
+        for queue in queues:
+            total.results.update(queue.results)
+            total.overflowed_in += queue.overflowed_in
+            total.transferred_in += queue.transferred_in
+            for mine, other in (
+                (total.answered, queue.answered),
+                (total.abandoned, queue.abandoned),
+                (total.others, queue.others),
+            ):
+                mine.add(other.number, other.total, other.longest)
+            for counts, others in (
+                (total.answered_counts, queue.answered_counts),
+                (total.abandoned_counts, queue.abandoned_counts),
+            ):
+                counts[:] = map(int.__add__, counts, others)
+        total.abandon_times = sorted(chain.from_iterable(one.abandon_times for one in queues))
+        return total
+
 
 @define(eq=False)
 class AgentSums:
@@ -217,3 +240,18 @@ class AgentSums:
         self.handled += number
         self.talked += total
         self.longest_talk = max(self.longest_talk, longest)
+
+    @classmethod
+    def together(cls, parts: Iterable[AgentSums]) -> AgentSums:
+        """Return the sums over the rows of several sums."""
+        total = AgentSums()
+        for part in parts:
+            for role, results in part.results.items():
+                total.results.setdefault(role, Counter()).update(results)
+            total.internal.update(part.internal)
+            total.rang += part.rang
+            total.held += part.held
+            total.transfers_out += part.transfers_out
+            total.transfers_in += part.transfers_in
+            total.add_talks(part.handled, part.talked, part.longest_talk)
+        return total
