@@ -1,1 +1,1 @@
-"""Fan-out: one feed of a PBX for many machines, through a stream of a Redis server."""
+"""One feed for many machines, over a stream of a Redis or Valkey server."""

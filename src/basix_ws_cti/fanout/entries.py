@@ -1,23 +1,21 @@
 """Entries of the stream: their format, encoding and decoding. No I/O, no clock.
 
-Each entry of the Redis stream has these fields. A reader ignores further fields.
+Each entry of the Redis stream has these fields, all of them bytes. A reader ignores other fields.
 
 ============  ==========================================================================
+``prev``      as ``stream`` describes it
+``snapshot``  as ``stream`` describes it
 ``v``         version of the format: ``1``
-``prev``      id of the entry before this one; ``0-0``: this is the first entry of a stream
-``snapshot``  id of the ``snapshot`` entry of the newest complete snapshot before this entry, or
-              ending with it; ``0-0``: there is none
 ``at``        time at which the publisher appended it, in microseconds since the epoch (UTC)
 ``type``      one of the types below
 ``data``      JSON object in UTF-8, without NaN and infinity
 ============  ==========================================================================
 
-An entry id is ``EPOCH-SEQ``. A reader has missed nothing as long as each entry's ``prev`` is the id
-of the entry that it has read before. Otherwise it discards its state and starts with the snapshot
-that the newest entry names. The types, with the keys of ``data``:
+The types, with the keys of ``data``:
 
 ``epoch``
-    First entry of an epoch: another publisher leads from here on. ``publisher``: its name.
+    The marker, the first entry of an epoch: another publisher leads from here on. ``publisher``:
+    its name.
 
 ``snapshot``, ``snapshot_elements``, ``snapshot_calls``, ``snapshot_end``
     The complete state after the entry before it. The entries of a snapshot follow each other; any
@@ -79,7 +77,7 @@ from attrs import frozen
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.calls.model import Call, Party
 from basix_ws_cti.elements import Element
-from basix_ws_cti.exceptions import FeedError
+from basix_ws_cti.exceptions import BasixError, FeedError
 from basix_ws_cti.messages import InfoEvent, Msg, SystemMsg, UnknownMessage
 from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 from basix_ws_cti.mirror.mirror import Mirror
@@ -93,12 +91,14 @@ from basix_ws_cti.session.status import (
 )
 
 from .element_json import element_from_json, element_to_json, term_from_json, term_to_json
+from .stream import DATA, PREVIOUS, SNAPSHOT, EntryId
 
 VERSION: Final = 1
 """Version of the format."""
 
-NO_ID: Final = b"0-0"
-"""Id of ``prev`` and ``snapshot`` if there is no such entry. Redis gives no entry this id."""
+_VERSION_FIELD: Final = b"v"
+_AT: Final = b"at"
+_TYPE: Final = b"type"
 
 # Bytes of JSON after which an entry of a snapshot ends. Redis serves nobody else while it appends
 # or sends one entry; at this size that takes less than a millisecond.
@@ -147,15 +147,19 @@ class Entry:
     data: bytes = attrs.field(repr=False)
     """JSON in UTF-8."""
 
-    def fields(self, *, at: int, prev: bytes, snapshot: bytes) -> dict[bytes, bytes]:
-        """Return all fields of the entry; the arguments are those fields."""
+    def fields(self, *, at: int, previous: EntryId, snapshot: EntryId) -> dict[bytes, bytes]:
+        """Return all fields of the entry.
+
+        - ``at``: time in microseconds since the epoch.
+        - ``previous``, ``snapshot``: the fields ``prev`` and ``snapshot``.
+        """
         return {
-            b"v": b"%d" % VERSION,
-            b"prev": prev,
-            b"snapshot": snapshot,
-            b"at": b"%d" % at,
-            b"type": self.type.encode(),
-            b"data": self.data,
+            PREVIOUS: previous.encode(),
+            SNAPSHOT: snapshot.encode(),
+            _VERSION_FIELD: b"%d" % VERSION,
+            _AT: b"%d" % at,
+            _TYPE: self.type.encode(),
+            DATA: self.data,
         }
 
 
@@ -163,14 +167,14 @@ class Entry:
 class ReceivedEntry:
     """Entry as it was read from the stream; ``data`` is not decoded yet."""
 
-    id: bytes
-    """Id in the stream, ``EPOCH-SEQ``."""
+    id: EntryId
+    """Id in the stream."""
 
-    prev: bytes
-    """Id of the entry before it, or ``NO_ID``."""
+    previous: EntryId
+    """Id of the entry before it, or ``NO_ENTRY``."""
 
-    snapshot: bytes
-    """Id of the first entry of the newest complete snapshot, or ``NO_ID``."""
+    snapshot: EntryId
+    """Id of the first entry of the newest complete snapshot, or ``NO_ENTRY``."""
 
     at: int
     """Time at which it was appended, in microseconds since the epoch."""
@@ -427,7 +431,7 @@ def _reason_to_json(reason: Exception | None) -> dict[str, str] | None:
     if isinstance(reason, RelayedError):
         return {"error": reason.error, "text": reason.text}
     # Texts of this package's errors hold no secrets; those of others may quote some.
-    text = str(reason) if isinstance(reason, FeedError) else ""
+    text = str(reason) if isinstance(reason, BasixError) else ""
     return {"error": type(reason).__name__, "text": text}
 
 
@@ -444,21 +448,22 @@ def _state_to_json(state: ClientState) -> dict[str, Any]:
 # -- decoding -----------------------------------------------------------------------------
 
 
-def received(entry_id: bytes, fields: Mapping[bytes, bytes]) -> ReceivedEntry:
+def received(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> ReceivedEntry:
     """Return an entry of the stream. Raises ``EntryError`` if the fields are not those of one.
 
     A newer version raises the error as well: a reader must not guess.
     """
     try:
-        version, prev, snapshot = fields[b"v"], fields[b"prev"], fields[b"snapshot"]
-        at, entry_type, data = int(fields[b"at"]), fields[b"type"].decode(), fields[b"data"]
+        version, data = fields[_VERSION_FIELD], fields[DATA]
+        previous, snapshot = EntryId.parse(fields[PREVIOUS]), EntryId.parse(fields[SNAPSHOT])
+        at, entry_type = int(fields[_AT]), fields[_TYPE].decode()
     except KeyError as error:
         raise EntryError(f"the field {error.args[0].decode()} is missing") from None
     except ValueError:
         raise EntryError("a field has an unreadable value") from None
     if version != b"%d" % VERSION:
         raise EntryError(f"the version of the format is not {VERSION}: upgrade this package")
-    return ReceivedEntry(entry_id, prev, snapshot, at, entry_type, data)
+    return ReceivedEntry(entry_id, previous, snapshot, at, entry_type, data)
 
 
 def decode(entry_type: str, data: bytes) -> Decoded:
