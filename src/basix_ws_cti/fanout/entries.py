@@ -410,7 +410,7 @@ def _chunks(items: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
             yield chunk
             chunk, total = [], 0
         chunk.append(item)
-        total += len(item)
+        total += len(item) + 1  # its comma
     if chunk:
         yield chunk
 
