@@ -4,8 +4,9 @@
 - ``period``, ``intervals``, ``selection``: the time that a report covers, and the rows it counts.
 - ``conditions``: the same as SQL; ``queue_sums``, ``part_groups``: sums by the database.
 - ``names``: names of users and groups at some time.
+- ``tables``, ``formats``, ``frames``: rows as tables, files and data frames.
 
-Needs the extra ``reports``.
+Needs the extra ``calllog``; workbooks, Parquet and data frames need the extra ``reports``.
 """
 
 from .intervals import By, Interval, split

@@ -42,6 +42,7 @@ def expected(rows, interval):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [None, "15min", "30min", "hour", "day", "week", "month"])
 def test_figures_are_those_of_the_rows(database, rows, by):
     fill(database, waits=rows[0], participations=rows[1])
