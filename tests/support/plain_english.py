@@ -42,7 +42,7 @@ TERMS = (
     Term(
         r"blind",
         "disconnected, gap in the feed",
-        unless=r"colou?r.blind|blind transfer|blind[,:]? (and|or)? ?attended|\(blind|, blind|blind:",
+        unless=r"colou?r.blind|blind transfer|blind,? (and |or )?attended|\(blind|, blind|blind:",
     ),
     Term(r"told|tells? (of|about|what|whether|who|how|apart|them)", "report, deliver, distinguish"),
     Term(r"audience|whoever|who wants? to know", "subscriber, callback, user"),
