@@ -11,6 +11,7 @@ import pytest
 from attrs import field, frozen
 from rich.console import Console
 from rich.pretty import Pretty
+from support.cases import for_each
 
 import basix_ws_cti
 from basix_ws_cti import (
@@ -116,7 +117,7 @@ def test_repr_of_a_call_counts_its_legs_and_phases():
     )
 
 
-@pytest.mark.parametrize("name", sorted(basix_ws_cti.__all__))
+@for_each("name", sorted(basix_ws_cti.__all__))
 def test_public_classes_have_a_repr_of_their_own(name):
     cls = getattr(basix_ws_cti, name)
     if inspect.isclass(cls):
