@@ -56,7 +56,7 @@ def _case(keys, value):
     """Return the arguments of a case."""
     if hasattr(value, "marks"):  # pytest.param
         assert not value.marks, f"{value} has marks: use pytest.mark.parametrize"
-        values = value.values  # noqa: PD011
+        values = value.values
     else:
         values = (value,) if len(keys) == 1 else value
     return dict(zip(keys, values, strict=True))

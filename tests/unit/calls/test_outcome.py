@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from support.cases import for_each
 
 from basix_ws_cti.calls import Leg, Party, Phase

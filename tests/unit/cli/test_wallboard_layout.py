@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 from rich.style import Style
 from support.cases import for_each
 

@@ -7,7 +7,6 @@ import functools
 import graphlib
 from pathlib import Path
 
-import pytest
 from support.cases import for_each
 
 import basix_ws_cti.simulator

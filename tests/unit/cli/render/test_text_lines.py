@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
 from rich.cells import cell_len
 from support.cases import for_each
 from support.hostile_texts import HOSTILE
