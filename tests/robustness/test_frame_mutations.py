@@ -153,8 +153,8 @@ def refusing(offset):
     return read
 
 
-@pytest.mark.parametrize(
-    ("frame", "in_erlang", "read", "problem"),
+@for_each(
+    "frame, in_erlang, read, problem",
     [
         (TRUE, READ_TRUE, refusing(1), "^decode: .* expected:"),
         (TRUE, READ_TRUE, lambda _: 1, "^decode: .* expected:"),
