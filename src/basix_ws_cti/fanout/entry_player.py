@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from basix_ws_cti.elements import Element
-from basix_ws_cti.messages import InfoEvent, InitialInfo
+from basix_ws_cti.messages import InfoEvent, InitialInfo, Msg, SystemMsg, UnknownMessage
 from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.mirror.mirror import Mirror
 from basix_ws_cti.session.session import Session
@@ -162,7 +162,7 @@ class EntryPlayer:
                 yield from self._read_kind(item)
             case Gap() | Connecting() | Syncing() | Synced() | Disconnected() | Stopped():
                 yield from self._apply_report(item)
-            case _ if self.is_current:
+            case SystemMsg() | Msg() | UnknownMessage() if self.is_current:
                 yield from self._session.receive(item, self._now)
 
     def _apply_report(self, report: Gap | ClientState) -> Iterator[Any]:
