@@ -11,6 +11,7 @@ import sys
 
 import pytest
 from support import docs_code, secret_scanner
+from support.cases import for_each
 
 # Blocks that cannot run here, by their first line, with the reason.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
@@ -205,7 +206,7 @@ def test_endless_programs_keep_printing(page, lines, tmp_path):
             assert seen == lines, process.stderr.read().decode()
 
 
-@pytest.mark.parametrize("page", RUN_PAGES, ids=page_name)
+@for_each("page", RUN_PAGES)
 def test_saved_programs_are_used(page):
     """A block with a file name is imported or run by a later block."""
     blocks = docs_code.blocks(page)
@@ -229,7 +230,7 @@ def slug(heading):
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", docs_code.PAGES, ids=page_name)
+@for_each("page", docs_code.PAGES)
 def test_links_lead_to_existing_pages_and_headings(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(\s*([^)\s]+?)\s*\)", text):
