@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import random
 
 import pytest
@@ -16,7 +15,6 @@ from basix_ws_cti import (
     Client,
     ClientClosed,
     Disconnected,
-    Feed,
     Gap,
     InfoEvent,
     Msg,
@@ -27,7 +25,6 @@ from basix_ws_cti import (
     WaitTimeout,
 )
 from basix_ws_cti.calls import CallEnded, CallStarted
-from basix_ws_cti.client.live_feed import LiveFeed
 from basix_ws_cti.fanout import Follower, Publisher
 from basix_ws_cti.simulator import NotPossibleError, Simulator
 from basix_ws_cti.simulator.faults import Drop
@@ -97,15 +94,6 @@ async def stage(request, redis_server):
 
 def state_of(feed):
     return {kind: dict(feed.mirror[kind].items()) for kind in feed.mirror}
-
-
-def test_the_protocol_has_all_members_of_a_live_feed():
-    members = {name for name in vars(LiveFeed) if not name.startswith("_")}
-    assert members == {name for name in vars(Feed) if not name.startswith("_")}
-    for name in members:
-        expected, given = getattr(LiveFeed, name), getattr(Feed, name)
-        if not isinstance(expected, property):
-            assert inspect.signature(given) == inspect.signature(expected), name
 
 
 async def test_the_mirror_is_complete_once_the_feed_is_synced(stage):
