@@ -164,3 +164,10 @@ async def test_use_before_and_after_the_block():
         await feed.synced()
     with pytest.raises(UsageError, match="this feed has been used already"):
         await feed.__aenter__()
+
+
+@on_virtual_clock
+async def test_a_block_that_was_not_entered_can_be_left():
+    feed, _ = make_feed()
+    await feed.__aexit__(None, None, None)
+    assert feed.state == Stopped(None)
