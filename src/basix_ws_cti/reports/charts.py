@@ -18,8 +18,11 @@ from attrs import frozen
 NARROW = 290
 """Width of the smallest plot area that texts have to fit into, in pixels: a phone's."""
 
-WIDE = 480
+WIDE = 470
 """Width of the plot area from which on texts of the class ``wide`` are shown, in pixels."""
+
+DENSE = 62
+"""Number of columns above which these are too narrow for tooltips."""
 
 SHADES = 6
 """Number of shades of a heat map, for values above 0."""
@@ -117,10 +120,13 @@ def stacked_columns(chart: Chart, axis: Axis, series: Sequence[Series]) -> str:
     scale = ticks(max(totals, default=0))
     svg = _plot(chart, axis, [(tick / scale[-1], chart.text_of(tick)) for tick in scale])
     slot = 100 / max(1, len(totals))
-    width = slot * (0.7 if len(totals) <= 62 else 0.9)
+    width = slot * (0.7 if len(totals) <= DENSE else 0.9)
     styles = _visible([chart.text_of(total) for total in totals], [1])
     for index, total in enumerate(totals):
-        group = _group(svg, axis.names[index], *(one.text(index, chart.text_of) for one in series))
+        group = svg
+        if len(totals) <= DENSE:
+            lines = [one.text(index, chart.text_of) for one in series]
+            group = _group(svg, axis.names[index], *lines)
         below = 0.0
         for one in series:
             if value := one.values[index] / scale[-1]:
@@ -149,10 +155,10 @@ def rate_line(chart: Chart, axis: Axis, rates: Sequence[float | None], *, target
     styles = _visible(texts, [1])
     for index, (x, rate) in enumerate(points):
         if rate is not None:
-            group = _group(svg, axis.names[index], texts[index])
+            dense = len(rates) > DENSE
+            group = svg if dense else _group(svg, axis.names[index], texts[index])
             point = "met" if rate >= target else "missed"
-            radius = 4 if len(rates) <= 62 else 2
-            _add(group, "circle", point, cx=x, cy=_y(rate), r=radius)
+            _add(group, "circle", point, cx=x, cy=_y(rate), r=2 if dense else 4)
             if (style := styles[index]) is not None:
                 y = _y(rate) - 9
                 _text(svg, f"value{style}", texts[index], x=x, y=y)
@@ -284,7 +290,7 @@ def _add(
     element.text = text
     for name, value in attributes.items():
         unit = "%" if name in _HORIZONTAL else ""
-        written = value if isinstance(value, str) else f"{value:.5g}{unit}"
+        written = value if isinstance(value, str) else f"{value:.4g}{unit}"
         element.set(name.replace("_", "-"), written)
 
 

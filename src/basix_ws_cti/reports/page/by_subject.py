@@ -266,7 +266,7 @@ def _call_values(row: VolumeRow) -> list[Value]:
 def _band_name(band: Band) -> str:
     lower = f"{band.lower / 1_000_000:g}"
     if band.upper is None:
-        return f"≥ {lower}"
+        return f"≥{lower}"
     return f"{lower}–{band.upper / 1_000_000:g}"
 
 

@@ -69,8 +69,8 @@ class Cell:
 
     text: str
     """Value as text."""
-    style: str
-    """CSS class; empty: none."""
+    style: str = ""
+    """CSS class; empty: a number."""
 
 
 @frozen(kw_only=True)
@@ -160,5 +160,5 @@ def _row(columns: Sequence[Column], values: Sequence[Value], *, is_total: bool) 
 def _cell(column: Column, value: Value) -> Cell:
     text = column.display(value)
     if column.kind in NUMERIC:
-        return Cell(text=text or NO_VALUE, style="number")
+        return Cell(text=text or NO_VALUE)
     return Cell(text=cell_text(text), style="name" if column.key in _NAMES else "label")
