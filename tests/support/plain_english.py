@@ -112,7 +112,7 @@ def without_code(text: str) -> str:
     return re.sub(r"\]\([^)]*\)|<!--.*?-->", blank, text, flags=re.DOTALL)
 
 
-def places(file: str, text: str, first_line: int = 1) -> Iterator[Place]:
+def places(file: str, text: str) -> Iterator[Place]:
     """Yield the places of a text in which a term occurs, without the exceptions."""
     lower = text.lower()  # much faster than a pattern that ignores case
     for term in TERMS:
@@ -123,7 +123,7 @@ def places(file: str, text: str, first_line: int = 1) -> Iterator[Place]:
                 continue
             if any(name == file and part in context for name, part in EXCEPTIONS):
                 continue
-            line = first_line + text.count("\n", 0, match.start())
+            line = 1 + text.count("\n", 0, match.start())
             yield Place(file, line, " ".join(match[0].split()), term.instead)
 
 
@@ -135,12 +135,15 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *english]
 
 
-def messages() -> Iterator[tuple[int, str]]:
-    """Yield line and text of each English message in the catalogue."""
+def messages() -> str:
+    """Return the catalogue with blanks for all but its English messages; lines stay lines."""
     catalogue = CATALOGUE.read_text(encoding="utf-8")
-    for entry in re.finditer(r'^msgid(?:_plural)? ((?:".*"\n)+)', catalogue, re.MULTILINE):
-        text = "".join(re.findall(r'^"(.*)"', entry[1], re.MULTILINE))
-        yield 1 + catalogue.count("\n", 0, entry.start()), text.replace(r"\n", " ")
+    kept = re.compile(r'^msgid(?:_plural)? (?:".*"\n)+', re.MULTILINE)
+    pieces, end = [], 0
+    for entry in kept.finditer(catalogue):
+        pieces += ["\n" * catalogue.count("\n", end, entry.start()), entry[0]]
+        end = entry.end()
+    return re.sub(r'^msgid(_plural)? |^"|"$|\\n', " ", "".join(pieces), flags=re.MULTILINE)
 
 
 def all_places() -> list[Place]:
@@ -149,9 +152,7 @@ def all_places() -> list[Place]:
     for page in pages():
         name = page.relative_to(ROOT).as_posix()
         found += places(name, without_code(page.read_text(encoding="utf-8")))
-    name = CATALOGUE.relative_to(ROOT).as_posix()
-    for line, text in messages():
-        found += places(name, text, line)
+    found += places(CATALOGUE.relative_to(ROOT).as_posix(), messages())
     return sorted(found, key=lambda place: (place.file, place.line))
 
 
