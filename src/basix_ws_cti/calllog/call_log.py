@@ -154,7 +154,7 @@ class CallLog:
     # -- writing -------------------------------------------------------------------------
 
     async def record(self, source: Source) -> None:
-        """Log the calls of a source until its feed ends.
+        """Log the calls of a source until its feed ends, and wait until they are written.
 
         Pass the source's notices to ``on_notice``, so that gaps are logged too. Raises the error
         that ended the feed. While 100,000 entries are waiting, ``record`` does not read; a live
@@ -171,6 +171,7 @@ class CallLog:
                 case Lagged():
                     self.add_gap(Gap(started=last, ended=at, reason=None))
             last = at
+        await self.flush()
 
     def on_notice(self, notice: Notice) -> None:
         """Log a gap in the feed; ignore all other notices. For a source's ``on_notice``.

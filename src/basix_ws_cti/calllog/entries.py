@@ -33,6 +33,9 @@ class CallEntry:
     participations: list[Row]
     """Rows of ``participations``; none while the call lasts."""
 
+    has_numbers: bool = True
+    """False if the numbers and names of outside parties were removed from the rows."""
+
     @classmethod
     def of(
         cls, call: Call, country_code: str = HOME_COUNTRY, greeting: float = DEFAULT_GREETING

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, and_, delete, not_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .entries import CallEntry, Entry, GapEntry, NameEntry, Row
+from .pauses import Pauses
+from .retention import note_numbers
 from .schema import CALLS, COUNTERS, GAPS, NAMES, PARTICIPATIONS, REJECTED, WAITS
+
+
+T = TypeVar("T")
+
+# Rows in one statement. It takes about two milliseconds, in which nothing else in the process runs.
+_STATEMENT_ROWS = 25
 
 
 class Store:
@@ -25,6 +33,7 @@ class Store:
     def __init__(self, writer: Engine) -> None:
         self._writer = writer
         self._is_uncertain = False  # whether the last transaction was committed
+        self._pauses = Pauses()
         is_postgresql = writer.dialect.name == "postgresql"
         self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
 
@@ -67,18 +76,24 @@ class Store:
             where=and_(
                 not_(CALLS.c.complete), or_(CALLS.c.ended.is_(None), new.ended.is_not(None))
             ),
-        ).returning(CALLS.c.id, CALLS.c.change)
-        written = {row.id: row.change for row in connection.execute(upsert, rows)}
+        )
+        for part in self._parts(rows):
+            connection.execute(upsert, part)
+        # Much faster than RETURNING, for which SQLAlchemy combines all rows in one long statement.
+        query = select(CALLS.c.id, CALLS.c.change).where(CALLS.c.change >= first)
+        written = {row.id: row.change for row in connection.execute(query)}
         unused = last - max(written.values(), default=first - 1)
         if unused:
             self._add_to_change(connection, -unused)
-        ended = [entry for entry in entries if entry.id in written]
+        changed = [entry for entry in entries if entry.id in written]
         for table in (WAITS, PARTICIPATIONS):
             self._delete_rows(connection, table, {*written})
-        self._insert_rows(connection, WAITS, [row for one in ended for row in one.waits])
+        self._insert_rows(connection, WAITS, [row for one in changed for row in one.waits])
         self._insert_rows(
-            connection, PARTICIPATIONS, [row for one in ended for row in one.participations]
+            connection, PARTICIPATIONS, [row for one in changed for row in one.participations]
         )
+        if starts := [one.call["started"] for one in changed if one.has_numbers]:
+            note_numbers(connection, min(starts))
         return bool(written)
 
     def _add_to_change(self, connection: Connection, count: int) -> int:
@@ -99,13 +114,19 @@ class Store:
         return int(connection.scalars(query).one())
 
     def _delete_rows(self, connection: Connection, table: Table, call_ids: set[str]) -> None:
-        if call_ids:
-            connection.execute(delete(table).where(table.c.call_id.in_(sorted(call_ids))))
+        for part in self._parts(sorted(call_ids)):
+            connection.execute(delete(table).where(table.c.call_id.in_(part)))
 
     def _insert_rows(self, connection: Connection, table: Table, rows: list[Row]) -> None:
-        if rows:
-            connection.execute(table.insert(), rows)
+        for part in self._parts(rows):
+            connection.execute(table.insert(), part)
 
     def _insert_missing(self, connection: Connection, table: Table, rows: list[Row]) -> None:
-        if rows:
-            connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+        for part in self._parts(rows):
+            connection.execute(self._insert(table).on_conflict_do_nothing(), part)
+
+    def _parts(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
+        """Yield the items of one statement after the other; pause between two statements."""
+        for start in range(0, len(items), _STATEMENT_ROWS):
+            yield items[start : start + _STATEMENT_ROWS]
+            self._pauses.after_step()

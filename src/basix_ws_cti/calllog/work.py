@@ -18,6 +18,7 @@ from .database import LOCK_TIMEOUT, create_writer, display_name
 from .entries import CallEntry, Entry
 from .errors import describe
 from .migrations import ForeignTableError, NewerSchemaError, migrate, version_problem
+from .pauses import Pauses
 from .process_lock import ProcessLock
 from .retention import delete_calls, forget_numbers, shrink, without_numbers
 from .schema import NAMES
@@ -55,6 +56,7 @@ class LogWork:
         self._on_commit = on_commit
         self._engine = create_writer(url, lock_timeout)
         self._store = Store(self._engine)
+        self._pauses = Pauses()
         self._steps: list[Callable[[], bool]] = []  # of the current round of the retention
         self._has_more = False  # whether a step of this round has to be repeated
         self._is_checked = False  # the tables exist, as far as is known
@@ -73,7 +75,10 @@ class LogWork:
 
     def write(self, items: Sequence[Call | Entry]) -> None:
         """Commit items, and call ``on_commit``. Raises ``CallLogError`` and SQLAlchemy's errors."""
-        entries = [self._entry(item) for item in items]
+        entries = []
+        for item in items:
+            entries.append(self._entry(item))
+            self._pauses.after_step()
         if not self._is_checked:
             self._check()
         self._is_checked = False  # after an error: the file may have been deleted or replaced
