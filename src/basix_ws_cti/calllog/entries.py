@@ -85,6 +85,11 @@ class NameEntry:
         row = {"kind": kind, "id": id, "since": since, "name": name, "extension": extension}
         return cls(storable(row, NAMES))
 
+    @property
+    def named(self) -> tuple[str | None, str | None]:
+        """Name and extension."""
+        return self.row["name"], self.row["extension"]
+
 
 Entry = CallEntry | GapEntry | NameEntry
 

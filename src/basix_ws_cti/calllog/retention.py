@@ -1,12 +1,13 @@
 """Deletion of old calls, and of the personal data in them, in short transactions.
 
-Both work through the calls in the order of their start. A step handles at most ``STEP`` calls under
-the lock of the writers, so that no other writer waits for long. Neither counts as a change of a call.
+Both work through the calls in the order of their start. A step handles at most ``STEP`` calls
+under the lock of the writers, so that no writer waits for long. Neither counts as a change of a
+call.
 
 The counter ``forgotten`` has a start time, and no call that started earlier has numbers of outside
 parties. The removal of numbers raises it. A transaction that writes numbers to an earlier call, for
-example from an old recording while no numbers are removed, lowers it to the start of that call. Both
-happen under the lock of the writers.
+example from an old recording while no numbers are removed, lowers it to the start of that call.
+Both happen under the lock of the writers.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from .pauses import Pauses
 from .retention import note_numbers
 from .schema import CALLS, COUNTERS, GAPS, NAMES, PARTICIPATIONS, REJECTED, WAITS
 
-
 T = TypeVar("T")
 
 # Rows in one statement. It takes about two milliseconds, in which nothing else in the process runs.

@@ -230,6 +230,8 @@ def test_second_logger_ends_with_a_clear_error(tmp_path):
     ("arguments", "error"),
     [
         (["postgresql://me:secret@host/db"], "a password on the command line is visible"),
+        (["postgresql://host/db?password=secret"], "a password on the command line is visible"),
+        (["mysql://me:secret@host/db"], "unsupported database 'mysql'"),
         (["mysql://host/db"], "unsupported database 'mysql'"),
         (["calls.db", "--keep", "4y"], "--keep: expected a number and s, m, h or d"),
         (["calls.db", "--forget-numbers", "0d"], "--forget-numbers: expected a number"),
