@@ -17,6 +17,7 @@
         ├── HandshakeError               the server refused the WebSocket handshake
         │   └── AuthenticationError      … with 401 or 403
         ├── ConnectionLost               an open connection ended without a proper close
+        ├── RedisFeedError               Redis, which carries the feed, cannot be used at the moment
         ├── ConnectionLimitReached       the PBX allows no further connection for this app_name
         ├── ConnectionReplaced           another connection with ``force`` replaced this one
         ├── LoggedOut                    the PBX ended the session
@@ -257,6 +258,25 @@ class ConnectionLost(FeedError):  # noqa: N818
     def __str__(self) -> str:
         text = f"the connection was lost (close code {self.code})"
         return f"{text}: {self.reason}" if self.reason else text
+
+
+class RedisFeedError(FeedError):
+    """Redis, which carries the feed to other machines, cannot be used at the moment.
+
+    - ``server``: address of the server, without user name and password.
+    - ``cause``: ``"unreachable"``, ``"timeout"``, ``"loading"``, ``"read_only"``,
+      ``"out_of_memory"``, ``"no_permission"``, ``"login"`` or ``"other"``.
+    - ``problem``: what is wrong, and the remedy.
+    """
+
+    def __init__(self, server: str, cause: str, problem: str) -> None:
+        super().__init__(server, cause, problem)
+        self.server = server
+        self.cause = cause
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"Redis at {self.server}: {self.problem}"
 
 
 class ConnectionLimitReached(FeedError):  # noqa: N818

@@ -85,6 +85,7 @@ from basix_ws_cti import (
     QueueStats,
     QueueWait,
     RecordingError,
+    RedisFeedError,
     Removed,
     ResyncRequired,
     Session,
@@ -418,8 +419,10 @@ def errors(error: BasixError) -> object:
             return error
 
 
-def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901 - one case per class
+def errors_of_the_feed(error: FeedError) -> object:  # noqa: C901, PLR0912 - one case per class
     match error:
+        case RedisFeedError():
+            return error.server, error.cause, error.problem
         case AuthenticationError() | HandshakeError():
             assert_type(error.retry_after, str | None)
             return error.status

@@ -34,6 +34,7 @@ from basix_ws_cti.exceptions import (
     ProtocolError,
     ProxyError,
     RecordingError,
+    RedisFeedError,
     ResyncRequired,
     SubscriberLagged,
     SyncTimeout,
@@ -97,6 +98,11 @@ TABLE = [
         RecordingError("day.rec", 7, "no JSON"),
         "day.rec, line 7: no JSON",
         {"name": "day.rec", "line": 7, "problem": "no JSON"},
+    ),
+    (
+        RedisFeedError("10.0.0.1:6379", "loading", "it is loading its data"),
+        "Redis at 10.0.0.1:6379: it is loading its data",
+        {"server": "10.0.0.1:6379", "cause": "loading", "problem": "it is loading its data"},
     ),
     (  # both names may come from the peer
         ProtocolError("unknown", "x\n" * 60, "\x1b[31m"),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 """Values of settings by the name of the parameter that they are for."""
 
+# A device such as /dev/zero, or another file passed by mistake, is not read to its end.
+_MAX_BYTES = 1_000_000
+
 # Names under which somebody might store a token, without hyphens and underscores.
 _TOKEN_NAMES = frozenset({"token", "apitoken", "basixtoken", "secret", "password"})
 
@@ -77,14 +80,19 @@ def read_config_file(file: Path | None, settings: Mapping[str, Setting]) -> Conf
     """
     path = file or config_path()
     try:
-        # A byte order mark, which editors on Windows write, is not TOML.
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         if file is None and isinstance(error, FileNotFoundError):
             return ConfigFile(path=path, exists=False)
         reason = file_error_reason(error)
         message = _("cannot read the config file {file}: {reason}")
         raise UsageError(message.format(file=path, reason=reason)) from None
+    if len(content) > _MAX_BYTES:
+        message = _("{file}: larger than {size} bytes: this is no config file")
+        raise UsageError(message.format(file=path, size=_MAX_BYTES))
+    try:
+        text = content.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except UnicodeDecodeError:
         message = _("{file}: not UTF-8: save the config file in this encoding")
         raise UsageError(message.format(file=path)) from None

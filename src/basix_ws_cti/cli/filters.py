@@ -135,8 +135,11 @@ class Filters:
         """
         try:
             dialling_plan(country_code)
-        except UsageError as error:
-            raise UsageError(f"--country-code: {error}") from None
+        except UsageError:
+            message = _(
+                "--country-code: no country has the calling code {code}: for Japan, pass 81"
+            )
+            raise UsageError(message.format(code=printable(repr(country_code), 40))) from None
         return cls(
             kinds=frozenset(kinds),
             events=frozenset(events),

@@ -315,6 +315,7 @@ def test_default_file_is_read_with_and_without_a_byte_order_mark(config_home, st
         (None, "cannot read the config file {file}: no such file"),
         ("folder", "cannot read the config file {file}: "),
         (b"timezone = '\xff'", "{file}: not UTF-8: save the config file in this encoding"),
+        (b"#" * 1_000_001, "{file}: larger than 1000000 bytes: this is no config file"),
     ],
 )
 def test_unreadable_file_is_a_usage_error(tmp_path, content, problem):
@@ -326,6 +327,12 @@ def test_unreadable_file_is_a_usage_error(tmp_path, content, problem):
     with pytest.raises(UsageError) as error:
         read_config_file(file, SETTINGS)
     assert str(error.value).startswith(problem.format(file=file))
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device")
+def test_endless_device_is_not_read_to_its_end():
+    with pytest.raises(UsageError, match="/dev/zero: larger than 1000000 bytes"):
+        read_config_file(Path("/dev/zero"), SETTINGS)
 
 
 def test_null_device_is_an_empty_config_file():

@@ -48,5 +48,5 @@ def test_number_of_another_country_is_not_found(option, number, country_code):
 
 
 def test_unknown_country_code_names_the_option():
-    with pytest.raises(UsageError, match="--country-code: unknown country_code '999'"):
+    with pytest.raises(UsageError, match="--country-code: no country has the calling code '999'"):
         Filters.parse(country_code="999")

@@ -1,0 +1,1 @@
+"""One feed for many machines, over a stream of a Redis or Valkey server."""
