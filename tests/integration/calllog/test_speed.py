@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import time
 
@@ -21,6 +22,9 @@ from basix_ws_cti.calllog.schema import CALLS, PARTICIPATIONS, WAITS
 pytestmark = [pytest.mark.slow, pytest.mark.timing, pytest.mark.timeout(600)]
 
 COUNT = 10_000 if NIGHTLY else 2000
+
+# Most repetitions of a measurement.
+ROUNDS = 5
 
 TALK = call(
     "0 ivr, 5 queued g1, 20 talking u7",
@@ -70,31 +74,55 @@ async def longest_gap(until):
     return longest
 
 
+async def best_of(measure):
+    """Repeat a measurement until its limits are met; fail if they never are.
+
+    Other programs only ever make a measurement worse, and rarely all of them.
+    """
+    results = []
+    for _ in range(ROUNDS):
+        is_met, text = await measure()
+        results.append(text)
+        if is_met:
+            break
+    sys.stdout.write("\n".join(results) + "\n")
+    assert is_met, results
+
+
 async def test_logger_writes_500_calls_a_second(tmp_path):
-    plain = insert_plainly(tmp_path / "plain.db")
-    async with CallLog(tmp_path / "calls.db") as log:
-        began = time.perf_counter()
-        for one in calls():
-            log.add(one)
-        assert await log.flush(TIMEOUT)
-        seconds = time.perf_counter() - began
-    sys.stdout.write(f"{COUNT / seconds:.0f} calls/s, plain {COUNT / plain:.0f} calls/s\n")
-    assert seconds < 3 * plain
-    assert seconds < COUNT / 500
+    numbers = itertools.count()
 
-
-async def test_logger_leaves_the_event_loop_responsive(tmp_path):
-    """The gaps are compared with those of a loop whose neighbour thread computes nothing."""
-    idle = await longest_gap(asyncio.create_task(asyncio.sleep(2)))
-    async with CallLog(tmp_path / "calls.db") as log:
-        some = iter(calls())
-
-        async def add():
-            for one in some:
+    async def measure():
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        plain = insert_plainly(folder / "plain.db")
+        async with CallLog(folder / "calls.db") as log:
+            began = time.perf_counter()
+            for one in calls():
                 log.add(one)
-                await asyncio.sleep(0)
             assert await log.flush(TIMEOUT)
+            seconds = time.perf_counter() - began
+        is_met = seconds < 3 * plain and seconds < COUNT / 500
+        return is_met, f"{COUNT / seconds:.0f} calls/s, plain {COUNT / plain:.0f} calls/s"
 
+    await best_of(measure)
+
+
+async def test_logger_leaves_the_event_loop_responsive(database):
+    """The gaps are compared with those of a loop whose neighbour thread computes nothing."""
+    some = iter(calls())
+
+    async def add():
+        for one in itertools.islice(some, COUNT // ROUNDS):
+            log.add(one)
+            await asyncio.sleep(0)
+        assert await log.flush(TIMEOUT)
+
+    async def measure():
+        idle = await longest_gap(asyncio.create_task(asyncio.sleep(0.5)))
         busy = await longest_gap(asyncio.create_task(add()))
-    sys.stdout.write(f"longest gap {idle * 1e3:.1f} ms idle, {busy * 1e3:.1f} ms writing\n")
-    assert busy < idle + 0.030
+        text = f"longest gap {idle * 1e3:.1f} ms idle, {busy * 1e3:.1f} ms writing"
+        return busy < idle + 0.010, text
+
+    async with CallLog(database) as log:
+        await best_of(measure)
