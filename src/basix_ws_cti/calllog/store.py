@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, and_, delete, not_, or_, select, update
@@ -35,6 +36,7 @@ class Store:
         self._pauses = Pauses()
         is_postgresql = writer.dialect.name == "postgresql"
         self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
+        self._upsert = _upsert(self._insert(CALLS))
 
     def write(self, entries: Sequence[Entry]) -> int | None:
         """Write entries and commit; return the last change number, ``None`` if no call changed.
@@ -65,22 +67,14 @@ class Store:
         """Write calls in the order of their change numbers; return True if a row changed."""
         last = self._add_to_change(connection, len(entries))
         first = last - len(entries) + 1
-        rows = [{**entry.call, "change": first + n} for n, entry in enumerate(entries)]
-        insert = self._insert(CALLS)
-        new = insert.excluded
-        upsert = insert.on_conflict_do_update(
-            index_elements=["id"],
-            set_={column.name: new[column.name] for column in CALLS.c if not column.primary_key},
-            # A call that ended is not replaced by what an observer saw who left before its end.
-            where=and_(
-                not_(CALLS.c.complete), or_(CALLS.c.ended.is_(None), new.ended.is_not(None))
-            ),
-        )
-        for part in self._parts(rows):
-            connection.execute(upsert, part)
+        numbers = count(first)
+        for part in self._parts(entries):
+            rows = [{**entry.call, "change": next(numbers)} for entry in part]
+            connection.execute(self._upsert, rows)
         # Much faster than RETURNING, for which SQLAlchemy combines all rows in one long statement.
         query = select(CALLS.c.id, CALLS.c.change).where(CALLS.c.change >= first)
         written = {row.id: row.change for row in connection.execute(query)}
+        self._pauses.after_step()
         unused = last - max(written.values(), default=first - 1)
         if unused:
             self._add_to_change(connection, -unused)
@@ -129,3 +123,16 @@ class Store:
         for start in range(0, len(items), _STATEMENT_ROWS):
             yield items[start : start + _STATEMENT_ROWS]
             self._pauses.after_step()
+
+
+def _upsert(insert: Any) -> Any:
+    """Return the statement that writes a call unless its row is complete, given the insertion.
+
+    A call that ended is not replaced by what an observer saw who left before its end.
+    """
+    new = insert.excluded
+    return insert.on_conflict_do_update(
+        index_elements=["id"],
+        set_={column.name: new[column.name] for column in CALLS.c if not column.primary_key},
+        where=and_(not_(CALLS.c.complete), or_(CALLS.c.ended.is_(None), new.ended.is_not(None))),
+    )
