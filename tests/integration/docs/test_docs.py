@@ -23,6 +23,7 @@ NOT_RUN = {
         "examples/listen.py": INSTALLS,
         ".venv/bin/pip install -q '.[dev]' && .venv/bin/python -m pytest": INSTALLS,
     },
+    "docs/index.md": {"python3 -m venv .venv": INSTALLS},
     "docs/contributing.md": {
         "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'": INSTALLS,
         ".venv/bin/python -m pytest -n0 tests/unit/mirror": "runs the tests themselves",
@@ -97,7 +98,13 @@ def page_name(page):
 
 # Pages whose code runs for more than 0.5 s.
 SLOW_PAGES = {
-    *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
+    *(
+        "README.md",
+        "docs/index.md",
+        "docs/quickstart.md",
+        "docs/tutorial.md",
+        "docs/reference/simulator.md",
+    ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *("docs/howto/commands.md", "docs/howto/eavesdrop.md", "docs/howto/follow.md"),
     *(
