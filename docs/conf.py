@@ -1,4 +1,5 @@
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 
@@ -20,10 +21,12 @@ extensions = [
     "command_reference",
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
 html_theme = "furo"
-html_title = "basix_ws_cti"
+html_title = f"basix_ws_cti {release}"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 
@@ -32,12 +35,15 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_class_signature = "separated"
 autodoc_default_options = {"exclude-members": "__new__"}  # a page adds names with +
+copybutton_prompt_text = r">>> |\.\.\. "  # not copied, and neither is the output of a session
+copybutton_prompt_is_regexp = True
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"
 default_role = "py:obj"
 myst_heading_anchors = 3
 
 # Names in annotations that are not documented on these pages.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets)\..*"),
+    (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets|zoneinfo)\..*"),
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
     (r"py:.*", r"(.*\.)?(Frame|Message|R|Row|T|datetime)"),
 ]
@@ -85,8 +91,24 @@ def drop_filler(
         lines.clear()
 
 
+def shorten_signature(
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    _obj: object,
+    _options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Show default limits as ``Limits()``, without their nine values."""
+    if signature is not None:
+        signature = re.sub(r"=Limits\([^)]*\)", "=Limits()", signature)
+    return signature, returned
+
+
 def setup(app: Sphinx) -> None:
     """Register the functions above; Sphinx calls it."""
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("autodoc-process-docstring", drop_filler)
     app.add_search_language(Search)
     app.connect("html-page-context", say_language)
