@@ -293,6 +293,10 @@ COMMANDS: dict[str, CommandTexts] = {
                 comment=_("Facts about the feed for a bug report, without personal data"),
                 line="basix-ws-cti doctor --facts --seconds 60 --full-events",
             ),
+            Example(
+                comment=_("Settings and permissions of a Redis server that carries the feed"),
+                line="basix-ws-cti doctor --redis rediss://basix@redis.example.com",
+            ),
         ),
     ),
     "decode": CommandTexts(
