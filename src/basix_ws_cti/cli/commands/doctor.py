@@ -243,7 +243,7 @@ async def _examine_redis(
         from basix_ws_cti.cli.diagnostics.redis_examination import RedisExamination
     except ModuleNotFoundError as error:
         raise UsageError(
-            _("publishing needs the package {name}: pip install 'basix_ws_cti[fanout]'").format(
+            _("this needs the package {name}: pip install 'basix_ws_cti[fanout]'").format(
                 name=error.name
             )
         ) from None

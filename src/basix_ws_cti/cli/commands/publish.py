@@ -68,7 +68,7 @@ def publish_feed(
         from basix_ws_cti.fanout.publisher import Publisher
     except ModuleNotFoundError as error:
         raise UsageError(
-            _("publishing needs the package {name}: pip install 'basix_ws_cti[fanout]'").format(
+            _("this needs the package {name}: pip install 'basix_ws_cti[fanout]'").format(
                 name=error.name
             )
         ) from None
