@@ -58,6 +58,8 @@ NOT_RUN = {
         "pip install 'basix_ws_cti[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
         "BASIX_REDIS_PASSWORD=…": REAL,
+        "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
+        "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
     },
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},

@@ -134,7 +134,7 @@ class RedisExamination:
             found=_("a full memory may delete the stream: maxmemory-policy is {policy}").format(
                 policy=policy
             ),
-            advice=_("set maxmemory-policy noeviction, or use a server of its own"),
+            advice=_("set maxmemory-policy noeviction, or use a separate server"),
             details=details,
         )
 
