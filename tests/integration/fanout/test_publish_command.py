@@ -134,7 +134,7 @@ def test_ctrl_c_ends_the_command_and_reports_the_end_of_the_feed(redis_server):
 
 
 def test_simulated_pbx_is_published(redis_server):
-    process = start("publish", redis_server.url, "--simulate", "--stream", "trial")
+    process = start("publish", redis_server.url, "--simulate", "--redis-stream", "trial")
     wait_until(lambda: redis_server.data("element", "trial"), "a change")
     process.terminate()
     process.communicate(timeout=TIMEOUT)
@@ -148,7 +148,7 @@ def test_simulated_pbx_is_published(redis_server):
         (["redis://127.0.0.1", "--force"], "--force does not work with publish"),
         (["http://127.0.0.1"], "redis must be a URL: use redis://host:port/db"),
         (["redis://10.0.0.1"], "the feed would be sent unencrypted to 10.0.0.1: use rediss://"),
-        (["redis://127.0.0.1", "--stream", "a{b}"], "stream must not contain braces"),
+        (["redis://127.0.0.1", "--redis-stream", "a{b}"], "stream must not contain braces"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

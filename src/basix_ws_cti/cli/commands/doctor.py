@@ -97,9 +97,9 @@ def run_doctor(
             help=_("Check this Redis server, which carries the feed, instead of the PBX."),
         ),
     ] = None,
-    stream: Annotated[
+    redis_stream: Annotated[
         str,
-        typer.Option("--stream", metavar="NAME", help=_("Key of the stream in Redis.")),
+        typer.Option("--redis-stream", metavar="NAME", help=_("Key of the stream in Redis.")),
     ] = "basix",
     redis_ca_file: Annotated[
         Path | None,
@@ -128,7 +128,7 @@ def run_doctor(
         use_language("en")
     show = _print_json if json else _FindingPrinter()
     if redis is not None:
-        examination = _examine_redis(redis, stream, redis_ca_file, timeout, show)
+        examination = _examine_redis(redis, redis_stream, redis_ca_file, timeout, show)
         raise typer.Exit(run_interruptible(examination))
     raise typer.Exit(run_interruptible(_examine(connection, timeout, show)))
 
@@ -237,20 +237,14 @@ async def _examine_redis(
     url: str, stream: str, ca_file: Path | None, seconds: float, show: Callable[[Finding], object]
 ) -> ExitCode:
     from basix_ws_cti.cli.diagnostics.findings import Mark
-    from basix_ws_cti.cli.redis_url import complete_redis_url
+    from basix_ws_cti.cli.redis_options import missing_package, redis_url
 
     try:
         from basix_ws_cti.cli.diagnostics.redis_examination import RedisExamination
     except ModuleNotFoundError as error:
-        raise UsageError(
-            _("this needs the package {name}: pip install 'basix_ws_cti[fanout]'").format(
-                name=error.name
-            )
-        ) from None
+        raise missing_package(error) from None
 
-    examination = RedisExamination(
-        complete_redis_url(url), stream, ca_file=ca_file, timeout=seconds
-    )
+    examination = RedisExamination(redis_url(url), stream, ca_file=ca_file, timeout=seconds)
     result = ExitCode.OK
     async with contextlib.aclosing(examination.findings()) as findings:
         async for finding in findings:

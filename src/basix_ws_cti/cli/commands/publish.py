@@ -30,10 +30,10 @@ def publish_feed(
     ],
     connection: ConnectionOptions,
     *,
-    stream: Annotated[
+    redis_stream: Annotated[
         str,
         typer.Option(
-            "--stream",
+            "--redis-stream",
             metavar="NAME",
             help=_("Key of the stream in Redis."),
             rich_help_panel=panels.OUTPUT,
@@ -61,30 +61,26 @@ def publish_feed(
 ) -> None:
     """Publish the feed to a Redis stream, until Ctrl-C."""
     from basix_ws_cti.cli.open_source import selected_pbx_arguments
-    from basix_ws_cti.cli.redis_url import complete_redis_url
+    from basix_ws_cti.cli.redis_options import missing_package, redis_url
     from basix_ws_cti.cli.signals import run_interruptible
 
     try:
         from basix_ws_cti.fanout.publisher import Publisher
     except ModuleNotFoundError as error:
-        raise UsageError(
-            _("this needs the package {name}: pip install 'basix_ws_cti[fanout]'").format(
-                name=error.name
-            )
-        ) from None
+        raise missing_package(error) from None
 
     if connection.force:
         raise UsageError(
             _("--force does not work with publish: a standby would disconnect the leader")
         )
-    url = complete_redis_url(redis)
+    url = redis_url(redis)
 
     async def publish() -> None:
         async with selected_pbx_arguments(connection) as arguments:
             publisher = Publisher(
                 url,
                 lambda: _make_client(arguments),
-                stream=stream,
+                stream=redis_stream,
                 max_entries=max_entries,
                 on_status=print_status,
                 ca_file=redis_ca_file,
