@@ -46,8 +46,10 @@ def test_parts_of_a_url(url, expected):
         ("redis://me:secret@127.0.0.1?db=1", f"the URL of redis must have no parameters: {FORM}"),
         (
             "redis://me:secret@10.0.0.1",
-            "the feed would be sent unencrypted to 10.0.0.1: use rediss://, or pass "
-            "allow_insecure=True to accept that",
+            (
+                "the feed would be sent unencrypted to 10.0.0.1: use rediss://, or pass "
+                "allow_insecure=True to accept that"
+            ),
         ),
         (5, "redis must be a str, got int"),
     ],
