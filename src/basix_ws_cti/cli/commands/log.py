@@ -24,8 +24,6 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 # reader that keeps a transaction open, the log stays below 4 MiB.
 LARGE_WAL = 16 * 2**20
 
-_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
-
 
 def log_calls(
     database: Annotated[
@@ -82,12 +80,17 @@ def log_calls(
 
     try:
         from basix_ws_cti.calllog import CallLog
+        from basix_ws_cti.calllog.database import has_password, parse_database
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the call log needs the package {error.name}: pip install 'basix_ws_cti[calllog]'"
         ) from None
 
-    _reject_password(database)
+    if has_password(parse_database(database)):
+        raise UsageError(
+            "a password on the command line is visible to other users: "
+            "put it into ~/.pgpass, or set PGPASSWORD"
+        )
     log = CallLog(
         database,
         standby=standby,
@@ -149,20 +152,11 @@ def describe_status(log: CallLog) -> str:
     return ", ".join(parts)
 
 
-def _reject_password(database: str) -> None:
-    """Reject a password on the command line, where the list of processes shows it to everyone."""
-    if _PASSWORD_IN_URL.search(database):
-        raise UsageError(
-            "a password on the command line is visible to other users: "
-            "put it into ~/.pgpass, or set PGPASSWORD"
-        )
-
-
 def _open_logged_source(
     options: SourceOptions, log: CallLog
 ) -> AbstractAsyncContextManager[Source]:
     """Open the selected feed; a recording is read without waiting."""
-    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
+    from basix_ws_cti.cli.open_source import open_live_or_followed_source, open_recorded_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
 
     print_notice = NoticePrinter(None)
@@ -173,7 +167,7 @@ def _open_logged_source(
 
     if options.recording is not None:
         return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
-    return open_selected_source(options, on_notice)
+    return open_live_or_followed_source(options, on_notice)
 
 
 async def _report_status(log: CallLog, source: Source, interval: float) -> None:
