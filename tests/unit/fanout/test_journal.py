@@ -128,3 +128,22 @@ def test_overflow_survives_when_entries_are_put_back(journal):
         journal.add(change(text))
     journal.restore([change("0")])
     assert journal.has_overflowed
+
+
+def test_items_that_a_leader_must_have_appended_are_dropped_after_a_time(journal, clock):
+    journal.add(change("old"))
+    clock.now = 50.0
+    journal.add(change("new"))
+    clock.now = 61.0
+    journal.drop_older(60)
+    assert contents(journal) == ["new"]
+    journal.drop_older(60)
+
+
+@pytest.mark.parametrize(
+    ("event", "matches"), [("started", True), ("ended", True), ("updated", False)]
+)
+def test_start_and_end_of_a_call_match_whatever_is_known_about_it(journal, event, matches):
+    journal.add(call(f"1:{event}:abc"))
+    match(journal, call(f"1:{event}:def"))
+    assert (len(journal) == 0) is matches
