@@ -495,7 +495,7 @@ def decode(entry_type: str, data: bytes) -> Decoded:
 
 def _from_json(data: bytes) -> dict[str, Any]:
     text = data.decode()  # strictly; json.loads would accept surrogates
-    values = json.loads(text, parse_constant=_refuse_constant)
+    values = _DECODER.decode(text)
     if type(values) is not dict:
         raise TypeError("expected an object")
     if "\\ud" in text or "\\uD" in text:  # a surrogate without its pair is no text
@@ -505,6 +505,9 @@ def _from_json(data: bytes) -> dict[str, Any]:
 
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError("NaN and infinity are no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _text(value: Any) -> str:

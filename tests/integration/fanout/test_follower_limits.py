@@ -102,9 +102,7 @@ async def test_twenty_followers_show_the_same(redis_server):
                 source.append_snapshot()
         last = f"b{CHANGES - 1}"
         for follower in followers:
-            await eventually(
-                lambda mirror=follower.mirror: mirror.users[1].label == last
-            )
+            await eventually(lambda mirror=follower.mirror: mirror.users[1].label == last)
         expected = [f"b{number}" for number in range(CHANGES)]
         for changes in seen:
             assert not any(isinstance(one, Gap) for one in changes)
