@@ -15,7 +15,7 @@ from .reports import Reports
 from .rows import (
     AgentRow,
     CallbackRow,
-    CallRow,
+    CallListRow,
     FirstContactRow,
     GapRow,
     HeatCell,
@@ -31,7 +31,7 @@ from .selection import Selection
 __all__ = [
     "AgentRow",
     "By",
-    "CallRow",
+    "CallListRow",
     "CallbackRow",
     "FirstContactRow",
     "GapRow",

@@ -24,8 +24,6 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 # reader that keeps a transaction open, the log stays below 4 MiB.
 LARGE_WAL = 16 * 2**20
 
-_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
-
 
 def log_calls(
     database: Annotated[
@@ -82,12 +80,17 @@ def log_calls(
 
     try:
         from basix_ws_cti.calllog import CallLog
+        from basix_ws_cti.calllog.database import has_password, parse_database
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the call log needs the package {error.name}: pip install 'basix_ws_cti[calllog]'"
         ) from None
 
-    _reject_password(database)
+    if has_password(parse_database(database)):
+        raise UsageError(
+            "a password on the command line is visible to other users: "
+            "put it into ~/.pgpass, or set PGPASSWORD"
+        )
     log = CallLog(
         database,
         standby=standby,
@@ -147,15 +150,6 @@ def describe_status(log: CallLog) -> str:
     if health.problem is not None:
         parts.append(_("cannot write: {problem}").format(problem=health.problem))
     return ", ".join(parts)
-
-
-def _reject_password(database: str) -> None:
-    """Reject a password on the command line, where the list of processes shows it to everyone."""
-    if _PASSWORD_IN_URL.search(database):
-        raise UsageError(
-            "a password on the command line is visible to other users: "
-            "put it into ~/.pgpass, or set PGPASSWORD"
-        )
 
 
 def _open_logged_source(
