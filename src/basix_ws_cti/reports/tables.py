@@ -63,15 +63,18 @@ class Column:
     """Words for the values of a text column, in the reader's language; others are shown as they
     are."""
 
+    empty: str = ""
+    """Text for people in place of a missing value, in the reader's language."""
+
     @property
     def name(self) -> str:
         """``key`` with the unit of durations, for formats without types: ``talked_seconds``."""
         return f"{self.key}_seconds" if self.kind == "duration" else self.key
 
     def display(self, value: Value) -> str:
-        """Return a value as text for people; ``None`` as an empty text."""
+        """Return a value as text for people; ``None`` as ``empty``."""
         if value is None:
-            return ""
+            return self.empty
         match self.kind:
             case "text" | "id":
                 return self.words.get(str(value), str(value))
