@@ -2,7 +2,8 @@
 
 - ``call_log``: ``CallLog``, which writes a feed's calls.
 - ``writer``: the thread that writes; ``work``: its use of the database.
-- ``reader``: ``CallLogReader``, which searches and follows a call log.
+- ``reader``: ``CallLogReader``, which searches and follows a call log; ``read_access``: its
+  transactions.
 - ``schema``, ``migrations``: the tables and their versions; ``database``: connections.
 - ``entries``, ``values``: calls as rows that every database can store; ``store``: transactions.
 - ``retention``: deletion of old data; ``errors``: errors of the database as text.

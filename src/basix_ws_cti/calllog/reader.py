@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from basix_ws_cti._internal.arguments import check_choice, check_integer, check_text
 from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.calls import CallRecord, Participation, QueueWait
-from basix_ws_cti.exceptions import CallLogError, UsageError
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
 
-from .database import LOCK_TIMEOUT, create_reader, display_name, parse_database
 from .entries import Row
-from .errors import describe
-from .migrations import VERSION, read_version, version_problem
+from .read_access import ReadAccess
 from .schema import CALLS, COUNTERS, GAPS, NAMES, PARTICIPATIONS, WAITS
 from .values import LARGEST_INTEGER, storable_key
 
@@ -69,14 +64,13 @@ class CallLogReader:
     """
 
     def __init__(self, database: str | Path, *, country_code: str = HOME_COUNTRY) -> None:
-        url = parse_database(database)
-        self.name: str = display_name(url)
-        """Name of the database, without a password."""
-        if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
-            raise CallLogError(self.name, "no such file")
-        self._engine = create_reader(url, LOCK_TIMEOUT)
+        self._access = ReadAccess(database)
         self._country_code = country_code
-        self._check_version()
+
+    @property
+    def name(self) -> str:
+        """Name of the database, without a password."""
+        return self._access.name
 
     def find(
         self,
@@ -133,7 +127,7 @@ class CallLogReader:
         condition = and_(True, *criteria)  # noqa: FBT003 - SQLAlchemy's form of "no criterion"
         query = select(CALLS).where(condition).order_by(*_ORDERS[order]).limit(limit).offset(offset)
         count = select(func.count()).select_from(CALLS).where(condition)
-        with self._transaction() as connection:
+        with self._access.transaction() as connection:
             return Page(_calls(connection, query), int(connection.scalars(count).one()))
 
     def last_call_with(self, number: str) -> LoggedCall | None:
@@ -150,7 +144,7 @@ class CallLogReader:
         check_integer("after", after, at_least=0, at_most=LARGEST_INTEGER)
         check_integer("limit", limit, at_most=MAX_PAGE)
         query = select(CALLS).where(CALLS.c.change > after).order_by(CALLS.c.change).limit(limit)
-        with self._transaction() as connection:
+        with self._access.transaction() as connection:
             return _calls(connection, query)
 
     def last_change(self) -> int:
@@ -172,24 +166,9 @@ class CallLogReader:
         rows = self._all(select(GAPS).order_by(GAPS.c.started))
         return tuple((_moment(row.started), _moment(row.ended), row.reason) for row in rows)
 
-    def _check_version(self) -> None:
-        with self._transaction() as connection:
-            version = read_version(connection)
-        if version != VERSION:
-            raise CallLogError(self.name, version_problem(version))
-
     def _all(self, query: Any) -> list[Any]:
-        with self._transaction() as connection:
+        with self._access.transaction() as connection:
             return list(connection.execute(query))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """Return a context manager for a transaction that reads. It raises ``CallLogError``."""
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise CallLogError(self.name, describe(error)) from None
 
     def _number(self, number: str | None) -> list[ColumnElement[bool]]:
         if number is None:

@@ -8,7 +8,6 @@ an example.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -23,6 +22,7 @@ from basix_ws_cti.exceptions import UsageError
 
 from .participation import Participation
 from .queue_wait import QueueWait
+from .sums import AgentSums, DurationClasses, QueueSums
 from .tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue, is_offer_of_queue
 
 SECOND = 1_000_000
@@ -93,6 +93,13 @@ class Thresholds(SetFields):
             check_seconds("bands", bound)
         if any(lower >= upper for lower, upper in pairwise(self.bands)):
             raise UsageError(f"bands must ascend, got {self.bands}")
+
+    @property
+    def classes(self) -> DurationClasses:
+        """Classes of durations that tell on which side of each threshold a wait lies."""
+        return DurationClasses.of(
+            [_us(self.service_level), _us(self.short_abandon)], [*map(_us, self.bands)]
+        )
 
 
 @frozen(kw_only=True, repr=False)
@@ -281,18 +288,41 @@ class QueueFigures(SetFields):
         - ``served``: participations that the queue offered.
         - ``waiting``: times of entry of the calls that wait now, in microseconds.
         """
-        answered, abandoned = tally.answered, tally.abandoned
-        results = tally.results
-        finished = results.total() - results[None]
-        in_time = round(thresholds.service_level * SECOND)
-        short = bisect_right(abandoned, round(thresholds.short_abandon * SECOND))
-        answered_in_time = bisect_right(answered, in_time)
-        abandoned_in_time = bisect_right(abandoned, in_time)
-        every_wait = (answered, abandoned, tally.others)
         longest_wait = 0 if not waiting else None if now is None else max(0, now - min(waiting))
-        handled, talked, handle_time = _handling(served, wrap_up)
-        return cls(
+        return cls.of_sums(
+            tally.sums(thresholds.classes),
+            served,
             waiting=len(waiting),
+            longest_wait=longest_wait,
+            thresholds=thresholds,
+            wrap_up=wrap_up,
+        )
+
+    @classmethod
+    def of_sums(
+        cls,
+        sums: QueueSums,
+        served: AgentSums,
+        *,
+        waiting: int,
+        longest_wait: int | None,
+        thresholds: Thresholds,
+        wrap_up: float,
+    ) -> Self:
+        """Return the figures of sums, whose classes are those of ``thresholds``.
+
+        ``served``: participations that the queue offered.
+        """
+        answered, abandoned, results = sums.answered, sums.abandoned, sums.results
+        finished = results.total() - results[None]
+        in_time, classes = _us(thresholds.service_level), sums.classes
+        short = classes.within(sums.abandoned_counts, _us(thresholds.short_abandon))
+        answered_in_time = classes.within(sums.answered_counts, in_time)
+        abandoned_in_time = classes.within(sums.abandoned_counts, in_time)
+        every_wait = [part for part in (answered, abandoned, sums.others) if part.number]
+        handle_time = _handle_time(served, wrap_up)
+        return cls(
+            waiting=waiting,
             longest_wait=longest_wait,
             offered=results.total(),
             answered=results["answered"],
@@ -301,27 +331,29 @@ class QueueFigures(SetFields):
             voicemail=results["voicemail"],
             ended=results["ended"],
             unknown=results["unknown"],
-            overflowed_in=tally.overflowed_in,
-            transferred_in=tally.transferred_in,
+            overflowed_in=sums.overflowed_in,
+            transferred_in=sums.transferred_in,
             short_abandons=short,
             abandon_rate=_rate(results["abandoned"], finished),
             service_level_of_answered=_rate(answered_in_time, results["answered"]),
             service_level_of_offered=_rate(answered_in_time, finished),
             service_level_less_short_abandons=_rate(answered_in_time, finished - short),
             service_level_abandons_met=_rate(answered_in_time + abandoned_in_time, finished),
-            average_answer=_average(sum(answered), len(answered)),
-            maximum_answer=answered[-1] if answered else None,
-            average_wait=_average(sum(map(sum, every_wait)), sum(map(len, every_wait))),
-            maximum_wait=max((waits[-1] for waits in every_wait if waits), default=None),
-            average_abandon=_average(sum(abandoned), len(abandoned)),
-            median_abandon=_percentile(abandoned, 50),
-            p90_abandon=_percentile(abandoned, 90),
-            bands=tuple(_bands(answered, abandoned, thresholds.bands)),
-            handled=handled,
-            talked=talked,
+            average_answer=_average(answered.total, answered.number),
+            maximum_answer=answered.longest,
+            average_wait=_average(
+                sum(part.total for part in every_wait), sum(part.number for part in every_wait)
+            ),
+            maximum_wait=max((part.longest or 0 for part in every_wait), default=None),
+            average_abandon=_average(abandoned.total, abandoned.number),
+            median_abandon=_percentile(sums.abandon_times, 50),
+            p90_abandon=_percentile(sums.abandon_times, 90),
+            bands=tuple(_bands(sums, thresholds.bands)),
+            handled=served.handled,
+            talked=served.talked,
             held=served.held,
             handle_time=handle_time,
-            average_handle=_average(handle_time, handled),
+            average_handle=_average(handle_time, served.handled),
             transferred_out=served.transfers_out,
         )
 
@@ -418,7 +450,7 @@ class AgentFigures(SetFields):
             and user_id in {None, row.user_id}
             and group_id in {None, row.group_id}
         )
-        return cls.of_tally(tally, wrap_up=wrap_up)
+        return cls.of_sums(tally, wrap_up=wrap_up)
 
     @classmethod
     def by_agent(
@@ -448,12 +480,12 @@ class AgentFigures(SetFields):
         return {pair: cls.of(rows_of[pair], wrap_up=wrap_up) for pair in pairs}
 
     @classmethod
-    def of_tally(cls, tally: AgentTally, *, wrap_up: float) -> Self:
-        """Return the figures of a tally."""
-        offered = tally.of_role("offered")
-        placed = tally.of_role("placed")
+    def of_sums(cls, sums: AgentSums, *, wrap_up: float) -> Self:
+        """Return the figures of sums."""
+        offered = sums.of_role("offered")
+        placed = sums.of_role("placed")
         all_placed = sum(placed.values())
-        handled, talked, handle_time = _handling(tally, wrap_up)
+        handle_time = _handle_time(sums, wrap_up)
         return cls(
             offered=sum(offered.values()),
             answered=offered["answered"],
@@ -462,23 +494,23 @@ class AgentFigures(SetFields):
             picked_up_elsewhere=offered["picked_up_elsewhere"],
             refused=offered["busy"] + offered["rejected"],
             failed=offered["failed"] + offered["unanswered"] + offered["unknown"],
-            rang=tally.rang,
-            picked_up=tally.of_role("picked_up")["answered"],
-            retrieved=tally.of_role("retrieved")["answered"],
-            consulted=tally.of_role("consulted")["answered"],
+            rang=sums.rang,
+            picked_up=sums.of_role("picked_up")["answered"],
+            retrieved=sums.of_role("retrieved")["answered"],
+            consulted=sums.of_role("consulted")["answered"],
             placed=all_placed,
             placed_answered=placed["answered"],
             placed_unanswered=all_placed - placed["answered"] - placed[None],
-            internal_offered=tally.internal["offered"],
-            internal_placed=tally.internal["placed"],
-            handled=handled,
-            talked=talked,
-            longest_talk=tally.talks[-1] if tally.talks else 0,
-            held=tally.held,
+            internal_offered=sums.internal["offered"],
+            internal_placed=sums.internal["placed"],
+            handled=sums.handled,
+            talked=sums.talked,
+            longest_talk=sums.longest_talk,
+            held=sums.held,
             handle_time=handle_time,
-            average_handle=_average(handle_time, handled),
-            transfers_out=tally.transfers_out,
-            transfers_in=tally.transfers_in,
+            average_handle=_average(handle_time, sums.handled),
+            transfers_out=sums.transfers_out,
+            transfers_in=sums.transfers_in,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -486,10 +518,14 @@ class AgentFigures(SetFields):
         return attrs.asdict(self)
 
 
-def _handling(tally: AgentTally, wrap_up: float) -> tuple[int, int, int]:
-    """Return the number of calls handled, their talk time and their handle time."""
-    handled, talked = len(tally.talks), sum(tally.talks)
-    return handled, talked, talked + tally.held + round(wrap_up * SECOND) * handled
+def _us(seconds: float) -> int:
+    """Return seconds in microseconds."""
+    return round(seconds * SECOND)
+
+
+def _handle_time(sums: AgentSums, wrap_up: float) -> int:
+    """Return talk, hold and wrap-up of the calls handled, in microseconds."""
+    return sums.talked + sums.held + _us(wrap_up) * sums.handled
 
 
 def _rate(part: int, whole: int) -> float | None:
@@ -515,22 +551,20 @@ def _percentile(durations: Sequence[int], percent: int) -> int | None:
     return lower + (upper - lower) * rest // 100
 
 
-def _bands(
-    answered: Sequence[int], abandoned: Sequence[int], bounds: Iterable[float]
-) -> Iterator[Band]:
-    """Yield the bands between the bounds, of sorted durations."""
-    lower = 0
-    for upper in (*(round(bound * SECOND) for bound in bounds), None):
+def _bands(sums: QueueSums, bounds: Iterable[float]) -> Iterator[Band]:
+    """Yield the bands between the bounds."""
+    lower, answered, abandoned = 0, 0, 0
+    for upper in (*map(_us, bounds), None):
+        answered_below = _below(sums, sums.answered_counts, upper)
+        abandoned_below = _below(sums, sums.abandoned_counts, upper)
         yield Band(
             lower=lower,
             upper=upper,
-            answered=_number_between(answered, lower, upper),
-            abandoned=_number_between(abandoned, lower, upper),
+            answered=answered_below - answered,
+            abandoned=abandoned_below - abandoned,
         )
-        lower = upper or 0
+        lower, answered, abandoned = upper or 0, answered_below, abandoned_below
 
 
-def _number_between(durations: Sequence[int], lower: int, upper: int | None) -> int:
-    """Return the number of sorted durations from ``lower`` on that lie below ``upper``."""
-    end = len(durations) if upper is None else bisect_left(durations, upper)
-    return end - bisect_left(durations, lower)
+def _below(sums: QueueSums, counts: Sequence[int], upper: int | None) -> int:
+    return sum(counts) if upper is None else sums.classes.below(counts, upper)

@@ -171,7 +171,7 @@ class QueueStats:
             return AgentFigures.of(rows, group_id=group_id, wrap_up=self.wrap_up)
         figures: AgentFigures | None = rows.summary
         if figures is None:
-            figures = rows.summary = AgentFigures.of_tally(tally, wrap_up=self.wrap_up)
+            figures = rows.summary = AgentFigures.of_sums(tally, wrap_up=self.wrap_up)
         return figures
 
     def _start_of_window(self, now: int) -> float:

@@ -1,4 +1,48 @@
-"""Reports from a call log: figures per queue, agent and interval; tables and files.
+"""Reports from a call log: figures of queues and agents, and lists of calls.
+
+- ``reports``: ``Reports``, which computes them; ``rows``: the rows that it returns.
+- ``period``, ``intervals``, ``selection``: the time that a report covers, and the rows it counts.
+- ``conditions``: the same as SQL; ``queue_sums``, ``part_groups``: sums by the database.
+- ``names``: names of users and groups at some time.
+- ``tables``, ``formats``, ``frames``: rows as tables, files and data frames.
 
 Needs the extra ``calllog``; workbooks, Parquet and data frames need the extra ``reports``.
 """
+
+from .intervals import By, Interval, split
+from .period import Period
+from .reports import Reports
+from .rows import (
+    AgentRow,
+    CallbackRow,
+    CallRow,
+    FirstContactRow,
+    GapRow,
+    HeatCell,
+    NumberRow,
+    OutboundRow,
+    QueueRow,
+    RepeatCallerRow,
+    VolumeRow,
+)
+from .selection import Selection
+
+__all__ = [
+    "AgentRow",
+    "By",
+    "CallRow",
+    "CallbackRow",
+    "FirstContactRow",
+    "GapRow",
+    "HeatCell",
+    "Interval",
+    "NumberRow",
+    "OutboundRow",
+    "Period",
+    "QueueRow",
+    "RepeatCallerRow",
+    "Reports",
+    "Selection",
+    "VolumeRow",
+    "split",
+]

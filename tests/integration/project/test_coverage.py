@@ -16,8 +16,8 @@ import basix_ws_cti
 
 SOURCES = Path(basix_ws_cti.__file__).parent
 
-# Packages whose modules are each covered by the test file of the same name; those of ``calls`` are
-# covered by all tests in tests/unit/calls.
+# Packages whose modules are each covered by the test file of the same name; those of ``calls`` and
+# ``reports`` are covered by all tests in tests/unit/calls and tests/unit/reports.
 PACKAGES = (
     "_internal",
     "calllog",
@@ -102,3 +102,8 @@ def test_each_module_is_covered_by_its_own_test_file(name, tmp_path):
 @pytest.mark.nightly
 def test_calls_are_covered_by_their_own_tests(tmp_path):
     assert uncovered(tmp_path, ["calls/*"], ["unit/calls"]) == ""
+
+
+@pytest.mark.nightly
+def test_reports_are_covered_by_their_own_tests(tmp_path):
+    assert uncovered(tmp_path, ["reports/*"], ["unit/reports"]) == ""

@@ -1,0 +1,173 @@
+"""Sums over waits, and over the participations that queues offered, by interval and group.
+
+The database groups rows with equal columns; ``QueueSums`` and ``AgentSums`` count these groups as
+live figures count single rows. Medians need each duration of the abandoned waits.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import Factory, define, frozen
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select
+
+from basix_ws_cti.calllog.schema import WAITS
+from basix_ws_cti.calls.model import WaitResult
+from basix_ws_cti.calls.sums import AgentSums, DurationClasses, QueueSums
+from basix_ws_cti.calls.tallies import counts_for_agent, counts_in_queue, is_offer_of_queue
+
+from .conditions import Buckets, in_segment, label_all, names_of
+from .intervals import By
+from .part_groups import groups_of_queues
+from .selection import Selection
+
+_C = WAITS.c
+
+Key = tuple[int, int]
+"""Index of an interval, and id of a group."""
+
+
+@frozen
+class WaitGroup:
+    """Waits with the same group, next group, result, purpose and class of durations."""
+
+    group_id: int
+    """Id of the group whose queue this is."""
+    next_group_id: int | None
+    """Id of the group to which the calls overflowed."""
+    result: WaitResult | None
+    """Result of the waits."""
+    purpose: str
+    """Purpose of the calls."""
+    place: int | None
+    """Index of the class of durations; ``None``: the waits have no duration."""
+    rows: int
+    """Number of waits."""
+    transferred: int
+    """Number of waits that began with a transfer."""
+    total: int
+    """Sum of the durations, in microseconds."""
+    longest: int
+    """Longest duration, in microseconds."""
+
+    def add_to(self, sums: QueueSums) -> None:
+        """Count these waits."""
+        is_here = sums.count(
+            self.group_id, self.next_group_id, self.result, self.rows, self.transferred
+        )
+        if is_here and self.place is not None:
+            sums.add_durations(self.result, self.place, self.rows, self.total, self.longest)
+
+
+@define(eq=False)
+class SumsOfQueues:
+    """Sums of each interval and group that has rows."""
+
+    waits: dict[Key, QueueSums] = Factory(dict)
+    """Sums over waits."""
+    served: defaultdict[Key, AgentSums] = Factory(lambda: defaultdict(AgentSums))
+    """Sums over participations that the queue offered."""
+
+    @property
+    def groups(self) -> set[int]:
+        """Ids of the groups that have rows."""
+        return {group_id for _, group_id in (*self.waits, *self.served)}
+
+
+def sums_of_queues(
+    connection: Connection, selection: Selection, by: By | None, classes: DurationClasses
+) -> SumsOfQueues:
+    """Return the sums over the rows of a selection; ``classes`` are those of the thresholds."""
+    sums = SumsOfQueues()
+    buckets = Buckets.of(selection, by)
+    for interval, waits in _wait_groups(connection, selection, buckets, classes):
+        if not counts_in_queue(waits):
+            continue
+        for group_id in {waits.group_id, waits.next_group_id}:
+            if group_id is None or (selection.groups and group_id not in selection.groups):
+                continue
+            queue = sums.waits.get((interval, group_id))
+            if queue is None:
+                queue = sums.waits[interval, group_id] = QueueSums(group_id, classes=classes)
+            waits.add_to(queue)
+    _add_abandon_times(connection, selection, buckets, sums.waits)
+    for interval, parts in groups_of_queues(connection, selection, buckets):
+        if parts.group_id is not None and counts_for_agent(parts) and is_offer_of_queue(parts):
+            parts.add_to(sums.served[interval, parts.group_id])
+    return sums
+
+
+def _wait_groups(
+    connection: Connection, selection: Selection, buckets: Buckets, classes: DurationClasses
+) -> Iterator[tuple[int, WaitGroup]]:
+    """Yield waits in selected groups, and those that overflowed to one, with their interval."""
+    for segment in buckets.segments:
+        keys = (
+            buckets.column(_C.entered, segment),
+            _C.group_id,
+            _C.next_group_id,
+            _C.result,
+            _C.purpose,
+            _class_of(_C.waited_us, classes),
+        )
+        labelled = label_all(*keys)
+        query = (
+            select(
+                *labelled,
+                func.count(),
+                func.count().filter(_C.entered_by_transfer),
+                func.coalesce(func.sum(_C.waited_us), 0),
+                func.coalesce(func.max(_C.waited_us), 0),
+            )
+            .where(in_segment(_C.entered, segment, selection))
+            .group_by(*names_of(labelled))
+        )
+        if selection.groups:
+            ids = sorted(selection.groups)
+            query = query.where(or_(_C.group_id.in_(ids), _C.next_group_id.in_(ids)))
+        for row in connection.execute(query):
+            bucket, *columns = tuple(row)
+            yield buckets.interval_of(bucket, segment), _wait_group(columns)
+
+
+def _wait_group(columns: Sequence[Any]) -> WaitGroup:
+    *keys, rows, transferred, total, longest = columns
+    # PostgreSQL's sum of integers is of type Decimal.
+    group_id, next_group_id, result, purpose, place = keys
+    return WaitGroup(
+        group_id, next_group_id, result, purpose, place, rows, transferred, int(total), longest
+    )
+
+
+def _class_of(duration: ColumnElement[Any], classes: DurationClasses) -> ColumnElement[Any]:
+    """Return the index of the class of a duration; NULL for NULL."""
+    return case(
+        (duration.is_(None), None),
+        *((duration < cut, place) for place, cut in enumerate(classes.cuts)),
+        else_=len(classes.cuts),
+    )
+
+
+def _add_abandon_times(
+    connection: Connection, selection: Selection, buckets: Buckets, waits: dict[Key, QueueSums]
+) -> None:
+    """Add the durations of all abandoned waits."""
+    durations: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
+    for segment in buckets.segments:
+        query = select(
+            buckets.column(_C.entered, segment), _C.group_id, _C.purpose, _C.waited_us
+        ).where(
+            in_segment(_C.entered, segment, selection),
+            _C.result == "abandoned",
+            _C.waited_us.is_not(None),
+        )
+        if selection.groups:
+            query = query.where(_C.group_id.in_(sorted(selection.groups)))
+        for row in connection.execution_options(yield_per=1000).execute(query):
+            if counts_in_queue(row):
+                durations[buckets.interval_of(row[0], segment), row.group_id].append(row.waited_us)
+    for key, unsorted in durations.items():
+        waits[key].abandon_times = sorted(unsorted)
