@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import groupby
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -93,23 +93,44 @@ _AGENT_FIGURES: _Figures = (
     ("handle_time", N_("Handle time"), "duration", False),
 )
 
-# Dispositions of calls, as columns of the volumes; False for the rare ones.
-_VOLUMES: dict[str | None, tuple[str, bool]] = {
-    "answered": (N_("Answered"), True),
-    "abandoned": (N_("Abandoned"), True),
-    "missed": (N_("Missed"), True),
-    "voicemail": (N_("Voicemail"), True),
-    "no_message": (N_("Voicemail without message"), True),
-    "ended_in_menu": (N_("Ended in the menu"), True),
-    "unanswered": (N_("Not answered"), True),
-    "busy": (N_("Busy"), True),
-    "rejected": (N_("Rejected"), True),
-    "unreachable": (N_("Unreachable"), False),
-    "picked_up_elsewhere": (N_("Picked up elsewhere"), False),
-    "failed": (N_("Failed"), False),
-    "unknown": (N_("End not observed"), False),
-    None: (N_("Active"), False),
-}
+_VOLUMES: _Figures = (
+    ("calls", N_("Calls"), "integer", True),
+    ("answered", N_("Answered"), "integer", True),
+    ("abandoned", N_("Abandoned"), "integer", True),
+    ("missed", N_("Missed"), "integer", True),
+    ("voicemail", N_("Voicemail"), "integer", True),
+    ("no_message", N_("Voicemail without message"), "integer", True),
+    ("ended_in_menu", N_("Ended in the menu"), "integer", True),
+    ("unanswered", N_("Not answered"), "integer", True),
+    ("busy", N_("Busy"), "integer", True),
+    ("rejected", N_("Rejected"), "integer", True),
+    ("unreachable", N_("Unreachable"), "integer", False),
+    ("picked_up_elsewhere", N_("Picked up elsewhere"), "integer", False),
+    ("failed", N_("Failed"), "integer", False),
+    ("unknown", N_("End not observed"), "integer", False),
+    ("active", N_("Active"), "integer", False),
+)
+
+_OUTBOUND: _Figures = (
+    ("calls", N_("Calls"), "integer", True),
+    ("answered", N_("Answered"), "integer", True),
+    ("unanswered", N_("Not answered"), "integer", True),
+    ("refused", N_("Refused"), "integer", True),
+    ("unreachable", N_("Unreachable"), "integer", True),
+    ("failed", N_("Failed"), "integer", True),
+    ("click_to_call", N_("Click-to-call"), "integer", True),
+    ("talked", N_("Talk time"), "duration", True),
+    ("active", N_("Active"), "integer", False),
+)
+
+_NUMBERS: _Figures = (
+    ("calls", N_("Calls"), "integer", True),
+    ("answered", N_("Answered"), "integer", True),
+    ("abandoned", N_("Abandoned"), "integer", True),
+    ("voicemail", N_("Voicemail"), "integer", True),
+    ("other", N_("Other results"), "integer", True),
+    ("active", N_("Active"), "integer", False),
+)
 
 
 @frozen
@@ -195,28 +216,21 @@ def agent_table(
 
 def volume_table(rows: Iterable[VolumeRow], timezone: ZoneInfo, by: By | None = None) -> Table:
     """Return the table of the report on volumes: a row for each interval and direction."""
-    cells: list[Cell[list[VolumeRow]]] = [
-        *(Cell(cell.column, _of_first(cell.value)) for cell in _interval_cells(by)),
+    cells: list[Cell[VolumeRow]] = [
+        *_interval_cells(by),
+        _cell("total", _("Total"), lambda row: row.direction is None, "boolean", is_detail=True),
         Cell(
-            Column(key="direction", heading=_("Direction"), words=translated(DIRECTIONS)),
-            lambda rows: rows[0].direction,
+            Column(
+                key="direction",
+                heading=_("Direction"),
+                words=translated(DIRECTIONS),
+                empty=_("All directions"),
+            ),
+            lambda row: row.direction,
         ),
-        _cell("calls", _("Calls"), lambda rows: sum(row.calls for row in rows), "integer"),
-        *(
-            _cell(
-                disposition or "active",
-                _(heading),
-                _calls_with(disposition),
-                "integer",
-                is_detail=not is_shown,
-            )
-            for disposition, (heading, is_shown) in _VOLUMES.items()
-        ),
+        *_number_cells(_VOLUMES),
     ]
-    groups = groupby(rows, key=lambda row: (row.start, row.direction))
-    return make_table(
-        "volumes", _("Calls by result"), timezone, cells, (list(group) for _key, group in groups)
-    )
+    return make_table("volumes", _("Calls by result"), timezone, cells, rows)
 
 
 def callback_table(rows: Iterable[CallbackRow], timezone: ZoneInfo) -> Table:
@@ -265,14 +279,7 @@ def outbound_table(rows: Iterable[OutboundRow], timezone: ZoneInfo) -> Table:
     cells: list[Cell[OutboundRow]] = [
         _cell("total", _("Total"), lambda row: row.user_id is None, "boolean", is_detail=True),
         *_user_cells(),
-        _cell("calls", _("Calls"), lambda row: row.calls, "integer"),
-        _cell("answered", _("Answered"), lambda row: row.answered, "integer"),
-        _cell("unanswered", _("Not answered"), lambda row: row.unanswered, "integer"),
-        _cell("busy", _("Busy"), lambda row: row.busy, "integer"),
-        _cell("unreachable", _("Unreachable"), lambda row: row.unreachable, "integer"),
-        _cell("failed", _("Failed"), lambda row: row.failed, "integer"),
-        _cell("click_to_call", _("Click-to-call"), lambda row: row.click_to_call, "integer"),
-        _cell("talked", _("Talk time"), lambda row: row.talked, "duration"),
+        *_number_cells(_OUTBOUND),
     ]
     return make_table("outbound", _("Outbound calls"), timezone, cells, rows)
 
@@ -285,11 +292,7 @@ def number_table(rows: Iterable[NumberRow], timezone: ZoneInfo) -> Table:
             Column(key="number", heading=_("Number"), empty=_("All numbers")),
             lambda row: row.number,
         ),
-        _cell("calls", _("Calls"), lambda row: row.calls, "integer"),
-        _cell("answered", _("Answered"), lambda row: row.answered, "integer"),
-        _cell("abandoned", _("Abandoned"), lambda row: row.abandoned, "integer"),
-        _cell("voicemail", _("Voicemail"), lambda row: row.voicemail, "integer"),
-        _cell("other", _("Other results"), lambda row: row.other, "integer"),
+        *_number_cells(_NUMBERS),
     ]
     return make_table("numbers", _("Numbers dialled"), timezone, cells, rows)
 
@@ -342,8 +345,15 @@ def _caller_cells() -> Iterator[Cell[Any]]:
 
 
 def _figure_cells(figures: _Figures) -> Iterator[Cell[Any]]:
+    """Yield the cells of numbers in the figures of a row."""
     for key, heading, kind, is_shown in figures:
         yield _cell(key, _(heading), _figure(key), kind, is_detail=not is_shown)
+
+
+def _number_cells(figures: _Figures) -> Iterator[Cell[Any]]:
+    """Yield the cells of numbers in a row itself."""
+    for key, heading, kind, is_shown in figures:
+        yield _cell(key, _(heading), attrgetter(key), kind, is_detail=not is_shown)
 
 
 def _band_cells(index: int, rows: list[QueueRow]) -> Iterator[Cell[QueueRow]]:
@@ -368,19 +378,11 @@ def _band_cells(index: int, rows: list[QueueRow]) -> Iterator[Cell[QueueRow]]:
 
 
 def _figure(key: str) -> Callable[[Any], Value]:
-    return lambda row: getattr(row.figures, key)  # type: ignore[no-any-return]
+    return attrgetter(f"figures.{key}")
 
 
 def _band_count(index: int, key: str) -> Callable[[QueueRow], Value]:
-    return lambda row: getattr(row.figures.bands[index], key)  # type: ignore[no-any-return]
-
-
-def _of_first(value: Callable[[R], Value]) -> Callable[[list[R]], Value]:
-    return lambda rows: value(rows[0])
-
-
-def _calls_with(disposition: str | None) -> Callable[[list[VolumeRow]], Value]:
-    return lambda rows: sum(row.calls for row in rows if row.disposition == disposition)
+    return lambda row: getattr(row.figures.bands[index], key)
 
 
 def _label(name: str | None, element_id: int | None) -> str | None:

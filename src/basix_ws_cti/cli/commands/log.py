@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.cli.database_argument import missing_package, reject_password
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import SourceOptions
 from basix_ws_cti.exceptions import UsageError
@@ -23,8 +24,6 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 # Size from which the status line shows that SQLite's write-ahead log grows, in bytes. Without a
 # reader that keeps a transaction open, the log stays below 4 MiB.
 LARGE_WAL = 16 * 2**20
-
-_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
 
 
 def log_calls(
@@ -83,11 +82,9 @@ def log_calls(
     try:
         from basix_ws_cti.calllog import CallLog
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the call log needs the package {error.name}: pip install 'basix_ws_cti[calllog]'"
-        ) from None
+        raise missing_package(error, "calllog") from None
 
-    _reject_password(database)
+    reject_password(database)
     log = CallLog(
         database,
         standby=standby,
@@ -147,15 +144,6 @@ def describe_status(log: CallLog) -> str:
     if health.problem is not None:
         parts.append(_("cannot write: {problem}").format(problem=health.problem))
     return ", ".join(parts)
-
-
-def _reject_password(database: str) -> None:
-    """Reject a password on the command line, where the list of processes shows it to everyone."""
-    if _PASSWORD_IN_URL.search(database):
-        raise UsageError(
-            "a password on the command line is visible to other users: "
-            "put it into ~/.pgpass, or set PGPASSWORD"
-        )
 
 
 def _open_logged_source(

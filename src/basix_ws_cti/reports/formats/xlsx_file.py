@@ -117,6 +117,8 @@ def _write_row(
     for index, (column, value) in enumerate(zip(columns, row, strict=True)):
         if value is not None:
             _write_cell(sheet, (number, index), column, value, formats[index])
+        elif column.empty:
+            sheet.write_string(number, index, column.empty, formats[index])
 
 
 def _write_cell(
