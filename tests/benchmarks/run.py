@@ -1,6 +1,6 @@
 """Run the benchmarks and print a table of ratios: ``python tests/benchmarks/run.py``.
 
-docs/explanation/performance.md explains the groups. ``--save FILE`` saves all rounds, and
+docs/development/performance-notes.md explains the groups. ``--save FILE`` saves all rounds, and
 ``--compare FILE`` shows the changes since then that exceed the spread of both runs.
 """
 

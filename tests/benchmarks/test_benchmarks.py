@@ -27,7 +27,7 @@ from server import PAUSE, serving
 from basix_ws_cti.simulator import Pbx, scenarios
 from basix_ws_cti.terms import atom_cache, decode
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "explanation" / "performance.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "development" / "performance-notes.md"
 
 KINDS = {
     *("channel", "channel_waiting", "domain", "group", "group_member"),

@@ -6,11 +6,11 @@ from typing import get_args
 
 import attrs
 
-from basix_ws_cti import Participation, QueueWait
+from basix_ws_cti import CallRecord, Participation, QueueWait
 from basix_ws_cti.calllog.database import create_writer, parse_database
 from basix_ws_cti.calllog.migrations import migrate
 from basix_ws_cti.calllog.schema import CALLS, GAPS, NAMES, PARTICIPATIONS, WAITS
-from basix_ws_cti.calls.model import Direction, Purpose, Role, WaitResult
+from basix_ws_cti.calls.model import Direction, Disposition, Purpose, Role, WaitResult
 
 SECOND = 1_000_000
 
@@ -108,4 +108,67 @@ def _random_participation(random, start, end, groups, users):
         clock_adjusted=False,
         direction=random.choice(get_args(Direction)),
         purpose=random.choice(["call", "call", *get_args(Purpose)]),
+    )
+
+
+def call_record(call_id="1", started=0, **columns):
+    """Return an answered call from outside that started at a time in microseconds."""
+    values = dict.fromkeys(attribute.name for attribute in attrs.fields(CallRecord))
+    values |= {name: 0 for name in values if name.endswith(("_us", "transfers"))}
+    values |= {
+        "id": str(call_id),
+        "purpose": "call",
+        "direction": "inbound",
+        "went_outside": False,
+        "started": started,
+        "answered": started + SECOND,
+        "ended": started + 60 * SECOND,
+        "caller_number": "03-1234-1234",
+        "caller_number_normalised": "0312341234",
+        "called_number": "050-1111-2222",
+        "called_number_normalised": "05011112222",
+        "disposition": "answered",
+        "last_phase": "talking",
+        "complete": True,
+        "clock_adjusted": False,
+    }
+    return CallRecord(**values | columns)
+
+
+def unanswered(call_id="1", started=0, **columns):
+    """Return a call from outside whose caller hung up in a queue."""
+    values = {"answered": None, "disposition": "abandoned", "abandoned_in": "queue", **columns}
+    return call_record(call_id, started, **values)
+
+
+def random_calls(random, number, start, end):
+    """Return calls of every kind that started between two times in microseconds."""
+    return [_random_call(random, str(id_), random.randrange(start, end)) for id_ in range(number)]
+
+
+def _random_call(random, call_id, started):
+    disposition = random.choice([None, "no_message", *get_args(Disposition), "answered"])
+    is_answered = disposition == "answered"
+    direction = random.choice(get_args(Direction))
+    outside = random.choice([None, *(f"03{one:08}" for one in range(9))])
+    inside = random.choice([None, "0501", "0502"])
+    numbers = (outside, inside) if direction == "inbound" else (inside, outside)
+    return call_record(
+        call_id,
+        started,
+        purpose=random.choice(["call", "call", "call", *get_args(Purpose)]),
+        direction=direction,
+        joined=random.choice([None] * 9 + ["x"]),
+        answered=started + SECOND if is_answered else None,
+        ended=None if disposition is None else started + 60 * SECOND,
+        disposition=disposition,
+        caller_number=numbers[0],
+        caller_number_normalised=numbers[0],
+        called_number=numbers[1],
+        called_number_normalised=None if numbers[1] == "0502" else numbers[1],
+        caller_name=random.choice([None, "Sato", "Ito"]),
+        caller_user_id=random.choice([None, *range(11, 17)]),
+        group_id=random.choice([None, 1, 2]),
+        origination=random.choice([None, None, '["api"]']),
+        talking_us=random.randrange(600 * SECOND) if is_answered else 0,
     )

@@ -21,6 +21,9 @@ from .participation import Participation
 from .queue_wait import QueueWait
 from .sums import AgentSums, DurationClasses, DurationSum, QueueSums, WaitCounts
 
+COUNTED_PURPOSE = "call"
+"""Purpose of the calls whose waits count in the figures of queues."""
+
 # Roles of a party that a queue may offer a call to, and who then has taken it, perhaps on another
 # phone. A member who calls their own queue, or listens in, is not its agent. Neither is a member
 # who was reached by a consult call: the wait of that call does not count in the queue.
@@ -49,7 +52,7 @@ class Part(Purposed, Protocol):
 
 def counts_in_queue(wait: Purposed) -> bool:
     """Return True if a wait counts in the figures of queues: the purpose is ``"call"``."""
-    return wait.purpose == "call"
+    return wait.purpose == COUNTED_PURPOSE
 
 
 def counts_for_agent(row: Part) -> bool:

@@ -52,6 +52,17 @@ def in_segment(
     return and_(*conditions)
 
 
+def in_selection(column: ColumnElement[Any], selection: Selection) -> ColumnElement[bool]:
+    """Return the condition that a time lies in the period, on selected weekdays and hours."""
+    period = selection.period
+    local_parts = Buckets.of(selection, None).segments
+    return and_(
+        column >= period.start_us,
+        column < period.end_us,
+        or_(*(in_segment(column, segment, selection) for segment in local_parts)),
+    )
+
+
 def label_all(*keys: ColumnElement[Any]) -> list[Label[Any]]:
     """Return columns with names by which a query can group its rows."""
     return [key.label(f"key{number}") for number, key in enumerate(keys)]
@@ -111,10 +122,16 @@ class Buckets:
         return index_of(self.starts, start)
 
 
-def _in_hours(time_of_day: ColumnElement[Any], hours: Hours) -> ColumnElement[bool]:
+def bounds_of(hours: Hours) -> tuple[int, int]:
+    """Return hours as microseconds since midnight; the end of a day is that of 24 hours."""
     start, end = map(_microseconds, hours)
-    after, before = time_of_day >= _integer(start), time_of_day < _integer(end or DAY)
-    return and_(after, before) if start < (end or DAY) else or_(after, before)
+    return start, end or DAY
+
+
+def _in_hours(time_of_day: ColumnElement[Any], hours: Hours) -> ColumnElement[bool]:
+    start, end = bounds_of(hours)
+    after, before = time_of_day >= _integer(start), time_of_day < _integer(end)
+    return and_(after, before) if start < end else or_(after, before)
 
 
 def _microseconds(clock: time) -> int:

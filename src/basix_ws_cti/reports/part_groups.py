@@ -33,7 +33,8 @@ class PartGroup:
     user_id: int | None
     """Id of the user; ``None`` if the query does not tell users apart."""
     group_id: int | None
-    """Id of the group whose queue offered the calls."""
+    """Id of the group whose queue offered the calls; ``None``: no queue did, or the query does not
+    tell queues apart."""
     role: Role
     """Role of the parties."""
     result: ParticipationResult | None
@@ -80,24 +81,29 @@ def groups_of_queues(
 
     The groups do not tell users apart.
     """
-    return _groups(connection, selection, buckets, null(), _C.group_id.is_not(None))
+    keys = null(), _C.group_id
+    return _groups(connection, selection, buckets, keys, _C.group_id.is_not(None))
 
 
 def groups_of_agents(
-    connection: Connection, selection: Selection, buckets: Buckets
+    connection: Connection, selection: Selection, buckets: Buckets, *, by_group: bool
 ) -> Iterator[tuple[int, PartGroup]]:
-    """Yield the participations of users, with the index of their interval."""
+    """Yield the participations of users, with the index of their interval.
+
+    ``by_group``: the groups tell queues apart.
+    """
     conditions = [_C.user_id.is_not(None)]
     if selection.users:
         conditions.append(_C.user_id.in_(sorted(selection.users)))
-    return _groups(connection, selection, buckets, _C.user_id, *conditions)
+    keys = _C.user_id, _C.group_id if by_group else null()
+    return _groups(connection, selection, buckets, keys, *conditions)
 
 
 def _groups(
     connection: Connection,
     selection: Selection,
     buckets: Buckets,
-    user: ColumnElement[Any],
+    user_and_group: tuple[ColumnElement[Any], ColumnElement[Any]],
     *conditions: ColumnElement[bool],
 ) -> Iterator[tuple[int, PartGroup]]:
     if selection.groups:
@@ -106,8 +112,7 @@ def _groups(
         for time, of_time in _TIMES:
             keys = (
                 buckets.column(time, segment),
-                user,
-                _C.group_id,
+                *user_and_group,
                 _C.role,
                 _C.result,
                 _C.purpose,

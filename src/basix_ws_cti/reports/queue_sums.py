@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 from basix_ws_cti.calllog.schema import WAITS
 from basix_ws_cti.calls.model import WaitResult
 from basix_ws_cti.calls.sums import AgentSums, DurationClasses, QueueSums
-from basix_ws_cti.calls.tallies import counts_for_agent, counts_in_queue, is_offer_of_queue
+from basix_ws_cti.calls.tallies import COUNTED_PURPOSE, counts_for_agent, is_offer_of_queue
 
 from .conditions import Buckets, in_segment, label_all, names_of
 from .intervals import By
@@ -32,7 +32,7 @@ Key = tuple[int, int]
 
 @frozen
 class WaitGroup:
-    """Waits with the same group, next group, result, purpose and class of durations."""
+    """Waits with the same group, next group, result and class of durations."""
 
     group_id: int
     """Id of the group whose queue this is."""
@@ -40,8 +40,6 @@ class WaitGroup:
     """Id of the group to which the calls overflowed."""
     result: WaitResult | None
     """Result of the waits."""
-    purpose: str
-    """Purpose of the calls."""
     place: int | None
     """Index of the class of durations; ``None``: the waits have no duration."""
     rows: int
@@ -84,8 +82,6 @@ def sums_of_queues(
     sums = SumsOfQueues()
     buckets = Buckets.of(selection, by)
     for interval, waits in _wait_groups(connection, selection, buckets, classes):
-        if not counts_in_queue(waits):
-            continue
         for group_id in {waits.group_id, waits.next_group_id}:
             if group_id is None or (selection.groups and group_id not in selection.groups):
                 continue
@@ -110,7 +106,6 @@ def _wait_groups(
             _C.group_id,
             _C.next_group_id,
             _C.result,
-            _C.purpose,
             _class_of(_C.waited_us, classes),
         )
         labelled = label_all(*keys)
@@ -122,7 +117,7 @@ def _wait_groups(
                 func.coalesce(func.sum(_C.waited_us), 0),
                 func.coalesce(func.max(_C.waited_us), 0),
             )
-            .where(in_segment(_C.entered, segment, selection))
+            .where(in_segment(_C.entered, segment, selection), _C.purpose == COUNTED_PURPOSE)
             .group_by(*names_of(labelled))
         )
         if selection.groups:
@@ -136,10 +131,8 @@ def _wait_groups(
 def _wait_group(columns: Sequence[Any]) -> WaitGroup:
     *keys, rows, transferred, total, longest = columns
     # PostgreSQL's sum of integers is of type Decimal.
-    group_id, next_group_id, result, purpose, place = keys
-    return WaitGroup(
-        group_id, next_group_id, result, purpose, place, rows, transferred, int(total), longest
-    )
+    group_id, next_group_id, result, place = keys
+    return WaitGroup(group_id, next_group_id, result, place, rows, transferred, int(total), longest)
 
 
 def _class_of(duration: ColumnElement[Any], classes: DurationClasses) -> ColumnElement[Any]:
@@ -157,17 +150,15 @@ def _add_abandon_times(
     """Add the durations of all abandoned waits."""
     durations: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
     for segment in buckets.segments:
-        query = select(
-            buckets.column(_C.entered, segment), _C.group_id, _C.purpose, _C.waited_us
-        ).where(
+        query = select(buckets.column(_C.entered, segment), _C.group_id, _C.waited_us).where(
             in_segment(_C.entered, segment, selection),
+            _C.purpose == COUNTED_PURPOSE,
             _C.result == "abandoned",
             _C.waited_us.is_not(None),
         )
         if selection.groups:
             query = query.where(_C.group_id.in_(sorted(selection.groups)))
         for row in connection.execution_options(yield_per=1000).execute(query):
-            if counts_in_queue(row):
-                durations[buckets.interval_of(row[0], segment), row.group_id].append(row.waited_us)
+            durations[buckets.interval_of(row[0], segment), row.group_id].append(row.waited_us)
     for key, unsorted in durations.items():
         waits[key].abandon_times = sorted(unsorted)

@@ -54,18 +54,48 @@ class AgentRow:
 
 @frozen(kw_only=True)
 class VolumeRow:
-    """Number of calls with one direction and disposition in one interval."""
+    """Calls of one direction, or of all, by disposition, in one interval.
+
+    ``calls`` is the sum of all other numbers. The dispositions are those of
+    ``CallRecord.disposition``.
+    """
 
     start: datetime
     """First moment of the interval."""
     end: datetime
     """First moment after the interval."""
-    direction: str
-    """``"inbound"``, ``"outbound"`` or ``"internal"``."""
-    disposition: str | None
-    """How the calls went, as in ``CallRecord.disposition``; ``None``: they are active."""
+    direction: str | None
+    """``"inbound"``, ``"outbound"`` or ``"internal"``; ``None``: all directions together."""
     calls: int
     """Number of calls that started in the interval."""
+    answered: int
+    """Number of calls in which somebody talked to the caller."""
+    abandoned: int
+    """Number of calls whose waiting party hung up before anybody talked."""
+    missed: int
+    """Number of calls that nobody answered in time, and that the PBX ended."""
+    voicemail: int
+    """Number of calls whose caller left a message in a voicemail box."""
+    no_message: int
+    """Number of calls whose caller left the voicemail box within the greeting."""
+    ended_in_menu: int
+    """Number of calls that the PBX ended in a menu or announcement."""
+    unanswered: int
+    """Number of outgoing calls that nobody answered, or on which the user gave up."""
+    busy: int
+    """Number of calls whose called party was busy."""
+    rejected: int
+    """Number of calls that the called party rejected."""
+    unreachable: int
+    """Number of calls whose called party could not be reached."""
+    picked_up_elsewhere: int
+    """Number of calls that another phone answered, and of which the feed shows no more."""
+    failed: int
+    """Number of calls that failed for another reason."""
+    unknown: int
+    """Number of calls whose end the feed did not show."""
+    active: int
+    """Number of calls that had not ended when the log was last written."""
 
 
 @frozen(kw_only=True)
@@ -89,7 +119,7 @@ class CallbackRow:
     """Caller who was not answered, and has not been called back since."""
 
     number: str
-    """Number of the caller: the normal form, or what the PBX sent if there is none."""
+    """Number of the caller, in its normal form."""
     name: str | None
     """Last name that the PBX sent for the caller; ``None`` if it sent none."""
     calls: int
@@ -103,8 +133,8 @@ class CallbackRow:
     group_name: str | None
     """Name that the group had at that time; ``None`` if it is not known."""
     disposition: str
-    """How the last call went, as in ``CallRecord.disposition``; ``"voicemail"`` means that there
-    is a message."""
+    """How the last call went, as in ``CallRecord.disposition``; ``"voicemail"``: there is a
+    message."""
     queued_us: int
     """Time that the last call waited in queues, in microseconds."""
     attempts: int
@@ -116,7 +146,7 @@ class RepeatCallerRow:
     """Number that called several times within the period."""
 
     number: str
-    """Number of the caller: the normal form, or what the PBX sent if there is none."""
+    """Number of the caller, in its normal form."""
     name: str | None
     """Last name that the PBX sent for the caller; ``None`` if it sent none."""
     calls: int
@@ -146,24 +176,25 @@ class OutboundRow:
     """Results of the outgoing calls of one user, or of all selected users together."""
 
     user_id: int | None
-    """Id of the user; ``None``: all selected users together."""
+    """Id of the user who called; ``None``: all selected users together."""
     user_name: str | None
     """Name that the user had at the end of the period; ``None`` if it is not known."""
     extension: str | None
     """Extension that the user had at the end of the period; ``None`` if it is not known."""
     calls: int
-    """Number of outgoing calls. It is the sum of the calls that are active and of the next five
-    figures."""
+    """Number of outgoing calls. It is the sum of the next six figures."""
     answered: int
-    """Number of calls that somebody answered."""
+    """Number of calls that somebody answered, a voicemail box included."""
     unanswered: int
     """Number of calls that nobody answered, or on which the user gave up."""
-    busy: int
+    refused: int
     """Number of calls whose called party was busy, or rejected the call."""
     unreachable: int
     """Number of calls to numbers that could not be reached."""
     failed: int
-    """Number of all other calls that ended."""
+    """Number of calls that failed for another reason, or whose end the feed did not show."""
+    active: int
+    """Number of calls that had not ended when the log was last written."""
     click_to_call: int
     """Number of calls that were requested through the PBX's API; part of ``calls``."""
     talked: int
@@ -178,8 +209,7 @@ class NumberRow:
     """Number that the callers dialled: the normal form, or what the PBX sent if there is none;
     ``None``: all numbers together."""
     calls: int
-    """Number of incoming calls. It is the sum of the calls that are active and of the next four
-    figures."""
+    """Number of incoming calls. It is the sum of the next five figures."""
     answered: int
     """Number of calls in which somebody talked to the caller."""
     abandoned: int
@@ -187,7 +217,9 @@ class NumberRow:
     voicemail: int
     """Number of calls that reached a voicemail box, with or without a message."""
     other: int
-    """Number of all other calls that ended."""
+    """Number of calls that ended otherwise."""
+    active: int
+    """Number of calls that had not ended when the log was last written."""
 
 
 @frozen(kw_only=True)
@@ -219,3 +251,19 @@ class GapRow:
     """End of the gap; it may lie after the period."""
     reason: str
     """Name of the error that caused the gap; ``"unknown"`` if there is none."""
+
+
+@frozen(kw_only=True)
+class NameRow:
+    """Name that a user or group has from some time on."""
+
+    kind: str
+    """``"user"`` or ``"group"``."""
+    id: int
+    """Id of the user or group."""
+    name: str
+    """Name."""
+    extension: str | None
+    """Extension; ``None`` if it is not known."""
+    since: datetime
+    """Time from which the name was known, in UTC."""

@@ -45,7 +45,7 @@ NOT_RUN = {
             "its port may be taken: docs/reference/simulator.md has it with any that is free"
         )
     },
-    "docs/explanation/performance.md": {
+    "docs/development/performance-notes.md": {
         "python tests/benchmarks/run.py": "it takes minutes: tests/benchmarks runs it in small"
     },
     "docs/howto/crm.md": {
@@ -58,7 +58,7 @@ NOT_RUN = {
     },
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {
-        "pip install 'basix_ws_cti[cli]'": INSTALLS,
+        "pip install '.[cli]'": INSTALLS,
         "basix-ws-cti record bug.jsonl --anonymise --server bcs.brastel.com --domain acme": REAL,
         "basix-ws-cti replay bug.jsonl": "there is no such recording",
         "basix-ws-cti doctor --facts --seconds 3600 --server bcs.brastel.com --domain acme "
