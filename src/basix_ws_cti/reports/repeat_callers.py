@@ -103,5 +103,5 @@ def _names_of_callers(
             )
             .order_by(_C.started)
         )
-        found.update(connection.execute(query).tuples())
+        found.update((number, name) for number, name in connection.execute(query))
     return found

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
+from support.report_rows import call_record
 
 from basix_ws_cti import CallRecord
 from basix_ws_cti.reports.call_table import call_table
@@ -18,21 +19,18 @@ START_US = int(START.timestamp()) * 1_000_000
 
 
 def call_row(names=(None, None, None, None), **values):
-    record = dict.fromkeys(attribute.name for attribute in attrs.fields(CallRecord))
-    record |= {
-        "id": "A",
-        "direction": "inbound",
+    record = {
         "disposition": "ended_in_menu",
-        "started": START_US,
         "answered": START_US + 8_000_001,
+        "ended": None,
         "waited_us": 8_000_001,
         "talking_us": 120_000_000,
-        "transfers": 0,
-        "complete": True,
+        **dict.fromkeys(("caller_number", "caller_number_normalised"), None),
+        **dict.fromkeys(("called_number", "called_number_normalised"), None),
         **values,
     }
     return CallRow(
-        call=CallRecord(**record),
+        call=call_record("A", START_US, **record),
         started=START,
         caller_user_name=names[0],
         group_name=names[1],
