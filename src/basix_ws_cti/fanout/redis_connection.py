@@ -70,6 +70,9 @@ _TEXTS = {
     "can't run this command": "NOPERM",  # a command inside a script
 }
 
+# Errors that are answers to a question.
+_ANSWERS = ("no such key", "equal or smaller")
+
 # A code at the start of an error, or inside the error of a script.
 _CODE = re.compile(rf"(?:^|-)({'|'.join(_CODES)})\b")
 
@@ -104,9 +107,8 @@ class RedisConnection:
 
         ``wait``: seconds for which the command blocks in the server, in addition to the time-out.
 
-        Raises ``RedisFeedError`` if the server does not answer, or refuses the command for a reason
-        that concerns more than this command, and ``redis.exceptions.ResponseError`` for any other
-        error of the server.
+        Raises ``RedisFeedError`` if the server does not answer or refuses the command, and
+        ``redis.exceptions.ResponseError`` for a key that does not exist and an id that is too low.
         """
         limit = self._timeout + wait
         try:
@@ -179,7 +181,9 @@ class RedisConnection:
         if code is not None:
             return self._error(*_CODES[code])
         if isinstance(error, redis_errors.ResponseError):
-            return error
+            if any(part in text for part in _ANSWERS):
+                return error
+            return self._error("other", "it refused a command: is it Redis 6.2 or newer?")
         cause = error.__cause__ or error.__context__
         if isinstance(cause, OSError):
             return self._error("unreachable", f"cannot connect: {describe_os_error(cause)}")

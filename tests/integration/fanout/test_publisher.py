@@ -1,0 +1,216 @@
+"""Publishers with a real Redis and a simulated PBX: takeover, faults of Redis, lost answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+
+import pytest
+from support.faulty_proxy import Proxy
+from support.late_proxy import LateProxy
+from support.sizes import NIGHTLY
+from support.stream_checks import elements_of, read_stream
+from support.waiting import eventually
+
+from basix_ws_cti import Client
+from basix_ws_cti.fanout.entries import call_event_key
+from basix_ws_cti.fanout.publisher import Publisher
+from basix_ws_cti.simulator import NotPossibleError, Simulator
+from basix_ws_cti.simulator.faults import Drop
+from basix_ws_cti.simulator.scenarios import SCENARIOS
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+
+LOST_ANSWERS = 100 if NIGHTLY else 10
+
+
+@pytest.fixture
+async def pbx():
+    """PBX in which nothing happens by itself."""
+    async with Simulator(calls=False, speed=0.001, users=20, seed=5) as pbx:
+        yield pbx
+
+
+def be_busy(pbx, rng):
+    """Let some calls begin, go on and end."""
+    with contextlib.suppress(NotPossibleError):  # when no user is free
+        pbx.play(rng.choice(list(SCENARIOS)))
+    pbx.advance(rng.uniform(1, 20))
+
+
+@contextlib.asynccontextmanager
+async def busy(pbx, pause=0.02):
+    """Let calls go on for the duration of the block."""
+
+    async def work():
+        rng = random.Random(7)
+        while True:
+            be_busy(pbx, rng)
+            await asyncio.sleep(pause)
+
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def make_publisher(url, pbx, name="one", **options):
+    return Publisher(
+        url, lambda: Client(**pbx.connect_args, full_events=True), name=name, **options
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(*publishers):
+    """Run publishers for the duration of the block, which none of them may end earlier."""
+    tasks = [asyncio.create_task(one.run()) for one in publishers]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(one, asyncio.CancelledError) for one in results), results
+
+
+async def becomes(publisher, role):
+    await eventually(lambda: publisher.status.role == role)
+
+
+async def leader_and_standby(publishers):
+    """Wait for both roles; the standby must be able to go on without a gap."""
+    await eventually(lambda: {"leader", "standby"} <= {one.status.role for one in publishers})
+    [leader] = [one for one in publishers if one.status.role == "leader"]
+    standby = next(one for one in publishers if one.status.role == "standby")
+    await eventually(lambda: type(standby.status.feed).__name__ == "Synced")
+    await asyncio.sleep(1.5)  # the time after which the standby trusts that it has heard all
+    return leader, standby
+
+
+async def agrees(server, pbx, text):
+    """Check that the stream ends with the state of the PBX; return its facts."""
+    pbx.msg(text)
+    await eventually(lambda: any(text.encode() in data for data in server.data("msg")))
+    facts = read_stream(server.entries())
+    # Publishers may use up the connections of their app_name.
+    arguments = {**pbx.connect_args, "app_name": "reference"}
+    async with Client(**arguments, full_events=True) as client:
+        await client.synced()
+        assert facts.elements == elements_of(client.mirror)
+    return facts
+
+
+def doubled(counter):
+    return {key: number for key, number in counter.items() if number != 1}
+
+
+async def test_stream_begins_with_a_snapshot_and_follows_the_pbx(redis_server, pbx):
+    publisher = make_publisher(redis_server.url, pbx)
+    async with running(publisher):
+        await becomes(publisher, "leader")
+        async with busy(pbx):
+            await eventually(lambda: publisher.stats.entries > 300)
+        facts = await agrees(redis_server, pbx, "end")
+    assert facts.publishers == ["one"]
+    assert facts.types["snapshot"] == facts.types["snapshot_end"] == 1
+    assert facts.types["gap"] == 0
+    assert doubled(facts.call_keys) == {}
+    assert len(facts.call_keys) > 50
+
+
+async def test_standby_continues_without_a_gap_when_the_leader_ends(redis_server, pbx):
+    """Every call event is in the stream once, in whatever moment the leader ended."""
+    publishers = [make_publisher(redis_server.url, pbx, name) for name in ("one", "two", "three")]
+    heard = []
+    async with running(*publishers) as tasks, busy(pbx):
+        leader, standby = await leader_and_standby(publishers)
+        # A third connection is not allowed to publishers: this one has another app_name.
+        arguments = {**pbx.connect_args, "app_name": "witness"}
+        async with Client(**arguments, full_events=True) as witness:
+            await witness.synced()
+            witness.on_call(heard.append)
+            before = publishers.index(leader)
+            tasks[before].cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await tasks[before]
+            await becomes(standby, "leader")
+            await eventually(lambda: standby.stats.entries > 200)
+            third = next(one for one in publishers if one not in {leader, standby})
+            await becomes(third, "standby")
+            pbx.msg("the last")
+            await eventually(lambda: b"the last" in b"".join(redis_server.data("msg")))
+            heard = [*heard]
+    facts = read_stream(redis_server.entries())
+    assert facts.types["gap"] == 0
+    assert {call_event_key(event) for event in heard} - set(facts.call_keys) == set()
+    assert doubled(facts.call_keys) == {}
+    assert len(facts.publishers) == 2
+
+
+async def test_append_whose_answer_is_lost_is_in_the_stream_once(redis_server, pbx):
+    """The connection breaks after Redis has executed an append and before it has answered."""
+    lost = Counter()
+    publisher = None
+
+    def lose_answers(link):
+        def on_data(data):
+            if b"XADD" in data and publisher.status.role == "leader" and rng.random() < 0.3:
+                lost["answers"] += 1
+                link.down.is_lost = True
+                asyncio.get_running_loop().call_later(0.02, link.cut)
+
+        link.up.on_data = on_data
+
+    rng = random.Random(3)
+    async with Proxy(redis_server.port) as proxy:
+        proxy.on_link = lose_answers
+        publisher = make_publisher(f"redis://127.0.0.1:{proxy.port}", pbx)
+        async with running(publisher):
+            await becomes(publisher, "leader")
+            async with busy(pbx):
+                await eventually(lambda: lost["answers"] >= LOST_ANSWERS)
+            proxy.on_link = lambda _: None
+            rng.random = lambda: 1
+            facts = await agrees(redis_server, pbx, "end")
+    assert facts.types["gap"] == 0
+    assert doubled(facts.call_keys) == {}
+    assert set(facts.publishers) == {"one"}
+
+
+async def test_append_that_arrives_after_the_takeover_is_refused(redis_server, pbx):
+    """The leader's last append is on its way for longer than its lease lasts."""
+    async with LateProxy(redis_server.port) as proxy:
+        first = make_publisher(f"redis://127.0.0.1:{proxy.port}", pbx, "first")
+        second = make_publisher(redis_server.url, pbx, "second")
+        async with running(first):
+            await becomes(first, "leader")
+            async with running(second):
+                await leader_and_standby([first, second])
+                proxy.delay = 4.0
+                pbx.msg("late")
+                await becomes(second, "leader")
+                await becomes(first, "standby")
+                await eventually(lambda: proxy.late >= 4)
+                facts = await agrees(redis_server, pbx, "end")
+                proxy.delay = 0.0
+    assert facts.publishers == ["first", "second"]
+    assert facts.texts == ["late", "end"]
+    assert facts.types["gap"] == 0
+
+
+async def test_leader_that_loses_the_pbx_hands_over_without_a_gap(redis_server, pbx):
+    publishers = [make_publisher(redis_server.url, pbx, name) for name in ("one", "two")]
+    async with running(*publishers), busy(pbx):
+        leader, standby = await leader_and_standby(publishers)
+        pbx.inject(Drop(), to=pbx.connections[0])  # the older one is the leader's
+        await becomes(standby, "leader")
+        await becomes(leader, "standby")
+        await eventually(lambda: standby.stats.entries > 200)
+    facts = read_stream(redis_server.entries())
+    assert facts.types["gap"] == 0
+    assert b'"disconnected"' not in b"".join(redis_server.data("state"))
+    assert doubled(facts.call_keys) == {}
