@@ -38,7 +38,7 @@ def repeat_caller_rows(
         .group_by(number)
         .having(func.count() >= at_least)
     )
-    found = sorted(connection.execute(query).tuples(), key=lambda row: (-row[1], row[3], row[0]))
+    found = sorted(connection.execute(query), key=lambda row: (-row[1], row[3], row[0]))
     names = _names_of_callers(connection, selection, [row[0] for row in found])
     zone = selection.period.timezone
     return [
