@@ -11,6 +11,7 @@ Needs the extra ``calllog``; workbooks, Parquet and data frames need the extra `
 
 from .intervals import By, Interval, split
 from .period import Period
+from .report_table import ReportKind, report_table
 from .reports import Reports
 from .rows import (
     AgentRow,
@@ -27,12 +28,14 @@ from .rows import (
     VolumeRow,
 )
 from .selection import Selection
+from .tables import Column, Table
 
 __all__ = [
     "AgentRow",
     "By",
     "CallRow",
     "CallbackRow",
+    "Column",
     "FirstContactRow",
     "GapRow",
     "HeatCell",
@@ -43,8 +46,11 @@ __all__ = [
     "Period",
     "QueueRow",
     "RepeatCallerRow",
+    "ReportKind",
     "Reports",
     "Selection",
+    "Table",
     "VolumeRow",
+    "report_table",
     "split",
 ]

@@ -21,6 +21,7 @@ from .row_tables import (
     repeat_caller_table,
     volume_table,
 )
+from .selected_intervals import selected_rows
 from .selection import Selection
 from .tables import Table
 
@@ -49,8 +50,9 @@ def report_table(
 ) -> Table:
     """Return the table of a report.
 
-    - ``by``: length of the intervals; ``None``: one interval, the period. Reports other
-      than ``queues``, ``agents``, ``agents-by-queue`` and ``volumes`` have no intervals.
+    - ``by``: length of the intervals; ``None``: one interval, the period. Reports other than
+      ``queues``, ``agents``, ``agents-by-queue`` and ``volumes`` have no intervals. Intervals
+      without a selected weekday or hour are left out.
 
     The rows of ``calls`` are read from the database while the table is iterated over. Raise
     ``UsageError`` for arguments that cannot work, and ``CallLogError`` if the database cannot be
@@ -61,21 +63,23 @@ def report_table(
 
 
 def _queues(reports: Reports, selection: Selection, by: By | None) -> Table:
-    zone = selection.period.timezone
-    return queue_table(reports.queues(selection, by), zone, by, target=reports.target)
+    rows = selected_rows(reports.queues(selection, by), by, selection)
+    return queue_table(rows, selection.period.timezone, by, target=reports.target)
 
 
 def _agents(reports: Reports, selection: Selection, by: By | None) -> Table:
-    return agent_table(reports.agents(selection, by), selection.period.timezone, by)
+    rows = selected_rows(reports.agents(selection, by), by, selection)
+    return agent_table(rows, selection.period.timezone, by)
 
 
 def _agents_by_queue(reports: Reports, selection: Selection, by: By | None) -> Table:
-    rows = reports.agents(selection, by, by_group=True)
+    rows = selected_rows(reports.agents(selection, by, by_group=True), by, selection)
     return agent_table(rows, selection.period.timezone, by, by_group=True)
 
 
 def _volumes(reports: Reports, selection: Selection, by: By | None) -> Table:
-    return volume_table(reports.volumes(selection, by), selection.period.timezone, by)
+    rows = selected_rows(reports.volumes(selection, by), by, selection)
+    return volume_table(rows, selection.period.timezone, by)
 
 
 def _without_intervals(
