@@ -16,6 +16,7 @@ import os
 import secrets
 
 import pytest
+from support.cases import for_each
 from support.erlang_terms import (
     COMMITTED,
     DIFFERENCES,
@@ -123,7 +124,7 @@ def test_erlang_reads_known_differences_as_listed(name, erlang_verdicts):
     assert ordered(in_erlang) == ordered(normal)
 
 
-@pytest.mark.parametrize("name", DIFFERENCES)
+@for_each("name", DIFFERENCES)
 def test_decode_treats_known_differences_as_listed(name):
     """Where decode is stricter than Erlang, or reads another value, the table gives the reason."""
     reason, item, _, value = DIFFERENCES[name]

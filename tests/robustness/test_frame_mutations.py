@@ -22,6 +22,7 @@ from collections import Counter
 from contextlib import nullcontext
 
 import pytest
+from support.cases import for_each
 from support.erlang_terms import DIFFERENCES
 from support.frame_mutations import Mutator, pools
 from support.normal_forms import (
@@ -126,7 +127,7 @@ def test_seed_determines_the_mutants():
 
 
 # Only decode limits the number of terms.
-@pytest.mark.parametrize("name", [name for name in DIFFERENCES if name != "200,000 empty lists"])
+@for_each("name", [name for name in DIFFERENCES if name != "200,000 empty lists"])
 def test_reference_decoder_finds_the_reason_of_known_differences(name):
     """It finds the reason at the byte where decode refuses the frame."""
     reason, frame, _, value = DIFFERENCES[name]
@@ -152,8 +153,8 @@ def refusing(offset):
     return read
 
 
-@pytest.mark.parametrize(
-    ("frame", "in_erlang", "read", "problem"),
+@for_each(
+    "frame, in_erlang, read, problem",
     [
         (TRUE, READ_TRUE, refusing(1), "^decode: .* expected:"),
         (TRUE, READ_TRUE, lambda _: 1, "^decode: .* expected:"),

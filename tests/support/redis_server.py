@@ -7,6 +7,7 @@ import subprocess
 
 from redis import Redis
 from redis.exceptions import RedisError
+
 from support.free_ports import free_port
 from support.programs import find_program
 from support.waiting import wait_until

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import attrs
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti import elements
 from basix_ws_cti.elements import (
@@ -116,8 +117,8 @@ KINDS = {
 }
 CHANNELS = {Channel, WaitingChannel, QueuedChannel, ParkedChannel}
 
-each_kind = pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
-each_full_channel = pytest.mark.parametrize("cls", [Channel, WaitingChannel])
+each_kind = for_each("cls", KINDS)
+each_full_channel = for_each("cls", [Channel, WaitingChannel])
 
 TS = 1546839040024071
 AT = datetime(2019, 1, 7, 5, 30, 40, 24071, tzinfo=UTC)
@@ -178,26 +179,26 @@ def test_key_of_a_channel_is_its_uuid_and_of_others_their_id(cls):
     assert cls().key is None
 
 
-@pytest.mark.parametrize("number", [0, -1, 2**63, 2**64 - 1, -(2**63)])
+@for_each("number", [0, -1, 2**63, 2**64 - 1, -(2**63)])
 def test_64_bit_integer_is_a_key(number):
     assert User(id=number).key == number
 
 
-@pytest.mark.parametrize("unit", ["u", "ー"])
+@for_each("unit", ["u", "ー"])
 def test_text_over_255_characters_is_no_key(unit):
     assert Channel(uuid=unit * 255).key == unit * 255
     assert Channel(uuid=unit * 256).key is None
     assert GroupMember(user_id=unit * 256, group_id=2).key is None
 
 
-@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 2**61 - 1 << 64, 10**300])
+@for_each("number", [2**64, -(2**63) - 1, 2**61 - 1 << 64, 10**300])
 def test_integer_beyond_64_bits_is_no_key(number):
     """Such integers can be chosen to have equal hashes."""
     assert User(id=number).key is None
     assert User(id=number).id == number
 
 
-@pytest.mark.parametrize("value", [None, True, False, 1.0, (1,), [1], {"a": 1}, AT, ""])
+@for_each("value", [None, True, False, 1.0, (1,), [1], {"a": 1}, AT, ""])
 def test_values_of_other_types_are_no_key(value):
     """Only integers and non-empty texts are keys."""
     assert User(id=value).key is None
@@ -206,8 +207,8 @@ def test_values_of_other_types_are_no_key(value):
     assert OtherElement(element_name="x", extra=Extra(id=value, uuid=value)).key is None
 
 
-@pytest.mark.parametrize(
-    ("fields", "key"),
+@for_each(
+    "fields, key",
     [
         ({"id": 5, "user_id": 1, "group_id": 2}, 5),
         ({"id": 0, "user_id": 1, "group_id": 2}, 0),
@@ -227,8 +228,8 @@ def test_key_of_a_group_member_is_its_id_or_user_and_group(fields, key):
     assert GroupMember(**fields).key == key
 
 
-@pytest.mark.parametrize(
-    ("fields", "key"),
+@for_each(
+    "fields, key",
     [
         ({"id": 5, "uuid": "u"}, 5),
         ({"id": 0, "uuid": "u"}, 0),
@@ -269,7 +270,7 @@ def test_elements_are_frozen(cls):
     assert element == example(cls, more=1)
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: type(part).__name__)
+@for_each("part", PARTS)
 def test_parts_of_elements_are_frozen(part):
     """They can be hashed and pickled."""
     for attribute in attrs.fields(type(part)):
@@ -292,7 +293,7 @@ MUTATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
+@for_each("name", MUTATIONS)
 def test_extra_refuses_each_mutating_method(name):
     extra = Extra(a=1)
     with pytest.raises(TypeError, match="the extra fields of an element are immutable"):
@@ -330,9 +331,7 @@ def test_extra_reads_like_a_dict():
     assert type(extra.copy()) is dict
 
 
-@pytest.mark.parametrize(
-    "make_copy", [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy]
-)
+@for_each("make_copy", [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy])
 def test_copy_of_extra_is_immutable(make_copy):
     extra = Extra(a=[1], b={"c": (2,)})
     assert make_copy(extra) == extra
@@ -366,7 +365,7 @@ def test_elements_are_equal_if_kind_and_all_fields_are(cls):
     assert cls() != (Group if cls is User else User)()
 
 
-@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@for_each("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 @each_kind
 def test_pickled_element_equals_the_original(cls, protocol):
     element = example(cls, a=[1], b=Regex("x", []))
@@ -376,7 +375,7 @@ def test_pickled_element_equals_the_original(cls, protocol):
     assert type(copied.extra) is Extra
 
 
-@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy])
+@for_each("make_copy", [copy.copy, copy.deepcopy])
 @each_kind
 def test_copied_element_equals_the_original(cls, make_copy):
     """The extra fields of the copy are immutable."""
@@ -413,8 +412,8 @@ def test_element_from_a_record_equals_a_usual_one(cls):
 
 
 @each_full_channel
-@pytest.mark.parametrize(
-    ("field", "moment"),
+@for_each(
+    "field, moment",
     [
         ("offer_timestamp", "offered_at"),
         ("answer_timestamp", "answered_at"),
@@ -436,8 +435,8 @@ def test_offer_timestamp_of_other_info_becomes_a_datetime():
 
 
 @each_full_channel
-@pytest.mark.parametrize(
-    ("data", "hangup"),
+@for_each(
+    "data, hangup",
     [
         ("recv_cancel,ORIGINATOR_CANCEL", Hangup("recv_cancel", "ORIGINATOR_CANCEL")),
         ("send_bye,ALLOTTED_TIMEOUT", Hangup("send_bye", "ALLOTTED_TIMEOUT")),
@@ -457,7 +456,7 @@ def test_hangup_is_parsed_from_the_last_event(cls, data, hangup):
 
 
 @each_full_channel
-@pytest.mark.parametrize("event", [None, "CHANNEL_ANSWER", "STATE_CHANGE", "", 1])
+@for_each("event", [None, "CHANNEL_ANSWER", "STATE_CHANGE", "", 1])
 def test_other_events_give_no_hangup(cls, event):
     assert cls(last_event=event, last_event_data="recv_bye,NORMAL_CLEARING").hangup is None
 
@@ -531,8 +530,8 @@ def test_to_dict_of_a_channel_has_the_shape_of_the_reference():
     assert json.loads(json.dumps(to_dict(channel))) == expected
 
 
-@pytest.mark.parametrize(
-    ("state", "plain"),
+@for_each(
+    "state, plain",
     [
         (Bridged(ts=1), {"ts": 1, "name": "bridged", "data": {}}),
         (Bridged(), {"ts": None, "name": "bridged", "data": {}}),
@@ -564,8 +563,8 @@ def test_to_dict_of_a_state_has_ts_name_and_data(state, plain):
     assert to_dict(ParkedChannel(state=state))["state"] == plain
 
 
-@pytest.mark.parametrize(
-    ("raw", "plain"),
+@for_each(
+    "raw, plain",
     [
         (None, None),
         ("text", "text"),

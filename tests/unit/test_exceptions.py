@@ -8,6 +8,7 @@ import pickle
 import re
 
 import pytest
+from support.cases import for_each
 
 import basix_ws_cti
 from basix_ws_cti import exceptions
@@ -228,7 +229,7 @@ def classes():
     ]
 
 
-@pytest.mark.parametrize(("error", "text", "parts"), TABLE, ids=IDS)
+@for_each("error, text, parts", TABLE)
 def test_exception_has_its_text_and_attributes(error, text, parts):
     assert str(error) == text
     for name, value in parts.items():
@@ -237,7 +238,7 @@ def test_exception_has_its_text_and_attributes(error, text, parts):
         assert type(kept) is type(value)
 
 
-@pytest.mark.parametrize("error", [error for error, *_ in TABLE], ids=IDS)
+@for_each("error", [error for error, *_ in TABLE])
 def test_copies_equal_the_original(error):
     """This applies to pickling and copying."""
     error.note = ["a note of the caller"]
@@ -296,8 +297,8 @@ def test_usage_error_is_a_value_error():
         raise UsageError("usage problem")
 
 
-@pytest.mark.parametrize(
-    ("text", "limit", "shown"),
+@for_each(
+    "text, limit, shown",
     [
         ("", 5, ""),
         ("abc", 5, "abc"),

@@ -10,6 +10,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cases import for_each
 
 from basix_ws_cti import states
 from basix_ws_cti.states import (
@@ -154,8 +155,8 @@ def test_since_is_an_aware_datetime():
     assert Bridged().since is None
 
 
-@pytest.mark.parametrize(
-    ("ts", "when"),
+@for_each(
+    "ts, when",
     [
         (0, EPOCH),
         (-1, datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
@@ -167,7 +168,7 @@ def test_integer_from_year_1_to_9999_is_a_moment(ts, when):
     assert moment(ts) == when
 
 
-@pytest.mark.parametrize(
+@for_each(
     "ts",
     [
         microseconds(FIRST) - 1,
@@ -183,7 +184,7 @@ def test_integer_beyond_datetime_is_no_moment(ts):
     assert Ringing(ts=ts).since is None
 
 
-@pytest.mark.parametrize("ts", [None, "1546839040035125", 1.5, True, (1,), [], {}, EPOCH])
+@for_each("ts", [None, "1546839040035125", 1.5, True, (1,), [], {}, EPOCH])
 def test_values_of_other_types_are_no_moment(ts):
     assert moment(ts) is None
 

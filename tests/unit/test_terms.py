@@ -22,6 +22,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.cases import for_each
 from support.frame_mutations import bench_frames
 from support.paths import DATA, DOCS
 from support.sizes import NIGHTLY
@@ -301,7 +302,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize(("frame", "value"), VALUES.values(), ids=VALUES)
+@for_each("frame, value", VALUES.values())
 def test_frame_decodes_to_its_value(frame, value):
     """The values follow the table in the docstring of the module."""
     # Their repr distinguishes 1 from True and 1.0, 0.0 from -0.0, and a tuple from a list.
@@ -310,7 +311,7 @@ def test_frame_decodes_to_its_value(frame, value):
     assert repr(decode(frame)) == repr(value)
 
 
-@pytest.mark.parametrize("frame", [frame for frame, _ in VALUES.values()], ids=VALUES)
+@for_each("frame", [frame for frame, _ in VALUES.values()])
 def test_truncated_and_longer_frames_are_refused(frame):
     # The middle of a long frame repeats the same bytes.
     ends = range(len(frame)) if len(frame) < 2000 else [*range(1000), *range(-1000, 0)]
@@ -324,7 +325,7 @@ def test_truncated_and_longer_frames_are_refused(frame):
 UNCOMPRESSED = {name: frame for name, (frame, _) in VALUES.items() if frame[1] != 80}
 
 
-@pytest.mark.parametrize("frame", UNCOMPRESSED.values(), ids=UNCOMPRESSED)
+@for_each("frame", UNCOMPRESSED.values())
 def test_term_inside_a_container_has_the_same_value(frame):
     """The container is a tuple, a list or a map."""
     value = decode(frame)
@@ -341,8 +342,8 @@ def test_regex_is_immutable_data():
         regex.source = "b"
 
 
-@pytest.mark.parametrize("mark", in_each_tag(b"bert"))
-@pytest.mark.parametrize("head", [b"h\2", b"i\0\0\0\2"])
+@for_each("mark", in_each_tag(b"bert"))
+@for_each("head", [b"h\2", b"i\0\0\0\2"])
 def test_tuple_that_starts_with_bert_is_a_compound(head, mark):
     """The atom has any of the four tags and is cached or not."""
     for name in in_each_tag(b"nil"):
@@ -352,8 +353,8 @@ def test_tuple_that_starts_with_bert_is_a_compound(head, mark):
     assert "without a name" in decode_error(b"\x83" + head + mark + b"a\1").reason
 
 
-@pytest.mark.parametrize("text", [b"m\0\0\0\4bert", b"k\0\4bert"])
-@pytest.mark.parametrize("head", [b"h\2", b"i\0\0\0\2"])
+@for_each("text", [b"m\0\0\0\4bert", b"k\0\4bert"])
+@for_each("head", [b"h\2", b"i\0\0\0\2"])
 def test_tuple_that_starts_with_the_text_bert_is_no_compound(head, text):
     """The text is a binary or a charlist."""
     decode(b"\x83w\4bert")  # fill the cache, which must not matter
@@ -633,7 +634,7 @@ INVALID_FRAMES = {
 }
 
 
-@pytest.mark.parametrize(("frame", "offset", "reason"), INVALID_FRAMES.values(), ids=INVALID_FRAMES)
+@for_each("frame, offset, reason", INVALID_FRAMES.values())
 def test_invalid_frame_raises_decode_error_with_offset_and_reason(frame, offset, reason):
     error = decode_error(frame)
     assert error.offset == offset
@@ -675,7 +676,7 @@ def test_all_reasons_are_listed():
     assert {re.sub("[0-9]+", "#", reason) for reason in reasons} == REASONS
 
 
-@pytest.mark.parametrize("argument", [None, 1, "\x83a\1", [131, 97, 1], object(), array("B")])
+@for_each("argument", [None, 1, "\x83a\1", [131, 97, 1], object(), array("B")])
 def test_argument_of_another_type_raises_decode_error(argument):
     """The error names the type."""
     error = decode_error(argument)
@@ -786,7 +787,7 @@ def test_limits_default_to_their_constants():
     assert Limits() == terms.DEFAULT_LIMITS
 
 
-@pytest.mark.parametrize("name", LIMIT_NAMES)
+@for_each("name", LIMIT_NAMES)
 def test_limit_must_be_a_positive_integer(name):
     assert getattr(Limits(**{name: 1}), name) == 1
     assert getattr(Limits(**{name: 2**40}), name) == 2**40
@@ -811,7 +812,7 @@ def test_limits_are_keyword_only_and_frozen():
         Limits().depth = 2
 
 
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+@for_each("kind", [bytes, bytearray, memoryview])
 def test_frame_bytes_counts_any_bytes_type(kind):
     limits = Limits(frame_bytes=3)
     assert decode(kind(b"\x83a\1"), limits) == 1
@@ -909,8 +910,8 @@ NESTINGS = {
 }
 
 
-@pytest.mark.parametrize(("head", "inner", "tail"), NESTINGS.values(), ids=NESTINGS)
-@pytest.mark.parametrize(("depth", "limits"), [(64, Limits()), (5, Limits(depth=5))])
+@for_each("head, inner, tail", NESTINGS.values())
+@for_each("depth, limits", [(64, Limits()), (5, Limits(depth=5))])
 def test_depth_limits_nested_containers(head, inner, tail, depth, limits):
     """The default is 64."""
     decode(b"\x83" + head * depth + inner + tail * depth, limits)
@@ -962,7 +963,7 @@ COSTS = {
 }
 
 
-@pytest.mark.parametrize(("term", "cost"), COSTS.values(), ids=COSTS)
+@for_each("term, cost", COSTS.values())
 def test_term_needs_its_cost_in_terms(term, cost, forget_atoms):
     """A term is read with its cost as the limit, and refused with one less."""
     decode(b"\x83" + term, Limits(terms=cost))
@@ -974,7 +975,7 @@ def test_term_needs_its_cost_in_terms(term, cost, forget_atoms):
     assert 1 <= error.offset <= 1 + len(term)
 
 
-@pytest.mark.parametrize("head", [b"m\xff\xff\xff\xff", b"k\xff\xff"])
+@for_each("head", [b"m\xff\xff\xff\xff", b"k\xff\xff"])
 def test_offset_of_a_terms_error_is_inside_the_frame(head):
     """The text declares more bytes than the frame has."""
     frame = b"\x83" + head + b"\xff"
@@ -983,7 +984,7 @@ def test_offset_of_a_terms_error_is_inside_the_frame(head):
     assert_offset_in_frame(frame, error)
 
 
-@pytest.mark.parametrize("encoded", in_each_tag(b"true"))
+@for_each("encoded", in_each_tag(b"true"))
 def test_cached_atom_costs_one_term(encoded):
     frame = b"\x83h\2" + encoded + encoded
     decode(frame, Limits(terms=2 + 6 + 16))
@@ -1003,7 +1004,7 @@ def test_default_limit_is_4_000_000_terms():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("per_byte", "maximum"), [(1, 50_000), (2, 100_008)])
+@for_each("per_byte, maximum", [(1, 50_000), (2, 100_008)])
 def test_terms_per_byte_adds_to_the_base_budget(per_byte, maximum):
     """A frame may have 100,000 terms, and ``terms_per_byte`` for each of its bytes."""
     # A list of n nils counts n + 6 + 2n; it has n + 7 bytes.
@@ -1069,8 +1070,8 @@ KEY_LIMITS = [
 ]
 
 
-@pytest.mark.parametrize("build", [map_of, dict_of])
-@pytest.mark.parametrize(("keys", "maximum", "limits", "reason"), KEY_LIMITS)
+@for_each("build", [map_of, dict_of])
+@for_each("keys, maximum, limits, reason", KEY_LIMITS)
 def test_number_of_map_keys_is_bounded(build, keys, maximum, limits, reason):
     """``numeric_keys`` counts keys that are not text, and ``map_keys`` counts all keys."""
     assert len(decode(build(keys(maximum)), limits)) == maximum
@@ -1079,7 +1080,7 @@ def test_number_of_map_keys_is_bounded(build, keys, maximum, limits, reason):
     assert error.reason == reason.format(maximum)
 
 
-@pytest.mark.parametrize("build", [map_of, dict_of])
+@for_each("build", [map_of, dict_of])
 def test_text_keys_do_not_count_as_numeric_keys(build):
     """The hash of a text contains a secret of the process."""
     names = [b"m\0\0\0\4%04d" % number for number in range(1000)]
@@ -1184,8 +1185,8 @@ def test_compressed_term_of_the_declared_size_is_read():
 INFLATES = "the compressed term inflates to"
 
 
-@pytest.mark.parametrize(
-    ("frame", "offset", "reason"),
+@for_each(
+    "frame, offset, reason",
     [
         (b"\x83P", 1, "the frame ends inside a compressed term's header"),
         (b"\x83P\0\0\0", 1, "the frame ends inside a compressed term's header"),
@@ -1235,8 +1236,8 @@ def test_bytes_after_compressed_data_are_refused():
 NESTED = "tag 80 (compressed term inside a term) is not supported"
 
 
-@pytest.mark.parametrize(
-    ("term", "offset", "reason"),
+@for_each(
+    "term, offset, reason",
     [
         (b"a\1\0", 2, "1 unexpected bytes after the term"),
         (b"h\1", 2, "the frame ends before its term is complete"),
@@ -1356,15 +1357,15 @@ def test_snapshot_of_50_000_users_is_read():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("record", [USER, SMALL_USER, CHANNEL], ids=["user", "lean", "channel"])
-@pytest.mark.parametrize("tag", ATOM_HEADERS)
+@for_each("record", [USER, SMALL_USER, CHANNEL])
+@for_each("tag", ATOM_HEADERS)
 def test_long_snapshot_is_read_in_every_atom_tag(record, tag):
     records = decode(snapshot(with_atom_tag(record, tag), 5000))[2]
     assert records == [decode(b"\x83" + record)] * 5000
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("record", [USER, SMALL_USER, CHANNEL], ids=["user", "lean", "channel"])
+@for_each("record", [USER, SMALL_USER, CHANNEL])
 def test_long_snapshot_is_read_with_a_full_atom_cache(record):
     """A peer can fill the cache with its own atoms."""
     for start in range(0, 1100, 100):
@@ -1377,8 +1378,8 @@ def test_long_snapshot_is_read_with_a_full_atom_cache(record):
 # ----------------------------------------------------------------------------------- as_text
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@for_each(
+    "value, text",
     [
         ("", ""),
         ("山", "山"),
@@ -1446,8 +1447,8 @@ def test_as_text_reads_deeply_nested_chardata():
 # ------------------------------------------------------------------- chardata and truncated text
 
 
-@pytest.mark.parametrize(
-    ("tail", "text"),
+@for_each(
+    "tail, text",
     [(b"", ""), (b"b", "b"), ("山".encode(), "山"), (b"\xe9", "é"), (b"x" * 300, "x" * 300)],
 )
 def test_binary_tail_is_the_last_item_of_a_list(tail, text):
@@ -1497,7 +1498,7 @@ TRUNCATED = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "text"), TRUNCATED)
+@for_each("raw, text", TRUNCATED)
 def test_truncated_utf8_keeps_its_valid_part(raw, text):
     """Bytes that are invalid elsewhere are Latin-1, and so is a last letter after ASCII."""
     size = len(raw).to_bytes(4, "big")
@@ -1638,8 +1639,8 @@ def test_mutated_compressed_terms_give_a_value_or_decode_error(data):
     assert_value_or_error(compressed(data.draw(mutated(frames))))
 
 
-@pytest.mark.parametrize(
-    ("frame", "size"),
+@for_each(
+    "frame, size",
     [
         (b"\x83P\x01\x02\x03\x04x\x9c", 0x01020304),
         (b"\x83P\x00\x01", 1),

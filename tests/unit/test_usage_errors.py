@@ -8,6 +8,7 @@ import ssl
 from datetime import UTC, datetime
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti import (
     Backoff,
@@ -274,7 +275,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("function", "options", "text"), [*CONNECTIONS, *OTHERS])
+@for_each("function, options, text", [*CONNECTIONS, *OTHERS])
 def test_invalid_argument_raises_a_usage_error_at_once(function, options, text):
     with pytest.raises(UsageError) as caught:
         function(**options)
@@ -282,7 +283,7 @@ def test_invalid_argument_raises_a_usage_error_at_once(function, options, text):
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "options",
     [
         {"ping_interval": None, "ping_timeout": None, "open_timeout": None, "close_timeout": None},

@@ -10,6 +10,8 @@
 
 Times are integers in microseconds since the epoch, UTC, in every database.
 
+The indexes ``…_report`` contain all columns of a report, so that it reads no table.
+
 ``calls.change`` is the number of the last change of a call's rows. Numbers are assigned under the
 lock of ``counters``, so that they become visible in their order, and are never used twice.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_type_hints
 
 import attrs
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import TypeEngine
 
 from basix_ws_cti.calls import CallRecord, Participation, QueueWait
@@ -56,6 +58,12 @@ CALLS = Table(
     Column("change", BigInteger, nullable=False),
     Index("calls_started", "started"),
     Index("calls_change", "change", unique=True),
+    Index(
+        "calls_report",
+        *("started", "purpose", "direction", "disposition"),
+        sqlite_where=text("joined IS NULL"),
+        postgresql_where=text("joined IS NULL"),
+    ),
     Index("calls_caller", "caller_number_normalised", "started"),
     Index("calls_called", "called_number_normalised", "started"),
 )
@@ -66,7 +74,11 @@ WAITS = Table(
     *_columns(QueueWait, "call_id"),
     Column("position", Integer, primary_key=True),
     Index("waits_group", "group_id", "entered"),
-    Index("waits_entered", "entered"),
+    Index(
+        "waits_report",
+        *("entered", "purpose", "group_id", "result", "next_group_id", "waited_us"),
+        "entered_by_transfer",
+    ),
 )
 
 PARTICIPATIONS = Table(
@@ -75,7 +87,11 @@ PARTICIPATIONS = Table(
     *_columns(Participation, "call_id"),
     Column("position", Integer, primary_key=True),
     Index("participations_user", "user_id", "first_offered"),
-    Index("participations_offered", "first_offered"),
+    Index(
+        "participations_report",
+        *("first_offered", "group_id", "purpose", "role", "result", "talked_us", "held_us"),
+        *("transfers_out", "user_id", "direction", "rang_us", "transfers_in"),
+    ),
 )
 
 GAPS = Table(

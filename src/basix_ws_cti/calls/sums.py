@@ -70,12 +70,12 @@ class DurationSum:
         """Return the sum of sorted durations."""
         return cls(len(durations), sum(durations), durations[-1] if durations else None)
 
-    def add(self, number: int, total: int, longest: int | None) -> None:
-        """Add durations; ``longest`` ``None``: there are none."""
-        self.number += number
-        self.total += total
-        if longest is not None:
-            self.longest = longest if self.longest is None else max(self.longest, longest)
+    def add(self, other: DurationSum) -> None:
+        """Add other durations."""
+        self.number += other.number
+        self.total += other.total
+        if other.longest is not None:
+            self.longest = max(other.longest, self.longest or 0)
 
 
 @define(eq=False)
@@ -137,20 +137,17 @@ class QueueSums(WaitCounts):
     """Durations of the abandoned waits, in microseconds, sorted."""
 
     def add_durations(
-        self, result: WaitResult | None, place: int, number: int, total: int, longest: int
+        self, result: WaitResult | None, durations: DurationSum, counts: Sequence[int]
     ) -> None:
-        """Add durations of waits with the same result that are in one class.
-
-        ``place`` is the index of the class.
-        """
+        """Add durations of waits with the same result; ``counts`` are those of each class."""
         if result == "answered":
-            self.answered.add(number, total, longest)
-            self.answered_counts[place] += number
+            self.answered.add(durations)
+            _add(self.answered_counts, counts)
         elif result == "abandoned":
-            self.abandoned.add(number, total, longest)
-            self.abandoned_counts[place] += number
+            self.abandoned.add(durations)
+            _add(self.abandoned_counts, counts)
         else:
-            self.others.add(number, total, longest)
+            self.others.add(durations)
 
     @classmethod
     def together(cls, queues: Sequence[QueueSums], classes: DurationClasses) -> QueueSums:
@@ -160,19 +157,17 @@ class QueueSums(WaitCounts):
             total.results.update(queue.results)
             total.overflowed_in += queue.overflowed_in
             total.transferred_in += queue.transferred_in
-            for mine, other in (
-                (total.answered, queue.answered),
-                (total.abandoned, queue.abandoned),
-                (total.others, queue.others),
-            ):
-                mine.add(other.number, other.total, other.longest)
-            for counts, others in (
-                (total.answered_counts, queue.answered_counts),
-                (total.abandoned_counts, queue.abandoned_counts),
-            ):
-                counts[:] = map(int.__add__, counts, others)
+            total.answered.add(queue.answered)
+            total.abandoned.add(queue.abandoned)
+            total.others.add(queue.others)
+            _add(total.answered_counts, queue.answered_counts)
+            _add(total.abandoned_counts, queue.abandoned_counts)
         total.abandon_times = sorted(chain.from_iterable(one.abandon_times for one in queues))
         return total
+
+
+def _add(counts: list[int], others: Sequence[int]) -> None:
+    counts[:] = map(int.__add__, counts, others)
 
 
 @define(eq=False)

@@ -143,10 +143,11 @@ def _reject_nan(values: dict[str, Any]) -> None:
             raise UsageError(message.format(option=f"--{name.replace('_', '-')}"))
 
 
-def _group_parameters(group: type) -> list[inspect.Parameter]:
+@functools.cache  # evaluating annotations is slow
+def _group_parameters(group: type) -> tuple[inspect.Parameter, ...]:
     """Return the fields of an option group as parameters of a command."""
     hints = get_type_hints(group, include_extras=True)
-    return [
+    return tuple(
         inspect.Parameter(
             attribute.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -154,7 +155,7 @@ def _group_parameters(group: type) -> list[inspect.Parameter]:
             annotation=hints[attribute.name],
         )
         for attribute in attrs.fields(group)
-    ]
+    )
 
 
 def _configure_logging(level: LogLevel) -> None:

@@ -6,7 +6,8 @@ missing here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
@@ -43,8 +44,9 @@ class Setting:
     is_general: bool = False
 
 
-def all_settings() -> dict[str, Setting]:
-    """Return every setting by its key."""
+@functools.cache
+def all_settings() -> Mapping[str, Setting]:
+    """Return every setting by its key; the same object each time."""
     found = [
         *_option_settings(ConnectionOptions),
         _setting_of_option("timezone", TimezoneOption, is_general=True),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, func, null, select
+from sqlalchemy import ColumnElement, Connection, func, null, or_, select
 
 from basix_ws_cti.calllog.schema import PARTICIPATIONS
 from basix_ws_cti.calls.model import Role
@@ -82,7 +82,9 @@ def groups_of_queues(
     The groups do not tell users apart.
     """
     keys = null(), _C.group_id
-    return _groups(connection, selection, buckets, keys, _C.group_id.is_not(None))
+    # All others add nothing to the figures of queues.
+    has_something = or_(_C.result == "answered", _C.transfers_out != 0)
+    return _groups(connection, selection, buckets, keys, _C.group_id.is_not(None), has_something)
 
 
 def groups_of_agents(

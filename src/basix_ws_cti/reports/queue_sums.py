@@ -9,14 +9,14 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import pairwise
 
 from attrs import Factory, define, frozen
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from basix_ws_cti.calllog.schema import WAITS
 from basix_ws_cti.calls.model import WaitResult
-from basix_ws_cti.calls.sums import AgentSums, DurationClasses, QueueSums
+from basix_ws_cti.calls.sums import AgentSums, DurationClasses, DurationSum, QueueSums
 from basix_ws_cti.calls.tallies import COUNTED_PURPOSE, counts_for_agent, is_offer_of_queue
 
 from .conditions import Buckets, in_segment, label_all, names_of
@@ -32,7 +32,7 @@ Key = tuple[int, int]
 
 @frozen
 class WaitGroup:
-    """Waits with the same group, next group, result and class of durations."""
+    """Waits with the same group, next group and result."""
 
     group_id: int
     """Id of the group whose queue this is."""
@@ -40,24 +40,24 @@ class WaitGroup:
     """Id of the group to which the calls overflowed."""
     result: WaitResult | None
     """Result of the waits."""
-    place: int | None
-    """Index of the class of durations; ``None``: the waits have no duration."""
     rows: int
     """Number of waits."""
     transferred: int
     """Number of waits that began with a transfer."""
-    total: int
-    """Sum of the durations, in microseconds."""
-    longest: int
-    """Longest duration, in microseconds."""
+    durations: DurationSum
+    """Sum of the durations."""
+    below: Sequence[int]
+    """Number of durations below each bound of ``DurationClasses``."""
 
     def add_to(self, sums: QueueSums) -> None:
         """Count these waits."""
         is_here = sums.count(
             self.group_id, self.next_group_id, self.result, self.rows, self.transferred
         )
-        if is_here and self.place is not None:
-            sums.add_durations(self.result, self.place, self.rows, self.total, self.longest)
+        if is_here:
+            edges = (0, *self.below, self.durations.number)
+            counts = [end - start for start, end in pairwise(edges)]
+            sums.add_durations(self.result, self.durations, counts)
 
 
 @define(eq=False)
@@ -101,47 +101,34 @@ def _wait_groups(
 ) -> Iterator[tuple[int, WaitGroup]]:
     """Yield waits in selected groups, and those that overflowed to one, with their interval."""
     for segment in buckets.segments:
-        keys = (
-            buckets.column(_C.entered, segment),
-            _C.group_id,
-            _C.next_group_id,
-            _C.result,
-            _class_of(_C.waited_us, classes),
+        keys = label_all(
+            buckets.column(_C.entered, segment), _C.group_id, _C.next_group_id, _C.result
         )
-        labelled = label_all(*keys)
         query = (
             select(
-                *labelled,
+                *keys,
                 func.count(),
                 func.count().filter(_C.entered_by_transfer),
-                func.coalesce(func.sum(_C.waited_us), 0),
-                func.coalesce(func.max(_C.waited_us), 0),
+                func.count(_C.waited_us),
+                func.sum(_C.waited_us),
+                func.max(_C.waited_us),
+                *(func.count().filter(_C.waited_us < cut) for cut in classes.cuts),
             )
             .where(in_segment(_C.entered, segment, selection), _C.purpose == COUNTED_PURPOSE)
-            .group_by(*names_of(labelled))
+            .group_by(*names_of(keys))
         )
         if selection.groups:
             ids = sorted(selection.groups)
             query = query.where(or_(_C.group_id.in_(ids), _C.next_group_id.in_(ids)))
         for row in connection.execute(query):
-            bucket, *columns = tuple(row)
-            yield buckets.interval_of(bucket, segment), _wait_group(columns)
-
-
-def _wait_group(columns: Sequence[Any]) -> WaitGroup:
-    *keys, rows, transferred, total, longest = columns
-    # PostgreSQL's sum of integers is of type Decimal.
-    group_id, next_group_id, result, place = keys
-    return WaitGroup(group_id, next_group_id, result, place, rows, transferred, int(total), longest)
-
-
-def _class_of(duration: ColumnElement[Any], classes: DurationClasses) -> ColumnElement[Any]:
-    """Return the index of the class of a duration; NULL for NULL."""
-    return case(
-        (duration.is_(None), None),
-        *((duration < cut, place) for place, cut in enumerate(classes.cuts)),
-        else_=len(classes.cuts),
-    )
+            bucket, group_id, next_group_id, result, rows, transferred, *durations = tuple(row)
+            number, total, longest, *below = durations
+            # PostgreSQL's sum of integers is of type Decimal.
+            duration_sum = DurationSum(number, int(total or 0), longest)
+            waits = WaitGroup(
+                group_id, next_group_id, result, rows, transferred, duration_sum, below
+            )
+            yield buckets.interval_of(bucket, segment), waits
 
 
 def _add_abandon_times(

@@ -17,8 +17,8 @@ from .selection import Selection
 
 _C = CALLS.c
 
-# Values in one IN list; SQLite allows 32,766.
-_MAX_VARIABLES = 5000
+MAX_VARIABLES = 5000
+"""Values in one IN list; SQLite allows 32,766."""
 
 
 def repeat_caller_rows(
@@ -38,7 +38,8 @@ def repeat_caller_rows(
         .group_by(number)
         .having(func.count() >= at_least)
     )
-    found = sorted(connection.execute(query), key=lambda row: (-row[1], row[3], row[0]))
+    rows = [tuple(row) for row in connection.execute(query)]
+    found = sorted(rows, key=lambda row: (-row[1], row[3], row[0]))
     names = _names_of_callers(connection, selection, [row[0] for row in found])
     zone = selection.period.timezone
     return [
@@ -91,11 +92,11 @@ def _names_of_callers(
 ) -> dict[str, str]:
     """Return the last name that the PBX sent for each number in the period."""
     found: dict[str, str] = {}
-    for start in range(0, len(numbers), _MAX_VARIABLES):
+    for start in range(0, len(numbers), MAX_VARIABLES):
         query = (
             select(_C.caller_number_normalised, _C.caller_name)
             .where(
-                _C.caller_number_normalised.in_(numbers[start : start + _MAX_VARIABLES]),
+                _C.caller_number_normalised.in_(numbers[start : start + MAX_VARIABLES]),
                 _C.started >= selection.period.start_us,
                 _C.started < selection.period.end_us,
                 FROM_CALLER,

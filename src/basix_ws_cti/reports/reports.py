@@ -155,6 +155,7 @@ class Reports:
 
         Raise ``UsageError`` if the selection has users: waits have none.
         """
+        _check(selection, "wait_bands", users=False)
         return self.queues(selection)[0].figures.bands
 
     # -- calls ---------------------------------------------------------------------------

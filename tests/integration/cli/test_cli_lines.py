@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from rich.cells import cell_len
+from support.cases import for_each
 from support.hostile_texts import HOSTILE
 from support.scripted_source import printed_lines
 
@@ -68,8 +69,8 @@ def name_and_state(element, event_name="updated"):
 CUSTOMER = EndUsers(count=1, items=(EndUser(name="山田 太郎"),))
 
 
-@pytest.mark.parametrize(
-    ("element", "words"),
+@for_each(
+    "element, words",
     [
         (
             Channel(
@@ -234,14 +235,16 @@ def test_times_are_in_the_chosen_time_zone():
     assert parse_timezone("Asia/Tokyo") == ZoneInfo("Asia/Tokyo")
 
 
-@pytest.mark.parametrize("name", ["Asia/Atlantis", "", "../etc/passwd", "Asia", "/", "x\0"])
+@for_each("name", ["Asia/Atlantis", "", "../etc/passwd", "Asia", "/", "x\0"])
 def test_unknown_time_zone_is_a_usage_error(name):
     with pytest.raises(UsageError, match="unknown time zone"):
         parse_timezone(name)
 
 
 def test_missing_time_zone_database_is_explained(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tzdata", None)
+    # Another test may have imported the package, and its folders are packages of their own.
+    for name in {"tzdata", *(name for name in sys.modules if name.startswith("tzdata."))}:
+        monkeypatch.setitem(sys.modules, name, None)
     zoneinfo.reset_tzpath(to=())
     ZoneInfo.clear_cache()
     try:
@@ -267,8 +270,8 @@ LEG = Channel(
 )
 
 
-@pytest.mark.parametrize(
-    ("options", "is_shown"),
+@for_each(
+    "options, is_shown",
     [
         ({}, True),
         ({"kind": ["channel"]}, True),
@@ -302,15 +305,15 @@ LEG = Channel(
         ({"user": ["11"], "number": ["0312341234"], "group": ["sales"], "kind": ["channel"]}, True),
     ],
 )
-@pytest.mark.parametrize("as_json", [False, True])
+@for_each("as_json", [False, True])
 def test_filters_of_elements(options, is_shown, as_json):
     """Values of one filter are alternatives; different filters must all match."""
     lines = element_lines(LEG, json=as_json, **options)
     assert bool(lines) == is_shown
 
 
-@pytest.mark.parametrize(
-    ("element", "options"),
+@for_each(
+    "element, options",
     [
         (User(id=99, name="gone"), {"user": ["gone"]}),
         (Group(id=99, name="gone"), {"group": ["gone"]}),
@@ -339,8 +342,8 @@ def test_malformed_values_match_no_filter():
         assert not element_lines(malformed, **options)
 
 
-@pytest.mark.parametrize(
-    ("options", "count"),
+@for_each(
+    "options, count",
     [
         ({"event": ["ended"]}, 1),
         ({"event": ["started", "ended"]}, 2),
@@ -358,7 +361,7 @@ def test_filters_of_calls(options, count):
     assert len(printed_lines(messages, FeedOptions(json=True, **options))) == count
 
 
-@pytest.mark.parametrize("calls", [False, True])
+@for_each("calls", [False, True])
 def test_unknown_user_of_a_recorded_feed_is_a_usage_error(calls):
     """The names are those of the first snapshot."""
     options = FeedOptions(calls=calls, user=["nobody"])
@@ -377,8 +380,8 @@ def test_calls_are_filtered_by_the_caller_number():
     assert Party(**{**caller, "end_user": None}).number == caller["number"]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
+@for_each(
+    "options, words",
     [
         ({"number": ["anonymous"]}, "telephone number"),
         ({"number": [""]}, "telephone number"),
@@ -401,7 +404,7 @@ def test_limit_counts_lines():
 # -- untrusted text ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "escaped"), HOSTILE.values(), ids=HOSTILE)
+@for_each("name, escaped", HOSTILE.values())
 def test_control_characters_are_escaped(name, escaped):
     """Lines for people escape control characters; JSON keeps the text."""
     (text,) = element_lines(User(id=99, label=name))

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 from support import docs_code, secret_scanner
+from support.cases import for_each
 
 # Blocks that cannot run here, by their first line, with the reason.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
@@ -22,6 +23,7 @@ NOT_RUN = {
         "examples/listen.py": INSTALLS,
         ".venv/bin/pip install -q '.[dev]' && .venv/bin/python -m pytest": INSTALLS,
     },
+    "docs/index.md": {"python3 -m venv .venv": INSTALLS},
     "docs/contributing.md": {
         "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'": INSTALLS,
         ".venv/bin/python -m pytest -n0 tests/unit/mirror": "runs the tests themselves",
@@ -102,7 +104,13 @@ def page_name(page):
 
 # Pages whose code runs for more than 0.5 s.
 SLOW_PAGES = {
-    *("README.md", "docs/quickstart.md", "docs/tutorial.md", "docs/reference/simulator.md"),
+    *(
+        "README.md",
+        "docs/index.md",
+        "docs/quickstart.md",
+        "docs/tutorial.md",
+        "docs/reference/simulator.md",
+    ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *("docs/howto/commands.md", "docs/howto/eavesdrop.md", "docs/howto/follow.md"),
     *(
@@ -212,7 +220,7 @@ def test_endless_programs_keep_printing(page, lines, tmp_path):
             assert seen == lines, process.stderr.read().decode()
 
 
-@pytest.mark.parametrize("page", RUN_PAGES, ids=page_name)
+@for_each("page", RUN_PAGES)
 def test_saved_programs_are_used(page):
     """A block with a file name is imported or run by a later block."""
     blocks = docs_code.blocks(page)
@@ -236,7 +244,7 @@ def slug(heading):
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", docs_code.PAGES, ids=page_name)
+@for_each("page", docs_code.PAGES)
 def test_links_lead_to_existing_pages_and_headings(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(\s*([^)\s]+?)\s*\)", text):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from support.cases import for_each
 from support.paths import ROOT
 
 import basix_ws_cti
@@ -115,8 +116,8 @@ def functions(cls):
             yield name, function
 
 
-@pytest.mark.parametrize(
-    ("module_name", "name"),
+@for_each(
+    "module_name, name",
     sorted(one for one in documented() if not one[0].startswith(("simulator", "pytest_plugin"))),
 )
 def test_annotations_can_be_resolved(module_name, name):
@@ -136,7 +137,7 @@ def test_annotations_can_be_resolved(module_name, name):
         assert all(map(inspect.isclass, typing.get_args(value)))  # a union
 
 
-@pytest.mark.parametrize("name", basix_ws_cti.__all__)
+@for_each("name", basix_ws_cti.__all__)
 def test_public_names_have_docstrings(name):
     """This includes methods and properties of classes."""
     value = getattr(basix_ws_cti, name)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.cases import for_each
 from support.etf_encoder import field_spec, info_event
 from support.paths import DOCS
 
@@ -108,14 +109,14 @@ def run(code):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("name", core_modules())
+@for_each("name", core_modules())
 def test_core_reads_no_clock(name):
     """The core gets its time from its callers."""
     assert imported(name).isdisjoint(CLOCK_MODULES)
     assert called_attributes(name).isdisjoint(CLOCK_CALLS)
 
 
-@pytest.mark.parametrize("name", sorted(SIMULATED_WORLD))
+@for_each("name", sorted(SIMULATED_WORLD))
 def test_simulated_world_has_its_own_clock(name):
     """The simulated PBX does no I/O and reads no clock but its own."""
     assert imported(name).isdisjoint(
@@ -129,7 +130,7 @@ def test_simulated_world_is_complete():
     assert module_names() >= SIMULATED_WORLD
 
 
-@pytest.mark.parametrize("name", sorted(module_names()))
+@for_each("name", sorted(module_names()))
 def test_imports_are_statements(name):
     """import-linter does not see imports made by function calls."""
     names = {node.id for node in nodes(name) if isinstance(node, ast.Name)}
@@ -203,7 +204,7 @@ def test_documented_modules_are_attributes(name):
     assert run(code) == [f"basix_ws_cti.{name}"]
 
 
-@pytest.mark.parametrize("name", ["nothing", "Connect", "asyncio", "__path", ""])
+@for_each("name", ["nothing", "Connect", "asyncio", "__path", ""])
 def test_unknown_names_are_attribute_errors(name):
     """The lazy loader raises what every module raises."""
     with pytest.raises(AttributeError) as caught:

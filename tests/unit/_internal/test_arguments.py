@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti._internal.arguments import (
     check_bool,
@@ -26,8 +27,8 @@ SECONDS = "x must be a positive number of seconds, got "
 OPTIONAL_SECONDS = "x must be a number of seconds, 0 or more (or None), got "
 
 
-@pytest.mark.parametrize(
-    ("check", "value", "options", "message"),
+@for_each(
+    "check, value, options, message",
     [
         (check_bool, 1, {}, "x must be True or False, got 1"),
         (check_bool, "false", {}, "x must be True or False, got str"),
@@ -98,8 +99,8 @@ def test_refused_argument_is_named_with_what_to_pass(check, value, options, mess
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize(
-    ("check", "value", "options"),
+@for_each(
+    "check, value, options",
     [
         (check_bool, False, {}),
         (check_integer, 1, {}),
@@ -127,8 +128,8 @@ def test_valid_argument_passes(check, value, options):
     assert check("x", value, **options) is None
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
+@for_each(
+    "names, message",
     [
         ({"user_id": 1.5}, "user_id must be an int or a str, got float"),
         ({"group_name": ""}, "group_name must not be empty"),

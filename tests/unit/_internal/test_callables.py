@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti._internal.callables import (
     PlainFunction,
@@ -52,8 +53,8 @@ class AsyncGeneratorObject:
         yield item
 
 
-@pytest.mark.parametrize(
-    ("callback", "kind"),
+@for_each(
+    "callback, kind",
     [
         (synchronous, "sync"),
         (asynchronous, "async"),
@@ -79,7 +80,7 @@ def test_callback_kind_sees_through_partials_and_objects(callback, kind):
     assert callback_kind("a callback", callback) == kind
 
 
-@pytest.mark.parametrize("callback", [None, 5, "synchronous", [synchronous]])
+@for_each("callback", [None, 5, "synchronous", [synchronous]])
 def test_callback_that_is_not_callable_is_a_usage_error(callback):
     """The error contains the name of the option and the type of the value."""
     with pytest.raises(UsageError) as caught:
@@ -90,7 +91,7 @@ def test_callback_that_is_not_callable_is_a_usage_error(callback):
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "callback",
     [synchronous, asynchronous, lambda *items: None, SyncObject().method, print, min, type],
 )
@@ -99,7 +100,7 @@ def test_callback_that_accepts_its_arguments_passes(callback):
     assert callback_kind("a callback", callback, "item") in {"sync", "async"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     "callback",
     [lambda: None, lambda a, b: None, lambda *, item: None, functools.partial(synchronous, 1)],
 )

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.cases import for_each
 
 import basix_ws_cti
 from basix_ws_cti import UsageError
@@ -65,8 +66,8 @@ def lines(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-@pytest.mark.parametrize(
-    ("function", "name"),
+@for_each(
+    "function, name",
     [
         (fails, "fails"),
         (functools.partial(fails, 1), "fails"),
@@ -83,8 +84,8 @@ def test_name_is_that_of_the_users_function(function, name):
     assert name_of(function) == name
 
 
-@pytest.mark.parametrize(
-    ("function", "text"),
+@for_each(
+    "function, text",
     [
         (fails, 'raise KeyError("of Mr Yamada\'s call")'),
         (functools.partial(fails, 1), 'raise KeyError("of Mr Yamada\'s call")'),

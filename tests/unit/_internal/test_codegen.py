@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import pytest
 from attrs import frozen
+from support.cases import for_each
 
 from basix_ws_cti._internal import codegen
 from basix_ws_cti._internal.codegen import constructor, function, generate, record_constructor
@@ -91,10 +92,9 @@ def test_instance_of_a_record_equals_a_usual_one():
     assert hash(made) == hash(usual)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "made",
     [constructor(Thing)("a", "b", "c"), make_records(positions=IN_ORDER)(("a", "b", "c"))],
-    ids=["constructor", "record_constructor"],
 )
 def test_constructed_instances_are_frozen(made):
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -106,7 +106,7 @@ def test_constructed_instances_are_frozen(made):
     assert made == Thing(type="a", list="b", name="c")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "make_copy",
     [lambda made: pickle.loads(pickle.dumps(made)), copy.copy, copy.deepcopy, attrs.evolve],
 )
@@ -136,7 +136,7 @@ def test_validators_and_converters_do_not_run():
     assert make_records(Validated, 1, positions={"size": 0})(("-1",)).size == "-1"
 
 
-@pytest.mark.parametrize("make", [constructor, make_decoding_records])
+@for_each("make", [constructor, make_decoding_records])
 def test_values_of_another_than_the_declared_type_are_decoded(make):
     make_person = make(Person, lambda value: ("read", value))
     assert make_person(1, "text") == Person(1, "text")
@@ -165,14 +165,14 @@ def test_field_without_a_position_becomes_none():
     assert make_records(positions={"name": 1})(("a", "b", "c")) == Thing(list=None, name="b")
 
 
-@pytest.mark.parametrize("count", range(7))
+@for_each("count", range(7))
 def test_missing_parts_become_none_and_surplus_parts_are_ignored(count):
     make = make_records(positions=IN_ORDER)
     parts = (*range(count), None, None, None)
     assert attrs.astuple(make(tuple(range(count)))) == parts[:3]
 
 
-@pytest.mark.parametrize("record", [(), ("a",), ("a", "b")])
+@for_each("record", [(), ("a",), ("a", "b")])
 def test_size_zero_gives_instances_without_values(record):
     make = make_records(size=0, positions={}, computed={"name": lambda record: record})
     assert make(record) == Thing(list=None, name=record)
@@ -248,7 +248,7 @@ def test_computed_field_gets_the_record_and_replaces_a_part():
     assert seen == records
 
 
-@pytest.mark.parametrize("record", [("a", "b", "c"), ("a", "b", "c", "d")])
+@for_each("record", [("a", "b", "c"), ("a", "b", "c", "d")])
 def test_decoder_error_passes_through(record):
     """The constructor does not mistake a ValueError for a wrong size."""
     seen = []

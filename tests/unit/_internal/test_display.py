@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 from io import StringIO
 
 import attrs
-import pytest
 from attrs import field, frozen
 from rich.console import Console
 from rich.pretty import Pretty
+from support.cases import for_each
 
 import basix_ws_cti
 from basix_ws_cti import (
@@ -71,8 +71,8 @@ class Cells(HTMLParser):
             self.texts[-1] += data
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@for_each(
+    "value, text",
     [
         (Sample(1), "Sample(first=1)"),
         (Sample(1, False), "Sample(first=1, second=False)"),
@@ -116,15 +116,15 @@ def test_repr_of_a_call_counts_its_legs_and_phases():
     )
 
 
-@pytest.mark.parametrize("name", sorted(basix_ws_cti.__all__))
+@for_each("name", sorted(basix_ws_cti.__all__))
 def test_public_classes_have_a_repr_of_their_own(name):
     cls = getattr(basix_ws_cti, name)
     if inspect.isclass(cls):
         assert cls.__repr__ is not object.__repr__
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@for_each(
+    "value, text",
     [
         (LoginTime(lambda _: None), "<LoginTime of 0 users>"),
         (QueueStats(60), "<QueueStats 60 s, 0 active calls>"),
@@ -149,7 +149,7 @@ def test_rich_prints_only_the_fields_that_are_set():
     assert output.getvalue() == "User(id=7, label='[bold]x')\n"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "value",
     [
         User(id=7, label=HOSTILE),
@@ -194,7 +194,7 @@ def test_notebooks_show_the_elements_of_a_mirror():
     assert html.endswith("<p>2 more</p>")
 
 
-@pytest.mark.parametrize("cls", [QueueWait, Participation, basix_ws_cti.CallRecord])
+@for_each("cls", [QueueWait, Participation, basix_ws_cti.CallRecord])
 def test_rows_leave_out_empty_columns(cls):
     required = {a.name: "x" for a in attrs.fields(cls) if a.default is attrs.NOTHING}
     shown = ", ".join(f"{name}={value!r}" for name, value in required.items())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cases import for_each
 
 import basix_ws_cti
 from basix_ws_cti._internal import native_ints
@@ -27,7 +28,7 @@ def test_integers_after_a_tag_equal_struct(read, form, buf, pos):
             read(buf, pos)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2**31 - 1, 2**31, 2**32 - 1])
+@for_each("number", [0, 1, 2**31 - 1, 2**31, 2**32 - 1])
 def test_smallest_and_largest_32_bit_integers(number):
     buf = b"b" + number.to_bytes(4, "big")
     assert u32_after_tag(buf, 0) == (number,)
@@ -40,7 +41,7 @@ def test_integers_of_any_size_equal_int_from_bytes(raw):
     assert integer(raw, "little") == int.from_bytes(raw, "little")
 
 
-@pytest.mark.parametrize("size", [7, 8, 9])
+@for_each("size", [7, 8, 9])
 def test_integers_of_a_full_machine_word_keep_all_bits(size):
     assert integer(b"\xff" * size, "little") == 2 ** (8 * size) - 1
 

@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti._internal.os_errors import describe_os_error
 
@@ -18,8 +18,8 @@ def tls_error(reason):
     return error
 
 
-@pytest.mark.parametrize(
-    ("error", "text"),
+@for_each(
+    "error, text",
     [
         (FileNotFoundError(errno.ENOENT, "any text", "day.rec"), os.strerror(errno.ENOENT)),
         (OSError(errno.ECONNREFUSED, "Connect call failed"), os.strerror(errno.ECONNREFUSED)),

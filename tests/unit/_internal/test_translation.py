@@ -8,6 +8,7 @@ import json
 import threading
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti._internal import translation
 from basix_ws_cti._internal.translation import (
@@ -67,8 +68,8 @@ def test_use_language_selects_a_catalogue():
     assert japanese != english
 
 
-@pytest.mark.parametrize("language", ["", "fr", "JA", "../ja"])
-@pytest.mark.parametrize("function", [use_language, catalogue_messages])
+@for_each("language", ["", "fr", "JA", "../ja"])
+@for_each("function", [use_language, catalogue_messages])
 def test_unknown_language_is_a_key_error(function, language):
     with pytest.raises(KeyError):
         function(language)
@@ -111,7 +112,7 @@ def test_catalogue_of_english_is_empty():
     assert catalogue_messages("en") == {}
 
 
-@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
+@for_each("language", [one for one in LANGUAGES if one != "en"])
 def test_catalogue_as_json_has_the_texts_that_gettext_returns(language):
     messages = catalogue_messages(language)
     assert json.loads(json.dumps(messages)) == messages

@@ -52,9 +52,9 @@ def test_tables_have_the_columns_of_the_rows(writer):
     }
 
 
-def test_columns_of_version_1_are_unchanged():
+def test_columns_of_version_2_are_unchanged():
     """A new column needs a migration step, and a new number here."""
-    assert VERSION == 1
+    assert VERSION == 2
     rows = (CallRecord, QueueWait, Participation)
     assert [len(attrs.fields(row)) for row in rows] == [51, 12, 19]
 
@@ -65,11 +65,43 @@ def test_second_migration_changes_nothing(writer):
     assert version(writer) == VERSION
 
 
+def indexes(writer):
+    inspector = inspect(writer)
+    return {
+        (index["name"], *index["column_names"])
+        for table in ("calls", "waits", "participations")
+        for index in inspector.get_indexes(table)
+    }
+
+
+async def test_tables_of_version_1_get_the_indexes_of_new_ones(database, writer):
+    migrate(writer)
+    new = indexes(writer)
+    with writer.begin() as connection:
+        for statement in (
+            "DROP INDEX calls_report",
+            "DROP INDEX waits_report",
+            "DROP INDEX participations_report",
+            "CREATE INDEX waits_entered ON waits (entered)",
+            "CREATE INDEX participations_offered ON participations (first_offered)",
+            "UPDATE counters SET value = 1 WHERE name = 'schema'",
+            "INSERT INTO gaps (started, ended, reason) VALUES (1, 2, 'unknown')",
+        ):
+            connection.execute(text(statement))
+    problem = "tables of version 1, this program knows version 2: open it once with the command log"
+    with pytest.raises(CallLogError, match=problem):
+        CallLogReader(database)
+    async with CallLog(database):
+        pass
+    assert indexes(writer) == new
+    assert len(CallLogReader(database).gaps()) == 1
+
+
 async def test_newer_tables_are_refused_with_both_versions(database, writer):
     migrate(writer)
     with writer.begin() as connection:
         connection.execute(text("UPDATE counters SET value = 99 WHERE name = 'schema'"))
-    problem = "tables of version 99, this program knows version 1: upgrade basix_ws_cti"
+    problem = "tables of version 99, this program knows version 2: upgrade basix_ws_cti"
     with pytest.raises(CallLogError, match=problem):
         async with CallLog(database):
             pass
@@ -85,10 +117,10 @@ def test_migration_that_fails_leaves_the_old_tables(writer, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, fail))
-    monkeypatch.setattr(migrations, "VERSION", 2)
+    monkeypatch.setattr(migrations, "VERSION", 3)
     with pytest.raises(ZeroDivisionError):
         migrate(writer)
-    assert version(writer) == 1
+    assert version(writer) == 2
     assert not inspect(writer).has_table("half")
 
 
@@ -104,8 +136,8 @@ def test_tables_of_another_program_stay_as_they_are(writer):
     ("number", "problem"),
     [
         (0, "no call log: create it with the command log"),
-        (-1, "tables of version -1, this program knows version 1: open it once with the command"),
-        (2, "tables of version 2, this program knows version 1: upgrade basix_ws_cti"),
+        (-1, "tables of version -1, this program knows version 2: open it once with the command"),
+        (3, "tables of version 3, this program knows version 2: upgrade basix_ws_cti"),
     ],
 )
 def test_problem_of_a_version_names_the_remedy(number, problem):

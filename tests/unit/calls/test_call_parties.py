@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 
 import attrs
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti import Channel
 from basix_ws_cti.calls import CallEnded, CallTracker, CallUpdated, Party, call_parties
@@ -79,7 +79,7 @@ MARKERS = [
 ]
 
 
-@pytest.mark.parametrize("marker", MARKERS)
+@for_each("marker", MARKERS)
 def test_marker_is_never_shown_as_a_number(marker):
     caller = first_leg({**CUSTOMER, "calling_number": marker}, called_number=marker)
     call = call_after(caller, phone_outside(called_number=marker))
@@ -87,7 +87,7 @@ def test_marker_is_never_shown_as_a_number(marker):
     assert [leg.party.number for leg in call.legs] == [None, None]
 
 
-@pytest.mark.parametrize("marker", MARKERS)
+@for_each("marker", MARKERS)
 def test_other_party_of_a_leg_has_no_marker_as_number(marker):
     """The caller's leg is not shown."""
     info = OtherInfo(type="end_user", address=marker, offer_timestamp=1, direction="inbound")
@@ -95,14 +95,12 @@ def test_other_party_of_a_leg_has_no_marker_as_number(marker):
     assert call_after(first_leg(USER, state=Calling(ts=1, address=marker))).phase.party == Party()
 
 
-@pytest.mark.parametrize(
-    "number", ["*97", "sip:1001@pbx.example", "media_plugs", "pickup_uuid", "anonymous"]
-)
+@for_each("number", ["*97", "sip:1001@pbx.example", "media_plugs", "pickup_uuid", "anonymous"])
 def test_other_texts_are_numbers(number):
     assert call_after(first_leg(USER, called_number=number)).called_number == number
 
 
-@pytest.mark.parametrize("lost", [None, "", "RINGING_PARK.6b1d"])
+@for_each("lost", [None, "", "RINGING_PARK.6b1d"])
 def test_last_real_number_counts(lost):
     numbers = ["0501111111", "0502222222", lost]
     legs = [first_leg(CUSTOMER, called_number=number) for number in numbers]
@@ -126,8 +124,8 @@ def test_caller_who_turns_out_to_be_a_user_has_no_number():
 # -- direction ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("channels", "direction", "went_outside"),
+@for_each(
+    "channels, direction, went_outside",
     [
         ([first_leg(CUSTOMER)], "inbound", False),
         ([first_leg(CUSTOMER, state=calling(1, "outside"))], "inbound", True),
@@ -207,8 +205,8 @@ def test_direction_is_as_dialled(channels, direction, went_outside):
     assert (call.direction, call.went_outside) == (direction, went_outside)
 
 
-@pytest.mark.parametrize(
-    ("legs", "direction"),
+@for_each(
+    "legs, direction",
     [
         ([phone(at=2), phone_outside(at=2)], "internal"),
         ([phone(at=3), phone_outside(at=2)], "outbound"),
@@ -246,8 +244,8 @@ def test_attempt_that_ends_at_the_own_phone_is_outbound():
 # -- requested party, origination, tags -----------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("target", "requested"),
+@for_each(
+    "target, requested",
     [
         (Target(type="user", id=2, name="sato"), Party(user_id=2, name="sato")),
         (Target(type="group", id=9, name="sales"), Party(group_id=9, name="sales")),
@@ -256,7 +254,6 @@ def test_attempt_that_ends_at_the_own_phone_is_outbound():
         (("user", 2), Party()),
         (None, Party()),
     ],
-    ids=repr,
 )
 def test_target_of_the_first_leg_is_the_requested_party(target, requested):
     assert call_after(first_leg(CUSTOMER, target=target)).requested == requested
@@ -350,8 +347,8 @@ def ended_call(*channels):
     return call
 
 
-@pytest.mark.parametrize(
-    ("states", "hangup", "durations", "is_adjusted"),
+@for_each(
+    "states, hangup, durations, is_adjusted",
     [
         ([Ivr(ts=10), Park(ts=20)], 30, [10, 10], False),
         ([Ivr(ts=10), Park(ts=20)], 20, [10, 0], False),

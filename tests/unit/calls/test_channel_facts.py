@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti import Channel
 from basix_ws_cti.calls import Party, Phase
@@ -41,8 +41,8 @@ def end_users(*items):
     return EndUsers(count=len(items), items=items)
 
 
-@pytest.mark.parametrize(
-    ("fields", "party"),
+@for_each(
+    "fields, party",
     [
         (
             {"direction": "inbound", "calling_number": "5", "end_user": end_users(TARO, NAMELESS)},
@@ -84,8 +84,8 @@ def test_own_party_is_user_or_outside_number(fields, party):
     assert own_party(Channel(uuid="a", **fields)) == party
 
 
-@pytest.mark.parametrize(
-    ("info", "party"),
+@for_each(
+    "info, party",
     [
         (None, Party()),
         ("raw", Party()),
@@ -102,8 +102,8 @@ def test_other_party_comes_from_other_info(info, party):
     assert other_party(Channel(uuid="a", other_info=info)) == party
 
 
-@pytest.mark.parametrize(
-    ("info", "whoscall"),
+@for_each(
+    "info, whoscall",
     [
         (None, None),
         ("raw", None),
@@ -117,8 +117,8 @@ def test_other_whoscall_is_that_of_an_outside_party(info, whoscall):
     assert other_whoscall(leg) == other_party(leg).whoscall == whoscall
 
 
-@pytest.mark.parametrize(
-    ("fields", "external"),
+@for_each(
+    "fields, external",
     [
         ({"peer_location": "external", "direction": "outbound"}, True),
         ({"peer_location": "external", "direction": "inbound"}, False),
@@ -134,8 +134,8 @@ def test_channel_that_calls_outside_has_an_external_callee(fields, external):
     assert has_external_callee(Channel(uuid="a", **fields)) is external
 
 
-@pytest.mark.parametrize(
-    ("state", "expected"),
+@for_each(
+    "state, expected",
     [
         (Ivr(ivr_id="menu"), {"kind": "ivr", "place": "menu"}),
         (XmlIvr(), {"kind": "ivr"}),
@@ -173,8 +173,8 @@ def test_phase_of_each_state(state, expected):
     assert phase_of(channel, None, 5) == Phase(started=5, **expected)
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
+@for_each(
+    "fields, expected",
     [
         # Nobody is at the other end: an announcement, or music on hold.
         ({"state": Bridged()}, {"kind": "other", "place": "bridged"}),
@@ -218,8 +218,8 @@ def test_party_of_a_talking_phase_is_the_partner():
     assert phase_of(channel, None, 5).party == Party(number="9", whoscall="w")
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
+@for_each(
+    "fields, expected",
     [
         ({"state": Ringing(), "direction": "outbound"}, True),
         ({"state": Ringing(), "direction": "inbound"}, False),

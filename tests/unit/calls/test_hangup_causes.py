@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti.calls.hangup_causes import CAUSES, meaning, sip_status
 from basix_ws_cti.elements import Hangup
@@ -42,22 +42,20 @@ STATUSES = {
 }
 
 
-@pytest.mark.parametrize(("cause", "status"), STATUSES.items())
+@for_each("cause, status", STATUSES.items())
 def test_sip_status_of_a_refusal(cause, status):
     """A refusal has FreeSWITCH's status code for its cause, in both directions."""
     assert sip_status(Hangup("send_refuse", cause)) == status
     assert sip_status(Hangup("recv_refuse", cause)) == status
 
 
-@pytest.mark.parametrize("cause", ["NORMAL_CLEARING", "LOSE_RACE", "BRAND_NEW"])
+@for_each("cause", ["NORMAL_CLEARING", "LOSE_RACE", "BRAND_NEW"])
 def test_sip_status_of_any_other_cause_is_480(cause):
     """FreeSWITCH sends 480 for a cause without a status code."""
     assert sip_status(Hangup("send_refuse", cause)) == 480
 
 
-@pytest.mark.parametrize(
-    "disposition", ["send_bye", "recv_bye", "send_cancel", "recv_cancel", "refuse_bye", ""]
-)
+@for_each("disposition", ["send_bye", "recv_bye", "send_cancel", "recv_cancel", "refuse_bye", ""])
 def test_only_refusals_have_a_sip_status(disposition):
     """A leg that was not refused has no status code, whatever the cause."""
     assert sip_status(Hangup(disposition, "USER_BUSY")) is None
@@ -79,6 +77,6 @@ def test_every_cause_has_a_meaning_and_a_valid_status():
         assert status is None or 400 <= status <= 699
 
 
-@pytest.mark.parametrize("cause", [None, "BRAND_NEW", "user_busy"])
+@for_each("cause", [None, "BRAND_NEW", "user_busy"])
 def test_unknown_cause_has_no_meaning(cause):
     assert meaning(cause) is None

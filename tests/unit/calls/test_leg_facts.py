@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import attrs
-import pytest
 from support.call_transcripts import CALLERS, Office
+from support.cases import for_each
 
 from basix_ws_cti import Channel
 from basix_ws_cti.calls import CallEnded, CallTracker, ended_legs, leg_history
@@ -135,8 +135,8 @@ def test_ring_lasts_until_the_answer():
     assert feed.leg("caller").rings == 0
 
 
-@pytest.mark.parametrize(
-    ("hangup", "timed_out"),
+@for_each(
+    "hangup, timed_out",
     [
         ("send_cancel,NO_ANSWER", True),
         ("send_cancel,ALLOTTED_TIMEOUT", True),
@@ -258,7 +258,7 @@ def test_call_that_is_parked_before_any_talk_is_not_on_hold():
     assert feed.holds("caller") == []
 
 
-@pytest.mark.parametrize("answered", [None, 30])
+@for_each("answered", [None, 30])
 def test_talk_is_on_hold_during_a_consult_call(answered):
     """Both parties of the first talk wait, from the time at which the user dialled."""
     feed = Feed()
@@ -299,7 +299,7 @@ TRANSFER_ORDERS = [
 ]
 
 
-@pytest.mark.parametrize("order", TRANSFER_ORDERS)
+@for_each("order", TRANSFER_ORDERS)
 def test_attended_transfer_carries_the_consult_over_in_any_order(order):
     """A user never talks twice at the same time."""
     feed = Feed()
@@ -339,7 +339,7 @@ def test_user_who_answers_a_second_call_puts_the_first_talk_on_hold():
     assert {call.purpose for call in feed.calls.values()} == {"call"}
 
 
-@pytest.mark.parametrize("moved", [False, True])
+@for_each("moved", [False, True])
 def test_talk_of_a_user_who_is_in_a_consult_call_is_found_late(moved):
     """In any order of the legs; ``moved``: the transfer is completed, but no leg has ended yet."""
     feed = Feed()
@@ -440,8 +440,8 @@ def test_internal_call_is_absorbed_by_an_outbound_one():
     assert (outbound.purpose, outbound.direction) == ("call", "outbound")
 
 
-@pytest.mark.parametrize("first", ["caller", "asked"])
-@pytest.mark.parametrize("is_answered", [True, False])
+@for_each("first", ["caller", "asked"])
+@for_each("is_answered", [True, False])
 def test_transfer_that_is_completed_while_the_phone_rings_is_blind(first, is_answered):
     """The consult call was never talked on. The colleague was offered the call."""
     feed = Feed()
@@ -522,7 +522,7 @@ def test_picked_up_call_names_who_took_it():
     assert feed.calls["caller"].purpose == "call"
 
 
-@pytest.mark.parametrize(("parked", "role"), [(True, "retrieved"), (False, "picked_up")])
+@for_each("parked, role", [(True, "retrieved"), (False, "picked_up")])
 def test_feature_code_takes_a_call(parked, role):
     """The user's own call becomes a part of the call that they take."""
     feed = Feed()
@@ -542,8 +542,8 @@ def media_plug(**fields):
     return {"direction": "outbound", "calling_number": "media_plug", **fields}
 
 
-@pytest.mark.parametrize(
-    ("purpose", "role", "state", "fields"),
+@for_each(
+    "purpose, role, state, fields",
     [
         ("pickup", "picked_up", SystemOperation(ts=1), {"called_number": "pickup_uuid.gone"}),
         ("pickup", "picked_up", SystemOperation(ts=1), {"called_number": "assimilate.gone"}),
@@ -631,8 +631,8 @@ def call_customer(feed, phone, at):
     feed.connect(phone, "customer", at + 5)
 
 
-@pytest.mark.parametrize("answering", ["one", "two"])
-@pytest.mark.parametrize("ends_first", [True, False])
+@for_each("answering", ["one", "two"])
+@for_each("ends_first", [True, False])
 def test_click_to_call_to_several_phones_is_one_call(answering, ends_first):
     """The phone that is answered leads; its answer is not the answer of the call."""
     feed = Feed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti.calls import Leg, Party, Phase
 from basix_ws_cti.calls.outcome import (
@@ -25,8 +25,8 @@ def leg(uuid, text, ended=None):
     return Leg(uuid=uuid, party=Party(), hangup=hangup(text), ended=ended)
 
 
-@pytest.mark.parametrize(
-    ("data", "of_callee", "of_caller"),
+@for_each(
+    "data, of_callee, of_caller",
     [
         ("recv_cancel,ORIGINATOR_CANCEL", "abandoned", "unanswered"),
         ("send_cancel,ORIGINATOR_CANCEL", "abandoned", "unanswered"),
@@ -53,8 +53,8 @@ def test_hangup_decides_the_outcome_of_an_unanswered_leg(data, of_callee, of_cal
         assert leg_outcome(hangup(data), answered=True, is_callers=is_callers) == "answered"
 
 
-@pytest.mark.parametrize(
-    ("kind", "legs", "expected"),
+@for_each(
+    "kind, legs, expected",
     [
         # A party hung up: the lead leg comes before all others.
         ("talking", {"lead": "recv_bye,NORMAL_CLEARING", "b": "send_bye,NORMAL_CLEARING"}, "lead"),
@@ -86,8 +86,8 @@ def test_lead_leg_or_leg_that_hung_up_decides(kind, legs, expected):
     assert (None if found is None else found.uuid) == expected
 
 
-@pytest.mark.parametrize(
-    ("kind", "apart", "expected"),
+@for_each(
+    "kind, apart, expected",
     [
         ("ringing", 0, "b"),
         ("ringing", 100_000, "b"),
@@ -107,8 +107,8 @@ def test_refusal_decides_if_the_lead_leg_ends_at_the_same_moment(kind, apart, ex
     assert deciding_leg(Phase(kind=kind, started=0), ended, "lead").uuid == expected
 
 
-@pytest.mark.parametrize(
-    ("kind", "text", "by_caller", "only_leg", "side"),
+@for_each(
+    "kind, text, by_caller, only_leg, side",
     [
         ("talking", "recv_bye,NORMAL_CLEARING", True, False, "caller"),
         ("talking", "recv_bye,NORMAL_CLEARING", False, False, "callee"),
@@ -131,8 +131,8 @@ def test_hangup_of_the_deciding_leg_names_the_ending_side(kind, text, by_caller,
     assert ending_side(last, hangup(text), by_caller=by_caller, only_leg=only_leg) == side
 
 
-@pytest.mark.parametrize(
-    ("text", "uuid", "side", "has_left"),
+@for_each(
+    "text, uuid, side, has_left",
     [
         ("recv_cancel,ORIGINATOR_CANCEL", "lead", "caller", True),
         ("send_cancel,ORIGINATOR_CANCEL", "phone", "caller", True),  # of a caller not shown
@@ -174,8 +174,8 @@ def ending_of(phases, text, side, *, left=None, **facts):
 CALLER_LEFT = "recv_bye,NORMAL_CLEARING", "caller"
 
 
-@pytest.mark.parametrize(
-    ("phases", "text", "side", "disposition"),
+@for_each(
+    "phases, text, side, disposition",
     [
         ("ringing talking", "", None, ("answered", None)),
         ("ringing talking", *CALLER_LEFT, ("answered", None)),
@@ -249,9 +249,9 @@ def test_party_that_was_transferred_abandons_a_call_that_a_colleague_began():
     assert disposition_of(ending) == ("answered", "ringing")
 
 
-@pytest.mark.parametrize("phase", ["other:routing", "other", "conference"])
-@pytest.mark.parametrize(
-    ("text", "side", "inbound", "internal"),
+@for_each("phase", ["other:routing", "other", "conference"])
+@for_each(
+    "text, side, inbound, internal",
     [
         ("recv_cancel,ORIGINATOR_CANCEL", "caller", "abandoned", "abandoned"),
         ("send_refuse,CALL_REJECTED", "pbx", "rejected", "rejected"),
@@ -273,8 +273,8 @@ def test_caller_who_hears_a_ringing_tone_only_is_missed():
     assert disposition_of(ending) == ("missed", None)
 
 
-@pytest.mark.parametrize(
-    ("text", "side", "outbound", "internal"),
+@for_each(
+    "text, side, outbound, internal",
     [
         ("recv_cancel,ORIGINATOR_CANCEL", "caller", "unanswered", "abandoned"),
         ("send_refuse,NO_ANSWER", "pbx", "unanswered", "missed"),
@@ -301,8 +301,8 @@ def test_call_of_a_user_that_nobody_answers(text, side, outbound, internal):
         assert disposition_of(ending) == (expected, abandoned_in)
 
 
-@pytest.mark.parametrize(
-    ("state", "abandoned_in"), [("ringing", "ringing"), ("queued", "queue"), ("parked", "parked")]
+@for_each(
+    "state, abandoned_in", [("ringing", "ringing"), ("queued", "queue"), ("parked", "parked")]
 )
 def test_customer_whom_a_user_called_abandons_the_call_after_a_talk(state, abandoned_in):
     ending = ending_of(
@@ -311,8 +311,8 @@ def test_customer_whom_a_user_called_abandons_the_call_after_a_talk(state, aband
     assert disposition_of(ending) == ("answered", abandoned_in)
 
 
-@pytest.mark.parametrize(
-    ("text", "side", "disposition"),
+@for_each(
+    "text, side, disposition",
     [
         ("send_refuse,NO_ANSWER", "pbx", "failed"),
         ("send_refuse,NORMAL_CLEARING", "pbx", "failed"),
@@ -328,8 +328,8 @@ def test_pickup_that_takes_no_call_is_not_answered(text, side, disposition):
         assert disposition_of(ending)[0] == disposition
 
 
-@pytest.mark.parametrize(
-    ("phases", "text", "side", "is_answered", "disposition"),
+@for_each(
+    "phases, text, side, is_answered, disposition",
     [
         # The phone of the user who placed the call.
         ("ringing", "recv_refuse,USER_BUSY", "caller", False, ("unanswered", None)),
@@ -361,8 +361,8 @@ def test_pick_up_of_the_user_who_placed_the_call_is_no_answer(
     assert disposition_of(ending) == disposition
 
 
-@pytest.mark.parametrize(
-    ("phases", "caller", "disposition"),
+@for_each(
+    "phases, caller, disposition",
     [
         ("ringing talking", Party(user_id=1), "answered"),
         ("ringing", Party(user_id=1), "unanswered"),

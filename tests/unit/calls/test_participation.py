@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 
 import attrs
-import pytest
 from support.call_builders import CUSTOMER, call, leg
+from support.cases import for_each
 
 from basix_ws_cti.calls import Leg, Participation, Party
 from basix_ws_cti.elements import Hangup
@@ -33,8 +33,8 @@ RANG = {"group_id": 1, "rings": 1}
 MISSED = RANG | {"outcome": "missed", "timed_out": True}
 
 
-@pytest.mark.parametrize(
-    ("legs", "result"),
+@for_each(
+    "legs, result",
     [
         # one ring
         ([leg("u7", 0, 9, **MISSED)], "missed"),
@@ -113,8 +113,8 @@ HUNG_UP = Hangup("recv_cancel", "ORIGINATOR_CANCEL")
 CLEARED = Hangup("send_bye", "NORMAL_CLEARING")
 
 
-@pytest.mark.parametrize(
-    ("callers", "result"),
+@for_each(
+    "callers, result",
     [
         # the caller hung up, an instant before or after the PBX cancelled the ring
         ([leg("0312341234", 0, 99_000, role="placed", hangup=HUNG_UP)], "abandoned"),
@@ -144,7 +144,7 @@ def test_cancelled_ring_is_abandoned_if_the_caller_hung_up_then(callers, result)
     assert rows(*callers, cancelled)["u7"].result == result
 
 
-@pytest.mark.parametrize(("ended", "result"), [(9, "abandoned"), (200_000, "failed")])
+@for_each("ended, result", [(9, "abandoned"), (200_000, "failed")])
 def test_phone_that_is_answered_without_a_talk_has_not_answered(ended, result):
     """The caller hung up at the same moment, or the PBX could not connect them."""
     caller = leg("0312341234", 0, ended, role="placed", hangup=HUNG_UP)
@@ -185,7 +185,7 @@ def test_user_with_a_number_is_a_user():
     assert (made.user_id, made.number) == (7, None)
 
 
-@pytest.mark.parametrize("party", [Party(user_id=["7"]), Party(number=7)])
+@for_each("party", [Party(user_id=["7"]), Party(number=7)])
 def test_ids_and_numbers_of_other_types_count_as_absent(party):
     assert rows(Leg(uuid="a", party=party)) == {}
 
@@ -253,8 +253,8 @@ def test_party_that_talks_now_has_answered():
     assert (made.result, made.answered, made.talked_us) == ("answered", 6, 0)
 
 
-@pytest.mark.parametrize(
-    ("legs", "result", "left"),
+@for_each(
+    "legs, result, left",
     [
         ([leg("u7", 0, rings=1)], None, None),
         ([leg("u7", 0, 9, **MISSED), leg("u7", 20, **RANG)], None, None),
@@ -269,7 +269,7 @@ def test_party_of_a_call_in_progress(legs, result, left):
     assert (made.result, made.left, made.complete) == (result, left, False)
 
 
-@pytest.mark.parametrize("complete", [False, True])
+@for_each("complete", [False, True])
 def test_row_of_an_ended_call_is_as_complete_as_the_call(complete):
     assert row(leg("u7", 0, 9, **MISSED), complete=complete).complete is complete
 
@@ -278,8 +278,8 @@ def test_joined_call_has_no_rows():
     assert rows(leg("u7", 0, 9, **MISSED), joined="other") == {}
 
 
-@pytest.mark.parametrize(
-    ("caller", "disposition", "result"),
+@for_each(
+    "caller, disposition, result",
     [
         (CUSTOMER, "answered", ("answered", 7)),
         (CUSTOMER, "abandoned", ("unanswered", None)),
@@ -293,7 +293,7 @@ def test_caller_who_reached_a_conference_has_answered(caller, disposition, resul
     assert (made.result, made.answered) == result
 
 
-@pytest.mark.parametrize(
+@for_each(
     "one",
     [
         leg("u7", 10, 5, **MISSED, rang_us=-5),
@@ -309,8 +309,8 @@ def test_durations_that_a_clock_step_made_negative_are_zero(one):
     assert not row(leg("u7", 10, 60, rings=1, answered=20, talks=[(20, 60)])).clock_adjusted
 
 
-@pytest.mark.parametrize(
-    ("text", "results"),
+@for_each(
+    "text, results",
     [
         ("0 queued g1, 9 talking u7", ["answered", "answered", None]),
         ("0 queued g1", [None, None, None]),

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 
 import attrs
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.call_builders import call, leg, party
+from support.cases import for_each
 from support.row_checks import check_sums, check_waits
 
 from basix_ws_cti.calls import QueueWait
@@ -34,8 +34,8 @@ def summaries(one):
     return texts
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@for_each(
+    "text, expected",
     {
         # no queue
         "0 ivr, 5 ringing u7, 9 talking u7": [],
@@ -106,8 +106,8 @@ def test_next_phase_decides_how_a_wait_ended(text, expected):
     assert summaries(call(text, 60, by="caller", abandoned_in=abandoned_in)) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "fields", "expected"),
+@for_each(
+    "text, fields, expected",
     [
         # the caller hangs up, whatever came before
         ("0 queued g1", {"abandoned_in": "queue"}, ["g1 0-60 abandoned"]),
@@ -140,8 +140,8 @@ def test_end_of_the_call_ends_a_wait(text, fields, expected):
     assert summaries(call(text, 60, **{"by": "caller", **fields})) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "fields", "expected"),
+@for_each(
+    "text, fields, expected",
     [
         (
             "5 talking 0661112222, 20 queued g1",
@@ -163,8 +163,8 @@ def test_party_that_hangs_up_in_a_queue_abandons_the_wait_of_an_outbound_call(
     assert summaries(one) == [f"g1 20-60 {expected}"]
 
 
-@pytest.mark.parametrize(
-    ("taken_by", "expected"),
+@for_each(
+    "taken_by, expected",
     [
         (party("u7"), "g1 20-60 answered by u7"),
         (party("0661112222"), "g1 20-60 answered"),
@@ -183,8 +183,8 @@ def test_waits_before_a_call_is_joined_keep_their_results():
     assert summaries(one) == ["g1 0-20 overflowed to g2", "g2 20-30 answered by u7"]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@for_each(
+    "text, expected",
     [
         ("0 ivr, 5 queued g1", ["g1 5- waiting"]),
         ("0 queued g1, 20 queued g2", ["g1 0-20 overflowed to g2", "g2 20- waiting"]),
@@ -199,7 +199,7 @@ def test_call_in_progress_has_waits_that_last(text, expected):
     assert not any(wait.complete for wait in QueueWait.of(one))
 
 
-@pytest.mark.parametrize("complete", [False, True])
+@for_each("complete", [False, True])
 def test_waits_of_an_ended_call_are_as_complete_as_the_call(complete):
     one = call("0 queued g1, 20 queued g2, 30 talking u7", 60, complete=complete)
     assert [wait.complete for wait in QueueWait.of(one)] == [complete, complete]

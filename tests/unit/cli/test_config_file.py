@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.cases import for_each
 from support.secret_scanner import TOKEN, found_in
 
 from basix_ws_cti.cli.config_file import (
@@ -59,12 +60,12 @@ timezone = "UTC"
     )
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "[profiles]\n"])
+@for_each("text", ["", "# nothing\n", "[profiles]\n"])
 def test_empty_file_has_no_profiles(text):
     assert parse(text) == ConfigFile(path=FILE)
 
 
-@pytest.mark.parametrize("key", ["token-file", "ca-file"])
+@for_each("key", ["token-file", "ca-file"])
 def test_relative_path_starts_at_the_folder_of_the_config_file(key):
     (value,) = parse(f"[profiles.a]\n{key} = 'keys/acme'").profiles["a"].values()
     assert value == str(FILE.parent / "keys" / "acme")
@@ -77,8 +78,8 @@ def test_path_may_start_at_the_home_folder(monkeypatch, tmp_path):
     assert values == {"token_file": str(tmp_path / "acme")}
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
+@for_each(
+    "text, problem",
     [
         # Unknown keys and tables.
         ("timezon = 'UTC'", ": unknown key 'timezon'; did you mean 'timezone'?"),
@@ -187,7 +188,7 @@ REMEDY = (
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         f"token = '{TOKEN}'",
@@ -212,8 +213,8 @@ def test_token_in_the_file_is_refused_with_the_remedy(text):
     assert not found_in(str(error.value))
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "mark"),
+@for_each(
+    "key, value, mark",
     [
         ("server", f"wss://acme:{TOKEN}@pbx.example", "@"),
         ("server", f"{TOKEN}@pbx.example", "@"),
@@ -230,7 +231,7 @@ def test_value_that_may_contain_a_token_is_refused(key, value, mark):
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         f"toke = '{TOKEN}'",
@@ -256,8 +257,8 @@ def test_other_errors_do_not_quote_values(text):
 PROFILES = ConfigFile(path=FILE, default_profile="a", profiles={"a": {}, "bureau": {}})
 
 
-@pytest.mark.parametrize(
-    ("config", "name", "selected"),
+@for_each(
+    "config, name, selected",
     [
         (PROFILES, None, "a"),
         (PROFILES, "bureau", "bureau"),
@@ -270,8 +271,8 @@ def test_selected_profile(config, name, selected):
     assert select_profile(config, name) == selected
 
 
-@pytest.mark.parametrize(
-    ("config", "name", "problem"),
+@for_each(
+    "config, name, problem",
     [
         (PROFILES, "Bureu", f"{FILE}: unknown profile 'Bureu'; did you mean 'bureau'?"),
         (PROFILES, "xyz", f"{FILE}: unknown profile 'xyz'; known: a, bureau"),

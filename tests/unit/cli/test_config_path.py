@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti.cli.config_location import default_config_path
 
@@ -12,8 +12,8 @@ HOME = Path("/home/sato")
 FILE = Path("basix-ws-cti", "config.toml")
 
 
-@pytest.mark.parametrize(
-    ("platform", "environment", "folder"),
+@for_each(
+    "platform, environment, folder",
     [
         ("linux", {}, HOME / ".config"),
         ("freebsd14", {}, HOME / ".config"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti import CallEvent, UsageError
 from basix_ws_cti.cli.commands.listen import FeedOptions
@@ -31,8 +32,8 @@ def test_call_events_are_those_of_the_call_tracker():
     assert {event_name(kind) for kind in get_args(CallEvent)} == {*CALL_EVENTS}
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
+@for_each(
+    "name, message",
     [
         ("chanel", "unknown kind 'chanel'; did you mean 'channel'?"),
         ("CHANNEL", "unknown kind 'CHANNEL'; did you mean 'channel'?"),
@@ -51,8 +52,8 @@ def test_unknown_kind_suggests_a_similar_one(name, message):
     assert message_of(check_kinds, ["user", name]) == message
 
 
-@pytest.mark.parametrize(
-    ("name", "calls", "message"),
+@for_each(
+    "name, calls, message",
     [
         ("aded", False, "unknown event 'aded'; did you mean 'added'?"),
         ("ring", True, "unknown call event 'ring'; did you mean 'ringing'?"),
@@ -78,7 +79,7 @@ def test_unknown_event_suggests_a_similar_one(name, calls, message):
     assert message_of(check_events, [name], calls=calls) == message
 
 
-@pytest.mark.parametrize(
+@for_each(
     "options", [{"kind": ["chanel"]}, {"event": ["aded"]}, {"calls": True, "event": ["ring"]}]
 )
 def test_unknown_names_are_found_before_connecting(options):
@@ -91,7 +92,7 @@ def test_unknown_kind_of_state_is_found_before_connecting():
     assert "'channel'?" in message_of(print_state, ConnectionOptions(), options)
 
 
-@pytest.mark.parametrize("options", [{"kind": ["moon"]}, {"event": ["moved"]}])
+@for_each("options", [{"kind": ["moon"]}, {"event": ["moved"]}])
 def test_names_of_a_newer_pbx_are_accepted_on_demand(options):
     """``--allow-unknown`` is for them."""
     filters = FeedOptions(**options, allow_unknown=True).filters()

@@ -6,12 +6,13 @@ import errno
 from pathlib import Path
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti.cli.files import STDIO, FileAccessError, describe_file_error, file_access
 
 
-@pytest.mark.parametrize(
-    ("action", "file", "error", "text"),
+@for_each(
+    "action, file, error, text",
     [
         ("read", "day.rec", PermissionError(errno.EACCES, "x"), "cannot read day.rec: {denied}"),
         ("write", "day.rec", PermissionError(errno.EPERM, "x"), "cannot write day.rec: {denied}"),
@@ -36,8 +37,8 @@ def test_broken_pipe_stays_a_broken_pipe():
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
-@pytest.mark.parametrize(
-    ("error", "text"),
+@for_each(
+    "error, text",
     [
         (OSError(errno.EIO, "x"), "cannot write stdout: input/output error"),
         (OSError(errno.EIO, "x", "day.rec"), "day.rec: input/output error"),

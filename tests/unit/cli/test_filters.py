@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti import Channel, Mirror, UsageError
 from basix_ws_cti.cli.filters import Filters
@@ -15,8 +16,8 @@ def matches(option, number, **options):
     return filters.match_element("channel", channel, "added", Mirror())
 
 
-@pytest.mark.parametrize(
-    ("option", "number", "country_code"),
+@for_each(
+    "option, number, country_code",
     [
         ("+1 212 555 0100", "+12125550100", "81"),
         ("+1 (212) 555-0100", "010 1 212 555 0100", "81"),
@@ -35,8 +36,8 @@ def test_number_is_found_in_the_notations_of_a_country(option, number, country_c
     assert matches(option, number, country_code=country_code)
 
 
-@pytest.mark.parametrize(
-    ("option", "number", "country_code"),
+@for_each(
+    "option, number, country_code",
     [
         ("+1 212 555 0100", "2125550100", "81"),
         ("0033 1 23 45 67 89", "0123456789", "81"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti.cli.help.layout import (
     MAX_LEFT_WIDTH,
@@ -16,16 +16,16 @@ from basix_ws_cti.cli.help.layout import (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "width"),
+@for_each(
+    "text, width",
     [("", 0), ("abc", 3), ("着信", 4), ("ｶﾅ", 2), ("a着", 3), ("が", 2), ("か\u3099", 2)],
 )
 def test_width_counts_terminal_columns(text, width):
     assert text_width(text) == width
 
 
-@pytest.mark.parametrize(
-    ("text", "lines"),
+@for_each(
+    "text, lines",
     [
         ("", [""]),
         ("one two three", ["one two", "three"]),
@@ -40,8 +40,8 @@ def test_lines_break_at_spaces(text, lines):
     assert wrap(text, 9) == lines
 
 
-@pytest.mark.parametrize(
-    ("text", "width", "lines"),
+@for_each(
+    "text, width, lines",
     [
         ("着信と発信を表示します", 12, ["着信と発信を", "表示します"]),
         ("着信を表示、保留を表示", 10, ["着信を表", "示、保留を", "表示"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti.cli.language import (
     environment_language,
@@ -23,8 +24,8 @@ def no_system_language():
     return None
 
 
-@pytest.mark.parametrize(
-    ("environment", "language"),
+@for_each(
+    "environment, language",
     [
         ({}, "en"),
         ({"LANG": ""}, "en"),
@@ -63,8 +64,8 @@ def test_language_of_an_environment(environment, language):
     assert environment_language(environment, no_system_language) == language
 
 
-@pytest.mark.parametrize(
-    ("environment", "langid", "language"),
+@for_each(
+    "environment, langid, language",
     [
         ({}, JAPANESE_WINDOWS, "ja"),
         ({}, AMERICAN_WINDOWS, "en"),
@@ -94,8 +95,8 @@ def test_windows_has_a_language_or_one_without_texts():
     assert windows_language() in {"en", "ja", None}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "language", "remaining"),
+@for_each(
+    "arguments, language, remaining",
     [
         ("listen --json", None, "listen --json"),
         ("--lang ja listen", "ja", "listen"),
@@ -115,7 +116,7 @@ def test_option_is_taken_from_any_place_before_the_operands(arguments, language,
     assert take_language_option(arguments.split()) == (language, remaining.split())
 
 
-@pytest.mark.parametrize("arguments", ["--lang fr", "--lang=", "listen --lang", "--lang --json"])
+@for_each("arguments", ["--lang fr", "--lang=", "listen --lang", "--lang --json"])
 def test_missing_or_unknown_language_is_a_usage_error(arguments):
     with pytest.raises(UsageError, match=r"--lang: unknown language '.*': pass one of en, ja"):
         take_language_option(arguments.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti.cli.language_choice import LanguageChoice, choose_language, option_value
 from basix_ws_cti.cli.precedence import Level
@@ -84,8 +85,8 @@ def test_file_without_a_valid_language_leaves_the_choice_to_the_locale(content, 
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "value"),
+@for_each(
+    "arguments, value",
     [
         ([], None),
         (["--profile"], None),

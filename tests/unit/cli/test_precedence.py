@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti.cli.config_file import ConfigFile
 from basix_ws_cti.cli.precedence import (
@@ -25,8 +26,8 @@ CONFIG = ConfigFile(
 )
 
 
-@pytest.mark.parametrize(
-    ("profile", "values"),
+@for_each(
+    "profile, values",
     [
         (None, {"timezone": "Asia/Tokyo", "lang": "ja"}),
         ("branch", {"timezone": "Asia/Tokyo", "lang": "ja", "domain": "branch"}),
@@ -45,8 +46,8 @@ def test_profile_overrides_general_settings(profile, values):
     assert values_from_file(CONFIG, profile, {}) == values
 
 
-@pytest.mark.parametrize(
-    ("environment", "is_used"),
+@for_each(
+    "environment, is_used",
     [
         ({}, True),
         ({"BASIX_TOKEN": "", "BASIX_TOKEN_FILE": ""}, True),
@@ -61,8 +62,8 @@ def test_variables_of_the_token_override_the_token_file_of_a_profile(environment
     assert values["domain"] == "acme"
 
 
-@pytest.mark.parametrize(
-    ("profile", "name", "level"),
+@for_each(
+    "profile, name, level",
     [
         ("office", "domain", Level.PROFILE),
         ("office", "lang", Level.PROFILE),
@@ -116,8 +117,8 @@ def test_strongest_selection_of_channels_replaces_the_weaker_ones(given, replace
     assert weaker_selections(values, levels) == replaced
 
 
-@pytest.mark.parametrize(
-    ("levels", "is_replaced"),
+@for_each(
+    "levels, is_replaced",
     [
         ({"simulate": Level.PROFILE, "server": Level.ARGUMENT}, True),
         ({"simulate": Level.PROFILE, "recording": Level.ARGUMENT}, True),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 from rich.style import Style
+from support.cases import for_each
 
 from basix_ws_cti.cli.wallboard.graphs import bar, sparkline
 from basix_ws_cti.cli.wallboard.layout import Needs, place_tables, share_lines
 from basix_ws_cti.cli.wallboard.styles import ANSI, FULL, PLAIN, has_only_ascii, terminal_palette
 
 
-@pytest.mark.parametrize(
-    ("needs", "lines", "shares"),
+@for_each(
+    "needs, lines, shares",
     [
         ((10, 3, 5), 18, [10, 3, 5]),
         ((10, 3, 5), 30, [10, 3, 17]),  # the last one gets what is left
@@ -26,8 +26,8 @@ def test_small_needs_are_met_first_and_the_others_share(needs, lines, shares):
     assert share_lines(needs, lines) == shares
 
 
-@pytest.mark.parametrize("size", [*itertools.product((40, 80, 119, 120, 200), (3, 19, 35, 55))])
-@pytest.mark.parametrize("rows", [*itertools.product((0, 3, 40), (1, 60), (0, 9))])
+@for_each("size", [*itertools.product((40, 80, 119, 120, 200), (3, 19, 35, 55))])
+@for_each("rows", [*itertools.product((0, 3, 40), (1, 60), (0, 9))])
 def test_tables_fill_the_board_without_overlap(size, rows):
     width, height = size
     calls, users, parked = rows
@@ -35,12 +35,13 @@ def test_tables_fill_the_board_without_overlap(size, rows):
     needs.update({"calls": calls, "queues": 3, "users": users, "parked": parked, "feed": 2})
     cells = set()
     for place in place_tables(needs.lines, width, height).values():
-        area = itertools.product(
-            range(place.x, place.x + place.width), range(place.y, place.y + place.height)
+        columns, lines = (
+            range(place.x, place.x + place.width),
+            range(place.y, place.y + place.height),
         )
-        for cell in area:
-            assert cell not in cells
-            cells.add(cell)
+        area = {*itertools.product(columns, lines)}
+        assert cells.isdisjoint(area)
+        cells |= area
     # One column separates tables that are side by side.
     assert width * height - height <= len(cells) <= width * height
     assert all(0 <= x < width and 0 <= y < height for x, y in cells)
@@ -58,8 +59,8 @@ def test_needs_shrink_only_with_lines_to_spare():
     assert needs.update({"calls": 9})
 
 
-@pytest.mark.parametrize(
-    ("values", "lines", "text"),
+@for_each(
+    "values, lines, text",
     [
         ([0, 1, 4, 8], 1, ["   ▁▄█"]),
         ([0.01, None, 8], 1, ["   ▁ █"]),
@@ -79,9 +80,7 @@ def test_ascii_graphs_need_no_blocks():
     assert bar(0.5, 4, is_ascii=True) == ("==", "--")
 
 
-@pytest.mark.parametrize(
-    ("share", "filled"), [(0, 0), (0.01, 1), (0.5, 5), (0.99, 10), (1, 10), (1.5, 10)]
-)
+@for_each("share, filled", [(0, 0), (0.01, 1), (0.5, 5), (0.99, 10), (1, 10), (1.5, 10)])
 def test_bar_shows_a_share(share, filled):
     assert bar(share, 10) == ("━" * filled, "─" * (10 - filled))
 
@@ -124,7 +123,7 @@ def rgb(colour, default):
 FULL_BACKGROUNDS = ("background", "bar", "dialog", "cursor", "hover")
 
 
-@pytest.mark.parametrize("name", [*FULL.cells, "stale", "graph", "live", "alert", "paused"])
+@for_each("name", [*FULL.cells, "stale", "graph", "live", "alert", "paused"])
 def test_colours_have_a_contrast_of_at_least_4_5(name):
     for palette, backgrounds in (
         (FULL, [FULL.variables[f"board-{one}"] for one in FULL_BACKGROUNDS]),
@@ -138,8 +137,8 @@ def test_colours_have_a_contrast_of_at_least_4_5(name):
             assert contrast(*colours) >= 4.5, (palette.is_ansi, background)
 
 
-@pytest.mark.parametrize("name", ["title", "accent", "stale", "foreground"])
-@pytest.mark.parametrize("background", ["background", "bar", "dialog"])
+@for_each("name", ["title", "accent", "stale", "foreground"])
+@for_each("background", ["background", "bar", "dialog"])
 def test_titles_have_a_contrast_of_at_least_4_5(name, background):
     colours = (FULL.variables[f"board-{one}"] for one in (name, background))
     assert contrast(*(rgb(Style.parse(one).color, "") for one in colours)) >= 4.5
@@ -161,8 +160,8 @@ def test_plain_palette_has_no_colours_and_tells_the_levels_apart():
     assert len(set(levels)) == 3
 
 
-@pytest.mark.parametrize(
-    ("variables", "palette"),
+@for_each(
+    "variables, palette",
     [
         ({"TERM": "xterm-256color"}, FULL),
         ({"TERM": "tmux-256color"}, FULL),
@@ -181,8 +180,8 @@ def test_palette_follows_the_terminal(monkeypatch, variables, palette):
     assert terminal_palette() is palette
 
 
-@pytest.mark.parametrize(
-    ("encoding", "term", "expected"),
+@for_each(
+    "encoding, term, expected",
     [("utf-8", "xterm", False), ("UTF-8", "linux", True), ("cp932", "xterm", True)],
 )
 def test_terminals_without_blocks_get_ascii(monkeypatch, encoding, term, expected):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cases import for_each
 
 from basix_ws_cti import (
     AuthenticationError,
@@ -64,8 +65,8 @@ def test_each_delay_is_in_the_upper_half_of_its_range(first, longest, seed, atte
         assert ceiling / 2 <= backoff.delay() <= ceiling
 
 
-@pytest.mark.parametrize(
-    ("upper", "delays"),
+@for_each(
+    "upper, delays",
     [
         (True, [1, 2, 4, 8, 16, 32, 60, 60, 60]),
         (False, [0.5, 1, 2, 4, 8, 16, 30, 30, 30]),
@@ -164,29 +165,29 @@ def decide(error, *, was_synced, fresh_credentials=False, refusals=0, limit_refu
     )
 
 
-@pytest.mark.parametrize("error", TRANSIENT, ids=repr)
-@pytest.mark.parametrize("was_synced", [False, True])
-@pytest.mark.parametrize("fresh", [False, True])
+@for_each("error", TRANSIENT)
+@for_each("was_synced", [False, True])
+@for_each("fresh", [False, True])
 def test_transient_error_is_never_final(error, was_synced, fresh):
     assert not decide(error, was_synced=was_synced, fresh_credentials=fresh, refusals=9)
 
 
-@pytest.mark.parametrize("error", FINAL, ids=repr)
-@pytest.mark.parametrize("was_synced", [False, True])
-@pytest.mark.parametrize("fresh", [False, True])
+@for_each("error", FINAL)
+@for_each("was_synced", [False, True])
+@for_each("fresh", [False, True])
 def test_final_error_is_always_final(error, was_synced, fresh):
     assert decide(error, was_synced=was_synced, fresh_credentials=fresh)
 
 
-@pytest.mark.parametrize("error", FINAL_AT_FIRST, ids=repr)
-@pytest.mark.parametrize("fresh", [False, True])
+@for_each("error", FINAL_AT_FIRST)
+@for_each("fresh", [False, True])
 def test_refused_request_is_final_before_the_first_sync_only(error, fresh):
     """After a sync it comes from a captive portal, a restarting proxy or a clock that is wrong."""
     assert decide(error, was_synced=False, fresh_credentials=fresh)
     assert not decide(error, was_synced=True, fresh_credentials=fresh)
 
 
-@pytest.mark.parametrize("error", FINAL_AT_FIRST, ids=repr)
+@for_each("error", FINAL_AT_FIRST)
 def test_refused_request_is_retried_with_the_longest_delay(error):
     assert minimum_delay(error, 60, NOW) == 60
 
@@ -196,13 +197,13 @@ def test_longer_of_retry_after_and_the_longest_delay_counts():
     assert minimum_delay(HandshakeError(404, None, "90"), 60, NOW) == 90
 
 
-@pytest.mark.parametrize("was_synced", [False, True])
+@for_each("was_synced", [False, True])
 def test_refusal_of_a_fixed_credential_is_final(was_synced):
     assert decide(AuthenticationError(401), was_synced=was_synced, refusals=1)
 
 
-@pytest.mark.parametrize(("refusals", "final"), [(1, False), (2, False), (3, True), (4, True)])
-@pytest.mark.parametrize("was_synced", [False, True])
+@for_each("refusals, final", [(1, False), (2, False), (3, True), (4, True)])
+@for_each("was_synced", [False, True])
 def test_third_refusal_of_fresh_credentials_is_final(refusals, final, was_synced):
     error = AuthenticationError(401)
     decision = decide(error, was_synced=was_synced, fresh_credentials=True, refusals=refusals)
@@ -213,7 +214,7 @@ def test_fresh_credentials_are_tried_after_the_usual_delay():
     assert minimum_delay(AuthenticationError(401), 60, NOW) == 0
 
 
-@pytest.mark.parametrize("count", [1, 2, LIMIT_RETRIES, LIMIT_RETRIES + 1, 100])
+@for_each("count", [1, 2, LIMIT_RETRIES, LIMIT_RETRIES + 1, 100])
 def test_connection_limit_is_final_after_some_retries_before_the_first_sync(count):
     """After a crash, the PBX counts the lost connections of the previous process."""
     error = ConnectionLimitReached()
@@ -227,8 +228,8 @@ def test_retries_at_the_connection_limit_take_several_minutes():
     assert 180 < LIMIT_RETRIES * minimum < 900
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
+@for_each(
+    "header, seconds",
     [
         (None, 0),
         ("0", 0),
@@ -258,7 +259,7 @@ def test_retries_at_the_connection_limit_take_several_minutes():
         (b"5", 60),
     ],
 )
-@pytest.mark.parametrize("status", [429, 503])
+@for_each("status", [429, 503])
 def test_retry_after_is_seconds_or_a_date(header, seconds, status):
     """An hour is the maximum; an invalid value means the longest delay."""
     for error in (HandshakeError(status, "x", header), HttpApiError(status, retry_after=header)):
@@ -295,13 +296,13 @@ def test_connection_limit_waits_the_longest_delay():
     assert minimum_delay(ConnectionLimitReached(), 60, NOW) == 60
 
 
-@pytest.mark.parametrize("error", [None, ConnectionLost(1006), ConnectFailed("x"), OSError()])
+@for_each("error", [None, ConnectionLost(1006), ConnectFailed("x"), OSError()])
 def test_other_failures_need_no_minimum_delay(error):
     assert minimum_delay(error, 60, NOW) == 0
 
 
-@pytest.mark.parametrize(
-    ("first", "longest"),
+@for_each(
+    "first, longest",
     [(0, 60), (-1, 60), (2, 1), (1, float("inf")), (float("nan"), 60), (1, 10**400)],
 )
 def test_invalid_delays_are_usage_errors(first, longest):
@@ -335,7 +336,7 @@ def delays_of_forked_processes(backoff, count=3):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize("rng", [None, random.Random(7)], ids=["default", "seeded"])
+@for_each("rng", [None, random.Random(7)])
 def test_forked_processes_with_one_backoff_draw_different_delays(rng):
     """Workers that fork after the Backoff was created do not reconnect in the same moment."""
     drawn = delays_of_forked_processes(Backoff(rng=rng))

@@ -6,6 +6,7 @@ import json
 
 import attrs
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti import Channel, QueuedChannel, UsageError, User
 from basix_ws_cti.client.commands import Command, eavesdrop, hangup, park, transfer
@@ -28,7 +29,7 @@ def test_park_names_the_channel_and_the_timeout():
     assert park("u", 0).sent == {"cmd": "park", "uuid": "u", "timeout": 0}
 
 
-@pytest.mark.parametrize(("timeout", "text"), [(60.0, "60"), (-0.0, "0"), (0.5, "0.5")])
+@for_each("timeout, text", [(60.0, "60"), (-0.0, "0"), (0.5, "0.5")])
 def test_park_timeout_is_sent_as_by_javascript(timeout, text):
     assert json.dumps(park("u", timeout).sent["timeout"]) == text
 
@@ -41,9 +42,7 @@ def test_park_ignores_an_invalid_other_channel():
         assert not has_effect(Added("channel", Channel(uuid="v", state=PARKED.state)))
 
 
-@pytest.mark.parametrize(
-    "user", [{}, {"user_id": 0}, {"user_name": "taro"}, {"user_id": 1, "user_name": "taro"}]
-)
+@for_each("user", [{}, {"user_id": 0}, {"user_name": "taro"}, {"user_id": 1, "user_name": "taro"}])
 def test_transfer_names_the_destination_and_the_passed_user(user):
     """The keys come in the JavaScript library's order: the destination is the last."""
     sent = transfer("u", "0312341234", **user).sent
@@ -55,7 +54,7 @@ def test_transfer_names_the_destination_and_the_passed_user(user):
     ]
 
 
-@pytest.mark.parametrize("destination", ["", None, 1002])
+@for_each("destination", ["", None, 1002])
 def test_transfer_without_destination_is_a_usage_error(destination):
     """A user's id is no destination."""
     with pytest.raises(UsageError, match="pass a number or an extension as text"):
@@ -72,9 +71,7 @@ def test_eavesdrop_names_plug_target_and_subcommand():
     assert [*eavesdrop("plug", "u").sent.items()] == whisper[:3]
 
 
-@pytest.mark.parametrize(
-    "command", [hangup("u"), park("u"), transfer("u", "1001"), eavesdrop("p", "u", "listen")]
-)
+@for_each("command", [hangup("u"), park("u"), transfer("u", "1001"), eavesdrop("p", "u", "listen")])
 def test_command_is_a_frozen_json_object(command):
     """The value of ``cmd`` is the name of the command."""
     assert json.loads(json.dumps(command.sent)) == command.sent
@@ -88,8 +85,8 @@ def test_effect_of_a_transfer_is_unknown():
     assert transfer("u", "1001").has_effect is None
 
 
-@pytest.mark.parametrize(
-    ("change", "shows"),
+@for_each(
+    "change, shows",
     [
         (Removed("channel", BRIDGED), True),
         (Removed("channel", BRIDGED, synthetic=True), True),
@@ -105,8 +102,8 @@ def test_removed_channel_shows_a_hangup(change, shows):
     assert hangup("u").has_effect(change) is shows
 
 
-@pytest.mark.parametrize(
-    ("change", "shows"),
+@for_each(
+    "change, shows",
     [
         (Changed("channel", PARKED, BRIDGED), True),
         (Added("channel", PARKED, synthetic=True), True),
@@ -125,8 +122,8 @@ def test_park_state_shows_parking(change, shows):
     assert park("u", None, "leg").has_effect(change) is shows
 
 
-@pytest.mark.parametrize(
-    ("change", "shows"),
+@for_each(
+    "change, shows",
     [
         (Changed("channel", LISTENING, BRIDGED), True),
         (Added("channel", LISTENING, synthetic=True), True),
@@ -152,8 +149,8 @@ def test_command_may_be_custom():
     assert (command.name, command.has_effect) == ("dance", None)
 
 
-@pytest.mark.parametrize(
-    ("make", "arguments", "options", "message"),
+@for_each(
+    "make, arguments, options, message",
     [
         (hangup, [None], {}, "uuid must be a str, got None"),
         (hangup, [""], {}, "uuid must not be empty"),

@@ -13,6 +13,7 @@ import weakref
 
 import attrs
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti import (
     Channel,
@@ -126,7 +127,7 @@ def test_channel_removed_before_its_hangup_is_removed_once():
     assert mirror.apply(event_about(tagged)) == [Changed("channel", tagged, TALKING)]
 
 
-@pytest.mark.parametrize("name", ["updated", "added", "renamed"])
+@for_each("name", ["updated", "added", "renamed"])
 def test_no_event_revives_a_hung_up_channel(name):
     """No event brings back a channel that was hung up, nor its place in a queue."""
     mirror = Mirror()
@@ -225,7 +226,7 @@ def test_elements_without_a_key_are_identified_by_position():
     assert "position" not in repr(removed)
 
 
-@pytest.mark.parametrize("message", [FieldSpec("user", ("id",)), SystemMsg("logout"), Msg("hi")])
+@for_each("message", [FieldSpec("user", ("id",)), SystemMsg("logout"), Msg("hi")])
 def test_messages_about_no_element_change_nothing(message):
     assert Mirror().apply(message) == []
 
@@ -262,8 +263,8 @@ def test_one_mirror_holds_elements_of_all_kinds():
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "element"),
+@for_each(
+    "name, element",
     [
         ("channels", Channel(uuid="a")),
         ("waiting_channels", WaitingChannel(uuid="a")),
@@ -473,7 +474,7 @@ def as_dicts(mirror):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_older_server", [False, True])
+@for_each("is_older_server", [False, True])
 def test_mirror_and_changes_follow_a_simulated_day(is_older_server):
     """After each step, the mirror and the applied changes show the state of the simulated PBX."""
     pbx, writer, parser = Pbx(11, older=is_older_server), Writer(), MessageParser()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from support.cases import for_each
 
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror import phone_numbers
@@ -108,15 +109,15 @@ NOTATIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("text", "normal_form"),
+@for_each(
+    "text, normal_form",
     [(text, number) for number, texts in NOTATIONS.items() for text in (number, *texts)],
 )
 def test_notations_of_a_number_have_one_normal_form(text, normal_form):
     assert normalise_number(text) == normal_form
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         *(None, "", " ", "+", "-", "()", "(+", "\u200e", "%", "%ZZ", "%FF"),
@@ -136,8 +137,8 @@ def test_other_texts_and_values_have_no_normal_form(text):
 
 
 # Home country, a number in it, and notations: of countries with and without a trunk prefix.
-@pytest.mark.parametrize(
-    ("country_code", "normal_form", "texts"),
+@for_each(
+    "country_code, normal_form, texts",
     [
         ("44", "02079460018", ["+44 20 7946 0018", "00 44 20 7946 0018", "442079460018"]),
         ("44", "+81312341234", ["+81312341234", "0081 3 1234 1234"]),
@@ -162,9 +163,7 @@ def test_country_code_selects_the_dialling_plan(country_code, normal_form, texts
     assert [normalise_number(text, country_code) for text in texts] == [normal_form] * len(texts)
 
 
-@pytest.mark.parametrize(
-    "code", ["", "+81", "081", "999", "882", "JP", None, 81, ["81"], "81" * 50]
-)
+@for_each("code", ["", "+81", "081", "999", "882", "JP", None, 81, ["81"], "81" * 50])
 def test_unknown_country_code_is_a_usage_error(code):
     with pytest.raises(UsageError, match=r"unknown country_code .*such as '81'") as caught:
         normalise_number("0312341234", code)
@@ -173,8 +172,8 @@ def test_unknown_country_code_is_a_usage_error(code):
         same_number(None, None, code)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
+@for_each(
+    "one, other",
     [
         ("0312341234", "0312341235"),
         ("0312341234", "+1312341234"),
@@ -293,7 +292,7 @@ def test_example_numbers_of_all_countries_agree_with_the_library():
                 assert_same_as_the_library(number, str(number.country_code))
 
 
-@pytest.mark.parametrize("number_type", sorted(set(PhoneNumberType.values()) - {99}))
+@for_each("number_type", sorted(set(PhoneNumberType.values()) - {99}))
 def test_japanese_example_numbers_agree_with_the_library(number_type):
     """Numbers of every type: free of charge, premium rate, IP telephony, pagers …"""
     number = phonenumbers.example_number_for_type("JP", number_type)

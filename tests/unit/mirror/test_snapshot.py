@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti import FieldSpec, InfoEvent, InitialInfo, Msg, User
 from basix_ws_cti.mirror import snapshot
@@ -30,8 +30,8 @@ def add(builder, now, *messages):
         deque(builder.add(message, now), maxlen=0)
 
 
-@pytest.mark.parametrize(
-    ("messages", "quiet_at"),
+@for_each(
+    "messages, quiet_at",
     [
         ([], math.inf),
         ([EVENT], math.inf),
@@ -52,7 +52,7 @@ def test_quiet_time_begins_when_every_announced_kind_has_arrived(messages, quiet
     assert builder.quiet_at == builder.settled_at == quiet_at
 
 
-@pytest.mark.parametrize("message", [EVENT, Msg("hello"), USER_SPEC, USERS_ARRIVED])
+@for_each("message", [EVENT, Msg("hello"), USER_SPEC, USERS_ARRIVED])
 def test_messages_without_a_new_kind_leave_the_quiet_time(message):
     """A PBX that always sends something must be synced nevertheless."""
     builder = build(USER_SPEC, USERS_ARRIVED)

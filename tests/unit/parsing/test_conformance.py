@@ -6,6 +6,7 @@ import json
 
 import pytest
 from support import etf_encoder
+from support.cases import for_each
 from support.etf_encoder import BERT_NIL, Atom, Charlist
 from support.paths import DATA
 
@@ -137,7 +138,7 @@ def test_parse_returns_messages_equal_to_the_calls(name, form):
 
 
 @each_form
-@pytest.mark.parametrize("as_frame", [bytearray, memoryview])
+@for_each("as_frame", [bytearray, memoryview])
 def test_frames_may_be_bytearrays_and_memoryviews(form, as_frame):
     session = SESSIONS["end_users_base_url"]
     sent = run_callbacks(session, form, as_frame)
@@ -154,8 +155,8 @@ def test_all_encodings_give_equal_messages():
         assert all(other == messages[0] for other in messages)
 
 
-@pytest.mark.parametrize(
-    ("name", "written"),
+@for_each(
+    "name, written",
     [
         (
             "msg",

@@ -11,6 +11,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cases import for_each
 from support.etf_encoder import BERT_NIL, ENCODERS, Atom, Charlist, any_term, field_spec
 from support.frame_mutations import bench_frames
 from support.random_terms import random_term
@@ -237,8 +238,8 @@ def test_fields_with_any_value_equal_the_slow_path(value):
         assert message is None or is_identical(message, expected), (field, otp)
 
 
-@pytest.mark.parametrize("otp", ENCODERS)
-@pytest.mark.parametrize("value", CALLING_STATES.values(), ids=CALLING_STATES)
+@for_each("otp", ENCODERS)
+@for_each("value", CALLING_STATES.values())
 def test_calling_states_equal_the_slow_path(value, otp):
     """The fast path reads calling states with any kind of target."""
     frame = event(record(state=value), otp=otp)
@@ -247,9 +248,9 @@ def test_calling_states_equal_the_slow_path(value, otp):
     assert is_identical(message, parse_slow(SPEC, frame))
 
 
-@pytest.mark.parametrize("otp", ENCODERS)
-@pytest.mark.parametrize("at", range(8))
-@pytest.mark.parametrize("part", [(), (1, "a")], ids=repr)
+@for_each("otp", ENCODERS)
+@for_each("at", range(8))
+@for_each("part", [(), (1, "a")])
 def test_tuples_in_a_structure_are_left_to_the_slow_path(at, part, otp):
     """Only the parts of a call target may be tuples."""
     parts = [Atom("user"), 7, Atom("inbound"), Atom("external"), "1001", TS, 5, None]
@@ -315,8 +316,8 @@ needs_interpreted_code = pytest.mark.skipif(
 
 
 @needs_interpreted_code
-@pytest.mark.parametrize("otp", ENCODERS)
-@pytest.mark.parametrize("field", USUAL_VALUES)
+@for_each("otp", ENCODERS)
+@for_each("field", USUAL_VALUES)
 def test_usual_values_are_read_by_generated_code_alone(field, otp):
     """The generated code calls no general function for the usual encodings of a value."""
     usual = {name: values[0] for name, values in USUAL_VALUES.items()} | {"end_user": None}
@@ -329,7 +330,7 @@ def test_usual_values_are_read_by_generated_code_alone(field, otp):
 
 
 @needs_interpreted_code
-@pytest.mark.parametrize("otp", ENCODERS)
+@for_each("otp", ENCODERS)
 def test_usual_calling_states_are_read_by_three_functions(otp):
     data = (Atom("ring"), 10002, None, [], "q")
     state = (TS, Atom("calling"), Atom("internal"), Atom("group"), data)
@@ -356,7 +357,7 @@ RARE_VALUES = {
 }
 
 
-@pytest.mark.parametrize("value", RARE_VALUES.values(), ids=RARE_VALUES)
+@for_each("value", RARE_VALUES.values())
 def test_rare_values_are_left_to_the_slow_path(value):
     """Rare or malformed values in any field are left to the slow path.
 
@@ -378,7 +379,7 @@ BEYOND_LIMITS = {
 }
 
 
-@pytest.mark.parametrize("value", BEYOND_LIMITS.values(), ids=BEYOND_LIMITS)
+@for_each("value", BEYOND_LIMITS.values())
 def test_values_beyond_fast_path_limits_are_left_to_the_slow_path(value):
     """The slow path reads them, because it knows the limits of the parser."""
     frame = event(record(end_user=value))
@@ -420,7 +421,7 @@ def test_random_terms_in_all_fields_of_all_kinds_equal_the_slow_path(kind, base_
     assert fast
 
 
-@pytest.mark.parametrize("tag", ["s", "w"])
+@for_each("tag", ["s", "w"])
 def test_known_atoms_with_another_tag_are_read(tag):
     """The fast path reads an atom with another tag than its neighbours from the atom cache."""
     frame = event(record()).replace(b"d\0\7inbound", tag.encode() + b"\7inbound")
@@ -445,7 +446,7 @@ def test_undeclared_fields_and_unknown_kinds_are_read():
             assert is_identical(message, parse_slow(spec, frame, base_url))
 
 
-@pytest.mark.parametrize("first", range(len(FIELDS)), ids=FIELDS)
+@for_each("first", range(len(FIELDS)))
 def test_fields_are_read_in_any_order(first):
     spec = FieldSpec("channel", FIELDS[first:] + FIELDS[:first])
     values = record()
@@ -477,7 +478,7 @@ def test_reader_returns_an_instance_of_the_element_class():
 # ----------------------------------------------------------------------- broken frames
 
 
-@pytest.mark.parametrize("otp", ENCODERS)
+@for_each("otp", ENCODERS)
 def test_truncated_and_longer_frames_are_left_to_the_slow_path(otp):
     """The fast path returns nothing for a truncated frame and for one with trailing bytes."""
     frame = event(record(state=CALLING_STATES["group"]), otp=otp)
@@ -519,7 +520,7 @@ def test_all_bytes_of_a_length_are_read():
         assert parse_fast(read, bytes(longer)) is None
 
 
-@pytest.mark.parametrize("otp", ENCODERS)
+@for_each("otp", ENCODERS)
 def test_record_that_starts_with_bert_is_left_to_the_slow_path(otp):
     """The slow path refuses a record that is a BERT compound."""
     for first in (Atom("nil"), Atom("new"), 1):
@@ -532,8 +533,8 @@ def test_record_that_starts_with_bert_is_left_to_the_slow_path(otp):
 # ------------------------------------------------------------------------ the header
 
 
-@pytest.mark.parametrize("otp", ENCODERS)
-@pytest.mark.parametrize("form", [Charlist, Atom, str])
+@for_each("otp", ENCODERS)
+@for_each("form", [Charlist, Atom, str])
 def test_kinds_and_event_names_are_read_in_every_encoding(form, otp):
     """A kind and an event's name may be a charlist, an atom or a binary."""
     for name in ("added", "updated", "removed"):
@@ -548,7 +549,7 @@ def test_kinds_and_event_names_are_read_in_every_encoding(form, otp):
     )
 
 
-@pytest.mark.parametrize("name", [None, 5, [0x6771, 0x4EAC], []])
+@for_each("name", [None, 5, [0x6771, 0x4EAC], []])
 def test_event_names_that_are_not_text_are_left_to_the_slow_path(name):
     frame = event(record(), name=name)
     assert parse_fast(make_reader(SPEC, frame), frame) is None

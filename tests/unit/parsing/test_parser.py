@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import etf_encoder
+from support.cases import for_each
 from support.etf_encoder import (
     BERT_NIL,
     Atom,
@@ -126,13 +127,13 @@ def test_event_is_a_hashable_info_event():
     assert hash(event) == hash(InfoEvent("user", User(id=1, name="a"), "updated"))
 
 
-@pytest.mark.parametrize("event_name", ["added", "updated", "removed", "renamed", ""])
+@for_each("event_name", ["added", "updated", "removed", "renamed", ""])
 def test_any_event_name_is_passed_on(event_name):
     event = frame((Atom("info_event"), Charlist("user"), (1,), event_name))
     assert make_parser(USER_SPEC).parse(event).event_name == event_name
 
 
-@pytest.mark.parametrize("empty", [[], BERT_NIL], ids=["nil", "bert-nil"])
+@for_each("empty", [[], BERT_NIL])
 def test_initial_info_may_be_empty(empty):
     """An empty list of elements is ``[]`` or ``{bert,nil}``."""
     parser = make_parser(USER_SPEC)
@@ -140,7 +141,7 @@ def test_initial_info_may_be_empty(empty):
     assert message == InitialInfo("user", {})
 
 
-@pytest.mark.parametrize("empty", [[], BERT_NIL], ids=["nil", "bert-nil"])
+@for_each("empty", [[], BERT_NIL])
 def test_field_spec_may_be_empty(empty):
     """Records of a kind without fields have no values."""
     parser = MessageParser()
@@ -150,9 +151,9 @@ def test_field_spec_may_be_empty(empty):
     assert parser.parse(initial_info("user", (1,), ())).elements == {0: User(), 1: User()}
 
 
-@pytest.mark.parametrize("name", ["system_msg", "msg"])
-@pytest.mark.parametrize(
-    ("sent", "text"),
+@for_each("name", ["system_msg", "msg"])
+@for_each(
+    "sent, text",
     [
         ("hello", "hello"),
         (Atom("logout"), "logout"),
@@ -315,9 +316,7 @@ def test_elements_without_key_keep_their_place():
     assert [user.name for user in users.values()] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(
-    "key", [2**64, -(2**63) - 1, 2**4000, True, 1.0, (1,), [1.5], {"a": 1}, ""]
-)
+@for_each("key", [2**64, -(2**63) - 1, 2**4000, True, 1.0, (1,), [1.5], {"a": 1}, ""])
 def test_invalid_keys_count_as_missing(key):
     """An id beyond 64 bits, or of a type that is no id, is replaced by the position."""
     users = initial("user", ("id",), (50,), (key,))
@@ -366,8 +365,8 @@ def enumerate_records(ids):
 # Options
 
 
-@pytest.mark.parametrize(
-    ("base_url", "user", "person"),
+@for_each(
+    "base_url, user, person",
     [
         (None, None, None),
         ("", None, None),
@@ -414,7 +413,7 @@ def test_limits_apply_from_the_first_frame():
     assert type(make_parser().parse(beyond)) is Msg
 
 
-@pytest.mark.parametrize("as_frame", [bytes, bytearray, memoryview])
+@for_each("as_frame", [bytes, bytearray, memoryview])
 def test_frames_may_be_any_bytes_type(as_frame):
     """A frame is bytes, a bytearray or a memoryview; the parser does not keep its memory."""
     raw = bytearray(frame((Atom("msg"), "hello")))
@@ -650,7 +649,7 @@ def test_kind_in_an_error_is_printable_and_short():
     assert len(text) < 160
 
 
-@pytest.mark.parametrize("sent", [None, 7, [131, 97, 1], object()])
+@for_each("sent", [None, 7, [131, 97, 1], object()])
 def test_frames_of_other_types_raise_decode_error(sent):
     with pytest.raises(DecodeError, match="expected bytes, got"):
         MessageParser().parse(sent)
@@ -872,7 +871,7 @@ def test_handler_methods_are_called_like_keywords():
     assert seen.calls == [call for _, call in MESSAGES if call is not None]
 
 
-@pytest.mark.parametrize("name", CALLBACKS)
+@for_each("name", CALLBACKS)
 def test_messages_without_a_callback_are_skipped(name):
     seen = Calls()
     parser = MessageParser(**{name: getattr(seen, name)})
@@ -881,7 +880,7 @@ def test_messages_without_a_callback_are_skipped(name):
     assert seen.calls == [call for _, call in MESSAGES if call is not None and call[0] == name]
 
 
-@pytest.mark.parametrize("name", CALLBACKS)
+@for_each("name", CALLBACKS)
 def test_handler_needs_only_one_method(name):
     """A method that is missing or None is not called."""
     seen = Calls()
@@ -913,8 +912,8 @@ def test_parse_calls_no_callback():
     assert seen.calls == []
 
 
-@pytest.mark.parametrize("error", [ValueError("mine"), ProtocolError("mine"), KeyboardInterrupt()])
-@pytest.mark.parametrize("name", CALLBACKS)
+@for_each("error", [ValueError("mine"), ProtocolError("mine"), KeyboardInterrupt()])
+@for_each("name", CALLBACKS)
 def test_callback_exceptions_pass_through_unchanged(name, error):
     """The parser reads the next frame correctly."""
     seen = Calls()
@@ -967,7 +966,7 @@ def test_handler_and_keywords_together_are_refused():
         assert str(caught.value) == ("pass the callbacks as a handler or as keywords, not both")
 
 
-@pytest.mark.parametrize("handler", [object(), 7, "on_msg", print, [print]])
+@for_each("handler", [object(), 7, "on_msg", print, [print]])
 def test_handler_without_methods_is_refused(handler):
     with pytest.raises(UsageError) as caught:
         MessageParser(handler)
@@ -977,9 +976,7 @@ def test_handler_without_methods_is_refused(handler):
     )
 
 
-@pytest.mark.parametrize(
-    "handler", [{"on_msg": print}, {}, types.MappingProxyType({"on_msg": print})]
-)
+@for_each("handler", [{"on_msg": print}, {}, types.MappingProxyType({"on_msg": print})])
 def test_dict_of_callbacks_must_be_unpacked(handler):
     """The reference library takes such a dict; the error shows how to pass it here."""
     with pytest.raises(UsageError) as caught:
@@ -1000,8 +997,8 @@ def test_handler_whose_methods_are_all_none_is_refused():
         MessageParser(Nothing())
 
 
-@pytest.mark.parametrize("value", [7, "print", [print], False, 0, ""])
-@pytest.mark.parametrize("name", CALLBACKS)
+@for_each("value", [7, "print", [print], False, 0, ""])
+@for_each("name", CALLBACKS)
 def test_callbacks_must_be_callable(name, value):
     """The constructor raises the error, not the first message."""
     text = f"{name} must be callable, got {type(value).__name__}"
@@ -1049,8 +1046,8 @@ COROUTINE_FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("callback", COROUTINE_FUNCTIONS.values(), ids=COROUTINE_FUNCTIONS)
-@pytest.mark.parametrize("name", CALLBACKS)
+@for_each("callback", COROUTINE_FUNCTIONS.values())
+@for_each("name", CALLBACKS)
 def test_coroutine_functions_are_refused(name, callback):
     """The parser does not await description a callback returns."""
     text = f"{name} must be a plain function (def), got a coroutine function"
@@ -1071,7 +1068,7 @@ class Plain:
         pass
 
 
-@pytest.mark.parametrize(
+@for_each(
     "callback", [print, lambda *_: None, Plain(), str, functools.partial(print, "a"), [].append]
 )
 def test_any_callable_may_be_a_callback(callback):
@@ -1128,8 +1125,8 @@ def test_number_of_fields_of_a_kind_is_bounded():
     assert len(parser.parse(info_event("user", ("x",) * 300)).element.extra) == 256
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
+@for_each(
+    "options, text",
     [
         ({"base_url": 5}, "base_url must be a str (or None), got int"),
         ({"base_url": b"https://x"}, "base_url must be a str (or None), got bytes"),

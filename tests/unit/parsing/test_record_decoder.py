@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import etf_encoder
+from support.cases import for_each
 from support.etf_encoder import BERT_NIL, Atom, Charlist
 from support.random_terms import random_term
 
@@ -78,10 +79,10 @@ CHANNELS = [kind for kind in CLASSES if "channel" in kind]
 OTHERS = [kind for kind in CLASSES if kind not in CHANNELS]
 
 STRUCTURED = ("state", "target", "end_user", "other_info", "origination", "tags")
-each_structured_field = pytest.mark.parametrize("field", STRUCTURED)
+each_structured_field = for_each("field", STRUCTURED)
 
-each_kind = pytest.mark.parametrize("kind", [*CLASSES, "robot"])
-each_channel = pytest.mark.parametrize("kind", CHANNELS)
+each_kind = for_each("kind", [*CLASSES, "robot"])
+each_channel = for_each("kind", CHANNELS)
 
 TS = 1546839040024071
 AT = datetime(2019, 1, 7, 5, 30, 40, 24071, tzinfo=UTC)
@@ -94,7 +95,7 @@ TEXTS = [
     pytest.param(Charlist(TOKYO), id="charlist-above-255"),
     pytest.param(Charlist(TOKYO.encode().decode("latin-1")), id="charlist-of-utf8"),
 ]
-each_text = pytest.mark.parametrize("text", TEXTS)
+each_text = for_each("text", TEXTS)
 
 # Terms that mean "no value" in any field.
 NO_VALUES = [
@@ -103,7 +104,7 @@ NO_VALUES = [
     pytest.param(BERT_NIL, id="bert-nil"),
     pytest.param(Charlist(""), id="empty-charlist"),
 ]
-each_no_value = pytest.mark.parametrize("no_value", NO_VALUES)
+each_no_value = for_each("no_value", NO_VALUES)
 
 EMPTY_TEXTS = [pytest.param("", id="binary"), pytest.param(Atom(""), id="atom")]
 
@@ -214,7 +215,7 @@ def test_unknown_fields_are_kept_in_extra():
     assert type(element.extra) is Extra
 
 
-@pytest.mark.parametrize("name", ["extra", "element_name", "key", "KEY", "hangup", "_record"])
+@for_each("name", ["extra", "element_name", "key", "KEY", "hangup", "_record"])
 @each_kind
 def test_fields_named_like_attributes_are_extra_fields(kind, name):
     element = read(kind, id=1, **{name: "sent"})
@@ -261,7 +262,7 @@ def test_missing_values_become_none(kind, no_value):
 
 
 @each_structured_field
-@pytest.mark.parametrize("empty", EMPTY_TEXTS)
+@for_each("empty", EMPTY_TEXTS)
 @each_channel
 def test_empty_text_in_a_structured_field_becomes_none(kind, field, empty):
     assert get(read(kind, **{field: empty}), field) is None
@@ -338,7 +339,7 @@ def test_avatar_may_have_any_encoding(text):
     assert read("user", "https://x", avatar=text).avatar == f"https://x/basix/avatars/users/{TOKYO}"
 
 
-@pytest.mark.parametrize("form", [bytes, lambda raw: Charlist(raw.decode("latin-1"))])
+@for_each("form", [bytes, lambda raw: Charlist(raw.decode("latin-1"))])
 def test_invalid_utf8_is_read_as_latin1(form):
     caf = form(b"caf\xe9")
     assert read("user", label=caf, news=caf) == User(label="café", extra=Extra(news="café"))
@@ -353,9 +354,7 @@ def test_atoms_become_their_names_except_constants():
     assert read("terminal", registered=False).registered is False
 
 
-@pytest.mark.parametrize(
-    "value", [[1.5], [-1], [0xD800], [0x110000], ["a", 1.5], [TOKYO, (1,)], [None], [True]]
-)
+@for_each("value", [[1.5], [-1], [0xD800], [0x110000], ["a", 1.5], [TOKYO, (1,)], [None], [True]])
 def test_lists_that_are_not_text_stay_raw(value):
     """In a plain field, the raw list is in ``extra``."""
     assert read("user", label=value) == User(extra=Extra(label=value))
@@ -376,7 +375,7 @@ NOT_SCALARS = [
     (Atom("bert"), Atom("time"), 1546, 839040, 24071),
     (Atom("bert"), Atom("regex"), "^a", []),
 ]
-each_other_value = pytest.mark.parametrize("value", NOT_SCALARS, ids=repr)
+each_other_value = for_each("value", NOT_SCALARS)
 
 
 @each_other_value
@@ -426,7 +425,7 @@ def test_avatar_that_is_no_scalar_counts_as_missing(value):
 
 
 @each_other_value
-@pytest.mark.parametrize("at", range(2, 6))
+@for_each("at", range(2, 6))
 def test_known_state_with_a_part_that_is_no_scalar_is_another_state(at, value):
     """Name, timestamp and all parts are kept; parts of unknown meaning may have any value."""
     parts = (TS, Atom("park"), 901, "unused", 7, "user7")
@@ -486,7 +485,7 @@ def test_end_user_in_other_info_may_have_any_value(value):
     assert info == OtherInfo(type="end_user", end_user=sent(value), direction="inbound")
 
 
-@pytest.mark.parametrize("number", [0, TS, -1])
+@for_each("number", [0, TS, -1])
 def test_integer_in_place_of_whoscall_is_ignored(number):
     """Servers of 2021 to 2024 sent the time of the answer there."""
     parts = (Atom("user"), 7, Atom("inbound"), Atom("external"), "1001", TS, 5)
@@ -544,7 +543,7 @@ CHARDATA = [
 ]
 
 
-@pytest.mark.parametrize(("value", "text"), CHARDATA)
+@for_each("value, text", CHARDATA)
 def test_chardata_in_a_text_field_becomes_text(value, text):
     """Lists of characters and texts are the usual form of composed text in Erlang."""
     assert read("user", label=value) == User(label=text)
@@ -578,7 +577,7 @@ def test_list_of_several_tags_stays_raw():
     assert read("channel", tags=[TOKYO[0], ";", TOKYO[1]]).tags == tuple(TOKYO)
 
 
-@pytest.mark.parametrize("field", ["state", "target", "other_info"])
+@for_each("field", ["state", "target", "other_info"])
 def test_list_in_place_of_a_tuple_stays_raw(field):
     assert get(read("channel", **{field: ["a", "b"]}), field) == ["a", "b"]
 
@@ -595,7 +594,7 @@ def test_truncated_name_keeps_its_complete_characters():
     )
 
 
-@pytest.mark.parametrize("count", [1, 20])
+@for_each("count", [1, 20])
 def test_truncated_escapes_keep_their_complete_characters(count):
     escaped = quote_plus(TOKYO * count)
     assert end_user(f"7*{escaped[:-3]}*Acme") == one_end_user("7", (TOKYO * count)[:-1], "Acme")
@@ -604,7 +603,7 @@ def test_truncated_escapes_keep_their_complete_characters(count):
     assert got == ("call_user", (TOKYO * count)[:-1])
 
 
-@pytest.mark.parametrize("escapes", ["%E6", "%E6%9D", "caf%E9", "%20%E9", "%E6%9D%B1%FF"])
+@for_each("escapes", ["%E6", "%E6%9D", "caf%E9", "%20%E9", "%E6%9D%B1%FF"])
 def test_escapes_without_a_complete_character_stay_as_sent(escapes):
     assert end_user(f"7*{escapes}") == one_end_user("7", escapes)
 
@@ -687,9 +686,7 @@ STATES = [
         Calling(target_location="ext", target_type="satellite", data=("a", "b")),
     ),
 ]
-each_state = pytest.mark.parametrize(
-    ("parts", "expected"), STATES, ids=lambda value: str(value[0]) if type(value) is tuple else ""
-)
+each_state = for_each("parts, expected", STATES)
 
 
 def with_ts(state, ts):
@@ -729,8 +726,8 @@ def test_parts_missing_at_the_end_of_a_state_become_none(parts, expected):
     assert state(TS, parts[0]) == type(expected)(ts=TS)
 
 
-@pytest.mark.parametrize(
-    ("target_type", "data", "fields"),
+@for_each(
+    "target_type, data, fields",
     [
         ("user", (), {}),
         ("group", (), {}),
@@ -758,8 +755,8 @@ def test_missing_parts_of_a_calling_target_become_none(target_type, data, fields
     )
 
 
-@pytest.mark.parametrize("target_type", ["user", "group", "pstn", "bridged_endpoint"])
-@pytest.mark.parametrize("data", ["text", 7, {"a": 1}, ["a", "b"], 0, False])
+@for_each("target_type", ["user", "group", "pstn", "bridged_endpoint"])
+@for_each("data", ["text", 7, {"a": 1}, ["a", "b"], 0, False])
 def test_calling_data_that_is_no_tuple_stays_raw(target_type, data):
     assert state(TS, Atom("calling"), None, Atom(target_type), data) == Calling(
         ts=TS, target_type=target_type, data=data
@@ -771,7 +768,7 @@ def test_calling_without_a_known_target_type_keeps_raw_data():
     assert state(TS, Atom("calling"), None, None, []) == Calling(ts=TS)
 
 
-@pytest.mark.parametrize("form", [Atom, Charlist, str])
+@for_each("form", [Atom, Charlist, str])
 def test_unknown_state_keeps_name_timestamp_and_data(form):
     assert state(TS, form("dancing"), Atom("tango"), (1, [2])) == OtherState(
         ts=TS, name="dancing", data=("tango", (1, [2]))
@@ -786,7 +783,7 @@ def test_timestamp_may_be_any_integer():
         assert state(ts, Atom("ringing")) == Ringing(ts=ts)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "raw",
     [
         "parked",
@@ -812,7 +809,6 @@ def test_timestamp_may_be_any_integer():
         (TS, True, 901),
         (TS, (Atom("park"),), 901),
     ],
-    ids=repr,
 )
 def test_malformed_state_stays_raw(raw):
     """A state needs a tuple of a timestamp and a name."""
@@ -834,10 +830,9 @@ def test_target_has_type_id_name_and_address():
     assert read("queued_channel", target=raw).extra["target"] == expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     "raw",
     ["text", 7, 0, 0.0, True, False, {}, {"a": 1}, (), (1,), (Atom("user"), 5), (1, 2, 3), ["a"]],
-    ids=repr,
 )
 def test_malformed_target_stays_raw(raw):
     """A target needs a tuple of at least four parts."""
@@ -849,8 +844,8 @@ def test_malformed_target_stays_raw(raw):
 # end_user
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
+@for_each(
+    "text, parts",
     [
         ("1*Taro*Acme*t.png*Tokyo", ("1", "Taro", "Acme", "t.png", "Tokyo")),
         ("1*Taro*Acme*t.png", ("1", "Taro", "Acme", "t.png")),
@@ -874,8 +869,8 @@ def test_end_user_text_is_split_at_asterisks(kind, text, parts):
         assert end_user(form(text), kind=kind) == one_end_user(*parts)
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"),
+@for_each(
+    "written, meant",
     [
         ("Taro+Yamada", "Taro Yamada"),
         ("Taro%20Yamada", "Taro Yamada"),
@@ -972,14 +967,14 @@ def test_encoded_bar_does_not_separate_end_users():
     assert end_users.items == (EndUser(id="1", name="A|B"), EndUser(id="2", name="C"))
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 9, 1000])
+@for_each("count", [1, 2, 4, 5, 9, 1000])
 def test_asterisks_alone_are_no_end_user(count):
     assert end_user("*" * count) is None
     assert read("channel", other_info=(Atom("x"), "*" * count)).other_info == OtherInfo(type="x")
 
 
-@pytest.mark.parametrize(
-    ("text", "count", "ids"),
+@for_each(
+    "text, count, ids",
     [
         ("_MANY_:2|1*Taro|2*Hanako", 2, "12"),
         ("_MANY_:12|1*Taro|2*Hanako", 12, "12"),
@@ -1016,7 +1011,7 @@ def test_each_listed_end_user_is_read_completely():
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "count",
     [
         "",
@@ -1053,7 +1048,7 @@ def test_number_of_listed_end_users_is_bounded():
     assert end_user(f"{most}|") == f"{most}|"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "raw", [7, 0, 1.5, True, False, (), (1, "Taro"), ("1*Taro",), {}, {"id": 1}, ["1*Taro", -1]]
 )
 @each_channel
@@ -1108,7 +1103,7 @@ def test_other_info_of_a_user_has_a_user_id(kind):
     )
 
 
-@pytest.mark.parametrize("type_", ["end_user", "group", "undefined"])
+@for_each("type_", ["end_user", "group", "undefined"])
 @each_kind
 def test_other_info_of_other_types_has_an_end_user(kind, type_):
     got = info(Atom(type_), "1*Taro", *INFO, kind=kind)
@@ -1125,8 +1120,8 @@ def test_other_info_type_may_have_any_encoding():
         assert info(form("end_user"), "7") == OtherInfo(type="end_user", end_user=one_end_user("7"))
 
 
-@pytest.mark.parametrize("count", range(1, 9))
-@pytest.mark.parametrize("end_user_parts", [(Atom("user"), 7), (Atom("end_user"), "1*Taro")])
+@for_each("count", range(1, 9))
+@for_each("end_user_parts", [(Atom("user"), 7), (Atom("end_user"), "1*Taro")])
 def test_parts_missing_at_the_end_of_other_info_become_none(end_user_parts, count):
     parts = (*end_user_parts, *INFO)
     assert info(*parts[:count]) == info(*parts[:count], *(None,) * (8 - count))
@@ -1139,13 +1134,13 @@ def test_surplus_parts_of_other_info_are_ignored():
         assert info(Atom("user"), 7, *INFO, *surplus) == info(Atom("user"), 7, *INFO)
 
 
-@pytest.mark.parametrize("end_user_parts", [None, "", "****", [], BERT_NIL])
+@for_each("end_user_parts", [None, "", "****", [], BERT_NIL])
 def test_other_info_without_end_user(end_user_parts):
     """An end user that is missing, empty or all asterisks is None."""
     assert info(Atom("end_user"), end_user_parts) == OtherInfo(type="end_user")
 
 
-@pytest.mark.parametrize("end_user_parts", [7, 0, (1, "Taro"), {"a": 1}, ["a", -1], "_MANY_:x"])
+@for_each("end_user_parts", [7, 0, (1, "Taro"), {"a": 1}, ["a", -1], "_MANY_:x"])
 def test_malformed_end_user_in_other_info_stays_raw(end_user_parts):
     assert info(Atom("end_user"), end_user_parts) == OtherInfo(
         type="end_user", end_user=end_user_parts
@@ -1158,15 +1153,13 @@ def test_other_info_may_have_many_end_users():
     )
 
 
-@pytest.mark.parametrize("end_user_parts", ["7", 2**70, 1.5, True, "1*Taro"])
+@for_each("end_user_parts", ["7", 2**70, 1.5, True, "1*Taro"])
 def test_user_id_in_other_info_is_unchanged(end_user_parts):
     """A user id of any type is kept as it was sent."""
     assert info(Atom("user"), end_user_parts) == OtherInfo(type="user", user_id=end_user_parts)
 
 
-@pytest.mark.parametrize(
-    "raw", ["text", 7, 0, 1.5, True, False, (), {}, {"type": "user"}, ["a"]], ids=repr
-)
+@for_each("raw", ["text", 7, 0, 1.5, True, False, (), {}, {"type": "user"}, ["a"]])
 def test_malformed_other_info_stays_raw(raw):
     """An other_info needs a tuple with at least one part."""
     for kind in [*CLASSES, "robot"]:
@@ -1178,8 +1171,8 @@ def test_malformed_other_info_stays_raw(raw):
 # origination and tags
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
+@for_each(
+    "text, parts",
     [
         ("call_user*7*0312341234", ("call_user", "7", "0312341234")),
         ("call_user", ("call_user",)),
@@ -1197,8 +1190,8 @@ def test_origination_is_split_at_asterisks_and_percent_decoded(text, parts):
     assert read("parked_channel", origination=text).extra["origination"] == parts
 
 
-@pytest.mark.parametrize(
-    ("text", "tags"),
+@for_each(
+    "text, tags",
     [
         ("monitoring_required", ("monitoring_required",)),
         ("monitoring_required;auto_answer", ("monitoring_required", "auto_answer")),
@@ -1212,8 +1205,8 @@ def test_tags_are_split_at_semicolons(text, tags):
     assert read("queued_channel", tags=text).extra["tags"] == tags
 
 
-@pytest.mark.parametrize("field", ["origination", "tags"])
-@pytest.mark.parametrize("raw", [7, 0, True, False, (), ("a", "b"), {}, {"a": 1}, ["a", -1]])
+@for_each("field", ["origination", "tags"])
+@for_each("raw", [7, 0, True, False, (), ("a", "b"), {}, {"a": 1}, ["a", -1]])
 def test_origination_and_tags_that_are_not_text_stay_raw(field, raw):
     got = getattr(read("channel", **{field: raw}), field)
     assert got == raw
@@ -1223,7 +1216,7 @@ def test_origination_and_tags_that_are_not_text_stay_raw(field, raw):
 # Other kinds
 
 
-@pytest.mark.parametrize("kind", [*OTHERS, "robot"])
+@for_each("kind", [*OTHERS, "robot"])
 def test_only_channels_have_structured_fields(kind):
     """A field with the same name in another kind of element is an extra field."""
     sent_fields = {
@@ -1263,7 +1256,7 @@ BASES = [
     ("https://xyz.com/PBX/", "https://xyz.com/PBX"),
     ("/", ""),
 ]
-each_base = pytest.mark.parametrize(("base_url", "base"), BASES)
+each_base = for_each("base_url, base", BASES)
 
 ABSOLUTE = [
     "https://cdn.example.com/h.png",
@@ -1282,7 +1275,7 @@ def test_user_avatar_is_below_the_base_url(base_url, base):
     assert user == User(id=1, avatar=f"{base}/basix/avatars/users/a b.png")
 
 
-@pytest.mark.parametrize("no_value", [*NO_VALUES, *EMPTY_TEXTS])
+@for_each("no_value", [*NO_VALUES, *EMPTY_TEXTS])
 def test_user_with_empty_avatar_has_the_user_icon(no_value):
     for base_url, base in BASES:
         assert read("user", base_url, avatar=no_value).avatar == f"{base}/static/icons/user.png"
@@ -1331,30 +1324,30 @@ def test_end_users_in_other_info_have_avatars_in_each_kind(kind, base_url, base)
     assert end_users.items[0].avatar == f"{base}/basix/avatars/end_users/a.png"
 
 
-@pytest.mark.parametrize("base_url", [base_url for base_url, _ in BASES])
-@pytest.mark.parametrize("url", ABSOLUTE)
+@for_each("base_url", [base_url for base_url, _ in BASES])
+@for_each("url", ABSOLUTE)
 def test_absolute_avatar_is_unchanged(base_url, url):
     assert read("user", base_url, avatar=url).avatar == url
     assert end_user(f"1***{quote_plus(url)}", base_url).items[0].avatar == url
 
 
-@pytest.mark.parametrize("base_url", [None, ""])
-@pytest.mark.parametrize("avatar", ["a.png", "", *ABSOLUTE, *RELATIVE])
+@for_each("base_url", [None, ""])
+@for_each("avatar", ["a.png", "", *ABSOLUTE, *RELATIVE])
 def test_avatar_without_a_base_url_is_unchanged(base_url, avatar):
     """An empty base URL counts as none."""
     assert read("user", base_url, avatar=avatar) == User(avatar=avatar)
     assert end_user(f"1***{quote_plus(avatar)}", base_url) == one_end_user("1", "", "", avatar)
 
 
-@pytest.mark.parametrize("base_url", [None, ""])
+@for_each("base_url", [None, ""])
 def test_missing_avatar_without_a_base_url_becomes_none(base_url):
     assert read("user", base_url, id=1).avatar is None
     assert read("user", base_url, avatar=None).avatar is None
     assert end_user("1", base_url) == one_end_user("1")
 
 
-@pytest.mark.parametrize("base_url", ["https://xyz.com", "HTTP://xyz.com"])
-@pytest.mark.parametrize("avatar", RELATIVE)
+@for_each("base_url", ["https://xyz.com", "HTTP://xyz.com"])
+@for_each("avatar", RELATIVE)
 def test_other_avatars_are_relative(base_url, avatar):
     """``http:`` without two slashes is relative, as in the reference."""
     assert (
@@ -1364,7 +1357,7 @@ def test_other_avatars_are_relative(base_url, avatar):
     assert item.avatar == f"{base_url}/basix/avatars/end_users/{avatar}"
 
 
-@pytest.mark.parametrize("raw", [7, 0, 1.5, True, False])
+@for_each("raw", [7, 0, 1.5, True, False])
 def test_avatar_that_is_not_text_stays_raw(raw):
     for base_url in (None, "https://xyz.com"):
         got = read("user", base_url, avatar=raw).avatar
@@ -1439,7 +1432,7 @@ def test_all_element_classes_are_tested():
     assert record_decoder.ELEMENTS == CLASSES
 
 
-@pytest.mark.parametrize("name", ["end_user", "origination", "tags"])
+@for_each("name", ["end_user", "origination", "tags"])
 def test_texts_longer_than_max_parted_text_stay_raw(name):
     """A text of 262,144 characters is split; a longer one is kept as it was sent."""
     assert MAX_PARTED_TEXT == 262_144

@@ -16,6 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from support.cases import for_each
 
 from basix_ws_cti import ConnectionLost, RecordingError, UsageError
 from basix_ws_cti.recording import (
@@ -539,8 +540,8 @@ def test_error_while_reading_names_the_source():
         read_recording(Broken())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
+@for_each(
+    "arguments, message",
     [
         ({"target": io.BytesIO()}, "target must be a path or a file open for text, got BytesIO"),
         ({"anonymiser": Anonymiser}, "anonymiser must be an Anonymiser"),

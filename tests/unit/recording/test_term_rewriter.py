@@ -7,6 +7,7 @@ import zlib
 import pytest
 from hypothesis import given
 from support import etf_encoder
+from support.cases import for_each
 from support.etf_encoder import Atom, Charlist, any_term, encode
 
 from basix_ws_cti.recording.term_rewriter import (
@@ -28,8 +29,8 @@ def raw(hexadecimal):
     return bytes.fromhex(hexadecimal)
 
 
-@pytest.mark.parametrize(
-    ("encoded", "term_type", "value"),
+@for_each(
+    "encoded, term_type, value",
     [
         (raw("640002c3a9"), ATOM, "Ã©"),  # ATOM_EXT: Latin-1
         (raw("7301e9"), ATOM, "é"),
@@ -80,8 +81,8 @@ def test_compressed_frame_is_inflated():
     assert read_term(frame).raw == term
 
 
-@pytest.mark.parametrize(
-    ("encoded", "text", "written"),
+@for_each(
+    "encoded, text, written",
     [
         (raw("64000178"), "é\u3042", b"d\0\x02\xe9?"),
         (raw("730178"), "é" * 256, b"d\0\xff" + b"\xe9" * 255),
@@ -101,8 +102,8 @@ def test_new_text_keeps_the_encoding(encoded, text, written):
     assert term.with_text(text) == written
 
 
-@pytest.mark.parametrize(
-    ("items", "text"),
+@for_each(
+    "items, text",
     [
         (b"a\x41b\0\0\x30\x42", "A\u3042"),
         (b"b\0\0\xd7\xffb\0\0\xe0\0", "\ud7ff\ue000"),
@@ -130,8 +131,8 @@ def test_containers_and_numbers_are_no_text():
         assert read_term(b"\x83" + encoded).text is None
 
 
-@pytest.mark.parametrize(
-    ("number", "encoded"),
+@for_each(
+    "number, encoded",
     [
         (0, "6100"),
         (255, "61ff"),
@@ -167,8 +168,8 @@ def test_unchanged_term_keeps_its_bytes(term):
     assert copy(read_term(b"\x83" + encoded)) == encoded
 
 
-@pytest.mark.parametrize(
-    ("term", "text"),
+@for_each(
+    "term, text",
     [
         ("山田", "山田"),
         (["山田", 32, [Charlist("Taro"), ["!"]], []], "山田 Taro!"),

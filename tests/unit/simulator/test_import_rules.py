@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
 
-import pytest
+from support.cases import for_each
 
 import basix_ws_cti.simulator
 
@@ -27,6 +28,7 @@ IMPURE_LIBRARIES = {
 }
 
 
+@functools.cache
 def imported_names(text: str) -> set[str]:
     """Return the full name of everything that a source text imports, wherever the import stands."""
     names: set[str] = set()
@@ -71,7 +73,7 @@ def test_modules_have_no_import_cycle():
     assert {*graphlib.TopologicalSorter(graph).static_order()} == MODULES
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@for_each("name", sorted(MODULES))
 def test_simulator_shares_no_code_with_the_parser(name):
     library = {n for n in imported_names(source(name)) if n.startswith("basix_ws_cti.")}
     allowed = (
@@ -83,7 +85,7 @@ def test_simulator_shares_no_code_with_the_parser(name):
     assert not {n for n in library if not n.startswith(allowed)}
 
 
-@pytest.mark.parametrize("name", sorted(PURE))
+@for_each("name", sorted(PURE))
 def test_model_does_no_io_and_reads_no_clock(name):
     names = imported_names(source(name))
     assert {one.partition(".")[0] for one in names}.isdisjoint(IMPURE_LIBRARIES)

@@ -6,6 +6,7 @@ import ssl
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from support.cases import for_each
 from support.secret_scanner import TOKEN, leaks_of
 
 from basix_ws_cti import UsageError, feed_url
@@ -17,8 +18,8 @@ from basix_ws_cti.transport.address import (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
+@for_each(
+    "text, shown",
     [
         ("bcs.brastel.com", "wss://bcs.brastel.com"),
         ("bcs.brastel.com:8443", "wss://bcs.brastel.com:8443"),
@@ -42,8 +43,8 @@ NOT_ALONE = "server must not contain a path or query: /basix/api/ws_cti is added
 NO_NAME = "server host is not a valid international domain name"
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
+@for_each(
+    "text, problem",
     [
         ("", NO_HOST),
         ("wss://", NO_HOST),
@@ -81,8 +82,8 @@ def test_invalid_server_is_refused_without_repeating_it(text, problem):
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize(
-    ("host", "loopback"),
+@for_each(
+    "host, loopback",
     [
         ("localhost", True),
         ("127.0.0.1", True),
@@ -151,8 +152,8 @@ def test_full_events_is_in_the_target_only_if_requested():
     assert request_target("a", user_id=0) == ("/basix/api/ws_cti?app_name=a&user_id=0")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "fragment"),
+@for_each(
+    "arguments, fragment",
     [
         ({"app_name": ""}, "app_name"),
         ({"domain": ""}, "must not be empty"),
@@ -189,15 +190,15 @@ def test_error_for_unencrypted_credentials_names_server_and_remedy():
     )
 
 
-@pytest.mark.parametrize("host", ["back\\slash", "per%cent", "a*b", "a,b"])
+@for_each("host", ["back\\slash", "per%cent", "a*b", "a,b"])
 def test_host_with_other_characters_is_refused(host):
     """A resolver could understand such a host differently."""
     with pytest.raises(UsageError, match="server host is not a valid host name or IP address"):
         ServerAddress.parse(host)
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
+@for_each(
+    "host, expected",
     [("::1", True), ("::ffff:127.0.0.1", True), ("::ffff:8.8.8.8", False), ("::1%lo", False)],
 )
 def test_ipv6_loopback_addresses_are_loopback(host, expected):
@@ -208,8 +209,8 @@ def test_ipv6_loopback_addresses_are_loopback(host, expected):
 # -- HTTP API and TLS -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
+@for_each(
+    "text, shown",
     [
         ("pbx.example", "https://pbx.example"),
         ("pbx.example:8443", "https://pbx.example:8443"),
@@ -227,7 +228,7 @@ def test_address_of_the_http_api_is_the_feeds(text, shown):
     assert address.secure_scheme == "https"
 
 
-@pytest.mark.parametrize("text", ["ftp://x", "http://", "https://a:b@x", "https://x/y", None])
+@for_each("text", ["ftp://x", "http://", "https://a:b@x", "https://x/y", None])
 def test_invalid_address_of_the_http_api_is_refused(text):
     with pytest.raises(UsageError, match="server"):
         ServerAddress.parse_http(text)
@@ -256,8 +257,8 @@ def test_tls_context_must_fit_the_server():
             check_tls(server, context, allow_insecure=False)
 
 
-@pytest.mark.parametrize(
-    ("text", "port"), [("pbx", 443), ("ws://pbx", 80), ("wss://pbx:80", 80), ("ws://pbx:443", 443)]
+@for_each(
+    "text, port", [("pbx", 443), ("ws://pbx", 80), ("wss://pbx:80", 80), ("ws://pbx:443", 443)]
 )
 def test_effective_port_is_that_of_the_scheme_unless_given(text, port):
     assert ServerAddress.parse(text).effective_port == port

@@ -7,7 +7,7 @@ import socket
 import ssl
 from unittest.mock import Mock
 
-import pytest
+from support.cases import for_each
 from websockets.datastructures import Headers
 from websockets.exceptions import (
     InvalidHandshake,
@@ -84,8 +84,8 @@ LOGIN = "the server refused the login with HTTP 401"
 REDACTOR = Redactor(["s3cret-key"])
 
 
-@pytest.mark.parametrize(
-    ("error", "cls", "text"),
+@for_each(
+    "error, cls, text",
     [
         (refused(401, None), AuthenticationError, LOGIN),
         (refused(401, b" no\xff\n"), AuthenticationError, f"{LOGIN}: no\ufffd"),
@@ -154,10 +154,8 @@ def test_repeated_retry_after_is_joined():
     assert translated.retry_after == "1, [secret]"
 
 
-@pytest.mark.parametrize(
-    ("headers", "retry_after"), [({}, None), ({"Retry-After": "5 s3cret-key"}, "5 [secret]")]
-)
-@pytest.mark.parametrize("status", [401, 403, 407, 503])
+@for_each("headers, retry_after", [({}, None), ({"Retry-After": "5 s3cret-key"}, "5 [secret]")])
+@for_each("status", [401, 403, 407, 503])
 def test_refusal_of_a_proxy_is_a_proxy_error(status, headers, retry_after):
     """It is no refused login at the PBX."""
     error = InvalidProxyStatus(Response(status, "", Headers(headers)))
@@ -208,8 +206,8 @@ def test_long_body_is_cut_before_it_is_searched():
     assert len(translated.reason) == 256
 
 
-@pytest.mark.parametrize(
-    ("sent", "shown"),
+@for_each(
+    "sent, shown",
     [
         ("9" * 60, "9" * 60),
         ("9" * 61, "9" * 59 + "…"),
@@ -217,7 +215,7 @@ def test_long_body_is_cut_before_it_is_searched():
         ("7\x9b", "7\ufffd"),
     ],
 )
-@pytest.mark.parametrize("status", [401, 503])
+@for_each("status", [401, 503])
 def test_retry_after_is_redacted_and_shortened(status, sent, shown):
     """It has at most 60 printable characters."""
     error = refused(status, **{"Retry-After": sent})

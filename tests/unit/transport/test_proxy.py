@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from support.cases import for_each
 
 from basix_ws_cti.transport.proxy import split_proxy, with_host
 
 
-@pytest.mark.parametrize(
-    ("url", "hostname", "port"),
+@for_each(
+    "url, hostname, port",
     [
         ("http://proxy.example:3128", "proxy.example", 3128),
         ("http://proxy.example", "proxy.example", None),
@@ -22,7 +22,7 @@ def test_url_of_a_proxy_is_split(url, hostname, port):
     assert (parts.hostname, parts.port) == (hostname, port)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "",
@@ -44,8 +44,8 @@ def test_invalid_url_of_a_proxy_is_refused(url):
     assert split_proxy(url) is None
 
 
-@pytest.mark.parametrize(
-    ("url", "host", "expected"),
+@for_each(
+    "url, host, expected",
     [
         ("http://proxy.example:3128", "192.0.2.1", "http://192.0.2.1:3128"),
         ("http://proxy.example", "192.0.2.1", "http://192.0.2.1"),

@@ -10,6 +10,7 @@ import re
 
 import attrs
 import pytest
+from support.cases import for_each
 from support.free_ports import free_port
 from support.secret_scanner import TOKEN, assert_clean, found_in, leaks_of, secret_holders
 
@@ -53,8 +54,8 @@ def holders():
     ]
 
 
-@pytest.mark.parametrize("holder", holders(), ids=lambda holder: type(holder).__name__)
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@for_each("holder", holders())
+@for_each("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_objects_with_secrets_cannot_be_pickled(holder, protocol):
     for thing in (holder, [holder], {"a": (holder,)}):
         with pytest.raises(UsageError, match="cannot be pickled or copied") as caught:
@@ -62,7 +63,7 @@ def test_objects_with_secrets_cannot_be_pickled(holder, protocol):
         assert [*leaks_of(caught.value)] == []
 
 
-@pytest.mark.parametrize("holder", holders(), ids=lambda holder: type(holder).__name__)
+@for_each("holder", holders())
 def test_repr_and_attributes_contain_no_secret(holder):
     assert_clean(holder, [holder], {1: holder})
     parts = vars(holder) if hasattr(holder, "__dict__") else {}
@@ -122,8 +123,8 @@ INVALID_ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("make", [connect, Client, feed_url])
-@pytest.mark.parametrize(("arguments", "error"), INVALID_ARGUMENTS)
+@for_each("make", [connect, Client, feed_url])
+@for_each("arguments, error", INVALID_ARGUMENTS)
 def test_errors_contain_no_arguments_with_secrets(make, arguments, error):
     """No frame of the traceback and no chained error contains the arguments."""
     options = {"server": SERVER, **ARGUMENTS, **arguments}
@@ -137,7 +138,7 @@ def test_errors_contain_no_arguments_with_secrets(make, arguments, error):
     assert [*leaks_of(caught.value)] == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     "make",
     [
         lambda: Basic("a:b", TOKEN),
@@ -226,7 +227,7 @@ def test_redactor_replaces_the_longest_secret_first():
     assert repr(redactor) == "<Redactor>"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "secret", ["a", "the", "wrong", "server", "credentials", "secret", "s", "[", "1", "7-chars"]
 )
 def test_text_with_a_short_or_wordlike_secret_is_withheld(secret):
@@ -234,7 +235,7 @@ def test_text_with_a_short_or_wordlike_secret_is_withheld(secret):
     assert Redactor([secret])(f"no {secret}s") == ""
 
 
-@pytest.mark.parametrize("secret", ["8-chars!", "A1b2C3d4", "two words"])
+@for_each("secret", ["8-chars!", "A1b2C3d4", "two words"])
 def test_other_secrets_are_replaced_in_their_place(secret):
     assert Redactor([secret])(f"no {secret}s") == "no [secret]s"
 

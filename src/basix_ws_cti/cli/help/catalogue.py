@@ -288,7 +288,7 @@ COMMANDS: dict[str, CommandTexts] = {
         details=_(
             "The first failed step ends the check. The exit code is 0 if no step failed, 2 for "
             "the options, 3 for the login, and 4 for everything else.\n\n"
-            "The check needs a connection of its own: the PBX allows two per user and app name. "
+            "The check opens its own connection: the PBX allows two per user and app name. "
             "With --force it replaces the oldest one if there are two."
         ),
         examples=(

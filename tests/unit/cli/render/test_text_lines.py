@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
 from rich.cells import cell_len
+from support.cases import for_each
 from support.hostile_texts import HOSTILE
 
 from basix_ws_cti import (
@@ -68,8 +68,8 @@ def lines(item, width, *, colourise=lambda text, _: text, **options):
     return [*convert(AT, item)]
 
 
-@pytest.mark.parametrize(
-    ("width", "expected"),
+@for_each(
+    "width, expected",
     [
         (80, "03:04:05 updated channel 山田 太郎 -> 青木 愛子    ringing"),
         (
@@ -96,8 +96,8 @@ def test_line_about_an_element(width, expected):
 ENDED = "ended: answered, talked 0:04, caller hung up"
 
 
-@pytest.mark.parametrize(
-    ("width", "words"),
+@for_each(
+    "width, words",
     [
         (80, f"03:04:05 山田 太郎 -> 青木 愛子 {ENDED}"),
         (100, f"03:04:05 ended inbound 山田 太郎 -> 青木 愛子 {ENDED}"),
@@ -132,9 +132,9 @@ def test_phones_that_ring_together_have_one_line():
 LONG = ("n" * 10_000, "名" * 10_000, "ｶﾅ" * 5000, "e" + "\u0301" * 10_000, "\x1b[31m" * 2000)
 
 
-@pytest.mark.parametrize("text", [*LONG, *(name for name, _escaped in HOSTILE.values())])
-@pytest.mark.parametrize("width", [40, 80, 120])
-@pytest.mark.parametrize(
+@for_each("text", [*LONG, *(name for name, _escaped in HOSTILE.values())])
+@for_each("width", [40, 80, 120])
+@for_each(
     "make",
     [
         lambda text: InfoEvent("user", User(id=1, label=text, main_extension=text), "added"),
@@ -154,7 +154,7 @@ def test_hostile_texts_fit_the_terminal(make, text, width):
     assert cell_len(line[:-1]) <= width
 
 
-@pytest.mark.parametrize("text", LONG)
+@for_each("text", LONG)
 def test_hostile_names_of_parties_fit_the_terminal(text):
     party = Party(name=text, number=text)
     call = Call(id="u", direction="internal", caller=party, called_number=text, started=0)
@@ -180,8 +180,8 @@ def test_width_is_read_at_each_line():
     assert second.startswith("2026-01-02 03:04:05 lagged")
 
 
-@pytest.mark.parametrize(
-    ("missed", "text"),
+@for_each(
+    "missed, text",
     [(1, "1 item dropped: output is too slow"), (3, "3 items dropped: output is too slow")],
 )
 def test_lost_items_are_counted(missed, text):

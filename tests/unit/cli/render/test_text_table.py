@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from rich.cells import cell_len
+from support.cases import for_each
 from support.hostile_texts import HOSTILE
 
 from basix_ws_cti.cli.render.text_table import TableColumn, TextTable
@@ -39,8 +39,8 @@ def test_table_without_rows_is_its_title():
     assert [*table().lines(80)] == ["Things: 2"]
 
 
-@pytest.mark.parametrize(
-    ("width", "headings"),
+@for_each(
+    "width, headings",
     [
         (62, "Name For Activity UUID ID"),
         (61, "Name For Activity UUID"),
@@ -70,8 +70,8 @@ def test_long_text_shifts_only_its_own_row_in_a_pipe():
     assert len(short) < 100
 
 
-@pytest.mark.parametrize(("name", "escaped"), HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("width", [None, 200, 20])
+@for_each("name, escaped", HOSTILE.values())
+@for_each("width", [None, 200, 20])
 def test_control_characters_are_escaped(name, escaped, width):
     texts = TextTable(name, COLUMNS, [(name, name, name, name, name)]).lines(width)
     lines = [*texts]
@@ -81,7 +81,7 @@ def test_control_characters_are_escaped(name, escaped, width):
         assert lines[0] == escaped
 
 
-@pytest.mark.parametrize("text", ["n" * 10_000, "\x1b" * 10_000, "e" + "\u0301" * 10_000])
+@for_each("text", ["n" * 10_000, "\x1b" * 10_000, "e" + "\u0301" * 10_000])
 def test_extreme_texts_fit_the_terminal(text):
     lines = [*table((text, "0:07", text, text, text)).lines(80)]
     assert max(map(cell_len, lines)) <= 80
