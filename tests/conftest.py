@@ -28,6 +28,7 @@ NIGHTLY_TIMEOUT = 3600
 
 # Programs that tests need, by marker.
 PROGRAMS = {
+    "browser": "chromium",
     "erl": "escript",
     "postgres": "initdb",
     "redis": "redis-server",

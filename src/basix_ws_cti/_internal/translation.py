@@ -47,6 +47,11 @@ def use_translations(translations: gettext_module.NullTranslations) -> None:
     _translations.set(translations)
 
 
+def current_language() -> str:
+    """Return the language of the current context, such as ``ja``: for the ``lang`` of a page."""
+    return _translations.get().info().get("language", "en")
+
+
 def _(message: str) -> str:
     """Return a message in the language of the current context."""
     return _translations.get().gettext(message)

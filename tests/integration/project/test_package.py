@@ -107,6 +107,8 @@ def test_wheel_contains_only_the_package(built):
         assert set(archive.namelist()) == {
             *modules,
             *catalogues,
+            "basix_ws_cti/reports/page/report.css",
+            "basix_ws_cti/reports/page/report.html.jinja",
             "basix_ws_cti/py.typed",
             *(info + name for name in records),
         }
