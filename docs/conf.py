@@ -20,10 +20,12 @@ extensions = [
     "command_reference",
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
 html_theme = "furo"
-html_title = "basix_ws_cti"
+html_title = f"basix_ws_cti {release}"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 
@@ -32,6 +34,9 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_class_signature = "separated"
 autodoc_default_options = {"exclude-members": "__new__"}  # a page adds names with +
+copybutton_prompt_text = r">>> |\.\.\. "  # not copied, and neither is the output of a session
+copybutton_prompt_is_regexp = True
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"
 default_role = "py:obj"
 myst_heading_anchors = 3
 

@@ -47,7 +47,7 @@ def write_call_centre(
     calls, waits, parts = [], [], []
     for number, (entered, hour) in enumerate(_times(period, random, calls_a_day)):
         average = 12 if hour in {10, 11} else 8  # seconds of waiting
-        wait = _wait(random, str(number), entered, average, len(queues), len(agents))
+        wait = _wait(random, str(number), entered, average, queues=len(queues), agents=len(agents))
         talked = round(random.lognormvariate(5, 0.6)) * SECOND
         waits.append(wait)
         parts += _offers(random, wait, talked, len(agents))
@@ -84,7 +84,7 @@ def _times(period, random, calls_a_day):
             yield to_microseconds(moment) + random.randrange(60 * SECOND), hour
 
 
-def _wait(random, call_id, entered, average, queues, agents):
+def _wait(random, call_id, entered, average, *, queues, agents):
     waited = int(random.expovariate(1 / average) * SECOND) + SECOND
     result = random.choices(
         ["answered", "abandoned", "overflowed", "voicemail", "ended", "unknown"],

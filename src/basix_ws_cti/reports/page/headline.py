@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.board.text import cell_text
 
 from .content import MAX_INTERVALS, PageRows
 from .dates import period_name, time_name, weekday_name
@@ -28,7 +29,7 @@ def facts(rows: PageRows) -> Iterator[tuple[str, str]]:
     """Yield names and values of the report's conditions."""
     selection = rows.selection
     if rows.group_names:
-        yield _("Queues"), ", ".join(rows.group_names)
+        yield _("Queues"), ", ".join(map(cell_text, rows.group_names))
     if selection.weekdays:
         yield _("Weekdays"), ", ".join(map(weekday_name, sorted(selection.weekdays)))
     if selection.hours:
