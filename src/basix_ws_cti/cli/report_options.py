@@ -282,7 +282,7 @@ def parse_weekdays(text: str | None) -> frozenset[int]:
 
 
 def parse_hours(text: str | None) -> tuple[time, time] | None:
-    """Return the hours in a text such as ``09:00-18:00``; ``None`` for ``None``.
+    """Return the hours in a text such as ``09:00-18:00``; ``None`` for ``None`` and a whole day.
 
     ``24:00`` is the end of the day. Raises ``UsageError`` for other texts.
     """
@@ -294,11 +294,12 @@ def parse_hours(text: str | None) -> tuple[time, time] | None:
         if found is None:
             raise ValueError  # noqa: TRY301 - one message for both
         start = time(int(found[1]), int(found[2]))
-        end = time() if (found[3], found[4]) == ("24", "00") else time(int(found[3]), int(found[4]))
+        is_midnight = (found[3], found[4]) == ("24", "00")
+        end = time() if is_midnight else time(int(found[3]), int(found[4]))
     except ValueError:
         message = _("--hours: expected hours such as 09:00-18:00, got {text}")
         raise UsageError(message.format(text=quoted(text))) from None
-    return start, end
+    return None if is_midnight and start == end else (start, end)
 
 
 def parse_bands(text: str) -> tuple[float, ...]:
