@@ -41,8 +41,15 @@ def new_postgres(postgres_server):
         pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow]),
     ]
 )
-def database(request, tmp_path):
+def new_database(request, tmp_path):
+    """Return a function that returns the name of an empty database, once for each kind."""
+    if request.param == "postgres":
+        return request.getfixturevalue("new_postgres")
+    numbers = itertools.count()
+    return lambda: str(tmp_path / f"calls{next(numbers) or ''}.db")
+
+
+@pytest.fixture
+def database(new_database):
     """Name of an empty database, once for each kind."""
-    if request.param == "sqlite":
-        return str(tmp_path / "calls.db")
-    return request.getfixturevalue("new_postgres")()
+    return new_database()

@@ -16,9 +16,9 @@ async def eventually(condition, seconds=TIMEOUT):
             await asyncio.sleep(0.005)
 
 
-def wait_until(condition, description="the condition", interval=0.005):
-    """Wait in a thread until ``condition()`` is true."""
-    end = time.monotonic() + TIMEOUT
+def wait_until(condition, description="the condition", interval=0.005, seconds=TIMEOUT):
+    """Wait in a thread until ``condition()`` is true, for at most ``seconds``."""
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"timed out while waiting for {description}"
         time.sleep(interval)

@@ -10,7 +10,7 @@ from typing import Self
 
 from attrs import evolve
 
-from basix_ws_cti._internal.arguments import check_bool, check_seconds
+from basix_ws_cti._internal.arguments import check_bool, check_integer, check_seconds
 from basix_ws_cti._internal.callables import check_function
 from basix_ws_cti.calls import Call, CallEnded, CallStarted
 from basix_ws_cti.calls.call_record import DEFAULT_GREETING
@@ -26,7 +26,7 @@ from .entries import Entry, GapEntry, NameEntry
 from .process_lock import ProcessLock
 from .values import LARGEST_INTEGER, SMALLEST_INTEGER, storable_key
 from .work import LogWork
-from .writer import Writer, WriterHealth, unwritten
+from .writer import CAPACITY, Writer, WriterHealth, unwritten
 
 # Seconds between two attempts of a standby to become the process that writes.
 _STANDBY_INTERVAL = 0.5
@@ -44,6 +44,8 @@ class CallLog:
     - ``country_code``, ``greeting``: as in ``CallRecord.of``.
     - ``interval``: seconds for which calls are collected before they are written.
     - ``lock_timeout``: seconds for which one attempt to write waits for a lock of the database.
+    - ``capacity``: number of entries that may wait in memory while the database does not accept
+      them; an entry takes about 5 kB.
     - ``keep``: seconds for which calls are kept; ``None``: forever.
     - ``forget_numbers``: seconds after which the numbers and names of outside parties are removed
       from a call; ``None``: never.
@@ -53,9 +55,9 @@ class CallLog:
     - ``on_wait``: function that is called without arguments when a standby begins to wait.
 
     ``add`` and ``add_gap`` never wait. A thread writes, and repeats what fails until it succeeds: a
-    database that is locked, full or away for hours delays the log, and loses nothing. At most
-    100,000 entries wait in memory. ``record`` then stops reading, and ``add`` drops further calls
-    and counts them in ``health``.
+    database that is locked, full or away for hours delays the log, and loses nothing. While
+    ``capacity`` entries are waiting, ``record`` does not read, and ``add`` drops further calls and
+    counts them in ``health``.
 
     Entering the block raises ``CallLogError`` if the database cannot be opened. An object can be
     opened once.
@@ -70,6 +72,7 @@ class CallLog:
         greeting: float = DEFAULT_GREETING,
         interval: float = 0.5,
         lock_timeout: float = LOCK_TIMEOUT,
+        capacity: int = CAPACITY,
         keep: float | None = None,
         forget_numbers: float | None = None,
         on_commit: Callable[[int], object] | None = None,
@@ -78,6 +81,7 @@ class CallLog:
         check_bool("standby", standby)
         check_seconds("interval", interval, at_least=0)
         check_seconds("lock_timeout", lock_timeout)
+        check_integer("capacity", capacity)
         for name, age in (("keep", keep), ("forget_numbers", forget_numbers)):
             if age is not None:
                 check_seconds(name, age)
@@ -100,7 +104,7 @@ class CallLog:
             on_commit=on_commit,
         )
         self._writer: Writer[Call | Entry] = Writer(
-            self._work, choose=_choose, interval=interval, name=self.name
+            self._work, choose=_choose, interval=interval, name=self.name, capacity=capacity
         )
 
     def __repr__(self) -> str:
@@ -154,11 +158,11 @@ class CallLog:
     # -- writing -------------------------------------------------------------------------
 
     async def record(self, source: Source) -> None:
-        """Log the calls of a source until its feed ends.
+        """Log the calls of a source until its feed ends, and wait until they are written.
 
         Pass the source's notices to ``on_notice``, so that gaps are logged too. Raises the error
-        that ended the feed. While 100,000 entries are waiting, ``record`` does not read; a live
-        feed then reports the loss of events, which is logged as a gap.
+        that ended the feed. While the queue is full, ``record`` does not read; a live feed then
+        reports the loss of events, which is logged as a gap.
         """
         last = source.now()
         async for at, event in source.call_events():
@@ -171,6 +175,7 @@ class CallLog:
                 case Lagged():
                     self.add_gap(Gap(started=last, ended=at, reason=None))
             last = at
+        await self.flush()
 
     def on_notice(self, notice: Notice) -> None:
         """Log a gap in the feed; ignore all other notices. For a source's ``on_notice``.
@@ -224,9 +229,9 @@ class CallLog:
             name = getattr(element, "label", None) or getattr(element, "name", None)
             extension = getattr(element, "main_extension", None)
             entry = NameEntry.of(kind, element_id, call.started, name, extension)
-            named = entry.row["name"], entry.row["extension"]
-            if named[0] and self._work.names.get((kind, element_id)) != named:
-                self._work.names[kind, element_id] = named
+            known = self._work.names.get((kind, element_id))
+            if entry.row["name"] and (known is None or known.named != entry.named):
+                self._work.names[kind, element_id] = entry
                 self._writer.put((kind, element_id, call.started), entry)
 
     # -- opening and closing -------------------------------------------------------------

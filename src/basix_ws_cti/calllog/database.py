@@ -74,6 +74,11 @@ def display_name(url: URL) -> str:
     return url.set(query={}).render_as_string()  # with *** for the password
 
 
+def has_password(url: URL) -> bool:
+    """Return True if a URL has a password, also among its parameters."""
+    return url.password is not None or any(name.endswith("password") for name in url.query)
+
+
 def create_writer(url: URL, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
     """Return an engine for the one connection that writes."""
     if url.get_backend_name() == "sqlite":

@@ -33,6 +33,9 @@ class CallEntry:
     participations: list[Row]
     """Rows of ``participations``; none while the call lasts."""
 
+    has_numbers: bool = True
+    """False if the numbers and names of outside parties were removed from the rows."""
+
     @classmethod
     def of(
         cls, call: Call, country_code: str = HOME_COUNTRY, greeting: float = DEFAULT_GREETING
@@ -81,6 +84,11 @@ class NameEntry:
         """Return the entry of a name; ``since`` is in microseconds since the epoch."""
         row = {"kind": kind, "id": id, "since": since, "name": name, "extension": extension}
         return cls(storable(row, NAMES))
+
+    @property
+    def named(self) -> tuple[str | None, str | None]:
+        """Name and extension."""
+        return self.row["name"], self.row["extension"]
 
 
 Entry = CallEntry | GapEntry | NameEntry

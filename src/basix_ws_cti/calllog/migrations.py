@@ -65,8 +65,8 @@ VERSION = len(STEPS)
 """Version of the tables in ``schema``."""
 
 
-def migrate(writer: Engine) -> None:
-    """Create the tables, or bring them to ``VERSION``.
+def migrate(writer: Engine) -> bool:
+    """Create the tables, or bring them to ``VERSION``; return True if it created them.
 
     Raises ``NewerSchemaError`` for tables of a newer version, ``ForeignTableError``, and
     SQLAlchemy's errors.
@@ -78,12 +78,13 @@ def migrate(writer: Engine) -> None:
         if version > VERSION:
             raise NewerSchemaError(version, VERSION)
         if version == VERSION:
-            return
+            return False
         for step in STEPS[version:]:
             step(connection)
         connection.execute(
             update(COUNTERS).where(COUNTERS.c.name == "schema").values(value=VERSION)
         )
+    return version == 0
 
 
 def read_version(connection: Connection) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.calls import CallRecord, Participation, QueueWait
 from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY, normalise_number
+from basix_ws_cti.states import moment
 
 from .entries import Row
 from .read_access import ReadAccess
@@ -164,7 +165,11 @@ class CallLogReader:
     def gaps(self) -> tuple[tuple[datetime, datetime, str], ...]:
         """Return the gaps in the feed as start, end and reason, oldest first."""
         rows = self._all(select(GAPS).order_by(GAPS.c.started))
-        return tuple((_moment(row.started), _moment(row.ended), row.reason) for row in rows)
+        return tuple(
+            (started, ended, row.reason)
+            for row in rows
+            if (started := moment(row.started)) and (ended := moment(row.ended))
+        )
 
     def _all(self, query: Any) -> list[Any]:
         with self._access.transaction() as connection:
@@ -246,10 +251,6 @@ def _party(user_id: int | None, *, handled: bool) -> list[ColumnElement[bool]]:
     if handled:
         condition = and_(condition, part.talked_us > 0)
     return [select(part.call_id).where(condition).exists()]
-
-
-def _moment(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
 
 
 def _microseconds(moment: datetime) -> int:

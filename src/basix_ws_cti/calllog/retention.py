@@ -1,14 +1,20 @@
 """Deletion of old calls, and of the personal data in them, in short transactions.
 
-Both work through the calls in the order of their start. A step handles at most ``STEP`` calls, so
-that no other writer waits for long. Neither counts as a change of a call.
+Both work through the calls in the order of their start. A step handles at most ``STEP`` calls
+under the lock of the writers, so that no writer waits for long. Neither counts as a change of a
+call.
+
+The counter ``forgotten`` has a start time, and no call that started earlier has numbers of outside
+parties. The removal of numbers raises it. A transaction that writes numbers to an earlier call, for
+example from an old recording while no numbers are removed, lowers it to the start of that call.
+Both happen under the lock of the writers.
 """
 
 from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, select, update
 
 from .entries import CallEntry, Row
 from .schema import CALLS, COUNTERS, GAPS, PARTICIPATIONS, REJECTED, WAITS
@@ -19,10 +25,7 @@ STEP = 250
 # Pages that SQLite returns to the operating system in one transaction.
 _PAGES = 1000
 
-LOCK_KEY = 0x42617369785F7274
-"""Key of PostgreSQL's advisory lock: any number that no other program of the database uses."""
-
-# Name of the counter with the start of the first call whose numbers are still there.
+# Name of the counter described above.
 _FORGOTTEN = "forgotten"
 
 # Columns of personal data of outside callers, and of outside parties that users called.
@@ -42,8 +45,7 @@ def delete_calls(writer: Engine, before: int) -> bool:
     Returns True if there may be more of them.
     """
     with writer.begin() as connection:
-        if not _is_alone(connection):
-            return False
+        _lock(connection)
         old = select(CALLS.c.id).where(CALLS.c.started < before)
         ids = [*connection.scalars(old.order_by(CALLS.c.started).limit(STEP))]
         for table, column in ((WAITS, "call_id"), (PARTICIPATIONS, "call_id"), (CALLS, "id")):
@@ -59,8 +61,7 @@ def forget_numbers(writer: Engine, before: int) -> bool:
     The time is in microseconds. Returns True if there may be more such calls.
     """
     with writer.begin() as connection:
-        if not _is_alone(connection):
-            return False
+        _lock(connection)
         query = select(COUNTERS.c.value).where(COUNTERS.c.name == _FORGOTTEN)
         since = connection.scalar(query)
         if since is None:
@@ -80,10 +81,20 @@ def forget_numbers(writer: Engine, before: int) -> bool:
     return last is not None
 
 
+def note_numbers(connection: Connection, started: int) -> None:
+    """Note that numbers were written to a call that started at a time, in microseconds.
+
+    The transaction must have the lock of the writers.
+    """
+    is_later = COUNTERS.c.name == _FORGOTTEN, COUNTERS.c.value > started
+    connection.execute(update(COUNTERS).where(*is_later).values(value=started))
+
+
 def without_numbers(entry: CallEntry) -> CallEntry:
     """Return an entry without the numbers and names of outside parties."""
     parts = [{**row, "number": None} for row in entry.participations]
-    return CallEntry({**entry.call, **_forgotten(entry.call)}, entry.waits, parts)
+    call = {**entry.call, **_forgotten(entry.call)}
+    return CallEntry(call, entry.waits, parts, has_numbers=False)
 
 
 def shrink(writer: Engine) -> bool:
@@ -109,11 +120,9 @@ def shrink(writer: Engine) -> bool:
     return bool(0 < free < before)
 
 
-def _is_alone(connection: Connection) -> bool:
-    """Return False if another process works on the retention of the same database."""
-    if connection.dialect.name != "postgresql":
-        return True
-    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(LOCK_KEY))))
+def _lock(connection: Connection) -> None:
+    """Take the lock of the writers; a transaction of SQLite has it from its beginning."""
+    connection.execute(select(COUNTERS).where(COUNTERS.c.name == "change").with_for_update())
 
 
 def _delete(connection: Connection, table: Table, column: str, ids: list[str]) -> None:
@@ -122,12 +131,15 @@ def _delete(connection: Connection, table: Table, column: str, ids: list[str]) -
 
 
 def _forget(connection: Connection, calls: list[Row]) -> None:
-    # One order for all writers: two that lock the same rows never wait for each other.
-    calls = sorted(calls, key=lambda call: str(call["id"]))
-    rows = [{"key": call["id"], **call, **_forgotten(call)} for call in calls]
+    rows = [{**call, **_forgotten(call)} for call in calls]
     names = (*_OF_CALLERS, *_OF_CALLED, *_OF_HANDLERS, "handlers")
-    values = [{"key": row["key"], **{name: row[name] for name in names}} for row in rows]
-    connection.execute(update(CALLS).where(CALLS.c.id == bindparam("key")), values)
+    values = [
+        {"key": row["id"], **{name: row[name] for name in names}}
+        for row, call in zip(rows, calls, strict=True)
+        if row != call
+    ]
+    if values:
+        connection.execute(update(CALLS).where(CALLS.c.id == bindparam("key")), values)
     ids = [call["id"] for call in calls]
     outside = PARTICIPATIONS.c.number.is_not(None)
     connection.execute(

@@ -15,9 +15,10 @@ from basix_ws_cti.exceptions import CallLogError
 from basix_ws_cti.mirror.phone_numbers import HOME_COUNTRY
 
 from .database import LOCK_TIMEOUT, create_writer, display_name
-from .entries import CallEntry, Entry
+from .entries import CallEntry, Entry, NameEntry
 from .errors import describe
 from .migrations import ForeignTableError, NewerSchemaError, migrate, version_problem
+from .pauses import Pauses
 from .process_lock import ProcessLock
 from .retention import delete_calls, forget_numbers, shrink, without_numbers
 from .schema import NAMES
@@ -55,27 +56,32 @@ class LogWork:
         self._on_commit = on_commit
         self._engine = create_writer(url, lock_timeout)
         self._store = Store(self._engine)
+        self._pauses = Pauses()
         self._steps: list[Callable[[], bool]] = []  # of the current round of the retention
         self._has_more = False  # whether a step of this round has to be repeated
         self._is_checked = False  # the tables exist, as far as is known
-        self.names: dict[tuple[str, int], tuple[str, str | None]] = {}
-        """Names and extensions of users and groups in the database, once it is open."""
+        self.names: dict[tuple[str, int], NameEntry] = {}
+        """Last names of users and groups, by kind and id: those of the database, and new ones."""
 
     def open(self) -> None:
         """Create or upgrade the tables, and read the names. Raises ``CallLogError``."""
         try:
             self._check()
             with self._engine.begin() as connection:
-                for row in connection.execute(select(NAMES).order_by(NAMES.c.since)):
-                    self.names[row.kind, row.id] = row.name, row.extension
+                names = connection.execute(select(NAMES).order_by(NAMES.c.since)).mappings()
+                for row in names:
+                    self.names[row["kind"], row["id"]] = NameEntry(dict(row))
         except SQLAlchemyError as error:
             raise CallLogError(self._name, describe(error)) from None
 
     def write(self, items: Sequence[Call | Entry]) -> None:
         """Commit items, and call ``on_commit``. Raises ``CallLogError`` and SQLAlchemy's errors."""
-        entries = [self._entry(item) for item in items]
-        if not self._is_checked:
-            self._check()
+        entries: list[Entry] = []
+        for item in items:
+            entries.append(self._entry(item))
+            self._pauses.after_step()
+        if not self._is_checked and self._check():
+            entries += list(self.names.values())  # the new tables have none of them
         self._is_checked = False  # after an error: the file may have been deleted or replaced
         change = self._store.write(entries)
         self._is_checked = True
@@ -114,15 +120,17 @@ class LogWork:
         finally:
             self._lock.release()
 
-    def _check(self) -> None:
+    def _check(self) -> bool:
+        """Create or upgrade the tables; return True if they are new. Raises ``CallLogError``."""
         try:
-            migrate(self._engine)
+            is_new = migrate(self._engine)
         except NewerSchemaError as error:
             raise CallLogError(self._name, version_problem(error.args[0])) from None
         except ForeignTableError as error:
             problem = f"it has a table {error.args[0]!r} of another program: choose another one"
             raise CallLogError(self._name, problem) from None
         self._is_checked = True
+        return is_new
 
     def _entry(self, item: Call | Entry) -> Entry:
         if not isinstance(item, Call):

@@ -47,8 +47,9 @@ The types, with the keys of ``data``:
 ``state``
     State of the publisher's connection to the PBX. ``state``: ``connecting``, ``syncing``,
     ``synced``, ``disconnected`` or ``stopped``; ``reason``: ``null``, or ``error`` (a class name)
-    and ``text``; ``last_heard``: time in microseconds since the epoch, or ``null``. After
-    ``disconnected`` and ``stopped``, the state in the stream is stale until the next complete
+    and ``text``; ``last_heard``: time in microseconds since the epoch, or ``null``; ``retry_in``:
+    seconds until the next attempt, or ``null``; ``attempt``: number of the attempt, or ``null``.
+    After ``disconnected`` and ``stopped``, the state in the stream is stale until the next complete
     snapshot.
 
 ``gap``
@@ -119,8 +120,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HASH_SIZE: Final = 16
 
 
-class EntryError(ValueError):
+class EntryError(FeedError, ValueError):
     """An entry cannot be read. The text says why, without any content of the entry."""
+
+
+class NewerVersionError(EntryError):
+    """An entry has another version of the format, so that nothing of it can be read."""
 
 
 class RelayedError(FeedError):
@@ -442,6 +447,8 @@ def _state_to_json(state: ClientState) -> dict[str, Any]:
         "state": _STATES[type(state)],
         "reason": _reason_to_json(reason),
         "last_heard": None if last_heard is None else _microseconds(last_heard),
+        "retry_in": state.retry_in if isinstance(state, Disconnected) else None,
+        "attempt": state.attempt if isinstance(state, Connecting) else None,
     }
 
 
@@ -462,7 +469,7 @@ def received(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> ReceivedEntry:
     except ValueError:
         raise EntryError("a field has an unreadable value") from None
     if version != b"%d" % VERSION:
-        raise EntryError(f"the version of the format is not {VERSION}: upgrade this package")
+        raise NewerVersionError(f"the version of the format is not {VERSION}: upgrade this package")
     return ReceivedEntry(entry_id, previous, snapshot, at, entry_type, data)
 
 
@@ -555,16 +562,16 @@ def _state(values: dict[str, Any]) -> ClientState | UnknownEntry:
     reason = _reason_from_json(values["reason"])
     match values["state"]:
         case "connecting":
-            return Connecting(1)
+            return Connecting(_count(values.get("attempt") or 1))
         case "syncing":
             return Syncing()
         case "synced":
             return Synced()
         case "disconnected":
-            heard = values["last_heard"]
+            heard, delay = values["last_heard"], values.get("retry_in")
             return Disconnected(
                 reason or RelayedError("Exception", ""),
-                None,
+                None if delay is None else float(delay),
                 last_heard=None if heard is None else _moment(heard),
             )
         case "stopped":

@@ -16,7 +16,7 @@ from .reports import Reports
 from .rows import (
     AgentRow,
     CallbackRow,
-    CallRow,
+    CallListRow,
     FirstContactRow,
     GapRow,
     HeatCell,
@@ -33,7 +33,7 @@ from .tables import Column, Table
 __all__ = [
     "AgentRow",
     "By",
-    "CallRow",
+    "CallListRow",
     "CallbackRow",
     "Column",
     "FirstContactRow",

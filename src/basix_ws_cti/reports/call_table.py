@@ -15,7 +15,7 @@ from basix_ws_cti.calls import CallRecord
 
 from .intervals import moment
 from .row_tables import Cell, disposition_words, make_table, translated
-from .rows import CallRow
+from .rows import CallListRow
 from .tables import Column, Kind, Table, Value
 
 _HEADINGS = {
@@ -83,7 +83,7 @@ _SHOWN = ("started", "direction")
 _SHOWN_LAST = ("disposition", "waited", "talking", "transfers")
 
 
-def call_table(rows: Iterable[CallRow], timezone: ZoneInfo) -> Table:
+def call_table(rows: Iterable[CallListRow], timezone: ZoneInfo) -> Table:
     """Return the table of a list of calls; ``rows`` may be a stream.
 
     Its columns are those of ``CallRecord``, and four labels: ``caller`` and ``answered_by`` are
@@ -92,7 +92,7 @@ def call_table(rows: Iterable[CallRow], timezone: ZoneInfo) -> Table:
     kinds = _kinds()
     words = {"direction": translated(DIRECTIONS), "disposition": disposition_words()}
 
-    def record_cell(key: str, *, is_detail: bool) -> Cell[CallRow]:
+    def record_cell(key: str, *, is_detail: bool) -> Cell[CallListRow]:
         attribute, kind = kinds[key]
         column = Column(
             key=key,
@@ -104,7 +104,7 @@ def call_table(rows: Iterable[CallRow], timezone: ZoneInfo) -> Table:
         return Cell(column, _reader(attribute, kind, timezone))
 
     first = (*_SHOWN, *_SHOWN_LAST)
-    cells: list[Cell[CallRow]] = [
+    cells: list[Cell[CallListRow]] = [
         *(record_cell(key, is_detail=False) for key in _SHOWN),
         *_label_cells(),
         *(record_cell(key, is_detail=False) for key in _SHOWN_LAST),
@@ -113,7 +113,7 @@ def call_table(rows: Iterable[CallRow], timezone: ZoneInfo) -> Table:
     return make_table("calls", _("Calls"), timezone, cells, rows)
 
 
-def _label_cells() -> Iterator[Cell[CallRow]]:
+def _label_cells() -> Iterator[Cell[CallListRow]]:
     yield Cell(Column(key="caller", heading=_("Caller")), _caller)
     yield Cell(
         Column(key="dialled", heading=_("Dialled")),
@@ -139,7 +139,7 @@ def _label_cells() -> Iterator[Cell[CallRow]]:
     )
 
 
-def _caller(row: CallRow) -> str | None:
+def _caller(row: CallListRow) -> str | None:
     call = row.call
     return _first(
         *(row.caller_user_name, call.caller_name, call.caller_number_normalised),
@@ -152,12 +152,12 @@ def _first(*labels: str | int | None) -> str | None:
     return next((str(label) for label in labels if label is not None), None)
 
 
-def _reader(attribute: str, kind: Kind, timezone: ZoneInfo) -> Callable[[CallRow], Value]:
+def _reader(attribute: str, kind: Kind, timezone: ZoneInfo) -> Callable[[CallListRow], Value]:
     """Return a function that returns an attribute of a row's ``CallRecord`` as a value."""
     if kind != "time":
         return lambda row: getattr(row.call, attribute)
 
-    def read_time(row: CallRow) -> Value:
+    def read_time(row: CallListRow) -> Value:
         time = getattr(row.call, attribute)
         return None if time is None else moment(time, timezone)
 

@@ -42,6 +42,7 @@ NOT_RUN = {
         "basix-ws-cti doctor --server bcs.brastel.com --domain acme --user-extension 1001": REAL,
     },
     "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
+    "docs/howto/install.md": {"python3 -m venv .venv": INSTALLS, "pip install build": INSTALLS},
     "docs/howto/index.md": {
         "python -m basix_ws_cti.simulator --domain acme --token simulated --speed 40 --rate 20": (
             "its port may be taken: docs/reference/simulator.md has it with any that is free"
@@ -112,7 +113,12 @@ SLOW_PAGES = {
         "docs/reference/simulator.md",
     ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
-    *("docs/howto/commands.md", "docs/howto/eavesdrop.md", "docs/howto/follow.md"),
+    *(
+        "docs/howto/commands.md",
+        "docs/howto/eavesdrop.md",
+        "docs/howto/install.md",
+        "docs/howto/follow.md",
+    ),
     *(
         "docs/howto/logging.md",
         "docs/howto/profiles.md",

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
 from support.call_builders import call, leg
-from support.ledger_day import play_day
 from support.waiting import TIMEOUT, eventually
 
 from basix_ws_cti import CallRecord, Gap, Participation, Party, QueueWait, User
 from basix_ws_cti.calllog import CallLog, CallLogReader
-from basix_ws_cti.calls import CallEnded, CallStarted
+from basix_ws_cti.calls import CallEnded, CallRinging, CallStarted
 from basix_ws_cti.exceptions import CallLogError, ConnectionLost, UsageError
 from basix_ws_cti.messages import InitialInfo
+from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
 
 pytestmark = pytest.mark.timeout(120)
@@ -235,15 +236,28 @@ async def test_gaps_and_names_are_logged(database):
 @pytest.mark.slow
 async def test_second_process_is_refused_unless_it_stands_by(tmp_path):
     database = tmp_path / "calls.db"
+    waits = []
     async with CallLog(database):
         with pytest.raises(CallLogError, match=r"another process writes to it"):
             async with CallLog(database):
                 pass
+        standby = asyncio.create_task(
+            logged(database, TALK, standby=True, on_wait=lambda: waits.append(standby.done()))
+        )
+        await eventually(lambda: waits)
+    reader = await asyncio.wait_for(standby, TIMEOUT)
+    assert waits == [False]
+    assert reader.find().total == 1
+
+
+@pytest.mark.slow
+async def test_standby_without_a_callback_waits_too(tmp_path):
+    database = tmp_path / "calls.db"
+    async with CallLog(database):
         standby = asyncio.create_task(logged(database, TALK, standby=True))
         await asyncio.sleep(0.1)
         assert not standby.done()
-    reader = await asyncio.wait_for(standby, TIMEOUT)
-    assert reader.find().total == 1
+    assert (await asyncio.wait_for(standby, TIMEOUT)).find().total == 1
 
 
 @pytest.mark.parametrize("use", ["add", "add_gap", "flush"])
@@ -419,40 +433,6 @@ async def test_killed_server_delays_the_log_and_loses_nothing(postgres_server, n
     assert CallLogReader(database).find().total == 2
 
 
-@pytest.mark.postgres
-@pytest.mark.slow
-async def test_two_loggers_may_write_the_same_calls(new_postgres):
-    """They write in opposite order, and an observer sees every call once."""
-    database = new_postgres()
-    calls = [attrs.evolve(TALK, id=f"call{n:05}") for n in range(2000)]
-    async with CallLog(database) as one, CallLog(database) as other:
-        for first, last in zip(calls, reversed(calls), strict=True):
-            one.add(first)
-            other.add(last)
-        assert await one.flush(TIMEOUT)
-        assert await other.flush(TIMEOUT)
-    reader = CallLogReader(database)
-    assert reader.find().total == 2000
-    changes = reader.changes(limit=5000)
-    assert len({found.change for found in changes}) == len(changes) == 2000
-    assert all(len(found.participations) == 2 for found in changes)
-
-
-@pytest.mark.slow
-async def test_rows_of_a_day_equal_the_ledger(database):
-    """The rows that are read are those of the library, which equal the simulator's ledger."""
-    _, rows = play_day(1, 1000)
-    reader = await logged(database, *rows.ended)
-    found = reader.find(order="oldest", limit=10_000).calls
-    by_id = {one.record.id: one for one in found}
-    assert len(by_id) == len(rows.calls)
-    assert [by_id[row.id].record for row in rows.calls] == rows.calls
-    assert sum((by_id[row.id].waits for row in rows.calls), ()) == tuple(rows.waits)
-    assert sum((by_id[row.id].participations for row in rows.calls), ()) == tuple(
-        rows.participations
-    )
-
-
 @pytest.mark.parametrize(
     "database", ["", ":memory:", "mysql://host/db", "sqlite://", "sqlite:///a?mode=ro", "x://[", 7]
 )
@@ -473,25 +453,87 @@ def test_repr_shows_no_password():
     )
 
 
-class _Source:
-    """Source with one call and the names of its agent."""
+class Feed:
+    """Source of call events and losses, one per minute, with the names of an agent."""
 
-    def __init__(self):
+    def __init__(self, *events):
         self.mirror = Mirror()
         self.mirror.apply(InitialInfo("user", {7: User(id=7, label="Suzuki")}))
+        self.read = 0
+        self._events = events
 
     def now(self):
-        return datetime(2026, 1, 1, tzinfo=UTC)
+        return START + timedelta(minutes=self.read)
 
     async def call_events(self):
-        for item in (CallStarted(call("0 ivr, 5 queued g1")), CallEnded(TALK)):
-            yield self.now(), item
+        for event in self._events:
+            self.read += 1
+            yield self.now(), event
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def test_calls_and_names_of_a_source_are_recorded(database):
-    async with CallLog(database, keep=10**10) as log:
-        await log.record(_Source())
-        assert await log.flush(TIMEOUT)
-    reader = CallLogReader(database)
-    assert reader.find().calls[0].record == CallRecord.of(TALK)
+    """They are written when ``record`` returns. A user that the mirror lacks has no name."""
+    stranger = attrs.evolve(TALK, id="stranger", caller=Party(user_id=8))
+    feed = Feed(CallStarted(call("0 ivr, 5 queued g1")), CallEnded(TALK), CallEnded(stranger))
+    async with CallLog(database, keep=10**10, interval=1000) as log:
+        await log.record(feed)
+        reader = CallLogReader(database)
+        assert {one.record for one in reader.find().calls} == {
+            CallRecord.of(TALK),
+            CallRecord.of(stranger),
+        }
     assert reader.names_at(datetime.now(UTC)) == {("user", 7): "Suzuki"}
+
+
+async def test_lost_events_are_logged_as_a_gap(database):
+    """It lasts from the last event before the loss to the first one after it."""
+    feed = Feed(CallEnded(TALK), CallRinging(TALK, Party(user_id=7)), Lagged(3), CallEnded(TALK))
+    async with CallLog(database) as log:
+        await log.record(feed)
+    minutes = [START + timedelta(minutes=n) for n in (2, 3)]
+    assert CallLogReader(database).gaps() == ((*minutes, "unknown"),)
+
+
+@contextlib.contextmanager
+def locked(database):
+    """Hold the lock of an SQLite file."""
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@pytest.mark.slow
+async def test_record_does_not_read_while_the_queue_is_full(tmp_path):
+    database = tmp_path / "calls.db"
+    feed = Feed(*(CallEnded(attrs.evolve(TALK, id=f"call{n}")) for n in range(20)))
+    async with CallLog(database, lock_timeout=0.05, capacity=3) as log:
+        with locked(database):
+            recording = asyncio.create_task(log.record(feed))
+            await eventually(lambda: log.health.problem and feed.read > 3)
+            read = feed.read
+            assert read < 20
+            await asyncio.sleep(0.2)
+            assert feed.read == read
+            log.add(attrs.evolve(TALK, id="too many"))
+            assert log.health.dropped == 1
+        await recording
+        assert log.health.dropped == 1
+    assert CallLogReader(database).find().total == 20
+
+
+@pytest.mark.slow
+async def test_log_can_be_closed_while_record_waits(tmp_path):
+    database = tmp_path / "calls.db"
+    feed = Feed(*(CallEnded(attrs.evolve(TALK, id=f"call{n}")) for n in range(20)))
+    log = CallLog(database, lock_timeout=0.05, capacity=3)
+    await log.__aenter__()
+    with locked(database):
+        recording = asyncio.create_task(log.record(feed))
+        await eventually(lambda: log.health.problem and feed.read > 3)
+        with pytest.raises(CallLogError, match="entries are not written"):
+            await log.close(0.1)
+        with pytest.raises(UsageError, match="not open"):
+            await recording

@@ -13,6 +13,7 @@ from basix_ws_cti.calllog.database import (
     create_writer,
     display_name,
     file_path,
+    has_password,
     parse_database,
     wal_size,
 )
@@ -30,6 +31,22 @@ from basix_ws_cti.exceptions import UsageError
 )
 def test_name_of_a_database_has_no_password(database, name):
     assert display_name(parse_database(database)) == name
+
+
+@pytest.mark.parametrize(
+    ("database", "found"),
+    [
+        ("calls:secret@x.db", False),
+        ("postgresql://me@host/db?sslmode=require&passfile=/x", False),
+        ("postgresql://me:secret@host/db", True),
+        ("postgresql://me:@host/db", True),
+        ("postgresql://host/db?user=me&password=secret", True),
+        ("postgresql://host/db?%70assword=secret", True),
+        ("postgresql://host/db?sslpassword=secret", True),
+    ],
+)
+def test_password_of_a_url_is_found_in_any_place(database, found):
+    assert has_password(parse_database(database)) is found
 
 
 OTHERS = ["", ":memory:", "sqlite://", "sqlite:///:memory:", "sqlite:///a?mode=ro", "mysql://h/d"]

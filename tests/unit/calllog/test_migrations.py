@@ -60,8 +60,8 @@ def test_columns_of_version_2_are_unchanged():
 
 
 def test_second_migration_changes_nothing(writer):
-    migrate(writer)
-    migrate(writer)
+    assert migrate(writer) is True
+    assert migrate(writer) is False
     assert version(writer) == VERSION
 
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from support.call_builders import call, leg
 from support.waiting import TIMEOUT, eventually
 
@@ -17,8 +18,14 @@ from basix_ws_cti.calllog import CallLog, CallLogReader, retention
 from basix_ws_cti.calllog.database import create_writer, parse_database
 from basix_ws_cti.calllog.entries import CallEntry
 from basix_ws_cti.calllog.migrations import migrate
-from basix_ws_cti.calllog.retention import delete_calls, forget_numbers, shrink, without_numbers
-from basix_ws_cti.calllog.schema import COUNTERS
+from basix_ws_cti.calllog.retention import (
+    delete_calls,
+    forget_numbers,
+    note_numbers,
+    shrink,
+    without_numbers,
+)
+from basix_ws_cti.calllog.store import Store
 
 NUMBER = "0312349876"
 
@@ -105,19 +112,68 @@ def test_numbers_of_the_company_are_kept(direction, kept):
     assert row["answered_by_number"] is row["handlers"] is None
 
 
+@pytest.mark.parametrize("step", [delete_calls, forget_numbers])
+async def test_step_waits_for_a_transaction_that_writes(database, writer, step):
+    """Otherwise it could miss calls that are not committed yet."""
+    other = create_writer(parse_database(database), lock_timeout=0.01)
+    store = Store(writer)
+
+    def check(connection, cursor, statement, *_):
+        if statement.startswith("INSERT INTO calls"):
+            with pytest.raises(OperationalError, match="lock"):
+                step(other, 10)
+            refused.append(step)
+
+    refused = []
+    event.listen(writer, "after_cursor_execute", check)
+    store.write([CallEntry.of(attrs.evolve(TALK, id="new", started=7))])
+    assert refused == [step]
+    assert not step(other, 10)
+    other.dispose()
+    assert CallLogReader(database).find(number=NUMBER).total == 0
+
+
 @pytest.mark.postgres
 @pytest.mark.slow
-async def test_one_process_at_a_time_works_on_the_retention(new_postgres):
+def test_postgresql_shrinks_its_files_itself(new_postgres):
     writer = create_writer(parse_database(new_postgres()))
     migrate(writer)
-    with writer.begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(retention.LOCK_KEY)))
-        assert not delete_calls(writer, 5)
-        assert not forget_numbers(writer, 5)
-        assert not connection.scalar(select(COUNTERS.c.name).where(COUNTERS.c.name == "forgotten"))
     assert not shrink(writer)
-    assert not forget_numbers(writer, 5)
     writer.dispose()
+
+
+@pytest.mark.parametrize("start", [0, 2, 4])
+async def test_numbers_that_are_written_later_are_forgotten_too(database, writer, start):
+    """For example from an old recording, by a log that forgets nothing."""
+    run(forget_numbers, writer, 5)
+    await logged(database, attrs.evolve(TALK, id="late", started=start))
+    reader = CallLogReader(database)
+    assert reader.find(number=NUMBER).total == 1
+    before = changes_of(reader)
+    run(forget_numbers, writer, 5)
+    assert reader.find(number=NUMBER).total == 0
+    assert changes_of(reader) == before
+
+
+async def test_repeated_step_rewrites_no_call(database, writer):
+    """A step that has nothing to remove costs no write."""
+    run(forget_numbers, writer, 5)
+    statements = []
+    with writer.begin() as connection:
+        note_numbers(connection, 0)
+    event.listen(writer, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    run(forget_numbers, writer, 5)
+    assert [one for one in statements if one.startswith("UPDATE calls")] == []
+
+
+async def logged(database, call_):
+    async with CallLog(database) as log:
+        log.add(call_)
+        assert await log.flush(TIMEOUT)
+
+
+def changes_of(reader):
+    return [(one.record.id, one.change) for one in reader.changes()]
 
 
 async def test_more_calls_with_one_start_than_a_step_are_all_forgotten(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import attrs
 import pytest
@@ -60,7 +61,7 @@ def test_names_are_read_when_the_database_is_opened(new_work):
     )
     other = new_work()
     other.open()
-    assert other.names == {("user", 7): ("new", None)}
+    assert {key: one.named for key, one in other.names.items()} == {("user", 7): ("new", None)}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,17 @@ def test_tables_are_created_again_after_an_error(new_work, path):
         work.write([TALK])
     work.write([TALK])
     assert CallLogReader(path).find().total == 1
+
+
+def test_names_are_in_tables_that_are_created_again(new_work, path):
+    work = new_work()
+    work.open()
+    work.names["user", 7] = NameEntry.of("user", 7, 1_000_000, "Suzuki", None)
+    path.unlink()
+    with pytest.raises(OperationalError, match="no such table"):
+        work.write([TALK])
+    work.write([TALK])
+    assert CallLogReader(path).names_at(datetime.fromtimestamp(2, UTC)) == {("user", 7): "Suzuki"}
 
 
 def test_callback_gets_the_last_change_and_its_error_is_logged(new_work, caplog):

@@ -11,7 +11,7 @@ from support.report_rows import call_record
 
 from basix_ws_cti import CallRecord
 from basix_ws_cti.reports.call_table import call_table
-from basix_ws_cti.reports.rows import CallRow
+from basix_ws_cti.reports.rows import CallListRow
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 START = datetime(2026, 11, 30, 9, tzinfo=TOKYO)
@@ -29,7 +29,7 @@ def call_row(names=(None, None, None, None), **values):
         **dict.fromkeys(("called_number", "called_number_normalised"), None),
         **values,
     }
-    return CallRow(
+    return CallListRow(
         call=call_record("A", START_US, **record),
         started=START,
         caller_user_name=names[0],

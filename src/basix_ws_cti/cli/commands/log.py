@@ -150,7 +150,7 @@ def _open_logged_source(
     options: SourceOptions, log: CallLog
 ) -> AbstractAsyncContextManager[Source]:
     """Open the selected feed; a recording is read without waiting."""
-    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
+    from basix_ws_cti.cli.open_source import open_live_or_followed_source, open_recorded_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
 
     print_notice = NoticePrinter(None)
@@ -161,7 +161,7 @@ def _open_logged_source(
 
     if options.recording is not None:
         return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
-    return open_selected_source(options, on_notice)
+    return open_live_or_followed_source(options, on_notice)
 
 
 async def _report_status(log: CallLog, source: Source, interval: float) -> None:

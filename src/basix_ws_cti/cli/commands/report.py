@@ -64,7 +64,6 @@ def print_report(
     from basix_ws_cti.cli.output import report
     from basix_ws_cti.cli.report_output import check_target, write_table
 
-    reject_password(database)
     _check_combination(kind, selected, output)
     check_target(output)
     zone = _zone(timezone)
@@ -72,6 +71,7 @@ def print_report(
         from basix_ws_cti.reports.about import About
     except ModuleNotFoundError as error:
         raise missing_package(error, "reports") from None
+    reject_password(database)
     reports = _open_reports(database, figures)
     names = reports.names()
     selection = _selection(names, selected, zone)
