@@ -13,7 +13,7 @@ from basix_ws_cti.exceptions import UsageError
 _FOLDER = "zoneinfo/"
 
 
-def local_timezone(
+def find_local_timezone(
     environment: Mapping[str, str] = os.environ, link: Path = Path("/etc/localtime")
 ) -> ZoneInfo:
     """Return the time zone of the environment, or that of the system.

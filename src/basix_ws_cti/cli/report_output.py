@@ -11,7 +11,7 @@ from basix_ws_cti._internal.translation import _
 from basix_ws_cti.board.text import escape_unprintable
 from basix_ws_cti.exceptions import UsageError
 
-from .complete_file import complete_file
+from .output_file import complete_file
 from .files import STDIO
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _print_lines(table: Table, about: About, format_name: str) -> None:
 def _write_text(table: Table, about: About, options: OutputOptions) -> None:
     """Write a table for reading: in colours and as wide as the terminal, or into a file."""
     from .output import stdout_colouriser, terminal_width
-    from .render.report_text import report_text
+    from .render.report_lines import report_text
 
     text = report_text(table, f"{about.period_text()} ({table.timezone.key})")
     if options.output == STDIO:

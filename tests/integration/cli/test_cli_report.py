@@ -37,7 +37,7 @@ from basix_ws_cti.calllog.migrations import migrate
 from basix_ws_cti.recording import Recorder
 from basix_ws_cti.reports import Period, Reports, Selection
 from basix_ws_cti.reports.formats.json_file import document_schema
-from basix_ws_cti.reports.report_table import REPORT_KINDS, report_table
+from basix_ws_cti.reports.report_kinds import REPORT_KINDS, report_table
 
 pytestmark = pytest.mark.slow
 

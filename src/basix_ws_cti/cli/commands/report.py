@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from basix_ws_cti.reports import NameRow, Reports, Selection
     from basix_ws_cti.reports.about import About
     from basix_ws_cti.reports.intervals import By
-    from basix_ws_cti.reports.report_table import ReportKind
+    from basix_ws_cti.reports.report_kinds import ReportKind
     from basix_ws_cti.reports.tables import Table
 
 
@@ -113,10 +113,10 @@ def _check_combination(kind: str, selected: SelectionOptions, output: OutputOpti
 
 def _zone(name: str | None) -> ZoneInfo:
     """Return the time zone of the report; ``None`` is that of the system."""
-    from basix_ws_cti.cli.local_timezone import local_timezone
+    from basix_ws_cti.cli.local_timezone import find_local_timezone
 
     zone = parse_timezone(name)
-    return local_timezone() if zone is None else cast("ZoneInfo", zone)
+    return find_local_timezone() if zone is None else cast("ZoneInfo", zone)
 
 
 def _open_reports(database: str, figures: FigureOptions) -> Reports:
@@ -155,7 +155,7 @@ def _selection(names: Sequence[NameRow], selected: SelectionOptions, zone: ZoneI
 def _table(kind: str, about: About, selected: SelectionOptions, output: OutputOptions) -> Table:
     """Return the rows and columns that are selected."""
     from basix_ws_cti.cli.report_columns import choose
-    from basix_ws_cti.reports.report_table import report_table
+    from basix_ws_cti.reports.report_kinds import report_table
 
     name = "agents-by-queue" if selected.by_queue else kind
     table = report_table(about.reports, cast("ReportKind", name), about.selection, about.by)

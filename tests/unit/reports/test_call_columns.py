@@ -10,7 +10,7 @@ import pytest
 from support.report_rows import call_record
 
 from basix_ws_cti import CallRecord
-from basix_ws_cti.reports.call_table import call_table
+from basix_ws_cti.reports.call_columns import call_table
 from basix_ws_cti.reports.rows import CallListRow
 
 TOKYO = ZoneInfo("Asia/Tokyo")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from basix_ws_cti.cli.complete_file import complete_file
+from basix_ws_cti.cli.output_file import complete_file
 from basix_ws_cti.cli.files import FileAccessError
 
 

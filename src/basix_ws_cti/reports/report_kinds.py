@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from basix_ws_cti._internal.arguments import check_choice
 
-from .call_table import call_table
+from .call_columns import call_table
 from .intervals import By
 from .reports import Reports
 from .row_tables import (
