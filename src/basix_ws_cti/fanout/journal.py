@@ -101,11 +101,11 @@ class Journal:
         self._numbers: dict[Key, deque[int]] = {}
         self._next_number = 0
         self._ahead: OrderedDict[Key, deque[float]] = OrderedDict()
-        self.size = 0
+        self.size: int = 0
         """Size of all data in the journal, in bytes."""
-        self.has_overflowed = False
+        self.has_overflowed: bool = False
         """True once items were dropped because of the bounds; ``clear`` ends it."""
-        self.has_matched = False
+        self.has_matched: bool = False
         """True once an item was found in the stream, since ``clear``."""
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from support.cases import for_each
 
 # Blocks that cannot run here, by their first line, with the reason.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
-REDIS = "it needs a Redis: tests/integration/examples/test_example_redis.py starts one"
+REDIS = "it needs a Redis: tests/integration/fanout starts one"
 REAL = "it needs a real PBX"
 NOT_RUN = {
     "README.md": {
@@ -56,8 +56,14 @@ NOT_RUN = {
         "tests/integration/examples/test_examples_calls.py is one"
     },
     "docs/howto/fan-out.md": {
-        "python examples/redis_fanout.py --redis redis://127.0.0.1:6379 --stream basix": REDIS,
-        "python examples/redis_consumer.py --redis redis://127.0.0.1:6379 --stream basix": REDIS,
+        "pip install 'basix_ws_cti[cli,fanout]'": INSTALLS,
+        "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
+        "BASIX_REDIS_PASSWORD=…": REAL,
+        "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
+        "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
+        "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
+        "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
+        "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {

@@ -14,11 +14,11 @@ from support.sizes import NIGHTLY
 from support.stream_checks import elements_of, read_stream
 from support.waiting import eventually
 
-from basix_ws_cti import Client
+from basix_ws_cti import Backoff, Client
 from basix_ws_cti.fanout.entries import call_event_key
 from basix_ws_cti.fanout.publisher import Publisher
 from basix_ws_cti.simulator import NotPossibleError, Simulator
-from basix_ws_cti.simulator.faults import Drop
+from basix_ws_cti.simulator.faults import Drop, Linger
 from basix_ws_cti.simulator.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
@@ -214,3 +214,30 @@ async def test_leader_that_loses_the_pbx_hands_over_without_a_gap(redis_server, 
     assert facts.types["gap"] == 0
     assert b'"disconnected"' not in b"".join(redis_server.data("state"))
     assert doubled(facts.call_keys) == {}
+
+
+async def test_next_standby_waits_while_the_pbx_counts_a_lost_connection(redis_server, pbx):
+    pbx.inject(Linger(2))
+    publishers = [
+        Publisher(
+            redis_server.url,
+            lambda: Client(
+                **pbx.connect_args,
+                full_events=True,
+                backoff=Backoff(0.1, 0.5),
+                classify=lambda error, is_final: False,
+            ),
+            name=name,
+        )
+        for name in ("one", "two", "three")
+    ]
+    async with running(*publishers):
+        leader, standby = await leader_and_standby(publishers)
+        third = next(one for one in publishers if one not in {leader, standby})
+        pbx.inject(Drop(), to=pbx.connections[0])
+        await becomes(standby, "leader")
+        await eventually(lambda: "standby" in {leader.status.role, third.status.role})
+        await leader_and_standby(publishers)
+    facts = read_stream(redis_server.entries())
+    assert len(facts.publishers) == 2
+    assert facts.types["gap"] == 0

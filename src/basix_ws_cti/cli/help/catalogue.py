@@ -213,6 +213,25 @@ COMMANDS: dict[str, CommandTexts] = {
             ),
         ),
     ),
+    "publish": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Publish the feed to a Redis stream, until Ctrl-C."),
+        details=_(
+            "Any number of programs on many machines can read the stream, while the PBX allows two "
+            "connections. Start the command on two machines or more: one leads, the next one is "
+            "connected and takes over if it fails, and all others wait."
+        ),
+        examples=(
+            Example(
+                comment=_("Publish every channel; the token is asked for"),
+                line="basix-ws-cti publish rediss://basix@redis.example.com --full-events",
+            ),
+            Example(
+                comment=_("Try it without a PBX, with a Redis on this machine"),
+                line="basix-ws-cti publish redis://127.0.0.1 --simulate",
+            ),
+        ),
+    ),
     "call": CommandTexts(
         panel=panels.CONTROL,
         summary=_("Call a user, then connect them to a number (click-to-call)."),
@@ -299,6 +318,10 @@ COMMANDS: dict[str, CommandTexts] = {
             Example(
                 comment=_("Facts about the feed for a bug report, without personal data"),
                 line="basix-ws-cti doctor --facts --seconds 60 --full-events",
+            ),
+            Example(
+                comment=_("Settings and permissions of a Redis server that carries the feed"),
+                line="basix-ws-cti doctor --redis rediss://basix@redis.example.com",
             ),
         ),
     ),
