@@ -11,8 +11,8 @@ from basix_ws_cti._internal.translation import _
 from basix_ws_cti.board.text import escape_unprintable
 from basix_ws_cti.exceptions import UsageError
 
-from .output_file import complete_file
 from .files import STDIO
+from .output_file import complete_file
 
 if TYPE_CHECKING:
     from basix_ws_cti.reports.about import About

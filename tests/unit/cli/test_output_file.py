@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from basix_ws_cti.cli.output_file import complete_file
 from basix_ws_cti.cli.files import FileAccessError
+from basix_ws_cti.cli.output_file import complete_file
 
 
 def write(path, data=b"new", **options):
