@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from attrs import Factory, frozen
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.board.durations import format_duration
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Kind = Literal[
     "text", "id", "integer", "number", "duration", "rate", "time", "minute", "date", "boolean"
@@ -119,8 +116,8 @@ class Table:
     """Rows, with a value for each column. A long list is read from the database while it is
     iterated over, which is possible once."""
 
-    def to_polars(self) -> pl.DataFrame:
-        """Return the table as a data frame of Polars; reads all of its rows.
+    def to_polars(self) -> Any:
+        """Return the table as a ``polars.DataFrame``; reads all of its rows.
 
         - Columns have the names ``Column.key``.
         - Times are ``Datetime("us", zone)``: local times in the time zone of the report.
