@@ -78,7 +78,7 @@ TERMS = (
     Term(r"(is|are) to (be|have|know|see)", "must, should, will"),
 )
 
-# Correct places. Key: file, and a part of the term with its context. Value: the reason.
+# Correct places. Key: file, and the term with its context in lower case. Value: the reason.
 EXCEPTIONS: dict[tuple[str, str], str] = {}
 
 
