@@ -62,6 +62,8 @@ NOT_RUN = {
         "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
         "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
+        "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
+        "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {
@@ -76,6 +78,12 @@ NOT_RUN = {
         "basix-ws-cti log calls.db --server bcs.brastel.com --domain acme --full-events": REAL,
         "pip install 'basix_ws_cti[cli,calllog,postgresql]'": INSTALLS,
         "basix-ws-cti log postgresql://logger@db.example/calls --full-events": REAL,
+    },
+    "docs/howto/reports.md": {
+        "pip install 'basix_ws_cti[cli,calllog,reports]'": INSTALLS,
+        "basix-ws-cti report calls.db": "its period, yesterday, has no calls",
+        "30 6 * * * basix-ws-cti --lang ja report /var/lib/basix/calls.db --by hour --output "
+        "/srv/reports/yesterday.html --overwrite": "a line for cron",
     },
     "docs/howto/profiles.md": {"basix-ws-cti top": "needs a terminal: see test_cli_top.py"},
     "docs/howto/service.md": {
@@ -120,6 +128,7 @@ SLOW_PAGES = {
     *(
         "docs/howto/logging.md",
         "docs/howto/profiles.md",
+        "docs/howto/reports.md",
         "docs/howto/service.md",
         "docs/howto/testing.md",
     ),
