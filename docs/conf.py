@@ -1,4 +1,5 @@
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 
@@ -42,7 +43,7 @@ myst_heading_anchors = 3
 
 # Names in annotations that are not documented on these pages.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets)\..*"),
+    (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets|zoneinfo)\..*"),
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
     (r"py:.*", r"(.*\.)?(Frame|Message|R|Row|T|datetime)"),
 ]
@@ -90,8 +91,24 @@ def drop_filler(
         lines.clear()
 
 
+def shorten_signature(
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    _obj: object,
+    _options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Show default limits as ``Limits()``, without their nine values."""
+    if signature is not None:
+        signature = re.sub(r"=Limits\([^)]*\)", "=Limits()", signature)
+    return signature, returned
+
+
 def setup(app: Sphinx) -> None:
     """Register the functions above; Sphinx calls it."""
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("autodoc-process-docstring", drop_filler)
     app.add_search_language(Search)
     app.connect("html-page-context", say_language)

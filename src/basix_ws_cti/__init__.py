@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .client.backoff import Backoff
     from .client.click_to_call import ClickToCall
     from .client.client import Client
+    from .client.feed import Feed
     from .client.subscriptions import Subscription
     from .elements import (
         Channel,
@@ -155,6 +156,7 @@ __all__ = [
     "Element",
     "EndUser",
     "EndUsers",
+    "Feed",
     "FeedError",
     "FieldSpec",
     "Gap",
@@ -261,6 +263,7 @@ _LAZY_MODULES = {
     "client.backoff": ("Backoff",),
     "client.click_to_call": ("ClickToCall",),
     "client.client": ("Client",),
+    "client.feed": ("Feed",),
     "client.subscriptions": ("Subscription",),
     "mirror.changes": ("Added", "Change", "Changed", "Gap", "Lagged", "Removed"),
     "mirror.mirror": ("Mirror",),

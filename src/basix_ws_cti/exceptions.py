@@ -265,7 +265,8 @@ class RedisFeedError(FeedError):
 
     - ``server``: address of the server, without user name and password.
     - ``cause``: ``"unreachable"``, ``"timeout"``, ``"loading"``, ``"read_only"``,
-      ``"out_of_memory"``, ``"no_permission"``, ``"login"`` or ``"other"``.
+      ``"out_of_memory"``, ``"no_permission"``, ``"login"`` or ``"other"``. A ``Follower`` also
+      reports ``"no_publisher"``, and ``"missed"``: entries were removed before it read them.
     - ``problem``: what is wrong, and the remedy.
     """
 

@@ -232,7 +232,7 @@ class Regex:
 
 
 def decode(frame: bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """Decode one frame: the version byte 131, then exactly one term (format, section 1).
+    """Decode one frame: the version byte 131, then exactly one term.
 
     Returns the value that the table at the top of the module gives. Raises ``DecodeError`` for
     all other bytes, for an argument of another type and when memory runs out, and no other

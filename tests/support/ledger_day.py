@@ -85,19 +85,27 @@ class Rows:
         self.participations += Participation.of(call)
 
 
-def play_day(seed, calls, *, users=50, rate=9):
+def play_day(seed, calls, *, users=50, rate=9, prepare=None, on_events=None):
     """Play a day until this number of calls has ended, and then all calls to their end.
+
+    - ``prepare``: function that is called with the PBX before the first call.
+    - ``on_events``: function that is called with each list of call events.
 
     Returns the PBX and the library's rows.
     """
     pbx = Pbx(seed)
     pbx.ledger.max_rows = 2 * calls
     scenarios.populate(pbx, users)
+    if prepare is not None:
+        prepare(pbx)
     mirror, tracker, rows = Mirror(), CallTracker(), Rows()
 
     def on_event(kind, key, values, event_name):
         if kind == "channel":
-            for one in tracker.apply(mirror.apply(event(values, event_name))):
+            events = tracker.apply(mirror.apply(event(values, event_name)))
+            if on_events is not None:
+                on_events(events)
+            for one in events:
                 if isinstance(one, CallEnded):
                     rows.add(one.call)
 

@@ -130,7 +130,7 @@ def places(file: str, text: str) -> Iterator[Place]:
 def pages() -> list[Path]:
     """Return the README and the English pages."""
     docs = sorted((ROOT / "docs").rglob("*.md"))
-    left_out = {"ja", "_build", "figures.md", "fan-out.md", "call-log.md", "reports.md"}
+    left_out = {"ja", "_build", "fan-out.md", "reports.md"}
     english = [page for page in docs if not left_out & {*page.relative_to(ROOT).parts}]
     return [ROOT / "README.md", *english]
 

@@ -28,12 +28,13 @@ class RedisServer:
         self._process = None
         self.client = Redis(port=self.port, protocol=2)  # as the default user
 
-    def start(self, *, wait=True):
-        """Start the server, and wait until it answers."""
+    def start(self, *, wait=True, **more):
+        """Start the server, and wait until it answers; ``more`` are further options."""
+        more_options = {name.replace("_", "-"): value for name, value in more.items()}
         options = {"port": self.port, "bind": "127.0.0.1", "save": '""', "dir": self._folder}
         arguments = [
             part
-            for name, value in (options | self._options).items()
+            for name, value in (options | self._options | more_options).items()
             for part in (f"--{name}", *str(value).split())
         ]
         self._process = subprocess.Popen(

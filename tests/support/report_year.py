@@ -36,11 +36,23 @@ def write_year(path, start, *, calls):
     """
     writer = create_writer(parse_database(path))
     migrate(writer)
+    tables = CALLS, WAITS, PARTICIPATIONS
+    indexes = [index for table in tables for index in table.indexes]
+    with writer.begin() as connection:
+        for index in indexes:
+            index.drop(connection)
+    _write_rows(path, _rows(Random(1), start, calls))
+    with writer.begin() as connection:
+        for index in indexes:
+            index.create(connection)
     writer.dispose()
+    return path
+
+
+def _write_rows(path, rows):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
-        rows = _rows(Random(1), start, calls)
         while batch := [*islice(rows, 20_000)]:
             for place, table in enumerate((CALLS, WAITS, PARTICIPATIONS)):
                 names = _COLUMNS[table.name]
@@ -49,9 +61,7 @@ def write_year(path, start, *, calls):
                     f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})",
                     [row for one in batch for row in one[place]],
                 )
-        connection.execute("PRAGMA optimize")
         connection.commit()
-    return path
 
 
 _COLUMNS = {
@@ -82,7 +92,7 @@ def _rows(random, start, calls):
     for number in range(calls):
         day, rest = divmod(number, per_day)
         at = start + int(day) * DAY + 8 * 3600 * SECOND + int(rest / per_day * DAY / 2)
-        yield _call(random, f"{random.getrandbits(64):016x}-{number}", number, at)
+        yield _call(random, f"{number:08}-{random.getrandbits(64):016x}", number, at)
 
 
 def _call(random, call_id, number, at):

@@ -50,6 +50,7 @@ from basix_ws_cti import (
     Element,
     EndUser,
     EndUsers,
+    Feed,
     FeedError,
     FieldSpec,
     Gap,
@@ -305,6 +306,17 @@ async def staying_connected() -> None:
         await client.park("u", "60")  # type: ignore[arg-type]
     Client("host", app_name="a", no_such_option=1)  # type: ignore[call-arg]
     Client("host", app_name=1)  # type: ignore[arg-type]
+
+
+async def any_feed(feed: Feed) -> None:
+    assert_type(await feed.synced(timeout=30), Mirror)
+    assert_type(feed.mirror, Mirror)
+    assert_type(feed.state, ClientState)
+    assert_type(feed.is_synced, bool)
+
+
+async def a_client_is_a_feed(client: Client) -> None:
+    await any_feed(client)
 
 
 async def clicking_to_call(client: Client, api: HttpApi) -> None:

@@ -38,7 +38,7 @@ def _create_indexes_for_reports(connection: Connection) -> None:
     for statement in (
         (
             "CREATE INDEX IF NOT EXISTS calls_report ON calls "
-            "(started, purpose, direction, disposition) WHERE joined IS NULL"
+            "(started, purpose, direction, disposition, joined) WHERE joined IS NULL"
         ),
         (
             "CREATE INDEX IF NOT EXISTS waits_report ON waits (entered, purpose, group_id, result, "

@@ -60,7 +60,8 @@ CALLS = Table(
     Index("calls_change", "change", unique=True),
     Index(
         "calls_report",
-        *("started", "purpose", "direction", "disposition"),
+        # SQLite reads the table for the last column if the index lacks it, though it is NULL.
+        *("started", "purpose", "direction", "disposition", "joined"),
         sqlite_where=text("joined IS NULL"),
         postgresql_where=text("joined IS NULL"),
     ),

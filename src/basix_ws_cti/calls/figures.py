@@ -94,12 +94,13 @@ class Thresholds(SetFields):
         if any(lower >= upper for lower, upper in pairwise(self.bands)):
             raise UsageError(f"bands must ascend, got {self.bands}")
 
-    @property
-    def classes(self) -> DurationClasses:
-        """Classes of durations that tell on which side of each threshold a wait lies."""
-        return DurationClasses.of(
-            [_us(self.service_level), _us(self.short_abandon)], [*map(_us, self.bands)]
-        )
+
+def classes_of(thresholds: Thresholds) -> DurationClasses:
+    """Return classes of durations that tell on which side of each threshold a wait lies."""
+    return DurationClasses.of(
+        [_us(thresholds.service_level), _us(thresholds.short_abandon)],
+        [*map(_us, thresholds.bands)],
+    )
 
 
 @frozen(kw_only=True, repr=False)
@@ -290,7 +291,7 @@ class QueueFigures(SetFields):
         """
         longest_wait = 0 if not waiting else None if now is None else max(0, now - min(waiting))
         return cls.of_sums(
-            tally.sums(thresholds.classes),
+            tally.sums(classes_of(thresholds)),
             served,
             waiting=len(waiting),
             longest_wait=longest_wait,

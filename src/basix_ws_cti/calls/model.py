@@ -2,7 +2,7 @@
 
 All classes are immutable: a ``Call`` shows the call at one moment. Times are integers in
 microseconds since the epoch, UTC, taken from the PBX; durations are integers in microseconds.
-docs/explanation/calls.md tells apart what the PBX states and what is inferred.
+The page "What a call is" in the documentation lists what the PBX reports and what is inferred.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from basix_ws_cti._internal.translation import _
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from basix_ws_cti.client.client import Client
     from basix_ws_cti.sources.live import LiveSource
     from basix_ws_cti.sources.recorded import RecordedSource
     from basix_ws_cti.sources.source import Notice, Source
@@ -23,7 +24,7 @@ def open_selected_source(
     connection: ConnectionOptions,
     on_notice: Callable[[Notice], object] | None = None,
     **client_options: Any,
-) -> AbstractAsyncContextManager[LiveSource]:
+) -> AbstractAsyncContextManager[LiveSource[Client]]:
     """Open the feed of the PBX, or of the simulated one, that the options select.
 
     ``client_options`` are further keyword arguments of ``Client``. Raises ``UsageError`` for
@@ -49,15 +50,42 @@ def open_shown_source(
     on_notice: Callable[[Notice], object] | None = None,
     **client_options: Any,
 ) -> AbstractAsyncContextManager[Source]:
-    """Open the feed that the options select: of a PBX, a simulated one, or a recording.
+    """Open the feed that the options select: of a PBX, a simulated one, a recording, or Redis.
 
-    ``client_options`` have no meaning for a recording. Raises like ``open_selected_source``; for a
-    recording, entering the block raises ``RecordingError`` or ``FileAccessError``.
+    ``client_options`` have no meaning for a recording and a stream. Raises like
+    ``open_live_or_followed_source``; for a recording, entering the block raises ``RecordingError``
+    or ``FileAccessError``.
     """
     if options.recording is None:
-        return open_selected_source(options, on_notice, **client_options)
+        return open_live_or_followed_source(options, on_notice, **client_options)
     return open_recorded_source(
         options.recording, speed=options.recording_speed or None, on_notice=on_notice
+    )
+
+
+def open_live_or_followed_source(
+    options: SourceOptions,
+    on_notice: Callable[[Notice], object] | None = None,
+    **client_options: Any,
+) -> AbstractAsyncContextManager[LiveSource[Any]]:
+    """Open the feed that the options select, apart from a recording.
+
+    ``client_options`` are keyword arguments of ``Client``, and have no meaning for a stream. Raises
+    like ``open_selected_source``, and what ``Follower`` raises.
+    """
+    if options.redis is None:
+        return open_selected_source(options, on_notice, **client_options)
+    from .redis_options import missing_package, redis_url
+
+    try:
+        from basix_ws_cti.sources.followed import open_followed_source
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from None
+    return open_followed_source(
+        redis=redis_url(options.redis),
+        stream=options.redis_stream,
+        ca_file=options.ca_file,
+        on_notice=on_notice,
     )
 
 

@@ -306,7 +306,7 @@ class ConnectionOptions(ServerOptions):
 
 @frozen(kw_only=True)
 class SourceOptions(ConnectionOptions):
-    """Options that select a feed to show: of a PBX, a simulated one, or a recording."""
+    """Options that select a feed to show: of a PBX, a simulated one, a recording, or Redis."""
 
     recording: Annotated[
         Path | None,
@@ -325,9 +325,32 @@ class SourceOptions(ConnectionOptions):
         ),
     ] = 1.0
 
+    redis: Annotated[
+        str | None,
+        _option(
+            "--redis",
+            _("Redis server with the feed of a publisher, to use instead of a PBX."),
+            metavar="URL",
+        ),
+    ] = None
+    redis_stream: Annotated[
+        str,
+        _further_option(
+            "--redis-stream", _("Name of the publisher's stream in Redis."), metavar="NAME"
+        ),
+    ] = "basix"
+
     def __attrs_post_init__(self) -> None:
-        if self.recording is not None and self.simulate:
-            raise UsageError(_("--recording and --simulate cannot be combined"))
+        given = {
+            "--recording": self.recording is not None,
+            "--redis": self.redis is not None,
+            "--simulate": self.simulate,
+        }
+        first, *others = [*(name for name, is_given in given.items() if is_given), ""]
+        if others and others[0]:
+            raise UsageError(
+                _("{one} and {other} cannot be combined").format(one=first, other=others[0])
+            )
 
 
 def _prompt_for_token() -> str:

@@ -6,7 +6,7 @@ Each option is resolved alone, with these exceptions:
   overrides ``token-file`` of the profile.
 - The selection of channels (``--full-events`` or one of the user options). The PBX accepts one of
   them only, so the strongest level that selects channels replaces all selections of weaker levels.
-- The feed. ``--server`` and ``--recording`` replace the simulated PBX of a profile.
+- The feed. ``--server``, ``--recording`` and ``--redis`` replace the simulated PBX of a profile.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def replaces_simulation(levels: Mapping[str, Level]) -> bool:
     ``levels`` has the level of each option of a command.
     """
     return levels.get("simulate", Level.ARGUMENT) < Level.ARGUMENT and any(
-        levels.get(name) is Level.ARGUMENT for name in ("server", "recording")
+        levels.get(name) is Level.ARGUMENT for name in ("server", "recording", "redis")
     )
 
 

@@ -7,37 +7,24 @@ call events and gaps, ``Dispatcher`` delivers them, ``CommandSender`` sends comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast
+from typing import Any, ParamSpec, Unpack
 
 from attrs import field, frozen
 
 from basix_ws_cti._internal.arguments import (
     check_bool,
-    check_filled_text,
     check_instance,
     check_seconds,
-    check_timeout,
 )
 from basix_ws_cti._internal.callables import (
     PlainFunction,
-    callback_kind,
     check_function,
-    refuse_awaitable,
 )
-from basix_ws_cti._internal.owner_loop import OwnerLoop
-from basix_ws_cti.calls.events import CallEvent
-from basix_ws_cti.calls.model import Call
-from basix_ws_cti.exceptions import UsageError, printable
-from basix_ws_cti.messages import InfoEvent, InitialInfo, Message, Msg, SystemMsg
-from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Lagged, Removed
-from basix_ws_cti.mirror.mirror import Mirror
+from basix_ws_cti.exceptions import UsageError
 from basix_ws_cti.mirror.snapshot import QUIET_TIME
-from basix_ws_cti.session.session import Session
-from basix_ws_cti.session.status import ClientState, Connecting, Stats, Synced
 from basix_ws_cti.transport.connection import Connection
 from basix_ws_cti.transport.connector import ConnectOptions, connect
 from basix_ws_cti.transport.credentials import await_credentials
@@ -46,23 +33,17 @@ from basix_ws_cti.transport.redaction import NotPicklable, scrub_traceback
 
 from . import commands
 from .backoff import Backoff
-from .call_following import CallFollower, LegFollower, make_call_filter
+from .call_following import LegFollower
 from .callbacks import is_cancelled
-from .change_filter import make_change_filter
 from .click_to_call import ClickToCall, ClickToCallApi, check_api
 from .command_sender import CommandSender
-from .dispatch import Dispatcher
 from .eavesdropping import CallUserApi, Eavesdropping
 from .feed_loop import FeedLoop
+from .live_feed import FeedCore, LiveFeed
 from .reconnect import ReconnectPolicy
-from .state_holder import StateHolder
-from .statistics import Statistics
-from .subscriptions import QUEUE_SIZE, Policy, SubscriberSet, Subscription
+from .subscriptions import QUEUE_SIZE
 
-T = TypeVar("T")
-R = TypeVar("R")
 P = ParamSpec("P")
-S = TypeVar("S", bound=Subscription[Any])
 
 Connector = Callable[..., AbstractAsyncContextManager[Connection]]
 """Opens connections as ``connect`` does; called for each attempt with the server and options."""
@@ -75,7 +56,7 @@ SYNC_TIMEOUT = 60.0
 LIVENESS: dict[str, Any] = {"ping_interval": 4.0, "ping_timeout": 5.0, "close_timeout": 0.5}
 
 
-class Client(NotPicklable):
+class Client(LiveFeed):
     """``async with Client(…) as client``: connected to the PBX for the duration of the block.
 
     ``server`` and the other keywords are those of ``connect``, which raises ``UsageError`` here for
@@ -105,11 +86,6 @@ class Client(NotPicklable):
     iterations, raise ``UsageError`` in another event loop, and ``changes``, ``messages``,
     ``call_events``, ``follow`` and the ``on_…`` methods raise it in another thread.
     """
-
-    mirror: Mirror
-    """State of the PBX: empty before the first snapshot is complete; while ``is_synced`` is False,
-    the last state that was current. Events that arrived before the loss of a connection are applied
-    even if the loss was noticed first."""
 
     @scrub_traceback
     def __init__(
@@ -149,22 +125,19 @@ class Client(NotPicklable):
         credentials = given.get("credentials")
         if callable(credentials):
             given["credentials"] = partial(_fetch_credentials, credentials)
-        self._owner = OwnerLoop("the client")
-        self._dispatcher = Dispatcher()
-        self._dispatcher.callbacks.hold()
-        self._state = StateHolder(self._dispatcher.callbacks)
-        self._statistics = Statistics()
-        self._session = Session(
-            quiet_time=quiet_time, country_code=country_code, bind=self._dispatcher.bind
+        core = FeedCore(
+            "client",
+            "async with Client(...) as client:",
+            quiet_time=quiet_time,
+            country_code=country_code,
         )
-        self.mirror = self._session.mirror
         self._feed_loop = FeedLoop(
             self._name,
             _ConnectionFactory(connector, server, given),
-            session=self._session,
-            dispatcher=self._dispatcher,
-            state=self._state,
-            statistics=self._statistics,
+            session=core.session,
+            dispatcher=core.dispatcher,
+            state=core.state,
+            statistics=core.statistics,
             reconnect=ReconnectPolicy(
                 Backoff() if backoff is None else backoff,
                 None
@@ -177,328 +150,11 @@ class Client(NotPicklable):
             sync_timeout=sync_timeout,
             unix_time=unix_time,
         )
-        self._commands = CommandSender(self._usable_connection, self._dispatcher)
-        self._task: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._entered = False
+        self._commands = CommandSender(self._usable_connection, core.dispatcher)
+        super().__init__(core, self._feed_loop)
 
     def __repr__(self) -> str:
         return f"<Client {self._name} {type(self.state).__name__.lower()}>"
-
-    # -- state ------------------------------------------------------------------------
-
-    @property
-    def state(self) -> ClientState:
-        """``Connecting``, ``Syncing``, ``Synced``, ``Disconnected`` or ``Stopped``."""
-        return self._state.current
-
-    @property
-    def is_synced(self) -> bool:
-        """True while the mirror shows the current state of the PBX and follows each event.
-
-        It stays True after an unreadable frame, as long as ``resync_pending`` is True.
-        """
-        return isinstance(self.state, Synced)
-
-    @property
-    def resync_pending(self) -> bool:
-        """True once a frame could not be read that may have changed the state of the PBX.
-
-        An element, or after a reconnect all elements of a kind, may be stale then. The client
-        requests a new snapshot at once, or within 30 seconds if it has just done so.
-        """
-        return self._session.resync_pending
-
-    @property
-    def calls(self) -> Mapping[str, Call]:
-        """Calls in progress, by id: read-only, live, and as current as the mirror.
-
-        The client follows calls from the first use of ``calls``, ``call_events``, ``on_call`` or
-        ``call_user`` on. Use one of the first three before you enter the block to see every call
-        from its start.
-        """
-        return self._session.calls
-
-    @property
-    def stats(self) -> Stats:
-        """Statistics since the client was created."""
-        return self._statistics.snapshot(
-            self._feed_loop.connection,
-            gaps=self._session.gaps,
-            lag=self._dispatcher.lag,
-            now=None if self._loop is None else self._loop.time(),
-        )
-
-    async def synced(self, timeout: float | None = None) -> Mirror:  # noqa: ASYNC109 - seconds, as everywhere
-        """Wait until the mirror is current, and return it.
-
-        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
-        stopped the client, and ``ClientClosed`` if its block is left.
-        """
-        check_timeout("timeout", timeout)
-        self._owner.check()
-        await self._state.wait_until(lambda: self.is_synced, "a complete snapshot", timeout)
-        return self.mirror
-
-    async def wait_for(
-        self,
-        predicate: Callable[[Mirror], R],
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> R:
-        """Wait until the mirror is current and ``predicate(mirror)`` is true; return its value.
-
-        The predicate, a plain function, is called after each message that changed the mirror, even
-        if the next message follows at once; so a condition that is true only briefly is not missed.
-        Raises ``WaitTimeout`` after ``timeout`` seconds (``None``: no limit), the error that
-        stopped the client, ``ClientClosed`` if its block is left, ``UsageError`` for an async
-        predicate, and whatever the predicate raises.
-        """
-        check_function("predicate", predicate, "mirror")
-        check_timeout("timeout", timeout)
-        self._owner.check()
-
-        def condition() -> R | None:
-            result = predicate(self.mirror) if self.is_synced else None
-            refuse_awaitable("predicate", result)
-            return result
-
-        result = await self._state.wait_until(condition, "the condition of wait_for", timeout)
-        return cast("R", result)
-
-    # -- subscriptions ----------------------------------------------------------------
-
-    def changes(
-        self,
-        *,
-        kind: str | None = None,
-        key: int | str | None = None,
-        where: Callable[[Change], bool] | None = None,
-        policy: Policy = "latest",
-        size: int = QUEUE_SIZE,
-    ) -> Subscription[Added | Changed | Removed | Gap]:
-        """Subscribe to changes from now on: ``async for change in client.changes()``.
-
-        - ``kind``, ``key``: only changes of elements of this kind, with this key.
-        - ``where``: only changes for which this function returns true. It must not be async.
-        - ``policy``, ``size``: those of ``Subscription``.
-
-        A ``Gap`` is always delivered. The iteration ends when the client stops, with the error that
-        stopped it, if any. The present state is in ``mirror``.
-
-        Raises ``UsageError`` for a key that elements of the kind cannot have; warns about a kind
-        that this version does not know.
-        """
-        wants = make_change_filter(kind, key, where)
-        return self._subscribe(self._dispatcher.changes, Subscription, policy, size, wants)
-
-    def messages(
-        self, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
-    ) -> Subscription[Message]:
-        """Subscribe to all messages from now on: ``async for message in client.messages()``."""
-        if policy == "latest":
-            raise UsageError("messages cannot be merged: use policy 'drop_oldest' or 'fail'")
-        return self._subscribe(self._dispatcher.messages, Subscription, policy, size, None)
-
-    def call_events(
-        self,
-        *,
-        where: Callable[[CallEvent], bool] | None = None,
-        policy: Policy = "drop_oldest",
-        size: int = QUEUE_SIZE,
-    ) -> Subscription[CallEvent]:
-        """Subscribe to call events from now on: ``async for event in client.call_events()``.
-
-        - ``where``: only events for which this function returns true. It must not be async.
-        - ``policy``, ``size``: those of ``Subscription``.
-
-        A ``Lagged`` is always delivered. The calls in progress are in ``calls``.
-        """
-        wants = make_call_filter(where)
-        return self._subscribe_to_calls(policy, size, Subscription, wants)
-
-    def follow(
-        self, call_id: str, *, policy: Policy = "drop_oldest", size: int = QUEUE_SIZE
-    ) -> Subscription[CallEvent]:
-        """Subscribe to the events of one active call, until it ends.
-
-        The first event is a ``CallStarted`` that holds the present state of the call, the last one
-        its ``CallEnded``. If the call becomes a part of another one (``Call.joined``), the events
-        of that call follow, up to its ``CallEnded``. A call that ends in a gap of the feed has a
-        ``CallEnded`` too, with ``synthetic``.
-
-        - ``call_id``: key of the call in ``calls``.
-        - ``policy``, ``size``: those of ``call_events``.
-
-        Raises ``UsageError`` if no active call has this id: it never had, or the call has ended.
-        """
-        check_filled_text("call_id", call_id)
-        self._owner.check_thread()
-        call = self.calls.get(call_id)
-        if call is None:
-            raise UsageError(
-                f"no active call has the id {printable(call_id, 60)!r}: it has ended, or the feed "
-                "never showed it"
-            )
-        follower = self._subscribe_to_calls(policy, size, CallFollower)
-        follower.begin_with(call)
-        return follower
-
-    def _subscribe_to_calls(
-        self,
-        policy: Policy,
-        size: int,
-        make: Callable[..., S],
-        wants: Callable[[CallEvent], bool] | None = None,
-    ) -> S:
-        if policy == "latest":
-            raise UsageError("call events cannot be merged: use policy 'drop_oldest' or 'fail'")
-        self._session.follow_calls()
-        return self._subscribe(self._dispatcher.calls, make, policy, size, wants)
-
-    def _subscribe(
-        self,
-        subscribers: SubscriberSet[Any],
-        make: Callable[..., S],
-        policy: Policy,
-        size: int,
-        wants: Callable[[Any], bool] | None,
-    ) -> S:
-        """Return a new member of ``subscribers``; ``make`` takes the arguments of its class."""
-        self._owner.check_thread()
-        subscription = make(
-            policy,
-            size,
-            wants,
-            subscribers.discard,
-            self._statistics.counts,
-            wake_queue=self._dispatcher.wake_queue,
-            check_loop=self._owner.check,
-        )
-        if self._has_ended:
-            subscription.end(self._state.current.reason)  # type: ignore[union-attr]
-        else:
-            subscribers.add(subscription)
-        return subscription
-
-    @property
-    def _has_ended(self) -> bool:
-        return self._entered and self._state.has_stopped
-
-    # -- callbacks --------------------------------------------------------------------
-
-    def on_change(
-        self,
-        callback: Callable[[Added | Changed | Removed | Gap | Lagged], object],
-        **selection: Any,
-    ) -> Callable[[], None]:
-        """Call ``callback(change)`` for each change.
-
-        ``selection`` takes the keywords of ``changes``. A synchronous callback runs at once, and
-        the client reads nothing until it returns. An asynchronous callback has a queue and is
-        awaited for one item after another. Returns a function that unregisters the callback.
-        """
-        return self._register(
-            "change", callback, "change", subscribe=lambda: self.changes(**selection)
-        )
-
-    def on_call(
-        self,
-        callback: Callable[[CallEvent], object],
-        *,
-        where: Callable[[CallEvent], bool] | None = None,
-    ) -> Callable[[], None]:
-        """Call ``callback(event)``, sync or async, for each call event; see ``on_change``.
-
-        ``where``: as for ``call_events``.
-        """
-        wants = make_call_filter(where)
-        self._session.follow_calls()
-        return self._register("call", callback, "event", wants=wants)
-
-    def on_state(self, callback: Callable[[ClientState], object]) -> Callable[[], None]:
-        """Call ``callback(state)``, sync or async, for each change of state; see ``on_change``."""
-        return self._register("state", callback, "state")
-
-    def on_error(self, callback: Callable[[Exception], object]) -> Callable[[], None]:
-        """Call ``callback(error)``, sync or async, for errors that do not stop the client.
-
-        These are exceptions of callbacks and filters, unreadable frames (once per kind), and failed
-        attempts. Exceptions are also logged, once per function, exception class and line, with the
-        line of your code; later ones are counted.
-        """
-        return self._register("error", callback, "error")
-
-    def on_initial_info(
-        self, callback: Callable[[str, dict[Any, Any]], object]
-    ) -> Callable[[], None]:
-        """Call ``callback(element_name, elements)`` as ``MessageParser`` does."""
-        return self._on_message(
-            InitialInfo, callback, lambda m: (m.element_name, m.elements), "element_name, elements"
-        )
-
-    def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
-        """Call ``callback(element_name, element, event_name)`` as ``MessageParser`` does."""
-        return self._on_message(
-            InfoEvent,
-            callback,
-            lambda m: (m.element_name, m.element, m.event_name),
-            "element_name, element, event_name",
-        )
-
-    def on_system_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
-        """Call ``callback(text)`` as ``MessageParser`` does."""
-        return self._on_message(SystemMsg, callback, lambda m: (m.text,), "text")
-
-    def on_msg(self, callback: Callable[[str], object]) -> Callable[[], None]:
-        """Call ``callback(text)`` as ``MessageParser`` does."""
-        return self._on_message(Msg, callback, lambda m: (m.text,), "text")
-
-    def _on_message(
-        self,
-        message_type: type[T],
-        callback: Callable[..., object],
-        arguments: Callable[[T], tuple[Any, ...]],
-        names: str,
-    ) -> Callable[[], None]:
-        """Register a callback that takes the parts of a message, ``names``, instead of it."""
-        if callback_kind("a callback", callback, *names.split(", ")) == "async":
-
-            async def unpacked(message: Any) -> None:
-                await callback(*arguments(message))  # type: ignore[misc]
-
-        else:
-
-            def unpacked(message: Any) -> object:  # type: ignore[misc]
-                return callback(*arguments(message))
-
-        unpacked.__wrapped__ = callback  # type: ignore[attr-defined]  # for log lines
-        return self._register(message_type.__name__, unpacked)
-
-    def _register(
-        self,
-        event: str,
-        callback: Callable[..., object],
-        *arguments: str,
-        wants: Callable[[Any], bool] | None = None,
-        subscribe: Callable[[], Subscription[Any]] | None = None,
-    ) -> Callable[[], None]:
-        callback_kind("a callback", callback, *arguments)
-        self._owner.check_thread()
-        if self._has_ended:
-            return lambda: None
-        callbacks = self._dispatcher.callbacks
-        if subscribe is not None:
-            fed = subscribe()
-            return callbacks.add(event, callback, fed, wants=fed.wants, is_fed=True)
-        queue: Subscription[Any] = Subscription(
-            "drop_oldest",
-            QUEUE_SIZE,
-            None,
-            lambda _: None,
-            self._statistics.counts,
-            wake_queue=self._dispatcher.wake_queue,
-        )
-        return callbacks.add(event, callback, queue, wants=wants)
 
     def _call_classify(
         self,
@@ -510,7 +166,7 @@ class Client(NotPicklable):
         try:
             result = classify(error, is_final)
         except Exception as raised:  # noqa: BLE001 - reported like the error of any callback
-            self._dispatcher.callbacks.report(raised, classify)
+            self._core.dispatcher.callbacks.report(raised, classify)
             return is_final
         return bool(result) if classify.is_usable else is_final
 
@@ -518,13 +174,13 @@ class Client(NotPicklable):
         try:
             on_frame(frame)
         except Exception as error:  # noqa: BLE001 - reported like the error of any callback
-            self._dispatcher.callbacks.report(error, on_frame)
+            self._core.dispatcher.callbacks.report(error, on_frame)
 
     # -- commands ---------------------------------------------------------------------
 
     def _usable_connection(self) -> Connection | None:
         """Return the connection for a command, if there is one."""
-        self._owner.check()
+        self._core.owner.check()
         return self._feed_loop.usable_connection
 
     async def hangup(self, uuid: str, *, confirm: bool = False, confirm_timeout: float = 5) -> None:
@@ -591,11 +247,11 @@ class Client(NotPicklable):
         ``ClientClosed`` after its block was left, and ``UsageError`` before it was entered.
         """
         check_api(api)
-        self._owner.check()
-        self._state.raise_if_stopped()
+        self._core.owner.check()
+        self._core.state.raise_if_stopped()
         make = partial(LegFollower, self.calls)
         follower = self._subscribe_to_calls("drop_oldest", QUEUE_SIZE, make)
-        call = ClickToCall(follower, self._session, self._state, self._owner)
+        call = ClickToCall(follower, self._core.session, self._core.state, self._core.owner)
         await call.start(api.call_user(*arguments, **options))
         return call
 
@@ -649,35 +305,6 @@ class Client(NotPicklable):
         command = commands.eavesdrop(plug_uuid, target_uuid, subcommand)
         timeout = _effect_timeout(confirm=confirm, confirm_timeout=confirm_timeout)
         await self._commands.send(command, timeout)
-
-    # -- running ----------------------------------------------------------------------
-
-    async def __aenter__(self) -> Self:
-        if self._entered:
-            raise UsageError("this client has been used already: create another one")
-        self._entered = True
-        self._owner.bind()
-        self._loop = asyncio.get_running_loop()
-        self._dispatcher.callbacks.start()
-        self._state.current = Connecting(1)
-        self._task = asyncio.create_task(self._feed_loop.run(), name="basix_ws_cti client")
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._owner.check()
-        try:
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait([self._task])
-        finally:
-            self._feed_loop.stop(None)
-            await self._dispatcher.callbacks.finish()
-            self._owner.release()
 
 
 def _effect_timeout(*, confirm: bool, confirm_timeout: float) -> float | None:

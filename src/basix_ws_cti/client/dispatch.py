@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attrs import field, frozen
 
 from basix_ws_cti.calls.events import CallEvent
 from basix_ws_cti.exceptions import ClientClosed
 from basix_ws_cti.messages import Message
-from basix_ws_cti.mirror.changes import Change, Gap
+from basix_ws_cti.mirror.changes import Added, Change, Changed, Gap, Removed
 
 from .callbacks import Callbacks
 from .subscriptions import SubscriberSet
@@ -58,6 +58,17 @@ class Dispatcher:
         # The subscription of an asynchronous callback is in both collections.
         queues = {*chain(*self._all_sets), *self.callbacks.queues}
         return sum(queue.waiting for queue in queues)
+
+    def deliveries(self) -> dict[type[Any], Callable[[Any], object]]:
+        """Return the function that delivers an item of a session, by the item's type.
+
+        Those of states and errors are missing: they are the driver's.
+        """
+        return {
+            partial: lambda bound: bound(),
+            **dict.fromkeys((Added, Changed, Removed, Gap), self.publish_change),
+            **dict.fromkeys(get_args(Message), self.publish_message),
+        }
 
     def publish_message(self, message: Message) -> None:
         """Deliver a message."""

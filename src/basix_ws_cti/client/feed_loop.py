@@ -30,15 +30,10 @@ from basix_ws_cti.exceptions import (
     SyncTimeout,
 )
 from basix_ws_cti.messages import (
-    FieldSpec,
-    InfoEvent,
-    InitialInfo,
     Message,
-    Msg,
     SystemMsg,
-    UnknownMessage,
 )
-from basix_ws_cti.mirror.changes import Added, Changed, Gap, Removed
+from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.session.session import Session
 from basix_ws_cti.session.status import (
     Connecting,
@@ -104,15 +99,15 @@ class FeedLoop:
         self._loss: tuple[Exception, float] | None = None
         self._slice: TimeSlice
         self._deliver: dict[type[Any], Callable[[Any], object]] = {
-            partial: lambda bound: bound(),
-            **dict.fromkeys((Added, Changed, Removed, Gap), dispatcher.publish_change),
-            **dict.fromkeys(
-                (InfoEvent, InitialInfo, FieldSpec, SystemMsg, Msg, UnknownMessage),
-                dispatcher.publish_message,
-            ),
+            **dispatcher.deliveries(),
             **dict.fromkeys((Syncing, Disconnected), state.enter),
             Synced: self._enter_synced,
         }
+
+    @property
+    def traffic(self) -> Connection | None:
+        """Open connection, which counts what it reads; ``None``: there is none."""
+        return self.connection
 
     @property
     def usable_connection(self) -> Connection | None:

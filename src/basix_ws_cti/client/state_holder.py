@@ -41,11 +41,20 @@ class _Waiter(Generic[R]):
 
 
 class StateHolder:
-    """Holds the client's state, notifies ``"state"`` callbacks and wakes waiting tasks."""
+    """Holds the client's state, notifies ``"state"`` callbacks and wakes waiting tasks.
 
-    def __init__(self, callbacks: Callbacks) -> None:
+    ``subject`` names the client in an error, ``usage`` is the code that runs it.
+    """
+
+    def __init__(
+        self,
+        callbacks: Callbacks,
+        subject: str = "client",
+        usage: str = "async with Client(...) as client:",
+    ) -> None:
         self.current: ClientState = Stopped(None)
         self._callbacks = callbacks
+        self._misuse = f"the {subject} is not running: use `{usage}`"
         self._waiters: set[_Waiter[object]] = set()
         self._was_entered = False
 
@@ -112,9 +121,7 @@ class StateHolder:
             if reason is None and self._was_entered:
                 reason = ClientClosed()
             elif reason is None:
-                reason = UsageError(
-                    "the client is not running: use `async with Client(...) as client:`"
-                )
+                reason = UsageError(self._misuse)
             # Each raise would add its frames to the traceback and keep their variables alive.
             raise reason.with_traceback(None)
 

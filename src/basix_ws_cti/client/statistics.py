@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Protocol
 
 from basix_ws_cti.messages import Message
 from basix_ws_cti.session.status import Stats
-from basix_ws_cti.transport.connection import Connection
+
+
+class Traffic(Protocol):
+    """Counters of a connection."""
+
+    @property
+    def frames_read(self) -> int:
+        """Number of frames, or of entries of a stream, that were read."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Number of their bytes."""
 
 
 class Statistics:
@@ -23,13 +35,13 @@ class Statistics:
         self._frames = 0  # of closed connections
         self._bytes = 0
 
-    def add_closed(self, connection: Connection) -> None:
+    def add_closed(self, connection: Traffic) -> None:
         """Add the totals of a connection that is no longer in use."""
         self._frames += connection.frames_read
         self._bytes += connection.bytes_read
 
     def snapshot(
-        self, connection: Connection | None, *, gaps: int, lag: int, now: float | None
+        self, connection: Traffic | None, *, gaps: int, lag: int, now: float | None
     ) -> Stats:
         """Return the statistics at ``now`` (event-loop time; ``None`` before the client runs)."""
         age = None if self.last_frame is None or now is None else now - self.last_frame

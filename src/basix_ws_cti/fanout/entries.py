@@ -47,8 +47,9 @@ The types, with the keys of ``data``:
 ``state``
     State of the publisher's connection to the PBX. ``state``: ``connecting``, ``syncing``,
     ``synced``, ``disconnected`` or ``stopped``; ``reason``: ``null``, or ``error`` (a class name)
-    and ``text``; ``last_heard``: time in microseconds since the epoch, or ``null``. After
-    ``disconnected`` and ``stopped``, the state in the stream is stale until the next complete
+    and ``text``; ``last_heard``: time in microseconds since the epoch, or ``null``; ``retry_in``:
+    seconds until the next attempt, or ``null``; ``attempt``: number of the attempt, or ``null``.
+    After ``disconnected`` and ``stopped``, the state in the stream is stale until the next complete
     snapshot.
 
 ``gap``
@@ -119,8 +120,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HASH_SIZE: Final = 16
 
 
-class EntryError(ValueError):
+class EntryError(FeedError, ValueError):
     """An entry cannot be read. The text says why, without any content of the entry."""
+
+
+class NewerVersionError(EntryError):
+    """An entry has another version of the format, so that nothing of it can be read."""
 
 
 class RelayedError(FeedError):
@@ -314,7 +319,7 @@ def encode(
         case Connecting() | Syncing() | Synced() | Disconnected() | Stopped():
             return _entry("state", _state_to_json(item))
     key = call_event_key(item)
-    return _entry("call", {"event": _event_name(item), "key": key, **attrs.asdict(item)})
+    return _entry("call", {"event": event_name(type(item)), "key": key, **attrs.asdict(item)})
 
 
 def encode_snapshot(
@@ -360,7 +365,7 @@ def call_event_key(event: CallEvent) -> str:
     ``CALL_ID:EVENT:HASH``. Two publishers compute the same key for the same event, also if one of
     them has not seen the call from its start.
     """
-    call, name = event.call, _event_name(event)
+    call, name = event.call, event_name(type(event))
     details = {
         attribute.name: getattr(event, attribute.name)
         for attribute in attrs.fields(type(event))
@@ -384,8 +389,9 @@ def _identity(value: Any) -> Any:
     return [value.user_id, value.group_id, value.number] if isinstance(value, Party) else value
 
 
-def _event_name(event: CallEvent) -> str:
-    return type(event).__name__.removeprefix("Call").lower()
+def event_name(event: type[CallEvent]) -> str:
+    """Return the name of a kind of call event: ``started``, ``ringing`` and so on."""
+    return event.__name__.removeprefix("Call").lower()
 
 
 def _entry(entry_type: str, data: dict[str, Any]) -> Entry:
@@ -442,6 +448,8 @@ def _state_to_json(state: ClientState) -> dict[str, Any]:
         "state": _STATES[type(state)],
         "reason": _reason_to_json(reason),
         "last_heard": None if last_heard is None else _microseconds(last_heard),
+        "retry_in": state.retry_in if isinstance(state, Disconnected) else None,
+        "attempt": state.attempt if isinstance(state, Connecting) else None,
     }
 
 
@@ -462,7 +470,7 @@ def received(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> ReceivedEntry:
     except ValueError:
         raise EntryError("a field has an unreadable value") from None
     if version != b"%d" % VERSION:
-        raise EntryError(f"the version of the format is not {VERSION}: upgrade this package")
+        raise NewerVersionError(f"the version of the format is not {VERSION}: upgrade this package")
     return ReceivedEntry(entry_id, previous, snapshot, at, entry_type, data)
 
 
@@ -487,7 +495,7 @@ def decode(entry_type: str, data: bytes) -> Decoded:
 
 def _from_json(data: bytes) -> dict[str, Any]:
     text = data.decode()  # strictly; json.loads would accept surrogates
-    values = json.loads(text, parse_constant=_refuse_constant)
+    values = _DECODER.decode(text)
     if type(values) is not dict:
         raise TypeError("expected an object")
     if "\\ud" in text or "\\uD" in text:  # a surrogate without its pair is no text
@@ -497,6 +505,9 @@ def _from_json(data: bytes) -> dict[str, Any]:
 
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError("NaN and infinity are no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _text(value: Any) -> str:
@@ -555,16 +566,16 @@ def _state(values: dict[str, Any]) -> ClientState | UnknownEntry:
     reason = _reason_from_json(values["reason"])
     match values["state"]:
         case "connecting":
-            return Connecting(1)
+            return Connecting(_count(values.get("attempt") or 1))
         case "syncing":
             return Syncing()
         case "synced":
             return Synced()
         case "disconnected":
-            heard = values["last_heard"]
+            heard, delay = values["last_heard"], values.get("retry_in")
             return Disconnected(
                 reason or RelayedError("Exception", ""),
-                None,
+                None if delay is None else float(delay),
                 last_heard=None if heard is None else _moment(heard),
             )
         case "stopped":
@@ -587,3 +598,6 @@ _DECODERS: Final[dict[str, Any]] = {
     "state": _state,
     "gap": _gap,
 }
+
+TYPES: Final = frozenset(_DECODERS)
+"""All types of entries."""

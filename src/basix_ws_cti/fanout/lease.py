@@ -26,9 +26,11 @@ RENEW_INTERVAL: Final = 0.5
 REPLY_TIMEOUT: Final = 0.7
 
 # Key: lease. Arguments: old value, new value, milliseconds. Returns 1 if the old value was there.
+# PEXPIRE works even if Redis is out of memory, and SET does not.
 _RENEW: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if ARGV[1] ~= ARGV[2] then redis.call('SET', KEYS[1], ARGV[2]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
 

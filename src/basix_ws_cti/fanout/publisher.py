@@ -35,7 +35,7 @@ from basix_ws_cti.exceptions import ClientClosed, RedisFeedError, UsageError
 from basix_ws_cti.session.status import ClientState, Stopped
 
 from .client_feed import ClientFeed
-from .journal import Journal
+from .journal import MAX_ITEMS, Journal
 from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, Lease
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
@@ -50,7 +50,7 @@ DEFAULT_MAX_ENTRIES: Final = 50_000
 """Default number of entries that the stream keeps."""
 
 MIN_ENTRIES: Final = 1000
-"""Smallest number of entries that the stream keeps."""
+"""Smallest value of ``max_entries`` and ``max_pending``."""
 
 # Part of the stream after which a snapshot is due.
 _SNAPSHOT_SHARE: Final = 10
@@ -70,6 +70,11 @@ _PLACE_GRACE: Final = 3.0
 
 # Seconds after which a living leader has appended what this publisher did not hear.
 _OVERLAP: Final = 1.0
+
+# Seconds for which a standby keeps an item that it does not find in the stream while somebody
+# leads. If the leader could not append it for so long, the comparison of the states at the takeover
+# shows a difference, and a gap is reported.
+_JOURNAL_TIME: Final = 60.0
 
 # Seconds for the last words of a leader that ends.
 _FAREWELL_TIMEOUT: Final = 1.0
@@ -100,6 +105,8 @@ class Publisher:
       of a stream must use the same user, ``app_name`` and selection of channels, without ``force``.
     - ``stream``: name of the stream.
     - ``max_entries``: number of entries that the stream keeps, approximately.
+    - ``max_pending``: number of notifications that are kept while Redis is away. If there are more,
+      a gap and a snapshot replace all of them.
     - ``name``: name of this publisher, which is shown in Redis; ``None``: host and process.
     - ``on_status``: called with each new status.
     - ``ca_file``: PEM file of the CA to trust for ``rediss://``; ``None``: the system's.
@@ -115,6 +122,7 @@ class Publisher:
         *,
         stream: str = DEFAULT_NAME,
         max_entries: int = DEFAULT_MAX_ENTRIES,
+        max_pending: int = MAX_ITEMS,
         name: str | None = None,
         on_status: Callable[[PublisherStatus], object] | None = None,
         ca_file: Path | None = None,
@@ -122,14 +130,15 @@ class Publisher:
     ) -> None:
         address = RedisAddress.parse(redis, allow_insecure=allow_insecure)
         self._stream = check_name(stream)
-        if type(max_entries) is not int or max_entries < MIN_ENTRIES:
-            raise UsageError(f"max_entries must be an integer of at least {MIN_ENTRIES}")
+        _check_count("max_entries", max_entries)
+        _check_count("max_pending", max_pending)
         check_function("make_client", make_client)
         check_function("on_status", on_status, "status", optional=True)
         if name is not None:
             check_filled_text("name", name)
         self._make_client = make_client
         self._on_status = on_status
+        self._max_pending = max_pending
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._address = address
         connect = partial(RedisConnection, address, ca_file=ca_file)
@@ -141,10 +150,10 @@ class Publisher:
         self._snapshot_interval = max_entries // _SNAPSHOT_SHARE
         self._news = asyncio.Event()
         self._stats = TermStats()
-        self._client: Client | None = None
+        self._participation: _Participation | None = None
         self._role: Role = "cold"
         self._problem: RedisFeedError | None = None
-        self._status: PublisherStatus | None = None
+        self._status: PublisherStatus | None = None  # the last one that was reported
         self._refused_since: float | None = None
 
     def __repr__(self) -> str:
@@ -153,13 +162,18 @@ class Publisher:
     @property
     def status(self) -> PublisherStatus:
         """Role and health at this moment."""
-        feed = None if self._client is None else self._client.state
+        feed = None if self._participation is None else self._participation.client.state
         return PublisherStatus(role=self._role, feed=feed, problem=self._problem)
 
     @property
     def stats(self) -> TermStats:
         """Counters since the publisher was created."""
         return self._stats
+
+    @property
+    def pending(self) -> int:
+        """Number of items that wait to be appended, or of a standby, to be found in the stream."""
+        return 0 if self._participation is None else len(self._participation.journal)
 
     async def run(self) -> NoReturn:
         """Publish until this task is cancelled. Raises the error that stopped the client."""
@@ -176,7 +190,6 @@ class Publisher:
 
     async def _wait_for_place(self) -> None:
         """Take the place of the standby as soon as it is free."""
-        self._set(role="cold")
         # A connected publisher that could not renew the lease is quicker than a second look.
         looks = 1
         while True:
@@ -184,9 +197,8 @@ class Publisher:
                 holder = await self._place.holder()
                 looks = 0 if holder is not None else looks + 1
                 if looks >= 2 and await self._place.acquire():
-                    self._set(problem=None)
                     return
-                self._set(problem=None)
+                self._set(role="cold", problem=None)
             except RedisFeedError as error:
                 self._set(problem=error)
             await asyncio.sleep(_COLD_INTERVAL)
@@ -194,15 +206,17 @@ class Publisher:
     async def _take_part(self) -> None:
         """Be connected to the PBX, as standby or leader, until another one has the place."""
         client = self._make_client()
-        participation = _Participation(client, self._connection, self._stream, self._news)
+        journal = Journal(time.monotonic, max_items=self._max_pending)
+        tail = StreamTail(self._connection, self._stream, journal)
+        participation = _Participation(client, journal, tail, self._news)
         client.on_state(lambda _: self._set())
         with contextlib.suppress(RedisFeedError):  # else the first turn reports it
             await participation.tail.catch_up()
         try:
             async with client:
-                self._client = client
+                self._participation = participation
                 self._refused_since = None
-                self._set(role="standby")
+                self._set(role="standby", problem=None)
                 while True:
                     _raise_if_stopped(client)
                     try:
@@ -213,7 +227,7 @@ class Publisher:
                         self._set(problem=error)
                     await asyncio.sleep(_STANDBY_INTERVAL)
         finally:
-            self._client = None
+            self._participation = None
 
     async def _take_turn(self, own: _Participation) -> bool:
         """Lead if nobody else does, else follow; return False if the place is taken."""
@@ -327,7 +341,7 @@ class Publisher:
         self._role = changed.get("role", self._role)
         self._problem = changed.get("problem", self._problem)
         status = self.status
-        if _summary(status) == _summary(self._status):
+        if self._status is not None and _summary(status) == _summary(self._status):
             return
         self._status = status
         if self._on_status is not None:
@@ -338,12 +352,12 @@ class _Participation:
     """Connection to the PBX of a publisher that is no longer cold, with journal and stream."""
 
     def __init__(
-        self, client: Client, connection: RedisConnection, stream: str, news: asyncio.Event
+        self, client: Client, journal: Journal, tail: StreamTail, news: asyncio.Event
     ) -> None:
         self.client = client
-        self.journal = Journal(time.monotonic)
-        self.feed = ClientFeed(client, self.journal, news.set)
-        self.tail = StreamTail(connection, stream, self.journal)
+        self.journal = journal
+        self.tail = tail
+        self.feed = ClientFeed(client, journal, news.set)
         self.covers = False
         """True if the journal has everything that the stream may lack."""
         self._restarts = 0
@@ -364,12 +378,16 @@ class _Participation:
     def note_leader(self) -> None:
         """Notice that another publisher leads, which has appended what came before the journal."""
         self.covers = self.covers or time.monotonic() - self._started > _OVERLAP
+        self.journal.drop_older(_JOURNAL_TIME)
 
 
-def _summary(status: PublisherStatus | None) -> object:
+def _check_count(name: str, value: object) -> None:
+    if type(value) is not int or value < MIN_ENTRIES:
+        raise UsageError(f"{name} must be an integer of at least {MIN_ENTRIES}")
+
+
+def _summary(status: PublisherStatus) -> object:
     """Return the parts of a status whose change is reported."""
-    if status is None:
-        return None
     problem = None if status.problem is None else status.problem.args
     return status.role, type(status.feed), problem
 

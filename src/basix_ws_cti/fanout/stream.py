@@ -2,11 +2,11 @@
 
 **Keys.** For the name ``basix``, all in one slot of a cluster:
 
-==================  ==================================================================
-``basix``           the stream
-``{basix}:leader``  lease of the publisher that may append: a token, with an expiry
-``{basix}:standby`` lease of the publisher that is next: a token, with an expiry
-==================  ==================================================================
+===================  ================================================================
+``basix``            the stream
+``{basix}:leader``   lease of the publisher that may append: a token, with an expiry
+``{basix}:standby``  lease of the publisher that is next: a token, with an expiry
+===================  ================================================================
 
 **Ids** are ``EPOCH-SEQ``, chosen by the publisher. Each term of a leader is one epoch. ``EPOCH`` is
 the larger one of the clock in microseconds since 1970 and the last epoch plus 1, so that the ids of

@@ -32,7 +32,7 @@ class StreamState:
     """Hashes of all elements, by kind and key, after the entries that were passed to ``apply``."""
 
     def __init__(self) -> None:
-        self.is_complete = False
+        self.is_complete: bool = False
         """True once a snapshot was complete and everything after it was readable."""
         self._hashes: _Hashes = {}
         self._snapshot: _Hashes | None = None  # the snapshot that is arriving

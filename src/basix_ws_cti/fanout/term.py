@@ -69,6 +69,10 @@ class TermEnded(Exception):  # noqa: N818 - no error
 class _StreamReplaced(Exception):  # noqa: N818 - no error
     """The stream is not as this publisher left it: it was deleted, or is an older one."""
 
+    def __init__(self, newest: EntryId) -> None:
+        super().__init__(newest)
+        self.newest: EntryId = newest
+
 
 class NotCovered(FeedError):  # noqa: N818 - reads as what happened
     """Reason of a gap: no publisher was connected to both the PBX and Redis."""
@@ -163,10 +167,15 @@ class Term:
 
     async def report_end(self, reason: Exception) -> None:
         """Append that the feed has ended, after ``run`` was cancelled."""
-        if not self._epoch:
-            return
-        with contextlib.suppress(_StreamReplaced):
-            await self._append([encode(Disconnected(reason, None))])
+        entry = encode(Disconnected(reason, None))
+        for _ in range(2 if self._epoch else 0):
+            try:
+                return await self._append([entry])
+            except _StreamReplaced as error:
+                if error.newest.epoch != self._epoch:
+                    return None
+                self._last = error.newest  # the append that was cancelled was executed
+        return None
 
     def _end_epoch(self) -> None:
         """Put back what may not be in the stream; the next epoch finds out."""
@@ -331,7 +340,7 @@ class Term:
                 _logger.warning("fan-out: deposed by epoch %d", newest.epoch)
                 raise TermEnded("deposed")
             _logger.warning("fan-out: the stream was replaced; its newest entry is %s", newest)
-            raise _StreamReplaced
+            raise _StreamReplaced(newest)
         self._snapshot = snapshot
         self._note_appended(new)
 

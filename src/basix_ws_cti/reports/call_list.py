@@ -15,7 +15,7 @@ from .calls_of import IS_CALL, of_groups_and_users
 from .conditions import in_selection
 from .intervals import moment
 from .names import Names
-from .rows import CallRow
+from .rows import CallListRow
 from .selection import Selection
 
 _C = CALLS.c
@@ -24,7 +24,7 @@ PAGE = 1000
 """Calls read in one transaction."""
 
 
-def call_rows(access: ReadAccess, selection: Selection) -> Iterator[CallRow]:
+def call_rows(access: ReadAccess, selection: Selection) -> Iterator[CallListRow]:
     """Yield the calls, oldest first; each page of them is read in a transaction of its own.
 
     A reader who takes long would otherwise keep SQLite's write-ahead log from shrinking.
@@ -54,10 +54,10 @@ def _record(row: Any) -> CallRecord:
     return CallRecord(**{name: value for name, value in row.items() if name != "change"})
 
 
-def _with_names(call: CallRecord, names: Names, selection: Selection) -> CallRow:
+def _with_names(call: CallRecord, names: Names, selection: Selection) -> CallListRow:
     # A name is noted with the start of the call in which it was first seen.
     until = call.started + 1
-    return CallRow(
+    return CallListRow(
         call=call,
         started=moment(call.started, selection.period.timezone),
         caller_user_name=names.user(call.caller_user_id, until)[0],

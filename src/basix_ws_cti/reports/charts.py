@@ -27,11 +27,14 @@ DENSE = 62
 SHADES = 6
 """Number of shades of a heat map, for values above 0."""
 
-# Pixels. Above the plot area are the title of the vertical axis and the highest value.
+# Pixels. The plot area has the title of the vertical axis and the highest value above it.
 _TOP, _HEIGHT, _CELL_HEIGHT, _BAR_HEIGHT = 34, 210, 26, 42
 
-# Pixels: the widest digit at a text size of 12 pixels, a wide character, and between two texts.
-_DIGIT, _WIDE_CHARACTER, _SPACE = 6.9, 12, 12
+# Pixels: size of texts, and the space between two.
+_SIZE, _SPACE = 12, 12
+
+# Widths of characters by the size of the text, of a wide font. All others are at most 0.65.
+_WIDTHS = {**dict.fromkeys(" !'(),-./:;I[]fijlrt|", 0.42), **dict.fromkeys("#%&+<=>@MWmw~…", 1.0)}
 
 # Attributes that are percentages.
 _HORIZONTAL = frozenset({"cx", "width", "x", "x1", "x2"})
@@ -101,17 +104,22 @@ def shade_bounds(highest: int) -> list[int]:
 
 def text_width(text: str) -> float:
     """Return an upper estimate of the width of a text in a chart, in pixels."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return (len(text) - wide) * _DIGIT + wide * _WIDE_CHARACTER
+    return _SIZE * sum(map(_width, text))
 
 
 def shorten(text: str, width: float) -> str:
     """Return a text that is at most ``width`` pixels wide; ``…`` replaces its end."""
     if text_width(text) <= width:
         return text
-    while text and text_width(text) + _WIDE_CHARACTER > width:
+    while text and text_width(f"{text}…") > width:
         text = text[:-1]
     return f"{text}…"
+
+
+def _width(character: str) -> float:
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.0
+    return _WIDTHS.get(character, 0.8 if character.isupper() else 0.65)
 
 
 def stacked_columns(chart: Chart, axis: Axis, series: Sequence[Series]) -> str:
@@ -134,9 +142,9 @@ def stacked_columns(chart: Chart, axis: Axis, series: Sequence[Series]) -> str:
                 x, y = slot * (index + 0.5) - width / 2, _y(below)
                 _add(group, "rect", one.style, x=x, y=y, width=width, height=_HEIGHT * value)
         if total and (style := styles[index]) is not None:
-            x, y = slot * (index + 0.5), _y(below) - 5
-            _text(svg, f"value{style}", chart.text_of(total), x=x, y=y)
-    return _to_text(svg)
+            text, x = chart.text_of(total), slot * (index + 0.5)
+            _text(svg, f"value{style}", text, x=x, y=_y(below) - 5)
+    return tostring(svg, "unicode")
 
 
 def rate_line(chart: Chart, axis: Axis, rates: Sequence[float | None], *, target: float) -> str:
@@ -155,14 +163,13 @@ def rate_line(chart: Chart, axis: Axis, rates: Sequence[float | None], *, target
     styles = _visible(texts, [1])
     for index, (x, rate) in enumerate(points):
         if rate is not None:
-            dense = len(rates) > DENSE
-            group = svg if dense else _group(svg, axis.names[index], texts[index])
+            is_dense = len(rates) > DENSE
+            group = svg if is_dense else _group(svg, axis.names[index], texts[index])
             point = "met" if rate >= target else "missed"
-            _add(group, "circle", point, cx=x, cy=_y(rate), r=2 if dense else 4)
+            _add(group, "circle", point, cx=x, cy=_y(rate), r=2 if is_dense else 4)
             if (style := styles[index]) is not None:
-                y = _y(rate) - 9
-                _text(svg, f"value{style}", texts[index], x=x, y=y)
-    return _to_text(svg)
+                _text(svg, f"value{style}", texts[index], x=x, y=_y(rate) - 9)
+    return tostring(svg, "unicode")
 
 
 def heat_map(
@@ -190,7 +197,7 @@ def heat_map(
             if cell is not None:
                 x, text = x + width / 2, chart.text_of(cell)
                 _text(svg, f"on-{style}", text, x=x, y=y + 17)
-    return _to_text(svg)
+    return tostring(svg, "unicode")
 
 
 def bars(chart: Chart, names: Sequence[str], notes: Sequence[str], series: Sequence[Series]) -> str:
@@ -219,7 +226,7 @@ def bars(chart: Chart, names: Sequence[str], notes: Sequence[str], series: Seque
             if width := 100 * one.values[index] / scale[-1]:
                 _add(group, "rect", one.style, x=left, y=top + 23, width=width, height=14)
             left += width
-    return _to_text(svg)
+    return tostring(svg, "unicode")
 
 
 # -- parts of charts -----------------------------------------------------------------------
@@ -262,9 +269,8 @@ def _y(share: float) -> float:
 
 def _picture(chart: Chart, height: float, style: str = "chart") -> Element:
     ids = {name: f"{chart.id}-{name}" for name in ("title", "desc")}
-    label = " ".join(ids.values())
-    svg = Element("svg", {"role": "img", "aria-labelledby": label, "class": style})
-    svg.set("height", f"{height}")
+    svg = Element("svg", {"class": style, "role": "img", "height": f"{height}"})
+    svg.set("aria-labelledby", " ".join(ids.values()))
     SubElement(svg, "title", id=ids["title"]).text = chart.title
     SubElement(svg, "desc", id=ids["desc"]).text = chart.description
     return svg
@@ -276,10 +282,8 @@ def _group(svg: Element, *tooltip: str) -> Element:
     return group
 
 
-def _text(
-    svg: Element, style: str, text: str, *, anchor: str = "middle", **position: float
-) -> None:
-    _add(svg, "text", style, text, text_anchor=anchor, **position)
+def _text(svg: Element, style: str, text: str, *, anchor: str = "middle", **at: float) -> None:
+    _add(svg, "text", style, text, text_anchor=anchor, **at)
 
 
 def _add(
@@ -292,7 +296,3 @@ def _add(
         unit = "%" if name in _HORIZONTAL else ""
         written = value if isinstance(value, str) else f"{value:.4g}{unit}"
         element.set(name.replace("_", "-"), written)
-
-
-def _to_text(svg: Element) -> str:
-    return tostring(svg, encoding="unicode")

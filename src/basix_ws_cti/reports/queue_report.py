@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from basix_ws_cti.board.durations import to_microseconds
 from basix_ws_cti.calls import QueueFigures, Thresholds
+from basix_ws_cti.calls.figures import classes_of
 from basix_ws_cti.calls.sums import AgentSums, DurationClasses, QueueSums
 
 from .intervals import By, split
@@ -27,7 +28,7 @@ def queue_rows(
 ) -> Iterator[QueueRow]:
     """Yield the rows of each interval: all queues together, and then each queue."""
     intervals = split(selection.period, by)
-    classes = thresholds.classes
+    classes = classes_of(thresholds)
     sums = sums_of_queues(connection, selection, by, classes)
     names = Names.read(connection)
     groups = sorted(selection.groups or sums.groups)

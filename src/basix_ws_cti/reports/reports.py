@@ -33,7 +33,7 @@ from .repeat_callers import first_contacts, repeat_caller_rows
 from .rows import (
     AgentRow,
     CallbackRow,
-    CallRow,
+    CallListRow,
     FirstContactRow,
     GapRow,
     HeatCell,
@@ -160,7 +160,7 @@ class Reports:
 
     # -- calls ---------------------------------------------------------------------------
 
-    def calls(self, selection: Selection) -> Iterator[CallRow]:
+    def calls(self, selection: Selection) -> Iterator[CallListRow]:
         """Yield the calls, oldest first.
 
         They are read while you iterate, a thousand in each transaction. Groups and users limit the

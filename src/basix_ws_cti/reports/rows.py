@@ -223,7 +223,7 @@ class NumberRow:
 
 
 @frozen(kw_only=True)
-class CallRow:
+class CallListRow:
     """A call, with the names that users and groups had when it started."""
 
     call: CallRecord

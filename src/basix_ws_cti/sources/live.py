@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from basix_ws_cti import Client
 from basix_ws_cti.calls import Call, CallEvent
+from basix_ws_cti.client.feed import Feed
 from basix_ws_cti.messages import InitialInfo, Message
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
@@ -16,16 +17,18 @@ from basix_ws_cti.session.status import ClientState
 
 from .source import Notice
 
+F = TypeVar("F", bound=Feed)
 
-class LiveSource:
-    """Adapter that makes a ``Client`` a ``Source``.
+
+class LiveSource(Generic[F]):
+    """Adapter that makes a ``Client`` or a ``Follower`` a ``Source``.
 
     ``clock`` returns the PBX's time if that differs from the system time, as a simulated PBX's
     does; ``None`` means system time.
     """
 
-    def __init__(self, client: Client, clock: Callable[[], datetime] | None = None) -> None:
-        self.client = client
+    def __init__(self, client: F, clock: Callable[[], datetime] | None = None) -> None:
+        self.client: F = client
         self._clock = clock
 
     @property
@@ -59,13 +62,21 @@ class LiveSource:
         return await self.client.synced()
 
 
+def notify_of(client: Feed, on_notice: Callable[[Notice], object]) -> None:
+    """Call ``on_notice`` with the states, gaps and errors of a client that is not entered yet."""
+    client.on_state(on_notice)
+    client.on_error(on_notice)
+    # A gap is always reported; the filter rejects every change.
+    client.on_change(on_notice, where=lambda _change: False)  # type: ignore[arg-type]
+
+
 @contextlib.asynccontextmanager
 async def open_live_source(
     *,
     on_notice: Callable[[Notice], object] | None = None,
     clock: Callable[[], datetime] | None = None,
     **client_options: Any,
-) -> AsyncIterator[LiveSource]:
+) -> AsyncIterator[LiveSource[Client]]:
     """Run a client and provide its feed for the duration of the block.
 
     A consumer that subscribes before its first ``await`` misses nothing.
@@ -78,9 +89,6 @@ async def open_live_source(
     """
     client = Client(**client_options)
     if on_notice is not None:
-        client.on_state(on_notice)
-        client.on_error(on_notice)
-        # A gap is always reported; the filter rejects every change.
-        client.on_change(on_notice, where=lambda _change: False)  # type: ignore[arg-type]
+        notify_of(client, on_notice)
     async with client:
         yield LiveSource(client, clock)

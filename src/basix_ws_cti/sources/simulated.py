@@ -9,6 +9,8 @@ from typing import Any
 
 from attrs import frozen
 
+from basix_ws_cti.client.client import Client
+
 from .live import LiveSource, open_live_source
 from .source import Notice
 
@@ -47,7 +49,7 @@ async def open_simulated_source(
     seed: int = 0,
     on_notice: Callable[[Notice], object] | None = None,
     **client_options: Any,
-) -> AsyncIterator[LiveSource]:
+) -> AsyncIterator[LiveSource[Client]]:
     """Run a simulated PBX and provide the feed of all its channels for the block's duration.
 
     ``speed`` and ``seed`` are those of ``run_simulated_pbx``, ``on_notice`` and

@@ -1,4 +1,4 @@
-"""Common interface of everything that provides a feed: a PBX, a simulator, a recording.
+"""Common interface of everything that provides a feed: a PBX, a simulator, a recording, a stream.
 
 Code that shows, stores or forwards a feed takes a ``Source`` and does not depend on its kind.
 """

@@ -112,7 +112,7 @@ def test_commands_are_grouped_by_task():
     ]
     assert listed == {
         "Watch": ["top", "listen", "state"],
-        "Record and replay": ["record", "replay", "anonymise", "log"],
+        "Record and replay": ["record", "replay", "anonymise", "log", "report", "publish"],
         "Control calls": ["call", "hangup", "park", "transfer"],
         "Check and tools": ["doctor", "decode", "schema", "simulate", "config", "help"],
     }
@@ -139,7 +139,11 @@ def test_connection_options_are_collapsed(name):
     """A command's help has those that everybody needs, and names the page with all of them."""
     text = help_of(name)
     connection = text.partition("\nConnection\n")[2].partition("\n\n")[0]
-    listed = [option for option in described_options(connection) if option != "--recording"]
+    listed = [
+        option
+        for option in described_options(connection)
+        if option not in {"--recording", "--redis"}
+    ]
     assert listed == [
         *("--server", "--domain", "--token-file", "--[no-]full-events", "--[no-]simulate"),
         "--profile",

@@ -15,7 +15,7 @@ from support.cases import for_each
 
 # Blocks that cannot run here, by their first line, with the reason.
 INSTALLS = "it installs: CI does so, from the README, in a fresh copy"
-REDIS = "it needs a Redis: tests/integration/examples/test_example_redis.py starts one"
+REDIS = "it needs a Redis: tests/integration/fanout starts one"
 REAL = "it needs a real PBX"
 NOT_RUN = {
     "README.md": {
@@ -42,6 +42,7 @@ NOT_RUN = {
         "basix-ws-cti doctor --server bcs.brastel.com --domain acme --user-extension 1001": REAL,
     },
     "docs/tutorial.md": {"python3 -m venv .venv": INSTALLS},
+    "docs/howto/install.md": {"python3 -m venv .venv": INSTALLS, "pip install build": INSTALLS},
     "docs/howto/index.md": {
         "python -m basix_ws_cti.simulator --domain acme --token simulated --speed 40 --rate 20": (
             "its port may be taken: docs/reference/simulator.md has it with any that is free"
@@ -55,8 +56,14 @@ NOT_RUN = {
         "tests/integration/examples/test_examples_calls.py is one"
     },
     "docs/howto/fan-out.md": {
-        "python examples/redis_fanout.py --redis redis://127.0.0.1:6379 --stream basix": REDIS,
-        "python examples/redis_consumer.py --redis redis://127.0.0.1:6379 --stream basix": REDIS,
+        "pip install 'basix_ws_cti[cli,fanout]'": INSTALLS,
+        "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
+        "BASIX_REDIS_PASSWORD=…": REAL,
+        "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
+        "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
+        "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
+        "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
+        "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {
@@ -71,6 +78,12 @@ NOT_RUN = {
         "basix-ws-cti log calls.db --server bcs.brastel.com --domain acme --full-events": REAL,
         "pip install 'basix_ws_cti[cli,calllog,postgresql]'": INSTALLS,
         "basix-ws-cti log postgresql://logger@db.example/calls --full-events": REAL,
+    },
+    "docs/howto/reports.md": {
+        "pip install 'basix_ws_cti[cli,calllog,reports]'": INSTALLS,
+        "basix-ws-cti report calls.db": "its period, yesterday, has no calls",
+        "30 6 * * * basix-ws-cti --lang ja report /var/lib/basix/calls.db --by hour --output "
+        "/srv/reports/yesterday.html --overwrite": "a line for cron",
     },
     "docs/howto/profiles.md": {"basix-ws-cti top": "needs a terminal: see test_cli_top.py"},
     "docs/howto/service.md": {
@@ -106,10 +119,16 @@ SLOW_PAGES = {
         "docs/reference/simulator.md",
     ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
-    *("docs/howto/commands.md", "docs/howto/eavesdrop.md", "docs/howto/follow.md"),
+    *(
+        "docs/howto/commands.md",
+        "docs/howto/eavesdrop.md",
+        "docs/howto/install.md",
+        "docs/howto/follow.md",
+    ),
     *(
         "docs/howto/logging.md",
         "docs/howto/profiles.md",
+        "docs/howto/reports.md",
         "docs/howto/service.md",
         "docs/howto/testing.md",
     ),

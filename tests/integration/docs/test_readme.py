@@ -26,7 +26,13 @@ def test_shell_blocks_are_the_two_install_commands():
     ]
 
 
-def test_readme_is_short_and_has_no_tables():
+def test_readme_is_short_and_has_the_usual_sections():
     text = README.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 100
-    assert not re.search(r"^\|", text, re.MULTILINE)
+    assert re.findall(r"^## (.+)", text, re.MULTILINE) == [
+        "Install",
+        "Quick start",
+        "Features",
+        "Documentation",
+        "License",
+    ]

@@ -161,7 +161,16 @@ def test_classified_python_versions_are_tested():
 def test_lowest_environment_uses_the_declared_bounds():
     extras = PROJECT["optional-dependencies"]
     bounds = [*PROJECT["dependencies"]]
-    for name in ("cli", "http", "calllog", "postgresql", "reports", "simulator", "examples"):
+    for name in (
+        "cli",
+        "http",
+        "calllog",
+        "postgresql",
+        "reports",
+        "fanout",
+        "simulator",
+        "examples",
+    ):
         bounds += [one for one in extras[name] if one not in bounds]
     bounds += [one for one in extras["test"] if one.startswith(("pytest>", "pytest-asyncio>"))]
     lowest = PYPROJECT["tool"]["tox"]["env"]["lowest"]

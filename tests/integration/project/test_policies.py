@@ -30,6 +30,19 @@ def test_policy_names_the_runtime_dependencies():
     assert {*re.findall("`(.*?)`", sentence)} == names
 
 
+def test_install_page_lists_every_extra_for_users_with_its_packages():
+    page = (ROOT / "docs" / "howto" / "install.md").read_text(encoding="utf-8")
+    assert f"basix_ws_cti-{PROJECT['version']}-py3" in page
+    rows = re.findall(r"^\| `(\w+)` \|.* \| (.*) \|$", page, re.MULTILINE)
+    listed = {extra: {*re.findall(r"[\w-]+", text)} - {"on", "Windows"} for extra, text in rows}
+    for_developers = {"test", "fuzz", "lint", "docs", "dev"}
+    assert listed == {
+        extra: {re.match(r"[\w-]+", one)[0] for one in packages}
+        for extra, packages in PROJECT["optional-dependencies"].items()
+        if extra not in for_developers
+    }
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in GITHUB.glob("*.md")))
 def test_pointers_lead_to_pages_and_headings(file):
     text = (GITHUB / file).read_text(encoding="utf-8")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+from support.waiting import eventually
 
-from basix_ws_cti import Client, Gap
+from basix_ws_cti import Client, Gap, InfoEvent
 from basix_ws_cti.client.backoff import Backoff
 from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.recording import Recorder, replay
 from basix_ws_cti.session.status import Disconnected, Synced, Syncing
 from basix_ws_cti.simulator import Simulator, faults
 
-# Seconds between an event in the client and the recorder's reading of the clock, on a busy machine.
-TOLERANCE = 0.25
+PING_TIMEOUT = 0.5
+
+# Times in a recording are rounded to milliseconds, and two clocks may differ by some.
+PRECISION = timedelta(milliseconds=50)
 
 CHANGES = (Added, Changed, Removed)
 
@@ -65,8 +69,15 @@ def normal(item):
     return item
 
 
-async def record(path, scheduled, seconds):
-    async with Simulator(speed=30, seed=3, users=12, faults=scheduled) as pbx:
+async def record(path, injected):
+    """Record a client whose connection gets these faults, one after the other.
+
+    The PBX's clock stands still except for the steps of this function, and nothing happens while
+    the client waits for the end of a snapshot. On a busy machine, it may otherwise read an event
+    before it notices that the snapshot is complete, and a recording does not show that.
+    """
+    async with Simulator(speed=1e-9, seed=3, users=12) as pbx:
+        pbx.advance(60)  # the first call begins at once
         recorder, is_recording = Recorder(path), True
 
         def record_frame(frame):
@@ -78,43 +89,55 @@ async def record(path, scheduled, seconds):
             full_events=True,
             on_frame=record_frame,
             ping_interval=0.5,
-            ping_timeout=0.5,
+            ping_timeout=PING_TIMEOUT,
             quiet_time=0.2,
             backoff=Backoff(initial=0.1, maximum=0.2),
         )
         live = LiveRun(client, recorder)
         async with client:
-            await client.synced(10)
-            await asyncio.sleep(seconds)
+            for fault in (*injected, None):
+                await eventually(lambda: client.is_synced)
+                events = count(live, InfoEvent)
+                while count(live, InfoEvent) < events + 20:
+                    pbx.advance(1)
+                    await asyncio.sleep(0.01)
+                if fault is not None:
+                    gaps = count(live, Gap)
+                    pbx.inject(fault)
+                    pbx.advance(60)  # the client misses this minute, or its first event
+                    await eventually(lambda gaps=gaps: count(live, Gap) > gaps)
             is_recording = False
             recorder.close()
             items = [*live.items]
     return items
 
 
+def count(live, kind):
+    """Return how many items of a type a client has reported."""
+    return sum(type(item) is kind for item in live.items)
+
+
 @pytest.mark.slow
 async def test_replay_yields_the_notifications_of_the_live_client(tmp_path):
     """Every notification is identical despite silence, drops, resets and unreadable frames.
 
-    The only exception is the end of a gap, and its start at an unreadable frame: client and
-    recorder read the clock one after the other.
+    The only exception is the end of a gap, and its start at an unreadable frame: the client reads
+    the clock after the recorder.
     """
-    scheduled = [
-        (1, faults.Drop()),
-        (2, faults.Silence()),
-        (5, faults.Truncate()),
-        (6, faults.Reset()),
-    ]
+    injected = [faults.Drop(), faults.Silence(), faults.Truncate(), faults.Reset()]
     path = tmp_path / "day.rec"
-    live = await record(path, scheduled, 8)
+    live = await record(path, injected)
     replayed = [item for _, item in replay(path, quiet_time=0.2)]
     assert [*map(normal, replayed)] == [*map(normal, live[: len(replayed)])]
     assert len(live) - len(replayed) <= 3  # one frame can give up to three notifications
     gaps = [(one, other) for one, other in zip(live, replayed, strict=False) if type(one) is Gap]
-    assert len(gaps) == 4
+    # On a busy machine, the connection may also seem silent when it is not.
+    assert len(gaps) >= len(injected)
     for one, other in gaps:
-        assert abs((one.started - other.started).total_seconds()) < TOLERANCE
-        assert abs((one.ended - other.ended).total_seconds()) < TOLERANCE
-    silence = gaps[1][1]
-    assert silence.ended - silence.started > (gaps[0][1].ended - gaps[0][1].started)
+        assert other.started - PRECISION <= one.started
+        assert other.ended - PRECISION <= one.ended
+    silences = [gap for _, gap in gaps if "no answer to a ping" in str(gap.reason)]
+    assert silences
+    for gap in silences:
+        assert (gap.ended - gap.started).total_seconds() > PING_TIMEOUT
     assert any(isinstance(item, CHANGES) and item.synthetic for item in replayed[20:])

@@ -31,18 +31,26 @@ class Mutant(NamedTuple):
 
     scope: tuple[str, ...]
     name: str
-    code: CodeType
+    code: CodeType | None  # None if it was not asked for
     is_call: bool  # the change is in a function's body, and takes effect when it is called
 
 
-def mutants(source: str, filename: str) -> Iterator[Mutant]:  # noqa: C901
+def mutants(source: str, filename: str, *, with_code: bool = True) -> Iterator[Mutant]:  # noqa: C901
     """Yield all mutants of a module.
 
-    Types, docstrings and code that only a type checker sees are not changed.
+    Types, docstrings and code that only a type checker sees are not changed. ``with_code=False``
+    omits the compiled code, which takes most of the time.
     """
     tree = ast.parse(source)
     lines = source.splitlines()
     seen: Counter[str] = Counter()
+
+    def compiled(new: ast.AST | None, replaced: ast.AST) -> CodeType:
+        if new is not None:  # it gets the position of the node that it replaces
+            if hasattr(replaced, "lineno"):
+                ast.copy_location(new, replaced)
+            ast.fix_missing_locations(new)
+        return compile(tree, filename, "exec")
 
     def visit(node: ast.AST, line: int, scope: tuple[str, ...], is_call: bool) -> Iterator[Mutant]:
         if isinstance(node, ast.stmt | ast.ExceptHandler):
@@ -70,7 +78,7 @@ def mutants(source: str, filename: str) -> Iterator[Mutant]:  # noqa: C901
                     seen[name] += 1
                     if seen[name] > 1:
                         name += f" #{seen[name]}"
-                    code = compile(ast.fix_missing_locations(tree), filename, "exec")
+                    code = compiled(new, child) if with_code else None
                     yield Mutant(inner, name, code, called)
                     children[at : at + (new is not None)] = [child]
                     setattr(node, field, value)

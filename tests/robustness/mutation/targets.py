@@ -97,13 +97,14 @@ def source_file(part):
     return PACKAGE / f"{part.replace('.', '/')}.py"
 
 
-def part_mutants(part, wanted):
+def part_mutants(part, wanted, *, with_code=True):
     """Yield the mutants of a module, or of the functions and classes ``wanted``, if there are any.
 
-    Their names start with the name of the module.
+    Their names start with the name of the module. ``with_code=False`` omits their code.
     """
     path = source_file(part)
-    for mutant in mutants(path.read_text(encoding="utf-8"), str(path)):
+    source = path.read_text(encoding="utf-8")
+    for mutant in mutants(source, str(path), with_code=with_code):
         scope = f"{'.'.join(mutant.scope)}."
         if not wanted or any(scope.startswith(f"{name}.") for name in wanted):
             yield mutant._replace(name=f"{part.rpartition('.')[2]}.{mutant.name}")

@@ -67,7 +67,7 @@ def test_accepted_mutants_exist(name):
     """Every function of a target exists, and every entry of ``accepted.toml`` is a mutant."""
     found = {}
     for part, functions in TARGETS[name].parts.items():
-        found |= {mutant.name: mutant.scope for mutant in part_mutants(part, functions)}
+        found |= {one.name: one.scope for one in part_mutants(part, functions, with_code=False)}
         scopes = {".".join(scope[:end]) for scope in found.values() for end in (1, 2)}
         assert {*functions} <= scopes
     assert accepted_mutants(name) <= found.keys()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 
 import pytest
 
+from basix_ws_cti import User
 from basix_ws_cti._internal.live_mapping import LiveMapping
 
 
@@ -76,3 +78,8 @@ def test_copies_and_pickles_are_dicts_of_the_present_items(numbers, make_copy):
     copied = make_copy(numbers)
     numbers.numbers.clear()
     assert (type(copied), copied) == (dict, {"a": 1, "b": 2})
+
+
+def test_notebooks_show_the_items_as_a_table():
+    html = Numbers(a=User(id=7, label="Sato"), b=User(id=8))._repr_html_()
+    assert re.findall("<t[hd][^>]*>(.*?)</t[hd]>", html) == ["id", "label", "7", "Sato", "8", ""]

@@ -324,6 +324,13 @@ LOG_CALLS = [
     ),
     ("client/eavesdropping.py", "media plug was not hung up: %s"),
     ("client/feed_loop.py", "the client has a defect"),
+    ("fanout/follow_loop.py", "no feed from %s: %s"),
+    ("fanout/follow_loop.py", "the follower has a defect"),
+    ("fanout/follow_loop.py", "the follower of %s stops: %s"),
+    ("fanout/publisher.py", "fan-out: no longer leading: %s"),
+    ("fanout/term.py", "fan-out: leading, epoch %d"),
+    ("fanout/term.py", "fan-out: deposed by epoch %d"),
+    ("fanout/term.py", "fan-out: the stream was replaced; its newest entry is %s"),
     ("simulator/http_api.py", "API request answered: status %d"),
     ("simulator/simulator.py", "simulated PBX stopped: unexpected error"),
 ]

@@ -182,6 +182,12 @@ async def test_names_are_those_of_the_time_of_the_call(database):
     assert reader.names_at(NOON + timedelta(minutes=10)) == {("user", 7): "Tanaka"}
 
 
+async def test_name_is_that_of_the_database(tmp_path):
+    database = tmp_path / "calls.db"
+    async with CallLog(database):
+        assert CallLogReader(database).name == str(database)
+
+
 def test_missing_file_is_a_clear_error(tmp_path):
     with pytest.raises(CallLogError, match=r"call log .*no\.db: no such file"):
         CallLogReader(tmp_path / "no.db")

@@ -8,10 +8,12 @@ import pytest
 from support.report_rows import random_participations, random_waits
 
 from basix_ws_cti import AgentFigures, QueueFigures, Thresholds
+from basix_ws_cti.calls.figures import classes_of
 from basix_ws_cti.calls.sums import AgentSums, DurationClasses, DurationSum, QueueSums
 from basix_ws_cti.calls.tallies import AgentTally, QueueTally, counts_for_agent, counts_in_queue
 
 THRESHOLDS = Thresholds(service_level=20, short_abandon=5, bands=(5, 20, 60))
+CLASSES = classes_of(THRESHOLDS)
 
 
 def test_duration_within_a_threshold_is_at_most_as_long():
@@ -56,8 +58,8 @@ def test_queues_together_have_the_figures_of_all_rows():
     for group_id in range(1, 5):
         tally = QueueTally(group_id)
         tally.extend(waits)
-        parts.append(tally.sums(THRESHOLDS.classes))
-    total = QueueSums.together(parts, THRESHOLDS.classes)
+        parts.append(tally.sums(CLASSES))
+    total = QueueSums.together(parts, CLASSES)
     assert figures(total) == QueueFigures.of(waits, thresholds=THRESHOLDS)
     assert figures(parts[1]) == QueueFigures.of(waits, group_id=2, thresholds=THRESHOLDS)
 
@@ -65,14 +67,13 @@ def test_queues_together_have_the_figures_of_all_rows():
 def test_groups_of_waits_give_the_figures_of_the_waits():
     """Durations may come as sums, as a database returns them."""
     waits = [*filter(counts_in_queue, random_waits(Random(2), 300, 0, 10**9, groups=1))]
-    classes = THRESHOLDS.classes
-    sums = QueueSums(classes=classes)
+    sums = QueueSums(classes=CLASSES)
     for result in {wait.result for wait in waits}:
         rows = [wait for wait in waits if wait.result == result]
         durations = sorted(wait.waited_us for wait in rows if wait.waited_us is not None)
         for wait in rows:
             sums.count(1, wait.next_group_id, result, 1, wait.entered_by_transfer)
-        sums.add_durations(result, DurationSum.of(durations), classes.counts(durations))
+        sums.add_durations(result, DurationSum.of(durations), CLASSES.counts(durations))
         if result == "abandoned":
             sums.abandon_times = durations
     assert figures(sums) == QueueFigures.of(waits, thresholds=THRESHOLDS)

@@ -570,7 +570,7 @@ async def test_incomplete_snapshot_is_freed_in_time_slices():
     async with Client("fake", connector=pbx, backoff=Backoff(initial=0.1)) as client:
 
         def check(_):
-            builder = client._session._builder  # noqa: SLF001 - nobody else sees this state
+            builder = client._core.session._builder  # noqa: SLF001 - nobody else sees this state
             if builder is not None:
                 observed.append((len(pbx.attempts), len(builder.mirror.users)))
 

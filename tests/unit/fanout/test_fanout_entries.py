@@ -46,9 +46,15 @@ def through(entry):
     return decode(entry.type, entry.data)
 
 
-def published(session, notifications):
-    """Return the entries of notifications of a session that is synced."""
-    return [encode(item) for item in notifications if isinstance(item, (*CHANGES, *CALL_EVENTS))]
+def state(name, **values):
+    return {
+        "state": name,
+        "reason": None,
+        "last_heard": None,
+        "retry_in": None,
+        "attempt": None,
+        **values,
+    }
 
 
 def load(session, snapshot_entries):
@@ -188,10 +194,10 @@ def test_elements_that_were_sent_again_are_split_into_numbered_parts():
             {"name": "news", "term": ["news", 1, {"$list": [2]}]},
             UnknownMessage("news", ("news", 1, [2])),
         ),
-        (Synced(), {"state": "synced", "reason": None, "last_heard": None}, Synced()),
-        (Syncing(), {"state": "syncing", "reason": None, "last_heard": None}, Syncing()),
-        (Connecting(4), {"state": "connecting", "reason": None, "last_heard": None}, Connecting(1)),
-        (Stopped(None), {"state": "stopped", "reason": None, "last_heard": None}, Stopped(None)),
+        (Synced(), state("synced"), Synced()),
+        (Syncing(), state("syncing"), Syncing()),
+        (Connecting(4), state("connecting", attempt=4), Connecting(4)),
+        (Stopped(None), state("stopped"), Stopped(None)),
     ],
 )
 def test_data_of_each_type(item, data, message):
@@ -202,9 +208,9 @@ def test_data_of_each_type(item, data, message):
 
 def test_losses_and_gaps_keep_times_and_reasons():
     lost = ConnectionLost(1006, "no pong within 5 s")
-    state = through(encode(Disconnected(lost, 3.0, last_heard=NOW)))
-    assert state.last_heard == NOW
-    assert (state.reason.error, str(state.reason)) == ("ConnectionLost", str(lost))
+    again = through(encode(Disconnected(lost, 3.0, last_heard=NOW)))
+    assert (again.last_heard, again.retry_in) == (NOW, 3.0)
+    assert (again.reason.error, str(again.reason)) == ("ConnectionLost", str(lost))
     gap = through(encode(Gap(NOW, NOW, lost)))
     assert (gap.started, gap.ended, str(gap.reason)) == (NOW, NOW, str(lost))
     again = through(encode(Gap(NOW, NOW, gap.reason)))

@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 import random
+import re
 import sys
 import threading
 import time
@@ -732,3 +733,10 @@ def test_views_kept_across_a_new_snapshot_are_current():
     assert not [*values]
     mirror.apply(event_about(User(id=3)))
     assert [*values] == [User(id=3)]
+
+
+def test_notebooks_show_the_number_of_elements_of_each_kind():
+    mirror = Mirror()
+    mirror.apply(InitialInfo("user", {7: User(id=7), 8: User(id=8)}))
+    html = mirror._repr_html_()
+    assert re.findall("<t[hd][^>]*>(.*?)</t[hd]>", html) == ["Kind", "Elements", "user", "2"]

@@ -8,7 +8,7 @@ import pytest
 from support.report_periods import AUTUMN, at, week
 from support.report_rows import call_record, fill, random_calls
 
-from basix_ws_cti.reports import CallRow, Reports, call_list
+from basix_ws_cti.reports import CallListRow, Reports, call_list
 
 NOON = at(2026, 10, 23, 12)
 
@@ -52,7 +52,7 @@ def test_row_has_local_time_and_the_names_of_that_time(database):
     )
     fill(database, calls=[call], names=names)
     (row,) = Reports(database).calls(week())
-    assert row == CallRow(
+    assert row == CallListRow(
         call=call,
         started=row.started,
         caller_user_name="user 11 then",

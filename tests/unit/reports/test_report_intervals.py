@@ -108,11 +108,19 @@ def test_months_of_a_year():
     assert starts(found)[::6] == ["01-01 00:00", "07-01 00:00"]
 
 
-def test_clock_that_is_set_back_over_midnight_begins_no_second_day():
-    """At 24:00 of April 4th, it is 23:00 again."""
-    found = split(period((2026, 4, 4), (2026, 4, 6), ZoneInfo("America/Santiago")), "day")
-    assert starts(found) == ["04-04 00:00", "04-05 00:00"]
-    assert minutes(found) == [25 * 60, 24 * 60]
+@pytest.mark.parametrize(
+    ("zone", "first", "last", "hours"),
+    [
+        # At 24:00 of April 4th, it is 23:00 again.
+        ("America/Santiago", (2026, 4, 4), (2026, 4, 6), [25, 24]),
+        # A minute after midnight, it is 23:01 again: the second day has begun before.
+        ("America/St_Johns", (2006, 10, 28), (2006, 10, 30), [24, 25]),
+    ],
+)
+def test_clock_that_is_set_back_over_midnight_begins_no_second_day(zone, first, last, hours):
+    found = split(period(first, last, ZoneInfo(zone)), "day")
+    assert [length // 60 for length in minutes(found)] == hours
+    assert {one.start.strftime("%H:%M") for one in found} == {"00:00"}
 
 
 def test_day_that_no_clock_showed_is_left_out():

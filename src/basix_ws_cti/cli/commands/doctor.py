@@ -39,6 +39,10 @@ _STEP_TEXTS = {
     "field_spec": N_("field_spec"),
     "snapshot": N_("snapshot"),
     "pings": N_("pings"),
+    "redis": N_("redis"),
+    "memory": N_("memory"),
+    "saving": N_("saving"),
+    "permissions": N_("permissions"),
 }
 
 # Exit code for a failed step; for all other steps it is CONNECTION.
@@ -85,6 +89,26 @@ def run_doctor(
             help=_("Recording to take the facts from, instead of a connection; - is stdin."),
         ),
     ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            "--redis",
+            metavar="URL",
+            help=_("Check this Redis server, which carries the feed, instead of the PBX."),
+        ),
+    ] = None,
+    redis_stream: Annotated[
+        str,
+        typer.Option("--redis-stream", metavar="NAME", help=_("Key of the stream in Redis.")),
+    ] = "basix",
+    redis_ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--redis-ca-file",
+            metavar="FILE",
+            help=_("PEM file with the certificate of a private CA to trust for Redis."),
+        ),
+    ] = None,
 ) -> None:
     """Examine the connection to the feed step by step, and print advice.
 
@@ -103,6 +127,9 @@ def run_doctor(
     if json:
         use_language("en")
     show = _print_json if json else _FindingPrinter()
+    if redis is not None:
+        examination = _examine_redis(redis, redis_stream, redis_ca_file, timeout, show)
+        raise typer.Exit(run_interruptible(examination))
     raise typer.Exit(run_interruptible(_examine(connection, timeout, show)))
 
 
@@ -203,6 +230,27 @@ async def _examine(
             show(finding)
             if finding.mark is Mark.FAILED:
                 result = _EXIT_CODES.get(finding.step, ExitCode.CONNECTION)
+    return result
+
+
+async def _examine_redis(
+    url: str, stream: str, ca_file: Path | None, seconds: float, show: Callable[[Finding], object]
+) -> ExitCode:
+    from basix_ws_cti.cli.diagnostics.findings import Mark
+    from basix_ws_cti.cli.redis_options import missing_package, redis_url
+
+    try:
+        from basix_ws_cti.cli.diagnostics.redis_examination import RedisExamination
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from None
+
+    examination = RedisExamination(redis_url(url), stream, ca_file=ca_file, timeout=seconds)
+    result = ExitCode.OK
+    async with contextlib.aclosing(examination.findings()) as findings:
+        async for finding in findings:
+            show(finding)
+            if finding.mark is Mark.FAILED:
+                result = ExitCode.CONNECTION
     return result
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.cli.database_argument import missing_package, reject_password
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import SourceOptions
 from basix_ws_cti.exceptions import UsageError
@@ -83,17 +84,10 @@ def log_calls(
 
     try:
         from basix_ws_cti.calllog import CallLog
-        from basix_ws_cti.calllog.database import has_password, parse_database
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the call log needs the package {error.name}: pip install 'basix_ws_cti[calllog]'"
-        ) from None
+        raise missing_package(error, "calllog") from None
 
-    if has_password(parse_database(database)):
-        raise UsageError(
-            "a password on the command line is visible to other users: "
-            "put it into ~/.pgpass, or set PGPASSWORD"
-        )
+    reject_password(database)
     log = CallLog(
         database,
         standby=standby,
@@ -162,7 +156,7 @@ def _open_logged_source(
     options: SourceOptions, log: CallLog
 ) -> AbstractAsyncContextManager[Source]:
     """Open the selected feed; a recording is read without waiting."""
-    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
+    from basix_ws_cti.cli.open_source import open_live_or_followed_source, open_recorded_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
 
     print_notice = NoticePrinter(None)
@@ -173,7 +167,7 @@ def _open_logged_source(
 
     if options.recording is not None:
         return open_recorded_source(options.recording, speed=None, on_notice=on_notice)
-    return open_selected_source(options, on_notice)
+    return open_live_or_followed_source(options, on_notice)
 
 
 async def _report_status(log: CallLog, source: Source, interval: float) -> None:

@@ -63,7 +63,7 @@ class StateOptions:
 
 def print_state(connection: SourceOptions, options: StateOptions) -> None:
     """Print the current PBX state and exit."""
-    from basix_ws_cti.cli.open_source import open_recorded_source, open_selected_source
+    from basix_ws_cti.cli.open_source import open_live_or_followed_source, open_recorded_source
     from basix_ws_cti.cli.render.notices import NoticePrinter
     from basix_ws_cti.cli.signals import run_interruptible
 
@@ -76,7 +76,7 @@ def print_state(connection: SourceOptions, options: StateOptions) -> None:
             ) as recorded:
                 await print_final_state(recorded, options)
             return
-        async with open_selected_source(
+        async with open_live_or_followed_source(
             connection,
             NoticePrinter(),
             classify=lambda _error, is_final: is_final or not options.wait,

@@ -25,6 +25,9 @@ STEPS = (
 )
 """Names of the steps in order."""
 
+REDIS_STEPS = ("redis", "memory", "saving", "permissions")
+"""Names of the steps for a Redis server, in order."""
+
 
 class Mark(StrEnum):
     """Result of a step."""

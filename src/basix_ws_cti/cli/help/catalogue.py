@@ -187,6 +187,51 @@ COMMANDS: dict[str, CommandTexts] = {
             ),
         ),
     ),
+    "report": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Report figures of queues and agents from a call log."),
+        details=_(
+            "Reports contain names and numbers, so files are readable for their owner only. The "
+            "formats csv and json have the same columns in every language."
+        ),
+        examples=(
+            Example(
+                comment=_("Queues of yesterday, hour by hour"),
+                line="basix-ws-cti report calls.db --by hour",
+            ),
+            Example(
+                comment=_("A page with charts about last week, for managers"),
+                line="basix-ws-cti report calls.db --from last-week --output week.html",
+            ),
+            Example(
+                comment=_("Agents in November, for Excel"),
+                line="basix-ws-cti report calls.db agents --from 2026-11 --output agents.xlsx",
+            ),
+            Example(
+                comment=_("Callers of today who wait for a call back"),
+                line="basix-ws-cti report calls.db callbacks --from today",
+            ),
+        ),
+    ),
+    "publish": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Publish the feed to a Redis stream, until Ctrl-C."),
+        details=_(
+            "Any number of programs on many machines can read the stream, while the PBX allows two "
+            "connections. Start the command on two machines or more: one leads, the next one is "
+            "connected and takes over if it fails, and all others wait."
+        ),
+        examples=(
+            Example(
+                comment=_("Publish every channel; the token is asked for"),
+                line="basix-ws-cti publish rediss://basix@redis.example.com --full-events",
+            ),
+            Example(
+                comment=_("Try it without a PBX, with a Redis on this machine"),
+                line="basix-ws-cti publish redis://127.0.0.1 --simulate",
+            ),
+        ),
+    ),
     "call": CommandTexts(
         panel=panels.CONTROL,
         summary=_("Call a user, then connect them to a number (click-to-call)."),
@@ -273,6 +318,10 @@ COMMANDS: dict[str, CommandTexts] = {
             Example(
                 comment=_("Facts about the feed for a bug report, without personal data"),
                 line="basix-ws-cti doctor --facts --seconds 60 --full-events",
+            ),
+            Example(
+                comment=_("Settings and permissions of a Redis server that carries the feed"),
+                line="basix-ws-cti doctor --redis rediss://basix@redis.example.com",
             ),
         ),
     ),

@@ -1,0 +1,143 @@
+"""Command ``publish``: publishes the feed to a Redis stream, for readers on many machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from basix_ws_cti._internal.translation import _
+from basix_ws_cti.cli.help import panels
+from basix_ws_cti.cli.options import ConnectionOptions
+from basix_ws_cti.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from basix_ws_cti.fanout.publisher import PublisherStatus
+
+
+def publish_feed(
+    redis: Annotated[
+        str,
+        typer.Argument(
+            metavar="REDIS",
+            envvar="BASIX_REDIS",
+            help=_(
+                "URL of the Redis server: rediss://USER@HOST:PORT; the password is in "
+                "BASIX_REDIS_PASSWORD."
+            ),
+        ),
+    ],
+    connection: ConnectionOptions,
+    *,
+    redis_stream: Annotated[
+        str,
+        typer.Option(
+            "--redis-stream",
+            metavar="NAME",
+            help=_("Key of the stream in Redis."),
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = "basix",
+    max_entries: Annotated[
+        int,
+        typer.Option(
+            "--max-entries",
+            metavar="N",
+            help=_("Number of entries that the stream keeps, approximately."),
+            min=1000,
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = 50_000,
+    redis_ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--redis-ca-file",
+            metavar="FILE",
+            help=_("PEM file with the certificate of a private CA to trust for Redis."),
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = None,
+) -> None:
+    """Publish the feed to a Redis stream, until Ctrl-C."""
+    from basix_ws_cti.cli.open_source import selected_pbx_arguments
+    from basix_ws_cti.cli.redis_options import missing_package, redis_url
+    from basix_ws_cti.cli.signals import run_interruptible
+
+    try:
+        from basix_ws_cti.fanout.publisher import Publisher
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from None
+
+    if connection.force:
+        raise UsageError(
+            _("--force does not work with publish: a standby would disconnect the leader")
+        )
+    url = redis_url(redis)
+
+    async def publish() -> None:
+        async with selected_pbx_arguments(connection) as arguments:
+            publisher = Publisher(
+                url,
+                lambda: _make_client(arguments),
+                stream=redis_stream,
+                max_entries=max_entries,
+                on_status=print_status,
+                ca_file=redis_ca_file,
+            )
+            await publisher.run()
+
+    run_interruptible(publish())
+
+
+def _make_client(arguments: dict[str, Any]) -> Any:
+    from basix_ws_cti import Backoff, Client, ConnectionLimitReached
+
+    # The PBX counts the connection of a killed publisher for some time: that passes.
+    return Client(
+        **arguments,
+        backoff=Backoff(maximum=15),
+        classify=lambda error, is_final: is_final and not isinstance(error, ConnectionLimitReached),
+    )
+
+
+def print_status(status: PublisherStatus) -> None:
+    """Print one line about role and health of the publisher on stderr."""
+    from basix_ws_cti.cli.output import report
+
+    report(describe_status(status))
+
+
+def describe_status(status: PublisherStatus) -> str:
+    """Return role and health of a publisher as text."""
+    from basix_ws_cti.board.feed_history import describe_disconnection, describe_error
+    from basix_ws_cti.board.labels import join_phrases
+    from basix_ws_cti.cli.exit_codes import error_message
+    from basix_ws_cti.exceptions import ConnectionLimitReached
+    from basix_ws_cti.session.status import Disconnected
+
+    if status.problem is not None and status.role == "cold":
+        return error_message(status.problem)
+    phrases = [_describe_role(status)]
+    if isinstance(status.feed, Disconnected):
+        reason = (
+            _("the PBX allows no further connection at the moment")
+            if isinstance(status.feed.reason, ConnectionLimitReached)
+            else describe_error(status.feed.reason, error_message)
+        )
+        phrases.append(describe_disconnection(reason, status.feed.retry_in))
+    if status.problem is not None:
+        phrases.append(error_message(status.problem))
+    return join_phrases(phrases)
+
+
+def _describe_role(status: PublisherStatus) -> str:
+    from basix_ws_cti.session.status import Synced
+
+    if status.role == "leader":
+        return _("leader: publishing the feed")
+    if status.role == "cold":
+        return _("cold standby: two publishers are connected to the PBX already")
+    if isinstance(status.feed, Synced):
+        return _("standby: ready to take over")
+    return _("standby: not synchronised with the PBX")

@@ -1,0 +1,108 @@
+"""Permissions of Redis: the documented lists are enough, and ``doctor`` names what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import pytest
+from support.cli_runner import run_in_process
+from support.paths import DOCS
+from support.waiting import eventually
+
+from basix_ws_cti import Client
+from basix_ws_cti.fanout.publisher import Publisher
+from basix_ws_cti.simulator import Simulator
+
+pytestmark = [pytest.mark.redis, pytest.mark.slow]
+
+PAGE = (DOCS / "howto" / "fan-out.md").read_text(encoding="utf-8")
+
+
+def documented_rules(user):
+    """Return the rules that the documentation gives a user, as arguments of ACL SETUSER."""
+    [line] = re.findall(rf"^ACL SETUSER {user} (.*)$", PAGE, re.MULTILINE)
+    return line.replace(">PASSWORD", ">hunter22-secret").split()
+
+
+def create_user(server, user, *changes):
+    rules = documented_rules(user)
+    server.client.execute_command("ACL", "SETUSER", user, "reset", *rules, *changes)
+    server.client.execute_command("ACL", "LOG", "RESET")
+    return f"redis://{user}:hunter22-secret@127.0.0.1:{server.port}"
+
+
+def commands_of(user):
+    return [rule for rule in documented_rules(user) if rule.startswith("+")]
+
+
+async def test_publishers_need_only_the_documented_commands(redis_server):
+    """Start, takeover, a lost stream, and the end of two publishers leave no entry in the log."""
+    url = create_user(redis_server, "publisher")
+    async with Simulator(calls=False, speed=0.001, users=5) as pbx:
+        publishers = [
+            Publisher(url, lambda: Client(**pbx.connect_args, full_events=True)) for _ in range(3)
+        ]
+        tasks = [asyncio.create_task(one.run()) for one in publishers]
+        roles = ["cold", "leader", "standby"]
+        await eventually(lambda: sorted(one.status.role for one in publishers) == roles)
+        redis_server.client.delete("basix")
+        await eventually(lambda: redis_server.data("snapshot_end"))
+        redis_server.client.xadd("basix", {"a": "b"}, id="18446744073709551614-0")
+        redis_server.client.xdel("basix", "18446744073709551614-0")
+        redis_server.client.delete("basix")
+        leader = [one.status.role for one in publishers].index("leader")
+        tasks[leader].cancel()
+        await asyncio.wait([tasks[leader]])
+        await eventually(lambda: "leader" in [one.status.role for one in publishers])
+        await eventually(lambda: redis_server.data("snapshot_end"))
+        problems = [one.status.problem for one in publishers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    assert problems == [None] * 3
+    assert redis_server.client.execute_command("ACL", "LOG") == []
+
+
+def examine(url):
+    env = {"BASIX_REDIS_PASSWORD": "hunter22-secret"}
+    done = run_in_process(
+        "doctor", "--json", "--redis", url.replace(":hunter22-secret", ""), env=env
+    )
+    assert "hunter22" not in done.stdout + done.stderr
+    return {finding["step"]: finding for finding in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("user", ["publisher", "reader"])
+def test_doctor_names_each_missing_command(redis_server, user):
+    role = {"publisher": "publish", "reader": "read"}[user]
+    url = create_user(redis_server, user)
+    findings = examine(url)
+    assert findings["permissions"]["details"][f"missing_for_{role}"] == []
+    for command in commands_of(user):
+        url = create_user(redis_server, user, command.replace("+", "-"))
+        findings = examine(url)
+        name = command.removeprefix("+").replace("|", " ").upper()
+        assert findings["permissions"]["details"][f"missing_for_{role}"] == [name]
+
+
+def test_doctor_warns_about_eviction_and_missing_persistence(redis_server):
+    url = redis_server.url
+    redis_server.client.config_set("maxmemory-policy", "allkeys-lru")
+    done = run_in_process("doctor", "--redis", url)
+    assert done.returncode == 0
+    assert "a full memory may delete the stream: maxmemory-policy is allkeys-lru" in done.stdout
+    assert "a restart loses the stream: AOF is off" in done.stdout
+    redis_server.client.config_set("maxmemory-policy", "noeviction")
+    redis_server.client.config_set("appendonly", "yes")
+    done = run_in_process("doctor", "--redis", url)
+    assert "warning" not in done.stdout
+    assert "the user may publish and read" in done.stdout
+
+
+def test_doctor_fails_for_a_server_that_is_not_there(redis_server):
+    redis_server.kill()
+    done = run_in_process("doctor", "--redis", redis_server.url)
+    assert done.returncode == 4
+    assert "cannot connect: Connection refused" in done.stdout
