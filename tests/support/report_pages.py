@@ -39,11 +39,11 @@ def page_of(database, selection, *, lang="en", by=None, **options):
         return render_page(Reports(database, **options), selection, created=CREATED, by=by)
 
 
-def call_centre_page(folder, span, *, lang="en", calls_a_day=260, by=None, **names):
-    """Return the page of a call centre with random calls."""
-    names = {"queues": QUEUES[lang], "agents": AGENTS[lang], **names}
+def call_centre_page(folder, span, *, lang="en", calls_a_day=260, by=None, **options):
+    """Return the page of a call centre; ``options`` are those of ``write_call_centre``."""
+    options = {"queues": QUEUES[lang], "agents": AGENTS[lang], **options}
     database = folder / f"{lang}-{(span.end - span.start).days}.db"
-    write_call_centre(database, span, Random(4), calls_a_day=calls_a_day, **names)
+    write_call_centre(database, span, Random(4), calls_a_day=calls_a_day, **options)
     return page_of(database, Selection(period=span), lang=lang, by=by)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+import attrs
+
 from basix_ws_cti.elements import Channel, User
 from basix_ws_cti.fanout.entries import Entry, encode, encode_epoch, encode_snapshot
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId, leader_key
 from basix_ws_cti.messages import InitialInfo
-from basix_ws_cti.mirror.changes import Added, Changed
+from basix_ws_cti.mirror.changes import Added, Changed, Removed
 from basix_ws_cti.mirror.mirror import Mirror
 
 
@@ -71,6 +73,18 @@ class StreamSource:
         legs = {**dict(self.mirror.channels.items()), uuid: leg}
         self.mirror.apply(InitialInfo("channel", legs))
         self.append(Added("channel", leg))
+
+    def hang_up(self, uuid):
+        """Remove a channel, and append the change."""
+        legs = dict(self.mirror.channels.items())
+        leg = attrs.evolve(
+            legs.pop(uuid),
+            last_event="CHANNEL_HANGUP",
+            last_event_data="recv_bye,NORMAL_CLEARING",
+            hangup_timestamp=2,
+        )
+        self.mirror.apply(InitialInfo("channel", legs))
+        self.append(Removed("channel", leg))
 
     def trim(self, keep=1):
         """Remove all but the newest entries."""

@@ -53,13 +53,13 @@ class FeedCore:
         quiet_time: float = QUIET_TIME,
         country_code: str = "81",
     ) -> None:
-        self.subject = subject
-        self.owner = OwnerLoop(f"the {subject}")
-        self.dispatcher = Dispatcher()
+        self.subject: str = subject
+        self.owner: OwnerLoop = OwnerLoop(f"the {subject}")
+        self.dispatcher: Dispatcher = Dispatcher()
         self.dispatcher.callbacks.hold()
-        self.state = StateHolder(self.dispatcher.callbacks, subject, usage)
-        self.statistics = Statistics()
-        self.session = Session(
+        self.state: StateHolder = StateHolder(self.dispatcher.callbacks, subject, usage)
+        self.statistics: Statistics = Statistics()
+        self.session: Session = Session(
             quiet_time=quiet_time, country_code=country_code, bind=self.dispatcher.bind
         )
 

@@ -319,7 +319,7 @@ def encode(
         case Connecting() | Syncing() | Synced() | Disconnected() | Stopped():
             return _entry("state", _state_to_json(item))
     key = call_event_key(item)
-    return _entry("call", {"event": _event_name(item), "key": key, **attrs.asdict(item)})
+    return _entry("call", {"event": event_name(type(item)), "key": key, **attrs.asdict(item)})
 
 
 def encode_snapshot(
@@ -365,7 +365,7 @@ def call_event_key(event: CallEvent) -> str:
     ``CALL_ID:EVENT:HASH``. Two publishers compute the same key for the same event, also if one of
     them has not seen the call from its start.
     """
-    call, name = event.call, _event_name(event)
+    call, name = event.call, event_name(type(event))
     details = {
         attribute.name: getattr(event, attribute.name)
         for attribute in attrs.fields(type(event))
@@ -389,8 +389,9 @@ def _identity(value: Any) -> Any:
     return [value.user_id, value.group_id, value.number] if isinstance(value, Party) else value
 
 
-def _event_name(event: CallEvent) -> str:
-    return type(event).__name__.removeprefix("Call").lower()
+def event_name(event: type[CallEvent]) -> str:
+    """Return the name of a kind of call event: ``started``, ``ringing`` and so on."""
+    return event.__name__.removeprefix("Call").lower()
 
 
 def _entry(entry_type: str, data: dict[str, Any]) -> Entry:
@@ -494,7 +495,7 @@ def decode(entry_type: str, data: bytes) -> Decoded:
 
 def _from_json(data: bytes) -> dict[str, Any]:
     text = data.decode()  # strictly; json.loads would accept surrogates
-    values = json.loads(text, parse_constant=_refuse_constant)
+    values = _DECODER.decode(text)
     if type(values) is not dict:
         raise TypeError("expected an object")
     if "\\ud" in text or "\\uD" in text:  # a surrogate without its pair is no text
@@ -504,6 +505,9 @@ def _from_json(data: bytes) -> dict[str, Any]:
 
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError("NaN and infinity are no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _text(value: Any) -> str:
@@ -594,3 +598,6 @@ _DECODERS: Final[dict[str, Any]] = {
     "state": _state,
     "gap": _gap,
 }
+
+TYPES: Final = frozenset(_DECODERS)
+"""All types of entries."""

@@ -62,6 +62,8 @@ NOT_RUN = {
         "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
         "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
+        "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
+        "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {

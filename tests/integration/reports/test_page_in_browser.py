@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
+import attrs
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from support.browser import A4_HEIGHT, VIEWS, contrast, open_browser, open_view, overlaps
-from support.report_pages import DAY, MONTH, YEAR, Page, call_centre_page
+from support.report_pages import CREATED, DAY, MONTH, YEAR, Page, call_centre_page
+
+from basix_ws_cti.reports import Reports, Selection
+from basix_ws_cti.reports.page.content import read_rows
+from basix_ws_cti.reports.page.html import render
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,10 +28,18 @@ HOSTILE = (
 
 SHOWN = ["en", "ja", "hostile"]
 
+# Figures of a large company's year, the widest that tiles have to hold.
+LARGE = {
+    "offered": 12_345_678,
+    "answered": 11_345_678,
+    "maximum_wait": 359_999_000_000,
+    "average_answer": 3_661_000_000,
+}
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Pages by name: a month in English, a day in Japanese, and a day with hostile names."""
+    """Pages by name: a month, a Japanese day, a day with hostile names, and large figures."""
     folder = tmp_path_factory.mktemp("pages")
     pages = {
         "en": call_centre_page(folder, MONTH, calls_a_day=40),
@@ -35,6 +48,10 @@ def files(tmp_path_factory):
             tmp_path_factory.mktemp("hostile"), DAY, queues=HOSTILE, agents=HOSTILE
         ),
     }
+    reports = Reports(folder / "ja-1.db")
+    rows = read_rows(reports, Selection(period=DAY), by=None, created=CREATED)
+    large = attrs.evolve(rows, total=attrs.evolve(rows.total, **LARGE))
+    pages["large"] = render(large)
     for name, html in pages.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in pages}
@@ -201,6 +218,16 @@ async def test_hostile_names_are_shown_as_texts(views):
         assert name in text
     assert "\u202e" not in text
     assert not shown.messages
+
+
+@pytest.mark.parametrize("view", ["wide", "phone", "print"])
+async def test_large_figures_fit_into_their_tiles(views, view):
+    shown = await views("large", view)
+    boxes = await shown.boxes(".tile .figure")
+    assert [box["text"] for box in boxes[1:3]] == ["12,345,678", "11,345,678"]
+    assert boxes[5]["text"] == "99:59:59"
+    for box in boxes:
+        assert box["scrollWidth"] <= box["clientWidth"], box
 
 
 async def test_year_by_days_is_at_most_300_kib(tmp_path):

@@ -126,6 +126,7 @@ def test_strongest_selection_of_channels_replaces_the_weaker_ones(given, replace
         ({"simulate": Level.PROFILE, "server": Level.ENVIRONMENT}, False),
         ({"simulate": Level.PROFILE, "server": Level.PROFILE}, False),
         ({"simulate": Level.ARGUMENT, "server": Level.ARGUMENT}, False),
+        ({"simulate": Level.PROFILE, "redis": Level.ARGUMENT}, True),
         ({"server": Level.ARGUMENT}, False),
     ],
 )

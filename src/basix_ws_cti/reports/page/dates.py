@@ -66,11 +66,17 @@ def time_name(moment: datetime) -> str:
     return f"{day_name(moment)} {moment:%H:%M}"
 
 
+def span_name(start: datetime, end: datetime) -> str:
+    """Return two times, with the day of the second one only if it is another day."""
+    last = _clock(end) if start.date() == end.date() else time_name(end)
+    return _("{start} – {end}").format(start=time_name(start), end=last)
+
+
 def period_name(period: Period) -> str:
     """Return a period: a month or a day where it is one, else its first and last day or moment."""
     start, end = period.start, period.end
     if not (_is_midnight(start) and _is_midnight(end)):
-        return _("{start} – {end}").format(start=time_name(start), end=time_name(end))
+        return span_name(start, end)
     last = end - timedelta(days=1)
     if last.date() == start.date():
         return weekday_and_day(start)

@@ -10,7 +10,7 @@ from basix_ws_cti._internal.translation import _, ngettext
 from basix_ws_cti.board.text import cell_text
 
 from .content import MAX_INTERVALS, PageRows
-from .dates import period_name, time_name, weekday_name
+from .dates import period_name, span_name, time_name, weekday_name
 from .parts import Notice, Tile, Verdict
 from .wording import count_text, duration_text, rate_text, short_rate
 
@@ -44,9 +44,7 @@ def notices(rows: PageRows) -> Iterator[Notice]:
     zone = rows.selection.period.timezone
     if rows.gaps:
         items = [
-            _("{start} – {end}").format(
-                start=time_name(gap.start.astimezone(zone)), end=time_name(gap.end.astimezone(zone))
-            )
+            span_name(gap.start.astimezone(zone), gap.end.astimezone(zone))
             for gap in rows.gaps[:MAX_GAPS]
         ]
         if len(rows.gaps) > MAX_GAPS:
@@ -76,7 +74,9 @@ def tiles(rows: PageRows) -> Iterator[Tile]:
         name=_("Service level"),
         figure=rate_text(rate),
         verdict=_verdict(rate, rows.target),
-        note=_("answered within {seconds:g} s").format(seconds=rows.thresholds.service_level),
+        note=_("calls answered within {seconds:g} s, divided by calls whose wait ended").format(
+            seconds=rows.thresholds.service_level
+        ),
         picture=Markup()
         if rate is None
         else _PROGRESS.format(
@@ -100,14 +100,18 @@ def tiles(rows: PageRows) -> Iterator[Tile]:
     yield Tile(
         name=_("Abandoned"),
         figure=rate_text(total.abandon_rate),
-        note=_("{count} calls, {short} of them within {seconds:g} s").format(
+        note=ngettext(
+            "{count} call; within {seconds:g} s: {short}",
+            "{count} calls; within {seconds:g} s: {short}",
+            total.abandoned,
+        ).format(
             count=count_text(total.abandoned),
             short=count_text(total.short_abandons),
             seconds=rows.thresholds.short_abandon,
         ),
     )
     yield Tile(
-        name=_("Average speed of answer"),
+        name=_("ASA"),
         figure=duration_text(total.average_answer),
         note=_("average wait of the calls answered"),
     )
@@ -117,11 +121,11 @@ def tiles(rows: PageRows) -> Iterator[Tile]:
         note=_("of all queue calls"),
     )
     yield Tile(
-        name=_("Average handle time"),
+        name=_("AHT"),
         figure=duration_text(total.average_handle),
-        note=_("talk and hold")
+        note=_("average handle time: talk and hold")
         if not rows.wrap_up
-        else _("talk, hold and {seconds:g} s of wrap-up").format(seconds=rows.wrap_up),
+        else _("average handle time, with {seconds:g} s of wrap-up").format(seconds=rows.wrap_up),
     )
 
 
