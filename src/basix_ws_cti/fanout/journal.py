@@ -75,8 +75,11 @@ def entry_key(entry_type: str, data: bytes) -> Key:
     """
     if entry_type == "call":
         text = data.decode()
-        key, _ = _JSON.raw_decode(text, text.index(_CALL_KEY) + len(_CALL_KEY))
-        return entry_type, str(key).encode()
+        key = str(_JSON.raw_decode(text, text.index(_CALL_KEY) + len(_CALL_KEY))[0])
+        event, _, _ = key.rpartition(":")
+        # A call starts and ends once, whatever a publisher knows about it.
+        is_unique = event.endswith((":started", ":ended"))
+        return entry_type, (event if is_unique else key).encode()
     return entry_type, blake2b(data, digest_size=16).digest()
 
 
@@ -97,7 +100,8 @@ class Journal:
         self._clock = clock
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._items: OrderedDict[int, tuple[Item, Key | None]] = OrderedDict()
+        # Item, its key, and the time at which it was added.
+        self._items: OrderedDict[int, tuple[Item, Key | None, float]] = OrderedDict()
         self._numbers: dict[Key, deque[int]] = {}
         self._next_number = 0
         self._ahead: OrderedDict[Key, deque[float]] = OrderedDict()
@@ -147,7 +151,7 @@ class Journal:
     def _insert(self, item: Item, key: Key | None) -> None:
         number = self._next_number
         self._next_number += 1
-        self._items[number] = item, key
+        self._items[number] = item, key, self._clock()
         if key is not None:
             self._numbers.setdefault(key, deque()).append(number)
 
@@ -166,6 +170,18 @@ class Journal:
         self._ahead.setdefault(key, deque()).append(self._clock())
         self._prune_ahead()
 
+    def drop_older(self, seconds: float) -> None:
+        """Drop items that a living leader must have appended, though they were not found.
+
+        A call event can have another key if this publisher has not seen the call from its start.
+        """
+        oldest = self._clock() - seconds
+        while self._items:
+            number, (_, _, added) = next(iter(self._items.items()))
+            if added >= oldest:
+                break
+            self._remove(number)
+
     def pop(self, max_items: int, max_bytes: int) -> list[Entry]:
         """Remove and return the oldest entries, up to the next snapshot and within the bounds.
 
@@ -175,7 +191,7 @@ class Journal:
         size = 0
         while self._items and len(taken) < max_items:
             number = next(iter(self._items))
-            item, _ = self._items[number]
+            item, _, _ = self._items[number]
             if isinstance(item, PendingSnapshot):
                 break
             size += len(item.data)
@@ -187,7 +203,7 @@ class Journal:
 
     def pop_snapshot(self) -> PendingSnapshot | None:
         """Remove and return the oldest item if it is a snapshot."""
-        for number, (item, _) in self._items.items():
+        for number, (item, _, _) in self._items.items():
             if isinstance(item, PendingSnapshot):
                 self._remove(number)
                 return item
@@ -199,7 +215,7 @@ class Journal:
 
         Snapshots and states are dropped: they belong to the epoch that has ended.
         """
-        later = [item for item, _ in self._items.values()]
+        later = [item for item, _, _ in self._items.values()]
         has_matched, has_overflowed = self.has_matched, self.has_overflowed
         self.clear()
         for item in (*entries, *later):
@@ -209,7 +225,7 @@ class Journal:
         self.has_overflowed = self.has_overflowed or has_overflowed
 
     def _remove(self, number: int) -> None:
-        item, key = self._items.pop(number)
+        item, key, _ = self._items.pop(number)
         if isinstance(item, Entry):
             self.size -= len(item.data)
         if key is not None:

@@ -71,6 +71,11 @@ _PLACE_GRACE: Final = 3.0
 # Seconds after which a living leader has appended what this publisher did not hear.
 _OVERLAP: Final = 1.0
 
+# Seconds for which a standby keeps an item that it does not find in the stream while somebody
+# leads. If the leader could not append it for so long, the comparison of the states at the takeover
+# shows a difference, and a gap is reported.
+_JOURNAL_TIME: Final = 60.0
+
 # Seconds for the last words of a leader that ends.
 _FAREWELL_TIMEOUT: Final = 1.0
 
@@ -373,6 +378,7 @@ class _Participation:
     def note_leader(self) -> None:
         """Notice that another publisher leads, which has appended what came before the journal."""
         self.covers = self.covers or time.monotonic() - self._started > _OVERLAP
+        self.journal.drop_older(_JOURNAL_TIME)
 
 
 def _check_count(name: str, value: object) -> None:

@@ -111,19 +111,23 @@ class RedisConnection:
         ``redis.exceptions.ResponseError`` for a key that does not exist and an id that is too low.
         """
         limit = self._timeout + wait
+        failure: Exception
         try:
             async with asyncio.timeout(limit):
                 return await self._exchange(command)
         except TimeoutError:
             await self.close()
-            raise self._error("timeout", f"no answer within {limit:g} s") from None
+            failure = self._error("timeout", f"no answer within {limit:g} s")
         except redis_errors.RedisError as error:
             if not isinstance(error, redis_errors.ResponseError):
                 await self.close()
-            raise self._translated(error) from None
+            failure = self._translated(error).with_traceback(None)
+            failure.__cause__ = failure.__context__ = None
         except BaseException:
             await self.close()
             raise
+        # Outside the except blocks: frames of the login hold the password.
+        raise failure
 
     async def close(self) -> None:
         """Close the connection at once; the next command opens a new one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.cli.database_argument import missing_package, reject_password
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import SourceOptions
 from basix_ws_cti.exceptions import UsageError
@@ -80,17 +81,10 @@ def log_calls(
 
     try:
         from basix_ws_cti.calllog import CallLog
-        from basix_ws_cti.calllog.database import has_password, parse_database
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the call log needs the package {error.name}: pip install 'basix_ws_cti[calllog]'"
-        ) from None
+        raise missing_package(error, "calllog") from None
 
-    if has_password(parse_database(database)):
-        raise UsageError(
-            "a password on the command line is visible to other users: "
-            "put it into ~/.pgpass, or set PGPASSWORD"
-        )
+    reject_password(database)
     log = CallLog(
         database,
         standby=standby,
