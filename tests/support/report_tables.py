@@ -17,7 +17,7 @@ COLUMNS = (
     Column(key="day", heading="Day", kind="date", is_detail=True),
     Column(key="at", heading="Time", kind="time"),
     Column(key="group_id", heading="Id", kind="id"),
-    Column(key="name", heading="名前"),
+    Column(key="name", heading="名前", empty="すべて"),
     Column(key="result", heading="Result", words={"answered": "応答"}),
     Column(key="offered", heading="Offered", kind="integer"),
     Column(key="per_hour", heading="Per hour", kind="number"),

@@ -157,6 +157,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.replay import replay_recording
 
             return replay_recording
+        case "report":
+            from .commands.report import print_report
+
+            return print_report
         case "schema":
             from .commands.schema import print_schema
 

@@ -4,13 +4,15 @@
 - ``period``, ``intervals``, ``selection``: the time that a report covers, and the rows it counts.
 - ``conditions``: the same as SQL; ``queue_sums``, ``part_groups``: sums by the database.
 - ``names``: names of users and groups at some time.
-- ``tables``, ``formats``, ``frames``: rows as tables, files and data frames.
+- ``report_kinds``: any report as a table; ``tables``, ``formats``, ``frames``: tables, files, data
+  frames; ``row_tables``, ``call_columns``: the columns of each table; ``about``: its description.
 
 Needs the extra ``calllog``; workbooks, Parquet and data frames need the extra ``reports``.
 """
 
 from .intervals import By, Interval, split
 from .period import Period
+from .report_kinds import ReportKind, report_table
 from .reports import Reports
 from .rows import (
     AgentRow,
@@ -27,12 +29,14 @@ from .rows import (
     VolumeRow,
 )
 from .selection import Selection
+from .tables import Column, Table
 
 __all__ = [
     "AgentRow",
     "By",
     "CallListRow",
     "CallbackRow",
+    "Column",
     "FirstContactRow",
     "GapRow",
     "HeatCell",
@@ -43,8 +47,11 @@ __all__ = [
     "Period",
     "QueueRow",
     "RepeatCallerRow",
+    "ReportKind",
     "Reports",
     "Selection",
+    "Table",
     "VolumeRow",
+    "report_table",
     "split",
 ]

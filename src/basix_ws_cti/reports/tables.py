@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from attrs import Factory, frozen
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.board.durations import format_duration
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Kind = Literal[
     "text", "id", "integer", "number", "duration", "rate", "time", "minute", "date", "boolean"
@@ -63,15 +60,18 @@ class Column:
     """Words for the values of a text column, in the reader's language; others are shown as they
     are."""
 
+    empty: str = ""
+    """Text for people in place of a missing value, in the reader's language."""
+
     @property
     def name(self) -> str:
         """``key`` with the unit of durations, for formats without types: ``talked_seconds``."""
         return f"{self.key}_seconds" if self.kind == "duration" else self.key
 
     def display(self, value: Value) -> str:
-        """Return a value as text for people; ``None`` as an empty text."""
+        """Return a value as text for people; ``None`` as ``empty``."""
         if value is None:
-            return ""
+            return self.empty
         match self.kind:
             case "text" | "id":
                 return self.words.get(str(value), str(value))
@@ -116,8 +116,8 @@ class Table:
     """Rows, with a value for each column. A long list is read from the database while it is
     iterated over, which is possible once."""
 
-    def to_polars(self) -> pl.DataFrame:
-        """Return the table as a data frame of Polars; reads all of its rows.
+    def to_polars(self) -> Any:
+        """Return the table as a ``polars.DataFrame``; reads all of its rows.
 
         - Columns have the names ``Column.key``.
         - Times are ``Datetime("us", zone)``: local times in the time zone of the report.

@@ -79,6 +79,12 @@ NOT_RUN = {
         "pip install 'basix_ws_cti[cli,calllog,postgresql]'": INSTALLS,
         "basix-ws-cti log postgresql://logger@db.example/calls --full-events": REAL,
     },
+    "docs/howto/reports.md": {
+        "pip install 'basix_ws_cti[cli,calllog,reports]'": INSTALLS,
+        "basix-ws-cti report calls.db": "its period, yesterday, has no calls",
+        "30 6 * * * basix-ws-cti --lang ja report /var/lib/basix/calls.db --by hour --output "
+        "/srv/reports/yesterday.html --overwrite": "a line for cron",
+    },
     "docs/howto/profiles.md": {"basix-ws-cti top": "needs a terminal: see test_cli_top.py"},
     "docs/howto/service.md": {
         "[Unit]": "a service file: it needs systemd",
@@ -122,6 +128,7 @@ SLOW_PAGES = {
     *(
         "docs/howto/logging.md",
         "docs/howto/profiles.md",
+        "docs/howto/reports.md",
         "docs/howto/service.md",
         "docs/howto/testing.md",
     ),

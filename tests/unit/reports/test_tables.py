@@ -39,6 +39,10 @@ def test_value_is_shown(kind, value, text):
     assert column.display(value) == text
 
 
+def test_missing_value_is_shown_by_the_text_of_its_column():
+    assert Column(key="x", heading="X", empty="All").display(None) == "All"
+
+
 def test_name_has_the_unit_of_durations():
     assert Column(key="talked", heading="Talk", kind="duration").name == "talked_seconds"
     assert Column(key="offered", heading="Offered", kind="integer").name == "offered"

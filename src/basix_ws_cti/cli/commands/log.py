@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from basix_ws_cti._internal.translation import _, ngettext
+from basix_ws_cti.cli.database_argument import missing_package, reject_password
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import SourceOptions
 from basix_ws_cti.exceptions import UsageError
@@ -23,6 +24,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 # Size from which the status line shows that SQLite's write-ahead log grows, in bytes. Without a
 # reader that keeps a transaction open, the log stays below 4 MiB.
 LARGE_WAL = 16 * 2**20
+
+# Seconds between two checks whether a problem has appeared or ended.
+_CHECK_INTERVAL = 1.0
 
 
 def log_calls(
@@ -80,17 +84,10 @@ def log_calls(
 
     try:
         from basix_ws_cti.calllog import CallLog
-        from basix_ws_cti.calllog.database import has_password, parse_database
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the call log needs the package {error.name}: pip install 'basix_ws_cti[calllog]'"
-        ) from None
+        raise missing_package(error, "calllog") from None
 
-    if has_password(parse_database(database)):
-        raise UsageError(
-            "a password on the command line is visible to other users: "
-            "put it into ~/.pgpass, or set PGPASSWORD"
-        )
+    reject_password(database)
     log = CallLog(
         database,
         standby=standby,
@@ -102,8 +99,10 @@ def log_calls(
     )
 
     async def follow() -> None:
+        is_open = False
         try:
             async with log:
+                is_open = True
                 report(_("logging calls to {database}").format(database=log.name))
                 async with _open_logged_source(source, log) as feed:
                     reports = asyncio.create_task(_report_status(log, feed, status))
@@ -112,7 +111,8 @@ def log_calls(
                     finally:
                         reports.cancel()
         finally:
-            report(describe_status(log))
+            if is_open:
+                report(describe_status(log))
 
     run_interruptible(follow())
 
@@ -171,12 +171,17 @@ def _open_logged_source(
 
 
 async def _report_status(log: CallLog, source: Source, interval: float) -> None:
-    """Report the state of log and feed at intervals."""
+    """Report the state of log and feed at intervals, and when a problem appears or ends."""
     import asyncio
 
     from basix_ws_cti.board.feed_history import describe_state
     from basix_ws_cti.cli.output import report
 
+    clock = asyncio.get_running_loop().time
+    due, was_failing = clock() + interval, False
     while True:
-        await asyncio.sleep(interval)
-        report(f"{describe_status(log)}; {describe_state(source.state)}")
+        await asyncio.sleep(min(due - clock(), _CHECK_INTERVAL))
+        is_failing = log.health.problem is not None
+        if clock() >= due or is_failing != was_failing:
+            report(f"{describe_status(log)}; {describe_state(source.state)}")
+            due, was_failing = clock() + interval, is_failing

@@ -187,6 +187,32 @@ COMMANDS: dict[str, CommandTexts] = {
             ),
         ),
     ),
+    "report": CommandTexts(
+        panel=panels.RECORD,
+        summary=_("Report figures of queues and agents from a call log."),
+        details=_(
+            "Reports contain names and numbers, so files are readable for their owner only. The "
+            "formats csv and json have the same columns in every language."
+        ),
+        examples=(
+            Example(
+                comment=_("Queues of yesterday, hour by hour"),
+                line="basix-ws-cti report calls.db --by hour",
+            ),
+            Example(
+                comment=_("A page with charts about last week, for managers"),
+                line="basix-ws-cti report calls.db --from last-week --output week.html",
+            ),
+            Example(
+                comment=_("Agents in November, for Excel"),
+                line="basix-ws-cti report calls.db agents --from 2026-11 --output agents.xlsx",
+            ),
+            Example(
+                comment=_("Callers of today who wait for a call back"),
+                line="basix-ws-cti report calls.db callbacks --from today",
+            ),
+        ),
+    ),
     "publish": CommandTexts(
         panel=panels.RECORD,
         summary=_("Publish the feed to a Redis stream, until Ctrl-C."),

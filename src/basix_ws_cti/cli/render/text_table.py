@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from attrs import frozen
 
@@ -50,8 +50,8 @@ class TextTable:
     columns: Sequence[TableColumn]
     """Columns in display order."""
 
-    rows: Sequence[Sequence[str]]
-    """Rows; each has a cell for each column."""
+    rows: Iterable[Sequence[str]]
+    """Rows; each has a cell for each column. They may be a stream, which is read once."""
 
     def lines(
         self, width: int | None, colourise: Callable[[str, int], str] = lambda text, _: text
@@ -62,9 +62,11 @@ class TextTable:
         - ``colourise``: function that returns a text in the colour of an SGR code.
         """
         yield colourise(fit_text(self.title, width).rstrip(), _BOLD)
-        if not self.rows:
+        rows = iter(self.rows)
+        measured = [*islice(rows, _MEASURED_ROWS)]
+        if not measured:
             return
-        widths = [self._natural_width(index) for index in range(len(self.columns))]
+        widths = [self._natural_width(index, measured) for index in range(len(self.columns))]
         shown = [*range(len(self.columns))]
         if width is None:
             widths = [min(size, _MAX_PADDING) for size in widths]
@@ -74,13 +76,13 @@ class TextTable:
         is_limited = width is not None
         heading = [column.heading for column in self.columns]
         yield colourise(self._line(heading, widths, shown, is_limited=is_limited), _FAINT)
-        for row in self.rows:
+        for row in chain(measured, rows):
             yield self._line(row, widths, shown, is_limited=is_limited)
 
-    def _natural_width(self, index: int) -> int:
+    def _natural_width(self, index: int, rows: Sequence[Sequence[str]]) -> int:
         from rich.cells import cell_len
 
-        cells = (row[index] for row in islice(self.rows, _MEASURED_ROWS))
+        cells = (row[index] for row in rows)
         texts = (self.columns[index].heading, *cells)
         return max(cell_len(escape_unprintable(text[:MAX_LINE_TEXT])) for text in texts)
 

@@ -6,6 +6,7 @@ ignore Arrow's schema, which is in the file, see durations as integers in micros
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import BinaryIO
 
 from basix_ws_cti.reports.tables import Table
@@ -16,4 +17,6 @@ def write_parquet(table: Table, file: BinaryIO) -> None:
 
     Raises ``UsageError`` if Polars is not installed.
     """
-    table.to_polars().write_parquet(file)
+    data = BytesIO()  # Polars would report a full disk as an error of its own
+    table.to_polars().write_parquet(data)
+    file.write(data.getbuffer())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from io import BytesIO
 from itertools import chain, count, islice
 from typing import Any, BinaryIO
 
@@ -60,15 +61,23 @@ def write_xlsx(
     """
     try:
         from xlsxwriter import Workbook
+        from xlsxwriter.exceptions import FileCreateError
     except ModuleNotFoundError:
         raise UsageError(
             "workbooks need the package xlsxwriter: pip install 'basix_ws_cti[reports]'"
         ) from None
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with Workbook(file, options) as workbook:
-        workbook.set_properties({"title": table.title})
-        _write_rows(workbook, table, max_rows)
-        _write_about(workbook, [(_("Report"), table.title), *about])
+    # XlsxWriter's rows are in a temporary file until the end. Its archive is in memory, because it
+    # cannot be given up without an error message if the file's disk is full.
+    archive = BytesIO()
+    try:
+        with Workbook(archive, options) as workbook:
+            workbook.set_properties({"title": table.title})
+            _write_rows(workbook, table, max_rows)
+            _write_about(workbook, [(_("Report"), table.title), *about])
+    except FileCreateError as error:  # contains the error of the temporary file
+        raise error.args[0] from None
+    file.write(archive.getbuffer())
 
 
 # XlsxWriter has no types: workbook, sheets and formats are Any.
@@ -108,6 +117,8 @@ def _write_row(
     for index, (column, value) in enumerate(zip(columns, row, strict=True)):
         if value is not None:
             _write_cell(sheet, (number, index), column, value, formats[index])
+        elif column.empty:
+            sheet.write_string(number, index, column.empty, formats[index])
 
 
 def _write_cell(

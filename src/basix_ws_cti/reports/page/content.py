@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime
 
 from attrs import frozen
 
@@ -11,7 +11,8 @@ from basix_ws_cti.calls import QueueFigures, Thresholds
 from basix_ws_cti.reports.intervals import By, split
 from basix_ws_cti.reports.reports import Reports
 from basix_ws_cti.reports.rows import AgentRow, GapRow, HeatCell, QueueRow, VolumeRow
-from basix_ws_cti.reports.selection import Hours, Selection
+from basix_ws_cti.reports.selected_intervals import is_selected
+from basix_ws_cti.reports.selection import Selection
 
 from .wording import queue_name
 
@@ -107,27 +108,8 @@ def _default_interval(selection: Selection) -> By:
 
 def _shown_intervals(rows: Iterable[QueueRow], by: By, selection: Selection) -> list[QueueRow]:
     """Return the rows of all queues, without hours before the first and after the last call."""
-    shown = [row for row in rows if row.group_id is None and _is_selected(row, by, selection)]
+    shown = [row for row in rows if row.group_id is None and is_selected(row, by, selection)]
     busy = [index for index, row in enumerate(shown) if row.figures.offered]
     if busy and by not in {"day", "week", "month"}:
         return shown[busy[0] : busy[-1] + 1]
     return shown
-
-
-def _is_selected(row: QueueRow, by: By, selection: Selection) -> bool:
-    """Return False for an interval without any selected time of day or weekday."""
-    if by in {"week", "month"}:
-        return True
-    if selection.weekdays and row.start.weekday() not in selection.weekdays:
-        return False
-    if by == "day" or selection.hours is None:
-        return True
-    last = row.end - timedelta.resolution
-    return _is_within(row.start.time(), selection.hours) or _is_within(last.time(), selection.hours)
-
-
-def _is_within(moment: time, hours: Hours) -> bool:
-    start, end = hours
-    if start < end:
-        return start <= moment < end
-    return moment >= start or moment < end
