@@ -1,4 +1,4 @@
-"""Feed of a client, written into a journal: what a publisher hears from the PBX."""
+"""Notifications of a client, written into a journal."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 All publishers of a stream run the same code, and Redis decides their roles:
 
 - **cold**: not connected to the PBX. It waits for the place of the standby, which is a lease.
-- **standby**: holds that lease. It is connected to the PBX, keeps a journal of what it hears, and
-  reads the stream. When nobody holds the lease of the leader, and its state of the PBX is current,
-  it takes that lease and leads.
+- **standby**: holds that lease. It is connected to the PBX, keeps a journal of its notifications,
+  and reads the stream. When nobody holds the lease of the leader, and its state of the PBX is
+  current, it takes that lease and leads.
 - **leader**: appends to the stream, as ``Term`` describes. It has given up the place of the
   standby, so that the next publisher can take it.
 
@@ -68,7 +68,7 @@ _RENEW_AGAIN: Final = 0.1
 # lasts, so that it is not a lease of its own that it cannot renew any more.
 _PLACE_GRACE: Final = 3.0
 
-# Seconds after which a living leader has appended what this publisher did not hear.
+# Seconds after which a living leader has appended what happened before this publisher connected.
 _OVERLAP: Final = 1.0
 
 # Seconds for which a standby keeps an item that it does not find in the stream while somebody
@@ -76,8 +76,8 @@ _OVERLAP: Final = 1.0
 # shows a difference, and a gap is reported.
 _JOURNAL_TIME: Final = 60.0
 
-# Seconds for the last words of a leader that ends.
-_FAREWELL_TIMEOUT: Final = 1.0
+# Seconds for the entry with which a leader reports its end.
+_END_TIMEOUT: Final = 1.0
 
 Role = Literal["cold", "standby", "leader"]
 
@@ -278,7 +278,7 @@ class Publisher:
             await asyncio.wait({renewing, publishing}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await _cancel(publishing)
-            await self._say_farewell(term)
+            await self._report_end(term)
             raise
         finally:
             await _cancel(renewing)
@@ -325,10 +325,10 @@ class Publisher:
             return False
         return isinstance(holder, bytes) and holder.endswith(READY.encode())
 
-    async def _say_farewell(self, term: Term) -> None:
+    async def _report_end(self, term: Term) -> None:
         """Report the end of the feed, unless a standby goes on with it."""
         with contextlib.suppress(TimeoutError, TermEnded):
-            async with asyncio.timeout(_FAREWELL_TIMEOUT):
+            async with asyncio.timeout(_END_TIMEOUT):
                 if not await self._is_standby_ready(self._connection):
                     await term.report_end(ClientClosed())
 
