@@ -85,6 +85,11 @@ class RedisServer:
             for _, fields in self.client.xrevrange(stream, count=100)
         )
 
+    def has_standby(self, stream="basix"):
+        """Return True if a standby can go on without a gap."""
+        holder = self.client.get(f"{{{stream}}}:standby")
+        return holder is not None and holder.endswith(b":ready")
+
     def data(self, entry_type, stream="basix"):
         """Return ``data`` of all entries of a type."""
         return [

@@ -60,7 +60,7 @@ class Publishers:
     def take_over(self, leader, number, action):
         """Send a signal to the leader, do something in the PBX, and wait for the next epoch."""
         before = len(self._server.data("epoch"))
-        time.sleep(1.5)  # the time after which the standby trusts that it has heard all
+        wait_until(self._server.has_standby, "a standby that is ready")
         self.signal(leader, number)
         began = time.monotonic()
         action()

@@ -82,14 +82,12 @@ async def becomes(publisher, role):
     await eventually(lambda: publisher.status.role == role)
 
 
-async def leader_and_standby(publishers):
+async def leader_and_standby(server, publishers):
     """Wait for both roles; the standby must be able to go on without a gap."""
+    await eventually(server.has_standby)
     await eventually(lambda: {"leader", "standby"} <= {one.status.role for one in publishers})
     [leader] = [one for one in publishers if one.status.role == "leader"]
-    standby = next(one for one in publishers if one.status.role == "standby")
-    await eventually(lambda: type(standby.status.feed).__name__ == "Synced")
-    await asyncio.sleep(1.5)  # the time after which the standby trusts that it has heard all
-    return leader, standby
+    return leader, next(one for one in publishers if one.status.role == "standby")
 
 
 async def agrees(server, pbx, text):
@@ -131,7 +129,7 @@ async def test_standby_continues_without_a_gap_when_the_leader_ends(redis_server
     witness = Client(**{**pbx.connect_args, "app_name": "witness"}, full_events=True)
     witness.on_call(heard.append)
     async with witness, running(*publishers) as tasks:
-        leader, standby = await leader_and_standby(publishers)
+        leader, standby = await leader_and_standby(redis_server, publishers)
         async with busy(pbx):
             await eventually(lambda: leader.stats.entries > 200)
             tasks[publishers.index(leader)].cancel()
@@ -187,7 +185,7 @@ async def test_append_that_arrives_after_the_takeover_is_refused(redis_server, p
         async with running(first):
             await becomes(first, "leader")
             async with running(second):
-                await leader_and_standby([first, second])
+                await leader_and_standby(redis_server, [first, second])
                 proxy.delay = 4.0
                 pbx.msg("late")
                 await becomes(second, "leader")
@@ -203,7 +201,7 @@ async def test_append_that_arrives_after_the_takeover_is_refused(redis_server, p
 async def test_leader_that_loses_the_pbx_hands_over_without_a_gap(redis_server, pbx):
     publishers = [make_publisher(redis_server.url, pbx, name) for name in ("one", "two")]
     async with running(*publishers), busy(pbx):
-        leader, standby = await leader_and_standby(publishers)
+        leader, standby = await leader_and_standby(redis_server, publishers)
         pbx.inject(Drop(), to=pbx.connections[0])  # the older one is the leader's
         await becomes(standby, "leader")
         await becomes(leader, "standby")
@@ -231,12 +229,12 @@ async def test_next_standby_waits_while_the_pbx_counts_a_lost_connection(redis_s
         for name in ("one", "two", "three")
     ]
     async with running(*publishers):
-        leader, standby = await leader_and_standby(publishers)
+        leader, standby = await leader_and_standby(redis_server, publishers)
         third = next(one for one in publishers if one not in {leader, standby})
         pbx.inject(Drop(), to=pbx.connections[0])
         await becomes(standby, "leader")
         await eventually(lambda: "standby" in {leader.status.role, third.status.role})
-        await leader_and_standby(publishers)
+        await leader_and_standby(redis_server, publishers)
     facts = read_stream(redis_server.entries())
     assert len(facts.publishers) == 2
     assert facts.types["gap"] == 0

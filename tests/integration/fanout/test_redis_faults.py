@@ -229,7 +229,7 @@ async def test_stopped_redis_leaves_one_leader_and_loses_nothing(redis_server, p
         try:
             await eventually(lambda: two.status.role == "standby" and two.status.feed is not None)
             await eventually(lambda: type(two.status.feed).__name__ == "Synced")
-            await asyncio.sleep(1.5)
+            await eventually(redis_server.has_standby)
             redis_server.suspend()
             pbx.msg("meanwhile")
             await asyncio.sleep(5)
