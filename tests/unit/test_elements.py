@@ -602,3 +602,9 @@ def test_to_dict_of_an_impossible_value_is_an_assertion_error():
     """No frame decodes to such a value."""
     with pytest.raises(AssertionError, match="an element can't contain a object"):
         to_dict(User(extra=Extra(a=object())))
+
+
+def test_method_to_dict_gives_what_the_function_gives():
+    user = User(id=7, label="佐藤 健")
+    assert user.to_dict() == to_dict(user)
+    assert user.to_dict()["label"] == "佐藤 健"

@@ -236,6 +236,12 @@ class AgentSums:
         self.talked += total
         self.longest_talk = max(self.longest_talk, longest)
 
+    def remove_talk(self, talked: int, longest: int) -> None:
+        """Remove the talk time of a call; ``longest`` is the longest one of those left."""
+        self.handled -= 1
+        self.talked -= talked
+        self.longest_talk = longest
+
     @classmethod
     def together(cls, parts: Iterable[AgentSums]) -> AgentSums:
         """Return the sums over the rows of several sums."""

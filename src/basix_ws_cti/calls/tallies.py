@@ -152,8 +152,7 @@ class AgentTally(AgentSums):
         """Remove a row that was added before."""
         if self._count(row, -1):
             del self.talks[bisect_left(self.talks, row.talked_us)]
-            self.longest_talk = self.talks[-1] if self.talks else 0
-            self.add_talks(-1, -row.talked_us, self.longest_talk)
+            self.remove_talk(row.talked_us, self.talks[-1] if self.talks else 0)
 
     def _count(self, row: Participation, step: int) -> bool:
         """Count a row; return True if it has talk time."""

@@ -104,6 +104,7 @@ class FollowLoop:
         self._statistics = core.statistics
         self._attempts = 0  # since the state was last current
         self._target = NO_ENTRY  # the newest entry when reading began
+        self._is_at_marker = False  # the last entry began an epoch, which may go on with a gap
         self._leader_seen = -math.inf  # event-loop time at which there was a leader
         self._reported: set[str] = set()  # texts of unreadable entries
         self._slice: TimeSlice
@@ -149,12 +150,14 @@ class FollowLoop:
     async def _attempt(self) -> RedisFeedError:
         """Connect and read until the connection fails; return the reason."""
         try:
-            await self._resume()
+            await self._newest_id()
             self._statistics.counts["connects"] += 1
             while True:
                 try:
                     if self._player.position is None:
                         await self._load()
+                    else:
+                        await self._resume(self._player.position)
                     await self._read()
                 except _MissedError as missed:
                     self._report(missed.reason)
@@ -167,14 +170,11 @@ class FollowLoop:
         finally:
             await self._connection.close()
 
-    async def _resume(self) -> None:
-        """Connect, and prepare to read on at the position of the last connection."""
-        newest = await self._newest_id()
-        if self._player.position is not None:
-            # An older stream is noticed with the first silence.
-            self._target = newest or NO_ENTRY
-            self._enter(Syncing())
-            await self._catch_up()
+    async def _resume(self, position: EntryId) -> None:
+        """Prepare to read on at the position of the last connection."""
+        self._target = await self._checked_newest(position)
+        self._enter(Syncing())
+        await self._catch_up()
 
     async def _load(self) -> None:
         """Read the start of the newest complete snapshot, or of a stream without one."""
@@ -216,6 +216,8 @@ class FollowLoop:
                 wait=BLOCK_TIME,
             )
             if reply:
+                if isinstance(self._state.current, Synced):  # else these may be old entries
+                    self._leader_seen = self._slice.now
                 await self._apply_all(reply[0][1])
                 await self._catch_up()
             else:
@@ -223,23 +225,28 @@ class FollowLoop:
 
     async def _check_silent_stream(self, position: EntryId) -> None:
         """Check that the stream is the same and that there is a leader."""
-        newest = await self._newest_id()
-        if newest is None:
-            raise _MissedError(self._error("missed", "the stream was deleted"))
-        if newest < position:
-            raise _MissedError(self._error("missed", "the stream was reset to an older state"))
+        newest = await self._checked_newest(position)
         if newest > position:
             return  # entries have arrived since
-        self._target = newest
+        self._target, self._is_at_marker = newest, False
         if await self._is_led():
             await self._catch_up()
         else:
             self._show_loss(self._no_publisher())
 
+    async def _checked_newest(self, position: EntryId) -> EntryId:
+        """Return the id of the newest entry, which cannot be older than the last one read."""
+        newest = await self._newest_id()
+        if newest is None:
+            raise _MissedError(self._error("missed", "the stream was deleted"))
+        if newest < position:
+            raise _MissedError(self._error("missed", "the stream was reset to an older state"))
+        return newest
+
     async def _catch_up(self) -> None:
         """Show the state as current, once the newest entry has been read and there is a leader."""
         position = self._player.position
-        is_behind = position is None or position < self._target
+        is_behind = position is None or position < self._target or self._is_at_marker
         if is_behind or isinstance(self._state.current, Synced):
             return
         if not await self._is_led():
@@ -267,6 +274,7 @@ class FollowLoop:
                 raise _MissedError(
                     self._error("missed", "entries were removed before they were read")
                 )
+            self._is_at_marker = entry.type == "epoch"
             await self._process(self._player.receive(entry))
         except EntryError as error:
             self._statistics.counts["bad_frames"] += 1

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 from basix_ws_cti.calllog.schema import CALLS
 
 from .calls_of import FROM_CALLER, TO_OUTSIDE, of_groups_and_users
-from .conditions import in_selection
+from .conditions import STREAMED, in_selection
 from .intervals import moment
 from .names import Names
 from .rows import CallbackRow
@@ -87,7 +87,7 @@ def _unanswered(connection: Connection, selection: Selection) -> Iterable[Row[An
         )
         .order_by(_C.started, _C.id)
     )
-    rows: Iterable[Row[Any]] = connection.execution_options(yield_per=1000).execute(query)
+    rows: Iterable[Row[Any]] = connection.execute(query, execution_options=STREAMED)
     return rows
 
 
@@ -103,7 +103,7 @@ def _last_answers(connection: Connection, since: int) -> dict[str, int]:
             .where(is_call, _C.started >= since, _C.answered.is_not(None))
             .group_by(number)
         )
-        for one, started in connection.execution_options(yield_per=1000).execute(query):
+        for one, started in connection.execute(query, execution_options=STREAMED):
             found[one] = max(started, found.get(one, 0))
     return found
 
@@ -114,7 +114,7 @@ def _attempts(connection: Connection, since: int, callers: dict[str, _Caller]) -
         TO_OUTSIDE, _C.started >= since, _C.answered.is_(None)
     )
     attempts: Counter[str] = Counter()
-    for number, started in connection.execution_options(yield_per=1000).execute(query):
+    for number, started in connection.execute(query, execution_options=STREAMED):
         caller = callers.get(number)
         if caller is not None and started > caller.last.started:
             attempts[number] += 1

@@ -27,6 +27,9 @@ from .intervals import (
 )
 from .selection import Hours, Selection
 
+STREAMED = {"yield_per": 1000}
+"""Options of a query with many rows: PostgreSQL would send all of them at once."""
+
 # Length of the buckets in which a database groups rows, in microseconds of local time. Weeks and
 # months are made of days.
 _BUCKETS: dict[By, int] = {

@@ -19,7 +19,7 @@ from basix_ws_cti.calls.model import WaitResult
 from basix_ws_cti.calls.sums import AgentSums, DurationClasses, DurationSum, QueueSums
 from basix_ws_cti.calls.tallies import COUNTED_PURPOSE, counts_for_agent, is_offer_of_queue
 
-from .conditions import Buckets, in_segment, label_all, names_of
+from .conditions import STREAMED, Buckets, in_segment, label_all, names_of
 from .intervals import By
 from .part_groups import groups_of_queues
 from .selection import Selection
@@ -145,7 +145,7 @@ def _add_abandon_times(
         )
         if selection.groups:
             query = query.where(_C.group_id.in_(sorted(selection.groups)))
-        for row in connection.execution_options(yield_per=1000).execute(query):
+        for row in connection.execute(query, execution_options=STREAMED):
             durations[buckets.interval_of(row[0], segment), row.group_id].append(row.waited_us)
     for key, unsorted in durations.items():
         waits[key].abandon_times = sorted(unsorted)

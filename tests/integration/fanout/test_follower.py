@@ -424,6 +424,21 @@ async def test_a_restarted_redis_loses_nothing(tmp_path):
         server.close()
 
 
+async def test_a_redis_that_has_lost_its_data_is_noticed(redis_server, source):
+    async with follower_of(redis_server.port) as follower:
+        watcher = Watcher(follower)
+        await watcher.shows("a")
+        redis_server.kill()
+        await eventually(lambda: not follower.is_synced)
+        redis_server.start()
+        await eventually(lambda: "missed" in watcher.causes())
+        assert [type(one) for one in watcher.states].count(Synced) == 1
+        source.last = source.snapshot = NO_ENTRY
+        source.begin()
+        await watcher.shows("a")
+    assert len(watcher.gaps) == 1
+
+
 async def test_a_refused_login_stops_the_follower(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     server = RedisServer(tmp_path)

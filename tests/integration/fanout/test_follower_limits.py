@@ -20,7 +20,7 @@ from basix_ws_cti.fanout.redis_connection import RedisConnection
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 FOLLOWERS = 20
-CHANGES = 10_000 if NIGHTLY else 500
+CHANGES = 10_000 if NIGHTLY else 200
 # Iterations of the event loop after which a task is cancelled. A follower that starts, reads a
 # snapshot and some entries takes fewer.
 ITERATIONS = 200 if NIGHTLY else 60

@@ -116,6 +116,13 @@ def test_core_reads_no_clock(name):
     assert called_attributes(name).isdisjoint(CLOCK_CALLS)
 
 
+@for_each("name", sorted(name for name in module_names() if name.startswith("reports.")))
+def test_reports_read_no_clock_and_do_not_wait(name):
+    """The period of a report comes from its callers; a database is read in the caller's thread."""
+    assert imported(name).isdisjoint({*CLOCK_MODULES, "asyncio", "websockets", "bert"})
+    assert called_attributes(name).isdisjoint(CLOCK_CALLS)
+
+
 @for_each("name", sorted(SIMULATED_WORLD))
 def test_simulated_world_has_its_own_clock(name):
     """The simulated PBX does no I/O and reads no clock but its own."""

@@ -816,3 +816,12 @@ async def test_dropped_subscriber_that_is_behind_is_forgotten():
     assert reference() is None
     assert drain(kept) == [added(2), added(1, "b")]
     assert list(subscribers) == [kept]
+
+
+async def test_repr_shows_the_queue():
+    subscription = Subscription("fail", 5, None, lambda _: None)
+    assert repr(subscription) == "<Subscription open, 0 of 5 items queued>"
+    subscription.offer(1)
+    assert repr(subscription) == "<Subscription open, 1 of 5 items queued>"
+    subscription.end(None)
+    assert repr(subscription) == "<Subscription ended, 1 of 5 items queued>"

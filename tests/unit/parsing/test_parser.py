@@ -1275,3 +1275,11 @@ def test_new_field_spec_resets_the_fast_path():
         element = User(id=number, label="a")
         assert parser.parse(event(number)) == InfoEvent("user", element, "updated")
     assert parser.takes_fast_path(event(4))
+
+
+def test_repr_shows_the_kinds_with_a_field_spec():
+    parser = MessageParser()
+    assert repr(parser) == "<MessageParser without field specs>"
+    for kind in ("user", "group"):
+        parser.parse(field_spec(kind, "id"))
+    assert repr(parser) == "<MessageParser user, group>"

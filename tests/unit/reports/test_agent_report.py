@@ -18,7 +18,7 @@ from basix_ws_cti.reports import Reports, split
 NOTHING = AgentFigures.of([])
 
 
-def random_rows(number=1200):
+def random_rows(number=800):
     margin = 10**10
     span = AUTUMN.start_us - margin, AUTUMN.end_us + margin
     return random_participations(Random(4), number, *span)
@@ -29,7 +29,7 @@ def key_of(row):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("by", [None, "30min", "day", "month"])
+@pytest.mark.parametrize("by", [None, "hour", "day", "month"])
 def test_figures_of_each_interval_are_those_of_its_rows(database, by):
     participations = random_rows()
     fill(database, participations=participations)
