@@ -274,8 +274,9 @@ def test_links_lead_to_existing_pages_and_headings(page):
         path, _, anchor = target.partition("#")
         there = (page.parent / path).resolve() if path else page
         assert there.is_file(), target
-        headings = re.findall(r"^#+ (.*)", there.read_text(encoding="utf-8"), re.MULTILINE)
-        assert not anchor or anchor in map(slug, headings), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)", there.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(slug, headings), target
 
 
 @pytest.mark.parametrize("folder", ["howto", "reference", "explanation"])
