@@ -30,7 +30,7 @@ from basix_ws_cti.fanout.stream import EntryId
 from basix_ws_cti.mirror.changes import Changed
 from basix_ws_cti.states import Ringing
 
-ENTRIES = 20_000
+ENTRIES = 10_000
 RATE = 1000  # entries per second
 LEGS = [
     Channel(

@@ -75,6 +75,16 @@ class RedisServer:
         """Return the entries of a stream: pairs of id and fields, as bytes."""
         return self.client.xrange(stream)
 
+    def has_message(self, text, stream="basix"):
+        """Return True if one of the newest entries is a message of the PBX with this text.
+
+        Reading a long stream again and again would block the event loop of the test.
+        """
+        return any(
+            fields[b"type"] == b"msg" and text.encode() in fields[b"data"]
+            for _, fields in self.client.xrevrange(stream, count=100)
+        )
+
     def data(self, entry_type, stream="basix"):
         """Return ``data`` of all entries of a type."""
         return [

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from basix_ws_cti.simulator import scenarios
+from basix_ws_cti.simulator.pbx import Pbx
+
 from .call_rows import SECOND, participation, queue_wait
 from .ledger_day import play_day
 from .report_rows import call_record, fill
@@ -73,13 +76,15 @@ def log_morning(database):
 
 def log_day(database, seed=5, calls=150, users=6):
     """Write the calls of a simulated day, and the names of its users and groups, to a new log."""
-    pbx, rows = play_day(seed, calls, users=users)
+    _, rows = play_day(seed, calls, users=users)
+    morning = Pbx(seed)  # before users change their names
+    scenarios.populate(morning, users)
     return fill(
         database,
         calls=rows.calls,
         waits=rows.waits,
         participations=rows.participations,
-        names=[*_names(pbx)],
+        names=[*_names(morning)],
     )
 
 

@@ -22,9 +22,11 @@ class ProcessLock:
     def __init__(self, url: URL) -> None:
         self._path: Path | None = None
         self._lock: FileLock | None = None
+        self._is_folder = False
         if url.get_backend_name() == "sqlite":
             # All names of a file, such as symbolic links, have one lock.
             path = file_path(url).resolve()
+            self._is_folder = path.is_dir()
             self._path = path.with_name(f"{path.name}.lock")
             # One thread takes the lock, and another one releases it.
             self._lock = FileLock(self._path, thread_local=False)
@@ -35,6 +37,8 @@ class ProcessLock:
             return True
         if not self._path.parent.is_dir():  # which the library would create
             raise FileNotFoundError(errno.ENOENT, "no such folder")
+        if self._is_folder:
+            raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

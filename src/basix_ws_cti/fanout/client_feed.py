@@ -61,6 +61,8 @@ class ClientFeed:
             if self.is_leading:
                 self._journal.add(encode(change))
                 self._add(self.snapshot())
+            else:
+                self._restart()
             return
         if not change.synthetic:
             self._baseline = None
@@ -71,6 +73,11 @@ class ClientFeed:
         elif change.element_name not in self._resent_kinds:
             self._resent_kinds.add(change.element_name)
             asyncio.get_running_loop().call_soon(self._flush)
+
+    def _restart(self) -> None:
+        """Start the journal anew: something of the PBX was missed."""
+        self._journal.clear()
+        self.restarts += 1
 
     def _flush(self) -> None:
         """Add the kinds whose elements have no keys, of which one has changed."""
@@ -88,8 +95,7 @@ class ClientFeed:
     def _add_state(self, state: ClientState) -> None:
         if isinstance(state, Syncing) and not self.is_leading:
             # Events that arrive during the snapshot are delivered after it.
-            self._journal.clear()
-            self.restarts += 1
+            self._restart()
         if isinstance(state, Synced):
             self._baseline = self._client.mirror.copy()
         if self.is_leading and not isinstance(state, Stopped):

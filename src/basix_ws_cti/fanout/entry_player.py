@@ -55,7 +55,6 @@ _SNAPSHOT_TYPES: Final = frozenset(
     {"snapshot", "snapshot_elements", "snapshot_calls", "snapshot_end"}
 )
 
-
 _STOPPED: Final = RelayedError("Stopped", "the publisher has stopped")
 _UNKNOWN: Final = RelayedError("Exception", "the publisher has missed something")
 
@@ -171,7 +170,8 @@ class EntryPlayer:
                 if self._loss is None:
                     state = Disconnected(reason or _UNKNOWN, None, last_heard=started)
                     yield from self._publisher_lost(state)
-                self._gap = report
+                if self._loss is not None:  # else it is an old one, or part of a longer gap
+                    self._gap = report
             case Disconnected():
                 yield from self._publisher_lost(report)
             case Stopped(reason):  # a follower goes on: another publisher may take over

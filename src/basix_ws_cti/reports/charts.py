@@ -18,7 +18,7 @@ from attrs import frozen
 NARROW = 290
 """Width of the smallest plot area that texts have to fit into, in pixels: a phone's."""
 
-WIDE = 470
+WIDE = 460
 """Width of the plot area from which on texts of the class ``wide`` are shown, in pixels."""
 
 DENSE = 62
@@ -183,7 +183,7 @@ def heat_map(
     ``None``: the cell is not part of the report, and has no value.
     """
     bounds = shade_bounds(max((cell or 0 for row in values for cell in row), default=0))
-    svg = _picture(chart, _CELL_HEIGHT * (len(rows) + 1))
+    svg = _root(chart, _CELL_HEIGHT * (len(rows) + 1))
     width = 100 / max(1, len(columns))
     for index, name in enumerate(columns):
         _text(svg, "tick", name, x=width * (index + 0.5), y=16)
@@ -208,7 +208,7 @@ def bars(chart: Chart, names: Sequence[str], notes: Sequence[str], series: Seque
     totals = [sum(values) for values in zip(*(one.values for one in series), strict=True)]
     scale = ticks(max(totals, default=0), at_most=4)
     bottom = _BAR_HEIGHT * len(names) + 4
-    svg = _picture(chart, bottom + 40, style="chart bars")
+    svg = _root(chart, bottom + 40, style="chart bars")
     for tick in scale:
         x = 100 * tick / scale[-1]
         anchor = {0: "start", scale[-1]: "end"}.get(tick, "middle")
@@ -233,9 +233,9 @@ def bars(chart: Chart, names: Sequence[str], notes: Sequence[str], series: Seque
 
 
 def _plot(chart: Chart, axis: Axis, scale: Sequence[tuple[float, str]]) -> Element:
-    """Return a picture with both axes; ``scale`` has heights (0 to 1) and their labels."""
+    """Return an SVG with both axes; ``scale`` has heights (0 to 1) and their labels."""
     base = _TOP + _HEIGHT
-    svg = _picture(chart, base + 42)
+    svg = _root(chart, base + 42)
     _text(svg, "axis-title", chart.unit, x=0.0, y=12, dx=-50, anchor="start")
     for share, text in scale:
         y = _y(share)
@@ -267,7 +267,7 @@ def _y(share: float) -> float:
     return _TOP + _HEIGHT * (1 - share)
 
 
-def _picture(chart: Chart, height: float, style: str = "chart") -> Element:
+def _root(chart: Chart, height: float, style: str = "chart") -> Element:
     ids = {name: f"{chart.id}-{name}" for name in ("title", "desc")}
     svg = Element("svg", {"class": style, "role": "img", "height": f"{height}"})
     svg.set("aria-labelledby", " ".join(ids.values()))

@@ -60,8 +60,8 @@ class Reports:
     - ``wrap_up``: wrap-up time for each call handled, in seconds.
     - ``target``: service level to reach, 0 to 1.
 
-    Any thread may use it. Each report is one transaction that reads: it sees the call log as it is
-    at one time. Every method raises ``CallLogError`` if the database cannot be read, and
+    Any thread may use it. Each report except ``calls`` is one transaction: it sees the call log as
+    it is at one time. Every method raises ``CallLogError`` if the database cannot be read, and
     ``UsageError`` for arguments that cannot work.
     """
 

@@ -51,7 +51,8 @@ def select_columns(table: Table, names: Sequence[str]) -> Table:
     """
     if not names:
         return table
-    indexes = [_indexes(table)[name] for name in names]
+    index_of = _indexes(table)
+    indexes = [index_of[name] for name in names]
     return attrs.evolve(
         table,
         columns=[attrs.evolve(table.columns[index], is_detail=False) for index in indexes],

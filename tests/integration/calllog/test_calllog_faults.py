@@ -94,6 +94,21 @@ async def test_lock_held_for_long_delays_the_log_only(tmp_path):
     assert_sound(database, added)
 
 
+def test_status_is_reported_when_a_problem_appears_and_ends(tmp_path):
+    """Long before the next regular report."""
+    database = tmp_path / "calls.db"
+    options = ("--simulate", "--simulate-speed", "100")
+    with start("log", database, *options) as process:
+        assert process.stderr.readline() == f"basix-ws-cti: logging calls to {database}\n"
+        with locked(database):
+            line = process.stderr.readline()
+            assert "waiting, cannot write: OperationalError: database is locked; live" in line
+        line = process.stderr.readline()
+        assert " logged" in line
+        assert "cannot write" not in line
+        process.kill()
+
+
 @pytest.mark.parametrize(("signals", "code"), [(1, 1), (2, 130)])
 def test_ctrl_c_ends_a_logger_whose_database_is_locked(tmp_path, signals, code):
     """The first one waits a little for the database; the second one ends the command at once."""

@@ -550,6 +550,7 @@ finally:
         ("sqlalchemy", []),
         ("xlsxwriter", ["--output", "x.xlsx"]),
         ("polars", ["--output", "x.parquet"]),
+        ("jinja2", ["--output", "x.html"]),
     ],
 )
 def test_package_that_is_not_installed_is_named(morning, tmp_path, missing, arguments):

@@ -81,7 +81,7 @@ def test_output_has_no_untranslated_text(command):
 HELP_VALUES = re.compile(
     r"^ *(?:# |basix-ws-cti .*|xxd .*|export .*|\"\$EDITOR\".*)|"
     r"python -m support\.pseudo_language[a-z ]*|basix-ws-cti(?: help connection)?|"
-    r"^  [a-z]+(?=  )|-h, |--\S+|\b[A-Z_]+(?:\.\.\.)?(?![a-z])|en\|ja|critical|demo"
+    r"^  [a-z]+(?=  )|-h, |--\S+|\b[A-Z_]+(?:\.\.\.)?(?![a-z])|en\|ja|critical|demo|queues|basix"
 )
 
 HELPS = ["--help", "help connection", *(f"{name} --help" for name in top_level_commands())]

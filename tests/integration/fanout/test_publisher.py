@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 from collections import Counter
 
@@ -94,7 +95,7 @@ async def leader_and_standby(publishers):
 async def agrees(server, pbx, text):
     """Check that the stream ends with the state of the PBX; return its facts."""
     pbx.msg(text)
-    await eventually(lambda: any(text.encode() in data for data in server.data("msg")))
+    await eventually(lambda: server.has_message(text))
     facts = read_stream(server.entries())
     # Publishers may use up the connections of their app_name.
     arguments = {**pbx.connect_args, "app_name": "reference"}
@@ -139,7 +140,7 @@ async def test_standby_continues_without_a_gap_when_the_leader_ends(redis_server
             third = next(one for one in publishers if one not in {leader, standby})
             await becomes(third, "standby")
         pbx.msg("the last")
-        await eventually(lambda: b"the last" in b"".join(redis_server.data("msg")))
+        await eventually(lambda: redis_server.has_message("the last"))
         heard = [*heard]
     facts = read_stream(redis_server.entries())
     assert facts.types["gap"] == 0
@@ -239,3 +240,36 @@ async def test_next_standby_waits_while_the_pbx_counts_a_lost_connection(redis_s
     facts = read_stream(redis_server.entries())
     assert len(facts.publishers) == 2
     assert facts.types["gap"] == 0
+
+
+async def test_leader_without_a_standby_reports_the_loss_of_the_pbx(redis_server, pbx):
+    publisher = Publisher(
+        redis_server.url,
+        lambda: Client(**pbx.connect_args, full_events=True, backoff=Backoff(0.1, 0.5)),
+        name="one",
+    )
+    async with running(publisher):
+        await becomes(publisher, "leader")
+        await eventually(lambda: redis_server.data("snapshot_end"))
+        pbx.inject(Drop())
+        await eventually(lambda: len(redis_server.data("snapshot_end")) == 2)
+        facts = await agrees(redis_server, pbx, "end")
+        states = [json.loads(data)["state"] for data in redis_server.data("state")]
+        [gap] = [json.loads(data) for data in redis_server.data("gap")]
+    assert facts.publishers == ["one"]
+    assert states[:2] == ["synced", "disconnected"]
+    assert states[-1] == "synced"
+    assert gap["reason"]["error"] == "ConnectionLost"
+    assert gap["started"] <= gap["ended"]
+
+
+async def test_restart_of_the_only_publisher_is_a_gap(redis_server, pbx):
+    """Nobody has heard what happened in between."""
+    for name in ("one", "two"):
+        publisher = make_publisher(redis_server.url, pbx, name)
+        async with running(publisher):
+            await becomes(publisher, "leader")
+            facts = await agrees(redis_server, pbx, name)
+        pbx.call("0312341234", to="1001")
+    assert facts.publishers == ["one", "two"]
+    assert facts.types["gap"] == 1

@@ -77,7 +77,7 @@ class Run:
 async def agrees(server, pbx, text):
     """Check that what is left of the stream ends with the state of the PBX; return its facts."""
     pbx.msg(text)
-    await eventually(lambda: any(text.encode() in data for data in server.data("msg")))
+    await eventually(lambda: server.has_message(text))
     facts = read_stream(server.entries())
     arguments = {**pbx.connect_args, "app_name": "reference"}
     async with Client(**arguments, full_events=True) as client:

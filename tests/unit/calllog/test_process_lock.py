@@ -32,6 +32,12 @@ def test_postgresql_needs_no_lock():
     one.release()
 
 
+def test_folder_is_an_error(tmp_path):
+    with pytest.raises(IsADirectoryError, match="it is a folder, not a file"):
+        lock(tmp_path).try_acquire()
+    assert not tmp_path.with_name(f"{tmp_path.name}.lock").exists()
+
+
 def test_missing_folder_is_an_error_and_is_not_created(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         lock(tmp_path / "missing" / "calls.db").try_acquire()

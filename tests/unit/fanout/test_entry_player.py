@@ -208,6 +208,16 @@ def test_missed_entries_cause_one_gap():
     assert (gap.started, gap.ended, gap.reason) == (at(4), at(7), reason)
 
 
+def test_a_gap_of_the_publisher_among_missed_entries_does_not_end_that_of_the_follower():
+    stage = Stage()
+    stage.start()
+    stage.collect(stage.player.lost(RelayedError("Missed", "missed")))
+    stage.play(encode(Gap(at(1), at(2), LOST)), *encode_snapshot(mirror_of("b")), relabelled("c"))
+    items = stage.collect(stage.player.caught_up())
+    [gap] = [one for one in items if isinstance(one, Gap)]
+    assert (gap.started, gap.ended, gap.reason.error) == (at(3), at(8), "Missed")
+
+
 def test_a_loss_of_the_pbx_before_missed_entries_is_where_the_gap_begins():
     stage = Stage()
     stage.start()

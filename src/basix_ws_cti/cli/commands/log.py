@@ -25,6 +25,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 # reader that keeps a transaction open, the log stays below 4 MiB.
 LARGE_WAL = 16 * 2**20
 
+# Seconds between two checks whether a problem has appeared or ended.
+_CHECK_INTERVAL = 1.0
+
 
 def log_calls(
     database: Annotated[
@@ -96,8 +99,10 @@ def log_calls(
     )
 
     async def follow() -> None:
+        is_open = False
         try:
             async with log:
+                is_open = True
                 report(_("logging calls to {database}").format(database=log.name))
                 async with _open_logged_source(source, log) as feed:
                     reports = asyncio.create_task(_report_status(log, feed, status))
@@ -106,7 +111,8 @@ def log_calls(
                     finally:
                         reports.cancel()
         finally:
-            report(describe_status(log))
+            if is_open:
+                report(describe_status(log))
 
     run_interruptible(follow())
 
@@ -165,12 +171,17 @@ def _open_logged_source(
 
 
 async def _report_status(log: CallLog, source: Source, interval: float) -> None:
-    """Report the state of log and feed at intervals."""
+    """Report the state of log and feed at intervals, and when a problem appears or ends."""
     import asyncio
 
     from basix_ws_cti.board.feed_history import describe_state
     from basix_ws_cti.cli.output import report
 
+    clock = asyncio.get_running_loop().time
+    due, was_failing = clock() + interval, False
     while True:
-        await asyncio.sleep(interval)
-        report(f"{describe_status(log)}; {describe_state(source.state)}")
+        await asyncio.sleep(min(due - clock(), _CHECK_INTERVAL))
+        is_failing = log.health.problem is not None
+        if clock() >= due or is_failing != was_failing:
+            report(f"{describe_status(log)}; {describe_state(source.state)}")
+            due, was_failing = clock() + interval, is_failing

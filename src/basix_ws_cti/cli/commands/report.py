@@ -166,8 +166,11 @@ def _write_page(about: About, output: OutputOptions) -> None:
     from datetime import UTC, datetime
 
     from basix_ws_cti.cli.report_output import open_output
-    from basix_ws_cti.reports.page import render_page
 
+    try:
+        from basix_ws_cti.reports.page import render_page
+    except ModuleNotFoundError as error:
+        raise missing_package(error, "reports") from None
     zone = about.selection.period.timezone
     page = render_page(
         about.reports, about.selection, created=datetime.now(UTC).astimezone(zone), by=about.by

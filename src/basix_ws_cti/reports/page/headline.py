@@ -77,7 +77,7 @@ def tiles(rows: PageRows) -> Iterator[Tile]:
         note=_("calls answered within {seconds:g} s, divided by calls whose wait ended").format(
             seconds=rows.thresholds.service_level
         ),
-        picture=Markup()
+        graphic=Markup()
         if rate is None
         else _PROGRESS.format(
             rate=rate,

@@ -39,8 +39,8 @@ class Tile:
     """Explanation or further value in small print."""
     verdict: Verdict | None = None
     """Comparison with the target, if there is one."""
-    picture: Markup = field(factory=Markup)
-    """Picture of the figure as SVG; empty: none."""
+    graphic: Markup = field(factory=Markup)
+    """SVG that shows the figure; empty: none."""
 
 
 @frozen(kw_only=True)
