@@ -83,7 +83,9 @@ def create_writer(url: URL, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
     """Return an engine for the one connection that writes."""
     if url.get_backend_name() == "sqlite":
         path = file_path(url)
-        return _sqlite(lambda: sqlite3.connect(path, lock_timeout), _PRAGMAS, "BEGIN IMMEDIATE")
+        return _sqlite(
+            lambda: sqlite3.connect(path, timeout=lock_timeout), _PRAGMAS, "BEGIN IMMEDIATE"
+        )
     return _postgresql(url, lock_timeout)
 
 
@@ -94,7 +96,7 @@ def create_reader(url: URL, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
     """
     if url.get_backend_name() == "sqlite":
         uri = f"{file_path(url).as_uri()}?mode=ro"  # a reader neither creates nor changes a file
-        return _sqlite(lambda: sqlite3.connect(uri, lock_timeout, uri=True), (), "BEGIN")
+        return _sqlite(lambda: sqlite3.connect(uri, timeout=lock_timeout, uri=True), (), "BEGIN")
     return _postgresql(
         url,
         lock_timeout,

@@ -516,3 +516,7 @@ def test_errors_that_are_not_reported_take_no_memory():
     finally:
         tracemalloc.stop()
     assert kept < 100_000
+
+
+def test_repr_shows_whether_the_session_is_synced():
+    assert repr(Session()) == "<Session not synced, 0 gaps, <Mirror empty>>"
