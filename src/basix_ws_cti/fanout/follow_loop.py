@@ -61,8 +61,8 @@ class EntryTraffic:
     """Counters of the entries that were read."""
 
     def __init__(self) -> None:
-        self.frames_read = 0
-        self.bytes_read = 0
+        self.frames_read: int = 0
+        self.bytes_read: int = 0
 
 
 class _MissedError(Exception):

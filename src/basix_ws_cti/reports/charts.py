@@ -18,7 +18,7 @@ from attrs import frozen
 NARROW = 290
 """Width of the smallest plot area that texts have to fit into, in pixels: a phone's."""
 
-WIDE = 470
+WIDE = 460
 """Width of the plot area from which on texts of the class ``wide`` are shown, in pixels."""
 
 DENSE = 62

@@ -453,7 +453,8 @@ async def test_a_refused_login_stops_the_follower(tmp_path, caplog):
             assert isinstance(follower.state, Stopped)
         assert "hunter2" not in repr(follower)
         assert "hunter2" not in caplog.text
-        assert "hunter2" not in "".join(traceback.format_exception(e.value))
+        lines = traceback.TracebackException.from_exception(e.value, capture_locals=True)
+        assert "hunter2" not in "".join(lines.format())
         server.client.execute_command("AUTH", "right")
     finally:
         server.close()

@@ -180,6 +180,19 @@ async def test_columns_are_drawn_in_proportion_to_the_table(views, files, view):
     assert all(0.5 < box["width"] / (chart["clientWidth"] / 30) < 1 for box in columns)
 
 
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        ("wide", ["0–10", "10–20", "20–30", "30–60", "60–120", "≥120"]),
+        ("phone", ["0–10", "20–30", "60–120"]),
+    ],
+)
+async def test_wide_charts_have_more_labels(views, view, expected):
+    shown = await views("en", view)
+    labels = await shown.boxes(".chart:has(#waits-chart-desc) .tick:not([dx])")
+    assert [box["text"] for box in labels] == expected
+
+
 @pytest.mark.parametrize("name", ["en", "ja"])
 async def test_tables_of_a_wide_page_need_no_scrolling_sideways(views, name):
     shown = await views(name, "wide")

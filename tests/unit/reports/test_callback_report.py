@@ -71,6 +71,7 @@ def test_row_describes_the_last_call_and_all_of_them(database):
     assert (second.group_id, second.group_name) == (None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("later", "is_listed"),
     [
@@ -107,6 +108,7 @@ def test_calls_before_the_last_answer_do_not_count(database):
     assert (row.calls, row.first) == (1, row.last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "columns",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import pytest
 from support.report_periods import AUTUMN, selects, week
 from support.report_rows import fill, random_calls
 
@@ -26,6 +27,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_calls(database):
     calls = random_calls(Random(9), 500, AUTUMN.start_us - 10**10, AUTUMN.end_us + 10**10)
     names = [{"kind": "user", "id": 12, "since": 0, "name": "Ito", "extension": "1002"}]

@@ -101,6 +101,7 @@ def test_intervals_add_up_to_the_period_and_queues_to_all_queues(database, by, c
     assert total.offered > 20
 
 
+@pytest.mark.slow
 def test_selected_groups_are_the_queues_of_the_report(database):
     waits, participations = random_rows(150)
     fill(

@@ -60,6 +60,7 @@ def test_selection_and_number_of_calls_limit_the_list(reports):
     assert reports.repeat_callers(week(), 4) == ()
 
 
+@pytest.mark.slow
 def test_names_of_many_numbers_are_found_in_parts(reports, monkeypatch):
     monkeypatch.setattr(repeat_callers, "MAX_VARIABLES", 1)
     assert [row.name for row in reports.repeat_callers(week())] == ["Abe", "Ito"]

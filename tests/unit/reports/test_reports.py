@@ -65,6 +65,7 @@ def test_selection_of_another_type_is_an_error(path, method):
         getattr(Reports(path), method)(AUTUMN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_database_that_cannot_be_read_any_more_is_an_error(path, method):
     reports = Reports(path)

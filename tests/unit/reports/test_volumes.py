@@ -60,6 +60,7 @@ def test_disposition_of_a_later_version_is_unknown(database):
     assert Reports(database).volumes(week())[0].unknown == 1
 
 
+@pytest.mark.slow
 def test_groups_and_users_limit_the_calls(database):
     fill(
         database,
