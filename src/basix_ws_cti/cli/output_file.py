@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from .files import file_access
+
+# Windows would write CRLF for each line end.
+_BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 @contextlib.contextmanager
@@ -40,20 +43,26 @@ def _reserved(target: Path, *, overwrite: bool) -> Iterator[None]:
         yield
         return
     flags = os.O_WRONLY | os.O_CREAT | (0 if overwrite else os.O_EXCL)
-    os.close(os.open(target, flags, 0o600))
-    try:
+    is_new = True
+    try:  # Ctrl-C may come as soon as the file exists
+        try:
+            os.close(os.open(target, flags, 0o600))
+        except FileExistsError:
+            is_new = False
+            raise
         yield
     except BaseException:
-        target.unlink(missing_ok=True)
+        if is_new:
+            target.unlink(missing_ok=True)
         raise
 
 
 @contextlib.contextmanager
 def _temporary_file(target: Path) -> Iterator[BinaryIO]:
     """Open a file in the folder of ``target``, which it replaces at the end of the block."""
-    descriptor, name = tempfile.mkstemp(prefix=".basix-ws-cti-", suffix=".part", dir=target.parent)
-    temporary = Path(name)
-    try:
+    temporary = target.with_name(f".basix-ws-cti-{secrets.token_hex(8)}.part")
+    try:  # Ctrl-C may come as soon as the file exists
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
             yield cast("BinaryIO", stream)
         temporary.replace(target)
