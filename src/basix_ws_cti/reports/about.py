@@ -109,6 +109,19 @@ class About:
             time=format_duration(missing)
         )
 
+    def other_period_hint(self) -> str | None:
+        """Return when the calls of the call log are; ``None`` if the period may contain some."""
+        period, known = self.selection.period, self.reports.first_and_last_start()
+        if known is None:
+            return _("the call log has no calls yet")
+        first, last = known
+        if first < period.end and last >= period.start:
+            return None
+        days = [f"{one.astimezone(period.timezone):%Y-%m-%d}" for one in (first, last)]
+        return _("the call log has no calls of this period, but from {first} to {last}").format(
+            first=days[0], last=days[1]
+        )
+
     def _conditions(self) -> Iterator[tuple[str, str]]:
         selection = self.selection
         if self.by is not None:

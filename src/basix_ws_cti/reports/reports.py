@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from basix_ws_cti._internal.arguments import (
     check_bool,
@@ -17,7 +17,7 @@ from basix_ws_cti._internal.arguments import (
     check_seconds,
 )
 from basix_ws_cti.calllog.read_access import ReadAccess
-from basix_ws_cti.calllog.schema import GAPS, NAMES
+from basix_ws_cti.calllog.schema import CALLS, GAPS, NAMES
 from basix_ws_cti.calls import Band, Thresholds
 from basix_ws_cti.exceptions import UsageError
 
@@ -251,6 +251,15 @@ class Reports:
                 )
                 for row in connection.execute(query)
             )
+
+    def first_and_last_start(self) -> tuple[datetime, datetime] | None:
+        """Return the start of the first and of the last call, in UTC; ``None``: no calls."""
+        started = CALLS.c.started
+        with self._access.transaction() as connection:
+            first, last = connection.execute(select(func.min(started), func.max(started))).one()
+        if first is None:
+            return None
+        return moment(first, ZoneInfo("UTC")), moment(last, ZoneInfo("UTC"))
 
     def names(self) -> tuple[NameRow, ...]:
         """Return all names of users and groups, by kind and id, oldest first."""

@@ -278,8 +278,15 @@ def test_texts_are_translated_and_names_for_programs_are_not(morning, tmp_path):
 
 def test_gap_in_the_period_is_reported(morning):
     assert run_in_process("report", morning, *DAY).stderr == WARNING
-    before = ("--from", "2026-11-29", "--timezone", "Asia/Tokyo")
-    assert run_in_process("report", morning, *before).stderr == ""
+
+
+@pytest.mark.parametrize("day", ["2026-11-29", "2026-12-01"])
+def test_period_without_calls_names_the_days_that_have_some(morning, day):
+    done = run_in_process("report", morning, "--from", day, "--timezone", "Asia/Tokyo")
+    assert done.stderr == (
+        "basix-ws-cti: the call log has no calls of this period, "
+        "but from 2026-11-30 to 2026-11-30\n"
+    )
 
 
 # -- files and terminals -----------------------------------------------------------------
@@ -413,7 +420,9 @@ def test_log_without_calls_gives_zeros(tmp_path):
     writer = create_writer(parse_database(tmp_path / "calls.db"))
     migrate(writer)
     writer.dispose()
-    (row,) = rows_of(report(tmp_path / "calls.db", "--format", "csv"))
+    done = run_in_process("report", tmp_path / "calls.db", "--format", "csv")
+    assert done.stderr == "basix-ws-cti: the call log has no calls yet\n"
+    (row,) = rows_of(done.stdout)
     assert (row["offered"], row["abandon_rate"], row["average_answer_seconds"]) == ("0", "", "")
     for kind in ("calls", "callbacks", "repeat-callers"):
         assert rows_of(report(tmp_path / "calls.db", kind, "--format", "csv")) == []

@@ -57,7 +57,7 @@ NOT_RUN = {
         "tests/integration/examples/test_examples_calls.py is one"
     },
     "docs/howto/fan-out.md": {
-        "pip install 'basix_ws_cti[cli,fanout]'": INSTALLS,
+        "pip install '.[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
         "BASIX_REDIS_PASSWORD=…": REAL,
         "ACL SETUSER publisher on >PASSWORD ~basix ~{basix}:* +get +set +del +pexpire +eval +xadd "
@@ -75,13 +75,13 @@ NOT_RUN = {
         "--full-events > facts.md": REAL,
     },
     "docs/howto/call-log.md": {
-        "pip install 'basix_ws_cti[cli,calllog]'": INSTALLS,
+        "pip install '.[cli,calllog]'": INSTALLS,
         "basix-ws-cti log calls.db --server bcs.brastel.com --domain acme --full-events": REAL,
-        "pip install 'basix_ws_cti[cli,calllog,postgresql]'": INSTALLS,
+        "pip install '.[cli,calllog,postgresql]'": INSTALLS,
         "basix-ws-cti log postgresql://logger@db.example/calls --full-events": REAL,
     },
     "docs/howto/reports.md": {
-        "pip install 'basix_ws_cti[cli,calllog,reports]'": INSTALLS,
+        "pip install '.[cli,calllog,reports]'": INSTALLS,
         "basix-ws-cti report calls.db": "its period, yesterday, has no calls",
         "basix-ws-cti record day.rec.gz --simulate --simulate-speed 900 --seconds 4": (
             "the calls would depend on the machine's speed: see PREPARED"

@@ -86,8 +86,9 @@ def print_report(
         _write_page(about, output)
     else:
         write_table(_table(kind, about, selected, output), about, output)
-    if warning := about.gap_warning():
-        report(warning)
+    for message in (about.gap_warning(), about.other_period_hint()):
+        if message is not None:
+            report(message)
 
 
 def _check_combination(kind: str, selected: SelectionOptions, output: OutputOptions) -> None:
