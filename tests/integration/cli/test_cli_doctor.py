@@ -89,8 +89,8 @@ def test_ca_file_makes_a_private_ca_trusted(tmp_path, authority):
     ("server", "options", "code", "line"),
     [
         ("ws://127.0.0.1:1", [], 4, "failed  tcp"),
-        ("ws://pbx.example", [], 2, "failed  options    credentials would be sent"),
-        ("x", ["--full-events", "--user-id", "1"], 2, "failed  options    user_id"),
+        ("ws://pbx.example", [], 2, "failed  options     credentials would be sent"),
+        ("x", ["--full-events", "--user-id", "1"], 2, "failed  options     user_id"),
     ],
 )
 def test_exit_codes(server, options, code, line):
@@ -119,7 +119,7 @@ def test_source_of_the_token_is_reported(pbx, tmp_path):
     assert f"the token is from the file {path}" in done.stdout
     done = run_in_process(*options)
     assert done.returncode == 2
-    assert "failed  options    no token: set BASIX_TOKEN or pass --token-file" in done.stdout
+    assert "failed  options     no token: set BASIX_TOKEN or pass --token-file" in done.stdout
 
 
 @pytest.mark.slow
