@@ -97,7 +97,8 @@ def test_options_are_passed_to_the_simulator(monkeypatch, capsys, restored_log_l
 
     def interrupt():
         wait_until(runs)
-        os.kill(os.getpid(), signal.SIGINT)
+        # To the main thread: another thread could receive it after the loop was woken in vain.
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         # Python handles a signal when it runs again, and the loop may be about to wait.
         created[0][0].loop.call_soon_threadsafe(int)
 
