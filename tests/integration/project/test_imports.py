@@ -137,6 +137,7 @@ def test_simulated_world_is_complete():
     assert module_names() >= SIMULATED_WORLD
 
 
+@pytest.mark.slow
 @for_each("name", sorted(module_names()))
 def test_imports_are_statements(name):
     """import-linter does not see imports made by function calls."""

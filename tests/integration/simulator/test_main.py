@@ -17,7 +17,7 @@ from support.free_ports import free_port
 from support.waiting import TIMEOUT, wait_until
 from websockets.sync.client import connect as sync_connect
 
-from basix_ws_cti import feed_url
+from basix_ws_cti import UsageError, feed_url
 from basix_ws_cti.simulator import __main__ as main_module
 
 
@@ -92,7 +92,7 @@ def test_options_are_passed_to_the_simulator(monkeypatch, capsys, restored_log_l
     def runs():
         try:
             return bool(created and created[0][0].api_url)
-        except RuntimeError:
+        except UsageError:  # it is not running yet
             return False
 
     def interrupt():

@@ -224,6 +224,7 @@ TEXTS = st.text(max_size=20) | st.from_regex(
 )
 
 
+@pytest.mark.slow
 @given(TEXTS, st.sampled_from(["81", "1", "39", "44", "45", "7", "36", "238"]))
 @example("+81 10 1212 555 0100", "81")
 @example("+44 0 0 1 212 555 0100", "44")
