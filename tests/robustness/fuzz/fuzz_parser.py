@@ -103,6 +103,7 @@ def check(data):
     )  # receives only the frames that the other parser accepts
     specs = {}  # the last field_spec of each kind
     mirror, tracker, stats = Mirror(), CallTracker(), QueueStats()
+    has_ended = False  # a call
     for frame in data.split(SEPARATOR):
         calls.clear()
         with inert.only(inert.parsing):
@@ -122,16 +123,16 @@ def check(data):
         stats.apply(events)
         for event in events:
             if isinstance(event, CallEnded):
+                has_ended = True
                 assert json.dumps(CallRecord.of(event.call).to_dict(), default=repr)
         for call in tracker.calls.values():
             assert call.phase.ended is None
     assert sum(stats.group(group, 0).waiting for group in stats.groups) <= stats.active_calls
     for user in stats.users:
         assert stats.user(user, 0).talked >= 0
-    channels = len(mirror.channels)
-    assert (
-        sum(leg.ended is None for call in tracker.calls.values() for leg in call.legs) == channels
-    )
+    living = sum(leg.ended is None for call in tracker.calls.values() for leg in call.legs)
+    # A leg that is shown again, in an old state, after its call ended belongs to no call.
+    assert living <= len(mirror.channels) if has_ended else living == len(mirror.channels)
 
 
 def refusal(read, frame):
