@@ -61,6 +61,18 @@ def run(*arguments, env=None, stdin="", **more):
     )
 
 
+def run_program(code, *, cwd):
+    """Run a Python program in a process with the environment of commands, and wait for its end."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def run_in_process(*arguments, env=None, stdin=""):
     """Run a command in this process, which is faster than ``run``.
 

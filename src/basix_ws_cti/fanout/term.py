@@ -101,7 +101,7 @@ class TermStats:
 
 @frozen(kw_only=True)
 class TermParts:
-    """What a term works with; all of it belongs to the publisher."""
+    """Parts of a publisher that its terms share."""
 
     publisher: str
     """Name of the publisher, for the marker."""

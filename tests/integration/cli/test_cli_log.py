@@ -7,13 +7,11 @@ import random
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 
 import pytest
-from support.cli_runner import environment, run_in_process, start
+from support.cli_runner import run_in_process, run_program, start
 from support.example_connections import connection_environment
 from support.simulated_day import frames
 from support.sizes import NIGHTLY
@@ -287,13 +285,6 @@ def test_extra_that_is_not_installed_is_named(tmp_path):
         "sys.argv = ['basix-ws-cti', 'log', 'calls.db', '--simulate'];"
         "from basix_ws_cti.cli import main; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program(code, cwd=tmp_path)
     assert done.returncode == 2
     assert "pip install 'basix_ws_cti[calllog]'" in done.stderr

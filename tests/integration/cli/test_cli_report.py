@@ -19,7 +19,7 @@ import openpyxl
 import polars as pl
 import pytest
 from support.call_rows import SECOND
-from support.cli_runner import environment, run, run_in_process, start
+from support.cli_runner import environment, run, run_in_process, run_program, start
 from support.report_days import (
     HOSTILE_CALLER,
     HOSTILE_GROUP,
@@ -541,14 +541,7 @@ try:
 finally:
     print(*[name for name in {sorted(heavy - allowed)!r} if name in sys.modules], file=sys.stderr)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program(code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == ""
 
@@ -568,14 +561,7 @@ def test_package_that_is_not_installed_is_named(morning, tmp_path, missing, argu
         f"sys.argv = ['basix-ws-cti', 'report', {str(morning)!r}, *{[*arguments, *DAY]!r}];"
         "from basix_ws_cti.cli import main; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program(code, cwd=tmp_path)
     assert done.returncode == 2
     assert f"need the package {missing}" in done.stderr.replace("needs", "need")
     assert "pip install 'basix_ws_cti[reports]'" in done.stderr
