@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
 
@@ -342,7 +343,10 @@ class LiveFeed(NotPicklable):
     ) -> Callable[[], None]:
         """Call ``callback(element_name, elements)`` as ``MessageParser`` does."""
         return self._on_message(
-            InitialInfo, callback, lambda m: (m.element_name, m.elements), "element_name, elements"
+            InitialInfo,
+            callback,
+            attrgetter("element_name", "elements"),
+            "element_name, elements",
         )
 
     def on_info_event(self, callback: Callable[[str, Any, str], object]) -> Callable[[], None]:
@@ -350,7 +354,7 @@ class LiveFeed(NotPicklable):
         return self._on_message(
             InfoEvent,
             callback,
-            lambda m: (m.element_name, m.element, m.event_name),
+            attrgetter("element_name", "element", "event_name"),
             "element_name, element, event_name",
         )
 
