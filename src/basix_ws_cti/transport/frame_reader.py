@@ -23,7 +23,8 @@ Complete frames are counted where they become complete: binary messages here, al
 ``process_event``, which the library calls for them.
 
 The handshake's response goes to the library, up to its last byte. If the library's logger is at
-DEBUG, it is to log every frame: the reader then starts in the second state.
+DEBUG, it is to log every frame: the reader then starts in the second state. So it does if a version
+of the library lacks an internal attribute that the first state needs.
 
 RFC 6455, section 5.2, describes the layout of a frame.
 """
@@ -88,7 +89,7 @@ class FeedSocket(ClientConnection):
         self._max_size = math.inf if max_size is None else max_size
         self._response_tail = b""  # last bytes of the handshake response received so far
         self._handshake_done = False
-        self._extracts = not self.protocol.debug
+        self._extracts = not getattr(self.protocol, "debug", True)
         self.bytes_received = 0
         self._clock_read_at = -math.inf  # event-loop time
         self._note_frame()
@@ -226,7 +227,14 @@ class FeedSocket(ClientConnection):
         end += len(_END_OF_HEADERS) - len(self._response_tail)
         super().data_received(data[:end])
         self._handshake_done = True
+        self._extracts = self._extracts and self._library_fits()
         return data[end:]
+
+    def _library_fits(self) -> bool:
+        """Return True if the library has the internals that extracting frames relies on."""
+        paused = getattr(getattr(self, "recv_messages", None), "paused", None)
+        state = getattr(self.protocol, "state", None)
+        return type(paused) is bool and isinstance(state, State)
 
     @property
     def _may_extract(self) -> bool:
