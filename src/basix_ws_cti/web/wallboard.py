@@ -20,10 +20,10 @@ from basix_ws_cti.board.model import BoardModel, BoardState
 from basix_ws_cti.calls import QueueStats
 from basix_ws_cti.sources.source import Source
 
-from .quarter_hours import day_bars
 from .document import Document, DocumentBuilder, Moment, QueueLevels, members_by_user
 from .feed_state import feed_field
 from .limit_set import LimitSet
+from .quarter_hours import day_bars
 from .rows import to_milliseconds
 from .view import View
 from .view_key import ViewKey
