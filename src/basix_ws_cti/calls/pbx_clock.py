@@ -31,8 +31,8 @@ _DAY = 24 * 3600 * _SECOND
 # A PBX's clock that seems to be this little behind is not: events take that long to arrive.
 _MAX_DELAY = 2 * _SECOND
 
-# A timestamp that is further ahead is no time, but some other number.
-_MAX_AHEAD = 366 * 24 * 3600 * _SECOND
+MAX_AHEAD = 366 * 24 * 3600 * _SECOND
+"""A timestamp that is further ahead is no time, but some other number."""
 
 # A channel may be stuck for days, but hardly as the newest of a PBX for a week.
 MAX_QUIET = 7 * 24 * 3600 * _SECOND
@@ -77,7 +77,7 @@ class PbxClock:
 
     def offset_from(self, times: Iterable[int], now: int) -> int:
         """Return the PBX's time minus ``now``, from timestamps of the PBX and observed events."""
-        bounds = [time - now for time in times if time - now <= _MAX_AHEAD]
+        bounds = [time - now for time in times if time - now <= MAX_AHEAD]
         offset = max((*bounds, *self._offsets), default=0)
         longest_delay = _MAX_DELAY if self._offsets else MAX_QUIET
         return 0 if -longest_delay <= offset <= 0 else offset
