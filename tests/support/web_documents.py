@@ -92,13 +92,18 @@ def document(*, queues=6, agents_each=6, alarms=(), warnings=(), lang="en", now=
     random_ = random.Random(1)
     doc = empty(lang=lang, now=now)
     doc["feed"] = {
-        **{"state": "live", "since": now - 3 * 60 * MINUTE},
-        **{"text": WORDS[lang]["feed"], "live": True, "was_live": True},
+        "state": "live",
+        "since": now - 3 * 60 * MINUTE,
+        "text": WORDS[lang]["feed"],
+        "live": True,
+        "was_live": True,
     }
     doc["counting"]["since"] = now - 185 * MINUTE - 12 * SECOND
     for number in range(queues):
         level = "alarm" if number in alarms else "warning" if number in warnings else "ok"
-        _add_queue(doc, number, level, agents_each, lang, random_, names)
+        _add_queue(
+            doc, number, level, agents_each=agents_each, lang=lang, random_=random_, names=names
+        )
     _sum_up(doc, alarms, warnings)
     doc["parked"] = {
         "1": _parked("901", _caller(1), _name(NAMES, lang, 2, names), now - 42 * SECOND),
@@ -127,7 +132,7 @@ def _parked(slot, caller, by, since, level=None):
     return {"slot": slot, "caller": caller, "by": by, "since": since, "level": level, "call": None}
 
 
-def _add_queue(doc, number, level, agents_each, lang, random_, names):
+def _add_queue(doc, number, level, *, agents_each, lang, random_, names):
     now = doc["time"]
     longest = {"alarm": 151, "warning": 78, "ok": 24}[level]
     waiting = 0 if level == "ok" and number % 3 == 2 else {"alarm": 5, "warning": 3}.get(level, 1)
@@ -155,7 +160,13 @@ def _add_queue(doc, number, level, agents_each, lang, random_, names):
         }
         if talks:
             doc["calls"][f"c{number}-{index}"] = _call(
-                _caller(number * 10 + index), agent_name, queue, title, since, lang, random_
+                _caller(number * 10 + index),
+                agent_name,
+                queue=queue,
+                title=title,
+                since=since,
+                lang=lang,
+                random_=random_,
             )
     waits = sorted((longest - 11 * place for place in range(waiting)), reverse=True)
     waiters = [
@@ -168,7 +179,13 @@ def _add_queue(doc, number, level, agents_each, lang, random_, names):
     ]
     for place, waiter in enumerate(waiters):
         doc["calls"][f"w{number}-{place}"] = _call(
-            waiter["name"], None, queue, title, waiter["since"], lang, random_
+            waiter["name"],
+            None,
+            queue=queue,
+            title=title,
+            since=waiter["since"],
+            lang=lang,
+            random_=random_,
         )
     offered = 18 + number * 7 % 40
     abandoned = number % 3 + (level == "alarm") * 2
@@ -178,7 +195,9 @@ def _add_queue(doc, number, level, agents_each, lang, random_, names):
         "waiting": waiting,
         "longest_since": waiters[0]["since"] if waiters else None,
         "waiters": waiters[:3],
-        **{"offered": offered, "answered": answered, "abandoned": abandoned},
+        "offered": offered,
+        "answered": answered,
+        "abandoned": abandoned,
         "service_level": {"alarm": 0.71, "warning": 0.84}.get(level, 0.93),
         "abandon_rate": abandoned / (answered + abandoned),
         "average_answer": 11.5,
@@ -191,7 +210,7 @@ def _add_queue(doc, number, level, agents_each, lang, random_, names):
     }
 
 
-def _call(caller, agent, queue, title, since, lang, random_):
+def _call(caller, agent, *, queue, title, since, lang, random_):
     words = WORDS[lang]
     menu, wait, ring = (random_.randrange(4, 40) * SECOND for _ in range(3))
     kinds = [("ivr", menu, ""), ("queued", wait, title)]

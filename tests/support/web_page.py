@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import json
 import mimetypes
 
 from attrs import define, field
+
 from basix_ws_cti._internal.translation import use_language
 from basix_ws_cti.web.texts import page_texts
 from support.paths import ROOT
@@ -53,7 +53,7 @@ window.send = (kind, frame) => {
 """
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class WebPage:
     """Open page, and what happens in it."""
 
@@ -138,7 +138,7 @@ def texts_in(language):
 async def open_web_page(
     browser, *, width=1280, height=800, scheme="light", clock=None, lang="en", **options
 ):
-    """Open an empty page of a browser; ``clock`` is its own time, which then only the test moves."""
+    """Open an empty page of a browser. ``clock`` is its own time, which then only the test moves."""
     context = await browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, locale=lang, **options
     )
@@ -150,7 +150,7 @@ async def open_web_page(
     if clock is not None:
         await page.clock.install(time=clock)
     await page.add_init_script(FAKE_STREAM)
-    await page.route("**/*", lambda route: shown.answer(route))
+    await page.route("**/*", shown.answer)
     try:
         yield shown
     finally:
