@@ -138,7 +138,7 @@ def texts_in(language):
 async def open_web_page(
     browser, *, width=1280, height=800, scheme="light", clock=None, lang="en", **options
 ):
-    """Open an empty page of a browser. ``clock`` is its own time, which then only the test moves."""
+    """Open an empty page of a browser; ``clock`` is its time, which only the test moves."""
     context = await browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, locale=lang, **options
     )
