@@ -73,8 +73,8 @@ class AlertWatch:
 
     def apply(self, event: CallEvent) -> None:
         """Update the figures with a call event."""
-        if self._core.session.is_settled and self._monitor.is_live:
-            self._time.observe(event)
+        is_recent = self._core.session.is_settled and self._monitor.is_live
+        self._time.observe(event, is_recent=is_recent)
         self._monitor.apply(event)
         self._is_due = True
 

@@ -46,10 +46,11 @@ class PbxTime:
             [now + (self._bound or 0)] if has_bound else (), now
         )
 
-    def observe(self, event: CallEvent) -> None:
-        """Use a call event that has just happened."""
+    def observe(self, event: CallEvent, *, is_recent: bool = True) -> None:
+        """Use a call event; ``is_recent``: it has just happened."""
         now = self._machine_time()
-        self._estimate.observe(event, now)
+        if is_recent:
+            self._estimate.observe(event, now)
         self._note(event.call, now)
 
     def synchronise(self, calls: Iterable[Call]) -> None:

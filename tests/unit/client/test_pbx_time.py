@@ -39,6 +39,17 @@ def test_observed_event_replaces_the_estimate_of_the_snapshot(offset):
     assert time.delay((NOW + offset - 5) * SECOND, 0.0) == 0
 
 
+def test_old_event_only_shows_that_the_clock_is_not_before_it():
+    """It may have happened long ago, as those that a snapshot leads to."""
+    time = PbxTime(lambda: NOW)
+    for age in (30, 20):
+        time.observe(CallStarted(waiting(NOW - age)), is_recent=False)
+    assert time.now() == NOW * SECOND
+    time = PbxTime(lambda: NOW)
+    time.observe(CallStarted(waiting(NOW - 365 * 86400)), is_recent=False)
+    assert time.now() == (NOW - 365 * 86400) * SECOND
+
+
 def test_timestamp_that_is_no_time_is_ignored():
     time = PbxTime(lambda: NOW)
     time.observe(CallStarted(waiting(NOW * 1000)))
