@@ -485,7 +485,7 @@ COMMANDS: dict[str, CommandTexts] = {
     ),
     "web-access link": CommandTexts(
         panel=panels.CHECK,
-        summary=_("Add a display link: an address that shows the wallboard without a login."),
+        summary=_("Add a display link, which shows the wallboard without a login."),
         details=_(
             "Prints the end of the address, which is not stored: put it behind the address of the "
             "wallboard. The link is for reading, and does not expire. Whoever has it may read: "
