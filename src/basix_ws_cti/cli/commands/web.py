@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from basix_ws_cti._internal.translation import _
 from basix_ws_cti.cli.database_argument import missing_package, reject_password
+from basix_ws_cti.cli.files import file_access
 from basix_ws_cti.cli.help import panels
 from basix_ws_cti.cli.options import SourceOptions, TimezoneOption, parse_timezone
 from basix_ws_cti.cli.wait_limits import LimitOptions
@@ -132,6 +133,15 @@ def serve_wallboard(
     limits: LimitOptions,
     server: ServerAddressOptions,
     *,
+    limit_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--limits",
+            metavar="FILE",
+            help=_("TOML file with limits of figures, for all queues and for single ones."),
+            rich_help_panel=panels.WALLBOARD,
+        ),
+    ] = None,
     site: Annotated[
         str | None,
         typer.Option(
@@ -168,14 +178,22 @@ def serve_wallboard(
     from basix_ws_cti.cli.signals import run_interruptible
 
     try:
+        from basix_ws_cti.web.access_file import AccessFile
         from basix_ws_cti.web.app import create_app
+        from basix_ws_cti.web.limit_file import read_limits
         from basix_ws_cti.web.limit_set import LimitSet
     except ModuleNotFoundError as error:
         raise missing_package(error, "web") from None
 
     server.check()
+    if server.password_file is not None:
+        with file_access("read", server.password_file):
+            AccessFile.read(server.password_file)
     zone = _zone(timezone)
     limit_set = LimitSet(limits.board_limits())
+    if limit_file is not None:
+        with file_access("read", limit_file):
+            limit_set = read_limits(limit_file, limit_set.general)
 
     day_log = None if log is None else _make_log(log, connection)
 
