@@ -86,6 +86,16 @@ class StreamSource:
         self.mirror.apply(InitialInfo("channel", legs))
         self.append(Removed("channel", leg))
 
+    def save(self):
+        """Return a function that replaces the stream by its present contents, as from a backup."""
+        dump, last, snapshot = self._redis.dump(self._name), self.last, self.snapshot
+
+        def restore():
+            self._redis.restore(self._name, 0, dump, replace=True)
+            self.last, self.snapshot = last, snapshot
+
+        return restore
+
     def trim(self, keep=1):
         """Remove all but the newest entries."""
         self._redis.xtrim(self._name, maxlen=keep, approximate=False)

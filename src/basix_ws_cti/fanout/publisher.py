@@ -36,10 +36,10 @@ from basix_ws_cti.session.status import ClientState, Stopped
 
 from .client_feed import ClientFeed
 from .journal import MAX_ITEMS, Journal
-from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, Lease
+from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, TTL, Lease
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
-from .stream import DEFAULT_NAME, check_name, leader_key, standby_key
+from .stream import DEFAULT_NAME, NO_ENTRY, check_name, leader_key, standby_key
 from .stream_tail import StreamTail
 from .stream_writer import StreamWriter
 from .term import Term, TermEnded, TermParts, TermStats
@@ -68,8 +68,18 @@ _RENEW_AGAIN: Final = 0.1
 # lasts, so that it is not a lease of its own that it cannot renew any more.
 _PLACE_GRACE: Final = 3.0
 
-# Seconds after which a living leader has appended what happened before this publisher connected.
-_OVERLAP: Final = 1.0
+# Seconds for which somebody must have led without an event of the PBX until this publisher relies
+# on the leader for what happened before it connected. Longer than a lease lasts: a leader that was
+# stopped at the beginning cannot have renewed it. An event that both have received is a quicker
+# proof.
+_OVERLAP: Final = TTL + 1.0
+
+# Seconds for which nobody must have led until a publisher leads that would report a gap. After an
+# outage of Redis, the last leader, which misses nothing, asks again within 0.25 s.
+_PRECEDENCE: Final = 0.75
+
+# Seconds without the state of the PBX after which a leader hands over to a standby that has it.
+_UNSYNCED_TIME: Final = 1.0
 
 # Seconds for which a standby keeps an item that it does not find in the stream while somebody
 # leads. If the leader could not append it for so long, the comparison of the states at the takeover
@@ -224,6 +234,7 @@ class Publisher:
                             return
                         self._set(problem=None)
                     except RedisFeedError as error:
+                        participation.note_outage()
                         self._set(problem=error)
                     await asyncio.sleep(_STANDBY_INTERVAL)
         finally:
@@ -232,8 +243,8 @@ class Publisher:
     async def _take_turn(self, own: _Participation) -> bool:
         """Lead if nobody else does, else follow; return False if the place is taken."""
         own.note_restart()
-        if own.client.is_synced:
-            if await self._leader.acquire():
+        if own.client.is_synced and await self._may_lead(own):
+            if await self._leader.exchange(self._place):  # for the next standby
                 await self._lead(own)
                 return True
             own.note_leader()
@@ -241,6 +252,15 @@ class Publisher:
             return False
         await own.tail.catch_up()
         return True
+
+    async def _may_lead(self, own: _Participation) -> bool:
+        """Return True unless somebody leads, or should do so because this one misses something."""
+        if own.covers or own.tail.last == NO_ENTRY:
+            return True
+        if await self._leader.holder() is None:
+            return own.note_vacancy() >= _PRECEDENCE
+        own.note_leader()
+        return False
 
     async def _keep_place(self, *, is_ready: bool) -> bool:
         suffix = READY if is_ready else ""
@@ -283,7 +303,7 @@ class Publisher:
         finally:
             await _cancel(renewing)
             await _cancel(publishing)
-            own.covers = own.covers or term.has_taken_over
+            own.covers = term.covers
             await self._release(self._leader)
         self._refused_since = None
         self._set(role="standby")
@@ -296,8 +316,6 @@ class Publisher:
 
     async def _renew(self, client: Client) -> None:
         """Renew the leader's lease until it is lost, or somebody else should lead."""
-        with contextlib.suppress(RedisFeedError):
-            await self._place.release()  # for the next standby
         pause = RENEW_INTERVAL
         unsynced_since: float | None = None
         while not isinstance(client.state, Stopped):
@@ -308,7 +326,7 @@ class Publisher:
                 pause = RENEW_INTERVAL
                 now = time.monotonic()
                 unsynced_since = None if client.is_synced else unsynced_since or now
-                is_unsynced = unsynced_since is not None and now - unsynced_since > _OVERLAP
+                is_unsynced = unsynced_since is not None and now - unsynced_since > _UNSYNCED_TIME
                 if is_unsynced and await self._is_standby_ready(self._lease_connection):
                     return
             except RedisFeedError as error:
@@ -361,10 +379,16 @@ class _Participation:
         self.covers = False
         """True if the journal has everything that the stream may lack."""
         self._restarts = 0
+        self._breaks = tail.breaks
         self._started = time.monotonic()
+        self._vacant_since: float | None = None
 
     def note_restart(self) -> None:
-        """Notice that the journal has started anew."""
+        """Notice that the journal has started anew, or that entries of the stream are gone."""
+        if self._breaks != self.tail.breaks:
+            self._breaks = self.tail.breaks
+            self._started = time.monotonic()
+            self.covers = self.journal.has_matched = False
         if self.journal.has_overflowed:
             self.journal.clear()
         elif self._restarts == self.feed.restarts:
@@ -375,8 +399,21 @@ class _Participation:
         self.covers = False
         self.tail.match_after = self.tail.last
 
+    def note_outage(self) -> None:
+        """Notice that Redis was away: nothing is known about the leader since then."""
+        self._started = time.monotonic()
+        self._vacant_since = None
+
+    def note_vacancy(self) -> float:
+        """Notice that nobody leads; return the seconds since that was noticed first."""
+        self._started = now = time.monotonic()
+        if self._vacant_since is None:
+            self._vacant_since = now
+        return now - self._vacant_since
+
     def note_leader(self) -> None:
         """Notice that another publisher leads, which has appended what came before the journal."""
+        self._vacant_since = None
         self.covers = self.covers or time.monotonic() - self._started > _OVERLAP
         self.journal.drop_older(_JOURNAL_TIME)
 
