@@ -7,7 +7,8 @@ import time
 import attrs
 
 from basix_ws_cti.elements import Channel, User
-from basix_ws_cti.fanout.entries import Entry, encode, encode_epoch, encode_snapshot
+from basix_ws_cti.fanout.entries import Entry
+from basix_ws_cti.fanout.entry_encoder import encode, encode_epoch, encode_snapshot
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId, leader_key
 from basix_ws_cti.messages import InitialInfo
 from basix_ws_cti.mirror.changes import Added, Changed, Removed

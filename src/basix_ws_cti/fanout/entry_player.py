@@ -45,8 +45,8 @@ from .entries import (
     RelayedError,
     SnapshotElements,
     SnapshotEnded,
-    decode,
 )
+from .entry_decoder import decode
 from .stream import EntryId, follows
 
 # Entries that concern neither the state nor the messages of the feed.

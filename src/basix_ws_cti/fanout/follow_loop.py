@@ -31,7 +31,8 @@ from basix_ws_cti.session.status import (
     Syncing,
 )
 
-from .entries import EntryError, received
+from .entries import EntryError
+from .entry_decoder import received
 from .entry_player import EntryPlayer
 from .redis_connection import RedisConnection
 from .stream import NO_ENTRY, EntryId, leader_key

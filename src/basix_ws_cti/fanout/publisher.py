@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 import time
@@ -28,8 +29,9 @@ from typing import Any, Final, Literal, NoReturn
 
 from attrs import frozen
 
-from basix_ws_cti._internal.arguments import check_filled_text
+from basix_ws_cti._internal.arguments import check_bool, check_filled_text
 from basix_ws_cti._internal.callables import check_function
+from basix_ws_cti._internal.stream_defaults import DEFAULT_MAX_ENTRIES, DEFAULT_NAME, MIN_ENTRIES
 from basix_ws_cti.client.client import Client
 from basix_ws_cti.exceptions import ClientClosed, RedisFeedError, UsageError
 from basix_ws_cti.session.status import ClientState, Stopped
@@ -39,18 +41,12 @@ from .journal import MAX_ITEMS, Journal
 from .lease import READY, RENEW_INTERVAL, REPLY_TIMEOUT, TTL, Lease
 from .redis_address import RedisAddress
 from .redis_connection import RedisConnection
-from .stream import DEFAULT_NAME, NO_ENTRY, check_name, leader_key, standby_key
+from .stream import NO_ENTRY, check_name, leader_key, standby_key
 from .stream_tail import StreamTail
 from .stream_writer import StreamWriter
 from .term import Term, TermEnded, TermParts, TermStats
 
 _logger = logging.getLogger(__name__)
-
-DEFAULT_MAX_ENTRIES: Final = 50_000
-"""Default number of entries that the stream keeps."""
-
-MIN_ENTRIES: Final = 1000
-"""Smallest value of ``max_entries`` and ``max_pending``."""
 
 # Part of the stream after which a snapshot is due.
 _SNAPSHOT_SHARE: Final = 10
@@ -74,9 +70,9 @@ _PLACE_GRACE: Final = 3.0
 # proof.
 _OVERLAP: Final = TTL + 1.0
 
-# Seconds for which nobody must have led until a publisher leads that would report a gap. After an
-# outage of Redis, the last leader, which misses nothing, asks again within 0.25 s.
-_PRECEDENCE: Final = 0.75
+# Seconds after an outage of Redis for which a publisher that has missed something does not lead.
+# The last leader, which has missed nothing, asks for its lease again in this time.
+_PRECEDENCE: Final = 2.0
 
 # Seconds without the state of the PBX after which a leader hands over to a standby that has it.
 _UNSYNCED_TIME: Final = 1.0
@@ -119,6 +115,8 @@ class Publisher:
       a gap and a snapshot replace all of them.
     - ``name``: name of this publisher, which is shown in Redis; ``None``: host and process.
     - ``on_status``: called with each new status.
+    - ``with_error_texts``: False leaves the texts of errors out of the stream, which may quote
+      the PBX. For clients with an ``AnonymisingConnector``.
     - ``ca_file``: PEM file of the CA to trust for ``rediss://``; ``None``: the system's.
     - ``allow_insecure``: allow ``redis://``, which is not encrypted, to another machine.
 
@@ -135,6 +133,7 @@ class Publisher:
         max_pending: int = MAX_ITEMS,
         name: str | None = None,
         on_status: Callable[[PublisherStatus], object] | None = None,
+        with_error_texts: bool = True,
         ca_file: Path | None = None,
         allow_insecure: bool = False,
     ) -> None:
@@ -142,6 +141,7 @@ class Publisher:
         self._stream = check_name(stream)
         _check_count("max_entries", max_entries)
         _check_count("max_pending", max_pending)
+        check_bool("with_error_texts", with_error_texts)
         check_function("make_client", make_client)
         check_function("on_status", on_status, "status", optional=True)
         if name is not None:
@@ -149,6 +149,7 @@ class Publisher:
         self._make_client = make_client
         self._on_status = on_status
         self._max_pending = max_pending
+        self._with_error_texts = with_error_texts
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._address = address
         connect = partial(RedisConnection, address, ca_file=ca_file)
@@ -165,6 +166,7 @@ class Publisher:
         self._problem: RedisFeedError | None = None
         self._status: PublisherStatus | None = None  # the last one that was reported
         self._refused_since: float | None = None
+        self._failed_at = -math.inf  # monotonic time of the last failure of Redis
 
     def __repr__(self) -> str:
         return f"<Publisher {self._stream} at {self._address}, {self._role}>"
@@ -210,7 +212,7 @@ class Publisher:
                     return
                 self._set(role="cold", problem=None)
             except RedisFeedError as error:
-                self._set(problem=error)
+                self._note_failure(error)
             await asyncio.sleep(_COLD_INTERVAL)
 
     async def _take_part(self) -> None:
@@ -218,7 +220,8 @@ class Publisher:
         client = self._make_client()
         journal = Journal(time.monotonic, max_items=self._max_pending)
         tail = StreamTail(self._connection, self._stream, journal)
-        participation = _Participation(client, journal, tail, self._news)
+        feed = ClientFeed(client, journal, self._news.set, with_error_texts=self._with_error_texts)
+        participation = _Participation(client, journal, tail, feed)
         client.on_state(lambda _: self._set())
         with contextlib.suppress(RedisFeedError):  # else the first turn reports it
             await participation.tail.catch_up()
@@ -234,8 +237,8 @@ class Publisher:
                             return
                         self._set(problem=None)
                     except RedisFeedError as error:
-                        participation.note_outage()
-                        self._set(problem=error)
+                        participation.note_vacancy()
+                        self._note_failure(error)
                     await asyncio.sleep(_STANDBY_INTERVAL)
         finally:
             self._participation = None
@@ -257,10 +260,11 @@ class Publisher:
         """Return True unless somebody leads, or should do so because this one misses something."""
         if own.covers or own.tail.last == NO_ENTRY:
             return True
-        if await self._leader.holder() is None:
-            return own.note_vacancy() >= _PRECEDENCE
-        own.note_leader()
-        return False
+        if await self._leader.holder() is not None:
+            own.note_leader()
+            return False
+        own.note_vacancy()
+        return time.monotonic() - self._failed_at >= _PRECEDENCE
 
     async def _keep_place(self, *, is_ready: bool) -> bool:
         suffix = READY if is_ready else ""
@@ -354,6 +358,10 @@ class Publisher:
         with contextlib.suppress(RedisFeedError):
             await lease.release()
 
+    def _note_failure(self, error: RedisFeedError) -> None:
+        self._failed_at = time.monotonic()
+        self._set(problem=error)
+
     def _set(self, **changed: Any) -> None:
         """Change role or problem, and report the status if it is another one."""
         self._role = changed.get("role", self._role)
@@ -370,18 +378,17 @@ class _Participation:
     """Connection to the PBX of a publisher that is no longer cold, with journal and stream."""
 
     def __init__(
-        self, client: Client, journal: Journal, tail: StreamTail, news: asyncio.Event
+        self, client: Client, journal: Journal, tail: StreamTail, feed: ClientFeed
     ) -> None:
         self.client = client
         self.journal = journal
         self.tail = tail
-        self.feed = ClientFeed(client, journal, news.set)
+        self.feed = feed
         self.covers = False
         """True if the journal has everything that the stream may lack."""
         self._restarts = 0
         self._breaks = tail.breaks
         self._started = time.monotonic()
-        self._vacant_since: float | None = None
 
     def note_restart(self) -> None:
         """Notice that the journal has started anew, or that entries of the stream are gone."""
@@ -399,21 +406,12 @@ class _Participation:
         self.covers = False
         self.tail.match_after = self.tail.last
 
-    def note_outage(self) -> None:
-        """Notice that Redis was away: nothing is known about the leader since then."""
+    def note_vacancy(self) -> None:
+        """Notice that nobody leads, as far as it is known."""
         self._started = time.monotonic()
-        self._vacant_since = None
-
-    def note_vacancy(self) -> float:
-        """Notice that nobody leads; return the seconds since that was noticed first."""
-        self._started = now = time.monotonic()
-        if self._vacant_since is None:
-            self._vacant_since = now
-        return now - self._vacant_since
 
     def note_leader(self) -> None:
         """Notice that another publisher leads, which has appended what came before the journal."""
-        self._vacant_since = None
         self.covers = self.covers or time.monotonic() - self._started > _OVERLAP
         self.journal.drop_older(_JOURNAL_TIME)
 

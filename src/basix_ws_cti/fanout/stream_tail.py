@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
-from .entries import Entry, EntryError, ReceivedEntry, received
+from .entries import Entry, EntryError, ReceivedEntry
+from .entry_decoder import received
 from .journal import Journal
 from .redis_connection import RedisConnection
 from .stream import NO_ENTRY, EntryId, follows

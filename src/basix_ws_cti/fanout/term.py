@@ -25,7 +25,8 @@ from basix_ws_cti.mirror.changes import Gap
 from basix_ws_cti.session.status import Disconnected, Synced
 
 from .client_feed import ClientFeed
-from .entries import Entry, encode, encode_epoch, encode_snapshot
+from .entries import Entry
+from .entry_encoder import encode, encode_epoch, encode_snapshot
 from .journal import Journal, PendingSnapshot
 from .lease import Lease
 from .stream import NO_ENTRY, EntryId
@@ -174,7 +175,7 @@ class Term:
 
     async def report_end(self, reason: Exception) -> None:
         """Append that the feed has ended, after ``run`` was cancelled."""
-        entry = encode(Disconnected(reason, None))
+        entry = self._parts.feed.encode_report(Disconnected(reason, None))
         for _ in range(2 if self._epoch else 0):
             try:
                 return await self._append([entry])

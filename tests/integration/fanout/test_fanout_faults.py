@@ -17,7 +17,7 @@ from support.waiting import eventually
 from basix_ws_cti import Backoff, Client
 from basix_ws_cti.calls import CallEnded
 from basix_ws_cti.fanout import Follower, Publisher
-from basix_ws_cti.fanout.entries import call_event_key
+from basix_ws_cti.fanout.entry_encoder import call_event_key
 from basix_ws_cti.fanout.lease import READY
 from basix_ws_cti.fanout.stream import leader_key, standby_key
 from basix_ws_cti.simulator import NotPossibleError, Simulator

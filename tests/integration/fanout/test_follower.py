@@ -31,7 +31,8 @@ from basix_ws_cti import (
 from basix_ws_cti.calls import CallStarted
 from basix_ws_cti.elements import User
 from basix_ws_cti.fanout import Follower
-from basix_ws_cti.fanout.entries import Entry, EntryError, encode, encode_elements, encode_snapshot
+from basix_ws_cti.fanout.entries import Entry, EntryError
+from basix_ws_cti.fanout.entry_encoder import encode, encode_elements, encode_snapshot
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId
 from basix_ws_cti.messages import InitialInfo
 

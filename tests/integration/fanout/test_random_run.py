@@ -20,7 +20,7 @@ from support.stream_checks import elements_of
 from support.waiting import eventually
 
 from basix_ws_cti import Client, Gap
-from basix_ws_cti.fanout.entries import call_event_key
+from basix_ws_cti.fanout.entry_encoder import call_event_key
 from basix_ws_cti.fanout.follower import Follower
 from basix_ws_cti.simulator import NotPossibleError, Simulator
 from basix_ws_cti.simulator.scenarios import SCENARIOS

@@ -12,11 +12,8 @@ from basix_ws_cti.fanout.entries import (
     NewerVersionError,
     ReceivedEntry,
     RelayedError,
-    encode,
-    encode_elements,
-    encode_epoch,
-    encode_snapshot,
 )
+from basix_ws_cti.fanout.entry_encoder import encode, encode_elements, encode_epoch, encode_snapshot
 from basix_ws_cti.fanout.entry_player import EntryPlayer
 from basix_ws_cti.fanout.stream import NO_ENTRY, EntryId
 from basix_ws_cti.messages import InfoEvent, InitialInfo, Msg
