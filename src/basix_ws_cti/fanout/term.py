@@ -147,6 +147,8 @@ class Term:
         self._last = NO_ENTRY
         self._last_at: int | None = None
         self._snapshot = NO_ENTRY
+        # Values of both after the append whose answer has not arrived yet.
+        self._unconfirmed = NO_ENTRY, NO_ENTRY
         self._since_snapshot = 0
         self._stream_ended_at: int | None = None  # time of the entry before the marker
         self._began = 0.0  # time of the event loop at the marker
@@ -176,13 +178,14 @@ class Term:
     async def report_end(self, reason: Exception) -> None:
         """Append that the feed has ended, after ``run`` was cancelled."""
         entry = self._parts.feed.encode_report(Disconnected(reason, None))
+        cancelled = self._unconfirmed
         for _ in range(2 if self._epoch else 0):
             try:
                 return await self._append([entry])
             except _StreamReplaced as error:
-                if error.newest.epoch != self._epoch:
+                if error.newest != cancelled[0]:
                     return None
-                self._last = error.newest  # the append that was cancelled was executed
+                self._last, self._snapshot = cancelled  # the cancelled append was executed
         return None
 
     def _end_epoch(self) -> None:
@@ -212,13 +215,14 @@ class Term:
             # The journal does not have what was appended before and is gone now.
             self._breaks, self._covers = tail.breaks, False
         self._snapshot = marker.snapshot
+        is_first = tail.last == NO_ENTRY
         self._stream_ended_at, self._began = tail.last_at, time.monotonic()
         self._note_appended([marker])
         parts.stats.epochs += 1
         parts.feed.is_leading = True
         parts.journal.add(parts.feed.snapshot(is_takeover=True))
         _logger.info("fan-out: leading, epoch %d", self._epoch)
-        if not self._covers and tail.snapshot != NO_ENTRY:
+        if not (self._covers or is_first):
             # Right after the marker: no reader takes the old state for the current one.
             await self._append_gap(self._stream_ended_at)
 
@@ -357,6 +361,7 @@ class Term:
             entry_id = EntryId(self._epoch, last.seq + 1)
             new.append(NewEntry(entry_id, last, snapshot, at, entry))
             last = entry_id
+        self._unconfirmed = last, snapshot
         newest = await self._append_safely(self._last, new)
         if newest is not None:
             if newest.epoch > self._epoch:

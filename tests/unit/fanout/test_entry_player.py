@@ -159,6 +159,15 @@ def test_the_gap_of_the_publisher_has_its_times():
     assert stage.session.gaps == 1
 
 
+def test_gaps_of_two_publishers_in_a_row_are_one():
+    """The first one was killed before it had appended a snapshot."""
+    stage = Stage()
+    stage.start()
+    stage.play(encode(Gap(at(1), at(2), LOST)), encode(Gap(at(3), at(4), LOST)))
+    items = stage.play(*encode_snapshot(mirror_of("b")))
+    assert [(one.started, one.ended) for one in items if isinstance(one, Gap)] == [(at(1), at(4))]
+
+
 def test_a_gap_without_a_loss_begins_one():
     stage = Stage()
     stage.start()
