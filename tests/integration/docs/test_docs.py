@@ -56,6 +56,7 @@ NOT_RUN = {
         "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
         "tests/integration/examples/test_examples_calls.py is one"
     },
+    "docs/howto/wallboard.md": {"pip install '.[cli,web]'": INSTALLS},
     "docs/howto/fan-out.md": {
         "pip install '.[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
@@ -64,6 +65,8 @@ NOT_RUN = {
         "+xrange +xrevrange +xinfo|stream": "commands of Redis: see test_redis_acl.py",
         "basix-ws-cti doctor --redis rediss://publisher@redis.example.com": REDIS,
         "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
+        "(umask 077; openssl rand -base64 32 > pseudonyms.key)": REDIS,
+        "# Publishes pseudonyms.": "it needs a Redis: see test_follower_docs.py",
         "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
@@ -102,13 +105,14 @@ PREPARED = {"docs/howto/reports.md": lambda folder: log_day(folder / "calls.db",
 # Pages whose code is run by other tests.
 TESTED_ELSEWHERE = {
     "docs/cli.md": "tests/integration/cli runs the commands",
-    "docs/ja/quickstart.md": "same code as docs/quickstart.md: see test_translations.py",
 }
 
+# Translations have the code of their English page: see test_translations.py.
 RUN_PAGES = [
     page
     for page in docs_code.PAGES
     if page.relative_to(docs_code.ROOT).as_posix() not in TESTED_ELSEWHERE
+    and docs_code.ROOT / "docs" / "ja" not in page.parents
 ]
 
 
@@ -127,6 +131,7 @@ SLOW_PAGES = {
     ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *(
+        "docs/howto/alerts.md",
         "docs/howto/commands.md",
         "docs/howto/eavesdrop.md",
         "docs/howto/install.md",
