@@ -1,7 +1,6 @@
 """Shared code of the larger examples: choose the PBX, run, report errors in one line.
 
-They connect to the PBX in BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN. Without BASIX_SERVER they
-start the built-in simulator.
+They connect to the PBX in BASIX_SERVER, BASIX_DOMAIN and BASIX_TOKEN, or else to a simulator.
 """
 
 from __future__ import annotations
@@ -43,26 +42,20 @@ def cancel_on_sigterm() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # type: ignore[union-attr]
 
 
-def run(work: Coroutine[Any, Any, None], seconds: float | None = None) -> None:
-    """Run ``work`` for ``seconds`` (``None``: without a limit), or until Ctrl-C or SIGTERM.
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` until its end, Ctrl-C or SIGTERM.
 
     Ctrl-C ends the program with exit code 130, and an error of the library with one line on stderr
     and exit code 1. Otherwise the function returns.
     """
 
-    async def timed() -> None:
+    async def main() -> None:
         cancel_on_sigterm()
-        timer = asyncio.timeout(seconds)
-        try:
-            async with timer:
-                await work
-        except TimeoutError:
-            if not timer.expired():
-                raise
+        await work
 
     try:
         with until_reader_leaves(), contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(timed())
+            asyncio.run(main())
     except KeyboardInterrupt:
         sys.exit(130)
     except BasixError as error:
