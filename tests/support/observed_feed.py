@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from basix_ws_cti import Group, GroupMember, InitialInfo, Mirror, Synced, Terminal, User
+from basix_ws_cti.session.status import Stats
 
 from .hostile_texts import HOSTILE
 
@@ -47,3 +48,19 @@ def large_mirror(*, users, queues):
     for kind, rows in elements.items():
         mirror.apply(InitialInfo(kind, {row.key: row for row in rows}))
     return mirror
+
+
+def feed_statistics():
+    """Return statistics of a feed that was interrupted once."""
+    return Stats(
+        frames=5,
+        bytes=600,
+        messages={"InfoEvent": 3, "InitialInfo": 2},
+        connects=2,
+        reconnects=1,
+        gaps=1,
+        bad_frames=0,
+        missed=0,
+        lag=4,
+        last_frame_age=0.5,
+    )

@@ -20,7 +20,7 @@ from .exposition import Exposition, Text
 from .live_figures import LiveFigures
 
 MAX_QUEUES: int = 250
-"""Number of queues that have series of their own; all further ones share those of ``other``."""
+"""Number of queues that have separate series; all further ones share those of ``other``."""
 
 
 class Metrics:
@@ -28,7 +28,7 @@ class Metrics:
 
     - ``feed``: a ``Client`` or a ``Follower``. Create the metrics before its block is entered, so
       that they count every call.
-    - ``max_queues``: number of queues with series of their own. All further queues share the
+    - ``max_queues``: number of queues with separate series. All further queues share the
       series with the label ``queue="other"``.
 
     The number of series is bounded: 51 for each queue, and 100 others. Counters start at 0 with the

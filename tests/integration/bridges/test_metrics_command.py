@@ -128,6 +128,7 @@ def test_figures_of_a_stream(tmp_path):
         server.close()
 
 
+@pytest.mark.slow
 def test_address_in_use_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"

@@ -112,7 +112,15 @@ def test_commands_are_grouped_by_task():
     ]
     assert listed == {
         "Watch": ["top", "listen", "state"],
-        "Record and replay": ["record", "replay", "anonymise", "log", "report", "publish"],
+        "Record and replay": [
+            "record",
+            "replay",
+            "anonymise",
+            "log",
+            "report",
+            "publish",
+            "metrics",
+        ],
         "Control calls": ["call", "hangup", "park", "transfer"],
         "Check and tools": ["doctor", "decode", "schema", "simulate", "config", "help"],
     }

@@ -66,6 +66,7 @@ NOT_RUN = {
         "# Works with a Client and with a Follower.": "it needs a Redis: see test_follower_docs.py",
         "basix-ws-cti top --redis rediss://reader@redis.example.com": REDIS,
     },
+    "docs/howto/monitoring.md": {"pip install '.[cli,metrics]'": INSTALLS},
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {
         "pip install '.[cli]'": INSTALLS,
@@ -135,6 +136,7 @@ SLOW_PAGES = {
     ),
     *(
         "docs/howto/logging.md",
+        "docs/howto/monitoring.md",
         "docs/howto/profiles.md",
         "docs/howto/reports.md",
         "docs/howto/service.md",

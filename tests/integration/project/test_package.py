@@ -168,6 +168,7 @@ def test_lowest_environment_uses_the_declared_bounds():
         "postgresql",
         "reports",
         "fanout",
+        "metrics",
         "simulator",
         "examples",
     ):

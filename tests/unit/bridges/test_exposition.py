@@ -8,11 +8,10 @@ import threading
 import time
 
 import pytest
-from prometheus_client import openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 from support.call_builders import call
-from support.observed_feed import NAMES, ObservedFeed, large_mirror
+from support.observed_feed import NAMES, ObservedFeed, feed_statistics, large_mirror
 
 from basix_ws_cti import Disconnected, Mirror
 from basix_ws_cti.bridges.exposition import Exposition
@@ -20,28 +19,14 @@ from basix_ws_cti.bridges.live_figures import MAX_NAME, LiveFigures
 from basix_ws_cti.bridges.metric_families import SERIES_OF_FEED, SERIES_PER_QUEUE
 from basix_ws_cti.calls import CallEnded, CallStarted
 from basix_ws_cti.exceptions import ConnectionLost
-from basix_ws_cti.session.status import Stats
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 NOW = 1_000 * 1_000_000
 
-STATS = Stats(
-    frames=5,
-    bytes=600,
-    messages={"InfoEvent": 3, "InitialInfo": 2},
-    connects=2,
-    reconnects=1,
-    gaps=1,
-    bad_frames=0,
-    missed=0,
-    lag=4,
-    last_frame_age=0.5,
-)
-
 
 def make_exposition(feed, **options):
     figures = LiveFigures(
-        feed, max_queues=options.pop("max_queues", 250), now=lambda: NOW, stats=lambda: STATS
+        feed, max_queues=options.pop("max_queues", 250), now=lambda: NOW, stats=feed_statistics
     )
     return Exposition(figures, **options)
 
@@ -226,7 +211,7 @@ def test_waits_and_talks_of_a_queue():
     feed.calls[still.id] = still
     exposition.figures.apply(CallStarted(still))
     found = values(exposition.render())
-    queue = tuple(found_key[1:3] for found_key in found if "waiting_calls" in found_key[0])[0]
+    queue = next(key[1:] for key in found if key[0] == "basix_queue_waiting_calls")
     assert found["basix_queue_waiting_calls", *queue] == 1
     assert found["basix_queue_longest_wait_seconds", *queue] == 9
     assert found["basix_queue_calls_entered_total", *queue] == 3

@@ -30,13 +30,13 @@ def serve_metrics(
         typer.Option(
             "--max-queues",
             metavar="N",
-            help=_("Number of queues with figures of their own; all others are added up."),
+            help=_("Number of queues with separate figures; all others are added up."),
             min=1,
             rich_help_panel=panels.OUTPUT,
         ),
     ] = 250,
 ) -> None:
-    """Serve figures of queues, calls and the feed for Prometheus, until Ctrl-C."""
+    """Serve figures of queues and calls for Prometheus, until Ctrl-C."""
     from basix_ws_cti.cli.database_argument import missing_package
     from basix_ws_cti.cli.listen_address import cannot_listen, parse_listen_address
     from basix_ws_cti.cli.output import report

@@ -234,7 +234,7 @@ COMMANDS: dict[str, CommandTexts] = {
     ),
     "metrics": CommandTexts(
         panel=panels.RECORD,
-        summary=_("Serve figures of queues, calls and the feed for Prometheus, until Ctrl-C."),
+        summary=_("Serve figures of queues and calls for Prometheus, until Ctrl-C."),
         details=_(
             "The path /metrics has the figures, without names and numbers of people. The path "
             "/healthy answers 200 while the feed is in sync with the PBX, else 503."
