@@ -15,9 +15,9 @@ from typing import Protocol
 
 from attrs import frozen
 
-from basix_ws_cti.board.pbx_clock import PbxClock
 from basix_ws_cti.calls import Call, CallEvent
 from basix_ws_cti.calls.model import Direction, Disposition, PhaseKind, WaitResult
+from basix_ws_cti.calls.pbx_clock import PbxClock
 from basix_ws_cti.exceptions import printable
 from basix_ws_cti.mirror.changes import Lagged
 from basix_ws_cti.mirror.mirror import Mirror
@@ -179,7 +179,7 @@ class LiveFigures:
         groups = self._feed.mirror.groups
         counters.reserve(sorted(key for key in groups if isinstance(key, int)))
         # Only observed events count: the timestamps of all channels would take long to read.
-        offset = self._clock.offset(Mirror(), (), at)
+        offset = self._clock.offset_from((), at)
         pbx_time = at + offset
         queues = [
             _sample(group_id, self._name(group_id), queue, pbx_time)

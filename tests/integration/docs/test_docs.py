@@ -56,6 +56,7 @@ NOT_RUN = {
         "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
         "tests/integration/examples/test_examples_calls.py is one"
     },
+    "docs/howto/wallboard.md": {"pip install '.[cli,web]'": INSTALLS},
     "docs/howto/fan-out.md": {
         "pip install '.[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "
@@ -129,6 +130,7 @@ SLOW_PAGES = {
     ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *(
+        "docs/howto/alerts.md",
         "docs/howto/commands.md",
         "docs/howto/eavesdrop.md",
         "docs/howto/install.md",

@@ -22,7 +22,7 @@ def serve_metrics(
             "--listen",
             metavar="HOST:PORT",
             help=_("Address to serve the figures on; port 0 is any free one."),
-            rich_help_panel=panels.OUTPUT,
+            rich_help_panel=panels.SERVER,
         ),
     ] = DEFAULT_ADDRESS,
     max_queues: Annotated[
@@ -32,7 +32,7 @@ def serve_metrics(
             metavar="N",
             help=_("Number of queues with separate figures; all others are added up."),
             min=1,
-            rich_help_panel=panels.OUTPUT,
+            rich_help_panel=panels.SERVER,
         ),
     ] = 250,
 ) -> None:
