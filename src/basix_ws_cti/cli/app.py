@@ -97,7 +97,7 @@ def build_command(name: str, texts: CommandTexts) -> Any:
     return typer.main.get_command(program)
 
 
-def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a table
+def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915 - a table
     """Import the module of a command and return its function."""
     # Import statements, which the check of the layers sees, rather than module names in a table.
     match name:
@@ -189,6 +189,22 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.web import serve_wallboard
 
             return serve_wallboard
+        case "web-access link":
+            from .commands.web_access import add_link
+
+            return add_link
+        case "web-access list":
+            from .commands.web_access import list_entries
+
+            return list_entries
+        case "web-access password":
+            from .commands.web_access import set_password
+
+            return set_password
+        case "web-access remove":
+            from .commands.web_access import remove_entry
+
+            return remove_entry
     raise KeyError(name)
 
 

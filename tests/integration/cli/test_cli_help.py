@@ -106,7 +106,9 @@ def test_commands_are_grouped_by_task():
     assert sections(text) == [*groups, "Options", "Examples"]
     headings = rf"^(?:{'|'.join(groups)})$"
     parts = dict(zip(groups, re.split(headings, text, flags=re.MULTILINE)[1:], strict=True))
-    listed = {name: re.findall(r"^  ([a-z]+) ", part, re.MULTILINE) for name, part in parts.items()}
+    listed = {
+        name: re.findall(r"^  ([a-z-]+) ", part, re.MULTILINE) for name, part in parts.items()
+    }
     listed["Check and tools"] = [
         name for name in listed["Check and tools"] if name in top_level_commands()
     ]
@@ -122,7 +124,15 @@ def test_commands_are_grouped_by_task():
             "metrics",
         ],
         "Control calls": ["call", "hangup", "park", "transfer"],
-        "Check and tools": ["doctor", "decode", "schema", "simulate", "config", "help"],
+        "Check and tools": [
+            "doctor",
+            "decode",
+            "schema",
+            "simulate",
+            "config",
+            "web-access",
+            "help",
+        ],
     }
 
 
@@ -239,7 +249,7 @@ def test_examples_can_be_parsed(name, line, tmp_path, monkeypatch):
     if arguments is None:
         assert line.startswith("export BASIX_")
         return
-    is_mixed = name in {"", "help connection", "anonymise", "simulate", "config"}
+    is_mixed = name in {*("", "help connection", "anonymise", "simulate", "config"), "web-access"}
     assert parsed_command(arguments) == name or is_mixed
 
 
