@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         RecordingError,
         RedisFeedError,
         ResyncRequired,
+        SpoolError,
         SubscriberLagged,
         SyncTimeout,
         UsageError,
@@ -196,6 +197,7 @@ __all__ = [
     "Removed",
     "ResyncRequired",
     "Session",
+    "SpoolError",
     "Stats",
     "Stopped",
     "SubscriberLagged",
@@ -249,6 +251,7 @@ _LAZY_MODULES = {
         *(
             "RedisFeedError",
             "ResyncRequired",
+            "SpoolError",
             "SubscriberLagged",
             "SyncTimeout",
             "UsageError",

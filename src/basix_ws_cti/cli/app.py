@@ -97,7 +97,7 @@ def build_command(name: str, texts: CommandTexts) -> Any:
     return typer.main.get_command(program)
 
 
-def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a table
+def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915 - a table
     """Import the module of a command and return its function."""
     # Import statements, which the check of the layers sees, rather than module names in a table.
     match name:
@@ -117,6 +117,18 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.config import show_config
 
             return show_config
+        case "dead-letters drop":
+            from .commands.dead_letters import drop_letters
+
+            return drop_letters
+        case "dead-letters list":
+            from .commands.dead_letters import list_letters
+
+            return list_letters
+        case "dead-letters retry":
+            from .commands.dead_letters import retry_letters
+
+            return retry_letters
         case "decode":
             from .commands.decode import decode_frames
 
@@ -181,6 +193,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.transfer import transfer_channel
 
             return transfer_channel
+        case "webhook":
+            from .commands.webhook import send_events
+
+            return send_events
     raise KeyError(name)
 
 

@@ -106,13 +106,18 @@ def test_commands_are_grouped_by_task():
     assert sections(text) == [*groups, "Options", "Examples"]
     headings = rf"^(?:{'|'.join(groups)})$"
     parts = dict(zip(groups, re.split(headings, text, flags=re.MULTILINE)[1:], strict=True))
-    listed = {name: re.findall(r"^  ([a-z]+) ", part, re.MULTILINE) for name, part in parts.items()}
+    listed = {
+        name: re.findall(r"^  ([a-z-]+) ", part, re.MULTILINE) for name, part in parts.items()
+    }
     listed["Check and tools"] = [
         name for name in listed["Check and tools"] if name in top_level_commands()
     ]
     assert listed == {
         "Watch": ["top", "listen", "state"],
-        "Record and replay": ["record", "replay", "anonymise", "log", "report", "publish"],
+        "Record and replay": [
+            *("record", "replay", "anonymise", "log", "report", "publish", "webhook"),
+            "dead-letters",
+        ],
         "Control calls": ["call", "hangup", "park", "transfer"],
         "Check and tools": ["doctor", "decode", "schema", "simulate", "config", "help"],
     }
