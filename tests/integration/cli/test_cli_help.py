@@ -236,7 +236,7 @@ def test_examples_can_be_parsed(name, line, tmp_path, monkeypatch):
     if arguments is None:
         assert line.startswith("export BASIX_")
         return
-    is_mixed = name in {"", "help connection", "anonymise", "simulate", "config"}
+    is_mixed = name in {"", "help connection", "anonymise", "simulate", "config", "dead-letters"}
     assert parsed_command(arguments) == name or is_mixed
 
 
