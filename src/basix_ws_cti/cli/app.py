@@ -193,6 +193,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915
             from .commands.transfer import transfer_channel
 
             return transfer_channel
+        case "web":
+            from .commands.web import serve_wallboard
+
+            return serve_wallboard
         case "webhook":
             from .commands.webhook import send_events
 

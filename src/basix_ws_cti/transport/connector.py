@@ -97,7 +97,9 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
     - ``credentials``: instead of ``domain`` and ``token``, a ``Basic`` or ``Ticket``, or an async
       function that returns one. The function is called for each attempt with the request target
       (path and query), to which a ticket is bound.
-    - ``full_events``: subscribe to every channel of the PBX. Not possible with a ticket.
+    - ``full_events``: subscribe to every channel of the PBX. Not possible with a ticket. Without
+      it and without a user, a session gets the channels of its user; a token, which identifies
+      no user, gets every channel according to the README of the JavaScript library.
     - ``force``: at the connection limit, replace the oldest connection.
     - ``user_id``, ``user_name``, ``user_label``, ``user_extension``, ``user_did``,
       ``user_email``: without ``full_events``, subscribe to the channels of this user. At most

@@ -18,6 +18,8 @@ FIGURES = _("Figures")
 OUTPUT = _("Output")
 DELIVERY = _("Delivery")
 WALLBOARD = _("Wallboard")
+SERVER = _("Server")
+ACCESS = _("Access")
 CONNECTION = _("Connection")
 OTHER = _("Other options")
 
