@@ -1,4 +1,4 @@
-"""Dead letters of a webhook: events that the receiver refused for good."""
+"""Dead letters of a webhook: events that the receiver refused permanently."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ Invariants of the tables:
 - ``events``: rows of one topic are sent in the order of ``seq``. Only the first row of a topic, its
   head, has a time in ``due``: the time of the next attempt. All others have NULL. So the index on
   ``due`` holds one entry per topic, and the next events to send are found without a scan.
-- ``dead_letters``: events that the receiver refused for good.
+- ``dead_letters``: events that the receiver refused permanently.
 - ``facts``: numbers and times that must survive a restart.
 
 The journal is a rollback journal. A write-ahead log would not be safe while a command changes the
@@ -113,7 +113,7 @@ class StoredEvent:
 
 @frozen(kw_only=True)
 class DeadLetter:
-    """Event that the receiver refused for good."""
+    """Event that the receiver refused permanently."""
 
     id: str
     """Id of the event."""
@@ -142,7 +142,7 @@ class SpoolCounts:
     """Events that are not delivered yet."""
 
     dead_letters: int
-    """Events that the receiver refused for good."""
+    """Events that the receiver refused permanently."""
 
     dropped: int
     """Events that were dropped since the spool was created: too many, or too old."""
@@ -286,7 +286,7 @@ class Spool:
         )
 
     def bury(self, seq: int, reason: str) -> None:
-        """Move an event that was refused for good to the dead letters."""
+        """Move an event that was refused permanently to the dead letters."""
         moved = self._connection.execute(
             "INSERT INTO dead_letters (id, type, topic, created, body, attempts, died, reason) "
             "SELECT id, type, topic, created, body, attempts + 1, ?, ? FROM events WHERE seq = ?",

@@ -63,7 +63,7 @@ class WebhookHealth:
     """Events in the spool that are not delivered yet."""
 
     dead_letters: int
-    """Events in the spool that the receiver refused for good."""
+    """Events in the spool that the receiver refused permanently."""
 
     dropped: int
     """Events dropped because too many waited, because they were too old, or because the spool

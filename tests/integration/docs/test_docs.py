@@ -75,6 +75,7 @@ NOT_RUN = {
         "basix-ws-cti dead-letters list": "there is no spool: see test_cli_webhook.py",
         "import asyncio": CRM,
     },
+    "docs/reference/webhook.md": {"POST /calls HTTP/1.1": "a request"},
     "docs/howto/web.md": {"uvicorn app:app": "a web server of another project"},
     "docs/howto/bug-report.md": {
         "pip install '.[cli]'": INSTALLS,

@@ -1,4 +1,4 @@
-"""Commands ``dead-letters``: events that the receiver of a webhook refused for good."""
+"""Commands ``dead-letters``: events that the receiver of a webhook refused permanently."""
 
 from __future__ import annotations
 
