@@ -197,6 +197,22 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912, PLR0915
             from .commands.web import serve_wallboard
 
             return serve_wallboard
+        case "web-access link":
+            from .commands.web_access import add_link
+
+            return add_link
+        case "web-access list":
+            from .commands.web_access import list_entries
+
+            return list_entries
+        case "web-access password":
+            from .commands.web_access import set_password
+
+            return set_password
+        case "web-access remove":
+            from .commands.web_access import remove_entry
+
+            return remove_entry
         case "webhook":
             from .commands.webhook import send_events
 

@@ -119,7 +119,15 @@ def test_commands_are_grouped_by_task():
             "dead-letters",
         ],
         "Control calls": ["call", "hangup", "park", "transfer"],
-        "Check and tools": ["doctor", "decode", "schema", "simulate", "config", "help"],
+        "Check and tools": [
+            "doctor",
+            "decode",
+            "schema",
+            "simulate",
+            "config",
+            "web-access",
+            "help",
+        ],
     }
 
 
@@ -236,7 +244,8 @@ def test_examples_can_be_parsed(name, line, tmp_path, monkeypatch):
     if arguments is None:
         assert line.startswith("export BASIX_")
         return
-    is_mixed = name in {"", "help connection", "anonymise", "simulate", "config", "dead-letters"}
+    groups = ("config", "dead-letters", "web-access")
+    is_mixed = name in {"", "help connection", "anonymise", "simulate", *groups}
     assert parsed_command(arguments) == name or is_mixed
 
 

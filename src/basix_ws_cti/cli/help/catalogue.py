@@ -87,6 +87,10 @@ COMMANDS: dict[str, CommandTexts] = {
                 line="basix-ws-cti web --server bcs.brastel.com --domain acme --full-events",
             ),
             Example(
+                comment=_("For other machines, behind a login"),
+                line="basix-ws-cti web --listen 0.0.0.0:8080 --password-file wallboard.access",
+            ),
+            Example(
                 comment=_("A recorded day, 20 times as fast"),
                 line="basix-ws-cti web --recording day.rec.gz --recording-speed 20",
             ),
@@ -504,6 +508,81 @@ COMMANDS: dict[str, CommandTexts] = {
             Example(
                 comment=_("Edit the config file"),
                 line='"$EDITOR" "$(basix-ws-cti config path)"',
+            ),
+        ),
+    ),
+    "web-access": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Make accounts and display links for the wallboard in the browser."),
+        details=_(
+            "The file is that of web --password-file. It has hashes only: neither passwords nor "
+            "links can be computed from it. A running server follows changes within seconds."
+        ),
+        examples=(
+            Example(
+                comment=_("Set a password"),
+                line="basix-ws-cti web-access password wallboard.access anna",
+            ),
+            Example(
+                comment=_("A link for a screen on the wall"),
+                line="basix-ws-cti web-access link wallboard.access lobby",
+            ),
+        ),
+    ),
+    "web-access password": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Set the password of an account, new or not."),
+        details=_(
+            "The password is typed twice, or is one line on stdin. Sessions with the old password "
+            "end."
+        ),
+        examples=(
+            Example(
+                comment=_("Type the password"),
+                line="basix-ws-cti web-access password wallboard.access anna",
+            ),
+            Example(
+                comment=_("Take it from a password manager"),
+                line="pass anna | basix-ws-cti web-access password wallboard.access anna",
+            ),
+        ),
+    ),
+    "web-access link": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Add a display link, which shows the wallboard without a login."),
+        details=_(
+            "Prints the end of the address, which is not stored: put it behind the address of the "
+            "wallboard. The link is for reading, and does not expire. Whoever has it may read: "
+            "treat it like a password."
+        ),
+        examples=(
+            Example(
+                comment=_("All queues"),
+                line="basix-ws-cti web-access link wallboard.access lobby",
+            ),
+            Example(
+                comment=_("One queue and its agents"),
+                line="basix-ws-cti web-access link wallboard.access sales --queue 1900",
+            ),
+        ),
+    ),
+    "web-access list": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("List accounts and display links by name."),
+        examples=(
+            Example(
+                comment=_("Names, and what the links show"),
+                line="basix-ws-cti web-access list wallboard.access",
+            ),
+        ),
+    ),
+    "web-access remove": CommandTexts(
+        panel=panels.CHECK,
+        summary=_("Remove an account or display link, and end its sessions."),
+        examples=(
+            Example(
+                comment=_("Revoke a link"),
+                line="basix-ws-cti web-access remove wallboard.access lobby",
             ),
         ),
     ),
