@@ -31,7 +31,6 @@ def start(name, *arguments, **environment):
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("screen_pop.py", ["1001", "http://127.0.0.1:9/"]),
         ("who_is_on_the_phone.py", []),
         ("raw_frames.py", []),
         ("listen.py", []),
