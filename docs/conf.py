@@ -10,7 +10,7 @@ from sphinx.search.ja import DefaultSplitter
 
 from basix_ws_cti import elements, states
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the extension command_reference
+sys.path.insert(0, str(Path(__file__).parent))  # for the extensions here
 
 project = "basix_ws_cti"
 author = "basix_ws_cti contributors"
@@ -20,6 +20,7 @@ release = importlib.metadata.version(project)
 extensions = [
     "command_reference",
     "myst_parser",
+    "parameter_lists",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
 ]
@@ -100,9 +101,11 @@ def shorten_signature(
     signature: str | None,
     returned: str | None,
 ) -> tuple[str | None, str | None]:
-    """Show default limits as ``Limits()``, without their nine values."""
+    """Show defaults by name: limits without their nine values, functions as ``…``."""
     if signature is not None:
         signature = re.sub(r"=Limits\([^)]*\)", "=Limits()", signature)
+        signature = re.sub(r"=<class '[\w.]*?(\w+)'>", r"=\1", signature)
+        signature = re.sub(r"=(<function \w+>|NOTHING)", "=…", signature)
     return signature, returned
 
 
