@@ -29,6 +29,7 @@ from .counted_rows import CountedRows
 from .events import CallEnded, CallEvent
 from .figures import LONGEST_DAY, SECOND, AgentFigures, QueueFigures, RowTime, Thresholds
 from .model import Call
+from .queue_wait import QueueWait
 
 # Rows kept per group and per user: a thousand a minute for an hour.
 MAX_ROWS = 60_000
@@ -158,6 +159,29 @@ class QueueStats:
             wrap_up=self.wrap_up,
             now=now,
         )
+
+    def waiting(self, group_id: int) -> list[tuple[int, str]]:
+        """Return time of entry and call id of each call that waits in a queue, longest wait first.
+
+        Times are in microseconds since the epoch.
+        """
+        self._refresh()
+        waits = self._rows.waiting.get(group_id, {})
+        return sorted((entered, str(key[0])) for key, entered in waits.items())
+
+    def waits(self, group_id: int, now: int) -> list[QueueWait]:
+        """Return the waits of a queue that lie in the window at ``now``, in microseconds.
+
+        Waits of purpose ``call`` only, in the order of their times.
+        """
+        start = self._start_of_window(now)
+        rows = self._rows.queue(group_id)
+        rows.expire(start)
+        return [row for row in rows if row.group_id == group_id]
+
+    def window_start(self, now: int) -> int:
+        """Return the start of the window at ``now``, both in microseconds since the epoch."""
+        return int(self._start_of_window(now))
 
     def user(self, user_id: int, now: int, *, group_id: int | None = None) -> AgentFigures:
         """Return a user's figures at ``now``, in microseconds since the epoch.

@@ -181,6 +181,10 @@ def load_function(name: str) -> CommandFunction:  # noqa: C901, PLR0912 - a tabl
             from .commands.transfer import transfer_channel
 
             return transfer_channel
+        case "web":
+            from .commands.web import serve_wallboard
+
+            return serve_wallboard
     raise KeyError(name)
 
 

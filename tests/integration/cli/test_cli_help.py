@@ -111,7 +111,7 @@ def test_commands_are_grouped_by_task():
         name for name in listed["Check and tools"] if name in top_level_commands()
     ]
     assert listed == {
-        "Watch": ["top", "listen", "state"],
+        "Watch": ["top", "web", "listen", "state"],
         "Record and replay": ["record", "replay", "anonymise", "log", "report", "publish"],
         "Control calls": ["call", "hangup", "park", "transfer"],
         "Check and tools": ["doctor", "decode", "schema", "simulate", "config", "help"],

@@ -56,6 +56,7 @@ NOT_RUN = {
         "python examples/screen_pop.py 1001 https://crm.example.com/pop": "it needs a CRM: "
         "tests/integration/examples/test_examples_calls.py is one"
     },
+    "docs/howto/wallboard.md": {"pip install '.[cli,web]'": INSTALLS},
     "docs/howto/fan-out.md": {
         "pip install '.[cli,fanout]'": INSTALLS,
         "export BASIX_SERVER=bcs.brastel.com BASIX_DOMAIN=acme BASIX_TOKEN_FILE=token "

@@ -70,6 +70,28 @@ COMMANDS: dict[str, CommandTexts] = {
             ),
         ),
     ),
+    "web": CommandTexts(
+        panel=panels.WATCH,
+        summary=_("Serve a live wallboard to browsers, until Ctrl-C."),
+        details=_(
+            "The page is for screens on the wall, desks and phones. Without further options, only "
+            "browsers on this machine can open it."
+        ),
+        examples=(
+            Example(
+                comment=_("Look at it without a PBX, at http://127.0.0.1:8080"),
+                line="basix-ws-cti web --simulate",
+            ),
+            Example(
+                comment=_("All calls of your PBX; the token is asked for"),
+                line="basix-ws-cti web --server bcs.brastel.com --domain acme --full-events",
+            ),
+            Example(
+                comment=_("A recorded day, 20 times as fast"),
+                line="basix-ws-cti web --recording day.rec.gz --recording-speed 20",
+            ),
+        ),
+    ),
     "listen": CommandTexts(
         panel=panels.WATCH,
         summary=_("Print each event of the feed in a line, until Ctrl-C."),

@@ -35,7 +35,8 @@ _DEFAULT_WIDTH = 80
 
 # Order of the sections of a command.
 _SECTION_ORDER = (
-    *(panels.ARGUMENTS, panels.OPTIONS, panels.SELECTION, panels.WALLBOARD),
+    *(panels.ARGUMENTS, panels.OPTIONS, panels.SERVER, panels.ACCESS, panels.SELECTION),
+    panels.WALLBOARD,
     *(panels.FIGURES, panels.OUTPUT, panels.CONNECTION, panels.OTHER),
 )
 

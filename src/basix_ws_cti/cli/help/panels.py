@@ -17,6 +17,8 @@ SELECTION = _("Selection")
 FIGURES = _("Figures")
 OUTPUT = _("Output")
 WALLBOARD = _("Wallboard")
+SERVER = _("Server")
+ACCESS = _("Access")
 CONNECTION = _("Connection")
 OTHER = _("Other options")
 
