@@ -1,4 +1,5 @@
 import importlib.metadata
+import os
 import re
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ extensions = [
     "parameter_lists",
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
+    "sphinxext.opengraph",
 ]
 exclude_patterns = ["_build"]
 html_theme = "furo"
@@ -30,6 +32,17 @@ html_title = f"basix_ws_cti {release}"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+pygments_dark_style = "github-dark"  # the default of the theme underlines names of modules
+
+# Social cards need absolute addresses, so the card is left out where the site's is not known. Read
+# the Docs provides it; elsewhere, set DOCS_URL.
+ogp_site_url = os.environ.get("DOCS_URL") or os.environ.get("READTHEDOCS_CANONICAL_URL", "")
+ogp_image = "_static/card.png" if ogp_site_url else None
+ogp_image_alt = "The wallboard of basix_ws_cti in a terminal"
+ogp_social_cards = {"enable": False}  # it draws one for each page with Matplotlib
+ogp_custom_meta_tags = ['<meta name="twitter:card" content="summary_large_image" />']
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
