@@ -129,6 +129,7 @@ SLOW_PAGES = {
     ),
     *("docs/howto/bug-report.md", "docs/howto/call-log.md", "docs/howto/click-to-call.md"),
     *(
+        "docs/howto/alerts.md",
         "docs/howto/commands.md",
         "docs/howto/eavesdrop.md",
         "docs/howto/install.md",
