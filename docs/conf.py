@@ -57,7 +57,10 @@ myst_heading_anchors = 3
 
 # Names in annotations that are not documented on these pages.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections\.abc|datetime|http|ssl|tls|types|typing|websockets|zoneinfo)\..*"),
+    (
+        r"py:.*",
+        r"(collections\.abc|datetime|http|pathlib|random|ssl|tls|types|typing|websockets|zoneinfo)\..*",
+    ),
     (r"py:.*", r"(.*\.)?(CallEvent|Change|ClientState|Credentials|Extra)"),
     (r"py:.*", r"(.*\.)?(Frame|Message|R|Row|T|datetime)"),
 ]
