@@ -62,8 +62,8 @@ class FeedOptions:
             "--alerts",
             metavar="RULE",
             help=_(
-                "Also print when an alert begins and ends: longest-wait>60s, waiting>5@QUEUE, "
-                "service-level<80% or feed-lost>30s (repeatable)."
+                "Also print when an alert begins and ends. RULE is longest-wait>60s, waiting>5, "
+                "service-level<80%, waiting>5@QUEUE, or feed-lost>30s (repeatable)."
             ),
             rich_help_panel=panels.OUTPUT,
         ),
