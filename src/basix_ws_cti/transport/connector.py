@@ -115,11 +115,11 @@ class connect(NotPicklable):  # noqa: N801 - used like a function
     - ``allow_insecure``: allow unencrypted ``ws://`` to another machine, and an ``ssl`` context
       that does not verify the server.
     - ``open_timeout``: maximum time to open the connection, and before that for the
-      ``credentials`` function. Default: 10.
-    - ``close_timeout``: maximum time to wait for the PBX when closing. Default: 10.
+      ``credentials`` function.
+    - ``close_timeout``: maximum time to wait for the PBX when closing.
     - ``ping_interval``: time without a received byte after which the connection is pinged;
-      ``None``: no pings. Default: 20.
-    - ``ping_timeout``: maximum time to wait for a pong, or for any other byte. Default: 20.
+      ``None``: no pings.
+    - ``ping_timeout``: maximum time to wait for a pong, or for any other byte.
     - ``max_size``: maximum size of a message in bytes; ``None``: no limit.
     - ``on_frame``: synchronous function that is called with each frame before it is parsed:
       ``bytes``, or ``str`` for a text frame. Reading waits for it. If it raises, the name of the

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import tzinfo
+from typing import Any
 
 from attrs import Factory, define, field
 
@@ -96,11 +97,11 @@ class Wallboard:
 
     # -- tasks ---------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start to follow the source, unless that was done."""
-        if self._tasks:
+    def start(self, *more: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start to follow the source, unless that was done; ``more`` run as long."""
+        if self._tasks or self._is_closing:
             return
-        for work in (self._follow, self._draw, self._beat):
+        for work in (self._follow, self._draw, self._beat, *more):
             self._tasks.add(asyncio.create_task(work()))
 
     async def stop(self) -> None:

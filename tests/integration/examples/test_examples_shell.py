@@ -32,7 +32,6 @@ def start(name, *arguments, **environment):
     ("name", "arguments"),
     [
         ("metrics.py", ["--port", "0"]),
-        ("screen_pop.py", ["1001", "http://127.0.0.1:9/"]),
         ("who_is_on_the_phone.py", []),
         ("raw_frames.py", []),
         ("listen.py", []),
