@@ -63,7 +63,7 @@ class FeedOptions:
             metavar="RULE",
             help=_(
                 "Also print when an alert begins and ends. RULE is longest-wait>60s, waiting>5, "
-                "service-level<80%, waiting>5@QUEUE, or feed-lost>30s (repeatable)."
+                "waiting>5@QUEUE, feed-lost>30s or service-level<80% (repeatable)."
             ),
             rich_help_panel=panels.OUTPUT,
         ),
